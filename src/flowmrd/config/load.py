@@ -1,0 +1,82 @@
+"""Reading ``config.yaml``."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from flowmrd.config.run import RunConfig
+from flowmrd.errors import ConfigError
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read and check a run configuration.
+
+    Raises
+    ------
+    ConfigError
+        With every problem of the file in one message.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            str(path),
+            found="no such file",
+            expected="a config.yaml with at least 'panel:' and 'samples:'",
+            todo="copy config/config.yaml of flowmrd there and edit it",
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" near line {mark.line + 1}" if mark is not None else ""
+        raise ConfigError(
+            str(path),
+            found=f"text that is not YAML{line}",
+            expected="'key: value' lines",
+            todo="check indentation and quotes there",
+        ) from error
+    if not isinstance(data, dict):
+        raise ConfigError(str(path), found="no keys", expected="at least 'panel:' and 'samples:'", todo="add them")
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(
+            str(path),
+            found=describe(error, RunConfig),
+            expected="the keys of docs/reference/configuration.md",
+            todo="correct these keys",
+        ) from error
+
+
+def describe(error: ValidationError, model: type[BaseModel]) -> str:
+    """All problems of a validation error in one line, with the nearest known key for an unknown one."""
+    parts = []
+    for problem in error.errors():
+        name = ".".join(str(piece) for piece in problem["loc"])
+        message = problem["msg"]
+        if problem["type"] == "extra_forbidden":
+            near = get_close_matches(str(problem["loc"][-1]), known_keys(model), n=1)
+            message = "unknown key" + (f", did you mean {near[0]}?" if near else "")
+        parts.append(f"{name or 'file'}: {message}")
+    return "; ".join(parts)
+
+
+def known_keys(model: type[BaseModel]) -> list[str]:
+    """Every key that a model or one of its sections accepts."""
+    keys: list[str] = []
+    pending: list[object] = [model]
+    seen: set[object] = set()
+    while pending:
+        kind = pending.pop()
+        if kind in seen:
+            continue
+        seen.add(kind)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            keys.extend(kind.model_fields)
+            pending.extend(field.annotation for field in kind.model_fields.values())
+        else:
+            pending.extend(getattr(kind, "__args__", ()))
+    return keys

@@ -1,0 +1,108 @@
+"""The run configuration: every key, its default, its range and what it means."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flowmrd.units import TARGET_MRD
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CompensationConfig(Section):
+    """Where the spillover matrix comes from."""
+
+    source: Literal["file", "csv", "controls", "none"] = Field(
+        "file", description="The FCS file's own matrix, a CSV per batch, single-stain tubes, or deliberately none."
+    )
+    csv: dict[str, str] = Field({}, description="Batch name to CSV path, relative to the sheet; key 'default' for all.")
+    max_condition: float = Field(50.0, gt=1, description="Above this condition number the matrix is flagged.")
+
+
+class TransformConfig(Section):
+    """How W of the logicle is chosen where the panel leaves it open."""
+
+    width: Literal["controls", "sample", "fixed"] = Field(
+        "controls", description="Estimate W from the batch's controls and freeze it, per sample, or take default_width."
+    )
+    default_width: float = Field(0.75, ge=0, le=2.2, description="W where it cannot be estimated, in decades.")
+
+
+class QualityConfig(Section):
+    """Masks and the limits at which a tube fails."""
+
+    time_max_removed_warn: Fraction = Field(0.05, description="Share of events masked by time that raises a flag.")
+    time_max_removed_fail: Fraction = Field(0.30, description="Share of events masked by time that fails the tube.")
+    time_mask: bool = Field(True, description="Exclude unstable stretches from the result (both results are reported).")
+    nonfinite_max: Fraction = Field(0.001, description="Share of events with NaN or infinity that fails the tube.")
+    min_events: int = Field(1000, ge=1, description="Below this many events in the file the tube is not evaluable.")
+
+
+class GatingConfig(Section):
+    """Bounds of per-sample gate adjustment."""
+
+    max_shift_decades: float = Field(0.35, ge=0, description="Largest anchored shift of a reference gate, in decades.")
+    min_anchor_events: int = Field(500, ge=10, description="Fewer anchor cells than this: no shift, flagged.")
+
+
+class ReferenceConfig(Section):
+    """What counts as normal."""
+
+    path: str | None = Field(None, description="A stored reference to apply unchanged, instead of building one.")
+    min_controls: int = Field(3, ge=1, description="Fewer control tubes than this: no reference is built.")
+    max_events_per_control: int = Field(200_000, ge=1000, description="Cells per control that enter the model.")
+
+
+class LaipConfig(Section):
+    """The LAIP classifier."""
+
+    min_diagnosis_cells: int = Field(200, ge=20, description="Fewer aberrant cells at diagnosis: no patient LAIP.")
+    background_per_million: float = Field(5.0, gt=0, description="Background that the cut is set to keep in controls.")
+    library: str | None = Field(None, description="A stored LAIP library to use besides the run's own.")
+    seed: int = Field(20240093, ge=0, description="Seed of every random draw.")
+
+
+class MrdConfig(Section):
+    """Counting rules, limits and the reportable denominator."""
+
+    denominator: Literal["nucleated", "analysable", "singlets", "mononuclear"] = Field(
+        "nucleated", description="Which count the reported fraction uses. All are counted."
+    )
+    target: Fraction = Field(TARGET_MRD, description="The threshold of the protocol.")
+    min_detect_events: int = Field(20, ge=1, description="Smallest clustered event count called detected.")
+    min_quantify_events: int = Field(50, ge=1, description="Smallest event count called quantifiable.")
+    alpha: Fraction = Field(0.05, description="One-sided false positive rate of the limit of blank.")
+    power: Fraction = Field(0.95, description="Power of the 95 %-power LOD.")
+    spike_in_replicates: int = Field(5, ge=1, description="In-silico spike-ins per tube.")
+
+
+class ReportConfig(Section):
+    """What the HTML shows."""
+
+    max_plot_events: int = Field(4000, ge=100, description="Points drawn per plot besides the density of all events.")
+    laboratory: str = Field("", description="Name printed on the report.")
+
+
+class RunConfig(Section):
+    """Everything a run needs to know. Only ``panel`` and ``samples`` have no default."""
+
+    panel: str = Field(description="Name of a shipped panel, or path of a panel file relative to the run directory.")
+    samples: str = Field(description="Sample sheet, relative to the run directory.")
+    patients: str = Field("config/patients.tsv", description="Clinical table of the trial report; used when it exists.")
+    adverse_events: str = Field("config/adverse_events.tsv", description="Adverse events; used when the file exists.")
+    compensation: CompensationConfig | Literal["none"] = Field(CompensationConfig(), description="Spillover.")
+    transform: TransformConfig = Field(TransformConfig(), description="Scaling.")
+    quality: QualityConfig = Field(QualityConfig(), description="Quality masks.")
+    gating: GatingConfig = Field(GatingConfig(), description="Gates.")
+    reference: ReferenceConfig | str = Field(ReferenceConfig(), description="Normal reference, or the path of one.")
+    laip: LaipConfig = Field(LaipConfig(), description="Classifier.")
+    mrd: MrdConfig = Field(MrdConfig(), description="Counting and limits.")
+    report: ReportConfig = Field(ReportConfig(), description="Report.")

@@ -1,0 +1,211 @@
+"""The sample sheet: one tube per row."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+
+from flowmrd.errors import SheetError
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+REQUIRED = ("sample", "patient", "role", "fcs")
+OPTIONAL = ("panel", "timepoint", "specimen", "prior_therapy", "batch", "stain", "labels")
+
+
+class Role(StrEnum):
+    """What a tube is for."""
+
+    CONTROL = "control"
+    DIAGNOSIS = "diagnosis"
+    FOLLOWUP = "followup"
+    COMPENSATION = "compensation"
+
+
+class PriorTherapy(StrEnum):
+    """Therapies that can take a marker away."""
+
+    NONE = "none"
+    CD19 = "cd19"
+    CD22 = "cd22"
+    CD19_CD22 = "cd19+cd22"
+
+    @property
+    def targets(self) -> frozenset[str]:
+        """``{"cd19", "cd22"}`` or a part of it."""
+        return frozenset() if self is PriorTherapy.NONE else frozenset(self.value.split("+"))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row of the sheet, checked."""
+
+    sample: str
+    patient: str
+    role: Role
+    fcs: Path
+    panel: str | None = None
+    timepoint: str | None = None
+    specimen: str | None = None
+    prior_therapy: PriorTherapy = PriorTherapy.NONE
+    batch: str | None = None
+    stain: str | None = None
+    labels: Path | None = None
+    line: int = 0
+
+
+def read_sheet(path: Path) -> tuple[list[Sample], list[SheetError]]:
+    """Read ``samples.tsv`` and return its good rows together with every problem found.
+
+    The caller decides whether problems end the run (``flowmrd check``) or only the rows concerned.
+
+    Raises
+    ------
+    SheetError
+        Only where the sheet as a whole cannot be read (missing, no header, required column absent).
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise SheetError(
+            str(path),
+            found="no such file",
+            expected="a tab-separated sample sheet",
+            todo="create it, or correct 'samples:' in config.yaml",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SheetError(
+            str(path),
+            found="bytes that are not UTF-8",
+            expected="UTF-8 text",
+            todo="save the sheet as UTF-8, tab separated",
+        ) from error
+    lines = text.splitlines()
+    if not lines:
+        raise SheetError(str(path), found="an empty file", expected="a header and one row per tube", todo="fill it in")
+    header = lines[0].split("\t")
+    problems: list[SheetError] = []
+    missing = [name for name in REQUIRED if name not in header]
+    if missing:
+        separators = (
+            "commas instead of tabs" if "," in lines[0] and len(header) == 1 else f"columns {', '.join(header)}"
+        )
+        raise SheetError(
+            f"{path}, line 1",
+            found=separators,
+            expected=f"the columns {', '.join(REQUIRED)}, separated by tabs",
+            todo=f"add the column(s) {', '.join(missing)}",
+        )
+    for name in header:
+        if name not in REQUIRED + OPTIONAL:
+            near = get_close_matches(name, REQUIRED + OPTIONAL, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            problems.append(
+                SheetError(
+                    f"{path}, line 1",
+                    found=f"the unknown column {name!r}",
+                    expected=f"one of {', '.join(REQUIRED + OPTIONAL)}",
+                    todo=f"rename or remove it{hint}",
+                )
+            )
+    samples: list[Sample] = []
+    first_line: dict[str, int] = {}
+    reader = csv.reader(lines[1:], delimiter="\t", quoting=csv.QUOTE_NONE)
+    for line, cells in enumerate(reader, start=2):
+        if not any(cell.strip() for cell in cells) or cells[0].startswith("#"):
+            continue
+        where = f"{path}, line {line}"
+        if len(cells) > len(header):
+            problems.append(
+                SheetError(
+                    where,
+                    found=f"{len(cells)} cells",
+                    expected=f"{len(header)} as in the header",
+                    todo="remove the extra tabs",
+                )
+            )
+            continue
+        row = {name: cell.strip() for name, cell in zip(header, cells + [""] * (len(header) - len(cells)), strict=True)}
+        errors = _row_errors(where, row)
+        sample = row["sample"]
+        if sample in first_line:
+            errors.append(
+                SheetError(
+                    where,
+                    found=f"sample {sample} again (first on line {first_line[sample]})",
+                    expected="every sample once",
+                    todo="give the second tube its own name",
+                )
+            )
+        if errors:
+            problems.extend(errors)
+            continue
+        first_line[sample] = line
+        samples.append(_to_sample(path.parent, row, line))
+    return samples, problems
+
+
+def _row_errors(where: str, row: Mapping[str, str]) -> list[SheetError]:
+    errors = []
+    for column in ("sample", "patient"):
+        if not ID_PATTERN.fullmatch(row[column]):
+            errors.append(
+                SheetError(
+                    where,
+                    found=f"{column} {row[column][:80]!r}",
+                    expected="1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit",
+                    todo="choose another id",
+                )
+            )
+    choices = {"role": [role.value for role in Role], "prior_therapy": [therapy.value for therapy in PriorTherapy]}
+    for column, allowed in choices.items():
+        value = row.get(column, "")
+        if value not in allowed and (value or column == "role"):
+            near = get_close_matches(value.lower(), allowed, n=1)
+            errors.append(
+                SheetError(
+                    where,
+                    found=f"{column} {value[:80]!r}",
+                    expected=f"one of {', '.join(allowed)}",
+                    todo=f"did you mean {near[0]}?" if near else "correct it",
+                )
+            )
+    if not row["fcs"]:
+        errors.append(
+            SheetError(where, found="no fcs file", expected="the path of the tube's FCS file", todo="fill it in")
+        )
+    if row["role"] == Role.COMPENSATION and not row.get("stain"):
+        errors.append(
+            SheetError(
+                where,
+                found="a compensation tube without a stain",
+                expected="the marker of the single stain, or 'unstained'",
+                todo="fill in the stain column",
+            )
+        )
+    return errors
+
+
+def _to_sample(folder: Path, row: Mapping[str, str], line: int) -> Sample:
+    def optional(name: str) -> str | None:
+        return row.get(name) or None
+
+    labels = optional("labels")
+    return Sample(
+        sample=row["sample"],
+        patient=row["patient"],
+        role=Role(row["role"]),
+        fcs=folder / row["fcs"],
+        panel=optional("panel"),
+        timepoint=optional("timepoint"),
+        specimen=optional("specimen"),
+        prior_therapy=PriorTherapy(row.get("prior_therapy") or "none"),
+        batch=optional("batch"),
+        stain=optional("stain"),
+        labels=folder / labels if labels else None,
+        line=line,
+    )

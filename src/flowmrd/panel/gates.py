@@ -1,0 +1,175 @@
+"""Gate definitions as data: what a panel file may say about a gate.
+
+Coordinates are on the 0..1 scale (logicle for fluorescence, value / range for scatter). Evaluation lives in
+:mod:`flowmrd.gating`; this module only says what is well-formed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+GateName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+ROOT = "root"
+
+
+class _Gate(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: GateName = Field(description="Alias of the gate; the population's name in every table.")
+    parent: GateName | Literal["root"] = Field(description="Gate whose events this gate looks at, or root.")
+    title: str = Field("", description="Words for the report; the name where empty.")
+    needs: tuple[str, ...] = Field(
+        (), description="Optional channels: without them the gate is skipped and reported as unavailable."
+    )
+
+    def dimensions(self) -> tuple[str, ...]:
+        """Channels that the gate reads."""
+        return ()
+
+    def references(self) -> tuple[str, ...]:
+        """Other gates that the gate's definition names, besides its parent."""
+        return ()
+
+
+class RectangleGate(_Gate):
+    """Half-open ranges on one or more channels; an absent end is unbounded."""
+
+    method: Literal["rectangle"]
+    ranges: dict[str, tuple[float | None, float | None]] = Field(
+        min_length=1, description="Channel to [low, high); null for no bound."
+    )
+
+    def dimensions(self) -> tuple[str, ...]:
+        """Channels that the gate reads."""
+        return tuple(self.ranges)
+
+
+class PolygonGate(_Gate):
+    """Even-odd polygon on two channels."""
+
+    method: Literal["polygon"]
+    x: str = Field(description="Channel of the first coordinate.")
+    y: str = Field(description="Channel of the second coordinate.")
+    vertices: tuple[tuple[float, float], ...] = Field(min_length=3, description="Corners on the 0..1 scale.")
+
+    def dimensions(self) -> tuple[str, ...]:
+        """Channels that the gate reads."""
+        return (self.x, self.y)
+
+
+class EllipseGate(_Gate):
+    """Mahalanobis ellipse on two or more channels."""
+
+    method: Literal["ellipse"]
+    channels: tuple[str, ...] = Field(min_length=2, description="Channels of the ellipse.")
+    mean: tuple[float, ...] = Field(description="Centre on the 0..1 scale.")
+    covariance: tuple[tuple[float, ...], ...] = Field(description="Covariance matrix on the 0..1 scale.")
+    distance_squared: float = Field(gt=0, description="Events within this squared Mahalanobis distance are inside.")
+
+    def dimensions(self) -> tuple[str, ...]:
+        """Channels that the gate reads."""
+        return self.channels
+
+
+class CutGate(_Gate):
+    """One threshold on one channel, found by a method and kept within bounds."""
+
+    method: Literal["cut"]
+    channel: str = Field(description="Channel that is cut.")
+    side: Literal["above", "below"] = Field(description="Which side of the threshold is inside.")
+    estimator: Literal["valley", "mixture", "negative_quantile", "fixed"] = Field(
+        description="Minimum density within the bounds, crossing of two fitted normals, quantile of a negative "
+        "population, or the fallback value itself."
+    )
+    bounds: tuple[float, float] = Field(description="The threshold never leaves this range.")
+    fallback: float = Field(
+        description="Threshold where the estimator has too little to go on; always reported as such."
+    )
+    negative: GateName | None = Field(None, description="Negative population of the negative_quantile estimator.")
+    quantile: float = Field(0.995, gt=0.5, lt=1, description="Quantile of the negative population.")
+    min_events: int = Field(200, ge=1, description="Below this many parent events the fallback is used.")
+
+    def dimensions(self) -> tuple[str, ...]:
+        """Channels that the gate reads."""
+        return (self.channel,)
+
+    def references(self) -> tuple[str, ...]:
+        """Other gates that the gate's definition names."""
+        return () if self.negative is None else (self.negative,)
+
+
+class SingletGate(_Gate):
+    """Events near the robust line of pulse area against height, or within a robust band of pulse width."""
+
+    method: Literal["singlet"]
+    area: str = Field("FSC-A", description="Pulse area channel.")
+    partners: tuple[str, ...] = Field(("FSC-H", "FSC-W"), description="Height or width; the first present one is used.")
+    n_mad: float = Field(5.0, gt=0, description="Half-width of the band in robust standard deviations.")
+    min_events: int = Field(
+        200, ge=1, description="Below this many parent events nothing is excluded and the gate says so."
+    )
+
+    def dimensions(self) -> tuple[str, ...]:
+        """Channels that the gate reads; partners are optional."""
+        return (self.area,)
+
+
+class BooleanGate(_Gate):
+    """Logical combination of other gates."""
+
+    method: Literal["boolean"]
+    all_of: tuple[GateName, ...] = Field((), description="Inside every one of these.")
+    any_of: tuple[GateName, ...] = Field((), description="Inside at least one of these that is available.")
+    none_of: tuple[GateName, ...] = Field((), description="Outside each of these that is available.")
+
+    def references(self) -> tuple[str, ...]:
+        """Other gates that the gate's definition names."""
+        return (*self.all_of, *self.any_of, *self.none_of)
+
+
+Gate = Annotated[
+    RectangleGate | PolygonGate | EllipseGate | CutGate | SingletGate | BooleanGate, Field(discriminator="method")
+]
+
+
+def check_tree(gates: tuple[Gate, ...], channels: set[str]) -> None:
+    """Refuse duplicate names, unknown parents, references or channels, cycles and impossible bounds.
+
+    Raises
+    ------
+    ValueError
+        With every problem found, so that pydantic reports them together.
+    """
+    problems: list[str] = []
+    seen: set[str] = set()
+    names = {gate.name for gate in gates}
+    for gate in gates:
+        if gate.name in seen:
+            problems.append(f"gate {gate.name} is defined twice")
+        for other in (gate.parent, *gate.references()):
+            if other == ROOT or other in seen:
+                continue
+            if other == gate.name:
+                problems.append(f"gate {gate.name} refers to itself")
+            elif other in names:
+                problems.append(f"gate {gate.name} refers to {other}, which comes later: a cycle, or out of order")
+            else:
+                problems.append(f"gate {gate.name} refers to the unknown gate {other}")
+        for channel in (*gate.dimensions(), *gate.needs):
+            if channel not in channels:
+                problems.append(f"gate {gate.name} uses the unknown channel {channel}")
+        if isinstance(gate, CutGate):
+            low, high = gate.bounds
+            if not low < high:
+                problems.append(f"gate {gate.name} has bounds {low}..{high}: the first must be smaller")
+            elif not low <= gate.fallback <= high:
+                problems.append(f"gate {gate.name} has fallback {gate.fallback} outside its bounds {low}..{high}")
+        if isinstance(gate, EllipseGate):
+            n = len(gate.channels)
+            if len(gate.mean) != n or len(gate.covariance) != n or any(len(row) != n for row in gate.covariance):
+                problems.append(f"gate {gate.name} has {n} channels, but mean or covariance of another size")
+        seen.add(gate.name)
+    if problems:
+        raise ValueError("; ".join(problems))

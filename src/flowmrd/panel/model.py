@@ -1,0 +1,119 @@
+"""The panel file as a typed model: channels, how files name them, and the gate tree.
+
+A panel is data that a laboratory edits without Python. The JSON schema under ``workflow/schemas`` is generated from
+these models.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from flowmrd.panel.gates import Gate, check_tree
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,39}$")]
+
+
+class Strict(BaseModel):
+    """Base of all panel models: unknown keys are errors, values are fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ChannelKind(StrEnum):
+    """What a channel measures; decides whether it is compensated and how it is scaled."""
+
+    SCATTER = "scatter"
+    TIME = "time"
+    ANTIBODY = "antibody"
+    NUCLEIC_ACID = "nucleic_acid"
+    VIABILITY = "viability"
+    EMPTY = "empty"
+
+
+class ScatterSignal(StrEnum):
+    """Which pulse feature a scatter channel holds."""
+
+    FSC_A = "FSC-A"
+    FSC_H = "FSC-H"
+    FSC_W = "FSC-W"
+    SSC_A = "SSC-A"
+    SSC_H = "SSC-H"
+    SSC_W = "SSC-W"
+
+
+class ChannelTransform(Strict):
+    """How one channel is brought to the 0..1 scale."""
+
+    kind: Literal["logicle", "asinh", "linear"] = Field("logicle", description="Transform of the compensated value.")
+    T: float | None = Field(None, gt=0, description="Top of the scale in raw units; the channel's range where absent.")
+    M: float = Field(4.5, gt=0, description="Decades of the logicle display.")
+    A: float = Field(0.0, ge=0, description="Additional negative decades.")
+    W: float | None = Field(
+        None, ge=0, description="Linearisation width in decades; estimated from the batch's controls where absent."
+    )
+    cofactor: float = Field(150.0, gt=0, description="Cofactor of the asinh transform.")
+
+
+class Channel(Strict):
+    """One measured channel of the panel."""
+
+    marker: Name = Field(description="Marker or signal name: CD19, FSC-A, Time. Names the column in every later stage.")
+    kind: ChannelKind = Field(ChannelKind.ANTIBODY, description="What the channel measures.")
+    fluorochrome: str | None = Field(None, description="Dye, for example PE-Cy7.")
+    clone: str | None = Field(None, description="Antibody clone.")
+    epitope: str | None = Field(
+        None, description="Epitope, where masking by a therapeutic antibody matters (CD22: that of inotuzumab or not)."
+    )
+    masked_by: tuple[Literal["cd19", "cd22"], ...] = Field(
+        (), description="Therapies whose drug may sit on this antibody's epitope, so that low signal may be masking."
+    )
+    aliases: tuple[str, ...] = Field(
+        (), description="Other names of the marker in $PnS, compared without case or punctuation."
+    )
+    detectors: tuple[str, ...] = Field((), description="Regular expressions for $PnN, tried after the marker names.")
+    required: bool = Field(True, description="True for backbone channels: a file without it stops that sample.")
+    feature: bool = Field(False, description="True where the LAIP model uses the channel.")
+    unreliable_after: tuple[Literal["cd19", "cd22", "steroid"], ...] = Field(
+        (), description="Therapies after which the marker may be lost or shifted and is down-weighted."
+    )
+    transform: ChannelTransform = Field(ChannelTransform(), description="Scaling to 0..1.")
+
+
+class PanelModel(Strict):
+    """A staining panel and the gate tree that belongs to it."""
+
+    name: Name = Field(description="Short name used in the configuration, equal to the file's stem.")
+    version: str = Field(description="Changed whenever the file changes; a panel in use is never edited in place.")
+    title: str = Field(description="One line for the report.")
+    source: str = Field("", description="Where the panel comes from.")
+    channels: tuple[Channel, ...] = Field(min_length=3, description="All channels, scatter and time included.")
+    gates: tuple[Gate, ...] = Field(description="The gate tree, parents before children.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PanelModel:
+        markers = [channel.marker for channel in self.channels]
+        twice = sorted({marker for marker in markers if markers.count(marker) > 1})
+        if twice:
+            raise ValueError(f"markers defined twice: {', '.join(twice)}")
+        check_tree(self.gates, set(markers))
+        return self
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """Marker names in panel order."""
+        return tuple(channel.marker for channel in self.channels)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Markers that the LAIP model uses, in panel order."""
+        return tuple(channel.marker for channel in self.channels if channel.feature)
+
+    def channel(self, marker: str) -> Channel:
+        """Return the channel of a marker, or raise ``KeyError``."""
+        for channel in self.channels:
+            if channel.marker == marker:
+                return channel
+        raise KeyError(marker)

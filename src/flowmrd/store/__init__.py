@@ -1,0 +1,16 @@
+"""On-disk data: columns by event in file order (Arrow IPC) and small JSON artefacts, written whole or not at all."""
+
+from flowmrd.store.artefact import digest_file, read_json, write_json, write_text
+from flowmrd.store.atomic import atomic_path
+from flowmrd.store.columns import ColumnStore, open_columns, write_columns
+
+__all__ = [
+    "ColumnStore",
+    "atomic_path",
+    "digest_file",
+    "open_columns",
+    "read_json",
+    "write_columns",
+    "write_json",
+    "write_text",
+]

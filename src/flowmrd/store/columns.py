@@ -1,0 +1,134 @@
+"""The per-sample column store: one Arrow IPC file per stage, one row per event in file order.
+
+A stage never rewrites the columns of the stage before; it writes a file of its own with the columns it adds.
+Files are uncompressed and hold one record batch, so that opening one maps it into memory without copying.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.ipc as ipc
+
+from flowmrd.errors import ArtefactError, InternalError
+from flowmrd.store.atomic import atomic_path
+
+Array = npt.NDArray[Any]
+
+
+def write_columns(path: Path, columns: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
+    """Write equally long 1-d arrays as the columns of one Arrow IPC file, atomically.
+
+    Parameters
+    ----------
+    columns
+        Name to array of shape (n_events,). Booleans are stored as uint8 so that they can be mapped without copying.
+    metadata
+        Small text facts kept in the schema (units, code tables as JSON).
+
+    Raises
+    ------
+    InternalError
+        If the columns differ in length.
+    """
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise InternalError(f"columns of unequal length cannot share a store: {lengths}")
+    arrays: list[pa.Array] = []
+    fields: list[pa.Field] = []
+    for name, values in columns.items():
+        is_bool = values.dtype == np.bool_
+        array = pa.array(np.ascontiguousarray(values).view(np.uint8) if is_bool else np.ascontiguousarray(values))
+        arrays.append(array)
+        fields.append(pa.field(name, array.type, nullable=False, metadata={"bool": "1"} if is_bool else None))
+    schema = pa.schema(fields, metadata=dict(metadata or {}))
+    batch = pa.record_batch(arrays, schema=schema)
+    with (
+        atomic_path(path) as temporary,
+        pa.OSFile(str(temporary), "wb") as sink,
+        ipc.new_file(sink, schema) as writer,
+    ):
+        writer.write_batch(batch)
+
+
+class ColumnStore:
+    """Read-only view of a column file. Columns are memory-mapped: reading one does not load the others."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._map = pa.memory_map(str(path), "r")
+            reader = ipc.open_file(self._map)
+            if reader.num_record_batches != 1:
+                raise pa.ArrowInvalid(f"{reader.num_record_batches} record batches")
+            self._batch = reader.get_batch(0)
+        except (OSError, pa.ArrowException) as error:
+            raise ArtefactError(
+                str(path),
+                found=f"not a readable column file ({type(error).__name__})",
+                expected="an Arrow IPC file written by flowmrd",
+                todo="delete it and rerun the stage that writes it",
+            ) from error
+
+    @property
+    def n_events(self) -> int:
+        """Number of rows; equal to the number of events in the FCS data set."""
+        return int(self._batch.num_rows)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names in the order they were written."""
+        return tuple(self._batch.schema.names)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Text facts written with the columns."""
+        return {key.decode(): value.decode() for key, value in (self._batch.schema.metadata or {}).items()}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._batch.schema.names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __getitem__(self, name: str) -> Array:
+        """Column as a read-only array of shape (n_events,), without copying."""
+        if name not in self:
+            raise ArtefactError(
+                str(self.path),
+                found=f"columns {', '.join(self.names)}",
+                expected=f"a column {name}",
+                todo="check that panel and file belong together, then rerun the stage that writes this file",
+            )
+        field = self._batch.schema.field(name)
+        values: Array = self._batch.column(name).to_numpy(zero_copy_only=True)
+        return values.view(np.bool_) if (field.metadata or {}).get(b"bool") == b"1" else values
+
+    def close(self) -> None:
+        """Release the memory map. Arrays taken from the store must not be used afterwards."""
+        self._map.close()
+
+    def __enter__(self) -> ColumnStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_columns(path: Path) -> ColumnStore:
+    """Open a column file for reading.
+
+    Raises
+    ------
+    ArtefactError
+        If the file is missing, truncated or not a column file.
+    """
+    return ColumnStore(path)

@@ -1,0 +1,32 @@
+"""Names of the units and scales used throughout.
+
+Three scales are in use and a column is always on exactly one of them:
+
+``raw``
+    What the FCS file stores after gain, log amplification and ``$TIMESTEP`` (float32), before compensation.
+``scale``
+    0..1 as FlowKit and GatingML use it. Fluorescence: logicle of the compensated value. Scatter: value / range.
+    Gates, stored columns and models use this scale.
+``decades``
+    ``scale * 4.5`` (logicle M). Only for numbers shown to people: marker shifts, drift.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+LOGICLE_T: Final = 262144.0
+"""Top of the logicle scale in raw units (BD 18-bit instruments; Moore & Parks 2012)."""
+
+LOGICLE_M: Final = 4.5
+"""Width of the logicle display in decades."""
+
+TARGET_MRD: Final = 1e-4
+"""The trial's threshold: one leukaemic cell in 10,000 nucleated cells (ChiCTR2400093987)."""
+
+PER_MILLION: Final = 1e6
+
+
+def to_decades(scale: float) -> float:
+    """Convert a distance on the 0..1 scale to decades."""
+    return scale * LOGICLE_M
