@@ -1,0 +1,165 @@
+"""Counting statistics: intervals, limits of blank, detection and quantification.
+
+All counts are taken as Poisson: events of a rare population in a tube of N denominator events with rate t arrive as
+X ~ Poisson(N (b + t)), b being the background rate (false MRD events per denominator event in MRD-free marrow).
+P(X >= k) for mean mu is the regularised lower incomplete gamma function P(k, mu), so every limit below has a closed
+form in its inverse (Garwood 1936, Biometrika 28:437 for the interval; Currie 1968, Anal Chem 40:586 for the idea of
+separate decision and detection limits).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scipy.special import betaincinv, gammainc, gammaincinv
+
+from flowmrd.errors import InternalError
+
+MAX_DENOMINATOR = 10**9
+"""Search limit of :func:`events_needed`; no cytometer acquires a billion events of one tube."""
+
+
+def poisson_interval(count: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Exact (Garwood) two-sided interval of a Poisson mean.
+
+    Parameters
+    ----------
+    count
+        Events seen, at least 0.
+    confidence
+        Two-sided confidence; 0.95 gives 0 -> 0..3.69, 10 -> 4.80..18.39, 20 -> 12.22..30.89.
+        At 0 events the upper limit stays the two-sided 97.5 % one (3.69), as tabulated, not the one-sided 3.00.
+    """
+    if count < 0:
+        raise InternalError(f"a count of {count} events is impossible")
+    tail = (1 - confidence) / 2
+    low = 0.0 if count == 0 else float(gammaincinv(count, tail))
+    return low, float(gammaincinv(count + 1, 1 - tail))
+
+
+def blank_threshold(mean_background: float, alpha: float = 0.05) -> int:
+    """Smallest count k with P(X >= k | mean_background) < alpha.
+
+    Counts of k and more are not explained by background at the one-sided level alpha; k - 1 is the limit of blank in
+    events. 1 at a background of exactly 0.
+    """
+    if mean_background < 0:
+        raise InternalError(f"a background of {mean_background} events is impossible")
+    if mean_background == 0:
+        return 1
+    low, high = 1, max(2, math.ceil(mean_background))
+    while gammainc(high, mean_background) >= alpha:
+        low, high = high, 2 * high
+    while low < high:
+        middle = (low + high) // 2
+        if gammainc(middle, mean_background) < alpha:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def detection_probability(rate: float, *, denominator: int, background: float, threshold: int) -> float:
+    """P(X >= threshold) for a true rate in a tube of ``denominator`` events."""
+    return float(gammainc(threshold, denominator * (background + rate)))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one tube. Rates are fractions of the denominator; ``inf`` where the denominator is 0.
+
+    Attributes
+    ----------
+    lob_events
+        Limit of blank: the largest count still explained by background at level alpha.
+    detect_events
+        max(m, lob_events + 1): a clustered count from here on is a detection.
+    lod_nominal
+        m / N, the limit that many reports print; a true MRD at this rate is missed every other time.
+    lod95
+        Smallest rate whose count reaches ``detect_events`` with the wanted power.
+    loq
+        The same for max(quantify, detect) events.
+    """
+
+    lob_events: int
+    detect_events: int
+    quantify_events: int
+    lod_nominal: float
+    lod95: float
+    loq: float
+
+
+def limits(
+    denominator: int,
+    *,
+    background: float,
+    min_detect_events: int = 20,
+    min_quantify_events: int = 50,
+    alpha: float = 0.05,
+    power: float = 0.95,
+) -> Limits:
+    """Limits of a tube with ``denominator`` events and a background rate.
+
+    With no background and the defaults lod95 = 27.88 / N, so that 1e-4 needs 278,793 events, and loq = 62.17 / N.
+    """
+    if denominator < 0:
+        raise InternalError(f"a denominator of {denominator} events is impossible")
+    lob = blank_threshold(denominator * background, alpha) - 1
+    detect = max(min_detect_events, lob + 1)
+    quantify = max(min_quantify_events, detect)
+    if denominator == 0:
+        return Limits(lob, detect, quantify, math.inf, math.inf, math.inf)
+    return Limits(
+        lob_events=lob,
+        detect_events=detect,
+        quantify_events=quantify,
+        lod_nominal=min_detect_events / denominator,
+        lod95=max(float(gammaincinv(detect, power)) / denominator - background, 0.0),
+        loq=max(float(gammaincinv(quantify, power)) / denominator - background, 0.0),
+    )
+
+
+def events_needed(
+    target: float, *, background: float, min_detect_events: int = 20, alpha: float = 0.05, power: float = 0.95
+) -> int | None:
+    """Smallest denominator from which on lod95 stays at or below ``target``; ``None`` above a billion events.
+
+    The detection count steps up by whole events as background grows with N, so lod95 is a saw-tooth in N. The answer
+    is safe to acquire towards: more events never undo it.
+    """
+
+    def reached(denominator: int) -> bool:
+        # Worst case over the next step of the saw-tooth: one event more in the detection count.
+        step = blank_threshold(denominator * background, alpha)
+        detect = max(min_detect_events, step if background == 0 else step + 1)
+        return float(gammaincinv(detect, power)) / denominator - background <= target
+
+    if background == 0:
+        return math.ceil(float(gammaincinv(min_detect_events, power)) / target)
+    low, high = 1, 1024
+    while not reached(high):
+        low, high = high, 2 * high
+        if high > MAX_DENOMINATOR:
+            return None
+    while low < high:
+        middle = (low + high) // 2
+        if reached(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def binomial_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Exact (Clopper & Pearson 1934, Biometrika 26:404) two-sided interval of a proportion.
+
+    11 of 12 gives 0.6152..0.9979, 9 of 12 gives 0.4281..0.9451; (0, 1) where nothing was tried.
+    """
+    if not 0 <= successes <= trials:
+        raise InternalError(f"{successes} of {trials} is impossible")
+    tail = (1 - confidence) / 2
+    low = 0.0 if successes == 0 else float(betaincinv(successes, trials - successes + 1, tail))
+    high = 1.0 if successes == trials else float(betaincinv(successes + 1, trials - successes, 1 - tail))
+    return low, high
