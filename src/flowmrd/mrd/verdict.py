@@ -1,7 +1,8 @@
 """From counts, limits and doubts to one verdict.
 
-The classes follow the ELN 2024 recommendations for adult ALL (Gökbuget et al., Blood 2024): complete MRD response needs a
-minimum sensitivity of 1e-4; a negative without it, and a positive that cannot be quantified, are classes of their own.
+The classes follow the ELN 2024 recommendations for adult ALL (Gökbuget et al., Blood 2024): complete MRD response needs
+a minimum sensitivity of 1e-4; a negative without it, and a positive that cannot be quantified, are classes of their
+own.
 Rules are tried from the one that forbids most to the one that allows most, so a weak answer never comes out as a
 negative one:
 
@@ -111,8 +112,8 @@ def _not_detected(evidence: Evidence, limits: Limits) -> Verdict:
         return _verdict(VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY, None, (*reasons, *evidence.remarks))
     found = Reason(
         code="BELOW_DETECTION",
-        message=f"{evidence.mrd_events} clustered events, fewer than the {limits.detect_events} that count as detected; "
-        f"this tube would have shown {limits.lod95:.2g} with 95 % power.",
+        message=f"{evidence.mrd_events} clustered events, fewer than the {limits.detect_events} that count as "
+        f"detected; this tube would have shown {limits.lod95:.2g} with 95 % power.",
     )
     return _verdict(VerdictClass.NEGATIVE, True, (found, *evidence.remarks))
 
@@ -122,11 +123,13 @@ def _detected(evidence: Evidence, limits: Limits, interval: tuple[float, float])
     sensitive = limits.lod95 <= evidence.target
     straddle = Reason(
         code="INTERVAL_STRADDLES_THRESHOLD",
-        message=f"MRD was detected, but its 95 % interval {low:.2g} to {high:.2g} contains the threshold {evidence.target:.0e}.",
+        message=f"MRD was detected, but its 95 % interval {low:.2g} to {high:.2g} contains the threshold "
+        f"{evidence.target:.0e}.",
     )
     insufficient = Reason(
         code="TOO_FEW_EVENTS",
-        message=f"The tube's 95 %-power limit of detection of {limits.lod95:.2g} is above the target of {evidence.target:.0e}.",
+        message=f"The tube's 95 %-power limit of detection of {limits.lod95:.2g} is above the target of "
+        f"{evidence.target:.0e}.",
     )
     straddles = low < evidence.target <= high
     if low >= evidence.target:
@@ -149,7 +152,8 @@ def _detected(evidence: Evidence, limits: Limits, interval: tuple[float, float])
         return _verdict(VerdictClass.DETECTED_NOT_QUANTIFIABLE, negative, (few, *notes, *evidence.remarks))
     counted = Reason(
         code="QUANTIFIED",
-        message=f"{evidence.mrd_events} clustered events among {evidence.denominator:,}; 95 % interval {low:.2g} to {high:.2g}.",
+        message=f"{evidence.mrd_events} clustered events among {evidence.denominator:,}; 95 % interval "
+        f"{low:.2g} to {high:.2g}.",
     )
     if straddles:
         return _verdict(VerdictClass.INDETERMINATE, None, (counted, *notes, *evidence.remarks))
