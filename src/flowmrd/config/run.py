@@ -91,6 +91,20 @@ class ReportConfig(Section):
     laboratory: str = Field("", description="Name printed on the report.")
 
 
+class TrialConfig(Section):
+    """The trial report, built when the clinical table exists."""
+
+    rules: str = Field("chictr2400093987-1", description="Named rule set of response and relapse; see docs.")
+    mrd_timepoints: tuple[str, ...] = Field(
+        ("C1D21", "C1", "cycle1", "after_cycle_1", "EOC1"),
+        min_length=1,
+        description="Values of the sheet's timepoint column that mean 'after cycle 1', compared without case.",
+    )
+    cutoff: str | None = Field(
+        None, pattern=r"^\d{4}-\d{2}-\d{2}$", description="Data cut-off; a later date in the tables is an error."
+    )
+
+
 class RunConfig(Section):
     """Everything a run needs to know. Only ``panel`` and ``samples`` have no default."""
 
@@ -106,3 +120,4 @@ class RunConfig(Section):
     laip: LaipConfig = Field(LaipConfig(), description="Classifier.")
     mrd: MrdConfig = Field(MrdConfig(), description="Counting and limits.")
     report: ReportConfig = Field(ReportConfig(), description="Report.")
+    trial: TrialConfig = Field(TrialConfig(), description="Trial report.")

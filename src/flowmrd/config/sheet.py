@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 
+from flowmrd.config.table import read_table
 from flowmrd.errors import SheetError
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -68,68 +68,11 @@ def read_sheet(path: Path) -> tuple[list[Sample], list[SheetError]]:
     SheetError
         Only where the sheet as a whole cannot be read (missing, no header, required column absent).
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise SheetError(
-            str(path),
-            found="no such file",
-            expected="a tab-separated sample sheet",
-            todo="create it, or correct 'samples:' in config.yaml",
-        ) from error
-    except UnicodeDecodeError as error:
-        raise SheetError(
-            str(path),
-            found="bytes that are not UTF-8",
-            expected="UTF-8 text",
-            todo="save the sheet as UTF-8, tab separated",
-        ) from error
-    lines = text.splitlines()
-    if not lines:
-        raise SheetError(str(path), found="an empty file", expected="a header and one row per tube", todo="fill it in")
-    header = lines[0].split("\t")
-    problems: list[SheetError] = []
-    missing = [name for name in REQUIRED if name not in header]
-    if missing:
-        separators = (
-            "commas instead of tabs" if "," in lines[0] and len(header) == 1 else f"columns {', '.join(header)}"
-        )
-        raise SheetError(
-            f"{path}, line 1",
-            found=separators,
-            expected=f"the columns {', '.join(REQUIRED)}, separated by tabs",
-            todo=f"add the column(s) {', '.join(missing)}",
-        )
-    for name in header:
-        if name not in REQUIRED + OPTIONAL:
-            near = get_close_matches(name, REQUIRED + OPTIONAL, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            problems.append(
-                SheetError(
-                    f"{path}, line 1",
-                    found=f"the unknown column {name!r}",
-                    expected=f"one of {', '.join(REQUIRED + OPTIONAL)}",
-                    todo=f"rename or remove it{hint}",
-                )
-            )
+    rows, problems = read_table(path, REQUIRED, OPTIONAL, one_row_per="tube", setting="samples")
     samples: list[Sample] = []
     first_line: dict[str, int] = {}
-    reader = csv.reader(lines[1:], delimiter="\t", quoting=csv.QUOTE_NONE)
-    for line, cells in enumerate(reader, start=2):
-        if not any(cell.strip() for cell in cells) or cells[0].startswith("#"):
-            continue
+    for line, row in rows:
         where = f"{path}, line {line}"
-        if len(cells) > len(header):
-            problems.append(
-                SheetError(
-                    where,
-                    found=f"{len(cells)} cells",
-                    expected=f"{len(header)} as in the header",
-                    todo="remove the extra tabs",
-                )
-            )
-            continue
-        row = {name: cell.strip() for name, cell in zip(header, cells + [""] * (len(header) - len(cells)), strict=True)}
         errors = _row_errors(where, row)
         sample = row["sample"]
         if sample in first_line:
