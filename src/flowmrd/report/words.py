@@ -1,0 +1,62 @@
+"""Numbers and identifiers as people read them."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["clip", "count", "number", "percent", "scientific", "short_hash"]
+
+NOT_AVAILABLE = "not available"
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def count(value: float | None) -> str:
+    """Whole number with thin spaces between thousands: ``278 793``."""
+    return NOT_AVAILABLE if value is None else f"{round(value):,}".replace(",", "\u202f")
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Number with so many significant digits, without exponent between 1e-4 and 1e6."""
+    if value is None or not math.isfinite(value):
+        return NOT_AVAILABLE
+    if value == 0:
+        return "0"
+    if 1e-4 <= abs(value) < 1e6:
+        decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+        text = f"{value:.{decimals}f}"
+        return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
+    return scientific(value, digits)
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """Fraction as a percentage with so many significant digits: ``0.012 %``."""
+    if fraction is None or not math.isfinite(fraction):
+        return NOT_AVAILABLE
+    if fraction == 0:
+        return "0 %"
+    value = fraction * 100
+    decimals = min(7, max(0, digits - 1 - math.floor(math.log10(abs(value)))))
+    return f"{value:.{decimals}f} %".replace("-", "−")
+
+
+def scientific(value: float | None, digits: int = 2) -> str:
+    """Number as a power of ten for people: ``1.2 × 10⁻⁴``."""
+    if value is None or not math.isfinite(value):
+        return NOT_AVAILABLE
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
+    whole = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return power if whole == "1" else f"{whole} × {power}".replace("-", "−")
+
+
+def short_hash(value: str | None) -> str:
+    """First 12 digits of a digest."""
+    return NOT_AVAILABLE if not value else value[:12]
+
+
+def clip(text: object, limit: int = 300) -> str:
+    """Text cut to a length fit for a table cell; the full text is in the JSON beside the page."""
+    plain = str(text)
+    return plain if len(plain) <= limit else plain[: limit - 1] + "…"
