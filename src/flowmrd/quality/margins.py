@@ -1,0 +1,49 @@
+"""Margins: events whose value says only that it lies beyond what the instrument can measure.
+
+What is decided per kind of channel:
+
+* **Forward scatter at the top of its range, or not above 0**: masked. The size is unknown (aggregates, bubbles), and the
+  ratio of area to height, on which the doublet check rests, is meaningless.
+* **Side scatter at the top**: *not* masked, only counted. Granulocytes of many marrows saturate SSC (20 % of intact
+  cells in one tube compared with), laboratories keep them in the denominator, and dropping them raises the MRD fraction.
+  Side scatter at or below 0 is not masked either: small lymphoid cells reach it on instruments with baseline restore.
+* **Fluorescence at either end**: *not* masked, only counted. A blast too bright for one detector is still a blast, and
+  compensated values below 0 are ordinary.
+* **Time**: never masked here; see :mod:`flowmrd.quality.time`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["PILE_UP_WARN", "saturated_share", "scatter_margin"]
+
+Values = npt.NDArray[np.floating[Any]]
+Mask = npt.NDArray[np.bool_]
+
+PILE_UP_WARN: Final = 0.05
+"""Share of events at the top of one channel that raises a flag: a detector voltage set too high for the sample."""
+
+EDGE: Final = 0.9999
+"""An event counts as clipped from this share of the range on: instruments store range - 1, scaled and rounded."""
+
+
+def scatter_margin(columns: Mapping[str, Values], *, names: tuple[str, ...] = ("FSC-A", "FSC-H")) -> Mask:
+    """True where forward scatter is clipped at its top or is not above 0. Columns on the 0..1 scale."""
+    n = len(next(iter(columns.values())))
+    margin = np.zeros(n, dtype=np.bool_)
+    for name in names:
+        if name in columns:
+            values = columns[name]
+            margin |= values >= EDGE
+            margin |= values <= 0
+    return margin
+
+
+def saturated_share(raw: Values, top: float) -> float:
+    """Share of finite events at or above the top of the channel's range, in raw units before compensation."""
+    return float(np.count_nonzero(raw >= EDGE * top)) / max(len(raw), 1)
