@@ -191,9 +191,7 @@ def estimate_doublet_band(
         )
     logs = np.log(shape)
     if float(np.ptp(logs)) == 0.0:
-        return DoubletBand(
-            "none", x=names[0], y=names[1], n_events=len(shape), reason=f"{names[1]} has one value only"
-        )
+        return DoubletBand("none", x=names[0], y=names[1], n_events=len(shape), reason=f"{names[1]} has one value only")
     grid, density = _density(logs)
     mode = float(grid[np.argmax(density)])
     # Doublets lie on the right, so the spread of singlets is read off the left half of the peak alone.

@@ -185,7 +185,7 @@ class LogicleTable:
         return np.copysign(_distance_of(self.parameters, np.abs(raw)), raw)
 
     def apply(self, values: Float32, out: Float32 | None = None) -> Float32:
-        """Scale of float32 raw values, shape (n,), into ``out`` (may be ``values``); NaN where a value is not finite."""
+        """Scale of float32 raw values, shape (n,), into ``out`` (may be ``values``); NaN for what is not finite."""
         values = np.ascontiguousarray(values, dtype=np.float32)
         result = np.empty_like(values) if out is None else out
         n = len(values)

@@ -1,0 +1,164 @@
+"""Spillover matrices: checking, matching to a file's channels, inverting.
+
+Convention (FCS 3.1, ``$SPILLOVER``): row = fluorochrome, column = detector, so ``measured = true @ S`` and
+``true = measured @ inv(S)``. The diagonal is 1; tools that write percent (diagonal 100) are recognised.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.errors import CompensationError
+
+__all__ = ["SINGULAR_CONDITION", "Spillover", "check_spillover", "normal_name", "read_spillover_csv"]
+
+Float64 = npt.NDArray[np.float64]
+
+SINGULAR_CONDITION: Final = 1e6
+"""From this condition number on a matrix is refused: float32 events carry 7 digits, and fewer than one would remain."""
+
+_TODO: Final = (
+    "export the matrix from the acquisition software again, or set 'compensation' in config.yaml "
+    "(csv, controls or none)"
+)
+
+
+@dataclass(frozen=True)
+class Spillover:
+    """A checked spillover matrix.
+
+    Attributes
+    ----------
+    names
+        Detector of each row and column, as the source writes it.
+    matrix
+        Shape (n, n), row = fluorochrome, column = detector, diagonal 1.
+    source
+        Where it came from, for the report.
+    condition
+        2-norm condition number: how much relative noise may grow.
+    notes
+        What was put right on the way (percent, diagonal not 1).
+    """
+
+    names: tuple[str, ...]
+    matrix: Float64
+    source: str
+    condition: float
+    notes: tuple[str, ...] = ()
+
+    def inverse(self) -> Float64:
+        """Compensation matrix in float64; ``measured @ inverse`` is the compensated value."""
+        return np.asarray(np.linalg.inv(self.matrix))
+
+
+def normal_name(name: str) -> str:
+    """Detector name for comparison: case, blanks and punctuation do not count, a FlowJo ``:: marker`` is dropped."""
+    return re.sub(r"[^a-z0-9]", "", name.split(" :: ")[0].lower())
+
+
+def check_spillover(where: str, names: Sequence[str], matrix: Any, *, source: str) -> Spillover:
+    """Check and normalise a spillover matrix.
+
+    Raises
+    ------
+    CompensationError
+        If it is not square, names repeat, a value is not finite, a diagonal element is not positive, or it is singular.
+    """
+    try:
+        values = np.array(matrix, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise _error(where, "spillover values that are not all numbers", "a square table of numbers") from error
+    n = len(names)
+    if n == 0 or values.shape != (n, n):
+        raise _error(
+            where, f"{n} channel names and a matrix of shape {values.shape}", "as many rows and columns as names"
+        )
+    if len({normal_name(name) for name in names}) != n:
+        raise _error(where, "a channel that appears twice in the spillover matrix", "every channel once")
+    if not np.isfinite(values).all():
+        raise _error(where, "spillover values that are NaN or infinite", "finite coefficients")
+    diagonal = np.diag(values)
+    if (diagonal <= 0).any():
+        bad = names[int(np.argmin(diagonal))]
+        raise _error(where, f"a diagonal value of {diagonal.min():g} ({bad})", "1 (or 100 for percent) on the diagonal")
+    notes: list[str] = []
+    if 50 <= float(np.median(diagonal)) <= 200:
+        values = values / 100.0
+        diagonal = np.diag(values)
+        notes.append("percent-scaled, divided by 100")
+    if np.abs(diagonal - 1).max() > 1e-3:
+        notes.append("rows divided by their diagonal, which was not 1")
+        values = values / diagonal[:, None]
+    condition = float(np.linalg.cond(values))
+    if not math.isfinite(condition) or condition >= SINGULAR_CONDITION:
+        raise _error(where, f"a singular spillover matrix (condition number {condition:.2g})", "an invertible matrix")
+    return Spillover(tuple(names), values, source, condition, tuple(notes))
+
+
+def read_spillover_csv(path: Path) -> Spillover:
+    """Read a spillover matrix from comma- or tab-separated text: detectors in the first line, row names optional.
+
+    Rows that are named must carry the column names, in any order; they are brought into column order.
+
+    Raises
+    ------
+    CompensationError
+        If the file is missing, not a square table, or its row names are not its column names.
+    """
+    where = str(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise _error(where, "no such file", "a CSV with the spillover matrix") from error
+    except UnicodeDecodeError as error:
+        raise _error(where, "bytes that are not UTF-8", "UTF-8 text") from error
+    first = text.split("\n", 1)[0]
+    delimiter = max(",\t;", key=first.count)
+    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter)]
+    rows = [row for row in rows if any(row)]
+    if len(rows) < 2:
+        raise _error(where, f"{len(rows)} lines", "a header with detector names and one line per detector")
+    header, body = rows[0], rows[1:]
+    labelled = not _is_number(body[0][0])
+    names = header[1:] if labelled and (header[0] == "" or len(header) == len(body[0])) else header
+    values = [row[1:] if labelled else row for row in body]
+    if any(len(row) != len(names) for row in values) or len(values) != len(names):
+        raise _error(
+            where,
+            f"{len(names)} detector names, {len(values)} lines of {sorted({len(row) for row in values})} values",
+            "a square table",
+        )
+    try:
+        matrix = np.array([[float(cell.removesuffix("%")) for cell in row] for row in values])
+    except ValueError as error:
+        raise _error(where, "a cell that is not a number", "numbers with a decimal point") from error
+    if labelled:
+        order = {normal_name(row[0]): i for i, row in enumerate(body)}
+        wanted = [normal_name(name) for name in names]
+        if set(order) != set(wanted) or len(order) != len(body):
+            raise _error(where, "row names that differ from the column names", "the same detectors in rows and columns")
+        matrix = matrix[[order[name] for name in wanted]]
+    return check_spillover(where, names, matrix, source=f"csv:{path.name}")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.removesuffix("%"))
+    except ValueError:
+        return False
+    return True
+
+
+def _error(where: str, found: str, expected: str) -> CompensationError:
+    return CompensationError(where, found=found, expected=expected, todo=_TODO)
