@@ -27,7 +27,7 @@ def evidence(events: int, denominator: int, *, background: float | None = 1e-6, 
 
 
 def changed(base: Evidence, **kwargs: object) -> Evidence:
-    return Evidence(**{**base.__dict__, **kwargs})  # type: ignore[arg-type]
+    return Evidence(**{**base.__dict__, **kwargs})
 
 
 @pytest.mark.parametrize(
