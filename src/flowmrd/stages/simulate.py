@@ -1,0 +1,47 @@
+"""Stage behind ``flowmrd simulate``: a run directory with simulated tubes and their truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flowmrd.panel.model import PanelModel
+from flowmrd.simulate.cohort import SimulatedCohort, simulate_cohort
+from flowmrd.simulate.design import many, plan_preset, resized
+
+DEFAULT_SEED = 20240093
+
+
+def simulate(
+    run_directory: Path,
+    *,
+    preset: str = "demo",
+    seed: int = DEFAULT_SEED,
+    panel: PanelModel,
+    nucleated: int | None = None,
+    tubes: int | None = None,
+) -> SimulatedCohort:
+    """Write a simulated cohort into a run directory.
+
+    Parameters
+    ----------
+    preset
+        ``demo``, ``small``, ``many`` or ``compensation`` (see :mod:`flowmrd.simulate.design`).
+    nucleated
+        Nucleated cells per tube instead of the preset's.
+    tubes
+        Number of tubes of the preset ``many``.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown preset, or a run directory that holds a configuration of the user's own.
+    PanelError
+        If the panel has a marker unknown to the simulator.
+    """
+    if preset == "many" and tubes is not None:
+        design = many(panel, seed, tubes=tubes)
+    else:
+        design = plan_preset(preset, panel, seed)
+    if nucleated is not None:
+        design = resized(design, nucleated)
+    return simulate_cohort(run_directory, design, seed, panel, label=preset)
