@@ -103,6 +103,13 @@ class TrialConfig(Section):
     cutoff: str | None = Field(
         None, pattern=r"^\d{4}-\d{2}-\d{2}$", description="Data cut-off; a later date in the tables is an error."
     )
+    origin: Literal["enrolment", "first_dose"] = Field(
+        "enrolment", description="Where overall and progression-free survival start; first_dose leaves out the untreated."
+    )
+    events_of_interest: tuple[str, ...] = Field(
+        ("Tumour lysis syndrome", "Sepsis", "Veno-occlusive disease", "Cytokine release syndrome"),
+        description="Adverse event terms that get a line even where no patient had them.",
+    )
 
 
 class RunConfig(Section):

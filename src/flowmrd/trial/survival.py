@@ -122,7 +122,7 @@ def median_time(curve: Curve) -> Median:
     """
     median = low = high = None
     for step in curve.steps:
-        # Limits exist only where the curve is inside (0, 1); at 0 both limits have been passed only if they were before.
+        # Pointwise limits exist only where the curve is inside (0, 1).
         if median is None and step.value <= 0.5 + TIE:
             median = step.time
         if step.events and step.ci95 is not None:

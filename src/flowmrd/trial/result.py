@@ -1,0 +1,159 @@
+"""``trial.json`` as a typed model. Times are days since enrolment or since response; no date enters it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flowmrd.trial.proportion import Proportion
+from flowmrd.trial.response import Code
+from flowmrd.trial.survival import Curve, Median
+
+DAYS_PER_MONTH = 365.25 / 12
+
+
+class Part(BaseModel):
+    """Base of all parts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class MrdCall(Part):
+    """MRD after cycle 1, as the pipeline gave it in ``mrd.json``."""
+
+    sample: str | None
+    status: Literal["negative", "positive", "not_evaluable"]
+    klass: str | None = Field(alias="class")
+    fraction: float | None = None
+    lod95: float | None = None
+    review: str = Field("not_reviewed", description="not_reviewed, accepted, rejected, commented or void.")
+    reasons: tuple[Code, ...] = ()
+
+
+class PatientLine(Part):
+    """One patient in the terms of the endpoints."""
+
+    patient: str
+    treated: bool
+    evaluable: bool
+    not_evaluable_reason: str | None
+    response: str
+    response_reasons: tuple[Code, ...]
+    response_day: int | None
+    blasts_before_percent: float | None
+    blasts_after_percent: float | None
+    mrd: MrdCall
+    progression_day: int | None
+    relapse_day: int | None
+    transplant_day: int | None
+    death_day: int | None
+    death_cause: str | None
+    last_contact_day: int
+    safety_evaluable: bool
+    safety_not_evaluable_reason: str | None
+
+
+class Rate(Part):
+    """One outcome over every denominator; the first is the protocol's."""
+
+    name: str
+    title: str
+    primary: Proportion
+    others: tuple[Proportion, ...]
+    note: str = ""
+
+
+class Landmark(Part):
+    """An estimate at a fixed time; null beyond the last observation."""
+
+    months: int
+    percent: float | None
+    ci95_percent: tuple[float, float] | None
+
+
+class Months(Part):
+    """A median in months (days / 30.4375); null is "not reached"."""
+
+    value: float | None
+    ci95: tuple[float | None, float | None]
+
+
+class Endpoint(Part):
+    """A time-to-event endpoint with its definition."""
+
+    name: str
+    title: str
+    population: str
+    origin: str
+    event: str
+    patients: int
+    events: int
+    median: Median | None
+    median_months: Months | None
+    landmarks: tuple[Landmark, ...]
+    risk_months: tuple[int, ...]
+    risk_patients: tuple[int, ...]
+    curve: Curve
+    note: str = ""
+
+
+class EventLine(Part):
+    """One adverse event term; every patient counts once, with the worst grade."""
+
+    term: str
+    by_grade: dict[int, int] = Field(description="Worst grade to number of patients of the safety population.")
+    any_grade: Proportion
+    grade_3_4: Proportion
+    grade_3_plus: Proportion
+    fatal: int
+    treated_grade_3_plus: Proportion = Field(description="The same over all treated patients.")
+
+
+class FlowStep(Part):
+    """One box of the patient flow, and who was lost before it."""
+
+    title: str
+    patients: int
+    lost: tuple[str, ...] = Field(description="Reason and number of those who did not reach this box.")
+
+
+class Demographics(Part):
+    """Sex and age of the enrolled."""
+
+    sex: dict[str, int]
+    age_median: float | None
+    age_range: tuple[float, float] | None
+    age_known: int
+
+
+class TrialResult(Part):
+    """``results/cohort/trial.json``."""
+
+    schema_version: Literal["1"] = "1"
+    rules: str
+    rules_source: str
+    mrd_timepoints: tuple[str, ...]
+    origin: str
+    demographics: Demographics
+    flow: tuple[FlowStep, ...]
+    rates: dict[str, Rate]
+    follow_up_months: Months
+    endpoints: dict[str, Endpoint]
+    adverse_events: tuple[EventLine, ...]
+    warnings: tuple[Code, ...]
+    patients: tuple[PatientLine, ...]
+    flowmrd_version: str
+
+    def to_json_dict(self) -> dict[str, object]:
+        """Plain data, ready for :func:`flowmrd.store.write_json`."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def months(median: Median) -> Months:
+    """A median in months."""
+
+    def convert(days: int | None) -> float | None:
+        return None if days is None else days / DAYS_PER_MONTH
+
+    return Months(value=convert(median.days), ci95=(convert(median.ci95_days[0]), convert(median.ci95_days[1])))
