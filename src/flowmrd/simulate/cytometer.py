@@ -7,7 +7,7 @@ the other dyes are those of a usual three-laser 10-colour instrument (general kn
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -50,8 +50,8 @@ _NOISE: Final[dict[str, tuple[float, float]]] = {
     "AF700": (70.0, 14.0),
     "APC-H7": (70.0, 14.0),
     "V500": (60.0, 12.0),
-    "PerCP": (50.0, 9.0),
-    "PerCP-Cy5.5": (50.0, 9.0),
+    "PerCP": (50.0, 7.0),
+    "PerCP-Cy5.5": (50.0, 7.0),
 }
 _DEFAULT_NOISE: Final = (45.0, 5.0)
 """Electronic noise (standard deviation, raw units) and variance per raw unit of signal (photon statistics)."""
@@ -98,13 +98,13 @@ class Cytometer:
         """Detectors that carry a dye."""
         return tuple(detector for detector in self.detectors if detector.dye is not None)
 
-    def to_raw(self, decades: npt.NDArray[np.floating], detector: Detector) -> npt.NDArray[np.floating]:
+    def to_raw(self, decades: npt.ArrayLike, detector: Detector) -> npt.NDArray[np.floating[Any]]:
         """Linear signal of one dye from decades, any shape."""
-        return inverse_logicle(decades / np.float32(LOGICLE_M), LOGICLE_T, LOGICLE_M, detector.width, 0.0)
+        return inverse_logicle(np.asarray(decades) / np.float32(LOGICLE_M), LOGICLE_T, LOGICLE_M, detector.width, 0.0)
 
-    def to_decades(self, raw: npt.NDArray[np.floating], detector: Detector) -> npt.NDArray[np.floating]:
+    def to_decades(self, raw: npt.ArrayLike, detector: Detector) -> npt.NDArray[np.floating[Any]]:
         """Decades of a compensated linear signal, any shape."""
-        return logicle(raw, LOGICLE_T, LOGICLE_M, detector.width, 0.0) * LOGICLE_M
+        return logicle(raw, LOGICLE_T, LOGICLE_M, detector.width, 0.0) * np.float32(LOGICLE_M)
 
     def noise_decades(self, mean: Floats) -> Floats:
         """Spread in decades that the instrument adds to a population after compensation.
@@ -121,14 +121,13 @@ class Cytometer:
             matrix and the slope of the logicle.
         """
         dyes = self.fluorescence
-        raw = np.array([float(self.to_raw(np.float64(m), d)) for m, d in zip(mean, dyes, strict=True)])
+        raw = np.array([float(self.to_raw(m, d)) for m, d in zip(mean, dyes, strict=True)])
         seen = np.maximum(raw @ self.spill, 0.0)
         variance = self.electronic**2 + self.photon * seen
         inverse = np.linalg.inv(self.spill)
         sd = np.sqrt(np.einsum("ij,i->j", inverse**2, variance))
-        low = np.array([float(self.to_decades(np.float64(r - s), d)) for r, s, d in zip(raw, sd, dyes, strict=True)])
-        high = np.array([float(self.to_decades(np.float64(r + s), d)) for r, s, d in zip(raw, sd, dyes, strict=True)])
-        return (high - low) / 2
+        ends = [self.to_decades([r - s, r + s], d) for r, s, d in zip(raw, sd, dyes, strict=True)]
+        return np.array([(high - low) / 2 for low, high in ends])
 
 
 def build_cytometer(panel: PanelModel) -> Cytometer:

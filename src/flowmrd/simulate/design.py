@@ -15,7 +15,10 @@ from flowmrd.panel.model import PanelModel
 from flowmrd.simulate.cytometer import build_cytometer
 from flowmrd.simulate.leukaemia import NO_THERAPY, Cd19, Cd22, Leukaemia, Therapy, draw_leukaemia
 from flowmrd.simulate.populations import ADULT, AFTER_ANTI_B, DISEASED, REGENERATING, Composition
-from flowmrd.simulate.tube import Acquisition, TubeSpec
+from flowmrd.simulate.tube import STEADY, Acquisition, TubeSpec
+
+AFTER_INOTUZUMAB: Final = Therapy(cd22=Cd22.DIM, steroid=0.5)
+"""Day 21: less CD22 on what is left, half of the steroid shift."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +51,17 @@ class FollowUp:
     patient: str
     level: float
     before: Therapy = NO_THERAPY
-    after: Therapy = Therapy(cd22=Cd22.DIM, steroid=0.5)
+    after: Therapy = AFTER_INOTUZUMAB
     nucleated: int = 330_000
     diagnosis_nucleated: int = 100_000
     blasts: float = 0.6
     composition: Composition = AFTER_ANTI_B
     timepoint: str = "day21"
-    acquisition: Acquisition = Acquisition()
+    acquisition: Acquisition = STEADY
 
 
 def person_seed(seed: int, patient: str) -> int:
-    """Seed of a person's biology: depends on the cohort's seed and the patient's name, not on the order of the design."""
+    """Seed of a person's biology: depends on the cohort's seed and the patient's name alone."""
     return int(SeedSequence([seed, zlib.crc32(patient.encode())]).generate_state(1)[0])
 
 
@@ -73,7 +76,7 @@ def leukaemia_of(seed: int, patient: str) -> Leukaemia:
 
 
 def controls(n: int, nucleated: int, seed: int) -> list[TubePlan]:
-    """Control marrows; every fourth one is a regenerating marrow, so that the reference knows haematogone hyperplasia."""
+    """Control marrows; every fourth one regenerates, so that the reference knows haematogone hyperplasia."""
     plans = []
     for i in range(1, n + 1):
         name = f"CTRL{i:02d}"
@@ -120,7 +123,7 @@ def patients(rows: Sequence[FollowUp], seed: int) -> list[TubePlan]:
 
 DEMO_PATIENTS: Final = (
     FollowUp("P01", 0.0, after=Therapy(cd22=Cd22.MASKED, steroid=0.7)),
-    FollowUp("P02", 3e-5, after=Therapy(cd22=Cd22.DIM, steroid=0.5)),
+    FollowUp("P02", 3e-5, after=AFTER_INOTUZUMAB),
     FollowUp(
         "P03",
         1e-4,
@@ -150,7 +153,7 @@ def small(panel: PanelModel, seed: int) -> list[TubePlan]:
 
 
 def many(panel: PanelModel, seed: int, *, tubes: int = 100, nucleated: int = 20_000) -> list[TubePlan]:
-    """Cohort of ``tubes`` tubes for scale tests: a tenth controls (at least 4), the rest pairs of diagnosis and follow-up."""
+    """Cohort of ``tubes`` tubes for scale tests: a tenth controls (at least 4), else diagnosis and follow-up."""
     n_controls = max(4, tubes // 10)
     levels = (0.0, 1e-4, 1e-3, 1e-2)
     rows = [

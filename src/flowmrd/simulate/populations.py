@@ -3,7 +3,8 @@
 Levels of CD19, CD10, CD20, CD45, CD34, CD38, CD58, SYTO41 and scatter follow the measured groups in
 :mod:`flowmrd.simulate.measured`; a population finer than those groups, and CD22, CD24 and CD66b everywhere, follows the
 consensus pattern of antigen levels 0..4 of B-lineage flow cytometry (McKenna et al., Blood 2001;98:2498 for the
-haematogone stages; Cherian et al., Cytometry B 2018;94:112 for CD22, CD24 and CD66b), put on the scale by :data:`LEVELS`.
+haematogone stages; Cherian et al., Cytometry B 2018;94:112 for CD22, CD24 and CD66b), put on the scale by
+:data:`LEVELS`.
 Those finer levels are general knowledge, not measurements.
 """
 
@@ -79,7 +80,7 @@ _NEGATIVE_SD: Final = 0.25
 
 
 def _population(code: Code, group: str, mean: dict[str, float], sd: dict[str, float] | None = None) -> Population:
-    """Start from the measured group; ``mean`` and ``sd`` override single signals. CD22, CD24, CD66b default to negative."""
+    """Measured group with ``mean`` and ``sd`` overriding single signals; CD22, CD24, CD66b negative unless given."""
     base = dict(zip(measured.MEASURED, measured.MEAN[group], strict=True))
     spread = dict(zip(measured.MEASURED, measured.WITHIN_SD[group], strict=True))
     for marker in ("CD22", "CD24", "CD66b"):
@@ -151,15 +152,15 @@ NORMAL: Final[dict[Code, Population]] = {
         _population(
             Code.MATURE_B,
             "normal_b",
-            {"CD10": 1.03, "CD20": 3.05, "CD45": 3.56, "CD38": 1.68, "CD34": 1.16, "CD58": 1.08, "CD22": 3.1, "CD24": 2.35,
-             "CD19": 2.88},
+            {"CD10": 1.03, "CD20": 3.05, "CD45": 3.56, "CD38": 1.68, "CD34": 1.16, "CD58": 1.08, "CD22": 3.1,
+             "CD24": 2.35, "CD19": 2.88},
             {"CD10": 0.28, "CD20": 0.2, "CD45": 0.14, "CD22": 0.2, "CD24": 0.35, "CD58": 0.38, "SYTO41": 0.2},
         ),
         _population(
             Code.PLASMA_CELL,
             "normal_b",
-            {"FSC-A": 1.65, "SSC-A": 0.7, "CD45": 2.3, "CD19": 2.2, "CD20": 1.15, "CD38": 4.0, "CD58": 2.6, "CD22": 1.15,
-             "CD24": 1.3},
+            {"FSC-A": 1.65, "SSC-A": 0.7, "CD45": 2.3, "CD19": 2.2, "CD20": 1.15, "CD38": 4.0, "CD58": 2.6,
+             "CD22": 1.15, "CD24": 1.3},
             {"SSC-A": 0.2, "CD45": 0.5, "CD19": 0.4, "CD20": 0.35, "CD38": 0.16, "CD58": 0.28, "CD22": 0.28,
              "CD24": 0.3, "CD10": 0.28},
         ),
@@ -168,7 +169,7 @@ NORMAL: Final[dict[Code, Population]] = {
 """Populations with one centre. Haematogones lie on :data:`MATURATION` instead; debris and dead cells in ``tube``."""
 
 MATURATION_KNOTS: Final = (0.0, 0.3, 0.5, 0.75, 1.0)
-"""Positions on the maturation axis: early stage I, late stage I, stage II, early stage III, late stage III (almost mature B)."""
+"""Positions on the maturation axis: early stage I, late stage I, stage II, early stage III, late stage III."""
 
 MATURATION: Final[dict[str, tuple[float, ...]]] = {
     "FSC-A": (1.2, 1.18, 1.2, 1.22, 1.25),
@@ -197,7 +198,7 @@ STAGE_BOUNDS: Final = (0.38, 0.66)
 """Maturation at which stage I ends and stage II ends."""
 
 
-def stage(maturation: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
+def stage(maturation: Floats) -> npt.NDArray[np.int16]:
     """Haematogone code of each position on the maturation axis, shape as given."""
     return (Code.HAEMATOGONE_1 + np.searchsorted(STAGE_BOUNDS, maturation)).astype(np.int16)
 
@@ -259,7 +260,7 @@ AFTER_ANTI_B: Final = Composition(
         Code.EARLY_PROGENITOR: 0.0008, Code.HAEMATOGONE_2: 0.00002, Code.MATURE_B: 0.00005, Code.PLASMA_CELL: 0.0015,
     }
 )  # fmt: skip
-"""Day 21 of inotuzumab, venetoclax and dexamethasone: B lineage almost gone, plasma cells and early progenitors spared."""
+"""Day 21 of inotuzumab, venetoclax and dexamethasone: B lineage almost gone, plasma cells and progenitors spared."""
 
 DISEASED: Final = Composition(
     {

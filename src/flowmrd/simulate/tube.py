@@ -42,8 +42,8 @@ class Acquisition:
     doublets
         Doublets per nucleated singlet.
     debris, dead, aggregates
-        Small debris, dead cells and saturating clumps without a nucleus, per nucleated singlet. Defaults are the rates of
-        two real marrows (optional shared data, ``real_events``: doublets 2.5-3.5 %, small debris 2.4-3.9 %,
+        Small debris, dead cells and saturating clumps without a nucleus, per nucleated singlet. Defaults are the rates
+        of two real marrows (optional shared data, ``real_events``: doublets 2.5-3.5 %, small debris 2.4-3.9 %,
         not intact 1.1-1.2 %, not nucleated and saturated 2.3-2.7 %).
     slow_start, clog
         Share of the running time at a twentieth of the flow rate; share in which a clog disturbs rate and signals.
@@ -61,6 +61,10 @@ class Acquisition:
     drift: float = 0.01
 
 
+STEADY: Final = Acquisition()
+"""A run without incident."""
+
+
 @dataclass(frozen=True)
 class TubeSpec:
     """What to put into a tube.
@@ -75,7 +79,8 @@ class TubeSpec:
     person_seed
         Seed of the person's own biology (composition, antigen levels), shared by all tubes of a patient.
     composition_spread, biology_sd, staining_sd
-        Log-normal spread of the shares; spread of population means between persons and of all means between tubes, decades.
+        Log-normal spread of the shares; spread of population means between persons, and of all means between tubes,
+        decades.
     staining
         Further shift of the tube per signal, decades (a drift chosen on purpose).
     stain
@@ -92,7 +97,7 @@ class TubeSpec:
     biology_sd: float = 0.06
     staining_sd: float = 0.06
     staining: Mapping[str, float] = field(default_factory=dict)
-    acquisition: Acquisition = Acquisition()
+    acquisition: Acquisition = STEADY
     stain: str | None = None
 
 
@@ -105,8 +110,9 @@ class SimulatedTube:
     columns
         Detector name ($PnN) to float32 raw values as the file stores them (time in ticks).
     truth
-        ``population`` (int16, :class:`Code`), ``partner`` (int16, -1 unless a doublet), ``leukaemic`` (any leukaemic cell in
-        the event), ``doublet``, ``nucleated``, ``dead``, ``unstable`` (clog), ``mrd`` (leukaemic singlet) as booleans.
+        ``population`` (int16, :class:`Code`), ``partner`` (int16, -1 unless a doublet), ``leukaemic`` (any leukaemic
+        cell in the event), ``doublet``, ``nucleated``, ``dead``, ``unstable`` (clog) and ``mrd`` (leukaemic singlet) as
+        booleans.
     """
 
     columns: dict[str, Float32]
@@ -156,6 +162,8 @@ class _Tube:
         self.biology = {
             code: person.normal(0.0, spec.biology_sd, len(SIGNALS)) for code in (*NORMAL, Code.HAEMATOGONE_2)
         }
+        for offset in self.biology.values():
+            offset[:2] *= 0.3  # light scatter is linear here: 0.3 of the antigens' spread is some per cent
         self.shares = self._shares(person)
         staining = rng.normal(0.0, spec.staining_sd, len(SIGNALS))
         staining[:2] *= 0.5  # light scatter is set by alignment, not by staining
@@ -172,7 +180,7 @@ class _Tube:
         codes, linear = codes[order], linear[:, order]
         partner = np.full(n_cells, -1, dtype=np.int16)
         width = (1 + 0.035 * rng.standard_normal(n_cells, dtype=np.float32)) * np.float32(60000 * rng.normal(1, 0.03))
-        # The last cells become doublets with others drawn at random: a doublet of any two populations at its natural rate.
+        # The last cells become doublets with others drawn at random: any two populations at their natural rate.
         pair = rng.integers(0, n_cells - n_doublets, n_doublets)
         first = np.arange(n_cells - n_doublets, n_cells)
         linear[:, first] += linear[:, pair]
@@ -248,7 +256,7 @@ class _Tube:
 
     def _haematogones(self, out: Float32) -> npt.NDArray[np.int16]:
         n = out.shape[1]
-        position = self.rng.beta(*self.spec.composition.maturation, n)
+        position: Floats = np.asarray(self.rng.beta(*self.spec.composition.maturation, size=n), dtype=np.float64)
         middle = float(np.median(position)) if n else 0.5
         path = {signal: np.array(MATURATION[signal]) for signal in SIGNALS}
         centre = np.array([np.interp(middle, MATURATION_KNOTS, path[signal]) for signal in SIGNALS])
