@@ -96,9 +96,9 @@ class TrialConfig(Section):
 
     rules: str = Field("chictr2400093987-1", description="Named rule set of response and relapse; see docs.")
     mrd_timepoints: tuple[str, ...] = Field(
-        ("C1D21", "C1", "cycle1", "after_cycle_1", "EOC1"),
+        ("day21", "d21", "C1D21", "C1", "cycle 1", "after cycle 1", "EOC1"),
         min_length=1,
-        description="Values of the sheet's timepoint column that mean 'after cycle 1', compared without case.",
+        description="Values of the sheet's timepoint column that mean 'after cycle 1', compared by letters and digits alone, without case.",
     )
     cutoff: str | None = Field(
         None, pattern=r"^\d{4}-\d{2}-\d{2}$", description="Data cut-off; a later date in the tables is an error."
