@@ -64,7 +64,7 @@ class Spillover:
 
 def normal_name(name: str) -> str:
     """Detector name for comparison: case, blanks and punctuation do not count, a FlowJo ``:: marker`` is dropped."""
-    return re.sub(r"[^a-z0-9]", "", name.split(" :: ")[0].lower())
+    return re.sub(r"[^a-z0-9]", "", name.split(" :: ", maxsplit=1)[0].lower())
 
 
 def check_spillover(where: str, names: Sequence[str], matrix: Any, *, source: str) -> Spillover:

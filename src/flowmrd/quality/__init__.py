@@ -1,12 +1,22 @@
 """Masks of events that are no sound single cells. A mask never deletes; True means masked."""
 
+from flowmrd.quality.debris import DebrisCut, find_debris_cut
 from flowmrd.quality.doublets import DoubletBand, estimate_doublet_band, find_doublet_band
-from flowmrd.quality.margins import saturated_share, scatter_margin
+from flowmrd.quality.dyes import DyeCut, find_dye_cut
+from flowmrd.quality.margins import PILE_UP_WARN, saturated_share, scatter_margin
+from flowmrd.quality.time import TimeCheck, check_time
 
 __all__ = [
+    "PILE_UP_WARN",
+    "DebrisCut",
     "DoubletBand",
+    "DyeCut",
+    "TimeCheck",
+    "check_time",
     "estimate_doublet_band",
+    "find_debris_cut",
     "find_doublet_band",
+    "find_dye_cut",
     "saturated_share",
     "scatter_margin",
 ]

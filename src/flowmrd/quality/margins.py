@@ -2,11 +2,12 @@
 
 What is decided per kind of channel:
 
-* **Forward scatter at the top of its range, or not above 0**: masked. The size is unknown (aggregates, bubbles), and the
-  ratio of area to height, on which the doublet check rests, is meaningless.
+* **Forward scatter at the top of its range, or not above 0**: masked. The size is unknown (aggregates, bubbles), and
+  the ratio of area to height, on which the doublet check rests, is meaningless.
 * **Side scatter at the top**: *not* masked, only counted. Granulocytes of many marrows saturate SSC (20 % of intact
-  cells in one tube compared with), laboratories keep them in the denominator, and dropping them raises the MRD fraction.
-  Side scatter at or below 0 is not masked either: small lymphoid cells reach it on instruments with baseline restore.
+  cells in one tube compared with), laboratories keep them in the denominator, and dropping them raises the MRD
+  fraction. Side scatter at or below 0 is not masked either: small lymphoid cells reach it where the instrument restores
+  the baseline.
 * **Fluorescence at either end**: *not* masked, only counted. A blast too bright for one detector is still a blast, and
   compensated values below 0 are ordinary.
 * **Time**: never masked here; see :mod:`flowmrd.quality.time`.

@@ -1,7 +1,7 @@
 """One channel's way to the 0..1 scale and back: logicle, asinh or linear, with the numbers it was done with.
 
-asinh: ``asinh(v / cofactor) / asinh(T / cofactor)``, so that T gives 1. This is GatingML 2.0's ``fasinh`` with A = 0 and
-M = asinh(T / cofactor) / ln 10. Linear: ``v / T``, GatingML's ``flin`` with A = 0.
+asinh: ``asinh(v / cofactor) / asinh(T / cofactor)``, so that T gives 1. This is GatingML 2.0's ``fasinh`` with A = 0
+and M = asinh(T / cofactor) / ln 10. Linear: ``v / T``, GatingML's ``flin`` with A = 0.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class ChannelScale:
             )
 
     def apply(self, raw: Float32, out: Float32 | None = None) -> Float32:
-        """Raw float32 values, shape (n,), to the 0..1 scale; ``out`` may be ``raw`` itself. NaN for non-finite values."""
+        """Raw float32 values, shape (n,), to 0..1; ``out`` may be ``raw`` itself. NaN for non-finite values."""
         if self.kind == "logicle":
             return logicle_table(float(self.T), float(self.M), float(self.W), float(self.A)).apply(raw, out)
         result = np.empty_like(raw) if out is None else out
@@ -75,7 +75,7 @@ class ChannelScale:
         values = np.asarray(scale, dtype=np.float64)
         if self.kind == "linear":
             return values * self.T
-        return np.sinh(values * np.arcsinh(self.T / self.cofactor)) * self.cofactor
+        return np.asarray(np.sinh(values * np.arcsinh(self.T / self.cofactor)) * self.cofactor)
 
     def as_record(self) -> dict[str, Any]:
         """Plain values for JSON and column metadata."""
