@@ -1,0 +1,122 @@
+"""Looking for a known phenotype in a tube, allowing for drift.
+
+The leukaemia is a Gaussian mixture (the *template*) that may have moved by an unknown common shift with a known spread
+(the *drift*). Where cells answer to it, they tell the shift and the template sharpens around them; where none do, it
+stays as broad as the drift. The score of a cell is the natural log of how much better the template explains it than the
+tube's own normal cells do. Scores are densities per nucleated cell, so that a cut of s lets through at most exp(-s) of
+normal cells if the normal model is right; the controls say whether it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowmrd.laip.gaussian import Floats, Mixture, component_log_density, log_sum
+from flowmrd.laip.tube import Floats32
+
+REACH = -4.0
+"""Cells scoring below this under the broad template cannot be called MRD and are not looked at again."""
+LEFT_OVER_SD = 0.04
+"""The cells of a known shift still scatter this much more than at diagnosis, decades."""
+TAIL = 20.0
+"""Degrees of freedom of the template's tails: cells a little outside it still belong to it."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A template as it lies in one tube.
+
+    Attributes
+    ----------
+    mixture
+        Moved template, broadened by what is still unknown of the shift.
+    shift
+        Shape (d,), decades.
+    share
+        Share of the tube's nucleated cells that the template explains.
+    gain
+        Log likelihood gained by allowing the template, less the price of the shift.
+    score
+        Shape (n,), for all cells given.
+    """
+
+    mixture: Mixture
+    shift: Floats
+    share: float
+    gain: float
+    score: Floats
+
+
+def score_cells(mixture: Mixture, x: Floats32 | Floats, log_normal: Floats32 | Floats) -> Floats:
+    """Natural log of template density over normal density, shape (n,)."""
+    out = np.empty(len(x))
+    for start in range(0, len(x), 65_536):
+        part = slice(start, start + 65_536)
+        out[part] = log_sum(component_log_density(mixture, x[part], degrees=TAIL)) - log_normal[part]
+    return out
+
+
+def fit_template(
+    template: Mixture,
+    drift: Floats,
+    x: Floats32,
+    log_normal: Floats32 | Floats,
+    denominator: int,
+    *,
+    start: Floats | None = None,
+    steps: int = 15,
+) -> Fitted:
+    """Find the shift at which the template explains the most cells of the tube.
+
+    Parameters
+    ----------
+    template
+        Phenotype where it is expected, decades.
+    drift
+        Covariance (d, d) of the common shift.
+    x, log_normal
+        Candidate cells (n, d) and their log density under the tube's normal model.
+    denominator
+        Nucleated cells; turns counts into shares.
+    start
+        Expected shift (d,), for example the staining difference of the two tubes; 0 where absent.
+    """
+    d = template.d
+    expected = np.zeros(d) if start is None else start
+    broad = template.shifted(expected).broadened(drift)
+    if len(x) == 0 or denominator == 0:
+        return Fitted(broad, expected, 0.0, 0.0, np.zeros(0))
+    score = score_cells(broad, x, log_normal)
+    near = np.flatnonzero(score > REACH)
+    if len(near) < d:
+        return Fitted(broad, expected, 0.0, 0.0, score)
+    cells = x[near].astype(np.float64)
+    normal = np.asarray(log_normal, dtype=np.float64)[near]
+    drift_precision = np.linalg.inv(drift)
+    share, shift, unknown = max(1e-4, 20.0 / denominator), expected, drift
+    gain = 0.0
+    precision = np.linalg.inv(template.covariance)
+    current = broad
+    for _ in range(steps):
+        values = component_log_density(current, cells, degrees=TAIL)
+        total = log_sum(values)
+        odds = np.log(max(share, 1e-9)) + total - normal
+        belongs = 1.0 / (1.0 + np.exp(-np.clip(odds, -60, 60)))
+        gain = float(np.logaddexp(0.0, odds).sum() - share * denominator)
+        new_share = min(float(belongs.sum()) / denominator, 0.95)
+        part = np.exp(values - total[:, None]) * belongs[:, None]
+        count = part.sum(axis=0)
+        known = drift_precision + np.einsum("k,kij->ij", count, precision)
+        pull = np.einsum("kij,kj->i", precision, part.T @ cells - count[:, None] * template.mean)
+        unknown = np.linalg.inv(known)
+        new_shift = unknown @ (pull + drift_precision @ expected)
+        current = template.shifted(new_shift).broadened(unknown + LEFT_OVER_SD**2 * np.eye(d))
+        done = np.abs(new_shift - shift).max() < 0.002 and abs(new_share - share) < 0.01 * share + 1e-7
+        share, shift = new_share, new_shift
+        if done:
+            break
+    moved = shift - expected
+    gain -= 0.5 * float(moved @ drift_precision @ moved)
+    return Fitted(current, shift, share, gain, score_cells(current, x, log_normal))
