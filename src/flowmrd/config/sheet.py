@@ -71,11 +71,13 @@ def read_sheet(path: Path) -> tuple[list[Sample], list[SheetError]]:
     rows, problems = read_table(path, REQUIRED, OPTIONAL, one_row_per="tube", setting="samples")
     samples: list[Sample] = []
     first_line: dict[str, int] = {}
+    repeated: set[str] = set()
     for line, row in rows:
         where = f"{path}, line {line}"
         errors = _row_errors(where, row)
         sample = row["sample"]
         if sample in first_line:
+            repeated.add(sample)
             errors.append(
                 SheetError(
                     where,
@@ -89,7 +91,8 @@ def read_sheet(path: Path) -> tuple[list[Sample], list[SheetError]]:
             continue
         first_line[sample] = line
         samples.append(_to_sample(path.parent, row, line))
-    return samples, problems
+    # which of two tubes of one name is meant cannot be known, so neither is used
+    return [sample for sample in samples if sample.sample not in repeated], problems
 
 
 def _row_errors(where: str, row: Mapping[str, str]) -> list[SheetError]:
