@@ -98,13 +98,13 @@ class TrialConfig(Section):
     mrd_timepoints: tuple[str, ...] = Field(
         ("day21", "d21", "C1D21", "C1", "cycle 1", "after cycle 1", "EOC1"),
         min_length=1,
-        description="Values of the sheet's timepoint column that mean 'after cycle 1', compared by letters and digits alone, without case.",
+        description="Timepoints of the sheet that mean 'after cycle 1'; case, spaces and signs do not count.",
     )
     cutoff: str | None = Field(
         None, pattern=r"^\d{4}-\d{2}-\d{2}$", description="Data cut-off; a later date in the tables is an error."
     )
     origin: Literal["enrolment", "first_dose"] = Field(
-        "enrolment", description="Where overall and progression-free survival start; first_dose leaves out the untreated."
+        "enrolment", description="Start of overall and progression-free survival; first_dose leaves out the untreated."
     )
     events_of_interest: tuple[str, ...] = Field(
         ("Tumour lysis syndrome", "Sepsis", "Veno-occlusive disease", "Cytokine release syndrome"),

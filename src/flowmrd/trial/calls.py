@@ -1,0 +1,165 @@
+"""MRD after cycle 1 for every patient, taken from the pipeline's ``mrd.json`` and never from a typed-in column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from flowmrd.config.sheet import Role, Sample
+from flowmrd.errors import ArtefactError, InputError, TrialError
+from flowmrd.mrd.result import MrdResult
+from flowmrd.store import read_json
+from flowmrd.trial.response import Code
+from flowmrd.trial.result import MrdCall
+from flowmrd.trial.tables import Patient
+
+
+def plain(timepoint: str) -> str:
+    """A timepoint by its letters and digits alone: "C1 D21", "c1-d21" and "C1D21" are the same."""
+    return "".join(character for character in timepoint.casefold() if character.isalnum())
+
+
+def choose_samples(
+    patients: Sequence[Patient], samples: Sequence[Sample], timepoints: Sequence[str], sheet: Path
+) -> tuple[dict[str, Sample], list[InputError]]:
+    """The tube after cycle 1 of each patient, and every ambiguity.
+
+    ``mrd_sample`` of the patients' sheet decides where it is given. Otherwise it is the one follow-up tube of the
+    patient at one of the timepoints; two of them are a problem, none leaves the patient out of the mapping.
+
+    Parameters
+    ----------
+    sheet
+        Path of the patients' sheet, for messages.
+    """
+    wanted = {plain(timepoint) for timepoint in timepoints}
+    by_name = {sample.sample: sample for sample in samples}
+    found: dict[str, Sample] = {}
+    problems: list[InputError] = []
+    for patient in patients:
+        where = f"{sheet}, line {patient.line}"
+        if patient.mrd_sample is not None:
+            named = by_name.get(patient.mrd_sample)
+            if named is None or named.patient != patient.patient or named.role is not Role.FOLLOWUP:
+                what = "not in the sample sheet" if named is None else "not a follow-up tube of this patient"
+                problems.append(
+                    TrialError(
+                        f"{where}, column mrd_sample",
+                        found=f"{patient.mrd_sample}, {what}",
+                        expected="a follow-up sample of this patient",
+                        todo="correct it, or leave it empty to choose by timepoint",
+                    )
+                )
+            else:
+                found[patient.patient] = named
+            continue
+        tubes = [
+            sample
+            for sample in samples
+            if sample.patient == patient.patient
+            and sample.role is Role.FOLLOWUP
+            and plain(sample.timepoint or "") in wanted
+        ]
+        if len(tubes) > 1:
+            problems.append(
+                TrialError(
+                    where,
+                    found=f"{len(tubes)} tubes after cycle 1 ({', '.join(tube.sample for tube in tubes)})",
+                    expected="one tube that decides",
+                    todo="name it in the column mrd_sample",
+                )
+            )
+        elif tubes:
+            found[patient.patient] = tubes[0]
+    return found, problems
+
+
+def mrd_call(tube: Sample | None, result: MrdResult | None, review: str) -> MrdCall:
+    """MRD status of one patient.
+
+    A result that could not have told (``mrd_negative`` null), that is missing, or that the reviewer rejected is not
+    evaluable: it counts neither as negative nor as positive.
+
+    Parameters
+    ----------
+    review
+        Review state of the sample (see :class:`MrdCall`).
+    """
+    if tube is None:
+        return _not_evaluable(None, "NO_TUBE", "No follow-up tube after cycle 1 is in the sample sheet.")
+    if result is None:
+        return _not_evaluable(tube.sample, "NO_RESULT", "The tube has no result; see the cohort page for the reason.")
+    negative = result.verdict.mrd_negative
+    reasons = tuple(Code(code=reason.code, message=reason.message) for reason in result.verdict.reasons)
+    status = "not_evaluable" if negative is None else "negative" if negative else "positive"
+    if review == "rejected":
+        status = "not_evaluable"
+        reasons = (Code(code="REVIEW_REJECTED", message="The reviewer rejected this result."), *reasons)
+    return MrdCall(
+        sample=tube.sample,
+        status=status,
+        klass=result.verdict.class_.value,
+        fraction=result.mrd.fraction,
+        lod95=result.sensitivity.lod95,
+        review=review,
+        reasons=reasons,
+    )
+
+
+def read_result(path: Path, tube: Sample) -> MrdResult | None:
+    """The ``mrd.json`` of a tube; None where there is none.
+
+    Raises
+    ------
+    ArtefactError
+        If the file is not a result of this very sample and patient.
+    """
+    if not path.is_file():
+        return None
+    try:
+        result = MrdResult.model_validate(read_json(path))
+    except ValidationError as error:
+        raise ArtefactError(
+            str(path),
+            found=f"a result with {error.error_count()} fields that do not fit its schema",
+            expected="an mrd.json written by this version of flowmrd",
+            todo="delete the file and run again",
+        ) from error
+    if (result.sample, result.patient) != (tube.sample, tube.patient):
+        raise ArtefactError(
+            str(path),
+            found=f"the result of sample {result.sample}, patient {result.patient}",
+            expected=f"sample {tube.sample}, patient {tube.patient}",
+            todo="do not move results between folders; delete the file and run again",
+        )
+    return result
+
+
+def _not_evaluable(sample: str | None, code: str, message: str) -> MrdCall:
+    reason = Code(code=code, message=message)
+    return MrdCall(sample=sample, status="not_evaluable", klass=None, review="not_reviewed", reasons=(reason,))
+
+
+def calls_of(
+    patients: Sequence[Patient], tubes: Mapping[str, Sample], results: Path, reviews: Mapping[str, str]
+) -> dict[str, MrdCall]:
+    """MRD call of every patient.
+
+    Parameters
+    ----------
+    tubes
+        From :func:`choose_samples`.
+    results
+        ``results/samples`` of the run directory.
+    reviews
+        Review state by sample; absent means not reviewed.
+    """
+    calls = {}
+    for patient in patients:
+        tube = tubes.get(patient.patient)
+        result = None if tube is None else read_result(results / tube.sample / "mrd.json", tube)
+        review = "not_reviewed" if tube is None else reviews.get(tube.sample, "not_reviewed")
+        calls[patient.patient] = mrd_call(tube, result, review)
+    return calls
