@@ -52,7 +52,7 @@ def reenacted() -> TrialResult:
     return analyse(patients, events, calls, TrialConfig())
 
 
-def shown(rate: Proportion) -> tuple[int, int, float, float, float]:
+def shown(rate: Proportion) -> tuple[float, ...]:
     assert rate.percent is not None
     assert rate.ci95_percent is not None
     return (rate.successes, rate.total, *(round(value, 1) for value in (rate.percent, *rate.ci95_percent)))
