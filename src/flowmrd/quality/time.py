@@ -26,7 +26,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["TimeCheck", "check_time"]
+__all__ = ["TimeCheck", "bin_medians", "check_time"]
 
 Values = npt.NDArray[np.floating[Any]]
 Float64 = npt.NDArray[np.float64]
@@ -204,3 +204,14 @@ def _rate(time: Values | None, edges: npt.NDArray[np.int64]) -> tuple[Float64, F
     positive = duration[duration > 0]
     tick = float(positive.min()) if len(positive) else 1.0
     return counts / np.maximum(duration, tick), stamps[:-1], back
+
+
+def bin_medians(values: Values, edges: npt.NDArray[np.int64]) -> Float64:
+    """Median of each bin, shape (n_bins,), from at most :data:`SAMPLED` events of it; NaN where none is finite."""
+    result = np.full(len(edges) - 1, np.nan)
+    for i, (start, stop) in enumerate(pairwise(edges.tolist())):
+        chosen = values[start : stop : max((stop - start) // SAMPLED, 1)]
+        chosen = chosen[np.isfinite(chosen)]
+        if len(chosen):
+            result[i] = np.median(chosen)
+    return result

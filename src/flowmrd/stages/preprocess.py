@@ -1,0 +1,366 @@
+"""Stage ``preprocess``: compensate, bring to 0..1, mask. One row per event in file order, none removed.
+
+``preprocessed.arrow``
+    The panel's channels on the 0..1 scale (float32), time in seconds, and one boolean column ``mask_<step>`` per step
+    of :data:`flowmrd.quality.masks.STEPS` (True = masked). Metadata key ``transforms``: JSON, channel to its scale.
+
+``qc.json`` (schema_version 1)::
+
+    schema_version, sample, panel, panel_version, events
+    analysable:   {with_time_mask, without_time_mask, time_mask_applied}
+    attrition:    [{step, masked, removed, remaining}]     # first row: step "acquired"; masked = by this step alone
+    flags:        [{code, level, message}]                  # level: info | warn | fail
+    compensation: {source, condition, notes, channels, matrix, uncompensated,
+                   residuals: [{source, target, ratio, slope, n_bright, state}]}   # state: ok|over|under|coexpressed
+                  # source "none": condition null, channels, matrix and residuals empty
+    transforms:   {channel: {kind, T, M, W, A, cofactor, T_source, W_source}}      # time is absent
+    saturation:   {channel: share of events at the top of the range}               # scatter and fluorescence
+    time:         {checked, reason, limit, channels, steps_back,
+                   bins: [{first, last, seconds, rate, score, worst, bad, medians: [per channel]}],   # at most 200
+                   drift: [{channel, rho, range}]}          # seconds, rate null without a time channel
+    doublets:     {kind, x, y, low, high, centre, spread, method, n_events, reason}     # flowmrd.quality.DoubletBand
+    debris:       {fsc, ssc, cd45, anchor, method, reason}                              # flowmrd.quality.DebrisCut
+    dyes:         [{channel, value, masked_side, reason}]                               # flowmrd.quality.DyeCut
+    channels:     [{column, marker, kind, pnn, pns, range, voltage}]                    # as recorded by ingest
+    medians:      {channel: median on 0..1 of analysable singlets, or null}             # for Levey-Jennings charts
+    instrument:   facts that ingest kept (allow-listed keywords)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.compensation.residuals import TOLERANCE, measure_residuals
+from flowmrd.config.run import CompensationConfig, RunConfig
+from flowmrd.config.sheet import Sample
+from flowmrd.errors import TransformError
+from flowmrd.panel.gates import ROOT, SingletGate
+from flowmrd.panel.model import ChannelKind, PanelModel
+from flowmrd.quality import PILE_UP_WARN, saturated_share
+from flowmrd.quality.flags import Flag
+from flowmrd.quality.masks import MaskSet, attrition, build_masks
+from flowmrd.quality.time import LIMIT, bin_medians
+from flowmrd.stages.scaling import (
+    CompensatedTube,
+    choose_scales,
+    compensate_tube,
+    find_spillover,
+    fluorescence,
+    scales_as_text,
+)
+from flowmrd.store import open_columns, read_json, write_columns, write_json
+from flowmrd.transform import ChannelScale
+
+__all__ = ["SCHEMA_VERSION", "preprocess", "singlet_settings"]
+
+SCHEMA_VERSION = 1
+
+Float32 = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+
+def preprocess(
+    events: Path,
+    record: Path,
+    *,
+    panel: PanelModel,
+    config: RunConfig,
+    transforms: Path | None,
+    out: Path,
+    qc: Path,
+    sample: Sample | None = None,
+    spillover: Path | None = None,
+    base: Path | None = None,
+    estimate_width: bool | None = None,
+) -> None:
+    """Compensate, transform and mask one tube.
+
+    Parameters
+    ----------
+    events, record
+        ``events.arrow`` and ``ingest.json`` of the tube.
+    transforms
+        ``transform.json`` of the panel's controls, or None where there are no controls.
+    out, qc
+        Files to write.
+    sample
+        The tube's row of the sheet (name and batch); a nameless tube without a batch where absent.
+    spillover
+        Matrix made from single-stain controls, or a CSV to use instead of the configuration's source.
+    base
+        Folder that the configuration's CSV paths are relative to (that of the sample sheet).
+    estimate_width
+        Estimate W from this tube where nothing else gives it; None: as ``transform.width`` says (only for ``sample``).
+
+    Raises
+    ------
+    CompensationError
+        If the matrix asked for is missing, malformed or singular.
+    TransformError
+        If more events than ``quality.nonfinite_max`` hold NaN or infinity.
+    """
+    facts = read_json(record)
+    name = sample.sample if sample is not None else out.stem
+    frozen = read_json(transforms)["channels"] if transforms is not None else None
+    if estimate_width is None:
+        estimate_width = config.transform.width == "sample"
+    matrix = find_spillover(
+        facts, config, where=name, batch=sample.batch if sample is not None else None, csv=spillover, base=base
+    )
+    with open_columns(events) as store:
+        tube = compensate_tube(store, facts, panel, matrix)
+        scales = choose_scales(
+            tube, config, None if config.transform.width == "sample" else frozen, estimate=estimate_width
+        )
+        flags = _compensation_flags(tube, config) + _scale_flags(tube, scales, frozen, config)
+        residuals = _residuals(tube, scales)
+        saturation = {
+            channel: saturated_share(store[channel], scale.T) for channel, scale in scales.items() if store.n_events
+        }
+        columns = _to_scale(tube, scales)
+        kinds = {channel: entry.kind for channel, entry in tube.channels.items()}
+        nonfinite = _nonfinite(columns, store.n_events)
+        _refuse_nonfinite(name, nonfinite, config.quality.nonfinite_max)
+        masks = build_masks(columns, kinds, nonfinite, config.quality, doublet_settings=singlet_settings(panel))
+        flags += [*masks.flags, *_event_flags(store.n_events, nonfinite, saturation, config)]
+        flags += _residual_flags(residuals)
+        write_columns(
+            out,
+            {**columns, **{f"mask_{step}": mask for step, mask in masks.masks.items()}},
+            {"transforms": scales_as_text(scales)},
+        )
+        write_json(
+            qc,
+            {
+                "schema_version": SCHEMA_VERSION,
+                "sample": name,
+                "panel": panel.name,
+                "panel_version": panel.version,
+                "events": store.n_events,
+                "analysable": {
+                    "with_time_mask": int(masks.analysable(with_time=True).sum()),
+                    "without_time_mask": int(masks.analysable(with_time=False).sum()),
+                    "time_mask_applied": config.quality.time_mask,
+                },
+                "attrition": attrition(masks),
+                "flags": [flag.as_record() for flag in flags],
+                "compensation": _compensation_record(tube, residuals),
+                "transforms": {channel: scale.as_record() for channel, scale in scales.items()},
+                "saturation": saturation,
+                "time": _time_record(masks, columns, kinds),
+                "doublets": masks.doublets.as_record(),
+                "debris": masks.debris.as_record(),
+                "dyes": [cut.as_record() for cut in masks.dyes],
+                "channels": facts["channels"],
+                "medians": _medians(columns, scales, masks),
+                "instrument": facts.get("instrument") or facts.get("keywords") or {},
+            },
+        )
+
+
+def singlet_settings(panel: PanelModel) -> dict[str, Any]:
+    """Settings of the panel's singlet gate at the root, so that the doublet mask and the gate agree."""
+    for gate in panel.gates:
+        if isinstance(gate, SingletGate) and gate.parent == ROOT:
+            return {"area": gate.area, "partners": gate.partners, "n_mad": gate.n_mad, "min_events": gate.min_events}
+    return {}
+
+
+def _to_scale(tube: CompensatedTube, scales: Mapping[str, ChannelScale]) -> dict[str, Float32]:
+    """All columns on the 0..1 scale; compensated ones are overwritten in place, stored ones copied."""
+    result: dict[str, Float32] = {}
+    for name, values in tube.columns.items():
+        if name not in scales:
+            result[name] = np.array(values, dtype=np.float32)
+        else:
+            result[name] = scales[name].apply(values, out=values if values.flags.writeable else None)
+    return result
+
+
+def _nonfinite(columns: Mapping[str, Float32], n: int) -> Mask:
+    bad = np.zeros(n, dtype=np.bool_)
+    for values in columns.values():
+        bad |= ~np.isfinite(values)
+    return bad
+
+
+def _refuse_nonfinite(name: str, nonfinite: Mask, limit: float) -> None:
+    count = int(np.count_nonzero(nonfinite))
+    if count > limit * len(nonfinite):
+        raise TransformError(
+            name,
+            found=f"{count} of {len(nonfinite)} events with NaN or infinity",
+            expected=f"at most {limit:.2%} of the events",
+            todo="export the file again; if the instrument writes such values on purpose, raise quality.nonfinite_max",
+        )
+
+
+def _compensation_flags(tube: CompensatedTube, config: RunConfig) -> list[Flag]:
+    flags: list[Flag] = []
+    matrix = tube.spillover
+    if matrix is None:
+        return [Flag("NOT_COMPENSATED", "info", "The configuration says that these data need no compensation.")]
+    settings = config.compensation
+    limit = settings.max_condition if isinstance(settings, CompensationConfig) else CompensationConfig().max_condition
+    if matrix.condition > limit:
+        flags.append(
+            Flag(
+                "SPILLOVER_ILL_CONDITIONED",
+                "warn",
+                f"The spillover matrix has condition number {matrix.condition:.3g} (limit {limit:g}): "
+                "compensation amplifies noise that much.",
+            )
+        )
+    for note in matrix.notes:
+        flags.append(Flag("SPILLOVER_RESCALED", "info", f"Spillover matrix: {note}."))
+    if tube.uncompensated:
+        flags.append(
+            Flag(
+                "CHANNELS_NOT_IN_SPILLOVER",
+                "warn",
+                f"Not compensated because the matrix does not name them: {', '.join(tube.uncompensated)}.",
+            )
+        )
+    identity = np.allclose(matrix.matrix, np.eye(len(matrix.names)))
+    if identity:
+        flags.append(
+            Flag("SPILLOVER_IDENTITY", "warn", "The spillover matrix is the identity: nothing was compensated.")
+        )
+    return flags
+
+
+def _scale_flags(
+    tube: CompensatedTube, scales: Mapping[str, ChannelScale], frozen: Mapping[str, Any] | None, config: RunConfig
+) -> list[Flag]:
+    flags: list[Flag] = []
+    guessed = [name for name, scale in scales.items() if scale.T_source == "ladder"]
+    if guessed:
+        flags.append(
+            Flag(
+                "RANGE_NOT_SOUND",
+                "info",
+                f"$PnR is no sound range for {', '.join(guessed)}; T = {scales[guessed[0]].T:g} was taken instead.",
+            )
+        )
+    default = [name for name, scale in scales.items() if scale.W_source == "default"]
+    if default:
+        reason = "no controls to estimate it from" if frozen is None else "too few negative events in the controls"
+        if config.transform.width == "sample":
+            reason = "too few negative events in this tube"
+        flags.append(Flag("LOGICLE_WIDTH_DEFAULT", "info", f"W is the default for {', '.join(default)}: {reason}."))
+    if frozen is not None and tube.upper > 1.05 * max((scales[name].T for name in fluorescence(tube)), default=np.inf):
+        flags.append(
+            Flag(
+                "RANGE_DIFFERS_FROM_CONTROLS",
+                "warn",
+                f"Raw values reach {tube.upper:.3g}, above the controls' range: another instrument or setting?",
+            )
+        )
+    return flags
+
+
+def _event_flags(n: int, nonfinite: Mask, saturation: Mapping[str, float], config: RunConfig) -> list[Flag]:
+    flags: list[Flag] = []
+    if n < config.quality.min_events:
+        flags.append(
+            Flag(
+                "TOO_FEW_EVENTS_ACQUIRED", "fail", f"{n} events were acquired, fewer than {config.quality.min_events}."
+            )
+        )
+    bad = int(np.count_nonzero(nonfinite))
+    if bad:
+        flags.append(Flag("NONFINITE_EVENTS", "info", f"{bad} events with NaN or infinity are masked."))
+    high = [f"{name} {share:.1%}" for name, share in saturation.items() if share > PILE_UP_WARN]
+    if high:
+        flags.append(Flag("DETECTOR_SATURATED", "warn", f"Events at the top of the range: {', '.join(high)}."))
+    return flags
+
+
+def _residuals(tube: CompensatedTube, scales: Mapping[str, ChannelScale]) -> list[dict[str, Any]]:
+    """Residual spillover among the compensated columns, from at most 100,000 evenly spaced events."""
+    if tube.spillover is None:
+        return []
+    names = [name for name in fluorescence(tube) if name not in tube.uncompensated]
+    if not names:
+        return []
+    stride = max(len(tube.columns[names[0]]) // 100_000, 1)
+    thinned = {name: tube.columns[name][::stride].astype(np.float64) for name in names}
+    finite = np.logical_and.reduce([np.isfinite(values) for values in thinned.values()])
+    thinned = {name: values[finite] for name, values in thinned.items()}
+    return [item.as_record() for item in measure_residuals(thinned, {name: scales[name].T for name in names})]
+
+
+def _residual_flags(residuals: Sequence[Mapping[str, Any]]) -> list[Flag]:
+    flags: list[Flag] = []
+    for state, code, word in (("over", "OVERCOMPENSATED", "below"), ("under", "UNDERCOMPENSATED", "above")):
+        pairs = [item for item in residuals if item["state"] == state]
+        if pairs:
+            pairs = sorted(pairs, key=lambda item: -abs(item["ratio"]))[:5]
+            text = ", ".join(f"{item['source']} into {item['target']} ({item['ratio']:+.1%})" for item in pairs)
+            flags.append(
+                Flag(
+                    code,
+                    "warn",
+                    f"Bright cells lie {word} dim ones by more than {TOLERANCE:.0%} of their signal: {text}.",
+                )
+            )
+    return flags
+
+
+def _compensation_record(tube: CompensatedTube, residuals: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    matrix = tube.spillover
+    return {
+        "source": "none" if matrix is None else matrix.source,
+        "condition": None if matrix is None else matrix.condition,
+        "notes": [] if matrix is None else list(matrix.notes),
+        "channels": [] if matrix is None else list(matrix.names),
+        "matrix": [] if matrix is None else matrix.matrix.tolist(),
+        "uncompensated": list(tube.uncompensated),
+        "residuals": list(residuals),
+    }
+
+
+def _time_record(masks: MaskSet, columns: Mapping[str, Float32], kinds: Mapping[str, ChannelKind]) -> dict[str, Any]:
+    time = masks.time
+    names = [name for name in columns if kinds[name] is not ChannelKind.TIME and not name.endswith(("-W", "-H"))]
+    medians = {name: bin_medians(columns[name], time.edges) for name in names} if len(masks.time.mask) else {}
+    bins = []
+    for i in range(len(time.edges) - 1 if len(time.mask) else 0):
+        bins.append(
+            {
+                "first": int(time.edges[i]),
+                "last": int(time.edges[i + 1]) - 1,
+                "seconds": round(float(time.seconds[i]), 3) if len(time.seconds) else None,
+                "rate": round(float(time.rate[i]), 2) if len(time.rate) else None,
+                "score": round(float(time.score[i]), 2),
+                "worst": time.worst[i],
+                "bad": bool(time.bad[i]),
+                "medians": [_rounded(medians[name][i]) for name in names],
+            }
+        )
+    return {
+        "checked": time.checked,
+        "reason": time.reason,
+        "limit": LIMIT,
+        "channels": names,
+        "steps_back": time.time_steps_back,
+        "bins": bins,
+        "drift": [{"channel": name, "rho": rho, "range": extent} for name, (rho, extent) in time.drift.items()],
+    }
+
+
+def _medians(
+    columns: Mapping[str, Float32], scales: Mapping[str, ChannelScale], masks: MaskSet
+) -> dict[str, float | None]:
+    chosen = np.flatnonzero(masks.analysable(with_time=True) & ~masks.masks["doublet"] & ~masks.masks["debris"])
+    chosen = chosen[:: max(len(chosen) // 200_000, 1)]
+    return {name: float(np.median(columns[name][chosen])) if len(chosen) else None for name in scales}
+
+
+def _rounded(value: float) -> float | None:
+    return None if not np.isfinite(value) else round(float(value), 4)

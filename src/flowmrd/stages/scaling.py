@@ -1,0 +1,255 @@
+"""What preprocessing and the transform reference share: a tube's compensated columns and the scale of each channel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.compensation import Spillover, check_spillover, compensate_columns, normal_name, read_spillover_csv
+from flowmrd.config.run import CompensationConfig, RunConfig
+from flowmrd.errors import CompensationError
+from flowmrd.panel.model import Channel, ChannelKind, PanelModel
+from flowmrd.store import ColumnStore
+from flowmrd.transform import ChannelScale, choose_top, estimate_width, negative_reference, upper_value
+
+__all__ = ["CompensatedTube", "choose_scales", "compensate_tube", "find_spillover", "fluorescence"]
+
+Float32 = npt.NDArray[np.float32]
+
+FLUORESCENT = frozenset({ChannelKind.ANTIBODY, ChannelKind.NUCLEIC_ACID, ChannelKind.VIABILITY})
+
+
+@dataclass(frozen=True)
+class CompensatedTube:
+    """A tube after compensation.
+
+    Attributes
+    ----------
+    columns
+        The panel's channels that the file has, in panel order. Fluorescence: new arrays, compensated raw units.
+        Scatter and time: read-only views of the stored columns.
+    channels
+        Panel channel of each column.
+    ranges
+        ``$PnR`` of each column as ingest recorded it, or None.
+    spillover
+        The matrix that was applied, or None where the configuration says none.
+    uncompensated
+        Fluorescence channels that the matrix does not name.
+    upper
+        Largest of the fluorescence channels' 99.9th percentiles, raw units before compensation.
+    tops
+        Share of events at the top of each channel, before compensation.
+    """
+
+    columns: dict[str, Float32]
+    channels: dict[str, Channel]
+    ranges: dict[str, float | None]
+    spillover: Spillover | None
+    uncompensated: tuple[str, ...]
+    upper: float
+
+
+def fluorescence(tube: CompensatedTube) -> list[str]:
+    """Fluorescence columns of a tube, in panel order."""
+    return [name for name, channel in tube.channels.items() if channel.kind in FLUORESCENT]
+
+
+def find_spillover(
+    record: Mapping[str, Any], config: RunConfig, *, where: str, batch: str | None, csv: Path | None, base: Path | None
+) -> Spillover | None:
+    """Return the spillover matrix that the configuration asks for, its names being column names; None for ``none``.
+
+    Parameters
+    ----------
+    record
+        ``ingest.json``.
+    where
+        Name of the tube for messages.
+    csv
+        File made from the single-stain controls (``source: controls``), or a CSV that overrides the configuration's.
+    base
+        Folder that CSV paths of the configuration are relative to.
+
+    Raises
+    ------
+    CompensationError
+        If there is no usable matrix.
+    """
+    settings = config.compensation
+    if settings == "none" or (isinstance(settings, CompensationConfig) and settings.source == "none"):
+        return None
+    if csv is not None:
+        return _on_columns(read_spillover_csv(csv), record, str(csv))
+    if settings.source == "file":
+        return _from_record(record, where)
+    if settings.source == "controls":
+        raise CompensationError(
+            where,
+            found="no matrix made from single-stain controls",
+            expected="the file that 'flowmrd spillover' writes",
+            todo="add rows with role 'compensation' and a stain for every fluorochrome, or choose another source",
+        )
+    chosen = settings.csv.get(batch or "default", settings.csv.get("default"))
+    if chosen is None:
+        raise CompensationError(
+            where,
+            found=f"no spillover CSV for batch {batch or 'default'}",
+            expected="'compensation: csv:' with this batch or the key 'default'",
+            todo="add it to config.yaml",
+        )
+    path = (base or Path()) / chosen
+    return _on_columns(read_spillover_csv(path), record, str(path))
+
+
+def _from_record(record: Mapping[str, Any], where: str) -> Spillover:
+    stored = record.get("spillover")
+    if not stored:
+        raise CompensationError(
+            where,
+            found="no spillover matrix in the file",
+            expected="$SPILLOVER, SPILL or $COMP",
+            todo="give a CSV or single-stain controls in config.yaml, or say 'compensation: none' if the data are "
+            "already compensated",
+        )
+    matrix = check_spillover(
+        where, stored.get("names") or stored["columns"], stored["matrix"], source=f"file:{stored.get('source', '')}"
+    )
+    return _on_columns(matrix, record, where)
+
+
+def _on_columns(spillover: Spillover, record: Mapping[str, Any], where: str) -> Spillover:
+    """Rename a matrix's detectors to columns; drop scatter and time where they carry nothing, refuse where they do."""
+    lookup: dict[str, str] = {}
+    for key in ("pns", "marker", "pnn", "column"):
+        for channel in record["channels"]:
+            if channel.get(key):
+                lookup[normal_name(str(channel[key]))] = channel["column"]
+    kinds = {channel["column"]: channel.get("kind") for channel in record["channels"]}
+    missing = [name for name in spillover.names if normal_name(name) not in lookup]
+    if missing:
+        raise CompensationError(
+            where,
+            found=f"{len(missing)} channel(s) of the spillover matrix that the file lacks: {', '.join(missing)[:200]}",
+            expected="detector names of the file",
+            todo="use the matrix that belongs to this acquisition",
+        )
+    columns = [lookup[normal_name(name)] for name in spillover.names]
+    if len(set(columns)) != len(columns):
+        raise CompensationError(
+            where,
+            found="two entries of the spillover matrix for one channel",
+            expected="every channel once",
+            todo="use the matrix that belongs to this acquisition",
+        )
+    keep = [i for i, column in enumerate(columns) if kinds[column] not in ("scatter", "time")]
+    for i in sorted(set(range(len(columns))) - set(keep)):
+        rest = np.delete(spillover.matrix[i], i), np.delete(spillover.matrix[:, i], i)
+        if any(np.any(part != 0) for part in rest):
+            raise CompensationError(
+                where,
+                found=f"spillover from or into {columns[i]}, which is scatter or time",
+                expected="fluorescence channels only",
+                todo="correct the matrix: scatter and time are never compensated",
+            )
+    return Spillover(
+        tuple(columns[i] for i in keep),
+        spillover.matrix[np.ix_(keep, keep)],
+        spillover.source,
+        spillover.condition,
+        spillover.notes,
+    )
+
+
+def compensate_tube(
+    store: ColumnStore, record: Mapping[str, Any], panel: PanelModel, spillover: Spillover | None
+) -> CompensatedTube:
+    """Compensate the panel's fluorescence columns of one tube; the stored columns are never changed."""
+    present = [channel for channel in panel.channels if channel.marker in store]
+    channels = {channel.marker: channel for channel in present}
+    recorded = {channel["column"]: channel.get("range") for channel in record["channels"]}
+    dyes = [name for name, channel in channels.items() if channel.kind in FLUORESCENT]
+    inside = [] if spillover is None else [name for name in dyes if name in spillover.names]
+    outside = [name for name in dyes if name not in inside]
+    columns: dict[str, Float32] = {name: store[name] for name in channels}
+    upper = upper_value([columns[name] for name in dyes], stride=max(store.n_events // 100_000, 1))
+    if inside and spillover is not None:
+        raw = {name: store[name] for name in spillover.names}
+        columns.update(compensate_columns(raw, spillover.names, spillover.inverse(), inside))
+    columns.update({name: np.array(columns[name], dtype=np.float32) for name in outside})
+    return CompensatedTube(
+        columns=columns,
+        channels=channels,
+        ranges={name: _number(recorded.get(name)) for name in channels},
+        spillover=spillover,
+        uncompensated=() if spillover is None else tuple(outside),
+        upper=upper,
+    )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def choose_scales(
+    tube: CompensatedTube, config: RunConfig, frozen: Mapping[str, Any] | None, *, estimate: bool
+) -> dict[str, ChannelScale]:
+    """Scale of every column of a tube but time.
+
+    Parameters
+    ----------
+    frozen
+        ``channels`` of the transform reference, or None.
+    estimate
+        Estimate W from this tube where neither panel nor ``frozen`` gives it; otherwise the default width is used.
+    """
+    scales: dict[str, ChannelScale] = {}
+    for name, channel in tube.channels.items():
+        if channel.kind is ChannelKind.TIME:
+            continue
+        settings = channel.transform
+        if frozen is not None and name in frozen:
+            scales[name] = ChannelScale.from_record({key: frozen[name][key] for key in _SCALE_KEYS})
+            continue
+        kind = "linear" if channel.kind is ChannelKind.SCATTER else settings.kind
+        top, top_source = (settings.T, "panel") if settings.T is not None else (None, "")
+        if top is None:
+            upper = tube.upper
+            if channel.kind is ChannelKind.SCATTER:
+                stride = max(len(tube.columns[name]) // 100_000, 1)
+                upper = upper_value([tube.columns[name]], stride=stride)
+            top, top_source = choose_top(tube.ranges[name], upper)
+        width, width_source = settings.W, "panel"
+        if width is None and kind == "logicle":
+            width, width_source = config.transform.default_width, "default"
+            if config.transform.width == "fixed":
+                width_source = "fixed"
+            elif estimate:
+                reference = negative_reference(tube.columns[name])
+                if reference is not None:
+                    width, width_source = estimate_width(reference, top, settings.M), "sample"
+        scales[name] = ChannelScale(
+            kind=kind,
+            T=top,
+            M=settings.M,
+            W=width if width is not None else 0.0,
+            A=settings.A,
+            cofactor=settings.cofactor,
+            T_source=top_source,
+            W_source=width_source if kind == "logicle" else "none",
+        )
+    return scales
+
+
+_SCALE_KEYS = ("kind", "T", "M", "W", "A", "cofactor", "T_source", "W_source")
+
+
+def scales_as_text(scales: Mapping[str, ChannelScale]) -> str:
+    """Scales as JSON, for the metadata of a column file."""
+    return json.dumps({name: scale.as_record() for name, scale in scales.items()})
