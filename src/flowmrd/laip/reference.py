@@ -98,6 +98,10 @@ class TubeModel:
     strays: float
     distance: float
 
+    def select(self, index: list[int]) -> TubeModel:
+        """The model of some of its features."""
+        return TubeModel(self.mixture.marginal(index), self.shift[index], self.strays, self.distance)
+
     def log_density(self, x: Floats32 | Floats) -> Floats:
         """Log density with heavy tails, shape (n,)."""
         out = np.empty(len(x))
@@ -393,9 +397,7 @@ def judge(model: NormalModel, tube: Tube, fold: int, max_cells: int) -> ControlR
 
 def rescore(control: ControlRecord, index: list[int]) -> Floats32:
     """Log normal density of a control's cells in some of the features."""
-    marginal = control.model.mixture.marginal(index)
-    model = TubeModel(marginal, control.model.shift[index], control.model.strays, control.model.distance)
-    return model.log_density(control.values[:, index]).astype(np.float32)
+    return control.model.select(index).log_density(control.values[:, index]).astype(np.float32)
 
 
 def coverage(model: TubeModel, x: Floats32) -> float:

@@ -1,0 +1,141 @@
+"""Different from normal: compact groups of blast-like cells that the tube's normal cells do not explain.
+
+A single strange cell says nothing; forty in one place do. Cells more like a blast than like any normal cell of this tube
+are searched for the densest spot at the scale of one patient's blasts; a Gaussian grown from there is judged by how much
+it gains over the normal model. What the same search gains in control tubes says how much is worth reporting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.laip.gaussian import Floats, Mixture, log_density
+from flowmrd.laip.template import TAIL, score_cells
+from flowmrd.laip.tube import Floats32
+
+CANDIDATES = 3_000
+"""Most cells that enter the search for the densest spot; its cost is their square."""
+SHAPE_COUNT = 25.0
+"""Pseudo-events that hold a cluster's covariance near that of a typical leukaemia."""
+NEAR = -3.0
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One compact group.
+
+    Attributes
+    ----------
+    mixture
+        A single Gaussian, decades.
+    share
+        Share of the tube's nucleated cells.
+    gain
+        Log likelihood gained over the normal model.
+    events
+        Cells that the Gaussian explains better than not, by their expected number.
+    """
+
+    mixture: Mixture
+    share: float
+    gain: float
+    events: float
+
+
+def find_spots(
+    x: Floats32,
+    log_normal: Floats32 | Floats,
+    denominator: int,
+    plausible: Mixture,
+    shape: Floats,
+    *,
+    most: int = 3,
+    min_events: float = 8.0,
+) -> tuple[list[Spot], Floats]:
+    """Search a tube's candidate cells.
+
+    Parameters
+    ----------
+    plausible
+        Where blasts may lie at all (prior or library), decades.
+    shape
+        Covariance (d, d) of one patient's blasts.
+
+    Returns
+    -------
+    spots, score
+        Spots by falling gain; score (n,) of every cell under ``plausible`` against normal.
+    """
+    if len(x) == 0 or denominator == 0:
+        return [], np.zeros(0)
+    log_plausible = log_density(plausible, x, degrees=TAIL)
+    score = log_plausible - log_normal
+    near = np.flatnonzero(score > NEAR)
+    spots: list[Spot] = []
+    if len(near) < min_events:
+        return spots, score
+    cells = x[near].astype(np.float64)
+    normal = np.asarray(log_normal, dtype=np.float64)[near]
+    alive = np.ones(len(near))
+    for _ in range(most):
+        seed = _densest(cells, score[near], alive, shape)
+        if seed is None:
+            break
+        spot, belongs = _grow(cells, normal, alive, seed, shape, denominator)
+        if spot.events < min_events or spot.gain <= 0:
+            break
+        spots.append(spot)
+        alive = alive * (1.0 - belongs)
+    return sorted(spots, key=lambda spot: -spot.gain), score
+
+
+def _densest(cells: Floats, score: Floats, alive: Floats, shape: Floats) -> Floats | None:
+    """The candidate with the most candidates around it, within one typical standard deviation."""
+    weight = alive / (1.0 + np.exp(-np.clip(score - 1.0, -30, 30)))
+    order = np.argsort(-weight, kind="stable")[:CANDIDATES]
+    order = order[weight[order] > 0.05]
+    if len(order) < 5:
+        return None
+    white = np.linalg.inv(np.linalg.cholesky(shape))
+    z = cells[order] @ white.T
+    norm = (z**2).sum(axis=1)
+    mass = np.empty(len(z))
+    for start in range(0, len(z), 512):
+        part = slice(start, start + 512)
+        distance = norm[part, None] + norm - 2.0 * z[part] @ z.T
+        mass[part] = np.exp(-0.25 * np.maximum(distance, 0.0)) @ weight[order]
+    # Dividing by how many normal cells are expected there keeps the rim of a normal population from winning.
+    out: Floats = cells[order[int((mass * weight[order]).argmax())]]
+    return out
+
+
+def _grow(
+    cells: Floats, normal: Floats, alive: Floats, seed: Floats, shape: Floats, denominator: int
+) -> tuple[Spot, npt.NDArray[np.float64]]:
+    """EM of one Gaussian beside the fixed normal density."""
+    mean, covariance, share = seed, shape, 20.0 / denominator
+    belongs = np.zeros(len(cells))
+    log_alive = np.log(np.maximum(alive, 1e-12))
+    gain = 0.0
+    for _ in range(25):
+        mixture = Mixture(np.ones(1), mean[None], covariance[None])
+        odds = np.log(max(share, 1e-12)) + score_cells(mixture, cells, normal) + log_alive
+        gain = float(np.logaddexp(0.0, odds).sum() - share * denominator)
+        belongs = 1.0 / (1.0 + np.exp(-np.clip(odds, -60, 60)))
+        count = float(belongs.sum())
+        if count < 2.0:
+            break
+        new_mean = (belongs @ cells) / count
+        offset = cells - new_mean
+        own = (offset * belongs[:, None]).T @ offset
+        covariance = (own + SHAPE_COUNT * shape) / (count + SHAPE_COUNT)
+        new_share = count / denominator
+        done = np.abs(new_mean - mean).max() < 0.003 and abs(new_share - share) < 0.01 * share
+        mean, share = new_mean, new_share
+        if done:
+            break
+    spot = Spot(Mixture(np.ones(1), mean[None], covariance[None]), share, gain, float(belongs.sum()))
+    return spot, belongs
