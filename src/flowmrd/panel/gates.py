@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 GateName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 ROOT = "root"
+MAX_GATES = 64
+"""Gates are stored as the bits of one uint64 column."""
 
 
 class _Gate(BaseModel):
@@ -22,6 +25,15 @@ class _Gate(BaseModel):
     title: str = Field("", description="Words for the report; the name where empty.")
     needs: tuple[str, ...] = Field(
         (), description="Optional channels: without them the gate is skipped and reported as unavailable."
+    )
+    population: bool = Field(
+        False,
+        description="True for gates that name cells. An event belongs to the last such gate of the file that holds it.",
+    )
+    route: bool = Field(False, description="True for the ways into b_lineage; each event keeps the ways it came by.")
+    anchors: tuple[str, ...] = Field(
+        (),
+        description="Channels whose level in this population, which therapy spares, shifts the reference's gates.",
     )
 
     def dimensions(self) -> tuple[str, ...]:
@@ -89,11 +101,22 @@ class CutGate(_Gate):
     )
     negative: GateName | None = Field(None, description="Negative population of the negative_quantile estimator.")
     quantile: float = Field(0.995, gt=0.5, lt=1, description="Quantile of the negative population.")
+    tilt: dict[str, float] = Field(
+        {},
+        max_length=1,
+        description="Channel to slope: the threshold rises by slope x channel (autofluorescence grows with side scatter).",
+    )
+    peak: Literal["negative", "positive"] = Field(
+        "negative", description="Population whose edge is used where the density shows no valley."
+    )
+    n_sd: float = Field(
+        3.5, gt=0, description="Distance of that edge from the population's mode, in its robust standard deviations."
+    )
     min_events: int = Field(200, ge=1, description="Below this many parent events the fallback is used.")
 
     def dimensions(self) -> tuple[str, ...]:
         """Channels that the gate reads."""
-        return (self.channel,)
+        return (self.channel, *self.tilt)
 
     def references(self) -> tuple[str, ...]:
         """Other gates that the gate's definition names."""
@@ -116,6 +139,20 @@ class SingletGate(_Gate):
         return (self.area,)
 
 
+class DebrisGate(_Gate):
+    """Particles smaller than any cell: low forward and side scatter and, where measured, no CD45."""
+
+    method: Literal["debris"]
+    cd45: str = Field("CD45", description="Leucocyte channel that protects small leucocytes.")
+    min_events: int = Field(
+        200, ge=1, description="Below this many parent events nothing is called debris and the gate says so."
+    )
+
+    def dimensions(self) -> tuple[str, ...]:
+        """Channels that the gate reads."""
+        return ("FSC-A",)
+
+
 class BooleanGate(_Gate):
     """Logical combination of other gates."""
 
@@ -130,7 +167,8 @@ class BooleanGate(_Gate):
 
 
 Gate = Annotated[
-    RectangleGate | PolygonGate | EllipseGate | CutGate | SingletGate | BooleanGate, Field(discriminator="method")
+    RectangleGate | PolygonGate | EllipseGate | CutGate | SingletGate | DebrisGate | BooleanGate,
+    Field(discriminator="method"),
 ]
 
 
@@ -157,7 +195,7 @@ def check_tree(gates: tuple[Gate, ...], channels: set[str]) -> None:
                 problems.append(f"gate {gate.name} refers to {other}, which comes later: a cycle, or out of order")
             else:
                 problems.append(f"gate {gate.name} refers to the unknown gate {other}")
-        for channel in (*gate.dimensions(), *gate.needs):
+        for channel in (*gate.dimensions(), *gate.needs, *gate.anchors):
             if channel not in channels:
                 problems.append(f"gate {gate.name} uses the unknown channel {channel}")
         if isinstance(gate, CutGate):
@@ -166,10 +204,31 @@ def check_tree(gates: tuple[Gate, ...], channels: set[str]) -> None:
                 problems.append(f"gate {gate.name} has bounds {low}..{high}: the first must be smaller")
             elif not low <= gate.fallback <= high:
                 problems.append(f"gate {gate.name} has fallback {gate.fallback} outside its bounds {low}..{high}")
+        if isinstance(gate, CutGate) and gate.estimator == "negative_quantile" and gate.negative is None:
+            problems.append(f"gate {gate.name} uses negative_quantile without naming a negative population")
+        if isinstance(gate, RectangleGate):
+            problems += [
+                f"gate {gate.name} has the range {low}..{high} on {channel}: the first must be smaller"
+                for channel, (low, high) in gate.ranges.items()
+                if low is not None and high is not None and not low < high
+            ]
+        if isinstance(gate, BooleanGate) and not gate.references():
+            problems.append(f"gate {gate.name} combines no gates")
         if isinstance(gate, EllipseGate):
             n = len(gate.channels)
             if len(gate.mean) != n or len(gate.covariance) != n or any(len(row) != n for row in gate.covariance):
                 problems.append(f"gate {gate.name} has {n} channels, but mean or covariance of another size")
+            elif not _positive_definite(gate.covariance):
+                problems.append(f"gate {gate.name} has a covariance matrix that is not symmetric positive definite")
         seen.add(gate.name)
+    if len(gates) > MAX_GATES:
+        problems.append(f"{len(gates)} gates, more than the {MAX_GATES} that fit the stored bit column")
     if problems:
         raise ValueError("; ".join(problems))
+
+
+def _positive_definite(matrix: tuple[tuple[float, ...], ...]) -> bool:
+    values = np.array(matrix, dtype=np.float64)
+    if not np.isfinite(values).all() or not np.allclose(values, values.T, rtol=1e-9, atol=0.0):
+        return False
+    return bool(np.linalg.eigvalsh(values).min() > 0)

@@ -1,0 +1,140 @@
+"""Naming every event and counting every gate.
+
+An event's population is the *last* gate of the panel file with ``population: true`` that holds it, so a tree lists the
+general before the special (b_lineage before mature_b). Codes are fixed for the names below and count up from 100 for a
+laboratory's own; code 0 is an event that no such gate holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.gating.density import thinned
+from flowmrd.gating.shapes import Columns
+from flowmrd.gating.tree import GateResult
+from flowmrd.panel.gates import ROOT, Gate
+
+__all__ = ["CODES", "DENOMINATORS", "assign", "code_table", "population_table", "route_bits", "route_names"]
+
+Mask = npt.NDArray[np.bool_]
+
+UNASSIGNED: Final = "unassigned"
+
+CODES: Final[dict[str, int]] = {
+    UNASSIGNED: 0,
+    "granulocytes": 1,
+    "monocytes": 2,
+    "t_nk": 3,
+    "erythroblasts": 4,
+    "cd34_myeloid": 5,
+    "basophil_pdc": 6,
+    "b_lineage": 7,
+    "early_cd34_cd22": 8,
+    "haematogones_1": 9,
+    "haematogones_2": 10,
+    "haematogones_3": 11,
+    "mature_b": 12,
+    "plasma_cells": 13,
+}
+"""Codes of the ``population`` column. Frozen: never renumber."""
+
+FIRST_OWN_CODE: Final = 100
+
+DENOMINATORS: Final = ("total", "analysable", "singlets", "nucleated", "mononuclear", "b_lineage")
+"""Counts that percentages are given of, besides the gate's parent."""
+
+
+def code_table(gates: Sequence[Gate]) -> dict[str, int]:
+    """Population name to code for a tree, unassigned included."""
+    table = {UNASSIGNED: 0}
+    own = FIRST_OWN_CODE
+    for gate in gates:
+        if not gate.population:
+            continue
+        if gate.name in CODES:
+            table[gate.name] = CODES[gate.name]
+        else:
+            table[gate.name] = own
+            own += 1
+    return table
+
+
+def assign(result: GateResult, gates: Sequence[Gate]) -> npt.NDArray[np.int16]:
+    """Population code of every event, int16, shape (n_events,)."""
+    table = code_table(gates)
+    codes = np.zeros(len(result.bits), dtype=np.int16)
+    for gate in gates:
+        if gate.population:
+            codes[result.inside(gate.name)] = table[gate.name]
+    return codes
+
+
+def route_names(gates: Sequence[Gate]) -> tuple[str, ...]:
+    """Gates that are ways into b_lineage, in the order of their bits."""
+    return tuple(gate.name for gate in gates if gate.route)
+
+
+def route_bits(result: GateResult, gates: Sequence[Gate]) -> npt.NDArray[np.uint8]:
+    """Ways by which every event entered b_lineage, uint8, shape (n_events,); 0 outside b_lineage."""
+    bits = np.zeros(len(result.bits), dtype=np.uint8)
+    for index, name in enumerate(route_names(gates)):
+        bits |= result.inside(name).astype(np.uint8) << np.uint8(index)
+    if "b_lineage" in result.names:
+        bits[~result.inside("b_lineage")] = 0
+    return bits
+
+
+def population_table(
+    result: GateResult, gates: Sequence[Gate], columns: Columns, analysable: Mask, markers: Sequence[str]
+) -> list[dict[str, Any]]:
+    """One row per gate: counts, percentages of every denominator and medians.
+
+    ``count`` is the gate among all events, as other software shows it; every other number is of analysable events. A
+    percentage or median that has nothing to be computed from is None, never 0. Medians rest on at most 100,000 evenly
+    spaced events.
+    """
+    masks = {name: result.inside(name) & analysable for name in result.names}
+    counts = {name: int(np.count_nonzero(mask)) for name, mask in masks.items()}
+    base = {"total": len(analysable), "analysable": int(np.count_nonzero(analysable)), **counts}
+    rows = []
+    for gate in gates:
+        placement = result.placement(gate.name)
+        unavailable = placement.state == "unavailable"
+        n = counts[gate.name]
+        row: dict[str, Any] = {
+            "population": gate.name,
+            "title": gate.title or gate.name,
+            "parent": gate.parent,
+            "state": placement.state,
+            "source": placement.source,
+            "count": None if unavailable else int(np.count_nonzero(result.inside(gate.name))),
+            "analysable_count": None if unavailable else n,
+        }
+        parent = base["analysable"] if gate.parent == ROOT else counts[gate.parent]
+        for label, size in (("parent", parent), *((name, base.get(name, 0)) for name in DENOMINATORS)):
+            row[f"percent_of_{label}"] = None if unavailable or size == 0 else round(100.0 * n / size, 6)
+        chosen = thinned(np.flatnonzero(masks[gate.name]))
+        for marker in markers:
+            present = marker in columns and len(chosen) > 0
+            row[f"median_{marker}"] = _median(columns[marker][chosen]) if present else None
+        rows.append(row)
+    return rows
+
+
+def _median(values: npt.NDArray[np.floating[Any]]) -> float | None:
+    finite = values[np.isfinite(values)]
+    return round(float(np.median(finite)), 5) if len(finite) else None
+
+
+def as_tsv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as tab-separated text with a header; None is an empty field."""
+    if not rows:
+        return ""
+    header = list(rows[0])
+    lines = ["\t".join(header)]
+    lines += ["\t".join("" if row[key] is None else str(row[key]) for key in header) for row in rows]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,235 @@
+"""Gates learned from the control marrows and frozen: per control, pooled, and moved by anchors within bounds.
+
+Pooled numbers are medians over controls, which one odd control cannot move far. For a control itself the pooled number
+is computed without it, so that its result is as honest as a patient's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from flowmrd.errors import ArtefactError
+from flowmrd.gating.shapes import Columns
+from flowmrd.gating.tree import Frozen, GateResult
+from flowmrd.panel.gates import CutGate, DebrisGate, Gate, SingletGate
+from flowmrd.units import LOGICLE_M
+
+__all__ = ["SCHEMA_VERSION", "ControlGates", "GateReference", "Shift", "anchor_levels", "anchored_shifts", "freeze"]
+
+SCHEMA_VERSION: Final = "1"
+
+
+@dataclass(frozen=True)
+class ControlGates:
+    """What one control contributes.
+
+    Attributes
+    ----------
+    parameters
+        Gate to estimated numbers; gates that this control could not estimate are left out.
+    anchors
+        Channel to median level in its anchor population (0..1 scale).
+    levels
+        Population to channel to median level, for target status and haemodilution.
+    fractions
+        Population to share of nucleated cells.
+    """
+
+    name: str
+    parameters: Mapping[str, Mapping[str, float]]
+    anchors: Mapping[str, float]
+    levels: Mapping[str, Mapping[str, float]]
+    fractions: Mapping[str, float]
+
+    def as_record(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "name": self.name,
+            "parameters": {gate: dict(values) for gate, values in self.parameters.items()},
+            "anchors": dict(self.anchors),
+            "levels": {population: dict(values) for population, values in self.levels.items()},
+            "fractions": dict(self.fractions),
+        }
+
+
+@dataclass(frozen=True)
+class GateReference:
+    """Frozen gates of a panel."""
+
+    panel: str
+    panel_version: str
+    controls: tuple[ControlGates, ...]
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], where: str) -> GateReference:
+        """Read the JSON artefact.
+
+        Raises
+        ------
+        ArtefactError
+            If it is of another version or not a gate reference.
+        """
+        try:
+            if record["schema_version"] != SCHEMA_VERSION:
+                raise KeyError("schema_version")
+            controls = tuple(
+                ControlGates(c["name"], c["parameters"], c["anchors"], c["levels"], c["fractions"])
+                for c in record["controls"]
+            )
+            return cls(str(record["panel"]), str(record["panel_version"]), controls)
+        except (KeyError, TypeError) as error:
+            raise ArtefactError(
+                where,
+                found=f"a file without a valid {error}",
+                expected=f"a gate reference of version {SCHEMA_VERSION}",
+                todo="delete it and rerun the gate-reference stage",
+            ) from error
+
+    def as_record(self) -> dict[str, Any]:
+        """Plain values for JSON, the pooled numbers included for readers."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "panel": self.panel,
+            "panel_version": self.panel_version,
+            "pooled": {"parameters": self.parameters(), "anchors": self.anchors()},
+            "controls": [control.as_record() for control in self.controls],
+        }
+
+    def leaving_out(self, name: str | None) -> GateReference:
+        """The reference without one control."""
+        kept = tuple(control for control in self.controls if control.name != name)
+        return GateReference(self.panel, self.panel_version, kept)
+
+    def parameters(self) -> dict[str, dict[str, float]]:
+        """Gate to pooled numbers; a gate that no control could estimate is absent."""
+        gates = dict.fromkeys(gate for control in self.controls for gate in control.parameters)
+        return {gate: _pool([c.parameters[gate] for c in self.controls if gate in c.parameters]) for gate in gates}
+
+    def anchors(self) -> dict[str, float]:
+        """Channel to pooled anchor level."""
+        return _pool([control.anchors for control in self.controls])
+
+    def level(self, population: str, channel: str) -> float | None:
+        """Pooled median of a channel in a population, or None where no control has it."""
+        values = [c.levels[population][channel] for c in self.controls if channel in c.levels.get(population, {})]
+        return float(np.median(values)) if values else None
+
+    def fraction_range(self, population: str) -> tuple[float, float, float, int] | None:
+        """Smallest, median and largest share of nucleated cells over the controls, and how many there are."""
+        values = [c.fractions[population] for c in self.controls if population in c.fractions]
+        if not values:
+            return None
+        return float(min(values)), float(np.median(values)), float(max(values)), len(values)
+
+
+def _pool(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return {key: float(np.median([row[key] for row in rows if key in row])) for key in keys}
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How far the anchor cells of this tube lie from those of the controls on one channel.
+
+    Attributes
+    ----------
+    applied
+        Shift used, 0..1 scale, within the bound.
+    measured
+        Shift found, or None where the anchor population is too small.
+    at_bound
+        True where ``measured`` was larger than allowed: a flag for the reviewer.
+    """
+
+    channel: str
+    population: str
+    events: int
+    level: float | None
+    reference: float | None
+    measured: float | None
+    applied: float
+    at_bound: bool
+    why: str
+
+    def as_record(self) -> dict[str, Any]:
+        """Plain values for JSON; decades besides the 0..1 scale."""
+        return {
+            "channel": self.channel,
+            "population": self.population,
+            "events": self.events,
+            "level": self.level,
+            "reference": self.reference,
+            "measured": self.measured,
+            "measured_decades": None if self.measured is None else round(self.measured * LOGICLE_M, 4),
+            "applied": self.applied,
+            "applied_decades": round(self.applied * LOGICLE_M, 4),
+            "at_bound": self.at_bound,
+            "why": self.why,
+        }
+
+
+def anchor_levels(
+    result: GateResult, gates: Sequence[Gate], columns: Columns, usable: Any, min_events: int
+) -> dict[str, tuple[str, int, float | None]]:
+    """Channel to (anchor population, events, median); None where there are fewer than ``min_events``."""
+    levels: dict[str, tuple[str, int, float | None]] = {}
+    for gate in gates:
+        if not gate.anchors:
+            continue
+        rows = np.flatnonzero(result.inside(gate.name) & usable)
+        for channel in gate.anchors:
+            if channel not in columns:
+                continue
+            median = float(np.median(columns[channel][rows])) if len(rows) >= min_events else None
+            levels[channel] = (gate.name, len(rows), median)
+    return levels
+
+
+def anchored_shifts(
+    levels: Mapping[str, tuple[str, int, float | None]],
+    reference: Mapping[str, float],
+    *,
+    max_decades: float,
+    min_events: int,
+) -> dict[str, Shift]:
+    """Bounded shift per anchored channel."""
+    bound = max_decades / LOGICLE_M
+    shifts = {}
+    for channel, (population, events, level) in levels.items():
+        expected = reference.get(channel)
+        if expected is None:
+            why = "the controls have no level of this anchor: no shift"
+            shifts[channel] = Shift(channel, population, events, level, None, None, 0.0, False, why)
+        elif level is None:
+            why = f"{events} anchor cells, fewer than {min_events}: no shift"
+            shifts[channel] = Shift(channel, population, events, None, expected, None, 0.0, False, why)
+        else:
+            measured = level - expected
+            applied = float(np.clip(measured, -bound, bound))
+            at_bound = applied != measured
+            why = f"held at the bound of {max_decades:g} decades" if at_bound else "anchor cells against the controls"
+            shifts[channel] = Shift(channel, population, events, level, expected, measured, applied, at_bound, why)
+    return shifts
+
+
+def freeze(
+    gates: Sequence[Gate], reference: GateReference, shifts: Mapping[str, Shift], label: str
+) -> dict[str, Frozen]:
+    """Pooled numbers of every estimated gate, cuts moved by the shift of their channel and kept within their bounds."""
+    pooled = reference.parameters()
+    frozen = {}
+    for gate in gates:
+        if gate.name not in pooled or not isinstance(gate, CutGate | SingletGate | DebrisGate):
+            continue
+        parameters = dict(pooled[gate.name])
+        shift = 0.0
+        if isinstance(gate, CutGate) and gate.estimator != "fixed":
+            shift = shifts[gate.channel].applied if gate.channel in shifts else 0.0
+            moved = float(np.clip(parameters["threshold"] + shift, *gate.bounds))
+            shift, parameters["threshold"] = moved - parameters["threshold"], moved
+        frozen[gate.name] = Frozen(parameters, shift, not isinstance(gate, CutGate), label)
+    return frozen

@@ -1,0 +1,120 @@
+"""One tube through the gate tree: anchors first, then the frozen gates moved with them, then the sample's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.config.run import GatingConfig
+from flowmrd.gating.populations import CODES
+from flowmrd.gating.reference import (
+    ControlGates,
+    GateReference,
+    Shift,
+    anchor_levels,
+    anchored_shifts,
+    freeze,
+)
+from flowmrd.gating.shapes import Columns, Shape
+from flowmrd.gating.tree import GateResult, evaluate_tree
+from flowmrd.panel.model import PanelModel
+
+__all__ = ["GatedSample", "gate_control", "gate_sample"]
+
+Mask = npt.NDArray[np.bool_]
+
+ANCHOR_EVENTS: Final = 200_000
+"""Evenly spaced events that the anchor populations are looked for in."""
+
+MIN_LEVEL_EVENTS: Final = 30
+"""Fewer cells than this give no median for the reference."""
+
+
+@dataclass(frozen=True)
+class GatedSample:
+    """Result of gating one tube."""
+
+    result: GateResult
+    shifts: Mapping[str, Shift]
+    reference_label: str | None
+
+
+def gate_sample(
+    columns: Columns,
+    panel: PanelModel,
+    analysable: Mask,
+    config: GatingConfig,
+    *,
+    reference: GateReference | None = None,
+    overrides: Mapping[str, Shape] | None = None,
+) -> GatedSample:
+    """Gate one tube.
+
+    Without a reference every gate is estimated on the tube itself. With one, the cuts are the reference's, moved per
+    channel by the anchor cells within ``max_shift_decades``; pulse-shape and debris gates stay the tube's own, because
+    they follow the instrument and not the disease.
+    """
+    if reference is None or not reference.controls:
+        result = evaluate_tree(columns, panel.gates, usable=analysable, overrides=overrides)
+        return GatedSample(result, {}, None)
+    label = f"{reference.panel} {reference.panel_version}, {len(reference.controls)} controls"
+    step = max(1, -(-len(analysable) // ANCHOR_EVENTS))
+    thin = {name: values[::step] for name, values in columns.items()}
+    unmoved = freeze(panel.gates, reference, {}, label)
+    first = evaluate_tree(thin, panel.gates, usable=analysable[::step], frozen=unmoved, snapping=False)
+    shifts: dict[str, Shift] = {}
+    for _ in range(2):  # the second pass finds the anchors with gates that have already followed them
+        levels = anchor_levels(first, panel.gates, thin, analysable[::step], config.min_anchor_events)
+        shifts = anchored_shifts(
+            levels,
+            reference.anchors(),
+            max_decades=config.max_shift_decades,
+            min_events=config.min_anchor_events,
+        )
+        frozen = freeze(panel.gates, reference, shifts, label)
+        first = evaluate_tree(thin, panel.gates, usable=analysable[::step], frozen=frozen, snapping=False)
+    result = evaluate_tree(columns, panel.gates, usable=analysable, frozen=frozen, overrides=overrides)
+    return GatedSample(result, shifts, label)
+
+
+def gate_control(
+    name: str, columns: Columns, panel: PanelModel, analysable: Mask, config: GatingConfig
+) -> ControlGates:
+    """Estimate a control's own gates and levels, to be pooled with those of the other controls."""
+    result = evaluate_tree(columns, panel.gates, usable=analysable, snapping=False)
+    parameters = {
+        placement.name: placement.parameters
+        for placement in result.placements
+        if placement.parameters and placement.source == "sample"
+    }
+    levels = anchor_levels(result, panel.gates, columns, analysable, config.min_anchor_events)
+    anchors = {channel: level for channel, (_, _, level) in levels.items() if level is not None}
+    nucleated = int(np.count_nonzero(result.inside("nucleated") & analysable))
+    medians: dict[str, dict[str, float]] = {}
+    fractions: dict[str, float] = {}
+    for gate in panel.gates:
+        if not (gate.population or gate.name in CODES) or not result.available(gate.name):
+            continue
+        rows = np.flatnonzero(result.inside(gate.name) & analysable)
+        if nucleated:
+            fractions[gate.name] = len(rows) / nucleated
+        if len(rows) >= MIN_LEVEL_EVENTS:
+            medians[gate.name] = {
+                marker: float(np.median(columns[marker][rows])) for marker in panel.features if marker in columns
+            }
+    return ControlGates(name, parameters, anchors, medians, fractions)
+
+
+def rounded(value: Any) -> Any:
+    """Plain numbers of a record at 6 digits, so that records are short and platform noise does not show."""
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    return value

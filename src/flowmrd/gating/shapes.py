@@ -1,0 +1,214 @@
+"""Placed gates: plain geometry that can be applied, stored, drawn and written as GatingML.
+
+Edges follow GatingML 2.0: a range holds its minimum and not its maximum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Combination", "Ellipse", "Everything", "HalfPlane", "Nothing", "Polygon", "Rectangle", "Shape"]
+
+Values = npt.NDArray[np.floating[Any]]
+Mask = npt.NDArray[np.bool_]
+Columns = Mapping[str, Values]
+
+CHUNK: Final = 65_536
+FAR: Final = 8.0
+"""Corner coordinate that no value on the 0..1 scale reaches."""
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """Ranges [low, high) on any number of channels; None is unbounded."""
+
+    ranges: tuple[tuple[str, float | None, float | None], ...]
+
+    def inside(self, columns: Columns) -> Mask:
+        """True within every range, shape (n_events,)."""
+        result: Mask | None = None
+        for channel, low, high in self.ranges:
+            values = columns[channel]
+            if low is not None:
+                test = values >= _ceiling(low, values)
+                result = test if result is None else np.logical_and(result, test, out=result)
+            if high is not None:
+                test = values < _ceiling(high, values)
+                result = test if result is None else np.logical_and(result, test, out=result)
+            if low is None and high is None:
+                test = np.isfinite(values)
+                result = test if result is None else np.logical_and(result, test, out=result)
+        assert result is not None  # noqa: S101 - a rectangle has at least one range
+        return result
+
+    def as_record(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"type": "rectangle", "ranges": {channel: [low, high] for channel, low, high in self.ranges}}
+
+
+def _ceiling(bound: float, values: Values) -> np.floating[Any]:
+    """Smallest number of the column's own type that is not below ``bound``.
+
+    Comparing with it gives what comparing in float64 would, without converting the column.
+    """
+    near = values.dtype.type(bound)
+    result: np.floating[Any] = near if float(near) >= bound else np.nextafter(near, values.dtype.type(np.inf))
+    return result
+
+
+@dataclass(frozen=True)
+class HalfPlane:
+    """``x - slope * y >= threshold`` (above) or ``<`` (below): a cut that leans with a second channel."""
+
+    x: str
+    y: str
+    slope: float
+    threshold: float
+    above: bool
+
+    def inside(self, columns: Columns) -> Mask:
+        """True on the chosen side, shape (n_events,)."""
+        projected = project(columns[self.x], columns[self.y], self.slope)
+        return projected >= self.threshold if self.above else projected < self.threshold
+
+    def vertices(self) -> tuple[tuple[float, float], ...]:
+        """Corners of the same region as a polygon far larger than the scale."""
+        edge = [self.threshold + self.slope * y for y in (-FAR, FAR)]
+        far = 4 * FAR if self.above else -4 * FAR
+        return ((edge[0], -FAR), (edge[1], FAR), (far, FAR), (far, -FAR))
+
+    def as_record(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "type": "halfplane",
+            "x": self.x,
+            "y": self.y,
+            "slope": self.slope,
+            "threshold": self.threshold,
+            "side": "above" if self.above else "below",
+        }
+
+
+def project(x: Values, y: Values, slope: float) -> npt.NDArray[np.float64]:
+    """``x - slope * y`` in float64, so that a threshold between two events separates them in any software."""
+    return np.subtract(x, slope * y.astype(np.float64), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Polygon:
+    """Even-odd polygon on two channels."""
+
+    x: str
+    y: str
+    corners: tuple[tuple[float, float], ...]
+
+    def inside(self, columns: Columns) -> Mask:
+        """True inside the polygon, shape (n_events,)."""
+        return points_in_polygon(columns[self.x], columns[self.y], self.corners)
+
+    def vertices(self) -> tuple[tuple[float, float], ...]:
+        """Corners in order."""
+        return self.corners
+
+    def as_record(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"type": "polygon", "x": self.x, "y": self.y, "vertices": [list(corner) for corner in self.corners]}
+
+
+def points_in_polygon(x: Values, y: Values, corners: tuple[tuple[float, float], ...]) -> Mask:
+    """Even-odd test of points against a polygon, in float64 and chunks; edges cross where ``y0 <= y < y1``."""
+    result = np.zeros(len(x), dtype=np.bool_)
+    edges = list(zip(corners, (*corners[1:], corners[0]), strict=True))
+    low_x, high_x = min(c[0] for c in corners), max(c[0] for c in corners)
+    low_y, high_y = min(c[1] for c in corners), max(c[1] for c in corners)
+    for start in range(0, len(x), CHUNK):
+        block = slice(start, start + CHUNK)
+        near = np.flatnonzero((x[block] >= low_x) & (x[block] <= high_x) & (y[block] >= low_y) & (y[block] <= high_y))
+        if len(near) == 0:
+            continue
+        px, py = x[block][near].astype(np.float64), y[block][near].astype(np.float64)
+        odd = np.zeros(len(near), dtype=np.bool_)
+        for (x0, y0), (x1, y1) in edges:
+            if y0 == y1:
+                continue
+            spans = (py >= min(y0, y1)) & (py < max(y0, y1))
+            odd ^= spans & (px < (x1 - x0) * (py - y0) / (y1 - y0) + x0)
+        result[start + near] = odd
+    return result
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """Squared Mahalanobis distance from ``mean`` of at most ``distance_squared``."""
+
+    channels: tuple[str, ...]
+    mean: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]
+    distance_squared: float
+
+    def inside(self, columns: Columns) -> Mask:
+        """True within the distance, shape (n_events,)."""
+        inverse = np.linalg.inv(np.array(self.covariance))
+        n = len(columns[self.channels[0]])
+        result = np.empty(n, dtype=np.bool_)
+        for start in range(0, n, CHUNK):
+            block = slice(start, start + CHUNK)
+            centred = np.stack(
+                [columns[c][block].astype(np.float64) - m for c, m in zip(self.channels, self.mean, strict=True)]
+            )
+            result[block] = np.einsum("in,ij,jn->n", centred, inverse, centred) <= self.distance_squared
+        return result
+
+    def as_record(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "type": "ellipse",
+            "channels": list(self.channels),
+            "mean": list(self.mean),
+            "covariance": [list(row) for row in self.covariance],
+            "distance_squared": self.distance_squared,
+        }
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Inside all of, inside any of, outside each of other gates."""
+
+    all_of: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+    none_of: tuple[str, ...] = ()
+
+    def as_record(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "type": "boolean",
+            "all_of": list(self.all_of),
+            "any_of": list(self.any_of),
+            "none_of": list(self.none_of),
+        }
+
+
+@dataclass(frozen=True)
+class Everything:
+    """The parent itself: nothing could be excluded, and the record says why."""
+
+    def as_record(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"type": "everything"}
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """No event: the gate is unavailable, or nothing was found to call so, and the record says why."""
+
+    def as_record(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"type": "nothing"}
+
+
+Shape = Rectangle | HalfPlane | Polygon | Ellipse | Combination | Everything | Nothing

@@ -1,0 +1,254 @@
+"""Evaluating a gate tree: place every gate, apply it, keep one bit per gate and event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.gating.placement import Parameters, Placement, build_shape, cut_values, estimate_gate, snap
+from flowmrd.gating.shapes import Columns, Combination, Everything, Nothing, Shape
+from flowmrd.panel.gates import ROOT, BooleanGate, CutGate, DebrisGate, Gate, SingletGate
+
+__all__ = ["Frozen", "GateResult", "evaluate_tree"]
+
+Mask = npt.NDArray[np.bool_]
+
+MAX_SUBSET: Final = 0.25
+"""Expensive shapes look at the parent's events alone where these are fewer than this share of all."""
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """Numbers that replace an estimate: the controls' pooled ones, moved by the anchors.
+
+    Attributes
+    ----------
+    parameters
+        The numbers to use.
+    shift
+        What of them is due to the anchors (0 where none).
+    geometry
+        True for gates that follow the instrument's pulse shape: the sample's own estimate is preferred.
+    label
+        Name of the reference for the record.
+    """
+
+    parameters: Parameters
+    shift: float
+    geometry: bool
+    label: str
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """A tree applied to one tube.
+
+    Attributes
+    ----------
+    names
+        Gates in the order of the bits.
+    bits
+        uint64, shape (n_events,): bit i is set where the event is inside gate i and all its ancestors.
+    placements
+        One for each gate.
+    """
+
+    names: tuple[str, ...]
+    bits: npt.NDArray[np.uint64]
+    placements: tuple[Placement, ...]
+
+    def inside(self, name: str) -> Mask:
+        """True inside a gate, shape (n_events,). An unknown gate holds no event."""
+        if name not in self.names:
+            return np.zeros(len(self.bits), dtype=np.bool_)
+        bit = np.uint64(1 << self.names.index(name))
+        return (self.bits & bit) != 0
+
+    def placement(self, name: str) -> Placement:
+        """Placement of a gate by name."""
+        return self.placements[self.names.index(name)]
+
+    def available(self, name: str) -> bool:
+        """Whether the gate exists and could be looked for."""
+        return name in self.names and self.placement(name).state != "unavailable"
+
+
+def evaluate_tree(
+    columns: Columns,
+    gates: Sequence[Gate],
+    *,
+    usable: Mask | None = None,
+    frozen: Mapping[str, Frozen] | None = None,
+    overrides: Mapping[str, Shape] | None = None,
+    snapping: bool = True,
+) -> GateResult:
+    """Place and apply every gate of a tree.
+
+    Parameters
+    ----------
+    columns
+        Columns on the 0..1 scale, each of shape (n_events,).
+    gates
+        Parents before children (``flowmrd.panel.gates.check_tree``).
+    usable
+        Events that estimates may rest on; gates are applied to all events all the same.
+    frozen
+        Pooled numbers of the controls by gate.
+    overrides
+        Shapes set by a reviewer by gate.
+    snapping
+        Move thresholds into gaps between events (:func:`flowmrd.gating.placement.snap`).
+    """
+    n = len(next(iter(columns.values()))) if columns else 0
+    bits = np.zeros(n, dtype=np.uint64)
+    masks: dict[str, Mask] = {ROOT: np.ones(n, dtype=np.bool_)}
+    states: dict[str, bool] = {ROOT: True}
+    placements: list[Placement] = []
+    for index, gate in enumerate(gates):
+        parent = masks[gate.parent]
+        within = parent if usable is None else parent & usable
+        missing = _missing(gate, columns, states)
+        if missing:
+            placement = Placement(gate.name, Nothing(), "unavailable", "default", "none", missing, 0)
+        else:
+            placement = _place(gate, columns, within, masks, (frozen or {}).get(gate.name), (overrides or {}))
+            if snapping:
+                placement = _snapped(gate, placement, columns)
+        mask = _apply(placement.shape, columns, parent, masks, states)
+        masks[gate.name] = mask
+        states[gate.name] = placement.state != "unavailable"
+        placements.append(placement)
+        np.bitwise_or(bits, mask.astype(np.uint64) << np.uint64(index), out=bits)
+    return GateResult(tuple(gate.name for gate in gates), bits, tuple(placements))
+
+
+def _missing(gate: Gate, columns: Columns, states: Mapping[str, bool]) -> str:
+    """Why a gate cannot be looked for; empty where it can."""
+    absent = [channel for channel in (*gate.dimensions(), *gate.needs) if channel not in columns]
+    if isinstance(gate, SingletGate):
+        absent = [channel for channel in gate.needs if channel not in columns]
+    if absent:
+        return f"the file has no {', '.join(dict.fromkeys(absent))}"
+    if not states[gate.parent]:
+        return f"its parent {gate.parent} is unavailable"
+    if isinstance(gate, BooleanGate):
+        lost = [name for name in gate.all_of if not states[name]]
+        if lost:
+            return f"{', '.join(lost)} is unavailable"
+        if gate.any_of and not any(states[name] for name in gate.any_of):
+            return f"none of {', '.join(gate.any_of)} is available"
+    if isinstance(gate, CutGate) and gate.negative is not None and not states[gate.negative]:
+        return f"its negative population {gate.negative} is unavailable"
+    return ""
+
+
+def _place(
+    gate: Gate,
+    columns: Columns,
+    within: Mask,
+    masks: Mapping[str, Mask],
+    frozen: Frozen | None,
+    overrides: Mapping[str, Shape],
+) -> Placement:
+    n = int(np.count_nonzero(within))
+    if gate.name in overrides:
+        return Placement(gate.name, overrides[gate.name], "ok", "override", "manual", "set by a reviewer", n)
+    if frozen is None or not isinstance(gate, CutGate | SingletGate | DebrisGate):
+        return estimate_gate(gate, columns, within, masks, n_parent=n)
+    few = n < gate.min_events
+    if frozen.geometry and not few:
+        own = estimate_gate(gate, columns, within, masks, n_parent=n)
+        if own.source == "sample":
+            return own
+    shape = build_shape(gate, frozen.parameters, columns)
+    why = f"frozen gate of {frozen.label}"
+    if frozen.shift:
+        why += f", moved by {frozen.shift:+.3f} with the anchor cells"
+    if few:
+        why = f"{n} events in {gate.parent}, fewer than {gate.min_events}: " + why
+    curve = None
+    if isinstance(gate, CutGate):
+        from flowmrd.gating.density import estimate_density, thinned
+
+        rows = np.asarray(thinned(np.flatnonzero(within)))
+        curve = estimate_density(cut_values(gate, columns, rows)).curve()
+    return Placement(
+        gate.name,
+        shape,
+        "insufficient_parent" if few else "ok",
+        "sample-shift" if frozen.shift else "reference",
+        "reference",
+        why,
+        n,
+        dict(frozen.parameters),
+        frozen.shift,
+        curve,
+    )
+
+
+def _snapped(gate: Gate, placement: Placement, columns: Columns) -> Placement:
+    if not isinstance(gate, CutGate) or "threshold" not in placement.parameters:
+        return placement
+    rows = slice(None)
+    values = columns[gate.channel][rows]
+    if gate.tilt:
+        values = cut_values(gate, columns, np.arange(len(values)))
+    parameters = {"threshold": snap(placement.parameters["threshold"], values)}
+    return replace(placement, shape=build_shape(gate, parameters, columns), parameters=parameters)
+
+
+def _apply(shape: Shape, columns: Columns, parent: Mask, masks: Mapping[str, Mask], states: Mapping[str, bool]) -> Mask:
+    if isinstance(shape, Nothing):
+        return np.zeros(len(parent), dtype=np.bool_)
+    if isinstance(shape, Everything):
+        return parent.copy()
+    if isinstance(shape, Combination):
+        result = parent.copy()
+        for name in shape.all_of:
+            result &= masks[name]
+        available = [masks[name] for name in shape.any_of if states[name]]
+        if shape.any_of:
+            union = np.zeros(len(parent), dtype=np.bool_)
+            for mask in available:
+                union |= mask
+            result &= union
+        for name in shape.none_of:
+            if states[name]:
+                result &= ~masks[name]
+        return result
+    expensive = not _is_rectangle(shape)
+    if expensive and np.count_nonzero(parent) < MAX_SUBSET * len(parent):
+        rows = np.flatnonzero(parent)
+        result = np.zeros(len(parent), dtype=np.bool_)
+        result[rows] = shape.inside(_Rows(columns, rows))
+        return result
+    return np.asarray(shape.inside(columns)) & parent
+
+
+def _is_rectangle(shape: Shape) -> bool:
+    from flowmrd.gating.shapes import Rectangle
+
+    return isinstance(shape, Rectangle)
+
+
+class _Rows(Mapping[str, Any]):
+    """Some rows of every column, taken when asked for."""
+
+    def __init__(self, columns: Columns, rows: npt.NDArray[np.intp]) -> None:
+        self._columns, self._rows = columns, rows
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        return self._columns[name][self._rows]
+
+    def __iter__(self) -> Any:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+Select = Callable[[str], Mask]
