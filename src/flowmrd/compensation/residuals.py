@@ -1,18 +1,21 @@
 """What compensation left behind, per ordered pair of channels.
 
-For a source channel i and a target j the cells *bright* in i are compared with those *dim* in i, both in compensated
-raw units::
+For a source i and a target j, spillover that is left moves the cells *without* antigen j off their place in proportion
+to their signal in i. So only those are looked at: the peak of j nearest to its negative cells, among cells bright in i,
+within a window of :data:`WINDOW` times their signal around the place of the negative cells::
 
-    ratio = (q_j(bright) - q_j(dim)) / (median_i(bright) - median_i(dim))
+    ratio = (mode_j(bright in i) - mode_j(all negatives)) / median_i(bright)
 
-q_j is the lower quartile of the target: cells that carry the target's own antibody sit above it, so that it follows the
-cells on which only spillover can act. A right matrix gives 0.
+A right matrix gives 0. Cells of which all carry j have no such peak: the pair is ``undecided`` rather than judged.
 
-* ``over``: ratio below -:data:`TOLERANCE`. No biology makes bright cells more negative, so this is the matrix.
-* ``under``: ratio above +:data:`TOLERANCE` *and* the target rises with the source among the bright cells at a slope of
-  the same size. Antigens that occur on the same cells lift the target without such a slope.
-* ``coexpressed``: the target is lifted, but not in proportion: biology, or not decidable.
-* ``ok``: within the tolerance. Pairs with too few bright or dim cells are left out.
+* ``over``: ratio below -:data:`TOLERANCE`, and the peak itself lies below 0. No biology makes bright cells more
+  negative, so this is the matrix.
+* ``under``: ratio above +:data:`TOLERANCE`, and in proportion: the brighter half of the bright cells lies further off
+  than the dimmer half, by 0.5 to 2 times the ratio. An antigen that is weakly present lifts both alike; one whose
+  amount goes with the source's cannot be told from spillover, so that this state is a suspicion.
+* ``coexpressed``: above the tolerance, but not in proportion.
+* ``undecided``: the target has no negative cells at all, or none among the bright cells of the source.
+* ``ok``: within the tolerance.
 
 The tolerance (0.02) is a reviewer's rule of thumb for a visible slope; not configurable, because it only raises flags.
 """
@@ -26,25 +29,32 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Residual", "measure_residuals"]
+__all__ = ["TOLERANCE", "Residual", "measure_residuals"]
 
 Values = npt.NDArray[np.floating[Any]]
 
 TOLERANCE: Final = 0.02
-MIN_CELLS: Final = 100
-MAX_EVENTS: Final = 100_000
+WINDOW: Final = 0.20
+BRIGHT: Final = 0.02
+"""Bright means above this share of the range: in dimmer cells weakly expressed antigens outweigh spillover."""
 
-State = Literal["ok", "over", "under", "coexpressed"]
+MIN_CELLS: Final = 100
+NEGATIVE_LIMIT: Final = 0.004
+"""A peak counts as negative cells up to this share of the range (1049 of 262144: 0.4 on a usual logicle scale)."""
+
+BINS: Final = 80
+
+State = Literal["ok", "over", "under", "coexpressed", "undecided"]
 
 
 @dataclass(frozen=True)
 class Residual:
-    """Residual spillover of one ordered pair: fraction of ``source``'s signal left in ``target``."""
+    """Residual spillover of one ordered pair: fraction of ``source``'s signal left in ``target``; None if undecided."""
 
     source: str
     target: str
-    ratio: float
-    slope: float
+    ratio: float | None
+    slope: float | None
     n_bright: int
     state: State
 
@@ -54,52 +64,86 @@ class Residual:
 
 
 def measure_residuals(columns: Mapping[str, Values], tops: Mapping[str, float]) -> list[Residual]:
-    """Residuals of all pairs.
+    """Residuals of all pairs; sources with fewer than 200 bright cells are left out.
 
     Parameters
     ----------
     columns
         Compensated raw columns of finite events, each of shape (n_events,); thin them beforehand to save time.
     tops
-        Top of the range of each channel; bright means above 1 % of it and in the upper half of such cells.
+        Top of the range of each channel; bright means above 2 % of it and in the upper half of such cells.
     """
+    negatives = {name: _negative_peak(values, tops[name]) for name, values in columns.items()}
     found: list[Residual] = []
     for source, on in columns.items():
-        positive = on > 0.01 * tops[source]
+        # Saturated cells have lost signal in the source only, which would look like spillover.
+        positive = (on > BRIGHT * tops[source]) & (on < 0.95 * tops[source])
         if int(positive.sum()) < 2 * MIN_CELLS:
             continue
-        bright = on >= np.median(on[positive])
-        # Saturated cells have lost signal in the source only, which would look like spillover.
-        bright &= on < 0.95 * tops[source]
-        dim = on <= np.quantile(on, 0.25)
-        if int(bright.sum()) < MIN_CELLS or int(dim.sum()) < MIN_CELLS:
-            continue
-        reach = float(np.median(on[bright]) - np.median(on[dim]))
-        if reach <= 0:
-            continue
+        bright = positive & (on >= np.median(on[positive]))
+        signal = on[bright]
+        halves = signal < np.median(signal)
         for target, off in columns.items():
-            if target == source:
-                continue
-            low = float(np.quantile(off[bright], 0.25))
-            ratio = (low - float(np.quantile(off[dim], 0.25))) / reach
-            slope = _slope(on[bright], off[bright])
-            found.append(Residual(source, target, ratio, slope, int(bright.sum()), _state(ratio, slope)))
+            if target != source:
+                negative = negatives[target]
+                ratio, slope = _displacement(signal, off[bright], halves, negative)
+                below_zero = ratio is not None and negative is not None and ratio * float(np.median(signal)) < -negative
+                state = _state(ratio, slope, below_zero=below_zero)
+                found.append(Residual(source, target, ratio, slope, len(signal), state))
     return found
 
 
-def _slope(on: Values, off: Values) -> float:
-    """Rise of the target's lower half per unit of source between the dimmer and the brighter third of bright cells."""
-    first, second = np.quantile(on, [1 / 3, 2 / 3])
-    dimmer, brighter = on <= first, on >= second
-    reach = float(np.median(on[brighter]) - np.median(on[dimmer]))
-    if reach <= 0:
-        return 0.0
-    return float(np.quantile(off[brighter], 0.25) - np.quantile(off[dimmer], 0.25)) / reach
+def _negative_peak(values: Values, top: float) -> float | None:
+    """Place of the negative cells: the highest density peak within the negative range, if enough cells are there."""
+    limit = NEGATIVE_LIMIT * top
+    near = values[np.abs(values) <= limit]
+    if len(near) < max(MIN_CELLS, 0.005 * len(values)):
+        return None
+    return _mode(near, -limit, limit)
 
 
-def _state(ratio: float, slope: float) -> State:
-    if ratio < -TOLERANCE:
+def _displacement(
+    signal: Values, off: Values, dimmer: npt.NDArray[np.bool_], negative: float | None
+) -> tuple[float | None, float | None]:
+    if negative is None:
+        return None, None
+    reach = float(np.median(signal))
+    mode = _mode_near(off, negative, WINDOW * reach)
+    if mode is None:
+        return None, None
+    ratio = (mode - negative) / reach
+    low, high = float(np.median(signal[dimmer])), float(np.median(signal[~dimmer]))
+    first = _mode_near(off[dimmer], negative, WINDOW * low)
+    second = _mode_near(off[~dimmer], negative, WINDOW * high)
+    slope = None if first is None or second is None or high <= low else (second - first) / (high - low)
+    return ratio, slope
+
+
+def _mode_near(values: Values, centre: float, reach: float) -> float | None:
+    near = values[np.abs(values - centre) <= reach]
+    if len(near) < max(MIN_CELLS // 2, 0.05 * len(values)):
+        return None
+    return _mode(near, centre - reach, centre + reach)
+
+
+def _mode(values: Values, low: float, high: float) -> float | None:
+    """Highest point of a smoothed histogram between ``low`` and ``high``; None where it lies at an edge."""
+    counts = np.histogram(values, bins=BINS, range=(low, high))[0].astype(np.float64)
+    kernel = np.array([1.0, 2.0, 3.0, 2.0, 1.0]) / 9.0
+    density = np.convolve(counts, kernel, mode="same")
+    at = int(np.argmax(density))
+    if at < 3 or at > BINS - 4:
+        return None
+    near = slice(max(at - 3, 0), at + 4)
+    centres = low + (np.arange(BINS) + 0.5) * (high - low) / BINS
+    return float(np.average(centres[near], weights=counts[near]))
+
+
+def _state(ratio: float | None, slope: float | None, *, below_zero: bool) -> State:
+    if ratio is None:
+        return "undecided"
+    if ratio < -TOLERANCE and below_zero:
         return "over"
     if ratio <= TOLERANCE:
         return "ok"
-    return "under" if 0.5 * ratio <= slope <= 2.0 * ratio else "coexpressed"
+    return "under" if slope is not None and 0.5 * ratio <= slope <= 2.0 * ratio else "coexpressed"

@@ -17,6 +17,7 @@ from flowmrd.quality.dyes import DyeCut, find_dye_cut
 from flowmrd.quality.flags import Flag
 from flowmrd.quality.margins import scatter_margin
 from flowmrd.quality.time import TimeCheck, check_time
+from flowmrd.units import LOGICLE_M
 
 __all__ = ["STEPS", "MaskSet", "attrition", "build_masks"]
 
@@ -86,7 +87,8 @@ def build_masks(
         and not name.endswith(("-W", "-H"))
     }
     clock = next((values for name, values in columns.items() if kinds[name] is ChannelKind.TIME), None)
-    time = check_time(signal, clock, usable=usable)
+    scatter = [name for name in signal if kinds[name] is ChannelKind.SCATTER]
+    time = check_time(signal, clock, scatter=scatter, usable=usable)
     masks["time"] = time.mask
     flags.extend(_time_flags(time, config, has_clock=clock is not None))
     for step, kind, side in (
@@ -149,6 +151,17 @@ def _time_flags(time: TimeCheck, config: QualityConfig, *, has_clock: bool) -> l
         )
     elif share > config.time_max_removed_warn:
         flags.append(Flag("TIME_DISTURBED", "warn", f"The signal was disturbed in {share:.1%} of the run."))
+    mild = time.shifted & ~time.bad
+    if mild.any():
+        most = int(np.argmax(np.where(mild, np.abs(time.shift), 0.0)))
+        flags.append(
+            Flag(
+                "SIGNAL_SHIFT",
+                "info",
+                f"In {float(np.mean(mild)):.1%} of the run the signal is shifted by up to "
+                f"{abs(time.shift[most]) * LOGICLE_M:.2f} decades ({time.worst[most]}): too little to mask events.",
+            )
+        )
     if not has_clock:
         flags.append(Flag("NO_TIME_CHANNEL", "info", "Without a time channel the order of events stands for time."))
     if time.time_steps_back:
@@ -176,7 +189,8 @@ def _time_flags(time: TimeCheck, config: QualityConfig, *, has_clock: bool) -> l
             Flag(
                 "SIGNAL_DRIFT",
                 "warn",
-                f"{channel} drifts over the run by {extent * 4.5:.2f} decades (rank correlation with time {rho:+.2f}).",
+                f"{channel} drifts over the run by {extent * LOGICLE_M:.2f} decades "
+                f"(rank correlation with time {rho:+.2f}).",
             )
         )
     return flags

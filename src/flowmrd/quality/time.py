@@ -1,12 +1,14 @@
 """Stability over the run: stretches in which the *signal* is disturbed are masked; the flow rate is only reported.
 
 The run is cut, in event order, into equal bins. In every bin and channel five quantiles (10, 25, 50, 75, 90 %) of the
-0..1 scale are compared with their medians over all bins. A quantile's deviation is divided by its robust standard
-deviation over bins (never less than :data:`FLOOR`), and the deviation of the channel is the *median of the five signed
-values*: a shift of the signal moves all quantiles the same way, whereas a change of composition or a bimodal marker
-moves one or two. A bin is disturbed where any channel deviates by more than :data:`LIMIT` and by more than
-:data:`MIN_SHIFT` of the scale; fewer than :data:`BRIDGE` good bins between two disturbed ones are masked with them
-(PeacoQC's "consecutive bins": data between two disturbances are not trusted).
+0..1 scale (scatter: its logarithm in the same units) are compared with their medians over all bins. A quantile's
+deviation is divided by its robust standard deviation over bins (never less than :data:`FLOOR`), and the deviation of
+the channel is the *median of the five signed values*: a shift of the signal moves all quantiles the same way, whereas a
+change of composition or a bimodal marker moves one or two. A bin is *shifted* where any channel deviates by more than
+:data:`LIMIT` robust standard deviations, and *disturbed* where that shift is also larger than :data:`MIN_SHIFT`.
+Disturbed bins are masked, with fewer than :data:`BRIDGE` good bins between two of them (PeacoQC's "consecutive bins":
+data between two disturbances are not trusted); shifted bins are only flagged, because a shift that cannot carry a cell
+across a gate is no reason to drop a rare event.
 
 Why the flow rate does not mask: a slow stretch holds fewer cells a second, not worse cells, and rare events in it are
 as real as any. Clogs and bubbles that harm the signal show in the signal. Rate changes are counted, plotted, flagged.
@@ -18,13 +20,15 @@ a break is not masked: it is measured (Spearman's rho and range of the bins' med
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from flowmrd.units import LOGICLE_M
 
 __all__ = ["TimeCheck", "bin_medians", "check_time"]
 
@@ -40,10 +44,14 @@ SAMPLED: Final = 1000
 
 QUANTILES: Final = (0.10, 0.25, 0.50, 0.75, 0.90)
 LIMIT: Final = 6.0
-MIN_SHIFT: Final = 0.02
-"""Smallest shift that counts, on the 0..1 scale (0.09 decades): less does not move a cell across a gate."""
+MIN_SHIFT: Final = 0.15 / LOGICLE_M
+"""Smallest shift that masks: 0.15 decades, about half the spread (0.2 to 0.3 decades) of one normal population."""
+
+NOTED_SHIFT: Final = 0.05 / LOGICLE_M
+"""Smallest shift that is flagged: 0.05 decades."""
 
 FLOOR: Final = 0.002
+SCATTER_FLOOR: Final = 0.005
 BRIDGE: Final = 5
 DRIFT_RHO: Final = 0.8
 DRIFT_RANGE: Final = 0.05
@@ -61,9 +69,13 @@ class TimeCheck:
     edges
         First event of each bin, and the event count at the end: shape (n_bins + 1,).
     bad
-        Disturbed bins, shape (n_bins,).
+        Disturbed (masked) bins, shape (n_bins,).
+    shifted
+        Bins with a significant shift of any size above :data:`NOTED_SHIFT`, shape (n_bins,).
     score
         Largest robust deviation of any channel, shape (n_bins,); ``worst`` names the channel.
+    shift
+        Shift of that channel on the 0..1 scale, shape (n_bins,).
     rate
         Events per second of each bin, or empty without a time channel.
     seconds
@@ -77,7 +89,9 @@ class TimeCheck:
     mask: Mask
     edges: npt.NDArray[np.int64]
     bad: Mask
+    shifted: Mask
     score: Float64
+    shift: Float64
     worst: tuple[str, ...]
     rate: Float64
     seconds: Float64
@@ -87,7 +101,13 @@ class TimeCheck:
     reason: str = ""
 
 
-def check_time(channels: Mapping[str, Values], time: Values | None, *, usable: Mask | None = None) -> TimeCheck:
+def check_time(
+    channels: Mapping[str, Values],
+    time: Values | None,
+    *,
+    scatter: Collection[str] = (),
+    usable: Mask | None = None,
+) -> TimeCheck:
     """Find disturbed stretches of a run.
 
     Parameters
@@ -96,6 +116,8 @@ def check_time(channels: Mapping[str, Values], time: Values | None, *, usable: M
         Columns on the 0..1 scale in file order, each of shape (n_events,).
     time
         Seconds, shape (n_events,), or None where the file has no time channel: the signal is judged all the same.
+    scatter
+        Names of the linear channels: their shifts are judged as ratios.
     usable
         Events that count as signal (finite, not at a margin); all where absent.
     """
@@ -108,7 +130,9 @@ def check_time(channels: Mapping[str, Values], time: Values | None, *, usable: M
             mask=np.zeros(n, dtype=np.bool_),
             edges=edges,
             bad=np.zeros(len(edges) - 1, dtype=np.bool_),
+            shifted=np.zeros(len(edges) - 1, dtype=np.bool_),
             score=np.zeros(len(edges) - 1),
+            shift=np.zeros(len(edges) - 1),
             worst=("",) * (len(edges) - 1),
             rate=rate,
             seconds=seconds,
@@ -117,29 +141,37 @@ def check_time(channels: Mapping[str, Values], time: Values | None, *, usable: M
             reason=f"{n} events make fewer than {MIN_BINS} bins of {MIN_CELLS}",
         )
     names = tuple(channels)
-    deviation = np.zeros((len(names), n_bins))
+    scores = np.zeros((len(names), n_bins))
+    sizes = np.zeros((len(names), n_bins))
     drift: dict[str, tuple[float, float]] = {}
     rows = _sampled_rows(edges, usable)
     for row, name in enumerate(names):
         quantiles = _bin_quantiles(channels[name], rows)
+        if name in scatter:
+            quantiles = np.log10(np.maximum(quantiles, SCATTER_FLOOR)) / LOGICLE_M
         centre = np.nanmedian(quantiles, axis=0)
         shift = quantiles - centre
         spread = np.maximum(np.nanmedian(np.abs(shift), axis=0) / 0.6745, FLOOR)
-        score = np.nanmedian(shift / spread, axis=1)
-        size = np.abs(np.nanmedian(shift, axis=1))
-        deviation[row] = np.where(size > MIN_SHIFT, np.abs(score), 0.0)
+        known = np.isfinite(shift).all(axis=1)
+        scores[row, known] = np.abs(np.median((shift / spread)[known], axis=1))
+        sizes[row, known] = np.median(shift[known], axis=1)
         trend = _trend(quantiles[:, 2])
         if abs(trend[0]) >= DRIFT_RHO and trend[1] >= DRIFT_RANGE:
             drift[name] = trend
-    score = deviation.max(axis=0)
-    bad = _bridge(score > LIMIT)
+    counted = np.where(np.abs(sizes) > NOTED_SHIFT, scores, 0.0)
+    shifted = np.any(counted > LIMIT, axis=0)
+    bad = _bridge(np.any((counted > LIMIT) & (np.abs(sizes) > MIN_SHIFT), axis=0))
+    worst = counted.argmax(axis=0)
+    score = counted.max(axis=0)
     mask = np.repeat(bad, np.diff(edges))
     return TimeCheck(
         mask=mask,
         edges=edges,
         bad=bad,
+        shifted=shifted,
         score=score,
-        worst=tuple(names[i] if s > 0 else "" for i, s in zip(deviation.argmax(axis=0), score, strict=True)),
+        shift=sizes[worst, np.arange(n_bins)],
+        worst=tuple(names[i] if s > 0 else "" for i, s in zip(worst, score, strict=True)),
         rate=rate,
         seconds=seconds,
         drift=drift,

@@ -11,12 +11,13 @@
     attrition:    [{step, masked, removed, remaining}]     # first row: step "acquired"; masked = by this step alone
     flags:        [{code, level, message}]                  # level: info | warn | fail
     compensation: {source, condition, notes, channels, matrix, uncompensated,
-                   residuals: [{source, target, ratio, slope, n_bright, state}]}   # state: ok|over|under|coexpressed
+                   residuals: [{source, target, ratio, slope, n_bright, state}]}   # ok|over|under|coexpressed|undecided
                   # source "none": condition null, channels, matrix and residuals empty
     transforms:   {channel: {kind, T, M, W, A, cofactor, T_source, W_source}}      # time is absent
     saturation:   {channel: share of events at the top of the range}               # scatter and fluorescence
     time:         {checked, reason, limit, channels, steps_back,
-                   bins: [{first, last, seconds, rate, score, worst, bad, medians: [per channel]}],   # at most 200
+                   bins: [{first, last, seconds, rate, score, worst, shift, shifted, bad,
+                          medians: [per channel]}],         # at most 200; bad = masked
                    drift: [{channel, rho, range}]}          # seconds, rate null without a time channel
     doublets:     {kind, x, y, low, high, centre, spread, method, n_events, reason}     # flowmrd.quality.DoubletBand
     debris:       {fsc, ssc, cd45, anchor, method, reason}                              # flowmrd.quality.DebrisCut
@@ -30,12 +31,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.compensation.residuals import TOLERANCE, measure_residuals
+from flowmrd.compensation.residuals import measure_residuals
 from flowmrd.config.run import CompensationConfig, RunConfig
 from flowmrd.config.sheet import Sample
 from flowmrd.errors import TransformError
@@ -297,18 +298,20 @@ def _residuals(tube: CompensatedTube, scales: Mapping[str, ChannelScale]) -> lis
 
 def _residual_flags(residuals: Sequence[Mapping[str, Any]]) -> list[Flag]:
     flags: list[Flag] = []
-    for state, code, word in (("over", "OVERCOMPENSATED", "below"), ("under", "UNDERCOMPENSATED", "above")):
-        pairs = [item for item in residuals if item["state"] == state]
+    kinds: tuple[tuple[str, str, Literal["info", "warn"], str], ...] = (
+        ("over", "OVERCOMPENSATED", "warn", "Cells bright in the first channel lie below zero in the second"),
+        (
+            "under",
+            "UNDERCOMPENSATED",
+            "info",
+            "The second channel rises in proportion to the first (spillover, or antigens that go together)",
+        ),
+    )
+    for state, code, level, text in kinds:
+        pairs = sorted((item for item in residuals if item["state"] == state), key=lambda item: -abs(item["ratio"]))
         if pairs:
-            pairs = sorted(pairs, key=lambda item: -abs(item["ratio"]))[:5]
-            text = ", ".join(f"{item['source']} into {item['target']} ({item['ratio']:+.1%})" for item in pairs)
-            flags.append(
-                Flag(
-                    code,
-                    "warn",
-                    f"Bright cells lie {word} dim ones by more than {TOLERANCE:.0%} of their signal: {text}.",
-                )
-            )
+            named = ", ".join(f"{item['source']} into {item['target']} ({item['ratio']:+.1%})" for item in pairs[:5])
+            flags.append(Flag(code, level, f"{text}: {named}."))
     return flags
 
 
@@ -339,6 +342,8 @@ def _time_record(masks: MaskSet, columns: Mapping[str, Float32], kinds: Mapping[
                 "rate": round(float(time.rate[i]), 2) if len(time.rate) else None,
                 "score": round(float(time.score[i]), 2),
                 "worst": time.worst[i],
+                "shift": round(float(time.shift[i]), 4),
+                "shifted": bool(time.shifted[i]),
                 "bad": bool(time.bad[i]),
                 "medians": [_rounded(medians[name][i]) for name in names],
             }
