@@ -1,0 +1,295 @@
+"""The review log: one JSON line an entry, each carrying the SHA-256 of the line before it.
+
+``results/review/log.jsonl`` is only ever appended to. ``results/review/head.json`` beside it holds the number of
+entries, the length of the log and the digest of its last line, so that entries cut from the end are missed, and during
+an append the line about to be written, so that an interrupted append is completed by the next one instead of looking
+like an alteration.
+
+What the chain can and cannot show. Any edit, removal, insertion or exchange of lines, any cut from the end and a
+deleted log are found as long as ``head.json`` was not rewritten to match. Somebody who can write both files and knows
+this format can rebuild an unsigned chain; entries signed with the laboratory's key cannot be rebuilt without it, but
+the whole folder can still be put back to an earlier state of its own. Against that, note the head digest that
+``flowmrd review status`` prints outside this computer and give it to ``flowmrd verify --head``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from flowmrd.errors import ReviewError
+from flowmrd.review.model import ReviewFile
+from flowmrd.store import write_text
+
+FOLDER: Final = Path("results/review")
+LOG_FORMAT: Final = "flowmrd-review-log/1"
+GENESIS: Final = hashlib.sha256(LOG_FORMAT.encode()).hexdigest()
+"""What the first entry names as the line before it."""
+
+MAX_LINE_BYTES: Final = 1_000_000
+
+
+class Entry(BaseModel):
+    """One line of the log: who, when, what, about which record, in place of what, and why (the comment)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seq: int = Field(ge=1)
+    previous: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the line before, its newline included.")
+    action: Literal["review"] = "review"
+    recorded_at: str = Field(description="When it was imported, ISO 8601 with time zone.")
+    account: str = Field(description="Account on this computer that imported it.")
+    flowmrd_version: str
+    sample: str
+    mrd_sha256: str
+    replaces: int | None = Field(description="Entry with the decision on this sample so far.")
+    old_decision: str | None
+    clock_went_back: bool = Field(description="Recorded earlier than the entry before it: the clock was changed.")
+    review: ReviewFile
+    review_sha256: str = Field(description="SHA-256 of the review in its one spelling: the same review enters once.")
+    key_id: str | None
+    hash: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of this entry without hash and signature.")
+    signature: str | None = Field(description="Ed25519 signature of the hash, hex.")
+
+    def line(self) -> bytes:
+        """The one way to write this entry: sorted keys, ASCII, no spaces."""
+        return canonical(self.model_dump(mode="json")) + b"\n"
+
+
+class Head(BaseModel):
+    """``head.json``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["flowmrd-review-log/1"] = LOG_FORMAT
+    entries: int = Field(ge=0)
+    log_bytes: int = Field(ge=0)
+    last: str = Field(pattern=r"^[0-9a-f]{64}$")
+    pending: str | None = Field(None, description="A line being appended; the next append completes it.")
+    key_id: str | None = None
+    signature: str | None = None
+
+    def signed_text(self) -> str:
+        """What the signature of the head covers."""
+        return hashlib.sha256(f"{self.entries}:{self.log_bytes}:{self.last}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it was written."""
+
+    where: str
+    what: str
+
+
+@dataclass
+class LogCheck:
+    """Outcome of reading the log: its sound entries and what is wrong."""
+
+    entries: list[Entry] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    head: Head | None = None
+    size: int = 0
+    interrupted: bool = False
+
+    @property
+    def head_digest(self) -> str:
+        """Digest to note outside this computer."""
+        return GENESIS if self.head is None else self.head.last
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with one spelling: keys sorted, ASCII escapes, no spaces."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def entry_hash(fields: dict[str, Any]) -> str:
+    """Digest of an entry's fields without ``hash`` and ``signature``."""
+    return hashlib.sha256(
+        canonical({key: value for key, value in fields.items() if key not in ("hash", "signature")})
+    ).hexdigest()
+
+
+def digest(line: bytes) -> str:
+    """SHA-256 of a line."""
+    return hashlib.sha256(line).hexdigest()
+
+
+@contextmanager
+def locked(run_directory: Path) -> Iterator[Path]:
+    """Hold the log for writing; others wait. Yields its folder. The lock ends with the process, however it ends."""
+    folder = run_directory / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        os.close(handle)
+
+
+def check_log(run_directory: Path) -> LogCheck:
+    """Read the log and recompute its chain; nothing is changed and nothing is raised for what is wrong with it."""
+    folder = run_directory / FOLDER
+    log, head = folder / "log.jsonl", folder / "head.json"
+    data = log.read_bytes() if log.is_file() else None
+    check = LogCheck(size=len(data or b""))
+    check.head = _read_head(head, check.findings)
+    if data is None and check.head is None and not check.findings:
+        return check
+    if data is None and check.head is not None and check.head.entries:
+        check.findings.append(Finding("log.jsonl", f"the log is gone; it had {check.head.entries} entries"))
+        return check
+    data = data or b""
+    if check.head is not None and check.head.pending is not None:
+        data = _without_interrupted(data, check)
+    lines = data.splitlines(keepends=True)
+    previous = GENESIS
+    for number, line in enumerate(lines, start=1):
+        entry = _check_line(number, line, previous, check.findings)
+        if entry is not None:
+            check.entries.append(entry)
+        previous = digest(line)
+    _check_head(check, lines, previous)
+    return check
+
+
+def _read_head(path: Path, findings: list[Finding]) -> Head | None:
+    if not path.is_file():
+        return None
+    try:
+        text = path.read_bytes()
+        head = Head.model_validate_json(text)
+    except (ValidationError, OSError):
+        findings.append(Finding("head.json", "it is not a head of the log any more"))
+        return None
+    if text != head_bytes(head):
+        findings.append(Finding("head.json", "its bytes were changed"))
+    return head
+
+
+def head_bytes(head: Head) -> bytes:
+    """The one way to write the head."""
+    return canonical(head.model_dump(mode="json")) + b"\n"
+
+
+def _without_interrupted(data: bytes, check: LogCheck) -> bytes:
+    """The log up to the last finished append, where what follows is a part of the line that was being appended."""
+    head = check.head
+    assert head is not None and head.pending is not None  # noqa: S101 - the caller has looked
+    rest = data[head.log_bytes :]
+    if head.pending.encode("ascii", "replace").startswith(rest):
+        check.interrupted = True
+        return data[: head.log_bytes]
+    return data
+
+
+def _check_line(number: int, line: bytes, previous: str, findings: list[Finding]) -> Entry | None:
+    where = f"log.jsonl, entry {number}"
+    if not line.endswith(b"\n"):
+        findings.append(Finding(where, "the line is cut off"))
+    try:
+        if len(line) > MAX_LINE_BYTES:
+            raise ValueError("too long")  # noqa: TRY301 - the same outcome as any other unreadable line
+        entry = Entry.model_validate_json(line)
+    except ValueError:
+        findings.append(Finding(where, "altered: it is not an entry any more"))
+        return None
+    if entry.line() != line:
+        findings.append(Finding(where, "altered: its bytes are not the ones flowmrd writes"))
+        return None
+    if entry_hash(entry.model_dump(mode="json")) != entry.hash:
+        findings.append(
+            Finding(where, f"altered: the content does not match its own hash (sample {entry.sample}, as it now says)")
+        )
+        return None
+    if entry.seq != number:
+        findings.append(Finding(where, f"it says it is entry {entry.seq}: entries before it were removed or moved"))
+    elif entry.previous != previous:
+        findings.append(Finding(where, f"it does not follow entry {number - 1} as that stands: one was exchanged"))
+    return entry
+
+
+def _check_head(check: LogCheck, lines: Sequence[bytes], last: str) -> None:
+    head, findings = check.head, check.findings
+    if head is None:
+        if lines and not any(finding.where == "head.json" for finding in findings):
+            findings.append(Finding("head.json", "it is gone: entries cut from the end could not be noticed"))
+        return
+    if len(lines) < head.entries:
+        cut = head.entries - len(lines)
+        findings.append(Finding("log.jsonl", f"{cut} of {head.entries} entries are missing"))
+    elif len(lines) > head.entries:
+        findings.append(Finding("log.jsonl", f"{len(lines) - head.entries} lines were added outside flowmrd"))
+    elif head.log_bytes != sum(map(len, lines)):
+        findings.append(Finding("head.json", "its length of the log is not the log's"))
+    elif last != head.last:
+        findings.append(Finding("log.jsonl", f"the last line (entry {len(lines)}) is not the one that was recorded"))
+
+
+def append(folder: Path, check: LogCheck, entry: Entry, head: Head) -> None:
+    """Append an entry under the lock: announce it in the head, write it, confirm it in the head.
+
+    Parameters
+    ----------
+    check
+        The log as it is; must be without findings.
+    head
+        The head after the append.
+    """
+    line = entry.line()
+    before = check.head or Head(entries=0, log_bytes=0, last=GENESIS)
+    pending = before.model_copy(update={"pending": line.decode("ascii")})
+    write_text(folder / "head.json", head_bytes(pending).decode("ascii"))
+    _write_rest(folder / "log.jsonl", before.log_bytes, line)
+    write_text(folder / "head.json", head_bytes(head).decode("ascii"))
+
+
+def complete_interrupted(run_directory: Path, check: LogCheck) -> LogCheck:
+    """Finish an append that was cut short, under the lock; the log afterwards."""
+    head = check.head
+    if head is None or head.pending is None or not check.interrupted:
+        return check
+    line = head.pending.encode("ascii")
+    try:
+        entry = Entry.model_validate_json(line)
+    except ValidationError as error:
+        raise broken(run_directory, [Finding("head.json", "the entry being appended is not one")]) from error
+    folder = run_directory / FOLDER
+    _write_rest(folder / "log.jsonl", head.log_bytes, line)
+    # A signature of the head needs the key; the next signed append renews it.
+    done = Head(entries=entry.seq, log_bytes=head.log_bytes + len(line), last=digest(line))
+    write_text(folder / "head.json", head_bytes(done).decode("ascii"))
+    return check_log(run_directory)
+
+
+def _write_rest(log: Path, start: int, line: bytes) -> None:
+    """Append what is still missing of a line that begins at ``start``; on disk before this returns."""
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o664)
+    try:
+        missing = line[os.fstat(handle).st_size - start :]
+        while missing:
+            missing = missing[os.write(handle, missing) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def broken(run_directory: Path, findings: Sequence[Finding]) -> ReviewError:
+    """The error for a log that was altered."""
+    listed = "; ".join(f"{finding.where}: {finding.what}" for finding in findings[:10])
+    return ReviewError(
+        str(run_directory / FOLDER),
+        found=listed,
+        expected="a log whose chain is whole",
+        todo="keep the folder as it is for whoever looks into this, and restore the log from your backup",
+    )

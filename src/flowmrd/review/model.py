@@ -1,0 +1,132 @@
+"""``review.json`` as the report page saves it: read with limits, because it may come from anybody's e-mail.
+
+Fields follow 21 CFR 11.50: the printed name, the date and time, and the meaning of the signature.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from flowmrd.config.sheet import ID_PATTERN
+from flowmrd.errors import ReviewError
+
+FORMAT: Final = "flowmrd-review/1"
+MAX_FILE_BYTES: Final = 256_000
+MAX_COMMENT: Final = 20_000
+MAX_NAME: Final = 200
+FORBIDDEN_CATEGORIES: Final = {"Cc", "Cs"}
+"""Control characters and lone surrogates: nobody types them, and terminals act on them."""
+
+
+class Decision(StrEnum):
+    """What the reviewer decided."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+    COMMENT = "comment"
+
+
+class ReviewFile(BaseModel):
+    """One signed decision about one ``mrd.json``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    format: Literal["flowmrd-review/1"]
+    sample: str = Field(pattern=rf"^{ID_PATTERN.pattern}$")
+    mrd_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    decision: Literal["accept", "reject", "comment"]
+    comment: str = Field(max_length=MAX_COMMENT)
+    name: str = Field(min_length=1, max_length=MAX_NAME, description="Printed name of the signer.")
+    meaning: str = Field(min_length=1, max_length=MAX_NAME, description="Meaning of the signature, such as review.")
+    signed_at: str = Field(max_length=40, description="ISO 8601 date and time with time zone.")
+
+    @field_validator("comment", "name", "meaning")
+    @classmethod
+    def _no_control_characters(cls, value: str) -> str:
+        for character in value:
+            if character not in "\n\t\r" and unicodedata.category(character) in FORBIDDEN_CATEGORIES:
+                raise ValueError(f"holds the control character U+{ord(character):04X}")
+        return value
+
+    @field_validator("name", "meaning")
+    @classmethod
+    def _one_visible_line(cls, value: str) -> str:
+        visible = [c for c in value if not c.isspace() and unicodedata.category(c) not in {"Cf", "Zs"}]
+        if not visible or "\n" in value or "\r" in value:
+            raise ValueError("must be one line with something to read")
+        return value
+
+    @field_validator("signed_at")
+    @classmethod
+    def _has_time_zone(cls, value: str) -> str:
+        if datetime.fromisoformat(value).tzinfo is None:
+            raise ValueError("has no time zone")
+        return value
+
+    @property
+    def signed(self) -> datetime:
+        """When it was signed."""
+        return datetime.fromisoformat(self.signed_at)
+
+
+def read_review(path: Path) -> ReviewFile:
+    """Read and check a review file.
+
+    Raises
+    ------
+    ReviewError
+        Where the file is missing, too large, not JSON, or holds anything unexpected.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ReviewError(
+            str(path),
+            found=f"a file that cannot be read ({error.strerror})",
+            expected="the review.json saved from a report",
+            todo="give the path of that file",
+        ) from error
+    if len(data) > MAX_FILE_BYTES:
+        raise ReviewError(
+            str(path),
+            found=f"more than {MAX_FILE_BYTES} bytes",
+            expected="a review.json of a few kilobytes",
+            todo="save the review again from the report",
+        )
+    try:
+        value: Any = json.loads(data.decode("utf-8"), object_pairs_hook=_without_repeats)
+        return ReviewFile.model_validate(value)
+    except ValidationError as error:
+        raise ReviewError(
+            str(path),
+            found="; ".join(_problem(item) for item in error.errors()[:10]),
+            expected=f"the fields of {FORMAT}",
+            todo="save the review again from the report",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ReviewError(
+            str(path),
+            found=f"text that is not the JSON of a review ({type(error).__name__})",
+            expected=f"the fields of {FORMAT}",
+            todo="save the review again from the report",
+        ) from error
+
+
+def _problem(item: Any) -> str:
+    name = ".".join(str(piece) for piece in item["loc"])[:60].encode("ascii", "backslashreplace").decode()
+    return f"{name or 'file'}: {item['msg']}"
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return found

@@ -1,0 +1,182 @@
+"""Where the review of each sample stands, and which signatures are void."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from flowmrd.errors import ReviewError
+from flowmrd.review import keys
+from flowmrd.review.log import Entry, Finding, LogCheck, check_log
+from flowmrd.store import digest_file
+
+PUBLIC_KEY = Path("config/flowmrd-review.pub")
+"""Where a run directory keeps the laboratory's public key; with it there, unsigned entries are void."""
+
+VOID_CHANGED = "the result was changed after it was signed"
+VOID_GONE = "the result is gone"
+VOID_SIGNATURE = "the digital signature does not belong to the laboratory's key"
+VOID_UNSIGNED = "the laboratory signs its reviews, and this entry is not signed"
+
+
+class ReviewState(StrEnum):
+    """State of a sample's review."""
+
+    NOT_REVIEWED = "not_reviewed"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    COMMENTED = "commented"
+    VOID = "void"
+
+
+_STATES = {"accept": ReviewState.ACCEPTED, "reject": ReviewState.REJECTED, "comment": ReviewState.COMMENTED}
+
+
+@dataclass(frozen=True)
+class SampleReview:
+    """The latest decision on a sample. A comment leaves an earlier decision as it is."""
+
+    sample: str
+    state: ReviewState
+    reason: str | None
+    entry: Entry | None
+
+
+@dataclass(frozen=True)
+class ReviewStatus:
+    """All samples with a result, the log's findings and the digest to note elsewhere."""
+
+    samples: tuple[SampleReview, ...]
+    findings: tuple[Finding, ...]
+    entries: int
+    head_digest: str
+
+
+def review_status(run_directory: Path, public_key: Path | None = None) -> ReviewStatus:
+    """Review state of every sample that has a result or an entry.
+
+    Parameters
+    ----------
+    public_key
+        The laboratory's public key; by default ``config/flowmrd-review.pub`` where it exists.
+
+    Raises
+    ------
+    ReviewError
+        Where the key cannot be read.
+    """
+    check = check_log(run_directory)
+    found = sorted((run_directory / "results" / "samples").glob("*/mrd.json"))
+    names = dict.fromkeys([path.parent.name for path in found] + [entry.sample for entry in check.entries])
+    trusted = trusted_key(run_directory, public_key)
+    digests = {path.parent.name: digest_file(path) for path in found}
+    samples = tuple(_latest(name, check, digests.get(name), trusted) for name in sorted(names))
+    findings = (*check.findings, *signature_findings(check, trusted))
+    return ReviewStatus(samples, findings, len(check.entries), check.head_digest)
+
+
+def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, Any]], str | None]:
+    """Entries of a sample for its report, oldest first, and what is wrong with the log as a whole, if anything.
+
+    Each entry has ``seq``, ``decision``, ``comment``, ``name``, ``meaning``, ``signed_at``, ``recorded_at``,
+    ``key_id``, ``hash``, ``valid`` and ``reason`` (why it is void).
+    """
+    check = check_log(run_directory)
+    trusted = trusted_key(run_directory, None)
+    path = run_directory / "results" / "samples" / sample / "mrd.json"
+    present = digest_file(path) if path.is_file() else None
+    rows = []
+    for entry in check.entries:
+        if entry.sample == sample:
+            reason = void_reason(entry, present, trusted)
+            rows.append(
+                {
+                    "seq": entry.seq,
+                    **entry.review.model_dump(include={"decision", "comment", "name", "meaning", "signed_at"}),
+                    "recorded_at": entry.recorded_at,
+                    "key_id": entry.key_id,
+                    "hash": entry.hash,
+                    "valid": reason is None and not check.findings,
+                    "reason": "the review log was altered" if reason is None and check.findings else reason,
+                }
+            )
+    problem = "; ".join(f"{finding.where}: {finding.what}" for finding in check.findings[:5]) or None
+    return rows, problem
+
+
+def trusted_key(run_directory: Path, public_key: Path | None) -> Any:
+    """The laboratory's public key, or None where there is none."""
+    path = public_key or run_directory / PUBLIC_KEY
+    if public_key is None and not path.is_file():
+        return None
+    return keys.load_public(path)
+
+
+def void_reason(entry: Entry, present: str | None, trusted: Any) -> str | None:
+    """Why an entry does not count, or None where it does."""
+    if present is None:
+        return VOID_GONE
+    if entry.mrd_sha256 != present:
+        return VOID_CHANGED
+    if trusted is not None:
+        if entry.signature is None:
+            return VOID_UNSIGNED
+        if entry.key_id != keys.key_id(trusted) or not keys.signature_holds(trusted, entry.hash, entry.signature):
+            return VOID_SIGNATURE
+    return None
+
+
+def signature_findings(check: LogCheck, trusted: Any) -> list[Finding]:
+    """Signatures that do not hold, of entries and of the head."""
+    found = []
+    for entry in check.entries:
+        where = f"log.jsonl, entry {entry.seq}"
+        if (entry.key_id is None) != (entry.signature is None):
+            found.append(Finding(where, "key and signature do not go together: one was taken out or put in"))
+        elif trusted is not None and entry.signature is not None:
+            if entry.key_id != keys.key_id(trusted):
+                found.append(Finding(where, f"signed with another key ({entry.key_id})"))
+            elif not keys.signature_holds(trusted, entry.hash, entry.signature):
+                found.append(Finding(where, "its signature does not hold"))
+        elif trusted is not None:
+            found.append(Finding(where, "not signed, though the laboratory has a key"))
+    head = check.head
+    signature = None if head is None else head.signature
+    if trusted is not None and head is not None and signature is not None:
+        holds = keys.signature_holds(trusted, head.signed_text(), signature)
+        found += [] if holds else [Finding("head.json", "its signature does not hold")]
+    return found
+
+
+def _latest(name: str, check: LogCheck, present: str | None, trusted: Any) -> SampleReview:
+    mine = [entry for entry in check.entries if entry.sample == name]
+    if not mine:
+        return SampleReview(name, ReviewState.NOT_REVIEWED, None, None)
+    decisions = [entry for entry in mine if entry.review.decision != "comment"]
+    latest = decisions[-1] if decisions else mine[-1]
+    reason = void_reason(latest, present, trusted)
+    if reason is None and check.findings:
+        reason = "the review log was altered"
+    state = ReviewState.VOID if reason else _STATES[latest.review.decision]
+    return SampleReview(name, state, reason, latest)
+
+
+def states_for_trial(run_directory: Path) -> dict[str, str]:
+    """Review state by sample.
+
+    Raises
+    ------
+    ReviewError
+        Where the log was altered: a trial result must not rest on it.
+    """
+    status = review_status(run_directory)
+    if status.findings:
+        raise ReviewError(
+            str(run_directory / "results" / "review"),
+            found="; ".join(f"{finding.where}: {finding.what}" for finding in status.findings[:10]),
+            expected="a review log whose chain is whole",
+            todo="run 'flowmrd verify' and restore the log from your backup",
+        )
+    return {sample.sample: sample.state.value for sample in status.samples}
