@@ -47,6 +47,7 @@ class Code(IntEnum):
     MATURE_B = 13
     PLASMA_CELL = 14
     DEAD = 15
+    MIXED_MYELOID = 16
     LEUKAEMIC = 20
 
 
@@ -73,6 +74,10 @@ class Population:
         correlation = np.eye(len(SIGNALS))
         n = len(measured.MEASURED)
         correlation[:n, :n] = measured.correlation(self.group)
+        if self.group in {"granulocyte_like", "intermediate"}:
+            # Both are antigens of granulocytic maturation and appear together.
+            i, j = SIGNALS.index("CD24"), SIGNALS.index("CD66b")
+            correlation[i, j] = correlation[j, i] = 0.7
         return correlation * np.outer(self.sd, self.sd)
 
 
@@ -120,7 +125,15 @@ NORMAL: Final[dict[Code, Population]] = {
             {"FSC-A": 0.35, "SSC-A": 0.28, "CD45": 0.16, "CD38": 0.3, "CD10": 0.28, "CD20": 0.27, "CD34": 0.33,
              "CD19": 0.26, "CD58": 0.24, "SYTO41": 0.2},
         ),
-        _population(Code.ERYTHROBLAST, "erythroid_like", {"SYTO41": 3.3}, {"CD24": 0.22}),
+        # The broad component that real marrows always hold between the clear populations: eosinophils, promyelocytes,
+        # promonocytes, cells in decay. Levels and spread as measured; CD24 and CD66b from granulocytic to none.
+        _population(
+            Code.MIXED_MYELOID,
+            "intermediate",
+            {"CD22": 1.25, "CD24": 1.9, "CD66b": 2.1},
+            {"FSC-A": 0.7, "SSC-A": 0.7, "CD22": 0.35, "CD24": 0.6, "CD66b": 0.7},
+        ),
+        _population(Code.ERYTHROBLAST, "erythroid_like", {"SYTO41": 3.2}, {"CD24": 0.22}),
         _population(
             Code.BASOPHIL,
             "lymphoid_like",
@@ -237,6 +250,7 @@ class Composition:
 ADULT: Final = Composition(
     {
         Code.T_NK: 0.14, Code.NEUTROPHIL: 0.34, Code.IMMATURE_GRANULOCYTE: 0.20, Code.MONOCYTE: 0.055,
+        Code.MIXED_MYELOID: 0.02,
         Code.ERYTHROBLAST: 0.17, Code.BASOPHIL: 0.004, Code.PDC: 0.003, Code.MYELOBLAST: 0.009,
         Code.EARLY_PROGENITOR: 0.0006, Code.HAEMATOGONE_2: 0.010, Code.MATURE_B: 0.025, Code.PLASMA_CELL: 0.003,
     }
@@ -246,6 +260,7 @@ ADULT: Final = Composition(
 REGENERATING: Final = Composition(
     {
         Code.T_NK: 0.16, Code.NEUTROPHIL: 0.20, Code.IMMATURE_GRANULOCYTE: 0.24, Code.MONOCYTE: 0.08,
+        Code.MIXED_MYELOID: 0.04,
         Code.ERYTHROBLAST: 0.18, Code.BASOPHIL: 0.004, Code.PDC: 0.006, Code.MYELOBLAST: 0.02,
         Code.EARLY_PROGENITOR: 0.003, Code.HAEMATOGONE_2: 0.09, Code.MATURE_B: 0.008, Code.PLASMA_CELL: 0.002,
     },
@@ -256,6 +271,7 @@ REGENERATING: Final = Composition(
 AFTER_ANTI_B: Final = Composition(
     {
         Code.T_NK: 0.30, Code.NEUTROPHIL: 0.24, Code.IMMATURE_GRANULOCYTE: 0.19, Code.MONOCYTE: 0.06,
+        Code.MIXED_MYELOID: 0.03,
         Code.ERYTHROBLAST: 0.20, Code.BASOPHIL: 0.003, Code.PDC: 0.001, Code.MYELOBLAST: 0.006,
         Code.EARLY_PROGENITOR: 0.0008, Code.HAEMATOGONE_2: 0.00002, Code.MATURE_B: 0.00005, Code.PLASMA_CELL: 0.0015,
     }
@@ -265,8 +281,9 @@ AFTER_ANTI_B: Final = Composition(
 DISEASED: Final = Composition(
     {
         Code.T_NK: 0.36, Code.NEUTROPHIL: 0.20, Code.IMMATURE_GRANULOCYTE: 0.12, Code.MONOCYTE: 0.04,
+        Code.MIXED_MYELOID: 0.04,
         Code.ERYTHROBLAST: 0.22, Code.BASOPHIL: 0.003, Code.PDC: 0.001, Code.MYELOBLAST: 0.006,
-        Code.EARLY_PROGENITOR: 0.0003, Code.HAEMATOGONE_2: 0.002, Code.MATURE_B: 0.03, Code.PLASMA_CELL: 0.003,
+        Code.EARLY_PROGENITOR: 0.0003, Code.HAEMATOGONE_2: 0.0008, Code.MATURE_B: 0.03, Code.PLASMA_CELL: 0.0012,
     }
 )  # fmt: skip
 """The normal cells that are left beside an untreated leukaemia."""
