@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from flowmrd.config.run import RunConfig
 from flowmrd.errors import ConfigError
@@ -53,15 +55,20 @@ def load_config(path: Path) -> RunConfig:
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
     """All problems of a validation error in one line, with the nearest known key for an unknown one."""
+    known = known_keys(model)
     parts = []
     for problem in error.errors():
         name = ".".join(str(piece) for piece in problem["loc"])
-        message = problem["msg"]
-        if problem["type"] == "extra_forbidden":
-            near = get_close_matches(str(problem["loc"][-1]), known_keys(model), n=1)
-            message = "unknown key" + (f", did you mean {near[0]}?" if near else "")
-        parts.append(f"{name or 'file'}: {message}")
+        parts.append(f"{name or 'file'}: {problem_text(problem, known)}")
     return "; ".join(parts)
+
+
+def problem_text(problem: ErrorDetails, known: Sequence[str]) -> str:
+    """Words for one validation problem, with the nearest of the known keys for an unknown one."""
+    if problem["type"] != "extra_forbidden":
+        return problem["msg"]
+    near = get_close_matches(str(problem["loc"][-1]), known, n=1)
+    return "unknown key" + (f", did you mean {near[0]}?" if near else "")
 
 
 def known_keys(model: type[BaseModel]) -> list[str]:

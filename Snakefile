@@ -1,0 +1,70 @@
+# B-ALL MRD from FCS files: everything between a sample sheet and a cohort report.
+#
+#   snakemake --directory RUNDIR --cores N        (or: flowmrd run RUNDIR --cores N)
+#
+# Rules call the command line; the science is in src/flowmrd. `rule all` is here because targets inside an
+# included file are not seen as the default ones.
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+from flowmrd.cli.plan import plan_run
+from flowmrd.errors import InputError
+
+min_version("9.20")
+
+
+report: "workflow/report/workflow.rst"
+
+
+os.environ.setdefault("FLOWMRD_COMMAND", shlex.join(sys.argv))
+shell.executable("bash")
+# the interpreter that runs this file also runs the stages, on whatever node they land
+shell.prefix(
+    f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+)
+
+try:
+    PLAN = plan_run(
+        Path(),
+        main_process=workflow.is_main_process,
+        include_failed="FLOWMRD_SETTLED" not in os.environ,
+    )
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/ingest.smk"
+include: "workflow/rules/transform_reference.smk"
+include: "workflow/rules/preprocess.smk"
+include: "workflow/rules/gate_reference.smk"
+include: "workflow/rules/gate.smk"
+include: "workflow/rules/reference.smk"
+include: "workflow/rules/laip.smk"
+include: "workflow/rules/classify.smk"
+include: "workflow/rules/quantify.smk"
+include: "workflow/rules/export.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/cohort.smk"
+include: "workflow/rules/trial.smk"
+include: "workflow/rules/provenance.smk"
+
+
+wildcard_constraints:
+    sample=one_of(PLAN.analysed),
+    patient=one_of(PLAN.patients_with_laip),
+    panel=one_of(PLAN.panels),
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        all_results(),

@@ -1,0 +1,94 @@
+"""The ``flowmrd`` command.
+
+Exit codes: 0 done; 2 the input is wrong and the message says what to do; 1 our fault; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flowmrd import __version__
+from flowmrd.cli import analysis, run, stages
+from flowmrd.cli.failure import logged_to, report_failure
+
+app = typer.Typer(
+    name="flowmrd",
+    help="Measurable residual disease of B-ALL from flow cytometry files. For research use.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"flowmrd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    log: Annotated[
+        Path | None, typer.Option(help="Write messages here instead of the terminal; used by the workflow.")
+    ] = None,
+    mem_mb: Annotated[
+        int | None, typer.Option(help="Memory granted to this command in MB; refused at once if it is too little.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Measurable residual disease of B-ALL from flow cytometry files. For research use."""
+    if mem_mb is not None:
+        from flowmrd.cli.memory import grant
+
+        grant(mem_mb)
+
+
+for module in (run, stages, analysis):
+    module.register(app)
+
+
+def _log_option(arguments: Sequence[str]) -> Path | None:
+    """Value of the leading ``--log`` option, needed before typer parses anything."""
+    for position, argument in enumerate(arguments):
+        if argument == "--log" and position + 1 < len(arguments):
+            return Path(arguments[position + 1])
+        if argument.startswith("--log="):
+            return Path(argument.removeprefix("--log="))
+        if not argument.startswith("-") and (position == 0 or arguments[position - 1] != "--mem-mb"):
+            return None
+    return None
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; errors are told in three lines, never as a bare traceback."""
+    log = _log_option(arguments)
+    try:
+        with logged_to(log) as terminal:
+            try:
+                result: Any = app(args=list(arguments), standalone_mode=False)
+            except typer._click.exceptions.ClickException as error:  # a misspelt option: typer's own words are best
+                error.show(file=terminal)
+                return 2
+            except (typer.Abort, KeyboardInterrupt):
+                print("interrupted", file=terminal)
+                return 130
+            except BrokenPipeError:
+                return 0
+            except Exception as error:
+                return report_failure(error, terminal, log)
+            return result if isinstance(result, int) else 0
+    except OSError as error:  # the log itself cannot be written
+        return report_failure(error, sys.stderr, None)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(call(sys.argv[1:]))

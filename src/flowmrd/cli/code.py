@@ -1,0 +1,77 @@
+"""Digest of the source that a stage can reach, so that changed code reruns what it affects and nothing else.
+
+Snakemake sees changes of rules, inputs and parameters, not of an installed package. Each rule therefore carries this
+digest as a parameter. It covers the modules a stage imports, directly or not, found by reading import statements
+(functions included), and the data files lying in the folders of these modules (templates, scripts, styles).
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def module_files(entry: str) -> tuple[Path, ...]:
+    """Source files reachable from a dotted module inside the package, sorted; empty if it does not exist.
+
+    Parameters
+    ----------
+    entry
+        For example ``flowmrd.stages.gate``.
+    """
+    pending, seen = [entry], set()
+    while pending:
+        name = pending.pop()
+        file = _module_file(name)
+        if file is None or file in seen:
+            continue
+        seen.add(file)
+        pending.extend(_imports(file))
+        # importing a module runs the __init__ of every package above it
+        pending.extend(".".join(name.split(".")[:depth]) for depth in range(1, name.count(".") + 1))
+    return tuple(sorted(seen))
+
+
+@cache
+def digest(entry: str) -> str:
+    """SHA-256 (16 hex digits) over the names and bytes of all files reachable from ``entry``."""
+    files = list(module_files(entry))
+    folders = {file.parent for file in files if file.parent != PACKAGE}
+    files += [
+        file
+        for folder in folders
+        for file in folder.rglob("*")
+        if file.is_file() and file.suffix not in {".py", ".pyc", ".part"}
+    ]
+    total = hashlib.sha256()
+    for file in sorted(set(files)):
+        total.update(str(file.relative_to(PACKAGE)).encode())
+        total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()[:16]
+
+
+def _module_file(name: str) -> Path | None:
+    parts = name.split(".")
+    if parts[0] != PACKAGE.name:
+        return None
+    base = PACKAGE.joinpath(*parts[1:])
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@cache
+def _imports(file: Path) -> tuple[str, ...]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(file.read_bytes(), str(file))):
+        if isinstance(node, ast.Import):
+            names.extend(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.append(node.module)
+            names.extend(f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(name for name in names if name.split(".")[0] == PACKAGE.name)

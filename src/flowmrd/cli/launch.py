@@ -1,0 +1,153 @@
+"""Starting Snakemake on a run directory the way a technician needs it.
+
+``flowmrd run`` adds to plain Snakemake: a profile that is found or refused (Snakemake passes over an unknown
+workflow profile in silence and would compute on the login node), one run at a time in a directory, a lock left by a
+killed run cleared when that is safe, memory bounded by the machine, a second pass that leaves out tubes found
+unusable in the first, and a summary with the reason for everything that has no result.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from flowmrd.cli.lock import run_lock
+from flowmrd.cli.plan import LOGS, RunPlan, plan_run
+from flowmrd.cli.progress import follow
+from flowmrd.cli.summary import print_plan, print_summary
+from flowmrd.errors import ConfigError
+from flowmrd.home import REPOSITORY
+
+PROFILES = REPOSITORY / "workflow" / "profiles"
+MAX_PASSES = 4
+"""The first pass, and one for each time that leaving out a tube uncovers another unusable one."""
+
+
+def find_profile(name: str, run_directory: Path) -> Path:
+    """Resolve a profile to a file.
+
+    Parameters
+    ----------
+    name
+        ``workstation``, ``slurm``, or a folder or file of the site: a path, or a name below ``RUNDIR/profiles``.
+
+    Raises
+    ------
+    ConfigError
+        For a profile that does not exist, with the nearest known name.
+    """
+    for folder in (Path(name), run_directory / "profiles" / name, PROFILES / name):
+        if folder.is_file():
+            return folder.resolve()
+        if folder.is_dir():
+            files = sorted(folder.glob("profile*.yaml")) or sorted(folder.glob("config*.yaml"))
+            if files:
+                return files[-1].resolve()
+    known = sorted({path.name for root in (PROFILES, run_directory / "profiles") for path in root.glob("*")})
+    near = get_close_matches(name, known, n=1)
+    raise ConfigError(
+        f"profile {name!r}",
+        found="no such profile",
+        expected=f"one of {', '.join(known)}, or the path of a profile",
+        todo=f"did you mean {near[0]}?" if near else "correct --profile; without it the workstation profile is used",
+    )
+
+
+def snakemake_command(
+    run_directory: Path, profile: Path, *, cores: int | None, dry_run: bool, extra: Sequence[str] = ()
+) -> list[str]:
+    """Command line that runs the workflow on a run directory."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    command += ["--directory", str(run_directory), "--profile", str(profile), "--workflow-profile", "none"]
+    if cores is not None:
+        command += ["--cores", str(cores)]
+    elif "executor: slurm" not in profile.read_text(encoding="utf-8"):
+        command += ["--cores", str(len(os.sched_getaffinity(0)))]
+    if dry_run:
+        command.append("--dry-run")
+    elif "executor: slurm" not in profile.read_text(encoding="utf-8") and "--resources" not in extra:
+        command += ["--resources", f"mem_mb={usable_memory_mb()}"]
+    return [*command, *extra]
+
+
+def usable_memory_mb() -> int:
+    """Memory that jobs on this machine may share: nine tenths of what is free now."""
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(int(line.split()[1]) / 1024 * 0.9)
+    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20 * 0.5)
+
+
+def launch(
+    run_directory: Path,
+    *,
+    cores: int | None = None,
+    profile: str = "workstation",
+    dry_run: bool = False,
+    verbose: bool = False,
+    unlock: bool = False,
+    extra: Sequence[str] = (),
+) -> int:
+    """Run the workflow and say what came of it.
+
+    Returns
+    -------
+    int
+        0 everything has a result, 2 some input was wrong, 1 something failed that should not have.
+    """
+    run_directory = run_directory.resolve()
+    profile_file = find_profile(profile, run_directory)
+    plan = plan_run(run_directory, main_process=False) if dry_run else None
+    with run_lock(run_directory, unlock=unlock, dry_run=dry_run):
+        if unlock:
+            return 0
+        plan = plan_run(run_directory)
+        print_plan(plan)
+        command = snakemake_command(run_directory, profile_file, cores=cores, dry_run=dry_run, extra=extra)
+        environment = {**os.environ, "FLOWMRD_COMMAND": shlex.join(["flowmrd", *sys.argv[1:]])}
+        if dry_run:
+            return subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode  # noqa: S603
+        code = 1
+        for _ in range(MAX_PASSES):
+            code = _one_pass(command, environment, run_directory, verbose=verbose)
+            if code in (0, 128 + signal.SIGINT):
+                break
+            again = plan_run(run_directory, include_failed=False)
+            if len(again.refusals) <= len(plan.refusals):
+                plan = again
+                break
+            plan = again
+            environment["FLOWMRD_SETTLED"] = "1"
+    return print_summary(plan, code)
+
+
+def _one_pass(command: Sequence[str], environment: dict[str, str], run_directory: Path, *, verbose: bool) -> int:
+    log = run_directory / LOGS / "snakemake.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(  # noqa: S603
+        command,
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    try:
+        follow(process, log, verbose=verbose)
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        return 128 + signal.SIGINT
+
+
+def settled(plan: RunPlan) -> bool:
+    """Whether every admitted tube has its report."""
+    return all((plan.run_directory / "results/samples" / name / "report.html").is_file() for name in plan.analysed)

@@ -1,0 +1,207 @@
+# Helpers of the rules; no rules here. What depends on what is decided in flowmrd.cli.plan, where it is tested.
+import re
+from collections.abc import Iterable
+
+from flowmrd.cli.stage_table import STAGES, code_and_config
+
+WORK = "results/work"
+SAMPLES = "results/samples"
+REFERENCE = "results/reference"
+LOGS = "results/logs"
+BENCHMARKS = "results/benchmarks"
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Regular expression that matches exactly these names."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+def all_results() -> list[str]:
+    results = collect(f"{SAMPLES}/{{sample}}/report.html", sample=PLAN.analysed)
+    results += collect(f"{SAMPLES}/{{sample}}/annotated.fcs", sample=PLAN.analysed)
+    results += ["results/cohort/index.html", "results/provenance.json"]
+    if PLAN.has_trial:
+        results.append("results/cohort/trial.html")
+    return results
+
+
+def fcs(wildcards) -> str:
+    return PLAN.fcs(wildcards.sample)
+
+
+def panel_digest(wildcards) -> str:
+    return PLAN.panels[panel_name(wildcards)].sha256
+
+
+def panel_name(wildcards) -> str:
+    if "panel" in wildcards.keys():
+        return wildcards.panel
+    if "patient" in wildcards.keys():
+        return PLAN.patients_with_laip[wildcards.patient]
+    return PLAN.panel_of[wildcards.sample]
+
+
+def made_by(stage: str):
+    """Digest of the code and configuration that a stage and the stages before it depend on."""
+    return code_and_config(stage, PLAN.config)
+
+
+def identity(wildcards) -> str:
+    return PLAN.identity(wildcards.sample)
+
+
+def identities_of_controls(wildcards) -> str:
+    return PLAN.identities(PLAN.controls_of(panel_name(wildcards)))
+
+
+def identities_of_all() -> str:
+    return PLAN.identities(PLAN.analysed)
+
+
+def of_controls(name: str):
+    """Files of the controls of a panel.
+
+    Controls keep their event files, and what is made from all of them does not look at the files' age: it is redone
+    when the tubes, the code or the configuration change (params), not when one control's files are made again.
+    """
+
+    def files(wildcards):
+        return [
+            ancient(f"{WORK}/{control}/{name}")
+            for control in PLAN.controls_of(panel_name(wildcards))
+        ]
+
+    return files
+
+
+def from_reference(name: str, available):
+    """One file of the normal reference, where this run has or makes one."""
+
+    def file(wildcards):
+        panel = panel_name(wildcards)
+        stored = PLAN.stored_reference(panel)
+        if stored is not None:
+            return str(stored / name)
+        return f"{REFERENCE}/{panel}/{name}" if available(panel) else []
+
+    return file
+
+
+def has_controls(panel: str) -> bool:
+    return bool(PLAN.controls_of(panel))
+
+
+def laip_file(name: str):
+    """One file of the patient's LAIP, where the patient has a diagnosis tube of the same panel."""
+
+    def file(wildcards):
+        patient = PLAN.samples[wildcards.sample].patient
+        same = PLAN.patients_with_laip.get(patient) == PLAN.panel_of[wildcards.sample]
+        return f"results/laip/{patient}/{name}" if same else []
+
+    return file
+
+
+def diagnosis_files(name: str):
+    def files(wildcards):
+        panel = PLAN.patients_with_laip[wildcards.patient]
+        return [
+            ancient(f"{WORK}/{tube}/{name}")
+            for tube in PLAN.diagnoses(wildcards.patient, panel)
+        ]
+
+    return files
+
+
+def override(wildcards):
+    return PLAN.override_of(wildcards.sample) or []
+
+
+def option(name: str, value) -> str:
+    """Text of a command line option, empty where there is no value."""
+    return f"{name} {shlex.quote(str(value))}" if value else ""
+
+
+def mem_mb(stage: str):
+    """Memory: a base plus a multiple of the input size, doubled with every attempt."""
+
+    def need(wildcards, input, attempt):
+        return int(
+            (STAGES[stage].base_mb + STAGES[stage].memory_factor * input.size_mb)
+            * 2 ** (attempt - 1)
+        )
+
+    return need
+
+
+def runtime(stage: str):
+    """Minutes: a base plus seconds for each MB of input, doubled with every attempt."""
+
+    def need(wildcards, input, attempt):
+        return int(
+            (10 + STAGES[stage].seconds_per_mb * input.size_mb / 60)
+            * 2 ** (attempt - 1)
+        )
+
+    return need
+
+
+def group_of(part: str):
+    """One cluster job for a tube; controls and diagnosis tubes are cut where others wait for them."""
+
+    def group(wildcards) -> str:
+        return PLAN.group(wildcards.sample, part)
+
+    return group
+
+
+def transforms_option(wildcards, input) -> str:
+    return option("--transforms", input.transforms)
+
+
+def thresholds_option(wildcards, input) -> str:
+    return option("--thresholds", input.thresholds)
+
+
+def override_option(wildcards, input) -> str:
+    return option("--override", input.override)
+
+
+def reference_option(wildcards, input) -> str:
+    return option("--reference", input.reference)
+
+
+def laip_option(wildcards, input) -> str:
+    return option("--laip", input.laip)
+
+
+def controls_option(wildcards) -> str:
+    return " ".join(
+        option("--tube", control) for control in PLAN.controls_of(wildcards.panel)
+    )
+
+
+def diagnoses_option(wildcards) -> str:
+    tubes = PLAN.diagnoses(
+        wildcards.patient, PLAN.patients_with_laip[wildcards.patient]
+    )
+    return " ".join(option("--tube", tube) for tube in tubes)
+
+
+def identities_of_diagnoses(wildcards) -> str:
+    return PLAN.identities(
+        PLAN.diagnoses(wildcards.patient, PLAN.patients_with_laip[wildcards.patient])
+    )
+
+
+def group_of_laip(wildcards) -> str:
+    return PLAN.group_of_laip(wildcards.patient)
+
+
+def refused_digest() -> str:
+    return PLAN.refused_digest
+
+
+def adverse_events(wildcards):
+    path = PLAN.config.adverse_events
+    return path if Path(path).is_file() else []

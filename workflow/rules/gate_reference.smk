@@ -1,0 +1,24 @@
+rule gate_reference:
+    input:
+        tubes=of_controls("preprocessed.arrow"),
+    output:
+        out=ensure(f"{REFERENCE}/{{panel}}/gates.json", non_empty=True),
+    log:
+        f"{LOGS}/gate_reference/{{panel}}.log",
+    benchmark:
+        f"{BENCHMARKS}/gate_reference/{{panel}}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=mem_mb("gate_reference"),
+        runtime=runtime("gate_reference"),
+    params:
+        made_by=made_by("gate_reference"),
+        panel=panel_digest,
+        tubes=controls_option,
+        identities=identities_of_controls,
+    message:
+        "{wildcards.panel}: gates learned from the controls"
+    shell:
+        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} gate-reference"
+        " --panel {wildcards.panel} {params.tubes}"

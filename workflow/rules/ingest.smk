@@ -1,0 +1,36 @@
+rule ingest:
+    input:
+        fcs=fcs,
+    output:
+        events=temp(ensure(f"{WORK}/{{sample}}/events.arrow", non_empty=True)),
+        record=ensure(f"{WORK}/{{sample}}/ingest.json", non_empty=True),
+    log:
+        f"{LOGS}/ingest/{{sample}}.log",
+    benchmark:
+        f"{BENCHMARKS}/ingest/{{sample}}.tsv"
+    group:
+        group_of("read")
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=mem_mb("ingest"),
+        runtime=runtime("ingest"),
+    params:
+        made_by=made_by("ingest"),
+        identity=identity,
+    message:
+        "{wildcards.sample}: reading the FCS file"
+    shell:
+        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} ingest --sample {wildcards.sample}"
+
+
+# Controls keep their event files: the reference is made from all of them.
+use rule ingest as ingest_control with:
+    output:
+        events=ensure(f"{WORK}/{{sample}}/events.arrow", non_empty=True),
+        record=ensure(f"{WORK}/{{sample}}/ingest.json", non_empty=True),
+    wildcard_constraints:
+        sample=one_of(PLAN.controls),
+
+
+ruleorder: ingest_control > ingest

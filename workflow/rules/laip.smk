@@ -1,0 +1,30 @@
+rule laip:
+    input:
+        gated=diagnosis_files("gated.arrow"),
+        preprocessed=diagnosis_files("preprocessed.arrow"),
+        reference=from_reference("reference.json", PLAN.builds_reference),
+        arrays=from_reference("reference.npz", PLAN.builds_reference),
+    output:
+        laip=ensure(f"results/laip/{{patient}}/laip.json", non_empty=True),
+        arrays=ensure(f"results/laip/{{patient}}/laip.npz", non_empty=True),
+    log:
+        f"{LOGS}/laip/{{patient}}.log",
+    benchmark:
+        f"{BENCHMARKS}/laip/{{patient}}.tsv"
+    group:
+        group_of_laip
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=mem_mb("laip"),
+        runtime=runtime("laip"),
+    params:
+        made_by=made_by("laip"),
+        tubes=diagnoses_option,
+        reference=reference_option,
+        identities=identities_of_diagnoses,
+    message:
+        "{wildcards.patient}: phenotype of the leukaemia"
+    shell:
+        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} laip"
+        " --patient {wildcards.patient} {params.tubes} {params.reference}"

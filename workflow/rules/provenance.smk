@@ -1,0 +1,25 @@
+rule provenance:
+    input:
+        index="results/cohort/index.html",
+        table="results/cohort/mrd.tsv",
+        trial="results/cohort/trial.html" if PLAN.has_trial else [],
+        exports=collect(f"{SAMPLES}/{{sample}}/annotated.fcs", sample=PLAN.analysed),
+    output:
+        record=ensure(f"results/provenance.json", non_empty=True),
+        crate=ensure(f"results/ro-crate-metadata.json", non_empty=True),
+    log:
+        f"{LOGS}/provenance.log",
+    benchmark:
+        f"{BENCHMARKS}/provenance.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=mem_mb("cohort"),
+        runtime=runtime("cohort"),
+    params:
+        made_by=made_by("cohort"),
+        refused=refused_digest(),
+    message:
+        "provenance: versions, inputs, digests"
+    shell:
+        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} provenance"

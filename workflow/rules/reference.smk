@@ -1,0 +1,26 @@
+rule reference:
+    input:
+        gated=of_controls("gated.arrow"),
+        preprocessed=of_controls("preprocessed.arrow"),
+    output:
+        model=ensure(f"{REFERENCE}/{{panel}}/reference.json", non_empty=True),
+        arrays=ensure(f"{REFERENCE}/{{panel}}/reference.npz", non_empty=True),
+    log:
+        f"{LOGS}/reference/{{panel}}.log",
+    benchmark:
+        f"{BENCHMARKS}/reference/{{panel}}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=mem_mb("reference"),
+        runtime=runtime("reference"),
+    params:
+        made_by=made_by("reference"),
+        panel=panel_digest,
+        tubes=controls_option,
+        identities=identities_of_controls,
+    message:
+        "{wildcards.panel}: normal reference from the controls"
+    shell:
+        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} reference build"
+        " --panel {wildcards.panel} {params.tubes}"

@@ -1,0 +1,25 @@
+rule transform_reference:
+    input:
+        events=of_controls("events.arrow"),
+        records=of_controls("ingest.json"),
+    output:
+        out=ensure(f"{REFERENCE}/{{panel}}/transform.json", non_empty=True),
+    log:
+        f"{LOGS}/transform_reference/{{panel}}.log",
+    benchmark:
+        f"{BENCHMARKS}/transform_reference/{{panel}}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=mem_mb("transform_reference"),
+        runtime=runtime("transform_reference"),
+    params:
+        made_by=made_by("transform_reference"),
+        panel=panel_digest,
+        tubes=controls_option,
+        identities=identities_of_controls,
+    message:
+        "{wildcards.panel}: scaling learned from the controls"
+    shell:
+        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} transform-reference"
+        " --panel {wildcards.panel} {params.tubes}"

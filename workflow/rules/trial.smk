@@ -1,0 +1,31 @@
+rule trial:
+    input:
+        mrd=collect(f"{SAMPLES}/{{sample}}/mrd.json", sample=PLAN.analysed),
+        patients=PLAN.config.patients,
+        adverse_events=adverse_events,
+    output:
+        page=ensure(
+            report(
+                f"results/cohort/trial.html",
+                caption="../report/trial.rst",
+                category="Reports",
+                labels={"tube": "trial"},
+            ),
+            non_empty=True,
+        ),
+        result=ensure(f"results/cohort/trial.json", non_empty=True),
+    log:
+        f"{LOGS}/trial.log",
+    benchmark:
+        f"{BENCHMARKS}/trial.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=mem_mb("trial"),
+        runtime=runtime("trial"),
+    params:
+        made_by=made_by("trial"),
+    message:
+        "trial: endpoints"
+    shell:
+        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} trial"
