@@ -1,0 +1,224 @@
+"""Opening an FCS or LMD file: data sets, their channels and events, and which set to analyse.
+
+::
+
+    with_events = choose(read_fcs(path))
+    values = with_events.scaled()      # float32, (n_channels, n_events)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.errors import FcsError
+from flowmrd.fcs.decode import Block, blocks, scale_into
+from flowmrd.fcs.findings import Finding, refuse
+from flowmrd.fcs.layout import Parameter, number
+from flowmrd.fcs.segments import DataSegment, NotListMode, find_data, headers
+from flowmrd.panel.names import FEATURES, compact, tokens
+
+__all__ = ["DataSet", "choose", "marker_names", "read_fcs"]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One list-mode data set of a file. Opening it reads HEADER and TEXT only.
+
+    Parameters
+    ----------
+    index
+        0-based position among all data sets of the file.
+    version
+        FCS version from HEADER.
+    keywords
+        Every keyword of TEXT. May identify a person: nothing outside :mod:`flowmrd.fcs` may keep them; what may be
+        kept comes from :func:`flowmrd.fcs.scrub.kept_keywords`.
+    findings
+        What was odd and how it was resolved.
+    """
+
+    path: Path
+    index: int
+    version: str
+    segment: DataSegment
+    keywords: Mapping[str, str] = field(repr=False)
+    findings: tuple[Finding, ...]
+
+    @property
+    def n_events(self) -> int:
+        """Number of whole events."""
+        return self.segment.n_events
+
+    @property
+    def channels(self) -> tuple[Parameter, ...]:
+        """Parameters in file order."""
+        return self.segment.parameters
+
+    @property
+    def timestep(self) -> float | None:
+        """Seconds per unit of the clock, or ``None`` where the file does not say."""
+        value = number(self.keywords.get("$TIMESTEP"))
+        return value if value is not None and value > 0 else None
+
+    def blocks(self) -> Iterator[Block]:
+        """Stored values block by block; see :func:`flowmrd.fcs.decode.blocks`."""
+        return blocks(self.path, self.segment)
+
+    def scaled(self) -> npt.NDArray[np.float32]:
+        """All events after gain, log amplification and ``$TIMESTEP``: float32 of shape (n_channels, n_events).
+
+        Each channel is contiguous in memory. NaN and infinity are kept.
+        """
+        out = np.empty((len(self.channels), self.n_events), dtype=np.float32)
+        for block in self.blocks():
+            scale_into(block, self.segment, self.timestep, out)
+        return out
+
+    def raw(self) -> list[npt.NDArray[Any]]:
+        """Stored values of every channel in their own type, integers masked: arrays of shape (n_events,)."""
+        parts: list[list[npt.NDArray[Any]]] = [[] for _ in self.channels]
+        for block in self.blocks():
+            for index, column in enumerate(block.columns):
+                parts[index].append(column.copy())
+        return [np.concatenate(part) if part else np.empty(0) for part in parts]
+
+    def raw_sums(self) -> npt.NDArray[np.float64]:
+        """Sum of the stored values of every channel in float64, before gain, log and time scaling."""
+        sums = np.zeros(len(self.channels))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for block in self.blocks():
+                sums += [np.sum(column, dtype=np.float64) for column in block.columns]
+        return sums
+
+
+def read_fcs(path: Path) -> list[DataSet]:
+    """Open every list-mode data set of a file.
+
+    Returns
+    -------
+    Data sets in file order. Sets that hold histograms are left out with a finding, as long as another holds events.
+
+    Raises
+    ------
+    FcsError
+        If the file is not FCS, is truncated, contradicts itself, or holds no list-mode data.
+    """
+    if not path.is_file():
+        raise refuse(path, "no such file", "an FCS or LMD file", "correct the path")
+    found: list[DataSet] = []
+    shared: list[Finding] = []
+    skipped = 0
+    try:
+        with path.open("rb") as stream:
+            for index, (header, keywords, own) in enumerate(headers(path, stream, shared)):
+                try:
+                    segment = find_data(path, stream, header, keywords, own)
+                except NotListMode:
+                    skipped += 1
+                    continue
+                _time_findings(segment.parameters, keywords, own)
+                found.append(DataSet(path, index, header.version, segment, keywords, tuple(own)))
+    except OSError as error:
+        raise refuse(path, f"a file that cannot be read ({error.strerror})", "a readable file", "check disk") from error
+    if not found:
+        raise refuse(path, "histograms ($MODE is not L)", "list-mode events", "export list-mode data")
+    if skipped:
+        shared.append(Finding("histograms_skipped", f"{skipped} data sets hold histograms and were left out"))
+    return [
+        DataSet(one.path, one.index, one.version, one.segment, one.keywords, tuple(sorted({*one.findings, *shared})))
+        for one in found
+    ]
+
+
+def _time_findings(described: tuple[Parameter, ...], keywords: Mapping[str, str], findings: list[Finding]) -> None:
+    clocks = [parameter for parameter in described if parameter.time]
+    if not clocks:
+        findings.append(Finding("no_clock", "no parameter is named Time"))
+    if len(clocks) > 1:
+        findings.append(Finding("several_clocks", f"{len(clocks)} parameters are named Time"))
+    step = number(keywords.get("$TIMESTEP"))
+    if clocks and "$TIMESTEP" not in keywords:
+        findings.append(Finding("timestep_missing", "no $TIMESTEP; the unit of the clock is unknown"))
+    elif clocks and (step is None or step <= 0):
+        findings.append(Finding("timestep_unreadable", "$TIMESTEP is not a positive number; the clock is not scaled"))
+
+
+def choose(data_sets: list[DataSet], index: int | None = None) -> DataSet:
+    """Choose the data set to analyse.
+
+    The rule: one set is itself. Several sets with the same number of events are the same tube written twice (a
+    Beckman Coulter LMD holds 10-bit FCS 2.0 and then 20-bit FCS 3.0 data): the one with the finest resolution
+    counts, the later one where that is equal. Sets with different numbers of events are different tubes, and
+    only the user can say which one is meant.
+
+    Raises
+    ------
+    FcsError
+        If the choice is open, or ``index`` does not exist.
+    """
+    path = data_sets[0].path
+    if index is not None:
+        for one in data_sets:
+            if one.index == index:
+                return one
+        known = ", ".join(str(one.index) for one in data_sets)
+        raise refuse(path, f"no list-mode data set {index}", f"one of {known}", "correct the number of the data set")
+    with_events = [one for one in data_sets if one.n_events] or data_sets
+    counts = sorted({one.n_events for one in with_events})
+    if len(counts) > 1:
+        raise FcsError(
+            str(path),
+            found=f"{len(with_events)} data sets with {counts[0]} to {counts[-1]} events: several tubes in one file",
+            expected="one tube in a file",
+            todo="export the tubes one by one, or name the data set",
+        )
+    return max(with_events, key=lambda one: (_resolution(one), one.index))
+
+
+def _resolution(one: DataSet) -> float:
+    """Bits of the finest channel; floats count by their range."""
+    ranges = [parameter.range for parameter in one.channels if parameter.range and not parameter.time]
+    return math.log2(max(ranges)) if ranges else 0.0
+
+
+def marker_names(chosen: DataSet, data_sets: list[DataSet]) -> tuple[list[tuple[str | None, str | None]], bool]:
+    """``($PnN, $PnS)`` of every channel, marker names taken from a twin data set where only that has them.
+
+    A twin is another set with the same number of events. Its channels are found by ``$PnN``, then by detector without
+    pulse feature and scale (``FL1 INT LOG`` is FL1), as long as that gives one name.
+
+    Returns
+    -------
+    names
+        In file order.
+    borrowed
+        Whether a name came from a twin.
+    """
+    names = [(channel.pnn, channel.pns) for channel in chosen.channels]
+    twins = [one for one in data_sets if one is not chosen and one.n_events == chosen.n_events]
+    borrowed = False
+    for position, (pnn, pns) in enumerate(names):
+        if pns or not pnn:
+            continue
+        for twin in twins:
+            offered = [channel for channel in twin.channels if channel.pns and channel.pnn]
+            same = [channel for channel in offered if compact(channel.pnn or "") == compact(pnn)]
+            same = same or [channel for channel in offered if _detector(channel.pnn) == _detector(pnn)]
+            markers = {channel.pns for channel in same if _detector(channel.pns) != _detector(pnn)}
+            if len(markers) == 1:
+                names[position] = (pnn, markers.pop())
+                borrowed = True
+                break
+    return names, borrowed
+
+
+def _detector(name: str | None) -> str:
+    words = [word for word in tokens(name or "") if word not in FEATURES and word not in {"LIN", "LOG"}]
+    return "".join(words)

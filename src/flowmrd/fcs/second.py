@@ -1,0 +1,130 @@
+"""A second opinion: fcsparser reads the same file, and the sums of every channel must agree.
+
+fcsparser 0.2.4 has known limits, so it is asked only where its reading means the same as ours: it fails on big-endian
+files under numpy 2 (eyurtsev/fcsparser issue 74), knows no FCS 3.2 data types, and wants one type of byte order and
+list mode. Whatever it cannot read is ``cannot_read`` with the reason; a different sum is an error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.fcs.findings import refuse
+from flowmrd.fcs.reader import DataSet
+
+__all__ = ["SecondReading", "second_reading"]
+
+_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class SecondReading:
+    """Outcome of the second reader: ``agree`` or ``cannot_read``, and why."""
+
+    status: str
+    reason: str
+
+
+def second_reading(data_set: DataSet, *, n_sets: int = 1) -> SecondReading:
+    """Read the data set with fcsparser and compare the sum of every channel.
+
+    Raises
+    ------
+    FcsError
+        If fcsparser reads other values.
+    """
+    reason = _out_of_reach(data_set, n_sets)
+    if reason:
+        return SecondReading("cannot_read", reason)
+    values = _read(data_set)
+    if isinstance(values, str):
+        return SecondReading("cannot_read", values)
+    if values.shape != (data_set.n_events, len(data_set.channels)):
+        found = f"{values.shape[0]} events of {values.shape[1]} parameters by the second reader"
+        raise refuse(
+            data_set.path,
+            found,
+            f"{data_set.n_events} events of {len(data_set.channels)} parameters, as the first reader found",
+            "check the file with the instrument's software; two readers disagree about it",
+        )
+    ours = data_set.raw_sums()
+    theirs = _sums(values)
+    for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+        if not (
+            one == other or (math.isnan(one) and math.isnan(other)) or math.isclose(one, other, rel_tol=_TOLERANCE)
+        ):
+            raise refuse(
+                data_set.path,
+                f"sums of parameter {index + 1} that differ between two readers",
+                "the same values from both",
+                "check the file with the instrument's software; two readers disagree about it",
+            )
+    return SecondReading("agree", f"sums of {len(ours)} channels equal")
+
+
+def _out_of_reach(data_set: DataSet, n_sets: int) -> str:
+    layout = data_set.segment.layout
+    keywords = data_set.keywords
+    if data_set.n_events == 0:
+        return "no events to compare"
+    if n_sets > 1 or data_set.index:
+        return "several data sets in one file"
+    if keywords.get("$BYTEORD", "").strip() not in {"1,2,3,4", "1,2"}:
+        return "not little-endian: fcsparser 0.2.4 fails under numpy 2"
+    if layout.packing != "bytes":
+        return "data that are not on whole bytes"
+    if any(f"$P{p.number}DATATYPE" in keywords for p in data_set.channels):
+        return "data types by parameter (FCS 3.2)"
+    if any(p.kind == "I" and (p.bits not in (8, 16, 32) or p.range is None) for p in data_set.channels):
+        return "integers of a width that it does not know"
+    if any(p.kind == "I" and p.range is not None and p.range > 1 << 31 for p in data_set.channels):
+        return "ranges beyond 31 bits, for which it computes no mask"
+    if any(f.code in {"empty_values", "unescaped_delimiter", "float_width", "padded_words"} for f in data_set.findings):
+        return "a TEXT or a width that it reads in another way"
+    return ""
+
+
+def _read(data_set: DataSet) -> npt.NDArray[Any] | str:
+    """Values of shape (n_events, n_parameters) or, as text, why there are none. Nothing is printed or logged."""
+    logger = logging.getLogger("fcsparser")
+    disabled = logger.disabled
+    logger.disabled = True
+    logging.disable(logging.CRITICAL)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            from fcsparser.api import FCSParser
+
+            parser = FCSParser(str(data_set.path), read_data=True)
+            if int(parser._data_start) != data_set.segment.begin:  # its own choice of offsets, not a reading of values
+                return "it takes another offset for DATA"
+            values: npt.NDArray[Any] = np.asarray(parser._data)
+    except Exception as error:  # whatever goes wrong inside the other reader is its inability
+        return f"fcsparser stopped with {type(error).__name__}"
+    finally:
+        logging.disable(logging.NOTSET)
+        logger.disabled = disabled
+    if values.dtype.names:
+        return "mixed types, which it gives back by name"
+    return values if values.ndim == 2 else "values without the shape of a table"
+
+
+def _sums(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums: npt.NDArray[np.float64] = np.zeros(values.shape[1])
+        for first in range(0, len(values), 65_536):
+            sums += np.sum(values[first : first + 65_536], axis=0, dtype=np.float64)
+    return sums

@@ -1,0 +1,407 @@
+"""HEADER and segments: where TEXT and DATA of each data set lie, checked against the size of the file.
+
+Offsets stand twice in FCS 3.x, in HEADER and in TEXT, and disagree in many real files (FlowIO, flowCore and FlowKit
+trackers are full of them). The rule here: a span is believed when it lies inside the file, does not run into HEADER
+or TEXT, and has the size that ``$TOT`` events of this layout take; exact before one byte too long (the end written as
+one past the last byte) before padded. Two spans that fit equally well and differ are refused. Nothing is allocated
+before this is settled, so an absurd ``$TOT`` costs no memory.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from flowmrd.fcs.findings import Finding, refuse
+from flowmrd.fcs.layout import Layout, Parameter, candidate_layouts, parameters, whole
+from flowmrd.fcs.text import find_standard, parse_text
+
+__all__ = ["DataSegment", "Header", "NotListMode", "find_data", "headers", "read_header", "read_text"]
+
+MAX_TEXT = 64 * 1024 * 1024
+"""TEXT beyond this is damage: the largest seen, with embedded experiment settings, is a few MB."""
+
+MAX_DATA_SETS = 1000
+HEADER_SENTINEL = 99_999_999
+"""Some FlowJo versions write this instead of 0 where an offset does not fit (RGLab/flowCore pull request 25)."""
+
+_HEADER_BYTES = 58
+_EXACT, _ONE_OFF, _PADDED, _PREALLOCATED = range(4)
+
+
+class NotListMode(Exception):  # noqa: N818 - a state of a data set, turned into FcsError unless another set serves
+    """The data set holds histograms, not events."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """HEADER of one data set; offsets relative to ``base``, ``None`` where blank or unreadable."""
+
+    base: int
+    version: str
+    text: tuple[int, int]
+    data: tuple[int | None, int | None]
+
+
+@dataclass(frozen=True)
+class DataSegment:
+    """DATA of one data set, settled: absolute position, number of events and layout."""
+
+    begin: int
+    n_events: int
+    layout: Layout
+    parameters: tuple[Parameter, ...]
+    length: int
+
+
+@dataclass(frozen=True)
+class _Span:
+    begin: int
+    end: int | None
+    source: str
+    absolute: bool = False  # counted from the start of the file although the data set starts later
+
+
+def read_at(stream: BinaryIO, offset: int, size: int) -> bytes:
+    """Read up to ``size`` bytes at an absolute offset."""
+    stream.seek(offset)
+    return stream.read(size)
+
+
+def file_size(stream: BinaryIO) -> int:
+    """Size of an open file in bytes."""
+    return os.fstat(stream.fileno()).st_size
+
+
+def read_header(path: Path, stream: BinaryIO, base: int) -> Header:
+    """Parse the 58 bytes of HEADER at ``base``.
+
+    Raises
+    ------
+    FcsError
+        If the file does not start with an FCS 2 or 3 version, or HEADER gives no place for TEXT inside the file.
+    """
+    raw = read_at(stream, base, _HEADER_BYTES)
+    match = re.match(rb"FCS([23]\.\d)", raw)
+    if match is None or len(raw) < _HEADER_BYTES:
+        what = "a file that is not FCS" if match is None else "a file shorter than an FCS HEADER"
+        raise refuse(path, what, "FCS 2.0, 3.0, 3.1 or 3.2", "give the instrument's FCS or LMD file")
+    fields = [_field(raw[start : start + 8]) for start in range(10, _HEADER_BYTES, 8)]
+    begin, end = fields[0], fields[1]
+    if begin is None or end is None or begin < _HEADER_BYTES or end <= begin:
+        raise refuse(path, "a HEADER without the position of TEXT", "two increasing byte offsets")
+    if base + end > file_size(stream):
+        raise refuse(path, "a file that ends inside TEXT", "a whole file", "copy the file again: it is truncated")
+    if end - begin > MAX_TEXT:
+        raise refuse(path, f"a TEXT segment of {end - begin} bytes", f"at most {MAX_TEXT} bytes")
+    return Header(base, match.group(1).decode(), (begin, end), (fields[2], fields[3]))
+
+
+def _field(raw: bytes) -> int | None:
+    text = raw.strip(b" \x00\t\r\n")
+    return int(text) if re.fullmatch(rb"\+?\d{1,8}", text) else None
+
+
+def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Finding]) -> dict[str, str]:
+    """Read TEXT and supplemental TEXT of a data set.
+
+    Supplemental keywords never replace primary ones. Where the delimited reading leaves the description of DATA
+    incomplete, the standard keywords are looked up by name.
+
+    Raises
+    ------
+    FcsError
+        If TEXT holds no keyword that describes DATA.
+    """
+    begin, end = header.text
+    segment = _segment(stream, header.base + begin, header.base + end)
+    keywords, codes = parse_text(segment)
+    if not _complete(keywords):
+        by_name = find_standard(segment)
+        if _complete(keywords | by_name):
+            keywords |= by_name
+            codes.append("unescaped_delimiter")
+    for code in codes:
+        findings.append(Finding(code, _TEXT_MESSAGES[code]))
+    first, last = whole(keywords.get("$BEGINSTEXT")), whole(keywords.get("$ENDSTEXT"))
+    if first and last and first < last and (first, last) != (begin, end):
+        extra = _supplement(stream, header, first, last, segment[:1])
+        if extra is None:
+            findings.append(Finding("supplemental_text_unusable", "$BEGINSTEXT does not point to a TEXT segment"))
+        else:
+            keywords = extra | keywords
+    if not any(key.startswith("$P") for key in keywords):
+        raise refuse(path, "a TEXT segment without keywords that describe DATA", "$PAR, $DATATYPE, $PnB")
+    return keywords
+
+
+_TEXT_MESSAGES = {
+    "empty_values": "TEXT holds empty values written as two delimiters",
+    "duplicate_keywords": "a keyword stands twice in TEXT with different values; the last one counts",
+    "no_final_delimiter": "TEXT does not end with its delimiter",
+    "odd_tail": "TEXT ends with a keyword without a value",
+    "unescaped_delimiter": "TEXT holds delimiters that are not doubled; the keywords of DATA were found by name",
+}
+
+
+def _segment(stream: BinaryIO, begin: int, end: int) -> bytes:
+    """Bytes of TEXT with the delimiter first, where begin or end may be one byte off."""
+    raw = read_at(stream, begin - 1, end - begin + 3)
+    before, segment, after = raw[:1], raw[1 : end - begin + 2], raw[end - begin + 2 :]
+    if _is_key(segment[:1]) and not _is_key(before) and before not in b" \x00":
+        segment = before + segment
+    elif (
+        not _is_key(segment[:1]) and segment[:1] in b" \x00\r\n" and segment.lstrip(b" \x00\r\n")[:1] not in (b"", b"$")
+    ):
+        segment = segment.lstrip(b" \x00\r\n")
+    if after == segment[:1] and not segment.endswith(after):
+        segment += after
+    return segment
+
+
+def _is_key(character: bytes) -> bool:
+    return character.isalnum() or character in (b"$", b"@", b"&")
+
+
+def _complete(keywords: Mapping[str, str]) -> bool:
+    """Whether the keywords describe DATA: everything that a wrong reading of delimiters would lose."""
+    n = whole(keywords.get("$PAR"))
+    if n is None or not 1 <= n <= 10_000 or "$DATATYPE" not in keywords or "$BYTEORD" not in keywords:
+        return False
+    return all(f"$P{i}B" in keywords and f"$P{i}R" in keywords for i in range(1, n + 1))
+
+
+def _supplement(stream: BinaryIO, header: Header, first: int, last: int, delimiter: bytes) -> dict[str, str] | None:
+    begin, end = header.base + first, header.base + last
+    overlaps = first <= header.text[1] and last >= header.text[0]
+    if overlaps or end >= file_size(stream) + 1 or last - first > MAX_TEXT:
+        return None
+    segment = read_at(stream, begin, last - first + 1)
+    return parse_text(segment)[0] if segment[:1] == delimiter else None
+
+
+def headers(
+    path: Path, stream: BinaryIO, findings: list[Finding]
+) -> Iterator[tuple[Header, dict[str, str], list[Finding]]]:
+    """Walk the data sets of a file along ``$NEXTDATA``.
+
+    ``$NEXTDATA`` counts from the start of its own data set; an offset from the start of the file, which some
+    instruments write, is taken where only that leads to a HEADER. Positions must increase, so the walk always ends.
+    """
+    base = 0
+    for _ in range(MAX_DATA_SETS):
+        own: list[Finding] = []
+        header = read_header(path, stream, base)
+        keywords = read_text(path, stream, header, own)
+        yield header, keywords, own
+        step = whole(keywords.get("$NEXTDATA"))
+        if step is None or step <= 0:
+            return
+        places = [place for place in (base + step, step) if base < place < file_size(stream)]
+        following = [place for place in places if re.match(rb"FCS[23]\.\d", read_at(stream, place, 6))]
+        if not following:
+            findings.append(Finding("next_data_set_missing", "$NEXTDATA does not lead to a further data set"))
+            return
+        base = following[0]
+
+
+def find_data(
+    path: Path, stream: BinaryIO, header: Header, keywords: Mapping[str, str], findings: list[Finding]
+) -> DataSegment:
+    """Settle where DATA lies, how it is laid out and how many events it holds.
+
+    Raises
+    ------
+    NotListMode
+        If ``$MODE`` says that the set holds histograms.
+    FcsError
+        If DATA is truncated, contradicts ``$TOT``, or its place or layout is ambiguous.
+    """
+    mode = keywords.get("$MODE", "").strip().upper()
+    if mode not in {"", "L"}:
+        raise NotListMode
+    if not mode:
+        findings.append(Finding("mode_missing", "no $MODE; taken as list mode, as FCS 3.2 says"))
+    described = parameters(path, keywords, findings)
+    layouts = candidate_layouts(path, keywords, described)
+    if not layouts:
+        raise refuse(path, "widths that no reading of $DATATYPE and $PnB explains", "32 bits for F, 64 for D")
+    n_events = whole(keywords.get("$TOT"))
+    if n_events is None or n_events < 0:
+        findings.append(Finding("tot_missing", "no usable $TOT; the events were counted from the size of DATA"))
+        n_events = None
+    spans = _spans(header, keywords)
+    if n_events == 0 and all(span.end is None or span.end <= span.begin for span in spans):
+        findings.append(Finding("no_events", "$TOT is 0 and there is no DATA"))
+        return DataSegment(header.base, 0, layouts[0][0], layouts[0][1], 0)
+    return _Resolver(path, stream, header, spans, n_events).settle(layouts, findings)
+
+
+def _spans(header: Header, keywords: Mapping[str, str]) -> list[_Span]:
+    """Absolute spans that HEADER and TEXT announce for DATA."""
+    announced: list[tuple[str, int | None, int | None]] = [("HEADER", *header.data)]
+    begin, end = whole(keywords.get("$BEGINDATA")), whole(keywords.get("$ENDDATA"))
+    wrap = 1 << 32  # an offset beyond 2 GB written through a signed 32-bit number
+    begin, end = (value + wrap if value is not None and value < 0 else value for value in (begin, end))
+    announced.append(("TEXT", begin, end))
+    if header.version == "2.0":
+        announced = announced[:1] if header.data[0] else announced  # FCS 2.0 has no offsets in TEXT
+    spans: list[_Span] = []
+    for source, first, last in announced:
+        if not first:
+            continue
+        spans.append(_Span(header.base + first, header.base + last if last else None, source))
+        if header.base:
+            spans.append(_Span(first, last or None, source, absolute=True))
+    return spans
+
+
+@dataclass(frozen=True)
+class _Fit:
+    rank: int
+    span: _Span
+    n_events: int
+    layout: Layout
+    parameters: tuple[Parameter, ...]
+    length: int
+
+
+class _Resolver:
+    """Weighs the announced spans against the size of DATA."""
+
+    def __init__(self, path: Path, stream: BinaryIO, header: Header, spans: list[_Span], n_events: int | None) -> None:
+        self.path, self.stream, self.header, self.spans, self.n_events = path, stream, header, spans, n_events
+        self.size = file_size(stream)
+        self.truncated = False
+        self.short: int | None = None
+        self.surplus = False
+
+    def settle(self, layouts: list[tuple[Layout, tuple[Parameter, ...]]], findings: list[Finding]) -> DataSegment:
+        fits = [
+            fit
+            for layout, described in layouts
+            for span in self.spans
+            if (fit := self._fit(span, layout, described)) is not None
+        ]
+        if not fits:
+            raise self._refusal(layouts[0][0])
+        fits = [fit for fit in fits if not fit.span.absolute] or fits
+        best_rank = min(fit.rank for fit in fits)
+        best = [fit for fit in fits if fit.rank == best_rank]
+        # a begin computed before TEXT had its final length touches the last byte of TEXT (RGLab/flowCore issue 129)
+        clear = [fit for fit in best if fit.span.begin > self.header.base + self.header.text[1] or fit.span.end is None]
+        best = clear or best
+        chosen = best[0]
+        if any(fit.span.begin != chosen.span.begin and fit.layout == chosen.layout for fit in best):
+            raise refuse(self.path, "HEADER and TEXT give two different places for DATA, both possible", "one place")
+        self._record(chosen, findings)
+        return DataSegment(chosen.span.begin, chosen.n_events, chosen.layout, chosen.parameters, chosen.length)
+
+    def _fit(self, span: _Span, layout: Layout, described: tuple[Parameter, ...]) -> _Fit | None:
+        if span.begin < self.header.base + _HEADER_BYTES and span.begin >= self.header.base:
+            return None
+        available = self.size - span.begin
+        announced = None if span.end is None else span.end - span.begin + 1
+        if announced is not None and announced <= 0:
+            return None
+        if layout.packing == "delimited":
+            if announced is None or announced > available + 1 or not self.n_events:
+                return None
+            return _Fit(_PADDED, span, self.n_events, layout, described, min(announced, available))
+        n = self.n_events
+        if n is None:
+            if announced is None or announced > available + 1:
+                self.truncated = self.truncated or announced is not None
+                return None
+            n = announced * 8 // layout.event_bits
+        need = layout.n_bytes(n)
+        rank = self._rank(span, announced, available, need, layout)
+        if rank is None or self._hits_text(span.begin, need):
+            return None
+        return _Fit(rank, span, n, layout, described, need)
+
+    def _rank(self, span: _Span, announced: int | None, available: int, need: int, layout: Layout) -> int | None:
+        if need > available:
+            self.truncated = True
+            return None
+        sentinel = span.source == "HEADER" and span.end is not None and span.end - self.header.base >= HEADER_SENTINEL
+        if announced is None or (sentinel and announced < need):
+            return _PREALLOCATED
+        over = announced - need
+        if over == 0:
+            return _EXACT
+        if over in (1, -1):
+            return _ONE_OFF
+        if over < 0:
+            self.short = max(self.short or 0, announced * 8 // layout.event_bits)
+            return None
+        if self.n_events is None:
+            return None
+        if over * 8 < layout.event_bits:
+            return _PADDED
+        if announced > available + 1:
+            self.truncated = True
+            return None
+        if self._blank(span.begin + need, min(announced, available) - need):
+            return _PREALLOCATED
+        self.surplus = True
+        return None
+
+    def _hits_text(self, begin: int, length: int) -> bool:
+        first, last = self.header.base + self.header.text[0], self.header.base + self.header.text[1]
+        return begin < last and begin + length > first
+
+    def _blank(self, begin: int, length: int) -> bool:
+        """Whether bytes are all zero: space that the instrument reserved and never filled."""
+        while length > 0:
+            block = read_at(self.stream, begin, min(length, 1 << 20))
+            if not block or block.count(0) != len(block):
+                return False
+            begin, length = begin + len(block), length - len(block)
+        return True
+
+    def _record(self, chosen: _Fit, findings: list[Finding]) -> None:
+        places = {(span.begin, span.end) for span in self.spans if span.absolute == chosen.span.absolute}
+        if chosen.span.absolute:
+            findings.append(
+                Finding("offsets_from_file_start", "offsets of a later data set count from the file's start")
+            )
+        if len(places) > 1:
+            findings.append(Finding("offsets_disagree", f"HEADER and TEXT disagree on DATA; {chosen.span.source} fits"))
+        elif self.spans and self.header.data[0] in (None, 0):
+            findings.append(Finding("offsets_in_text_only", "HEADER gives no place of DATA; $BEGINDATA does"))
+        if chosen.rank == _ONE_OFF:
+            findings.append(Finding("end_off_by_one", "the end of DATA is announced one byte off"))
+        elif chosen.rank == _PADDED and chosen.layout.packing != "delimited":
+            findings.append(Finding("data_padded", "DATA is announced longer than its events, by less than one event"))
+        elif chosen.rank == _PREALLOCATED:
+            findings.append(Finding("end_by_count", "the end of DATA follows from $TOT, not from the announced end"))
+        if chosen.layout.note == "padded_words":
+            findings.append(Finding("padded_words", "integers of odd width are stored in whole machine words"))
+        elif chosen.layout.note == "float_width":
+            findings.append(
+                Finding("float_width", "$PnB and the type of a float disagree; the one that fits DATA was used")
+            )
+        if chosen.layout.packing == "bits":
+            findings.append(Finding("bit_packed", "integers are packed without filling whole bytes"))
+
+    def _refusal(self, layout: Layout) -> Exception:
+        said = "an unknown number of" if self.n_events is None else str(self.n_events)
+        if self.truncated:
+            found = f"{said} events announced, but the file of {self.size} bytes ends before them"
+            return refuse(self.path, found, "a whole DATA segment", "copy the file again: it is truncated")
+        if self.short is not None:
+            found = f"$TOT {said} but a DATA segment of {self.short} whole events"
+            return refuse(self.path, found, "as many events as $TOT says", "export the file again: events are missing")
+        if self.surplus:
+            found = f"$TOT {said} but a DATA segment that holds more"
+            return refuse(self.path, found, "as many events as $TOT says")
+        return refuse(
+            self.path,
+            f"no place of DATA that fits {said} events of {layout.event_bits} bits",
+            "offsets in HEADER or $BEGINDATA/$ENDDATA that agree with $TOT, $PAR and $PnB",
+        )

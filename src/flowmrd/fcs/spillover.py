@@ -1,0 +1,189 @@
+"""Spillover matrices as files write them. A bad one is described, never repaired and never an error here.
+
+Written as ``n,name1..namen,`` followed by n x n numbers row by row (row: fluorochrome, column: detector) in
+``$SPILLOVER`` (FCS 3.1), ``SPILL`` (FACSDiva) or ``SPILLOVER``; Beckman Coulter names channels by number. ``$COMP``
+(FCS 3.0) has n and the numbers alone. ``$DFCiTOj`` (FCS 2.0) gives the percentage of fluorescence i to be taken from
+fluorescence j.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.fcs.layout import Parameter, number, whole
+
+__all__ = ["FileSpillover", "read_spillover"]
+
+_KEYS = ("$SPILLOVER", "SPILL", "SPILLOVER", "$SPILL")
+_MAX_CHANNELS = 1000
+
+
+@dataclass(frozen=True)
+class FileSpillover:
+    """A spillover matrix found in a file.
+
+    Parameters
+    ----------
+    source
+        Keyword it came from.
+    channels
+        0-based channel of each row and column.
+    matrix
+        Float64 of shape (n, n) as written; ``None`` where malformed.
+    percent_scaled
+        True where the diagonal is 100.
+    malformed
+        Why the matrix cannot be used; empty where it can.
+    """
+
+    source: str
+    channels: tuple[int, ...] = ()
+    matrix: npt.NDArray[np.float64] | None = None
+    percent_scaled: bool = False
+    malformed: str = ""
+
+
+def read_spillover(keywords: Mapping[str, str], described: Sequence[Parameter]) -> FileSpillover | None:
+    """Find the spillover matrix of a data set.
+
+    Returns
+    -------
+    The first well-formed matrix in the order above; else the first malformed one, saying why; ``None`` where the file
+    has none at all.
+    """
+    found: list[FileSpillover] = []
+    for key in _KEYS:
+        text = keywords.get(key, "").strip()
+        if text and text != "0":
+            found.append(_named(key, text, described))
+    if keywords.get("$COMP", "").strip():
+        found.append(_unnamed("$COMP", keywords["$COMP"], described))
+    subtraction = {key: value for key, value in keywords.items() if re.fullmatch(r"\$DFC\d{1,3}TO\d{1,3}", key)}
+    if subtraction:
+        found.append(_subtraction(subtraction, described))
+    usable = [one for one in found if not one.malformed]
+    return next(iter(usable or found), None)
+
+
+def _finish(source: str, channels: Sequence[int], numbers: Sequence[float | None]) -> FileSpillover:
+    n = len(channels)
+    if len(numbers) != n * n:
+        return FileSpillover(source, malformed=f"{n} channels but {len(numbers)} numbers instead of {n * n}")
+    values = [value for value in numbers if value is not None]
+    if len(values) != len(numbers):
+        return FileSpillover(source, malformed="an entry that is not a number")
+    if len(set(channels)) != n:
+        return FileSpillover(source, malformed="a channel that is named twice")
+    matrix = np.array(values, dtype=np.float64).reshape(n, n)
+    diagonal = np.diag(matrix)
+    if (diagonal == 0).any():
+        return FileSpillover(source, malformed="a zero on the diagonal")
+    return FileSpillover(source, tuple(channels), matrix, bool(np.allclose(diagonal, 100.0)))
+
+
+def _key(name: str) -> str:
+    return re.sub(r"\s+", "", name).lower()
+
+
+def _named(source: str, text: str, described: Sequence[Parameter]) -> FileSpillover:
+    parts = [part.strip() for part in text.split(",")]
+    while parts and parts[-1] == "":
+        parts.pop()
+    n = whole(parts[0]) if parts else None
+    if n is None or not 1 <= n <= _MAX_CHANNELS:
+        return FileSpillover(source, malformed="no usable number of channels at its start")
+    if len(parts) < 1 + n:
+        return FileSpillover(source, malformed=f"{n} channels announced, but fewer entries follow")
+    names, numbers = parts[1 : 1 + n], [number(part) for part in parts[1 + n :]]
+    if len(numbers) != n * n:
+        return FileSpillover(source, malformed=f"{n} channels but {len(numbers)} numbers instead of {n * n}")
+    channels = [_channel(name, described) for name in names]
+    unknown = [index for index, channel in enumerate(channels) if channel is None]
+    if unknown:
+        return _without(source, unknown, channels, numbers)
+    return _finish(source, [channel for channel in channels if channel is not None], numbers)
+
+
+def _without(source: str, unknown: list[int], channels: list[int | None], numbers: list[float | None]) -> FileSpillover:
+    """Leave out channels that the file does not have, where they spill nowhere and receive nothing."""
+    n = len(channels)
+    table = np.array([np.nan if value is None else value for value in numbers]).reshape(n, n)
+    kept = [index for index in range(n) if index not in unknown]
+    isolated = all(np.all(np.delete(table[i], i) == 0) and np.all(np.delete(table[:, i], i) == 0) for i in unknown)
+    if not kept or not isolated:
+        return FileSpillover(source, malformed=f"{len(unknown)} of its {n} channels are not in the file")
+    rest = table[np.ix_(kept, kept)]
+    known = [channels[index] for index in kept]
+    values = [None if np.isnan(value) else float(value) for value in rest.ravel()]
+    return _finish(source, [channel for channel in known if channel is not None], values)
+
+
+def _channel(name: str, described: Sequence[Parameter]) -> int | None:
+    """Channel by ``$PnN``, then ``$PnS``, then number."""
+    for names in ([p.pnn for p in described], [p.pns for p in described]):
+        exact = [index for index, other in enumerate(names) if other is not None and other == name]
+        loose = [index for index, other in enumerate(names) if other is not None and _key(other) == _key(name)]
+        if len(exact) == 1 or (not exact and len(loose) == 1):
+            return (exact or loose)[0]
+        if exact or loose:
+            return None
+    position = re.fullmatch(r"(?:P|\$P)?(\d{1,4})N?", name.strip(), re.I)
+    if position and 1 <= int(position.group(1)) <= len(described):
+        return int(position.group(1)) - 1
+    return None
+
+
+def _fluorescence(described: Sequence[Parameter]) -> list[int]:
+    """Channels that are neither scatter nor clock, by name."""
+    light = re.compile(
+        r"^(fsc?|ssc?|fs[123]|ss[123]|sals|lals|als|forward|side)\b|^(fs|ss)c?[ -_]?(a|h|w|int|peak|tof|lin|log)?$",
+        re.I,
+    )
+    return [i for i, p in enumerate(described) if not p.time and not light.match((p.pnn or "").strip())]
+
+
+def _unnamed(source: str, text: str, described: Sequence[Parameter]) -> FileSpillover:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    n = whole(parts[0]) if parts else None
+    if n is None or not 1 <= n <= _MAX_CHANNELS:
+        return FileSpillover(source, malformed="no usable number of channels at its start")
+    colours = _fluorescence(described)
+    channels = list(range(len(described))) if n == len(described) else colours
+    if len(channels) != n:
+        return FileSpillover(source, malformed=f"{n} channels without names, the file has {len(colours)} fluorescences")
+    return _finish(source, channels, [number(part) for part in parts[1:]])
+
+
+def _subtraction(entries: Mapping[str, str], described: Sequence[Parameter]) -> FileSpillover:
+    source = "$DFCiTOj"
+    pairs: dict[tuple[int, int], float] = {}
+    for key, text in entries.items():
+        first, second = (int(part) for part in re.findall(r"\d+", key))
+        value = number(text)
+        if value is None:
+            return FileSpillover(source, malformed="an entry that is not a number")
+        pairs[first, second] = value
+    numbers = sorted({index for pair in pairs for index in pair})
+    places: dict[int, int] = {}
+    for index in numbers:
+        named = [i for i, p in enumerate(described) if re.fullmatch(rf"FL{index}(\D.*)?", (p.pnn or "").strip(), re.I)]
+        if len(named) > 1:
+            return FileSpillover(source, malformed=f"fluorescence {index} is stored more than once")
+        if named:
+            places[index] = named[0]
+    if len(places) != len(numbers):
+        used = sorted({index for pair, value in pairs.items() if value for index in pair})
+        missing = [index for index in used if index not in places]
+        if missing or not places:
+            return FileSpillover(source, malformed="fluorescence numbers that no channel name carries")
+        numbers = sorted(places)
+    matrix = np.eye(len(numbers))
+    for (first, second), value in pairs.items():
+        if first in places and second in places and first != second:
+            matrix[numbers.index(first), numbers.index(second)] = value / 100.0
+    return _finish(source, [places[index] for index in numbers], [float(value) for value in matrix.ravel()])

@@ -1,0 +1,126 @@
+"""TEXT segments: bytes to keywords, tolerant where writers err and strict where a guess could change a value.
+
+flowmrd parses TEXT itself, everywhere. FlowIO's parser drops every ``$`` from values, joins ``$KEY`` and ``KEY``, and
+raises ``KeyError`` on empty values; a reader that used it for some files and another parser for the rest would name
+channels in two ways. One parser, one outcome.
+
+Delimiters. FCS 3.1 (Spidlen et al., Cytometry A 2010;77:97, 3.2.9) doubles a delimiter inside a value and forbids
+empty values; in practice many instruments write empty values as two delimiters. A run of ``n`` delimiters is read by
+where it stands:
+
+=================  ==========================================================================================
+after a value      odd: (n-1)/2 delimiters belong to the value, then it ends; even: n/2 belong to it, it goes on
+after a keyword    1: the value starts; 2: the value is empty; odd: the value starts with (n-1)/2 delimiters;
+                   even: the value is (n-2)/2 delimiters and ends
+=================  ==========================================================================================
+
+The one reading given up is a delimiter inside a *keyword*, which no standard keyword has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+__all__ = ["find_standard", "parse_text"]
+
+_STANDARD_KEY = (
+    rb"\$(?:P\d{1,5}(?:[BENRSG]|DATATYPE)|PAR|TOT|DATATYPE|BYTEORD|MODE|NEXTDATA|BEGINDATA|ENDDATA|TIMESTEP)"
+)
+
+
+def decode(value: bytes) -> str:
+    """UTF-8 where the bytes are UTF-8, else Latin-1, value by value: one odd operator name must not garble markers."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def parse_text(segment: bytes) -> tuple[dict[str, str], list[str]]:
+    """Parse one TEXT segment.
+
+    Parameters
+    ----------
+    segment
+        The segment's bytes, the delimiter first.
+
+    Returns
+    -------
+    keywords
+        Upper-case keyword to value, blanks and NULs stripped at both ends. The last of equal keywords counts.
+    findings
+        Codes of what was odd: ``empty_values``, ``duplicate_keywords``, ``no_final_delimiter``, ``odd_tail``.
+    """
+    keywords: dict[str, str] = {}
+    findings: set[str] = set()
+    delimiter = segment[:1]
+    body = segment[1:].rstrip(b"\x00 \r\n" if delimiter not in b"\x00 \r\n" else b"").lstrip(delimiter)
+    if not body.endswith(delimiter):
+        findings.add("no_final_delimiter")
+    for key, value in _pairs(_runs(body, delimiter), delimiter, findings):
+        name = decode(key).strip(" \t\r\n\x00").upper()
+        text = decode(value).strip(" \t\r\n\x00")
+        if not name:
+            continue
+        if name in keywords and keywords[name] != text:
+            findings.add("duplicate_keywords")
+        keywords[name] = text
+    return keywords, sorted(findings)
+
+
+def _runs(body: bytes, delimiter: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield each piece of text with the number of delimiters after it."""
+    piece: bytes | None = None
+    run = 0
+    for part in body.split(delimiter):
+        if part == b"" and piece is not None:
+            run += 1
+            continue
+        if piece is not None:
+            yield piece, run + 1
+        piece, run = part, 0
+    if piece is not None:
+        yield piece, run
+
+
+def _pairs(runs: Iterable[tuple[bytes, int]], delimiter: bytes, findings: set[str]) -> Iterator[tuple[bytes, bytes]]:
+    key: bytes | None = None
+    value = b""
+    for piece, run in runs:
+        if key is None:
+            if run == 2:
+                findings.add("empty_values")
+                yield piece, b""
+            elif run and run % 2 == 0:
+                yield piece, delimiter * ((run - 2) // 2)
+            elif run:
+                key, value = piece, delimiter * ((run - 1) // 2)
+            elif piece.strip():
+                findings.add("odd_tail")
+            continue
+        value += piece + delimiter * (run // 2)
+        if run % 2:
+            yield key, value
+            key = None
+    if key is not None:  # the segment ends inside a value: a writer that leaves out the final delimiter
+        yield key, value.removesuffix(delimiter)
+
+
+def find_standard(segment: bytes) -> dict[str, str]:
+    """Find the standard keywords that describe DATA by name alone, for writers that do not double delimiters.
+
+    A path such as ``C:\\data`` in a TEXT delimited by backslashes shifts every later keyword into the place of a
+    value. Names are then the only hold. A keyword found with two different values is left out, so that the caller
+    sees it as missing.
+    """
+    delimiter = re.escape(segment[:1])
+    pattern = re.compile(
+        delimiter + rb"(" + _STANDARD_KEY + rb")" + delimiter + rb"([^" + delimiter + rb"]*)(?=" + delimiter + rb")",
+        re.I,
+    )
+    found: dict[str, set[str]] = {}
+    for match in pattern.finditer(segment):
+        name = match.group(1).decode("ascii").upper()
+        found.setdefault(name, set()).add(decode(match.group(2)).strip(" \t\r\n\x00"))
+    return {name: values.pop() for name, values in found.items() if len(values) == 1}

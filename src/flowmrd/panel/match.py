@@ -1,0 +1,327 @@
+"""Which channel of a file is which channel of the panel.
+
+The order of trust: the marker in ``$PnS``, the marker in ``$PnN``, the detector in ``$PnN``. A detector is only
+believed where ``$PnS`` does not name another marker: PE stained with CD3 is never CD22. Within a marker the pulse area
+is preferred to height and width. Two candidates that remain are an error, and so is one channel claimed twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from flowmrd.errors import ChannelError
+from flowmrd.panel.model import Channel, ChannelKind, PanelModel
+from flowmrd.panel.names import (
+    amplification,
+    compact,
+    detector_forms,
+    is_noise,
+    is_time_name,
+    printable_name,
+    pulse_feature,
+    scatter_name,
+    starts_with_dye,
+    tokens,
+)
+
+__all__ = ["ChannelMatch", "MatchResult", "known_names", "match_channels", "names_marker"]
+
+_WINDOW = 4
+
+
+@dataclass(frozen=True)
+class ChannelMatch:
+    """One channel of the file.
+
+    Parameters
+    ----------
+    index
+        0-based position in the file.
+    column
+        Name of its column in every later stage: the marker, or ``ch<NN>`` with the 1-based number.
+    marker
+        Channel of the panel, or ``None``.
+    kind
+        Kind of the panel's channel; for others ``scatter``, ``time`` or ``fluorescence`` by name.
+    by
+        How it was recognised: ``$PnS``, ``$PnN``, ``detector`` or an empty string.
+    """
+
+    index: int
+    column: str
+    marker: str | None
+    kind: str
+    by: str
+
+
+@dataclass(frozen=True)
+class MatchResult:
+    """All channels of the file in file order, optional markers that it lacks, and what was decided on the way."""
+
+    channels: tuple[ChannelMatch, ...]
+    missing: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Name:
+    index: int
+    pnn: str
+    pns: str
+
+    @property
+    def feature(self) -> str:
+        return pulse_feature(self.pnn) or pulse_feature(self.pns)
+
+    @property
+    def detector(self) -> str:
+        """Detector without pulse feature and scale."""
+        words = tokens(self.pnn)
+        while words and (pulse_feature(words[-1]) or amplification(words[-1])):
+            words.pop()
+        return "".join(words)
+
+
+def known_names(panel: PanelModel) -> frozenset[str]:
+    """Compact names of a panel: markers, aliases and dyes."""
+    names = [
+        name for channel in panel.channels for name in (channel.marker, *channel.aliases, channel.fluorochrome or "")
+    ]
+    return frozenset(compact(name) for name in names if name)
+
+
+def match_channels(panel: PanelModel, names: Sequence[tuple[str | None, str | None]], where: str) -> MatchResult:
+    """Match the channels of a file to a panel.
+
+    Parameters
+    ----------
+    names
+        ``($PnN, $PnS)`` of every channel in file order.
+    where
+        File named in errors.
+
+    Raises
+    ------
+    ChannelError
+        If a required channel is missing or ambiguous, with every such channel, what the file holds and the nearest
+        candidates. Words of channel names that may be a person's are shown as ``?``.
+    """
+    listed = [_Name(index, (pnn or "").strip(), (pns or "").strip()) for index, (pnn, pns) in enumerate(names)]
+    markers = [name for channel in panel.channels for name in (channel.marker, *channel.aliases)]
+    claims: dict[str, tuple[int, str]] = {}
+    notes: list[str] = []
+    problems: list[str] = []
+    missing: list[str] = []
+    for channel in panel.channels:
+        candidates, by = _candidates(channel, listed, markers)
+        candidates = _prefer(candidates, channel)
+        if len(candidates) == 1:
+            claims[channel.marker] = (candidates[0].index, by)
+        elif candidates:
+            shown = ", ".join(_show(name, panel) for name in candidates)
+            problems.append(f"{channel.marker} is claimed by {len(candidates)} channels ({shown})")
+        else:
+            missing.append(channel.marker)
+    missing = _height_for_area(panel, claims, missing, notes)
+    for marker in missing:
+        if panel.channel(marker).required:
+            problems.append(f"no {marker}{_nearest(panel.channel(marker), listed, panel)}")
+    problems += _claimed_twice(claims, listed, panel)
+    if problems:
+        raise ChannelError(
+            where,
+            found=f"{'; '.join(problems)}; the file holds {', '.join(_show(name, panel) for name in listed)}",
+            expected=f"one channel for each required marker of panel {panel.name}",
+            todo="add the name to 'aliases' or 'detectors' of the channel in the panel file, or choose the right panel",
+        )
+    return MatchResult(_result(panel, listed, claims), tuple(missing), tuple(notes))
+
+
+def names_marker(text: str, marker: str) -> bool:
+    """Whether a channel name says this marker: alone, or beside dyes, detectors and pulse features.
+
+    ``CD10``, ``cd-10``, ``CD10-PE``, ``PE CD10``, ``CD10BV605VIOLET610-A`` say CD10; ``CD101``, ``CD10/CD20`` do not,
+    and neither does ``CD101UL``, which may be CD101 or 1 µl of CD10.
+    """
+    wanted = compact(marker)
+    if not wanted or not text:
+        return False
+    words = tokens(text)
+    if "".join(words) == wanted:
+        return True
+    for first in range(len(words)):
+        for last in range(first + 1, min(first + _WINDOW, len(words)) + 1):
+            if _word_says("".join(words[first:last]), wanted, alone=last - first == 1):
+                rest = words[:first] + words[last:]
+                return not any(_other_marker(word) for word in rest)
+    return False
+
+
+def _word_says(word: str, wanted: str, *, alone: bool) -> bool:
+    if word == wanted:
+        return True
+    if not alone:
+        return False
+    if word.startswith(wanted):  # CD10BV605; the letter after a marker must start a dye, or CD66BV421 would be CD66b
+        rest = word[len(wanted) :]
+        return not rest[0].isdigit() and is_noise(rest) and starts_with_dye(rest)
+    if word.endswith(wanted):
+        rest = word[: -len(wanted)]
+        return is_noise(rest) and starts_with_dye(rest)
+    return False
+
+
+def _other_marker(word: str) -> bool:
+    return re.match(r"CD\d", word) is not None
+
+
+def _says_any_marker(text: str, markers: Sequence[str]) -> bool:
+    if any(re.search(r"(?<![A-Z0-9])CD\d|(?<![A-Z])CD\d{1,3}", word) for word in [*tokens(text), compact(text)]):
+        return True
+    return any(names_marker(text, marker) for marker in markers)
+
+
+def _candidates(channel: Channel, listed: Sequence[_Name], markers: Sequence[str]) -> tuple[list[_Name], str]:
+    own = (channel.marker, *channel.aliases)
+    if channel.kind is ChannelKind.TIME:
+        clocks = [name for name in listed if is_time_name(name.pnn, name.pns) or compact(name.pnn) in map(compact, own)]
+        exact = [name for name in clocks if compact(name.pnn) == compact(channel.marker)]
+        return (exact or clocks)[:1], "$PnN"
+    if channel.kind is ChannelKind.SCATTER:
+        return _scatter(channel, own, listed)
+    colours = [
+        n for n in listed if not is_time_name(n.pnn, n.pns) and not (scatter_name(n.pnn) and not _says(n.pns, own))
+    ]
+    for by, found in (
+        ("$PnS", [name for name in colours if _says(name.pns, own)]),
+        ("$PnN", [name for name in colours if _says(name.pnn, own) and not _contradicts(name, own, markers)]),
+        ("detector", [name for name in colours if _detects(name, channel) and not _contradicts(name, own, markers)]),
+    ):
+        if found:
+            return found, by
+    return [], ""
+
+
+def _says(text: str, own: Sequence[str]) -> bool:
+    return any(names_marker(text, name) for name in own)
+
+
+def _contradicts(name: _Name, own: Sequence[str], markers: Sequence[str]) -> bool:
+    """Whether ``$PnS`` names some other marker, so that ``$PnN`` cannot speak for this one."""
+    others = [marker for marker in markers if marker not in own]
+    return bool(name.pns) and not _says(name.pns, own) and _says_any_marker(name.pns, others)
+
+
+def _detects(name: _Name, channel: Channel) -> bool:
+    forms = detector_forms(name.pnn) if name.pnn else []
+    # a pattern for the area also finds the height of the same detector, which is then the second choice
+    forms += [f"{form[:-2]}-A" for form in forms if re.search(r"-[HWhw]$", form)]
+    return any(re.search(pattern, form, re.IGNORECASE) for pattern in channel.detectors for form in forms)
+
+
+def _scatter(channel: Channel, own: Sequence[str], listed: Sequence[_Name]) -> tuple[list[_Name], str]:
+    signal = scatter_name(channel.marker)
+    by_signal = []
+    for name in listed:
+        found = scatter_name(name.pnn) or (scatter_name(name.pns) if not name.pnn else None)
+        # $PnN FS with $PnS FS INT: the longer name says which feature
+        if found in {"FSC", "SSC"} and (scatter_name(name.pns) or "").startswith(found):
+            found = scatter_name(name.pns)
+        bare = signal is not None and signal.endswith("-A") and found == signal[:-2]
+        if signal is not None and (found == signal or bare):
+            by_signal.append(name)
+    exact = [name for name in by_signal if pulse_feature(name.pnn) or pulse_feature(name.pns)]
+    if by_signal:
+        return exact or by_signal, "$PnN"
+    wanted = {compact(alias) for alias in own}
+    return [name for name in listed if compact(name.pnn) in wanted or compact(name.pns) in wanted], "$PnN"
+
+
+def _prefer(candidates: list[_Name], channel: Channel) -> list[_Name]:
+    """Keep one of several channels of the same detector: area before height, and the wider scale."""
+    if len(candidates) < 2 or channel.kind is ChannelKind.TIME:
+        return candidates
+    if channel.kind is not ChannelKind.SCATTER:
+        for feature in ("A", "", "H"):
+            chosen = [name for name in candidates if name.feature == feature]
+            if chosen and len({name.detector for name in candidates}) <= len(chosen):
+                candidates = chosen
+                break
+    if len(candidates) > 1 and len({name.detector for name in candidates}) == 1:
+        scale = "LIN" if channel.kind is ChannelKind.SCATTER else "LOG"
+        chosen = [name for name in candidates if scale in (amplification(name.pnn), amplification(name.pns))]
+        candidates = chosen if len(chosen) == 1 else candidates
+    return candidates
+
+
+def _height_for_area(
+    panel: PanelModel, claims: dict[str, tuple[int, str]], missing: list[str], notes: list[str]
+) -> list[str]:
+    """Instruments that store no pulse area (FACSCalibur): the height stands in, and is said to."""
+    left = []
+    for marker in missing:
+        signal = scatter_name(marker) if panel.channel(marker).kind is ChannelKind.SCATTER else None
+        height = next(
+            (
+                other
+                for other in claims
+                if signal and signal.endswith("-A") and scatter_name(other) == f"{signal[:-2]}-H"
+            ),
+            None,
+        )
+        if height is None:
+            left.append(marker)
+            continue
+        claims[marker] = claims.pop(height)
+        left.append(height)
+        notes.append(f"the file has no {marker}; {height} stands in for it")
+    return left
+
+
+def _claimed_twice(claims: dict[str, tuple[int, str]], listed: Sequence[_Name], panel: PanelModel) -> list[str]:
+    owners: dict[int, list[str]] = {}
+    for marker, (index, _) in claims.items():
+        owners.setdefault(index, []).append(marker)
+    return [
+        f"channel {_show(listed[index], panel)} is claimed by {' and '.join(names)}"
+        for index, names in owners.items()
+        if len(names) > 1
+    ]
+
+
+def _show(name: _Name, panel: PanelModel) -> str:
+    known = known_names(panel)
+    pnn, pns = printable_name(name.pnn, known), printable_name(name.pns, known)
+    return f"{pnn or f'parameter {name.index + 1}'}{f' = {pns}' if pns else ''}"
+
+
+def _nearest(channel: Channel, listed: Sequence[_Name], panel: PanelModel) -> str:
+    def likeness(name: _Name) -> float:
+        wanted = [compact(text) for text in (channel.marker, *channel.aliases, channel.fluorochrome or "") if text]
+        offered = [compact(text) for text in (name.pnn, name.pns) if text]
+        return max((SequenceMatcher(None, a, b).ratio() for a in wanted for b in offered), default=0.0)
+
+    near = sorted((name for name in listed if likeness(name) >= 0.5), key=lambda name: (-likeness(name), name.index))[
+        :3
+    ]
+    return f" (nearest: {', '.join(_show(name, panel) for name in near)})" if near else ""
+
+
+def _result(panel: PanelModel, listed: Sequence[_Name], claims: dict[str, tuple[int, str]]) -> tuple[ChannelMatch, ...]:
+    owner = {index: (marker, by) for marker, (index, by) in claims.items()}
+    found = []
+    for name in listed:
+        if name.index in owner:
+            marker, by = owner[name.index]
+            found.append(ChannelMatch(name.index, marker, marker, panel.channel(marker).kind.value, by))
+            continue
+        kind = "fluorescence"
+        if is_time_name(name.pnn, name.pns):
+            kind = ChannelKind.TIME.value
+        elif scatter_name(name.pnn) or (not name.pnn and scatter_name(name.pns)):
+            kind = ChannelKind.SCATTER.value
+        found.append(ChannelMatch(name.index, f"ch{name.index + 1:02d}", None, kind, ""))
+    return tuple(found)

@@ -1,0 +1,186 @@
+"""What instruments call their channels: scatter, clock, pulse features, dyes and detectors.
+
+Names as seen in files of BD (FACSCalibur, FACSDiva, Lyric, Accuri), Beckman Coulter (XL, Navios, CytoFLEX, DxFLEX),
+Cytek, Miltenyi MACSQuant, Partec/Sysmex, Sony, Bio-Rad and Attune instruments.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+__all__ = ["FEATURES", "compact", "detector_forms", "is_noise", "is_time_name", "printable_name", "pulse_feature"]
+__all__ += ["scatter_name", "tokens"]
+
+FEATURES = {
+    **dict.fromkeys(("A", "AREA", "INT", "INTEGRAL"), "A"),
+    **dict.fromkeys(("H", "HEIGHT", "PEAK"), "H"),
+    **dict.fromkeys(("W", "WIDTH", "TOF"), "W"),
+}
+"""Words for pulse area, height and width."""
+
+_SCALES = ("LIN", "LINEAR", "LOG")
+
+# Words that may stand beside a marker without naming another one: dyes, lasers, detectors, pulse features, scales.
+_DYES = (
+    r"FITC|PE|PERCP|APC|APCH7|AF\d{3}|A\d{3}|ALEXA|ALEXAFLUOR|FLUOR|ALX\d{3}|BV\d{3}|BUV\d{3}|BB\d{3}|BYG\d{3}|RB\d{3}|RY\d{3}|R\d{3}"
+    r"|SB\d{3}|SNV\d{3}|V\d{3}C?|V450|V500|EF\d{3}|EFLUOR|EFLUOR\d{3}|SUPERBRIGHT|CF\d{3}|DAZZLE|CFLUOR|SPARK|NFB?\d{3}|NOVAFLUOR|QD\d{3}|QDOT"
+    r"|PECY\d{1,2}|PERCPCY\d{1,2}|APCCY\d{1,2}|PERCPVIO\d*|PEVIO\d*|APCVIO\d*|CY\d{1,2}|CY|H7|FIRE|FIRE\d{3}|VIO\d{3}|VIOBLUE|VIOGREEN|VIO|VIOBRIGHT"
+    r"|PC5|PC55|PC7|ECD|TXRED|TEXASRED|TEXAS|TR|PACBLUE|PB|PBE|KO|KRO|PACIFIC|PACIFICBLUE|PACIFICORANGE|KROME|ORANGE|AMCYAN|BRILLIANT"
+    r"|HORIZON|DAPI|PI|7AAD|ZOMBIE|AQUA|NIR|GFP|YFP|RFP|MCHERRY|TDTOMATO|DSRED"
+)
+_OPTICS = (
+    r"VIOLET|BLUE|RED|GREEN|YELLOW|YG|UV|DUV|ULTRAVIOLET|INFRARED|LASER|FL\d{1,2}|[BVRYGU]\d{1,3}|VL\d{1,2}|BL\d{1,2}|RL\d{1,2}|YL\d{1,2}"
+    r"|BP|LP|NM|CH\d{1,3}|\d{1,4}"
+)
+_NOISE = re.compile(rf"(?:{_DYES}|{_OPTICS}|{'|'.join(FEATURES)}|{'|'.join(_SCALES)}|COMP|UL|ANTI|HU|HUMAN|MAB|CLONE)+")
+_DYE_START = re.compile(rf"(?:{_DYES}|VIOLET|BLUE|RED|GREEN|YELLOW|UV|FL\d{{1,2}}).*")
+
+_FORWARD = r"(?:FSC|FS|FWD|FORWARD|FORWARDSC|FORWARDSCATTER|FWSC|FALS|LALS|ALS)\d?"
+_SIDE = r"(?:SSC|SS|SIDE|SIDESC|SIDESCATTER|RALS|BSC|BSSC|BSS|SALS|90LS)\d?"
+_BEAM = r"(?:B|BLUE|V|VIOLET|R|G|YG|UV|488|405|PAR|PARA|LN|[BV]?SSC)"
+_GREEK = str.maketrans({"α": "A", "β": "B", "γ": "G", "δ": "D", "κ": "KAPPA", "λ": "LAMBDA", "µ": "U", "μ": "U"})
+
+
+def tokens(text: str) -> list[str]:
+    """Upper-case words of a name, split at everything that is neither letter nor digit."""
+    return [word for word in re.split(r"[^0-9A-Z]+", text.translate(_GREEK).upper()) if word]
+
+
+def compact(text: str) -> str:
+    """A name without case, blanks and punctuation."""
+    return "".join(tokens(text))
+
+
+@lru_cache(maxsize=4096)
+def is_noise(word: str) -> bool:
+    """Whether a compact word holds nothing but dyes, optics, pulse features and scales."""
+    return _NOISE.fullmatch(word) is not None
+
+
+def starts_with_dye(word: str) -> bool:
+    """Whether a compact word begins with a dye or laser name of at least two letters."""
+    return _DYE_START.fullmatch(word) is not None
+
+
+def pulse_feature(text: str | None) -> str:
+    """``A``, ``H`` or ``W`` from the last word of a name that says so, or an empty string."""
+    for word in reversed(tokens(text or "")):
+        if word in FEATURES:
+            return FEATURES[word]
+        if word not in _SCALES:
+            return ""
+    return ""
+
+
+def amplification(text: str | None) -> str:
+    """``LIN``, ``LOG`` or an empty string: Beckman Coulter stores a signal on both scales."""
+    words = tokens(text or "")
+    return "LOG" if "LOG" in words else "LIN" if "LIN" in words or "LINEAR" in words else ""
+
+
+def scatter_name(text: str | None) -> str | None:
+    """Scatter signal of a name: ``FSC-A``, ``SSC-H``, ..., ``FSC`` without a feature; ``None`` if not scatter.
+
+    Second scatter detectors (violet side scatter, perpendicular forward scatter) get a suffix, so that they
+    never stand for the first: ``SSC2-A``.
+    """
+    words = [word for word in tokens(text or "") if word not in _SCALES]
+    feature = ""
+    while words and words[-1] in FEATURES:
+        feature = FEATURES[words.pop()]
+    name = "".join(words)
+    if not feature and len(words) == 1 and len(name) > 2 and name[-1] in "AHW" and _scatter_kind(name[:-1]):
+        feature, name = name[-1], name[:-1]  # FSCA
+    kind = _scatter_kind(name)
+    if kind is None:
+        return None
+    return f"{kind}-{feature}" if feature else kind
+
+
+def _scatter_kind(name: str) -> str | None:
+    for kind, pattern in (("FSC", _FORWARD), ("SSC", _SIDE)):
+        if re.fullmatch(rf"{pattern}(?:B|BLUE|488|PAR|PARA)?|(?:B|BLUE|488){pattern}", name):
+            return kind
+        if re.fullmatch(rf"{pattern}(?:{_BEAM}|PERP|\d+)|(?:{_BEAM}|PERP){pattern}", name):
+            return f"{kind}2"
+    return None
+
+
+def is_time_name(pnn: str | None, pns: str | None = None) -> bool:
+    """Whether a name is the acquisition clock: Time, TIME, Time_1, HDR-T, ``Time (204.80 sec.)``.
+
+    Clocks cut in two words (``TIME LSW``, ``TIME MSW``) are parts of a number, not a time.
+    """
+    name = compact(pnn or "")
+    if re.fullmatch(r"(HDR)?TIME\d{0,2}|HDRT", name) or (name.startswith("TIME") and "SEC" in name):
+        return True
+    return not name and compact(pns or "") == "TIME"
+
+
+def detector_forms(pnn: str) -> list[str]:
+    """Spellings of a detector under which a panel's pattern may know it, the stored one first.
+
+    ``FL5 INT LIN`` is also tried as ``FL5-A``, ``PE_Cy7-A`` as ``PE-Cy7-A``.
+    """
+    words = [word for word in re.split(r"[\s_/\-]+", pnn.strip()) if word]
+    kept = [word for word in words if word.upper() not in _SCALES]
+    feature = FEATURES.get(kept[-1].upper(), "") if kept else ""
+    base = kept[:-1] if feature else kept
+    forms = [pnn.strip(), "-".join(words)]
+    if base:
+        forms += [f"{'-'.join(base)}-{feature or 'A'}", f"{' '.join(base)}-{feature or 'A'}"]
+    return list(dict.fromkeys(forms))
+
+
+def printable_name(text: str | None, known: frozenset[str] = frozenset()) -> str:
+    """A channel name with every word blanked that is not recognisably about a channel.
+
+    Parameters
+    ----------
+    known
+        Compact names of the panel: markers, aliases.
+
+    Notes
+    -----
+    Some laboratories type a patient's name into ``$PnS``. Words stay when they are dyes, detectors, scatter, CD
+    numbers, names of the panel, or short codes with a digit (``FOX3``); other words become ``?``.
+    """
+    if not text:
+        return ""
+    if compact(text) in known or scatter_name(text) or is_time_name(text):
+        return text.strip()
+    parts = re.split(r"([^0-9A-Za-z\u00c0-\uffff]+)", text.strip())
+    shown = [part if index % 2 or not part or _about_channel(part, known) else "?" for index, part in enumerate(parts)]
+    return "".join(shown)
+
+
+def _about_channel(word: str, known: frozenset[str]) -> bool:
+    name = compact(word)
+    if not name.isascii() or not name:
+        return False
+    if name in known or is_noise(name) or len(name) <= 2 or scatter_name(name) or is_time_name(name):
+        return True
+    if name in {
+        "HLA",
+        "HLADR",
+        "TCR",
+        "TCRAB",
+        "TCRGD",
+        "KAPPA",
+        "LAMBDA",
+        "IGM",
+        "IGD",
+        "IGG",
+        "CRLF2",
+        "TDT",
+        "MPO",
+        "SYTO",
+        "NG2",
+    }:
+        return True
+    match = re.match(r"CD\d{1,3}[A-Z]?", name)
+    if match:
+        rest = name[match.end() :]
+        return not rest or is_noise(rest) or is_noise(name[match.end() - 1 :])
+    return re.fullmatch(r"(?=.*\d)(?!.*[A-Z]{5})[A-Z0-9]{2,8}", name) is not None and not name.isdigit()
