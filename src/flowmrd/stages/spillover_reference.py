@@ -1,0 +1,110 @@
+"""Stage ``spillover-reference``: the spillover matrix of a panel from its single-stain tubes, written as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.compensation.controls import StainControl, spillover_from_controls
+from flowmrd.compensation.matrix import normal_name
+from flowmrd.errors import CompensationError
+from flowmrd.panel.model import PanelModel
+from flowmrd.quality import find_doublet_band, scatter_margin
+from flowmrd.stages.scaling import FLUORESCENT
+from flowmrd.store import ColumnStore, open_columns, read_json, write_text
+from flowmrd.transform import choose_top, upper_value
+
+__all__ = ["UNSTAINED", "spillover_reference"]
+
+UNSTAINED: Final = frozenset({"unstained", "none", "blank", "negative"})
+
+Float32 = npt.NDArray[np.float32]
+
+
+def spillover_reference(tubes: Mapping[str, tuple[Path, Path, str]], *, panel: PanelModel, out: Path) -> None:
+    """Compute a spillover matrix from single-stain tubes.
+
+    Parameters
+    ----------
+    tubes
+        Tube's name to its ``events.arrow``, its ``ingest.json`` and its stain: marker, dye or detector of a panel
+        channel, or ``unstained``.
+    out
+        CSV to write: detectors in the first line and the first column, six significant digits.
+
+    Raises
+    ------
+    CompensationError
+        If a stain is unknown, a channel has no tube, or a tube is too weak.
+    """
+    controls: list[StainControl] = []
+    unstained: dict[str, Float32] | None = None
+    channels: list[str] = []
+    for name, (events, record, stain) in tubes.items():
+        facts = read_json(record)
+        with open_columns(events) as store:
+            present = [channel.marker for channel in panel.channels if channel.kind in FLUORESCENT]
+            here = [marker for marker in present if marker in store]
+            channels = channels or here
+            if here != channels:
+                raise CompensationError(
+                    name,
+                    found=f"the channels {', '.join(here)}",
+                    expected=f"{', '.join(channels)} as in the other single-stain tubes",
+                    todo="acquire all single-stain tubes with the settings of the panel",
+                )
+            cells = _cells(store, facts, channels)
+        if stain.lower() in UNSTAINED:
+            unstained = cells
+        else:
+            controls.append(StainControl(name, _column(name, stain, panel, facts), cells))
+    matrix = spillover_from_controls(controls, channels, unstained=unstained)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["", *matrix.names])
+    for label, row in zip(matrix.names, matrix.matrix, strict=True):
+        writer.writerow([label, *(f"{value:.6g}" for value in row)])
+    write_text(out, text.getvalue())
+
+
+def _column(tube: str, stain: str, panel: PanelModel, facts: Mapping[str, Any]) -> str:
+    wanted = normal_name(stain)
+    for channel in panel.channels:
+        if channel.kind in FLUORESCENT:
+            names = [channel.marker, channel.fluorochrome or "", *channel.aliases]
+            names += [str(entry["pnn"]) for entry in facts["channels"] if entry["column"] == channel.marker]
+            names += [f"{channel.marker}{channel.fluorochrome or ''}", f"{channel.fluorochrome or ''}{channel.marker}"]
+            if wanted in {normal_name(name) for name in names if name}:
+                return channel.marker
+    raise CompensationError(
+        tube,
+        found=f"the stain {stain[:60]!r}",
+        expected="a marker, dye or detector of the panel, or 'unstained'",
+        todo="correct the column 'stain' of the sample sheet",
+    )
+
+
+def _cells(store: ColumnStore, facts: Mapping[str, Any], channels: list[str]) -> dict[str, Float32]:
+    """Raw fluorescence of single cells or beads inside the scatter range; events saturated in any detector are left out."""
+    ranges = {entry["column"]: entry.get("range") for entry in facts["channels"]}
+    n = store.n_events
+    keep = np.ones(n, dtype=np.bool_)
+    scatter: dict[str, Float32] = {}
+    for name in ("FSC-A", "FSC-H", "FSC-W"):
+        if name in store:
+            top = choose_top(ranges.get(name), upper_value([store[name]]))[0]
+            scatter[name] = np.asarray(store[name] / np.float32(top), dtype=np.float32)
+    if scatter and n:
+        keep &= ~scatter_margin(scatter)
+        keep &= find_doublet_band(scatter, within=keep).inside(scatter)
+    for name in channels:
+        values = store[name]
+        top = choose_top(ranges.get(name), upper_value([values]))[0]
+        keep &= np.isfinite(values) & (values < 0.98 * top)
+    return {name: np.array(store[name][keep]) for name in channels}
