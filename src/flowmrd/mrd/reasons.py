@@ -1,0 +1,63 @@
+"""Which flags of earlier stages stop a verdict, which cast doubt on it, and which are only read with it.
+
+A flag of level ``fail`` always means that the tube cannot be evaluated. Flags of the classifier are sorted by code,
+because only their meaning tells whether the count can still be trusted. A code that is not listed here and has no
+level is a remark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from flowmrd.mrd.result import Reason
+
+DOUBTS: Final = frozenset(
+    {
+        "NO_CONTROLS",
+        "TOO_FEW_CONTROLS",
+        "TUBE_UNLIKE_CONTROLS",
+        "PHENOTYPE_LIKE_NORMAL",
+        "LIKE_REGENERATING_PRECURSORS",
+        "UNRESOLVED_CLUSTER",
+        "CANNOT_TELL",
+        "NO_FEATURES",
+    }
+)
+"""Classifier codes after which the count cannot be trusted in either direction."""
+
+
+@dataclass
+class Sorted:
+    """Reasons by what they do to the verdict."""
+
+    failures: list[Reason] = field(default_factory=list)
+    doubts: list[Reason] = field(default_factory=list)
+    remarks: list[Reason] = field(default_factory=list)
+
+
+def sort_flags(flags: Iterable[Mapping[str, Any]]) -> Sorted:
+    """Sort the flags of quality control, gating and classification, dropping repeated ones.
+
+    Parameters
+    ----------
+    flags
+        Mappings with ``code``, ``message`` and, where the stage knows it, ``level``: info, warn, doubt or fail.
+        Flags of level info are left to the quality section of the report.
+    """
+    found = Sorted()
+    seen: set[tuple[str, str]] = set()
+    for flag in flags:
+        reason = Reason(code=flag["code"], message=flag["message"])
+        if (reason.code, reason.message) in seen:
+            continue
+        seen.add((reason.code, reason.message))
+        level = flag.get("level")
+        if level == "fail":
+            found.failures.append(reason)
+        elif level == "doubt" or reason.code in DOUBTS:
+            found.doubts.append(reason)
+        elif level != "info":
+            found.remarks.append(reason)
+    return found

@@ -1,0 +1,205 @@
+"""Stage ``quantify``: counts, intervals, limits, the sensitivity check and the verdict of one tube (``mrd.json``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flowmrd import __version__
+from flowmrd.config import RunConfig, Sample
+from flowmrd.gating.masks import analysable_mask
+from flowmrd.mrd.counts import COUNTED_GATES, count_events, finite_or_none, level
+from flowmrd.mrd.limits import Limits, events_needed, limits
+from flowmrd.mrd.reasons import sort_flags
+from flowmrd.mrd.result import (
+    Cluster,
+    Counts,
+    Laip,
+    MarkerShift,
+    MrdResult,
+    Provenance,
+    Reason,
+    Sensitivity,
+    SpikeIn,
+    Target,
+)
+from flowmrd.mrd.verdict import Evidence, decide
+from flowmrd.panel import PanelModel
+from flowmrd.stages.tubes import gate_bit
+from flowmrd.store import open_columns, read_json, write_json
+
+__all__ = ["Digests", "QuantifyInputs", "quantify"]
+
+
+@dataclass(frozen=True)
+class Digests:
+    """SHA-256 of what made the result, besides the FCS file."""
+
+    config: str
+    panel: str
+    reference: str | None
+    laip: str | None
+
+
+@dataclass(frozen=True)
+class QuantifyInputs:
+    """Files of the stages before."""
+
+    preprocessed: Path
+    gated: Path
+    classified: Path
+    classification: Path
+    ingest: Path
+    gates: Path
+    qc: Path
+
+
+def quantify(
+    files: QuantifyInputs, *, sample: Sample, panel: PanelModel, config: RunConfig, digests: Digests, out: Path
+) -> None:
+    """Turn one classified tube into ``mrd.json``.
+
+    Raises
+    ------
+    ArtefactError
+        If a file of an earlier stage is missing or does not belong to this tube.
+    """
+    qc, gates, classification = read_json(files.qc), read_json(files.gates), read_json(files.classification)
+    counts, without_time = _count(files, config)
+    chosen = config.mrd.denominator
+    denominator = int(getattr(counts, chosen))
+    found = level(counts.mrd_events, denominator)
+    background = _background(classification, counts, denominator)
+    tube_limits = None if background is None else _limits(denominator, background, config)
+    spike_in = _spike_in(classification)
+    sorted_flags = sort_flags([*qc["flags"], *gates.get("flags", []), *classification["flags"]])
+    if counts.total < config.quality.min_events:
+        sorted_flags.failures.append(
+            Reason(
+                code="TOO_FEW_EVENTS_ACQUIRED",
+                message=f"The file holds {counts.total:,} events, fewer than the {config.quality.min_events:,} "
+                "required.",
+            )
+        )
+    evidence = Evidence(
+        mrd_events=counts.mrd_events,
+        denominator=denominator,
+        interval=found.ci95,
+        limits=tube_limits,
+        target=config.mrd.target,
+        spike_in_detected=None if spike_in is None else spike_in.detected,
+        failures=sorted_flags.failures,
+        doubts=sorted_flags.doubts,
+        remarks=sorted_flags.remarks,
+    )
+    result = MrdResult(
+        sample=sample.sample,
+        patient=sample.patient,
+        role=sample.role.value,
+        timepoint=sample.timepoint,
+        panel=panel.name,
+        counts=counts,
+        denominator=chosen,
+        mrd=found,
+        mrd_without_time_mask=level(without_time.mrd_events, int(getattr(without_time, chosen))),
+        sensitivity=_sensitivity(evidence, background, counts, denominator, spike_in, classification, config),
+        verdict=decide(evidence),
+        laip=_laip(classification),
+        targets={name: Target.model_validate(facts) for name, facts in (gates.get("targets") or {}).items()},
+        provenance=Provenance(
+            fcs_sha256=read_json(files.ingest)["fcs_sha256"],
+            config_sha256=digests.config,
+            panel_sha256=digests.panel,
+            reference_sha256=digests.reference,
+            laip_sha256=digests.laip,
+            flowmrd_version=__version__,
+        ),
+    )
+    write_json(out, result.to_json_dict())
+
+
+def _count(files: QuantifyInputs, config: RunConfig) -> tuple[Counts, Counts]:
+    """Counts as configured, and the same with events of unstable stretches of the run left in."""
+    with (
+        open_columns(files.preprocessed) as values,
+        open_columns(files.gated) as gated,
+        open_columns(files.classified) as classified,
+    ):
+        members = {name: gate_bit(gated, name) for name in COUNTED_GATES}
+        mrd = np.asarray(classified["mrd"])
+        without_time = config.quality.model_copy(update={"time_mask": False})
+        return (
+            count_events(analysable_mask(values, config.quality), members, mrd),
+            count_events(analysable_mask(values, without_time), members, mrd),
+        )
+
+
+def _background(classification: Mapping[str, Any], counts: Counts, denominator: int) -> float | None:
+    """Background rate per event of the reportable denominator; controls give it per nucleated event."""
+    per_million = classification["background_per_million"]
+    if per_million is None or denominator == 0:
+        return None
+    return float(per_million) / 1e6 * counts.nucleated / denominator
+
+
+def _limits(denominator: int, background: float, config: RunConfig) -> Limits:
+    rules = config.mrd
+    return limits(
+        denominator,
+        background=background,
+        min_detect_events=rules.min_detect_events,
+        min_quantify_events=rules.min_quantify_events,
+        alpha=rules.alpha,
+        power=rules.power,
+    )
+
+
+def _spike_in(classification: Mapping[str, Any]) -> SpikeIn | None:
+    facts = classification.get("spike_in")
+    return None if facts is None else SpikeIn.model_validate(facts)
+
+
+def _sensitivity(
+    evidence: Evidence,
+    background: float | None,
+    counts: Counts,
+    denominator: int,
+    spike_in: SpikeIn | None,
+    classification: Mapping[str, Any],
+    config: RunConfig,
+) -> Sensitivity:
+    target, found = config.mrd.target, evidence.limits
+    interval = classification.get("background_ci95")
+    factor = counts.nucleated / denominator if denominator else 1.0
+    return Sensitivity(
+        target=target,
+        background_per_million=None if background is None else background * 1e6,
+        background_ci95=None if interval is None else (interval[0] * factor, interval[1] * factor),
+        lob_events=None if found is None else found.lob_events,
+        lod_nominal=None if found is None else finite_or_none(found.lod_nominal),
+        lod95=None if found is None else finite_or_none(found.lod95),
+        loq=None if found is None else finite_or_none(found.loq),
+        achieved=found is not None and found.lod95 <= target and spike_in is not None and spike_in.detected,
+        events_needed=None
+        if background is None
+        else events_needed(
+            target,
+            background=background,
+            min_detect_events=config.mrd.min_detect_events,
+            alpha=config.mrd.alpha,
+            power=config.mrd.power,
+        ),
+        spike_in=spike_in,
+    )
+
+
+def _laip(classification: Mapping[str, Any]) -> Laip:
+    return Laip(
+        mode=classification["mode"],
+        markers=tuple(MarkerShift.model_validate(item) for item in classification["markers"]),
+        clusters=tuple(Cluster.model_validate(item) for item in classification["clusters"]),
+    )
