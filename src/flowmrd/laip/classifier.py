@@ -105,11 +105,13 @@ def classify_tube(
         raise InternalError(f"tube {tube.name} and reference share no feature")
     tube = tube.select(features)
     search = Search(laip, (library or Library(())).covering(features), settings)
-    model = reference.model.select(features)
+    own = next((record for record in reference.controls if record.name == tube.name), None)
+    # A control is judged by the fold it did not help to build, and is no witness in its own case.
+    model = (reference.model if own is None else reference.folds[own.fold]).select(features)
     window = np.flatnonzero(tube.window)
     tube_model = fit_tube(model, tube)
     cells = _cells(tube, window, tube_model, model.normal_b)
-    controls = [_control_cells(reference, record, features) for record in reference.controls]
+    controls = [_control_cells(reference, record, features) for record in reference.controls if record is not own]
     if laip is not None and _fit_laip(search, cells).share > MUCH:
         first = _fit_laip(search, cells)
         again = fit_tube(model, tube, foreign=first.mixture, foreign_share=min(first.share, 0.9))
@@ -240,8 +242,7 @@ def choose_cut(scores: list[Floats], controls: list[Cells], per_million: float) 
         return DEFAULT_CUT
     for cut in np.arange(LOWEST_CUT, HIGHEST_CUT + 0.01, 0.25):
         rates = [
-            control.per_million(float((score >= cut).sum()))
-            for score, control in zip(scores, controls, strict=True)
+            control.per_million(float((score >= cut).sum())) for score, control in zip(scores, controls, strict=True)
         ]
         if np.mean(rates) <= 0.4 * per_million and max(rates) <= 3.0 * per_million:
             return float(cut)
@@ -361,17 +362,25 @@ def _flags(
     flags: list[Flag] = []
     if reference.provisional or not reference.controls:
         flags.append(
-            Flag("NO_CONTROLS", "Too few control tubes of this panel: no background rate is known, the result is provisional.")
+            Flag(
+                "NO_CONTROLS",
+                "Too few control tubes of this panel: no background rate is known, the result is provisional.",
+            )
         )
     if novel:
         flags.append(
-            Flag("TUBE_UNLIKE_CONTROLS", f"The tube's normal cells lie {novelty:.1f} times as far from the controls as allowed.")
+            Flag(
+                "TUBE_UNLIKE_CONTROLS",
+                f"The tube's normal cells lie {novelty:.1f} times as far from the controls as allowed.",
+            )
         )
     if tube.window.sum() == 0:
         flags.append(Flag("EMPTY_WINDOW", "No event lies in the B-lineage window of this tube."))
     if search.laip is not None and search.laip.indistinct:
         flags.append(
-            Flag("PHENOTYPE_LIKE_NORMAL", "The cells found at diagnosis cannot be told from cells of the control tubes.")
+            Flag(
+                "PHENOTYPE_LIKE_NORMAL", "The cells found at diagnosis cannot be told from cells of the control tubes."
+            )
         )
     background = calibration.background
     if background is not None and background.per_million > 4 * search.settings.background_per_million:

@@ -116,9 +116,7 @@ def mahalanobis_squared(mixture: Mixture, x: npt.NDArray[np.floating]) -> Floats
     return np.maximum(out, 0.0)
 
 
-def component_log_density(
-    mixture: Mixture, x: npt.NDArray[np.floating], *, degrees: float | None = None
-) -> Floats:
+def component_log_density(mixture: Mixture, x: npt.NDArray[np.floating], *, degrees: float | None = None) -> Floats:
     """Log of weight times density of every component, shape (n, k).
 
     Parameters

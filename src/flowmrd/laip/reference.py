@@ -41,6 +41,8 @@ MIN_BETWEEN_SD = 0.12
 PRIOR_COUNT = 40.0
 COVARIANCE_COUNT = 60.0
 TRAINING_CELLS = 60_000
+MIN_STAGE_CELLS = 30
+"""Fewer cells of a population than this in a control do not place it."""
 
 
 @dataclass(frozen=True)
@@ -159,9 +161,7 @@ def fit_normal(tubes: list[Tube], features: tuple[str, ...], seed: int, *, compo
                 precision_data + precision_prior
             )
             offset = stats.mean - models[t]
-            total_cov += stats.effective[:, None, None] * (
-                stats.covariance + offset[:, :, None] * offset[:, None, :]
-            )
+            total_cov += stats.effective[:, None, None] * (stats.covariance + offset[:, :, None] * offset[:, None, :])
             total_n += stats.effective
             means[t], counts[t] = models[t], stats.effective
         trust = counts / (counts + 20.0)
@@ -257,9 +257,7 @@ def fit_tube(
         # The common shift is what all components agree on, each weighted by how well tube and reference know it.
         gain = 1.0 / (between**2 + 1.0 / np.maximum(precision_data, 1e-9))
         seen = n_eff[:, None] > 50
-        shift = (gain * seen * (stats.mean[:k] - base.mean)).sum(axis=0) / (
-            (gain * seen).sum(axis=0) + 1.0 / 0.3**2
-        )
+        shift = (gain * seen * (stats.mean[:k] - base.mean)).sum(axis=0) / ((gain * seen).sum(axis=0) + 1.0 / 0.3**2)
         prior_mean = base.mean + shift
         precision_prior = 1.0 / between**2
         mean = (precision_data * stats.mean[:k] + precision_prior * prior_mean) / (precision_data + precision_prior)
@@ -267,9 +265,9 @@ def fit_tube(
         mean = prior_mean + np.clip(mean - prior_mean, -limit, limit)
         offset = stats.mean[:k] - mean
         own = stats.covariance[:k] + offset[:, :, None] * offset[:, None, :]
-        covariance = (n_eff[:, None, None] * own + COVARIANCE_COUNT * base.covariance) / (
-            n_eff + COVARIANCE_COUNT
-        )[:, None, None]
+        covariance = (n_eff[:, None, None] * own + COVARIANCE_COUNT * base.covariance) / (n_eff + COVARIANCE_COUNT)[
+            :, None, None
+        ]
         share = (stats.count[:k] + 1e-7) / max(normal + k * 1e-7, 1e-12)
         # Weights follow from the second step on: the first one only settles the common shift.
         local = Mixture(base.weight if step == 0 or anchors_only else share, mean, covariance)
@@ -305,6 +303,7 @@ class NormalReference:
     """The frozen normal: full model, fold models and the controls as judged by them.
 
     ``provisional`` is true where no real control stood behind it; its background rates are not to be believed.
+    ``stage_names`` and ``stage_centres`` (s, d) are the normal populations of the window, for naming only.
     """
 
     panel: str
@@ -313,6 +312,8 @@ class NormalReference:
     controls: tuple[ControlRecord, ...]
     novelty_limit: float
     strays_limit: float
+    stage_names: tuple[str, ...]
+    stage_centres: Floats
     provisional: bool = False
 
     @property
@@ -371,9 +372,33 @@ def build_reference(
     factor = 3.0 * np.sqrt(1 + 1 / len(distances))
     novelty_limit = float(distances.mean() + factor * max(distances.std(), 0.2 * distances.mean(), 0.1))
     strays_limit = float(max(strays.mean() + factor * max(strays.std(), 0.005), 0.03))
+    names, centres = _stages(controls, model)
     return NormalReference(
-        panel, model, tuple(folds), tuple(records), novelty_limit, strays_limit, provisional=provisional
+        panel, model, tuple(folds), tuple(records), novelty_limit, strays_limit, names, centres, provisional=provisional
     )
+
+
+def _stages(tubes: list[Tube], model: NormalModel) -> tuple[tuple[str, ...], Floats]:
+    """Centres of the named normal populations of the window, averaged over the controls that hold them.
+
+    Where the tubes name no population, the components of the model that lie in the window stand for stages.
+    """
+    found: dict[str, list[Floats]] = {}
+    for given in tubes:
+        tube = given.select(model.features)
+        if tube.population is None:
+            continue
+        for code, name in enumerate(tube.populations):
+            chosen = tube.window & (tube.population == code)
+            if name and chosen.sum() >= MIN_STAGE_CELLS:
+                found.setdefault(name, []).append(np.median(tube.values[chosen], axis=0).astype(np.float64))
+    if found:
+        names = tuple(sorted(found))
+        return names, np.array([np.mean(found[name], axis=0) for name in names])
+    inside = np.flatnonzero(model.inside > 0.5)
+    if len(inside) == 0:
+        inside = np.arange(model.mixture.k)
+    return tuple(f"component_{k}" for k in inside), model.mixture.mean[inside]
 
 
 def judge(model: NormalModel, tube: Tube, fold: int, max_cells: int) -> ControlRecord:

@@ -1,0 +1,100 @@
+"""Stage ``laip``: what a patient's leukaemia looks like, found in the diagnosis tube without labels.
+
+``laip.json`` (format ``flowmrd-laip/1``)::
+
+    format, patient, found
+    features, share, n_cells, indistinct          # absent where found is false
+    arrays_sha256
+    diagnosis: sample id
+    components: [{share, nearest_normal, markers: [{marker, shift_decades, direction}], medians: {marker: 0..1}}]
+    flags: [{code, message}]
+
+``laip.npz``: the mixture (decades), the tube's staining shift, and up to 2,000 of its cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flowmrd.config import RunConfig
+from flowmrd.laip.patient import PatientLaip, find_laip
+from flowmrd.laip.phenotype import nearest_stage, shifts
+from flowmrd.laip.reference import NormalReference
+from flowmrd.laip.storage import load_reference, save_laip
+from flowmrd.panel import PanelModel
+from flowmrd.stages.tubes import TubeFiles, load_tube
+from flowmrd.units import LOGICLE_M
+
+__all__ = ["learn"]
+
+
+def learn(
+    patient: str,
+    diagnosis: Sequence[TubeFiles],
+    *,
+    reference_json: Path,
+    panel: PanelModel,
+    config: RunConfig,
+    out_json: Path,
+    out_npz: Path,
+) -> None:
+    """Find and write a patient's phenotype.
+
+    Parameters
+    ----------
+    diagnosis
+        Diagnosis tubes; the first in order of sample name that holds aberrant cells is used.
+    """
+    reference = load_reference(reference_json)
+    laip: PatientLaip | None = None
+    used = ""
+    for files in sorted(diagnosis, key=lambda entry: entry.sample):
+        used = files.sample
+        tube = load_tube(files, panel).tube
+        laip = find_laip(patient, tube, reference, min_cells=config.laip.min_diagnosis_cells, seed=config.laip.seed)
+        if laip is not None:
+            break
+    flags: list[dict[str, str]] = []
+    if laip is None:
+        flags.append(
+            {
+                "code": "NO_LAIP",
+                "message": f"Fewer than {config.laip.min_diagnosis_cells} cells unlike normal marrow at diagnosis.",
+            }
+        )
+    elif laip.indistinct:
+        flags.append(
+            {
+                "code": "PHENOTYPE_LIKE_NORMAL",
+                "message": "The cells found at diagnosis cannot be told from cells of the control tubes.",
+            }
+        )
+    extra: dict[str, Any] = {
+        "diagnosis": used,
+        "components": _components(laip, reference) if laip is not None else [],
+        "flags": flags,
+    }
+    save_laip(laip, patient, out_json, out_npz, extra)
+
+
+def _components(laip: PatientLaip, reference: NormalReference) -> list[dict[str, Any]]:
+    out: list[dict[str, Any]] = []
+    for weight, mean in zip(laip.mixture.weight, laip.mixture.mean, strict=True):
+        name, centre = nearest_stage(mean - laip.staining, laip.features, reference)
+        out.append(
+            {
+                "share": float(weight),
+                "nearest_normal": name,
+                "markers": [
+                    {"marker": s.marker, "shift_decades": round(s.shift_decades, 4), "direction": s.direction}
+                    for s in shifts(mean - laip.staining, centre, laip.features)
+                ],
+                "medians": {
+                    marker: round(float(value) / LOGICLE_M, 5)
+                    for marker, value in zip(laip.features, mean, strict=True)
+                },
+            }
+        )
+    return out

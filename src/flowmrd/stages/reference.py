@@ -1,0 +1,83 @@
+"""Stage ``reference``: what normal marrow looks like, learned from all control tubes of a panel.
+
+``reference.json`` (format ``flowmrd-reference/1``)::
+
+    format, panel, features, digest, arrays_sha256, n_controls, n_folds, provisional
+    novelty_limit, strays_limit, stages
+    controls: [{name, fold, nucleated, window_cells, sampling, displacement, strays}]
+    manifest: {flowmrd_version, panel_version, seed, max_events_per_control, controls: [{sample, source}], note}
+
+``reference.npz``: mixtures of the full model and of every fold, and the window cells of every control with their log
+density under the fold that did not see it. ``n_controls`` is 0 and ``provisional`` true where the reference was simulated
+because the run has fewer controls than ``reference.min_controls``: nothing judged by it can be a negative result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from flowmrd import __version__
+from flowmrd.config import RunConfig
+from flowmrd.config.run import ReferenceConfig
+from flowmrd.laip.reference import build_reference
+from flowmrd.laip.storage import save_reference
+from flowmrd.laip.tube import Tube
+from flowmrd.panel import PanelModel
+from flowmrd.stages.provisional import simulated_controls
+from flowmrd.stages.tubes import TubeFiles, load_tube
+
+__all__ = ["build", "reference_settings"]
+
+MIN_WINDOW = 20
+"""A control with fewer cells in its window teaches nothing about B cells; it still counts as a control."""
+
+
+def reference_settings(config: RunConfig) -> ReferenceConfig:
+    """Settings of the reference, also where the configuration names only a stored one."""
+    return ReferenceConfig() if isinstance(config.reference, str) else config.reference
+
+
+def build(
+    controls: Sequence[TubeFiles], *, panel: PanelModel, config: RunConfig, out_json: Path, out_npz: Path
+) -> None:
+    """Build and write the reference of a panel.
+
+    Parameters
+    ----------
+    controls
+        Files of every control tube; may be empty. With fewer than ``reference.min_controls`` the few are joined by
+        simulated marrows and the reference is marked provisional.
+    """
+    settings = reference_settings(config)
+    tubes: list[Tube] = []
+    for files in sorted(controls, key=lambda entry: entry.sample):
+        tube = load_tube(files, panel).tube
+        if tube.n > 0:
+            tubes.append(tube)
+    real = len(tubes)
+    provisional = real < settings.min_controls
+    if provisional:
+        tubes.extend(simulated_controls(panel, config, tubes))
+    reference = build_reference(
+        panel.name,
+        tubes,
+        seed=config.laip.seed,
+        max_cells=settings.max_events_per_control,
+        provisional=provisional,
+    )
+    save_reference(
+        reference,
+        out_json,
+        out_npz,
+        {
+            "flowmrd_version": __version__,
+            "panel_version": panel.version,
+            "seed": config.laip.seed,
+            "max_events_per_control": settings.max_events_per_control,
+            "controls": [
+                {"sample": tube.name, "source": "control" if i < real else "simulated"} for i, tube in enumerate(tubes)
+            ],
+            "note": f"{real} of at least {settings.min_controls} control tubes" if provisional else "",
+        },
+    )
