@@ -13,7 +13,7 @@ from flowmrd import __version__
 from flowmrd.config import RunConfig, Sample
 from flowmrd.gating.masks import analysable_mask
 from flowmrd.mrd.counts import COUNTED_GATES, count_events, finite_or_none, level
-from flowmrd.mrd.limits import Limits, events_needed, limits
+from flowmrd.mrd.limits import Limits, binomial_interval, events_needed, limits
 from flowmrd.mrd.reasons import sort_flags
 from flowmrd.mrd.result import (
     Cluster,
@@ -140,10 +140,10 @@ def _count(files: QuantifyInputs, config: RunConfig) -> tuple[Counts, Counts]:
 
 def _background(classification: Mapping[str, Any], counts: Counts, denominator: int) -> float | None:
     """Background rate per event of the reportable denominator; controls give it per nucleated event."""
-    per_million = classification["background_per_million"]
-    if per_million is None or denominator == 0:
+    found = classification["background"]
+    if found is None or denominator == 0:
         return None
-    return float(per_million) / 1e6 * counts.nucleated / denominator
+    return float(found["per_million"]) / 1e6 * counts.nucleated / denominator
 
 
 def _limits(denominator: int, background: float, config: RunConfig) -> Limits:
@@ -159,8 +159,21 @@ def _limits(denominator: int, background: float, config: RunConfig) -> Limits:
 
 
 def _spike_in(classification: Mapping[str, Any]) -> SpikeIn | None:
-    facts = classification.get("spike_in")
-    return None if facts is None else SpikeIn.model_validate(facts)
+    facts = classification["spike_in"]
+    if facts is None:
+        return None
+    spiked, recovered = int(facts["spiked_total"]), int(facts["recovered_total"])
+    return SpikeIn(
+        level=facts["level"],
+        expected=facts["expected"],
+        recovered=facts["recovered"],
+        detected=facts["detected"],
+        replicates=facts["replicates"],
+        detected_replicates=facts["detected_replicates"],
+        recovery=recovered / spiked if spiked else None,
+        recovery_ci95=binomial_interval(recovered, spiked) if spiked else None,
+        source=facts["source"],
+    )
 
 
 def _sensitivity(
@@ -173,7 +186,7 @@ def _sensitivity(
     config: RunConfig,
 ) -> Sensitivity:
     target, found = config.mrd.target, evidence.limits
-    interval = classification.get("background_ci95")
+    interval = (classification["background"] or {}).get("ci95")
     factor = counts.nucleated / denominator if denominator else 1.0
     return Sensitivity(
         target=target,
