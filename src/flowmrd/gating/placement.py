@@ -198,7 +198,7 @@ def _estimate_cut(gate: CutGate, columns: Columns, parent: Mask, masks: Mapping[
     if gate.estimator == "fixed":
         return placed(gate.fallback, "default", "fixed", "the panel fixes this threshold")
     if density.n < gate.min_events:
-        why = f"{density.n} events in {gate.parent}, an estimate needs {gate.min_events}; the panel's fallback stands"
+        why = f"{density.n} events in {gate.estimate_in or gate.parent}, an estimate needs {gate.min_events}; the panel's fallback stands"
         return placed(gate.fallback, "fallback", "fallback", why, "insufficient_parent")
     if gate.estimator == "negative_quantile" and gate.negative is not None:
         negative = masks.get(gate.negative)
@@ -210,14 +210,16 @@ def _estimate_cut(gate: CutGate, columns: Columns, parent: Mask, masks: Mapping[
         threshold = min(max(level, gate.bounds[0]), gate.bounds[1])
         why = f"{100 * gate.quantile:g} % quantile of {gate.negative}" + _at_bound(level, threshold)
         return placed(threshold, "sample", "negative_quantile", why)
-    find = two_normals if gate.estimator == "mixture" else valley
-    found = find(density, gate.bounds)
+    found = None
+    if gate.estimator != "edge":
+        found = (two_normals if gate.estimator == "mixture" else valley)(density, gate.bounds)
     if found is not None:
         why = "the two populations cross here" if gate.estimator == "mixture" else "deepest valley within the bounds"
         return placed(found, "sample", gate.estimator, why)
     edge = edge_of_peak(density, gate.bounds, upper=gate.peak == "negative", n_sd=gate.n_sd)
     if edge is not None:
-        why = f"no valley within the bounds: {gate.n_sd:g} robust standard deviations from the {gate.peak} peak"
+        start = "" if gate.estimator == "edge" else "no valley within the bounds: "
+        why = f"{start}{gate.n_sd:g} robust standard deviations from the {gate.peak} peak"
         return placed(edge, "sample", "edge", why + (", held at a bound" if edge in gate.bounds else ""))
     return placed(gate.fallback, "fallback", "fallback", "neither a valley nor a peak to start from")
 

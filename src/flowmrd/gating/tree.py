@@ -110,7 +110,9 @@ def evaluate_tree(
     placements: list[Placement] = []
     for index, gate in enumerate(gates):
         parent = masks[gate.parent]
-        within = parent if usable is None else parent & usable
+        within = masks[gate.estimate_in] if isinstance(gate, CutGate) and gate.estimate_in else parent
+        if usable is not None:
+            within = within & usable
         missing = _missing(gate, columns, states)
         if missing:
             placement = Placement(gate.name, Nothing(), "unavailable", "default", "none", missing, 0)
@@ -141,8 +143,10 @@ def _missing(gate: Gate, columns: Columns, states: Mapping[str, bool]) -> str:
             return f"{', '.join(lost)} is unavailable"
         if gate.any_of and not any(states[name] for name in gate.any_of):
             return f"none of {', '.join(gate.any_of)} is available"
-    if isinstance(gate, CutGate) and gate.negative is not None and not states[gate.negative]:
-        return f"its negative population {gate.negative} is unavailable"
+    if isinstance(gate, CutGate):
+        lost = [name for name in gate.references() if not states[name]]
+        if lost:
+            return f"{', '.join(lost)}, which its estimate needs, is unavailable"
     return ""
 
 
@@ -169,7 +173,7 @@ def _place(
     if frozen.shift:
         why += f", moved by {frozen.shift:+.3f} with the anchor cells"
     if few:
-        why = f"{n} events in {gate.parent}, fewer than {gate.min_events}: " + why
+        why = f"{n} events to look at, fewer than {gate.min_events}: " + why
     curve = None
     if isinstance(gate, CutGate):
         from flowmrd.gating.density import estimate_density, thinned

@@ -91,9 +91,12 @@ class CutGate(_Gate):
     method: Literal["cut"]
     channel: str = Field(description="Channel that is cut.")
     side: Literal["above", "below"] = Field(description="Which side of the threshold is inside.")
-    estimator: Literal["valley", "mixture", "negative_quantile", "fixed"] = Field(
-        description="Minimum density within the bounds, crossing of two fitted normals, quantile of a negative "
-        "population, or the fallback value itself."
+    estimator: Literal["valley", "edge", "mixture", "negative_quantile", "fixed"] = Field(
+        description="Minimum density within the bounds (edge of the main population where there is none), that edge "
+        "itself, crossing of two fitted normals, quantile of a negative population, or the fallback value itself."
+    )
+    estimate_in: GateName | None = Field(
+        None, description="Gate whose events the estimate looks at; the parent's where absent."
     )
     bounds: tuple[float, float] = Field(description="The threshold never leaves this range.")
     fallback: float = Field(
@@ -104,7 +107,7 @@ class CutGate(_Gate):
     tilt: dict[str, float] = Field(
         {},
         max_length=1,
-        description="Channel to slope: the threshold rises by slope x channel (autofluorescence grows with side scatter).",
+        description="Channel to slope: the threshold rises by slope x channel (as autofluorescence does with scatter).",
     )
     peak: Literal["negative", "positive"] = Field(
         "negative", description="Population whose edge is used where the density shows no valley."
@@ -120,7 +123,7 @@ class CutGate(_Gate):
 
     def references(self) -> tuple[str, ...]:
         """Other gates that the gate's definition names."""
-        return () if self.negative is None else (self.negative,)
+        return tuple(name for name in (self.negative, self.estimate_in) if name is not None)
 
 
 class SingletGate(_Gate):
