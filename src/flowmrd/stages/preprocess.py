@@ -22,13 +22,14 @@
     doublets:     {kind, x, y, low, high, centre, spread, method, n_events, reason}     # flowmrd.quality.DoubletBand
     debris:       {fsc, ssc, cd45, anchor, method, reason}                              # flowmrd.quality.DebrisCut
     dyes:         [{channel, value, masked_side, reason}]                               # flowmrd.quality.DyeCut
-    channels:     [{column, marker, kind, pnn, pns, range, voltage}]                    # as recorded by ingest
+    channels:     [{column, marker, kind, pnn, pns, range, voltage, ...}]               # as recorded by ingest
     medians:      {channel: median on 0..1 of analysable singlets, or null}             # for Levey-Jennings charts
-    instrument:   facts that ingest kept (allow-listed keywords)
+    instrument, acquisition: as recorded by ingest
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -57,7 +58,7 @@ from flowmrd.stages.scaling import (
 from flowmrd.store import open_columns, read_json, write_columns, write_json
 from flowmrd.transform import ChannelScale
 
-__all__ = ["SCHEMA_VERSION", "preprocess", "singlet_settings"]
+__all__ = ["SCHEMA_VERSION", "preprocess", "preprocess_file", "singlet_settings"]
 
 SCHEMA_VERSION = 1
 
@@ -159,8 +160,61 @@ def preprocess(
                 "dyes": [cut.as_record() for cut in masks.dyes],
                 "channels": facts["channels"],
                 "medians": _medians(columns, scales, masks),
-                "instrument": facts.get("instrument") or facts.get("keywords") or {},
+                "instrument": facts["instrument"],
+                "acquisition": facts["acquisition"],
             },
+        )
+
+
+def preprocess_file(
+    fcs: Path,
+    *,
+    panel: PanelModel,
+    config: RunConfig,
+    out: Path,
+    qc: Path | None = None,
+    transforms: Path | None = None,
+    spillover: Path | None = None,
+    dataset: int | None = None,
+) -> None:
+    """Ingest and preprocess one file, outside of any run: the work of ``flowmrd preprocess FILE``.
+
+    W is estimated from the file itself where neither panel nor ``transforms`` gives it.
+
+    Parameters
+    ----------
+    fcs
+        FCS or LMD file.
+    out
+        Column file to write (columns named by marker, see :func:`preprocess`).
+    qc
+        Where to keep ``qc.json``; not kept where absent.
+    transforms, spillover
+        Frozen scaling, and a CSV to use instead of the file's matrix.
+    dataset
+        Data set of a file with several.
+
+    Raises
+    ------
+    FcsError, ChannelError, CompensationError, TransformError
+        As ingest and :func:`preprocess` raise them.
+    """
+    from flowmrd.stages.ingest import ingest
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".flowmrd-", dir=out.parent) as folder:
+        events, record = Path(folder) / "events.arrow", Path(folder) / "ingest.json"
+        ingest(fcs, panel=panel, sample=fcs.stem, events=events, record=record, dataset=dataset)
+        preprocess(
+            events,
+            record,
+            panel=panel,
+            config=config,
+            transforms=transforms,
+            out=out,
+            qc=qc if qc is not None else Path(folder) / "qc.json",
+            spillover=spillover,
+            estimate_width=config.transform.width != "fixed",
         )
 
 

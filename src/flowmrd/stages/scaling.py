@@ -18,7 +18,15 @@ from flowmrd.panel.model import Channel, ChannelKind, PanelModel
 from flowmrd.store import ColumnStore
 from flowmrd.transform import ChannelScale, choose_top, estimate_width, negative_reference, upper_value
 
-__all__ = ["CompensatedTube", "choose_scales", "compensate_tube", "find_spillover", "fluorescence"]
+__all__ = [
+    "CompensatedTube",
+    "choose_scales",
+    "compensate_tube",
+    "find_spillover",
+    "fluorescence",
+    "scales_as_text",
+    "stored_ranges",
+]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -118,9 +126,14 @@ def _from_record(record: Mapping[str, Any], where: str) -> Spillover:
             todo="give a CSV or single-stain controls in config.yaml, or say 'compensation: none' if the data are "
             "already compensated",
         )
-    matrix = check_spillover(
-        where, stored.get("names") or stored["columns"], stored["matrix"], source=f"file:{stored.get('source', '')}"
-    )
+    if stored["malformed"]:
+        raise CompensationError(
+            where,
+            found=f"a spillover matrix in {stored['source']} that cannot be used: {stored['malformed']}",
+            expected="n, n channel names and n x n numbers",
+            todo="export the file again, or give the matrix as CSV ('compensation: csv:' in config.yaml)",
+        )
+    matrix = check_spillover(where, stored["detectors"], stored["matrix"], source=f"file:{stored['source']}")
     return _on_columns(matrix, record, where)
 
 
@@ -173,7 +186,7 @@ def compensate_tube(
     """Compensate the panel's fluorescence columns of one tube; the stored columns are never changed."""
     present = [channel for channel in panel.channels if channel.marker in store]
     channels = {channel.marker: channel for channel in present}
-    recorded = {channel["column"]: channel.get("range") for channel in record["channels"]}
+    recorded = stored_ranges(record)
     dyes = [name for name, channel in channels.items() if channel.kind in FLUORESCENT]
     inside = [] if spillover is None else [name for name in dyes if name in spillover.names]
     outside = [name for name in dyes if name not in inside]
@@ -186,15 +199,24 @@ def compensate_tube(
     return CompensatedTube(
         columns=columns,
         channels=channels,
-        ranges={name: _number(recorded.get(name)) for name in channels},
+        ranges={name: recorded.get(name) for name in channels},
         spillover=spillover,
         uncompensated=() if spillover is None else tuple(outside),
         upper=upper,
     )
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) else None
+def stored_ranges(record: Mapping[str, Any]) -> dict[str, float | None]:
+    """Top of each stored column: ``$PnR`` on the scale of the events, that is after gain or log amplification."""
+    ranges: dict[str, float | None] = {}
+    for channel in record["channels"]:
+        top = channel["range"]
+        if channel["log"] is not None:
+            decades, offset = channel["log"]
+            ranges[channel["column"]] = float(offset) * 10.0 ** float(decades)
+        else:
+            ranges[channel["column"]] = None if top is None else float(top) / float(channel["gain"] or 1.0)
+    return ranges
 
 
 def choose_scales(

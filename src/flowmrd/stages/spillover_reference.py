@@ -16,7 +16,7 @@ from flowmrd.compensation.matrix import normal_name
 from flowmrd.errors import CompensationError
 from flowmrd.panel.model import PanelModel
 from flowmrd.quality import find_doublet_band, scatter_margin
-from flowmrd.stages.scaling import FLUORESCENT
+from flowmrd.stages.scaling import FLUORESCENT, stored_ranges
 from flowmrd.store import ColumnStore, open_columns, read_json, write_text
 from flowmrd.transform import choose_top, upper_value
 
@@ -91,8 +91,8 @@ def _column(tube: str, stain: str, panel: PanelModel, facts: Mapping[str, Any]) 
 
 
 def _cells(store: ColumnStore, facts: Mapping[str, Any], channels: list[str]) -> dict[str, Float32]:
-    """Raw fluorescence of single cells or beads inside the scatter range; events saturated in any detector are left out."""
-    ranges = {entry["column"]: entry.get("range") for entry in facts["channels"]}
+    """Raw fluorescence of single cells or beads inside the scatter range, without events saturated in a detector."""
+    ranges = stored_ranges(facts)
     n = store.n_events
     keep = np.ones(n, dtype=np.bool_)
     scatter: dict[str, Float32] = {}
