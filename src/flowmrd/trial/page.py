@@ -1,0 +1,208 @@
+"""``trial.html``: the same numbers as ``trial.json``, in words, tables and drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from flowmrd.report import words
+from flowmrd.report.page import environment, render_page
+from flowmrd.trial import figures
+from flowmrd.trial.proportion import Proportion
+from flowmrd.trial.result import Endpoint, EventLine, Months, PatientLine, TrialResult
+
+TEMPLATES: Final = Path(__file__).resolve().parent / "templates"
+SHOWN_MONTHS: Final = (3, 6, 12, 24)
+RISING: Final = ("cir", "nrm")
+
+
+def render_trial(result: TrialResult) -> str:
+    """The page as one self-contained HTML text."""
+    context = {
+        "summary": summary(result),
+        "rates": _rate_rows(result),
+        "rate_notes": list(dict.fromkeys(rate.note for rate in result.rates.values() if rate.note)),
+        "warnings": result.warnings,
+        "flow": figures.flow_figure(result.flow),
+        "flow_summary": "; ".join(f"{step.title}: {step.patients}" for step in result.flow) + ".",
+        "flow_rows": [(step.title, step.patients, "; ".join(step.lost) or "–") for step in result.flow],
+        "demographics": _demographics(result),
+        "follow_up": months_text(result.follow_up_months),
+        "survival": [_survival_row(endpoint) for endpoint in result.endpoints.values()],
+        "curves": [_curve(endpoint) for endpoint in result.endpoints.values()],
+        "swimmer": figures.swimmer_figure(result.patients),
+        "swimmer_summary": f"One bar for each of {len(result.patients)} patients from enrolment to last contact; "
+        "the table below has the same days.",
+        "waterfall": figures.waterfall_figure(result.patients),
+        "waterfall_summary": _waterfall_summary(result.patients),
+        "waterfall_note": "Green: CR or CRi. The response is written under each bar.",
+        "patients": [_patient_row(line) for line in result.patients],
+        "events": [_event_row(line) for line in result.adverse_events],
+        "safety_note": _safety_note(result),
+        "methods": methods(result),
+        "method_facts": [
+            ("Rule set", result.rules),
+            ("Source of the rules", result.rules_source),
+            ("Timepoints taken as after cycle 1", ", ".join(result.mrd_timepoints)),
+            ("Survival counted from", result.origin.replace("_", " ")),
+            ("flowmrd", result.flowmrd_version),
+        ],
+    }
+    return render_page("trial.html.j2", context, env=environment(TEMPLATES))
+
+
+def rate_text(rate: Proportion) -> str:
+    """``11/12 (91.7 %, 95 % interval 61.5–99.8 %)``; an empty population has no percentage."""
+    if rate.percent is None or rate.ci95_percent is None:
+        return f"{rate.successes}/{rate.total} (no percentage)"
+    low, high = rate.ci95_percent
+    return f"{rate.successes}/{rate.total} ({rate.percent:.1f} %, 95 % interval {low:.1f}–{high:.1f} %)"
+
+
+def months_text(months: Months) -> str:
+    """``8.0 months (95 % interval 5.2 to not reached)``."""
+
+    def one(value: float | None) -> str:
+        return "not reached" if value is None else f"{value:.1f}"
+
+    if months.value is None and months.ci95 == (None, None):
+        return "not reached"
+    unit = "" if months.value is None else " months"
+    return f"{one(months.value)}{unit} (95 % interval {one(months.ci95[0])} to {one(months.ci95[1])})"
+
+
+def summary(result: TrialResult) -> str:
+    """The answer in two sentences."""
+    cr, mrd = result.rates["cr"].primary, result.rates["mrd_negative"].primary
+    enrolled = result.flow[0].patients
+    return (
+        f"Of {enrolled} enrolled and {cr.total} evaluable patients, complete remission was reached in "
+        f"{rate_text(cr)} and MRD negativity after cycle 1 in {rate_text(mrd)}. "
+        f"Median follow-up was {months_text(result.follow_up_months)}."
+    )
+
+
+def methods(result: TrialResult) -> list[str]:
+    """Methods in sentences that can stand in a paper."""
+    return [
+        f"Response was classified from the recorded measurements by the rule set {result.rules} "
+        f"({result.rules_source}); the investigator's word did not decide.",
+        "MRD negativity is the flag mrd_negative of the tube after cycle 1, as computed from its FCS file; a tube that "
+        "could not have told, a missing tube and a result rejected by its reviewer are not evaluable.",
+        "Proportions have exact intervals (Clopper & Pearson 1934). Overall, progression-free and relapse-free "
+        "survival and duration of response are Kaplan-Meier estimates with Greenwood's variance and log-log intervals, "
+        "medians with Brookmeyer-Crowley limits, follow-up by reverse Kaplan-Meier (Schemper & Smith 1996).",
+        "Relapse and non-relapse mortality compete and are Aalen-Johansen estimates with the variance of Dinse & "
+        "Larson (1986); tied times are not moved.",
+        "Months are days / 30.4375. No hypothesis was tested.",
+    ]
+
+
+def _rate_rows(result: TrialResult) -> list[tuple[str, str, str, str, str]]:
+    rows = []
+    for rate in result.rates.values():
+        for number, one in enumerate((rate.primary, *rate.others)):
+            percent, interval = _percent_cells(one)
+            mark = " (protocol)" if number == 0 and rate.others else ""
+            rows.append((rate.title, one.population + mark, f"{one.successes}/{one.total}", percent, interval))
+    return rows
+
+
+def _percent_cells(one: Proportion) -> tuple[str, str]:
+    if one.percent is None or one.ci95_percent is None:
+        return "–", "–"
+    return f"{one.percent:.1f} %", f"{one.ci95_percent[0]:.1f}–{one.ci95_percent[1]:.1f} %"
+
+
+def _demographics(result: TrialResult) -> list[tuple[str, str]]:
+    facts = result.demographics
+    age = "not recorded"
+    if facts.age_median is not None and facts.age_range is not None:
+        low, high = facts.age_range
+        age = f"median {facts.age_median:g} years ({low:g} to {high:g}), known for {facts.age_known}"
+    return [("Sex", ", ".join(f"{sex} {number}" for sex, number in facts.sex.items()) or "–"), ("Age", age)]
+
+
+def _survival_row(endpoint: Endpoint) -> tuple[str, ...]:
+    months = endpoint.median_months
+    median = "not defined" if months is None else months_text(months)
+    cells = []
+    for landmark in endpoint.landmarks:
+        if landmark.months in SHOWN_MONTHS:
+            if landmark.percent is None:
+                cells.append("beyond follow-up")
+            elif landmark.ci95_percent is None:
+                cells.append(f"{landmark.percent:.1f} %")
+            else:
+                low, high = landmark.ci95_percent
+                cells.append(f"{landmark.percent:.1f} % ({low:.1f}–{high:.1f})")
+    return (endpoint.title, str(endpoint.patients), str(endpoint.events), median, *cells)
+
+
+def _curve(endpoint: Endpoint) -> dict[str, Any]:
+    definition = f"{endpoint.population.capitalize()}, from {endpoint.origin} to {endpoint.event}. {endpoint.note}"
+    months = endpoint.median_months
+    median = "" if months is None else f" Median {months_text(months)}."
+    return {
+        "name": endpoint.name,
+        "title": endpoint.title,
+        "note": definition,
+        "summary": f"{endpoint.events} events in {endpoint.patients} patients.{median}",
+        "drawing": figures.curve_figure(endpoint, rising=endpoint.name in RISING),
+        "risk_head": ["Month", *(str(month) for month in endpoint.risk_months)],
+        "risk_row": ["At risk", *endpoint.risk_patients],
+    }
+
+
+def _waterfall_summary(patients: Sequence[PatientLine]) -> str:
+    changes = [change for line in patients if (change := figures.blast_change(line)) is not None]
+    if not changes:
+        return "No patient has marrow blasts before and after treatment."
+    return f"{len(changes)} patients, from {min(changes):.0f} % to {max(changes):+.0f} %."
+
+
+def _patient_row(line: PatientLine) -> tuple[str, ...]:
+    def day(value: int | None) -> str:
+        return "–" if value is None else str(value)
+
+    ended = line.relapse_day if line.relapse_day is not None else line.progression_day
+    why = ", ".join(reason.code for reason in line.response_reasons)
+    mrd = line.mrd.status.replace("_", " ") + (f" ({line.mrd.klass})" if line.mrd.klass else "")
+    if line.mrd.status == "not_evaluable" and line.mrd.reasons:
+        mrd += f": {line.mrd.reasons[0].code}"
+    return (
+        line.patient,
+        "yes" if line.evaluable else words.clip(f"no: {line.not_evaluable_reason}", 80),
+        line.response,
+        why,
+        mrd,
+        "–" if line.mrd.fraction is None else words.percent(line.mrd.fraction),
+        "–" if line.mrd.lod95 is None else words.scientific(line.mrd.lod95),
+        line.mrd.review.replace("_", " "),
+        day(ended),
+        day(line.death_day),
+        day(line.last_contact_day),
+    )
+
+
+def _event_row(line: EventLine) -> tuple[str, ...]:
+    def with_percent(one: Proportion) -> str:
+        percent = "" if one.percent is None else f" ({one.percent:.0f} %)"
+        return f"{one.successes}/{one.total}{percent}"
+
+    return (
+        words.clip(line.term, 120),
+        *(str(line.by_grade[grade]) for grade in range(1, 6)),
+        with_percent(line.any_grade),
+        with_percent(line.grade_3_4),
+        _percent_cells(line.grade_3_4)[1],
+        with_percent(line.treated_grade_3_plus),
+    )
+
+
+def _safety_note(result: TrialResult) -> str:
+    outside = [line for line in result.patients if not line.safety_evaluable]
+    inside = len(result.patients) - len(outside)
+    reasons = "; ".join(f"{line.patient}: {line.safety_not_evaluable_reason}" for line in outside)
+    return f"Safety population: {inside} patients." + (f" Outside it: {words.clip(reasons, 500)}." if reasons else "")
