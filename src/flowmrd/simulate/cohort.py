@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,9 +118,10 @@ def simulate_cohort(
     before = read_json(manifest_path)["tubes"] if manifest_path.exists() else {}
     tubes: dict[str, dict[str, object]] = {}
     rows = ["\t".join(_SHEET_COLUMNS)]
+    code = _code_digest()
     for order, plan in enumerate(design):
         fcs = run_directory / "fcs" / f"{plan.sample}.fcs"
-        recipe = f"{plan!r} {seed} {panel.model_dump_json()}"
+        recipe = f"{plan!r} {seed} {panel.model_dump_json()} {code}"
         known = before.get(plan.sample)
         if known and known["recipe"] == _digest(recipe) and _untouched(fcs, known):
             tubes[plan.sample] = known
@@ -153,9 +155,12 @@ def controls_only(design: Sequence[TubePlan]) -> list[TubePlan]:
 
 
 def _digest(text: str) -> str:
-    import hashlib
-
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _code_digest() -> str:
+    """Digest of the simulator itself: tubes of an older simulator are written again."""
+    return _digest("".join(digest_file(path) for path in sorted(Path(__file__).parent.glob("*.py"))))
 
 
 def _untouched(fcs: Path, known: dict[str, object]) -> bool:

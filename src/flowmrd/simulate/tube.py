@@ -90,6 +90,9 @@ class TubeSpec:
         Further shift of the tube per signal, decades (a drift chosen on purpose).
     blast_shift
         Shift of the blasts alone against the diagnosis per signal, decades (biological drift).
+    tails
+        Share of the cells of each population that scatter more widely, and how many times (cells in decay, nonspecific
+        binding): real populations are not Gaussian in their tails, where one in 100,000 decides.
     stain
         Single-stain tube: only this marker's dye (or ``unstained``).
     """
@@ -105,6 +108,7 @@ class TubeSpec:
     staining_sd: float = 0.1
     staining: Mapping[str, float] = field(default_factory=dict)
     blast_shift: Mapping[str, float] = field(default_factory=dict)
+    tails: tuple[float, float] = (0.03, 1.6)
     acquisition: Acquisition = STEADY
     stain: str | None = None
 
@@ -305,7 +309,11 @@ class _Tube:
         covariance[1, :] *= factor
         covariance[:, 1] *= factor
         lower = np.linalg.cholesky(covariance).astype(np.float32)
-        values = lower @ self.rng.standard_normal((len(mean), n), dtype=np.float32)
+        z = self.rng.standard_normal((len(mean), n), dtype=np.float32)
+        share, scale = self.spec.tails
+        if share > 0:
+            z[:, self.rng.random(n, dtype=np.float32) < share] *= np.float32(scale)
+        values = lower @ z
         log_ssc = np.log(max(mean[1], 0.05)) - relative**2 / 2
         shift = mean.astype(np.float32)
         shift[1] = np.float32(log_ssc)
