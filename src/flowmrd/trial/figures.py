@@ -19,12 +19,6 @@ WIDTH = 720.0
 LEFT, RIGHT = 64.0, 700.0
 
 
-def _x_of(longest: float) -> tuple[float, float]:
-    """Scale and end of a month axis that holds ``longest`` days."""
-    end = max(1.0, longest / DAYS_PER_MONTH)
-    return (RIGHT - LEFT) / end, end
-
-
 def _path(points: Sequence[tuple[float, float]], style: str) -> str:
     steps = " ".join(f"{'M' if i == 0 else 'L'}{x:.1f} {y:.1f}" for i, (x, y) in enumerate(points))
     return f'<path d="{steps}" {style}/>'
@@ -38,21 +32,21 @@ def curve_figure(endpoint: Endpoint, *, rising: bool = False) -> Markup:
     rising
         A cumulative incidence, which starts at 0, instead of a survival curve, which starts at 1.
     """
-    top, bottom = 14.0, 254.0
+    top, bottom, left, right = 14.0, 234.0, 74.0, 506.0
     steps = endpoint.curve.steps
     last = steps[-1].time if steps else 0
-    scale, _ = _x_of(last)
+    scale = (right - left) / max(1.0, last / DAYS_PER_MONTH)
 
     def x(days: float) -> float:
-        return LEFT + days / DAYS_PER_MONTH * scale
+        return left + days / DAYS_PER_MONTH * scale
 
     def y(value: float) -> float:
         return bottom - value * (bottom - top)
 
     parts = []
     for tenth in range(0, 11, 2):
-        parts.append(svg.line(LEFT, y(tenth / 10), RIGHT, y(tenth / 10)))
-        parts.append(svg.text(LEFT - 8, y(tenth / 10) + 4, f"{tenth * 10} %", anchor="end", css="faint"))
+        parts.append(svg.line(left, y(tenth / 10), right, y(tenth / 10)))
+        parts.append(svg.text(left - 8, y(tenth / 10) + 4, f"{tenth * 10} %", anchor="end", css="faint"))
     initial = 0.0 if rising else 1.0
     line, low, high = [(x(0), y(initial))], [], []
     value, band = initial, None
@@ -75,24 +69,24 @@ def curve_figure(endpoint: Endpoint, *, rising: bool = False) -> Markup:
             parts.append(
                 svg.line(x(step.time), y(step.value) - 6, x(step.time), y(step.value) + 6, stroke="var(--ink)")
             )
-    parts.append(svg.line(LEFT, bottom, RIGHT, bottom, stroke="var(--ink)"))
-    parts.append(svg.text(LEFT - 8, bottom + 50, "At risk", anchor="end", css="faint"))
+    parts.append(svg.line(left, bottom, right, bottom, stroke="var(--ink)"))
+    parts.append(svg.text(0, bottom + 50, "At risk", css="faint"))
     for month, patients in zip(endpoint.risk_months, endpoint.risk_patients, strict=True):
-        at = LEFT + month * scale
+        at = left + month * scale
         parts.append(svg.line(at, bottom, at, bottom + 5, stroke="var(--ink)"))
         parts.append(svg.text(at, bottom + 20, month, anchor="middle"))
         parts.append(svg.text(at, bottom + 50, patients, anchor="middle"))
-    parts.append(svg.text(RIGHT, bottom + 34, f"months since {endpoint.origin}", anchor="end", css="faint"))
-    return svg.drawing(WIDTH, bottom + 62, parts)
+    parts.append(svg.text(right, bottom + 34, f"months since {endpoint.origin}", anchor="end", css="faint"))
+    return svg.drawing(520, bottom + 62, parts)
 
 
 def swimmer_figure(patients: Sequence[PatientLine]) -> Markup:
     """One bar a patient from enrolment to last contact, longest first, with the events written as letters."""
     row, top = 24.0, 12.0
     ordered = sorted(patients, key=lambda line: (-line.last_contact_day, line.patient))
-    scale, end = _x_of(max((line.last_contact_day for line in ordered), default=0))
     left = 120.0
-    scale *= (RIGHT - left) / (RIGHT - LEFT)
+    end = max(1.0, max((line.last_contact_day for line in ordered), default=0) / DAYS_PER_MONTH)
+    scale = (RIGHT - left) / end
 
     def x(days: float) -> float:
         return left + days / DAYS_PER_MONTH * scale

@@ -141,7 +141,8 @@ def _survival_row(endpoint: Endpoint) -> tuple[str, ...]:
 
 
 def _curve(endpoint: Endpoint) -> dict[str, Any]:
-    definition = f"{endpoint.population.capitalize()}, from {endpoint.origin} to {endpoint.event}. {endpoint.note}"
+    who = endpoint.population[:1].upper() + endpoint.population[1:]
+    definition = f"{who}, from {endpoint.origin} to {endpoint.event}. {endpoint.note}"
     months = endpoint.median_months
     median = "" if months is None else f" Median {months_text(months)}."
     return {
