@@ -126,6 +126,7 @@ def render_page(
     context: Mapping[str, Any],
     *,
     env: Environment | None = None,
+    styles: Sequence[str] = (),
     scripts: Sequence[str] = (),
     plotly: bool = False,
     data: PageData | None = None,
@@ -139,6 +140,8 @@ def render_page(
         File name below the template folders.
     context
         Names for the template. Everything is escaped unless it is ``Markup`` made by flowmrd itself.
+    styles
+        Texts of further style sheets, after ``page.css``.
     scripts
         Texts of further scripts, run after ``page.js`` (and plotly.js), in order.
     plotly
@@ -155,7 +158,7 @@ def render_page(
         {
             **context,
             "csp": content_security_policy([source for _, source in prepared]),
-            "styles": Markup(read_asset("page.css")),  # noqa: S704 - shipped file
+            "styles": Markup("\n".join([read_asset("page.css"), *styles])),  # noqa: S704 - shipped files
             "scripts": [text for text, _ in prepared],
             "json_blocks": {name: embed_json(value) for name, value in (data or {}).items()},
             "byte_blocks": {name: embed_bytes(value) for name, value in (blobs or {}).items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["clip", "count", "number", "percent", "scientific", "short_hash"]
+__all__ = ["NOT_AVAILABLE", "clip", "count", "number", "percent", "scientific", "short_hash", "superscript"]
 
 NOT_AVAILABLE = "not available"
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -60,3 +60,8 @@ def clip(text: object, limit: int = 300) -> str:
     """Text cut to a length fit for a table cell; the full text is in the JSON beside the page."""
     plain = str(text)
     return plain if len(plain) <= limit else plain[: limit - 1] + "…"
+
+
+def superscript(value: int) -> str:
+    """Whole number as superscript digits."""
+    return str(value).translate(_SUPERSCRIPTS)

@@ -1,0 +1,49 @@
+"use strict";
+// The reviewer's decision becomes a file; no server is involved.
+{
+  const report = flowmrd.data("report-data");
+  const form = document.getElementById("review-form");
+  const status = document.getElementById("review-status");
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const fields = new FormData(form);
+    const decision = fields.get("decision");
+    const comment = (fields.get("comment") ?? "").trim();
+    const name = (fields.get("name") ?? "").trim();
+    const missing = [];
+    if (!decision) missing.push("a decision");
+    if (!name) missing.push("your printed name");
+    if ((decision === "reject" || decision === "comment") && !comment) missing.push("a comment");
+    if (missing.length) {
+      status.textContent = `Not saved. Still needed: ${missing.join(", ")}.`;
+      return;
+    }
+    const review = {
+      format: "flowmrd-review/1",
+      sample: report.sample,
+      mrd_sha256: report.mrd_sha256,
+      decision,
+      comment,
+      name,
+      meaning: fields.get("meaning"),
+      signed_at: new Date().toISOString(),
+    };
+    flowmrd.download("review.json", JSON.stringify(review, null, 2) + "\n", "application/json");
+    status.textContent = "Saved as review.json in your downloads. Import it with: flowmrd review import";
+  });
+
+  // The figures of this page, as data.
+  const table = (value, path, lines) => {
+    if (value !== null && typeof value === "object") {
+      for (const [key, inner] of Object.entries(value)) table(inner, path ? `${path}.${key}` : key, lines);
+    } else {
+      lines.push(`${path}\t${String(value ?? "").replace(/[\t\r\n]+/g, " ")}`);
+    }
+    return lines;
+  };
+  document.addEventListener("click", (event) => {
+    const action = event.target.closest("[data-action]")?.dataset.action;
+    if (action === "save-json") flowmrd.download(`${report.sample}.report.json`, JSON.stringify(report.numbers, null, 2) + "\n", "application/json");
+    if (action === "save-tsv") flowmrd.download(`${report.sample}.report.tsv`, ["figure\tvalue", ...table(report.numbers, "", [])].join("\n") + "\n", "text/tab-separated-values");
+  });
+}

@@ -1,0 +1,98 @@
+"""Axis ticks in the units of the instrument, whatever scale the axis is drawn on.
+
+A stored column is on the 0..1 scale; a reader knows 10³ and 10⁴. The ticks are round raw values, placed where the
+channel's own transform puts them (the inverse of what :mod:`flowmrd.transform` did).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flowmrd.errors import TransformError
+from flowmrd.report.density import HIGH, LOW
+from flowmrd.transform.scale import ChannelScale
+
+_PARAMETERS = frozenset({"kind", "T", "M", "W", "A", "cofactor", "T_source", "W_source"})
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a plot.
+
+    Attributes
+    ----------
+    channel
+        Column name.
+    label
+        Marker and dye.
+    ticks
+        Positions on the 0..1 scale and their texts; an empty text is a minor tick.
+    """
+
+    channel: str
+    label: str
+    ticks: tuple[tuple[float, str], ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Plain data for the page's script."""
+        return {
+            "label": self.label,
+            "at": [round(position, 5) for position, _ in self.ticks],
+            "text": [text for _, text in self.ticks],
+        }
+
+
+def make_axis(channel: str, label: str, record: Mapping[str, Any]) -> Axis:
+    """Axis of a channel from its stored transform (:meth:`flowmrd.transform.ChannelScale.as_record`).
+
+    Absent parameters give ticks on the 0..1 scale and say so, instead of wrong units.
+    """
+    try:
+        scale = ChannelScale.from_record({key: record[key] for key in record if key in _PARAMETERS})
+    except (TypeError, TransformError):
+        ticks: tuple[tuple[float, str], ...] = tuple((value / 5, f"{value / 5:.1f}") for value in range(6))
+        return Axis(channel, f"{label} (0..1 scale)", ticks)
+    if scale.kind == "linear":
+        step = 10 ** math.floor(math.log10(scale.T / 2))
+        step *= 5 if scale.T / step > 12 else 2 if scale.T / step > 5 else 1
+        values = [index * step for index in range(math.floor(scale.T / step) + 1)]
+        ticks = tuple((value / scale.T, _thousands(value)) for value in values)
+    else:
+        ticks = _decades(scale)
+    return Axis(channel, label, tuple((at, text) for at, text in ticks if LOW <= at <= HIGH))
+
+
+def _thousands(value: float) -> str:
+    return f"{value / 1000:g}K" if value >= 1000 else f"{value:g}"
+
+
+def _decades(scale: ChannelScale) -> tuple[tuple[float, str], ...]:
+    """Ticks at 0 and ±10^k, with unlabelled ticks between; labels that would touch each other are left out."""
+    top = scale.T
+    exponents = range(2, math.floor(math.log10(top)) + 1)
+    majors = [(0.0, "0")]
+    majors += [
+        (sign * 10.0**power, ("−" if sign < 0 else "") + "10" + str(power).translate(_SUPERSCRIPTS))
+        for power in exponents
+        for sign in (1, -1)
+    ]
+    minors = [(digit * 10.0**power, "") for power in exponents for digit in range(2, 10) if digit * 10.0**power <= top]
+    everything = majors + minors
+    places = scale.apply(np.array([value for value, _ in everything], dtype=np.float32))
+    placed = [(float(at), text) for at, (_, text) in zip(places, everything, strict=True)]
+    kept: list[tuple[float, str]] = []
+    order = sorted(range(len(majors)), key=lambda index: (majors[index][0] != 0, -abs(majors[index][0])))
+    shown: list[float] = []
+    for index in order:
+        at, text = placed[index]
+        free = all(abs(at - other) >= 0.075 for other in shown)
+        if free:
+            shown.append(at)
+        kept.append((at, text if free else ""))
+    return tuple(sorted(kept + placed[len(majors) :]))

@@ -1,0 +1,246 @@
+"""What sets the MRD cells apart: marker by marker against the nearest normal stage and the diagnosis; clusters; targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from markupsafe import Markup
+
+from flowmrd.mrd.result import Cluster
+from flowmrd.panel.model import ChannelKind
+from flowmrd.report import svg, words
+from flowmrd.report.density import HIGH, LOW
+from flowmrd.report.tube import Tube
+from flowmrd.units import to_decades
+
+if TYPE_CHECKING:
+    from flowmrd.report.sample import Inputs
+
+MODES: Final = {
+    "patient": "this patient's own diagnosis (LAIP)",
+    "library": "leukaemias of other patients (library), because this patient has no usable diagnosis tube",
+    "different_from_normal": "difference from normal alone, because there is no usable diagnosis tube",
+    "none": "nothing: no reference was available",
+}
+TARGET_TONES: Final = {
+    "present": "pass",
+    "dim": "warn",
+    "lost": "fail",
+    "masked_or_lost": "fail",
+    "not_evaluable": "none",
+}
+MIN_CELLS: Final = 5
+"""Fewer cells than this are drawn one by one by the plots, not summarised by quantiles."""
+
+_QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True)
+class MarkerRow:
+    """One marker. Levels are on the 0..1 scale; quantiles are 5, 25, 50, 75 and 95 %.
+
+    Attributes
+    ----------
+    mrd, normal
+        Quantiles of the MRD cells and of the nearest normal cells, or ``None`` where there are too few.
+    normal_name
+        Which normal cells.
+    diagnosis
+        Median of the leukaemia at diagnosis.
+    shift
+        Decades between the leukaemia and the nearest normal stage, from ``mrd.json``.
+    """
+
+    marker: str
+    mrd: tuple[float, ...] | None
+    normal: tuple[float, ...] | None
+    normal_name: str
+    diagnosis: float | None
+    shift: float | None
+    direction: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def marker_rows(inputs: Inputs, tube: Tube) -> list[MarkerRow]:
+    """Every antibody channel of the tube, in panel order."""
+    shifts = {entry.marker: entry for entry in inputs.result.laip.markers}
+    mrd = np.flatnonzero(tube.mrd)
+    normal_name, normal = _normal_cells(inputs, tube)
+    diagnosis = _diagnosis_medians(inputs)
+    rows = []
+    for channel in tube.panel.channels:
+        marker = channel.marker
+        if marker not in tube.channels or channel.kind is not ChannelKind.ANTIBODY:
+            continue
+        values = tube.events[marker]
+        shift = shifts.get(marker)
+        rows.append(
+            MarkerRow(
+                marker=marker,
+                mrd=_quantiles(values[mrd]),
+                normal=_quantiles(values[normal]),
+                normal_name=normal_name,
+                diagnosis=diagnosis.get(marker),
+                shift=shift.shift_decades if shift else None,
+                direction=shift.direction if shift else "",
+            )
+        )
+    return rows
+
+
+def by_shift(rows: Sequence[MarkerRow]) -> list[MarkerRow]:
+    """Most telling marker first."""
+
+    def size(row: MarkerRow) -> float:
+        if row.shift is not None:
+            return abs(row.shift)
+        if row.mrd and row.normal:
+            return abs(to_decades(row.mrd[2] - row.normal[2]))
+        return -1.0
+
+    return sorted(rows, key=lambda row: -size(row))
+
+
+def _quantiles(values: npt.NDArray[Any]) -> tuple[float, ...] | None:
+    finite = values[np.isfinite(values)]
+    if len(finite) < MIN_CELLS:
+        return None
+    return tuple(round(float(value), 4) for value in np.quantile(finite, _QUANTILES))
+
+
+def _normal_cells(inputs: Inputs, tube: Tube) -> tuple[str, npt.NDArray[np.intp]]:
+    """Cells of this tube to compare with: B-lineage cells not called MRD (precursors where the panel gates them)."""
+    titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
+    nearest = [cluster.nearest_normal for cluster in inputs.result.laip.clusters]
+    for name in [*nearest, "haematogones_1", "haematogones_2", "haematogones_3", "b_lineage"]:
+        key = name.lower().replace(" ", "_").replace("-", "_")
+        if key in tube.gate_names:
+            rows = np.flatnonzero(tube.gate(key) & ~tube.mrd & tube.analysable)
+            if len(rows) >= MIN_CELLS:
+                return f"{titles.get(key, key)} of this tube, not MRD", rows
+    return "", np.empty(0, dtype=np.intp)
+
+
+def _diagnosis_medians(inputs: Inputs) -> dict[str, float]:
+    """Medians of the largest component of the leukaemia at diagnosis."""
+    components = (inputs.diagnosis or {}).get("components") or []
+    largest = max(components, key=lambda entry: float(entry.get("share") or 0), default={})
+    found = largest.get("medians") or {}
+    return {str(name): float(value) for name, value in found.items() if isinstance(value, (int, float))}
+
+
+def build(inputs: Inputs, tube: Tube, rows: Sequence[MarkerRow]) -> dict[str, Any]:
+    """Context of the section."""
+    laip = inputs.result.laip
+    return {
+        "mode": MODES.get(laip.mode, laip.mode),
+        "figure": _figure(rows, tube),
+        "has_cells": any(row.mrd for row in rows),
+        "rows": rows,
+        "normal_name": next((row.normal_name for row in rows if row.normal_name), ""),
+        "has_diagnosis": any(row.diagnosis is not None for row in rows),
+        "clusters": laip.clusters,
+        "targets": [
+            {
+                "name": name,
+                "tone": TARGET_TONES.get(target.status, "none"),
+                "status": target.status.replace("_", " "),
+                "percent": target.percent_positive,
+                "ratio": target.median_ratio_to_reference,
+                "population": {"mrd": "MRD cells", "b_lineage": "B-lineage cells"}.get(
+                    target.population, target.population
+                ),
+                "note": target.note,
+            }
+            for name, target in inputs.result.targets.items()
+        ],
+        "phenotype": phenotype([(entry.marker, entry.shift_decades, entry.direction) for entry in laip.markers]),
+        "summary": _summary(rows),
+    }
+
+
+def phenotype(shifts: Sequence[tuple[str, float, str]]) -> str:
+    """A LAIP as a haematologist writes it: ``CD58 over (+0.7), CD38 under (−0.5)``; decades in brackets."""
+    told = [entry for entry in shifts if entry[2] in {"over", "under"}]
+    told.sort(key=lambda entry: -abs(entry[1]))
+    return ", ".join(f"{marker} {way} ({shift:+.1f})".replace("-", "−") for marker, shift, way in told)
+
+
+def cluster_phenotype(cluster: Cluster) -> str:
+    """Phenotype of one cluster."""
+    return phenotype([(entry.marker, entry.shift_decades, entry.direction) for entry in cluster.markers])
+
+
+def _summary(rows: Sequence[MarkerRow]) -> str:
+    parts = [
+        f"{row.marker} {row.direction} by {abs(row.shift):.1f} decades"
+        for row in by_shift(rows)
+        if row.shift is not None and row.direction in {"over", "under"}
+    ]
+    return "Against the nearest normal stage: " + ("; ".join(parts) if parts else "no marked shift") + "."
+
+
+def _figure(rows: Sequence[MarkerRow], tube: Tube) -> Markup:
+    """One line a marker: grey bar normal, filled bar MRD, hollow diamond diagnosis."""
+    width, left, right, gap, top = 640.0, 118.0, 96.0, 34.0, 8.0
+    span = width - left - right
+
+    def x(value: float) -> float:
+        return left + (min(max(value, LOW), HIGH) - LOW) / (HIGH - LOW) * span
+
+    parts = []
+    for index, row in enumerate(rows):
+        y = top + index * gap + 13
+        axis = tube.axis(row.marker)
+        parts.append(svg.text(left - 12, y + 4, axis.label if len(axis.label) < 17 else row.marker, anchor="end"))
+        parts.append(svg.line(left, y + 13, left + span, y + 13, stroke="var(--line)"))
+        for at, label in axis.ticks:
+            if label:
+                parts.append(svg.line(x(at), y + 10, x(at), y + 13, stroke="var(--soft)"))
+                parts.append(svg.text(x(at), y + 9, label, anchor="middle", css="faint", size=8.5))
+        if row.normal:
+            parts.append(_box(x, row.normal, y - 7, "var(--dens)", 0.45))
+        if row.mrd:
+            parts.append(_box(x, row.mrd, y + 1, "var(--mrd)", 0.75))
+        if row.diagnosis is not None:
+            at = x(row.diagnosis)
+            parts.append(
+                f'<path d="M{at:.1f} {y - 9:.1f}l6 7l-6 7l-6 -7z" fill="var(--paper)" stroke="var(--ink)" stroke-width="1.6"/>'
+            )
+        if row.shift is not None:
+            arrow = {"over": "▲", "under": "▼"}.get(row.direction, "=")
+            label = f"{arrow} {row.shift:+.2f}".replace("-", "−")
+            parts.append(svg.text(width - 4, y + 4, label, anchor="end", size=12, css="" if arrow != "=" else "faint"))
+    return svg.drawing(width, top + len(rows) * gap + 4, parts, css="markers")
+
+
+def _box(x: Any, quantiles: Sequence[float], y: float, colour: str, opacity: float) -> str:
+    low, first, middle, third, high = (x(value) for value in quantiles)
+    return (
+        svg.line(low, y + 3, high, y + 3, stroke=colour, width=1.4)
+        + f'<rect x="{first:.1f}" y="{y:.1f}" width="{max(2.0, third - first):.1f}" height="6.5" fill="{colour}" opacity="{opacity}"/>'
+        + f'<path d="M{middle:.1f} {y - 1.5:.1f}v9.5" stroke="var(--ink)" stroke-width="1.8"/>'
+    )
+
+
+def legend_rows(rows: Sequence[MarkerRow], tube: Tube) -> list[Mapping[str, str]]:
+    """The same numbers as a table, in raw units of the instrument."""
+    table = []
+    for row in rows:
+        table.append(
+            {
+                "marker": row.marker,
+                "mrd": words.number(tube.raw(row.marker, row.mrd[2])) if row.mrd else words.NOT_AVAILABLE,
+                "normal": words.number(tube.raw(row.marker, row.normal[2])) if row.normal else words.NOT_AVAILABLE,
+                "diagnosis": words.number(tube.raw(row.marker, row.diagnosis)) if row.diagnosis is not None else "–",
+                "shift": f"{row.shift:+.2f} {row.direction}".replace("-", "−") if row.shift is not None else "–",
+            }
+        )
+    return table

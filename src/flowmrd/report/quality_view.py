@@ -1,0 +1,349 @@
+"""The quality section: what was masked and why, stability, compensation, instrument, place among the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from flowmrd.report import svg, words
+from flowmrd.report.levey_jennings import chart, control_limits
+from flowmrd.report.tube import Tube
+
+if TYPE_CHECKING:
+    from flowmrd.report.sample import Inputs
+
+TONES = {"info": "info", "warn": "warn", "fail": "fail"}
+STEP_WORDS = {
+    "acquired": "Acquired",
+    "nonfinite": "NaN or infinite value",
+    "margin": "At the edge of the scatter range",
+    "time": "Unstable stretch of the run",
+    "dead": "Dead by viability dye",
+    "anucleate": "Not nucleated by dye",
+    "doublet": "Doublets",
+    "debris": "Debris",
+}
+SD_FLOOR = 0.004
+"""Smallest SD over controls that a chart believes, on the 0..1 scale (0.02 decades)."""
+
+
+def build(inputs: Inputs, tube: Tube) -> dict[str, Any]:
+    """Context of the quality section; ``missing`` says why where there is no ``qc.json``."""
+    qc = inputs.qc
+    if qc is None:
+        return {
+            "missing": "qc.json was not found for this sample, so nothing can be said about its quality.",
+            "flags": [],
+            "numbers": None,
+        }
+    attrition = list(qc.get("attrition", []))
+    time = qc.get("time") or {}
+    compensation = qc.get("compensation") or {}
+    position = _position(inputs)
+    return {
+        "missing": None,
+        "flags": [
+            {
+                "code": flag.get("code", ""),
+                "tone": TONES.get(flag.get("level", ""), "warn"),
+                "level": flag.get("level", "warn"),
+                "message": flag.get("message", ""),
+            }
+            for flag in qc.get("flags", [])
+        ],
+        "attrition": _attrition_rows(attrition),
+        "attrition_figure": _attrition_figure(attrition),
+        "time": time,
+        "time_figure": _time_figure(time),
+        "time_summary": _time_summary(time),
+        "drift": [entry for entry in time.get("drift", []) if abs(entry.get("rho") or 0) >= 0.8],
+        "compensation": compensation,
+        "residuals": sorted(
+            (pair for pair in compensation.get("residuals", []) if pair.get("state") in {"over", "under"}),
+            key=lambda pair: -abs(pair["ratio"]),
+        )[:8],
+        "pairs": len(compensation.get("residuals", [])),
+        "matrix": _matrix_figure(compensation),
+        "doublets": qc.get("doublets") or {},
+        "debris": qc.get("debris") or {},
+        "channels": qc.get("channels", []),
+        "transforms": qc.get("transforms", {}),
+        "saturation": qc.get("saturation", {}),
+        "instrument": sorted((str(key), str(value)) for key, value in (qc.get("instrument") or {}).items()),
+        "cst": cst_status(qc.get("instrument") or {}),
+        "position": position,
+        "position_figure": _position_figure(position),
+        "numbers": {
+            "flags": qc.get("flags", []),
+            "attrition": attrition,
+            "analysable": qc.get("analysable"),
+            "residuals": compensation.get("residuals", []),
+            "condition": compensation.get("condition"),
+            "drift": time.get("drift", []),
+            "controls": position,
+        },
+    }
+
+
+def cst_status(instrument: Mapping[str, Any]) -> tuple[str, str]:
+    """Tone and words of the cytometer set-up status in the header (``CST SETUP STATUS`` of BD instruments)."""
+    for key, value in instrument.items():
+        if "CST" in str(key).upper() and "STATUS" in str(key).upper():
+            text = str(value)
+            plain = text.strip().upper() == "SUCCESS"
+            return ("pass" if plain else "fail" if "FAIL" in text.upper() else "warn", text)
+    return "none", "The file's header holds no bead or set-up status."
+
+
+def _attrition_rows(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    acquired = int(steps[0].get("remaining") or 0) if steps else 0
+    return [
+        {
+            "step": STEP_WORDS.get(str(entry.get("step")), str(entry.get("step"))),
+            "masked": entry.get("masked"),
+            "removed": entry.get("removed"),
+            "remaining": entry.get("remaining"),
+            "share": (entry["remaining"] / acquired) if acquired and entry.get("remaining") is not None else None,
+        }
+        for entry in steps
+    ]
+
+
+def _attrition_figure(steps: Sequence[Mapping[str, Any]]) -> Markup:
+    rows = _attrition_rows(steps)
+    width, left, right, bar = 560.0, 196.0, 118.0, 20.0
+    parts = []
+    for index, row in enumerate(rows):
+        y = 6 + index * (bar + 6)
+        share = row["share"] or 0.0
+        lost = (row["removed"] or 0) / max(1, (row["remaining"] or 0) / share if share else 1)
+        length = width - left - right
+        parts.append(svg.text(left - 8, y + 14, words.clip(row["step"], 34), anchor="end"))
+        parts.append(
+            f'<rect x="{left}" y="{y}" width="{share * length:.1f}" height="{bar}" fill="var(--dens)" opacity=".55"/>'
+        )
+        if lost > 0:
+            parts.append(
+                f'<rect x="{left + share * length:.1f}" y="{y}" width="{max(1.5, lost * length):.1f}" '
+                f'height="{bar}" fill="var(--fail)" opacity=".8"/>'
+            )
+        parts.append(svg.text(width - right + 8, y + 14, words.count(row["remaining"]), size=11.5))
+        parts.append(svg.text(width, y + 14, words.percent(row["share"], 3), anchor="end", css="faint", size=11))
+    return svg.drawing(width, 12 + len(rows) * (bar + 6), parts)
+
+
+def _time_figure(time: Mapping[str, Any]) -> Markup | None:
+    """Flow rate above, distance of the signal from its usual level below; masked stretches are hatched."""
+    bins = time.get("bins") or []
+    if not bins:
+        return None
+    width, left = 560.0, 62.0
+    span = width - left - 10
+    step = span / len(bins)
+    limit = float(time.get("limit") or 6.0)
+    rates = [entry.get("rate") for entry in bins]
+    top_rate = max((rate for rate in rates if rate is not None), default=0.0)
+    top_score = max([limit * 1.6, *(min(float(entry.get("score") or 0), 4 * limit) for entry in bins)])
+    parts = [
+        '<defs><pattern id="masked" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+        '<rect width="6" height="6" fill="var(--fail-wash)"/><path d="M0 0v6" stroke="var(--fail)" stroke-width="1.6"/></pattern></defs>'
+    ]
+    for index, entry in enumerate(bins):
+        if entry.get("bad"):
+            parts.append(
+                f'<rect x="{left + index * step:.1f}" y="6" width="{step:.2f}" height="150" fill="url(#masked)"/>'
+            )
+    if top_rate > 0:
+        points = [
+            f"{left + (index + 0.5) * step:.1f} {70 - 60 * rate / top_rate:.1f}"
+            for index, rate in enumerate(rates)
+            if rate is not None
+        ]
+        parts.append(f'<path d="M{"L".join(points)}" fill="none" stroke="var(--gate)" stroke-width="1.4"/>')
+        parts.append(svg.text(left - 8, 18, f"{top_rate:.0f}/s", anchor="end", css="faint", size=11))
+    else:
+        parts.append(svg.text(left + 6, 44, "no time channel: flow rate unknown", css="faint"))
+    parts.append(svg.text(left - 8, 44, "rate", anchor="end", size=11.5))
+    parts.append(svg.line(left, 72, width - 10, 72, stroke="var(--soft)"))
+    scores = [
+        f"{left + (index + 0.5) * step:.1f} {154 - 70 * min(float(entry.get('score') or 0), top_score) / top_score:.1f}"
+        for index, entry in enumerate(bins)
+    ]
+    at = 154 - 70 * limit / top_score
+    parts.append(svg.line(left, at, width - 10, at, stroke="var(--fail)", dash="5 3"))
+    parts.append(svg.text(left - 8, at + 4, "limit", anchor="end", css="faint", size=11))
+    parts.append(f'<path d="M{"L".join(scores)}" fill="none" stroke="var(--ink)" stroke-width="1.3"/>')
+    parts.append(svg.text(left - 8, 150, "signal", anchor="end", size=11.5))
+    parts.append(svg.line(left, 156, width - 10, 156, stroke="var(--soft)"))
+    seconds = bins[-1].get("seconds")
+    end = f"{seconds:.0f} s" if seconds is not None else f"event {words.count(bins[-1].get('last'))}"
+    parts.append(svg.text(left, 172, "start", css="faint", size=11))
+    parts.append(svg.text(width - 10, 172, end, anchor="end", css="faint", size=11))
+    return svg.drawing(width, 178, parts)
+
+
+def _time_summary(time: Mapping[str, Any]) -> str:
+    if not time.get("checked"):
+        return f"Stability over time was not checked: {time.get('reason') or 'no reason recorded'}."
+    bins = time.get("bins") or []
+    bad = sum(bool(entry.get("bad")) for entry in bins)
+    drifting = [str(entry["channel"]) for entry in time.get("drift", []) if abs(entry.get("rho") or 0) >= 0.8]
+    slow = f" Slow drift in {', '.join(drifting)}." if drifting else " No slow drift."
+    back = f" Time ran backwards {time['steps_back']} times." if time.get("steps_back") else ""
+    return f"{bad} of {len(bins)} stretches of the run are disturbed and masked.{slow}{back}"
+
+
+def _matrix_figure(compensation: Mapping[str, Any]) -> Markup | None:
+    """Residual spillover by pair: sign and word for what is beyond the tolerance, shade for its size."""
+    pairs = compensation.get("residuals") or []
+    names = [str(name) for name in compensation.get("channels") or []]
+    named = {str(pair["source"]) for pair in pairs} | {str(pair["target"]) for pair in pairs}
+    order = [name for name in names if name in named] + sorted(named - set(names))
+    if not order:
+        return None
+    cell, left, top = 30.0, 76.0, 70.0
+    parts = []
+    place = {name: index for index, name in enumerate(order)}
+    for name, index in place.items():
+        parts.append(svg.text(left - 6, top + index * cell + 19, words.clip(name, 11), anchor="end", size=11))
+        x = left + index * cell + 18
+        parts.append(
+            f'<g transform="translate({x:.1f} {top - 6:.1f}) rotate(-60)">{svg.text(0, 0, words.clip(name, 11), size=11)}</g>'
+        )
+        parts.append(
+            f'<rect x="{left + index * cell:.1f}" y="{top + index * cell:.1f}" width="{cell - 1}" height="{cell - 1}" fill="var(--wash)"/>'
+        )
+    for pair in pairs:
+        x = left + place[str(pair["target"])] * cell
+        y = top + place[str(pair["source"])] * cell
+        ratio = float(pair["ratio"])
+        state = str(pair.get("state"))
+        colour = {"over": "var(--gate)", "under": "var(--mrd)"}.get(state, "var(--dens)")
+        strength = min(0.85, 0.06 + abs(ratio) * 6) if state in {"over", "under"} else min(0.25, 0.04 + abs(ratio) * 2)
+        parts.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{cell - 1}" height="{cell - 1}" fill="{colour}" opacity="{strength:.2f}"/>'
+        )
+        if state in {"over", "under"}:
+            parts.append(svg.text(x + cell / 2, y + 19, "−" if state == "over" else "+", anchor="middle", size=14))
+    return svg.drawing(left + len(order) * cell + 24, top + len(order) * cell + 6, parts)
+
+
+def _position(inputs: Inputs) -> list[dict[str, Any]]:
+    """This tube's channel medians against the control tubes', in SD of the controls."""
+    own = (inputs.qc or {}).get("medians") or {}
+    rows = []
+    for channel, value in own.items():
+        controls = [
+            float(other["medians"][channel])
+            for other in inputs.controls_qc
+            if (other.get("medians") or {}).get(channel) is not None and other.get("sample") != inputs.result.sample
+        ]
+        limits = control_limits(controls, floor=SD_FLOOR)
+        if value is None or limits is None:
+            continue
+        point = chart([inputs.result.sample], [float(value)], limits)[0]
+        rows.append(
+            {
+                "channel": channel,
+                "z": round(point.z, 2),
+                "mean": round(limits.mean, 4),
+                "value": round(float(value), 4),
+                "sd": round(limits.sd, 4),
+                "controls": limits.n,
+                "broken": list(point.broken),
+            }
+        )
+    return rows
+
+
+def _position_figure(rows: Sequence[Mapping[str, Any]]) -> Markup | None:
+    if not rows:
+        return None
+    width, left, gap = 560.0, 84.0, 21.0
+    middle, reach = left + (width - left - 20) / 2, (width - left - 20) / 2
+    scale = reach / 6
+    height = 26 + len(rows) * gap + 18
+    parts = [
+        f'<rect x="{middle - 2 * scale:.1f}" y="20" width="{4 * scale:.1f}" height="{height - 40:.1f}" fill="var(--pass-wash)"/>'
+    ]
+    for z in (-6, -3, 0, 3, 6):
+        parts.append(svg.line(middle + z * scale, 20, middle + z * scale, height - 20, stroke="var(--line)"))
+        label = "mean" if z == 0 else f"{z:+d} SD".replace("-", "−")
+        parts.append(svg.text(middle + z * scale, height - 5, label, anchor="middle", css="faint", size=11))
+    for index, row in enumerate(rows):
+        y = 34 + index * gap
+        z = max(-6.0, min(6.0, row["z"]))
+        parts.append(svg.text(left - 8, y + 4, words.clip(row["channel"], 12), anchor="end", size=11.5))
+        x = middle + z * scale
+        out = bool(row["broken"])
+        colour = "var(--fail)" if out else "var(--gate)"
+        shape = (
+            f"M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z" if out else f"M{x - 5:.1f} {y:.1f}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0"
+        )
+        parts.append(svg.line(middle, y, x, y, stroke=colour, width=1.5))
+        parts.append(f'<path d="{shape}" fill="{colour}"/>')
+    return svg.drawing(width, height, parts)
+
+
+def channel_rows(quality: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Table of the channels as the file recorded them."""
+    rows = []
+    for entry in quality.get("channels", []):
+        marker = str(entry.get("marker") or entry.get("column") or "")
+        scale = quality["transforms"].get(marker) or {}
+        how = str(scale.get("kind") or "none")
+        if how == "logicle":
+            how += f", W {words.number(scale.get('W'))} ({scale.get('W_source', 'source not recorded')})"
+        voltage = entry.get("voltage")
+        rows.append(
+            (
+                marker,
+                str(entry.get("pnn") or "–"),
+                str(entry.get("pns") or "–"),
+                words.number(voltage) if voltage is not None else "not recorded",
+                words.number(entry.get("range")) if entry.get("range") is not None else "not recorded",
+                words.percent(quality["saturation"].get(marker)),
+                how,
+            )
+        )
+    return rows
+
+
+def instrument_facts(quality: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Instrument, set-up status and the cuts for single cells and debris."""
+    if quality.get("missing"):
+        return []
+    doublets, debris = quality["doublets"], quality["debris"]
+    back = (quality["time"] or {}).get("steps_back")
+    rows = [
+        ("Set-up status (beads, CST)", quality["cst"][1]),
+        (
+            "Doublets told by",
+            f"{doublets.get('y') or doublets.get('kind') or 'nothing'} "
+            f"({doublets.get('method') or doublets.get('reason') or 'not recorded'})",
+        ),
+        (
+            "Debris cut",
+            f"FSC-A below {words.number(debris.get('fsc'))} of the range"
+            if debris.get("fsc") is not None
+            else f"none: {debris.get('reason') or 'not recorded'}",
+        ),
+        ("Time steps backwards", words.count(back) if back is not None else words.NOT_AVAILABLE),
+    ]
+    return rows + [(key, words.clip(value, 120)) for key, value in quality["instrument"]]
+
+
+def position_summary(quality: Mapping[str, Any], controls: int) -> str:
+    """The figure against the controls in one sentence."""
+    rows = quality.get("position") or []
+    if not rows:
+        return (
+            f"Not available: limits need at least 5 control tubes, {controls} are at hand."
+            if controls < 6
+            else "Not available: no channel medians were recorded."
+        )
+    out = [row["channel"] for row in rows if row["broken"]]
+    base = f"Medians of all cells against {rows[0]['controls']} control tubes; a marrow after therapy differs in composition too."
+    return (f"Beyond 3 SD: {', '.join(out)}. " if out else "No channel lies beyond 3 SD. ") + base

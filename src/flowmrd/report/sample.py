@@ -1,0 +1,396 @@
+"""The page of one sample: what goes in, in which order, and the same numbers as JSON and TSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flowmrd import __version__
+from flowmrd.config import RunConfig, Sample
+from flowmrd.mrd.result import MrdResult
+from flowmrd.panel.model import PanelModel
+from flowmrd.report import laip_view, quality_view, record, svg, verdict, words
+from flowmrd.report.density import count_grid, picture
+from flowmrd.report.page import read_asset, render_page
+from flowmrd.report.trend import Visit, trend_figure, trend_rows
+from flowmrd.report.tube import Tube
+from flowmrd.report.views import View, gate_views, mrd_views
+
+STILL_POINTS = 250
+"""MRD events drawn in the still picture of a plot; the interactive plot draws up to ``report.max_plot_events``."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything a sample's page is made from; files that a run did not produce are ``None`` and said to be missing.
+
+    Attributes
+    ----------
+    mrd_sha256
+        Digest of ``mrd.json``: what a reviewer signs.
+    qc, gates, ingest, classification
+        Contents of the JSON files of the stages before.
+    reference, diagnosis
+        Contents of ``reference.json`` and of the patient's ``laip.json``.
+    controls_qc
+        Contents of the control tubes' ``qc.json``.
+    history
+        The patient's results, this one among them, in the order of the sample sheet.
+    signatures
+        Entries of the review log for this sample, oldest first, each with ``valid`` and ``reason``.
+    """
+
+    result: MrdResult
+    mrd_sha256: str
+    panel: PanelModel
+    config: RunConfig
+    sample: Sample | None = None
+    qc: Mapping[str, Any] | None = None
+    gates: Mapping[str, Any] | None = None
+    ingest: Mapping[str, Any] | None = None
+    classification: Mapping[str, Any] | None = None
+    reference: Mapping[str, Any] | None = None
+    diagnosis: Mapping[str, Any] | None = None
+    controls_qc: Sequence[Mapping[str, Any]] = ()
+    history: Sequence[Visit] = ()
+    signatures: Sequence[Mapping[str, Any]] = ()
+    signature_problem: str | None = None
+
+
+@dataclass
+class Page:
+    """A rendered page and the numbers on it."""
+
+    html: str
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+def build_page(inputs: Inputs, work: Path) -> Page:
+    """Render the page of one sample."""
+    result = inputs.result
+    tube = Tube(work, inputs.panel, time_masked=inputs.config.quality.time_mask)
+    try:
+        markers = laip_view.marker_rows(inputs, tube)
+        plots, grids = _plots(inputs, tube, [row.marker for row in laip_view.by_shift(markers)])
+        thin = tube.thinned()
+        payload: dict[str, Any] = {
+            "sample": result.sample,
+            "mrd_sha256": inputs.mrd_sha256,
+            "version": __version__,
+            "max_points": inputs.config.report.max_plot_events,
+            "plots": [plot["script"] for plot in plots],
+            "table": thin.describe(),
+            "axes": {channel: tube.axis(channel).to_json() for channel in tube.channels},
+            "choices": _choices(tube, result),
+        }
+        quality = quality_view.build(inputs, tube)
+        visits = trend_rows(inputs.history, result.sample)
+        numbers = _numbers(inputs, tube, plots, markers, quality)
+        payload["numbers"] = numbers
+        context = {
+            "result": result,
+            "wording": verdict.wording(result),
+            "trial": verdict.trial_flag(result),
+            "role_note": verdict.ROLE_NOTES.get(result.role, ""),
+            "steps": verdict.next_steps(result),
+            "sensitivity": verdict.sensitivity_words(result),
+            "interval": verdict.span(result.mrd.ci95),
+            "scale": _scale(result),
+            "plots": plots,
+            "thin": thin,
+            "choices": payload["choices"],
+            "channels": tube.channels,
+            **_tables(inputs, tube, markers, quality, visits),
+            "free_axes": _free_axes(tube, markers),
+            "gate_remarks": record.gate_remarks(inputs),
+            "laip": laip_view.build(inputs, tube, markers),
+            "quality": quality,
+            "position_summary": quality_view.position_summary(quality, len(inputs.controls_qc)),
+            "visits": visits,
+            "trend": trend_figure(inputs.history, result.sensitivity.target) if len(inputs.history) > 1 else None,
+            "record": record.build(inputs),
+            "signatures": inputs.signatures,
+            "signature_problem": inputs.signature_problem,
+            "mrd_sha256": inputs.mrd_sha256,
+            "laboratory": inputs.config.report.laboratory,
+            "summary": verdict.summary_line(result, verdict.next_steps(result)),
+            "print_plots": [plot["id"] for plot in _for_print(plots)],
+        }
+        html = render_page(
+            "sample.html.j2",
+            context,
+            styles=[read_asset("sample.css")],
+            scripts=[read_asset("plots.js"), read_asset("review.js")],
+            plotly=True,
+            data={"report-data": payload},
+            blobs={"report-events": thin.pack(), "report-grids": grids},
+        )
+    finally:
+        tube.close()
+    return Page(html, numbers)
+
+
+def _plots(inputs: Inputs, tube: Tube, telling: Sequence[str]) -> tuple[list[dict[str, Any]], bytes]:
+    """Every plot as template context, and all count grids as little-endian uint32, one after the other."""
+    placed = gate_records(inputs)
+    views = gate_views(tube, placed)
+    views += mrd_views(tube, telling, len(views) + 1)
+    mrd_rows = np.flatnonzero(tube.mrd)
+    if len(mrd_rows) > STILL_POINTS:
+        mrd_rows = mrd_rows[(np.arange(STILL_POINTS) * len(mrd_rows)) // STILL_POINTS]
+    plots: list[dict[str, Any]] = []
+    grids: list[bytes] = []
+    for view in views:
+        parent = tube.gate(view.parent)
+        counts = count_grid(tube.bins(view.x)[parent], tube.bins(view.y)[parent])
+        grids.append(counts.astype("<u4").tobytes())
+        x, y = tube.axis(view.x), tube.axis(view.y)
+        points = list(zip(tube.events[view.x][mrd_rows].tolist(), tube.events[view.y][mrd_rows].tolist(), strict=True))
+        rows = _gate_rows(view, tube, placed)
+        plots.append(
+            {
+                "id": view.id,
+                "title": view.title,
+                "parent": view.parent.replace("_", " ") if view.parent != "root" else "all analysable events",
+                "is_gate": bool(view.gates),
+                "still": svg.gate_plot(png=picture(counts), x=x, y=y, outlines=view.outlines, mrd=points),
+                "rows": rows,
+                "notes": [note for row in rows for note in row["notes"]],
+                "summary": _plot_summary(view, rows, int(parent.sum()), int(tube.mrd.sum())),
+                "parent_events": int(parent.sum()),
+                "script": {
+                    "id": view.id,
+                    "x": view.x,
+                    "y": view.y,
+                    "parent": view.parent,
+                    "outlines": [
+                        {"points": [[round(a, 5), round(b, 5)] for a, b in outline.points], "closed": outline.closed}
+                        for outline in view.outlines
+                    ],
+                },
+            }
+        )
+    return plots, b"".join(grids)
+
+
+def gate_records(inputs: Inputs) -> dict[str, Mapping[str, Any]]:
+    """Gate name to its record in ``gates.json``."""
+    found: Any = (inputs.gates or {}).get("gates", {})
+    if isinstance(found, Mapping):
+        return {str(name): entry for name, entry in found.items() if isinstance(entry, Mapping)}
+    return {str(entry.get("name", entry.get("gate"))): entry for entry in found if isinstance(entry, Mapping)}
+
+
+def _gate_rows(view: View, tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    parent_count = int(tube.gate(view.parent).sum())
+    nucleated = int(tube.gate("nucleated").sum()) if "nucleated" in tube.gate_names else 0
+    titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
+    rows = []
+    for name in view.gates:
+        inside = tube.gate(name)
+        events = int(inside.sum())
+        notes = record.gate_notes(titles.get(name, name), placed.get(name, {}))
+        rows.append(
+            {
+                "gate": name,
+                "title": titles.get(name, name),
+                "events": events,
+                "of_parent": events / parent_count if parent_count else None,
+                "of_nucleated": events / nucleated if nucleated else None,
+                "mrd": int((inside & tube.mrd).sum()),
+                "notes": notes,
+            }
+        )
+    return rows
+
+
+def _plot_summary(view: View, rows: Sequence[Mapping[str, Any]], parent: int, mrd: int) -> str:
+    inside = "; ".join(
+        f"{row['title']} {words.count(row['events'])} events, {words.percent(row['of_parent'])} of its parent, "
+        f"{words.count(row['mrd'])} of {words.count(mrd)} MRD events inside"
+        for row in rows
+    )
+    return (
+        f"Density of {words.count(parent)} events on {view.x} (horizontal) and {view.y} (vertical), "
+        f"with {words.count(mrd)} MRD events on top. {inside}"
+    )
+
+
+def _choices(tube: Tube, result: MrdResult) -> list[dict[str, str]]:
+    """What can be back-gated: the MRD cells, their clusters, every gate."""
+    titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
+    choices = [{"value": "mrd", "text": f"MRD cells ({words.count(result.counts.mrd_events)})"}]
+    choices += [
+        {"value": f"cluster:{cluster.id}", "text": f"MRD cluster {cluster.id} ({words.count(cluster.events)})"}
+        for cluster in result.laip.clusters
+    ]
+    choices += [
+        {"value": f"gate:{index}", "text": f"{titles.get(name, name)} ({words.count(int(tube.gate(name).sum()))})"}
+        for index, name in enumerate(tube.gate_names)
+    ]
+    return choices
+
+
+def _free_axes(tube: Tube, markers: Sequence[laip_view.MarkerRow]) -> tuple[str, str]:
+    ordered = [row.marker for row in laip_view.by_shift(markers) if row.marker in tube.channels]
+    ordered += [channel for channel in ("CD45", "SSC-A", *tube.channels) if channel in tube.channels]
+    distinct = list(dict.fromkeys(ordered))
+    return (distinct[0], distinct[1]) if len(distinct) > 1 else (distinct[0], distinct[0])
+
+
+def _for_print(plots: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The plots a printed page has room for: how the denominator came about, and where the MRD cells lie."""
+    wanted = ("singlets", "nucleated", "mononuclear", "b_lineage")
+    gates = [plot for plot in plots if any(row["gate"] in wanted for row in plot["rows"])]
+    rest = [plot for plot in plots if plot["is_gate"] and plot not in gates]
+    mrd = [plot for plot in plots if not plot["is_gate"]]
+    room = 8 - len(mrd)
+    chosen = (gates + rest)[:room]
+    return [plot for plot in plots if plot in chosen or plot in mrd]
+
+
+def _scale(result: MrdResult) -> Mapping[str, Any]:
+    facts = result.sensitivity
+    return {
+        "drawing": svg.level_scale(
+            level=result.mrd.fraction,
+            interval=result.mrd.ci95,
+            target=facts.target,
+            lod=facts.lod95,
+            loq=facts.loq,
+            lod_nominal=facts.lod_nominal,
+        ),
+        "summary": f"Logarithmic scale. MRD {words.percent(result.mrd.fraction)}, 95 % interval "
+        f"{verdict.span(result.mrd.ci95)}; target {words.scientific(facts.target)}; limit of detection with 95 % power "
+        f"{words.scientific(facts.lod95)}; limit of quantification {words.scientific(facts.loq)}.",
+    }
+
+
+def _tables(
+    inputs: Inputs,
+    tube: Tube,
+    markers: Sequence[laip_view.MarkerRow],
+    quality: Mapping[str, Any],
+    visits: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Rows of every table beside a figure."""
+    laip, facts = inputs.result.laip, record.build(inputs)
+    shown = [
+        (row["marker"], row["mrd"], row["normal"], row["diagnosis"], row["shift"])
+        for row in laip_view.legend_rows(markers, tube)
+    ]
+    clusters = [
+        (
+            cluster.id,
+            words.count(cluster.events),
+            words.number(cluster.probability, 2),
+            cluster.nearest_normal.replace("_", " "),
+            laip_view.cluster_phenotype(cluster) or "no marked shift",
+        )
+        for cluster in laip.clusters
+    ]
+    denominators = [
+        (
+            row["title"] + (" (reported)" if row["reported"] else ""),
+            words.count(row["events"]),
+            words.percent(row["fraction"]),
+        )
+        for row in facts["denominators"]
+    ]
+    steps = [
+        (row["step"], words.count(row["masked"]), words.count(row["removed"]), words.count(row["remaining"]))
+        for row in quality.get("attrition", [])
+    ]
+    return {
+        "marker_table": shown,
+        "cluster_table": clusters,
+        "denominator_table": denominators,
+        "visit_table": [
+            (
+                row["timepoint"],
+                row["sample"] + (" (this tube)" if row["current"] else ""),
+                row["short"],
+                row["level"],
+                row["interval"],
+                row["lod"],
+            )
+            for row in visits
+        ],
+        "attrition_table": steps,
+        "channel_table": quality_view.channel_rows(quality),
+        "instrument_facts": quality_view.instrument_facts(quality),
+        "specimen_facts": facts["specimen"],
+        "provenance_facts": facts["provenance"],
+        "gate_table": [
+            (
+                row["gate"],
+                row["numbers"],
+                row["source"] + ("" if row["state"] == "ok" else f" ({row['state']})"),
+                row["shift"],
+                row["why"],
+            )
+            for row in facts["gates"]
+        ],
+        "population_table": [
+            (row["title"], words.count(row["events"]), words.percent(row["of_nucleated"]), words.count(row["mrd"]))
+            for row in _populations(tube)
+        ],
+    }
+
+
+def _populations(tube: Tube) -> list[dict[str, Any]]:
+    """Populations that the panel names, with the MRD events each holds."""
+    nucleated = int(tube.gate("nucleated").sum()) if "nucleated" in tube.gate_names else 0
+    rows = []
+    for gate in tube.panel.gates:
+        if gate.population and gate.name in tube.gate_names:
+            inside = tube.gate(gate.name)
+            events = int(inside.sum())
+            rows.append(
+                {
+                    "title": gate.title or gate.name.replace("_", " "),
+                    "gate": gate.name,
+                    "events": events,
+                    "of_nucleated": events / nucleated if nucleated else None,
+                    "mrd": int((inside & tube.mrd).sum()),
+                }
+            )
+    return rows
+
+
+def _numbers(
+    inputs: Inputs,
+    tube: Tube,
+    plots: Sequence[Mapping[str, Any]],
+    markers: Sequence[laip_view.MarkerRow],
+    quality: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The figures of the page as plain data: ``report.json``, and the page's own download."""
+    return {
+        "format": "flowmrd-report/1",
+        "mrd_sha256": inputs.mrd_sha256,
+        "result": inputs.result.to_json_dict(),
+        "plots": [
+            {
+                "title": plot["title"],
+                "parent": plot["parent"],
+                "x": plot["script"]["x"],
+                "y": plot["script"]["y"],
+                "parent_events": plot["parent_events"],
+                "outlines": plot["script"]["outlines"],
+                "gates": [
+                    {key: row[key] for key in ("gate", "events", "of_parent", "of_nucleated", "mrd")}
+                    for row in plot["rows"]
+                ],
+            }
+            for plot in plots
+        ],
+        "populations": _populations(tube),
+        "markers": [row.to_json() for row in markers],
+        "quality": quality["numbers"],
+        "trend": [visit.to_json() for visit in inputs.history],
+    }

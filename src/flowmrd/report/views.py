@@ -1,0 +1,191 @@
+"""Which plots a page shows: the panel's gates in order, then the MRD cells on the markers that set them apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from flowmrd.report.density import HIGH, LOW
+from flowmrd.report.svg import Outline, Point
+from flowmrd.report.tube import Tube
+
+_SIDE_SCATTER = ("SSC-A", "SSC-H")
+_PARTNERS = ("CD45", "FSC-A")
+_PULSE = ("FSC-A", "FSC-H", "FSC-W", "SSC-W")
+
+
+@dataclass
+class View:
+    """One plot.
+
+    Attributes
+    ----------
+    parent
+        Gate whose events make the density; ``root`` are all analysable events.
+    gates
+        Gates drawn in it.
+    outlines
+        Their borders on the 0..1 scale.
+    """
+
+    id: str
+    title: str
+    parent: str
+    x: str
+    y: str
+    gates: list[str] = field(default_factory=list)
+    outlines: list[Outline] = field(default_factory=list)
+
+
+def gate_views(tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> list[View]:
+    """Plots of the gate tree, parents before children; gates on the same axes of the same parent share a plot.
+
+    Parameters
+    ----------
+    placed
+        Gate name to its record in ``gates.json``: where this tube's gate really lies, an override's shape included.
+    """
+    views: dict[tuple[str, str, str], View] = {}
+    partners = _paired(tube, placed)
+    titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
+    parents = {gate.name: gate.parent for gate in tube.panel.gates}
+    for name in tube.gate_names:
+        shape = placed.get(name, {}).get("shape") or {}
+        parent = str(placed.get(name, {}).get("parent") or parents.get(name, "root"))
+        axes = partners.get(name) or _axes(shape, tube)
+        if axes is None or parent not in {"root", *tube.gate_names}:
+            continue
+        view = views.setdefault((parent, *axes), View(f"plot-{len(views) + 1}", "", parent, *axes))
+        view.gates.append(name)
+        view.outlines.extend(outlines(shape, *axes, label=name))
+    for view in views.values():
+        view.title = ", ".join(titles.get(name, name) for name in view.gates)
+    return list(views.values())
+
+
+def mrd_views(tube: Tube, markers: Sequence[str], start: int) -> list[View]:
+    """Plots of the B lineage on pairs of the markers that set the MRD cells apart, most telling first."""
+    parent = "b_lineage" if "b_lineage" in tube.gate_names else "root"
+    usable = [marker for marker in dict.fromkeys(markers) if marker in tube.channels]
+    pairs = [(usable[index], usable[index + 1]) for index in range(0, len(usable) - 1, 2)][:3]
+    return [
+        View(f"plot-{start + index}", f"MRD cells on {x} and {y}", parent, x, y) for index, (x, y) in enumerate(pairs)
+    ]
+
+
+def _paired(tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
+    """Axes of cuts on one marker: two such gates of one parent share a plot, marker against marker."""
+    waiting: dict[str, list[tuple[str, str]]] = {}
+    for name in tube.gate_names:
+        record = placed.get(name, {})
+        shape = record.get("shape") or {}
+        channels = list(shape.get("ranges", {})) if shape.get("type") == "rectangle" else []
+        if len(channels) == 1 and channels[0] in tube.channels and channels[0] not in {*_SIDE_SCATTER, *_PULSE}:
+            waiting.setdefault(str(record.get("parent") or "root"), []).append((name, channels[0]))
+    axes: dict[str, tuple[str, str]] = {}
+    for gates in waiting.values():
+        markers = list(dict.fromkeys(channel for _, channel in gates))
+        for x, y in zip(markers[::2], markers[1::2], strict=False):
+            axes.update({name: (x, y) for name, channel in gates if channel in (x, y)})
+    return axes
+
+
+def _axes(shape: Mapping[str, Any], tube: Tube) -> tuple[str, str] | None:
+    """The two channels a shape is shown on, or None for shapes without a border of their own."""
+    kind = shape.get("type")
+    if kind == "rectangle":
+        names = list(shape.get("ranges", {}))
+    elif kind in {"halfplane", "polygon"}:
+        names = [shape.get("x"), shape.get("y")]
+    elif kind == "ellipse":
+        names = list(shape.get("channels", ()))
+    else:
+        return None
+    present = [str(name) for name in names if name in tube.channels]
+    if not present:
+        return None
+    if len(present) == 1:
+        only = present[0]
+        candidates = _PARTNERS if only in _SIDE_SCATTER else (*_SIDE_SCATTER, *_PARTNERS)
+        partner = next((name for name in candidates if name in tube.channels and name != only), None)
+        if partner is None:
+            return None
+        present.append(partner)
+    x, y = present[:2]
+    return (y, x) if x in _SIDE_SCATTER else (x, y)
+
+
+def outlines(shape: Mapping[str, Any], x: str, y: str, *, label: str) -> list[Outline]:
+    """Borders of a placed shape on two axes, cut to the plot."""
+    kind = shape.get("type")
+    if kind == "rectangle":
+        return _rectangle(shape.get("ranges", {}), x, y, label)
+    if kind == "halfplane":
+        slope, threshold = float(shape["slope"]), float(shape["threshold"])
+        ends: list[Point] = [(threshold + slope * at, at) for at in (LOW, HIGH)]
+        return [Outline(tuple(ends if shape["x"] == x else [(b, a) for a, b in ends]), False, label)]
+    if kind == "polygon":
+        corners: list[Point] = [(float(a), float(b)) for a, b in shape["vertices"]]
+        clipped = clip_to_plot(corners if shape["x"] == x else [(b, a) for a, b in corners])
+        return [Outline(tuple(clipped), True, label)] if clipped else []
+    if kind == "ellipse":
+        return _ellipse(shape, x, y, label)
+    return []
+
+
+def _rectangle(ranges: Mapping[str, Sequence[float | None]], x: str, y: str, label: str) -> list[Outline]:
+    """A closed box where both axes are bounded, else the lines of the bounded one."""
+
+    def ends(channel: str) -> tuple[float | None, float | None]:
+        low, high = ranges.get(channel, (None, None))
+        return (None if low is None else float(low), None if high is None else float(high))
+
+    (x0, x1), (y0, y1) = ends(x), ends(y)
+    if (y0, y1) == (None, None):
+        return [Outline(((at, LOW), (at, HIGH)), False, label) for at in (x0, x1) if at is not None]
+    if (x0, x1) == (None, None):
+        return [Outline(((LOW, at), (HIGH, at)), False, label) for at in (y0, y1) if at is not None]
+    left, right = LOW if x0 is None else x0, HIGH if x1 is None else x1
+    bottom, top = LOW if y0 is None else y0, HIGH if y1 is None else y1
+    clipped = clip_to_plot([(left, bottom), (right, bottom), (right, top), (left, top)])
+    return [Outline(tuple(clipped), True, label)] if clipped else []
+
+
+def clip_to_plot(corners: Sequence[Point]) -> list[Point]:
+    """Part of a polygon within the plot (Sutherland and Hodgman 1974: one side of the box after the other)."""
+    points = list(corners)
+    for axis, bound, keep_above in ((0, LOW, True), (0, HIGH, False), (1, LOW, True), (1, HIGH, False)):
+        result: list[Point] = []
+        for index, point in enumerate(points):
+            before = points[index - 1]
+            inside = (point[axis] >= bound) == keep_above or point[axis] == bound
+            was_inside = (before[axis] >= bound) == keep_above or before[axis] == bound
+            if inside != was_inside:
+                share = (bound - before[axis]) / (point[axis] - before[axis])
+                crossing = [before[0] + share * (point[0] - before[0]), before[1] + share * (point[1] - before[1])]
+                crossing[axis] = bound
+                result.append((crossing[0], crossing[1]))
+            if inside:
+                result.append(point)
+        points = result
+    return points
+
+
+def _ellipse(shape: Mapping[str, Any], x: str, y: str, label: str) -> list[Outline]:
+    """Border of the ellipse's shadow on the two axes."""
+    channels = list(shape["channels"])
+    if x not in channels or y not in channels:
+        return []
+    chosen = [channels.index(x), channels.index(y)]
+    mean = np.asarray(shape["mean"], dtype=np.float64)[chosen]
+    covariance = np.asarray(shape["covariance"], dtype=np.float64)[np.ix_(chosen, chosen)]
+    values, vectors = np.linalg.eigh(covariance)
+    angles = np.linspace(0, 2 * math.pi, 49)[:-1]
+    radii = np.sqrt(np.maximum(values, 0) * float(shape["distance_squared"]))
+    points = (vectors @ (np.stack([np.cos(angles), np.sin(angles)]) * radii[:, None])).T + mean
+    clipped = clip_to_plot([(float(a), float(b)) for a, b in points])
+    return [Outline(tuple(clipped), True, label)] if clipped else []

@@ -1,0 +1,142 @@
+"""Stage ``report``: one page per sample, and the numbers on it.
+
+``report.html``
+    The page: self-contained, no network (see :mod:`flowmrd.report.page`).
+``report.json`` (format ``flowmrd-report/1``)::
+
+    format, mrd_sha256
+    result       mrd.json as it was when the page was made
+    plots        [{title, parent, x, y, parent_events, outlines, gates: [{gate, events, of_parent, of_nucleated, mrd}]}]
+    populations  [{gate, title, events, of_nucleated, mrd}]
+    markers      [{marker, mrd, normal, normal_name, diagnosis, shift, direction}]   # quantiles 5/25/50/75/95 %, 0..1
+    quality      {flags, attrition, analysable, residuals, condition, drift, controls}
+    trend        [{sample, timepoint, role, class, fraction, ci95, lod95}]
+
+``report.tsv``
+    The same, one number a row: ``figure`` (dotted path), ``value``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from flowmrd.config import RunConfig, Sample
+from flowmrd.errors import ArtefactError
+from flowmrd.mrd.result import MrdResult
+from flowmrd.panel.model import PanelModel
+from flowmrd.report.page import write_page
+from flowmrd.report.sample import Inputs, build_page
+from flowmrd.report.trend import Visit
+from flowmrd.review import signatures_of
+from flowmrd.store import digest_file, read_json, write_json, write_text
+
+__all__ = ["read_result", "report"]
+
+
+def report(
+    sample_dir: Path,
+    work_dir: Path,
+    *,
+    panel: PanelModel,
+    config: RunConfig,
+    sample: Sample | None = None,
+    reference_json: Path | None = None,
+    laip_json: Path | None = None,
+    controls_qc: Sequence[Path] = (),
+    history: Sequence[Path] = (),
+    run_directory: Path | None = None,
+    out: Path | None = None,
+) -> None:
+    """Write the page of one sample.
+
+    Parameters
+    ----------
+    sample_dir, work_dir
+        ``results/samples/<sample>`` and ``results/work/<sample>``.
+    sample
+        The tube's row of the sheet.
+    reference_json, laip_json
+        What the tube was judged by; ``None`` or absent files are said to be missing.
+    controls_qc
+        ``qc.json`` of the control tubes of the same panel, for this tube's place among them.
+    history
+        ``mrd.json`` of the patient's tubes in the order of the sheet, this one among them.
+    run_directory
+        Where the review log lies; without it the page shows no signatures.
+    out
+        The page; ``report.html`` in ``sample_dir`` by default. JSON and TSV go beside it.
+
+    Raises
+    ------
+    ArtefactError
+        If ``mrd.json`` or the column files are missing or do not fit each other.
+    """
+    out = out or sample_dir / "report.html"
+    path = sample_dir / "mrd.json"
+    result = read_result(path)
+    signatures: Sequence[dict[str, Any]] = ()
+    problem: str | None = None
+    if run_directory is not None:
+        signatures, problem = signatures_of(run_directory, result.sample)
+    inputs = Inputs(
+        result=result,
+        mrd_sha256=digest_file(path),
+        panel=panel,
+        config=config,
+        sample=sample,
+        qc=_optional(sample_dir / "qc.json"),
+        gates=_optional(work_dir / "gates.json"),
+        ingest=_optional(work_dir / "ingest.json"),
+        classification=_optional(work_dir / "classification.json"),
+        reference=_optional(reference_json),
+        diagnosis=_optional(laip_json),
+        controls_qc=[read_json(entry) for entry in controls_qc if entry.is_file()],
+        history=[Visit(read_result(entry)) for entry in history if entry.is_file()],
+        signatures=signatures,
+        signature_problem=problem,
+    )
+    page = build_page(inputs, work_dir)
+    write_page(out, page.html)
+    write_json(out.with_suffix(".json"), page.numbers)
+    rows = [f"{name}\t{value}" for name, value in _flat(page.numbers, "")]
+    write_text(out.with_suffix(".tsv"), "\n".join(["figure\tvalue", *rows]) + "\n")
+
+
+def read_result(path: Path) -> MrdResult:
+    """Read a ``mrd.json``.
+
+    Raises
+    ------
+    ArtefactError
+        If it is missing or not a result of this version.
+    """
+    data = read_json(path)
+    try:
+        return MrdResult.model_validate(data)
+    except ValidationError as error:
+        raise ArtefactError(
+            str(path),
+            found=f"{error.error_count()} fields that do not fit ({error.errors()[0]['loc']})",
+            expected="a mrd.json of schema version 1",
+            todo="rerun the stage quantify",
+        ) from error
+
+
+def _optional(path: Path | None) -> Any:
+    return read_json(path) if path is not None and path.is_file() else None
+
+
+def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Every number of a nested value with its dotted path; tabs and line ends inside texts become spaces."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            yield from _flat(inner, f"{name}.{index}")
+    else:
+        yield " ".join(name.split()), "" if value is None else " ".join(str(value).split())
