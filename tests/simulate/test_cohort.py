@@ -128,6 +128,17 @@ def test_a_tube_does_not_depend_on_the_other_tubes_of_the_design() -> None:
     assert [repr(plan) for plan in patients(rows, 4)[2:]] == [repr(plan) for plan in patients(rows[1:], 4)]
 
 
+def test_the_trial_has_tubes_for_its_twelve_evaluable_patients_and_the_clinical_tables(
+    ino10: PanelModel, tmp_path: Path
+) -> None:
+    cohort = simulate(tmp_path, preset="trial", nucleated=300, panel=ino10)
+    samples, problems = read_sheet(cohort.sheet)
+    assert problems == []
+    assert len({sample.patient for sample in samples if sample.role is Role.FOLLOWUP}) == 12
+    assert sum(sample.role is Role.CONTROL for sample in samples) >= 6
+    assert (tmp_path / "config" / "patients.tsv").is_file()
+
+
 def test_many_gives_the_number_of_tubes_asked_for(ino10: PanelModel, tmp_path: Path) -> None:
     cohort = simulate(tmp_path, preset="many", tubes=12, nucleated=300, panel=ino10)
     samples, problems = read_sheet(cohort.sheet)

@@ -121,13 +121,21 @@ class Cytometer:
             matrix and the slope of the logicle.
         """
         dyes = self.fluorescence
-        raw = np.array([float(self.to_raw(m, d)) for m, d in zip(mean, dyes, strict=True)])
+        widths = np.array([detector.width for detector in dyes])
+        raw = np.empty(len(dyes))
+        for width in set(widths.tolist()):
+            at = widths == width
+            raw[at] = inverse_logicle(mean[at] / LOGICLE_M, LOGICLE_T, LOGICLE_M, width, 0.0)
         seen = np.maximum(raw @ self.spill, 0.0)
         variance = self.electronic**2 + self.photon * seen
         inverse = np.linalg.inv(self.spill)
         sd = np.sqrt(np.einsum("ij,i->j", inverse**2, variance))
-        ends = [self.to_decades([r - s, r + s], d) for r, s, d in zip(raw, sd, dyes, strict=True)]
-        return np.array([(high - low) / 2 for low, high in ends])
+        spread = np.empty(len(dyes))
+        for width in set(widths.tolist()):
+            at = widths == width
+            low, high = (logicle(raw[at] + side * sd[at], LOGICLE_T, LOGICLE_M, width, 0.0) for side in (-1, 1))
+            spread[at] = (high - low) * (LOGICLE_M / 2)
+        return spread
 
 
 def build_cytometer(panel: PanelModel) -> Cytometer:

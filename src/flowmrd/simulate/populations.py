@@ -99,7 +99,7 @@ def _population(code: Code, group: str, mean: dict[str, float], sd: dict[str, fl
     )
 
 
-_GRANULAR_SD: Final = {"FSC-A": 0.5, "SSC-A": 0.75, "CD19": 0.24}
+_GRANULAR_SD: Final = {"FSC-A": 0.6, "SSC-A": 0.75, "CD19": 0.24}
 
 NORMAL: Final[dict[Code, Population]] = {
     population.code: population
@@ -167,7 +167,8 @@ NORMAL: Final[dict[Code, Population]] = {
             "normal_b",
             {"CD10": 1.03, "CD20": 3.05, "CD45": 3.56, "CD38": 1.68, "CD34": 1.16, "CD58": 1.08, "CD22": 3.1,
              "CD24": 2.35, "CD19": 2.88},
-            {"CD10": 0.28, "CD20": 0.2, "CD45": 0.14, "CD22": 0.2, "CD24": 0.35, "CD58": 0.38, "SYTO41": 0.2},
+            {"CD10": 0.28, "CD20": 0.2, "CD45": 0.14, "CD22": 0.2, "CD24": 0.35, "CD58": 0.32, "SYTO41": 0.24,
+             "CD38": 0.27},
         ),
         _population(
             Code.PLASMA_CELL,

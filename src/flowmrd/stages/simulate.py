@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flowmrd.panel.model import PanelModel
 from flowmrd.simulate.cohort import SimulatedCohort, simulate_cohort
-from flowmrd.simulate.design import many, plan_preset, resized
+from flowmrd.simulate.design import many, plan_preset, resized, trial
 
 DEFAULT_SEED = 20240093
 
@@ -25,7 +25,8 @@ def simulate(
     Parameters
     ----------
     preset
-        ``demo``, ``small``, ``many`` or ``compensation`` (see :mod:`flowmrd.simulate.design`).
+        ``demo``, ``small``, ``many`` or ``compensation`` (see :mod:`flowmrd.simulate.design`), or ``trial``: the
+        re-enacted trial with its clinical tables (:mod:`flowmrd.trial.reenactment`).
     nucleated
         Nucleated cells per tube instead of the preset's.
     tubes
@@ -40,8 +41,17 @@ def simulate(
     """
     if preset == "many" and tubes is not None:
         design = many(panel, seed, tubes=tubes)
+    elif preset == "trial":
+        from flowmrd.trial.reenactment import read_tubes
+
+        design = trial(panel, seed, read_tubes())
     else:
         design = plan_preset(preset, panel, seed)
     if nucleated is not None:
         design = resized(design, nucleated)
-    return simulate_cohort(run_directory, design, seed, panel, label=preset)
+    cohort = simulate_cohort(run_directory, design, seed, panel, label=preset)
+    if preset == "trial":
+        from flowmrd.trial.reenactment import copy_tables
+
+        copy_tables(run_directory)
+    return cohort
