@@ -39,6 +39,7 @@ except InputError as error:
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/ingest.smk"
+include: "workflow/rules/spillover_reference.smk"
 include: "workflow/rules/transform_reference.smk"
 include: "workflow/rules/preprocess.smk"
 include: "workflow/rules/gate_reference.smk"
@@ -55,7 +56,7 @@ include: "workflow/rules/provenance.smk"
 
 
 wildcard_constraints:
-    sample=one_of(PLAN.analysed),
+    sample=one_of(PLAN.samples),
     patient=one_of(PLAN.patients_with_laip),
     panel=one_of(PLAN.panels),
 

@@ -4,10 +4,11 @@ rule classify:
         gated=f"{WORK}/{{sample}}/gated.arrow",
         gates=f"{WORK}/{{sample}}/gates.json",
         qc=f"{SAMPLES}/{{sample}}/qc.json",
-        reference=from_reference("reference.json", PLAN.builds_reference),
-        reference_arrays=from_reference("reference.npz", PLAN.builds_reference),
+        reference=normal_reference("reference.json"),
+        reference_arrays=normal_reference("reference.npz"),
         laip=laip_file("laip.json"),
         laip_arrays=laip_file("laip.npz"),
+        library=library,
     output:
         classified=temp(ensure(f"{WORK}/{{sample}}/classified.arrow", non_empty=True)),
         classification=ensure(f"{WORK}/{{sample}}/classification.json", non_empty=True),
@@ -26,8 +27,9 @@ rule classify:
         made_by=made_by("classify"),
         reference=reference_option,
         laip=laip_option,
+        library=library_option,
     message:
         "{wildcards.sample}: looking for leukaemic cells"
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} classify"
-        " --sample {wildcards.sample} {params.reference} {params.laip}"
+        " --sample {wildcards.sample} {params.reference} {params.laip} {params.library}"

@@ -74,21 +74,67 @@ def of_controls(name: str):
     return files
 
 
-def from_reference(name: str, available):
-    """One file of the normal reference, where this run has or makes one."""
+def of_stains(name: str):
+    def files(wildcards):
+        return [
+            ancient(f"{WORK}/{tube}/{name}")
+            for tube in PLAN.stains_of(panel_name(wildcards))
+        ]
+
+    return files
+
+
+def spillover(wildcards):
+    """The matrix made from single-stain tubes, where the configuration asks for it."""
+    panel = panel_name(wildcards)
+    return f"{REFERENCE}/{panel}/spillover.csv" if PLAN.makes_spillover(panel) else []
+
+
+def spillover_option(wildcards, input) -> str:
+    return option("--spillover", input.spillover)
+
+
+def stains_option(wildcards) -> str:
+    return " ".join(option("--tube", tube) for tube in PLAN.stains_of(wildcards.panel))
+
+
+def identities_of_stains(wildcards) -> str:
+    return PLAN.identities(PLAN.stains_of(wildcards.panel))
+
+
+def from_controls(name: str):
+    """A file learned from the controls of a panel, where there are controls or a stored reference has it."""
 
     def file(wildcards):
         panel = panel_name(wildcards)
         stored = PLAN.stored_reference(panel)
         if stored is not None:
-            return str(stored / name)
-        return f"{REFERENCE}/{panel}/{name}" if available(panel) else []
+            return str(stored / name) if (stored / name).is_file() else []
+        return f"{REFERENCE}/{panel}/{name}" if PLAN.controls_of(panel) else []
 
     return file
 
 
-def has_controls(panel: str) -> bool:
-    return bool(PLAN.controls_of(panel))
+def normal_reference(name: str):
+    """One file of the normal reference; without enough controls it is a provisional one."""
+
+    def file(wildcards):
+        panel = panel_name(wildcards)
+        return str((PLAN.stored_reference(panel) or Path(REFERENCE) / panel) / name)
+
+    return file
+
+
+def library(wildcards):
+    """Phenotypes of the run's other patients, for a tube whose patient has none."""
+    if PLAN.samples[wildcards.sample].patient in PLAN.patients_with_laip:
+        return []
+    panel = PLAN.panel_of[wildcards.sample]
+    return [
+        f"results/laip/{patient}/laip.json"
+        for patient, of in PLAN.patients_with_laip.items()
+        if of == panel
+    ]
 
 
 def laip_file(name: str):
@@ -175,6 +221,10 @@ def laip_option(wildcards, input) -> str:
     return option("--laip", input.laip)
 
 
+def library_option(wildcards, input) -> str:
+    return " ".join(option("--library", path) for path in input.library)
+
+
 def controls_option(wildcards) -> str:
     return " ".join(
         option("--tube", control) for control in PLAN.controls_of(wildcards.panel)
@@ -205,3 +255,35 @@ def refused_digest() -> str:
 def adverse_events(wildcards):
     path = PLAN.config.adverse_events
     return path if Path(path).is_file() else []
+
+
+def qc_of_controls(wildcards):
+    """Copies outside the results of a tube, so that making one tube again does not touch the reports of others."""
+    return [
+        ancient(f"{WORK}/{control}/qc.json")
+        for control in PLAN.controls_of(panel_name(wildcards))
+    ]
+
+
+def history(wildcards):
+    """Results of the patient's tubes up to this one."""
+    return [
+        ancient(f"{WORK}/{tube}/mrd.json") for tube in PLAN.history(wildcards.sample)
+    ]
+
+
+def identities_for_report(wildcards) -> str:
+    return PLAN.identities(
+        [*PLAN.controls_of(panel_name(wildcards)), *PLAN.history(wildcards.sample)]
+    )
+
+
+def signatures(wildcards) -> str:
+    return PLAN.signatures_digest(wildcards.sample)
+
+
+def controls_of_sample_option(wildcards) -> str:
+    return " ".join(
+        option("--control", control)
+        for control in PLAN.controls_of(panel_name(wildcards))
+    )

@@ -3,7 +3,7 @@ rule gate:
         preprocessed=f"{WORK}/{{sample}}/preprocessed.arrow",
         qc=f"{SAMPLES}/{{sample}}/qc.json",
         record=f"{WORK}/{{sample}}/ingest.json",
-        thresholds=from_reference("gates.json", has_controls),
+        thresholds=from_controls("gates.json"),
         override=override,
     output:
         gated=temp(ensure(f"{WORK}/{{sample}}/gated.arrow", non_empty=True)),
@@ -40,7 +40,8 @@ rule gate:
         " --sample {wildcards.sample} {params.thresholds} {params.override}"
 
 
-use rule gate as gate_control with:
+# Kept for tubes that others are compared with: controls and diagnoses.
+use rule gate as gate_kept with:
     output:
         gated=ensure(f"{WORK}/{{sample}}/gated.arrow", non_empty=True),
         gates=ensure(f"{WORK}/{{sample}}/gates.json", non_empty=True),
@@ -55,7 +56,7 @@ use rule gate as gate_control with:
         ),
         gatingml=ensure(f"{SAMPLES}/{{sample}}/gates.xml", non_empty=True),
     wildcard_constraints:
-        sample=one_of(PLAN.controls),
+        sample=one_of(PLAN.kept),
 
 
-ruleorder: gate_control > gate
+ruleorder: gate_kept > gate

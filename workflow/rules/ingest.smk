@@ -24,13 +24,13 @@ rule ingest:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} ingest --sample {wildcards.sample}"
 
 
-# Controls keep their event files: the reference is made from all of them.
-use rule ingest as ingest_control with:
+# Kept for tubes that something common is made from: controls and single-stain tubes.
+use rule ingest as ingest_kept with:
     output:
         events=ensure(f"{WORK}/{{sample}}/events.arrow", non_empty=True),
         record=ensure(f"{WORK}/{{sample}}/ingest.json", non_empty=True),
     wildcard_constraints:
-        sample=one_of(PLAN.controls),
+        sample=one_of(PLAN.kept_raw),
 
 
-ruleorder: ingest_control > ingest
+ruleorder: ingest_kept > ingest

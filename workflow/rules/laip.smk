@@ -2,8 +2,8 @@ rule laip:
     input:
         gated=diagnosis_files("gated.arrow"),
         preprocessed=diagnosis_files("preprocessed.arrow"),
-        reference=from_reference("reference.json", PLAN.builds_reference),
-        arrays=from_reference("reference.npz", PLAN.builds_reference),
+        reference=normal_reference("reference.json"),
+        arrays=normal_reference("reference.npz"),
     output:
         laip=ensure(f"results/laip/{{patient}}/laip.json", non_empty=True),
         arrays=ensure(f"results/laip/{{patient}}/laip.npz", non_empty=True),

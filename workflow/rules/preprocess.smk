@@ -2,7 +2,8 @@ rule preprocess:
     input:
         events=f"{WORK}/{{sample}}/events.arrow",
         record=f"{WORK}/{{sample}}/ingest.json",
-        transforms=from_reference("transform.json", has_controls),
+        transforms=from_controls("transform.json"),
+        spillover=spillover,
     output:
         out=temp(ensure(f"{WORK}/{{sample}}/preprocessed.arrow", non_empty=True)),
         qc=ensure(
@@ -14,6 +15,7 @@ rule preprocess:
             ),
             non_empty=True,
         ),
+        kept=ensure(f"{WORK}/{{sample}}/qc.json", non_empty=True),
     log:
         f"{LOGS}/preprocess/{{sample}}.log",
     benchmark:
@@ -28,19 +30,22 @@ rule preprocess:
     params:
         made_by=made_by("preprocess"),
         transforms=transforms_option,
+        spillover=spillover_option,
     message:
         "{wildcards.sample}: compensation, scaling, quality"
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} preprocess"
-        " --sample {wildcards.sample} {params.transforms}"
+        " --sample {wildcards.sample} {params.transforms} {params.spillover}"
 
 
-use rule preprocess as preprocess_control with:
+# Kept for tubes that others are compared with: controls and diagnoses.
+use rule preprocess as preprocess_kept with:
     output:
         out=ensure(f"{WORK}/{{sample}}/preprocessed.arrow", non_empty=True),
         qc=ensure(f"{SAMPLES}/{{sample}}/qc.json", non_empty=True),
+        kept=ensure(f"{WORK}/{{sample}}/qc.json", non_empty=True),
     wildcard_constraints:
-        sample=one_of(PLAN.controls),
+        sample=one_of(PLAN.kept),
 
 
-ruleorder: preprocess_control > preprocess
+ruleorder: preprocess_kept > preprocess

@@ -7,8 +7,8 @@ rule quantify:
         record=f"{WORK}/{{sample}}/ingest.json",
         gates=f"{WORK}/{{sample}}/gates.json",
         qc=f"{SAMPLES}/{{sample}}/qc.json",
-        reference=from_reference("reference.json", PLAN.builds_reference),
-        reference_arrays=from_reference("reference.npz", PLAN.builds_reference),
+        reference=normal_reference("reference.json"),
+        reference_arrays=normal_reference("reference.npz"),
         laip=laip_file("laip.json"),
         laip_arrays=laip_file("laip.npz"),
     output:
@@ -21,6 +21,7 @@ rule quantify:
             ),
             non_empty=True,
         ),
+        kept=ensure(f"{WORK}/{{sample}}/mrd.json", non_empty=True),
     log:
         f"{LOGS}/quantify/{{sample}}.log",
     benchmark:

@@ -9,6 +9,12 @@ rule report:
         qc=f"{SAMPLES}/{{sample}}/qc.json",
         mrd=f"{SAMPLES}/{{sample}}/mrd.json",
         populations=f"{SAMPLES}/{{sample}}/populations.tsv",
+        reference=normal_reference("reference.json"),
+        reference_arrays=normal_reference("reference.npz"),
+        laip=laip_file("laip.json"),
+        laip_arrays=laip_file("laip.npz"),
+        controls_qc=qc_of_controls,
+        history=history,
     output:
         page=ensure(
             report(
@@ -19,6 +25,8 @@ rule report:
             ),
             non_empty=True,
         ),
+        numbers=ensure(f"{SAMPLES}/{{sample}}/report.json", non_empty=True),
+        table=ensure(f"{SAMPLES}/{{sample}}/report.tsv", non_empty=True),
     log:
         f"{LOGS}/report/{{sample}}.log",
     benchmark:
@@ -32,7 +40,13 @@ rule report:
         runtime=runtime("report"),
     params:
         made_by=made_by("report"),
+        reference=reference_option,
+        laip=laip_option,
+        controls=controls_of_sample_option,
+        identities=identities_for_report,
+        signatures=signatures,
     message:
         "{wildcards.sample}: report"
     shell:
-        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} report --sample {wildcards.sample}"
+        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} report"
+        " --sample {wildcards.sample} {params.reference} {params.laip} {params.controls}"

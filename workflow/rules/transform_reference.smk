@@ -2,6 +2,7 @@ rule transform_reference:
     input:
         events=of_controls("events.arrow"),
         records=of_controls("ingest.json"),
+        spillover=spillover,
     output:
         out=ensure(f"{REFERENCE}/{{panel}}/transform.json", non_empty=True),
     log:
@@ -17,9 +18,10 @@ rule transform_reference:
         made_by=made_by("transform_reference"),
         panel=panel_digest,
         tubes=controls_option,
+        spillover=spillover_option,
         identities=identities_of_controls,
     message:
         "{wildcards.panel}: scaling learned from the controls"
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} transform-reference"
-        " --panel {wildcards.panel} {params.tubes}"
+        " --panel {wildcards.panel} {params.tubes} {params.spillover}"

@@ -25,6 +25,7 @@ rule trial:
         runtime=runtime("trial"),
     params:
         made_by=made_by("trial"),
+        sheet=identities_of_all(),
     message:
         "trial: endpoints"
     shell:

@@ -11,6 +11,61 @@ import typer
 def register(app: typer.Typer) -> None:
     """Add these commands to the application."""
     app.command("preprocess")(preprocess)
+    app.command("inspect")(inspect)
+    reference = typer.Typer(
+        help="Build, show and compare normal references.", no_args_is_help=True, rich_markup_mode=None
+    )
+    reference.command("build")(reference_build)
+    app.add_typer(reference, name="reference")
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(help="FCS or LMD file.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    sums: Annotated[bool, typer.Option("--sums", help="Add the sum of the stored values of every channel.")] = False,
+) -> None:
+    """Show what a file holds: data sets, events, channels.
+
+    Example: flowmrd inspect tube.fcs --json --sums
+    """
+    from flowmrd.stages.inspect import inspect as stage
+
+    facts = stage(file, sums=sums)
+    if json:
+        import json as writer
+
+        typer.echo(writer.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    for one in facts["data_sets"]:
+        typer.echo(f"data set {one['index']}: FCS {one['version']}, {one['events']} events")
+        for number, channel in enumerate(one["channels"], start=1):
+            total = f"  sum {one['sums'][number - 1]}" if sums else ""
+            typer.echo(f"  {number:>3}  {channel['pnn'] or '-':<24} {channel['pns'] or '-':<24}{total}")
+        for finding in one["findings"]:
+            typer.echo(f"  note {finding['code']}: {finding['message']}")
+
+
+def reference_build(
+    panel: Annotated[str, typer.Option(help="Name of the panel.")],
+    tube: Annotated[list[str] | None, typer.Option("--tube", help="Name of a control tube; once for each.")] = None,
+    run: Annotated[Path, typer.Option("--run", help="Run directory.")] = Path(),
+) -> None:
+    """Learn from the control tubes of a run what normal marrow looks like.
+
+    Example: flowmrd reference build --panel ino10 --tube C01 --tube C02 --tube C03
+    """
+    from flowmrd.cli.layout import Run
+    from flowmrd.stages.reference import build
+    from flowmrd.stages.tubes import TubeFiles
+
+    at = Run(run)
+    build(
+        [TubeFiles(name, at.work(name, "preprocessed.arrow"), at.work(name, "gated.arrow")) for name in tube or ()],
+        panel=at.panel_named(panel),
+        config=at.config,
+        out_json=at.reference(panel, "reference.json"),
+        out_npz=at.reference(panel, "reference.npz"),
+    )
 
 
 def preprocess(
@@ -40,7 +95,7 @@ def preprocess(
     if sample is None or file is not None:
         raise typer.BadParameter("give either FILE with --panel and -o, or --sample")
     from flowmrd.cli.layout import Run
-    from flowmrd.cli.stages import guard
+    from flowmrd.cli.stages import guard, keep_copy
     from flowmrd.stages.preprocess import preprocess as stage
 
     at = Run(run)
@@ -58,3 +113,4 @@ def preprocess(
         spillover=spillover,
         base=at.sheet.parent,
     )
+    keep_copy(at.result(sample, "qc.json"), at.work(sample, "qc.json"))

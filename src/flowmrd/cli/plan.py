@@ -22,7 +22,7 @@ from typing import Any
 from flowmrd.cli.code import digest
 from flowmrd.cli.failure import RECORD_SUFFIX
 from flowmrd.cli.layout import CONFIG
-from flowmrd.config import ReferenceConfig, RunConfig, Sample, load_config, read_sheet
+from flowmrd.config import RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.sheet import Role
 from flowmrd.errors import InputError, SheetError
 from flowmrd.home import PANELS
@@ -83,6 +83,27 @@ class RunPlan:
         """Control tubes of all panels, in sheet order."""
         return tuple(name for name, sample in self.samples.items() if sample.role is Role.CONTROL)
 
+    @cached_property
+    def kept(self) -> tuple[str, ...]:
+        """Tubes that others are compared with; their event files are kept."""
+        return tuple(n for n in self.analysed if self.samples[n].role in (Role.CONTROL, Role.DIAGNOSIS))
+
+    @cached_property
+    def kept_raw(self) -> tuple[str, ...]:
+        """Tubes whose raw columns are kept: controls and single-stain tubes."""
+        return tuple(n for n, row in self.samples.items() if row.role in (Role.CONTROL, Role.COMPENSATION))
+
+    def stains_of(self, panel: str) -> list[str]:
+        """Single-stain tubes of a panel."""
+        return [
+            name for name, row in self.samples.items() if row.role is Role.COMPENSATION and self.panel_of[name] == panel
+        ]
+
+    def makes_spillover(self, panel: str) -> bool:
+        """Whether the spillover matrix comes from this run's single-stain tubes."""
+        section = self.config.compensation
+        return section != "none" and section.source == "controls" and bool(self.stains_of(panel))
+
     def controls_of(self, panel: str) -> list[str]:
         """Control tubes stained with a panel."""
         return [name for name in self.controls if self.panel_of[name] == panel]
@@ -96,12 +117,6 @@ class RunPlan:
         folder = self.run_directory / given
         return folder / panel if (folder / panel).is_dir() else folder
 
-    def builds_reference(self, panel: str) -> bool:
-        """Whether this run has the controls to build a reference of its own."""
-        section = self.config.reference
-        minimum = section.min_controls if isinstance(section, ReferenceConfig) else 1
-        return self.stored_reference(panel) is None and len(self.controls_of(panel)) >= minimum
-
     def diagnoses(self, patient: str, panel: str) -> list[str]:
         """Diagnosis tubes of a patient stained with a panel."""
         return [
@@ -114,13 +129,12 @@ class RunPlan:
 
     @cached_property
     def patients_with_laip(self) -> dict[str, str]:
-        """Patient to the panel of their first diagnosis tube, where there is one and a reference to compare it with."""
+        """Patient to the panel of their first diagnosis tube, where there is one."""
         found: dict[str, str] = {}
         for name in self.analysed:
             sample = self.samples[name]
-            panel = self.panel_of[name]
-            if sample.role is Role.DIAGNOSIS and (self.builds_reference(panel) or self.stored_reference(panel)):
-                found.setdefault(sample.patient, panel)
+            if sample.role is Role.DIAGNOSIS:
+                found.setdefault(sample.patient, self.panel_of[name])
         return found
 
     @cached_property
@@ -158,6 +172,23 @@ class RunPlan:
         tubes = self.diagnoses(patient, self.patients_with_laip[patient])
         return f"{tubes[0]}_prepare" if len(tubes) == 1 else f"{patient}_laip"
 
+    def history(self, sample: str) -> list[str]:
+        """Tubes of a tube's patient in sheet order, up to and including this one.
+
+        Later tubes are left out, so that a report does not change when the patient comes again.
+        """
+        patient = self.samples[sample].patient
+        tubes = [name for name in self.analysed if self.samples[name].patient == patient]
+        return tubes[: tubes.index(sample) + 1]
+
+    def signatures_digest(self, sample: str) -> str:
+        """Digest of the review log's lines about a tube, so that a new signature makes its report again."""
+        log = self.run_directory / "results/review/log.jsonl"
+        if not log.is_file():
+            return ""
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return _short("\n".join(line for line in lines if json.dumps(sample) in line))
+
     @cached_property
     def refused_digest(self) -> str:
         """Digest of the list of tubes without a result, so that the cohort is made again when it changes."""
@@ -174,10 +205,12 @@ class RunPlan:
     def identity(self, sample: str) -> str:
         """Short digest that changes with a tube's row, panel or file (size and time)."""
         row = self.samples[sample]
+        override = self.override_of(sample)
         facts = {
             **{key: str(value) for key, value in asdict(row).items() if key != "line"},
             "file": _stat_key(row.fcs),
             "panel": self.panels[self.panel_of[sample]].sha256,
+            "override": hashlib.sha256((self.run_directory / override).read_bytes()).hexdigest() if override else "",
         }
         return _short(json.dumps(facts, sort_keys=True))
 

@@ -42,7 +42,8 @@ class Stage:
 
 STAGES = {
     "ingest": Stage(memory_factor=6.0),
-    "transform_reference": Stage(("ingest",), ("compensation", "transform"), memory_factor=2.0),
+    "spillover_reference": Stage(("ingest",), ("compensation",), memory_factor=2.0),
+    "transform_reference": Stage(("spillover_reference",), ("compensation", "transform"), memory_factor=2.0),
     "preprocess": Stage(("transform_reference",), ("compensation", "transform", "quality"), memory_factor=5.0),
     "gate_reference": Stage(("preprocess",), ("gating", "quality"), memory_factor=2.0),
     "gate": Stage(("gate_reference",), ("gating", "quality"), memory_factor=4.0),

@@ -13,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from flowmrd.cli.layout import Run
+    from flowmrd.stages.tubes import TubeFiles
 
 SampleOption = Annotated[str, typer.Option(help="Name of the tube in the sample sheet.")]
 PanelOption = Annotated[str, typer.Option(help="Name of the panel.")]
@@ -25,9 +26,15 @@ def register(app: typer.Typer) -> None:
     """Add the stage commands to the application."""
     for name, command in (
         ("ingest", ingest),
+        ("spillover-reference", spillover_reference),
         ("transform-reference", transform_reference),
         ("gate-reference", gate_reference),
         ("gate", gate),
+        ("laip", laip),
+        ("classify", classify),
+        ("quantify", quantify),
+        ("report", report),
+        ("trial", trial),
     ):
         app.command(name)(command)
 
@@ -46,6 +53,13 @@ def guard(stage: str, *paths: Path) -> None:
     require_for_files(paths, factor=STAGES[stage].need_factor, where=f"{stage} of {paths[0]}")
 
 
+def keep_copy(result: Path, copy: Path) -> None:
+    """Copy a result to where other tubes' reports read it (see ``workflow/rules/report.smk``)."""
+    from flowmrd.store import write_text
+
+    write_text(copy, result.read_text(encoding="utf-8"))
+
+
 def ingest(sample: SampleOption, run: RunOption = HERE) -> None:
     """Read a tube's FCS file into columns.
 
@@ -59,12 +73,36 @@ def ingest(sample: SampleOption, run: RunOption = HERE) -> None:
     stage(
         row.fcs,
         panel=at.panel_of(sample),
+        sample=sample,
         events=at.work(sample, "events.arrow"),
         record=at.work(sample, "ingest.json"),
     )
 
 
-def transform_reference(panel: PanelOption, tube: TubesOption, run: RunOption = HERE) -> None:
+def spillover_reference(panel: PanelOption, tube: TubesOption, run: RunOption = HERE) -> None:
+    """Compute the spillover matrix of a panel from its single-stain tubes.
+
+    Example: flowmrd spillover-reference --panel ino10 --tube COMP_CD19 --tube COMP_CD10 --tube COMP_unstained
+    """
+    from flowmrd.stages.spillover_reference import spillover_reference as stage
+
+    at = _open(run)
+    stage(
+        {
+            name: (at.work(name, "events.arrow"), at.work(name, "ingest.json"), at.sample(name).stain or "unstained")
+            for name in tube
+        },
+        panel=at.panel_named(panel),
+        out=at.reference(panel, "spillover.csv"),
+    )
+
+
+def transform_reference(
+    panel: PanelOption,
+    tube: TubesOption,
+    spillover: Annotated[Path | None, typer.Option(help="Spillover CSV to use instead of the files' own.")] = None,
+    run: RunOption = HERE,
+) -> None:
     """Learn the scaling of a panel from its controls and freeze it.
 
     Example: flowmrd transform-reference --panel ino10 --tube C01 --tube C02
@@ -77,6 +115,9 @@ def transform_reference(panel: PanelOption, tube: TubesOption, run: RunOption = 
         panel=at.panel_named(panel),
         config=at.config,
         out=at.reference(panel, "transform.json"),
+        batches={name: at.sample(name).batch for name in tube},
+        spillover=spillover,
+        base=at.sheet.parent,
     )
 
 
@@ -127,3 +168,152 @@ def gate(
         override=override,
         qc=at.result(sample, "qc.json"),
     )
+
+
+def _files(at: Run, sample: str) -> TubeFiles:
+    from flowmrd.stages.tubes import TubeFiles
+
+    return TubeFiles(sample, at.work(sample, "preprocessed.arrow"), at.work(sample, "gated.arrow"))
+
+
+def laip(
+    patient: Annotated[str, typer.Option(help="Patient of the sample sheet.")],
+    tube: TubesOption,
+    reference: Annotated[Path, typer.Option(help="reference.json of the panel.")],
+    run: RunOption = HERE,
+) -> None:
+    """Find out what a patient's leukaemia looks like, from the diagnosis tubes.
+
+    Example: flowmrd laip --patient P01 --tube P01_dx --reference results/reference/ino10/reference.json
+    """
+    from flowmrd.stages.laip import learn
+
+    at = _open(run)
+    files = [_files(at, name) for name in tube]
+    guard("laip", *(path for one in files for path in (one.preprocessed, one.gated)))
+    learn(
+        patient,
+        files,
+        reference_json=reference,
+        panel=at.panel_of(tube[0]),
+        config=at.config,
+        out_json=at.laip(patient, "laip.json"),
+        out_npz=at.laip(patient, "laip.npz"),
+    )
+
+
+def classify(
+    sample: SampleOption,
+    reference: Annotated[Path, typer.Option(help="reference.json of the panel.")],
+    laip: Annotated[Path | None, typer.Option(help="laip.json of the patient.")] = None,
+    library: Annotated[list[Path] | None, typer.Option(help="laip.json of another patient; once for each.")] = None,
+    run: RunOption = HERE,
+) -> None:
+    """Look for leukaemic cells in a tube.
+
+    Example: flowmrd classify --sample P01_day21 --reference results/reference/ino10/reference.json
+    --laip results/laip/P01/laip.json
+    """
+    from flowmrd.stages.classify import classify as stage
+
+    at = _open(run)
+    row = at.sample(sample)
+    files = _files(at, sample)
+    guard("classify", files.preprocessed, files.gated)
+    stage(
+        files,
+        patient=row.patient,
+        therapy=row.prior_therapy,
+        reference_json=reference,
+        laip_json=laip,
+        library_json=tuple(library or ()),
+        panel=at.panel_of(sample),
+        config=at.config,
+        out_columns=at.work(sample, "classified.arrow"),
+        out_json=at.work(sample, "classification.json"),
+    )
+
+
+def quantify(
+    sample: SampleOption,
+    reference: Annotated[Path | None, typer.Option(help="reference.json of the panel.")] = None,
+    laip: Annotated[Path | None, typer.Option(help="laip.json of the patient.")] = None,
+    run: RunOption = HERE,
+) -> None:
+    """Count, give intervals and limits, and judge: mrd.json.
+
+    Example: flowmrd quantify --sample P01_day21 --reference results/reference/ino10/reference.json
+    """
+    from flowmrd.cli.layout import CONFIG
+    from flowmrd.stages.quantify import Digests, QuantifyInputs
+    from flowmrd.stages.quantify import quantify as stage
+    from flowmrd.store import digest_file
+
+    at = _open(run)
+    files = QuantifyInputs(
+        preprocessed=at.work(sample, "preprocessed.arrow"),
+        gated=at.work(sample, "gated.arrow"),
+        classified=at.work(sample, "classified.arrow"),
+        classification=at.work(sample, "classification.json"),
+        ingest=at.work(sample, "ingest.json"),
+        gates=at.work(sample, "gates.json"),
+        qc=at.result(sample, "qc.json"),
+    )
+    guard("quantify", files.preprocessed, files.gated, files.classified)
+    digests = Digests(
+        config=digest_file(run / CONFIG),
+        panel=digest_file(at.panel_path_of(sample)),
+        reference=digest_file(reference) if reference else None,
+        laip=digest_file(laip) if laip else None,
+    )
+    stage(
+        files,
+        sample=at.sample(sample),
+        panel=at.panel_of(sample),
+        config=at.config,
+        digests=digests,
+        out=at.result(sample, "mrd.json"),
+    )
+    keep_copy(at.result(sample, "mrd.json"), at.work(sample, "mrd.json"))
+
+
+def report(
+    sample: SampleOption,
+    reference: Annotated[Path | None, typer.Option(help="reference.json of the panel.")] = None,
+    laip: Annotated[Path | None, typer.Option(help="laip.json of the patient.")] = None,
+    control: Annotated[list[str] | None, typer.Option(help="Name of a control tube; once for each.")] = None,
+    run: RunOption = HERE,
+) -> None:
+    """Write the report page of a tube.
+
+    Example: flowmrd report --sample P01_day21 --reference results/reference/ino10/reference.json
+    """
+    from flowmrd.stages.report import report as stage
+
+    at = _open(run)
+    row = at.sample(sample)
+    tubes = [name for name, other in at.samples.items() if other.patient == row.patient and other.line <= row.line]
+    guard("report", *(at.work(sample, f"{name}.arrow") for name in ("preprocessed", "gated", "classified")))
+    stage(
+        at.result(sample, "mrd.json").parent,
+        at.work(sample, "gates.json").parent,
+        panel=at.panel_of(sample),
+        config=at.config,
+        sample=row,
+        reference_json=reference,
+        laip_json=laip,
+        controls_qc=[at.work(name, "qc.json") for name in control or ()],
+        history=[path for name in tubes if (path := at.work(name, "mrd.json")).is_file()],
+        run_directory=run,
+        out=at.result(sample, "report.html"),
+    )
+
+
+def trial(run: RunOption = HERE) -> None:
+    """Analyse the trial: clinical tables and every result together.
+
+    Example: flowmrd trial --run my-run
+    """
+    from flowmrd.stages.trial import build_trial
+
+    build_trial(run)

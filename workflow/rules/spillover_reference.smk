@@ -1,0 +1,25 @@
+rule spillover_reference:
+    input:
+        events=of_stains("events.arrow"),
+        records=of_stains("ingest.json"),
+    output:
+        out=ensure(f"{REFERENCE}/{{panel}}/spillover.csv", non_empty=True),
+    log:
+        f"{LOGS}/spillover_reference/{{panel}}.log",
+    benchmark:
+        f"{BENCHMARKS}/spillover_reference/{{panel}}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=mem_mb("spillover_reference"),
+        runtime=runtime("spillover_reference"),
+    params:
+        made_by=made_by("spillover_reference"),
+        panel=panel_digest,
+        tubes=stains_option,
+        identities=identities_of_stains,
+    message:
+        "{wildcards.panel}: spillover from the single-stain tubes"
+    shell:
+        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} spillover-reference"
+        " --panel {wildcards.panel} {params.tubes}"
