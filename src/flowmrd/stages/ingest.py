@@ -33,7 +33,7 @@ from flowmrd.panel.model import PanelModel
 from flowmrd.panel.names import printable_name
 from flowmrd.store import digest_file, write_columns, write_json
 
-__all__ = ["SCHEMA", "ingest"]
+__all__ = ["SCHEMA", "ingest", "read_columns"]
 
 SCHEMA = "flowmrd-ingest/1"
 
@@ -85,7 +85,7 @@ def ingest(
             expected="a file at rest",
             todo="wait until the transfer from the instrument has ended, then rerun",
         )
-    columns = {channel.column: values[channel.index] for channel in matched.channels}
+    columns = _columns(values, matched)
     facts = {
         "schema": SCHEMA,
         "sample": sample,
@@ -108,6 +108,37 @@ def ingest(
     }
     write_columns(events, columns, {"scale": "raw", "sample": sample})
     write_json(record, facts)
+
+
+def read_columns(
+    fcs: Path, *, panel: PanelModel, dataset: int | None = None
+) -> tuple[dict[str, npt.NDArray[np.float32]], dict[str, Any]]:
+    """Read a file into memory for work outside of a run, where nothing is kept to be checked later.
+
+    Neither hash nor second reader, which cost more time than all the rest; ``ingest`` has both.
+
+    Returns
+    -------
+    columns
+        As ``events.arrow`` holds them; they may be overwritten.
+    facts
+        The parts of ``ingest.json`` that describe channels, spillover and instrument.
+    """
+    data_sets = read_fcs(fcs)
+    chosen = choose(data_sets, dataset)
+    names, _ = marker_names(chosen, data_sets)
+    matched = match_channels(panel, names, str(fcs))
+    facts = {
+        "channels": _channels(chosen, matched, names, panel),
+        "spillover": _spillover(chosen, data_sets, matched),
+        "instrument": instrument(chosen.keywords),
+        "acquisition": acquisition(chosen.keywords),
+    }
+    return _columns(chosen.scaled(), matched), facts
+
+
+def _columns(values: npt.NDArray[np.float32], matched: MatchResult) -> dict[str, npt.NDArray[np.float32]]:
+    return {channel.column: values[channel.index] for channel in matched.channels}
 
 
 def _channels(
