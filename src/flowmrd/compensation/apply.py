@@ -17,9 +17,14 @@ CHUNK: Final = 32768
 
 
 def compensate_columns(
-    raw: Mapping[str, Values], channels: Sequence[str], inverse: npt.NDArray[np.float64], wanted: Sequence[str]
+    raw: Mapping[str, Values],
+    channels: Sequence[str],
+    inverse: npt.NDArray[np.float64],
+    wanted: Sequence[str],
+    *,
+    out: Mapping[str, npt.NDArray[np.float32]] | None = None,
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """Compensated float32 columns of ``wanted``, each a new array of shape (n_events,).
+    """Compensated float32 columns of ``wanted``, each of shape (n_events,).
 
     The product is formed in float64: in float32 a bright neighbour leaves rounding errors on a dim channel that the
     logicle scale with W = 0 would show as 3e-5.
@@ -27,20 +32,22 @@ def compensate_columns(
     Parameters
     ----------
     raw
-        Columns by name; never changed.
+        Columns by name; never changed unless they are given as ``out``.
     channels
         Column of each row and column of the matrix.
     inverse
         Compensation matrix, ``measured @ inverse``.
     wanted
         Columns to return, each one of ``channels``.
+    out
+        Arrays to write into, new ones where absent. They may be the raw columns themselves.
     """
     n = len(raw[channels[0]])
     positions = [channels.index(name) for name in wanted]
     weights = np.ascontiguousarray(inverse[:, positions].T)
     block = np.empty((len(channels), min(CHUNK, n)), dtype=np.float64)
     product = np.empty((len(wanted), block.shape[1]), dtype=np.float64)
-    result = {name: np.empty(n, dtype=np.float32) for name in wanted}
+    result = {name: np.empty(n, dtype=np.float32) if out is None else out[name] for name in wanted}
     sources = [raw[name] for name in channels]
     # A NaN or infinity spoils the event's other channels too (0 times infinity); such events are masked as a whole.
     with np.errstate(invalid="ignore", over="ignore"):

@@ -17,6 +17,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.quality.sampling import sampled_rows
+
 __all__ = ["DebrisCut", "find_debris_cut"]
 
 Values = npt.NDArray[np.floating[Any]]
@@ -25,6 +27,7 @@ Mask = npt.NDArray[np.bool_]
 CELL_SHARE: Final = 0.60
 """The cut never exceeds this share of the lymphocytes' median FSC."""
 
+MAX_EVENTS: Final = 200_000
 LOW_SHARE: Final = 0.30
 """The cut is never below this share: smaller events are debris on any instrument with a linear FSC."""
 
@@ -81,9 +84,7 @@ def find_debris_cut(
     """
     if "FSC-A" not in columns:
         return DebrisCut(0.0, 0.0, None, 0.0, "none", "the file has no FSC-A")
-    rows = np.arange(len(columns["FSC-A"])) if usable is None else np.flatnonzero(usable)
-    if len(rows) > 200_000:
-        rows = rows[:: -(-len(rows) // 200_000)]
+    rows = sampled_rows(len(columns["FSC-A"]), usable, MAX_EVENTS)
     fsc = columns["FSC-A"][rows].astype(np.float64)
     if len(fsc) < min_events:
         return DebrisCut(0.0, 0.0, None, 0.0, "none", f"{len(fsc)} usable events, fewer than {min_events}")

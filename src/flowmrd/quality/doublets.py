@@ -23,6 +23,8 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.quality.sampling import sampled_rows
+
 __all__ = ["DoubletBand", "estimate_doublet_band", "find_doublet_band"]
 
 Values = npt.NDArray[np.floating[Any]]
@@ -169,9 +171,7 @@ def estimate_doublet_band(
     Events without a positive pulse, and those clipped at the largest stored value, do not enter the estimate.
     """
     kind: Literal["ratio", "width"] = "width" if area is None else "ratio"
-    chosen = np.arange(len(partner)) if within is None else np.flatnonzero(within)
-    if len(chosen) > MAX_EVENTS:
-        chosen = chosen[:: -(-len(chosen) // MAX_EVENTS)]
+    chosen = sampled_rows(len(partner), within, MAX_EVENTS)
     shape = partner[chosen].astype(np.float64)
     usable = np.isfinite(shape) & (shape > 0)
     if area is not None:

@@ -13,12 +13,15 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.quality.sampling import sampled_rows
+
 __all__ = ["DyeCut", "find_dye_cut"]
 
 Values = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 
 BINS: Final = 256
+MAX_EVENTS: Final = 500_000
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def find_dye_cut(
     channel: str, values: Values, *, masked_side: Literal["above", "below"], usable: Mask, min_events: int = 500
 ) -> DyeCut:
     """Place the cut beside the main peak: above it for a viability dye, below it for a nucleic acid dye."""
-    seen = values[usable]
+    seen = values[sampled_rows(len(values), usable, MAX_EVENTS)]
     seen = seen[np.isfinite(seen)]
     if len(seen) < min_events:
         return DyeCut(channel, None, masked_side, f"{len(seen)} usable events, fewer than {min_events}")

@@ -39,7 +39,7 @@ Mask = npt.NDArray[np.bool_]
 MAX_BINS: Final = 200
 MIN_CELLS: Final = 150
 MIN_BINS: Final = 10
-SAMPLED: Final = 1000
+SAMPLED: Final = 500
 """Events of a bin that enter its quantiles, evenly spaced."""
 
 QUANTILES: Final = (0.10, 0.25, 0.50, 0.75, 0.90)
@@ -53,6 +53,7 @@ NOTED_SHIFT: Final = 0.05 / LOGICLE_M
 FLOOR: Final = 0.002
 SCATTER_FLOOR: Final = 0.005
 BRIDGE: Final = 5
+MIN_USABLE: Final = 30
 DRIFT_RHO: Final = 0.8
 DRIFT_RANGE: Final = 0.05
 """Trend flagged: |Spearman's rho| of bin medians with time, and their 5-95 % range on the 0..1 scale."""
@@ -191,13 +192,19 @@ def _sampled_rows(edges: npt.NDArray[np.int64], usable: Mask | None) -> list[npt
 
 
 def _bin_quantiles(values: Values, rows: list[npt.NDArray[np.int64]]) -> Float64:
-    """Quantiles of each bin, shape (n_bins, 5); NaN for bins with fewer than 30 usable events."""
+    """Quantiles of each bin, shape (n_bins, 5); NaN for bins with fewer than :data:`MIN_USABLE` events."""
     result = np.full((len(rows), len(QUANTILES)), np.nan)
-    for i, chosen in enumerate(rows):
-        if len(chosen) < 30:
-            continue
-        k = [int(q * (len(chosen) - 1)) for q in QUANTILES]
-        result[i] = np.partition(values[chosen], k)[k]
+    full = [i for i, chosen in enumerate(rows) if len(chosen) == SAMPLED]
+    if full:
+        k = [int(q * (SAMPLED - 1)) for q in QUANTILES]
+        result[full] = np.partition(values[np.concatenate([rows[i] for i in full])].reshape(-1, SAMPLED), k, axis=1)[
+            :, k
+        ]
+    for i in set(range(len(rows))) - set(full):
+        chosen = rows[i]
+        if len(chosen) >= MIN_USABLE:
+            k = [int(q * (len(chosen) - 1)) for q in QUANTILES]
+            result[i] = np.partition(values[chosen], k)[k]
     return result
 
 

@@ -29,8 +29,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,6 +61,8 @@ from flowmrd.transform import ChannelScale
 __all__ = ["SCHEMA_VERSION", "preprocess", "preprocess_file", "singlet_settings"]
 
 SCHEMA_VERSION = 1
+SAMPLED_EVENTS = 100_000
+"""Events that enter estimates which need no more; taken evenly over the run."""
 
 Float32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -107,63 +109,91 @@ def preprocess(
         If more events than ``quality.nonfinite_max`` hold NaN or infinity.
     """
     facts = read_json(record)
-    name = sample.sample if sample is not None else out.stem
-    frozen = read_json(transforms)["channels"] if transforms is not None else None
-    if estimate_width is None:
-        estimate_width = config.transform.width == "sample"
-    matrix = find_spillover(
-        facts, config, where=name, batch=sample.batch if sample is not None else None, csv=spillover, base=base
+    settings = Settings(
+        name=sample.sample if sample is not None else out.stem,
+        batch=sample.batch if sample is not None else None,
+        panel=panel,
+        config=config,
+        frozen=read_json(transforms)["channels"] if transforms is not None else None,
+        spillover=spillover,
+        base=base,
+        estimate_width=config.transform.width == "sample" if estimate_width is None else estimate_width,
     )
     with open_columns(events) as store:
-        tube = compensate_tube(store, facts, panel, matrix)
-        scales = choose_scales(
-            tube, config, None if config.transform.width == "sample" else frozen, estimate=estimate_width
-        )
-        flags = _compensation_flags(tube, config) + _scale_flags(tube, scales, frozen, config)
-        residuals = _residuals(tube, scales)
-        saturation = {
-            channel: saturated_share(store[channel], scale.T) for channel, scale in scales.items() if store.n_events
-        }
-        columns = _to_scale(tube, scales)
-        kinds = {channel: entry.kind for channel, entry in tube.channels.items()}
-        nonfinite = _nonfinite(columns, store.n_events)
-        _refuse_nonfinite(name, nonfinite, config.quality.nonfinite_max)
-        masks = build_masks(columns, kinds, nonfinite, config.quality, doublet_settings=singlet_settings(panel))
-        flags += [*masks.flags, *_event_flags(store.n_events, nonfinite, saturation, config)]
-        flags += _residual_flags(residuals)
-        write_columns(
-            out,
-            {**columns, **{f"mask_{step}": mask for step, mask in masks.masks.items()}},
-            {"transforms": scales_as_text(scales)},
-        )
-        write_json(
-            qc,
-            {
-                "schema_version": SCHEMA_VERSION,
-                "sample": name,
-                "panel": panel.name,
-                "panel_version": panel.version,
-                "events": store.n_events,
-                "analysable": {
-                    "with_time_mask": int(masks.analysable(with_time=True).sum()),
-                    "without_time_mask": int(masks.analysable(with_time=False).sum()),
-                    "time_mask_applied": config.quality.time_mask,
-                },
-                "attrition": attrition(masks),
-                "flags": [flag.as_record() for flag in flags],
-                "compensation": _compensation_record(tube, residuals),
-                "transforms": {channel: scale.as_record() for channel, scale in scales.items()},
-                "saturation": saturation,
-                "time": _time_record(masks, columns, kinds),
-                "doublets": masks.doublets.as_record(),
-                "debris": masks.debris.as_record(),
-                "dyes": [cut.as_record() for cut in masks.dyes],
-                "channels": facts["channels"],
-                "medians": _medians(columns, scales, masks),
-                "instrument": facts["instrument"],
-                "acquisition": facts["acquisition"],
-            },
-        )
+        _preprocess({column: store[column] for column in store}, facts, settings, out=out, qc=qc)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What preprocessing one tube depends on besides its events."""
+
+    name: str
+    batch: str | None
+    panel: PanelModel
+    config: RunConfig
+    frozen: Mapping[str, Any] | None
+    spillover: Path | None
+    base: Path | None
+    estimate_width: bool
+
+
+def _preprocess(
+    stored: Mapping[str, Float32], facts: Mapping[str, Any], settings: Settings, *, out: Path, qc: Path | None
+) -> None:
+    """Do the stage on columns in memory; writeable columns are overwritten, read-only ones are copied."""
+    panel, config = settings.panel, settings.config
+    n = len(next(iter(stored.values())))
+    matrix = find_spillover(
+        facts, config, where=settings.name, batch=settings.batch, csv=settings.spillover, base=settings.base
+    )
+    stride = max(n // SAMPLED_EVENTS, 1)
+    thinned = {column: values[::stride].copy() for column, values in stored.items()}
+    tube = compensate_tube(stored, facts, panel, matrix)
+    frozen = None if config.transform.width == "sample" else settings.frozen
+    scales = choose_scales(tube, config, frozen, estimate=settings.estimate_width)
+    saturation = {channel: saturated_share(thinned[channel], scale.T) for channel, scale in scales.items() if n}
+    del thinned
+    flags = _compensation_flags(tube, config) + _scale_flags(tube, scales, settings.frozen, config)
+    residuals = _residuals(tube, scales)
+    columns = _to_scale(tube, scales)
+    kinds = {channel: entry.kind for channel, entry in tube.channels.items()}
+    nonfinite = _nonfinite(columns, n)
+    _refuse_nonfinite(settings.name, nonfinite, config.quality.nonfinite_max)
+    masks = build_masks(columns, kinds, nonfinite, config.quality, doublet_settings=singlet_settings(panel))
+    flags += [*masks.flags, *_event_flags(n, nonfinite, saturation, config), *_residual_flags(residuals)]
+    write_columns(
+        out,
+        {**columns, **{f"mask_{step}": mask for step, mask in masks.masks.items()}},
+        {"transforms": scales_as_text(scales)},
+    )
+    if qc is None:
+        return
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "sample": settings.name,
+        "panel": panel.name,
+        "panel_version": panel.version,
+        "events": n,
+        "analysable": {
+            "with_time_mask": int(masks.analysable(with_time=True).sum()),
+            "without_time_mask": int(masks.analysable(with_time=False).sum()),
+            "time_mask_applied": config.quality.time_mask,
+        },
+        "attrition": attrition(masks),
+        "flags": [flag.as_record() for flag in flags],
+        "compensation": _compensation_record(tube, residuals),
+        "transforms": {channel: scale.as_record() for channel, scale in scales.items()},
+        "saturation": saturation,
+        "time": _time_record(masks, columns, kinds),
+        "doublets": masks.doublets.as_record(),
+        "debris": masks.debris.as_record(),
+        "dyes": [cut.as_record() for cut in masks.dyes],
+        "channels": facts["channels"],
+        "medians": _medians(columns, scales, masks),
+        "instrument": facts["instrument"],
+        "acquisition": facts["acquisition"],
+    }
+    write_json(qc, record)
 
 
 def preprocess_file(
@@ -177,9 +207,10 @@ def preprocess_file(
     spillover: Path | None = None,
     dataset: int | None = None,
 ) -> None:
-    """Ingest and preprocess one file, outside of any run: the work of ``flowmrd preprocess FILE``.
+    """Read and preprocess one file, outside of any run: the work of ``flowmrd preprocess FILE``.
 
-    W is estimated from the file itself where neither panel nor ``transforms`` gives it.
+    W is estimated from the file itself where neither panel nor ``transforms`` gives it. Everything happens in one
+    copy of the events, and without the second reader and the hash that ``ingest`` adds for a run.
 
     Parameters
     ----------
@@ -199,23 +230,20 @@ def preprocess_file(
     FcsError, ChannelError, CompensationError, TransformError
         As ingest and :func:`preprocess` raise them.
     """
-    from flowmrd.stages.ingest import ingest
+    from flowmrd.stages.ingest import read_columns
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".flowmrd-", dir=out.parent) as folder:
-        events, record = Path(folder) / "events.arrow", Path(folder) / "ingest.json"
-        ingest(fcs, panel=panel, sample=fcs.stem, events=events, record=record, dataset=dataset)
-        preprocess(
-            events,
-            record,
-            panel=panel,
-            config=config,
-            transforms=transforms,
-            out=out,
-            qc=qc if qc is not None else Path(folder) / "qc.json",
-            spillover=spillover,
-            estimate_width=config.transform.width != "fixed",
-        )
+    columns, facts = read_columns(fcs, panel=panel, dataset=dataset)
+    settings = Settings(
+        name=fcs.stem,
+        batch=None,
+        panel=panel,
+        config=config,
+        frozen=read_json(transforms)["channels"] if transforms is not None else None,
+        spillover=spillover,
+        base=None,
+        estimate_width=config.transform.width != "fixed",
+    )
+    _preprocess(columns, facts, settings, out=out, qc=qc)
 
 
 def singlet_settings(panel: PanelModel) -> dict[str, Any]:
@@ -337,13 +365,13 @@ def _event_flags(n: int, nonfinite: Mask, saturation: Mapping[str, float], confi
 
 
 def _residuals(tube: CompensatedTube, scales: Mapping[str, ChannelScale]) -> list[dict[str, Any]]:
-    """Residual spillover among the compensated columns, from at most 100,000 evenly spaced events."""
+    """Residual spillover among the compensated columns, from at most 50,000 evenly spaced events."""
     if tube.spillover is None:
         return []
     names = [name for name in fluorescence(tube) if name not in tube.uncompensated]
     if not names:
         return []
-    stride = max(len(tube.columns[names[0]]) // 100_000, 1)
+    stride = max(len(tube.columns[names[0]]) // 50_000, 1)
     thinned = {name: tube.columns[name][::stride].astype(np.float64) for name in names}
     finite = np.logical_and.reduce([np.isfinite(values) for values in thinned.values()])
     thinned = {name: values[finite] for name, values in thinned.items()}

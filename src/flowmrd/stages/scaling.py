@@ -15,7 +15,6 @@ from flowmrd.compensation import Spillover, check_spillover, compensate_columns,
 from flowmrd.config.run import CompensationConfig, RunConfig
 from flowmrd.errors import CompensationError
 from flowmrd.panel.model import Channel, ChannelKind, PanelModel
-from flowmrd.store import ColumnStore
 from flowmrd.transform import ChannelScale, choose_top, estimate_width, negative_reference, upper_value
 
 __all__ = [
@@ -40,8 +39,8 @@ class CompensatedTube:
     Attributes
     ----------
     columns
-        The panel's channels that the file has, in panel order. Fluorescence: new arrays, compensated raw units.
-        Scatter and time: read-only views of the stored columns.
+        The panel's channels that the file has, in panel order. Fluorescence: compensated raw units, always writeable.
+        Scatter and time: the stored columns.
     channels
         Panel channel of each column.
     ranges
@@ -52,8 +51,6 @@ class CompensatedTube:
         Fluorescence channels that the matrix does not name.
     upper
         Largest of the fluorescence channels' 99.9th percentiles, raw units before compensation.
-    tops
-        Share of events at the top of each channel, before compensation.
     """
 
     columns: dict[str, Float32]
@@ -181,21 +178,22 @@ def _on_columns(spillover: Spillover, record: Mapping[str, Any], where: str) -> 
 
 
 def compensate_tube(
-    store: ColumnStore, record: Mapping[str, Any], panel: PanelModel, spillover: Spillover | None
+    stored: Mapping[str, Float32], record: Mapping[str, Any], panel: PanelModel, spillover: Spillover | None
 ) -> CompensatedTube:
-    """Compensate the panel's fluorescence columns of one tube; the stored columns are never changed."""
-    present = [channel for channel in panel.channels if channel.marker in store]
+    """Compensate the panel's fluorescence columns of one tube, in place where they may be written."""
+    present = [channel for channel in panel.channels if channel.marker in stored]
     channels = {channel.marker: channel for channel in present}
     recorded = stored_ranges(record)
     dyes = [name for name, channel in channels.items() if channel.kind in FLUORESCENT]
     inside = [] if spillover is None else [name for name in dyes if name in spillover.names]
     outside = [name for name in dyes if name not in inside]
-    columns: dict[str, Float32] = {name: store[name] for name in channels}
-    upper = upper_value([columns[name] for name in dyes], stride=max(store.n_events // 100_000, 1))
+    columns: dict[str, Float32] = {name: stored[name] for name in channels}
+    upper = upper_value([columns[name] for name in dyes], stride=max(len(next(iter(stored.values()))) // 100_000, 1))
     if inside and spillover is not None:
-        raw = {name: store[name] for name in spillover.names}
-        columns.update(compensate_columns(raw, spillover.names, spillover.inverse(), inside))
-    columns.update({name: np.array(columns[name], dtype=np.float32) for name in outside})
+        raw = {name: stored[name] for name in spillover.names}
+        target = {name: _writeable(columns[name]) for name in inside}
+        columns.update(compensate_columns(raw, spillover.names, spillover.inverse(), inside, out=target))
+    columns.update({name: columns[name] if columns[name].flags.writeable else columns[name].copy() for name in outside})
     return CompensatedTube(
         columns=columns,
         channels=channels,
@@ -204,6 +202,10 @@ def compensate_tube(
         uncompensated=() if spillover is None else tuple(outside),
         upper=upper,
     )
+
+
+def _writeable(values: Float32) -> Float32:
+    return values if values.flags.writeable else np.empty_like(values)
 
 
 def stored_ranges(record: Mapping[str, Any]) -> dict[str, float | None]:

@@ -72,7 +72,7 @@ def transform_reference(
         facts = read_json(record)
         matrix = find_spillover(facts, config, where=name, batch=(batches or {}).get(name), csv=spillover, base=base)
         with open_columns(events) as store:
-            tube = compensate_tube(store, facts, panel, matrix)
+            tube = compensate_tube({column: store[column] for column in store}, facts, panel, matrix)
             found[name] = choose_scales(tube, config, None, estimate=config.transform.width != "fixed")
     write_json(
         out,

@@ -1,0 +1,20 @@
+"""Evenly spaced rows for estimates that need no more than some hundred thousand events."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["sampled_rows"]
+
+
+def sampled_rows(n: int, within: npt.NDArray[np.bool_] | None, most: int) -> npt.NDArray[np.int64]:
+    """Rows below ``n`` that lie in ``within``, thinned evenly to about ``most`` before they are listed.
+
+    A list of all rows would cost eight bytes an event.
+    """
+    if within is None:
+        return np.arange(0, n, max(-(-n // most), 1))
+    count = int(np.count_nonzero(within))
+    stride = max(-(-count // most), 1)
+    return np.flatnonzero(within[::stride]) * stride
