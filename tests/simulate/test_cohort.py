@@ -17,7 +17,7 @@ from flowmrd.panel.load import load_panel
 from flowmrd.panel.model import PanelModel
 from flowmrd.simulate import FollowUp, TubeSpec, patients, plan_preset, simulate_tube, truth_path, write_tube
 from flowmrd.stages.simulate import simulate
-from flowmrd.store import open_columns
+from flowmrd.store import open_columns, read_json
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +137,18 @@ def test_the_trial_has_tubes_for_its_twelve_evaluable_patients_and_the_clinical_
     assert len({sample.patient for sample in samples if sample.role is Role.FOLLOWUP}) == 12
     assert sum(sample.role is Role.CONTROL for sample in samples) >= 6
     assert (tmp_path / "config" / "patients.tsv").is_file()
+
+
+def test_a_table_of_patients_is_simulated_with_controls_and_its_own_levels(
+    ino10: PanelModel, tmp_path: Path, repository: Path
+) -> None:
+    table = repository / "test_data" / "dilution.tsv"
+    cohort = simulate(tmp_path, preset=str(table), nucleated=4000, panel=ino10)
+    tubes = read_json(cohort.run_directory / "simulation.json")["tubes"]
+    assert tubes["D02-day21"]["level"] == 1e-2
+    # Poisson with mean 40 of 4,000: outside 15..70 once in 10,000 seeds.
+    assert 15 < tubes["D02-day21"]["mrd_events"] < 70
+    assert tubes["D01-day21"]["mrd_events"] == 0
 
 
 def test_many_gives_the_number_of_tubes_asked_for(ino10: PanelModel, tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def plan_preset(preset: str, panel: PanelModel, seed: int) -> list[TubePlan]:
         raise ConfigError(
             f"preset {preset!r}",
             found="no such preset",
-            expected=f"one of {', '.join(PRESETS)}, trial",
+            expected=f"one of {', '.join(PRESETS)}, trial, or a .tsv table of patients",
             todo="choose one of these with --preset",
         )
     return PRESETS[preset](panel, seed)

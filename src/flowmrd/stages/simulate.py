@@ -26,7 +26,8 @@ def simulate(
     ----------
     preset
         ``demo``, ``small``, ``many`` or ``compensation`` (see :mod:`flowmrd.simulate.design`), or ``trial``: the
-        re-enacted trial with its clinical tables (:mod:`flowmrd.trial.reenactment`).
+        re-enacted trial with its clinical tables (:mod:`flowmrd.trial.reenactment`), or the path of a ``.tsv`` table of
+        patients (``test_data/dilution.tsv`` is one), to which control marrows are added.
     nucleated
         Nucleated cells per tube instead of the preset's.
     tubes
@@ -34,6 +35,8 @@ def simulate(
 
     Raises
     ------
+    SheetError
+        If a table of patients cannot be read.
     ConfigError
         For an unknown preset, or a run directory that holds a configuration of the user's own.
     PanelError
@@ -45,11 +48,15 @@ def simulate(
         from flowmrd.trial.reenactment import read_tubes
 
         design = trial(panel, seed, read_tubes())
+    elif preset.endswith(".tsv"):
+        from flowmrd.trial.reenactment import read_tubes
+
+        design = trial(panel, seed, read_tubes(Path(preset)))
     else:
         design = plan_preset(preset, panel, seed)
     if nucleated is not None:
         design = resized(design, nucleated)
-    cohort = simulate_cohort(run_directory, design, seed, panel, label=preset)
+    cohort = simulate_cohort(run_directory, design, seed, panel, label=Path(preset).stem)
     if preset == "trial":
         from flowmrd.trial.reenactment import copy_tables
 
