@@ -231,3 +231,12 @@ def summary_line(result: MrdResult, steps: Sequence[str]) -> str:
     """The whole answer in one line, for the page's description."""
     said = wording(result)
     return f"{said.headline}. {said.sentence} {steps[0] if steps else ''}".strip()
+
+
+def detected(result: MrdResult) -> bool:
+    """Whether MRD was detected, by the tube's own limit."""
+    kind = result.verdict.class_
+    if kind in {VerdictClass.POSITIVE, VerdictClass.POSITIVE_BELOW_THRESHOLD, VerdictClass.DETECTED_NOT_QUANTIFIABLE}:
+        return True
+    codes = {reason.code for reason in result.verdict.reasons}
+    return kind is VerdictClass.INDETERMINATE and "INTERVAL_STRADDLES_THRESHOLD" in codes

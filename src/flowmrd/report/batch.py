@@ -1,0 +1,167 @@
+"""Quality over the whole batch: charts by order of acquisition, voltages, carry-over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from flowmrd.mrd.result import MrdResult
+from flowmrd.report import svg, words
+from flowmrd.report.levey_jennings import ChartPoint, chart, control_limits
+from flowmrd.report.quality_view import SD_FLOOR
+from flowmrd.units import to_decades
+
+CARRY_SOURCE: Final = 0.01
+"""MRD fraction from which a tube can leave cells in the line that the next tube shows."""
+CARRY_DISTANCE: Final = 0.25
+"""Largest median difference over markers, in decades, at which two clusters count as alike (a default, not a standard)."""
+
+
+@dataclass
+class Tube:
+    """One tube of the batch."""
+
+    sample: str
+    patient: str
+    role: str
+    panel: str
+    result: MrdResult | None
+    qc: Mapping[str, Any] | None = None
+    acquisition: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def when(self) -> tuple[str, float] | None:
+        """Day and second of acquisition, or ``None`` where the file does not say."""
+        day = self.acquisition.get("date")
+        return None if not day else (str(day), float(self.acquisition.get("begin") or 0.0))
+
+
+def in_order(tubes: Sequence[Tube]) -> tuple[list[Tube], str]:
+    """Tubes in order of acquisition, and what that order rests on."""
+    if tubes and all(tube.when is not None for tube in tubes):
+        return sorted(tubes, key=lambda tube: tube.when or ("", 0.0)), "date and time in the files' headers"
+    return list(tubes), "the sample sheet, because not every file says when it was acquired"
+
+
+def channel_charts(tubes: Sequence[Tube]) -> list[dict[str, Any]]:
+    """Levey-Jennings chart of every channel's median, with limits from the control tubes of the same panel."""
+    charts: list[dict[str, Any]] = []
+    for panel in dict.fromkeys(tube.panel for tube in tubes):
+        mine = [tube for tube in tubes if tube.panel == panel and (tube.qc or {}).get("medians")]
+        channels = dict.fromkeys(name for tube in mine for name in (tube.qc or {})["medians"])
+        for channel in channels:
+            known = [tube for tube in mine if (tube.qc or {})["medians"].get(channel) is not None]
+            values = [float((tube.qc or {})["medians"][channel]) for tube in known]
+            controls = [value for tube, value in zip(known, values, strict=True) if tube.role == "control"]
+            limits = control_limits(controls, floor=SD_FLOOR)
+            if limits is None:
+                continue
+            run = [index for index, tube in enumerate(known) if tube.role == "control"]
+            judged = chart([known[index].sample for index in run], [values[index] for index in run], limits)
+            broken = {point.sample: point.broken for point in judged}
+            points = [
+                ChartPoint(tube.sample, value, (value - limits.mean) / limits.sd, broken.get(tube.sample, ()))
+                for tube, value in zip(known, values, strict=True)
+            ]
+            charts.append(
+                {
+                    "panel": panel,
+                    "channel": channel,
+                    "mean": limits.mean,
+                    "sd": limits.sd,
+                    "controls": limits.n,
+                    "drawing": _chart(points, {tube.sample for tube in known if tube.role == "control"}),
+                    "broken": [(point.sample, list(point.broken)) for point in judged if point.broken],
+                }
+            )
+    return charts
+
+
+def _chart(points: Sequence[ChartPoint], controls: set[str]) -> Markup:
+    """Controls as dots, other tubes as small circles, controls that break a rule as diamonds."""
+    width, height, middle, unit = 340.0, 92.0, 46.0, 9.0
+    step = (width - 36) / max(1, len(points))
+    parts = [f'<rect x="30" y="{middle - 2 * unit}" width="{width - 34}" height="{4 * unit}" fill="var(--pass-wash)"/>']
+    for z in (-3, 0, 3):
+        y = middle - z * unit
+        parts.append(svg.line(30, y, width - 4, y, stroke="var(--soft)" if z == 0 else "var(--line)"))
+        parts.append(
+            svg.text(26, y + 4, "mean" if z == 0 else f"{z:+d}".replace("-", "−"), anchor="end", css="faint", size=9)
+        )
+    dots, others, out = "", "", ""
+    for index, point in enumerate(points):
+        x, y = 34 + (index + 0.5) * step, middle - max(-4.5, min(4.5, point.z)) * unit
+        if point.broken:
+            out += f"M{x:.1f} {y - 5:.1f}l5 5l-5 5l-5 -5z"
+        elif point.sample in controls:
+            dots += f"M{x:.1f} {y:.1f}h0"
+        else:
+            others += f"M{x - 2:.1f} {y:.1f}a2 2 0 1 0 4 0a2 2 0 1 0 -4 0"
+    parts.append(f'<path d="{others}" fill="none" stroke="var(--dens)"/>')
+    parts.append(f'<path d="{dots}" stroke="var(--gate)" stroke-width="6" stroke-linecap="round"/>')
+    parts.append(f'<path d="{out}" fill="var(--fail)"/>')
+    return svg.drawing(width, height, parts)
+
+
+def voltage_changes(tubes: Sequence[Tube]) -> list[dict[str, Any]]:
+    """Channels whose detector voltage is not the same in all tubes of a panel."""
+    rows = []
+    for panel in dict.fromkeys(tube.panel for tube in tubes):
+        seen: dict[str, dict[float, list[str]]] = {}
+        for tube in tubes:
+            if tube.panel != panel:
+                continue
+            for entry in (tube.qc or {}).get("channels", []):
+                voltage = entry.get("voltage")
+                if voltage is not None:
+                    name = str(entry.get("marker") or entry.get("column"))
+                    seen.setdefault(name, {}).setdefault(float(voltage), []).append(tube.sample)
+        for name, settings in seen.items():
+            if len(settings) > 1:
+                usual = max(settings, key=lambda value: len(settings[value]))
+                odd = [
+                    f"{words.number(value)} V in {', '.join(samples[:4])}{' …' if len(samples) > 4 else ''}"
+                    for value, samples in settings.items()
+                    if value != usual
+                ]
+                rows.append(
+                    {"panel": panel, "channel": name, "usual": f"{words.number(usual)} V", "other": "; ".join(odd)}
+                )
+    return rows
+
+
+def carry_over(tubes: Sequence[Tube]) -> list[dict[str, str]]:
+    """Tubes whose MRD cells look like the leukaemia of the tube run just before.
+
+    Only tubes of another patient are named: a patient's own tubes look alike because they hold the same leukaemia.
+    """
+    found = []
+    for before, after in zip(tubes, tubes[1:], strict=False):
+        if before.result is None or after.result is None or before.patient == after.patient:
+            continue
+        if before.panel != after.panel or (before.result.mrd.fraction or 0) < CARRY_SOURCE:
+            continue
+        for cluster in after.result.laip.clusters:
+            for source in before.result.laip.clusters:
+                distance = _distance(cluster.medians, source.medians)
+                if distance is not None and distance <= CARRY_DISTANCE:
+                    found.append(
+                        {
+                            "sample": after.sample,
+                            "before": before.sample,
+                            "message": f"{after.sample}: cluster {cluster.id} ({words.count(cluster.events)} events) lies "
+                            f"{distance:.2f} decades from the leukaemia of {before.sample}, which was run just before.",
+                        }
+                    )
+    return found
+
+
+def _distance(a: Mapping[str, float], b: Mapping[str, float]) -> float | None:
+    shared = sorted(set(a) & set(b))
+    if len(shared) < 3:
+        return None
+    steps = sorted(abs(to_decades(a[name] - b[name])) for name in shared)
+    return steps[-1 - len(steps) // 5]

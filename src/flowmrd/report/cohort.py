@@ -1,0 +1,269 @@
+"""The page of all samples, and the table of all their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from flowmrd import __version__
+from flowmrd.mrd.result import MrdResult
+from flowmrd.report import svg, verdict, words
+from flowmrd.report.batch import Tube, carry_over, channel_charts, in_order, voltage_changes
+from flowmrd.report.levey_jennings import RULES
+from flowmrd.report.page import read_asset, render_page
+
+MAX_PANELS_OF_CHARTS: Final = 3
+"""Panels whose charts are drawn; more are listed by their findings only, to keep the page small."""
+
+REVIEW_WORDS: Final = {
+    "not_reviewed": ("none", "not reviewed"),
+    "accepted": ("pass", "accepted"),
+    "rejected": ("fail", "rejected"),
+    "commented": ("info", "commented"),
+    "void": ("warn", "void"),
+}
+
+COUNTS: Final = ("total", "analysable", "singlets", "nucleated", "mononuclear", "b_lineage", "mrd_events")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One sample of the cohort.
+
+    Attributes
+    ----------
+    tube
+        Its result and quality record; ``tube.result`` is ``None`` where the sample has none.
+    problem
+        Why there is no result.
+    review
+        State of its review, and why a signature is void.
+    """
+
+    tube: Tube
+    timepoint: str
+    batch: str = ""
+    problem: str = ""
+    review: str = "not_reviewed"
+    review_reason: str = ""
+
+
+@dataclass
+class CohortPage:
+    """The rendered page and the table."""
+
+    html: str
+    table: str = field(repr=False)
+
+
+def build_cohort(
+    members: Sequence[Member], *, review_problems: Sequence[str], laboratory: str, has_trial: bool
+) -> CohortPage:
+    """Render the index of a run."""
+    tubes = [member.tube for member in members]
+    ordered, order_source = in_order([tube for tube in tubes if tube.result is not None])
+    carried = carry_over(ordered)
+    suspects = {entry["sample"] for entry in carried}
+    charts = channel_charts(ordered)
+    panels = list(dict.fromkeys(entry["panel"] for entry in charts))
+    lines = _sparklines(members)
+    rows = [_row(member, lines.get(member.tube.patient), suspects) for member in members]
+    html = render_page(
+        "cohort.html.j2",
+        {
+            "rows": rows,
+            "tiles": _tiles(members),
+            "verdicts": [(kind.value, short) for kind, (_, short) in verdict.SHORT.items()],
+            "reviews": [(key, text) for key, (_, text) in REVIEW_WORDS.items()],
+            "roles": sorted({tube.role for tube in tubes}),
+            "charts": [entry for entry in charts if entry["panel"] in panels[:MAX_PANELS_OF_CHARTS]],
+            "chart_findings": [
+                f"{entry['channel']} ({entry['panel']}): {sample} breaks {', '.join(rules)}"
+                for entry in charts
+                for sample, rules in entry["broken"]
+            ],
+            "rules": RULES,
+            "n_panels": len(panels),
+            "order_source": order_source,
+            "voltages": [(row["panel"], row["channel"], row["usual"], row["other"]) for row in voltage_changes(tubes)],
+            "carry_over": carried,
+            "review_problems": review_problems,
+            "laboratory": laboratory,
+            "has_trial": has_trial,
+            "version": __version__,
+        },
+        styles=[read_asset("cohort.css")],
+    )
+    return CohortPage(html, as_table(members, suspects))
+
+
+def _row(member: Member, line: Markup | None, suspects: set[str]) -> dict[str, Any]:
+    tube, result = member.tube, member.tube.result
+    flags = _flags(tube, suspects)
+    tone, text = REVIEW_WORDS.get(member.review, ("warn", member.review))
+    row: dict[str, Any] = {
+        "sample": tube.sample,
+        "link": f"../samples/{quote(tube.sample)}/report.html",
+        "patient": tube.patient,
+        "role": tube.role,
+        "timepoint": member.timepoint,
+        "batch": member.batch,
+        "flags": flags,
+        "line": line,
+        "review": (tone, text, member.review_reason),
+        "review_key": member.review,
+        "problem": member.problem,
+        "done": result is not None,
+    }
+    if result is None:
+        return row | {"verdict": ("fail", "no result"), "verdict_key": "no_result"}
+    kind = result.verdict.class_
+    return row | {
+        "verdict": verdict.SHORT[kind],
+        "verdict_key": kind.value,
+        "fraction": result.mrd.fraction,
+        "level": words.percent(result.mrd.fraction),
+        "interval": verdict.span(result.mrd.ci95),
+        "events": result.counts.mrd_events,
+        "denominator": int(getattr(result.counts, result.denominator)),
+        "lod": result.sensitivity.lod95,
+        "achieved": result.sensitivity.achieved,
+    }
+
+
+def _flags(tube: Tube, suspects: set[str]) -> list[tuple[str, str, str]]:
+    """(tone, code, message) of everything that a reviewer should see; remarks without weight are in the report."""
+    result = tube.result
+    found: list[tuple[str, str, str]] = []
+    usual = {"BELOW_DETECTION", "QUANTIFIED"}
+    if result is not None:
+        found += [("warn", reason.code, reason.message) for reason in result.verdict.reasons if reason.code not in usual]
+    found += [
+        ("fail" if flag.get("level") == "fail" else "warn", str(flag.get("code")), str(flag.get("message")))
+        for flag in (tube.qc or {}).get("flags", [])
+        if flag.get("level") in {"warn", "fail"}
+    ]
+    if result is not None and tube.qc is None:
+        found.append(("fail", "QC_MISSING", "qc.json was not found for this sample."))
+    if tube.sample in suspects:
+        found.append(("warn", "CARRY_OVER", "Looks like the tube run just before; see batch quality."))
+    return list({entry[1]: entry for entry in reversed(found)}.values())[::-1]
+
+
+def _sparklines(members: Sequence[Member]) -> dict[str, Markup]:
+    """One line a patient, over the samples in the order of the sheet; none for a single tube."""
+    lines: dict[str, Markup] = {}
+    for patient in dict.fromkeys(member.tube.patient for member in members):
+        results = [
+            member.tube.result
+            for member in members
+            if member.tube.patient == patient and member.tube.role in {"diagnosis", "followup"} and member.tube.result
+        ]
+        if len(results) < 2:
+            continue
+        lines[patient] = svg.sparkline(
+            [result.mrd.fraction for result in results],
+            [verdict.detected(result) for result in results],
+            target=results[0].sensitivity.target,
+        )
+    return lines
+
+
+def _tiles(members: Sequence[Member]) -> list[tuple[str, str, int]]:
+    """(tone, words, count) of the follow-up tubes by verdict, of what has no result, and of what awaits review."""
+    follow = [member for member in members if member.tube.role == "followup"]
+    tiles = []
+    for kind, (tone, short) in verdict.SHORT.items():
+        n = sum(member.tube.result is not None and member.tube.result.verdict.class_ is kind for member in follow)
+        if n:
+            tiles.append((tone, short, n))
+    missing = sum(member.tube.result is None for member in members)
+    if missing:
+        tiles.append(("fail", "no result (all tubes)", missing))
+    waiting = sum(member.review in {"not_reviewed", "void"} for member in follow)
+    tiles.append(("info", "follow-ups awaiting review", waiting))
+    return tiles
+
+
+def as_table(members: Sequence[Member], suspects: set[str]) -> str:
+    """``mrd.tsv``: one row a sample, every number of ``mrd.json`` that is one."""
+    header = [
+        "sample", "patient", "role", "timepoint", "batch", "panel", "verdict", "mrd_negative", "denominator",
+        *COUNTS, "fraction", "percent", "log10", "ci95_low", "ci95_high", "fraction_without_time_mask", "target",
+        "background_per_million", "lob_events", "lod_nominal", "lod95", "loq", "sensitivity_achieved", "events_needed",
+        "spike_in_level", "spike_in_recovery", "spike_in_detected", "laip_mode", "cd19_status", "cd19_percent_positive",
+        "cd22_status", "cd22_percent_positive", "reasons", "flags", "review", "problem", "fcs_sha256", "config_sha256",
+        "panel_sha256", "reference_sha256", "laip_sha256", "flowmrd_version",
+    ]  # fmt: skip
+    lines = ["\t".join(header)]
+    for member in members:
+        values = _values(member, suspects)
+        lines.append("\t".join(_cell(values.get(name)) for name in header))
+    return "\n".join(lines) + "\n"
+
+
+def _values(member: Member, suspects: set[str]) -> Mapping[str, Any]:
+    tube, result = member.tube, member.tube.result
+    values: dict[str, Any] = {
+        "sample": tube.sample,
+        "patient": tube.patient,
+        "role": tube.role,
+        "timepoint": member.timepoint,
+        "batch": member.batch,
+        "panel": tube.panel,
+        "flags": ",".join(code for _, code, _ in _flags(tube, suspects)),
+        "review": member.review,
+        "problem": member.problem,
+        "verdict": "NO_RESULT",
+    }
+    return values if result is None else values | _result_values(result)
+
+
+def _result_values(result: MrdResult) -> dict[str, Any]:
+    facts, spike = result.sensitivity, result.sensitivity.spike_in
+    low, high = result.mrd.ci95 or (None, None)
+    values: dict[str, Any] = {name: getattr(result.counts, name) for name in COUNTS}
+    values |= {
+        "verdict": result.verdict.class_.value,
+        "mrd_negative": result.verdict.mrd_negative,
+        "denominator": result.denominator,
+        "fraction": result.mrd.fraction,
+        "percent": result.mrd.percent,
+        "log10": result.mrd.log10,
+        "ci95_low": low,
+        "ci95_high": high,
+        "fraction_without_time_mask": result.mrd_without_time_mask.fraction,
+        "target": facts.target,
+        "background_per_million": facts.background_per_million,
+        "lob_events": facts.lob_events,
+        "lod_nominal": facts.lod_nominal,
+        "lod95": facts.lod95,
+        "loq": facts.loq,
+        "sensitivity_achieved": facts.achieved,
+        "events_needed": facts.events_needed,
+        "laip_mode": result.laip.mode,
+        "reasons": ",".join(reason.code for reason in result.verdict.reasons),
+    }
+    if spike is not None:
+        values |= {
+            "spike_in_level": spike.level,
+            "spike_in_recovery": spike.recovery,
+            "spike_in_detected": spike.detected,
+        }
+    for name, target in result.targets.items():
+        values[f"{name.lower()}_status"] = target.status
+        values[f"{name.lower()}_percent_positive"] = target.percent_positive
+    return values | result.provenance.model_dump()
+
+
+def _cell(value: Any) -> str:
+    """A value as it stands in the table: empty for unknown, ``true`` / ``false``, shortest exact number."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, float) else " ".join(str(value).split())

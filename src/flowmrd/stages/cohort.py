@@ -1,0 +1,96 @@
+"""Stage ``cohort``: the index of all samples and the table of their numbers.
+
+``index.html``
+    Sortable, filterable table of every sample of the sheet, also of those without a result; quality over the batch.
+``mrd.tsv``
+    One row a sample: identity, verdict, counts, MRD with interval, limits, spike-in, targets, reasons, flags, review,
+    digests. Empty = unknown; ``true`` / ``false``; verdict ``NO_RESULT`` where a sample failed, with the reason in
+    ``problem``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from flowmrd.config import Role, RunConfig, Sample
+from flowmrd.report.batch import Tube
+from flowmrd.report.cohort import Member, build_cohort
+from flowmrd.report.page import write_page
+from flowmrd.review import review_status
+from flowmrd.stages.report import read_result
+from flowmrd.store import read_json, write_text
+
+__all__ = ["cohort"]
+
+_NO_RESULT = "no result was written; see the log of this sample"
+
+
+def cohort(
+    run_directory: Path,
+    samples: Sequence[Sample],
+    *,
+    config: RunConfig,
+    out_dir: Path | None = None,
+    problems: Mapping[str, str] | None = None,
+    refused: Sequence[Sample] = (),
+) -> None:
+    """Write index and table of a run.
+
+    Parameters
+    ----------
+    run_directory
+        Its ``results`` hold the samples and the review log.
+    samples
+        Rows of the sheet; single-stain tubes are left out.
+    out_dir
+        ``results/cohort`` by default.
+    problems
+        Sample to the reason why it has no result; those without a reason are listed all the same.
+    refused
+        Rows that were not worked on, listed with their problem.
+    """
+    results = run_directory / "results"
+    out = out_dir or results / "cohort"
+    status = review_status(run_directory)
+    reviews = {entry.sample: entry for entry in status.samples}
+    members = []
+    rows = {row.sample: row for row in (*samples, *refused) if row.role is not Role.COMPENSATION}
+    for row in rows.values():
+        folder = results / "samples" / row.sample
+        present = (folder / "mrd.json").is_file()
+        result = read_result(folder / "mrd.json") if present else None
+        facts = _optional(folder / "report.json")
+        review = reviews.get(row.sample)
+        members.append(
+            Member(
+                tube=Tube(
+                    sample=row.sample,
+                    patient=row.patient,
+                    role=row.role.value,
+                    panel=result.panel if result is not None else row.panel or config.panel,
+                    result=result,
+                    qc=_optional(folder / "qc.json") or None,
+                    acquisition=(facts.get("acquisition") or {}),
+                ),
+                timepoint=row.timepoint or "",
+                batch=row.batch or "",
+                problem="" if result is not None else (problems or {}).get(row.sample, _NO_RESULT),
+                review=review.state.value if review is not None else "not_reviewed",
+                review_reason=(review.reason or "") if review is not None else "",
+            )
+        )
+    page = build_cohort(
+        members,
+        review_problems=[f"{finding.where}: {finding.what}" for finding in status.findings],
+        laboratory=config.report.laboratory,
+        has_trial=(run_directory / config.patients).is_file(),
+    )
+    write_page(out / "index.html", page.html)
+    write_text(out / "mrd.tsv", page.table)
+
+
+def _optional(path: Path) -> dict[str, Any]:
+    value = read_json(path) if path.is_file() else {}
+    return value if isinstance(value, dict) else {}
