@@ -111,7 +111,7 @@ def quantify(
         laip=_laip(classification),
         targets={name: Target.model_validate(facts) for name, facts in (gates.get("targets") or {}).items()},
         provenance=Provenance(
-            fcs_sha256=read_json(files.ingest)["fcs_sha256"],
+            fcs_sha256=read_json(files.ingest)["sha256"],
             config_sha256=digests.config,
             panel_sha256=digests.panel,
             reference_sha256=digests.reference,
