@@ -313,7 +313,7 @@ class _Tube:
         share, scale = self.spec.tails
         if share > 0:
             z[:, self.rng.random(n, dtype=np.float32) < share] *= np.float32(scale)
-        values = lower @ z
+        values = _correlate(lower, z)
         log_ssc = np.log(max(mean[1], 0.05)) - relative**2 / 2
         shift = mean.astype(np.float32)
         shift[1] = np.float32(log_ssc)
@@ -416,6 +416,15 @@ class _Tube:
             "SSC-H": np.minimum(ssc / side_width * np.float32(65536), top),
             "SSC-W": np.minimum(side_width, top),
         }
+
+
+def _correlate(lower: Float32, z: Float32) -> Float32:
+    """``lower @ z`` in place of ``z``, row by row: a BLAS product may round otherwise with more threads."""
+    for i in range(len(z) - 1, -1, -1):
+        z[i] *= lower[i, i]
+        for j in range(i):
+            z[i] += lower[i, j] * z[j]
+    return z
 
 
 def detectors_of(tube: SimulatedTube) -> tuple[Detector, ...]:
