@@ -11,13 +11,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Density", "edge_of_peak", "estimate_density", "two_normals", "valley"]
+__all__ = ["Density", "edge_of_peak", "estimate_density", "mode", "two_normals", "valley"]
 
 Values = npt.NDArray[np.floating[Any]]
 Float64 = npt.NDArray[np.float64]
 
 LOW: Final = -0.25
-HIGH: Final = 1.25
+HIGH: Final = 2.25
 BIN: Final = 0.004
 """0.018 decades: a fifth of the spread of the narrowest population."""
 
@@ -29,6 +29,9 @@ BANDWIDTH: Final = (0.008, 0.024)
 
 DEPTH: Final = 1.25
 """A valley counts where the lower of its two shoulders is at least this much higher than its bottom."""
+
+SIGNIFICANCE: Final = 4.0
+"""... and where the difference is this many standard deviations of the counts, so that no valley is made of noise."""
 
 MIN_SIDE: Final = 25
 """Events that must lie on each side of a valley: fewer make a shoulder of noise."""
@@ -44,12 +47,15 @@ class Density:
         Bin centres, events per bin and smoothed events per bin, each of shape (n_bins,).
     n
         Events that entered.
+    sigma
+        Standard deviation of the smoothing kernel in bins.
     """
 
     grid: Float64
     counts: Float64
     smooth: Float64
     n: int
+    sigma: float
 
     def curve(self, points: int = 100) -> dict[str, list[float]]:
         """At most ``points`` points of the smoothed curve over the range that holds events, for the explaining plot."""
@@ -71,7 +77,7 @@ def thinned(values: Values) -> Values:
 
 
 def estimate_density(values: Values) -> Density:
-    """Density of finite values on the 0..1 scale; values beyond -0.25..1.25 count in the outermost bins."""
+    """Density of finite values on the 0..1 scale; values beyond -0.25..2.25 (leaning cuts reach 2) count in the outermost bins."""
     chosen = thinned(values)
     chosen = chosen[np.isfinite(chosen)]
     n_bins = round((HIGH - LOW) / BIN)
@@ -79,7 +85,7 @@ def estimate_density(values: Values) -> Density:
     counts = np.bincount(place, minlength=n_bins).astype(np.float64)
     grid = LOW + BIN * (np.arange(n_bins) + 0.5)
     if len(chosen) == 0:
-        return Density(grid, counts, counts, 0)
+        return Density(grid, counts, counts, 0, 1.0)
     # Silverman's rule with the inter-quartile range, bounded: two peaks far apart would otherwise be smeared.
     low, high = np.quantile(chosen, [0.25, 0.75])
     width = 0.9 * max(float(high - low) / 1.34, 1e-6) * len(chosen) ** -0.2
@@ -87,7 +93,7 @@ def estimate_density(values: Values) -> Density:
     reach = int(4 * sigma) + 1
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     smooth = np.convolve(counts, kernel / kernel.sum(), mode="same")
-    return Density(grid, counts, smooth, len(chosen))
+    return Density(grid, counts, smooth, len(chosen), sigma)
 
 
 def valley(density: Density, bounds: tuple[float, float]) -> float | None:
@@ -103,13 +109,17 @@ def valley(density: Density, bounds: tuple[float, float]) -> float | None:
     left_top = np.maximum.accumulate(smooth)
     right_top = np.maximum.accumulate(smooth[::-1])[::-1]
     below = np.cumsum(counts)
+    # Bins that a smoothed value is the mean of: 2 sqrt(pi) standard deviations of the kernel.
+    reach = 2 * np.sqrt(np.pi) * density.sigma
     for i in inside:
         if not (0 < i < len(smooth) - 1 and smooth[i] <= smooth[i - 1] and smooth[i] <= smooth[i + 1]):
             continue
         if below[i] < MIN_SIDE or density.n - below[i] < MIN_SIDE:
             continue
-        ratio = min(left_top[i], right_top[i]) / max(smooth[i], 0.5)
-        if ratio >= DEPTH and (best is None or ratio > best[0]):
+        shoulder = min(left_top[i], right_top[i])
+        ratio = shoulder / max(smooth[i], 0.5)
+        clear = (shoulder - smooth[i]) * reach >= SIGNIFICANCE * np.sqrt((shoulder + smooth[i]) * reach)
+        if ratio >= DEPTH and clear and (best is None or ratio > best[0]):
             best = (float(ratio), int(i))
     if best is None:
         return None
@@ -124,25 +134,32 @@ def valley(density: Density, bounds: tuple[float, float]) -> float | None:
     return float(0.5 * (density.grid[start] + density.grid[end]))
 
 
-def edge_of_peak(density: Density, bounds: tuple[float, float], *, upper: bool, n_sd: float) -> float | None:
+def edge_of_peak(
+    density: Density, bounds: tuple[float, float], *, upper: bool, n_sd: float, facing: bool = False
+) -> float | None:
     """Edge of the population beside ``bounds``: its mode plus (``upper``) or minus ``n_sd`` robust standard deviations.
 
     The spread is read off the flank that points away from the threshold, because the other one may hold the cells that
-    the gate is to find. None where no population lies on that side.
+    the gate is to find; off the other one if ``facing``. None where no population lies on that side.
     """
     window = density.grid <= bounds[1] if upper else density.grid >= bounds[0]
     smooth = np.where(window, density.smooth, 0.0)
     if smooth.max(initial=0.0) <= 0:
         return None
-    mode = int(np.argmax(smooth))
-    flank = density.counts[: mode + 1][::-1] if upper else density.counts[mode:]
+    top = int(np.argmax(smooth))
+    flank = density.counts[: top + 1][::-1] if upper != facing else density.counts[top:]
     total = float(flank.sum())
     if total < MIN_SIDE:
         return None
     # 68.3 % of a half normal lie within one standard deviation of the mode.
     sd = (float(np.searchsorted(np.cumsum(flank), 0.683 * total)) + 0.5) * BIN
-    edge = float(density.grid[mode]) + (n_sd * sd if upper else -n_sd * sd)
+    edge = float(density.grid[top]) + (n_sd * sd if upper else -n_sd * sd)
     return min(max(edge, bounds[0]), bounds[1])
+
+
+def mode(density: Density) -> float | None:
+    """Place of the highest point of the smoothed density, or None without events."""
+    return float(density.grid[int(np.argmax(density.smooth))]) if density.n else None
 
 
 def two_normals(density: Density, bounds: tuple[float, float]) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.gating.density import edge_of_peak, estimate_density, thinned, two_normals, valley
+from flowmrd.gating.density import edge_of_peak, estimate_density, mode, thinned, two_normals, valley
 from flowmrd.gating.shapes import (
     Columns,
     Combination,
@@ -34,6 +34,7 @@ from flowmrd.panel.gates import (
 )
 from flowmrd.quality import find_doublet_band
 from flowmrd.quality.debris import find_debris_cut
+from flowmrd.units import LOGICLE_M
 
 __all__ = ["Parameters", "Placement", "build_shape", "estimate_gate", "snap"]
 
@@ -210,13 +211,20 @@ def _estimate_cut(gate: CutGate, columns: Columns, parent: Mask, masks: Mapping[
         threshold = min(max(level, gate.bounds[0]), gate.bounds[1])
         why = f"{100 * gate.quantile:g} % quantile of {gate.negative}" + _at_bound(level, threshold)
         return placed(threshold, "sample", "negative_quantile", why)
+    if gate.estimator == "offset":
+        level = (mode(density) or 0.0) + gate.offset_decades / LOGICLE_M
+        threshold = min(max(level, gate.bounds[0]), gate.bounds[1])
+        why = f"{gate.offset_decades:+g} decades from the mode of {gate.estimate_in or gate.parent}"
+        return placed(threshold, "sample", "offset", why + _at_bound(level, threshold))
     found = None
     if gate.estimator != "edge":
         found = (two_normals if gate.estimator == "mixture" else valley)(density, gate.bounds)
     if found is not None:
         why = "the two populations cross here" if gate.estimator == "mixture" else "deepest valley within the bounds"
         return placed(found, "sample", gate.estimator, why)
-    edge = edge_of_peak(density, gate.bounds, upper=gate.peak == "negative", n_sd=gate.n_sd)
+    edge = edge_of_peak(
+        density, gate.bounds, upper=gate.peak == "negative", n_sd=gate.n_sd, facing=gate.flank == "towards"
+    )
     if edge is not None:
         start = "" if gate.estimator == "edge" else "no valley within the bounds: "
         why = f"{start}{gate.n_sd:g} robust standard deviations from the {gate.peak} peak"

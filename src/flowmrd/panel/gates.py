@@ -91,9 +91,9 @@ class CutGate(_Gate):
     method: Literal["cut"]
     channel: str = Field(description="Channel that is cut.")
     side: Literal["above", "below"] = Field(description="Which side of the threshold is inside.")
-    estimator: Literal["valley", "edge", "mixture", "negative_quantile", "fixed"] = Field(
+    estimator: Literal["valley", "edge", "offset", "mixture", "negative_quantile", "fixed"] = Field(
         description="Minimum density within the bounds (edge of the main population where there is none), that edge "
-        "itself, crossing of two fitted normals, quantile of a negative population, or the fallback value itself."
+        "itself, a distance from that population's mode, crossing of two fitted normals, quantile of a negative population, or the fallback value itself."
     )
     estimate_in: GateName | None = Field(
         None, description="Gate whose events the estimate looks at; the parent's where absent."
@@ -115,6 +115,12 @@ class CutGate(_Gate):
     n_sd: float = Field(
         3.5, gt=0, description="Distance of that edge from the population's mode, in its robust standard deviations."
     )
+    flank: Literal["away", "towards"] = Field(
+        "away",
+        description="Flank of the peak that its spread is read from: the one away from the threshold, or the one towards "
+        "it where the other side is mixed and few events lie beyond the threshold.",
+    )
+    offset_decades: float = Field(0.0, description="Distance from the mode that the offset estimator adds, in decades.")
     min_events: int = Field(200, ge=1, description="Below this many parent events the fallback is used.")
 
     def dimensions(self) -> tuple[str, ...]:
