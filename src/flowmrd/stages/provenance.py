@@ -1,0 +1,240 @@
+"""Stage behind ``flowmrd provenance``: who, when, where and with what a run was made, and what it gave.
+
+Writes ``results/manifest.json`` (:mod:`flowmrd.stages.manifest`), ``results/provenance.json``, ``results/rerun/``
+(configuration and sample sheet for another laboratory) and ``results/ro-crate-metadata.json``
+(:mod:`flowmrd.stages.crate`). These are the only results that hold times.
+
+The paths and names of FCS files are left out: they often hold a patient's name. A tube is known by its sample id and
+the SHA-256 of its file; ``results/rerun/config/samples.tsv`` expects it as ``fcs/<sample>.fcs``.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import flowmrd
+from flowmrd.config import RunConfig, Sample, load_config, read_sheet
+from flowmrd.config.sheet import OPTIONAL, REQUIRED
+from flowmrd.config.table import read_table
+from flowmrd.errors import ArtefactError
+from flowmrd.home import PANELS, REPOSITORY
+from flowmrd.panel import find_panel
+from flowmrd.stages.crate import write_crate
+from flowmrd.stages.manifest import MANIFEST, write_manifest
+from flowmrd.store import digest_file, read_json, write_json, write_text
+
+PROVENANCE: Final = Path("results/provenance.json")
+FORMAT: Final = "flowmrd-provenance/1"
+LOCK: Final = REPOSITORY / "requirements.lock"
+CONFIG: Final = Path("config/config.yaml")
+LOCKED_PACKAGE: Final = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s\\;]+)")
+STARTED: Final = "FLOWMRD_STARTED"
+COMMAND: Final = "FLOWMRD_COMMAND"
+
+
+def write_provenance(
+    run_directory: Path, *, command: str | None = None, started: datetime | None = None, ended: datetime | None = None
+) -> dict[str, Any]:
+    """Record a finished run.
+
+    Parameters
+    ----------
+    command
+        Command line of the run; by default what the launcher left in ``FLOWMRD_COMMAND``.
+    started
+        When the run began; by default ``FLOWMRD_STARTED`` (ISO 8601), otherwise unknown.
+    ended
+        The present by default.
+
+    Raises
+    ------
+    ConfigError, SheetError
+        Where configuration or sample sheet cannot be read any more.
+    ArtefactError
+        Where an ``mrd.json`` is not one.
+    """
+    config = load_config(run_directory / CONFIG)
+    sheet = run_directory / config.samples
+    samples, _ = read_sheet(sheet)
+    files = write_manifest(run_directory)
+    _write_rerun(run_directory, sheet)
+    record: dict[str, Any] = {
+        "format": FORMAT,
+        "run": {
+            "command": command or os.environ.get(COMMAND),
+            "started": _iso(started) or os.environ.get(STARTED) or None,
+            "ended": _iso(ended or datetime.now(UTC)),
+            "host_class": host_class(),
+            "seconds_by_stage": _seconds_by_stage(run_directory),
+        },
+        "software": software(),
+        "inputs": {
+            "files": _input_files(run_directory, config, samples),
+            "tubes": [_tube(run_directory, sample) for sample in samples],
+        },
+        "results": {"files": len(files), "manifest_sha256": digest_file(run_directory / MANIFEST)},
+    }
+    write_json(run_directory / PROVENANCE, record)
+    write_crate(run_directory, record, files)
+    return record
+
+
+def software() -> dict[str, Any]:
+    """Versions of flowmrd, Python and every locked package as installed, and what pins them."""
+    return {
+        "flowmrd": flowmrd.__version__,
+        "commit": _git("rev-parse", "HEAD"),
+        "modified": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "python": platform.python_version(),
+        "lock_sha256": digest_file(LOCK) if LOCK.is_file() else None,
+        "packages": dict(installed_packages()),
+    }
+
+
+def locked_packages() -> dict[str, str]:
+    """Package to version of the lock file."""
+    if not LOCK.is_file():
+        return {}
+    lines = LOCK.read_text(encoding="utf-8").splitlines()
+    return {match[1]: match[2] for line in lines if (match := LOCKED_PACKAGE.match(line))}
+
+
+@cache
+def installed_packages() -> dict[str, str | None]:
+    """Every locked package and its installed version; None where it is not installed."""
+    found: dict[str, str | None] = {}
+    for package in locked_packages():
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def host_class() -> dict[str, Any]:
+    """Kind of machine, not which one: no host name, no user, no address."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "processors": os.cpu_count(),
+        "memory_gb": round(memory / 2**30),
+        "batch_system": "slurm" if "SLURM_JOB_ID" in os.environ else None,
+        "byte_order": sys.byteorder,
+    }
+
+
+def input_paths(run_directory: Path, config: RunConfig, samples: list[Sample]) -> dict[str, Path]:
+    """Label of every input that is not a tube, and where it lies.
+
+    The label is the path inside the run directory, ``panel:<name>`` for a shipped panel, and the bare file name for
+    anything else.
+    """
+    found: dict[str, Path] = {}
+
+    def add(path: Path) -> None:
+        if path.is_file():
+            try:
+                label = path.resolve().relative_to(run_directory.resolve()).as_posix()
+            except ValueError:
+                label = f"panel:{path.stem}" if path.parent == PANELS else path.name
+            found.setdefault(label, path)
+
+    add(run_directory / CONFIG)
+    add(run_directory / config.samples)
+    add(run_directory / config.patients)
+    add(run_directory / config.adverse_events)
+    for panel in dict.fromkeys([config.panel, *(sample.panel for sample in samples if sample.panel)]):
+        add(find_panel(panel, run_directory=run_directory, shipped=PANELS))
+    if not isinstance(config.compensation, str):
+        for given in config.compensation.csv.values():
+            add((run_directory / config.samples).parent / given)
+    for override in sorted((run_directory / "config" / "overrides").glob("*")):
+        add(override)
+    return found
+
+
+def _input_files(run_directory: Path, config: RunConfig, samples: list[Sample]) -> list[dict[str, Any]]:
+    return [
+        {"path": label, "sha256": digest_file(path), "bytes": path.stat().st_size}
+        for label, path in sorted(input_paths(run_directory, config, samples).items())
+    ]
+
+
+def _tube(run_directory: Path, sample: Sample) -> dict[str, Any]:
+    """A tube by its id and the digest of the file as it was analysed; null where it was not."""
+    path = run_directory / "results" / "samples" / sample.sample / "mrd.json"
+    sha256 = None
+    if path.is_file():
+        try:
+            sha256 = str(read_json(path)["provenance"]["fcs_sha256"])
+        except (KeyError, TypeError) as error:
+            raise ArtefactError(
+                str(path), found="no digest of its FCS file", expected="an mrd.json", todo="delete it and run again"
+            ) from error
+    return {"sample": sample.sample, "role": sample.role.value, "sha256": sha256}
+
+
+def _write_rerun(run_directory: Path, sheet: Path) -> None:
+    """What another laboratory needs besides the tubes; file names of tubes are replaced, clinical tables left out."""
+    folder = run_directory / "results" / "rerun" / "config"
+    rows, _ = read_table(sheet, REQUIRED, OPTIONAL, one_row_per="tube", setting="samples")
+    columns = [name for name in (*REQUIRED, *OPTIONAL) if name != "labels"]
+    lines = ["\t".join(columns)]
+    for _, row in rows:
+        changed: Mapping[str, str] = {**row, "fcs": f"../fcs/{row['sample']}.fcs"}
+        lines.append("\t".join(changed.get(name, "") for name in columns))
+    write_text(folder / "samples.tsv", "\n".join(lines) + "\n")
+    config = (run_directory / CONFIG).read_text(encoding="utf-8")
+    write_text(folder / "config.yaml", config)
+
+
+def _seconds_by_stage(run_directory: Path) -> dict[str, dict[str, float]]:
+    """Jobs and seconds by stage from the benchmarks of the workflow, where there are any."""
+    found: dict[str, dict[str, float]] = {}
+    folder = run_directory / "results" / "benchmarks"
+    for path in sorted(folder.rglob("*.tsv")):
+        relative = path.relative_to(folder)
+        stage = relative.parts[0].removesuffix(".tsv")
+        with path.open(encoding="utf-8", newline="") as stream:
+            for row in csv.DictReader(stream, delimiter="\t"):
+                try:
+                    seconds = float(row.get("s") or "nan")
+                except ValueError:
+                    continue
+                if seconds == seconds:
+                    facts = found.setdefault(stage, {"jobs": 0, "seconds": 0.0})
+                    facts["jobs"] += 1
+                    facts["seconds"] = round(facts["seconds"] + seconds, 3)
+    return found
+
+
+def _git(*arguments: str) -> str | None:
+    if not (REPOSITORY / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(REPOSITORY), *arguments],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def _iso(when: datetime | None) -> str | None:
+    return None if when is None else when.astimezone(UTC).isoformat(timespec="seconds")
