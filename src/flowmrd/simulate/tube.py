@@ -45,7 +45,7 @@ class Acquisition:
         Doublets per nucleated singlet.
     debris, dead, aggregates
         Small debris, dead cells and saturating clumps without a nucleus, per nucleated singlet. Defaults are the rates
-        of two real marrows (optional shared data, ``real_events``: doublets 2.5-3.5 %, small debris 2.4-3.9 %,
+        of two real marrows (optional shared data, ``real_events``: doublets 2.5-3.5 %, FSC-A below 30,000 2.4-3.9 %,
         not intact 1.1-1.2 %, not nucleated and saturated 2.3-2.7 %).
     slow_start, clog
         Share of the running time at a twentieth of the flow rate; share in which a clog disturbs rate and signals.
@@ -56,7 +56,7 @@ class Acquisition:
     """
 
     doublets: float = 0.03
-    debris: float = 0.03
+    debris: float = 0.015
     dead: float = 0.012
     aggregates: float = 0.022
     events_per_second: float = 3000.0
