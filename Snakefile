@@ -7,6 +7,7 @@
 import os
 import shlex
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -20,7 +21,11 @@ min_version("9.20")
 report: "workflow/report/workflow.rst"
 
 
+# for the provenance; jobs inherit both
 os.environ.setdefault("FLOWMRD_COMMAND", shlex.join(sys.argv))
+os.environ.setdefault(
+    "FLOWMRD_STARTED", datetime.now(UTC).isoformat(timespec="seconds")
+)
 shell.executable("bash")
 # the interpreter that runs this file also runs the stages, on whatever node they land
 shell.prefix(

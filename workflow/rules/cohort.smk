@@ -35,6 +35,7 @@ rule cohort:
         made_by=made_by("cohort"),
         identities=identities_of_all(),
         refused=refused_digest(),
+        signatures=PLAN.signatures_digest(),
     message:
         "cohort: index and table"
     shell:

@@ -2,11 +2,13 @@ rule provenance:
     input:
         index="results/cohort/index.html",
         table="results/cohort/mrd.tsv",
+        reports=collect(f"{SAMPLES}/{{sample}}/report.html", sample=PLAN.analysed),
         trial="results/cohort/trial.html" if PLAN.has_trial else [],
         exports=collect(f"{SAMPLES}/{{sample}}/annotated.fcs", sample=PLAN.analysed),
     output:
-        record=ensure(f"results/provenance.json", non_empty=True),
-        crate=ensure(f"results/ro-crate-metadata.json", non_empty=True),
+        record=ensure("results/provenance.json", non_empty=True),
+        crate=ensure("results/ro-crate-metadata.json", non_empty=True),
+        manifest=ensure("results/manifest.json", non_empty=True),
     log:
         f"{LOGS}/provenance.log",
     benchmark:
@@ -14,10 +16,10 @@ rule provenance:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=mem_mb("cohort"),
-        runtime=runtime("cohort"),
+        mem_mb=mem_mb("provenance"),
+        runtime=runtime("provenance"),
     params:
-        made_by=made_by("cohort"),
+        made_by=made_by("provenance"),
         refused=refused_digest(),
     message:
         "provenance: versions, inputs, digests"

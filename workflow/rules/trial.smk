@@ -26,6 +26,7 @@ rule trial:
     params:
         made_by=made_by("trial"),
         sheet=identities_of_all(),
+        signatures=PLAN.signatures_digest(),
     message:
         "trial: endpoints"
     shell:

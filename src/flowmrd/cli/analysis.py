@@ -17,6 +17,12 @@ def register(app: typer.Typer) -> None:
     )
     reference.command("build")(reference_build)
     app.add_typer(reference, name="reference")
+    app.command("verify")(verify)
+    review = typer.Typer(help="Sign, list and check reviews of results.", no_args_is_help=True, rich_markup_mode=None)
+    review.command("import")(review_import)
+    review.command("status")(review_status)
+    review.command("keygen")(review_keygen)
+    app.add_typer(review, name="review")
 
 
 def inspect(
@@ -114,3 +120,75 @@ def preprocess(
         base=at.sheet.parent,
     )
     keep_copy(at.result(sample, "qc.json"), at.work(sample, "qc.json"))
+
+
+RunDirectory = Annotated[Path, typer.Argument(help="Run directory.", metavar="RUNDIR")]
+PublicKey = Annotated[Path | None, typer.Option(help="The laboratory's public key, if not config/flowmrd-review.pub.")]
+
+
+def verify(
+    rundir: RunDirectory,
+    public_key: PublicKey = None,
+    head: Annotated[str | None, typer.Option(help="A head digest of the review log noted elsewhere earlier.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Recompute every digest and the review chain; say exactly what was altered. Exit code 2 if anything was.
+
+    Example: flowmrd verify my-run
+    """
+    from flowmrd.stages.verify import verify as stage
+
+    found = stage(rundir, public_key=public_key, head=head)
+    if json:
+        import json as writer
+        from dataclasses import asdict
+
+        typer.echo(writer.dumps(asdict(found), indent=2, ensure_ascii=False))
+    else:
+        for line in found.lines():
+            typer.echo(line)
+    return 0 if found.ok else 2
+
+
+def review_import(
+    rundir: RunDirectory,
+    file: Annotated[Path, typer.Argument(help="review.json saved from a report page.")],
+    key: Annotated[
+        Path | None, typer.Option(help="The laboratory's private key; without it the entry is unsigned.")
+    ] = None,
+) -> None:
+    """Take a reviewer's decision into the log, if it belongs to this very result.
+
+    Example: flowmrd review import my-run review.json
+    """
+    from flowmrd.review.importing import import_review
+
+    entry = import_review(rundir, file, key=key)
+    typer.echo(f"entry {entry.seq}: {entry.sample} {entry.review.decision}; run 'flowmrd run {rundir}' to show it")
+
+
+def review_status(rundir: RunDirectory, public_key: PublicKey = None) -> int:
+    """Show where the review of each tube stands, and the digest to note elsewhere.
+
+    Example: flowmrd review status my-run
+    """
+    from flowmrd.review.status import review_status as stage
+
+    status = stage(rundir, public_key)
+    for one in status.samples:
+        typer.echo(f"{one.sample:<32} {one.state.value:<14} {one.reason or ''}".rstrip())
+    for finding in status.findings:
+        typer.echo(f"ALTERED {finding}")
+    typer.echo(f"{status.entries} entries; head {status.head_digest}")
+    return 2 if status.findings else 0
+
+
+def review_keygen(folder: Annotated[Path, typer.Argument(help="Folder for the two key files.")]) -> None:
+    """Make the laboratory's key pair for signing reviews.
+
+    Example: flowmrd review keygen /secure/keys
+    """
+    from flowmrd.review.keys import make_key
+
+    private, public, name = make_key(folder)
+    typer.echo(f"private key {private}\npublic key {public}\nkey id {name}")

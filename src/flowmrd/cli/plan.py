@@ -181,13 +181,13 @@ class RunPlan:
         tubes = [name for name in self.analysed if self.samples[name].patient == patient]
         return tubes[: tubes.index(sample) + 1]
 
-    def signatures_digest(self, sample: str) -> str:
-        """Digest of the review log's lines about a tube, so that a new signature makes its report again."""
+    def signatures_digest(self, sample: str | None = None) -> str:
+        """Digest of the review log's lines about a tube, or of all, so that a new signature makes its page again."""
         log = self.run_directory / "results/review/log.jsonl"
         if not log.is_file():
             return ""
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return _short("\n".join(line for line in lines if json.dumps(sample) in line))
+        return _short("\n".join(line for line in lines if sample is None or json.dumps(sample) in line))
 
     @cached_property
     def refused_digest(self) -> str:
@@ -299,8 +299,18 @@ def refuse(row: Sample, stage: str, error: InputError) -> Refusal:
     )
 
 
+def rows_of_refused(plan: RunPlan) -> list[Sample]:
+    """Rows for the tubes without a result; a row of the sheet that cannot be read is known by its line."""
+    rows = {row.sample: row for row in read_sheet(plan.run_directory / plan.config.samples)[0]}
+    unknown = {"patient": "unknown", "role": Role.FOLLOWUP, "fcs": Path()}
+    return [
+        rows.get(name) or Sample(sample=name, **unknown)  # type: ignore[arg-type]
+        for name in dict.fromkeys(refusal.sample for refusal in plan.refusals)
+    ]
+
+
 def _refuse_row(error: SheetError) -> Refusal:
-    name = error.where.rsplit(", ", maxsplit=1)[-1]
+    name = error.where.rsplit(", ", maxsplit=1)[-1].replace(" ", "-")
     return Refusal(name, "", "", "check", f"found {error.found}; expected {error.expected}", error.where, error.todo)
 
 

@@ -60,7 +60,9 @@ def run(
 
 def simulate(
     rundir: Annotated[Path, typer.Argument(help="Run directory to write.", metavar="RUNDIR")],
-    preset: Annotated[str, typer.Option(help="demo, small, many, compensation, trial, or a .tsv table of patients.")] = "demo",
+    preset: Annotated[
+        str, typer.Option(help="demo, small, many, compensation, trial, or a .tsv table of patients.")
+    ] = "demo",
     seed: Annotated[int | None, typer.Option(help="Seed; the same seed gives the same files.")] = None,
     panel: Annotated[str, typer.Option(help="Panel to simulate.")] = "ino10",
     nucleated: Annotated[

@@ -54,6 +54,7 @@ STAGES = {
     "export": Stage(("classify",), (), memory_factor=6.0),
     "report": Stage(("quantify",), ("*",), base_mb=800, memory_factor=4.0),
     "cohort": Stage(("report",), ("*",), memory_factor=2.0),
+    "provenance": Stage(("report",), ("*",)),
     "trial": Stage(("quantify",), ("*",), base_mb=800, memory_factor=2.0),
 }
 """Stages in the order of the data."""

@@ -34,7 +34,9 @@ def register(app: typer.Typer) -> None:
         ("classify", classify),
         ("quantify", quantify),
         ("report", report),
+        ("cohort", cohort),
         ("trial", trial),
+        ("provenance", provenance),
     ):
         app.command(name)(command)
 
@@ -309,6 +311,24 @@ def report(
     )
 
 
+def cohort(run: RunOption = HERE) -> None:
+    """Write the index of all tubes, with those that have no result and why, and the table of their numbers.
+
+    Example: flowmrd cohort --run my-run
+    """
+    from flowmrd.cli.plan import plan_run, rows_of_refused
+    from flowmrd.stages.cohort import cohort as stage
+
+    plan = plan_run(run, main_process=False)
+    stage(
+        run,
+        list(plan.samples.values()),
+        config=plan.config,
+        problems={refusal.sample: refusal.message for refusal in plan.refusals},
+        refused=rows_of_refused(plan),
+    )
+
+
 def trial(run: RunOption = HERE) -> None:
     """Analyse the trial: clinical tables and every result together.
 
@@ -317,3 +337,13 @@ def trial(run: RunOption = HERE) -> None:
     from flowmrd.stages.trial import build_trial
 
     build_trial(run)
+
+
+def provenance(run: RunOption = HERE) -> None:
+    """Record what a finished run was made with and what it gave; write the RO-Crate.
+
+    Example: flowmrd provenance --run my-run
+    """
+    from flowmrd.stages.provenance import write_provenance
+
+    write_provenance(run)
