@@ -30,7 +30,7 @@ import numpy.typing as npt
 
 from flowmrd.units import LOGICLE_M
 
-__all__ = ["TimeCheck", "bin_medians", "check_time"]
+__all__ = ["TimeCheck", "check_time"]
 
 Values = npt.NDArray[np.floating[Any]]
 Float64 = npt.NDArray[np.float64]
@@ -43,6 +43,9 @@ SAMPLED: Final = 500
 """Events of a bin that enter its quantiles, evenly spaced."""
 
 QUANTILES: Final = (0.10, 0.25, 0.50, 0.75, 0.90)
+MEDIAN: Final = 2
+"""Position of the median among the quantiles."""
+
 LIMIT: Final = 6.0
 MIN_SHIFT: Final = 0.15 / LOGICLE_M
 """Smallest shift that masks: 0.15 decades, about half the spread (0.2 to 0.3 decades) of one normal population."""
@@ -81,6 +84,8 @@ class TimeCheck:
         Events per second of each bin, or empty without a time channel.
     seconds
         Time at the start of each bin, or empty.
+    medians
+        Channel to its median on the 0..1 scale in each bin; empty where the run was not checked.
     drift
         Channel to (Spearman's rho, range of medians) for channels with a trend.
     checked
@@ -96,6 +101,7 @@ class TimeCheck:
     worst: tuple[str, ...]
     rate: Float64
     seconds: Float64
+    medians: dict[str, Float64] = field(default_factory=dict)
     drift: dict[str, tuple[float, float]] = field(default_factory=dict)
     time_steps_back: int = 0
     checked: bool = True
@@ -145,9 +151,11 @@ def check_time(
     scores = np.zeros((len(names), n_bins))
     sizes = np.zeros((len(names), n_bins))
     drift: dict[str, tuple[float, float]] = {}
+    medians: dict[str, Float64] = {}
     rows = _sampled_rows(edges, usable)
     for row, name in enumerate(names):
         quantiles = _bin_quantiles(channels[name], rows)
+        medians[name] = quantiles[:, MEDIAN]
         if name in scatter:
             quantiles = np.log10(np.maximum(quantiles, SCATTER_FLOOR)) / LOGICLE_M
         centre = np.nanmedian(quantiles, axis=0)
@@ -156,7 +164,7 @@ def check_time(
         known = np.isfinite(shift).all(axis=1)
         scores[row, known] = np.abs(np.median((shift / spread)[known], axis=1))
         sizes[row, known] = np.median(shift[known], axis=1)
-        trend = _trend(quantiles[:, 2])
+        trend = _trend(quantiles[:, MEDIAN])
         if abs(trend[0]) >= DRIFT_RHO and trend[1] >= DRIFT_RANGE:
             drift[name] = trend
     counted = np.where(np.abs(sizes) > NOTED_SHIFT, scores, 0.0)
@@ -175,6 +183,7 @@ def check_time(
         worst=tuple(names[i] if s > 0 else "" for i, s in zip(worst, score, strict=True)),
         rate=rate,
         seconds=seconds,
+        medians=medians,
         drift=drift,
         time_steps_back=back,
     )
@@ -243,14 +252,3 @@ def _rate(time: Values | None, edges: npt.NDArray[np.int64]) -> tuple[Float64, F
     positive = duration[duration > 0]
     tick = float(positive.min()) if len(positive) else 1.0
     return counts / np.maximum(duration, tick), stamps[:-1], back
-
-
-def bin_medians(values: Values, edges: npt.NDArray[np.int64]) -> Float64:
-    """Median of each bin, shape (n_bins,), from at most :data:`SAMPLED` events of it; NaN where none is finite."""
-    result = np.full(len(edges) - 1, np.nan)
-    for i, (start, stop) in enumerate(pairwise(edges.tolist())):
-        chosen = values[start : stop : max((stop - start) // SAMPLED, 1)]
-        chosen = chosen[np.isfinite(chosen)]
-        if len(chosen):
-            result[i] = np.median(chosen)
-    return result

@@ -42,11 +42,11 @@ from flowmrd.config.run import CompensationConfig, RunConfig
 from flowmrd.config.sheet import Sample
 from flowmrd.errors import TransformError
 from flowmrd.panel.gates import ROOT, SingletGate
-from flowmrd.panel.model import ChannelKind, PanelModel
+from flowmrd.panel.model import PanelModel
 from flowmrd.quality import PILE_UP_WARN, saturated_share
 from flowmrd.quality.flags import Flag
 from flowmrd.quality.masks import MaskSet, attrition, build_masks
-from flowmrd.quality.time import LIMIT, bin_medians
+from flowmrd.quality.time import LIMIT
 from flowmrd.stages.scaling import (
     CompensatedTube,
     choose_scales,
@@ -184,7 +184,7 @@ def _preprocess(
         "compensation": _compensation_record(tube, residuals),
         "transforms": {channel: scale.as_record() for channel, scale in scales.items()},
         "saturation": saturation,
-        "time": _time_record(masks, columns, kinds),
+        "time": _time_record(masks),
         "doublets": masks.doublets.as_record(),
         "debris": masks.debris.as_record(),
         "dyes": [cut.as_record() for cut in masks.dyes],
@@ -410,10 +410,9 @@ def _compensation_record(tube: CompensatedTube, residuals: Sequence[Mapping[str,
     }
 
 
-def _time_record(masks: MaskSet, columns: Mapping[str, Float32], kinds: Mapping[str, ChannelKind]) -> dict[str, Any]:
+def _time_record(masks: MaskSet) -> dict[str, Any]:
     time = masks.time
-    names = [name for name in columns if kinds[name] is not ChannelKind.TIME and not name.endswith(("-W", "-H"))]
-    medians = {name: bin_medians(columns[name], time.edges) for name in names} if len(masks.time.mask) else {}
+    names = list(time.medians)
     bins = []
     for i in range(len(time.edges) - 1 if len(time.mask) else 0):
         bins.append(
@@ -427,7 +426,7 @@ def _time_record(masks: MaskSet, columns: Mapping[str, Float32], kinds: Mapping[
                 "shift": round(float(time.shift[i]), 4),
                 "shifted": bool(time.shifted[i]),
                 "bad": bool(time.bad[i]),
-                "medians": [_rounded(medians[name][i]) for name in names],
+                "medians": [_rounded(time.medians[name][i]) for name in names],
             }
         )
     return {
