@@ -1,10 +1,11 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
+# Nothing is needed but git, make and Python 3.11 or newer with venv and pip.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: env demo test check
+.PHONY: env demo test check format docs bench accuracy trial soak
 
 env: $(STAMP)
 
@@ -14,3 +15,42 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# A real B-ALL tube and a simulated cohort, from FCS to reports.
+demo: env
+	$(BIN)/flowmrd demo demo
+
+test: env
+	$(BIN)/python -m pytest
+
+# Lint, formats, types, workflow.
+check: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/python -m flowmrd.cli.generated --check
+	$(BIN)/snakemake --lint
+
+format: env
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+# Schemas and reference pages, written from the models and the command line.
+docs: env
+	$(BIN)/python -m flowmrd.cli.generated
+
+# Long campaigns; their last results are in docs/.
+bench: env
+	$(BIN)/python -m benchmarks
+
+accuracy: env
+	$(BIN)/python -m benchmarks.accuracy
+
+trial: env
+	$(BIN)/flowmrd simulate trial-demo --preset trial
+	$(BIN)/flowmrd run trial-demo
+
+soak: env
+	$(BIN)/python -m benchmarks.soak

@@ -37,6 +37,7 @@ try:
         Path(),
         main_process=workflow.is_main_process,
         include_failed="FLOWMRD_SETTLED" not in os.environ,
+        allow_empty="--lint" in sys.argv,
     )
 except InputError as error:
     raise WorkflowError(str(error)) from None

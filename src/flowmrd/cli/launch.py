@@ -14,14 +14,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 
 from flowmrd.cli.lock import run_lock
-from flowmrd.cli.plan import LOGS, RunPlan, plan_run
+from flowmrd.cli.plan import LOGS, plan_run
 from flowmrd.cli.progress import follow
 from flowmrd.cli.summary import print_plan, print_summary
-from flowmrd.errors import ConfigError
+from flowmrd.errors import ConfigError, InputError
 from flowmrd.home import REPOSITORY
 
 PROFILES = REPOSITORY / "workflow" / "profiles"
@@ -103,14 +104,17 @@ def launch(
     """
     run_directory = run_directory.resolve()
     profile_file = find_profile(profile, run_directory)
-    plan = plan_run(run_directory, main_process=False) if dry_run else None
     with run_lock(run_directory, unlock=unlock, dry_run=dry_run):
         if unlock:
             return 0
         plan = plan_run(run_directory)
         print_plan(plan)
         command = snakemake_command(run_directory, profile_file, cores=cores, dry_run=dry_run, extra=extra)
-        environment = {**os.environ, "FLOWMRD_COMMAND": shlex.join(["flowmrd", *sys.argv[1:]])}
+        environment = {
+            **os.environ,
+            "FLOWMRD_COMMAND": shlex.join(["flowmrd", *sys.argv[1:]]),
+            "FLOWMRD_STARTED": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
         if dry_run:
             return subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode  # noqa: S603
         code = 1
@@ -118,7 +122,10 @@ def launch(
             code = _one_pass(command, environment, run_directory, verbose=verbose)
             if code in (0, 128 + signal.SIGINT):
                 break
-            again = plan_run(run_directory, include_failed=False)
+            try:
+                again = plan_run(run_directory, include_failed=False)
+            except InputError:
+                break  # every tube failed: there is nothing left to go on with
             if len(again.refusals) <= len(plan.refusals):
                 plan = again
                 break
@@ -146,8 +153,3 @@ def _one_pass(command: Sequence[str], environment: dict[str, str], run_directory
     except KeyboardInterrupt:
         process.wait()
         return 128 + signal.SIGINT
-
-
-def settled(plan: RunPlan) -> bool:
-    """Whether every admitted tube has its report."""
-    return all((plan.run_directory / "results/samples" / name / "report.html").is_file() for name in plan.analysed)

@@ -219,7 +219,9 @@ class RunPlan:
         return _short("".join(self.identity(sample) for sample in samples))
 
 
-def plan_run(run_directory: Path, *, main_process: bool = True, include_failed: bool = True) -> RunPlan:
+def plan_run(
+    run_directory: Path, *, main_process: bool = True, include_failed: bool = True, allow_empty: bool = False
+) -> RunPlan:
     """Read configuration, sheet, panels and FCS headers of a run directory.
 
     Parameters
@@ -229,6 +231,8 @@ def plan_run(run_directory: Path, *, main_process: bool = True, include_failed: 
         so that parent and job see the same plan even where a file changes in between.
     include_failed
         ``False`` leaves tubes out that failed in an earlier pass for whatever reason, not only for their input's.
+    allow_empty
+        Accept a sheet without a usable tube, for looking at the workflow itself.
 
     Raises
     ------
@@ -266,7 +270,7 @@ def plan_run(run_directory: Path, *, main_process: bool = True, include_failed: 
         del admitted[name], panel_of[name]
     if known is None and main_process:
         _keep(cache, [asdict(refusal) for refusal in refusals])
-    if not admitted:
+    if not admitted and not allow_empty:
         lines = "\n".join(f"  {refusal.sample}: {refusal.message}" for refusal in refusals[:20])
         raise SheetError(
             str(run_directory / config.samples),

@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     app.command("check")(check)
     app.command("run", context_settings={"allow_interspersed_args": True})(run)
     app.command("simulate")(simulate)
+    app.command("demo")(demo)
 
 
 def check(rundir: RunDirectory) -> int:
@@ -89,3 +90,16 @@ def simulate(
         tubes=tubes,
     )
     typer.echo(f"Simulated tubes: {cohort.sheet}")
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Folder for the two run directories.")] = Path("demo"),
+    cores: Annotated[int | None, typer.Option(min=1, help="Cores to use; all of this machine if not given.")] = None,
+) -> int:
+    """Run a real B-ALL tube and a simulated cohort, and print where the reports are.
+
+    Example: flowmrd demo demo
+    """
+    from flowmrd.cli.demo import demo as stage
+
+    return stage(folder, cores=cores)

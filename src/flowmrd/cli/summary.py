@@ -41,10 +41,9 @@ def print_summary(plan: RunPlan, code: int) -> int:
     for name in missing:
         print(f"  {name:<24} no result yet: look at results/logs/*/{name}.log")  # noqa: T201
     index = plan.run_directory / "results/cohort/index.html"
-    if index.is_file():
+    if code == 0 and index.is_file():
         print(f"Reports: {index}")  # noqa: T201
     print(f"Log: {plan.run_directory / 'results/logs/snakemake.log'}")  # noqa: T201
     if code == 0:
         return 2 if plan.refusals else 0
-    # a tube left out for our fault, or a step that failed without a word
-    return 2 if plan.refusals and not missing and code == 0 else code if code > 1 else 1
+    return code if code >= 128 else 1

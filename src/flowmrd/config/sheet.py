@@ -13,8 +13,22 @@ from flowmrd.config.table import read_table
 from flowmrd.errors import SheetError
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-REQUIRED = ("sample", "patient", "role", "fcs")
-OPTIONAL = ("panel", "timepoint", "specimen", "prior_therapy", "batch", "stain", "labels")
+COLUMNS = {
+    "sample": "Name of the tube: 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit.",
+    "patient": "Pseudonym of the person, same characters. Tubes of one person belong together by it.",
+    "role": "control, diagnosis, followup or compensation.",
+    "fcs": "The tube's FCS file, relative to the folder of the sheet, or absolute.",
+    "panel": "Panel of this tube where it is not the configuration's.",
+    "timepoint": "Free text for the report; the trial report looks for its own words (trial.mrd_timepoints).",
+    "specimen": "Free text for the report, for example bone marrow.",
+    "prior_therapy": "none, cd19, cd22 or cd19+cd22: earlier therapy that may have taken a marker away.",
+    "batch": "Staining or instrument batch; chooses the spillover CSV where the configuration gives one per batch.",
+    "stain": "For compensation tubes: the marker that is stained, or unstained.",
+    "labels": "Expert labels by event, for validation; never used to make a result.",
+}
+"""Columns of the sheet and what they mean, the four required ones first."""
+REQUIRED = tuple(COLUMNS)[:4]
+OPTIONAL = tuple(COLUMNS)[4:]
 
 
 class Role(StrEnum):

@@ -1,0 +1,300 @@
+"""Files that are written from the code, so that they cannot disagree with it.
+
+``python -m flowmrd.cli.generated`` writes them, with ``--check`` it only says which are out of date (exit code 1):
+``workflow/schemas/*.schema.yaml`` (JSON schema of configuration, panel, sample sheet row, mrd.json),
+``docs/reference/*.md``, and ``config/config.yaml`` with every key and its default.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from flowmrd.config.run import RunConfig
+from flowmrd.config.sheet import COLUMNS, ID_PATTERN, REQUIRED, PriorTherapy, Role
+from flowmrd.home import REPOSITORY
+from flowmrd.mrd.result import MrdResult
+from flowmrd.panel.gates import Gate
+from flowmrd.panel.model import Channel, ChannelTransform, PanelModel
+from flowmrd.store import write_text
+
+NOTE = "written by 'make docs' from the code; edit the code, not this file"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def files() -> dict[Path, str]:
+    """Every generated file, relative to the repository, and what it must hold."""
+    schemas = Path("workflow/schemas")
+    reference = Path("docs/reference")
+    return {
+        schemas / "config.schema.yaml": _schema(RunConfig.model_json_schema()),
+        schemas / "panel.schema.yaml": _schema(PanelModel.model_json_schema()),
+        schemas / "mrd.schema.yaml": _schema(MrdResult.model_json_schema(by_alias=True)),
+        schemas / "samples.schema.yaml": _schema(sheet_schema()),
+        reference / "configuration.md": configuration_page(),
+        reference / "sample-sheet.md": sheet_page(),
+        reference / "panel.md": panel_page(),
+        reference / "result.md": result_page(),
+        reference / "command-line.md": command_page(),
+        Path("config/config.yaml"): example_config(),
+    }
+
+
+def sheet_schema() -> dict[str, Any]:
+    """JSON schema of one row of the sample sheet."""
+    choices = {"role": [role.value for role in Role], "prior_therapy": [therapy.value for therapy in PriorTherapy]}
+    properties: dict[str, Any] = {}
+    for name, text in COLUMNS.items():
+        properties[name] = {"type": "string", "description": text}
+        if name in ("sample", "patient"):
+            properties[name]["pattern"] = f"^{ID_PATTERN.pattern}$"
+        if name in choices:
+            properties[name]["enum"] = choices[name]
+    return {
+        "title": "One row of the sample sheet",
+        "type": "object",
+        "properties": properties,
+        "required": list(REQUIRED),
+        "additionalProperties": False,
+    }
+
+
+def _schema(schema: dict[str, Any]) -> str:
+    body = yaml.safe_dump({"$schema": DIALECT, **schema}, sort_keys=False, allow_unicode=True, width=110)
+    return f"# {NOTE}\n{body}"
+
+
+def _default(field: FieldInfo) -> Any:
+    value = field.get_default(call_default_factory=False)
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Enum):
+        return value.value
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _bounds(field: FieldInfo) -> str:
+    words = {
+        "gt": "above",
+        "ge": "at least",
+        "lt": "below",
+        "le": "at most",
+        "pattern": "pattern",
+        "min_length": "length at least",
+    }
+    parts = []
+    for part in field.metadata:
+        for name, word in words.items():
+            value = getattr(part, name, None)
+            if value is not None:
+                parts.append(f"{word} `{value}`" if name == "pattern" else f"{word} {value}")
+    return ", ".join(parts)
+
+
+def _choices(annotation: Any) -> list[str]:
+    """Allowed words of a literal or an enumeration, whatever it is wrapped in."""
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return [str(member.value) for member in annotation]
+    found = []
+    for argument in get_args(annotation):
+        found += [argument] if isinstance(argument, str) else _choices(argument)
+    return found
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _rows(model: type[BaseModel], *, required_word: str = "**required**") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if field.is_required():
+            default = required_word
+        else:
+            value = _default(field)
+            text = yaml.safe_dump(value, default_flow_style=True, width=10**6)
+            default = "none" if value is None else f"`{text.strip().removesuffix('...').strip()}`"
+        allowed = ", ".join(f"`{word}`" for word in _choices(field.annotation)) or _bounds(field)
+        yield f"| `{name}` | {_cell(default)} | {_cell(allowed)} | {_cell(field.description or '')} |"
+
+
+def _table(model: type[BaseModel]) -> list[str]:
+    return ["| key | default | allowed | meaning |", "|---|---|---|---|", *_rows(model), ""]
+
+
+def _section_model(field: FieldInfo) -> type[BaseModel] | None:
+    for candidate in (field.annotation, *get_args(field.annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _summary(model: type) -> str:
+    return (model.__doc__ or "").strip().splitlines()[0]
+
+
+def configuration_page() -> str:
+    """Reference of ``config.yaml``."""
+    lines = [f"<!-- {NOTE} -->", "# Configuration: `config/config.yaml`", ""]
+    lines += ["Only `panel` and `samples` must be given. An unknown key is an error, with the nearest known one.", ""]
+    lines += ["| key | default | meaning |", "|---|---|---|"]
+    sections = []
+    for name, field in RunConfig.model_fields.items():
+        model = _section_model(field)
+        default = "**required**" if field.is_required() else "see below" if model else f"`{_default(field)}`"
+        lines.append(f"| `{name}` | {default} | {_cell(field.description or '')} |")
+        if model:
+            sections.append((name, model))
+    for name, model in sections:
+        lines += ["", f"## `{name}`", _summary(model), "", *_table(model)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def sheet_page() -> str:
+    """Reference of ``samples.tsv``."""
+    lines = [f"<!-- {NOTE} -->", "# Sample sheet: `samples.tsv`", ""]
+    lines += [
+        "Tab separated, UTF-8, one tube per row, in the order of acquisition. Lines starting with `#` are skipped.",
+        "",
+    ]
+    lines += ["| column | | meaning |", "|---|---|---|"]
+    for name, text in COLUMNS.items():
+        lines.append(f"| `{name}` | {'required' if name in REQUIRED else 'optional'} | {_cell(text)} |")
+    lines += ["", "## Roles", "", "| role | what the tube is for |", "|---|---|"]
+    lines += [
+        "| `control` | marrow without B-ALL; all controls together say what is normal |",
+        "| `diagnosis` | tube of a patient with active disease; says what this leukaemia looks like |",
+        "| `followup` | tube that is judged |",
+        "| `compensation` | single-stain tube; `stain` names the marker, or `unstained` |",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def panel_page() -> str:
+    """Reference of the panel files."""
+    lines = [f"<!-- {NOTE} -->", "# Panel files: `panels/<name>.yaml`", "", _summary(PanelModel), ""]
+    lines += [
+        "Copy a shipped panel to `RUNDIR/panels/<name>.yaml`, change `name` and `version`, adapt channels and gates,",
+        "and name it in `config.yaml`. A panel in use is never edited in place: make a new version.",
+        "",
+        *_table(PanelModel),
+        "## `channels`",
+        _summary(Channel),
+        "",
+        *_table(Channel),
+        "## `channels: transform`",
+        _summary(ChannelTransform),
+        "",
+        *_table(ChannelTransform),
+    ]
+    for gate in get_args(get_args(Gate)[0]):
+        method = get_args(gate.model_fields["method"].annotation)[0]
+        lines += [f"## Gate `method: {method}`", _summary(gate), "", *_table(gate)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def result_page() -> str:
+    """Reference of ``mrd.json``."""
+    lines = [f"<!-- {NOTE} -->", "# Result: `mrd.json`", ""]
+    pending: list[tuple[str, type[BaseModel]]] = [("mrd.json", MrdResult)]
+    seen: set[type] = set()
+    while pending:
+        title, model = pending.pop(0)
+        if model in seen:
+            continue
+        seen.add(model)
+        lines += [f"## `{title}`", _summary(model), "", "| field | meaning |", "|---|---|"]
+        for name, field in model.model_fields.items():
+            inner = _models_in(field.annotation)
+            pending += [(field.alias or name, found) for found in inner]
+            words = ", ".join(f"`{word}`" for word in _choices(field.annotation) if not inner)
+            text = " ".join(filter(None, [field.description, words and f"One of {words}."]))
+            lines.append(f"| `{field.alias or name}` | {_cell(text)} |")
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for argument in get_args(annotation) for found in _models_in(argument)]
+
+
+def command_page() -> str:
+    """Reference of the command line."""
+    from typer.main import get_command
+
+    from flowmrd.cli.app import app
+
+    lines = [f"<!-- {NOTE} -->", "# Command line", ""]
+    lines += [
+        "Exit codes: 0 done; 2 the input is wrong, the message says what to do; 1 our fault; 130 interrupted.",
+        "",
+    ]
+    root = get_command(app)
+    for path, command in _commands("flowmrd", root):
+        text = " ".join((command.help or "").split())
+        body, *examples = text.split("Example: ")
+        lines += [f"## `{path}`", body.strip(), ""]
+        if examples:
+            lines += ["```", *(example.strip() for example in examples), "```", ""]
+        for parameter in command.params:
+            if parameter.name == "help":
+                continue
+            shown = (
+                ", ".join(parameter.opts) if parameter.opts and parameter.opts[0].startswith("-") else parameter.name
+            )
+            lines.append(f"- `{shown}`: {getattr(parameter, 'help', None) or ''}".rstrip())
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield path, command
+        return
+    for name, child in inner.items():
+        yield from _commands(f"{path} {name}", child)
+
+
+def example_config() -> str:
+    """``config/config.yaml`` with the two required keys set and every other key commented out at its default."""
+    lines = [
+        "# Configuration of a run. Only 'panel' and 'samples' must be given; everything else is shown at its default.",
+        "# Meaning and allowed values of every key: docs/reference/configuration.md",
+        "panel: ino10",
+        "samples: config/samples.tsv",
+        "",
+    ]
+    for name, field in RunConfig.model_fields.items():
+        if field.is_required():
+            continue
+        text = yaml.safe_dump({name: _default(field)}, sort_keys=False, allow_unicode=True, width=110)
+        lines += [f"# {line}" for line in text.rstrip().splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check; return the exit code."""
+    stale = []
+    for relative, text in files().items():
+        path = REPOSITORY / relative
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            stale.append(relative)
+            if "--check" not in arguments:
+                write_text(path, text)
+    if "--check" in arguments and stale:
+        print("out of date, run 'make docs':", *stale)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
