@@ -137,8 +137,9 @@ def valley(density: Density, bounds: tuple[float, float]) -> float | None:
 def edge_of_peak(
     density: Density, bounds: tuple[float, float], *, upper: bool, n_sd: float, facing: bool = False
 ) -> float | None:
-    """Edge of the population beside ``bounds``: its mode plus (``upper``) or minus ``n_sd`` robust standard deviations.
+    """Edge of the population beside ``bounds``: its centre plus (``upper``) or minus ``n_sd`` robust SD.
 
+    The centre is the mode, or the median of what lies on that side if that is nearer to the threshold.
     The spread is read off the flank that points away from the threshold, because the other one may hold the cells that
     the gate is to find; off the other one if ``facing``. None where no population lies on that side.
     """
@@ -147,6 +148,11 @@ def edge_of_peak(
     if smooth.max(initial=0.0) <= 0:
         return None
     top = int(np.argmax(smooth))
+    if not facing:
+        # A logicle with too narrow a linear region splits a population around 0 in two: its median then lies further in.
+        cumulative = np.cumsum(np.where(window, density.counts, 0.0))
+        middle = int(np.searchsorted(cumulative, 0.5 * cumulative[-1]))
+        top = max(top, middle) if upper else min(top, middle)
     flank = density.counts[: top + 1][::-1] if upper != facing else density.counts[top:]
     total = float(flank.sum())
     if total < MIN_SIDE:
