@@ -29,6 +29,11 @@ def test_review_of_the_present_result_is_recorded_with_name_time_and_meaning(tmp
     assert (status.samples[0].state, status.findings) == (ReviewState.ACCEPTED, ())
 
 
+def test_time_as_a_browser_writes_it_is_accepted(tmp_path: Path) -> None:
+    make_results(tmp_path, "S1")
+    assert imported(tmp_path, "S1", signed_at="2024-06-01T09:30:00.123Z").review.signed.utcoffset() == timedelta(0)
+
+
 def test_second_decision_keeps_the_first_in_the_log_and_names_it(tmp_path: Path) -> None:
     make_results(tmp_path, "S1")
     imported(tmp_path, "S1")

@@ -15,6 +15,7 @@ from flowmrd.store import write_json
 from flowmrd.trial.calls import choose_samples, mrd_call, read_result
 from flowmrd.trial.endpoints import analyse
 from flowmrd.trial.proportion import Proportion
+from flowmrd.trial.published import FIGURES, figures_of
 from flowmrd.trial.reenactment import read_tubes
 from flowmrd.trial.result import MrdCall, TrialResult
 from flowmrd.trial.tables import AdverseEvent, Patient, enrolment_dates, read_adverse_events, read_patients
@@ -56,6 +57,17 @@ def shown(rate: Proportion) -> tuple[float, ...]:
     assert rate.percent is not None
     assert rate.ci95_percent is not None
     return (rate.successes, rate.total, *(round(value, 1) for value in (rate.percent, *rate.ci95_percent)))
+
+
+def test_every_published_figure_is_reproduced(reenacted: TrialResult) -> None:
+    assert figures_of(reenacted) == FIGURES
+
+
+def test_one_wrongly_negative_tube_makes_the_published_figures_differ() -> None:
+    patients, events = tables()
+    levels = {row.patient: row.level for row in read_tubes()} | {"T05": 0.0}
+    calls = {p.patient: call_at(p.patient, levels.get(p.patient)) for p in patients}
+    assert figures_of(analyse(patients, events, calls, TrialConfig())) != FIGURES
 
 
 def test_complete_remission_is_11_of_12(reenacted: TrialResult) -> None:
