@@ -28,7 +28,7 @@ CELL_SHARE: Final = 0.60
 """The cut never exceeds this share of the lymphocytes' median FSC."""
 
 MAX_EVENTS: Final = 200_000
-LOW_SHARE: Final = 0.30
+LOW_SHARE: Final = 0.20
 """The cut is never below this share: smaller events are debris on any instrument with a linear FSC."""
 
 

@@ -5,7 +5,8 @@ The run is cut, in event order, into equal bins. In every bin and channel five q
 deviation is divided by its robust standard deviation over bins (never less than :data:`FLOOR`), and the deviation of
 the channel is the *median of the five signed values*: a shift of the signal moves all quantiles the same way, whereas a
 change of composition or a bimodal marker moves one or two. A bin is *shifted* where any channel deviates by more than
-:data:`LIMIT` robust standard deviations, and *disturbed* where that shift is also larger than :data:`MIN_SHIFT`.
+:data:`LIMIT` robust standard deviations, alone or as the median of five bins, and *disturbed* where it does so alone
+and by more than :data:`MIN_SHIFT`.
 Disturbed bins are masked, with fewer than :data:`BRIDGE` good bins between two of them (PeacoQC's "consecutive bins":
 data between two disturbances are not trusted); shifted bins are only flagged, because a shift that cannot carry a cell
 across a gate is no reason to drop a rare event.
@@ -150,6 +151,7 @@ def check_time(
     names = tuple(channels)
     scores = np.zeros((len(names), n_bins))
     sizes = np.zeros((len(names), n_bins))
+    shifted = np.zeros(n_bins, dtype=np.bool_)
     drift: dict[str, tuple[float, float]] = {}
     medians: dict[str, Float64] = {}
     rows = _sampled_rows(edges, usable)
@@ -159,16 +161,15 @@ def check_time(
         if name in scatter:
             quantiles = np.log10(np.maximum(quantiles, SCATTER_FLOOR)) / LOGICLE_M
         centre = np.nanmedian(quantiles, axis=0)
-        shift = quantiles - centre
-        spread = np.maximum(np.nanmedian(np.abs(shift), axis=0) / 0.6745, FLOOR)
-        known = np.isfinite(shift).all(axis=1)
-        scores[row, known] = np.abs(np.median((shift / spread)[known], axis=1))
-        sizes[row, known] = np.median(shift[known], axis=1)
+        scores[row], sizes[row] = _deviation(quantiles - centre)
+        # Five bins together show a shift that is too small for one; it is flagged, never masked.
+        smooth_score, smooth_size = _deviation(_smoothed(quantiles - centre))
+        shifted |= (smooth_score > LIMIT) & (np.abs(smooth_size) > NOTED_SHIFT)
         trend = _trend(quantiles[:, MEDIAN])
         if abs(trend[0]) >= DRIFT_RHO and trend[1] >= DRIFT_RANGE:
             drift[name] = trend
     counted = np.where(np.abs(sizes) > NOTED_SHIFT, scores, 0.0)
-    shifted = np.any(counted > LIMIT, axis=0)
+    shifted |= np.any(counted > LIMIT, axis=0)
     bad = _bridge(np.any((counted > LIMIT) & (np.abs(sizes) > MIN_SHIFT), axis=0))
     worst = counted.argmax(axis=0)
     score = counted.max(axis=0)
@@ -187,6 +188,23 @@ def check_time(
         drift=drift,
         time_steps_back=back,
     )
+
+
+def _deviation(shift: Float64) -> tuple[Float64, Float64]:
+    """Robust score and size of each bin's shift: medians over the quantiles; 0 for bins without quantiles."""
+    spread = np.maximum(np.nanmedian(np.abs(shift), axis=0) / 0.6745, FLOOR)
+    known = np.isfinite(shift).all(axis=1)
+    score, size = np.zeros(len(shift)), np.zeros(len(shift))
+    score[known] = np.abs(np.median((shift / spread)[known], axis=1))
+    size[known] = np.median(shift[known], axis=1)
+    return score, size
+
+
+def _smoothed(shift: Float64) -> Float64:
+    """Median of each bin and its neighbours, :data:`BRIDGE` bins together."""
+    reach = BRIDGE // 2
+    padded = np.pad(shift, ((reach, reach), (0, 0)), mode="edge")
+    return np.median(np.stack([padded[i : i + len(shift)] for i in range(BRIDGE)]), axis=0)
 
 
 def _sampled_rows(edges: npt.NDArray[np.int64], usable: Mask | None) -> list[npt.NDArray[np.int64]]:
