@@ -85,6 +85,9 @@ def preprocess(
     sample: Annotated[str | None, typer.Option(help="Name of the tube in the sample sheet.")] = None,
     transforms: Annotated[Path | None, typer.Option(help="transform.json of the controls.")] = None,
     spillover: Annotated[Path | None, typer.Option(help="Spillover CSV to use instead of the file's matrix.")] = None,
+    compensated: Annotated[
+        bool, typer.Option("--compensated", help="The single file is compensated already, or must not be.")
+    ] = False,
     run: Annotated[Path, typer.Option("--run", help="Run directory.")] = Path(),
 ) -> None:
     """Compensate, scale and mask a tube of a run, or a single FCS file.
@@ -96,7 +99,7 @@ def preprocess(
     if file is not None and sample is None and panel is not None and out is not None:
         from flowmrd.cli.single import preprocess_file
 
-        preprocess_file(file, panel=panel, out=out, spillover=spillover)
+        preprocess_file(file, panel=panel, out=out, spillover=spillover, compensated=compensated)
         return
     if sample is None or file is not None:
         raise typer.BadParameter("give either FILE with --panel and -o, or --sample")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from flowmrd.config import RunConfig
 from flowmrd.home import PANELS
 from flowmrd.panel import find_panel, load_panel
-from flowmrd.stages.ingest import ingest
-from flowmrd.stages.preprocess import preprocess
+from flowmrd.stages.preprocess import preprocess_file as stage
 
 
-def preprocess_file(file: Path, *, panel: str, out: Path, spillover: Path | None = None) -> None:
-    """Ingest and preprocess one FCS file with the default configuration; write the columns only.
+def preprocess_file(
+    file: Path, *, panel: str, out: Path, spillover: Path | None = None, compensated: bool = False
+) -> None:
+    """Read and preprocess one FCS file with the default configuration; write the columns only.
 
     The scaling is estimated from this file: there are no controls to take it from.
 
@@ -23,22 +23,9 @@ def preprocess_file(file: Path, *, panel: str, out: Path, spillover: Path | None
         Name of a shipped panel, or the path of a panel file.
     out
         Column file to write: one row per event, columns named by marker, on the 0..1 scale.
+    compensated
+        The data need no compensation.
     """
     model = load_panel(find_panel(panel, run_directory=Path(), shipped=PANELS))
-    config = RunConfig(panel=panel, samples="")
-    # beside the output, because the system's temporary folder may be small
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
-        events, record = Path(folder) / "events.arrow", Path(folder) / "ingest.json"
-        ingest(file, panel=model, sample=file.stem, events=events, record=record)
-        preprocess(
-            events,
-            record,
-            panel=model,
-            config=config,
-            transforms=None,
-            out=out,
-            qc=Path(folder) / "qc.json",
-            spillover=spillover,
-            estimate_width=True,
-        )
+    config = RunConfig(panel=panel, samples="", **({"compensation": "none"} if compensated else {}))
+    stage(file, panel=model, config=config, out=out, spillover=spillover)
