@@ -256,7 +256,10 @@ def print_problems(run_directory: Path, problems: list[Problem], n_tubes: int) -
         for problem in problems:
             # the user's own text is never taken as markup
             table.add_row(
-                *(Text(cell) for cell in (problem.level, problem.where, problem.found, problem.expected, problem.todo))
+                *(
+                    Text(cell, overflow="fold")
+                    for cell in (problem.level, problem.where, problem.found, problem.expected, problem.todo)
+                )
             )
         console = Console()
         Console(width=max(console.width, 120), soft_wrap=False).print(table)

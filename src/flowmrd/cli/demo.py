@@ -1,14 +1,15 @@
 """``flowmrd demo``: two run directories that anybody can make, and their reports.
 
 ``real``
-    The day-15 marrow of a child with B-ALL that ships inside the installed fcsparser package (MIT licence), without
-    controls: what the file alone allows to say.
+    The day-15 marrow of a child with B-ALL that ships inside the fcsparser package (MIT licence), without controls:
+    what the file alone allows to say.
 ``cohort``
     Simulated 10-colour tubes: controls, patients at diagnosis and at follow-up, one control too small for 1e-4.
 """
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,23 +24,30 @@ REAL_FILE = Path("tests/data/FlowCytometers/FACS_Diva/facs_diva_test.fcs")
 
 
 def real_file() -> Path:
-    """The real B-ALL file inside the installed fcsparser package.
+    """The real B-ALL file inside the fcsparser package.
+
+    The release that the environment installs (0.2.4) lacks it, so ``make env`` lays a newer one beside the packages
+    as data (``requirements-data.lock``).
 
     Raises
     ------
     ConfigError
-        If fcsparser is not installed with its test data.
+        If the file is in neither.
     """
+    folders = [Path(sys.prefix) / "share" / "flowmrd" / "fcsparser"]
     spec = find_spec("fcsparser")
-    path = Path(spec.origin).parent / REAL_FILE if spec is not None and spec.origin else None
-    if path is None or not path.is_file():
-        raise ConfigError(
-            "package fcsparser",
-            found="no test data in the installed package",
-            expected=str(REAL_FILE),
-            todo="install the environment from requirements.lock ('make env')",
-        )
-    return path
+    if spec is not None and spec.origin:
+        folders.insert(0, Path(spec.origin).parent)
+    for folder in folders:
+        if (folder / REAL_FILE).is_file():
+            return folder / REAL_FILE
+    raise ConfigError(
+        "package fcsparser",
+        found=f"no test data in {' or '.join(str(folder) for folder in folders)}",
+        expected=str(REAL_FILE),
+        todo="install the environment with 'make env', or the data alone: "
+        f"pip install --no-deps --target {folders[-1].parent} -r requirements-data.lock",
+    )
 
 
 def write_real(run_directory: Path) -> None:
