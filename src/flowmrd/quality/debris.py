@@ -3,8 +3,8 @@
 Debris is what lies *below* the smallest real cells in forward scatter and also has low side scatter. The cut on FSC is
 the deepest valley of the FSC density below the smallest cell peak, kept within bounds: never above
 :data:`CELL_SHARE` of the median FSC of CD45-bright low-SSC events (lymphocytes, the smallest leucocytes and about the
-size of late erythroblasts), or of the median FSC where the panel has no CD45. Without a valley the low bound is used.
-An event is debris only if it is under the cut *and* under the SSC limit; CD45-bright events (shrunken leucocytes) are
+size of late erythroblasts), or of the median FSC where the panel has no CD45. Without a deep valley the low bound
+is used. An event is debris only if it is under the cut *and* under the SSC limit; CD45-bright events (shrunken leucocytes) are
 never debris.
 """
 
@@ -24,8 +24,11 @@ __all__ = ["DebrisCut", "find_debris_cut"]
 Values = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 
-CELL_SHARE: Final = 0.60
+CELL_SHARE: Final = 0.35
 """The cut never exceeds this share of the lymphocytes' median FSC."""
+
+DEEP: Final = 0.05
+"""A valley counts below this share of the cells' peak; a shallower one runs through small cells."""
 
 MAX_EVENTS: Final = 200_000
 LOW_SHARE: Final = 0.20
@@ -106,7 +109,8 @@ def find_debris_cut(
     window = np.flatnonzero((grid >= low) & (grid <= high))
     cut, method = low, "bound"
     lowest = int(window[np.argmin(density[window])])
-    if density[: lowest + 1].max() > 1.5 * density[lowest] and density[lowest:].max() > 1.5 * density[lowest]:
+    left, right = float(density[: lowest + 1].max()), float(density[lowest:].max())
+    if left > 1.5 * density[lowest] and density[lowest] < DEEP * right:
         cut, method = float(grid[lowest]), "valley"
     ssc_cut = float(max(np.quantile(ssc, 0.5), 2.0 * np.quantile(ssc, 0.25)))
     return DebrisCut(cut, ssc_cut, bright, anchor, method)

@@ -224,9 +224,9 @@ def _bin_quantiles(values: Values, rows: list[npt.NDArray[np.int64]]) -> Float64
     full = [i for i, chosen in enumerate(rows) if len(chosen) == SAMPLED]
     if full:
         k = [int(q * (SAMPLED - 1)) for q in QUANTILES]
-        result[full] = np.partition(values[np.concatenate([rows[i] for i in full])].reshape(-1, SAMPLED), k, axis=1)[
-            :, k
-        ]
+        chosen = values[np.concatenate([rows[i] for i in full])].reshape(-1, SAMPLED)
+        # Sorting float32 is faster than partitioning at five places: numpy sorts with vector instructions.
+        result[full] = np.sort(chosen, axis=1)[:, k]
     for i in set(range(len(rows))) - set(full):
         chosen = rows[i]
         if len(chosen) >= MIN_USABLE:

@@ -365,13 +365,13 @@ def _event_flags(n: int, nonfinite: Mask, saturation: Mapping[str, float], confi
 
 
 def _residuals(tube: CompensatedTube, scales: Mapping[str, ChannelScale]) -> list[dict[str, Any]]:
-    """Residual spillover among the compensated columns, from at most 50,000 evenly spaced events."""
+    """Residual spillover among the compensated columns, from about 30,000 evenly spaced events."""
     if tube.spillover is None:
         return []
     names = [name for name in fluorescence(tube) if name not in tube.uncompensated]
     if not names:
         return []
-    stride = max(len(tube.columns[names[0]]) // 50_000, 1)
+    stride = max(len(tube.columns[names[0]]) // 30_000, 1)
     thinned = {name: tube.columns[name][::stride].astype(np.float64) for name in names}
     finite = np.logical_and.reduce([np.isfinite(values) for values in thinned.values()])
     thinned = {name: values[finite] for name, values in thinned.items()}
