@@ -218,7 +218,7 @@ def _matrix_figure(compensation: Mapping[str, Any]) -> Markup | None:
     for pair in pairs:
         x = left + place[str(pair["target"])] * cell
         y = top + place[str(pair["source"])] * cell
-        ratio = float(pair["ratio"])
+        ratio = float(pair["ratio"] or 0.0)  # not measured: too few bright cells
         state = str(pair.get("state"))
         colour = {"over": "var(--gate)", "under": "var(--mrd)"}.get(state, "var(--dens)")
         strength = min(0.85, 0.06 + abs(ratio) * 6) if state in {"over", "under"} else min(0.25, 0.04 + abs(ratio) * 2)
