@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     reference.command("build")(reference_build)
     app.add_typer(reference, name="reference")
     app.command("verify")(verify)
+    app.command("doctor")(doctor)
     review = typer.Typer(help="Sign, list and check reviews of results.", no_args_is_help=True, rich_markup_mode=None)
     review.command("import")(review_import)
     review.command("status")(review_status)
@@ -195,3 +196,19 @@ def review_keygen(folder: Annotated[Path, typer.Argument(help="Folder for the tw
 
     private, public, name = make_key(folder)
     typer.echo(f"private key {private}\npublic key {public}\nkey id {name}")
+
+
+def doctor(
+    rundir: RunDirectory,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Bundle to write, if not results/doctor/bundle.zip.")
+    ] = None,
+) -> None:
+    """Make a bundle for support: versions, configuration, verdicts, logs; no identifier and no event.
+
+    Example: flowmrd doctor my-run -o support.zip
+    """
+    from flowmrd.stages.doctor import doctor as stage
+
+    bundle, key = stage(rundir, out)
+    typer.echo(f"bundle: {bundle}\nkey to its numbers, stays with you: {key}")
