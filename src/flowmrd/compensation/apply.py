@@ -12,7 +12,7 @@ __all__ = ["CHUNK", "compensate_columns"]
 
 Values = npt.NDArray[np.floating[Any]]
 
-CHUNK: Final = 32768
+CHUNK: Final = 8192
 """Events handled at a time."""
 
 

@@ -4,7 +4,8 @@ Debris is what lies *below* the smallest real cells in forward scatter and also 
 the deepest valley of the FSC density below the smallest cell peak, kept within bounds: never above
 :data:`CELL_SHARE` of the median FSC of CD45-bright low-SSC events (lymphocytes, the smallest leucocytes and about the
 size of late erythroblasts), or of the median FSC where the panel has no CD45. Without a deep valley the low bound
-is used. An event is debris only if it is under the cut *and* under the SSC limit; CD45-bright events (shrunken leucocytes) are
+is used. An event is debris only if it is under the cut *and* under the SSC limit; CD45-bright events (shrunken
+leucocytes) are
 never debris.
 """
 
@@ -30,7 +31,7 @@ CELL_SHARE: Final = 0.35
 DEEP: Final = 0.05
 """A valley counts below this share of the cells' peak; a shallower one runs through small cells."""
 
-MAX_EVENTS: Final = 200_000
+MAX_EVENTS: Final = 60_000
 LOW_SHARE: Final = 0.20
 """The cut is never below this share: smaller events are debris on any instrument with a linear FSC."""
 

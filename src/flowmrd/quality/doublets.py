@@ -34,7 +34,7 @@ UPPER_RATIO: Final = 1.30
 LOWER_RATIO: Final = 0.80
 VALLEY_LIMIT: Final = math.sqrt(2.0)
 BINS_PER_E: Final = 200
-MAX_EVENTS: Final = 200_000
+MAX_EVENTS: Final = 60_000
 """Events that enter the estimate; more are thinned evenly, because a mode needs no more."""
 
 

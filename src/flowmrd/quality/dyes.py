@@ -21,7 +21,7 @@ Values = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 
 BINS: Final = 256
-MAX_EVENTS: Final = 500_000
+MAX_EVENTS: Final = 200_000
 
 
 @dataclass(frozen=True)

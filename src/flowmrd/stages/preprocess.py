@@ -46,6 +46,7 @@ from flowmrd.panel.model import PanelModel
 from flowmrd.quality import PILE_UP_WARN, saturated_share
 from flowmrd.quality.flags import Flag
 from flowmrd.quality.masks import MaskSet, attrition, build_masks
+from flowmrd.quality.sampling import sampled_rows
 from flowmrd.quality.time import LIMIT
 from flowmrd.stages.scaling import (
     CompensatedTube,
@@ -61,7 +62,7 @@ from flowmrd.transform import ChannelScale
 __all__ = ["SCHEMA_VERSION", "preprocess", "preprocess_file", "singlet_settings"]
 
 SCHEMA_VERSION = 1
-SAMPLED_EVENTS = 100_000
+SAMPLED_EVENTS = 50_000
 """Events that enter estimates which need no more; taken evenly over the run."""
 
 Float32 = npt.NDArray[np.float32]
@@ -443,8 +444,8 @@ def _time_record(masks: MaskSet) -> dict[str, Any]:
 def _medians(
     columns: Mapping[str, Float32], scales: Mapping[str, ChannelScale], masks: MaskSet
 ) -> dict[str, float | None]:
-    chosen = np.flatnonzero(masks.analysable(with_time=True) & ~masks.masks["doublet"] & ~masks.masks["debris"])
-    chosen = chosen[:: max(len(chosen) // 200_000, 1)]
+    cells = masks.analysable(with_time=True) & ~masks.masks["doublet"] & ~masks.masks["debris"]
+    chosen = sampled_rows(len(cells), cells, SAMPLED_EVENTS)
     return {name: float(np.median(columns[name][chosen])) if len(chosen) else None for name in scales}
 
 
