@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowmrd.errors import InternalError
@@ -60,6 +60,7 @@ def test_upper_limit_for_zero_events_stays_below_one_at_a_tiny_alpha() -> None:
     assert high == pytest.approx(1 - (0.5e-7) ** (1 / 1000), rel=1e-6)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_interval_inverts_the_binomial_test_and_mirrors(case: tuple[int, int]) -> None:
     from scipy.stats import binom, binomtest

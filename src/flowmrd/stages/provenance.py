@@ -13,7 +13,6 @@ from __future__ import annotations
 import csv
 import os
 import platform
-import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -38,7 +37,6 @@ PROVENANCE: Final = Path("results/provenance.json")
 FORMAT: Final = "flowmrd-provenance/1"
 LOCK: Final = REPOSITORY / "requirements.lock"
 CONFIG: Final = Path("config/config.yaml")
-LOCKED_PACKAGE: Final = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s\\;]+)")
 STARTED: Final = "FLOWMRD_STARTED"
 COMMAND: Final = "FLOWMRD_COMMAND"
 
@@ -102,12 +100,22 @@ def software() -> dict[str, Any]:
     }
 
 
+@cache
 def locked_packages() -> dict[str, str]:
-    """Package to version of the lock file."""
-    if not LOCK.is_file():
-        return {}
-    lines = LOCK.read_text(encoding="utf-8").splitlines()
-    return {match[1]: match[2] for line in lines if (match := LOCKED_PACKAGE.match(line))}
+    """Package to version as the lock file asks for on this Python and platform."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    found: dict[str, str] = {}
+    lines = LOCK.read_text(encoding="utf-8").splitlines() if LOCK.is_file() else []
+    for line in lines:
+        if line[:1].isalnum():
+            try:
+                wanted = Requirement(line.split("--hash")[0].rstrip(" \\"))
+            except InvalidRequirement:
+                continue
+            if wanted.marker is None or wanted.marker.evaluate():
+                found[wanted.name] = str(wanted.specifier).removeprefix("==")
+    return found
 
 
 @cache
