@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
         ("laip", laip),
         ("classify", classify),
         ("quantify", quantify),
+        ("export", export),
         ("report", report),
         ("cohort", cohort),
         ("trial", trial),
@@ -169,6 +170,7 @@ def gate(
         exclude=sample if at.sample(sample).role is Role.CONTROL else None,
         override=override,
         qc=at.result(sample, "qc.json"),
+        prior_therapy=at.sample(sample).prior_therapy.value,
     )
 
 
@@ -277,6 +279,28 @@ def quantify(
         out=at.result(sample, "mrd.json"),
     )
     keep_copy(at.result(sample, "mrd.json"), at.work(sample, "mrd.json"))
+
+
+def export(sample: SampleOption, run: RunOption = HERE) -> None:
+    """Write a tube's events as Parquet and as an annotated FCS file.
+
+    Example: flowmrd export --sample P01_day21
+    """
+    from flowmrd.stages.export import export as stage
+
+    at = _open(run)
+    names = ("events", "preprocessed", "gated", "classified")
+    files = {name: at.work(sample, f"{name}.arrow") for name in names}
+    guard("export", *files.values())
+    stage(
+        files["events"],
+        at.work(sample, "ingest.json"),
+        files["preprocessed"],
+        files["gated"],
+        files["classified"],
+        parquet=at.result(sample, "events.parquet"),
+        fcs=at.result(sample, "annotated.fcs"),
+    )
 
 
 def report(

@@ -6,13 +6,14 @@ Everything works on a histogram of the 0..1 scale, so that an estimate costs the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Density", "edge_of_peak", "estimate_density", "mode", "two_normals", "valley"]
+__all__ = ["Density", "edge_of_peak", "estimate_density", "mode", "thinned", "two_normals", "valley"]
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 Values = npt.NDArray[np.floating[Any]]
 Float64 = npt.NDArray[np.float64]
 
@@ -71,19 +72,22 @@ class Density:
         }
 
 
-def thinned(values: Values) -> Values:
+def thinned(values: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
     """Every k-th value, so that at most :data:`MAX_EVENTS` are left; deterministic."""
     return values if len(values) <= MAX_EVENTS else values[:: -(-len(values) // MAX_EVENTS)]
 
 
 def estimate_density(values: Values) -> Density:
-    """Density of finite values on the 0..1 scale; values beyond -0.25..2.25 (leaning cuts reach 2) count in the outermost bins."""
+    """Density of finite values on the 0..1 scale; values beyond -0.25..2.25 count in the outermost bins.
+
+    Leaning cuts reach 2.
+    """
     chosen = thinned(values)
     chosen = chosen[np.isfinite(chosen)]
     n_bins = round((HIGH - LOW) / BIN)
     place = np.clip(((chosen - LOW) * (1.0 / BIN)).astype(np.int64), 0, n_bins - 1)
     counts = np.bincount(place, minlength=n_bins).astype(np.float64)
-    grid = LOW + BIN * (np.arange(n_bins) + 0.5)
+    grid: Float64 = np.asarray(LOW + BIN * (np.arange(n_bins) + 0.5), dtype=np.float64)
     if len(chosen) == 0:
         return Density(grid, counts, counts, 0, 1.0)
     # Silverman's rule with the inter-quartile range, bounded: two peaks far apart would otherwise be smeared.
@@ -149,7 +153,7 @@ def edge_of_peak(
         return None
     top = int(np.argmax(smooth))
     if not facing:
-        # A logicle with too narrow a linear region splits a population around 0 in two: its median then lies further in.
+        # A logicle with too narrow a linear region splits a population around 0 in two: its median lies further in.
         cumulative = np.cumsum(np.where(window, density.counts, 0.0))
         middle = int(np.searchsorted(cumulative, 0.5 * cumulative[-1]))
         top = max(top, middle) if upper else min(top, middle)

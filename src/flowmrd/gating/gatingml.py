@@ -16,7 +16,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from flowmrd.gating.shapes import Combination, Ellipse, Everything, HalfPlane, Nothing, Polygon, Rectangle, Shape
+from flowmrd.gating.shapes import (
+    Combination,
+    Ellipse,
+    Everything,
+    HalfPlane,
+    Nothing,
+    Polygon,
+    Rectangle,
+    Shape,
+    shape_channels,
+)
 from flowmrd.gating.tree import GateResult
 from flowmrd.panel.gates import ROOT, Gate
 
@@ -67,7 +77,7 @@ def write_gatingml(result: GateResult, gates: Sequence[Gate], wiring: Wiring | N
     for prefix, uri in (("gating", GATING), ("transforms", TRANSFORMS), ("data-type", TYPES)):
         ET.register_namespace(prefix, uri)
     root = ET.Element(f"{{{GATING}}}Gating-ML")
-    channels = dict.fromkeys(channel for p in result.placements for channel in _channels(p.shape))
+    channels = dict.fromkeys(channel for p in result.placements for channel in shape_channels(p.shape))
     if wiring.matrix_names:
         _write_matrix(root, wiring)
     for channel in channels:
@@ -82,14 +92,6 @@ def write_gatingml(result: GateResult, gates: Sequence[Gate], wiring: Wiring | N
     ET.indent(root)
     body = ET.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
-
-
-def _channels(shape: Shape) -> tuple[str, ...]:
-    if isinstance(shape, Rectangle):
-        return tuple(channel for channel, _, _ in shape.ranges)
-    if isinstance(shape, HalfPlane | Polygon):
-        return (shape.x, shape.y)
-    return shape.channels if isinstance(shape, Ellipse) else ()
 
 
 def _write_matrix(root: ET.Element, wiring: Wiring) -> None:

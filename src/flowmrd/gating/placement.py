@@ -199,7 +199,8 @@ def _estimate_cut(gate: CutGate, columns: Columns, parent: Mask, masks: Mapping[
     if gate.estimator == "fixed":
         return placed(gate.fallback, "default", "fixed", "the panel fixes this threshold")
     if density.n < gate.min_events:
-        why = f"{density.n} events in {gate.estimate_in or gate.parent}, an estimate needs {gate.min_events}; the panel's fallback stands"
+        where = gate.estimate_in or gate.parent
+        why = f"{density.n} events in {where}, an estimate needs {gate.min_events}; the panel's fallback stands"
         return placed(gate.fallback, "fallback", "fallback", why, "insufficient_parent")
     if gate.estimator == "negative_quantile" and gate.negative is not None:
         negative = masks.get(gate.negative)

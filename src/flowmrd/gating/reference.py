@@ -74,20 +74,17 @@ class GateReference:
             If it is of another version or not a gate reference.
         """
         try:
-            if record["schema_version"] != SCHEMA_VERSION:
-                raise KeyError("schema_version")
+            version = record["schema_version"]
             controls = tuple(
                 ControlGates(c["name"], c["parameters"], c["anchors"], c["levels"], c["fractions"])
                 for c in record["controls"]
             )
-            return cls(str(record["panel"]), str(record["panel_version"]), controls)
+            learned = cls(str(record["panel"]), str(record["panel_version"]), controls)
         except (KeyError, TypeError) as error:
-            raise ArtefactError(
-                where,
-                found=f"a file without a valid {error}",
-                expected=f"a gate reference of version {SCHEMA_VERSION}",
-                todo="delete it and rerun the gate-reference stage",
-            ) from error
+            raise _artefact(where, f"a file without a valid {error}") from error
+        if version != SCHEMA_VERSION:
+            raise _artefact(where, f"version {version}")
+        return learned
 
     def as_record(self) -> dict[str, Any]:
         """Plain values for JSON, the pooled numbers included for readers."""
@@ -124,6 +121,15 @@ class GateReference:
         if not values:
             return None
         return float(min(values)), float(np.median(values)), float(max(values)), len(values)
+
+
+def _artefact(where: str, found: str) -> ArtefactError:
+    return ArtefactError(
+        where,
+        found=found,
+        expected=f"a gate reference of version {SCHEMA_VERSION}",
+        todo="delete it and rerun the gate-reference stage",
+    )
 
 
 def _pool(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

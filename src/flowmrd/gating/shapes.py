@@ -12,7 +12,18 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Combination", "Ellipse", "Everything", "HalfPlane", "Nothing", "Polygon", "Rectangle", "Shape"]
+__all__ = [
+    "Combination",
+    "Ellipse",
+    "Everything",
+    "HalfPlane",
+    "Nothing",
+    "Polygon",
+    "Rectangle",
+    "Shape",
+    "same_shape",
+    "shape_channels",
+]
 
 Values = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
@@ -212,3 +223,37 @@ class Nothing:
 
 
 Shape = Rectangle | HalfPlane | Polygon | Ellipse | Combination | Everything | Nothing
+
+
+def shape_channels(shape: Shape) -> tuple[str, ...]:
+    """Channels that a shape reads."""
+    if isinstance(shape, Rectangle):
+        return tuple(channel for channel, _, _ in shape.ranges)
+    if isinstance(shape, HalfPlane | Polygon):
+        return (shape.x, shape.y)
+    return shape.channels if isinstance(shape, Ellipse) else ()
+
+
+def same_shape(given: Shape, placed: Shape, *, tolerance: float = 1e-9) -> bool:
+    """Whether a shape read back from GatingML is the one that was written, leaning cuts being written as polygons."""
+    if isinstance(placed, Everything | Nothing):
+        return isinstance(given, Rectangle) and all(low is None and high is None for _, low, high in given.ranges)
+    if isinstance(placed, HalfPlane):
+        placed = Polygon(placed.x, placed.y, placed.vertices())
+    if type(given) is not type(placed) or shape_channels(given) != shape_channels(placed):
+        return False
+    first, second = _numbers(given), _numbers(placed)
+    return len(first) == len(second) and all(
+        a == b or (a is not None and b is not None and abs(a - b) <= tolerance)
+        for a, b in zip(first, second, strict=True)
+    )
+
+
+def _numbers(shape: Shape) -> list[float | None]:
+    if isinstance(shape, Rectangle):
+        return [bound for _, low, high in shape.ranges for bound in (low, high)]
+    if isinstance(shape, Polygon):
+        return [value for corner in shape.corners for value in corner]
+    if isinstance(shape, Ellipse):
+        return [*shape.mean, *(value for row in shape.covariance for value in row), shape.distance_squared]
+    return []

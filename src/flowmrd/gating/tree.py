@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.gating.density import estimate_density, thinned
 from flowmrd.gating.placement import Parameters, Placement, build_shape, cut_values, estimate_gate, snap
-from flowmrd.gating.shapes import Columns, Combination, Everything, Nothing, Shape
+from flowmrd.gating.shapes import Columns, Combination, Everything, Nothing, Rectangle, Shape
 from flowmrd.panel.gates import ROOT, BooleanGate, CutGate, DebrisGate, Gate, SingletGate
 
 __all__ = ["Frozen", "GateResult", "evaluate_tree"]
@@ -66,7 +67,7 @@ class GateResult:
         if name not in self.names:
             return np.zeros(len(self.bits), dtype=np.bool_)
         bit = np.uint64(1 << self.names.index(name))
-        return (self.bits & bit) != 0
+        return np.asarray((self.bits & bit) != 0)
 
     def placement(self, name: str) -> Placement:
         """Placement of a gate by name."""
@@ -176,8 +177,6 @@ def _place(
         why = f"{n} events to look at, fewer than {gate.min_events}: " + why
     curve = None
     if isinstance(gate, CutGate):
-        from flowmrd.gating.density import estimate_density, thinned
-
         rows = np.asarray(thinned(np.flatnonzero(within)))
         curve = estimate_density(cut_values(gate, columns, rows)).curve()
     return Placement(
@@ -197,8 +196,7 @@ def _place(
 def _snapped(gate: Gate, placement: Placement, columns: Columns) -> Placement:
     if not isinstance(gate, CutGate) or "threshold" not in placement.parameters:
         return placement
-    rows = slice(None)
-    values = columns[gate.channel][rows]
+    values = columns[gate.channel]
     if gate.tilt:
         values = cut_values(gate, columns, np.arange(len(values)))
     parameters = {"threshold": snap(placement.parameters["threshold"], values)}
@@ -224,19 +222,12 @@ def _apply(shape: Shape, columns: Columns, parent: Mask, masks: Mapping[str, Mas
             if states[name]:
                 result &= ~masks[name]
         return result
-    expensive = not _is_rectangle(shape)
-    if expensive and np.count_nonzero(parent) < MAX_SUBSET * len(parent):
+    if not isinstance(shape, Rectangle) and np.count_nonzero(parent) < MAX_SUBSET * len(parent):
         rows = np.flatnonzero(parent)
         result = np.zeros(len(parent), dtype=np.bool_)
         result[rows] = shape.inside(_Rows(columns, rows))
         return result
     return np.asarray(shape.inside(columns)) & parent
-
-
-def _is_rectangle(shape: Shape) -> bool:
-    from flowmrd.gating.shapes import Rectangle
-
-    return isinstance(shape, Rectangle)
 
 
 class _Rows(Mapping[str, Any]):
@@ -248,11 +239,8 @@ class _Rows(Mapping[str, Any]):
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         return self._columns[name][self._rows]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(self._columns)
 
     def __len__(self) -> int:
         return len(self._columns)
-
-
-Select = Callable[[str], Mask]

@@ -93,7 +93,8 @@ class CutGate(_Gate):
     side: Literal["above", "below"] = Field(description="Which side of the threshold is inside.")
     estimator: Literal["valley", "edge", "offset", "mixture", "negative_quantile", "fixed"] = Field(
         description="Minimum density within the bounds (edge of the main population where there is none), that edge "
-        "itself, a distance from that population's mode, crossing of two fitted normals, quantile of a negative population, or the fallback value itself."
+        "itself, a distance from that population's mode, crossing of two fitted normals, quantile of a negative "
+        "population, or the fallback value itself."
     )
     estimate_in: GateName | None = Field(
         None, description="Gate whose events the estimate looks at; the parent's where absent."
@@ -117,8 +118,8 @@ class CutGate(_Gate):
     )
     flank: Literal["away", "towards"] = Field(
         "away",
-        description="Flank of the peak that its spread is read from: the one away from the threshold, or the one towards "
-        "it where the other side is mixed and few events lie beyond the threshold.",
+        description="Flank of the peak that its spread is read from: the one away from the threshold, or the one "
+        "towards it where the other side is mixed and few events lie beyond the threshold.",
     )
     offset_decades: float = Field(0.0, description="Distance from the mode that the offset estimator adds, in decades.")
     min_events: int = Field(200, ge=1, description="Below this many parent events the fallback is used.")
@@ -221,6 +222,8 @@ def check_tree(gates: tuple[Gate, ...], channels: set[str]) -> None:
                 for channel, (low, high) in gate.ranges.items()
                 if low is not None and high is not None and not low < high
             ]
+        if isinstance(gate, PolygonGate) and polygon_crosses_itself(gate.vertices):
+            problems.append(f"gate {gate.name} has a polygon that crosses itself: programs disagree about its inside")
         if isinstance(gate, BooleanGate) and not gate.references():
             problems.append(f"gate {gate.name} combines no gates")
         if isinstance(gate, EllipseGate):
@@ -234,6 +237,20 @@ def check_tree(gates: tuple[Gate, ...], channels: set[str]) -> None:
         problems.append(f"{len(gates)} gates, more than the {MAX_GATES} that fit the stored bit column")
     if problems:
         raise ValueError("; ".join(problems))
+
+
+def polygon_crosses_itself(corners: tuple[tuple[float, float], ...]) -> bool:
+    """Whether two edges of a polygon properly cross. Repeated corners and edges that touch do not count."""
+    edges = list(zip(corners, (*corners[1:], corners[0]), strict=True))
+
+    def turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
+        return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+    for i, (a, b) in enumerate(edges):
+        for c, d in edges[i + 1 :]:
+            if turn(a, b, c) * turn(a, b, d) < 0 and turn(c, d, a) * turn(c, d, b) < 0:
+                return True
+    return False
 
 
 def _positive_definite(matrix: tuple[tuple[float, ...], ...]) -> bool:

@@ -1,8 +1,9 @@
 """Stage ``gate``: the panel's gate tree on one tube.
 
 ``gated.arrow``
-    ``gates`` uint64 (bit i = gate i of the metadata key ``gates``, a JSON list), ``population`` int16 (code table in the
-    metadata key ``populations``, JSON name to code), ``routes`` uint8 (bits in the metadata key ``routes``, a JSON list).
+    ``gates`` uint64 (bit i = gate i of the metadata key ``gates``, a JSON list), ``population`` int16 (code table in
+    the metadata key ``populations``, JSON name to code), ``routes`` uint8 (bits in the metadata key ``routes``, a JSON
+    list).
 
 ``gates.json`` (schema_version 1)::
 
@@ -19,7 +20,8 @@
     nucleated_by: dye | scatter
     flags:       [{code, level, message}]                  # level: info | warn | fail
     targets:     {CD19: {...}, CD22: {...}}                # of B lineage; flowmrd.mrd.result.Target
-    marrow:      {...}                                     # flowmrd.gating.marrow
+    haemodilution: {verdict, statement, populations: [{population, events, share, limit, low, controls}]}
+    regeneration:  {verdict, statement, share, stages: {population: events}}
 """
 
 from __future__ import annotations
@@ -30,16 +32,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from flowmrd.config.run import RunConfig
 from flowmrd.errors import GateError
+from flowmrd.gating.flags import gate_flags, missing_routes, nucleated_by
 from flowmrd.gating.gatingml import Wiring, write_gatingml
+from flowmrd.gating.marrow import assess_haemodilution, assess_regeneration
 from flowmrd.gating.masks import analysable_mask, panel_columns
+from flowmrd.gating.overrides import read_override
 from flowmrd.gating.populations import as_tsv, assign, code_table, population_table, route_bits, route_names
 from flowmrd.gating.reference import GateReference
 from flowmrd.gating.sample import GatedSample, gate_sample, rounded
+from flowmrd.gating.shapes import Columns, same_shape, shape_channels
+from flowmrd.gating.targets import TARGETS, assess_targets, positive_shape
 from flowmrd.panel.model import PanelModel
 from flowmrd.store import open_columns, read_json, write_columns, write_json, write_text
+from flowmrd.transform import ChannelScale
 
 __all__ = ["SCHEMA_VERSION", "gate"]
 
@@ -59,6 +68,7 @@ def gate(
     exclude: str | None = None,
     override: Path | None = None,
     qc: Path | None = None,
+    prior_therapy: str = "none",
 ) -> None:
     """Gate one tube and write what it gave.
 
@@ -73,6 +83,8 @@ def gate(
     qc
         ``qc.json`` of the tube: with its detectors and matrix ``gates.xml`` applies to the original FCS file; without,
         to flowmrd's columns on the 0..1 scale.
+    prior_therapy
+        Therapy against CD19 or CD22 before this tube (sample sheet), for the wording of target status.
 
     Raises
     ------
@@ -83,9 +95,9 @@ def gate(
     with open_columns(preprocessed) as store:
         columns = panel_columns(store, panel)
         analysable = analysable_mask(store, config.quality)
-        gated = gate_sample(columns, panel, analysable, config.gating, reference=learned)
-        result = gated.result
         wiring = _wiring(store.metadata, qc)
+        gated, manual = _gate(columns, panel, analysable, config, learned, override, wiring)
+        result = gated.result
         write_columns(
             out,
             {
@@ -102,8 +114,68 @@ def gate(
         rows = population_table(result, panel.gates, columns, analysable, panel.features)
         write_text(populations, as_tsv(rows))
         write_text(gatingml, write_gatingml(result, panel.gates, wiring))
-        facts = _record(gated, panel, rows, len(analysable), int(np.count_nonzero(analysable)), exclude)
+        facts = _record(gated, panel, rows, analysable, exclude)
+        facts["override"] = manual
+        positives = {marker: positive_shape(facts, marker) for marker in TARGETS}
+        scales = {name: ChannelScale.from_record(r) for name, r in _transforms(store.metadata).items()}
+        facts["targets"] = assess_targets(
+            columns,
+            result.inside("b_lineage") & analysable,
+            positives,
+            panel,
+            population="b_lineage",
+            scales=scales,
+            reference=learned,
+            prior_therapy=prior_therapy,
+        )
+        facts["haemodilution"] = assess_haemodilution(result, analysable, learned)
+        facts["regeneration"] = assess_regeneration(result, analysable)
+        by = nucleated_by(panel, tuple(columns))
+        facts["nucleated_by"] = by
+        flags = gate_flags(
+            panel, result, gated.shifts, analysable, scatter_only=by == "scatter", has_reference=learned is not None
+        )
+        facts["flags"] = [flag.as_record() for flag in flags]
         write_json(record, facts)
+
+
+def _gate(
+    columns: Columns,
+    panel: PanelModel,
+    analysable: npt.NDArray[np.bool_],
+    config: RunConfig,
+    learned: GateReference | None,
+    override: Path | None,
+    wiring: Wiring | None,
+) -> tuple[GatedSample, dict[str, Any] | None]:
+    """Gate the tube, with a reviewer's gates where there are any, and the record of these."""
+    gated = gate_sample(columns, panel, analysable, config.gating, reference=learned)
+    if override is None:
+        return gated, None
+    manual = read_override(override, panel, wiring)
+    shapes = dict(manual.shapes)
+    if manual.from_gatingml:
+        shapes = {name: s for name, s in shapes.items() if not same_shape(s, gated.result.placement(name).shape)}
+    gone = [name for name in shapes if not gated.result.available(name)]
+    if gone:
+        raise GateError(
+            str(override),
+            found=f"a shape for {', '.join(gone)}, which this tube cannot have",
+            expected="gates whose parents and channels this tube has",
+            todo="remove these gates from the override",
+        )
+    for name, shape in shapes.items():
+        absent = [channel for channel in shape_channels(shape) if channel not in columns]
+        if absent:
+            raise GateError(
+                str(override),
+                found=f"gate {name} on {', '.join(absent)}, which this tube does not have",
+                expected=f"one of {', '.join(columns)}",
+                todo="draw the gate on a channel of this tube",
+            )
+    if shapes:
+        gated = gate_sample(columns, panel, analysable, config.gating, reference=learned, overrides=shapes)
+    return gated, {"file": manual.file, "sha256": manual.sha256, "gates": list(shapes)}
 
 
 def _reference(path: Path | None, panel: PanelModel, exclude: str | None) -> GateReference | None:
@@ -122,21 +194,30 @@ def _reference(path: Path | None, panel: PanelModel, exclude: str | None) -> Gat
 
 
 def _wiring(metadata: Mapping[str, str], qc: Path | None) -> Wiring | None:
-    if qc is None or "transforms" not in metadata:
+    if qc is None or not metadata.get("transforms"):
         return None
     facts = read_json(qc)
     detectors = {entry["column"]: entry["pnn"] for entry in facts["channels"]}
     compensation = facts["compensation"]
     return Wiring(
         detectors,
-        json.loads(metadata["transforms"]),
+        _transforms(metadata),
         tuple(detectors.get(name, name) for name in compensation["channels"]),
         tuple(tuple(row) for row in compensation["matrix"]),
     )
 
 
+def _transforms(metadata: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Channel to its transform record; empty for a file that does not say."""
+    return dict(json.loads(metadata.get("transforms", "{}")))
+
+
 def _record(
-    gated: GatedSample, panel: PanelModel, rows: list[dict[str, Any]], n: int, n_analysable: int, exclude: str | None
+    gated: GatedSample,
+    panel: PanelModel,
+    rows: list[dict[str, Any]],
+    analysable: npt.NDArray[np.bool_],
+    exclude: str | None,
 ) -> dict[str, Any]:
     result = gated.result
     entries = []
@@ -166,10 +247,14 @@ def _record(
         "schema_version": SCHEMA_VERSION,
         "panel": panel.name,
         "panel_version": panel.version,
-        "events": n,
-        "analysable": n_analysable,
+        "events": len(analysable),
+        "analysable": int(np.count_nonzero(analysable)),
         "reference": None if gated.reference_label is None else {"label": gated.reference_label, "excluded": exclude},
         "override": None,
         "shifts": [rounded(shift.as_record()) for shift in gated.shifts.values()],
         "gates": entries,
+        "routes": {
+            "present": [name for name in route_names(panel.gates) if result.available(name)],
+            "missing": missing_routes(panel, result),
+        },
     }

@@ -1,0 +1,102 @@
+"""What a reviewer must know about the gates of a tube, as flags with stable codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.gating.reference import Shift
+from flowmrd.gating.tree import GateResult
+from flowmrd.panel.gates import Gate
+from flowmrd.panel.model import ChannelKind, PanelModel
+from flowmrd.quality.flags import Flag
+
+__all__ = ["REQUIRED", "gate_flags", "missing_routes", "nucleated_by"]
+
+REQUIRED: Final = ("singlets", "nucleated", "mononuclear", "b_lineage")
+"""Gates that every tree defines: denominators and the classifier's window."""
+
+KNOWN_ROUTES: Final = {
+    "route_cd19": "CD19",
+    "route_cd22": "CD22",
+    "route_cd24": "CD24",
+    "route_precursor": "CD10 or CD34",
+}
+
+
+def nucleated_by(panel: PanelModel, present: Sequence[str]) -> str:
+    """``dye`` where the tube has a nucleic acid dye, else ``scatter``."""
+    dyes = [channel.marker for channel in panel.channels if channel.kind is ChannelKind.NUCLEIC_ACID]
+    return "dye" if any(marker in present for marker in dyes) else "scatter"
+
+
+def missing_routes(panel: PanelModel, result: GateResult) -> list[dict[str, str]]:
+    """Ways into the B lineage that this panel or tube does not have, and why."""
+    missing = []
+    defined = {gate.name: gate for gate in panel.gates if gate.route}
+    for route, marker in KNOWN_ROUTES.items():
+        if route not in defined:
+            missing.append({"route": route, "why": f"the panel has no route by {marker}"})
+    for name in defined:
+        if not result.available(name):
+            missing.append({"route": name, "why": result.placement(name).why})
+    return missing
+
+
+def gate_flags(
+    panel: PanelModel,
+    result: GateResult,
+    shifts: Mapping[str, Shift],
+    analysable: npt.NDArray[np.bool_],
+    *,
+    scatter_only: bool,
+    has_reference: bool,
+) -> list[Flag]:
+    """Flags of one tube: required gates, parents that were too small, shifts at their bound, manual gates."""
+    flags: list[Flag] = []
+    gates: dict[str, Gate] = {gate.name: gate for gate in panel.gates}
+    for name in REQUIRED:
+        if not result.available(name):
+            why = result.placement(name).why if name in result.names else "the panel does not define it"
+            flags.append(Flag("REQUIRED_GATE_UNAVAILABLE", "fail", f"The gate {name} is unavailable: {why}."))
+    if result.available("nucleated") and not np.any(result.inside("nucleated") & analysable):
+        flags.append(Flag("NO_NUCLEATED_CELLS", "fail", "No analysable event is a nucleated cell by the gates."))
+    few = [p for p in result.placements if p.state == "insufficient_parent"]
+    if few:
+        frozen = [p.name for p in few if p.source in {"reference", "sample-shift"}]
+        own = [p.name for p in few if p.source == "fallback"]
+        parts = ([f"frozen reference gates stand for {', '.join(frozen)}"] if frozen else []) + (
+            [f"the panel's fallbacks stand for {', '.join(own)}"] if own else []
+        )
+        flags.append(Flag("GATE_PARENT_TOO_SMALL", "warn", f"Too few events to place some gates: {'; '.join(parts)}."))
+    bound = [s for s in shifts.values() if s.at_bound]
+    if bound:
+        text = ", ".join(f"{s.channel} ({s.measured:+.3f} of the scale in {s.population})" for s in bound)
+        flags.append(
+            Flag("GATE_SHIFT_AT_BOUND", "warn", f"Anchor cells lie further off than a gate may follow: {text}.")
+        )
+    alone = [s for s in shifts.values() if s.measured is None]
+    if alone:
+        text = ", ".join(f"{s.channel} ({s.why})" for s in alone)
+        flags.append(Flag("GATE_ANCHOR_TOO_SMALL", "warn", f"Gates could not be anchored on {text}."))
+    manual = [p.name for p in result.placements if p.source == "override"]
+    if manual:
+        titles = ", ".join(gates[name].title or name for name in manual)
+        flags.append(Flag("GATES_SET_BY_HAND", "warn", f"Set by a reviewer: {titles}."))
+    if not has_reference:
+        flags.append(
+            Flag("GATES_WITHOUT_CONTROLS", "info", "No control marrows: gates were placed on this tube alone.")
+        )
+    if scatter_only:
+        flags.append(
+            Flag(
+                "NUCLEATED_BY_SCATTER",
+                "info",
+                "No nucleic acid dye: nucleated cells are what is left after debris; anucleate events of a cell's size "
+                "are counted.",
+            )
+        )
+    return flags

@@ -1,0 +1,140 @@
+"""A reviewer's gates: ``config/overrides/<sample>.yaml`` or an edited GatingML file ``<sample>.xml``.
+
+YAML names gates and gives them a new shape on the 0..1 scale, in the words of the panel file::
+
+    gates:
+      cd19_pos: {threshold: 0.41}                              # a cut keeps channel, side and lean
+      nucleated: {method: rectangle, ranges: {SYTO41: [0.5, null]}}
+      granulocytes: {method: polygon, x: CD45, y: SSC-A, vertices: [[0.4, 0.3], [0.9, 0.3], [0.9, 1], [0.4, 1]]}
+
+Of a GatingML file only gates that differ from the automatic ones count as set by hand, so that an exported ``gates.xml``
+with one gate moved overrides one gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from flowmrd.errors import GateError
+from flowmrd.gating.gatingml import Wiring
+from flowmrd.gating.gatingml_read import read_gatingml
+from flowmrd.gating.placement import build_shape
+from flowmrd.gating.shapes import Shape
+from flowmrd.panel.gates import CutGate, Gate, check_tree
+from flowmrd.panel.model import PanelModel
+from flowmrd.store import digest_file
+
+__all__ = ["Override", "read_override"]
+
+
+@dataclass(frozen=True)
+class Override:
+    """Gates set by hand.
+
+    Attributes
+    ----------
+    file, sha256
+        File name (no folder) and digest, for the report and the log.
+    shapes
+        Gate to shape.
+    from_gatingml
+        True where the shapes come from a GatingML file, in which untouched gates are repeated.
+    """
+
+    file: str
+    sha256: str
+    shapes: Mapping[str, Shape]
+    from_gatingml: bool
+
+
+def read_override(path: Path, panel: PanelModel, wiring: Wiring | None) -> Override:
+    """Read and check an override.
+
+    Raises
+    ------
+    GateError
+        If the file cannot be read, names a gate or channel that does not exist, or holds an impossible shape.
+    """
+    where = str(path)
+    if not path.is_file():
+        raise _error(
+            where, "no such file", "a .yaml or .xml file with gates", "correct the path or remove the override"
+        )
+    if path.suffix.lower() in {".xml", ".gml", ".gatingml"}:
+        shapes: dict[str, Shape] = dict(read_gatingml(path, panel, wiring))
+        return Override(path.name, digest_file(path), shapes, True)
+    if path.suffix.lower() not in {".yaml", ".yml"}:
+        raise _error(where, f"a {path.suffix or 'nameless'} file", ".yaml or .xml", "rename or convert it")
+    return Override(path.name, digest_file(path), _read_yaml(path, panel), False)
+
+
+def _read_yaml(path: Path, panel: PanelModel) -> dict[str, Shape]:
+    where = str(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" near line {mark.line + 1}" if mark is not None else ""
+        raise _error(where, f"text that is not YAML{line}", "a mapping 'gates:'", "check indentation there") from error
+    if not isinstance(data, dict) or set(data) != {"gates"} or not isinstance(data["gates"], dict) or not data["gates"]:
+        raise _error(where, "something else", "one key 'gates' with at least one gate", "see docs/methods/gating.md")
+    return {str(name): _shape(where, str(name), value, panel) for name, value in data["gates"].items()}
+
+
+def known_gate(where: str, name: str, panel: PanelModel) -> Gate:
+    """The panel's gate of a name.
+
+    Raises
+    ------
+    GateError
+        With the nearest name where there is none.
+    """
+    for gate in panel.gates:
+        if gate.name == name:
+            return gate
+    names = [gate.name for gate in panel.gates]
+    near = get_close_matches(name, names, n=1)
+    todo = f"did you mean {near[0]}?" if near else f"use one of the panel's gates: {', '.join(names)}"
+    raise _error(where, f"a gate {name[:60]!r}", f"a gate of panel {panel.name}", todo)
+
+
+def _shape(where: str, name: str, value: Any, panel: PanelModel) -> Shape:
+    gate = known_gate(where, name, panel)
+    if not isinstance(value, dict):
+        raise _error(where, f"gate {name} without a shape", "a threshold or a method", "see docs/methods/gating.md")
+    if set(value) == {"threshold"}:
+        if not isinstance(gate, CutGate):
+            raise _error(
+                where, f"a threshold for {name}, which is a {gate.method} gate", "a whole shape", "give 'method'"
+            )
+        threshold = value["threshold"]
+        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not -1 < threshold < 2:
+            raise _error(where, f"the threshold {threshold!r} for {name}", "a number on the 0..1 scale", "correct it")
+        return build_shape(gate, {"threshold": float(threshold)}, {})
+    if value.get("method") not in {"rectangle", "polygon", "ellipse"}:
+        raise _error(
+            where,
+            f"gate {name} with method {value.get('method')!r}",
+            "rectangle, polygon, ellipse, or a threshold alone for a cut",
+            "correct the method",
+        )
+    try:
+        new: Gate = TypeAdapter(Gate).validate_python({"name": name, "parent": "root", **value})
+        check_tree((new,), set(panel.markers))
+    except ValidationError as error:
+        parts = "; ".join(f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors())
+        raise _error(where, f"gate {name}: {parts}", "a shape as in the panel file", "correct these entries") from error
+    except ValueError as error:
+        raise _error(where, str(error), "a possible gate", "correct it") from error
+    return build_shape(new, {}, {})
+
+
+def _error(where: str, found: str, expected: str, todo: str) -> GateError:
+    return GateError(where, found=found, expected=expected, todo=todo)

@@ -1,0 +1,157 @@
+"""Stage ``export``: one row per event for the laboratory's own tools, as Parquet and as FCS.
+
+``events.parquet``
+    ``event`` (0-based row of the FCS data set), ``population`` (string dictionary), ``mrd``, ``mrd_score``, one boolean
+    column ``mask_<step>`` per quality mask (True = masked), ``routes`` (ways into the B lineage joined by ``+``, empty
+    outside it).
+
+``annotated.fcs``
+    FCS 3.1, float32: the original parameters as ingest read them (after gain, logarithmic amplifier and time step, so
+    none of these keywords is repeated), then ``population`` (code; keyword ``FLOWMRD POPULATIONS`` names them),
+    ``mrd_score`` and ``mrd``. The spillover matrix is kept, no other keyword of the source is: nothing can identify a
+    person.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.errors import ArtefactError
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
+from flowmrd.store import ColumnStore, atomic_path, open_columns, read_json
+
+__all__ = ["export"]
+
+
+def export(
+    events: Path, record: Path, preprocessed: Path, gated: Path, classified: Path, *, parquet: Path, fcs: Path
+) -> None:
+    """Write ``events.parquet`` and ``annotated.fcs`` of one tube.
+
+    Parameters
+    ----------
+    events, record
+        ``events.arrow`` and ``ingest.json``.
+    preprocessed, gated, classified
+        Column files of the later stages.
+
+    Raises
+    ------
+    ArtefactError
+        If the files are not of the same tube (different numbers of events).
+    """
+    facts = read_json(record)
+    with (
+        open_columns(events) as raw,
+        open_columns(preprocessed) as masks,
+        open_columns(gated) as gates,
+        open_columns(classified) as calls,
+    ):
+        for path, store in ((preprocessed, masks), (gated, gates), (classified, calls)):
+            if store.n_events != raw.n_events:
+                raise ArtefactError(
+                    str(path),
+                    found=f"{store.n_events} events",
+                    expected=f"{raw.n_events}, as in {events.name}",
+                    todo="rerun the stages of this tube from ingest on",
+                )
+        _write_parquet(parquet, masks, gates, calls)
+        _write_annotated(fcs, facts, raw, gates, calls)
+
+
+def _write_parquet(path: Path, masks: ColumnStore, gates: ColumnStore, calls: ColumnStore) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = json.loads(gates.metadata["populations"])
+    columns: dict[str, Any] = {
+        "event": pa.array(np.arange(gates.n_events, dtype=np.int64)),
+        "population": _dictionary(gates["population"], {int(code): name for name, code in table.items()}),
+        "mrd": pa.array(calls["mrd"]),
+        "mrd_score": pa.array(calls["mrd_score"]),
+        **{name: pa.array(masks[name]) for name in masks.names if name.startswith("mask_")},
+        "routes": _dictionary(gates["routes"], _route_words(json.loads(gates.metadata["routes"]), gates["routes"])),
+    }
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(columns), temporary, compression="zstd")
+
+
+def _dictionary(codes: npt.NDArray[Any], names: Mapping[int, str]) -> Any:
+    """String dictionary column; the dictionary is ordered by code."""
+    import pyarrow as pa
+
+    order = sorted(names)
+    lookup = np.zeros(max(order, default=0) + 1, dtype=np.int32)
+    lookup[order] = np.arange(len(order), dtype=np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(lookup[codes]), pa.array([names[code] for code in order]))
+
+
+def _route_words(routes: list[str], bits: npt.NDArray[np.uint8]) -> dict[int, str]:
+    seen = {0, *(int(value) for value in np.flatnonzero(np.bincount(bits, minlength=256)))}
+    return {
+        value: "+".join(name.removeprefix("route_") for i, name in enumerate(routes) if value >> i & 1)
+        for value in seen
+    }
+
+
+def _write_annotated(
+    path: Path, facts: Mapping[str, Any], raw: ColumnStore, gates: ColumnStore, calls: ColumnStore
+) -> None:
+    described = {entry["column"]: entry for entry in facts["channels"]}
+    table = json.loads(gates.metadata["populations"])
+    channels = [_channel(described.get(name, {"pnn": name}), raw[name]) for name in raw.names]
+    top = max((int(code) for code in table.values()), default=1)
+    channels += [
+        ChannelSpec("population", "flowmrd population", range=_power(top + 1)),
+        ChannelSpec("mrd_score", "flowmrd MRD score", range=1),
+        ChannelSpec("mrd", "flowmrd MRD", range=2),
+    ]
+    columns: list[npt.NDArray[Any]] = [raw[name] for name in raw.names]
+    columns += [
+        gates["population"].astype(np.float32),
+        calls["mrd_score"].astype(np.float32),
+        calls["mrd"].astype(np.float32),
+    ]
+    keywords = {"FLOWMRD POPULATIONS": "; ".join(f"{code} {name}" for name, code in table.items())}
+    matrix = _spillover(facts, described)
+    if matrix:
+        keywords["$SPILLOVER"] = matrix
+    with atomic_path(path) as temporary:
+        write_fcs(temporary, columns, channels, keywords)
+
+
+def _channel(entry: Mapping[str, Any], values: npt.NDArray[Any]) -> ChannelSpec:
+    top = entry.get("range")
+    if not isinstance(top, int | float) or not math.isfinite(top) or not 0 < top < 2**31:
+        finite = values[np.isfinite(values)]
+        top = _power(float(finite.max(initial=1.0)))
+    return ChannelSpec(
+        str(entry["pnn"]),
+        str(entry.get("pns") or ""),
+        range=math.ceil(top),
+        voltage=entry.get("voltage"),
+    )
+
+
+def _power(value: float) -> int:
+    """Smallest power of two that is not below ``value``."""
+    return 1 << max(math.ceil(value) - 1, 1).bit_length()
+
+
+def _spillover(facts: Mapping[str, Any], described: Mapping[str, Mapping[str, Any]]) -> str:
+    """``$SPILLOVER`` in the file's own detector names, or empty where the source had no usable matrix."""
+    stored = facts.get("spillover")
+    if not stored or stored.get("malformed"):
+        return ""
+    names = [str(described.get(name, {"pnn": name})["pnn"]) for name in stored["detectors"]]
+    if any("," in name for name in names):
+        return ""
+    values = [f"{float(value):.9g}" for row in stored["matrix"] for value in row]
+    return ",".join([str(len(names)), *names, *values])
