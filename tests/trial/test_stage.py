@@ -10,29 +10,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from trial_results import result
+from trial_results import run_after_quantify
 
 from flowmrd.errors import ReviewError, TrialError
 from flowmrd.stages.trial import build_trial
-from flowmrd.store import write_json
-from flowmrd.trial.reenactment import REENACTMENT, copy_tables, read_tubes
-
-TARGET = 1e-4
+from flowmrd.trial.reenactment import REENACTMENT
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run directory after the quantify stage, with the calls an error-free analysis would give."""
-    copy_tables(tmp_path)
-    rows = ["sample\tpatient\trole\tfcs\ttimepoint"]
-    for tube in read_tubes():
-        sample = f"{tube.patient}-{tube.timepoint}"
-        rows.append(f"{sample}\t{tube.patient}\tfollowup\t{sample}.fcs\t{tube.timepoint}")
-        found = result(sample, tube.patient, tube.level < TARGET, tube.level)
-        write_json(tmp_path / "results" / "samples" / sample / "mrd.json", found.to_json_dict())
-    (tmp_path / "config" / "samples.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    (tmp_path / "config" / "config.yaml").write_text("panel: ino10\nsamples: config/samples.tsv\n", encoding="utf-8")
-    return tmp_path
+    return run_after_quantify(tmp_path)
 
 
 def outputs(run: Path) -> dict[str, bytes]:

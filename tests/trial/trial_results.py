@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from flowmrd.mrd.result import (
     Counts,
     Laip,
@@ -13,6 +15,10 @@ from flowmrd.mrd.result import (
     Verdict,
     VerdictClass,
 )
+from flowmrd.store import write_json
+from flowmrd.trial.reenactment import copy_tables, read_tubes
+
+TARGET = 1e-4
 
 
 def result(sample: str, patient: str, negative: bool | None, fraction: float = 0.0) -> MrdResult:
@@ -67,3 +73,17 @@ def result(sample: str, patient: str, negative: bool | None, fraction: float = 0
             flowmrd_version="0",
         ),
     )
+
+
+def run_after_quantify(folder: Path) -> Path:
+    """A run directory after the quantify stage, with the calls an error-free analysis would give."""
+    copy_tables(folder)
+    rows = ["sample\tpatient\trole\tfcs\ttimepoint"]
+    for tube in read_tubes():
+        sample = f"{tube.patient}-{tube.timepoint}"
+        rows.append(f"{sample}\t{tube.patient}\tfollowup\t{sample}.fcs\t{tube.timepoint}")
+        found = result(sample, tube.patient, tube.level < TARGET, tube.level)
+        write_json(folder / "results" / "samples" / sample / "mrd.json", found.to_json_dict())
+    (folder / "config" / "samples.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (folder / "config" / "config.yaml").write_text("panel: ino10\nsamples: config/samples.tsv\n", encoding="utf-8")
+    return folder
