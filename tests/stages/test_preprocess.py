@@ -259,6 +259,14 @@ def test_controls_freeze_the_scale_of_every_other_tube(tmp_path: Path, panel: Pa
     assert qc["transforms"]["CD19"]["W_source"] == "sample"
 
 
+def test_a_tube_of_another_range_than_its_controls_is_flagged(tmp_path: Path, panel: PanelModel) -> None:
+    controls = {"c1": ingested(tmp_path, panel, "c1", seed=11)[:2]}
+    transform_reference(controls, panel=panel, config=config(), out=tmp_path / "transform.json")
+    _, qc, _ = run(tmp_path, panel, transforms=tmp_path / "transform.json", top=1048576)
+    assert codes(qc)["RANGE_DIFFERS_FROM_CONTROLS"] == "warn"
+    assert qc["transforms"]["CD19"]["T"] == 262144
+
+
 def test_without_controls_the_default_width_is_used_and_said(tmp_path: Path, panel: PanelModel) -> None:
     _, qc, _ = run(tmp_path, panel)
     assert qc["transforms"]["CD19"]["W"] == 0.75

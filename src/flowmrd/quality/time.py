@@ -133,7 +133,9 @@ def check_time(
     n_bins = min(MAX_BINS, n // MIN_CELLS)
     edges = np.linspace(0, n, max(n_bins, 1) + 1).astype(np.int64)
     rate, seconds, back = _rate(time, edges)
-    if n_bins < MIN_BINS:
+    rows = _sampled_rows(edges, usable)
+    judged = sum(len(chosen) >= MIN_USABLE for chosen in rows)
+    if judged < MIN_BINS:
         return TimeCheck(
             mask=np.zeros(n, dtype=np.bool_),
             edges=edges,
@@ -146,7 +148,7 @@ def check_time(
             seconds=seconds,
             time_steps_back=back,
             checked=False,
-            reason=f"{n} events make fewer than {MIN_BINS} bins of {MIN_CELLS}",
+            reason=f"{n} events, {judged} of {len(rows)} bins with enough usable ones, fewer than {MIN_BINS}",
         )
     names = tuple(channels)
     scores = np.zeros((len(names), n_bins))
@@ -154,7 +156,6 @@ def check_time(
     shifted = np.zeros(n_bins, dtype=np.bool_)
     drift: dict[str, tuple[float, float]] = {}
     medians: dict[str, Float64] = {}
-    rows = _sampled_rows(edges, usable)
     for row, name in enumerate(names):
         quantiles = _bin_quantiles(channels[name], rows)
         medians[name] = quantiles[:, MEDIAN]

@@ -57,11 +57,14 @@ from flowmrd.stages.scaling import (
     scales_as_text,
 )
 from flowmrd.store import open_columns, read_json, write_columns, write_json
-from flowmrd.transform import ChannelScale
+from flowmrd.transform import ChannelScale, choose_top
 
 __all__ = ["SCHEMA_VERSION", "preprocess", "preprocess_file", "singlet_settings"]
 
 SCHEMA_VERSION = 1
+SIDE_SCATTER = frozenset({"SSC-A", "SSC-H", "SSC-W"})
+"""Saturated side scatter is usual (granulocytes) and kept in the denominator: told, not warned about."""
+
 SAMPLED_EVENTS = 50_000
 """Events that enter estimates which need no more; taken evenly over the run."""
 
@@ -337,14 +340,18 @@ def _scale_flags(
         if config.transform.width == "sample":
             reason = "too few negative events in this tube"
         flags.append(Flag("LOGICLE_WIDTH_DEFAULT", "info", f"W is the default for {', '.join(default)}: {reason}."))
-    if frozen is not None and tube.upper > 1.05 * max((scales[name].T for name in fluorescence(tube)), default=np.inf):
-        flags.append(
-            Flag(
-                "RANGE_DIFFERS_FROM_CONTROLS",
-                "warn",
-                f"Raw values reach {tube.upper:.3g}, above the controls' range: another instrument or setting?",
+    if frozen is not None:
+        own = {name: choose_top(tube.ranges[name], tube.upper)[0] for name in fluorescence(tube)}
+        other = [name for name, top in own.items() if scales[name].T_source != "panel" and top != scales[name].T]
+        if other:
+            flags.append(
+                Flag(
+                    "RANGE_DIFFERS_FROM_CONTROLS",
+                    "warn",
+                    f"The range is {own[other[0]]:g}, not {scales[other[0]].T:g} as in the controls, for {', '.join(other)}: "
+                    "another instrument or setting?",
+                )
             )
-        )
     return flags
 
 
@@ -359,9 +366,15 @@ def _event_flags(n: int, nonfinite: Mask, saturation: Mapping[str, float], confi
     bad = int(np.count_nonzero(nonfinite))
     if bad:
         flags.append(Flag("NONFINITE_EVENTS", "info", f"{bad} events with NaN or infinity are masked."))
-    high = [f"{name} {share:.1%}" for name, share in saturation.items() if share > PILE_UP_WARN]
-    if high:
-        flags.append(Flag("DETECTOR_SATURATED", "warn", f"Events at the top of the range: {', '.join(high)}."))
+    high = {name: share for name, share in saturation.items() if share > PILE_UP_WARN}
+    groups: tuple[tuple[Literal["info", "warn"], list[str]], ...] = (
+        ("info", [name for name in high if name in SIDE_SCATTER]),
+        ("warn", [name for name in high if name not in SIDE_SCATTER]),
+    )
+    for level, chosen in groups:
+        if chosen:
+            text = ", ".join(f"{name} {high[name]:.1%}" for name in chosen)
+            flags.append(Flag("DETECTOR_SATURATED", level, f"Events at the top of the range: {text}."))
     return flags
 
 
