@@ -289,15 +289,13 @@ def export(sample: SampleOption, run: RunOption = HERE) -> None:
     from flowmrd.stages.export import export as stage
 
     at = _open(run)
-    names = ("events", "preprocessed", "gated", "classified")
-    files = {name: at.work(sample, f"{name}.arrow") for name in names}
-    guard("export", *files.values())
+    files = [at.work(sample, f"{name}.arrow") for name in ("preprocessed", "gated", "classified")]
+    source = at.sample(sample).fcs
+    guard("export", source, *files)
     stage(
-        files["events"],
+        source,
         at.work(sample, "ingest.json"),
-        files["preprocessed"],
-        files["gated"],
-        files["classified"],
+        *files,
         parquet=at.result(sample, "events.parquet"),
         fcs=at.result(sample, "annotated.fcs"),
     )

@@ -5,7 +5,7 @@ YAML names gates and gives them a new shape on the 0..1 scale, in the words of t
     gates:
       cd19_pos: {threshold: 0.41}                              # a cut keeps channel, side and lean
       nucleated: {method: rectangle, ranges: {SYTO41: [0.5, null]}}
-      granulocytes: {method: polygon, x: CD45, y: SSC-A, vertices: [[0.4, 0.3], [0.9, 0.3], [0.9, 1], [0.4, 1]]}
+      granulocytes: {method: polygon, x: CD45, y: SSC-A, vertices: [[0.4, 0.3], [0.9, 0.3], [0.9, 1.0]]}
 
 Of a GatingML file only gates that differ from the automatic ones count as set by hand, so that an exported ``gates.xml``
 with one gate moved overrides one gate.

@@ -24,46 +24,64 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.errors import ArtefactError
+from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
-from flowmrd.store import ColumnStore, atomic_path, open_columns, read_json
+from flowmrd.store import ColumnStore, atomic_path, digest_file, open_columns, read_json
 
 __all__ = ["export"]
 
 
 def export(
-    events: Path, record: Path, preprocessed: Path, gated: Path, classified: Path, *, parquet: Path, fcs: Path
+    source: Path, record: Path, preprocessed: Path, gated: Path, classified: Path, *, parquet: Path, fcs: Path
 ) -> None:
     """Write ``events.parquet`` and ``annotated.fcs`` of one tube.
 
     Parameters
     ----------
-    events, record
-        ``events.arrow`` and ``ingest.json``.
+    source
+        The tube's FCS file, read once more: its columns are not kept between stages.
+    record
+        ``ingest.json``.
     preprocessed, gated, classified
         Column files of the later stages.
 
     Raises
     ------
     ArtefactError
-        If the files are not of the same tube (different numbers of events).
+        If the files are not of the same tube, or the FCS file has changed since it was ingested.
     """
     facts = read_json(record)
-    with (
-        open_columns(events) as raw,
-        open_columns(preprocessed) as masks,
-        open_columns(gated) as gates,
-        open_columns(classified) as calls,
-    ):
+    with open_columns(preprocessed) as masks, open_columns(gated) as gates, open_columns(classified) as calls:
         for path, store in ((preprocessed, masks), (gated, gates), (classified, calls)):
-            if store.n_events != raw.n_events:
+            if store.n_events != facts["n_events"]:
                 raise ArtefactError(
                     str(path),
                     found=f"{store.n_events} events",
-                    expected=f"{raw.n_events}, as in {events.name}",
+                    expected=f"{facts['n_events']}, as in {record.name}",
                     todo="rerun the stages of this tube from ingest on",
                 )
         _write_parquet(parquet, masks, gates, calls)
-        _write_annotated(fcs, facts, raw, gates, calls)
+        _write_annotated(fcs, facts, _original(source, facts), gates, calls)
+
+
+def _original(source: Path, facts: Mapping[str, Any]) -> npt.NDArray[np.float32]:
+    """Values of the data set that was ingested, float32 of shape (n_channels, n_events)."""
+    if digest_file(source) != facts["sha256"]:
+        raise ArtefactError(
+            str(source),
+            found="a file that has changed since it was ingested",
+            expected=f"SHA-256 {facts['sha256']}",
+            todo="rerun this tube from ingest on",
+        )
+    chosen = choose(read_fcs(source), facts["data_set"])
+    if len(chosen.channels) != len(facts["channels"]):
+        raise ArtefactError(
+            str(source),
+            found=f"{len(chosen.channels)} parameters",
+            expected=f"{len(facts['channels'])}, as ingest recorded",
+            todo="rerun this tube from ingest on",
+        )
+    return chosen.scaled()
 
 
 def _write_parquet(path: Path, masks: ColumnStore, gates: ColumnStore, calls: ColumnStore) -> None:
@@ -102,18 +120,22 @@ def _route_words(routes: list[str], bits: npt.NDArray[np.uint8]) -> dict[int, st
 
 
 def _write_annotated(
-    path: Path, facts: Mapping[str, Any], raw: ColumnStore, gates: ColumnStore, calls: ColumnStore
+    path: Path,
+    facts: Mapping[str, Any],
+    values: npt.NDArray[np.float32],
+    gates: ColumnStore,
+    calls: ColumnStore,
 ) -> None:
     described = {entry["column"]: entry for entry in facts["channels"]}
     table = json.loads(gates.metadata["populations"])
-    channels = [_channel(described.get(name, {"pnn": name}), raw[name]) for name in raw.names]
+    channels = [_channel(entry, column) for entry, column in zip(facts["channels"], values, strict=True)]
     top = max((int(code) for code in table.values()), default=1)
     channels += [
         ChannelSpec("population", "flowmrd population", range=_power(top + 1)),
         ChannelSpec("mrd_score", "flowmrd MRD score", range=1),
         ChannelSpec("mrd", "flowmrd MRD", range=2),
     ]
-    columns: list[npt.NDArray[Any]] = [raw[name] for name in raw.names]
+    columns: list[npt.NDArray[Any]] = list(values)
     columns += [
         gates["population"].astype(np.float32),
         calls["mrd_score"].astype(np.float32),
