@@ -348,8 +348,8 @@ def _scale_flags(
                 Flag(
                     "RANGE_DIFFERS_FROM_CONTROLS",
                     "warn",
-                    f"The range is {own[other[0]]:g}, not {scales[other[0]].T:g} as in the controls, for {', '.join(other)}: "
-                    "another instrument or setting?",
+                    f"The range is {own[other[0]]:g}, not {scales[other[0]].T:g} as in the controls, "
+                    f"for {', '.join(other)}: another instrument or setting?",
                 )
             )
     return flags
