@@ -264,4 +264,5 @@ def test_log_is_not_world_writable_whatever_the_umask(tmp_path: Path) -> None:
         import_review(tmp_path, file, now=NOW)
     finally:
         os.umask(before)
-    assert (tmp_path / LOG).stat().st_mode & 0o002 == 0
+    for path in (LOG, HEAD, Path("results/review/.lock")):
+        assert (tmp_path / path).stat().st_mode & 0o002 == 0, path

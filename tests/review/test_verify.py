@@ -147,6 +147,7 @@ def test_altered_log_entry_is_named(run: Path) -> None:
 
 
 def test_log_put_back_to_an_earlier_state_is_found_with_the_noted_head(run: Path, tmp_path: Path) -> None:
+    assert found(run, head=check_log(run).head_digest) == []
     imported(run, "S1")
     shutil.copytree(run / "results/review", tmp_path / "backup")
     imported(run, "S2")

@@ -22,7 +22,7 @@ from typing import Any
 from flowmrd.config import load_config, read_sheet
 from flowmrd.errors import ArtefactError, InputError
 from flowmrd.home import REPOSITORY
-from flowmrd.review.log import Finding, LogCheck, check_log, digest
+from flowmrd.review.log import GENESIS, Finding, LogCheck, check_log, digest
 from flowmrd.review.status import ReviewState, review_status
 from flowmrd.stages.crate import CRATE, RECORDS
 from flowmrd.stages.manifest import MANIFEST, read_manifest, result_files
@@ -261,5 +261,5 @@ def _check_reviews(run_directory: Path, report: Verification, public_key: Path |
 
 
 def digests_of_chain(check: LogCheck) -> set[str]:
-    """Every head digest that the log has had."""
-    return {digest(entry.line()) for entry in check.entries}
+    """Every head digest that the log has had, the one of the empty log included."""
+    return {GENESIS} | {digest(entry.line()) for entry in check.entries}
