@@ -141,7 +141,9 @@ def _flags(tube: Tube, suspects: set[str]) -> list[tuple[str, str, str]]:
     found: list[tuple[str, str, str]] = []
     usual = {"BELOW_DETECTION", "QUANTIFIED"}
     if result is not None:
-        found += [("warn", reason.code, reason.message) for reason in result.verdict.reasons if reason.code not in usual]
+        found += [
+            ("warn", reason.code, reason.message) for reason in result.verdict.reasons if reason.code not in usual
+        ]
     found += [
         ("fail" if flag.get("level") == "fail" else "warn", str(flag.get("code")), str(flag.get("message")))
         for flag in (tube.qc or {}).get("flags", [])

@@ -1,4 +1,4 @@
-"""What sets the MRD cells apart: marker by marker against the nearest normal stage and the diagnosis; clusters; targets."""
+"""What sets the MRD cells apart: by marker against the nearest normal stage and the diagnosis; clusters; targets."""
 
 from __future__ import annotations
 
@@ -188,45 +188,57 @@ def _summary(rows: Sequence[MarkerRow]) -> str:
 
 
 def _figure(rows: Sequence[MarkerRow], tube: Tube) -> Markup:
-    """One line a marker: grey bar normal, filled bar MRD, hollow diamond diagnosis."""
-    width, left, right, gap, top = 640.0, 118.0, 96.0, 34.0, 8.0
+    """One line a marker: grey bar normal, filled bar MRD, hollow diamond diagnosis.
+
+    Where all channels share one scale there is one axis below; else every line has its own ticks.
+    """
+    width, left, right, top = 640.0, 126.0, 66.0, 6.0
     span = width - left - right
+    axes = {row.marker: tube.axis(row.marker) for row in rows}
+    shared = len({axis.ticks for axis in axes.values()}) == 1
+    gap = 30.0 if shared else 42.0
+    bottom = top + len(rows) * gap
 
     def x(value: float) -> float:
         return left + (min(max(value, LOW), HIGH) - LOW) / (HIGH - LOW) * span
 
     parts = []
-    for index, row in enumerate(rows):
-        y = top + index * gap + 13
-        axis = tube.axis(row.marker)
-        parts.append(svg.text(left - 12, y + 4, axis.label if len(axis.label) < 17 else row.marker, anchor="end"))
-        parts.append(svg.line(left, y + 13, left + span, y + 13, stroke="var(--line)"))
-        for at, label in axis.ticks:
+    if shared and rows:
+        for at, label in axes[rows[0].marker].ticks:
             if label:
-                parts.append(svg.line(x(at), y + 10, x(at), y + 13, stroke="var(--soft)"))
-                parts.append(svg.text(x(at), y + 9, label, anchor="middle", css="faint", size=8.5))
+                parts.append(svg.line(x(at), top, x(at), bottom))
+                parts.append(svg.text(x(at), bottom + 16, label, anchor="middle", css="faint", size=11.5))
+    for index, row in enumerate(rows):
+        y = top + index * gap + 14
+        axis = axes[row.marker]
+        parts.append(svg.text(left - 12, y + 4, axis.label if len(axis.label) < 20 else row.marker, anchor="end"))
+        parts.append(svg.line(left, top + (index + 1) * gap, left + span, top + (index + 1) * gap))
+        if not shared:
+            for at, label in axis.ticks:
+                if label:
+                    parts.append(svg.line(x(at), y + 15, x(at), y + 18, stroke="var(--soft)"))
+                    parts.append(svg.text(x(at), y + 26, label, anchor="middle", css="faint", size=9))
         if row.normal:
-            parts.append(_box(x, row.normal, y - 7, "var(--dens)", 0.45))
+            parts.append(_box(x, row.normal, y - 9, "var(--dens)", 0.5))
         if row.mrd:
-            parts.append(_box(x, row.mrd, y + 1, "var(--mrd)", 0.75))
+            parts.append(_box(x, row.mrd, y + 2, "var(--mrd)", 0.8))
         if row.diagnosis is not None:
             at = x(row.diagnosis)
-            parts.append(
-                f'<path d="M{at:.1f} {y - 9:.1f}l6 7l-6 7l-6 -7z" fill="var(--paper)" stroke="var(--ink)" stroke-width="1.6"/>'
-            )
+            shape = f"M{at:.1f} {y - 7:.1f}l6 7l-6 7l-6 -7z"
+            parts.append(f'<path d="{shape}" fill="var(--paper)" stroke="var(--ink)" stroke-width="1.6"/>')
         if row.shift is not None:
             arrow = {"over": "▲", "under": "▼"}.get(row.direction, "=")
             label = f"{arrow} {row.shift:+.2f}".replace("-", "−")
-            parts.append(svg.text(width - 4, y + 4, label, anchor="end", size=12, css="" if arrow != "=" else "faint"))
-    return svg.drawing(width, top + len(rows) * gap + 4, parts, css="markers")
+            parts.append(svg.text(width - 4, y + 4, label, anchor="end", css="faint" if arrow == "=" else ""))
+    return svg.drawing(width, bottom + (24 if shared else 2), parts, css="markers")
 
 
 def _box(x: Any, quantiles: Sequence[float], y: float, colour: str, opacity: float) -> str:
     low, first, middle, third, high = (x(value) for value in quantiles)
     return (
         svg.line(low, y + 3, high, y + 3, stroke=colour, width=1.4)
-        + f'<rect x="{first:.1f}" y="{y:.1f}" width="{max(2.0, third - first):.1f}" height="6.5" fill="{colour}" opacity="{opacity}"/>'
-        + f'<path d="M{middle:.1f} {y - 1.5:.1f}v9.5" stroke="var(--ink)" stroke-width="1.8"/>'
+        + f'<rect x="{first:.1f}" y="{y - 1:.1f}" width="{max(2.0, third - first):.1f}" height="8" fill="{colour}" '
+        + f'opacity="{opacity}"/><path d="M{middle:.1f} {y - 2:.1f}v10" stroke="var(--ink)" stroke-width="1.8"/>'
     )
 
 

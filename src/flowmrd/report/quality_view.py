@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -25,6 +26,8 @@ STEP_WORDS = {
     "doublet": "Doublets",
     "debris": "Debris",
 }
+CST_MAX_DAYS = 31
+"""A set-up older than this at acquisition is named (a default: laboratories set up daily)."""
 SD_FLOOR = 0.004
 """Smallest SD over controls that a chart believes, on the 0..1 scale (0.02 decades)."""
 
@@ -72,7 +75,8 @@ def build(inputs: Inputs, tube: Tube) -> dict[str, Any]:
         "transforms": qc.get("transforms", {}),
         "saturation": qc.get("saturation", {}),
         "instrument": sorted((str(key), str(value)) for key, value in (qc.get("instrument") or {}).items()),
-        "cst": cst_status(qc.get("instrument") or {}),
+        "cst": cst_status(inputs),
+        "reader": _reader(inputs),
         "position": position,
         "position_figure": _position_figure(position),
         "numbers": {
@@ -87,14 +91,23 @@ def build(inputs: Inputs, tube: Tube) -> dict[str, Any]:
     }
 
 
-def cst_status(instrument: Mapping[str, Any]) -> tuple[str, str]:
-    """Tone and words of the cytometer set-up status in the header (``CST SETUP STATUS`` of BD instruments)."""
-    for key, value in instrument.items():
-        if "CST" in str(key).upper() and "STATUS" in str(key).upper():
-            text = str(value)
-            plain = text.strip().upper() == "SUCCESS"
-            return ("pass" if plain else "fail" if "FAIL" in text.upper() else "warn", text)
-    return "none", "The file's header holds no bead or set-up status."
+def cst_status(inputs: Inputs) -> tuple[str, str]:
+    """Tone and words of the cytometer set-up (``CST SETUP STATUS`` of BD headers) and its age at acquisition."""
+    facts = {**((inputs.qc or {}).get("instrument") or {}), **((inputs.ingest or {}).get("keywords") or {})}
+    status = next((str(facts[key]) for key in sorted(facts) if "CST" in key.upper() and "STATUS" in key.upper()), None)
+    if status is None:
+        return "none", "the file's header holds no bead or set-up status"
+    tone = "pass" if status.strip().upper() == "SUCCESS" else "fail" if "FAIL" in status.upper() else "warn"
+    made = next((str(facts[key]) for key in ("CST SETUP DATE", "CST BASELINE DATE") if key in facts), None)
+    acquired = ((inputs.ingest or {}).get("acquisition") or {}).get("date")
+    if not made or not acquired:
+        return tone, f"{status}; age of the set-up not known"
+    try:
+        days = (date.fromisoformat(str(acquired)) - date.fromisoformat(made)).days
+    except ValueError:
+        return tone, f"{status}; age of the set-up not known"
+    old = days > CST_MAX_DAYS or days < 0
+    return ("warn" if old and tone == "pass" else tone), f"{status}; set up {days} days before acquisition"
 
 
 def _attrition_rows(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -319,6 +332,7 @@ def instrument_facts(quality: Mapping[str, Any]) -> list[tuple[str, str]]:
     back = (quality["time"] or {}).get("steps_back")
     rows = [
         ("Set-up status (beads, CST)", quality["cst"][1]),
+        ("Second reader of the file", quality["reader"]),
         (
             "Doublets told by",
             f"{doublets.get('y') or doublets.get('kind') or 'nothing'} "
@@ -347,3 +361,11 @@ def position_summary(quality: Mapping[str, Any], controls: int) -> str:
     out = [row["channel"] for row in rows if row["broken"]]
     base = f"Medians of all cells against {rows[0]['controls']} control tubes; a marrow after therapy differs in composition too."
     return (f"Beyond 3 SD: {', '.join(out)}. " if out else "No channel lies beyond 3 SD. ") + base
+
+
+def _reader(inputs: Inputs) -> str:
+    found = (inputs.ingest or {}).get("second_reader") or {}
+    if not found:
+        return words.NOT_AVAILABLE
+    reason = f" ({found['reason']})" if found.get("reason") else ""
+    return {"agree": "agrees", "cannot_read": "cannot read this file"}.get(str(found.get("status")), "differs") + reason

@@ -102,7 +102,7 @@ def build(inputs: Inputs) -> dict[str, Any]:
         "methods": methods(inputs),
         "references": REFERENCES,
         "limitations": limitations(inputs),
-        "haemodilution": _haemodilution(inputs),
+        "marrow": _marrow(inputs),
     }
 
 
@@ -124,6 +124,7 @@ def _denominators(inputs: Inputs) -> list[dict[str, Any]]:
 
 def _specimen(inputs: Inputs) -> list[tuple[str, str]]:
     sample, result, instrument = inputs.sample, inputs.result, (inputs.qc or {}).get("instrument") or {}
+    acquired = (inputs.ingest or {}).get("acquisition") or {}
     lots = ", ".join(
         f"{channel.marker} {channel.fluorochrome or ''}{' ' + channel.clone if channel.clone else ''}".strip()
         for channel in inputs.panel.channels
@@ -146,9 +147,9 @@ def _specimen(inputs: Inputs) -> list[tuple[str, str]]:
         ("First pull, anticoagulant, age, viability", NOT_SUPPLIED),
         ("Prior antibody therapy", prior.get(sample.prior_therapy.value, NOT_SUPPLIED) if sample else NOT_SUPPLIED),
         ("Batch", (sample.batch if sample else None) or NOT_SUPPLIED),
-        ("Acquisition date", header("DATE", "ACQUISITION_DATE", "DAY")),
-        ("Instrument", header("CYT", "INSTRUMENT")),
-        ("Acquisition software", header("CREATOR", "SOFTWARE")),
+        ("Acquisition date", str(acquired.get("date") or header("DATE"))),
+        ("Instrument", header("MODEL", "CYT")),
+        ("Instrument serial (digest)", header("SERIAL_DIGEST")),
         ("Panel", f"{inputs.panel.name} version {inputs.panel.version}: {inputs.panel.title}"),
         ("Antibodies (dye, clone)", lots),
         ("Reagent lots", NOT_SUPPLIED),
@@ -212,20 +213,13 @@ def _provenance(inputs: Inputs) -> list[tuple[str, str]]:
     ]
 
 
-def _haemodilution(inputs: Inputs) -> str:
-    found = (inputs.gates or {}).get("haemodilution")
-    if isinstance(found, Mapping):
-        return str(
-            found.get("statement")
-            or found.get("message")
-            or "; ".join(f"{key}: {value}" for key, value in found.items())
-        )
-    if isinstance(found, str):
-        return found
-    return (
-        "Limited assessment: the panel has no CD117 or CD16, so mast cells and neutrophil maturity cannot be measured, and "
-        "absent B-cell precursors are no evidence of blood after anti-B-cell therapy."
-    )
+def _marrow(inputs: Inputs) -> list[str]:
+    """Statements about haemodilution and regeneration that the gate stage made."""
+    statements = []
+    for name in ("haemodilution", "regeneration"):
+        found = (inputs.gates or {}).get(name) or {}
+        statements.append(str(found.get("statement") or f"{name.capitalize()}: not assessed for this tube."))
+    return statements
 
 
 REFERENCES: Final[Sequence[str]] = (

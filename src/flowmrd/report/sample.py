@@ -168,7 +168,11 @@ def _plots(inputs: Inputs, tube: Tube, telling: Sequence[str]) -> tuple[list[dic
                     "y": view.y,
                     "parent": view.parent,
                     "outlines": [
-                        {"points": [[round(a, 5), round(b, 5)] for a, b in outline.points], "closed": outline.closed}
+                        {
+                            "points": [[round(a, 5), round(b, 5)] for a, b in outline.points],
+                            "closed": outline.closed,
+                            "mark": outline.mark,
+                        }
                         for outline in view.outlines
                     ],
                 },
@@ -284,14 +288,14 @@ def _tables(
         for row in laip_view.legend_rows(markers, tube)
     ]
     clusters = [
-        (
-            cluster.id,
-            words.count(cluster.events),
-            words.number(cluster.probability, 2),
-            cluster.nearest_normal.replace("_", " "),
-            laip_view.cluster_phenotype(cluster) or "no marked shift",
-        )
-        for cluster in laip.clusters
+        {
+            "id": cluster.id,
+            "events": words.count(cluster.events),
+            "probability": words.probability(cluster.probability),
+            "nearest": cluster.nearest_normal.replace("_", " "),
+            "phenotype": laip_view.cluster_phenotype(cluster),
+        }
+        for cluster in sorted(laip.clusters, key=lambda cluster: -cluster.events)
     ]
     denominators = [
         (
@@ -307,7 +311,7 @@ def _tables(
     ]
     return {
         "marker_table": shown,
-        "cluster_table": clusters,
+        "clusters": clusters,
         "denominator_table": denominators,
         "visit_table": [
             (
@@ -374,6 +378,7 @@ def _numbers(
         "format": "flowmrd-report/1",
         "mrd_sha256": inputs.mrd_sha256,
         "result": inputs.result.to_json_dict(),
+        "acquisition": dict((inputs.ingest or {}).get("acquisition") or {}),
         "plots": [
             {
                 "title": plot["title"],

@@ -59,7 +59,7 @@ def level_scale(
     lod_nominal: float | None = None,
 ) -> Markup:
     """MRD, its interval, LOD and LOQ on a log10 axis from one in ten million to one, against 1e-4 and 1e-5."""
-    left, right, top = 132.0, 716.0, 58.0
+    left, right, top = 202.0, 786.0, 58.0
     low, high = -7.0, 0.0
 
     def x(value: float) -> float:
@@ -96,28 +96,32 @@ def level_scale(
         )
     for row, (name, value) in enumerate([("LOD, 95 % power", lod), ("LOQ", loq)]):
         y = 82 + row * 24
-        parts.append(text(left - 12, y + 4, name, anchor="end"))
+        parts.append(text(left - 88, y + 4, name, anchor="end"))
         if value is None:
-            parts.append(text(left + 6, y + 4, words.NOT_AVAILABLE, css="faint"))
+            parts.append(text(left - 12, y + 4, words.NOT_AVAILABLE, anchor="end", css="faint"))
             continue
+        parts.append(text(left - 12, y + 4, words.scientific(value), anchor="end", css="strong"))
         parts.append(line(x(value), y, right, y, stroke="var(--gate)", width=3))
         parts.append(f'<path d="M{_n(x(value))} {_n(y - 7)}v14" stroke="var(--gate)" stroke-width="3"/>')
-        parts.append(text(x(value) - 7, y + 4, words.scientific(value), anchor="end", size=11.5))
         if row == 0 and lod_nominal:
             parts.append(
                 f'<circle cx="{_n(x(lod_nominal))}" cy="{_n(y)}" r="3.4" fill="var(--paper)" stroke="var(--gate)" stroke-width="1.6"/>'
             )
     parts.append(line(left, 122, right, 122, stroke="var(--ink)"))
-    return drawing(730, 158, parts, css="level-scale")
+    return drawing(800, 158, parts, css="level-scale")
 
 
 @dataclass(frozen=True)
 class Outline:
-    """Border of a gate on the two axes of a plot: a closed polygon, or an open line."""
+    """Border of a gate on the two axes of a plot: a closed polygon, or an open line.
+
+    ``label`` is the gate's name; ``mark`` its number in the table beside the plot, where a plot holds several gates.
+    """
 
     points: tuple[Point, ...]
     closed: bool
     label: str = ""
+    mark: str = ""
 
 
 SIZE = 240.0
@@ -162,6 +166,10 @@ def gate_plot(
         parts.append(f'<path d="{dots}" class="mrd-halo"/><path d="{dots}" class="mrd-dots"/>')
     for outline in outlines:
         placed = [place(point) for point in outline.points]
+        if outline.mark:
+            at = placed[len(placed) // 2 if outline.closed else -1]
+            mark_x, mark_y = min(max(at[0] - 4, _LEFT + 12), width - 14), min(max(at[1], _TOP + 13), _TOP + SIZE - 6)
+            parts.append(text(mark_x, mark_y, outline.mark, anchor="end", css="halo mark", size=11))
         path = "M" + "L".join(f"{_n(px)} {_n(py)}" for px, py in placed) + ("z" if outline.closed else "")
         parts.append(f'<path d="{path}" class="gate-line"/>')
     return drawing(width, height, parts, css="gate-still")

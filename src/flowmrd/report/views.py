@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,10 @@ def gate_views(tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> list[View
         view.outlines.extend(outlines(shape, *axes, label=name))
     for view in views.values():
         view.title = ", ".join(titles.get(name, name) for name in view.gates)
+        if len(view.gates) > 1:
+            view.outlines = [replace(item, mark=str(view.gates.index(item.label) + 1)) for item in view.outlines]
+        if len(view.gates) > 2:
+            view.title = f"{view.x} and {view.y}: {len(view.gates)} gates"
     return list(views.values())
 
 

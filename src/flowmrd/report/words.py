@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["NOT_AVAILABLE", "clip", "count", "number", "percent", "scientific", "short_hash", "superscript"]
+__all__ = [
+    "NOT_AVAILABLE",
+    "clip",
+    "count",
+    "number",
+    "percent",
+    "probability",
+    "scientific",
+    "short_hash",
+    "superscript",
+]
 
 NOT_AVAILABLE = "not available"
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -65,3 +75,10 @@ def clip(text: object, limit: int = 300) -> str:
 def superscript(value: int) -> str:
     """Whole number as superscript digits."""
     return str(value).translate(_SUPERSCRIPTS)
+
+
+def probability(value: float) -> str:
+    """Probability that is never rounded to certainty."""
+    if value > 0.999:
+        return "> 0.999"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

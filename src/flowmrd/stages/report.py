@@ -6,6 +6,7 @@
 
     format, mrd_sha256
     result       mrd.json as it was when the page was made
+    acquisition  {date, begin, end} of ingest.json: the cohort needs the order of the tubes
     plots        [{title, parent, x, y, parent_events, outlines, gates: [{gate, events, of_parent, of_nucleated, mrd}]}]
     populations  [{gate, title, events, of_nucleated, mrd}]
     markers      [{marker, mrd, normal, normal_name, diagnosis, shift, direction}]   # quantiles 5/25/50/75/95 %, 0..1
