@@ -87,7 +87,9 @@ class Layout:
 
 def number(text: str | None) -> float | None:
     """Finite decimal number of a keyword value, or ``None``. Underscores and names of numbers are not numbers."""
-    if text is None or not re.fullmatch(r"\s*[+-]?(\d{1,40}(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?\s*", text):
+    if text is None or not re.fullmatch(
+        r"[ \t]*[+-]?([0-9]{1,40}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?[ \t]*", text
+    ):
         return None
     value = float(text)
     return value if math.isfinite(value) else None
@@ -95,7 +97,7 @@ def number(text: str | None) -> float | None:
 
 def whole(text: str | None) -> int | None:
     """Whole number of a keyword value, or ``None``; ``12.0`` counts as whole."""
-    if text is not None and re.fullmatch(r"\s*[+-]?\d{1,20}\s*", text):
+    if text is not None and re.fullmatch(r"[ \t]*[+-]?[0-9]{1,20}[ \t]*", text):
         return int(text)
     value = number(text)
     return int(value) if value is not None and value.is_integer() else None
@@ -208,9 +210,9 @@ def byte_order(path: Path, text: str | None, widths: tuple[int, ...]) -> tuple[i
     FcsError
         If values of more than one byte have no order, or a mixed order does not fit their width.
     """
-    digits = tuple(int(part) for part in re.findall(r"\d", text or ""))
+    digits = tuple(int(part) for part in re.findall(r"[0-9]", text or ""))
     if (
-        re.fullmatch(r"[\s0-9,;]*", text or "")
+        re.fullmatch(r"[ \t0-9,;]*", text or "")
         and len(digits) > 1
         and sorted(digits) == list(range(1, len(digits) + 1))
     ):

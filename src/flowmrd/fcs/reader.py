@@ -117,9 +117,9 @@ def read_fcs(path: Path) -> list[DataSet]:
     skipped = 0
     try:
         with path.open("rb") as stream:
-            for index, (header, keywords, own) in enumerate(headers(path, stream, shared)):
+            for index, (header, keywords, text_end, own) in enumerate(headers(path, stream, shared)):
                 try:
-                    segment = find_data(path, stream, header, keywords, own)
+                    segment = find_data(path, stream, header, keywords, text_end, own)
                 except NotListMode:
                     skipped += 1
                     continue

@@ -30,6 +30,7 @@ HEADER_SENTINEL = 99_999_999
 """Some FlowJo versions write this instead of 0 where an offset does not fit (RGLab/flowCore pull request 25)."""
 
 _HEADER_BYTES = 58
+_LOOK_AHEAD = 512
 _EXACT, _ONE_OFF, _PADDED, _PREALLOCATED = range(4)
 
 
@@ -39,12 +40,25 @@ class NotListMode(Exception):  # noqa: N818 - a state of a data set, turned into
 
 @dataclass(frozen=True)
 class Header:
-    """HEADER of one data set; offsets relative to ``base``, ``None`` where blank or unreadable."""
+    """HEADER of one data set.
+
+    ``text`` is absolute, first and last byte. ``data`` counts from ``base``, or from the start of the file where
+    ``absolute``; ``None`` where blank or unreadable.
+    """
 
     base: int
     version: str
     text: tuple[int, int]
+    absolute: bool
     data: tuple[int | None, int | None]
+
+
+@dataclass(frozen=True)
+class TextEnd:
+    """How TEXT really ends: ``late``, its final delimiter lies one byte behind; ``tail``, something follows it."""
+
+    late: bool = False
+    tail: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,11 +108,16 @@ def read_header(path: Path, stream: BinaryIO, base: int) -> Header:
     begin, end = fields[0], fields[1]
     if begin is None or end is None or begin < _HEADER_BYTES or end <= begin:
         raise refuse(path, "a HEADER without the position of TEXT", "two increasing byte offsets")
-    if base + end > file_size(stream):
-        raise refuse(path, "a file that ends inside TEXT", "a whole file", "copy the file again: it is truncated")
     if end - begin > MAX_TEXT:
         raise refuse(path, f"a TEXT segment of {end - begin} bytes", f"at most {MAX_TEXT} bytes")
-    return Header(base, match.group(1).decode(), (begin, end), (fields[2], fields[3]))
+    absolute = base > 0 and b"$PAR" in read_at(stream, begin, end - begin + 1).upper()
+    if absolute and begin < base:  # the TEXT of an earlier data set
+        absolute = False
+    start = 0 if absolute else base
+    if start + end > file_size(stream):
+        raise refuse(path, "a file that ends inside TEXT", "a whole file", "copy the file again: it is truncated")
+    text = (start + begin, start + end)
+    return Header(base, match.group(1).decode(), text, absolute, (fields[2], fields[3]))
 
 
 def _field(raw: bytes) -> int | None:
@@ -106,7 +125,7 @@ def _field(raw: bytes) -> int | None:
     return int(text) if re.fullmatch(rb"\+?\d{1,8}", text) else None
 
 
-def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Finding]) -> dict[str, str]:
+def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Finding]) -> tuple[dict[str, str], TextEnd]:
     """Read TEXT and supplemental TEXT of a data set.
 
     Supplemental keywords never replace primary ones. Where the delimited reading leaves the description of DATA
@@ -118,8 +137,10 @@ def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Findi
         If TEXT holds no keyword that describes DATA.
     """
     begin, end = header.text
-    segment = _segment(stream, header.base + begin, header.base + end)
+    segment, late = _segment(stream, begin, end)
     keywords, codes = parse_text(segment)
+    if _continues(segment, read_at(stream, end + 1 + late, _LOOK_AHEAD), codes):
+        raise _shifted(path)
     if not _complete(keywords):
         by_name = find_standard(segment)
         if _complete(keywords | by_name):
@@ -128,15 +149,16 @@ def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Findi
     for code in codes:
         findings.append(Finding(code, _TEXT_MESSAGES[code]))
     first, last = whole(keywords.get("$BEGINSTEXT")), whole(keywords.get("$ENDSTEXT"))
-    if first and last and first < last and (first, last) != (begin, end):
-        extra = _supplement(stream, header, first, last, segment[:1])
+    start = 0 if header.absolute else header.base
+    if first and last and first < last and (start + first, start + last) != (begin, end):
+        extra = _supplement(stream, header, start + first, start + last, segment[:1])
         if extra is None:
             findings.append(Finding("supplemental_text_unusable", "$BEGINSTEXT does not point to a TEXT segment"))
         else:
             keywords = extra | keywords
     if not any(key.startswith("$P") for key in keywords):
         raise refuse(path, "a TEXT segment without keywords that describe DATA", "$PAR, $DATATYPE, $PnB")
-    return keywords
+    return keywords, TextEnd(late, "odd_tail" in codes)
 
 
 _TEXT_MESSAGES = {
@@ -148,8 +170,8 @@ _TEXT_MESSAGES = {
 }
 
 
-def _segment(stream: BinaryIO, begin: int, end: int) -> bytes:
-    """Bytes of TEXT with the delimiter first, where begin or end may be one byte off."""
+def _segment(stream: BinaryIO, begin: int, end: int) -> tuple[bytes, bool]:
+    """Bytes of TEXT with the delimiter first, where begin or end may be one byte off; whether the end was."""
     raw = read_at(stream, begin - 1, end - begin + 3)
     before, segment, after = raw[:1], raw[1 : end - begin + 2], raw[end - begin + 2 :]
     if _is_key(segment[:1]) and not _is_key(before) and before not in b" \x00":
@@ -158,9 +180,31 @@ def _segment(stream: BinaryIO, begin: int, end: int) -> bytes:
         not _is_key(segment[:1]) and segment[:1] in b" \x00\r\n" and segment.lstrip(b" \x00\r\n")[:1] not in (b"", b"$")
     ):
         segment = segment.lstrip(b" \x00\r\n")
-    if after == segment[:1] and not segment.endswith(after):
-        segment += after
-    return segment
+    late = after == segment[:1] and not segment.endswith(after)
+    return segment + after if late else segment, late
+
+
+def _shifted(path: Path) -> Exception:
+    """The error for a file into which bytes came, or from which bytes went, so that no offset holds."""
+    return refuse(
+        path,
+        "a TEXT segment that is longer or shorter than HEADER says",
+        "the length that HEADER says",
+        "copy the file again, in binary mode: bytes were inserted or lost, and every offset is wrong",
+    )
+
+
+def _continues(segment: bytes, after: bytes, codes: list[str]) -> bool:
+    """Whether TEXT visibly goes on behind its announced end: bytes were inserted before it.
+
+    Then DATA lies elsewhere too, and its announced place would give shifted values that look like values.
+    """
+    delimiter = re.escape(segment[:1])
+    printable = rb"[\x09\x20-\x7e]"
+    if "no_final_delimiter" not in codes:
+        keyword = rb"[$@&#]?[A-Z][A-Z0-9 _.:-]{1,60}"
+        return re.match(keyword + delimiter + printable + rb"{0,300}?" + delimiter, after, re.IGNORECASE) is not None
+    return re.match(printable + rb"{1,300}?" + delimiter, after) is not None
 
 
 def _is_key(character: bytes) -> bool:
@@ -176,17 +220,16 @@ def _complete(keywords: Mapping[str, str]) -> bool:
 
 
 def _supplement(stream: BinaryIO, header: Header, first: int, last: int, delimiter: bytes) -> dict[str, str] | None:
-    begin, end = header.base + first, header.base + last
     overlaps = first <= header.text[1] and last >= header.text[0]
-    if overlaps or end >= file_size(stream) + 1 or last - first > MAX_TEXT:
+    if overlaps or last > file_size(stream) or last - first > MAX_TEXT:
         return None
-    segment = read_at(stream, begin, last - first + 1)
+    segment = read_at(stream, first, last - first + 1)
     return parse_text(segment)[0] if segment[:1] == delimiter else None
 
 
 def headers(
     path: Path, stream: BinaryIO, findings: list[Finding]
-) -> Iterator[tuple[Header, dict[str, str], list[Finding]]]:
+) -> Iterator[tuple[Header, dict[str, str], TextEnd, list[Finding]]]:
     """Walk the data sets of a file along ``$NEXTDATA``.
 
     ``$NEXTDATA`` counts from the start of its own data set; an offset from the start of the file, which some
@@ -196,8 +239,8 @@ def headers(
     for _ in range(MAX_DATA_SETS):
         own: list[Finding] = []
         header = read_header(path, stream, base)
-        keywords = read_text(path, stream, header, own)
-        yield header, keywords, own
+        keywords, text_end = read_text(path, stream, header, own)
+        yield header, keywords, text_end, own
         step = whole(keywords.get("$NEXTDATA"))
         if step is None or step <= 0:
             return
@@ -210,7 +253,12 @@ def headers(
 
 
 def find_data(
-    path: Path, stream: BinaryIO, header: Header, keywords: Mapping[str, str], findings: list[Finding]
+    path: Path,
+    stream: BinaryIO,
+    header: Header,
+    keywords: Mapping[str, str],
+    text_end: TextEnd,
+    findings: list[Finding],
 ) -> DataSegment:
     """Settle where DATA lies, how it is laid out and how many events it holds.
 
@@ -238,7 +286,25 @@ def find_data(
     if n_events == 0 and all(span.end is None or span.end <= span.begin for span in spans):
         findings.append(Finding("no_events", "$TOT is 0 and there is no DATA"))
         return DataSegment(header.base, 0, layouts[0][0], layouts[0][1], 0)
-    return _Resolver(path, stream, header, spans, n_events).settle(layouts, findings)
+    found = _Resolver(path, stream, header, spans, n_events).settle(layouts, findings)
+    if _misplaced(stream, header, text_end, found):
+        raise _shifted(path)
+    return found
+
+
+def _misplaced(stream: BinaryIO, header: Header, text_end: TextEnd, found: DataSegment) -> bool:
+    """Whether the end of TEXT and the begin of DATA contradict each other: a few bytes were inserted or lost in TEXT.
+
+    Inserted bytes push the final delimiter of TEXT, or the blanks behind TEXT, into DATA; lost bytes pull the begin of
+    DATA into TEXT.
+    """
+    last = header.text[1]
+    if found.begin < header.text[0]:
+        return False
+    if (text_end.late and found.begin <= last + 1) or (text_end.tail and found.begin > last):
+        return True
+    around = read_at(stream, found.begin - 4, 8)
+    return found.layout.packing in {"bytes", "bits"} and around == b" " * 8
 
 
 def _spans(header: Header, keywords: Mapping[str, str]) -> list[_Span]:
@@ -289,11 +355,11 @@ class _Resolver:
         ]
         if not fits:
             raise self._refusal(layouts[0][0])
-        fits = [fit for fit in fits if not fit.span.absolute] or fits
+        fits = [fit for fit in fits if fit.span.absolute == self.header.absolute] or fits
         best_rank = min(fit.rank for fit in fits)
         best = [fit for fit in fits if fit.rank == best_rank]
         # a begin computed before TEXT had its final length touches the last byte of TEXT (RGLab/flowCore issue 129)
-        clear = [fit for fit in best if fit.span.begin > self.header.base + self.header.text[1] or fit.span.end is None]
+        clear = [fit for fit in best if fit.span.begin > self.header.text[1] or fit.span.end is None]
         best = clear or best
         chosen = best[0]
         if any(fit.span.begin != chosen.span.begin and fit.layout == chosen.layout for fit in best):
@@ -329,7 +395,7 @@ class _Resolver:
             self.truncated = True
             return None
         sentinel = span.source == "HEADER" and span.end is not None and span.end - self.header.base >= HEADER_SENTINEL
-        if announced is None or (sentinel and announced < need):
+        if announced is None or (sentinel and announced != need):
             return _PREALLOCATED
         over = announced - need
         if over == 0:
@@ -352,7 +418,7 @@ class _Resolver:
         return None
 
     def _hits_text(self, begin: int, length: int) -> bool:
-        first, last = self.header.base + self.header.text[0], self.header.base + self.header.text[1]
+        first, last = self.header.text
         return begin < last and begin + length > first
 
     def _blank(self, begin: int, length: int) -> bool:

@@ -169,13 +169,14 @@ def _word_says(word: str, wanted: str, *, alone: bool) -> bool:
         rest = word[len(wanted) :]
         return not rest[0].isdigit() and is_noise(rest) and starts_with_dye(rest)
     if word.endswith(wanted):
-        rest = word[: -len(wanted)]
-        return is_noise(rest) and starts_with_dye(rest)
+        rest = word[: -len(wanted)]  # PECD10, and 5CD10 of PerCP-Cy5.5CD10
+        return is_noise(rest) and (starts_with_dye(rest) or (rest.isdigit() and wanted[0].isalpha()))
     return False
 
 
 def _other_marker(word: str) -> bool:
-    return re.match(r"CD\d", word) is not None
+    """Whether a word beside the marker makes it another one: a second CD number, or an isoform of CD45."""
+    return re.match(r"CD\d", word) is not None or word in {"RA", "RB", "RO"}
 
 
 def _says_any_marker(text: str, markers: Sequence[str]) -> bool:

@@ -24,7 +24,7 @@ _SCALES = ("LIN", "LINEAR", "LOG")
 # Words that may stand beside a marker without naming another one: dyes, lasers, detectors, pulse features, scales.
 _DYES = (
     r"FITC|PE|PERCP|APC|APCH7|AF\d{3}|A\d{3}|ALEXA|ALEXAFLUOR|FLUOR|ALX\d{3}|BV\d{3}|BUV\d{3}|BB\d{3}|BYG\d{3}|RB\d{3}|RY\d{3}|R\d{3}"
-    r"|SB\d{3}|SNV\d{3}|V\d{3}C?|V450|V500|EF\d{3}|EFLUOR|EFLUOR\d{3}|SUPERBRIGHT|CF\d{3}|DAZZLE|CFLUOR|SPARK|NFB?\d{3}|NOVAFLUOR|QD\d{3}|QDOT"
+    r"|SB\d{3}|SNV\d{3}|V450|V500C?|EF\d{3}|EFLUOR|EFLUOR\d{3}|SUPERBRIGHT|CF\d{3}|DAZZLE|CFLUOR|SPARK|NFB?\d{3}|NOVAFLUOR|QD\d{3}|QDOT"
     r"|PECY\d{1,2}|PERCPCY\d{1,2}|APCCY\d{1,2}|PERCPVIO\d*|PEVIO\d*|APCVIO\d*|CY\d{1,2}|CY|H7|FIRE|FIRE\d{3}|VIO\d{3}|VIOBLUE|VIOGREEN|VIO|VIOBRIGHT"
     r"|PC5|PC55|PC7|ECD|TXRED|TEXASRED|TEXAS|TR|PACBLUE|PB|PBE|KO|KRO|PACIFIC|PACIFICBLUE|PACIFICORANGE|KROME|ORANGE|AMCYAN|BRILLIANT"
     r"|HORIZON|DAPI|PI|7AAD|ZOMBIE|AQUA|NIR|GFP|YFP|RFP|MCHERRY|TDTOMATO|DSRED"
@@ -157,7 +157,7 @@ def printable_name(text: str | None, known: frozenset[str] = frozenset()) -> str
 
 def _about_channel(word: str, known: frozenset[str]) -> bool:
     name = compact(word)
-    if not name.isascii() or not name:
+    if not name.isascii() or not name or (name.isdigit() and len(name) > 4):
         return False
     if name in known or is_noise(name) or len(name) <= 2 or scatter_name(name) or is_time_name(name):
         return True

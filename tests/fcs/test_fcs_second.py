@@ -1,0 +1,61 @@
+"""The second reader agrees, cannot read, or stops the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flowmrd.errors import FcsError
+from flowmrd.fcs import ChannelSpec, read_fcs, write_fcs
+from flowmrd.fcs.second import second_reading
+
+
+def tube(folder: Path, *, big_endian: bool = False, datatype: str = "F") -> Path:
+    path = folder / "t.fcs"
+    values = [np.arange(1, 101) * factor for factor in (1, 2)]
+    write_fcs(path, values, [ChannelSpec("A-A"), ChannelSpec("Time")], datatype=datatype, big_endian=big_endian)  # type: ignore[arg-type]
+    return path
+
+
+@pytest.mark.parametrize("datatype", ["F", "D", "I"])
+def test_little_endian_files_agree(tmp_path: Path, datatype: str) -> None:
+    assert second_reading(read_fcs(tube(tmp_path, datatype=datatype))[0]).status == "agree"
+
+
+def test_big_endian_files_are_never_given_to_the_second_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("fcsparser.api.FCSParser", never)
+    outcome = second_reading(read_fcs(tube(tmp_path, big_endian=True))[0])
+    assert outcome.status == "cannot_read"
+    assert "little-endian" in outcome.reason
+
+
+def test_a_crash_of_the_second_reader_is_cannot_read_and_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        print("$SRC Mustermann")  # noqa: T201 - what is silenced
+        raise KeyError("Mustermann")
+
+    monkeypatch.setattr("fcsparser.api.FCSParser", fails)
+    outcome = second_reading(read_fcs(tube(tmp_path))[0])
+    assert (outcome.status, outcome.reason) == ("cannot_read", "fcsparser stopped with KeyError")
+    assert "Mustermann" not in "".join(capfd.readouterr())
+
+
+def test_other_values_of_the_second_reader_stop_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fcsparser.api import FCSParser
+
+    whole = FCSParser.read_data
+
+    def altered(self: FCSParser, handle: object) -> None:
+        whole(self, handle)
+        self._data[3, 0] += 1
+
+    monkeypatch.setattr(FCSParser, "read_data", altered)
+    with pytest.raises(FcsError, match="parameter 1"):
+        second_reading(read_fcs(tube(tmp_path))[0])
