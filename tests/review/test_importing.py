@@ -213,3 +213,25 @@ def test_imports_at_the_same_time_all_enter_one_whole_chain(tmp_path: Path) -> N
     check = check_log(tmp_path)
     assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]
     assert (check.findings, [entry.seq for entry in check.entries]) == ([], list(range(1, 21)))
+
+
+def test_imports_killed_at_any_moment_lose_no_finished_entry_and_leave_a_whole_chain(tmp_path: Path) -> None:
+    make_results(tmp_path, "S0")
+    for number in range(5):
+        save(tmp_path, review_of(tmp_path, "S0", comment=str(number)), f"S0-{number}.json")
+    context = get_context("fork")
+    finished: set[str] = set()
+    for attempt in range(25):
+        worker = context.Process(target=_import_many, args=(tmp_path, "S0"))
+        worker.start()
+        worker.join(timeout=0.002 * attempt)
+        worker.kill()
+        worker.join()
+        check = check_log(tmp_path)
+        assert check.findings == []
+        present = {entry.review.comment for entry in check.entries}
+        assert finished <= present
+        finished = present
+    _import_many(tmp_path, "S0")
+    check = check_log(tmp_path)
+    assert (check.findings, [entry.seq for entry in check.entries]) == ([], [1, 2, 3, 4, 5])
