@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -209,3 +212,21 @@ def test_leukaemias_differ_between_patients_and_show_at_least_two_aberrant_marke
     assert len(np.unique(shifts[:, 4].round(6))) > 250
     # Measured: 2.4 % of patients have fewer than two measured antigens shifted by over 0.5 decades.
     assert np.mean((np.abs(shifts[:, 3:9]) > 0.5).sum(axis=1) >= 2) > 0.9
+
+
+def test_the_number_of_threads_does_not_change_a_byte() -> None:
+    program = (
+        "import hashlib\n"
+        "from flowmrd.home import PANELS\n"
+        "from flowmrd.panel.load import load_panel\n"
+        "from flowmrd.simulate import TubeSpec, simulate_tube\n"
+        "tube = simulate_tube(TubeSpec(30_000), load_panel(PANELS / 'ino10.yaml'), 3)\n"
+        "print(hashlib.sha256(b''.join(column.tobytes() for column in tube.columns.values())).hexdigest())\n"
+    )
+    digests = set()
+    for threads in ("1", "2"):
+        environment = os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        digests.add(done.stdout.strip())
+    assert len(digests) == 1
