@@ -56,7 +56,7 @@ def gate_bit(gated: ColumnStore, name: str) -> npt.NDArray[np.bool_] | None:
 
 
 def load_tube(files: TubeFiles, panel: PanelModel) -> LoadedTube:
-    """Candidate cells: nucleated, with finite signals. Masked events are kept as candidates so that the result can be
+    """Candidate cells: nucleated singlets with finite signals. Masked events are kept as candidates so that the result can be
     given with and without a mask, but they do not count in the denominator that rates refer to.
 
     Raises
@@ -81,6 +81,9 @@ def load_tube(files: TubeFiles, panel: PanelModel) -> LoadedTube:
         for mask in NOT_ANALYSABLE:
             if mask in values:
                 counted &= ~values[mask]
+        singlets = gate_bit(gated, "singlets")
+        if singlets is not None:
+            usable &= singlets
         rows = np.flatnonzero(usable)
         features = tuple(name for name in panel.features if name in values)
         data = np.empty((len(rows), len(features)), dtype=np.float32)

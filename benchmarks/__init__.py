@@ -1,0 +1,1 @@
+"""Measurements of flowmrd: accuracy and speed. Not part of the installed package."""
