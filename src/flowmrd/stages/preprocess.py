@@ -58,6 +58,7 @@ from flowmrd.stages.scaling import (
 )
 from flowmrd.store import open_columns, read_json, write_columns, write_json
 from flowmrd.transform import ChannelScale, choose_top
+from flowmrd.transform.logicle import logicle_table
 
 __all__ = ["SCHEMA_VERSION", "preprocess", "preprocess_file", "singlet_settings"]
 
@@ -263,9 +264,10 @@ def _to_scale(tube: CompensatedTube, scales: Mapping[str, ChannelScale]) -> dict
     result: dict[str, Float32] = {}
     for name, values in tube.columns.items():
         if name not in scales:
-            result[name] = np.array(values, dtype=np.float32)
+            result[name] = values
         else:
             result[name] = scales[name].apply(values, out=values if values.flags.writeable else None)
+    logicle_table.cache_clear()  # half a megabyte a channel that this process needs no more
     return result
 
 
