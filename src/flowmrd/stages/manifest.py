@@ -15,8 +15,8 @@ from flowmrd.store import digest_file, read_json, write_json
 
 MANIFEST: Final = Path("results/manifest.json")
 FORMAT: Final = "flowmrd-manifest/1"
-COVERED: Final = ("samples", "cohort", "reference", "laip", "validation")
-"""Folders of ``results`` whose files are listed."""
+COVERED: Final = ("samples", "cohort", "reference", "laip")
+"""Folders of ``results`` whose files are listed: what a run writes. Other commands write elsewhere, at other times."""
 
 SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
