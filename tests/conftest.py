@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,29 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the optional shared data (../shared/data) is not here")
     return folder
+
+
+MUST_RUN = frozenset({"browser", "slurm"})
+"""Markers of tests that need programs from outside; where ``FLOWMRD_CI`` is set, skipping one fails the session."""
+
+_skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note skipped tests that must run in continuous integration."""
+    if report.skipped and MUST_RUN & set(report.keywords) and not hasattr(report, "wasxfail"):
+        _skipped.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the session for tests that continuous integration must not skip."""
+    if os.environ.get("FLOWMRD_CI") and _skipped and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name them."""
+    if os.environ.get("FLOWMRD_CI") and _skipped:
+        terminalreporter.section("skipped, but required here (FLOWMRD_CI)", red=True)
+        for name in _skipped:
+            terminalreporter.line(name)

@@ -1,6 +1,6 @@
 rule export:
     input:
-        fcs=fcs,
+        events=f"{WORK}/{{sample}}/events.arrow",
         record=f"{WORK}/{{sample}}/ingest.json",
         preprocessed=f"{WORK}/{{sample}}/preprocessed.arrow",
         gated=f"{WORK}/{{sample}}/gated.arrow",

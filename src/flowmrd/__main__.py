@@ -1,0 +1,5 @@
+"""``python -m flowmrd``."""
+
+from flowmrd.cli.app import main
+
+main()
