@@ -173,7 +173,7 @@ def _write_gate(
     elif isinstance(shape, Ellipse):
         _write_ellipse(root, name, parent, shape, wiring)
     else:
-        _write_combination(root, name, parent, shape, available)
+        _write_combination(root, name, parent, shape, wiring, available, fallback)
 
 
 def _write_ellipse(root: ET.Element, name: str, parent: str | None, shape: Ellipse, wiring: Wiring) -> None:
@@ -192,11 +192,21 @@ def _write_ellipse(root: ET.Element, name: str, parent: str | None, shape: Ellip
 
 
 def _write_combination(
-    root: ET.Element, name: str, parent: str | None, shape: Combination, available: Mapping[str, bool]
+    root: ET.Element,
+    name: str,
+    parent: str | None,
+    shape: Combination,
+    wiring: Wiring,
+    available: Mapping[str, bool],
+    fallback: str,
 ) -> None:
     any_of = [other for other in shape.any_of if available[other]]
     none_of = [other for other in shape.none_of if available[other]]
-    operands = [(other, False) for other in shape.all_of] + [(other, True) for other in none_of]
+    # A gate lies inside its parent anyway; naming the parent as an operand would make the tree look cyclic to FlowKit.
+    operands = [(other, False) for other in shape.all_of if other != parent] + [(other, True) for other in none_of]
+    if not operands and not any_of:
+        _write_gate(root, name, parent, Everything(), wiring, available, fallback)
+        return
     if any_of and not operands:
         _boolean(root, name, parent, "or", [(other, False) for other in any_of])
         return

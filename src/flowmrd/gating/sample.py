@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.config.run import GatingConfig
-from flowmrd.gating.populations import CODES
+from flowmrd.gating.populations import CODES, route_bits
 from flowmrd.gating.reference import (
     ControlGates,
     GateReference,
@@ -20,6 +20,7 @@ from flowmrd.gating.reference import (
     freeze,
 )
 from flowmrd.gating.shapes import Columns, Shape
+from flowmrd.gating.targets import NORMAL_B, agreed_b_lineage
 from flowmrd.gating.tree import GateResult, evaluate_tree
 from flowmrd.panel.model import PanelModel
 
@@ -103,10 +104,15 @@ def gate_control(
         if nucleated:
             fractions[gate.name] = len(rows) / nucleated
         if len(rows) >= MIN_LEVEL_EVENTS:
-            medians[gate.name] = {
-                marker: float(np.median(columns[marker][rows])) for marker in panel.features if marker in columns
-            }
+            medians[gate.name] = _medians(columns, rows, panel)
+    rows = np.flatnonzero(agreed_b_lineage(route_bits(result, panel.gates)) & analysable)
+    if len(rows) >= MIN_LEVEL_EVENTS:
+        medians[NORMAL_B] = _medians(columns, rows, panel)
     return ControlGates(name, parameters, anchors, medians, fractions)
+
+
+def _medians(columns: Columns, rows: npt.NDArray[np.intp], panel: PanelModel) -> dict[str, float]:
+    return {marker: float(np.median(columns[marker][rows])) for marker in panel.features if marker in columns}
 
 
 def rounded(value: Any) -> Any:

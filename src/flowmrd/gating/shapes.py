@@ -236,7 +236,7 @@ def shape_channels(shape: Shape) -> tuple[str, ...]:
 
 def same_shape(given: Shape, placed: Shape, *, tolerance: float = 1e-9) -> bool:
     """Whether a shape read back from GatingML is the one that was written, leaning cuts being written as polygons."""
-    if isinstance(placed, Everything | Nothing):
+    if isinstance(placed, Everything | Nothing | Combination):
         return isinstance(given, Rectangle) and all(low is None and high is None for _, low, high in given.ranges)
     if isinstance(placed, HalfPlane):
         placed = Polygon(placed.x, placed.y, placed.vertices())

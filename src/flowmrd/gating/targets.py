@@ -1,10 +1,10 @@
 """State of the therapy targets CD19 and CD22 on a population: present, dim, lost, or perhaps only masked.
 
 A cell is positive above the panel's own ``cd19_pos`` or ``cd22_pos`` cut, as placed on this tube. Brightness is the
-ratio of median linear signals to the mature B cells of the control marrows.
+ratio of median linear signals to the normal B lineage of the control marrows. Of the B lineage only cells that at least
+two routes agree on are judged: what came by one marker alone holds most of the gate's false cells.
 
-The limits below are general knowledge, not from a guideline: normal B-cell precursors carry about a fifth of the CD22
-of mature B cells, so that only less than half of that is called dim. INO-VATE reported CD22 positivity from 90 % of
+The limits below are general knowledge, not from a guideline. INO-VATE reported CD22 positivity from 90 % of
 blasts on; nothing is called present here below 70 %.
 """
 
@@ -21,7 +21,7 @@ from flowmrd.gating.shapes import Columns, HalfPlane, Rectangle, Shape
 from flowmrd.panel.model import PanelModel
 from flowmrd.transform import ChannelScale
 
-__all__ = ["TARGETS", "assess_target", "assess_targets", "positive_shape"]
+__all__ = ["NORMAL_B", "TARGETS", "agreed_b_lineage", "assess_target", "assess_targets", "positive_shape"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -31,8 +31,14 @@ MIN_CELLS: Final = 20
 
 LOST_PERCENT: Final = 10.0
 PRESENT_PERCENT: Final = 70.0
-DIM_RATIO: Final = 0.1
-NORMAL_B: Final = "mature_b"
+DIM_RATIO: Final = 0.25
+NORMAL_B: Final = "normal_b"
+"""Key of the controls' levels on B-lineage cells of at least two routes."""
+
+
+def agreed_b_lineage(routes: npt.NDArray[np.uint8]) -> Mask:
+    """Cells that at least two routes into the B lineage agree on; ``routes`` as the column of that name."""
+    return np.asarray(np.unpackbits(routes[:, None], axis=1).sum(axis=1) >= 2)
 
 
 def positive_shape(records: Mapping[str, Any], marker: str) -> Shape | None:

@@ -19,7 +19,7 @@
     routes:      {present: [...], missing: [{route, why}]}
     nucleated_by: dye | scatter
     flags:       [{code, level, message}]                  # level: info | warn | fail
-    targets:     {CD19: {...}, CD22: {...}}                # of B lineage; flowmrd.mrd.result.Target
+    targets:     {CD19: {...}, CD22: {...}}                # of the B lineage by two routes or more; Target
     haemodilution: {verdict, statement, populations: [{population, events, share, limit, low, controls}]}
     regeneration:  {verdict, statement, share, stages: {population: events}}
 """
@@ -45,7 +45,7 @@ from flowmrd.gating.populations import as_tsv, assign, code_table, population_ta
 from flowmrd.gating.reference import GateReference
 from flowmrd.gating.sample import GatedSample, gate_sample, rounded
 from flowmrd.gating.shapes import Columns, same_shape, shape_channels
-from flowmrd.gating.targets import TARGETS, assess_targets, positive_shape
+from flowmrd.gating.targets import TARGETS, agreed_b_lineage, assess_targets, positive_shape
 from flowmrd.panel.model import PanelModel
 from flowmrd.store import open_columns, read_json, write_columns, write_json, write_text
 from flowmrd.transform import ChannelScale
@@ -98,12 +98,13 @@ def gate(
         wiring = _wiring(store.metadata, qc)
         gated, manual = _gate(columns, panel, analysable, config, learned, override, wiring)
         result = gated.result
+        routes = route_bits(result, panel.gates)
         write_columns(
             out,
             {
                 "gates": result.bits,
                 "population": assign(result, panel.gates),
-                "routes": route_bits(result, panel.gates),
+                "routes": routes,
             },
             {
                 "gates": json.dumps(list(result.names)),
@@ -120,7 +121,7 @@ def gate(
         scales = {name: ChannelScale.from_record(r) for name, r in _transforms(store.metadata).items()}
         facts["targets"] = assess_targets(
             columns,
-            result.inside("b_lineage") & analysable,
+            agreed_b_lineage(routes) & analysable,
             positives,
             panel,
             population="b_lineage",
