@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -17,7 +18,7 @@ from flowmrd.units import to_decades
 CARRY_SOURCE: Final = 0.01
 """MRD fraction from which a tube can leave cells in the line that the next tube shows."""
 CARRY_DISTANCE: Final = 0.25
-"""Largest median difference over markers, in decades, at which two clusters count as alike (a default, not a standard)."""
+"""Largest difference over markers, in decades, at which two clusters count as alike (a default, not a standard)."""
 
 
 @dataclass
@@ -139,7 +140,7 @@ def carry_over(tubes: Sequence[Tube]) -> list[dict[str, str]]:
     Only tubes of another patient are named: a patient's own tubes look alike because they hold the same leukaemia.
     """
     found = []
-    for before, after in zip(tubes, tubes[1:], strict=False):
+    for before, after in pairwise(tubes):
         if before.result is None or after.result is None or before.patient == after.patient:
             continue
         if before.panel != after.panel or (before.result.mrd.fraction or 0) < CARRY_SOURCE:
@@ -152,8 +153,8 @@ def carry_over(tubes: Sequence[Tube]) -> list[dict[str, str]]:
                         {
                             "sample": after.sample,
                             "before": before.sample,
-                            "message": f"{after.sample}: cluster {cluster.id} ({words.count(cluster.events)} events) lies "
-                            f"{distance:.2f} decades from the leukaemia of {before.sample}, which was run just before.",
+                            "message": f"{after.sample}: cluster {cluster.id} ({words.count(cluster.events)} events) "
+                            f"lies {distance:.2f} decades from the leukaemia of {before.sample}, which ran just before.",
                         }
                     )
     return found

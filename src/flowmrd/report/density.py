@@ -48,7 +48,7 @@ def _palette() -> bytes:
     light, dark = np.array([205, 214, 224.0]), np.array([10, 32, 62.0])
     steps = np.linspace(0, 1, _LEVELS - 1)[:, None]
     colours = light + (dark - light) * steps
-    return bytes([255, 255, 255]) + np.rint(colours).astype(np.uint8).tobytes()
+    return bytes([255, 255, 255, *np.rint(colours).astype(np.uint8).ravel().tolist()])
 
 
 def picture(counts: Counts) -> bytes:

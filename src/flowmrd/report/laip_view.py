@@ -131,7 +131,7 @@ def _normal_cells(inputs: Inputs, tube: Tube) -> tuple[str, npt.NDArray[np.intp]
 def _diagnosis_medians(inputs: Inputs) -> dict[str, float]:
     """Medians of the largest component of the leukaemia at diagnosis."""
     components = (inputs.diagnosis or {}).get("components") or []
-    largest = max(components, key=lambda entry: float(entry.get("share") or 0), default={})
+    largest: Mapping[str, Any] = max(components, key=lambda entry: float(entry.get("share") or 0), default={})
     found = largest.get("medians") or {}
     return {str(name): float(value) for name, value in found.items() if isinstance(value, (int, float))}
 
@@ -242,7 +242,7 @@ def _box(x: Any, quantiles: Sequence[float], y: float, colour: str, opacity: flo
     )
 
 
-def legend_rows(rows: Sequence[MarkerRow], tube: Tube) -> list[Mapping[str, str]]:
+def legend_rows(rows: Sequence[MarkerRow], tube: Tube) -> list[dict[str, str]]:
     """The same numbers as a table, in raw units of the instrument."""
     table = []
     for row in rows:

@@ -161,7 +161,8 @@ def _time_figure(time: Mapping[str, Any]) -> Markup | None:
     top_score = max([limit * 1.6, *(min(float(entry.get("score") or 0), 4 * limit) for entry in bins)])
     parts = [
         '<defs><pattern id="masked" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-        '<rect width="6" height="6" fill="var(--fail-wash)"/><path d="M0 0v6" stroke="var(--fail)" stroke-width="1.6"/></pattern></defs>'
+        '<rect width="6" height="6" fill="var(--fail-wash)"/>'
+        '<path d="M0 0v6" stroke="var(--fail)" stroke-width="1.6"/></pattern></defs>'
     ]
     for index, entry in enumerate(bins):
         if entry.get("bad"):
@@ -222,12 +223,8 @@ def _matrix_figure(compensation: Mapping[str, Any]) -> Markup | None:
     for name, index in place.items():
         parts.append(svg.text(left - 6, top + index * cell + 19, words.clip(name, 11), anchor="end", size=11))
         x = left + index * cell + 18
-        parts.append(
-            f'<g transform="translate({x:.1f} {top - 6:.1f}) rotate(-60)">{svg.text(0, 0, words.clip(name, 11), size=11)}</g>'
-        )
-        parts.append(
-            f'<rect x="{left + index * cell:.1f}" y="{top + index * cell:.1f}" width="{cell - 1}" height="{cell - 1}" fill="var(--wash)"/>'
-        )
+        parts.append(svg.turned(x, top - 6, -60, svg.text(0, 0, words.clip(name, 11), size=11)))
+        parts.append(svg.rect(left + index * cell, top + index * cell, cell - 1, cell - 1, "var(--wash)"))
     for pair in pairs:
         x = left + place[str(pair["target"])] * cell
         y = top + place[str(pair["source"])] * cell
@@ -235,9 +232,7 @@ def _matrix_figure(compensation: Mapping[str, Any]) -> Markup | None:
         state = str(pair.get("state"))
         colour = {"over": "var(--gate)", "under": "var(--mrd)"}.get(state, "var(--dens)")
         strength = min(0.85, 0.06 + abs(ratio) * 6) if state in {"over", "under"} else min(0.25, 0.04 + abs(ratio) * 2)
-        parts.append(
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{cell - 1}" height="{cell - 1}" fill="{colour}" opacity="{strength:.2f}"/>'
-        )
+        parts.append(svg.rect(x, y, cell - 1, cell - 1, colour, opacity=strength))
         if state in {"over", "under"}:
             parts.append(svg.text(x + cell / 2, y + 19, "−" if state == "over" else "+", anchor="middle", size=14))
     return svg.drawing(left + len(order) * cell + 24, top + len(order) * cell + 6, parts)
@@ -278,9 +273,7 @@ def _position_figure(rows: Sequence[Mapping[str, Any]]) -> Markup | None:
     middle, reach = left + (width - left - 20) / 2, (width - left - 20) / 2
     scale = reach / 6
     height = 26 + len(rows) * gap + 18
-    parts = [
-        f'<rect x="{middle - 2 * scale:.1f}" y="20" width="{4 * scale:.1f}" height="{height - 40:.1f}" fill="var(--pass-wash)"/>'
-    ]
+    parts = [svg.rect(middle - 2 * scale, 20, 4 * scale, height - 40, "var(--pass-wash)")]
     for z in (-6, -3, 0, 3, 6):
         parts.append(svg.line(middle + z * scale, 20, middle + z * scale, height - 20, stroke="var(--line)"))
         label = "mean" if z == 0 else f"{z:+d} SD".replace("-", "−")
@@ -302,7 +295,7 @@ def _position_figure(rows: Sequence[Mapping[str, Any]]) -> Markup | None:
 
 def channel_rows(quality: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Table of the channels as the file recorded them."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for entry in quality.get("channels", []):
         marker = str(entry.get("marker") or entry.get("column") or "")
         scale = quality["transforms"].get(marker) or {}
@@ -359,7 +352,7 @@ def position_summary(quality: Mapping[str, Any], controls: int) -> str:
             else "Not available: no channel medians were recorded."
         )
     out = [row["channel"] for row in rows if row["broken"]]
-    base = f"Medians of all cells against {rows[0]['controls']} control tubes; a marrow after therapy differs in composition too."
+    base = f"Medians against {rows[0]['controls']} control tubes; a marrow after therapy differs in composition too."
     return (f"Beyond 3 SD: {', '.join(out)}. " if out else "No channel lies beyond 3 SD. ") + base
 
 

@@ -42,7 +42,8 @@ def gate_notes(title: str, entry: Mapping[str, Any]) -> list[str]:
     why = str(entry.get("why") or "")
     if entry.get("state") == "insufficient_parent":
         notes.append(
-            f"{title}: too few parent events to place it here ({_SOURCES.get(str(entry.get('source')), 'fallback')}). {why}"
+            f"{title}: too few parent events to place it here "
+            f"({_SOURCES.get(str(entry.get('source')), 'fallback')}). {why}"
         )
     elif entry.get("state") == "unavailable":
         notes.append(f"{title}: not available, {why or 'a channel is missing'}")
@@ -252,19 +253,22 @@ def methods(inputs: Inputs) -> list[str]:
         f"FCS data were analysed with flowmrd {result.provenance.flowmrd_version} and the panel {inputs.panel.name} "
         f"version {inputs.panel.version}. No event was deleted; exclusions are masks. Compensation: {source}"
         + (f" (condition number {words.number(condition)})" if condition else "")
-        + f". Fluorescence was scaled by {' and '.join(kinds) or 'a transform that was not recorded'}; scatter linearly. Events with "
-        "invalid values, at the margins of scatter"
+        + f". Fluorescence was scaled by {' and '.join(kinds) or 'a transform that was not recorded'}; "
+        "scatter linearly. "
+        "Events with invalid values, at the margins of scatter"
         + (", and in unstable stretches of the run" if config.quality.time_mask else "")
         + " were not analysed.",
-        f"Gates of the panel were placed on all events; {words.count(result.counts.nucleated)} nucleated cells were found. "
+        f"Gates of the panel were placed on all events; {words.count(result.counts.nucleated)} nucleated cells were "
+        "found. "
         f"Leukaemic cells were recognised by {_MODE_WORDS.get(result.laip.mode, result.laip.mode)}, against a normal "
         f"reference learned from control marrows, and had to form a cluster.",
         f"MRD is the number of clustered events per {result.denominator} cell with its exact Poisson 95 % interval. "
         f"At least {config.mrd.min_detect_events} events count as detected and {config.mrd.min_quantify_events} as "
         f"quantifiable. The background was {background} per million{span}; the limit of detection is the smallest rate "
-        f"found with {config.mrd.power:.0%} probability at a limit of blank of {config.mrd.alpha:.0%}. A negative result needs "
-        f"a limit of detection at or below {words.scientific(facts.target)} and recovery of leukaemic cells spiked in silico "
-        "into the same tube.",
+        f"found with {config.mrd.power:.0%} probability at a limit of blank of {config.mrd.alpha:.0%}. "
+        "A negative result needs "
+        f"a limit of detection at or below {words.scientific(facts.target)} and recovery of leukaemic cells spiked "
+        "in silico into the same tube.",
     ]
 
 
@@ -280,7 +284,8 @@ def limitations(inputs: Inputs) -> list[str]:
     """What this result cannot say."""
     lines = [
         "The result describes this tube, not the marrow: sampling, haemodilution and cell loss are not measured by it.",
-        "Sensitivity is computed for phenotypes like those known to the reference; a leukaemia that looks normal in this panel "
+        "Sensitivity is computed for phenotypes like those known to the reference; a leukaemia that looks "
+        "normal in this panel "
         "is not seen.",
         "No nucleic-acid dye: erythroblasts and debris are told apart by scatter and CD45."
         if not any(channel.kind.value == "nucleic_acid" for channel in inputs.panel.channels)

@@ -41,6 +41,17 @@ def line(
     )
 
 
+def rect(x: float, y: float, width: float, height: float, fill: str, *, opacity: float = 1.0) -> str:
+    """A filled rectangle."""
+    seen = "" if opacity >= 1 else f' opacity="{opacity:.2f}"'
+    return f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" fill="{fill}"{seen}/>'
+
+
+def turned(x: float, y: float, angle: float, content: str) -> str:
+    """A part moved to a point and turned there."""
+    return f'<g transform="translate({_n(x)} {_n(y)}) rotate({_n(angle)})">{content}</g>'
+
+
 def drawing(width: float, height: float, parts: Sequence[str], *, css: str = "") -> Markup:
     """Wrap parts; hidden from assistive technology because every figure has a text summary and a table."""
     return Markup(  # noqa: S704 - texts were escaped by text()
@@ -92,20 +103,22 @@ def level_scale(
             parts.append(f'<path d="M{_n(left)} {_n(middle)}l9 -6v12z" fill="var(--mrd)"/>')
     if level:
         parts.append(
-            f'<path d="M{_n(x(level))} {_n(middle - 9)}l9 9l-9 9l-9 -9z" fill="var(--mrd)" stroke="var(--paper)" stroke-width="1.5"/>'
+            f'<path d="M{_n(x(level))} {_n(middle - 9)}l9 9l-9 9l-9 -9z" fill="var(--mrd)" stroke="var(--paper)" '
+            'stroke-width="1.5"/>'
         )
-    for row, (name, value) in enumerate([("LOD, 95 % power", lod), ("LOQ", loq)]):
+    for row, (name, limit) in enumerate((("LOD, 95 % power", lod), ("LOQ", loq))):
         y = 82 + row * 24
         parts.append(text(left - 88, y + 4, name, anchor="end"))
-        if value is None:
+        if limit is None:
             parts.append(text(left - 12, y + 4, words.NOT_AVAILABLE, anchor="end", css="faint"))
             continue
-        parts.append(text(left - 12, y + 4, words.scientific(value), anchor="end", css="strong"))
-        parts.append(line(x(value), y, right, y, stroke="var(--gate)", width=3))
-        parts.append(f'<path d="M{_n(x(value))} {_n(y - 7)}v14" stroke="var(--gate)" stroke-width="3"/>')
+        parts.append(text(left - 12, y + 4, words.scientific(limit), anchor="end", css="strong"))
+        parts.append(line(x(limit), y, right, y, stroke="var(--gate)", width=3))
+        parts.append(f'<path d="M{_n(x(limit))} {_n(y - 7)}v14" stroke="var(--gate)" stroke-width="3"/>')
         if row == 0 and lod_nominal:
             parts.append(
-                f'<circle cx="{_n(x(lod_nominal))}" cy="{_n(y)}" r="3.4" fill="var(--paper)" stroke="var(--gate)" stroke-width="1.6"/>'
+                f'<circle cx="{_n(x(lod_nominal))}" cy="{_n(y)}" r="3.4" fill="var(--paper)" stroke="var(--gate)" '
+                'stroke-width="1.6"/>'
             )
     parts.append(line(left, 122, right, 122, stroke="var(--ink)"))
     return drawing(800, 158, parts, css="level-scale")
@@ -158,17 +171,16 @@ def gate_plot(
         if label:
             parts.append(text(_LEFT - 7, py + 4, label, anchor="end", css="faint", size=10.5))
     parts.append(text(_LEFT + SIZE / 2, height - 6, x.label, anchor="middle", size=11.5))
-    parts.append(
-        f'<g transform="translate(11 {_n(_TOP + SIZE / 2)}) rotate(-90)">{text(0, 0, y.label, anchor="middle", size=11.5)}</g>'
-    )
+    parts.append(turned(11, _TOP + SIZE / 2, -90, text(0, 0, y.label, anchor="middle", size=11.5)))
     if mrd:
         dots = "".join(f"M{_n(px)} {_n(py)}h0" for px, py in map(place, mrd))
         parts.append(f'<path d="{dots}" class="mrd-halo"/><path d="{dots}" class="mrd-dots"/>')
     for outline in outlines:
         placed = [place(point) for point in outline.points]
         if outline.mark:
-            at = placed[len(placed) // 2 if outline.closed else -1]
-            mark_x, mark_y = min(max(at[0] - 4, _LEFT + 12), width - 14), min(max(at[1], _TOP + 13), _TOP + SIZE - 6)
+            end = placed[len(placed) // 2 if outline.closed else -1]
+            mark_x = min(max(end[0] - 4, _LEFT + 12), width - 14)
+            mark_y = min(max(end[1], _TOP + 13), _TOP + SIZE - 6)
             parts.append(text(mark_x, mark_y, outline.mark, anchor="end", css="halo mark", size=11))
         path = "M" + "L".join(f"{_n(px)} {_n(py)}" for px, py in placed) + ("z" if outline.closed else "")
         parts.append(f'<path d="{path}" class="gate-line"/>')

@@ -168,7 +168,7 @@ class Thinned:
         }
 
     def pack(self) -> bytes:
-        """Little-endian columns one after the other: every channel uint16, gates 2 x uint32, mrd uint8, cluster int8."""
+        """Little-endian columns in a row: every channel uint16, gates 2 x uint32, mrd uint8, cluster int8."""
         tube, rows = self._tube, self.rows
         parts: list[bytes] = []
         for channel in self.channels:
@@ -185,8 +185,7 @@ class Thinned:
             else np.full(len(rows), -1)
         )
         parts.append(np.clip(cluster, -1, 126).astype(np.int8).tobytes())
-        padded = b"".join(_pad4(part) for part in parts)
-        return padded
+        return b"".join(_pad4(part) for part in parts)
 
 
 def _pad4(part: bytes) -> bytes:

@@ -50,7 +50,7 @@ SHORT: Final = {
 def wording(result: MrdResult) -> Wording:
     """Say the verdict of one tube."""
     kind = result.verdict.class_
-    tone, headline = SHORT[kind]
+    tone = SHORT[kind][0]
     target = words.scientific(result.sensitivity.target)
     level = words.percent(result.mrd.fraction)
     interval = span(result.mrd.ci95)
@@ -183,12 +183,13 @@ def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:
 
 
 _STEPS: Final = {
-    "BACKGROUND_UNKNOWN": "Run at least three control marrows with this panel; without them no limit of detection is known.",
+    "BACKGROUND_UNKNOWN": "Run at least three control marrows with this panel; without them "
+    "no limit of detection is known.",
     "SPIKE_IN_MISSED": "Do not report a negative. Look at the MRD plots for a region where leukaemic and normal cells "
     "overlap; repeat with a fresh sample.",
     "SPIKE_IN_NOT_TRIED": "Acquire a diagnosis tube, or build a library, so that the spike-in check can be run.",
-    "INTERVAL_STRADDLES_THRESHOLD": "Repeat the marrow in 2 to 4 weeks, or acquire more events of the same sample to narrow "
-    "the interval.",
+    "INTERVAL_STRADDLES_THRESHOLD": "Repeat the marrow in 2 to 4 weeks, or acquire more events of the same sample to "
+    "narrow the interval.",
     "BELOW_QUANTIFICATION": "Report as detected, not quantifiable; confirm the cluster by back-gating and repeat in "
     "2 to 4 weeks.",
     "NO_DENOMINATOR": "Look at the first gate plots: no event passed them. Check panel, compensation and the file.",

@@ -106,9 +106,7 @@ def transforms() -> dict[str, dict[str, Any]]:
     logicle = {"kind": "logicle", "T": RANGE, "M": 4.5, "W": 0.75, "A": 0.0, "cofactor": 150.0}
     linear = logicle | {"kind": "linear"}
     sources = {"T_source": "file", "W_source": "controls"}
-    return {name: linear | sources for name in ("FSC-A", "FSC-H", "SSC-A")} | {
-        name: logicle | sources for name in MARKERS
-    }
+    return dict.fromkeys(("FSC-A", "FSC-H", "SSC-A"), linear | sources) | dict.fromkeys(MARKERS, logicle | sources)
 
 
 def qc_record(sample: str, n: int, medians: dict[str, float], *, disturbed: bool = True) -> dict[str, Any]:
@@ -243,7 +241,7 @@ def make_result(
         clusters = (
             Cluster(
                 id=0, events=mrd, probability=0.997, nearest_normal="haematogones_2", markers=shifts,
-                medians={marker: 0.5 for marker in MARKERS},
+                medians=dict.fromkeys(MARKERS, 0.5),
             ),
         ) if mrd else ()  # fmt: skip
     return MrdResult(

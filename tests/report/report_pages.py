@@ -1,0 +1,43 @@
+"""Pages of invented samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from report_factory import MadeSample, config, ino10, make_result
+
+from flowmrd.stages.report import report
+from flowmrd.store import write_json
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+OpenPage = Callable[..., "Page"]
+
+
+def build(made: MadeSample, *, laip: bool = True, visits: bool = True) -> Path:
+    """Run the report stage on an invented sample with controls and visits."""
+    controls = []
+    for index in range(6):
+        path = made.run / f"results/samples/CTRL{index}/qc.json"
+        medians = dict.fromkeys(("CD10", "CD45", "SSC-A"), 0.4 + 0.004 * (index * 7 % 5))
+        write_json(path, {"sample": f"CTRL{index}", "medians": medians})
+        controls.append(path)
+    history = []
+    if visits:
+        first = made.run / "results/samples/P01_dx/mrd.json"
+        write_json(first, make_result("P01_dx", role="diagnosis", timepoint="diagnosis", mrd=150_000).to_json_dict())
+        history = [first, made.sample_dir / "mrd.json"]
+    report(
+        made.sample_dir,
+        made.work_dir,
+        panel=ino10(),
+        config=config(),
+        laip_json=made.run / "results/laip/P01/laip.json" if laip else None,
+        controls_qc=controls,
+        history=history,
+        run_directory=made.run,
+    )
+    return made.sample_dir / "report.html"

@@ -1,0 +1,153 @@
+"""The cohort's page in a real browser, and its table."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+from report_factory import config, make_result, qc_record, transforms
+from report_pages import OpenPage
+
+from flowmrd.config import Role, Sample
+from flowmrd.mrd.result import Reason
+from flowmrd.stages.cohort import cohort
+from flowmrd.store import write_json
+
+
+def make_cohort(run: Path, size: int) -> list[Sample]:
+    """Controls, diagnoses and follow-ups; the last sample has no result."""
+    rows = []
+    for index in range(size):
+        control = index < max(6, size // 8)
+        patient = f"C{index:03d}" if control else f"P{index // 2:03d}"
+        role = Role.CONTROL if control else Role.DIAGNOSIS if index % 2 == 0 else Role.FOLLOWUP
+        events = {Role.CONTROL: index % 3, Role.DIAGNOSIS: 90_000 + 1000 * index, Role.FOLLOWUP: (index * 37) % 400}[
+            role
+        ]
+        sample = f"{patient}_{index}"
+        rows.append(Sample(sample, patient, role, Path("x.fcs"), timepoint=None if control else f"day{index % 5}"))
+        folder = run / "results/samples" / sample
+        medians = dict.fromkeys(transforms(), 0.5 + 0.003 * (index * 5 % 7))
+        write_json(folder / "qc.json", qc_record(sample, 300_000, medians, disturbed=index % 4 == 0))
+        if index < size - 1:
+            result = make_result(
+                sample, patient=patient, role=role.value, timepoint=rows[-1].timepoint, mrd=events,
+                nucleated=331_204 if index % 3 else 150_000,
+            )  # fmt: skip
+            write_json(folder / "mrd.json", result.to_json_dict())
+            when = {"date": "2026-03-01", "begin": 60.0 * index, "end": 60.0 * index + 50}
+            write_json(folder / "report.json", {"acquisition": when})
+    return rows
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("cohort")
+    rows = make_cohort(run, 30)
+    cohort(run, rows, config=config(), problems={rows[-1].sample: "the file is not FCS <script>alert(1)</script>"})
+    return run
+
+
+def test_every_sample_is_listed_also_the_one_without_a_result(run: Path) -> None:
+    with (run / "results/cohort/mrd.tsv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    assert len(rows) == 30
+    assert rows[-1]["verdict"] == "NO_RESULT"
+    assert "not FCS" in rows[-1]["problem"]
+    assert rows[-1]["fraction"] == ""
+    first = json.loads((run / f"results/samples/{rows[9]['sample']}/mrd.json").read_text())
+    assert float(rows[9]["lod95"]) == first["sensitivity"]["lod95"]
+    assert rows[9]["sensitivity_achieved"] == str(first["sensitivity"]["achieved"]).lower()
+
+
+def test_the_same_run_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
+    rows = make_cohort(tmp_path, 30)
+    cohort(tmp_path, rows, config=config(), problems={rows[-1].sample: "the file is not FCS <script>alert(1)</script>"})
+    for name in ("index.html", "mrd.tsv"):
+        assert (run / "results/cohort" / name).read_bytes() == (tmp_path / "results/cohort" / name).read_bytes()
+
+
+def test_five_hundred_samples_stay_under_two_megabytes(tmp_path: Path) -> None:
+    cohort(tmp_path, make_cohort(tmp_path, 500), config=config())
+    assert (tmp_path / "results/cohort/index.html").stat().st_size < 2_000_000
+
+
+@pytest.mark.parametrize(("patient", "named"), [("B", True), ("A", False)])
+def test_cells_like_those_of_the_tube_before_are_named_as_carry_over(tmp_path: Path, patient: str, named: bool) -> None:
+    rows = [Sample("first", "A", Role.DIAGNOSIS, Path("x")), Sample("second", patient, Role.FOLLOWUP, Path("y"))]
+    for row, events in zip(rows, (100_000, 40), strict=True):
+        result = make_result(row.sample, patient=row.patient, role=row.role.value, mrd=events)
+        write_json(tmp_path / f"results/samples/{row.sample}/mrd.json", result.to_json_dict())
+    cohort(tmp_path, rows, config=config())
+    html = (tmp_path / "results/cohort/index.html").read_text()
+    assert ("which ran just before" in html) is named
+
+
+def test_a_changed_voltage_is_named(tmp_path: Path) -> None:
+    rows = make_cohort(tmp_path, 10)
+    path = tmp_path / "results/samples" / rows[3].sample / "qc.json"
+    record = json.loads(path.read_text())
+    record["channels"][5]["voltage"] += 40
+    write_json(path, record)
+    cohort(tmp_path, rows, config=config())
+    assert re.search(rf"V in {rows[3].sample}", (tmp_path / "results/cohort/index.html").read_text())
+
+
+def test_a_reason_that_weakens_a_verdict_is_a_flag(tmp_path: Path) -> None:
+    rows = [Sample("A", "A", Role.FOLLOWUP, Path("x.fcs"))]
+    failure = Reason(code="TUBE_FAILED", message="It failed.")
+    write_json(tmp_path / "results/samples/A/mrd.json", make_result("A", failures=(failure,)).to_json_dict())
+    cohort(tmp_path, rows, config=config())
+    html = (tmp_path / "results/cohort/index.html").read_text()
+    assert "TUBE_FAILED" in html
+    assert "Not evaluable" in html
+    assert "QC_MISSING" in html, "a missing qc.json is said"
+
+
+@pytest.mark.browser
+def test_headings_sort_by_number(run: Path, open_page: OpenPage) -> None:
+    page = open_page(run / "results/cohort/index.html")
+    values = "[...document.querySelectorAll('#sample-table tbody tr')].map(r => r.cells[4].dataset.sort)"
+    heading = page.locator("#sample-table thead th").nth(4)
+    heading.get_by_role("button").click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    numbers = [float(value) for value in page.evaluate(values) if value]
+    assert numbers == sorted(numbers)
+    heading.get_by_role("button").click()
+    order = page.evaluate(values)
+    assert [float(value) for value in order if value] == sorted(numbers, reverse=True)
+    assert order[-1] == "", "a sample without a result stays at the end"
+
+
+@pytest.mark.browser
+def test_filters_work_together(run: Path, open_page: OpenPage) -> None:
+    page = open_page(run / "results/cohort/index.html")
+    page.select_option("#f-role", "followup")
+    page.select_option("#f-verdict", "POSITIVE")
+    shown = page.locator("#sample-table tbody tr:not([hidden])")
+    assert shown.count() > 0
+    assert all("followup" in text and "MRD positive" in text for text in shown.all_inner_texts())
+    page.fill("#q", "no such sample")
+    assert shown.count() == 0
+    assert "0 of 30" in page.locator("[data-filter-status]").inner_text()
+
+
+@pytest.mark.browser
+def test_a_hostile_problem_is_shown_harmlessly_and_links_are_relative(run: Path, open_page: OpenPage) -> None:
+    page = open_page(run / "results/cohort/index.html")
+    assert "<script>alert(1)</script>" in page.locator("#sample-table").inner_text()
+    links = page.evaluate("[...document.querySelectorAll('#sample-table a')].map(a => a.getAttribute('href'))")
+    assert len(links) == 29
+    assert all(re.fullmatch(r"\.\./samples/[A-Za-z0-9._-]+/report\.html", link) for link in links)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(run: Path, open_page: OpenPage, axe: str, scheme: str) -> None:
+    page = open_page(run / "results/cohort/index.html", color_scheme=scheme, bypass_csp=True)
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    assert [(entry["id"], [node["html"][:120] for node in entry["nodes"][:3]]) for entry in found] == []

@@ -1,0 +1,230 @@
+"""The page of one sample in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_factory import MARKERS, MadeSample, make_sample
+from report_pages import OpenPage, build
+
+from flowmrd.mrd.result import Cluster, MarkerShift, Reason
+from flowmrd.review import import_review, read_review
+from flowmrd.store import write_json
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = (
+    "<script>alert(1)</script><img src=x onerror=alert(2)>",
+    "javascript:alert(3)",
+    "x" * 10_000,
+    "\u202eمرحبا بالعالم",
+    "🧬🔬 </style></script><!--",
+    "{{ 7 * 7 }} ${7*7} ]]>",
+)
+
+
+def page_of(made: MadeSample) -> Path:
+    return made.sample_dir / "report.html"
+
+
+def ready(page: Any) -> None:
+    page.wait_for_selector("html[data-ready]", timeout=30_000)
+
+
+def settle(page: Any) -> None:
+    """Scroll through the page so that every plot is drawn."""
+    for figure in page.query_selector_all(".plot"):
+        figure.scroll_into_view_if_needed()
+    page.wait_for_function(
+        "document.querySelectorAll('.plot').length === document.querySelectorAll('.plot.live').length"
+    )
+
+
+def test_the_verdict_stands_at_the_top_in_words(positive: MadeSample, open_page: OpenPage) -> None:
+    page = open_page(page_of(positive))
+    heading = page.locator("#verdict")
+    assert "MRD positive" in heading.inner_text()
+    assert heading.bounding_box()["y"] < 300
+    assert "not passed" in page.locator("#sensitivity-h").inner_text()
+    assert "Research use only" in page.locator(".bar").inner_text()
+
+
+def test_a_negative_verdict_says_what_the_tube_could_have_seen(negative: MadeSample, open_page: OpenPage) -> None:
+    page = open_page(page_of(negative))
+    assert page.locator("#verdict").inner_text() == "MRD not detected"
+    assert "would have shown" in page.locator(".verdict").inner_text()
+    assert "MRD < 10⁻⁴: yes" in page.locator(".verdict").inner_text()
+
+
+def test_every_plot_is_drawn_without_webgl_and_without_upload_button(positive: MadeSample, open_page: OpenPage) -> None:
+    page = open_page(page_of(positive))
+    ready(page)
+    settle(page)
+    assert page.locator(".plot.live .main-svg").count() > 5
+    assert page.locator("canvas.gl-canvas, .gl-container canvas").count() == 0
+    titles = [node.get_attribute("data-title") or "" for node in page.query_selector_all(".modebar-btn")]
+    assert not [title for title in titles if re.search("share|cloud|edit|plotly", title, re.IGNORECASE)]
+
+
+def test_every_mrd_event_is_on_every_gate_plot(positive: MadeSample, open_page: OpenPage) -> None:
+    page = open_page(page_of(positive))
+    ready(page)
+    settle(page)
+    counts = page.evaluate(
+        "[...document.querySelectorAll('.plots .canvas')].map(c => c.data.find(t => t.name === 'MRD cell').x.length)"
+    )
+    assert counts
+    assert set(counts) == {positive.result.counts.mrd_events}
+
+
+def test_back_gating_shows_the_chosen_population_in_every_plot(positive: MadeSample, open_page: OpenPage) -> None:
+    page = open_page(page_of(positive))
+    ready(page)
+    settle(page)
+    options = {o.inner_text(): o.get_attribute("value") for o in page.query_selector_all("#backgate option")}
+    mature = next(value for text, value in options.items() if text.startswith("Mature B"))
+    page.select_option("#backgate", mature)
+    shown = page.evaluate(
+        "[...document.querySelectorAll('.canvas')].map(c => c.data.find(t => t.name === 'back-gated cell').x.length)"
+    )
+    assert len(set(shown)) == 1
+    assert shown[0] >= 100
+    medians = page.evaluate(
+        "(() => { const c = [...document.querySelectorAll('.canvas')].find("
+        "c => c.layout.xaxis.title.text.startsWith('CD20')"
+        " || c.layout.yaxis.title.text.startsWith('CD20')); const t = c.data.find(t => t.name === 'back-gated cell');"
+        " const v = [...(c.layout.xaxis.title.text.startsWith('CD20') ? t.x : t.y)].sort((a, b) => a - b);"
+        " return v[Math.floor(v.length / 2)]; })()"
+    )
+    assert 0.7 < medians < 0.9, "mature B cells are CD20 bright"
+
+
+def test_free_plot_follows_the_chosen_axes_and_the_keyboard(positive: MadeSample, open_page: OpenPage) -> None:
+    page = open_page(page_of(positive))
+    ready(page)
+    page.locator("#free-plot").scroll_into_view_if_needed()
+    page.wait_for_selector("#free-plot.live")
+    page.select_option("#free-x", "CD10")
+    page.select_option("#free-y", "SSC-A")
+    page.wait_for_selector("#free-plot .xtitle:has-text('CD10')")
+    page.locator("#free-plot .canvas").focus()
+    page.keyboard.press("+")
+    low, high = page.evaluate("document.querySelector('#free-plot .canvas').layout.xaxis.range")
+    assert high - low < 1.0
+    page.keyboard.press("0")
+    low, high = page.evaluate("document.querySelector('#free-plot .canvas').layout.xaxis.range")
+    assert (low, high) == (-0.05, 1.05)
+
+
+def test_a_review_saved_from_the_page_is_imported_and_then_shown(tmp_path: Path, open_page: OpenPage) -> None:
+    made = make_sample(tmp_path, n=4000, blasts=40)
+    page = open_page(build(made))
+    ready(page)
+    page.get_by_role("button", name="Save review.json").click()
+    assert "Still needed" in page.locator("#review-status").inner_text()
+    comment = "Compared with the diagnosis. <b>Agreed</b> 👍\nSecond line"
+    page.get_by_label("Accept the result").check()
+    page.fill("#review-comment", comment)
+    page.fill("#review-name", "Dr Ada Example")
+    page.select_option("#review-meaning", "approval")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save review.json").click()
+    saved = tmp_path / "review.json"
+    download.value.save_as(saved)
+    review = read_review(saved)
+    assert (review.decision, review.name, review.meaning) == ("accept", "Dr Ada Example", "approval")
+    assert review.comment == comment
+    assert review.mrd_sha256 == json.loads((made.sample_dir / "report.json").read_text())["mrd_sha256"]
+    import_review(made.run, saved)
+    again = open_page(build(made))
+    block = again.locator(".signatures").inner_text()
+    assert "Dr Ada Example" in block
+    assert "approval" in block
+    assert "<b>Agreed</b>" in block
+    text = (made.sample_dir / "mrd.json").read_text()
+    (made.sample_dir / "mrd.json").write_text(text + "\n")
+    assert "void" in open_page(build(made)).locator(".signatures").inner_text()
+
+
+def test_figures_are_saved_as_json_and_tsv_from_the_page(positive: MadeSample, open_page: OpenPage) -> None:
+    page = open_page(page_of(positive))
+    ready(page)
+    with page.expect_download() as download:
+        page.locator('[data-action="save-json"]').click()
+    saved = json.loads(Path(download.value.path()).read_text())
+    assert saved == json.loads((positive.sample_dir / "report.json").read_text())
+    with page.expect_download() as download:
+        page.locator('[data-action="save-tsv"]').click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert lines[0] == "figure\tvalue"
+    assert f"result.counts.mrd_events\t{positive.result.counts.mrd_events}" in lines
+
+
+def test_it_prints_on_two_pages(positive: MadeSample, negative: MadeSample, open_page: OpenPage) -> None:
+    for made in (positive, negative):
+        page = open_page(page_of(made))
+        ready(page)
+        settle(page)
+        printed = page.pdf(prefer_css_page_size=True)
+        assert len(re.findall(rb"/Type\s*/Page[^s]", printed)) == 2
+
+
+def test_it_can_be_read_without_scripts(positive: MadeSample, open_page: OpenPage) -> None:
+    page = open_page(page_of(positive), java_script_enabled=False)
+    assert "MRD positive" in page.locator("#verdict").inner_text()
+    assert page.locator(".still svg image").count() > 5
+    assert page.locator(".still svg").first.is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(positive: MadeSample, open_page: OpenPage, axe: str, scheme: str) -> None:
+    page = open_page(page_of(positive), color_scheme=scheme, bypass_csp=True)
+    ready(page)
+    settle(page)
+    for details in page.query_selector_all("details"):
+        details.evaluate("node => { node.open = true; }")
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    assert [(entry["id"], [node["html"][:120] for node in entry["nodes"][:3]]) for entry in found] == []
+
+
+def hostile_sample(tmp_path: Path) -> MadeSample:
+    """A sample whose every free text wants to break out of the page."""
+    shifts = tuple(MarkerShift(marker=text[:200], shift_decades=0.9, direction="over") for text in HOSTILE)
+    clusters = (
+        Cluster(id=0, events=40, probability=0.9, nearest_normal=HOSTILE[0], markers=shifts,
+                medians=dict.fromkeys(MARKERS, 0.5)),
+    )  # fmt: skip
+    reasons = tuple(Reason(code="NOTE", message=text) for text in HOSTILE)
+    made = make_sample(
+        tmp_path, n=4000, blasts=40, extra=reasons, timepoint=HOSTILE[0], shifts=shifts, clusters=clusters
+    )
+    qc = json.loads((made.sample_dir / "qc.json").read_text())
+    qc["flags"] += [{"code": text, "level": "warn", "message": text} for text in HOSTILE]
+    qc["instrument"] = {text[:40]: text for text in HOSTILE}
+    for entry, text in zip(qc["channels"], HOSTILE, strict=False):
+        entry["pns"] = text
+    write_json(made.sample_dir / "qc.json", qc)
+    gates = json.loads((made.work_dir / "gates.json").read_text())
+    for gate, text in zip(gates["gates"], HOSTILE, strict=False):
+        gate["why"], gate["state"] = text, "insufficient_parent"
+    gates["flags"] = [{"code": text, "level": "warn", "message": text} for text in HOSTILE]
+    write_json(made.work_dir / "gates.json", gates)
+    return made
+
+
+def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path, open_page: OpenPage) -> None:
+    page = open_page(build(hostile_sample(tmp_path)))
+    ready(page)
+    settle(page)
+    text = page.locator("main").inner_text()
+    assert "<script>alert(1)</script>" in text
+    assert "{{ 7 * 7 }}" in text
+    assert page.locator("main img, main script, main iframe, main object").count() == 0
+    links = page.evaluate("[...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href'))")
+    assert all(link.startswith("#") for link in links)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
