@@ -22,9 +22,7 @@ class PooledBoosting:
         negative = np.concatenate([tube.values[thin(tube.window, 12_000)] for tube in controls])
         held_out = np.concatenate([tube.values[tube.window] for tube in controls])
         self.model = HistGradientBoostingClassifier(max_iter=100, random_state=0)
-        self.model.fit(
-            np.concatenate([positive, negative]), np.r_[np.ones(len(positive)), np.zeros(len(negative))]
-        )
+        self.model.fit(np.concatenate([positive, negative]), np.r_[np.ones(len(positive)), np.zeros(len(negative))])
         score = np.sort(self.model.decision_function(held_out))[::-1]
         allowed = int(BACKGROUND * sum(tube.denominator for tube in controls))
         self.cut = float(score[min(allowed, len(score) - 1)])

@@ -101,7 +101,9 @@ def cast(patients: list[Patient], condition: Condition) -> Cast:
     return Cast(controls, backgrounds, blasts, library)
 
 
-def _with_therapy(cells: npt.NDArray[np.float32], condition: Condition, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def _with_therapy(
+    cells: npt.NDArray[np.float32], condition: Condition, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
     if condition.therapy == "cd19 lost":
         cells = cells.copy()
         cells[:, FEATURES.index("CD19")] = rng.normal(0.9, 0.25, len(cells))
@@ -112,7 +114,9 @@ def _diagnosis(
     blasts: Patient, marrow: Patient, condition: Condition, panel: PanelModel, gates: Any, rng: np.random.Generator
 ) -> Gated:
     n_blasts = round(condition.diagnosis_share * DIAGNOSIS_CELLS)
-    normal = draw((blasts if condition.diagnosis_marrow == "own" else marrow).normal_mixture(), DIAGNOSIS_CELLS - n_blasts, rng)
+    normal = draw(
+        (blasts if condition.diagnosis_marrow == "own" else marrow).normal_mixture(), DIAGNOSIS_CELLS - n_blasts, rng
+    )
     cells = np.concatenate([normal, draw(blasts.groups["blast"], n_blasts, rng)])
     drift = rng.normal(0.0, condition.drift, cells.shape[1])
     code = np.r_[np.full(len(normal), -1), np.zeros(n_blasts)].astype(np.int8)

@@ -19,9 +19,9 @@ from flowmrd.laip.patient import PatientLaip, drift_covariance
 from flowmrd.laip.prior import blast_prior, cluster_shape
 from flowmrd.laip.reference import ControlRecord, NormalReference, TubeModel, fit_tube, rescore
 from flowmrd.laip.result import Background, Classification, Flag, Mode, SpikeInResult, Target
-from flowmrd.laip.scan import Spot, find_spots
+from flowmrd.laip.scan import NEAR, Spot, find_spots
 from flowmrd.laip.settings import Settings
-from flowmrd.laip.template import Fitted, fit_template, score_cells
+from flowmrd.laip.template import NOTHING, REACH, Fitted, fit_template, score_cells
 from flowmrd.laip.tube import Floats32, Tube
 
 LOWEST_CUT, HIGHEST_CUT = 4.0, 14.0
@@ -31,9 +31,11 @@ SPOT_GAIN_FLOOR = 45.0
 """Least gain of a spot, whatever few controls say."""
 SPOT_GAIN_MARGIN = 1.5
 """A spot must gain this much more than any spot of any control."""
+SPOT_PURITY = 2.5
+"""Least gain per event of a spot: cells of a leukaemia are each clearly unlike normal ones, a normal population that the
+model describes badly is large and gains little per cell."""
 MUCH = 1e-3
 """Above this share the leukaemia is told to the normal model, which is then fitted again beside it."""
-NOTHING = -99.0
 SPOT_CUT = 5.0
 """Cut inside a spot, natural log: the spot as a whole has been judged already."""
 DEFAULT_CUT = 8.0
@@ -116,7 +118,9 @@ def classify_tube(
         first = _fit_laip(search, cells)
         again = fit_tube(model, tube, foreign=first.mixture, foreign_share=min(first.share, 0.9))
         cells = _cells(tube, window, again, model.normal_b)
-    calibration = calibrate(search, controls)
+    cells, kept = _narrowed(search, cells)
+    window = window[kept]
+    calibration = calibrate(search, [_narrowed(search, control)[0] for control in controls])
     targets = find_targets(search, cells, calibration)
     score, label = score_targets(cells, targets)
     called = score >= calibration.cut
@@ -170,23 +174,59 @@ def _control_cells(reference: NormalReference, record: ControlRecord, features: 
     )
 
 
+def _starts(search: Search, cells: Cells) -> list[Floats]:
+    """Where the phenotype may lie: staining as at diagnosis, staining moved as the tube's normal cells have moved, and
+    each of these with a marker lost that therapy may take away."""
+    if search.laip is None:
+        return []
+    laip = search.laip
+    d = len(cells.features)
+    starts = [np.zeros(d), cells.shift - laip.staining]
+    centre = laip.mixture.weight @ laip.mixture.mean
+    for j, marker in enumerate(cells.features):
+        if marker in search.settings.unreliable:
+            # The level of cells without the marker: the lowest tenth of the tube's normal components.
+            lowest = float(np.quantile(cells.model.mixture.mean[:, j], 0.1))
+            lost = starts[1].copy()
+            lost[j] = min(lowest - float(centre[j]), 0.0)
+            starts.append(lost)
+    return starts
+
+
 def _fit_laip(search: Search, cells: Cells) -> Fitted:
-    """Best of two starts: staining as at diagnosis, and staining moved as the tube's normal cells have moved."""
+    """The best fit over all starts."""
     if search.laip is None:
         raise InternalError("no patient phenotype to fit")
     drift = drift_covariance(cells.features, search.settings.unreliable)
-    moved = cells.shift - search.laip.staining
     fits = [
         fit_template(search.laip.mixture, drift, cells.values, cells.log_normal, cells.denominator, start=start)
-        for start in (np.zeros(len(moved)), moved)
+        for start in _starts(search, cells)
     ]
     return max(fits, key=lambda fit: fit.gain)
+
+
+def _relevant(search: Search, cells: Cells) -> npt.NDArray[np.intp]:
+    """Cells that anything looked for could claim; the others are out of the game before the expensive part."""
+    plausible = search.library.plausible(cells.features, cells.normal_b, cells.shift)
+    keep = score_cells(plausible, cells.values, cells.log_normal) > NEAR
+    if search.laip is not None:
+        drift = drift_covariance(cells.features, search.settings.unreliable)
+        for start in _starts(search, cells):
+            broad = search.laip.mixture.shifted(start).broadened(drift)
+            keep |= score_cells(broad, cells.values, cells.log_normal) > REACH
+    return np.flatnonzero(keep)
+
+
+def _narrowed(search: Search, cells: Cells) -> tuple[Cells, npt.NDArray[np.intp]]:
+    keep = _relevant(search, cells)
+    return replace(cells, values=cells.values[keep], log_normal=np.asarray(cells.log_normal)[keep]), keep
 
 
 def _spots(search: Search, cells: Cells) -> list[Spot]:
     plausible = search.library.plausible(cells.features, cells.normal_b, cells.shift)
     shape = cluster_shape(cells.features)
-    return find_spots(cells.values, cells.log_normal, cells.denominator, plausible, shape)[0]
+    found = find_spots(cells.values, cells.log_normal, cells.denominator, plausible, shape)[0]
+    return [spot for spot in found if spot.purity >= SPOT_PURITY]
 
 
 @dataclass(frozen=True)
@@ -216,7 +256,7 @@ def calibrate(search: Search, controls: list[Cells]) -> Calibration:
     """Run the same search on every control; none of them is judged by a reference it helped to build."""
     laip_scores = [_fit_laip(search, control).score for control in controls] if search.laip is not None else []
     cut = choose_cut(laip_scores, controls, search.settings.background_per_million) if search.laip else SPOT_CUT
-    spots = [_spots(search, control) for control in controls]
+    spots = [[] if search.laip is not None else _spots(search, control) for control in controls]
     gains = [
         max((spot.gain for spot in found), default=0.0) / max(control.denominator, 1)
         for found, control in zip(spots, controls, strict=True)
@@ -263,18 +303,16 @@ def _background(counts: list[float], controls: list[Cells]) -> Background | None
 
 
 def find_targets(search: Search, cells: Cells, calibration: Calibration) -> list[Target]:
-    """The patient's phenotype as it lies in the tube, and spots that gain clearly more than any spot of a control."""
-    targets: list[Target] = []
+    """The patient's phenotype as it lies in the tube; without one, spots that gain clearly more than any control's."""
     if search.laip is not None:
         fit = _fit_laip(search, cells)
-        targets.append(Target(fit.mixture, "patient", fit.gain, float(1 / (1 + np.exp(-(fit.gain - 15.0) / 5.0)))))
+        return [Target(fit.mixture, "patient", fit.gain, float(1 / (1 + np.exp(-(fit.gain - 15.0) / 5.0))))]
     limit = calibration.spot_limit(cells.denominator)
-    targets.extend(
+    return [
         Target(spot.mixture, "spot", spot.gain, float(1 / (1 + np.exp(-(spot.gain - limit) / 15.0 - 2.0))))
         for spot in _spots(search, cells)
         if spot.gain >= limit
-    )
-    return targets
+    ]
 
 
 def score_targets(cells: Cells, targets: list[Target]) -> tuple[Floats, npt.NDArray[np.int32]]:

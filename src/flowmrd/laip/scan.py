@@ -44,6 +44,11 @@ class Spot:
     gain: float
     events: float
 
+    @property
+    def purity(self) -> float:
+        """Gain per event: how far from normal its cells are on average. Ill-described normal cells gain little each."""
+        return self.gain / max(self.events, 1.0)
+
 
 def find_spots(
     x: Floats32,
@@ -107,7 +112,6 @@ def _densest(cells: Floats, score: Floats, alive: Floats, shape: Floats) -> Floa
         part = slice(start, start + 512)
         distance = norm[part, None] + norm - 2.0 * z[part] @ z.T
         mass[part] = np.exp(-0.25 * np.maximum(distance, 0.0)) @ weight[order]
-    # Dividing by how many normal cells are expected there keeps the rim of a normal population from winning.
     out: Floats = cells[order[int((mass * weight[order]).argmax())]]
     return out
 

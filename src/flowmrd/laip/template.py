@@ -16,6 +16,8 @@ import numpy as np
 from flowmrd.laip.gaussian import Floats, Mixture, component_log_density, log_sum
 from flowmrd.laip.tube import Floats32
 
+NOTHING = -99.0
+"""Score of a cell that nothing claims."""
 REACH = -4.0
 """Cells scoring below this under the broad template cannot be called MRD and are not looked at again."""
 LEFT_OVER_SD = 0.04
@@ -39,7 +41,7 @@ class Fitted:
     gain
         Log likelihood gained by allowing the template, less the price of the shift.
     score
-        Shape (n,), for all cells given.
+        Shape (n,), for all cells given; :data:`NOTHING` for cells that even the broad template cannot claim.
     """
 
     mixture: Mixture
@@ -88,9 +90,10 @@ def fit_template(
     broad = template.shifted(expected).broadened(drift)
     if len(x) == 0 or denominator == 0:
         return Fitted(broad, expected, 0.0, 0.0, np.zeros(0))
-    score = score_cells(broad, x, log_normal)
-    near = np.flatnonzero(score > REACH)
-    if len(near) < d:
+    score = np.full(len(x), NOTHING)
+    first = score_cells(broad, x, log_normal)
+    near = np.flatnonzero(first > REACH)
+    if len(near) == 0:
         return Fitted(broad, expected, 0.0, 0.0, score)
     cells = x[near].astype(np.float64)
     normal = np.asarray(log_normal, dtype=np.float64)[near]
@@ -119,4 +122,5 @@ def fit_template(
             break
     moved = shift - expected
     gain -= 0.5 * float(moved @ drift_precision @ moved)
-    return Fitted(current, shift, share, gain, score_cells(current, x, log_normal))
+    score[near] = score_cells(current, cells, normal)
+    return Fitted(current, shift, share, gain, score)
