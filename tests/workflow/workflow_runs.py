@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flowmrd.home import REPOSITORY
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 TIMES = ("provenance.json", "ro-crate-metadata.json")
 """Results that say when a run was made."""
 
