@@ -12,6 +12,10 @@ right
 other description
     Other values, where the damage hit a byte that describes DATA (``$PnB``, ``$PnR``, ``$BYTEORD``, ``$TOT`` ...): the
     file now says something else, consistently, and nothing in it can tell.
+moved behind blanks
+    Other values, where bytes were inserted or lost in a file that has blank space between TEXT and DATA: the space
+    hides it, every offset still points to something, and nothing in the file can tell. Only a checksum made at the
+    instrument could.
 wrong
     Other values although the description is undamaged. Must be 0.
 crash, slow
@@ -64,6 +68,7 @@ class Original:
     spans: tuple[tuple[int, int], ...]
     described: tuple[tuple[int, int], ...]
     digests: tuple[str, ...]
+    blank: bool
 
 
 def digest(data_set: DataSet) -> str:
@@ -117,7 +122,9 @@ def describe(path: Path) -> Original | None:
             described.append((match.start() - 1, stop + 1))
     if data[:6] == b"FCS2.0":
         described.append((0, 58))  # the only place where FCS 2.0 says where DATA lies
-    return Original(path.name, data, spans, tuple(described), tuple(digest(one) for one in data_sets))
+    text_end, first = int(data[18:26]), min(begin for begin, _ in spans)
+    blank = first - text_end > 1 or data[text_end] in b" \x00"
+    return Original(path.name, data, spans, tuple(described), tuple(digest(one) for one in data_sets), blank)
 
 
 def damage(original: Original, rng: np.random.Generator) -> tuple[str, bytes, list[tuple[int, int]]]:
@@ -183,12 +190,14 @@ def judge(path: Path, original: Original, touched: list[tuple[int, int]]) -> str
         return "refused"
     if tuple(found) == original.digests or all(one in original.digests for one in found):
         return "right"
-    if path.stat().st_size == len(original.data) or not touched or min(touched)[0] >= original.spans[0][0]:
-        # the place of DATA is what it was: its bytes, damaged or not, are to be read as they are
-        if found == [expected(path, one, original) for one in data_sets]:
-            return "right"
+    # where the place of DATA is what it was, its bytes, damaged or not, are to be read as they are
+    in_place = path.stat().st_size == len(original.data) or not touched or min(touched)[0] >= original.spans[0][0]
+    if in_place and found == [expected(path, one, original) for one in data_sets]:
+        return "right"
     hit = any(a < end and b > begin for a, b in touched for begin, end in original.described)
-    return "other description" if hit else "wrong"
+    if hit:
+        return "other description"
+    return "moved behind blanks" if not in_place and original.blank else "wrong"
 
 
 def expected(path: Path, one: DataSet, original: Original) -> str:
@@ -247,7 +256,7 @@ def campaign(files: int, seed: int, shared: Path | None) -> tuple[Counter[str], 
     while following < files:
         command = [sys.executable, __file__, "--work", str(following), "--files", str(files), "--seed", str(seed)]
         command += ["--shared", str(shared)] if shared else []
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - this very file
             command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
         )
         stream = process.stdout

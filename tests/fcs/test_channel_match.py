@@ -79,9 +79,6 @@ def test_a_marker_is_recognised_among_dyes_and_detectors(text: str) -> None:
     + ["CD1 0", "CD103 BV605", "CD105CD10", "CD110 PE", "CD210"],
 )
 def test_another_marker_is_never_taken_for_cd10(text: str) -> None:
-    if text == "CD1 0":  # blanks inside a name are punctuation: this one says CD10
-        assert names_marker(text, "CD10")
-        return
     assert not names_marker(text, "CD10")
 
 
@@ -96,16 +93,13 @@ def test_another_marker_is_never_taken_for_cd10(text: str) -> None:
         ("CD66bBV421", "CD66b", True),
         ("CD66b FITC", "CD66b", True),
         ("CD45RA", "CD45", False),
-        ("CD45 RO", "CD45", True),
+        ("CD45 RO", "CD45", False),
         ("HLA-DR V450", "HLA-DR", True),
         ("Syto 41", "SYTO41", True),
         ("SYTO41-PacificBlue", "SYTO41", True),
     ],
 )
 def test_markers_that_begin_alike_are_told_apart(text: str, marker: str, says: bool) -> None:
-    if text == "CD45 RO":
-        assert not names_marker(text, marker)
-        return
     assert names_marker(text, marker) is says
 
 
@@ -228,7 +222,7 @@ def test_a_missing_backbone_marker_lists_what_was_found_and_the_nearest(panel: P
         columns(panel, names)
     message = str(caught.value)
     assert "no CD10 (nearest: " in message
-    assert "CD1O" in message.split("no CD10")[1].split(")")[0]
+    assert "CD1O" in message.split("no CD10")[1].split(")", maxsplit=1)[0]
     assert "no CD22" in message
     assert "BV421-A = CD58" in message
 

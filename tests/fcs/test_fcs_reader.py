@@ -26,7 +26,8 @@ def save(folder: Path, content: bytes) -> Path:
 
 
 def table(one: DataSet) -> list[list[float]]:
-    return np.column_stack([np.asarray(column, dtype=float) for column in one.raw()]).tolist()
+    values: list[list[float]] = np.column_stack([np.asarray(column, dtype=float) for column in one.raw()]).tolist()
+    return values
 
 
 def read(folder: Path, content: bytes) -> DataSet:
@@ -146,9 +147,34 @@ def test_offsets_that_are_wrong_in_a_known_way_are_resolved_and_recorded(
 
 
 def test_two_places_that_fit_equally_well_are_refused(tmp_path: Path) -> None:
-    content = build(keywords(4, [16] * 3), LITTLE, tail=bytes(64), in_text=lambda a, b: (a + 24, b + 24))
+    content = build(
+        keywords(4, [16] * 3),
+        LITTLE,
+        tail=bytes(64),
+        in_text=lambda a, b: (a + 24, b + 24),
+        in_header=lambda a, b: (a + 6, b + 6),
+    )
     with pytest.raises(FcsError, match="two different places"):
         read(tmp_path, content)
+
+
+def test_a_place_that_was_not_brought_up_to_date_gives_way_to_the_one_that_fits_snugly(tmp_path: Path) -> None:
+    content = build(keywords(4, [16] * 3), LITTLE, tail=bytes(64), in_text=lambda a, b: (a + 24, b + 24))
+    one = read(tmp_path, content)
+    assert table(one) == ROWS
+    assert "offsets_disagree" in codes(one)
+
+
+@pytest.mark.parametrize("change", [-9, -3, -1, 1, 3, 40])
+@pytest.mark.parametrize("at", [20, 60, 120])
+def test_bytes_inserted_or_lost_before_data_are_noticed(tmp_path: Path, change: int, at: int) -> None:
+    content = build(keywords(4, [16] * 3, extra={"$CYT": "none", "$COM": "a comment"}), LITTLE, tail=b"0" * 8)
+    moved = content[:at] + b"x" * change + content[at:] if change > 0 else content[:at] + content[at - change :]
+    try:
+        one = read(tmp_path, moved)
+    except FcsError:
+        return
+    assert table(one) == ROWS
 
 
 @pytest.mark.parametrize("version", ["FCS2.0", "FCS3.0", "FCS3.1", "FCS3.2"])

@@ -139,11 +139,14 @@ def _parameter(path: Path, keywords: Mapping[str, str], n: int, datatype: str, f
     if kind == "I":
         if bits > 64:
             raise refuse(path, f"integers of {bits} bits in parameter {n}", "at most 64 bits")
-        if range_ is None:
+        if limit is None:
             raise refuse(
                 path, f"no usable $P{n}R for the integers of parameter {n}", "a range, which says what bits count"
             )
-        mask = _mask(range_, bits)
+        if range_ is None:
+            findings.append(Finding("range_not_positive", f"$P{n}R is not positive; all {bits} bits are kept"))
+        else:
+            mask = _mask(range_, bits)
     pnn, pns = keywords.get(f"$P{n}N") or None, keywords.get(f"$P{n}S") or None
     if pnn is None:
         findings.append(Finding("name_missing", f"parameter {n} has no $PnN"))

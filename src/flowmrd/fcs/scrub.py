@@ -142,8 +142,11 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 
 
 def _day(text: str) -> str | None:
-    """ISO day of ``dd-mmm-yyyy`` (FCS) or ``yyyy-mm-dd``; a two-digit year or all-numeric order is not guessed."""
+    """ISO day of ``dd-mmm-yyyy`` (FCS), ``yyyy-mmm-dd`` or ``yyyy-mm-dd``; two-digit years are not guessed."""
     fcs = re.fullmatch(r"(\d{1,2})[- ]([A-Za-z]{3})[a-z]*[- ](\d{4})", text.strip())
+    turned = re.fullmatch(r"(\d{4})-([A-Za-z]{3})[a-z]*-(\d{1,2})", text.strip())  # MACSQuant
+    if turned:
+        fcs = re.fullmatch(r"(\d{1,2})-([A-Za-z]{3})-(\d{4})", f"{turned[3]}-{turned[2]}-{turned[1]}")
     iso = re.fullmatch(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})", text.strip())
     try:
         if fcs and fcs.group(2).lower() in _MONTHS:

@@ -31,6 +31,7 @@ HEADER_SENTINEL = 99_999_999
 
 _HEADER_BYTES = 58
 _LOOK_AHEAD = 512
+_CRC_BYTES = 8
 _EXACT, _ONE_OFF, _PADDED, _PREALLOCATED = range(4)
 
 
@@ -144,28 +145,32 @@ def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Findi
     if not _complete(keywords):
         by_name = find_standard(segment)
         if _complete(keywords | by_name):
+            last_word = segment.rstrip(segment[:1]).rpartition(segment[:1])[2]
+            if "no_final_delimiter" in codes or last_word.startswith(b"$"):
+                raise _shifted(path)
             keywords |= by_name
             codes.append("unescaped_delimiter")
     for code in codes:
         findings.append(Finding(code, _TEXT_MESSAGES[code]))
-    first, last = whole(keywords.get("$BEGINSTEXT")), whole(keywords.get("$ENDSTEXT"))
+    first, final = whole(keywords.get("$BEGINSTEXT")), whole(keywords.get("$ENDSTEXT"))
     start = 0 if header.absolute else header.base
-    if first and last and first < last and (start + first, start + last) != (begin, end):
-        extra = _supplement(stream, header, start + first, start + last, segment[:1])
+    if first and final and first < final and (start + first, start + final) != (begin, end):
+        extra = _supplement(stream, header, start + first, start + final, segment[:1])
         if extra is None:
             findings.append(Finding("supplemental_text_unusable", "$BEGINSTEXT does not point to a TEXT segment"))
         else:
             keywords = extra | keywords
     if not any(key.startswith("$P") for key in keywords):
         raise refuse(path, "a TEXT segment without keywords that describe DATA", "$PAR, $DATATYPE, $PnB")
-    return keywords, TextEnd(late, "odd_tail" in codes)
+    return keywords, TextEnd(late, "odd_tail" in codes and "unescaped_delimiter" not in codes)
 
 
 _TEXT_MESSAGES = {
     "empty_values": "TEXT holds empty values written as two delimiters",
     "duplicate_keywords": "a keyword stands twice in TEXT with different values; the last one counts",
     "no_final_delimiter": "TEXT does not end with its delimiter",
-    "odd_tail": "TEXT ends with a keyword without a value",
+    "value_missing": "TEXT ends with a keyword without a value",
+    "odd_tail": "TEXT ends with something that is no keyword",
     "unescaped_delimiter": "TEXT holds delimiters that are not doubled; the keywords of DATA were found by name",
 }
 
@@ -200,11 +205,15 @@ def _continues(segment: bytes, after: bytes, codes: list[str]) -> bool:
     Then DATA lies elsewhere too, and its announced place would give shifted values that look like values.
     """
     delimiter = re.escape(segment[:1])
-    printable = rb"[\x09\x20-\x7e]"
+    printable = rb"[\x09\x20-\x7e\x80-\xff]"
+    if "value_missing" in codes:
+        return re.match(printable + rb"{0,300}?" + delimiter, after) is not None
     if "no_final_delimiter" not in codes:
         keyword = rb"[$@&#]?[A-Z][A-Z0-9 _.:-]{1,60}"
         return re.match(keyword + delimiter + printable + rb"{0,300}?" + delimiter, after, re.IGNORECASE) is not None
-    return re.match(printable + rb"{1,300}?" + delimiter, after) is not None
+    tail = segment.rpartition(segment[:1])[2].rstrip(b" \x00\r\n")
+    binary = re.fullmatch(printable + rb"*", tail) is None
+    return binary or re.match(printable + rb"{1,300}?" + delimiter, after) is not None
 
 
 def _is_key(character: bytes) -> bool:
@@ -303,8 +312,13 @@ def _misplaced(stream: BinaryIO, header: Header, text_end: TextEnd, found: DataS
         return False
     if (text_end.late and found.begin <= last + 1) or (text_end.tail and found.begin > last):
         return True
+    if found.layout.packing not in {"bytes", "bits"}:
+        return False
     around = read_at(stream, found.begin - 4, 8)
-    return found.layout.packing in {"bytes", "bits"} and around == b" " * 8
+    end = found.begin + found.length
+    rest = read_at(stream, end, _CRC_BYTES + 1)  # eight characters 0 where no checksum was computed
+    torn = 0 < len(rest) < _CRC_BYTES and read_at(stream, end - _CRC_BYTES + len(rest), _CRC_BYTES) == b"0" * _CRC_BYTES
+    return around == b" " * 8 or torn
 
 
 def _spans(header: Header, keywords: Mapping[str, str]) -> list[_Span]:
@@ -314,8 +328,6 @@ def _spans(header: Header, keywords: Mapping[str, str]) -> list[_Span]:
     wrap = 1 << 32  # an offset beyond 2 GB written through a signed 32-bit number
     begin, end = (value + wrap if value is not None and value < 0 else value for value in (begin, end))
     announced.append(("TEXT", begin, end))
-    if header.version == "2.0":
-        announced = announced[:1] if header.data[0] else announced  # FCS 2.0 has no offsets in TEXT
     spans: list[_Span] = []
     for source, first, last in announced:
         if not first:
@@ -361,6 +373,10 @@ class _Resolver:
         # a begin computed before TEXT had its final length touches the last byte of TEXT (RGLab/flowCore issue 129)
         clear = [fit for fit in best if fit.span.begin > self.header.text[1] or fit.span.end is None]
         best = clear or best
+        if self.header.version == "2.0":  # has no offsets in TEXT; where somebody wrote them, HEADER still counts
+            best = [fit for fit in best if fit.span.source == "HEADER"] or best
+        if len({fit.span.begin for fit in best}) > 1:
+            best = [fit for fit in best if self._snug(fit)] or best
         chosen = best[0]
         if any(fit.span.begin != chosen.span.begin and fit.layout == chosen.layout for fit in best):
             raise refuse(self.path, "HEADER and TEXT give two different places for DATA, both possible", "one place")
@@ -416,6 +432,15 @@ class _Resolver:
             return _PREALLOCATED
         self.surplus = True
         return None
+
+    def _snug(self, fit: _Fit) -> bool:
+        """Whether DATA starts right behind TEXT, or ends with the file or eight bytes of checksum before its end.
+
+        Where TEXT was edited (files made anonymous by a repository: RGLab/flowCore issue 51), one of two places of the
+        same size was not brought up to date, and leaves a gap at both ends.
+        """
+        end = fit.span.begin + fit.length
+        return fit.span.begin == self.header.text[1] + 1 or end in (self.size, self.size - _CRC_BYTES)
 
     def _hits_text(self, begin: int, length: int) -> bool:
         first, last = self.header.text

@@ -25,7 +25,8 @@ from collections.abc import Iterable, Iterator
 __all__ = ["find_standard", "parse_text"]
 
 _STANDARD_KEY = (
-    rb"\$(?:P\d{1,5}(?:[BENRSG]|DATATYPE)|PAR|TOT|DATATYPE|BYTEORD|MODE|NEXTDATA|BEGINDATA|ENDDATA|TIMESTEP)"
+    rb"\$(?:P\d{1,5}(?:[BENRSGV]|DATATYPE)|PAR|TOT|DATATYPE|BYTEORD|MODE|NEXTDATA|BEGINDATA|ENDDATA|TIMESTEP"
+    rb"|SPILLOVER)|SPILL|SPILLOVER"
 )
 
 
@@ -50,7 +51,8 @@ def parse_text(segment: bytes) -> tuple[dict[str, str], list[str]]:
     keywords
         Upper-case keyword to value, blanks and NULs stripped at both ends. The last of equal keywords counts.
     findings
-        Codes of what was odd: ``empty_values``, ``duplicate_keywords``, ``no_final_delimiter``, ``odd_tail``.
+        Codes of what was odd: ``empty_values``, ``duplicate_keywords``, ``no_final_delimiter``, ``value_missing``,
+        ``odd_tail``.
     """
     keywords: dict[str, str] = {}
     findings: set[str] = set()
@@ -104,6 +106,8 @@ def _pairs(runs: Iterable[tuple[bytes, int]], delimiter: bytes, findings: set[st
             yield key, value
             key = None
     if key is not None:  # the segment ends inside a value: a writer that leaves out the final delimiter
+        if not value:
+            findings.add("value_missing")
         yield key, value.removesuffix(delimiter)
 
 
