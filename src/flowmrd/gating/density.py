@@ -91,8 +91,9 @@ def estimate_density(values: Values) -> Density:
     if len(chosen) == 0:
         return Density(grid, counts, counts, 0, 1.0)
     # Silverman's rule with the inter-quartile range, bounded: two peaks far apart would otherwise be smeared.
-    low, high = np.quantile(chosen, [0.25, 0.75])
-    width = 0.9 * max(float(high - low) / 1.34, 1e-6) * len(chosen) ** -0.2
+    cumulative = np.cumsum(counts)
+    low, high = (float(grid[np.searchsorted(cumulative, share * len(chosen))]) for share in (0.25, 0.75))
+    width = 0.9 * max((high - low) / 1.34, 1e-6) * len(chosen) ** -0.2
     sigma = min(max(width, BANDWIDTH[0]), BANDWIDTH[1]) / BIN
     reach = int(4 * sigma) + 1
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)

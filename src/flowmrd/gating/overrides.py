@@ -7,8 +7,8 @@ YAML names gates and gives them a new shape on the 0..1 scale, in the words of t
       nucleated: {method: rectangle, ranges: {SYTO41: [0.5, null]}}
       granulocytes: {method: polygon, x: CD45, y: SSC-A, vertices: [[0.4, 0.3], [0.9, 0.3], [0.9, 1.0]]}
 
-      granulocytes: {method: polygon, x: CD45, y: SSC-A, vertices: [[0.4, 0.3], [0.9, 0.3], [0.9, 1.0]]}
-with one gate moved overrides one gate.
+Of a GatingML file only gates that differ from the automatic ones count as set by hand, so that an exported
+``gates.xml`` with one gate moved overrides one gate.
 """
 
 from __future__ import annotations

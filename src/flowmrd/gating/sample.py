@@ -28,7 +28,7 @@ __all__ = ["GatedSample", "gate_control", "gate_sample"]
 
 Mask = npt.NDArray[np.bool_]
 
-ANCHOR_EVENTS: Final = 200_000
+ANCHOR_EVENTS: Final = 100_000
 """Evenly spaced events that the anchor populations are looked for in."""
 
 MIN_LEVEL_EVENTS: Final = 30
@@ -65,19 +65,15 @@ def gate_sample(
     label = f"{reference.panel} {reference.panel_version}, {len(reference.controls)} controls"
     step = max(1, -(-len(analysable) // ANCHOR_EVENTS))
     thin = {name: values[::step] for name, values in columns.items()}
-    unmoved = freeze(panel.gates, reference, {}, label)
-    first = evaluate_tree(thin, panel.gates, usable=analysable[::step], frozen=unmoved, snapping=False)
     shifts: dict[str, Shift] = {}
+    frozen = freeze(panel.gates, reference, shifts, label)
     for _ in range(2):  # the second pass finds the anchors with gates that have already followed them
-        levels = anchor_levels(first, panel.gates, thin, analysable[::step], config.min_anchor_events)
+        found = evaluate_tree(thin, panel.gates, usable=analysable[::step], frozen=frozen, final=False)
+        levels = anchor_levels(found, panel.gates, thin, analysable[::step], max(config.min_anchor_events // step, 30))
         shifts = anchored_shifts(
-            levels,
-            reference.anchors(),
-            max_decades=config.max_shift_decades,
-            min_events=config.min_anchor_events,
+            levels, reference.anchors(), max_decades=config.max_shift_decades, min_events=config.min_anchor_events
         )
         frozen = freeze(panel.gates, reference, shifts, label)
-        first = evaluate_tree(thin, panel.gates, usable=analysable[::step], frozen=frozen, snapping=False)
     result = evaluate_tree(columns, panel.gates, usable=analysable, frozen=frozen, overrides=overrides)
     return GatedSample(result, shifts, label)
 
@@ -86,7 +82,7 @@ def gate_control(
     name: str, columns: Columns, panel: PanelModel, analysable: Mask, config: GatingConfig
 ) -> ControlGates:
     """Estimate a control's own gates and levels, to be pooled with those of the other controls."""
-    result = evaluate_tree(columns, panel.gates, usable=analysable, snapping=False)
+    result = evaluate_tree(columns, panel.gates, usable=analysable, final=False)
     parameters = {
         placement.name: placement.parameters
         for placement in result.placements

@@ -85,7 +85,7 @@ def evaluate_tree(
     usable: Mask | None = None,
     frozen: Mapping[str, Frozen] | None = None,
     overrides: Mapping[str, Shape] | None = None,
-    snapping: bool = True,
+    final: bool = True,
 ) -> GateResult:
     """Place and apply every gate of a tree.
 
@@ -101,32 +101,43 @@ def evaluate_tree(
         Pooled numbers of the controls by gate.
     overrides
         Shapes set by a reviewer by gate.
-    snapping
-        Move thresholds into gaps between events (:func:`flowmrd.gating.placement.snap`).
+    final
+        Move thresholds into gaps between events (:func:`flowmrd.gating.placement.snap`) and keep the densities that
+        explain them; not wanted where only the populations of a first pass are.
     """
     n = len(next(iter(columns.values()))) if columns else 0
-    bits = np.zeros(n, dtype=np.uint64)
+    packed = [np.zeros(n, dtype=np.uint8) for _ in range(-(-len(gates) // 8))]
     masks: dict[str, Mask] = {ROOT: np.ones(n, dtype=np.bool_)}
     states: dict[str, bool] = {ROOT: True}
     placements: list[Placement] = []
     for index, gate in enumerate(gates):
         parent = masks[gate.parent]
         within = masks[gate.estimate_in] if isinstance(gate, CutGate) and gate.estimate_in else parent
-        if usable is not None:
+        if usable is not None and isinstance(gate, CutGate | SingletGate | DebrisGate):
             within = within & usable
         missing = _missing(gate, columns, states)
         if missing:
             placement = Placement(gate.name, Nothing(), "unavailable", "default", "none", missing, 0)
         else:
-            placement = _place(gate, columns, within, masks, (frozen or {}).get(gate.name), (overrides or {}))
-            if snapping:
+            known = (frozen or {}).get(gate.name)
+            placement = _place(gate, columns, within, masks, known, overrides or {}, explain=final)
+            if final:
                 placement = _snapped(gate, placement, columns)
         mask = _apply(placement.shape, columns, parent, masks, states)
         masks[gate.name] = mask
         states[gate.name] = placement.state != "unavailable"
         placements.append(placement)
-        np.bitwise_or(bits, mask.astype(np.uint64) << np.uint64(index), out=bits)
-    return GateResult(tuple(gate.name for gate in gates), bits, tuple(placements))
+        packed[index // 8] |= mask.view(np.uint8) << np.uint8(index % 8)
+    return GateResult(tuple(gate.name for gate in gates), _join(packed, n), tuple(placements))
+
+
+def _join(packed: Sequence[npt.NDArray[np.uint8]], n: int) -> npt.NDArray[np.uint64]:
+    """Bytes of the bit column, least significant first, as one uint64 column."""
+    bits = np.zeros(n, dtype="<u8")
+    table = bits.view(np.uint8).reshape(n, 8)
+    for index, column in enumerate(packed):
+        table[:, index] = column
+    return bits
 
 
 def _missing(gate: Gate, columns: Columns, states: Mapping[str, bool]) -> str:
@@ -158,6 +169,8 @@ def _place(
     masks: Mapping[str, Mask],
     frozen: Frozen | None,
     overrides: Mapping[str, Shape],
+    *,
+    explain: bool,
 ) -> Placement:
     n = int(np.count_nonzero(within))
     if gate.name in overrides:
@@ -176,7 +189,7 @@ def _place(
     if few:
         why = f"{n} events to look at, fewer than {gate.min_events}: " + why
     curve = None
-    if isinstance(gate, CutGate):
+    if isinstance(gate, CutGate) and explain:
         rows = np.asarray(thinned(np.flatnonzero(within)))
         curve = estimate_density(cut_values(gate, columns, rows)).curve()
     return Placement(
