@@ -87,12 +87,12 @@ def leukaemia_of(seed: int, patient: str) -> Leukaemia:
     return draw_leukaemia(default_rng(SeedSequence([person_seed(seed, patient), 3])))
 
 
-def controls(n: int, nucleated: int, seed: int) -> list[TubePlan]:
-    """Control marrows; every fourth one regenerates, so that the reference knows haematogone hyperplasia."""
+def controls(n: int, nucleated: int, seed: int, *, every: int = 4) -> list[TubePlan]:
+    """Control marrows; each ``every``-th one regenerates, so that the reference knows haematogone hyperplasia."""
     plans = []
     for i in range(1, n + 1):
         name = f"CTRL{i:02d}"
-        composition = REGENERATING if i % 4 == 0 else ADULT
+        composition = REGENERATING if i % every == 0 else ADULT
         spec = TubeSpec(nucleated, composition, person_seed=person_seed(seed, name))
         plans.append(TubePlan(name, name, Role.CONTROL, spec))
     return plans
@@ -153,7 +153,8 @@ DEMO_PATIENTS: Final = (
 def demo(panel: PanelModel, seed: int) -> list[TubePlan]:
     """Six large control marrows, one control too small for 1e-4, four patients with diagnosis and follow-up."""
     small = TubePlan("CTRL07-small", "CTRL07", Role.CONTROL, TubeSpec(60_000, person_seed=person_seed(seed, "CTRL07")))
-    return [*controls(6, 320_000, seed), small, *patients(DEMO_PATIENTS, seed)]
+    # Two regenerating controls: where one is judged by a reference that leaves it out, the other still stands for it.
+    return [*controls(6, 320_000, seed, every=3), small, *patients(DEMO_PATIENTS, seed)]
 
 
 def small(panel: PanelModel, seed: int) -> list[TubePlan]:
@@ -194,7 +195,7 @@ def compensation(panel: PanelModel, seed: int) -> list[TubePlan]:
 
 def trial(panel: PanelModel, seed: int, rows: Sequence[FollowUp], *, n_controls: int = 6) -> list[TubePlan]:
     """Tubes of a trial: the given patients and enough controls for a reference."""
-    return [*controls(n_controls, 320_000, seed), *patients(rows, seed)]
+    return [*controls(n_controls, 320_000, seed, every=3), *patients(rows, seed)]
 
 
 PRESETS: Final[dict[str, Callable[[PanelModel, int], list[TubePlan]]]] = {
