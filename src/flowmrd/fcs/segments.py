@@ -212,8 +212,16 @@ def _continues(segment: bytes, after: bytes, codes: list[str]) -> bool:
         keyword = rb"[$@&#]?[A-Z][A-Z0-9 _.:-]{1,60}"
         return re.match(keyword + delimiter + printable + rb"{0,300}?" + delimiter, after, re.IGNORECASE) is not None
     tail = segment.rpartition(segment[:1])[2].rstrip(b" \x00\r\n")
-    binary = re.fullmatch(printable + rb"*", tail) is None
-    return binary or re.match(printable + rb"{1,300}?" + delimiter, after) is not None
+    return _binary(tail) or re.match(printable + rb"{1,300}?" + delimiter, after) is not None
+
+
+def _binary(value: bytes) -> bool:
+    """Whether the last value of TEXT holds bytes that no text has."""
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return re.search(rb"[\x00-\x08\x0a-\x1f\x7f-\x9f]", value) is not None
+    return re.search(rb"[\x00-\x08\x0a-\x1f\x7f]", value) is not None
 
 
 def _is_key(character: bytes) -> bool:
