@@ -42,14 +42,22 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         context = browser.new_context(accept_downloads=True, viewport={"width": 1280, "height": 900}, **options)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda m: complaints.append(f"console {m.type}: {m.text}") if m.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+
+        def logged(message: Any) -> None:
+            if message.type == "error":
+                complaints.append(f"console: {message.text}")
+
+        def asked(dialog: Any) -> None:
+            complaints.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
 
         def seen(request: Any) -> None:
             if not request.url.startswith(("file:", "data:", "blob:")):
                 complaints.append(f"request: {request.url}")
 
+        page.on("console", logged)
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on("dialog", asked)
         page.on("request", seen)
         page.add_init_script(
             "document.addEventListener('securitypolicyviolation', e => console.error('policy ' + e.violatedDirective));"

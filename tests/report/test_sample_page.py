@@ -48,7 +48,9 @@ def test_the_verdict_stands_at_the_top_in_words(positive: MadeSample, open_page:
     page = open_page(page_of(positive))
     heading = page.locator("#verdict")
     assert "MRD positive" in heading.inner_text()
-    assert heading.bounding_box()["y"] < 300
+    box = heading.bounding_box()
+    assert box is not None
+    assert box["y"] < 300
     assert "not passed" in page.locator("#sensitivity-h").inner_text()
     assert "Research use only" in page.locator(".bar").inner_text()
 

@@ -154,7 +154,7 @@ def carry_over(tubes: Sequence[Tube]) -> list[dict[str, str]]:
                             "sample": after.sample,
                             "before": before.sample,
                             "message": f"{after.sample}: cluster {cluster.id} ({words.count(cluster.events)} events) "
-                            f"lies {distance:.2f} decades from the leukaemia of {before.sample}, which ran just before.",
+                            f"lies {distance:.2f} decades from the leukaemia of {before.sample}, run just before.",
                         }
                     )
     return found

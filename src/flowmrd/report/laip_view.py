@@ -15,7 +15,7 @@ from flowmrd.panel.model import ChannelKind
 from flowmrd.report import svg, words
 from flowmrd.report.density import HIGH, LOW
 from flowmrd.report.tube import Tube
-from flowmrd.units import to_decades
+from flowmrd.units import LOGICLE_M, to_decades
 
 if TYPE_CHECKING:
     from flowmrd.report.sample import Inputs
@@ -35,6 +35,8 @@ TARGET_TONES: Final = {
 }
 MIN_CELLS: Final = 5
 """Fewer cells than this are drawn one by one by the plots, not summarised by quantiles."""
+MIN_NORMAL: Final = 50
+"""Fewer normal precursors than this in the tube are not shown as a comparison: strays would pose as a population."""
 
 _QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -46,9 +48,11 @@ class MarkerRow:
     Attributes
     ----------
     mrd, normal
-        Quantiles of the MRD cells and of the nearest normal cells, or ``None`` where there are too few.
+        Quantiles of the MRD cells and of normal precursors of the same tube, or ``None`` where there are too few.
     normal_name
         Which normal cells.
+    stage
+        Level of the nearest normal stage in the reference, from which ``shift`` is measured.
     diagnosis
         Median of the leukaemia at diagnosis.
     shift
@@ -59,6 +63,7 @@ class MarkerRow:
     mrd: tuple[float, ...] | None
     normal: tuple[float, ...] | None
     normal_name: str
+    stage: float | None
     diagnosis: float | None
     shift: float | None
     direction: str
@@ -74,6 +79,7 @@ def marker_rows(inputs: Inputs, tube: Tube) -> list[MarkerRow]:
     mrd = np.flatnonzero(tube.mrd)
     normal_name, normal = _normal_cells(inputs, tube)
     diagnosis = _diagnosis_medians(inputs)
+    largest = max(inputs.result.laip.clusters, key=lambda cluster: cluster.events, default=None)
     rows = []
     for channel in tube.panel.channels:
         marker = channel.marker
@@ -87,12 +93,21 @@ def marker_rows(inputs: Inputs, tube: Tube) -> list[MarkerRow]:
                 mrd=_quantiles(values[mrd]),
                 normal=_quantiles(values[normal]),
                 normal_name=normal_name,
+                stage=_stage_level(largest, marker),
                 diagnosis=diagnosis.get(marker),
                 shift=shift.shift_decades if shift else None,
                 direction=shift.direction if shift else "",
             )
         )
     return rows
+
+
+def _stage_level(cluster: Cluster | None, marker: str) -> float | None:
+    """Where the nearest normal stage lies: the cluster's median less its shift."""
+    if cluster is None or marker not in cluster.medians:
+        return None
+    shift = next((entry.shift_decades for entry in cluster.markers if entry.marker == marker), None)
+    return None if shift is None else round(cluster.medians[marker] - shift / LOGICLE_M, 4)
 
 
 def by_shift(rows: Sequence[MarkerRow]) -> list[MarkerRow]:
@@ -116,14 +131,14 @@ def _quantiles(values: npt.NDArray[Any]) -> tuple[float, ...] | None:
 
 
 def _normal_cells(inputs: Inputs, tube: Tube) -> tuple[str, npt.NDArray[np.intp]]:
-    """Cells of this tube to compare with: B-lineage cells not called MRD (precursors where the panel gates them)."""
+    """Normal precursors of this tube: cells gated as a haematogone stage and not called MRD."""
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
     nearest = [cluster.nearest_normal for cluster in inputs.result.laip.clusters]
-    for name in [*nearest, "haematogones_1", "haematogones_2", "haematogones_3", "b_lineage"]:
+    for name in [*nearest, "haematogones_1", "haematogones_2", "haematogones_3"]:
         key = name.lower().replace(" ", "_").replace("-", "_")
         if key in tube.gate_names:
             rows = np.flatnonzero(tube.gate(key) & ~tube.mrd & tube.analysable)
-            if len(rows) >= MIN_CELLS:
+            if len(rows) >= MIN_NORMAL:
                 return f"{titles.get(key, key)} of this tube, not MRD", rows
     return "", np.empty(0, dtype=np.intp)
 
@@ -144,6 +159,8 @@ def build(inputs: Inputs, tube: Tube, rows: Sequence[MarkerRow]) -> dict[str, An
         "figure": _figure(rows, tube),
         "has_cells": any(row.mrd for row in rows),
         "rows": rows,
+        "has_stage": any(row.stage is not None for row in rows),
+        "nearest": next(iter(sorted(laip.clusters, key=lambda cluster: -cluster.events)), None),
         "normal_name": next((row.normal_name for row in rows if row.normal_name), ""),
         "has_diagnosis": any(row.diagnosis is not None for row in rows),
         "clusters": laip.clusters,
@@ -222,6 +239,9 @@ def _figure(rows: Sequence[MarkerRow], tube: Tube) -> Markup:
             parts.append(_box(x, row.normal, y - 9, "var(--dens)", 0.5))
         if row.mrd:
             parts.append(_box(x, row.mrd, y + 2, "var(--mrd)", 0.8))
+        if row.stage is not None:
+            at = x(row.stage)
+            parts.append(f'<path d="M{at - 4:.1f} {y - 10:.1f}h8m-4 0v20m-4 0h8" stroke="var(--ink)" fill="none"/>')
         if row.diagnosis is not None:
             at = x(row.diagnosis)
             shape = f"M{at:.1f} {y - 7:.1f}l6 7l-6 7l-6 -7z"

@@ -68,6 +68,7 @@ def build(inputs: Inputs, tube: Tube) -> dict[str, Any]:
             key=lambda pair: -abs(pair["ratio"]),
         )[:8],
         "pairs": len(compensation.get("residuals", [])),
+        "undecided": sum(pair.get("state") == "undecided" for pair in compensation.get("residuals", [])),
         "matrix": _matrix_figure(compensation),
         "doublets": qc.get("doublets") or {},
         "debris": qc.get("debris") or {},

@@ -316,7 +316,7 @@ def _tables(
         "visit_table": [
             (
                 row["timepoint"],
-                row["sample"] + (" (this tube)" if row["current"] else ""),
+                ("▸ " if row["current"] else "") + row["sample"],
                 row["short"],
                 row["level"],
                 row["interval"],

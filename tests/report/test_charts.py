@@ -1,0 +1,108 @@
+"""Grids, borders, ticks and control charts."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowmrd.report import words
+from flowmrd.report.axes import make_axis
+from flowmrd.report.density import BINS, HIGH, LOW, bin_axis, count_grid, picture
+from flowmrd.report.levey_jennings import broken_rules, chart, control_limits
+from flowmrd.report.views import clip_to_plot, outlines
+
+
+def test_no_event_is_lost_from_a_density_plot() -> None:
+    values = np.array([-9.0, -0.06, 0.0, 0.5, 1.0, 1.2, np.inf, -np.inf, np.nan], dtype=np.float32)
+    bins = bin_axis(values)
+    grid = count_grid(bins, bins)
+    assert grid.sum() == len(values)
+    assert grid[0, 0] == 4, "below the plot, and not a number"
+    assert grid[BINS - 1, BINS - 1] == 2
+
+
+def test_the_picture_is_a_png_with_the_highest_row_first() -> None:
+    grid = np.zeros((BINS, BINS), dtype=np.uint32)
+    grid[BINS - 1, 3] = 7
+    data = picture(grid)
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    start = data.index(b"IDAT")
+    (length,) = struct.unpack(">I", data[start - 4 : start])
+    rows = np.frombuffer(zlib.decompress(data[start + 4 : start + 4 + length]), dtype=np.uint8).reshape(BINS, BINS + 1)
+    assert rows[0, 4] > 0
+    assert (rows > 0).sum() == 1
+    assert picture(grid) == data
+
+
+def test_ticks_stand_where_the_transform_puts_them() -> None:
+    axis = make_axis("CD19", "CD19", {"kind": "logicle", "T": 262144.0, "M": 4.5, "W": 0.5, "A": 0.0})
+    ticks = {text: at for at, text in axis.ticks if text}
+    assert ticks["0"] == pytest.approx(0.5 / 4.5, abs=1e-5)
+    assert ticks["10⁵"] == pytest.approx(0.907, abs=0.002)
+    assert list(ticks.values()) == sorted(ticks.values())
+
+
+def test_an_axis_without_a_recorded_transform_says_so() -> None:
+    assert "0..1 scale" in make_axis("CD19", "CD19", {}).label
+
+
+@given(st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=3, max_size=8))
+def test_a_border_cut_to_the_plot_stays_in_the_plot(corners: list[tuple[float, float]]) -> None:
+    for x, y in clip_to_plot(corners):
+        assert LOW - 1e-9 <= x <= HIGH + 1e-9
+        assert LOW - 1e-9 <= y <= HIGH + 1e-9
+
+
+def test_a_border_inside_the_plot_is_left_as_it_is() -> None:
+    square = [(0.2, 0.2), (0.4, 0.2), (0.4, 0.4), (0.2, 0.4)]
+    assert sorted(clip_to_plot(square)) == sorted(square)
+
+
+def test_a_leaning_cut_is_drawn_as_a_leaning_line_on_either_axis_order() -> None:
+    shape = {"type": "halfplane", "x": "CD19", "y": "SSC-A", "slope": 0.2, "threshold": 0.4}
+    (line,) = outlines(shape, "CD19", "SSC-A", label="g")
+    for x, y in line.points:
+        assert x - 0.2 * y == pytest.approx(0.4)
+    (turned,) = outlines(shape, "SSC-A", "CD19", label="g")
+    assert turned.points == tuple((b, a) for a, b in line.points)
+
+
+@pytest.mark.parametrize(
+    ("z", "rules"),
+    [
+        ([0.1, 3.1], ["1-3s"]),
+        ([2.1, 2.2], ["2-2s"]),
+        ([2.1, -2.2], ["R-4s"]),
+        ([1.1, 1.2, 1.3, 1.4], ["4-1s"]),
+        ([-0.1] * 10, ["10x"]),
+        ([0.1] * 9, []),
+        ([1.1, -1.2, 1.3, 1.4], []),
+        ([2.9], []),
+    ],
+)
+def test_westgard_rules(z: list[float], rules: list[str]) -> None:
+    assert list(broken_rules(z)) == rules
+
+
+def test_limits_need_five_controls_and_give_the_sample_standard_deviation() -> None:
+    assert control_limits([1.0, 2.0, 3.0, 4.0]) is None
+    limits = control_limits([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert limits is not None
+    assert limits.mean == 3.0
+    assert limits.sd == pytest.approx(2.5**0.5)
+    assert chart(["a"], [3 + 4 * limits.sd], limits)[0].broken == ("1-3s",)
+
+
+def test_numbers_for_people() -> None:
+    assert words.scientific(1e-4) == "10⁻⁴"
+    assert words.scientific(2.34e-5) == "2.3 × 10⁻⁵"
+    assert words.percent(0.00012) == "0.012 %"
+    assert words.percent(None) == "not available"
+    assert words.count(278793) == "278\u202f793"
+    assert words.number(float("nan")) == "not available"
+    assert words.probability(0.99999) == "> 0.999"
