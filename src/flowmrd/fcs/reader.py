@@ -20,8 +20,9 @@ import numpy.typing as npt
 from flowmrd.errors import FcsError
 from flowmrd.fcs.decode import Block, blocks, scale_into
 from flowmrd.fcs.findings import Finding, refuse
+from flowmrd.fcs.header import headers
 from flowmrd.fcs.layout import Parameter, number
-from flowmrd.fcs.segments import DataSegment, NotListMode, find_data, headers
+from flowmrd.fcs.segments import DataSegment, NotListMode, find_data
 from flowmrd.panel.names import FEATURES, compact, tokens
 
 __all__ = ["DataSet", "choose", "marker_names", "read_fcs"]
