@@ -67,6 +67,17 @@ def test_a_slow_stretch_with_sound_signal_keeps_its_events() -> None:
     assert check.rate[:5].max() < np.median(check.rate) / 5
 
 
+def test_a_clog_shows_in_rate_and_signal_together() -> None:
+    columns, time = run()
+    columns["CD45"][16_000:19_000] -= 0.03
+    step = np.diff(time, prepend=0.0)
+    step[16_000:19_000] *= 4
+    check = check_time(columns, np.cumsum(step).astype(np.float32), scatter=["SSC-A"])
+    assert check.mask[16_400:18_600].all()
+    assert check.mask.mean() < 0.1
+    assert not check_time(columns, time, scatter=["SSC-A"]).mask.any()
+
+
 def test_a_change_of_composition_is_not_a_disturbance() -> None:
     columns, time = run()
     rng = np.random.default_rng(9)

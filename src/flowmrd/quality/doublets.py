@@ -4,12 +4,13 @@ Two cells that pass the laser together give about twice the area of one at littl
 height, or the pulse width that instruments derive from it, rises from 1 towards 2 times that of single cells.
 The band is centred on the mode of the singlets (their mean is pulled by doublets) and bounded
 
-* above by ``max(n_mad robust SD, 30 %)`` over the centre, or by the valley between singlets and doublets where the
-  density shows one below 1.41 = sqrt(2) times the centre, the logarithmic midpoint between one cell and two;
+* above by the valley between singlets and doublets where the density shows one below 1.41 = sqrt(2) times the centre,
+  the logarithmic midpoint between one cell and two; else by the place where the right flank of the singlets has fallen
+  to 1 % of the peak, at most 30 % over the centre; never less than ``n_mad`` robust SD over it;
 * below by ``max(n_mad robust SD, 20 %)`` under the centre (electronic noise, coincidence with debris).
 
-The 30 % keep the wide right flank of large cells (monocytes, large blasts), which a purely MAD-based cut as in
-PeacoQC's RemoveDoublets (median + 4 MAD) loses; experts put the cut 26 to 35 % over the mode in the two tubes this was
+The flank holds large cells (monocytes, large blasts), which a purely MAD-based cut as in PeacoQC's RemoveDoublets
+(median + 4 MAD) loses; experts put the cut 26 to 35 % over the mode in the two tubes this was
 compared with.
 """
 
@@ -32,6 +33,7 @@ Mask = npt.NDArray[np.bool_]
 
 UPPER_RATIO: Final = 1.30
 LOWER_RATIO: Final = 0.80
+FLANK_SHARE: Final = 0.01
 VALLEY_LIMIT: Final = math.sqrt(2.0)
 BINS_PER_E: Final = 200
 MAX_EVENTS: Final = 60_000
@@ -54,7 +56,7 @@ class DoubletBand:
     spread
         Robust standard deviation of ln(ratio) or ln(width) among singlets.
     method
-        What set the upper bound: ``valley``, ``ratio`` (30 %) or ``mad``.
+        What set the upper bound: ``valley``, ``flank`` (end of the singlets' flank), ``ratio`` (30 %) or ``mad``.
     n_events
         Events the estimate rests on.
     reason
@@ -68,7 +70,7 @@ class DoubletBand:
     high: float = math.inf
     centre: float = 1.0
     spread: float = 0.0
-    method: Literal["valley", "ratio", "mad", "none"] = "none"
+    method: Literal["valley", "flank", "ratio", "mad", "none"] = "none"
     n_events: int = 0
     reason: str = ""
 
@@ -199,8 +201,12 @@ def estimate_doublet_band(
     near = left[left < 0.5]
     spread = float(np.median(near) / 0.6745) if len(near) else 0.0
     spread = max(spread, 1.0 / BINS_PER_E)
-    method: Literal["valley", "ratio", "mad"] = "ratio" if n_mad * spread <= math.log(UPPER_RATIO) else "mad"
-    upper = mode + max(n_mad * spread, math.log(UPPER_RATIO))
+    method: Literal["valley", "flank", "ratio", "mad"] = "mad"
+    upper = mode + n_mad * spread
+    if upper < mode + math.log(UPPER_RATIO):
+        flank = _flank_end(grid, density, upper)
+        upper = min(flank, mode + math.log(UPPER_RATIO))
+        method = "ratio" if upper < flank else "flank"
     valley = _valley(grid, density, mode + 3 * spread, mode + math.log(VALLEY_LIMIT))
     if valley is not None:
         upper, method = valley, "valley"
@@ -228,6 +234,12 @@ def _density(logs: Values) -> tuple[Values, Values]:
     reach = int(4 * bandwidth) + 1
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / bandwidth) ** 2)
     return 0.5 * (edges[:-1] + edges[1:]), np.convolve(counts, kernel / kernel.sum(), mode="same")
+
+
+def _flank_end(grid: Values, density: Values, start: float) -> float:
+    """First place from ``start`` on where the density is below :data:`FLANK_SHARE` of its peak."""
+    below = np.flatnonzero((grid >= start) & (density < FLANK_SHARE * float(density.max())))
+    return float(grid[below[0]]) if len(below) else math.inf
 
 
 def _valley(grid: Values, density: Values, low: float, high: float) -> float | None:

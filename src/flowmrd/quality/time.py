@@ -6,7 +6,8 @@ deviation is divided by its robust standard deviation over bins (never less than
 the channel is the *median of the five signed values*: a shift of the signal moves all quantiles the same way, whereas a
 change of composition or a bimodal marker moves one or two. A bin is *shifted* where any channel deviates by more than
 :data:`LIMIT` robust standard deviations, alone or as the median of five bins, and *disturbed* where it does so alone
-and by more than :data:`MIN_SHIFT`.
+and by more than :data:`MIN_SHIFT`, or where a shift of any size meets a flow rate :data:`RATE_FACTOR` times off its
+median (a clog or a bubble: two signs of one fault).
 Disturbed bins are masked, with fewer than :data:`BRIDGE` good bins between two of them (PeacoQC's "consecutive bins":
 data between two disturbances are not trusted); shifted bins are only flagged, because a shift that cannot carry a cell
 across a gate is no reason to drop a rare event.
@@ -58,6 +59,7 @@ FLOOR: Final = 0.002
 SCATTER_FLOOR: Final = 0.005
 BRIDGE: Final = 5
 MIN_USABLE: Final = 30
+RATE_FACTOR: Final = 2.5
 DRIFT_RHO: Final = 0.8
 DRIFT_RANGE: Final = 0.05
 """Trend flagged: |Spearman's rho| of bin medians with time, and their 5-95 % range on the 0..1 scale."""
@@ -171,7 +173,7 @@ def check_time(
             drift[name] = trend
     counted = np.where(np.abs(sizes) > NOTED_SHIFT, scores, 0.0)
     shifted |= np.any(counted > LIMIT, axis=0)
-    bad = _bridge(np.any((counted > LIMIT) & (np.abs(sizes) > MIN_SHIFT), axis=0))
+    bad = _bridge(np.any((counted > LIMIT) & (np.abs(sizes) > MIN_SHIFT), axis=0) | (shifted & _odd_rate(rate, n_bins)))
     worst = counted.argmax(axis=0)
     score = counted.max(axis=0)
     mask = np.repeat(bad, np.diff(edges))
@@ -255,6 +257,14 @@ def _bridge(bad: Mask) -> Mask:
         if 1 < right - left <= BRIDGE:
             result[left:right] = True
     return result
+
+
+def _odd_rate(rate: Float64, n_bins: int) -> Mask:
+    """Bins whose flow rate is far off the median; none without a clock."""
+    if len(rate) != n_bins:
+        return np.zeros(n_bins, dtype=np.bool_)
+    usual = float(np.median(rate))
+    return np.asarray((rate < usual / RATE_FACTOR) | (rate > usual * RATE_FACTOR))
 
 
 def _rate(time: Values | None, edges: npt.NDArray[np.int64]) -> tuple[Float64, Float64, int]:
