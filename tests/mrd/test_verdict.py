@@ -83,11 +83,17 @@ def test_true_is_said_only_by_a_sensitive_trusted_tube_with_the_interval_below_t
         assert not doubt and not failure and case.limits is not None
         assert case.limits.lod95 <= 1e-4
         if verdict.class_ is VerdictClass.NEGATIVE:
-            assert spike is True and events < case.limits.detect_events
+            assert spike is True and events < min(20, case.limits.detect_events)
         else:
             assert case.interval is not None and case.interval[1] < 1e-4
     if verdict.mrd_negative is False:
         assert case.interval is not None and case.interval[0] >= 1e-4
+
+
+def test_events_that_only_the_background_explains_are_neither_negative_nor_positive() -> None:
+    verdict = decide(evidence(32, 400_000, background=87e-6))
+    assert (verdict.class_, verdict.mrd_negative) == (VerdictClass.INDETERMINATE, None)
+    assert verdict.reasons[0].code == "WITHIN_BACKGROUND"
 
 
 def test_doubts_and_failures_are_named_in_the_reasons() -> None:

@@ -71,6 +71,8 @@ class Limits:
 
     Attributes
     ----------
+    min_detect_events
+        m, the count rule without regard to background.
     lob_events
         Limit of blank: the largest count still explained by background at level alpha.
     detect_events
@@ -83,6 +85,7 @@ class Limits:
         The same for max(quantify, detect) events.
     """
 
+    min_detect_events: int
     lob_events: int
     detect_events: int
     quantify_events: int
@@ -110,8 +113,9 @@ def limits(
     detect = max(min_detect_events, lob + 1)
     quantify = max(min_quantify_events, detect)
     if denominator == 0:
-        return Limits(lob, detect, quantify, math.inf, math.inf, math.inf)
+        return Limits(min_detect_events, lob, detect, quantify, math.inf, math.inf, math.inf)
     return Limits(
+        min_detect_events=min_detect_events,
         lob_events=lob,
         detect_events=detect,
         quantify_events=quantify,

@@ -10,7 +10,8 @@ negative one:
 2. ``INDETERMINATE``: something makes the count itself untrustworthy (no controls, a tube unlike the controls,
    cells that cannot be told from regenerating precursors).
 3. Fewer events than the detection count: ``NEGATIVE`` if the tube could have seen the target by counting *and* by
-   experiment, else ``NEGATIVE_INSUFFICIENT_SENSITIVITY``.
+   experiment, else ``NEGATIVE_INSUFFICIENT_SENSITIVITY``. Enough events for the counting rule, but no more than
+   controls show as background, are neither: ``INDETERMINATE``.
 4. Detected: ``DETECTED_NOT_QUANTIFIABLE`` below the quantification count; else ``POSITIVE`` or
    ``POSITIVE_BELOW_THRESHOLD`` where the whole 95 % interval lies on one side of the target, and ``INDETERMINATE``
    (MRD is there, its side of the threshold is not known) where the interval straddles it.
@@ -83,8 +84,20 @@ def decide(evidence: Evidence) -> Verdict:
     if evidence.doubts:
         return _verdict(VerdictClass.INDETERMINATE, None, (*evidence.doubts, *remarks))
     if evidence.mrd_events < evidence.limits.detect_events:
+        if evidence.mrd_events >= evidence.limits.min_detect_events:
+            return _within_background(evidence, evidence.limits)
         return _not_detected(evidence, evidence.limits)
     return _detected(evidence, evidence.limits, evidence.interval)
+
+
+def _within_background(evidence: Evidence, limits: Limits) -> Verdict:
+    """A background of a few bad controls must not explain away cells that the counting rule would call detected."""
+    hidden = Reason(
+        code="WITHIN_BACKGROUND",
+        message=f"{evidence.mrd_events} clustered events would count as detected, but controls show up to "
+        f"{limits.lob_events} such events in a tube of this size.",
+    )
+    return _verdict(VerdictClass.INDETERMINATE, None, (hidden, *evidence.remarks))
 
 
 def _not_detected(evidence: Evidence, limits: Limits) -> Verdict:
