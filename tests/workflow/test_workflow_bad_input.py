@@ -12,7 +12,7 @@ from workflow_runs import flowmrd, snakemake
 from flowmrd.cli.plan import plan_run
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
 
 BAD_ROWS = (
     ("twice", "P08", "followup", "{good}", ""),

@@ -17,7 +17,7 @@ from workflow_runs import ENVIRONMENT, digests, flowmrd, planned, snakemake, tim
 from flowmrd.home import REPOSITORY
 from flowmrd.mrd.result import MrdResult
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
 
 TUBES = ("CTRL01", "CTRL02", "CTRL03", "CTRL04", "P01-dx", "P01-day21", "P02-dx", "P02-day21")
 CONTRACT = ("mrd.json", "report.html", "populations.tsv", "qc.json", "gates.xml", "events.parquet", "annotated.fcs")

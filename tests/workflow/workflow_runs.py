@@ -18,13 +18,13 @@ TIMES = ("provenance.json", "ro-crate-metadata.json")
 Run = subprocess.CompletedProcess[str]
 
 
-def flowmrd(*arguments: object, timeout: float = 500) -> Run:
+def flowmrd(*arguments: object, timeout: float = 1500) -> Run:
     """Call the command line."""
     command = [sys.executable, "-m", "flowmrd", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd=REPOSITORY, timeout=timeout)
 
 
-def snakemake(run_directory: Path, *arguments: object, timeout: float = 500) -> Run:
+def snakemake(run_directory: Path, *arguments: object, timeout: float = 1500) -> Run:
     """Call Snakemake itself, as the documentation says it may be."""
     command = [sys.executable, "-m", "snakemake", "--directory", run_directory, "--cores", 2, *arguments]
     return subprocess.run(

@@ -13,10 +13,14 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
+
+import yaml
 
 from flowmrd.cli.lock import run_lock
 from flowmrd.cli.plan import LOGS, plan_run
@@ -26,6 +30,7 @@ from flowmrd.errors import ConfigError, InputError
 from flowmrd.home import REPOSITORY
 
 PROFILES = REPOSITORY / "workflow" / "profiles"
+DAY = 86400.0
 MAX_PASSES = 4
 """The first pass, and one for each time that leaving out a tube uncovers another unusable one."""
 
@@ -68,13 +73,28 @@ def snakemake_command(
     command += ["--directory", str(run_directory), "--profile", str(profile), "--workflow-profile", "none"]
     if cores is not None:
         command += ["--cores", str(cores)]
-    elif "executor: slurm" not in profile.read_text(encoding="utf-8"):
+    elif _is_local(profile):
         command += ["--cores", str(len(os.sched_getaffinity(0)))]
     if dry_run:
         command.append("--dry-run")
-    elif "executor: slurm" not in profile.read_text(encoding="utf-8") and "--resources" not in extra:
+    elif _is_local(profile) and "--resources" not in extra:
         command += ["--resources", f"mem_mb={usable_memory_mb()}"]
     return [*command, *extra]
+
+
+def _is_local(profile: Path) -> bool:
+    """Whether jobs run on this machine."""
+    values = yaml.safe_load(profile.read_text(encoding="utf-8")) or {}
+    return bool(values.get("executor", "local") == "local")
+
+
+def _remove_left_over_parts(run_directory: Path, older_than: float) -> None:
+    """Remove what killed jobs were writing. On a cluster only old ones: a job of an earlier run may still be alive."""
+    now = time.time()
+    for part in (run_directory / "results").rglob(".*.part"):
+        with suppress(FileNotFoundError):
+            if now - part.stat().st_mtime >= older_than:
+                part.unlink()
 
 
 def usable_memory_mb() -> int:
@@ -109,6 +129,8 @@ def launch(
             return 0
         plan = plan_run(run_directory)
         print_plan(plan)
+        if not dry_run:
+            _remove_left_over_parts(run_directory, older_than=0 if _is_local(profile_file) else DAY)
         command = snakemake_command(run_directory, profile_file, cores=cores, dry_run=dry_run, extra=extra)
         environment = {
             **os.environ,
