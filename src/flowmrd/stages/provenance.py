@@ -16,6 +16,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -26,7 +27,7 @@ import flowmrd
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.sheet import OPTIONAL, REQUIRED
 from flowmrd.config.table import read_table
-from flowmrd.errors import ArtefactError
+from flowmrd.errors import ArtefactError, PanelError
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import find_panel
 from flowmrd.stages.crate import write_crate
@@ -164,7 +165,9 @@ def input_paths(run_directory: Path, config: RunConfig, samples: list[Sample]) -
     add(run_directory / config.patients)
     add(run_directory / config.adverse_events)
     for panel in dict.fromkeys([config.panel, *(sample.panel for sample in samples if sample.panel)]):
-        add(find_panel(panel, run_directory=run_directory, shipped=PANELS))
+        # a tube whose panel is unknown was refused and has no result
+        with suppress(PanelError):
+            add(find_panel(panel, run_directory=run_directory, shipped=PANELS))
     if not isinstance(config.compensation, str):
         for given in config.compensation.csv.values():
             add((run_directory / config.samples).parent / given)
