@@ -332,3 +332,13 @@ def test_offsets_beyond_the_header_are_read_from_text(tmp_path: Path, monkeypatc
     write_fcs(path, values, [ChannelSpec("FSC-A")])
     assert path.read_bytes()[26:42].split() == [b"0", b"0"]
     assert np.array_equal(read_fcs(path)[0].scaled(), values)
+
+
+def test_a_text_end_written_too_early_is_read_up_to_data(tmp_path: Path) -> None:
+    content = bytearray(build(keywords(4, [16] * 3), LITTLE))
+    end = int(content[18:26])
+    content[18:26] = b"%8d" % (end - 6)
+    one = read(tmp_path, bytes(content))
+    assert table(one) == ROWS
+    assert one.channels[2].range == 65536
+    assert "text_end_short" in codes(one)

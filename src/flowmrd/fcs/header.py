@@ -111,7 +111,12 @@ def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Findi
     segment, late = _segment(stream, begin, end)
     keywords, codes = parse_text(segment)
     if _continues(segment, read_at(stream, end + 1 + late, _LOOK_AHEAD), codes):
-        raise shifted(path)
+        longer = _longer(stream, header, segment, end)
+        if longer is None:
+            raise shifted(path)
+        segment = longer
+        keywords, codes = parse_text(segment)
+        codes.append("text_end_short")
     if not _complete(keywords):
         by_name = find_standard(segment)
         if _complete(keywords | by_name):
@@ -140,6 +145,7 @@ _TEXT_MESSAGES = {
     "duplicate_keywords": "a keyword stands twice in TEXT with different values; the last one counts",
     "no_final_delimiter": "TEXT does not end with its delimiter",
     "value_missing": "TEXT ends with a keyword without a value",
+    "text_end_short": "TEXT is longer than HEADER says; it was read up to DATA",
     "odd_tail": "TEXT ends with something that is no keyword",
     "unescaped_delimiter": "TEXT holds delimiters that are not doubled; the keywords of DATA were found by name",
 }
@@ -157,6 +163,17 @@ def _segment(stream: BinaryIO, begin: int, end: int) -> tuple[bytes, bool]:
         segment = segment.lstrip(b" \x00\r\n")
     late = after == segment[:1] and not segment.endswith(after)
     return segment + after if late else segment, late
+
+
+def _longer(stream: BinaryIO, header: Header, segment: bytes, end: int) -> bytes | None:
+    """TEXT up to DATA, where HEADER gives its end too early but DATA behind it: then DATA has not moved."""
+    begin = header.data[0]
+    gap = (begin or 0) + (0 if header.absolute else header.base) - end - 1
+    if begin is None or not 0 < gap <= _LOOK_AHEAD:
+        return None
+    longer = segment + read_at(stream, end + 1, gap)
+    _, codes = parse_text(longer)
+    return None if {"no_final_delimiter", "value_missing", "odd_tail"} & set(codes) else longer
 
 
 def shifted(path: Path) -> Exception:

@@ -153,6 +153,8 @@ def _parameter(path: Path, keywords: Mapping[str, str], n: int, datatype: str, f
     time = is_time(pnn, pns, keywords.get(f"$P{n}TYPE"))
     log = _log(keywords.get(f"$P{n}E"), n, kind, range_, findings)
     gain = number(keywords.get(f"$P{n}G"))
+    if gain is None and keywords.get(f"$P{n}G"):
+        findings.append(Finding("gain_ignored", f"$P{n}G is not a number"))
     if gain is not None and gain <= 0:
         if gain < 0:
             findings.append(Finding("gain_ignored", f"$P{n}G is not positive"))

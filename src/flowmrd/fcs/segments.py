@@ -9,6 +9,7 @@ before this is settled, so an absurd ``$TOT`` costs no memory.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,17 +98,17 @@ def _misplaced(stream: BinaryIO, header: Header, text_end: TextEnd, found: DataS
     DATA into TEXT.
     """
     last = header.text[1]
-    if found.begin < header.text[0]:
+    if found.begin < header.text[0] or found.layout.packing not in {"bytes", "bits"}:
         return False
-    if (text_end.late and found.begin <= last + 1) or (text_end.tail and found.begin > last):
-        return True
-    if found.layout.packing not in {"bytes", "bits"}:
-        return False
-    around = read_at(stream, found.begin - 4, 8)
     end = found.begin + found.length
-    rest = read_at(stream, end, _CRC_BYTES + 1)  # eight characters 0 where no checksum was computed
-    torn = 0 < len(rest) < _CRC_BYTES and read_at(stream, end - _CRC_BYTES + len(rest), _CRC_BYTES) == b"0" * _CRC_BYTES
-    return around == b" " * 8 or torn
+    rest = read_at(stream, end, _CRC_BYTES + 1)
+    no_checksum = read_at(stream, end - _CRC_BYTES + len(rest), _CRC_BYTES) == b"0" * _CRC_BYTES
+    whole_checksum = re.fullmatch(rb"[0-9A-Fa-f ]{8}", rest) is not None
+    if not (whole_checksum or (not rest and not no_checksum)):  # else DATA ends with the file, so nothing moved
+        torn_checksum = len(rest) < _CRC_BYTES and no_checksum
+        if torn_checksum or (text_end.late and found.begin <= last + 1) or (text_end.tail and found.begin > last):
+            return True
+    return read_at(stream, found.begin - 4, 8) == b" " * 8
 
 
 def _spans(header: Header, keywords: Mapping[str, str]) -> list[_Span]:
