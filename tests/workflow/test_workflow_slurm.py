@@ -36,7 +36,9 @@ def cluster() -> Iterator[Cluster]:
 
 def run_there(cluster: Cluster, run: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "flowmrd", "run", str(run), "--profile", "slurm", *arguments]
-    return subprocess.run(command, env=cluster.environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=1500)
+    return subprocess.run(
+        command, env=cluster.environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=1500
+    )
 
 
 def test_a_cohort_runs_on_slurm_with_one_job_per_followup_tube(

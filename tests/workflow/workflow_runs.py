@@ -42,7 +42,7 @@ def planned(run_directory: Path, *arguments: object) -> list[str]:
     run = snakemake(run_directory, "--dry-run", *arguments)
     assert run.returncode == 0, run.stdout + run.stderr
     lines = (run.stdout + run.stderr).splitlines()
-    return [line.split(": ", maxsplit=1)[1] for line in lines if re.match(r"Job \d+: ", line)]
+    return [line.split(": ", maxsplit=1)[1] for line in lines if re.match(r" *Job \d+: ", line)]
 
 
 def digests(run_directory: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-_STEP = re.compile(r"^Job (\d+): (.+)$")
+_STEP = re.compile(r"^ *Job (\d+): (.+)$")
 _DONE = re.compile(r"^(\d+) of (\d+) steps")
 _ERROR = re.compile(r"^(error:|   in: |   do: )")
 _TROUBLE = re.compile(
