@@ -37,6 +37,22 @@ def test_known_spillover_is_recovered_within_a_quarter_of_a_percent() -> None:
     assert np.abs(found.matrix - TRUE).max() < 0.0025
 
 
+def test_negative_cells_of_another_kind_do_not_bend_the_coefficients() -> None:
+    rng = np.random.default_rng(12)
+    n = 12_000
+    kind = rng.random(n) < 0.6  # granulocytes: never stained, high side scatter, 400 units of autofluorescence
+    true = rng.normal(80, 20, (4, n)) + np.where(kind, 400.0, 0.0)
+    bright = ~kind & (rng.random(n) < 0.5)
+    true[0, bright] += np.exp(rng.normal(8.3, 0.3, int(bright.sum())))
+    side = np.where(kind, 0.6, 0.1) + rng.normal(0, 0.03, n)
+    mixed = StainControl("tube A", "A", measured(true, rng), {"SSC-A": side})
+    others = [control(name, rng) for name in NAMES[1:]]
+    found = spillover_from_controls([mixed, *others], NAMES)
+    assert np.abs(found.matrix - TRUE).max() < 0.006
+    blind = spillover_from_controls([StainControl("tube A", "A", mixed.columns), *others], NAMES)
+    assert np.abs(blind.matrix - TRUE).max() > 0.03
+
+
 def test_all_stained_cells_use_the_unstained_tube() -> None:
     rng = np.random.default_rng(2)
     unstained = measured(rng.normal(80, 20, (4, 5000)), rng)
@@ -66,10 +82,17 @@ def test_an_unstained_tube_sold_as_a_control_is_refused() -> None:
         spillover_from_controls([weak, *(control(name, rng) for name in NAMES[1:])], NAMES)
 
 
+def test_a_rare_antigen_serves_as_well_as_a_common_one() -> None:
+    rng = np.random.default_rng(5)
+    rare = control("A", rng, n=20_000, positive=0.015)
+    found = spillover_from_controls([rare, *(control(name, rng) for name in NAMES[1:])], NAMES)
+    assert np.abs(found.matrix - TRUE).max() < 0.006
+
+
 def test_too_few_stained_cells_are_refused() -> None:
     rng = np.random.default_rng(5)
-    few = control("A", rng, n=4000, positive=0.03)
-    with pytest.raises(CompensationError, match="stained cells"):
+    few = control("A", rng, n=2000, positive=0.02)
+    with pytest.raises(CompensationError, match="tube A"):
         spillover_from_controls([few, *(control(name, rng) for name in NAMES[1:])], NAMES)
 
 

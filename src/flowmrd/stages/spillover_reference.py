@@ -24,6 +24,8 @@ __all__ = ["UNSTAINED", "spillover_reference"]
 
 UNSTAINED: Final = frozenset({"unstained", "none", "blank", "negative"})
 
+SCATTER: Final = ("FSC-A", "SSC-A")
+
 Float32 = npt.NDArray[np.float32]
 
 
@@ -60,10 +62,11 @@ def spillover_reference(tubes: Mapping[str, tuple[Path, Path, str]], *, panel: P
                     todo="acquire all single-stain tubes with the settings of the panel",
                 )
             cells = _cells(store, facts, channels)
+            scatter: dict[str, Float32] = {name: cells.pop(name) for name in SCATTER if name in cells}
         if stain.lower() in UNSTAINED:
             unstained = cells
         else:
-            controls.append(StainControl(name, _column(name, stain, panel, facts), cells))
+            controls.append(StainControl(name, _column(name, stain, panel, facts), cells, scatter))
     matrix = spillover_from_controls(controls, channels, unstained=unstained)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -107,4 +110,4 @@ def _cells(store: ColumnStore, facts: Mapping[str, Any], channels: list[str]) ->
         values = store[name]
         top = choose_top(ranges.get(name), upper_value([values]))[0]
         keep &= np.isfinite(values) & (values < 0.98 * top)
-    return {name: np.array(store[name][keep]) for name in channels}
+    return {name: np.array(store[name][keep]) for name in (*channels, *SCATTER) if name in store}
