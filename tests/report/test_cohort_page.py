@@ -83,7 +83,7 @@ def test_cells_like_those_of_the_tube_before_are_named_as_carry_over(tmp_path: P
         write_json(tmp_path / f"results/samples/{row.sample}/mrd.json", result.to_json_dict())
     cohort(tmp_path, rows, config=config())
     html = (tmp_path / "results/cohort/index.html").read_text()
-    assert ("run just before" in html) is named
+    assert ("decades from the leukaemia of first" in html) is named
 
 
 def test_a_changed_voltage_is_named(tmp_path: Path) -> None:

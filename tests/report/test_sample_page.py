@@ -39,9 +39,7 @@ def settle(page: Any) -> None:
     """Scroll through the page so that every plot is drawn."""
     for figure in page.query_selector_all(".plot"):
         figure.scroll_into_view_if_needed()
-    page.wait_for_function(
-        "document.querySelectorAll('.plot').length === document.querySelectorAll('.plot.live').length"
-    )
+    page.wait_for_selector(".plot:not(.live)", state="detached", timeout=60_000)
 
 
 def test_the_verdict_stands_at_the_top_in_words(positive: MadeSample, open_page: OpenPage) -> None:
