@@ -104,7 +104,7 @@ def real(folder: Path) -> None:
             with open_columns(out) as store:
                 columns, usable = panel_columns(store, panel), analysable_mask(store, config.quality)
                 result = gate_sample(columns, panel, usable, config.gating).result
-            values = [f1(result.inside(ours) & usable, labels[expert].to_numpy()) for ours, expert in EXPERT]
+            values = [f1(result.inside(ours) & usable, labels[expert].to_numpy() & usable) for ours, expert in EXPERT]
             ratio = np.count_nonzero(result.inside("nucleated") & usable) / labels["nucleated"].sum() - 1
             label = "default" if width == "controls" else "sample"
             say(f"{tube:<6}{label:<10}" + "".join(f"{value:>14.4f}" for value in values) + f"{100 * ratio:>+13.2f}%")
@@ -156,7 +156,7 @@ def mixtures(n_samples: int = 60) -> None:
     from load_mixtures import Mixtures, sample_events  # type: ignore[import-not-found]
 
     panel = load_panel(PANELS / "vienna_b8.yaml")
-    table = Mixtures(str(SHARED / "mixtures"))
+    table = Mixtures(str(SHARED / "mixtures" / "mixtures_dev.npz"))
     names = [str(name) for name in table.features]
     rng = np.random.default_rng(4)
     chosen = [str(p) for p, n in zip(table.patient, table.n_events, strict=True) if n[2] > 0 and n[1] > 0]
@@ -222,11 +222,10 @@ def speed(n: int = 1_000_000) -> None:
     result = timed(alone, lambda: gate_sample(columns, panel, usable, GatingConfig()).result, 4)
     dyes = tube.cytometer.fluorescence
     scales = {d.marker: {"kind": "logicle", "T": LOGICLE_T, "M": LOGICLE_M, "W": d.width, "A": 0.0} for d in dyes}
-    linear = {"kind": "linear", "T": LOGICLE_T}
     scatter = [name for name in columns if name not in scales]
     wiring = Wiring(
         {d.marker: d.pnn for d in dyes} | {name: name for name in scatter},
-        scales | dict.fromkeys(scatter, linear),
+        scales | {name: {"kind": "linear", "T": LOGICLE_T} for name in scatter},
         tuple(d.pnn for d in dyes),
         tuple(map(tuple, tube.cytometer.spill.tolist())),
     )

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from flowmrd.gating.flags import REQUIRED
+from flowmrd.panel.gates import Gate, check_tree
+
+CHANNELS = {"FSC-A", "SSC-A", "CD19", "CD45"}
+CUT = {
+    "method": "cut",
+    "channel": "CD19",
+    "side": "above",
+    "estimator": "valley",
+    "bounds": [0.3, 0.5],
+    "fallback": 0.4,
+}
+
+
+def tree(*gates: dict[str, Any]) -> tuple[Gate, ...]:
+    return tuple(TypeAdapter(Gate).validate_python(gate) for gate in gates)
+
+
+@pytest.mark.parametrize(
+    ("gates", "message"),
+    [
+        ([{"name": "a", "parent": "b", **CUT}, {"name": "b", "parent": "a", **CUT}], "comes later: a cycle"),
+        ([{"name": "a", "parent": "a", **CUT}], "refers to itself"),
+        ([{"name": "a", "parent": "root", **CUT | {"channel": "CD3"}}], "unknown channel CD3"),
+        ([{"name": "a", "parent": "root", **CUT | {"tilt": {"CD3": 0.1}}}], "unknown channel CD3"),
+        ([{"name": "a", "parent": "root", **CUT | {"estimate_in": "core"}}], "unknown gate core"),
+        ([{"name": "a", "parent": "root", **CUT | {"bounds": [0.5, 0.3]}}], "the first must be smaller"),
+        ([{"name": "a", "parent": "root", **CUT | {"fallback": 0.9}}], "outside its bounds"),
+        ([{"name": "a", "parent": "root", **CUT | {"estimator": "negative_quantile"}}], "without naming a negative"),
+        ([{"name": "a", "parent": "root", "method": "rectangle", "ranges": {"CD19": [0.6, 0.2]}}], "must be smaller"),
+        ([{"name": "a", "parent": "root", "method": "boolean"}], "combines no gates"),
+        (
+            [{"name": "a", "parent": "root", "method": "polygon", "x": "CD19", "y": "CD45",
+              "vertices": [[0, 0], [1, 1], [1, 0], [0, 1]]}],
+            "crosses itself",
+        ),
+        (
+            [{"name": "a", "parent": "root", "method": "ellipse", "channels": ["CD19", "CD45"], "mean": [0, 0],
+              "covariance": [[1, 2], [2, 1]], "distance_squared": 4}],
+            "positive definite",
+        ),
+        ([{"name": f"g{i}", "parent": "root", **CUT} for i in range(65)], "more than the 64"),
+    ],
+)  # fmt: skip
+def test_impossible_trees_are_refused_with_the_reason(gates, message):
+    with pytest.raises(ValueError, match=message):
+        check_tree(tree(*gates), CHANNELS)
+
+
+def test_all_problems_of_a_tree_are_told_at_once():
+    gates = tree({"name": "a", "parent": "nobody", **CUT | {"channel": "CD3", "bounds": [0.5, 0.3]}})
+    with pytest.raises(ValueError, match="nobody") as caught:
+        check_tree(gates, CHANNELS)
+    assert "CD3" in str(caught.value)
+    assert "0.5..0.3" in str(caught.value)
+
+
+def test_shipped_panels_define_the_required_gates_and_populations(ino10, vienna_b8):
+    populations = {
+        "granulocytes", "monocytes", "t_nk", "erythroblasts", "cd34_myeloid", "haematogones_1", "haematogones_2",
+        "haematogones_3", "mature_b", "plasma_cells", "b_lineage",
+    }  # fmt: skip
+    for panel in (ino10, vienna_b8):
+        names = {gate.name for gate in panel.gates}
+        assert names >= set(REQUIRED)
+        assert {gate.name for gate in panel.gates if gate.population} >= populations
+    assert {gate.name for gate in ino10.gates if gate.population} >= {"basophil_pdc", "early_cd34_cd22"}

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from flowmrd.errors import ArtefactError, GateError
+from flowmrd.gating.marrow import assess_regeneration
+from flowmrd.gating.populations import CODES
+from flowmrd.mrd.result import Target
+from flowmrd.simulate.leukaemia import Cd19, Cd22, Therapy
+from flowmrd.simulate.populations import AFTER_ANTI_B
+from flowmrd.stages.gate import gate
+from flowmrd.stages.gate_reference import gate_reference
+from flowmrd.store import open_columns, read_json, write_columns, write_json
+
+
+@pytest.fixture
+def run(tmp_path, ino10, config):
+    def call(preprocessed, **options):
+        outputs = {
+            "out": tmp_path / "gated.arrow",
+            "populations": tmp_path / "populations.tsv",
+            "gatingml": tmp_path / "gates.xml",
+            "record": tmp_path / "gates.json",
+        }
+        settings = {"panel": ino10, "config": config, "reference": None} | options
+        gate(preprocessed, **settings, **outputs)
+        return outputs
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def reference_file(tmp_path_factory, reference):
+    path = tmp_path_factory.mktemp("reference") / "gates.json"
+    write_json(path, reference.as_record())
+    return path
+
+
+def membership(outputs, name):
+    with open_columns(outputs["out"]) as store:
+        index = json.loads(store.metadata["gates"]).index(name)
+        return ((store["gates"] >> np.uint64(index)) & np.uint64(1)).astype(bool)
+
+
+def test_the_stage_writes_bits_populations_routes_counts_and_the_record(tmp_path, marrow, ino10, run, reference_file):
+    outputs = run(marrow.write(tmp_path / "p.arrow"), reference=reference_file)
+    facts = read_json(outputs["record"])
+    with open_columns(outputs["out"]) as store:
+        assert (store["gates"].dtype, store["population"].dtype, store["routes"].dtype) == ("uint64", "int16", "uint8")
+        assert store.n_events == len(marrow.usable)
+        assert json.loads(store.metadata["populations"])["mature_b"] == CODES["mature_b"]
+    assert [entry["name"] for entry in facts["gates"]] == [gate_.name for gate_ in ino10.gates]
+    for entry in facts["gates"]:
+        assert entry["count"] == membership(outputs, entry["name"]).sum()
+        assert entry["why"]
+        assert entry["curve"] is None or len(entry["curve"]["x"]) <= 100
+    assert {shift["channel"] for shift in facts["shifts"]} >= {"CD45", "CD10", "CD24"}
+    assert facts["nucleated_by"] == "scatter"
+    assert "NUCLEATED_BY_SCATTER" in {flag["code"] for flag in facts["flags"]}
+    for target in facts["targets"].values():
+        Target.model_validate(target)
+    header, first, *_ = outputs["populations"].read_text().splitlines()
+    assert first.startswith("singlets\t")
+    assert {"percent_of_parent", "percent_of_nucleated", "percent_of_b_lineage", "median_CD19"} <= set(
+        header.split("\t")
+    )
+
+
+def test_two_runs_write_the_same_bytes(tmp_path, marrow, run, reference_file):
+    source = marrow.write(tmp_path / "p.arrow")
+    first = {name: path.read_bytes() for name, path in run(source, reference=reference_file).items()}
+    second = {name: path.read_bytes() for name, path in run(source, reference=reference_file).items()}
+    assert first == second
+
+
+def test_without_controls_gates_are_the_tubes_own_and_it_is_said(tmp_path, marrow, run):
+    facts = read_json(run(marrow.write(tmp_path / "p.arrow"))["record"])
+    assert facts["reference"] is None
+    assert "GATES_WITHOUT_CONTROLS" in {flag["code"] for flag in facts["flags"]}
+    assert "sample" in {entry["source"] for entry in facts["gates"]}
+
+
+@pytest.mark.parametrize("n", [0, 1, 50])
+def test_hardly_any_events_end_in_states_not_in_errors_or_zeros(tmp_path, marrow, run, reference_file, n):
+    path = tmp_path / "p.arrow"
+    write_columns(path, {name: values[:n] for name, values in marrow.columns.items()})
+    for given in (None, reference_file):
+        outputs = run(path, reference=given)
+        facts = read_json(outputs["record"])
+        states = {entry["name"]: entry["state"] for entry in facts["gates"]}
+        assert states["cd19_pos"] == "insufficient_parent"
+        assert "GATE_PARENT_TOO_SMALL" in {flag["code"] for flag in facts["flags"]}
+        cd19 = next(entry for entry in facts["gates"] if entry["name"] == "cd19_pos")
+        assert cd19["source"] == ("fallback" if given is None else "reference")
+        assert facts["targets"]["CD22"]["status"] == "not_evaluable"
+        assert facts["haemodilution"]["verdict"] == "not_evaluable"
+        assert facts["regeneration"]["verdict"] == "not_evaluable"
+        rows = [line.split("\t") for line in outputs["populations"].read_text().splitlines()]
+        column = rows[0].index("median_CD19")
+        if n == 0:
+            assert all(row[column] == "" for row in rows[1:])
+            assert "NO_NUCLEATED_CELLS" in {flag["code"] for flag in facts["flags"]}
+
+
+def test_a_saturated_file_is_gated_without_a_crash_and_fails_with_a_reason(tmp_path, marrow, run, reference_file):
+    path = tmp_path / "p.arrow"
+    columns = {name: np.ones_like(values[:3000]) for name, values in marrow.columns.items()}
+    write_columns(path, {**columns, "mask_margin": np.ones(3000, dtype=bool)})
+    for given in (None, reference_file):
+        facts = read_json(run(path, reference=given)["record"])
+        assert facts["analysable"] == 0
+        assert "NO_NUCLEATED_CELLS" in {flag["code"] for flag in facts["flags"] if flag["level"] == "fail"}
+
+
+def test_loss_of_cd22_after_its_therapy_is_worded_as_masked_or_lost(tmp_path, tube, run, reference_file):
+    from flowmrd.simulate.design import leukaemia_of
+
+    made = tube(
+        81, composition=AFTER_ANTI_B, leukaemia=leukaemia_of(11, "P2"), level=0.05, therapy=Therapy(cd22=Cd22.MASKED)
+    )
+    source = made.write(tmp_path / "p.arrow")
+    treated = read_json(run(source, reference=reference_file, prior_therapy="cd22")["record"])["targets"]["CD22"]
+    untreated = read_json(run(source, reference=reference_file)["record"])["targets"]["CD22"]
+    assert treated["status"] == "masked_or_lost"
+    assert "S-HCL-1" in treated["note"]
+    assert untreated["status"] == "lost"
+    assert treated["percent_positive"] < 10
+
+
+def test_loss_of_cd19_is_seen_on_cells_that_other_routes_found(tmp_path, tube, run, reference_file):
+    from flowmrd.simulate.design import leukaemia_of
+
+    made = tube(
+        82, composition=AFTER_ANTI_B, leukaemia=leukaemia_of(11, "P2"), level=0.05, therapy=Therapy(cd19=Cd19.LOST)
+    )
+    targets = read_json(run(made.write(tmp_path / "p.arrow"), reference=reference_file)["record"])["targets"]
+    assert targets["CD19"]["status"] == "lost"
+    assert targets["CD22"]["status"] in {"present", "dim"}
+
+
+def test_missing_haematogones_are_never_evidence_of_haemodilution(tmp_path, tube, run, reference_file):
+    made = tube(83, composition=AFTER_ANTI_B)
+    facts = read_json(run(made.write(tmp_path / "p.arrow"), reference=reference_file)["record"])
+    assert facts["regeneration"]["verdict"] == "few"
+    assert facts["haemodilution"]["verdict"] == "not_suggested"
+    assert all("haematogone" not in row["population"] for row in facts["haemodilution"]["populations"])
+    assert facts["haemodilution"]["statement"].startswith("Limited assessment")
+
+
+def test_leukaemic_cells_do_not_count_as_regeneration(marrow, ino10):
+    from flowmrd.config.run import GatingConfig
+    from flowmrd.gating.sample import gate_sample
+
+    result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
+    precursors = result.inside("haematogones_1") | result.inside("haematogones_2") | result.inside("haematogones_3")
+    found = assess_regeneration(result, marrow.usable, leukaemic=precursors)
+    assert sum(found["stages"].values()) == 0
+
+
+def test_a_reference_of_another_panel_is_refused(tmp_path, marrow, run, vienna_b8, reference_file):
+    with pytest.raises(GateError, match="ino10"):
+        run(marrow.write(tmp_path / "p.arrow"), panel=vienna_b8, reference=reference_file)
+
+
+def test_a_reference_that_is_not_one_is_refused(tmp_path, marrow, run):
+    path = tmp_path / "wrong.json"
+    write_json(path, {"schema_version": "0", "controls": []})
+    with pytest.raises(ArtefactError):
+        run(marrow.write(tmp_path / "p.arrow"), reference=path)
+
+
+def test_a_reference_needs_a_control(tmp_path, ino10, config):
+    with pytest.raises(GateError, match="no control"):
+        gate_reference({}, panel=ino10, config=config, out=tmp_path / "gates.json")
+
+
+def test_the_reference_keeps_every_controls_own_numbers(tmp_path, tube, ino10, config, run):
+    paths = {f"C{seed}": tube(seed).write(tmp_path / f"{seed}.arrow") for seed in (21, 22)}
+    out = tmp_path / "reference.json"
+    gate_reference(paths, panel=ino10, config=config, out=out)
+    facts = read_json(out)
+    assert [control["name"] for control in facts["controls"]] == ["C21", "C22"]
+    own = [control["parameters"]["cd19_pos"]["threshold"] for control in facts["controls"]]
+    assert facts["pooled"]["parameters"]["cd19_pos"]["threshold"] == pytest.approx(np.median(own))
+    record = read_json(run(paths["C21"], reference=out, exclude="C21")["record"])
+    assert record["reference"]["excluded"] == "C21"
+    assert "1 controls" in record["reference"]["label"]
+    threshold = next(e["parameters"]["threshold"] for e in record["gates"] if e["name"] == "cd19_pos")
+    assert threshold == pytest.approx(own[1], abs=6e-4)
