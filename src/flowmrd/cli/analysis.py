@@ -16,6 +16,8 @@ def register(app: typer.Typer) -> None:
         help="Build, show and compare normal references.", no_args_is_help=True, rich_markup_mode=None
     )
     reference.command("build")(reference_build)
+    reference.command("show")(reference_show)
+    reference.command("compare")(reference_compare)
     app.add_typer(reference, name="reference")
     app.command("verify")(verify)
     app.command("doctor")(doctor)
@@ -125,6 +127,33 @@ def preprocess(
         base=at.sheet.parent,
     )
     keep_copy(at.result(sample, "qc.json"), at.work(sample, "qc.json"))
+
+
+def reference_show(
+    folder: Annotated[Path, typer.Argument(help="Folder of a stored reference: results/reference/<panel> of a run.")],
+) -> None:
+    """Show what a stored reference is made of.
+
+    Example: flowmrd reference show my-run/results/reference/ino10
+    """
+    from flowmrd.cli.stored_reference import describe
+
+    for line in describe(folder):
+        typer.echo(line)
+
+
+def reference_compare(
+    first: Annotated[Path, typer.Argument(help="Folder of a stored reference.")],
+    second: Annotated[Path, typer.Argument(help="Folder of another of the same panel.")],
+) -> None:
+    """Show what differs between two references: controls, gates, scaling.
+
+    Example: flowmrd reference compare run6/results/reference/ino10 run7/results/reference/ino10
+    """
+    from flowmrd.cli.stored_reference import compare
+
+    for line in compare(first, second) or ["the same"]:
+        typer.echo(line)
 
 
 RunDirectory = Annotated[Path, typer.Argument(help="Run directory.", metavar="RUNDIR")]
