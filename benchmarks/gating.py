@@ -12,6 +12,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -151,7 +152,7 @@ def therapy(panel_name: str, patients: int = 16) -> None:
 
 
 def mixtures(n_samples: int = 60) -> None:
-    """Recall of blasts drawn from mixtures fitted to real marrows; CD22, CD24 and CD66b are not among their features."""
+    """Recall of blasts drawn from mixtures fitted to real marrows, which have no CD22, CD24 and CD66b."""
     sys.path.insert(0, str(SHARED / "mixtures"))
     from load_mixtures import Mixtures, sample_events  # type: ignore[import-not-found]
 
@@ -184,9 +185,7 @@ def mixtures(n_samples: int = 60) -> None:
             }
             result = evaluate_tree(columns, panel.gates)
             values.append(float(result.inside("b_lineage")[-len(blast) :].mean()))
-    say(
-        f"B-lineage recall of blasts from mixtures of {len(chosen)} real marrows (panel vienna_b8: no CD22, CD24, CD66b)\n"
-    )
+    say(f"B-lineage recall of blasts from mixtures of {len(chosen)} real marrows (vienna_b8: no CD22, CD24, CD66b)\n")
     say(f"{'blasts':<20}{'mean':>9}{'median':>9}{'5th centile':>13}")
     for name, values in rows.items():
         say(f"{name:<20}{np.mean(values):>9.4f}{np.median(values):>9.4f}{np.quantile(values, 0.05):>13.4f}")
@@ -194,10 +193,10 @@ def mixtures(n_samples: int = 60) -> None:
 
 
 def speed(n: int = 1_000_000) -> None:
-    """The full ino10 tree on n events, ours against FlowKit on the exported GatingML, with the same events in every gate.
+    """The full ino10 tree on n events, ours against FlowKit on the exported GatingML, same events in every gate.
 
-    FlowKit is timed twice: on the original values with the file as exported (it compensates and transforms by itself), and
-    on columns that are on the 0..1 scale already, which is what our tree starts from.
+    FlowKit is timed twice: on the original values with the file as exported (it compensates and transforms by itself),
+    and on columns that are on the 0..1 scale already, which is what our tree starts from.
     """
     warnings.filterwarnings("ignore")
     import flowkit as fk
@@ -242,10 +241,10 @@ def speed(n: int = 1_000_000) -> None:
         sample = fk.Sample(pd.DataFrame(values), sample_id="tube")
         for cached in (False, True):
             name = f"FlowKit, {label}, cache {'on' if cached else 'off'}"
-            theirs = timed(name, lambda c=cached, g=strategy, s=sample: g.gate_sample(s, cache_events=c), 2)
+            theirs = timed(name, partial(strategy.gate_sample, sample, cache_events=cached), 2)
         different += [g for g in result.names if np.any(result.inside(g) != theirs.get_gate_membership(g))]
     say(
-        f"{len(panel.gates)} gates of ino10 on {len(usable):,} events; gates whose events differ: {different or 'none'}\n"
+        f"{len(panel.gates)} gates of ino10, {len(usable):,} events; gates whose events differ: {different or 'none'}\n"
     )
     ours = min(times[alone])
     for name, taken in times.items():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from flowmrd.store import open_columns, read_json, write_columns
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory, tube, ino10, config):
+def files(tmp_path_factory: Any, tube: Any, ino10: Any, config: Any) -> Any:
     folder = tmp_path_factory.mktemp("export")
     made = tube(5, nucleated=4000)
     source = folder / "tube.fcs"
@@ -43,7 +44,7 @@ def files(tmp_path_factory, tube, ino10, config):
     return folder, inputs, outputs
 
 
-def test_the_table_has_one_row_per_event_in_file_order_with_the_contracts_columns(files):
+def test_the_table_has_one_row_per_event_in_file_order_with_the_contracts_columns(files: Any) -> None:
     _, inputs, outputs = files
     table = pd.read_parquet(outputs["parquet"])
     with open_columns(inputs[3]) as gated, open_columns(inputs[2]) as masks, open_columns(inputs[4]) as calls:
@@ -53,7 +54,7 @@ def test_the_table_has_one_row_per_event_in_file_order_with_the_contracts_column
         assert np.array_equal(table["mrd"], calls["mrd"])
         assert np.array_equal(table["mrd_score"], calls["mrd_score"])
         expected = [name for name in masks.names if name.startswith("mask_")]
-        assert [name for name in table if name.startswith("mask_")] == expected
+        assert [str(name) for name in table if str(name).startswith("mask_")] == expected
         for name in expected:
             assert table[name].dtype == bool
             assert np.array_equal(table[name], masks[name])
@@ -61,7 +62,7 @@ def test_the_table_has_one_row_per_event_in_file_order_with_the_contracts_column
     assert isinstance(table["population"].dtype, pd.CategoricalDtype)
 
 
-def test_flowkit_and_flowio_read_the_annotated_file_and_find_the_same_gates(files):
+def test_flowkit_and_flowio_read_the_annotated_file_and_find_the_same_gates(files: Any) -> None:
     flowkit, flowio = pytest.importorskip("flowkit"), pytest.importorskip("flowio")
     folder, inputs, outputs = files
     table = pd.read_parquet(outputs["parquet"])
@@ -79,7 +80,7 @@ def test_flowkit_and_flowio_read_the_annotated_file_and_find_the_same_gates(file
         assert {name: int(theirs.get_gate_count(name)) for name in counts} == counts
 
 
-def test_original_values_are_unchanged_and_no_keyword_of_the_source_is_carried_over(files):
+def test_original_values_are_unchanged_and_no_keyword_of_the_source_is_carried_over(files: Any) -> None:
     flowio = pytest.importorskip("flowio")
     _, inputs, outputs = files
     data, source = flowio.FlowData(str(outputs["fcs"])), flowio.FlowData(str(inputs[0]))
@@ -92,7 +93,7 @@ def test_original_values_are_unchanged_and_no_keyword_of_the_source_is_carried_o
         assert key not in data.text
 
 
-def test_the_same_input_gives_the_same_bytes(files, tmp_path):
+def test_the_same_input_gives_the_same_bytes(files: Any, tmp_path: Any) -> None:
     _, inputs, outputs = files
     again = {"parquet": tmp_path / "events.parquet", "fcs": tmp_path / "annotated.fcs"}
     export(*inputs, **again)
@@ -101,7 +102,7 @@ def test_the_same_input_gives_the_same_bytes(files, tmp_path):
     }
 
 
-def test_files_of_different_tubes_are_refused(files, tmp_path):
+def test_files_of_different_tubes_are_refused(files: Any, tmp_path: Any) -> None:
     _, inputs, _ = files
     write_columns(tmp_path / "gated.arrow", {"gates": np.zeros(3, dtype=np.uint64)})
     wrong = (*inputs[:3], tmp_path / "gated.arrow", inputs[4])
@@ -110,7 +111,7 @@ def test_files_of_different_tubes_are_refused(files, tmp_path):
     assert not (tmp_path / "a.parquet").exists()
 
 
-def test_a_file_changed_since_it_was_ingested_is_refused(files, tmp_path):
+def test_a_file_changed_since_it_was_ingested_is_refused(files: Any, tmp_path: Any) -> None:
     _, inputs, _ = files
     changed = tmp_path / "tube.fcs"
     content = bytearray(inputs[0].read_bytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,17 +21,17 @@ warnings.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="module")
-def flowkit():
+def flowkit() -> Any:
     return pytest.importorskip("flowkit")
 
 
 @pytest.fixture(scope="module")
-def gated(marrow, ino10):
+def gated(marrow: Any, ino10: Any) -> Any:
     return gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
 
 
 @pytest.fixture(scope="module")
-def wiring(marrow):
+def wiring(marrow: Any) -> Any:
     dyes = marrow.raw.cytometer.fluorescence
     scatter = [name for name in marrow.columns if name.startswith(("FSC", "SSC"))]
     logicle = {d.marker: {"kind": "logicle", "T": 262144.0, "M": 4.5, "W": d.width, "A": 0.0} for d in dyes}
@@ -42,7 +43,7 @@ def wiring(marrow):
     )
 
 
-def different(flowkit, tmp_path, text, values, result):
+def different(flowkit: Any, tmp_path: Any, text: Any, values: Any, result: Any) -> Any:
     path = tmp_path / "gates.xml"
     path.write_text(text, encoding="utf-8")
     sample = flowkit.Sample(pd.DataFrame(values), sample_id="tube")
@@ -50,17 +51,23 @@ def different(flowkit, tmp_path, text, values, result):
     return [name for name in result.names if np.any(theirs.get_gate_membership(name) != result.inside(name))]
 
 
-def test_flowkit_finds_the_same_events_on_the_original_values(flowkit, tmp_path, marrow, ino10, gated, wiring):
+def test_flowkit_finds_the_same_events_on_the_original_values(
+    flowkit: Any, tmp_path: Any, marrow: Any, ino10: Any, gated: Any, wiring: Any
+) -> None:
     raw = marrow.raw.columns
     values = {wiring.detectors[name]: raw[wiring.detectors[name]] for name in marrow.columns}
     assert different(flowkit, tmp_path, write_gatingml(gated, ino10.gates, wiring), values, gated) == []
 
 
-def test_flowkit_finds_the_same_events_on_the_scaled_columns(flowkit, tmp_path, marrow, ino10, gated):
+def test_flowkit_finds_the_same_events_on_the_scaled_columns(
+    flowkit: Any, tmp_path: Any, marrow: Any, ino10: Any, gated: Any
+) -> None:
     assert different(flowkit, tmp_path, write_gatingml(gated, ino10.gates), marrow.columns, gated) == []
 
 
-def test_polygons_ellipses_and_empty_gates_survive_the_way_through_flowkit(flowkit, tmp_path, marrow):
+def test_polygons_ellipses_and_empty_gates_survive_the_way_through_flowkit(
+    flowkit: Any, tmp_path: Any, marrow: Any
+) -> None:
     from pydantic import TypeAdapter
 
     from flowmrd.panel.gates import Gate
@@ -92,7 +99,7 @@ def test_polygons_ellipses_and_empty_gates_survive_the_way_through_flowkit(flowk
         assert name in {"no_shape"} or 0 < result.inside(name).sum() < len(result.bits)
 
 
-def test_an_untouched_export_overrides_nothing(tmp_path, ino10, gated, wiring):
+def test_an_untouched_export_overrides_nothing(tmp_path: Any, ino10: Any, gated: Any, wiring: Any) -> None:
     path = tmp_path / "tube.xml"
     path.write_text(write_gatingml(gated, ino10.gates, wiring), encoding="utf-8")
     override = read_override(path, ino10, wiring)
@@ -101,7 +108,9 @@ def test_an_untouched_export_overrides_nothing(tmp_path, ino10, gated, wiring):
     assert changed == []
 
 
-def test_one_moved_gate_of_an_export_overrides_that_gate_alone(tmp_path, marrow, ino10, gated, wiring, config):
+def test_one_moved_gate_of_an_export_overrides_that_gate_alone(
+    tmp_path: Any, marrow: Any, ino10: Any, gated: Any, wiring: Any, config: Any
+) -> None:
     from flowmrd.stages.gate import gate
     from flowmrd.store import digest_file, read_json
 
@@ -149,14 +158,16 @@ def test_one_moved_gate_of_an_export_overrides_that_gate_alone(tmp_path, marrow,
         ("!!python/object/apply:os.system ['true']", "not YAML"),
     ],
 )
-def test_an_impossible_yaml_override_is_refused_with_a_way_out(tmp_path, ino10, text, message):
+def test_an_impossible_yaml_override_is_refused_with_a_way_out(
+    tmp_path: Any, ino10: Any, text: Any, message: Any
+) -> None:
     path = tmp_path / "tube.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(GateError, match=message):
         read_override(path, ino10, None)
 
 
-def test_a_yaml_override_gives_shapes_on_the_unit_scale(tmp_path, ino10):
+def test_a_yaml_override_gives_shapes_on_the_unit_scale(tmp_path: Any, ino10: Any) -> None:
     path = tmp_path / "tube.yaml"
     path.write_text(
         "gates:\n  cd22_pos: {threshold: 0.41}\n  t_nk: {method: ellipse, channels: [CD45, SSC-A], mean: [0.8, 0.1],"
@@ -179,14 +190,18 @@ def test_a_yaml_override_gives_shapes_on_the_unit_scale(tmp_path, ino10):
         (lambda text: text.replace("Gating-ML", "Workspace"), "root element"),
     ],
 )
-def test_an_impossible_gatingml_override_is_refused(tmp_path, ino10, gated, wiring, change, message):
+def test_an_impossible_gatingml_override_is_refused(
+    tmp_path: Any, ino10: Any, gated: Any, wiring: Any, change: Any, message: Any
+) -> None:
     path = tmp_path / "tube.xml"
     path.write_text(change(write_gatingml(gated, ino10.gates, wiring)), encoding="utf-8")
     with pytest.raises(GateError, match=message):
         read_override(path, ino10, wiring)
 
 
-def test_an_override_of_a_gate_that_the_tube_cannot_have_is_refused(tmp_path, marrow, ino10, config):
+def test_an_override_of_a_gate_that_the_tube_cannot_have_is_refused(
+    tmp_path: Any, marrow: Any, ino10: Any, config: Any
+) -> None:
     from flowmrd.stages.gate import gate
     from flowmrd.store import write_columns
 
@@ -199,6 +214,6 @@ def test_an_override_of_a_gate_that_the_tube_cannot_have_is_refused(tmp_path, ma
         gate(path, panel=ino10, config=config, reference=None, override=override, **outputs)
 
 
-def test_combinations_read_back_as_nothing_to_override():
+def test_combinations_read_back_as_nothing_to_override() -> None:
     assert same_shape(Rectangle((("x", None, None),)), Combination(all_of=("parent",)))
     assert not same_shape(Polygon("x", "y", ((0, 0), (1, 0), (1, 1))), Combination(all_of=("parent",)))

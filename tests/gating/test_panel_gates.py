@@ -49,12 +49,12 @@ def tree(*gates: dict[str, Any]) -> tuple[Gate, ...]:
         ([{"name": f"g{i}", "parent": "root", **CUT} for i in range(65)], "more than the 64"),
     ],
 )  # fmt: skip
-def test_impossible_trees_are_refused_with_the_reason(gates, message):
+def test_impossible_trees_are_refused_with_the_reason(gates: Any, message: Any) -> None:
     with pytest.raises(ValueError, match=message):
         check_tree(tree(*gates), CHANNELS)
 
 
-def test_all_problems_of_a_tree_are_told_at_once():
+def test_all_problems_of_a_tree_are_told_at_once() -> None:
     gates = tree({"name": "a", "parent": "nobody", **CUT | {"channel": "CD3", "bounds": [0.5, 0.3]}})
     with pytest.raises(ValueError, match="nobody") as caught:
         check_tree(gates, CHANNELS)
@@ -62,7 +62,7 @@ def test_all_problems_of_a_tree_are_told_at_once():
     assert "0.5..0.3" in str(caught.value)
 
 
-def test_shipped_panels_define_the_required_gates_and_populations(ino10, vienna_b8):
+def test_shipped_panels_define_the_required_gates_and_populations(ino10: Any, vienna_b8: Any) -> None:
     populations = {
         "granulocytes", "monocytes", "t_nk", "erythroblasts", "cd34_myeloid", "haematogones_1", "haematogones_2",
         "haematogones_3", "mature_b", "plasma_cells", "b_lineage",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,7 +28,7 @@ LEAST = {
 @pytest.mark.shared
 @pytest.mark.parametrize("width", ["controls", "sample"])
 @pytest.mark.parametrize("name", ["A", "B"])
-def test_gates_agree_with_the_experts(shared_data, tmp_path, vienna_b8, name, width):
+def test_gates_agree_with_the_experts(shared_data: Any, tmp_path: Any, vienna_b8: Any, name: Any, width: Any) -> None:
     folder = shared_data / "ball" / "real"
     labels = pd.read_parquet(folder / f"ball_d15_{name}.labels.parquet")
     config = RunConfig(panel="vienna_b8", samples="-", transform=TransformConfig(width=width))

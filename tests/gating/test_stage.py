@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ from flowmrd.store import open_columns, read_json, write_columns, write_json
 
 
 @pytest.fixture
-def run(tmp_path, ino10, config):
-    def call(preprocessed, **options):
+def run(tmp_path: Any, ino10: Any, config: Any) -> Any:
+    def call(preprocessed: Any, **options: Any) -> Any:
         outputs = {
             "out": tmp_path / "gated.arrow",
             "populations": tmp_path / "populations.tsv",
@@ -33,23 +34,25 @@ def run(tmp_path, ino10, config):
 
 
 @pytest.fixture(scope="module")
-def reference_file(tmp_path_factory, reference):
+def reference_file(tmp_path_factory: Any, reference: Any) -> Any:
     path = tmp_path_factory.mktemp("reference") / "gates.json"
     write_json(path, reference.as_record())
     return path
 
 
-def membership(outputs, name):
+def membership(outputs: Any, name: Any) -> Any:
     with open_columns(outputs["out"]) as store:
         index = json.loads(store.metadata["gates"]).index(name)
         return ((store["gates"] >> np.uint64(index)) & np.uint64(1)).astype(bool)
 
 
-def test_the_stage_writes_bits_populations_routes_counts_and_the_record(tmp_path, marrow, ino10, run, reference_file):
+def test_the_stage_writes_bits_populations_routes_counts_and_the_record(
+    tmp_path: Any, marrow: Any, ino10: Any, run: Any, reference_file: Any
+) -> None:
     outputs = run(marrow.write(tmp_path / "p.arrow"), reference=reference_file)
     facts = read_json(outputs["record"])
     with open_columns(outputs["out"]) as store:
-        assert (store["gates"].dtype, store["population"].dtype, store["routes"].dtype) == ("uint64", "int16", "uint8")
+        assert [str(store[name].dtype) for name in ("gates", "population", "routes")] == ["uint64", "int16", "uint8"]
         assert store.n_events == len(marrow.usable)
         assert json.loads(store.metadata["populations"])["mature_b"] == CODES["mature_b"]
     assert [entry["name"] for entry in facts["gates"]] == [gate_.name for gate_ in ino10.gates]
@@ -69,14 +72,14 @@ def test_the_stage_writes_bits_populations_routes_counts_and_the_record(tmp_path
     )
 
 
-def test_two_runs_write_the_same_bytes(tmp_path, marrow, run, reference_file):
+def test_two_runs_write_the_same_bytes(tmp_path: Any, marrow: Any, run: Any, reference_file: Any) -> None:
     source = marrow.write(tmp_path / "p.arrow")
     first = {name: path.read_bytes() for name, path in run(source, reference=reference_file).items()}
     second = {name: path.read_bytes() for name, path in run(source, reference=reference_file).items()}
     assert first == second
 
 
-def test_without_controls_gates_are_the_tubes_own_and_it_is_said(tmp_path, marrow, run):
+def test_without_controls_gates_are_the_tubes_own_and_it_is_said(tmp_path: Any, marrow: Any, run: Any) -> None:
     facts = read_json(run(marrow.write(tmp_path / "p.arrow"))["record"])
     assert facts["reference"] is None
     assert "GATES_WITHOUT_CONTROLS" in {flag["code"] for flag in facts["flags"]}
@@ -84,7 +87,9 @@ def test_without_controls_gates_are_the_tubes_own_and_it_is_said(tmp_path, marro
 
 
 @pytest.mark.parametrize("n", [0, 1, 50])
-def test_hardly_any_events_end_in_states_not_in_errors_or_zeros(tmp_path, marrow, run, reference_file, n):
+def test_hardly_any_events_end_in_states_not_in_errors_or_zeros(
+    tmp_path: Any, marrow: Any, run: Any, reference_file: Any, n: Any
+) -> None:
     path = tmp_path / "p.arrow"
     write_columns(path, {name: values[:n] for name, values in marrow.columns.items()})
     for given in (None, reference_file):
@@ -105,7 +110,9 @@ def test_hardly_any_events_end_in_states_not_in_errors_or_zeros(tmp_path, marrow
             assert "NO_NUCLEATED_CELLS" in {flag["code"] for flag in facts["flags"]}
 
 
-def test_a_saturated_file_is_gated_without_a_crash_and_fails_with_a_reason(tmp_path, marrow, run, reference_file):
+def test_a_saturated_file_is_gated_without_a_crash_and_fails_with_a_reason(
+    tmp_path: Any, marrow: Any, run: Any, reference_file: Any
+) -> None:
     path = tmp_path / "p.arrow"
     columns = {name: np.ones_like(values[:3000]) for name, values in marrow.columns.items()}
     write_columns(path, {**columns, "mask_margin": np.ones(3000, dtype=bool)})
@@ -115,7 +122,9 @@ def test_a_saturated_file_is_gated_without_a_crash_and_fails_with_a_reason(tmp_p
         assert "NO_NUCLEATED_CELLS" in {flag["code"] for flag in facts["flags"] if flag["level"] == "fail"}
 
 
-def test_loss_of_cd22_after_its_therapy_is_worded_as_masked_or_lost(tmp_path, tube, run, reference_file):
+def test_loss_of_cd22_after_its_therapy_is_worded_as_masked_or_lost(
+    tmp_path: Any, tube: Any, run: Any, reference_file: Any
+) -> None:
     from flowmrd.simulate.design import leukaemia_of
 
     made = tube(
@@ -130,7 +139,9 @@ def test_loss_of_cd22_after_its_therapy_is_worded_as_masked_or_lost(tmp_path, tu
     assert treated["percent_positive"] < 10
 
 
-def test_loss_of_cd19_is_seen_on_cells_that_other_routes_found(tmp_path, tube, run, reference_file):
+def test_loss_of_cd19_is_seen_on_cells_that_other_routes_found(
+    tmp_path: Any, tube: Any, run: Any, reference_file: Any
+) -> None:
     from flowmrd.simulate.design import leukaemia_of
 
     made = tube(
@@ -141,7 +152,9 @@ def test_loss_of_cd19_is_seen_on_cells_that_other_routes_found(tmp_path, tube, r
     assert targets["CD22"]["status"] in {"present", "dim"}
 
 
-def test_missing_haematogones_are_never_evidence_of_haemodilution(tmp_path, tube, run, reference_file):
+def test_missing_haematogones_are_never_evidence_of_haemodilution(
+    tmp_path: Any, tube: Any, run: Any, reference_file: Any
+) -> None:
     made = tube(83, composition=AFTER_ANTI_B)
     facts = read_json(run(made.write(tmp_path / "p.arrow"), reference=reference_file)["record"])
     assert facts["regeneration"]["verdict"] == "few"
@@ -150,7 +163,7 @@ def test_missing_haematogones_are_never_evidence_of_haemodilution(tmp_path, tube
     assert facts["haemodilution"]["statement"].startswith("Limited assessment")
 
 
-def test_leukaemic_cells_do_not_count_as_regeneration(marrow, ino10):
+def test_leukaemic_cells_do_not_count_as_regeneration(marrow: Any, ino10: Any) -> None:
     from flowmrd.config.run import GatingConfig
     from flowmrd.gating.sample import gate_sample
 
@@ -160,24 +173,28 @@ def test_leukaemic_cells_do_not_count_as_regeneration(marrow, ino10):
     assert sum(found["stages"].values()) == 0
 
 
-def test_a_reference_of_another_panel_is_refused(tmp_path, marrow, run, vienna_b8, reference_file):
+def test_a_reference_of_another_panel_is_refused(
+    tmp_path: Any, marrow: Any, run: Any, vienna_b8: Any, reference_file: Any
+) -> None:
     with pytest.raises(GateError, match="ino10"):
         run(marrow.write(tmp_path / "p.arrow"), panel=vienna_b8, reference=reference_file)
 
 
-def test_a_reference_that_is_not_one_is_refused(tmp_path, marrow, run):
+def test_a_reference_that_is_not_one_is_refused(tmp_path: Any, marrow: Any, run: Any) -> None:
     path = tmp_path / "wrong.json"
     write_json(path, {"schema_version": "0", "controls": []})
     with pytest.raises(ArtefactError):
         run(marrow.write(tmp_path / "p.arrow"), reference=path)
 
 
-def test_a_reference_needs_a_control(tmp_path, ino10, config):
+def test_a_reference_needs_a_control(tmp_path: Any, ino10: Any, config: Any) -> None:
     with pytest.raises(GateError, match="no control"):
         gate_reference({}, panel=ino10, config=config, out=tmp_path / "gates.json")
 
 
-def test_the_reference_keeps_every_controls_own_numbers(tmp_path, tube, ino10, config, run):
+def test_the_reference_keeps_every_controls_own_numbers(
+    tmp_path: Any, tube: Any, ino10: Any, config: Any, run: Any
+) -> None:
     paths = {f"C{seed}": tube(seed).write(tmp_path / f"{seed}.arrow") for seed in (21, 22)}
     out = tmp_path / "reference.json"
     gate_reference(paths, panel=ino10, config=config, out=out)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
@@ -17,18 +19,18 @@ from flowmrd.simulate.populations import AFTER_ANTI_B, REGENERATING, Code
 CUT = {"method": "cut", "side": "above", "estimator": "valley", "bounds": [0.3, 0.6], "fallback": 0.45}
 
 
-def gates(*items):
+def gates(*items: Any) -> Any:
     return tuple(TypeAdapter(Gate).validate_python(item) for item in items)
 
 
-def two_populations(n=4000, share=0.3, seed=0):
+def two_populations(n: Any = 4000, share: Any = 0.3, seed: Any = 0) -> Any:
     rng = np.random.default_rng(seed)
     positive = rng.random(n) < share
     x = np.where(positive, rng.normal(0.7, 0.05, n), rng.normal(0.2, 0.05, n)).astype(np.float32)
     return {"x": x, "y": rng.random(n).astype(np.float32)}, positive
 
 
-def test_an_event_is_inside_a_gate_only_if_it_is_inside_all_ancestors():
+def test_an_event_is_inside_a_gate_only_if_it_is_inside_all_ancestors() -> None:
     columns, positive = two_populations()
     result = evaluate_tree(
         columns,
@@ -45,7 +47,7 @@ def test_an_event_is_inside_a_gate_only_if_it_is_inside_all_ancestors():
     assert np.array_equal(result.bits & 1, low.astype(np.uint64))
 
 
-def test_estimates_rest_on_usable_events_but_apply_to_all():
+def test_estimates_rest_on_usable_events_but_apply_to_all() -> None:
     columns, positive = two_populations()
     spoilt = {name: values.copy() for name, values in columns.items()}
     unusable = np.zeros(len(positive), dtype=bool)
@@ -61,7 +63,7 @@ def test_estimates_rest_on_usable_events_but_apply_to_all():
 
 
 @pytest.mark.parametrize("estimator", ["valley", "edge", "mixture"])
-def test_fifty_parent_events_are_a_state_with_a_named_fallback(estimator):
+def test_fifty_parent_events_are_a_state_with_a_named_fallback(estimator: Any) -> None:
     columns, _ = two_populations(n=50)
     result = evaluate_tree(
         columns, gates({"name": "pos", "parent": "root", "channel": "x", **CUT, "estimator": estimator})
@@ -72,7 +74,7 @@ def test_fifty_parent_events_are_a_state_with_a_named_fallback(estimator):
     assert "50 events" in placement.why
 
 
-def test_a_missing_channel_makes_a_gate_and_its_children_unavailable_and_others_go_on():
+def test_a_missing_channel_makes_a_gate_and_its_children_unavailable_and_others_go_on() -> None:
     columns, _ = two_populations()
     result = evaluate_tree(
         columns,
@@ -99,7 +101,7 @@ def test_a_missing_channel_makes_a_gate_and_its_children_unavailable_and_others_
     assert "no z" in result.placement("z_pos").why
 
 
-def test_the_last_population_of_the_file_names_an_event(marrow, ino10):
+def test_the_last_population_of_the_file_names_an_event(marrow: Any, ino10: Any) -> None:
     result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
     codes = assign(result, ino10.gates)
     assert code_table(ino10.gates)["mature_b"] == CODES["mature_b"]
@@ -107,7 +109,7 @@ def test_the_last_population_of_the_file_names_an_event(marrow, ino10):
     assert (codes[~result.inside("nucleated")] == 0).all()
 
 
-def test_every_b_lineage_event_keeps_at_least_one_route_and_no_other_event_has_one(marrow, ino10):
+def test_every_b_lineage_event_keeps_at_least_one_route_and_no_other_event_has_one(marrow: Any, ino10: Any) -> None:
     result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
     bits = route_bits(result, ino10.gates)
     assert route_names(ino10.gates) == ("route_cd19", "route_cd22", "route_cd24", "route_precursor")
@@ -125,13 +127,15 @@ def test_every_b_lineage_event_keeps_at_least_one_route_and_no_other_event_has_o
         (Code.PLASMA_CELL, "plasma_cells", 0.9),
     ],
 )
-def test_simulated_populations_are_found_in_their_gates(marrow, ino10, code, gate, least):
+def test_simulated_populations_are_found_in_their_gates(
+    marrow: Any, ino10: Any, code: Any, gate: Any, least: Any
+) -> None:
     result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
     cells = (marrow.truth["population"] == code) & ~marrow.truth["doublet"] & marrow.truth["nucleated"]
     assert result.inside(gate)[cells].mean() >= least
 
 
-def test_nucleated_cells_are_counted_within_two_per_cent_without_a_dye(marrow, ino10):
+def test_nucleated_cells_are_counted_within_two_per_cent_without_a_dye(marrow: Any, ino10: Any) -> None:
     result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
     truth = np.count_nonzero(marrow.truth["nucleated"] & ~marrow.truth["doublet"])
     assert np.count_nonzero(result.inside("nucleated") & marrow.usable) == pytest.approx(truth, rel=0.02)
@@ -146,7 +150,9 @@ def test_nucleated_cells_are_counted_within_two_per_cent_without_a_dye(marrow, i
     ],
     ids=["cd19-lost", "cd22-masked", "both-dim"],
 )
-def test_blasts_stay_in_b_lineage_when_targets_are_lost_and_normal_b_cells_are_gone(tube, ino10, reference, therapy):
+def test_blasts_stay_in_b_lineage_when_targets_are_lost_and_normal_b_cells_are_gone(
+    tube: Any, ino10: Any, reference: Any, therapy: Any
+) -> None:
     from flowmrd.simulate.design import leukaemia_of
 
     made = tube(77, composition=AFTER_ANTI_B, leukaemia=leukaemia_of(11, "P2"), level=0.05, therapy=therapy)
@@ -156,7 +162,7 @@ def test_blasts_stay_in_b_lineage_when_targets_are_lost_and_normal_b_cells_are_g
     assert result.inside("b_lineage")[blasts].mean() >= 0.999
 
 
-def test_without_any_b_cell_the_reference_still_places_every_gate(tube, ino10, reference):
+def test_without_any_b_cell_the_reference_still_places_every_gate(tube: Any, ino10: Any, reference: Any) -> None:
     made = tube(
         78, composition=AFTER_ANTI_B.scaled(dict.fromkeys((Code.HAEMATOGONE_2, Code.MATURE_B, Code.PLASMA_CELL), 0.0))
     )
@@ -169,7 +175,7 @@ def test_without_any_b_cell_the_reference_still_places_every_gate(tube, ino10, r
     assert mature["percent_of_nucleated"] is not None
 
 
-def test_a_control_is_left_out_of_its_own_reference(reference):
+def test_a_control_is_left_out_of_its_own_reference(reference: Any) -> None:
     name = reference.controls[0].name
     without = reference.leaving_out(name)
     assert [control.name for control in without.controls] == [c.name for c in reference.controls if c.name != name]
@@ -177,7 +183,7 @@ def test_a_control_is_left_out_of_its_own_reference(reference):
     assert "cd19_pos" in changed
 
 
-def test_the_pooled_threshold_is_a_median_that_one_odd_control_cannot_move(reference):
+def test_the_pooled_threshold_is_a_median_that_one_odd_control_cannot_move(reference: Any) -> None:
     from dataclasses import replace
 
     odd = replace(reference.controls[0], name="odd", parameters={"cd19_pos": {"threshold": 9.0}})
@@ -186,7 +192,7 @@ def test_the_pooled_threshold_is_a_median_that_one_odd_control_cannot_move(refer
     assert min(values) <= pooled <= max(values)
 
 
-def test_a_shift_follows_the_anchor_within_its_bound_and_says_when_it_is_held():
+def test_a_shift_follows_the_anchor_within_its_bound_and_says_when_it_is_held() -> None:
     levels = {"CD45": ("t_nk", 900, 0.80), "CD10": ("granulocytes", 900, 0.70), "CD24": ("granulocytes", 20, None)}
     shifts = anchored_shifts(levels, {"CD45": 0.78, "CD10": 0.50, "CD24": 0.6}, max_decades=0.35, min_events=500)
     assert shifts["CD45"].applied == pytest.approx(0.02)
@@ -197,7 +203,9 @@ def test_a_shift_follows_the_anchor_within_its_bound_and_says_when_it_is_held():
     assert "20 anchor cells" in shifts["CD24"].why
 
 
-def test_a_tube_stained_brighter_moves_the_frozen_gates_with_its_anchor_cells(tube, ino10, reference):
+def test_a_tube_stained_brighter_moves_the_frozen_gates_with_its_anchor_cells(
+    tube: Any, ino10: Any, reference: Any
+) -> None:
     made = tube(11, staining={"CD45": 0.2})
     gated = gate_sample(made.columns, ino10, made.usable, GatingConfig(), reference=reference)
     assert gated.shifts["CD45"].applied > 0.1 / 4.5
@@ -206,14 +214,14 @@ def test_a_tube_stained_brighter_moves_the_frozen_gates_with_its_anchor_cells(tu
     assert placement.shift == pytest.approx(gated.shifts["CD45"].applied, abs=1e-9)
 
 
-def test_frozen_cuts_never_leave_the_panels_bounds(ino10, reference):
+def test_frozen_cuts_never_leave_the_panels_bounds(ino10: Any, reference: Any) -> None:
     far = anchored_shifts({"CD45": ("t_nk", 900, 5.0)}, {"CD45": 0.0}, max_decades=20.0, min_events=1)
     frozen = freeze(ino10.gates, reference, far, "test")
     bounds = {gate.name: gate.bounds for gate in ino10.gates if gate.method == "cut"}
     assert frozen["cd45_bright"].parameters["threshold"] == bounds["cd45_bright"][1]
 
 
-def test_gating_twice_gives_the_same_bits(marrow, ino10, reference):
+def test_gating_twice_gives_the_same_bits(marrow: Any, ino10: Any, reference: Any) -> None:
     first, second = (
         gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig(), reference=reference).result for _ in range(2)
     )
@@ -221,7 +229,7 @@ def test_gating_twice_gives_the_same_bits(marrow, ino10, reference):
     assert first.placements == second.placements
 
 
-def test_a_regenerating_marrow_keeps_its_stages_apart(tube, ino10, reference):
+def test_a_regenerating_marrow_keeps_its_stages_apart(tube: Any, ino10: Any, reference: Any) -> None:
     made = tube(79, composition=REGENERATING)
     result = gate_sample(made.columns, ino10, made.usable, GatingConfig(), reference=reference).result
     sound = ~made.truth["doublet"]
@@ -231,7 +239,7 @@ def test_a_regenerating_marrow_keeps_its_stages_apart(tube, ino10, reference):
         assert max(inside, key=inside.__getitem__) == stage
 
 
-def test_an_override_replaces_a_gate_and_is_marked_manual(marrow, ino10):
+def test_an_override_replaces_a_gate_and_is_marked_manual(marrow: Any, ino10: Any) -> None:
     shape = Rectangle((("CD19", 2.0, None),))
     result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig(), overrides={"cd19_pos": shape}).result
     assert result.placement("cd19_pos").source == "override"
