@@ -145,6 +145,7 @@ _TEXT_MESSAGES = {
     "duplicate_keywords": "a keyword stands twice in TEXT with different values; the last one counts",
     "no_final_delimiter": "TEXT does not end with its delimiter",
     "value_missing": "TEXT ends with a keyword without a value",
+    "doubled_end": "TEXT ends with a doubled delimiter, which could also be an empty value",
     "text_end_short": "TEXT is longer than HEADER says; it was read up to DATA",
     "odd_tail": "TEXT ends with something that is no keyword",
     "unescaped_delimiter": "TEXT holds delimiters that are not doubled; the keywords of DATA were found by name",
@@ -193,11 +194,11 @@ def _continues(segment: bytes, after: bytes, codes: list[str]) -> bool:
     """
     delimiter = re.escape(segment[:1])
     printable = rb"[\x09\x20-\x7e\x80-\xff]"
-    if "value_missing" in codes:
+    if "value_missing" in codes or "doubled_end" in codes:
         return re.match(printable + rb"{0,300}?" + delimiter, after) is not None
     if "no_final_delimiter" not in codes:
-        keyword = rb"[$@&#]?[A-Z][A-Z0-9 _.:-]{1,60}"
-        return re.match(keyword + delimiter + printable + rb"{0,300}?" + delimiter, after, re.IGNORECASE) is not None
+        words = rb"(?:(?!" + delimiter + rb")[\x09\x20-\x7e]){1,300}" + delimiter  # another segment starts with it
+        return re.match(words + words, after) is not None
     tail = segment.rpartition(segment[:1])[2].rstrip(b" \x00\r\n")
     return _binary(tail) or re.match(printable + rb"{1,300}?" + delimiter, after) is not None
 
@@ -207,7 +208,8 @@ def _binary(value: bytes) -> bool:
     try:
         value.decode("utf-8")
     except UnicodeDecodeError:
-        return re.search(rb"[\x00-\x08\x0a-\x1f\x7f-\x9f]", value) is not None
+        high = sum(byte > 127 for byte in value)
+        return high * 4 > len(value) or re.search(rb"[\x00-\x08\x0a-\x1f\x7f-\x9f]", value) is not None
     return re.search(rb"[\x00-\x08\x0a-\x1f\x7f]", value) is not None
 
 

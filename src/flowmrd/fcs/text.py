@@ -52,7 +52,7 @@ def parse_text(segment: bytes) -> tuple[dict[str, str], list[str]]:
         Upper-case keyword to value, blanks and NULs stripped at both ends. The last of equal keywords counts.
     findings
         Codes of what was odd: ``empty_values``, ``duplicate_keywords``, ``no_final_delimiter``, ``value_missing``,
-        ``odd_tail``.
+        ``doubled_end``, ``odd_tail``.
     """
     keywords: dict[str, str] = {}
     findings: set[str] = set()
@@ -108,6 +108,8 @@ def _pairs(runs: Iterable[tuple[bytes, int]], delimiter: bytes, findings: set[st
     if key is not None:  # the segment ends inside a value: a writer that leaves out the final delimiter
         if not value:
             findings.add("value_missing")
+        elif value.endswith(delimiter):
+            findings.add("doubled_end")
         yield key, value.removesuffix(delimiter)
 
 
