@@ -109,6 +109,7 @@ def build_page(inputs: Inputs, work: Path) -> Page:
             "gate_remarks": record.gate_remarks(inputs),
             "laip": laip_view.build(inputs, tube, markers),
             "quality": quality,
+            "reason_codes": {reason.code for reason in result.verdict.reasons},
             "position_summary": quality_view.position_summary(quality, len(inputs.controls_qc)),
             "visits": visits,
             "trend": trend_figure(inputs.history, result.sensitivity.target) if len(inputs.history) > 1 else None,
