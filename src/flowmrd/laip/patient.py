@@ -78,21 +78,44 @@ class PatientLaip:
         )
 
 
-def drift_covariance(features: tuple[str, ...], unreliable: frozenset[str], *, sd: float = DRIFT_SD) -> Floats:
+def drift_covariance(
+    features: tuple[str, ...],
+    unreliable: frozenset[str] = frozenset(),
+    shifted: frozenset[str] = frozenset(),
+    *,
+    sd: float = DRIFT_SD,
+) -> Floats:
     """Covariance of the shift expected between diagnosis and follow-up.
 
     Parameters
     ----------
     unreliable
-        Markers that therapy given in between makes unreliable: twice the spread.
+        Markers that targeted therapy given in between may take away: twice the spread.
+    shifted
+        Markers that steroids move: one and a half times the spread.
     """
-    return np.diag([(2.0 * sd if name in unreliable else sd) ** 2 for name in features])
+    factor = [2.0 if name in unreliable else 1.5 if name in shifted else 1.0 for name in features]
+    return np.diag([(sd * f) ** 2 for f in factor])
 
 
 def find_laip(
-    patient: str, tube: Tube, reference: NormalReference, *, min_cells: int, seed: int, max_components: int = 3
+    patient: str,
+    tube: Tube,
+    reference: NormalReference,
+    *,
+    min_cells: int,
+    seed: int,
+    max_components: int = 3,
+    model: NormalModel | None = None,
 ) -> PatientLaip | None:
     """Find what the diagnosis tube holds that normal marrow does not.
+
+    Parameters
+    ----------
+    min_cells
+        Fewest aberrant cells that make a phenotype.
+    model
+        Normal model to use instead of the reference's full one, where the tube is a control.
 
     Returns
     -------
@@ -101,14 +124,14 @@ def find_laip(
     """
     features = tuple(name for name in reference.features if name in tube.features)
     tube = tube.select(features)
-    model = reference.model.select(features)
+    model = (model or reference.model).select(features)
     inside = thin(tube.window, MAX_CELLS)
     if len(inside) < min_cells or len(inside) <= 2 * len(features):
         return None
     scale = float(tube.window.sum()) / len(inside)
     x = tube.values[inside].astype(np.float64)
     anchored = fit_tube(model, tube, anchors_only=True)
-    normal = _loosened(model, anchored)
+    normal = loosened(model, anchored)
     prior = blast_prior(features, model.normal_b + anchored.shift)
     log_normal = log_density(normal, x, degrees=DEGREES)
     aberrant = log_density(prior, x, degrees=DEGREES) - log_normal > 0.0
@@ -140,7 +163,7 @@ def find_laip(
     )
 
 
-def _loosened(model: NormalModel, anchored: TubeModel) -> Mixture:
+def loosened(model: NormalModel, anchored: TubeModel) -> Mixture:
     """Window components widened by how far controls move them, since nothing in this tube can be trusted to place them."""
     spread = np.where((model.inside > 0.5)[:, None], model.between, 0.0) ** 2
     covariance = anchored.mixture.covariance + spread[:, :, None] * np.eye(spread.shape[1])
@@ -200,7 +223,7 @@ def _distinct(
     if not reference.controls:
         return laip, np.ones(laip.k, dtype=bool), False
     index = [reference.features.index(name) for name in features]
-    drift = drift_covariance(features, frozenset())
+    drift = drift_covariance(features)
     burden = np.empty((len(reference.controls), laip.k))
     for i, control in enumerate(reference.controls):
         normal = control.log_normal

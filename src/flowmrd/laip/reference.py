@@ -92,7 +92,7 @@ class TubeModel:
     strays
         Share of the cells that no normal component explains.
     distance
-        Root mean square of the components' standardised displacement, weighted by their cells: the tube's novelty.
+        Root mean square of the components' standardised displacement, weighted by their cells outside the window: the tube's novelty.
     """
 
     mixture: Mixture
@@ -271,8 +271,11 @@ def fit_tube(
         share = (stats.count[:k] + 1e-7) / max(normal + k * 1e-7, 1e-12)
         # Weights follow from the second step on: the first one only settles the common shift.
         local = Mixture(base.weight if step == 0 or anchors_only else share, mean, covariance)
+    # The window may hold leukaemia or nothing at all; how foreign a tube is shows in the cells outside it.
     displacement = ((local.mean - base.mean) / between) ** 2
-    distance = float(np.sqrt((local.weight[:, None] * displacement).sum() / d))
+    judged = base.weight * (1.0 - model.inside)
+    judged = judged / max(judged.sum(), 1e-12)
+    distance = float(np.sqrt((judged[:, None] * displacement).sum() / d))
     strays = float(stats.count[base.k])
     return TubeModel(local, shift, strays, distance)
 

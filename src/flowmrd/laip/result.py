@@ -26,7 +26,7 @@ class Target:
     """One thing that was looked for and found: a Gaussian phenotype with what it claims."""
 
     mixture: Mixture
-    source: Literal["patient", "spot"]
+    source: Literal["patient", "burden", "spot"]
     gain: float
     probability: float
 

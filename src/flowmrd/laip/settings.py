@@ -20,7 +20,9 @@ class Settings:
     replicates
         Spike-ins per tube.
     unreliable
-        Markers that the therapy given makes unreliable.
+        Markers that the targeted therapy given may have taken away.
+    shifted
+        Markers that steroids move.
     seed
         Seed of every random draw.
     """
@@ -30,4 +32,5 @@ class Settings:
     detect_events: int = 20
     replicates: int = 5
     unreliable: frozenset[str] = frozenset()
+    shifted: frozenset[str] = frozenset()
     seed: int = 0

@@ -58,12 +58,9 @@ __all__ = ["FORMAT", "classify"]
 FORMAT = "flowmrd-classification/1"
 
 
-def unreliable_markers(panel: PanelModel, therapy: PriorTherapy) -> frozenset[str]:
-    """Markers that the patient's targeted therapy may have taken away. Steroids are part of every course and their
-    shift is within the ordinary drift, so they add nothing here."""
-    return frozenset(
-        channel.marker for channel in panel.channels if set(channel.unreliable_after) & set(therapy.targets)
-    )
+def markers_after(panel: PanelModel, therapies: frozenset[str]) -> frozenset[str]:
+    """Markers that the panel calls unreliable after any of these therapies."""
+    return frozenset(channel.marker for channel in panel.channels if set(channel.unreliable_after) & therapies)
 
 
 def classify(
@@ -99,7 +96,9 @@ def classify(
         target=config.mrd.target,
         detect_events=config.mrd.min_detect_events,
         replicates=config.mrd.spike_in_replicates,
-        unreliable=unreliable_markers(panel, therapy),
+        unreliable=markers_after(panel, therapy.targets),
+        # Steroids are part of every course of B-ALL.
+        shifted=markers_after(panel, frozenset({"steroid"})),
         seed=config.laip.seed,
     )
     result = classify_tube(
