@@ -44,7 +44,9 @@ docs: env
 
 # Long campaigns; their last results are in docs/.
 bench: env
-	$(BIN)/python -m benchmarks
+	$(BIN)/python benchmarks/preprocess.py
+	$(BIN)/python benchmarks/gating.py
+	$(BIN)/python benchmarks/scale.py
 
 accuracy: env
 	$(BIN)/python -m benchmarks.accuracy
@@ -54,4 +56,4 @@ trial: env
 	$(BIN)/flowmrd run trial-demo
 
 soak: env
-	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python benchmarks/soak.py
