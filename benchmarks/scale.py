@@ -3,9 +3,9 @@
     python benchmarks/scale.py [--small 20] [--large 2] [--events 2000000] [--cores 2] [--folder F]
 
 Runs a cohort of small tubes (30,000 nucleated cells) and one of large tubes with the real workflow and reads
-Snakemake's own benchmark files. Processor seconds of a stage are fitted as a + b x events; the engine's overhead is what the run
-took on its cores beyond the sum of its jobs. The prediction schedules the fitted jobs of 1,000 tubes of 5 million
-events greedily on 100 nodes of 8 cores, in the order the workflow allows.
+Snakemake's own benchmark files. Processor seconds of a stage are fitted as a + b x events; the engine's overhead is
+what the run took on its cores beyond the sum of its jobs. The prediction schedules the fitted jobs of 1,000 tubes of
+5 million events greedily on 100 nodes of 8 cores, in the order the workflow allows.
 """
 
 from __future__ import annotations
