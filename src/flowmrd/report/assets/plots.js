@@ -24,8 +24,8 @@
   const gatesLow = take(Uint32Array), gatesHigh = take(Uint32Array), mrd = take(Uint8Array), cluster = take(Int8Array);
   const grids = new Uint32Array(gridBytes);
 
-  const thin = (rows) => {
-    const limit = report.max_points;
+  const MAX_BACK = 800; // more open circles than this only blot out what lies below
+  const thin = (rows, limit = report.max_points) => {
     if (rows.length <= limit) return rows;
     return Array.from({ length: limit }, (_, i) => rows[Math.floor((i * rows.length) / limit)]);
   };
@@ -175,12 +175,12 @@
   const backgate = document.getElementById("backgate");
   function choose() {
     const rows = chosenRows(backgate.value);
-    backRows = backgate.value === "mrd" ? [] : thin(rows);
+    backRows = backgate.value === "mrd" ? [] : thin(rows, Math.min(MAX_BACK, report.max_points));
     const name = backgate.selectedOptions[0].textContent;
     document.getElementById("backgate-name").textContent = backgate.value === "mrd" ? "back-gated cells (none chosen)" : name;
     if (backgate.value !== "mrd") {
       document.getElementById("backgate-status").textContent =
-        `${backRows.length} cells of ${name} shown as open circles in every plot (thinned table).`;
+        `${backRows.length} cells of ${name} shown as open circles in every plot${backRows.length < rows.length ? ", evenly thinned" : ""}.`;
     }
     document.documentElement.dataset.backgated = String(backRows.length);
     for (const id of drawn.keys()) redraw(id);
