@@ -1,4 +1,4 @@
-"""How well leukaemic cells are found, measured by in-silico dilution of real patients' blasts into other patients' marrow.
+"""How well leukaemic cells are found, measured by diluting real patients' blasts into other patients' marrow.
 
 ``python -m benchmarks.accuracy --help``; the tables go to ``docs/accuracy.md``.
 """

@@ -28,7 +28,7 @@ CONFIG = RunConfig(panel="vienna_b8", samples="samples.tsv")
 
 @dataclass(frozen=True)
 class Events:
-    """Events of a tube: cells (n, 9) in decades, pulse width, and the level each blast belongs to (-1 = not a blast)."""
+    """Events of a tube: cells (n, 9) in decades, pulse width, the level a blast belongs to (-1 = no blast)."""
 
     values: Floats32
     width: Floats32

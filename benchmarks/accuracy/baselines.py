@@ -12,8 +12,8 @@ BACKGROUND = 10e-6
 
 
 class PooledBoosting:
-    """Histogram gradient boosting of the diagnosis tube's true blasts against the controls' window cells, with one cut that
-    leaves ten false events per million in the pooled controls."""
+    """Histogram gradient boosting of the diagnosis tube's true blasts against the controls' window cells, with one cut
+    that leaves ten false events per million in the pooled controls."""
 
     def __init__(self, diagnosis: Tube, blasts: Bools, controls: list[Tube]) -> None:
         from sklearn.ensemble import HistGradientBoostingClassifier
@@ -37,7 +37,7 @@ class PooledBoosting:
 
 
 class GaussianOutlier:
-    """Gaussian mixture of the controls' window cells; outliers beyond the pooled controls' ten per million are called."""
+    """Gaussian mixture of the controls' window cells; outliers beyond ten per million are called."""
 
     def __init__(self, controls: list[Tube]) -> None:
         from sklearn.mixture import GaussianMixture

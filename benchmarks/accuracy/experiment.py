@@ -1,4 +1,4 @@
-"""One condition of the experiment: who are controls, backgrounds and blasts, and what every method says of every tube."""
+"""One condition of the experiment: who are controls, backgrounds and blasts, and what every method says."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Judging one tube: the patient's phenotype where it is known, compact strangers where it is not, and the same on controls.
+"""Judging one tube: the patient's phenotype where it is known, compact strangers where not, and the same on controls.
 
 The cut is set on the controls, each under a reference that it did not help to build, so that they keep the background
-asked for; the tube's own normal cells set the scale of the score, since normal components are moved to where they lie in
-this very tube.
+asked for; the tube's own normal cells set the scale of the score, since normal components are moved to where they lie
+in this very tube.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ SPOT_GAIN_FLOOR = 45.0
 SPOT_GAIN_MARGIN = 1.5
 """A spot must gain this much more than any spot of any control."""
 SPOT_PURITY = 2.5
-"""Least gain per event of a spot: cells of a leukaemia are each clearly unlike normal ones, a normal population that the
-model describes badly is large and gains little per cell."""
+"""Least gain per event of a spot: cells of a leukaemia are each clearly unlike normal ones, a normal population that
+the model describes badly is large and gains little per cell."""
 HEAVY = 0.02
 """From this share on the cut follows the burden."""
 FIT_GAIN, FIT_PURITY = 12.0, 1.0
 """Least gain, and least gain per explained event, at which cells answering to the patient's phenotype form a cluster;
 below it they are scattered normal cells at its rim and none of them is counted."""
 LIKE_NORMAL = 2.5
-"""Mahalanobis distance to a normal B-lineage population, its spread over controls included, below which a group without a
-known leukaemia may be a regenerating one. Real blasts lie 6.1 (5th percentile 3.2) from the nearest population of their own
-marrow (332 patients)."""
+"""Mahalanobis distance to a normal B-lineage population, its spread over controls included, below which a group without
+a known leukaemia may be a regenerating one. Real blasts lie 6.1 (5th percentile 3.2) from the nearest population of
+their own marrow (332 patients)."""
 MUCH = 0.01
 """From this share of the cells on leukaemia is looked for before the normal model is fitted, which it would pull."""
 BURDEN_CELLS = 10_000
@@ -174,8 +174,8 @@ def classify_tube(
 def _fit_beside_leukaemia(
     tube: Tube, model: NormalModel, reference: NormalReference, search: Search
 ) -> tuple[TubeModel, PatientLaip | None]:
-    """The tube's normal model. Where leukaemia is so much that it would pass for a normal population of this tube, it is
-    found first and explained beside the normal ones."""
+    """The tube's normal model. Where leukaemia is so much that it would pass for a normal population of this tube, it
+    is found first and explained beside the normal ones."""
     anchored = fit_tube(model, tube, anchors_only=True)
     loose = loosened(model, anchored)
     sample = thin(tube.window, BURDEN_CELLS)
@@ -272,7 +272,7 @@ def _relevant(search: Search, cells: Cells) -> npt.NDArray[np.intp]:
 
 def _narrowed(search: Search, cells: Cells) -> tuple[Cells, npt.NDArray[np.intp]]:
     keep = _relevant(search, cells)
-    return replace(cells, values=cells.values[keep], log_normal=np.asarray(cells.log_normal)[keep]), keep
+    return replace(cells, values=cells.values[keep], log_normal=cells.log_normal[keep]), keep
 
 
 def _spots(search: Search, cells: Cells) -> list[Spot]:
@@ -328,8 +328,8 @@ class Calibration:
 def calibrate(search: Search, controls: list[Cells], share: float = 0.0) -> Calibration:
     """Run the same search on every control; none of them is judged by a reference it helped to build.
 
-    ``share`` is the leukaemic share of the tube in question: where it is large, a background of a five-hundredth of it is
-    accepted, so that a relapse is counted and not only detected.
+    ``share`` is the leukaemic share of the tube in question: where it is large, a background of a five-hundredth of it
+    is accepted, so that a relapse is counted and not only detected.
     """
     fits = [_fit_laip(search, control) for control in controls] if search.laip is not None else []
     laip_scores = [fit.score for fit in fits]
@@ -495,8 +495,8 @@ def _spike_cells(
     if search.laip is not None or search.library.usable:
         entry = entries[replicate % len(entries)]
         source = entry.select(cells.features).cells
-        # A known patient's cells keep the staining of their tube in every second replicate and follow this tube's in the
-        # others: which of the two real drift does is not known beforehand. Other patients' cells always follow.
+        # A known patient's cells keep the staining of their tube in every second replicate and follow this tube's in
+        # the others: which of the two real drift does is not known beforehand. Other patients' cells always follow.
         follow = search.laip is None or replicate % 2 == 1
         shift = cells.shift - entry.select(cells.features).staining if follow else np.zeros(d)
         picked = source[rng.integers(len(source), size=count)]

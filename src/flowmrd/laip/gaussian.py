@@ -1,8 +1,8 @@
 """Gaussian mixtures as arrays: densities, weighted EM, marginals.
 
-Everything works on *decades* (0..1 scale x 4.5) so that one prior fits all markers. The quadratic form of every component
-is written as a linear function of the products ``x_i x_j``; densities and sufficient statistics of all components are then
-one matrix product each, which is what keeps a million events within seconds.
+Everything works on *decades* (0..1 scale x 4.5) so that one prior fits all markers. The quadratic form of every
+component is written as a linear function of the products ``x_i x_j``; densities and sufficient statistics of all
+components are then one matrix product each, which is what keeps a million events within seconds.
 """
 
 from __future__ import annotations
@@ -198,7 +198,8 @@ def seed_means(x: Floats, k: int, rng: np.random.Generator, steps: int = 8) -> F
         for j in range(y.shape[1]):
             total_j = np.bincount(label, weights=y[:, j], minlength=k)
             means[:, j] = np.where(size > 0, total_j / np.maximum(size, 1), means[:, j])
-    return means * scale
+    out: Floats = means * scale
+    return out
 
 
 def fit_mixture(

@@ -141,10 +141,10 @@ def find_laip(
     laip = _best_mixture(x[aberrant], max_components, rng)
     share = float(aberrant.sum()) * scale / max(tube.n, 1)
     for _ in range(2):
-        laip, share, belongs = _refine(laip, share, normal, x, scale / max(tube.n, 1))
+        laip, share = _refine(laip, share, normal, x, scale / max(tube.n, 1))
         fitted = fit_tube(model, tube, foreign=laip, foreign_share=min(share, 0.9))
         normal = fitted.mixture
-    laip, keep, indistinct = _distinct(laip, reference, features)
+    laip, indistinct = _distinct(laip, reference, features)
     values = component_log_density(laip, x)
     odds = np.log(max(share, 1e-9)) + log_sum(values) - log_density(normal, x, degrees=DEGREES)
     sure = np.flatnonzero(odds > 2.0)
@@ -164,7 +164,7 @@ def find_laip(
 
 
 def loosened(model: NormalModel, anchored: TubeModel) -> Mixture:
-    """Window components widened by how far controls move them, since nothing in this tube can be trusted to place them."""
+    """Window components widened by how far controls move them: nothing in this tube can be trusted to place them."""
     spread = np.where((model.inside > 0.5)[:, None], model.between, 0.0) ** 2
     covariance = anchored.mixture.covariance + spread[:, :, None] * np.eye(spread.shape[1])
     return Mixture(anchored.mixture.weight, anchored.mixture.mean, covariance)
@@ -188,7 +188,7 @@ def _best_mixture(x: Floats, most: int, rng: np.random.Generator) -> Mixture:
 
 def _refine(
     laip: Mixture, share: float, normal: Mixture, x: Floats, unit: float, steps: int = 15
-) -> tuple[Mixture, float, Floats]:
+) -> tuple[Mixture, float]:
     """EM of the leukaemic components beside fixed normal ones; ``unit`` is what one row of x stands for, as a share."""
     centre = x.mean(axis=0)
     table = products(x, centre)
@@ -213,15 +213,13 @@ def _refine(
         if not keep.any():
             break
         laip = Mixture(weight, stats.mean, covariance).only(keep)
-    return laip, share, belongs
+    return laip, share
 
 
-def _distinct(
-    laip: Mixture, reference: NormalReference, features: tuple[str, ...]
-) -> tuple[Mixture, npt.NDArray[np.bool_], bool]:
+def _distinct(laip: Mixture, reference: NormalReference, features: tuple[str, ...]) -> tuple[Mixture, bool]:
     """Drop components that controls are full of; say so where nothing else is left."""
     if not reference.controls:
-        return laip, np.ones(laip.k, dtype=bool), False
+        return laip, False
     index = [reference.features.index(name) for name in features]
     drift = drift_covariance(features)
     burden = np.empty((len(reference.controls), laip.k))
@@ -241,6 +239,6 @@ def _distinct(
     worst = np.median(burden, axis=0)
     keep = (worst < INDISTINCT_PER_MILLION) & (laip.weight > 0.02)
     if keep.any():
-        return laip.only(keep), keep, False
+        return laip.only(keep), False
     keep = np.arange(laip.k) == int(worst.argmin())
-    return laip.only(keep), keep, True
+    return laip.only(keep), True

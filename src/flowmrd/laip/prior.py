@@ -2,8 +2,9 @@
 
 Shifts (blast mean minus mean of the normal CD19+ cells of the same tube, mostly mature B cells), their spread over
 patients and the spread of cells within a patient are those of 332 childhood B-ALL follow-up marrows of two laboratories
-(per-sample Gaussian mixtures of expert-gated cells; CD58: 182 of them). CD22, CD24 and CD66b were not on that tube: blasts keep CD22 and
-CD24 at about the level of normal B-cell precursors and lack CD66b, as text books have it, with a wide spread.
+(per-sample Gaussian mixtures of expert-gated cells; CD58: 182 of them). CD22, CD24 and CD66b were not on that tube:
+blasts keep CD22 and CD24 at about the level of normal B-cell precursors and lack CD66b, as text books have it, with a
+wide spread.
 """
 
 from __future__ import annotations

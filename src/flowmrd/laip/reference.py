@@ -92,7 +92,8 @@ class TubeModel:
     strays
         Share of the cells that no normal component explains.
     distance
-        Root mean square of the components' standardised displacement, weighted by their cells outside the window: the tube's novelty.
+        Root mean square of the components' standardised displacement, weighted by their cells outside the window:
+        how unlike the controls the tube is.
     """
 
     mixture: Mixture
@@ -190,15 +191,17 @@ def _inside_share(tubes: list[Tube], mixture: Mixture) -> Floats:
             mass = np.exp(values - log_sum(values)[:, None]).mean(axis=0) * (tube.window == flag).mean()
             total += mass
             inside += mass if flag else 0.0
-    return inside / total
+    out: Floats = inside / total
+    return out
 
 
 def _window_centre(tubes: list[Tube], mixture: Mixture) -> Floats:
     """Median of the window's cells, averaged over the tubes that have enough of them."""
     centres = [np.median(tube.values[tube.window], axis=0) for tube in tubes if tube.window.sum() >= 100]
     if not centres:
-        return (mixture.weight[:, None] * mixture.mean).sum(axis=0)
-    return np.mean(np.asarray(centres, dtype=np.float64), axis=0)
+        centres = [(mixture.weight[:, None] * mixture.mean).sum(axis=0)]
+    out: Floats = np.mean(np.asarray(centres, dtype=np.float64), axis=0)
+    return out
 
 
 def fit_tube(

@@ -1,8 +1,8 @@
 """Different from normal: compact groups of blast-like cells that the tube's normal cells do not explain.
 
-A single strange cell says nothing; forty in one place do. Cells more like a blast than like any normal cell of this tube
-are searched for the densest spot at the scale of one patient's blasts; a Gaussian grown from there is judged by how much
-it gains over the normal model. What the same search gains in control tubes says how much is worth reporting.
+A single strange cell says nothing; forty in one place do. Cells more like a blast than like any normal cell of this
+tube are searched for the densest spot at the scale of one patient's blasts; a Gaussian grown from there is judged by
+how much it gains over the normal model. What the same search gains in control tubes says how much is worth reporting.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 def save_arrays(path: Path, arrays: Arrays) -> str:
     """Write arrays and return the file's SHA-256. Same arrays, same bytes."""
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        np.savez(stream, allow_pickle=False, **arrays)
     return digest_file(path)
 
 

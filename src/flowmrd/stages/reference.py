@@ -8,7 +8,7 @@
     manifest: {flowmrd_version, panel_version, seed, max_events_per_control, controls: [{sample, source}], note}
 
 ``reference.npz``: mixtures of the full model and of every fold, and the window cells of every control with their log
-density under the fold that did not see it. ``n_controls`` is 0 and ``provisional`` true where the reference was simulated
+density under the fold that did not see it. ``n_controls`` is 0 and ``provisional`` true where simulated marrows join
 because the run has fewer controls than ``reference.min_controls``: nothing judged by it can be a negative result.
 """
 
@@ -28,9 +28,6 @@ from flowmrd.stages.provisional import simulated_controls
 from flowmrd.stages.tubes import TubeFiles, load_tube
 
 __all__ = ["build", "reference_settings"]
-
-MIN_WINDOW = 20
-"""A control with fewer cells in its window teaches nothing about B cells; it still counts as a control."""
 
 
 def reference_settings(config: RunConfig) -> ReferenceConfig:

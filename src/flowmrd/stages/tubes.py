@@ -56,8 +56,10 @@ def gate_bit(gated: ColumnStore, name: str) -> npt.NDArray[np.bool_] | None:
 
 
 def load_tube(files: TubeFiles, panel: PanelModel) -> LoadedTube:
-    """Candidate cells: nucleated singlets with finite signals. Masked events are kept as candidates so that the result can be
-    given with and without a mask, but they do not count in the denominator that rates refer to.
+    """Candidate cells: nucleated singlets with finite signals.
+
+    Masked events are kept as candidates so that the result can be given with and without a mask, but they do not count
+    in the denominator that rates refer to.
 
     Raises
     ------
