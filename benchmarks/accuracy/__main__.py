@@ -1,0 +1,74 @@
+"""Run the experiment: ``python -m benchmarks.accuracy --records FILE [--quick] [--only NAME ...] [--tables FILE]``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.accuracy.experiment import Condition, run
+from benchmarks.accuracy.mixtures import load
+from benchmarks.accuracy.tables import failures, linearity, summary
+from flowmrd.home import PANELS, REPOSITORY
+from flowmrd.panel import load_panel
+
+DATA = REPOSITORY.parent / "shared" / "data" / "ball" / "mixtures"
+FULL = (
+    Condition("patient, drift 0.15", pairs=60, baselines=True),
+    Condition("patient, drift 0.3", pairs=40, drift=0.3, seed=2),
+    Condition("patient, own marrow at diagnosis", pairs=40, diagnosis_marrow="own", seed=3),
+    Condition("patient, CD19 lost", pairs=40, therapy="cd19 lost", seed=4),
+    Condition("patient, 5 controls", pairs=40, controls=5, seed=5),
+    Condition("patient, 30 controls", pairs=40, controls=30, seed=6),
+    Condition("patient, controls of another period", pairs=40, controls_from="VIE14KM", seed=7),
+    Condition("patient, VIE14KM held out", pairs=30, backgrounds="VIE14KM", controls_from="VIE14KM", seed=8),
+    Condition("patient, 1 M events", pairs=30, events=1_000_000, seed=9),
+    Condition("patient, 4 M events", pairs=2, events=4_000_000, levels=(1e-5, 0.0), seed=10),
+    Condition("library", mode="library", pairs=40, seed=11),
+    Condition("different from normal", mode="different_from_normal", pairs=40, seed=12),
+)
+QUICK_LEVELS = (1e-3, 1e-4, 0.0)
+QUICK = (
+    Condition("patient, drift 0.15", pairs=4, levels=QUICK_LEVELS, baselines=True),
+    Condition("different from normal", mode="different_from_normal", pairs=4, levels=QUICK_LEVELS, seed=12),
+)
+
+
+def main() -> int:
+    """Run and write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy")
+    parser.add_argument("--quick", action="store_true", help="two conditions, four pairs each")
+    parser.add_argument("--only", nargs="*", default=[], help="names of conditions to run")
+    parser.add_argument("--pairs", type=int, default=0, help="pairs of patients per condition instead of the default")
+    parser.add_argument("--levels", type=float, nargs="*", default=[], help="levels instead of the default")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with mixtures_*.npz")
+    parser.add_argument("--records", type=Path, required=True, help="JSON lines, appended to")
+    parser.add_argument("--tables", type=Path, help="Markdown tables of all records")
+    arguments = parser.parse_args()
+    if not arguments.data.is_dir():
+        sys.stderr.write(f"no mixtures in {arguments.data}: accuracy cannot be measured here\n")
+        return 2
+    patients = load(arguments.data)
+    panel = load_panel(PANELS / "vienna_b8.yaml")
+    for condition in QUICK if arguments.quick else FULL:
+        if arguments.only and condition.name not in arguments.only:
+            continue
+        chosen = replace(condition, pairs=arguments.pairs) if arguments.pairs else condition
+        if arguments.levels:
+            chosen = replace(chosen, levels=tuple(arguments.levels))
+        with arguments.records.open("a", encoding="utf-8") as out:
+            for record in run(patients, panel, chosen):
+                out.write(json.dumps(record) + "\n")
+                out.flush()
+    if arguments.tables:
+        lines = arguments.records.read_text(encoding="utf-8").splitlines()
+        records = [record for record in map(json.loads, lines) if "level" in record]
+        text = "\n\n".join((summary(records), linearity(records), failures(records)))
+        arguments.tables.write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
