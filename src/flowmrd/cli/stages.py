@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
         ("classify", classify),
         ("quantify", quantify),
         ("export", export),
+        ("flowjo", flowjo),
         ("report", report),
         ("cohort", cohort),
         ("trial", trial),
@@ -299,6 +300,20 @@ def export(sample: SampleOption, run: RunOption = HERE) -> None:
         parquet=at.result(sample, "events.parquet"),
         fcs=at.result(sample, "annotated.fcs"),
     )
+
+
+def flowjo(run: RunOption = HERE) -> None:
+    """Write a FlowJo 10 workspace of a finished run: populations and MRD of every annotated FCS file.
+
+    Example: flowmrd flowjo --run my-run
+    """
+    from flowmrd.stages.flowjo import flowjo as stage
+
+    at = _open(run)
+    tubes = {name: (at.panel_of(name), at.result(name, "annotated.fcs")) for name in at.samples}
+    main_panel = at.panel_path(at.config.panel).stem
+    for path in stage(tubes, main_panel=main_panel, folder=at.cohort("flowjo.wsp").parent):
+        typer.echo(str(path))
 
 
 def report(
