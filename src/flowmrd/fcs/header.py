@@ -198,7 +198,7 @@ def _continues(segment: bytes, after: bytes, codes: list[str]) -> bool:
         return re.match(printable + rb"{0,300}?" + delimiter, after) is not None
     if "no_final_delimiter" not in codes:
         words = rb"(?:(?!" + delimiter + rb")[\x09\x20-\x7e]){1,300}" + delimiter  # another segment starts with it
-        return re.match(words + words, after) is not None
+        return re.match(words + printable + rb"{0,300}?" + delimiter, after) is not None
     tail = segment.rpartition(segment[:1])[2].rstrip(b" \x00\r\n")
     return _binary(tail) or re.match(printable + rb"{1,300}?" + delimiter, after) is not None
 
