@@ -12,7 +12,7 @@
     override:    {file, sha256, gates} or null
     shifts:      [{channel, population, events, level, reference, measured, measured_decades, applied,
                    applied_decades, at_bound, why}]
-    gates:       [{name, title, parent, method, population, route, state, source, how, why, shape, parameters, shift,
+    gates:       [{name, title, parent, method, population, route, state, source, how, why, shape, parameters, shift, at_bound,
                    parent_events, count, analysable_count, curve: {x, y} or null}]
                  # state: ok | insufficient_parent | unavailable
                  # source: sample | reference | sample-shift | fallback | default | override
@@ -46,6 +46,7 @@ from flowmrd.gating.reference import GateReference
 from flowmrd.gating.sample import GatedSample, gate_sample, rounded
 from flowmrd.gating.shapes import Columns, same_shape, shape_channels
 from flowmrd.gating.targets import TARGETS, agreed_b_lineage, assess_targets, positive_shape
+from flowmrd.panel.gates import CutGate, Gate
 from flowmrd.panel.model import PanelModel
 from flowmrd.store import open_columns, read_json, write_columns, write_json, write_text
 from flowmrd.transform import ChannelScale
@@ -213,6 +214,11 @@ def _transforms(metadata: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     return dict(json.loads(metadata.get("transforms", "{}")))
 
 
+def _held(gate_: Gate, gated: GatedSample) -> bool:
+    """Whether the anchor cells wanted to move a cut further than it may go."""
+    return isinstance(gate_, CutGate) and gate_.channel in gated.shifts and gated.shifts[gate_.channel].at_bound
+
+
 def _record(
     gated: GatedSample,
     panel: PanelModel,
@@ -238,6 +244,7 @@ def _record(
                 "shape": placement.shape.as_record(),
                 "parameters": rounded(dict(placement.parameters)),
                 "shift": round(placement.shift, 6),
+                "at_bound": placement.source == "sample-shift" and _held(gate_, gated),
                 "parent_events": placement.parent_events,
                 "count": row["count"],
                 "analysable_count": row["analysable_count"],
