@@ -12,8 +12,8 @@
     override:    {file, sha256, gates} or null
     shifts:      [{channel, population, events, level, reference, measured, measured_decades, applied,
                    applied_decades, at_bound, why}]
-    gates:       [{name, title, parent, method, population, route, state, source, how, why, shape, parameters, shift, at_bound,
-                   parent_events, count, analysable_count, curve: {x, y} or null}]
+    gates:       [{name, title, parent, method, population, route, state, source, how, why, shape, parameters, shift,
+                   at_bound, parent_events, count, analysable_count, curve: {x, y} or null}]
                  # state: ok | insufficient_parent | unavailable
                  # source: sample | reference | sample-shift | fallback | default | override
     routes:      {present: [...], missing: [{route, why}]}
