@@ -42,6 +42,10 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+if workflow.is_main_process:
+    for refusal in PLAN.refusals:
+        logger.warning(f"NOT PROCESSED {refusal.sample}: {refusal.message}")
+
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/ingest.smk"
