@@ -1,1 +1,7 @@
-"""validate."""
+"""Assay validation by in-silico dilution of the laboratory's own diagnosis tubes into its own controls."""
+
+from flowmrd.validate.dilution import Dilution, dilute
+from flowmrd.validate.figures import figures
+from flowmrd.validate.page import render
+
+__all__ = ["Dilution", "dilute", "figures", "render"]

@@ -1,0 +1,100 @@
+"""In-silico dilution of every known leukaemia into every control tube, judged by the code that judges patients.
+
+Nothing is refitted: the controls come with the fold models that did not see them, the leukaemias with some of their
+cells. A control is never a witness in its own case, and every dilution moves the cells by its own drift.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from flowmrd.laip.library import Library
+from flowmrd.laip.patient import PatientLaip
+from flowmrd.laip.reference import NormalReference
+from flowmrd.laip.search import Cells, Search, calibrate, control_cells, narrowed
+from flowmrd.laip.settings import Settings
+from flowmrd.laip.spike import spike_cells, spike_once
+
+LEVELS = (1e-2, 1e-3, 1e-4, 3e-5, 1e-5, 1e-6, 0.0)
+SHARES = (1.0, 0.5)
+"""Parts of the control that are used, to see what fewer acquired events cost."""
+
+
+@dataclass(frozen=True)
+class Dilution:
+    """One diluted tube.
+
+    Attributes
+    ----------
+    true, measured, recovered
+        Cells added, cells called MRD, added cells called MRD.
+    denominator
+        Nucleated cells of the tube, the added ones included.
+    """
+
+    patient: str
+    control: str
+    level: float
+    replicate: int
+    denominator: int
+    true: int
+    measured: int
+    recovered: int
+    indistinct: bool
+
+
+def dilute(
+    reference: NormalReference,
+    laips: list[PatientLaip],
+    settings: Settings,
+    *,
+    levels: tuple[float, ...] = LEVELS,
+    shares: tuple[float, ...] = SHARES,
+    replicates: int = 2,
+) -> list[Dilution]:
+    """Every leukaemia into every control at every level, with all of the control's cells and with part of them."""
+    out: list[Dilution] = []
+    for number, laip in enumerate(laips):
+        features = tuple(name for name in reference.features if name in laip.features)
+        search = Search(laip.select(features), Library(()), settings)
+        whole = [control_cells(reference, record, features) for record in reference.controls]
+        kept = [narrowed(search, cells)[0] for cells in whole]
+        for i, record in enumerate(reference.controls):
+            calibration = calibrate(search, kept[:i] + kept[i + 1 :])
+            for share in shares:
+                cells = _part(kept[i], share)
+                for position, level in enumerate(levels):
+                    for replicate in range(replicates):
+                        rng = np.random.default_rng([settings.seed, number, i, position, replicate, round(share * 100)])
+                        count = int(rng.poisson(level * cells.denominator))
+                        extra = spike_cells(search, cells, count, rng, replicate)
+                        recovered, others = spike_once(search, cells, calibration, extra)
+                        out.append(
+                            Dilution(
+                                patient=laip.patient,
+                                control=record.name,
+                                level=level,
+                                replicate=replicate,
+                                denominator=cells.denominator + count,
+                                true=count,
+                                measured=recovered + others,
+                                recovered=recovered,
+                                indistinct=laip.indistinct,
+                            )
+                        )
+    return out
+
+
+def _part(cells: Cells, share: float) -> Cells:
+    """An evenly spaced part of a control."""
+    if share >= 1.0:
+        return cells
+    step = round(1.0 / share)
+    return replace(
+        cells,
+        values=cells.values[::step],
+        log_normal=cells.log_normal[::step],
+        denominator=cells.denominator // step,
+    )

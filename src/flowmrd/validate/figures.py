@@ -1,0 +1,130 @@
+"""Figures of merit of an assay from diluted tubes, each with its exact interval."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from flowmrd.mrd.limits import binomial_interval
+from flowmrd.validate.dilution import Dilution
+
+CV_LIMIT = 0.30
+"""Coefficient of variation up to which a level counts as quantifiable (accepted for rare events: 30 to 35 %)."""
+
+
+def figures(dilutions: list[Dilution], *, detect_events: int) -> dict[str, Any]:
+    """All figures of a validation report.
+
+    Returns
+    -------
+    dict
+        ``blank`` (false events per million, LOB as its 95th percentile, NPA), ``levels`` (PPA, recovery, CV), ``lod``
+        (lowest level detected in at least 95 % of tubes), ``loq`` (lowest such level with a CV of at most 30 %),
+        ``linearity`` (slope, R² of log10 measured on log10 true), ``by_patient``, ``by_events``.
+    """
+    blank = [d for d in dilutions if d.level == 0.0]
+    rates = np.array([1e6 * d.measured / max(d.denominator, 1) for d in blank] or [0.0])
+    levels = [_level(dilutions, level, detect_events) for level in _levels(dilutions)]
+    detected = [row["level"] for row in levels if row["ppa"] >= 0.95]
+    quantified = [
+        row["level"] for row in levels if row["ppa"] >= 0.95 and row["cv"] is not None and row["cv"] <= CV_LIMIT
+    ]
+    return {
+        "tubes": len(dilutions),
+        "patients": sorted({d.patient for d in dilutions}),
+        "controls": sorted({d.control for d in dilutions}),
+        "blank": {
+            "tubes": len(blank),
+            "mean_per_million": float(rates.mean()),
+            "lob_per_million": float(np.quantile(rates, 0.95)),
+            "worst_per_million": float(rates.max()),
+            "npa": _share([d.measured < detect_events for d in blank]),
+        },
+        "levels": levels,
+        "lod": min(detected) if detected else None,
+        "loq": min(quantified) if quantified else None,
+        "linearity": _linearity(dilutions),
+        "by_patient": [
+            {
+                "patient": patient,
+                "like_normal": any(d.indistinct for d in dilutions if d.patient == patient),
+                "ppa_1e-4": _share(
+                    [_found(d, detect_events) for d in dilutions if d.patient == patient and d.level == 1e-4]
+                ),
+                "blank_per_million": float(
+                    np.mean([1e6 * d.measured / max(d.denominator, 1) for d in blank if d.patient == patient] or [0.0])
+                ),
+            }
+            for patient in sorted({d.patient for d in dilutions})
+        ],
+        "by_events": _by_events(dilutions, detect_events),
+    }
+
+
+def _levels(dilutions: list[Dilution]) -> list[float]:
+    return sorted({d.level for d in dilutions if d.level > 0}, reverse=True)
+
+
+def _found(dilution: Dilution, detect_events: int) -> bool:
+    return dilution.measured >= detect_events
+
+
+def _share(hits: list[bool]) -> dict[str, Any]:
+    low, high = binomial_interval(sum(hits), len(hits))
+    return {"hits": sum(hits), "of": len(hits), "ci95": [low, high]}
+
+
+def _level(dilutions: list[Dilution], level: float, detect_events: int) -> dict[str, Any]:
+    chosen = [d for d in dilutions if d.level == level]
+    hits = [_found(d, detect_events) for d in chosen]
+    measured = np.array([d.measured / max(d.denominator, 1) for d in chosen])
+    true = sum(d.true for d in chosen)
+    mean = float(measured.mean())
+    return {
+        "level": level,
+        "tubes": len(chosen),
+        "ppa": sum(hits) / len(hits),
+        **{key: value for key, value in _share(hits).items() if key != "of"},
+        "mean_measured": mean,
+        "cv": float(measured.std() / mean) if mean > 0 else None,
+        "recovery": sum(d.recovered for d in chosen) / true if true else None,
+        "within_half_log": _share(
+            [bool(abs(np.log10(d.measured / d.true)) <= 0.5) if d.measured and d.true else False for d in chosen]
+        ),
+    }
+
+
+def _linearity(dilutions: list[Dilution]) -> dict[str, float] | None:
+    pairs = [
+        (np.log10(d.true / d.denominator), np.log10(d.measured / d.denominator))
+        for d in dilutions
+        if d.true > 0 and d.measured > 0
+    ]
+    if len(pairs) < 3:
+        return None
+    x, y = np.array(pairs).T
+    if x.std() == 0 or y.std() == 0:
+        return None
+    return {
+        "points": len(pairs),
+        "slope": float(np.polyfit(x, y, 1)[0]),
+        "r_squared": float(np.corrcoef(x, y)[0, 1] ** 2),
+    }
+
+
+def _by_events(dilutions: list[Dilution], detect_events: int) -> list[dict[str, Any]]:
+    edges = (0, 100_000, 200_000, 300_000, 500_000, 1_000_000, 1 << 62)
+    rows = []
+    for low, high in pairwise(edges):
+        chosen = [d for d in dilutions if d.level == 1e-4 and low <= d.denominator < high]
+        if chosen:
+            rows.append(
+                {
+                    "from": low,
+                    "to": high if high < 1 << 62 else None,
+                    "ppa_1e-4": _share([_found(d, detect_events) for d in chosen]),
+                }
+            )
+    return rows
