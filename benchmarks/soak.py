@@ -20,13 +20,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "workflow"))
-
-from workflow_runs import ENVIRONMENT, digests
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import load_panel
 from flowmrd.stages.simulate import simulate
+from workflow.runs import ENVIRONMENT, digests
 
 VICTIMS = ("run", "snakemake", "job")
 

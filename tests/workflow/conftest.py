@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from workflow_runs import snakemake
 
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
 from flowmrd.stages.simulate import simulate
+from workflow.runs import snakemake
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from workflow_runs import flowmrd, snakemake
 
 from flowmrd.cli.plan import plan_run
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
+from workflow.runs import flowmrd, snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
 

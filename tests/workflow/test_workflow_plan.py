@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from workflow_runs import planned
 
 from flowmrd.cli.launch import find_profile, snakemake_command
 from flowmrd.cli.plan import plan_run
 from flowmrd.errors import ConfigError, SheetError
 from flowmrd.store import write_json
+from workflow.runs import planned
 
 
 def copied(simulated: Path, tmp_path: Path) -> Path:

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
-from workflow_runs import ENVIRONMENT, digests, flowmrd, planned, snakemake, times
 
 from flowmrd.home import REPOSITORY
 from flowmrd.mrd.result import MrdResult
+from workflow.runs import ENVIRONMENT, digests, flowmrd, planned, snakemake, times
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
 
@@ -159,7 +159,9 @@ def test_a_changed_configuration_redoes_what_depends_on_it_only(finished: Path, 
     config.write_text(config.read_text() + "report: {laboratory: Example}\n")
     redone = {job.split(": ", maxsplit=1)[-1] for job in planned(run)}
     assert "report" in redone
-    assert "looking for leukaemic cells" not in redone
+    for learned in ("scaling learned from the controls", "gates learned from the controls"):
+        assert learned not in redone
+    assert "normal reference from the controls" not in redone
 
 
 def test_a_new_tube_leaves_the_results_of_the_others(finished: Path, tmp_path: Path) -> None:

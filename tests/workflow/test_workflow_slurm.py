@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from slurm_cluster import Cluster, missing_programs, one_node_slurm
 
 from flowmrd.home import REPOSITORY
+from workflow.slurm_cluster import Cluster, missing_programs, one_node_slurm
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slurm, pytest.mark.timeout(1800)]
 

@@ -16,10 +16,26 @@ def one_of(names: Iterable[str]) -> str:
     return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
+CONTRACT = [
+    "mrd.json",
+    "report.html",
+    "populations.tsv",
+    "qc.json",
+    "gates.xml",
+    "events.parquet",
+    "annotated.fcs",
+]
+
+
 def all_results() -> list[str]:
-    results = collect(f"{SAMPLES}/{{sample}}/report.html", sample=PLAN.analysed)
-    results += collect(f"{SAMPLES}/{{sample}}/annotated.fcs", sample=PLAN.analysed)
-    results += ["results/cohort/index.html", "results/provenance.json"]
+    results = collect(
+        f"{SAMPLES}/{{sample}}/{{name}}", sample=PLAN.analysed, name=CONTRACT
+    )
+    results += [
+        "results/cohort/index.html",
+        "results/cohort/mrd.tsv",
+        "results/provenance.json",
+    ]
     if PLAN.has_trial:
         results.append("results/cohort/trial.html")
     return results

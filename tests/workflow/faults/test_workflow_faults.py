@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from workflow_runs import digests, flowmrd, planned
+from workflow.runs import digests, flowmrd, planned
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
 
