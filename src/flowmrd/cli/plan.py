@@ -149,6 +149,10 @@ class RunPlan:
         root = self.run_directory.resolve()
         return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
+    def size_mb(self, sample: str) -> float:
+        """Size of a tube's FCS file."""
+        return self.samples[sample].fcs.stat().st_size / 2**20
+
     def group(self, sample: str, part: str) -> str:
         """Cluster job that a stage of a tube belongs to.
 
