@@ -12,6 +12,7 @@ from flowmrd.errors import InternalError
 from flowmrd.laip.gaussian import log_density
 from flowmrd.laip.library import Library
 from flowmrd.laip.patient import PatientLaip, drift_covariance, find_laip, loosened
+from flowmrd.laip.prior import blast_prior
 from flowmrd.laip.reference import DEGREES, NormalModel, NormalReference, TubeModel, fit_tube
 from flowmrd.laip.result import Classification, Flag
 from flowmrd.laip.search import (
@@ -117,7 +118,7 @@ def _fit_beside_leukaemia(
     loose = loosened(model, anchored)
     sample = thin(tube.window, BURDEN_CELLS)
     cells = tube.values[sample]
-    plausible = search.library.plausible(tube.features, model.normal_b, anchored.shift)
+    plausible = blast_prior(tube.features, model.normal_b + anchored.shift)
     foreign = score_cells(plausible, cells, log_density(loose, cells, degrees=DEGREES)) > 0.0
     if search.laip is not None:
         drift = drift_covariance(tube.features, search.settings.unreliable, search.settings.shifted)

@@ -64,15 +64,6 @@ class Mixture:
         return Mixture(weight / weight.sum(), self.mean[keep], self.covariance[keep])
 
 
-def stack(mixtures: list[Mixture], shares: list[float]) -> Mixture:
-    """One mixture of several, with the given shares."""
-    return Mixture(
-        np.concatenate([m.weight * share for m, share in zip(mixtures, shares, strict=True)]),
-        np.concatenate([m.mean for m in mixtures]),
-        np.concatenate([m.covariance for m in mixtures]),
-    )
-
-
 def products(x: npt.NDArray[np.floating], centre: Floats) -> Floats:
     """Columns 1, x_i and x_i x_j (i <= j) of centred x, shape (n, 1 + d + d(d+1)/2)."""
     y = np.asarray(x, dtype=np.float64) - centre

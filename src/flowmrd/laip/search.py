@@ -15,7 +15,7 @@ from flowmrd.errors import InternalError
 from flowmrd.laip.gaussian import Floats, Mixture
 from flowmrd.laip.library import Library
 from flowmrd.laip.patient import PatientLaip, drift_covariance
-from flowmrd.laip.prior import cluster_shape
+from flowmrd.laip.prior import blast_prior, cluster_shape
 from flowmrd.laip.reference import ControlRecord, NormalModel, NormalReference, TubeModel, rescore
 from flowmrd.laip.result import Background, Mode, Target
 from flowmrd.laip.scan import NEAR, Spot, find_spots
@@ -36,8 +36,10 @@ the model describes badly is large and gains little per cell."""
 HEAVY = 0.02
 """From this share on the cut follows the burden."""
 FIT_GAIN, FIT_PURITY = 12.0, 1.0
-"""Least gain, and least gain per explained event, at which cells answering to the patient's phenotype form a cluster;
-below it they are scattered normal cells at its rim and none of them is counted."""
+"""Least gain, and least gain per event above the cut, at which cells answering to the patient's phenotype form a
+cluster; below it they are scattered normal cells at its rim and none of them is counted."""
+HEAVY_CUT = 2.0
+"""Cut for a burden found in the tube itself, natural log."""
 LIKE_NORMAL = 2.5
 """Mahalanobis distance to a normal B-lineage population, its spread over controls included, below which a group without
 a known leukaemia may be a regenerating one. Real blasts lie 6.1 (5th percentile 3.2) from the nearest population of
@@ -136,13 +138,19 @@ def fit_laip(search: Search, cells: Cells) -> Fitted:
     return max(fits, key=lambda fit: fit.gain)
 
 
-def _is_cluster(fit: Fitted, cells: Cells) -> bool:
-    return fit.gain >= FIT_GAIN and fit.gain >= FIT_PURITY * fit.share * cells.denominator
+def _is_cluster(fit: Fitted, cells: Cells, cut: float) -> bool:
+    """Whether the cells above the cut stand out together: what each gains over normal, at the share they make up."""
+    score = fit.score[fit.score >= cut]
+    if len(score) == 0:
+        return False
+    odds = np.log(len(score) / max(cells.denominator, 1)) + score
+    gain = float(np.logaddexp(0.0, odds).sum()) - len(score)
+    return gain >= FIT_GAIN and gain >= FIT_PURITY * len(score)
 
 
 def _relevant(search: Search, cells: Cells) -> npt.NDArray[np.intp]:
     """Cells that anything looked for could claim; the others are out of the game before the expensive part."""
-    plausible = search.library.plausible(cells.features, cells.normal.normal_b, cells.shift)
+    plausible = blast_prior(cells.features, cells.normal.normal_b + cells.shift)
     keep = score_cells(plausible, cells.values, cells.log_normal) > NEAR
     if search.laip is not None:
         drift = drift_covariance(cells.features, search.settings.unreliable, search.settings.shifted)
@@ -160,7 +168,7 @@ def narrowed(search: Search, cells: Cells) -> tuple[Cells, npt.NDArray[np.intp]]
 
 def spots_of(search: Search, cells: Cells) -> list[Spot]:
     """Compact groups of a tube whose cells are each clearly unlike normal ones."""
-    plausible = search.library.plausible(cells.features, cells.normal.normal_b, cells.shift)
+    plausible = blast_prior(cells.features, cells.normal.normal_b + cells.shift)
     shape = cluster_shape(cells.features)
     found = find_spots(cells.values, cells.log_normal, cells.denominator, plausible, shape)[0]
     return [spot for spot in found if spot.purity >= SPOT_PURITY]
@@ -223,7 +231,7 @@ def calibrate(search: Search, controls: list[Cells], share: float = 0.0) -> Cali
         allowed = max(allowed, 1e6 * share / 500.0)
     cut = choose_cut(laip_scores, controls, allowed, lowest=0.0 if share > HEAVY else LOWEST_CUT)
     if search.laip is None:
-        cut = 0.0 if share > HEAVY else SPOT_CUT
+        cut = HEAVY_CUT if share > HEAVY else SPOT_CUT
     spots = [
         [] if search.laip is not None else [spot for spot in spots_of(search, control) if is_strange(spot, control)]
         for control in controls
@@ -241,7 +249,7 @@ def calibrate(search: Search, controls: list[Cells], share: float = 0.0) -> Cali
             if spot.gain >= others.spot_limit(control.denominator)
         ]
         score, _ = score_targets(control, targets)
-        if fits and _is_cluster(fits[i], control):
+        if fits and _is_cluster(fits[i], control, cut):
             score = np.maximum(score, fits[i].score)
         counts.append(float((score >= cut).sum()) / control.sampling)
     return Calibration(cut, tuple(gains), _background(counts, controls))
@@ -297,7 +305,7 @@ def find_targets(
     doubtful = False
     if search.laip is not None:
         fit = fit_laip(search, cells)
-        if _is_cluster(fit, cells):
+        if _is_cluster(fit, cells, calibration.cut):
             chance = float(1 / (1 + np.exp(-(fit.gain - FIT_GAIN) / 5.0 - 1.0)))
             targets.append(Target(fit.mixture, "patient", fit.gain, chance))
     if burden is not None:
