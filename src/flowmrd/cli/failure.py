@@ -53,6 +53,8 @@ def describe_failure(error: BaseException) -> Failure:
             return Failure(
                 f"no permission ({error.strerror})", where, "make the file readable or the folder writable", 2
             )
+        if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+            return Failure("a file where a folder should be, or the reverse", where, "move it out of the way", 2)
         if error.errno == errno.ENOENT:
             return Failure("no such file or folder", where, "correct the path, then run again", 2)
         return Failure(f"the system refused: {error.strerror or error}", where, "look at the disk or network drive", 1)
