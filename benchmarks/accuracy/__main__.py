@@ -14,6 +14,9 @@ from benchmarks.accuracy.tables import failures, linearity, summary
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import load_panel
 
+RECORDS = REPOSITORY / "build" / "accuracy.jsonl"
+PAGE = REPOSITORY / "docs" / "accuracy.md"
+BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
 DATA = REPOSITORY.parent / "shared" / "data" / "ball" / "mixtures"
 FULL = (
     Condition("patient, drift 0.15", pairs=60, baselines=True),
@@ -44,13 +47,14 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=0, help="pairs of patients per condition instead of the default")
     parser.add_argument("--levels", type=float, nargs="*", default=[], help="levels instead of the default")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with mixtures_*.npz")
-    parser.add_argument("--records", type=Path, required=True, help="JSON lines, appended to")
-    parser.add_argument("--tables", type=Path, help="Markdown tables of all records")
+    parser.add_argument("--records", type=Path, default=RECORDS, help="JSON lines, appended to")
+    parser.add_argument("--tables", type=Path, default=PAGE, help="page whose marked part holds the tables")
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
         sys.stderr.write(f"no mixtures in {arguments.data}: accuracy cannot be measured here\n")
         return 2
     patients = load(arguments.data)
+    arguments.records.parent.mkdir(parents=True, exist_ok=True)
     panel = load_panel(PANELS / "vienna_b8.yaml")
     for condition in QUICK if arguments.quick else FULL:
         if arguments.only and condition.name not in arguments.only:
@@ -62,12 +66,19 @@ def main() -> int:
             for record in run(patients, panel, chosen):
                 out.write(json.dumps(record) + "\n")
                 out.flush()
-    if arguments.tables:
-        lines = arguments.records.read_text(encoding="utf-8").splitlines()
-        records = [record for record in map(json.loads, lines) if "level" in record]
-        text = "\n\n".join((summary(records), linearity(records), failures(records)))
-        arguments.tables.write_text(text + "\n", encoding="utf-8")
+    write_tables(arguments.records, arguments.tables)
     return 0
+
+
+def write_tables(records_path: Path, page: Path) -> None:
+    """Put the tables of all records between the marks of the page, which is made where it is missing."""
+    lines = records_path.read_text(encoding="utf-8").splitlines()
+    records = [record for record in map(json.loads, lines) if "level" in record]
+    tables = "\n\n".join((summary(records), linearity(records), failures(records)))
+    text = page.read_text(encoding="utf-8") if page.is_file() else f"{BEGIN}\n{END}\n"
+    before, rest = text.split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    page.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

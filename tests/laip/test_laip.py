@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.laip.marrow import BLASTS, FEATURES, marrow
+from laip_marrow import BLASTS, FEATURES, marrow
 
 from flowmrd.errors import ArtefactError
 from flowmrd.laip import (

@@ -17,7 +17,8 @@ th:first-child,td:first-child{text-align:left}caption{text-align:left;font-weigh
 <h1>Assay validation by in-silico dilution</h1>
 <p>Research use only. Cells of {{ f.patients|length }} diagnosis tube(s) were put, in Poisson numbers, into
 {{ f.controls|length }} control tube(s), {{ f.tubes }} diluted tubes in all, and judged by the code that judges
-patients. No control helped to build the reference that judged it. Detected means at least {{ detect }} clustered events.</p>
+patients. No control helped to build the reference that judged it. Detected means at least {{ detect }} clustered
+events.</p>
 <p>{% for warning in warnings %}<strong>{{ warning }}</strong> {% endfor %}</p>
 <h2>Blank, limits, linearity</h2>
 <ul>
