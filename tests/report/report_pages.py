@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from report_factory import MadeSample, config, ino10, make_result
 
 from flowmrd.stages.report import report
 from flowmrd.store import write_json
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
-OpenPage = Callable[..., "Page"]
 
 
 def build(made: MadeSample, *, laip: bool = True, visits: bool = True) -> Path:

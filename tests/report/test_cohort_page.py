@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from report_factory import config, make_result, qc_record, transforms
-from report_pages import OpenPage
 
+from browser import OpenPage
 from flowmrd.config import Role, Sample
 from flowmrd.mrd.result import Reason
 from flowmrd.stages.cohort import cohort

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from report_factory import MARKERS, MadeSample, make_sample
-from report_pages import OpenPage, build
+from report_pages import build
 
+from browser import OpenPage
 from flowmrd.mrd.result import Cluster, MarkerShift, Reason
 from flowmrd.review import import_review, read_review
 from flowmrd.store import write_json

@@ -118,15 +118,17 @@ def _fit_beside_leukaemia(
     loose = loosened(model, anchored)
     sample = thin(tube.window, BURDEN_CELLS)
     cells = tube.values[sample]
-    plausible = blast_prior(tube.features, model.normal_b + anchored.shift)
-    foreign = score_cells(plausible, cells, log_density(loose, cells, degrees=DEGREES)) > 0.0
+    known = blast_prior(tube.features, model.normal_b + anchored.shift)
     if search.laip is not None:
+        # The patient's own phenotype says what to look for; what else a tube holds is not taken for a burden.
         drift = drift_covariance(tube.features, search.settings.unreliable, search.settings.shifted)
         known = search.laip.mixture.broadened(drift)
-        foreign |= score_cells(known, cells, log_density(loose, cells, degrees=DEGREES)) > 0.0
+    foreign = score_cells(known, cells, log_density(loose, cells, degrees=DEGREES)) > 0.0
     share = float(foreign.mean()) * float(tube.window.sum()) / max(tube.n, 1) if len(sample) else 0.0
     if share < MUCH:
         return fit_tube(model, tube), None
+    if search.laip is not None:
+        return fit_tube(model, tube, foreign=known, foreign_share=min(share, 0.9)), None
     found = find_laip(
         tube.name,
         tube,
