@@ -8,8 +8,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.accuracy.experiment import Condition, run
+from benchmarks.accuracy.acquire import measured_spillover
+from benchmarks.accuracy.cast import Condition
+from benchmarks.accuracy.experiment import run
 from benchmarks.accuracy.mixtures import load
+from benchmarks.accuracy.simulated import CONDITIONS, run_simulated
 from benchmarks.accuracy.tables import failures, linearity, summary
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import load_panel
@@ -49,6 +52,9 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=DATA, help="folder with mixtures_*.npz")
     parser.add_argument("--records", type=Path, default=RECORDS, help="JSON lines, appended to")
     parser.add_argument("--tables", type=Path, default=PAGE, help="page whose marked part holds the tables")
+    parser.add_argument("--work", type=Path, default=RECORDS.parent / "accuracy", help="folder for the runs")
+    parser.add_argument("--jobs", type=int, default=1, help="pairs of patients at a time")
+    parser.add_argument("--keep", action="store_true", help="keep files and intermediate results of every tube")
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
         sys.stderr.write(f"no mixtures in {arguments.data}: accuracy cannot be measured here\n")
@@ -56,6 +62,7 @@ def main() -> int:
     patients = load(arguments.data)
     arguments.records.parent.mkdir(parents=True, exist_ok=True)
     panel = load_panel(PANELS / "vienna_b8.yaml")
+    spill = measured_spillover(arguments.data / "population_statistics.json")
     for condition in QUICK if arguments.quick else FULL:
         if arguments.only and condition.name not in arguments.only:
             continue
@@ -63,7 +70,17 @@ def main() -> int:
         if arguments.levels:
             chosen = replace(chosen, levels=tuple(arguments.levels))
         with arguments.records.open("a", encoding="utf-8") as out:
-            for record in run(patients, panel, chosen):
+            tubes = run(patients, panel, spill, chosen, arguments.work, jobs=arguments.jobs, keep=arguments.keep)
+            for record in tubes:
+                out.write(json.dumps(record) + "\n")
+                out.flush()
+    ten_colours = load_panel(PANELS / "ino10.yaml")
+    for simulated in () if arguments.quick else CONDITIONS:
+        if arguments.only and simulated.name not in arguments.only:
+            continue
+        chosen_patients = replace(simulated, patients=arguments.pairs) if arguments.pairs else simulated
+        with arguments.records.open("a", encoding="utf-8") as out:
+            for record in run_simulated(ten_colours, chosen_patients, arguments.work):
                 out.write(json.dumps(record) + "\n")
                 out.flush()
     write_tables(arguments.records, arguments.tables)

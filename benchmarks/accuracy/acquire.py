@@ -1,114 +1,107 @@
-"""What the cytometer adds to drawn cells: doublets, debris, imperfect compensation; and the gates of the panel."""
+"""From drawn cells to an FCS file as a cytometer writes it, with the truth of every event."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.accuracy.mixtures import FEATURES
-from flowmrd.config import RunConfig
-from flowmrd.gating.reference import GateReference
-from flowmrd.gating.sample import gate_control, gate_sample
-from flowmrd.laip.tube import Tube
-from flowmrd.panel import PanelModel
-from flowmrd.transform import inverse_logicle, logicle
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
+from flowmrd.transform import inverse_logicle
 from flowmrd.units import LOGICLE_M, LOGICLE_T
 
 Floats32 = npt.NDArray[np.float32]
-WIDTH = 0.75
-"""Logicle W used to go to linear and back; the laboratories' own are not known (0.5 to 1.5)."""
+Codes = npt.NDArray[np.int8]
+
+WIDTHS = {"SYTO41": 0.0}
+"""Logicle W by which drawn decades become linear; the laboratories' own are not known (0.5 to 1.5, SYTO 41 about 0)."""
+DEFAULT_WIDTH = 0.75
 DOUBLETS, DEBRIS = 0.03, 0.03
 """Shares of the singlets, as in two real marrows (2.5-3.5 % and 2.4-3.9 %)."""
-COMPENSATION_ERROR = 0.004
-"""Standard deviation of the residual spillover coefficients after compensation."""
-CONFIG = RunConfig(panel="vienna_b8", samples="samples.tsv")
+SPILL_ERROR = 0.01
+"""Relative standard deviation of the true spillover around the matrix in the file, per tube."""
+NORMAL, DOUBLET, JUNK = -1, -2, -3
+"""Codes of events that are not a single leukaemic cell; those are 0 and more."""
+
+DETECTORS = {
+    "CD20": "FITC-A",
+    "CD10": "PE-A",
+    "CD45": "PerCP-A",
+    "CD34": "PE-Cy7-A",
+    "SYTO41": "PacificBlue-A",
+    "CD19": "APC-A",
+    "CD38": "Alexa700-A",
+}
 
 
 @dataclass(frozen=True)
-class Events:
-    """Events of a tube: cells (n, 9) in decades, pulse width, the level a blast belongs to (-1 = no blast)."""
+class Spillover:
+    """Matrix over the fluorescence features, in their order: row = dye, column = detector."""
 
-    values: Floats32
-    width: Floats32
-    level: npt.NDArray[np.int8]
+    matrix: npt.NDArray[np.float64]
+
+    @property
+    def keyword(self) -> str:
+        """Text of ``$SPILLOVER``."""
+        names = [DETECTORS[marker] for marker in FEATURES[2:]]
+        return ",".join([str(len(names)), *names, *(f"{value:.6g}" for value in self.matrix.ravel())])
 
 
-def _linear(values: Floats32) -> Floats32:
+def measured_spillover(statistics: Path) -> Spillover:
+    """The matrix of a real tube of this panel (optional shared data)."""
+    stored = json.loads(statistics.read_text(encoding="utf-8"))["real_events"]["ball_d15_A"]["spill_matrix"]
+    index = np.array([stored["markers"].index(marker) for marker in FEATURES[2:]])
+    return Spillover(np.asarray(stored["matrix"])[index[:, None], index[None, :]])
+
+
+def linear(values: Floats32) -> Floats32:
+    """Linear signals (n, d) of cells in decades."""
     out = np.empty_like(values)
     out[:, :2] = values[:, :2] / LOGICLE_M * LOGICLE_T
-    out[:, 2:] = inverse_logicle(values[:, 2:] / np.float32(LOGICLE_M), LOGICLE_T, LOGICLE_M, WIDTH, 0.0)
+    for j, marker in enumerate(FEATURES[2:], start=2):
+        width = WIDTHS.get(marker, DEFAULT_WIDTH)
+        out[:, j] = inverse_logicle(values[:, j] / np.float32(LOGICLE_M), LOGICLE_T, LOGICLE_M, width, 0.0)
     return out
 
 
-def _decades(linear: Floats32) -> Floats32:
-    out = np.empty_like(linear)
-    out[:, :2] = np.clip(linear[:, :2] / LOGICLE_T, 0, 1) * LOGICLE_M
-    out[:, 2:] = logicle(linear[:, 2:], LOGICLE_T, LOGICLE_M, WIDTH, 0.0) * np.float32(LOGICLE_M)
-    return out
+def acquire(path: Path, cells: Floats32, codes: Codes, spill: Spillover, rng: np.random.Generator) -> Codes:
+    """Write a tube and return the code of every event in file order.
 
-
-def acquire(cells: Floats32, level: npt.NDArray[np.int8], rng: np.random.Generator) -> Events:
-    """Add doublets of any two cells, debris and residual spillover."""
+    Parameters
+    ----------
+    cells
+        Shape (n, 9), decades.
+    codes
+        Shape (n,): :data:`NORMAL`, or 0 and more for leukaemic cells.
+    """
     n, d = cells.shape
     n_doublets, n_debris = round(DOUBLETS * n), round(DEBRIS * n)
-    linear = _linear(cells)
+    signal = linear(cells)
     first, second = rng.integers(n, size=n_doublets), rng.integers(n, size=n_doublets)
-    pairs = linear[first] + linear[second]
-    pairs[:, :2] *= 0.97
-    debris = rng.normal(0.0, 60.0, (n_debris, d)).astype(np.float32)
+    pairs = (signal[first] + signal[second]) * np.r_[[0.97, 0.97], np.ones(d - 2)]
+    debris = rng.normal(0.0, 60.0, (n_debris, d))
     debris[:, 0] = np.exp(rng.normal(np.log(17_000), 0.3, n_debris))
     debris[:, 1] = np.exp(rng.normal(np.log(14_000), 0.6, n_debris))
-    everything = np.concatenate([linear, pairs, debris]).astype(np.float32)
-    residual = np.eye(d - 2) + rng.normal(0.0, COMPENSATION_ERROR, (d - 2, d - 2)) * (1 - np.eye(d - 2))
-    everything[:, 2:] = everything[:, 2:] @ residual.astype(np.float32)
-    width = 1.0 + 0.035 * rng.standard_normal(len(everything))
+    everything = np.concatenate([signal, pairs, debris]).astype(np.float32)
+    error = 1.0 + SPILL_ERROR * rng.standard_normal(spill.matrix.shape) * (1 - np.eye(d - 2))
+    everything[:, 2:] = everything[:, 2:] @ (spill.matrix * error).astype(np.float32)
+    width = 60_000 * (1.0 + 0.035 * rng.standard_normal(len(everything)))
     # Doublet over singlet pulse width in two real marrows: median about 1.5.
     width[n : n + n_doublets] *= rng.normal(1.5, 0.18, n_doublets)
-    codes = np.full(len(everything), -1, dtype=np.int8)
-    codes[:n] = level
+    truth = np.full(len(everything), JUNK, dtype=np.int8)
+    truth[:n], truth[n : n + n_doublets] = codes, DOUBLET
     order = rng.permutation(len(everything))
-    return Events(_decades(everything)[order], (60_000 * width[order]).astype(np.float32), codes[order])
-
-
-def _columns(events: Events) -> dict[str, Floats32]:
-    columns = {name: events.values[:, j] / np.float32(LOGICLE_M) for j, name in enumerate(FEATURES)}
-    columns["FSC-W"] = events.width / np.float32(LOGICLE_T)
-    return columns
-
-
-def learn_gates(controls: dict[str, Events], panel: PanelModel) -> GateReference:
-    """The gate stage's reference of control tubes."""
-    learned = [
-        gate_control(name, _columns(events), panel, np.ones(len(events.width), dtype=bool), CONFIG.gating)
-        for name, events in sorted(controls.items())
-    ]
-    return GateReference(panel.name, panel.version, tuple(learned))
-
-
-@dataclass(frozen=True)
-class Gated:
-    """A tube for the classifier, and which of its cells are blasts of which level."""
-
-    tube: Tube
-    level: npt.NDArray[np.int8]
-
-
-def gate(name: str, events: Events, panel: PanelModel, reference: GateReference) -> Gated:
-    """Gate as the pipeline does and keep nucleated singlets."""
-    result = gate_sample(
-        _columns(events), panel, np.ones(len(events.width), dtype=bool), CONFIG.gating, reference=reference
-    ).result
-    nucleated = result.inside("nucleated")
-    kept = nucleated & result.inside("singlets")
-    features = tuple(marker for marker in panel.features if marker in FEATURES)
-    index = [FEATURES.index(marker) for marker in features]
-    tube = Tube(
-        name=name,
-        features=features,
-        values=np.ascontiguousarray(events.values[kept][:, index]),
-        window=result.inside("b_lineage")[kept],
-        denominator=int(nucleated.sum()),
-    )
-    return Gated(tube, events.level[kept])
+    everything, width, truth = everything[order], width[order], truth[order]
+    time = np.sort(rng.uniform(0, len(everything) / 20.0, len(everything)))
+    channels = [ChannelSpec(name, "", LOGICLE_T) for name in ("FSC-A", "SSC-A", "FSC-W")]
+    channels += [ChannelSpec(DETECTORS[marker], marker, LOGICLE_T) for marker in FEATURES[2:]]
+    channels.append(ChannelSpec("Time", "", LOGICLE_T))
+    columns = [everything[:, 0], everything[:, 1], width, *everything[:, 2:].T, time]
+    top = np.float32(LOGICLE_T - 1)
+    stored = [np.minimum(np.asarray(column, dtype=np.float32), top) for column in columns]
+    write_fcs(path, stored, channels, {"$CYT": "mixtures", "$TIMESTEP": "0.01", "$SPILLOVER": spill.keyword})
+    return truth

@@ -1,228 +1,279 @@
-"""One condition of the experiment: who are controls, backgrounds and blasts, and what every method says."""
+"""One condition of the experiment: tubes are written as FCS files and go through every stage of the product."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from time import process_time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.accuracy.acquire import Gated, acquire, gate, learn_gates
+from benchmarks.accuracy.acquire import NORMAL, Spillover, acquire
 from benchmarks.accuracy.baselines import GaussianOutlier, PooledBoosting
+from benchmarks.accuracy.cast import Cast, Condition, cast
 from benchmarks.accuracy.mixtures import FEATURES, Patient, draw
 from benchmarks.accuracy.oracle import oracle_recall
-from flowmrd.laip import (
-    Library,
-    NormalReference,
-    PatientLaip,
-    Settings,
-    build_reference,
-    classify_tube,
-    find_laip,
-)
+from benchmarks.accuracy.pipeline import Pipeline
+from flowmrd.config import RunConfig
+from flowmrd.gating.masks import analysable_mask
 from flowmrd.laip.tube import Tube
 from flowmrd.panel import PanelModel
+from flowmrd.stages.tubes import TubeFiles, gate_bit, load_tube
+from flowmrd.store import open_columns, read_json, write_text
 
-Bools = npt.NDArray[np.bool_]
-LEVELS = (1e-2, 1e-3, 1e-4, 3e-5, 0.0)
-DETECT = 20
-"""Events that count as detected, as in the pipeline's default."""
+Floats32 = npt.NDArray[np.float32]
+Record = dict[str, Any]
 DIAGNOSIS_CELLS = 100_000
 CONTROL_CELLS = 300_000
+TOP = 4.45
+"""Cells moved beyond the instrument's range are recorded at its end, decades."""
 
 
 @dataclass(frozen=True)
-class Condition:
-    """One row of the tables.
+class Scene:
+    """What every tube of a condition needs to know."""
 
-    Attributes
+    condition: Condition
+    panel: PanelModel
+    pipeline: Pipeline
+    spill: Spillover
+    keep: bool
+    again: bool
+
+
+def run(
+    patients: list[Patient],
+    panel: PanelModel,
+    spill: Spillover,
+    condition: Condition,
+    folder: Path,
+    *,
+    jobs: int = 1,
+    keep: bool = False,
+) -> Iterator[Record]:
+    """Yield one record per tube and method.
+
+    Parameters
     ----------
-    mode
-        ``patient``, ``library`` or ``different_from_normal``.
-    drift
-        Standard deviation per marker between diagnosis tube and follow-up, decades.
-    diagnosis_marrow
-        Whose normal cells the diagnosis tube holds: the follow-up's (``follow-up``) or the blasts' own patient's
-        (``own``), which lie elsewhere.
-    backgrounds, controls_from
-        Cohorts of the follow-up marrows and blasts, and of the controls.
-    therapy
-        ``none``, ``cd19 lost``.
+    folder
+        Where the run directory of the condition is made; removed at the end unless ``keep``. Gated tubes that an
+        earlier call has kept there are not made again: only the classifier's stages run.
+    jobs
+        Pairs of patients at a time.
     """
-
-    name: str
-    mode: str = "patient"
-    pairs: int = 30
-    events: int = 450_000
-    controls: int = 8
-    drift: float = 0.15
-    diagnosis_marrow: str = "follow-up"
-    diagnosis_share: float = 0.4
-    backgrounds: str = "VIE"
-    controls_from: str = "VIE"
-    therapy: str = "none"
-    levels: tuple[float, ...] = LEVELS
-    baselines: bool = False
-    seed: int = 1
-
-
-@dataclass(frozen=True)
-class Cast:
-    """Who plays what; persons never appear twice."""
-
-    controls: list[Patient]
-    backgrounds: list[Patient]
-    blasts: list[Patient]
-    library: list[Patient]
-
-
-def cast(patients: list[Patient], condition: Condition) -> Cast:
-    """Deal persons: a marrow used as a control is never a background, and no person is on two sides."""
-    rng = np.random.default_rng(condition.seed)
-    order = [patients[i] for i in rng.permutation(len(patients))]
-    used: set[str] = set()
-
-    def take(number: int, cohort: str, *, blasts: bool) -> list[Patient]:
-        out: list[Patient] = []
-        for patient in order:
-            fits = patient.cohort == cohort and patient.has_blasts == blasts and patient.b_group_ok
-            if fits and patient.person not in used and len(out) < number:
-                out.append(patient)
-                used.add(patient.person)
-        return out
-
-    controls = take(condition.controls, condition.controls_from, blasts=False)
-    backgrounds = take(condition.pairs, condition.backgrounds, blasts=False)
-    blasts = take(condition.pairs, condition.backgrounds, blasts=True)
-    library = take(15, condition.controls_from, blasts=True) if condition.mode == "library" else []
-    return Cast(controls, backgrounds, blasts, library)
+    actors = cast(patients, condition)
+    directory = folder / condition.slug
+    again = keep and (directory / "truth").is_dir()
+    if directory.exists() and not again:
+        shutil.rmtree(directory)
+    pipeline = Pipeline(directory, panel.name, tuple(f"C{i:02d}" for i in range(len(actors.controls))))
+    scene = Scene(condition, panel, pipeline, spill, keep, again)
+    if not again:
+        _write_sheet(scene, actors)
+        rng = np.random.default_rng([condition.seed, 99])
+        for name, patient in zip(pipeline.controls, actors.controls, strict=True):
+            cells = draw(patient.normal_mixture(), CONTROL_CELLS, rng)
+            acquire(_fcs(scene, name), cells, np.full(len(cells), NORMAL, dtype=np.int8), spill, rng)
+        pipeline.gate_controls()
+    yield {"condition": condition.name, "method": "reference", "seconds": pipeline.learn()}
+    for number, patient in enumerate(actors.library):
+        own = np.random.default_rng([2, number])
+        _diagnosis(scene, f"L{number:02d}", f"L{number:02d}_dx", patient, patient, own)
+    work = [(scene, actors, number) for number in range(min(len(actors.backgrounds), len(actors.blasts)))]
+    if jobs > 1:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            for records in pool.map(_pair, work):
+                yield from records
+    else:
+        for one in work:
+            yield from _pair(one)
+    if not keep:
+        shutil.rmtree(directory)
 
 
-def _with_therapy(
-    cells: npt.NDArray[np.float32], condition: Condition, rng: np.random.Generator
-) -> npt.NDArray[np.float32]:
-    if condition.therapy == "cd19 lost":
-        cells = cells.copy()
-        cells[:, FEATURES.index("CD19")] = rng.normal(0.9, 0.25, len(cells))
-    return cells
+def _fcs(scene: Scene, sample: str) -> Path:
+    return scene.pipeline.run / "fcs" / f"{sample}.fcs"
+
+
+def _write_sheet(scene: Scene, actors: Cast) -> None:
+    condition = scene.condition
+    rows = [("sample", "patient", "role", "fcs", "prior_therapy")]
+    rows += [(name, name, "control", f"../fcs/{name}.fcs", "none") for name in scene.pipeline.controls]
+    for i in range(len(actors.library)):
+        rows.append((f"L{i:02d}_dx", f"L{i:02d}", "diagnosis", f"../fcs/L{i:02d}_dx.fcs", "none"))
+    given = "cd19" if condition.therapy == "cd19 lost" else "none"
+    for i in range(len(actors.backgrounds)):
+        if condition.mode == "patient":
+            rows.append((f"P{i:02d}_dx", f"P{i:02d}", "diagnosis", f"../fcs/P{i:02d}_dx.fcs", "none"))
+        for j in range(len(condition.levels)):
+            rows.append((f"P{i:02d}_{j}", f"P{i:02d}", "followup", f"../fcs/P{i:02d}_{j}.fcs", given))
+    config = scene.pipeline.run / "config"
+    write_text(config / "samples.tsv", "".join("\t".join(row) + "\n" for row in rows))
+    write_text(config / "config.yaml", f"panel: {scene.panel.name}\nsamples: config/samples.tsv\n")
+    (scene.pipeline.run / "fcs").mkdir()
+    (scene.pipeline.run / "truth").mkdir()
 
 
 def _diagnosis(
-    blasts: Patient, marrow: Patient, condition: Condition, panel: PanelModel, gates: Any, rng: np.random.Generator
-) -> Gated:
+    scene: Scene, patient: str, sample: str, blasts: Patient, marrow: Patient, rng: np.random.Generator
+) -> npt.NDArray[np.int8]:
+    """Write and learn a diagnosis tube; the code of every event comes back."""
+    if scene.again:
+        scene.pipeline.learn_laip(patient, sample)
+        return _stored_truth(scene, sample)
+    condition = scene.condition
     n_blasts = round(condition.diagnosis_share * DIAGNOSIS_CELLS)
-    normal = draw(
-        (blasts if condition.diagnosis_marrow == "own" else marrow).normal_mixture(), DIAGNOSIS_CELLS - n_blasts, rng
-    )
+    normal = draw(marrow.normal_mixture(), DIAGNOSIS_CELLS - n_blasts, rng)
     cells = np.concatenate([normal, draw(blasts.groups["blast"], n_blasts, rng)])
-    drift = rng.normal(0.0, condition.drift, cells.shape[1])
-    code = np.r_[np.full(len(normal), -1), np.zeros(n_blasts)].astype(np.int8)
-    return gate("diagnosis", acquire(np.clip(cells + drift, 0, 4.45).astype(np.float32), code, rng), panel, gates)
+    cells = np.clip(cells + rng.normal(0.0, condition.drift, cells.shape[1]), 0, TOP).astype(np.float32)
+    codes = np.r_[np.full(len(normal), NORMAL), np.zeros(n_blasts)].astype(np.int8)
+    truth = _make(scene, sample, cells, codes, rng)
+    scene.pipeline.learn_laip(patient, sample)
+    return truth
 
 
-def run(patients: list[Patient], panel: PanelModel, condition: Condition) -> Iterator[dict[str, Any]]:
-    """Yield one record per tube and method."""
-    actors = cast(patients, condition)
-    rng = np.random.default_rng([condition.seed, 99])
-    nobody = np.full(CONTROL_CELLS, -1, dtype=np.int8)
-    raw = {p.name: acquire(draw(p.normal_mixture(), CONTROL_CELLS, rng), nobody, rng) for p in actors.controls}
-    gates = learn_gates(raw, panel)
-    controls = [gate(name, events, panel, gates).tube for name, events in raw.items()]
-    start = process_time()
-    reference = build_reference(panel.name, controls, seed=1)
-    yield {"condition": condition.name, "method": "reference", "seconds": process_time() - start}
-    library = _library(actors, condition, panel, gates, reference, rng)
-    outlier = GaussianOutlier(controls) if condition.baselines else None
-    for number, (marrow, blasts) in enumerate(zip(actors.backgrounds, actors.blasts, strict=False)):
-        own = np.random.default_rng([condition.seed, 7, number])
-        laip: PatientLaip | None = None
-        boosting: PooledBoosting | None = None
-        if condition.mode == "patient":
-            diagnosis = _diagnosis(blasts, marrow, condition, panel, gates, own)
-            laip = find_laip(blasts.name, diagnosis.tube, reference, min_cells=200, seed=1)
-            if condition.baselines:
-                boosting = PooledBoosting(diagnosis.tube, diagnosis.level >= 0, controls)
-        counts = [int(own.poisson(level * condition.events)) for level in condition.levels]
-        cells = [draw(marrow.normal_mixture(), condition.events, own)]
-        cells += [_with_therapy(draw(blasts.groups["blast"], count, own), condition, own) for count in counts]
-        code = np.concatenate([np.full(len(part), i - 1) for i, part in enumerate(cells)]).astype(np.int8)
-        pool = gate("follow-up", acquire(np.concatenate(cells), code, own), panel, gates)
-        oracle = oracle_recall(marrow, blasts, own)
-        for i, level in enumerate(condition.levels):
-            keep = (pool.level < 0) | (pool.level == i)
-            n_true = counts[i]
-            truth = pool.level[keep] == i
-            whole = pool.tube
-            tube = replace(
-                whole,
-                values=whole.values[keep],
-                window=whole.window[keep],
-                denominator=whole.denominator - int((~keep).sum()),
+def _make(
+    scene: Scene, sample: str, cells: Floats32, codes: npt.NDArray[np.int8], rng: np.random.Generator
+) -> npt.NDArray[np.int8]:
+    """Write a tube and take it to gated events."""
+    truth = acquire(_fcs(scene, sample), cells, codes, scene.spill, rng)
+    scene.pipeline.gate(sample)
+    if scene.keep:
+        np.save(scene.pipeline.run / "truth" / f"{sample}.npy", truth)
+        _fcs(scene, sample).unlink()
+        scene.pipeline.work(sample, "events.arrow").unlink()
+    return truth
+
+
+def _stored_truth(scene: Scene, sample: str) -> npt.NDArray[np.int8]:
+    stored: npt.NDArray[np.int8] = np.load(scene.pipeline.run / "truth" / f"{sample}.npy", allow_pickle=False)
+    return stored
+
+
+def _pair(work: tuple[Scene, Cast, int]) -> list[Record]:
+    """All tubes of one background marrow and one patient's blasts."""
+    scene, actors, number = work
+    condition, pipeline = scene.condition, scene.pipeline
+    marrow, blasts = actors.backgrounds[number], actors.blasts[number]
+    rng = np.random.default_rng([condition.seed, 7, number])
+    patient = f"P{number:02d}"
+    laip: Path | None = None
+    methods: dict[str, PooledBoosting | GaussianOutlier] = {}
+    if condition.mode == "patient":
+        source = blasts if condition.diagnosis_marrow == "own" else marrow
+        truth = _diagnosis(scene, patient, f"{patient}_dx", blasts, source, rng)
+        laip = pipeline.laip(patient)
+        if condition.baselines:
+            controls = [_tube(scene, name)[0] for name in pipeline.controls]
+            diagnosis, rows = _tube(scene, f"{patient}_dx")
+            methods = {
+                "boosting": PooledBoosting(diagnosis, truth[rows] >= 0, controls),
+                "outlier": GaussianOutlier(controls),
+            }
+    library = [pipeline.laip(f"L{i:02d}") for i in range(len(actors.library))]
+    oracle = oracle_recall(marrow, blasts, np.random.default_rng([condition.seed, 8, number]))
+    normal = np.empty((0, len(FEATURES)), dtype=np.float32)
+    if not scene.again:
+        normal = draw(marrow.normal_mixture(), condition.events, rng)
+    records: list[Record] = []
+    for index, level in enumerate(condition.levels):
+        sample = f"{patient}_{index}"
+        if scene.again:
+            truth = _stored_truth(scene, sample)
+        else:
+            count = int(rng.poisson(level * condition.events))
+            leukaemia = _with_therapy(draw(blasts.groups["blast"], count, rng), condition, rng)
+            codes = np.r_[np.full(len(normal), NORMAL), np.zeros(count)].astype(np.int8)
+            truth = _make(scene, sample, np.concatenate([normal, leukaemia]), codes, rng)
+        seconds = pipeline.judge(sample, laip, library)
+        record = {
+            "condition": condition.name,
+            "marrow": marrow.name,
+            "blasts": blasts.name,
+            "level": level,
+            "true": int((truth >= 0).sum()),
+            "oracle": oracle,
+        }
+        records.append(record | {"method": "flowmrd", "seconds": seconds, **outcome(pipeline, sample, truth >= 0)})
+        for name, method in methods.items():
+            tube, rows = _tube(scene, sample)
+            called, real = method.called(tube), truth[rows] >= 0
+            records.append(
+                record
+                | {
+                    "method": name,
+                    "nucleated": tube.denominator,
+                    "called": int(called.sum()),
+                    "hit": int((called & real).sum()),
+                    "false": int((called & ~real).sum()),
+                }
             )
-            start = process_time()
-            settings = Settings(unreliable=frozenset({"CD19"} if condition.therapy == "cd19 lost" else ()))
-            result = classify_tube(tube, reference, laip=laip, library=library, settings=settings)
-            seconds = process_time() - start
-            background = result.background
-            record = {
-                "condition": condition.name,
-                "marrow": marrow.name,
-                "blasts": blasts.name,
-                "level": level,
-                "true": n_true,
-                "denominator": tube.denominator,
-                "in_window": int((truth & tube.window).sum()),
-                "oracle": oracle,
-            }
-            yield record | {
-                "method": "flowmrd",
-                **_counts(result.mrd, truth),
-                "mode": result.mode,
-                "cut": result.cut,
-                "background": None if background is None else background.per_million,
-                "spike": None if result.spike_in is None else result.spike_in.detected,
-                "novelty": result.novelty,
-                "flags": [flag.code for flag in result.flags],
-                "gain": [round(target.gain, 1) for target in result.targets],
-                "seconds": seconds,
-            }
-            if boosting is not None:
-                yield record | {"method": "boosting", **_counts(boosting.called(tube), truth)}
-            if outlier is not None:
-                yield record | {"method": "outlier", **_counts(outlier.called(tube), truth)}
+        if not scene.keep:
+            _fcs(scene, sample).unlink()
+            shutil.rmtree(pipeline.work(sample, ""))
+    return records
 
 
-def _counts(called: Bools, truth: Bools) -> dict[str, Any]:
+def _with_therapy(cells: Floats32, condition: Condition, rng: np.random.Generator) -> Floats32:
+    if condition.therapy == "cd19 lost":
+        cells = cells.copy()
+        cells[:, FEATURES.index("CD19")] = rng.normal(1.1, 0.2, len(cells))
+    return cells
+
+
+def _tube(scene: Scene, sample: str) -> tuple[Tube, npt.NDArray[np.intp]]:
+    files = TubeFiles(
+        sample,
+        scene.pipeline.work(sample, "preprocessed.arrow"),
+        scene.pipeline.work(sample, "gated.arrow"),
+    )
+    loaded = load_tube(files, scene.panel)
+    return loaded.tube, loaded.rows
+
+
+def outcome(pipeline: Pipeline, sample: str, real: npt.NDArray[np.bool_]) -> Record:
+    """What the product said of a tube, beside the truth of its events.
+
+    Parameters
+    ----------
+    real
+        Shape (events of the file,): single leukaemic cells.
+    """
+    work = pipeline.work
+    quality = RunConfig(panel="", samples="").quality
+    with (
+        open_columns(work(sample, "preprocessed.arrow")) as values,
+        open_columns(work(sample, "gated.arrow")) as gated,
+        open_columns(work(sample, "classified.arrow")) as classified,
+    ):
+        counted = analysable_mask(values, quality) & gate_bit(gated, "nucleated")
+        window = gate_bit(gated, "b_lineage")
+        called = np.asarray(classified["mrd"]) & counted
+    result = read_json(pipeline.result(sample))
+    facts = read_json(work(sample, "classification.json"))
+    limits, spike = result["sensitivity"], result["sensitivity"]["spike_in"]
     return {
-        "called": int(called.sum()),
-        "hit": int((called & truth).sum()),
-        "false": int((called & ~truth).sum()),
-        "detected": bool(called.sum() >= DETECT),
+        "nucleated": result["counts"]["nucleated"],
+        "called": result["counts"]["mrd_events"],
+        "hit": int((called & real).sum()),
+        "false": int((called & ~real).sum()),
+        "in_denominator": int((real & counted).sum()),
+        "in_window": int((real & counted & window).sum()),
+        "class": result["verdict"]["class"],
+        "mrd_negative": result["verdict"]["mrd_negative"],
+        "reasons": [reason["code"] for reason in result["verdict"]["reasons"]],
+        "achieved": limits["achieved"],
+        "lod95": limits["lod95"],
+        "background": limits["background_per_million"],
+        "spike": None if spike is None else spike["detected"],
+        "spike_recovery": None if spike is None else spike["recovery"],
+        "mode": facts["mode"],
+        "cut": facts["cut"],
+        "novelty": facts["novelty"]["score"],
+        "calibration": facts["calibration"],
     }
-
-
-def _library(
-    actors: Cast,
-    condition: Condition,
-    panel: PanelModel,
-    gates: Any,
-    reference: NormalReference,
-    rng: np.random.Generator,
-) -> Library | None:
-    if condition.mode != "library":
-        return None
-    entries = []
-    for blasts in actors.library:
-        diagnosis: Tube = _diagnosis(blasts, blasts, condition, panel, gates, rng).tube
-        laip = find_laip(blasts.name, diagnosis, reference, min_cells=200, seed=1)
-        if laip is not None:
-            entries.append(laip)
-    return Library(tuple(entries))
-
-
-def facts(condition: Condition) -> dict[str, Any]:
-    """The condition as plain data."""
-    return asdict(condition)

@@ -10,11 +10,30 @@ import numpy as np
 from flowmrd.mrd.limits import binomial_interval
 
 Record = dict[str, Any]
+DETECTED = frozenset({"DETECTED_NOT_QUANTIFIABLE", "POSITIVE_BELOW_THRESHOLD", "POSITIVE"})
+NEGATIVE = "NEGATIVE"
+STRADDLES = "INTERVAL_STRADDLES_THRESHOLD"
+COUNT_RULE = 20
+"""Events that count as detected for the baselines, which give no verdict."""
 HEADER = (
-    "| condition | method | level | tubes | detected (95 % interval) | false events per million, mean (worst) "
-    "| recall, median (worst tenth) | event F1, median | within half a log | spike-in agrees |\n"
-    "|---|---|---|---|---|---|---|---|---|---|"
+    "| condition | method | level | tubes | detected (95 % interval) | negative | cannot tell "
+    "| false events per million, mean (worst) | recall, median (worst tenth) | event F1, median | within half a log "
+    "| spike-in agrees |\n" + "|---" * 12 + "|"
 )
+
+
+def is_detected(record: Record) -> bool:
+    """Whether leukaemia was reported; MRD whose side of the threshold is open was."""
+    if "class" not in record:
+        return bool(record["called"] >= COUNT_RULE)
+    return record["class"] in DETECTED or STRADDLES in record["reasons"]
+
+
+def is_negative(record: Record) -> bool:
+    """Whether a negative with the sensitivity asked for was reported."""
+    if "class" not in record:
+        return not is_detected(record)
+    return bool(record["class"] == NEGATIVE)
 
 
 def summary(records: list[Record]) -> str:
@@ -26,18 +45,17 @@ def summary(records: list[Record]) -> str:
     rows = [HEADER]
     for (condition, method, level), group in groups.items():
         n = len(group)
-        found = sum(record["detected"] for record in group)
+        found, negative = sum(map(is_detected, group)), sum(map(is_negative, group))
         low, high = binomial_interval(found, n)
-        false = [1e6 * record["false"] / record["denominator"] for record in group]
-        recall = [record["hit"] / record["true"] for record in group if record["true"]]
-        f1 = [2 * record["hit"] / (record["called"] + record["true"]) for record in group if record["true"]]
-        close = [
-            abs(np.log10(max(record["called"], 0.5) / record["true"])) <= 0.5 for record in group if record["true"]
-        ]
-        spikes = [r["spike"] == (r["hit"] >= 20) for r in group if r.get("spike") is not None and level == 1e-4]
+        false = [1e6 * record["false"] / record["nucleated"] for record in group]
+        real = [record for record in group if record["true"]]
+        recall = [record["hit"] / record["true"] for record in real]
+        f1 = [2 * record["hit"] / (record["called"] + record["true"]) for record in real]
+        close = [abs(np.log10(max(record["called"], 0.5) / record["true"])) <= 0.5 for record in real]
+        spikes = [r["spike"] == is_detected(r) for r in group if r.get("spike") is not None and level == 1e-4]
         rows.append(
             f"| {condition} | {method} | {level:g} | {n} | {found} ({100 * low:.0f}-{100 * high:.0f} %) "
-            f"| {np.mean(false):.1f} ({max(false):.0f}) | "
+            f"| {negative} | {n - found - negative} | {np.mean(false):.1f} ({max(false):.0f}) | "
             + (f"{np.median(recall):.2f} ({np.quantile(recall, 0.1):.2f})" if recall else "-")
             + f" | {f'{np.median(f1):.2f}' if f1 else '-'} | {f'{sum(close)} of {len(close)}' if close else '-'} "
             f"| {f'{sum(spikes)} of {len(spikes)}' if spikes else '-'} |"
@@ -64,29 +82,35 @@ def linearity(records: list[Record]) -> str:
 
 def failures(records: list[Record]) -> str:
     """Every tube that went wrong, with the likely cause."""
-    rows = ["| condition | marrow | blasts | level | true | hit | false | oracle recall | cause |", "|" + "---|" * 9]
+    rows = [
+        "| condition | marrow | blasts | level | true | hit | false | oracle recall | verdict | cause |",
+        "|" + "---|" * 10,
+    ]
     for record in records:
         if record["method"] != "flowmrd":
             continue
-        missed = record["level"] >= 1e-4 and not record["detected"]
-        wrong = record["level"] == 0 and record["detected"]
+        missed = record["level"] >= 1e-4 and not is_detected(record)
+        wrong = record["level"] == 0 and not is_negative(record)
         if missed or wrong:
             rows.append(
                 f"| {record['condition']} | {record['marrow']} | {record['blasts']} | {record['level']:g} "
                 f"| {record['true']} | {record['hit']} | {record['false']} | {record['oracle']:.2f} "
-                f"| {cause(record)} |"
+                f"| {record['class']} | {cause(record)} |"
             )
     return "\n".join(rows) if len(rows) > 2 else "None."
 
 
 def cause(record: Record) -> str:
     """The most telling fact about a failure."""
-    if "PHENOTYPE_LIKE_NORMAL" in record.get("flags", []):
-        return "like regenerating precursors: reported INDETERMINATE"
-    if record["novelty"] > 1:
-        return "tube unlike the controls: reported INDETERMINATE"
-    if record["level"] > 0 and record["true"] < 20:
+    reasons = record["reasons"]
+    if "PHENOTYPE_LIKE_NORMAL" in reasons:
+        return "cannot be told from normal precursors"
+    if "TUBE_UNLIKE_CONTROLS" in reasons:
+        return "tube unlike the controls"
+    if record["level"] > 0 and record["true"] < COUNT_RULE:
         return "too few leukaemic events were drawn"
+    if record["level"] > 0 and record["in_denominator"] < 0.8 * record["true"]:
+        return "blasts outside the denominator"
     if record["level"] > 0 and record["in_window"] < 0.8 * record["true"]:
         return "blasts outside the B-lineage gate"
     if record["oracle"] < 0.8:

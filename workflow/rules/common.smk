@@ -2,6 +2,7 @@
 import re
 from collections.abc import Iterable
 
+from flowmrd.cli.layout import stored_library
 from flowmrd.cli.stage_table import STAGES, code_and_config
 
 WORK = "results/work"
@@ -156,6 +157,11 @@ def library(wildcards):
     ]
 
 
+def library_of_config(wildcards):
+    """Phenotypes of the library that the configuration names; the command finds them by itself."""
+    return [str(path) for path in stored_library(PLAN.run_directory, PLAN.config)]
+
+
 def laip_file(name: str):
     """One file of the patient's LAIP, where the patient has a diagnosis tube of the same panel."""
 
@@ -165,6 +171,16 @@ def laip_file(name: str):
         return f"results/laip/{patient}/{name}" if same else []
 
     return file
+
+
+def labels_of_diagnoses(wildcards):
+    """Expert labels of the patient's diagnosis tubes, where there are any."""
+    tubes = PLAN.diagnoses(
+        wildcards.patient, PLAN.patients_with_laip[wildcards.patient]
+    )
+    return [
+        str(PLAN.samples[tube].labels) for tube in tubes if PLAN.samples[tube].labels
+    ]
 
 
 def diagnosis_files(name: str):

@@ -7,11 +7,32 @@ from functools import cached_property
 from pathlib import Path
 
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
-from flowmrd.errors import SheetError
+from flowmrd.errors import ConfigError, SheetError
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
 
 CONFIG = Path("config/config.yaml")
+
+
+def stored_library(directory: Path, config: RunConfig) -> list[Path]:
+    """``laip.json`` of every patient of the library that the configuration names.
+
+    Raises
+    ------
+    ConfigError
+        If it names a folder without any.
+    """
+    if config.laip.library is None:
+        return []
+    found = sorted((directory / config.laip.library).glob("*/laip.json"))
+    if not found:
+        raise ConfigError(
+            str(directory / CONFIG),
+            found=f"laip.library: {config.laip.library}, a folder without phenotypes",
+            expected="a folder of <patient>/laip.json with their .npz, such as results/laip of another run",
+            todo="correct the path, or leave the key out",
+        )
+    return found
 
 
 @dataclass(frozen=True)

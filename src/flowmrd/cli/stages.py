@@ -204,6 +204,7 @@ def laip(
         config=at.config,
         out_json=at.laip(patient, "laip.json"),
         out_npz=at.laip(patient, "laip.npz"),
+        labels={name: path for name in tube if (path := at.sample(name).labels) is not None},
     )
 
 
@@ -219,6 +220,7 @@ def classify(
     Example: flowmrd classify --sample P01_day21 --reference results/reference/ino10/reference.json
     --laip results/laip/P01/laip.json
     """
+    from flowmrd.cli.layout import stored_library
     from flowmrd.stages.classify import classify as stage
 
     at = _open(run)
@@ -231,7 +233,7 @@ def classify(
         therapy=row.prior_therapy,
         reference_json=reference,
         laip_json=laip,
-        library_json=tuple(library or ()),
+        library_json=(*(library or ()), *stored_library(run, at.config)),
         panel=at.panel_of(sample),
         config=at.config,
         out_columns=at.work(sample, "classified.arrow"),

@@ -66,7 +66,10 @@ class LaipConfig(Section):
 
     min_diagnosis_cells: int = Field(200, ge=20, description="Fewer aberrant cells at diagnosis: no patient LAIP.")
     background_per_million: float = Field(5.0, gt=0, description="Background that the cut is set to keep in controls.")
-    library: str | None = Field(None, description="A stored LAIP library to use besides the run's own.")
+    library: str | None = Field(
+        None,
+        description="Folder of other patients' phenotypes, such as results/laip of another run; joins the run's own.",
+    )
     seed: int = Field(20240093, ge=0, description="Seed of every random draw.")
 
 

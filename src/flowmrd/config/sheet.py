@@ -24,7 +24,7 @@ COLUMNS = {
     "prior_therapy": "none, cd19, cd22 or cd19+cd22: earlier therapy that may have taken a marker away.",
     "batch": "Staining or instrument batch; chooses the spillover CSV where the configuration gives one per batch.",
     "stain": "For compensation tubes: the marker that is stained, or unstained.",
-    "labels": "Expert labels by event, for validation; never used to make a result.",
+    "labels": "Expert labels by event (columns event and blast) of a diagnosis tube; they then give its phenotype.",
 }
 """Columns of the sheet and what they mean, the four required ones first."""
 REQUIRED = tuple(COLUMNS)[:4]

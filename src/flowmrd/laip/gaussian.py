@@ -7,6 +7,7 @@ components are then one matrix product each, which is what keeps a million event
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,6 +63,15 @@ class Mixture:
         """The kept components, weights brought back to sum 1."""
         weight = self.weight[keep]
         return Mixture(weight / weight.sum(), self.mean[keep], self.covariance[keep])
+
+
+def combine(parts: Sequence[Mixture], shares: Sequence[float]) -> Mixture:
+    """One mixture of several, with the given share each."""
+    return Mixture(
+        np.concatenate([part.weight * share for part, share in zip(parts, shares, strict=True)]),
+        np.concatenate([part.mean for part in parts]),
+        np.concatenate([part.covariance for part in parts]),
+    )
 
 
 def products(x: npt.NDArray[np.floating], centre: Floats) -> Floats:

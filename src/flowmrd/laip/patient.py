@@ -52,6 +52,8 @@ class PatientLaip:
         Shape (m, d): some of its cells, for spike-in.
     indistinct
         True where controls hold cells that cannot be told from it.
+    by_expert
+        True where an expert's labels said which cells are leukaemic.
     """
 
     patient: str
@@ -62,6 +64,7 @@ class PatientLaip:
     n_cells: int
     cells: npt.NDArray[np.float32]
     indistinct: bool
+    by_expert: bool = False
 
     def select(self, features: tuple[str, ...]) -> PatientLaip:
         """The phenotype in some of its features."""
@@ -75,6 +78,7 @@ class PatientLaip:
             self.n_cells,
             np.ascontiguousarray(self.cells[:, index]),
             self.indistinct,
+            self.by_expert,
         )
 
 
@@ -107,6 +111,7 @@ def find_laip(
     seed: int,
     max_components: int = 3,
     model: NormalModel | None = None,
+    labelled: npt.NDArray[np.bool_] | None = None,
 ) -> PatientLaip | None:
     """Find what the diagnosis tube holds that normal marrow does not.
 
@@ -114,6 +119,8 @@ def find_laip(
     ----------
     min_cells
         Fewest aberrant cells that make a phenotype.
+    labelled
+        Shape (tube.n,): cells that an expert called leukaemic; they are the phenotype then.
     model
         Normal model to use instead of the reference's full one, where the tube is a control.
 
@@ -130,26 +137,33 @@ def find_laip(
         return None
     scale = float(tube.window.sum()) / len(inside)
     x = tube.values[inside].astype(np.float64)
-    anchored = fit_tube(model, tube, anchors_only=True)
-    normal = loosened(model, anchored)
-    prior = blast_prior(features, model.normal_b + anchored.shift)
-    log_normal = log_density(normal, x, degrees=DEGREES)
-    aberrant = log_density(prior, x, degrees=DEGREES) - log_normal > 0.0
-    if aberrant.sum() * scale < min_cells or aberrant.sum() <= 2 * len(features):
-        return None
     rng = np.random.default_rng(seed)
-    laip = _best_mixture(x[aberrant], max_components, rng)
-    share = float(aberrant.sum()) * scale / max(tube.n, 1)
-    for _ in range(2):
-        laip, share = _refine(laip, share, normal, x, scale / max(tube.n, 1))
-        fitted = fit_tube(model, tube, foreign=laip, foreign_share=min(share, 0.9))
-        normal = fitted.mixture
-    laip, indistinct = _distinct(laip, reference, features)
-    values = component_log_density(laip, x)
-    odds = np.log(max(share, 1e-9)) + log_sum(values) - log_density(normal, x, degrees=DEGREES)
-    sure = np.flatnonzero(odds > 2.0)
-    if len(sure) * scale < min_cells:
-        return None
+    unit = scale / max(tube.n, 1)
+    if labelled is not None:
+        sure = np.flatnonzero(labelled[inside])
+        if len(sure) * scale < min_cells or len(sure) <= 2 * len(features):
+            return None
+        laip = _best_mixture(x[sure], max_components, rng)
+        fitted = fit_tube(model, tube, foreign=laip, foreign_share=min(len(sure) * unit, 0.9))
+        laip, indistinct = _distinct(laip, reference, features)
+    else:
+        anchored = fit_tube(model, tube, anchors_only=True)
+        normal = loosened(model, anchored)
+        prior = blast_prior(features, model.normal_b + anchored.shift)
+        aberrant = log_density(prior, x, degrees=DEGREES) - log_density(normal, x, degrees=DEGREES) > 0.0
+        if aberrant.sum() * scale < min_cells or aberrant.sum() <= 2 * len(features):
+            return None
+        laip = _best_mixture(x[aberrant], max_components, rng)
+        share = float(aberrant.sum()) * unit
+        for _ in range(2):
+            laip, share = _refine(laip, share, normal, x, unit)
+            fitted = fit_tube(model, tube, foreign=laip, foreign_share=min(share, 0.9))
+            normal = fitted.mixture
+        laip, indistinct = _distinct(laip, reference, features)
+        values = log_sum(component_log_density(laip, x)) - log_density(normal, x, degrees=DEGREES)
+        sure = np.flatnonzero(np.log(max(share, 1e-9)) + values > 2.0)
+        if len(sure) * scale < min_cells:
+            return None
     picks = sure[:: max(1, len(sure) // STORED_CELLS)][:STORED_CELLS]
     return PatientLaip(
         patient=patient,
@@ -160,12 +174,14 @@ def find_laip(
         n_cells=round(float(len(sure)) * scale),
         cells=x[picks].astype(np.float32),
         indistinct=indistinct,
+        by_expert=labelled is not None,
     )
 
 
 def loosened(model: NormalModel, anchored: TubeModel) -> Mixture:
     """Window components widened by how far controls move them: nothing in this tube can be trusted to place them."""
-    spread = np.where((model.inside > 0.5)[:, None], model.between, 0.0) ** 2
+    spread = np.zeros_like(anchored.mixture.mean)
+    spread[: len(model.inside)] = np.where((model.inside > 0.5)[:, None], model.between, 0.0) ** 2
     covariance = anchored.mixture.covariance + spread[:, :, None] * np.eye(spread.shape[1])
     return Mixture(anchored.mixture.weight, anchored.mixture.mean, covariance)
 

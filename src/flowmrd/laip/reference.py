@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
+from flowmrd.laip.doublets import doublet_mixture
 from flowmrd.laip.gaussian import (
     Floats,
     Mixture,
     coefficients,
+    combine,
     component_log_density,
     fit_mixture,
     log_sum,
@@ -38,6 +41,9 @@ FLOOR = 0.06
 """Smallest standard deviation of a population, decades."""
 MIN_BETWEEN_SD = 0.12
 """Two controls say little about how far staining moves; never assume less than this between tubes, decades."""
+DOUBLET_SHARE = 1e-4
+"""Starting share of the doublets that pass the singlet gate with a cell of the B-lineage window among them."""
+DOUBLET_BOUNDS = (1e-6, 0.02)
 PRIOR_COUNT = 40.0
 COVARIANCE_COUNT = 60.0
 TRAINING_CELLS = 60_000
@@ -86,7 +92,7 @@ class TubeModel:
     Attributes
     ----------
     mixture
-        Moved components.
+        Moved components, in the order of the reference's; behind them those of doublets that pass the singlet gate.
     shift
         Shape (d,): common shift of the tube against the reference, decades.
     strays
@@ -234,26 +240,31 @@ def fit_tube(
     x, weight = training_sample(tube, cells)
     centre = base.mean.mean(axis=0)
     table = products(x, centre)
-    stray = Mixture(np.ones(1), x.mean(axis=0)[None], STRAY_SD**2 * np.eye(d)[None])
-    extra = [stray] if foreign is None else [stray, foreign]
-    share_extra = np.array([STRAY_WEIGHT] if foreign is None else [STRAY_WEIGHT, foreign_share])
+    k = base.k
+    # Beside the normal populations: strays, doublets, leukaemia, each with a share of its own.
+    others = [Mixture(np.ones(1), x.mean(axis=0)[None], STRAY_SD**2 * np.eye(d)[None])]
+    share = [STRAY_WEIGHT]
+    doublets = None if tube.doublets is None else doublet_mixture(tube.doublets)
+    if doublets is not None:
+        others.append(doublets)
+        share.append(DOUBLET_SHARE)
+    if foreign is not None:
+        others.append(foreign)
+        share.append(foreign_share)
+    first = np.cumsum([k, *(other.k for other in others)])
     local, shift = base, np.zeros(d)
     for step in range(steps):
-        parts = [local, *extra]
-        shares = np.concatenate([[max(1.0 - share_extra.sum(), 0.01)], share_extra])
-        full = Mixture(
-            np.concatenate([p.weight * s for p, s in zip(parts, shares, strict=True)]),
-            np.concatenate([p.mean for p in parts]),
-            np.concatenate([p.covariance for p in parts]),
-        )
+        full = combine([local, *others], [max(1.0 - sum(share), 0.01), *share])
         coefficient, norm = coefficients(full, centre)
         values = np.log(np.maximum(full.weight, 1e-300)) + norm - 0.5 * (table @ coefficient)
         responsibility = np.exp(values - log_sum(values)[:, None])
         stats = moments(responsibility, table, centre, weight)
-        k = base.k
         normal = stats.count[:k].sum()
-        if len(share_extra) > 1:
-            share_extra[1] = float(stats.count[k + 1 :].sum())
+        found = [float(stats.count[start:stop].sum()) for start, stop in pairwise(first)]
+        if doublets is not None:
+            share[1] = float(np.clip(found[1], *DOUBLET_BOUNDS))
+        if foreign is not None:
+            share[-1] = found[-1]
         n_eff = np.where(model.inside > 0.5, 1e-9, stats.effective[:k]) if anchors_only else stats.effective[:k]
         variance = np.maximum(np.diagonal(local.covariance, axis1=1, axis2=2), FLOOR**2)
         precision_data = n_eff[:, None] / variance
@@ -271,16 +282,16 @@ def fit_tube(
         covariance = (n_eff[:, None, None] * own + COVARIANCE_COUNT * base.covariance) / (n_eff + COVARIANCE_COUNT)[
             :, None, None
         ]
-        share = (stats.count[:k] + 1e-7) / max(normal + k * 1e-7, 1e-12)
+        own_weight = (stats.count[:k] + 1e-7) / max(normal + k * 1e-7, 1e-12)
         # Weights follow from the second step on: the first one only settles the common shift.
-        local = Mixture(base.weight if step == 0 or anchors_only else share, mean, covariance)
+        local = Mixture(base.weight if step == 0 or anchors_only else own_weight, mean, covariance)
     # The window may hold leukaemia or nothing at all; how foreign a tube is shows in the cells outside it.
     displacement = ((local.mean - base.mean) / between) ** 2
     judged = base.weight * (1.0 - model.inside)
     judged = judged / max(judged.sum(), 1e-12)
     distance = float(np.sqrt((judged[:, None] * displacement).sum() / d))
-    strays = float(stats.count[base.k])
-    return TubeModel(local, shift, strays, distance)
+    whole = local if doublets is None else combine([local, doublets], [1.0 - share[1], share[1]])
+    return TubeModel(whole, shift, found[0], distance)
 
 
 @dataclass(frozen=True)

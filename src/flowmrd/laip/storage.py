@@ -208,6 +208,7 @@ def save_laip(laip: PatientLaip | None, patient: str, json_path: Path, npz_path:
             "share": laip.share,
             "n_cells": laip.n_cells,
             "indistinct": laip.indistinct,
+            "by_expert": laip.by_expert,
         }
     facts["arrays_sha256"] = save_arrays(npz_path, arrays)
     write_json(json_path, facts | extra)
@@ -235,6 +236,7 @@ def load_laip(json_path: Path, npz_path: Path | None = None) -> PatientLaip | No
             n_cells=int(facts["n_cells"]),
             cells=arrays["cells"],
             indistinct=bool(facts["indistinct"]),
+            by_expert=bool(facts["by_expert"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtefactError(

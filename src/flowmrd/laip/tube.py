@@ -33,6 +33,8 @@ class Tube:
         Shape (n,), index into ``populations``; -1 where unknown. Only names things for people.
     populations
         Names behind ``population``.
+    doublets
+        Shape (m, d), decades: what two cells of this tube measured as one would look like; None where not known.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Tube:
     denominator: int
     population: npt.NDArray[np.int16] | None = None
     populations: tuple[str, ...] = ()
+    doublets: Floats32 | None = None
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.window), len(self.features)):
@@ -60,7 +63,12 @@ class Tube:
         if features == self.features:
             return self
         index = [self.features.index(name) for name in features]
-        return replace(self, features=features, values=np.ascontiguousarray(self.values[:, index]))
+        return replace(
+            self,
+            features=features,
+            values=np.ascontiguousarray(self.values[:, index]),
+            doublets=None if self.doublets is None else np.ascontiguousarray(self.doublets[:, index]),
+        )
 
 
 def common_features(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
-"""Stage ``laip``: what a patient's leukaemia looks like, found in the diagnosis tube without labels.
+"""Stage ``laip``: what a patient's leukaemia looks like, found in the diagnosis tube, with expert labels or without.
 
 ``laip.json`` (format ``flowmrd-laip/1``)::
 
     format, patient, found
-    features, share, n_cells, indistinct          # absent where found is false
+    features, share, n_cells, indistinct, by_expert   # absent where found is false
     arrays_sha256
     diagnosis: sample id
     components: [{share, nearest_normal, markers: [{marker, shift_decades, direction}], medians: {marker: 0..1}}]
@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from flowmrd.laip.phenotype import nearest_stage, shifts
 from flowmrd.laip.reference import NormalReference
 from flowmrd.laip.storage import load_reference, save_laip
 from flowmrd.panel import PanelModel
+from flowmrd.stages.labels import read_labels
 from flowmrd.stages.tubes import TubeFiles, load_tube
 from flowmrd.units import LOGICLE_M
 
@@ -39,6 +40,7 @@ def learn(
     config: RunConfig,
     out_json: Path,
     out_npz: Path,
+    labels: Mapping[str, Path] | None = None,
 ) -> None:
     """Find and write a patient's phenotype.
 
@@ -46,14 +48,24 @@ def learn(
     ----------
     diagnosis
         Diagnosis tubes; the first in order of sample name that holds aberrant cells is used.
+    labels
+        Expert labels by sample name; where a tube has them, they say which cells are leukaemic.
     """
     reference = load_reference(reference_json)
     laip: PatientLaip | None = None
     used = ""
     for files in sorted(diagnosis, key=lambda entry: entry.sample):
         used = files.sample
-        tube = load_tube(files, panel).tube
-        laip = find_laip(patient, tube, reference, min_cells=config.laip.min_diagnosis_cells, seed=config.laip.seed)
+        loaded = load_tube(files, panel)
+        path = (labels or {}).get(files.sample)
+        laip = find_laip(
+            patient,
+            loaded.tube,
+            reference,
+            min_cells=config.laip.min_diagnosis_cells,
+            seed=config.laip.seed,
+            labelled=None if path is None else read_labels(path, loaded.n_events)[loaded.rows],
+        )
         if laip is not None:
             break
     flags: list[dict[str, str]] = []

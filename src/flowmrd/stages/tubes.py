@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.errors import ArtefactError
+from flowmrd.laip.doublets import added_cells
 from flowmrd.laip.tube import Tube
 from flowmrd.panel import PanelModel
 from flowmrd.store import ColumnStore, open_columns
+from flowmrd.transform import ChannelScale
 from flowmrd.units import LOGICLE_M
 
 NEVER = ("mask_nonfinite",)
@@ -96,14 +98,20 @@ def load_tube(files: TubeFiles, panel: PanelModel) -> LoadedTube:
             rows, data = rows[good], data[good]
         codes = {int(code): str(name) for name, code in json.loads(gated.metadata.get("populations", "{}")).items()}
         names = tuple(codes.get(code, "") for code in range(max(codes, default=-1) + 1))
+        scales = json.loads(values.metadata.get("transforms", "{}"))
+        window = window[rows]
+        doublets = None
+        if all(name in scales for name in features):
+            doublets = added_cells(data, window, [ChannelScale.from_record(scales[name]) for name in features])
         population = gated["population"][rows].astype(np.int16) if "population" in gated else None
         tube = Tube(
             name=files.sample,
             features=features,
             values=data,
-            window=window[rows],
+            window=window,
             denominator=int(counted.sum()),
             population=population,
             populations=names,
+            doublets=doublets,
         )
         return LoadedTube(tube, rows, values.n_events)
