@@ -11,9 +11,10 @@ import numpy as np
 from flowmrd.errors import InternalError
 from flowmrd.laip.gaussian import log_density
 from flowmrd.laip.library import Library
+from flowmrd.laip.normal import DEGREES, NormalModel, TubeModel, fit_tube
 from flowmrd.laip.patient import PatientLaip, drift_covariance, find_laip, loosened
 from flowmrd.laip.prior import blast_prior
-from flowmrd.laip.reference import DEGREES, NormalModel, NormalReference, TubeModel, fit_tube
+from flowmrd.laip.reference import NormalReference
 from flowmrd.laip.result import Classification, Flag
 from flowmrd.laip.search import (
     Calibration,

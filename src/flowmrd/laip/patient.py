@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.laip.excess import excessive
 from flowmrd.laip.gaussian import (
     Floats,
     Mixture,
@@ -22,15 +23,18 @@ from flowmrd.laip.gaussian import (
     moments,
     products,
 )
+from flowmrd.laip.normal import DEGREES, NormalModel, TubeModel, fit_tube
 from flowmrd.laip.prior import blast_prior
-from flowmrd.laip.reference import DEGREES, NormalModel, NormalReference, TubeModel, fit_tube
+from flowmrd.laip.reference import NormalReference, rescore
 from flowmrd.laip.template import fit_template
-from flowmrd.laip.tube import Tube, thin
+from flowmrd.laip.tube import Bools, Tube, thin
 
 MAX_CELLS = 30_000
 STORED_CELLS = 2_000
 INDISTINCT_PER_MILLION = 300.0
 """A component that claims more than this of every control's cells, at a score of 8, is normal and not leukaemic."""
+FOUNDED = 0.5
+"""Least share of a component's cells that must have been aberrant before it was refined."""
 DRIFT_SD = 0.22
 """Expected drift of a marker between two tubes of one patient, decades: two tubes of one person differ by 0.1 to 0.3 in
 the group means of normal B cells (128 persons)."""
@@ -151,12 +155,14 @@ def find_laip(
         normal = loosened(model, anchored)
         prior = blast_prior(features, model.normal_b + anchored.shift)
         aberrant = log_density(prior, x, degrees=DEGREES) - log_density(normal, x, degrees=DEGREES) > 0.0
+        aberrant |= excessive(x, unit, anchored.shift, reference, features)
         if aberrant.sum() * scale < min_cells or aberrant.sum() <= 2 * len(features):
             return None
         laip = _best_mixture(x[aberrant], max_components, rng)
         share = float(aberrant.sum()) * unit
         for _ in range(2):
             laip, share = _refine(laip, share, normal, x, unit)
+            laip = _founded(laip, share, normal, x, aberrant)
             fitted = fit_tube(model, tube, foreign=laip, foreign_share=min(share, 0.9))
             normal = fitted.mixture
         laip, indistinct = _distinct(laip, reference, features)
@@ -232,6 +238,15 @@ def _refine(
     return laip, share
 
 
+def _founded(laip: Mixture, share: float, normal: Mixture, x: Floats, aberrant: Bools) -> Mixture:
+    """Drop components that have wandered to cells which were not aberrant to begin with: the tube's own B cells."""
+    values = component_log_density(laip, x)
+    claimed = np.log(max(share, 1e-9)) + log_sum(values) > log_density(normal, x, degrees=DEGREES)
+    label = np.where(claimed, values.argmax(axis=1), -1)
+    own = np.array([aberrant[label == j].mean() if (label == j).any() else 0.0 for j in range(laip.k)])
+    return laip.only(own >= FOUNDED) if (own >= FOUNDED).any() else laip.only(own == own.max())
+
+
 def _distinct(laip: Mixture, reference: NormalReference, features: tuple[str, ...]) -> tuple[Mixture, bool]:
     """Drop components that controls are full of; say so where nothing else is left."""
     if not reference.controls:
@@ -242,8 +257,6 @@ def _distinct(laip: Mixture, reference: NormalReference, features: tuple[str, ..
     for i, control in enumerate(reference.controls):
         normal = control.log_normal
         if features != reference.features:
-            from flowmrd.laip.reference import rescore
-
             normal = rescore(control, index)
         for j in range(laip.k):
             flags = np.arange(laip.k) == j

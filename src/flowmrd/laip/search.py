@@ -14,9 +14,10 @@ import numpy.typing as npt
 from flowmrd.errors import InternalError
 from flowmrd.laip.gaussian import Floats, Mixture
 from flowmrd.laip.library import Library
+from flowmrd.laip.normal import NormalModel, TubeModel
 from flowmrd.laip.patient import PatientLaip, drift_covariance
 from flowmrd.laip.prior import blast_prior, cluster_shape
-from flowmrd.laip.reference import ControlRecord, NormalModel, NormalReference, TubeModel, rescore
+from flowmrd.laip.reference import ControlRecord, NormalReference, rescore
 from flowmrd.laip.result import Background, Mode, Target
 from flowmrd.laip.scan import NEAR, Spot, find_spots
 from flowmrd.laip.settings import Settings

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from flowmrd.errors import ArtefactError
 from flowmrd.laip.gaussian import Mixture
+from flowmrd.laip.normal import NormalModel, TubeModel
 from flowmrd.laip.patient import PatientLaip
-from flowmrd.laip.reference import ControlRecord, NormalModel, NormalReference, TubeModel, digest
+from flowmrd.laip.reference import ControlRecord, NormalReference, digest
 from flowmrd.store import atomic_path, digest_file, read_json, write_json
 
 REFERENCE_FORMAT = "flowmrd-reference/1"
@@ -236,7 +237,7 @@ def load_laip(json_path: Path, npz_path: Path | None = None) -> PatientLaip | No
             n_cells=int(facts["n_cells"]),
             cells=arrays["cells"],
             indistinct=bool(facts["indistinct"]),
-            by_expert=bool(facts["by_expert"]),
+            by_expert=bool(facts.get("by_expert", False)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtefactError(

@@ -1,0 +1,362 @@
+"""What normal marrow looks like: a hierarchical Gaussian mixture over control tubes, and its fit to one tube.
+
+All controls share the components of one mixture. Each control shifts all of them together (its staining) and may move
+each a little besides; how far controls do so (``between``) is learned and bounds how far a sample may. A sample is
+described by the same components, moved to where its own cells are, within that bound: normal is learned from controls,
+staining is adapted to the tube.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from flowmrd.laip.doublets import doublet_mixture
+from flowmrd.laip.gaussian import (
+    Floats,
+    Mixture,
+    coefficients,
+    combine,
+    component_log_density,
+    fit_mixture,
+    log_sum,
+    moments,
+    products,
+)
+from flowmrd.laip.tube import Floats32, Tube, thin, training_sample
+
+DEGREES = 12.0
+"""Degrees of freedom of the t tails of normal cells when scores are computed."""
+STRAY_WEIGHT = 0.01
+"""Share given to a broad component while fitting, so that foreign cells do not drag normal ones along."""
+STRAY_SD = 1.2
+"""Standard deviation of that component, decades: wider than any population."""
+FLOOR = 0.06
+"""Smallest standard deviation of a population, decades."""
+MIN_BETWEEN_SD = 0.08
+"""Never assume that a population moves less than this between tubes beside their common shift, decades."""
+FEW_TUBES_SD = 0.15
+"""What two pseudo-tubes say of that movement, so that it stays sensible with few controls, decades."""
+SHIFT_SD = 0.6
+"""Expected size of the common shift of a tube's staining, decades: weak, since the cells tell it well. Measured marrows
+of one laboratory shift by 0.1 to 0.5 (nucleic acid dye)."""
+DOUBLET_SHARE = 1e-4
+"""Starting share of the doublets that pass the singlet gate with a cell of the B-lineage window among them."""
+DOUBLET_BOUNDS = (1e-6, 0.02)
+ALIGN_CELLS = 6_000
+ALIGN_COMPONENTS = 10
+MIN_ALIGN_CELLS = 300
+"""Fewer cells outside the window than this do not tell the staining of a tube."""
+ALIGN_BLUR = (0.6, 0.45, 0.3, 0.2, 0.1, 0.05, 0.0, 0.0)
+"""Standard deviations by which the reference is broadened while it is laid on a tube, decades."""
+ALIGN_BETWEEN = 0.2
+PRIOR_COUNT = 40.0
+COVARIANCE_COUNT = 60.0
+TRAINING_CELLS = 60_000
+
+
+@dataclass(frozen=True)
+class NormalModel:
+    """Components of normal marrow with how they vary between tubes.
+
+    Attributes
+    ----------
+    features
+        Marker names.
+    mixture
+        Average tube.
+    between
+        Shape (k, d): standard deviation of each component's mean over tubes, beside the common shift of each tube,
+        decades.
+    inside
+        Shape (k,): share of each component's cells that lie in the B-lineage window.
+    normal_b
+        Shape (d,): centre of the window's normal cells, averaged over the controls, decades.
+    """
+
+    features: tuple[str, ...]
+    mixture: Mixture
+    between: Floats
+    inside: Floats
+    normal_b: Floats
+
+    def select(self, features: tuple[str, ...]) -> NormalModel:
+        """The model of some of its features."""
+        if features == self.features:
+            return self
+        index = [self.features.index(name) for name in features]
+        return NormalModel(
+            features, self.mixture.marginal(index), self.between[:, index], self.inside, self.normal_b[index]
+        )
+
+
+@dataclass(frozen=True)
+class TubeModel:
+    """Normal components as they lie in one tube.
+
+    Attributes
+    ----------
+    mixture
+        Moved components, in the order of the reference's; behind them those of doublets that pass the singlet gate.
+    shift
+        Shape (d,): common shift of the tube against the reference, decades.
+    strays
+        Share of the cells that no normal component explains.
+    distance
+        Root mean square of the components' standardised displacement, weighted by their cells outside the window:
+        how unlike the controls the tube is.
+    """
+
+    mixture: Mixture
+    shift: Floats
+    strays: float
+    distance: float
+
+    def select(self, index: list[int]) -> TubeModel:
+        """The model of some of its features."""
+        return TubeModel(self.mixture.marginal(index), self.shift[index], self.strays, self.distance)
+
+    def log_density(self, x: Floats32 | Floats) -> Floats:
+        """Log density with heavy tails, shape (n,)."""
+        out = np.empty(len(x))
+        for start in range(0, len(x), 65_536):
+            part = slice(start, start + 65_536)
+            out[part] = log_sum(component_log_density(self.mixture, x[part], degrees=DEGREES))
+        return out
+
+
+def fit_normal(tubes: list[Tube], features: tuple[str, ...], seed: int, *, components: int = 26) -> NormalModel:
+    """Fit the hierarchical mixture to control tubes.
+
+    Parameters
+    ----------
+    tubes
+        Controls, in an order that does not depend on their content. Every tube counts the same whatever its size.
+    features
+        Markers to use; every tube has them all.
+
+    Returns
+    -------
+    NormalModel
+        With one tube alone ``between`` is the floor.
+    """
+    tubes = [tube.select(features) for tube in tubes]
+    rng = np.random.default_rng(seed)
+    per_tube = max(1500, TRAINING_CELLS // max(len(tubes), 1))
+    samples = [training_sample(tube, min(per_tube, 12_000)) for tube in tubes]
+    shifts = align([x for x, _ in samples], rng)
+    # Brought to one staining first, so that components are populations and not tubes.
+    pooled = np.concatenate([x - shift for (x, _), shift in zip(samples, shifts, strict=True)])
+    d = len(features)
+    start_rows = rng.permutation(len(pooled))[:20_000]
+    start = fit_mixture(pooled[start_rows], components, rng, floor=FLOOR, steps=12)
+    mixture, between = start, np.full((start.k, d), 0.3)
+    models = [start.mean + shift for shift in shifts]
+    shares = [start.weight.copy() for _ in tubes]
+    tables = [(products(x, pooled.mean(axis=0)), w) for x, w in samples]
+    centre = pooled.mean(axis=0)
+    for _ in range(14):
+        total_cov = np.zeros((mixture.k, d, d))
+        total_n = np.zeros(mixture.k)
+        means = np.empty((len(tubes), mixture.k, d))
+        counts = np.empty((len(tubes), mixture.k))
+        for t, (table, weight) in enumerate(tables):
+            local = Mixture(shares[t], models[t], mixture.covariance)
+            coefficient, norm = coefficients(local, centre)
+            values = np.log(np.maximum(local.weight, 1e-300)) + norm - 0.5 * (table @ coefficient)
+            responsibility = np.exp(values - log_sum(values)[:, None])
+            stats = moments(responsibility, table, centre, weight)
+            shares[t] = (stats.count + 1e-6) / (stats.count + 1e-6).sum()
+            precision_data = stats.effective[:, None] / np.maximum(
+                np.diagonal(mixture.covariance, axis1=1, axis2=2), FLOOR**2
+            )
+            shifts[t] = _common_shift(stats.mean - mixture.mean, stats.effective, precision_data, between)
+            models[t] = _moved(stats.mean, precision_data, mixture.mean + shifts[t], between)
+            offset = stats.mean - models[t]
+            total_cov += stats.effective[:, None, None] * (stats.covariance + offset[:, :, None] * offset[:, None, :])
+            total_n += stats.effective
+            means[t], counts[t] = models[t], stats.effective
+        trust = counts / (counts + 20.0)
+        total = np.maximum(trust.sum(axis=0), 1e-9)
+        shifts -= shifts.mean(axis=0)
+        settled = means - shifts[:, None, :]
+        mean = np.einsum("tk,tkd->kd", trust, settled) / total[:, None]
+        spread = np.einsum("tk,tkd->kd", trust, (settled - mean) ** 2) / total[:, None]
+        between = np.sqrt((spread * total[:, None] + 2 * FEW_TUBES_SD**2) / (total[:, None] + 2))
+        between = np.maximum(between, MIN_BETWEEN_SD)
+        pooled_cov = total_cov.sum(axis=0) / max(total_n.sum(), 1.0)
+        covariance = (total_cov + PRIOR_COUNT * pooled_cov) / (total_n + PRIOR_COUNT)[:, None, None]
+        weight = np.mean(shares, axis=0)
+        mixture = Mixture(weight / weight.sum(), mean, covariance + FLOOR**2 * np.eye(d))
+    return NormalModel(features, mixture, between, _inside_share(tubes, mixture), _window_centre(tubes, mixture))
+
+
+def align(samples: list[Floats], rng: np.random.Generator) -> Floats:
+    """Common shift of every tube's cells against those of the most typical tube, shape (tubes, d), decades."""
+    medians = np.array([np.median(x, axis=0) for x in samples])
+    typical = int(np.abs(medians - np.median(medians, axis=0)).sum(axis=1).argmin())
+    rows = rng.permutation(len(samples[typical]))[:ALIGN_CELLS]
+    mixture = fit_mixture(samples[typical][rows], ALIGN_COMPONENTS, rng, floor=FLOOR, steps=15)
+    return np.array([staining_shift(mixture, x) for x in samples])
+
+
+def staining_shift(mixture: Mixture, x: Floats) -> Floats:
+    """Shift at which a mixture lies best on the cells x (n, d), shape (d,), decades.
+
+    The mixture is broadened at first, so that it catches cells from afar, and sharpened step by step.
+    """
+    step = max(1, len(x) // ALIGN_CELLS)
+    cells = x[::step]
+    centre = cells.mean(axis=0)
+    table = products(cells, centre)
+    weight = np.ones(len(cells))
+    shift = np.zeros(mixture.d)
+    stray = Mixture(np.ones(1), centre[None], STRAY_SD**2 * np.eye(mixture.d)[None])
+    agreement = np.full((mixture.k, mixture.d), ALIGN_BETWEEN)
+    for blur in ALIGN_BLUR:
+        broad = mixture.shifted(shift).broadened(blur**2 * np.eye(mixture.d))
+        full = combine([broad, stray], [1.0 - STRAY_WEIGHT, STRAY_WEIGHT])
+        coefficient, norm = coefficients(full, centre)
+        values = np.log(np.maximum(full.weight, 1e-300)) + norm - 0.5 * (table @ coefficient)
+        responsibility = np.exp(values - log_sum(values)[:, None])
+        stats = moments(responsibility, table, centre, weight)
+        k = mixture.k
+        precision = stats.effective[:k, None] / np.diagonal(broad.covariance, axis1=1, axis2=2)
+        shift = _common_shift(stats.mean[:k] - mixture.mean, stats.effective[:k], precision, agreement)
+    return shift
+
+
+def _common_shift(offset: Floats, effective: Floats, precision: Floats, between: Floats) -> Floats:
+    """What all components agree on, each weighted by how well tube and reference know it; shape (d,).
+
+    Parameters
+    ----------
+    offset
+        Shape (k, d): where the tube's cells of a component lie, less where the reference has it.
+    effective, precision
+        Events behind each component (k,) and the precision of their mean (k, d).
+    """
+    gain = (effective[:, None] > 50) / (between**2 + 1.0 / np.maximum(precision, 1e-9))
+    out: Floats = (gain * offset).sum(axis=0) / (gain.sum(axis=0) + 1.0 / SHIFT_SD**2)
+    return out
+
+
+def _moved(mean: Floats, precision: Floats, expected: Floats, between: Floats) -> Floats:
+    """Where components lie in a tube: between where its cells are and where they are expected; shape (k, d)."""
+    prior = 1.0 / between**2
+    out: Floats = (precision * mean + prior * expected) / (precision + prior)
+    return out
+
+
+def _inside_share(tubes: list[Tube], mixture: Mixture) -> Floats:
+    """Share of each component's cells inside the window, over all tubes; between 0 and 1."""
+    total, inside = np.full(mixture.k, 1e-9), np.zeros(mixture.k)
+    for tube in tubes:
+        for flag in (True, False):
+            index = thin(tube.window == flag, 3000)
+            if len(index) == 0:
+                continue
+            values = component_log_density(mixture, tube.values[index])
+            mass = np.exp(values - log_sum(values)[:, None]).mean(axis=0) * (tube.window == flag).mean()
+            total += mass
+            inside += mass if flag else 0.0
+    out: Floats = inside / total
+    return out
+
+
+def _window_centre(tubes: list[Tube], mixture: Mixture) -> Floats:
+    """Median of the window's cells, averaged over the tubes that have enough of them."""
+    centres = [np.median(tube.values[tube.window], axis=0) for tube in tubes if tube.window.sum() >= 100]
+    if not centres:
+        centres = [(mixture.weight[:, None] * mixture.mean).sum(axis=0)]
+    out: Floats = np.mean(np.asarray(centres, dtype=np.float64), axis=0)
+    return out
+
+
+def fit_tube(
+    model: NormalModel,
+    tube: Tube,
+    *,
+    foreign: Mixture | None = None,
+    foreign_share: float = 0.0,
+    anchors_only: bool = False,
+    cells: int = 30_000,
+    steps: int = 12,
+) -> TubeModel:
+    """Move the normal components to where this tube's cells are, within what controls allow.
+
+    Parameters
+    ----------
+    foreign
+        Leukaemia known to be in the tube; its cells are explained by it and do not pull normal components.
+    foreign_share
+        Starting share of ``foreign``.
+    anchors_only
+        True where the window may be full of leukaemia: only cells outside it tell the common shift, and the window's
+        components follow it without moving by themselves.
+    """
+    tube = tube.select(model.features)
+    d = len(model.features)
+    base, between = model.mixture, model.between
+    if tube.n == 0:
+        return TubeModel(base, np.zeros(d), 0.0, 0.0)
+    x, weight = training_sample(tube, cells)
+    centre = base.mean.mean(axis=0)
+    table = products(x, centre)
+    k = base.k
+    # Beside the normal populations: strays, doublets, leukaemia, each with a share of its own.
+    others = [Mixture(np.ones(1), x.mean(axis=0)[None], STRAY_SD**2 * np.eye(d)[None])]
+    share = [STRAY_WEIGHT]
+    doublets = None if tube.doublets is None else doublet_mixture(tube.doublets)
+    if doublets is not None:
+        others.append(doublets)
+        share.append(DOUBLET_SHARE)
+    if foreign is not None:
+        others.append(foreign)
+        share.append(foreign_share)
+    first = np.cumsum([k, *(other.k for other in others)])
+    outside = thin(~tube.window, ALIGN_CELLS)
+    shift = np.zeros(d)
+    if len(outside) >= MIN_ALIGN_CELLS:
+        anchors = model.inside < 0.5
+        shift = staining_shift(
+            base.only(anchors if anchors.any() else ~anchors), tube.values[outside].astype(np.float64)
+        )
+    local = base.shifted(shift)
+    for step in range(steps):
+        full = combine([local, *others], [max(1.0 - sum(share), 0.01), *share])
+        coefficient, norm = coefficients(full, centre)
+        values = np.log(np.maximum(full.weight, 1e-300)) + norm - 0.5 * (table @ coefficient)
+        responsibility = np.exp(values - log_sum(values)[:, None])
+        stats = moments(responsibility, table, centre, weight)
+        normal = stats.count[:k].sum()
+        found = [float(stats.count[start:stop].sum()) for start, stop in pairwise(first)]
+        if doublets is not None:
+            share[1] = float(np.clip(found[1], *DOUBLET_BOUNDS))
+        if foreign is not None:
+            share[-1] = found[-1]
+        n_eff = np.where(model.inside > 0.5, 1e-9, stats.effective[:k]) if anchors_only else stats.effective[:k]
+        variance = np.maximum(np.diagonal(local.covariance, axis1=1, axis2=2), FLOOR**2)
+        precision_data = n_eff[:, None] / variance
+        shift = _common_shift(stats.mean[:k] - base.mean, n_eff, precision_data, between)
+        prior_mean = base.mean + shift
+        mean = _moved(stats.mean[:k], precision_data, prior_mean, between)
+        limit = 4.0 * between
+        mean = prior_mean + np.clip(mean - prior_mean, -limit, limit)
+        offset = stats.mean[:k] - mean
+        own = stats.covariance[:k] + offset[:, :, None] * offset[:, None, :]
+        covariance = (n_eff[:, None, None] * own + COVARIANCE_COUNT * base.covariance) / (n_eff + COVARIANCE_COUNT)[
+            :, None, None
+        ]
+        own_weight = (stats.count[:k] + 1e-7) / max(normal + k * 1e-7, 1e-12)
+        # Weights follow from the second step on: the first one only settles the common shift.
+        local = Mixture(base.weight if step == 0 or anchors_only else own_weight, mean, covariance)
+    # The window may hold leukaemia or nothing at all; how foreign a tube is shows in the cells outside it.
+    displacement = ((local.mean - base.mean) / between) ** 2
+    judged = base.weight * (1.0 - model.inside)
+    judged = judged / max(judged.sum(), 1e-12)
+    distance = float(np.sqrt((judged[:, None] * displacement).sum() / d))
+    whole = local if doublets is None else combine([local, doublets], [1.0 - share[1], share[1]])
+    return TubeModel(whole, shift, found[0], distance)
