@@ -100,3 +100,14 @@ def test_doubts_and_failures_are_named_in_the_reasons() -> None:
     base = evidence(0, 1_000_000)
     assert decide(changed(base, doubts=(DOUBT,))).reasons[0].code == "TUBE_NOVEL"
     assert decide(changed(base, failures=(FAILURE,), doubts=(DOUBT,))).reasons[0].code == "QC_FAILED"
+
+
+@pytest.mark.parametrize("code", ["NO_LAIP", "UNRESOLVED_CLUSTER"])
+def test_what_may_have_been_overlooked_forbids_a_negative_but_not_a_positive(code: str) -> None:
+    blind = [Reason(code=code, message="overlooked")]
+    clean = decide(changed(evidence(0, 500_000), blind_spots=blind))
+    assert (clean.class_, clean.mrd_negative) == (VerdictClass.INDETERMINATE, None)
+    assert clean.reasons[0].code == code
+    found = decide(changed(evidence(400, 400_000), blind_spots=blind))
+    assert (found.class_, found.mrd_negative) == (VerdictClass.POSITIVE, False)
+    assert code in [reason.code for reason in found.reasons]

@@ -9,23 +9,25 @@ from __future__ import annotations
 import numpy as np
 
 from flowmrd.errors import InternalError
+from flowmrd.laip.cells import control_cells, tube_cells
 from flowmrd.laip.gaussian import log_density
+from flowmrd.laip.known import fit_laip
 from flowmrd.laip.library import Library
 from flowmrd.laip.normal import DEGREES, NormalModel, TubeModel, fit_tube
 from flowmrd.laip.patient import PatientLaip, drift_covariance, find_laip, loosened
 from flowmrd.laip.prior import blast_prior
 from flowmrd.laip.reference import NormalReference
 from flowmrd.laip.result import Classification, Flag
+from flowmrd.laip.scan import Spot
 from flowmrd.laip.search import (
     Calibration,
+    Found,
     Search,
     calibrate,
-    control_cells,
+    find_strangers,
     find_targets,
-    fit_laip,
     narrowed,
     score_targets,
-    tube_cells,
 )
 from flowmrd.laip.settings import Settings
 from flowmrd.laip.spike import spike_in
@@ -76,10 +78,11 @@ def classify_tube(
     window = window[kept]
     share = burden.share if burden is not None else 0.0
     if search.laip is not None:
-        share = max(share, fit_laip(search, cells).share)
+        share = max(share, sum(fit.share for fit in fit_laip(search.laip, settings, cells)))
     calibration = calibrate(search, [narrowed(search, control)[0] for control in controls], share)
-    targets, doubtful = find_targets(search, cells, calibration, burden)
-    score, label = score_targets(cells, targets)
+    found = find_targets(search, cells, calibration, burden)
+    score, label = score_targets(cells, found.targets)
+    strangers = find_strangers(cells, calibration, score) if search.laip is not None else ()
     called = score >= calibration.cut
     novelty, novel = reference.novelty(tube_model)
     full_score = np.full(tube.n, NOTHING, dtype=np.float32)
@@ -95,7 +98,7 @@ def classify_tube(
         mrd=mrd,
         cluster=cluster,
         cut=float(calibration.cut / np.log(10.0)),
-        targets=tuple(targets),
+        targets=found.targets,
         background=None if reference.provisional else calibration.background,
         novelty=novelty,
         novel=novel,
@@ -106,7 +109,7 @@ def classify_tube(
             "spot_gain_limit": calibration.spot_limit(cells.denominator),
         },
         spike_in=spike_in(search, cells, calibration),
-        flags=tuple(_flags(search, tube, reference, novelty, novel, calibration, doubtful)),
+        flags=tuple(_flags(search, tube, reference, novelty, novel, calibration, found, strangers)),
     )
 
 
@@ -150,7 +153,8 @@ def _flags(
     novelty: float,
     novel: bool,
     calibration: Calibration,
-    doubtful: bool,
+    found: Found,
+    strangers: tuple[Spot, ...],
 ) -> list[Flag]:
     """What a reviewer must know; the verdict treats some of these as doubts."""
     flags: list[Flag] = []
@@ -176,11 +180,22 @@ def _flags(
                 "PHENOTYPE_LIKE_NORMAL", "The cells found at diagnosis cannot be told from cells of the control tubes."
             )
         )
-    if doubtful:
+    if found.doubtful:
+        events = round(sum(spot.events for spot in found.doubtful))
         flags.append(
             Flag(
                 "PHENOTYPE_LIKE_NORMAL",
-                "A compact group of cells cannot be told from regenerating precursors without a diagnosis tube.",
+                f"A compact group of {events:,} cells cannot be told from regenerating precursors without a diagnosis "
+                "tube.",
+            )
+        )
+    if strangers:
+        events = round(sum(spot.events for spot in strangers))
+        flags.append(
+            Flag(
+                "UNRESOLVED_CLUSTER",
+                f"A compact group of {events:,} cells is unlike normal marrow and unlike the leukaemia at diagnosis; "
+                "it is not counted.",
             )
         )
     background = calibration.background

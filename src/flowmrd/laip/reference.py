@@ -13,6 +13,7 @@ import numpy as np
 
 from flowmrd.laip.gaussian import Floats, mahalanobis_squared
 from flowmrd.laip.normal import STRAY_WEIGHT, NormalModel, TubeModel, fit_normal, fit_tube
+from flowmrd.laip.scan import Spot, plausible_spots
 from flowmrd.laip.tube import Floats32, Tube
 
 MIN_STAGE_CELLS = 30
@@ -29,6 +30,8 @@ class ControlRecord:
         Candidate cells (n, d) that any LAIP may claim, and their log density under the fold's model of this tube.
     sampling
         Share of such cells that was kept; counts are divided by it.
+    spots
+        Compact strange groups among them, of whatever size.
     """
 
     name: str
@@ -38,6 +41,7 @@ class ControlRecord:
     log_normal: Floats32
     sampling: float
     model: TubeModel
+    spots: tuple[Spot, ...]
 
 
 @dataclass(frozen=True)
@@ -151,14 +155,16 @@ def judge(model: NormalModel, tube: Tube, fold: int, max_cells: int) -> ControlR
     step = max(1, -(-len(inside) // max_cells))
     kept = inside[::step]
     values = np.ascontiguousarray(tube.values[kept])
+    log_normal = fitted.log_density(values).astype(np.float32)
     return ControlRecord(
         name=tube.name,
         fold=fold,
         denominator=tube.denominator,
         values=values,
-        log_normal=fitted.log_density(values).astype(np.float32),
+        log_normal=log_normal,
         sampling=1.0 / step,
         model=fitted,
+        spots=plausible_spots(model.features, values, log_normal, tube.denominator, model.normal_b + fitted.shift),
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.laip.gaussian import Floats, Mixture, log_density
+from flowmrd.laip.prior import blast_prior, cluster_shape
 from flowmrd.laip.template import TAIL, score_cells
 from flowmrd.laip.tube import Floats32
 
@@ -21,6 +22,9 @@ CANDIDATES = 3_000
 SHAPE_COUNT = 25.0
 """Pseudo-events that hold a cluster's covariance near that of a typical leukaemia."""
 NEAR = -3.0
+SPOT_PURITY = 2.5
+"""Least gain per event of a spot: cells of a leukaemia are each clearly unlike normal ones, a normal population that
+the model describes badly is large and gains little per cell."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,20 @@ class Spot:
     def purity(self) -> float:
         """Gain per event: how far from normal its cells are on average. Ill-described normal cells gain little each."""
         return self.gain / max(self.events, 1.0)
+
+
+def plausible_spots(
+    features: tuple[str, ...], x: Floats32, log_normal: Floats32 | Floats, denominator: int, normal_b: Floats
+) -> tuple[Spot, ...]:
+    """Compact groups of cells that are each clearly unlike normal ones, where blasts may lie; by falling gain.
+
+    Parameters
+    ----------
+    normal_b
+        Shape (d,): centre of normal B-lineage cells in the staining of this tube, decades.
+    """
+    found = find_spots(x, log_normal, denominator, blast_prior(features, normal_b), cluster_shape(features))[0]
+    return tuple(spot for spot in found if spot.purity >= SPOT_PURITY)
 
 
 def find_spots(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.laip.cells import Cells
 from flowmrd.laip.prior import blast_prior, cluster_shape
 from flowmrd.laip.result import SpikeInResult
-from flowmrd.laip.search import Calibration, Cells, Search, find_targets, score_targets
+from flowmrd.laip.search import Calibration, Search, find_targets, score_targets
 
 SPIKE_DRIFT_SD = 0.15
 """Drift of spiked cells against where they came from, decades per marker."""
@@ -60,15 +59,8 @@ def spike_once(
     recovered, others
         Added cells called MRD, and cells of the tube itself called MRD.
     """
-    spiked = replace(
-        cells,
-        values=np.concatenate([cells.values, extra]),
-        log_normal=np.concatenate(
-            [np.asarray(cells.log_normal, dtype=np.float32), cells.model.log_density(extra).astype(np.float32)]
-        ),
-        denominator=cells.denominator + len(extra),
-    )
-    score, _ = score_targets(spiked, find_targets(search, spiked, calibration)[0])
+    spiked = cells.joined(extra)
+    score, _ = score_targets(spiked, find_targets(search, spiked, calibration).targets)
     called = score >= calibration.cut
     n = len(cells.values)
     return int(called[n:].sum()), int(called[:n].sum())

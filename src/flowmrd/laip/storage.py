@@ -17,9 +17,10 @@ from flowmrd.laip.gaussian import Mixture
 from flowmrd.laip.normal import NormalModel, TubeModel
 from flowmrd.laip.patient import PatientLaip
 from flowmrd.laip.reference import ControlRecord, NormalReference, digest
+from flowmrd.laip.scan import Spot
 from flowmrd.store import atomic_path, digest_file, read_json, write_json
 
-REFERENCE_FORMAT = "flowmrd-reference/1"
+REFERENCE_FORMAT = "flowmrd-reference/2"
 LAIP_FORMAT = "flowmrd-laip/1"
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -114,6 +115,9 @@ def save_reference(reference: NormalReference, json_path: Path, npz_path: Path, 
         arrays[f"control{i}.weight"] = control.model.mixture.weight
         arrays[f"control{i}.mean"] = control.model.mixture.mean
         arrays[f"control{i}.covariance"] = control.model.mixture.covariance
+        for j, spot in enumerate(control.spots):
+            arrays[f"control{i}.spot{j}.mean"] = spot.mixture.mean
+            arrays[f"control{i}.spot{j}.covariance"] = spot.mixture.covariance
     sha = save_arrays(npz_path, arrays)
     write_json(
         json_path,
@@ -138,6 +142,9 @@ def save_reference(reference: NormalReference, json_path: Path, npz_path: Path, 
                     "sampling": control.sampling,
                     "displacement": control.model.distance,
                     "strays": control.model.strays,
+                    "spots": [
+                        {"share": spot.share, "gain": spot.gain, "events": spot.events} for spot in control.spots
+                    ],
                 }
                 for control in reference.controls
             ],
@@ -171,6 +178,17 @@ def load_reference(json_path: Path, npz_path: Path | None = None) -> NormalRefer
                     arrays[f"control{i}.shift"],
                     float(entry["strays"]),
                     float(entry["displacement"]),
+                ),
+                spots=tuple(
+                    Spot(
+                        Mixture(
+                            np.ones(1), arrays[f"control{i}.spot{j}.mean"], arrays[f"control{i}.spot{j}.covariance"]
+                        ),
+                        float(spot["share"]),
+                        float(spot["gain"]),
+                        float(spot["events"]),
+                    )
+                    for j, spot in enumerate(entry["spots"])
                 ),
             )
             for i, entry in enumerate(facts["controls"])

@@ -19,13 +19,12 @@ DOUBTS: Final = frozenset(
         "TOO_FEW_CONTROLS",
         "TUBE_UNLIKE_CONTROLS",
         "PHENOTYPE_LIKE_NORMAL",
-        "LIKE_REGENERATING_PRECURSORS",
-        "UNRESOLVED_CLUSTER",
-        "CANNOT_TELL",
-        "NO_FEATURES",
     }
 )
 """Classifier codes after which the count cannot be trusted in either direction."""
+
+BLIND_SPOTS: Final = frozenset({"NO_LAIP", "UNRESOLVED_CLUSTER"})
+"""Classifier codes after which leukaemic cells may have been overlooked: what was found stands, a negative does not."""
 
 
 @dataclass
@@ -34,6 +33,7 @@ class Sorted:
 
     failures: list[Reason] = field(default_factory=list)
     doubts: list[Reason] = field(default_factory=list)
+    blind_spots: list[Reason] = field(default_factory=list)
     remarks: list[Reason] = field(default_factory=list)
 
 
@@ -58,6 +58,8 @@ def sort_flags(flags: Iterable[Mapping[str, Any]]) -> Sorted:
             found.failures.append(reason)
         elif level == "doubt" or reason.code in DOUBTS:
             found.doubts.append(reason)
+        elif reason.code in BLIND_SPOTS:
+            found.blind_spots.append(reason)
         elif level != "info":
             found.remarks.append(reason)
     return found

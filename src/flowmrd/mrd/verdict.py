@@ -8,7 +8,8 @@ negative one:
 
 1. ``NOT_EVALUABLE``: the tube failed quality control or has no denominator.
 2. ``INDETERMINATE``: something makes the count itself untrustworthy (no controls, a tube unlike the controls,
-   cells that cannot be told from regenerating precursors).
+   cells that cannot be told from regenerating precursors); or nothing was detected although leukaemic cells may have
+   been overlooked (a diagnosis tube without a phenotype, a strange group that is not the known phenotype).
 3. Fewer events than the detection count: ``NEGATIVE`` if the tube could have seen the target by counting *and* by
    experiment, else ``NEGATIVE_INSUFFICIENT_SENSITIVITY``. Enough events for the counting rule, but no more than
    controls show as background, are neither: ``INDETERMINATE``.
@@ -49,6 +50,8 @@ class Evidence:
         Reasons why the tube cannot be evaluated at all.
     doubts
         Reasons why its count cannot be trusted in either direction.
+    blind_spots
+        Reasons why leukaemic cells may have been overlooked: they forbid a negative and nothing else.
     remarks
         Reasons that change nothing but must be read with the result.
     """
@@ -61,12 +64,13 @@ class Evidence:
     spike_in_detected: bool | None
     failures: Sequence[Reason] = ()
     doubts: Sequence[Reason] = ()
+    blind_spots: Sequence[Reason] = ()
     remarks: Sequence[Reason] = ()
 
 
 def decide(evidence: Evidence) -> Verdict:
     """Apply the rules in order and name every reason that counted."""
-    remarks = tuple(evidence.remarks)
+    remarks = (*evidence.blind_spots, *evidence.remarks)
     if evidence.failures or evidence.denominator == 0 or evidence.interval is None:
         reasons = tuple(evidence.failures) or (
             Reason(
@@ -86,6 +90,8 @@ def decide(evidence: Evidence) -> Verdict:
     if evidence.mrd_events < evidence.limits.detect_events:
         if evidence.mrd_events >= evidence.limits.min_detect_events:
             return _within_background(evidence, evidence.limits)
+        if evidence.blind_spots:
+            return _verdict(VerdictClass.INDETERMINATE, None, remarks)
         return _not_detected(evidence, evidence.limits)
     return _detected(evidence, evidence.limits, evidence.interval)
 
@@ -97,7 +103,7 @@ def _within_background(evidence: Evidence, limits: Limits) -> Verdict:
         message=f"{evidence.mrd_events} clustered events would count as detected, but controls show up to "
         f"{limits.lob_events} such events in a tube of this size.",
     )
-    return _verdict(VerdictClass.INDETERMINATE, None, (hidden, *evidence.remarks))
+    return _verdict(VerdictClass.INDETERMINATE, None, (hidden, *evidence.blind_spots, *evidence.remarks))
 
 
 def _not_detected(evidence: Evidence, limits: Limits) -> Verdict:
@@ -150,8 +156,8 @@ def _detected(evidence: Evidence, limits: Limits, interval: tuple[float, float])
     elif straddles:
         negative = None
     else:
-        negative = True if sensitive else None
-    notes: list[Reason] = []
+        negative = True if sensitive and not evidence.blind_spots else None
+    notes: list[Reason] = list(evidence.blind_spots)
     if straddles:
         notes.append(straddle)
     if not sensitive and low < evidence.target:

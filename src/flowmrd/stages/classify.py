@@ -23,9 +23,10 @@
         NO_CONTROLS            fewer controls than reference.min_controls: result provisional   (doubt)
         TUBE_UNLIKE_CONTROLS   normal cells of this tube lie outside what controls show          (doubt)
         PHENOTYPE_LIKE_NORMAL  the diagnosis cells cannot be told from normal ones               (doubt)
+        UNRESOLVED_CLUSTER     a strange group that is not the known phenotype            (no negative)
         HIGH_BACKGROUND        controls show many such cells even at the strictest cut           (remark)
         EMPTY_WINDOW           no event in the B-lineage window                                  (remark)
-        NO_LAIP                the diagnosis tube gave no phenotype                              (remark)
+        NO_LAIP                the diagnosis tube gave no phenotype                       (no negative)
     reference_digest, laip_sha256
 """
 

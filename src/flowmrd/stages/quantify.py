@@ -94,6 +94,7 @@ def quantify(
         spike_in_detected=None if spike_in is None else spike_in.detected,
         failures=sorted_flags.failures,
         doubts=sorted_flags.doubts,
+        blind_spots=sorted_flags.blind_spots,
         remarks=sorted_flags.remarks,
     )
     result = MrdResult(

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from flowmrd.laip.cells import Cells, control_cells
 from flowmrd.laip.library import Library
 from flowmrd.laip.patient import PatientLaip
 from flowmrd.laip.reference import NormalReference
-from flowmrd.laip.search import Cells, Search, calibrate, control_cells, narrowed
+from flowmrd.laip.search import Search, calibrate, narrowed
 from flowmrd.laip.settings import Settings
 from flowmrd.laip.spike import spike_cells, spike_once
 
@@ -97,4 +98,5 @@ def _part(cells: Cells, share: float) -> Cells:
         values=cells.values[::step],
         log_normal=cells.log_normal[::step],
         denominator=cells.denominator // step,
+        spots=None,
     )
