@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,15 @@ import numpy.typing as npt
 from flowmrd.errors import FcsError
 from flowmrd.fcs.decode import Block, blocks, scale_into
 from flowmrd.fcs.findings import Finding, refuse
-from flowmrd.fcs.header import headers
-from flowmrd.fcs.layout import Parameter, number
+from flowmrd.fcs.header import Header, file_size, is_header, read_at, read_header
+from flowmrd.fcs.layout import Parameter, number, whole
 from flowmrd.fcs.segments import DataSegment, NotListMode, find_data
+from flowmrd.fcs.textsegment import Text, read_text
 from flowmrd.panel.names import FEATURES, compact, tokens
 
 __all__ = ["DataSet", "choose", "marker_names", "read_fcs"]
+
+_MAX_DATA_SETS = 1000
 
 
 @dataclass(frozen=True)
@@ -118,14 +121,14 @@ def read_fcs(path: Path) -> list[DataSet]:
     skipped = 0
     try:
         with path.open("rb") as stream:
-            for index, (header, keywords, text_end, own) in enumerate(headers(path, stream, shared)):
+            for index, (header, text, own) in enumerate(_walk(path, stream, shared)):
                 try:
-                    segment = find_data(path, stream, header, keywords, text_end, own)
+                    segment = find_data(path, stream, header, text, own)
                 except NotListMode:
                     skipped += 1
                     continue
-                _time_findings(segment.parameters, keywords, own)
-                found.append(DataSet(path, index, header.version, segment, keywords, tuple(own)))
+                _time_findings(segment.parameters, text.keywords, own)
+                found.append(DataSet(path, index, header.version, segment, text.keywords, tuple(own)))
     except OSError as error:
         raise refuse(path, f"a file that cannot be read ({error.strerror})", "a readable file", "check disk") from error
     if not found:
@@ -136,6 +139,29 @@ def read_fcs(path: Path) -> list[DataSet]:
         DataSet(one.path, one.index, one.version, one.segment, one.keywords, tuple(sorted({*one.findings, *shared})))
         for one in found
     ]
+
+
+def _walk(path: Path, stream: BinaryIO, findings: list[Finding]) -> Iterator[tuple[Header, Text, list[Finding]]]:
+    """Walk the data sets of a file along ``$NEXTDATA``.
+
+    ``$NEXTDATA`` counts from the start of its own data set; an offset from the start of the file, which some
+    instruments write, is taken where only that leads to a HEADER. Positions must increase, so the walk always ends.
+    """
+    base = 0
+    for _ in range(_MAX_DATA_SETS):
+        own: list[Finding] = []
+        header = read_header(path, stream, base)
+        text = read_text(path, stream, header, own)
+        yield header, text, own
+        step = whole(text.keywords.get("$NEXTDATA"))
+        if step is None or step <= 0:
+            return
+        places = [place for place in (base + step, step) if base < place < file_size(stream)]
+        following = [place for place in places if is_header(read_at(stream, place, 6))]
+        if not following:
+            findings.append(Finding("next_data_set_missing", "$NEXTDATA does not lead to a further data set"))
+            return
+        base = following[0]
 
 
 def _time_findings(described: tuple[Parameter, ...], keywords: Mapping[str, str], findings: list[Finding]) -> None:

@@ -9,22 +9,22 @@ before this is settled, so an absurd ``$TOT`` costs no memory.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from flowmrd.fcs.findings import Finding, refuse
-from flowmrd.fcs.header import HEADER_BYTES, Header, TextEnd, file_size, read_at, shifted
+from flowmrd.fcs.header import HEADER_BYTES, Header, file_size, read_at
 from flowmrd.fcs.layout import Layout, Parameter, candidate_layouts, parameters, whole
+from flowmrd.fcs.moved import CRC_BYTES, check_unmoved
+from flowmrd.fcs.textsegment import Text
 
 __all__ = ["DataSegment", "NotListMode", "find_data"]
 
 HEADER_SENTINEL = 99_999_999
 """Some FlowJo versions write this instead of 0 where an offset does not fit (RGLab/flowCore pull request 25)."""
 
-_CRC_BYTES = 8
 _EXACT, _ONE_OFF, _PADDED, _PREALLOCATED = range(4)
 
 
@@ -55,8 +55,7 @@ def find_data(
     path: Path,
     stream: BinaryIO,
     header: Header,
-    keywords: Mapping[str, str],
-    text_end: TextEnd,
+    text: Text,
     findings: list[Finding],
 ) -> DataSegment:
     """Settle where DATA lies, how it is laid out and how many events it holds.
@@ -68,6 +67,7 @@ def find_data(
     FcsError
         If DATA is truncated, contradicts ``$TOT``, or its place or layout is ambiguous.
     """
+    keywords = text.keywords
     mode = keywords.get("$MODE", "").strip().upper()
     if mode not in {"", "L"}:
         raise NotListMode
@@ -85,30 +85,9 @@ def find_data(
     if n_events == 0 and all(span.end is None or span.end <= span.begin for span in spans):
         findings.append(Finding("no_events", "$TOT is 0 and there is no DATA"))
         return DataSegment(header.base, 0, layouts[0][0], layouts[0][1], 0)
-    found = _Resolver(path, stream, header, spans, n_events).settle(layouts, findings)
-    if _misplaced(stream, header, text_end, found):
-        raise shifted(path)
+    found = _Resolver(path, stream, header, text, spans, n_events).settle(layouts, findings)
+    check_unmoved(path, stream, header, text, found)
     return found
-
-
-def _misplaced(stream: BinaryIO, header: Header, text_end: TextEnd, found: DataSegment) -> bool:
-    """Whether the end of TEXT and the begin of DATA contradict each other: a few bytes were inserted or lost in TEXT.
-
-    Inserted bytes push the final delimiter of TEXT, or the blanks behind TEXT, into DATA; lost bytes pull the begin of
-    DATA into TEXT.
-    """
-    last = header.text[1]
-    if found.begin < header.text[0] or found.layout.packing not in {"bytes", "bits"}:
-        return False
-    end = found.begin + found.length
-    rest = read_at(stream, end, _CRC_BYTES + 1)
-    no_checksum = read_at(stream, end - _CRC_BYTES + len(rest), _CRC_BYTES) == b"0" * _CRC_BYTES
-    whole_checksum = re.fullmatch(rb"[0-9A-Fa-f ]{8}", rest) is not None
-    if not (whole_checksum or (not rest and not no_checksum)):  # else DATA ends with the file, so nothing moved
-        torn_checksum = len(rest) < _CRC_BYTES and no_checksum
-        if torn_checksum or (text_end.late and found.begin <= last + 1) or (text_end.tail and found.begin > last):
-            return True
-    return read_at(stream, found.begin - 4, 8) == b" " * 8
 
 
 def _spans(header: Header, keywords: Mapping[str, str]) -> list[_Span]:
@@ -141,8 +120,11 @@ class _Fit:
 class _Resolver:
     """Weighs the announced spans against the size of DATA."""
 
-    def __init__(self, path: Path, stream: BinaryIO, header: Header, spans: list[_Span], n_events: int | None) -> None:
-        self.path, self.stream, self.header, self.spans, self.n_events = path, stream, header, spans, n_events
+    def __init__(
+        self, path: Path, stream: BinaryIO, header: Header, text: Text, spans: list[_Span], n_events: int | None
+    ) -> None:
+        self.path, self.stream, self.header, self.text = path, stream, header, text
+        self.spans, self.n_events = spans, n_events
         self.size = file_size(stream)
         self.truncated = False
         self.short: int | None = None
@@ -161,7 +143,7 @@ class _Resolver:
         best_rank = min(fit.rank for fit in fits)
         best = [fit for fit in fits if fit.rank == best_rank]
         # a begin computed before TEXT had its final length touches the last byte of TEXT (RGLab/flowCore issue 129)
-        clear = [fit for fit in best if fit.span.begin > self.header.text[1] or fit.span.end is None]
+        clear = [fit for fit in best if fit.span.begin > self.text.last or fit.span.end is None]
         best = clear or best
         if self.header.version == "2.0":  # has no offsets in TEXT; where somebody wrote them, HEADER still counts
             best = [fit for fit in best if fit.span.source == "HEADER"] or best
@@ -230,11 +212,10 @@ class _Resolver:
         same size was not brought up to date, and leaves a gap at both ends.
         """
         end = fit.span.begin + fit.length
-        return fit.span.begin == self.header.text[1] + 1 or end in (self.size, self.size - _CRC_BYTES)
+        return fit.span.begin == self.text.last + 1 or end in (self.size, self.size - CRC_BYTES)
 
     def _hits_text(self, begin: int, length: int) -> bool:
-        first, last = self.header.text
-        return begin < last and begin + length > first
+        return begin < self.text.last and begin + length > self.header.text[0]
 
     def _blank(self, begin: int, length: int) -> bool:
         """Whether bytes are all zero: space that the instrument reserved and never filled."""

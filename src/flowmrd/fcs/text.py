@@ -12,6 +12,7 @@ where it stands:
 after a value      odd: (n-1)/2 delimiters belong to the value, then it ends; even: n/2 belong to it, it goes on
 after a keyword    1: the value starts; 2: the value is empty; odd: the value starts with (n-1)/2 delimiters;
                    even: the value is (n-2)/2 delimiters and ends
+at the end         3: one delimiter belongs to the value; else the value ends and the rest fills the segment up
 =================  ==========================================================================================
 
 The one reading given up is a delimiter inside a *keyword*, which no standard keyword has.
@@ -22,12 +23,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-__all__ = ["find_standard", "parse_text"]
+__all__ = ["find_standard", "parse_text", "unpadded"]
 
 _STANDARD_KEY = (
     rb"\$(?:P\d{1,5}(?:[BENRSGV]|DATATYPE)|PAR|TOT|DATATYPE|BYTEORD|MODE|NEXTDATA|BEGINDATA|ENDDATA|TIMESTEP"
     rb"|SPILLOVER)|SPILL|SPILLOVER"
 )
+
+
+_PADDING = b"\x00 \r\n"
 
 
 def decode(value: bytes) -> str:
@@ -57,7 +61,7 @@ def parse_text(segment: bytes) -> tuple[dict[str, str], list[str]]:
     keywords: dict[str, str] = {}
     findings: set[str] = set()
     delimiter = segment[:1]
-    body = segment[1:].rstrip(b"\x00 \r\n" if delimiter not in b"\x00 \r\n" else b"").lstrip(delimiter)
+    body = unpadded(segment)[1:].lstrip(delimiter)
     if not body.endswith(delimiter):
         findings.add("no_final_delimiter")
     for key, value in _pairs(_runs(body, delimiter), delimiter, findings):
@@ -69,6 +73,11 @@ def parse_text(segment: bytes) -> tuple[dict[str, str], list[str]]:
             findings.add("duplicate_keywords")
         keywords[name] = text
     return keywords, sorted(findings)
+
+
+def unpadded(segment: bytes) -> bytes:
+    """A segment without the blanks, NULs and line ends that fill it up behind its final delimiter."""
+    return segment.rstrip(_PADDING if segment[:1] not in _PADDING else b"")
 
 
 def _runs(body: bytes, delimiter: bytes) -> Iterator[tuple[bytes, int]]:
@@ -89,28 +98,34 @@ def _runs(body: bytes, delimiter: bytes) -> Iterator[tuple[bytes, int]]:
 def _pairs(runs: Iterable[tuple[bytes, int]], delimiter: bytes, findings: set[str]) -> Iterator[tuple[bytes, bytes]]:
     key: bytes | None = None
     value = b""
-    for piece, run in runs:
+    pieces = list(runs)
+    for piece, run in pieces[:-1]:
         if key is None:
             if run == 2:
                 findings.add("empty_values")
                 yield piece, b""
-            elif run and run % 2 == 0:
+            elif run % 2 == 0:
                 yield piece, delimiter * ((run - 2) // 2)
-            elif run:
+            else:
                 key, value = piece, delimiter * ((run - 1) // 2)
-            elif piece.strip():
-                findings.add("odd_tail")
             continue
         value += piece + delimiter * (run // 2)
         if run % 2:
             yield key, value
             key = None
-    if key is not None:  # the segment ends inside a value: a writer that leaves out the final delimiter
-        if not value:
+    for piece, run in pieces[-1:]:  # the end of the segment ends the value, whatever follows it
+        if key is not None:
+            if run == 2:
+                findings.add("doubled_end")
+            yield key, value + piece + (delimiter if run == 3 else b"")
+        elif run == 1:
             findings.add("value_missing")
-        elif value.endswith(delimiter):
-            findings.add("doubled_end")
-        yield key, value.removesuffix(delimiter)
+            yield piece, b""
+        elif run:
+            findings.add("empty_values")
+            yield piece, b""
+        elif piece.strip():
+            findings.add("odd_tail")
 
 
 def find_standard(segment: bytes) -> dict[str, str]:

@@ -1,0 +1,125 @@
+"""Whether bytes came into a file or went from it on the way, so that no offset in it holds.
+
+A transfer in text mode, an editor, a mail gateway: HEADER and TEXT then announce places that hold shifted bytes, which
+look like values. The size of the file tells most of it: where DATA ends with the file, with the eight bytes of checksum
+before its end, or where the next segment begins, nothing has moved. Elsewhere the end of TEXT, the begin of DATA and the
+bytes of DATA themselves are looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from flowmrd.fcs.findings import refuse
+from flowmrd.fcs.header import Header, file_size, read_at
+from flowmrd.fcs.layout import Layout, whole
+from flowmrd.fcs.textsegment import Text
+
+__all__ = ["CRC_BYTES", "check_unmoved", "shifted"]
+
+CRC_BYTES = 8
+"""FCS 3.x ends each data set with eight characters: a checksum, or zeros."""
+
+_SAMPLE_BYTES = 1 << 20
+_ENOUGH_BYTES = 256
+_ENOUGH_SIGNS = 24
+
+
+class _Data(Protocol):
+    @property
+    def begin(self) -> int: ...
+    @property
+    def length(self) -> int: ...
+    @property
+    def layout(self) -> Layout: ...
+
+
+def shifted(path: Path) -> Exception:
+    """The error for a file into which bytes came, or from which bytes went."""
+    return refuse(
+        path,
+        "a TEXT segment that is longer or shorter than HEADER says",
+        "the length that HEADER says",
+        "copy the file again, in binary mode: bytes were inserted or lost, and every offset is wrong",
+    )
+
+
+def check_unmoved(path: Path, stream: BinaryIO, header: Header, text: Text, data: _Data) -> None:
+    """Compare the settled place of DATA with the end of TEXT and the end of the file.
+
+    Raises
+    ------
+    FcsError
+        If bytes were inserted or lost.
+    """
+    if data.layout.packing not in {"bytes", "bits"} or _anchored(stream, header, text, data.begin + data.length):
+        return
+    if converted := _conversion(stream, data):
+        raise refuse(
+            path,
+            f"DATA in which {converted}",
+            "binary data as the instrument wrote them",
+            "copy the file again, in binary mode: a transfer in text mode has changed it",
+        )
+    if data.begin >= header.text[0] and _misplaced(stream, text, data):
+        raise shifted(path)
+
+
+def _anchored(stream: BinaryIO, header: Header, text: Text, stop: int) -> bool:
+    """Whether DATA ends where something else is known to begin, so that nothing before it has moved."""
+    size = file_size(stream)
+    rest = read_at(stream, stop, CRC_BYTES + 2)
+    if stop + len(rest) == size:
+        torn = stop == size and read_at(stream, size - CRC_BYTES, CRC_BYTES) == b"0" * CRC_BYTES
+        return not torn and (not rest or re.fullmatch(rb"[0-9A-Fa-f ]{8}[\r\n\x00]{0,2}", rest) is not None)
+    start = 0 if header.absolute else header.base
+    step = whole(text.keywords.get("$NEXTDATA")) or 0
+    followers = [place for place in (header.base + step, step) if re.match(rb"FCS\d\.\d", read_at(stream, place, 6))]
+    delimiter = read_at(stream, header.text[0], 1)
+    for key in ("$BEGINANALYSIS", "$BEGINSTEXT"):
+        place = start + (whole(text.keywords.get(key)) or 0)
+        if place >= stop and read_at(stream, place, 1) == delimiter:
+            followers.append(place)
+    return any(place in (stop, stop + CRC_BYTES) for place in followers)
+
+
+def _misplaced(stream: BinaryIO, text: Text, data: _Data) -> bool:
+    """Whether the end of TEXT and the begin of DATA contradict each other.
+
+    Inserted bytes push the final delimiter of TEXT, or the blanks behind TEXT, into DATA; lost bytes pull the begin of
+    DATA into TEXT.
+    """
+    stop = data.begin + data.length
+    rest = read_at(stream, stop, CRC_BYTES + 1)
+    torn = len(rest) < CRC_BYTES and read_at(stream, stop - CRC_BYTES + len(rest), CRC_BYTES) == b"0" * CRC_BYTES
+    return (
+        text.doubt
+        or torn
+        or (text.late and data.begin <= text.last)
+        or (text.tail and data.begin > text.last)
+        or read_at(stream, data.begin - 4, 8) == b" " * 8
+    )
+
+
+def _conversion(stream: BinaryIO, data: _Data) -> str:
+    """What a transfer in text mode did to DATA, or an empty string.
+
+    Bytes of measured values are next to never valid UTF-8, and a line feed among them follows a carriage return once in
+    256 times.
+    """
+    sample = read_at(stream, data.begin, min(data.length, _SAMPLE_BYTES))
+    if len(sample) < _ENOUGH_BYTES:
+        return ""
+    feeds = sample.count(b"\n")
+    if feeds >= _ENOUGH_SIGNS and sample.count(b"\r\n") >= feeds - 1:
+        return "every line feed follows a carriage return"
+    try:
+        characters = sample[: len(sample) - 3].decode("utf-8", errors="strict")
+    except UnicodeDecodeError as error:
+        if error.start < len(sample) - 8:
+            return ""
+        characters = sample[: error.start].decode("utf-8")
+    wide = sum(character > "\x7f" for character in characters)
+    return "every byte belongs to UTF-8 text" if wide >= _ENOUGH_SIGNS else ""

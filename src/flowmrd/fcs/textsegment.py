@@ -1,0 +1,191 @@
+"""TEXT of a data set as it stands in the file: where it really ends, and its keywords.
+
+HEADER often gives the end of TEXT one byte too late (many instruments write the first byte behind it), sometimes too
+early, and some writers leave the final delimiter out. Where TEXT seems to go on behind its end, bytes may have been
+inserted into the file or lost from it; that is a *doubt*, which :mod:`flowmrd.fcs.moved` weighs once DATA is found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from flowmrd.fcs.findings import Finding, refuse
+from flowmrd.fcs.header import MAX_TEXT, Header, read_at
+from flowmrd.fcs.layout import whole
+from flowmrd.fcs.text import find_standard, parse_text, unpadded
+
+__all__ = ["Text", "read_text"]
+
+_LOOK_AHEAD = 512
+_LOOK_FOR_END = 1 << 20
+
+
+@dataclass(frozen=True)
+class Text:
+    """Keywords of TEXT and where it ends.
+
+    Parameters
+    ----------
+    last
+        Absolute position of its last byte, padding included.
+    late
+        Its final delimiter lies one byte behind the end that HEADER gives.
+    tail
+        Something that is no keyword follows its final delimiter.
+    doubt
+        It seems to go on behind its end.
+    """
+
+    keywords: dict[str, str]
+    last: int
+    late: bool = False
+    tail: bool = False
+    doubt: bool = False
+
+
+_MESSAGES = {
+    "empty_values": "TEXT holds empty values written as two delimiters",
+    "duplicate_keywords": "a keyword stands twice in TEXT with different values; the last one counts",
+    "no_final_delimiter": "TEXT does not end with its delimiter",
+    "value_missing": "TEXT ends with a keyword without a value",
+    "doubled_end": "TEXT ends with a doubled delimiter, which could also be an empty value",
+    "text_end_short": "TEXT is longer than HEADER says; it was read up to DATA",
+    "text_end_long": "HEADER gives the end of TEXT inside DATA; TEXT was read up to its final delimiter",
+    "odd_tail": "TEXT ends with something that is no keyword",
+    "unescaped_delimiter": "TEXT holds delimiters that are not doubled; the keywords of DATA were found by name",
+}
+
+
+def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Finding]) -> Text:
+    """Read TEXT and supplemental TEXT of a data set.
+
+    Supplemental keywords never replace primary ones. Where undoubled delimiters shift keywords into the place of
+    values, the standard keywords are looked up by name.
+
+    Raises
+    ------
+    FcsError
+        If TEXT holds no keyword that describes DATA.
+    """
+    segment, first, late = _segment(stream, header)
+    keywords, codes = parse_text(segment)
+    cut = _cut(segment, first, header, keywords)
+    if cut is not None:
+        segment = cut
+        keywords, codes = parse_text(segment)
+        codes.append("text_end_long")
+    last = first + len(segment) - 1
+    doubt = _continues(segment, read_at(stream, last + 1, _LOOK_AHEAD), codes)
+    longer = _longer(stream, header, segment, last) if doubt else None
+    if longer is not None:
+        segment, doubt = longer, False
+        last = first + len(segment) - 1
+        keywords, codes = parse_text(segment)
+        codes.append("text_end_short")
+    hidden = {key: value for key, value in find_standard(segment).items() if value and not keywords.get(key)}
+    if hidden:
+        last_word = segment.rstrip(segment[:1]).rpartition(segment[:1])[2]
+        doubt = doubt or "no_final_delimiter" in codes or last_word.startswith(b"$")
+        keywords |= hidden
+        codes.append("unescaped_delimiter")
+    findings += [Finding(code, _MESSAGES[code]) for code in codes]
+    keywords = _supplement(stream, header, keywords, segment[:1], findings) | keywords
+    if not any(key.startswith("$P") for key in keywords):
+        raise refuse(path, "a TEXT segment without keywords that describe DATA", "$PAR, $DATATYPE, $PnB")
+    return Text(keywords, last, late, "odd_tail" in codes and "unescaped_delimiter" not in codes, doubt)
+
+
+def _segment(stream: BinaryIO, header: Header) -> tuple[bytes, int, bool]:
+    """Bytes of TEXT with the delimiter first, where begin or end may be one byte off; its place; whether the end was."""
+    begin, end = header.text
+    raw = read_at(stream, begin - 1, end - begin + 3)
+    before, segment, after = raw[:1], raw[1 : end - begin + 2], raw[end - begin + 2 :]
+    if _is_key(segment[:1]) and not _is_key(before) and before not in b" \x00":
+        segment, begin = before + segment, begin - 1
+    elif (
+        not _is_key(segment[:1]) and segment[:1] in b" \x00\r\n" and segment.lstrip(b" \x00\r\n")[:1] not in (b"", b"$")
+    ):
+        begin += len(segment) - len(segment.lstrip(b" \x00\r\n"))
+        segment = segment.lstrip(b" \x00\r\n")
+    late = after == segment[:1] and not segment.endswith(after)
+    return segment + after if late else segment, begin, late
+
+
+def _cut(segment: bytes, first: int, header: Header, keywords: Mapping[str, str]) -> bytes | None:
+    """TEXT up to its final delimiter, where HEADER gives its end inside DATA; ``None`` where it does not.
+
+    The end of most such files is the first byte of DATA. Where DATA begins is known from HEADER or ``$BEGINDATA``.
+    """
+    delimiter = segment[:1]
+    if unpadded(segment).endswith(delimiter):
+        return None
+    start = 0 if header.absolute else header.base
+    begins = [begin + start - first for begin in (header.data[0], whole(keywords.get("$BEGINDATA"))) if begin]
+    for length in [begin for begin in begins if 1 < begin < len(segment)] + [len(segment) - 1]:
+        cut = segment[:length]
+        if unpadded(cut).endswith(delimiter) and "value_missing" not in parse_text(cut)[1]:
+            return cut
+    return None
+
+
+def _longer(stream: BinaryIO, header: Header, segment: bytes, last: int) -> bytes | None:
+    """TEXT up to DATA, where HEADER gives its end too early but DATA behind it: then DATA has not moved."""
+    begin = header.data[0]
+    gap = (begin or 0) + (0 if header.absolute else header.base) - last - 1
+    if begin is None or not 0 < gap <= _LOOK_FOR_END:
+        return None
+    longer = segment + read_at(stream, last + 1, gap)
+    _, codes = parse_text(longer)
+    return None if {"no_final_delimiter", "value_missing", "odd_tail"} & set(codes) else longer
+
+
+def _continues(segment: bytes, after: bytes, codes: list[str]) -> bool:
+    """Whether TEXT visibly goes on behind its announced end: bytes may have been inserted before it.
+
+    Then DATA lies elsewhere too, and its announced place would give shifted values that look like values.
+    """
+    delimiter = re.escape(segment[:1])
+    printable = rb"[\x09\x20-\x7e\x80-\xff]"
+    if "value_missing" in codes or "doubled_end" in codes:
+        return re.match(printable + rb"{0,300}?" + delimiter, after) is not None
+    if "no_final_delimiter" not in codes:
+        words = rb"(?:(?!" + delimiter + rb")[\x09\x20-\x7e]){1,300}" + delimiter  # another segment starts with it
+        return re.match(words + printable + rb"{0,300}?" + delimiter, after) is not None
+    tail = segment.rpartition(segment[:1])[2].rstrip(b" \x00\r\n")
+    return _binary(tail) or re.match(printable + rb"{1,300}?" + delimiter, after) is not None
+
+
+def _binary(value: bytes) -> bool:
+    """Whether the last value of TEXT holds bytes that no text has."""
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        high = sum(byte > 127 for byte in value)
+        return high * 4 > len(value) or re.search(rb"[\x00-\x08\x0a-\x1f\x7f-\x9f]", value) is not None
+    return re.search(rb"[\x00-\x08\x0a-\x1f\x7f]", value) is not None
+
+
+def _is_key(character: bytes) -> bool:
+    return character.isalnum() or character in (b"$", b"@", b"&")
+
+
+def _supplement(
+    stream: BinaryIO, header: Header, keywords: Mapping[str, str], delimiter: bytes, findings: list[Finding]
+) -> dict[str, str]:
+    """Keywords of supplemental TEXT; none where its offsets repeat those of TEXT or lead nowhere."""
+    first, final = whole(keywords.get("$BEGINSTEXT")), whole(keywords.get("$ENDSTEXT"))
+    start = 0 if header.absolute else header.base
+    if not (first and final and first < final) or (start + first, start + final) == header.text:
+        return {}
+    first, final = start + first, start + final
+    overlaps = first <= header.text[1] and final >= header.text[0]
+    if not overlaps and final - first <= MAX_TEXT:
+        segment = read_at(stream, first, final - first + 1)
+        if segment[:1] == delimiter:
+            return parse_text(segment)[0]
+    findings.append(Finding("supplemental_text_unusable", "$BEGINSTEXT does not point to a TEXT segment"))
+    return {}
