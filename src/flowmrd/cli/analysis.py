@@ -44,15 +44,25 @@ def inspect(
     if json:
         import json as writer
 
-        typer.echo(writer.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False))
+        typer.echo(writer.dumps(facts, indent=2, allow_nan=False))  # ASCII: no terminal or file can garble it
         return
+
+    def shown(name: str | None) -> str:  # names come from the file: no control sequence of theirs reaches the terminal
+        return "".join(c if c.isprintable() else "?" for c in name or "-")
+
+    several = len(facts["data_sets"]) > 1
     for one in facts["data_sets"]:
-        typer.echo(f"data set {one['index']}: FCS {one['version']}, {one['events']} events")
+        role = ""
+        if several:
+            role = " (the one that is analysed)" if one["chosen"] else ""
+        typer.echo(f"data set {one['index']}{role}: FCS {one['version']}, {one['events']} events")
         for number, channel in enumerate(one["channels"], start=1):
             total = f"  sum {one['sums'][number - 1]}" if sums else ""
-            typer.echo(f"  {number:>3}  {channel['pnn'] or '-':<24} {channel['pns'] or '-':<24}{total}")
+            typer.echo(f"  {number:>3}  {shown(channel['pnn']):<24} {shown(channel['pns']):<24}{total}")
         for finding in one["findings"]:
             typer.echo(f"  note {finding['code']}: {finding['message']}")
+    if several and not any(one["chosen"] for one in facts["data_sets"]):
+        typer.echo("the data sets are different tubes: export them one by one")
 
 
 def reference_build(

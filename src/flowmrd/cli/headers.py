@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flowmrd.errors import FcsError
-from flowmrd.fcs.reader import choose, read_fcs
+from flowmrd.fcs.reader import choose, marker_names, read_fcs
 from flowmrd.panel import PanelModel
 from flowmrd.panel.match import match_channels
 
@@ -25,9 +24,8 @@ def check_header(path: Path, panel: PanelModel | None) -> int:
     ChannelError
         If a required channel of the panel is missing or claimed twice.
     """
-    if path.is_dir():
-        raise FcsError(str(path), found="a folder", expected="an FCS file", todo="correct the path in the sheet")
-    data_set = choose(read_fcs(path))
+    data_sets = read_fcs(path)
+    chosen = choose(data_sets)
     if panel is not None:
-        match_channels(panel, [(channel.pnn, channel.pns) for channel in data_set.channels], str(path))
-    return data_set.n_events
+        match_channels(panel, marker_names(chosen, data_sets)[0], str(path))
+    return chosen.n_events

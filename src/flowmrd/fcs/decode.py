@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.fcs.findings import refuse
-from flowmrd.fcs.layout import Layout, Parameter, dtype_of
+from flowmrd.fcs.layout import Layout, Parameter, ascii_words, dtype_of
 from flowmrd.fcs.segments import DataSegment
 
 __all__ = ["Block", "blocks", "scale_into"]
@@ -186,7 +186,7 @@ def _numbers(path: Path, texts: Array) -> Array:
 def _delimited(path: Path, segment: DataSegment) -> Block:
     with path.open("rb") as stream:
         stream.seek(segment.begin)
-        words = re.split(rb"[\s,]+", stream.read(segment.length).strip(b" \t\r\n,\x00"))
+        words = ascii_words(stream.read(segment.length))
     n = len(segment.parameters)
     if len(words) != segment.n_events * n:
         found = f"{len(words)} numbers in ASCII data"

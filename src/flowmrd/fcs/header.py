@@ -34,7 +34,9 @@ class Header:
 
 
 def read_at(stream: BinaryIO, offset: int, size: int) -> bytes:
-    """Read up to ``size`` bytes at an absolute offset."""
+    """Read up to ``size`` bytes at an absolute offset; nothing at an offset that no file has."""
+    if not 0 <= offset < 1 << 62:
+        return b""
     stream.seek(offset)
     return stream.read(size)
 

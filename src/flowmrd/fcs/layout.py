@@ -256,14 +256,17 @@ def candidate_layouts(
         packing = "bytes" if all(width % 8 == 0 for width in literal) else "bits"
         note = "" if all(p.kind == "I" or p.bits == _FLOAT_BITS[p.kind] for p in described) else "float_width"
         found.append((Layout(packing, literal, byte_order(path, byteord, literal), note), described))
-    words = tuple(_word(p) for p in described)
-    if words != literal:
+    for width_of in (_word, _whole_bytes):
+        widths = tuple(width_of(p) for p in described)
+        if any(widths == other.widths for other, _ in found) or (width_of is _whole_bytes and not floats_ok):
+            continue
         padded = tuple(
             replace(p, bits=w, mask=None if p.range is None or p.kind != "I" else _mask(p.range, w))
-            for p, w in zip(described, words, strict=True)
+            for p, w in zip(described, widths, strict=True)
         )
-        note = "padded_words" if floats_ok else "float_width"
-        found.append((Layout("bytes", words, byte_order(path, byteord, words), note), padded))
+        floats_changed = any(p.kind != "I" and p.bits != w for p, w in zip(described, widths, strict=True))
+        note = "float_width" if floats_changed else "padded_words"
+        found.append((Layout("bytes", widths, byte_order(path, byteord, widths), note), padded))
     return found
 
 
@@ -274,6 +277,16 @@ def _word(parameter: Parameter) -> int:
     if parameter.bits % 8 == 0:
         return parameter.bits
     return next(width for width in (8, 16, 32, 64) if width >= parameter.bits)
+
+
+def _whole_bytes(parameter: Parameter) -> int:
+    """Width of the whole bytes that a parameter would be stored in."""
+    return -(-parameter.bits // 8) * 8
+
+
+def ascii_words(data: bytes) -> list[bytes]:
+    """Numbers of delimited ASCII data, separated by blanks, line ends, commas or NULs."""
+    return [word for word in re.split(rb"[\s,\x00]+", data) if word]
 
 
 def dtype_of(parameter: Parameter, order: str) -> np.dtype[np.generic] | None:

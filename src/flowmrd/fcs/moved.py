@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from flowmrd.fcs.findings import refuse
-from flowmrd.fcs.header import Header, file_size, read_at
+from flowmrd.fcs.header import Header, file_size, is_header, read_at
 from flowmrd.fcs.layout import Layout, whole
 from flowmrd.fcs.textsegment import Text
 
@@ -63,7 +63,7 @@ def check_unmoved(path: Path, stream: BinaryIO, header: Header, text: Text, data
             "binary data as the instrument wrote them",
             "copy the file again, in binary mode: a transfer in text mode has changed it",
         )
-    if data.begin >= header.text[0] and _misplaced(stream, text, data):
+    if data.begin >= header.text[0] and _misplaced(stream, header, text, data):
         raise shifted(path)
 
 
@@ -76,7 +76,7 @@ def _anchored(stream: BinaryIO, header: Header, text: Text, stop: int) -> bool:
         return not torn and (not rest or re.fullmatch(rb"[0-9A-Fa-f ]{8}[\r\n\x00]{0,2}", rest) is not None)
     start = 0 if header.absolute else header.base
     step = whole(text.keywords.get("$NEXTDATA")) or 0
-    followers = [place for place in (header.base + step, step) if re.match(rb"FCS\d\.\d", read_at(stream, place, 6))]
+    followers = [place for place in (header.base + step, step) if is_header(read_at(stream, place, 6))]
     delimiter = read_at(stream, header.text[0], 1)
     for key in ("$BEGINANALYSIS", "$BEGINSTEXT"):
         place = start + (whole(text.keywords.get(key)) or 0)
@@ -85,7 +85,7 @@ def _anchored(stream: BinaryIO, header: Header, text: Text, stop: int) -> bool:
     return any(place in (stop, stop + CRC_BYTES) for place in followers)
 
 
-def _misplaced(stream: BinaryIO, text: Text, data: _Data) -> bool:
+def _misplaced(stream: BinaryIO, header: Header, text: Text, data: _Data) -> bool:
     """Whether the end of TEXT and the begin of DATA contradict each other.
 
     Inserted bytes push the final delimiter of TEXT, or the blanks behind TEXT, into DATA; lost bytes pull the begin of
@@ -98,7 +98,7 @@ def _misplaced(stream: BinaryIO, text: Text, data: _Data) -> bool:
         text.doubt
         or torn
         or (text.late and data.begin <= text.last)
-        or (text.tail and data.begin > text.last)
+        or (text.tail and data.begin > header.text[1])
         or read_at(stream, data.begin - 4, 8) == b" " * 8
     )
 

@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,12 +116,11 @@ def read_fcs(path: Path) -> list[DataSet]:
     FcsError
         If the file is not FCS, is truncated, contradicts itself, or holds no list-mode data.
     """
-    if not path.is_file():
-        raise refuse(path, "no such file", "an FCS or LMD file", "correct the path")
     found: list[DataSet] = []
     shared: list[Finding] = []
     skipped = 0
     try:
+        _check_kind(path)
         with path.open("rb") as stream:
             for index, (header, text, own) in enumerate(_walk(path, stream, shared)):
                 try:
@@ -130,7 +131,7 @@ def read_fcs(path: Path) -> list[DataSet]:
                 _time_findings(segment.parameters, text.keywords, own)
                 found.append(DataSet(path, index, header.version, segment, text.keywords, tuple(own)))
     except OSError as error:
-        raise refuse(path, f"a file that cannot be read ({error.strerror})", "a readable file", "check disk") from error
+        raise _unreadable(path, error) from error
     if not found:
         raise refuse(path, "histograms ($MODE is not L)", "list-mode events", "export list-mode data")
     if skipped:
@@ -139,6 +140,26 @@ def read_fcs(path: Path) -> list[DataSet]:
         DataSet(one.path, one.index, one.version, one.segment, one.keywords, tuple(sorted({*one.findings, *shared})))
         for one in found
     ]
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse what is no plain file before it is opened: a pipe would wait for ever."""
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise refuse(path, "a folder", "an FCS or LMD file", "give one of the files in it")
+    if not stat.S_ISREG(mode):
+        raise refuse(path, "a pipe or device", "an FCS or LMD file", "save the data to a file first")
+
+
+def _unreadable(path: Path, error: OSError) -> FcsError:
+    expected = "a readable FCS or LMD file"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return refuse(path, "no such file", expected, "correct the path")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return refuse(path, "no permission to read it", expected, "ask its owner for permission to read it")
+    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        return refuse(path, f"no such file ({error.strerror})", expected, "correct the path")
+    return refuse(path, f"a file that cannot be read ({error.strerror})", expected, "check disk or network drive")
 
 
 def _walk(path: Path, stream: BinaryIO, findings: list[Finding]) -> Iterator[tuple[Header, Text, list[Finding]]]:
@@ -204,7 +225,7 @@ def choose(data_sets: list[DataSet], index: int | None = None) -> DataSet:
             str(path),
             found=f"{len(with_events)} data sets with {counts[0]} to {counts[-1]} events: several tubes in one file",
             expected="one tube in a file",
-            todo="export the tubes one by one, or name the data set",
+            todo="export the tubes one by one",
         )
     return max(with_events, key=lambda one: (_resolution(one), one.index))
 

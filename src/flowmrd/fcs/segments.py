@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from flowmrd.fcs.findings import Finding, refuse
 from flowmrd.fcs.header import HEADER_BYTES, Header, file_size, read_at
-from flowmrd.fcs.layout import Layout, Parameter, candidate_layouts, parameters, whole
+from flowmrd.fcs.layout import Layout, Parameter, ascii_words, candidate_layouts, parameters, whole
 from flowmrd.fcs.moved import CRC_BYTES, check_unmoved
 from flowmrd.fcs.textsegment import Text
 
@@ -25,6 +25,8 @@ __all__ = ["DataSegment", "NotListMode", "find_data"]
 HEADER_SENTINEL = 99_999_999
 """Some FlowJo versions write this instead of 0 where an offset does not fit (RGLab/flowCore pull request 25)."""
 
+_MOST_BLANK = 1 << 30
+_MOST_PADDING = 1 << 20
 _EXACT, _ONE_OFF, _PADDED, _PREALLOCATED = range(4)
 
 
@@ -140,6 +142,8 @@ class _Resolver:
         if not fits:
             raise self._refusal(layouts[0][0])
         fits = [fit for fit in fits if fit.span.absolute == self.header.absolute] or fits
+        if self.n_events is None and len({fit.layout for fit in fits}) > 1:
+            raise refuse(self.path, "no usable $TOT, and integers that may be packed or not", "the number of events")
         best_rank = min(fit.rank for fit in fits)
         best = [fit for fit in fits if fit.rank == best_rank]
         # a begin computed before TEXT had its final length touches the last byte of TEXT (RGLab/flowCore issue 129)
@@ -149,6 +153,8 @@ class _Resolver:
             best = [fit for fit in best if fit.span.source == "HEADER"] or best
         if len({fit.span.begin for fit in best}) > 1:
             best = [fit for fit in best if self._snug(fit)] or best
+        if len({fit.span.begin for fit in best}) > 1:
+            best = [fit for fit in best if self._follows_blanks(fit)] or best
         chosen = best[0]
         if any(fit.span.begin != chosen.span.begin and fit.layout == chosen.layout for fit in best):
             raise refuse(self.path, "HEADER and TEXT give two different places for DATA, both possible", "one place")
@@ -163,9 +169,15 @@ class _Resolver:
         if announced is not None and announced <= 0:
             return None
         if layout.packing == "delimited":
-            if announced is None or announced > available + 1 or not self.n_events:
+            if announced is None or announced > available + 1:
                 return None
-            return _Fit(_PADDED, span, self.n_events, layout, described, min(announced, available))
+            n = self.n_events
+            if n is None:
+                words = ascii_words(read_at(self.stream, span.begin, min(announced, available)))
+                n, rest = divmod(len(words), len(described))
+                if rest:
+                    return None
+            return _Fit(_PADDED, span, n, layout, described, min(announced, available)) if n else None
         n = self.n_events
         if n is None:
             if announced is None or announced > available + 1:
@@ -198,6 +210,8 @@ class _Resolver:
         if over * 8 < layout.event_bits:
             return _PADDED
         if announced > available + 1:
+            if available - need in (0, CRC_BYTES):  # the end is wrong, not the file: the events fill it
+                return _PREALLOCATED
             self.truncated = True
             return None
         if self._blank(span.begin + need, min(announced, available) - need):
@@ -214,11 +228,18 @@ class _Resolver:
         end = fit.span.begin + fit.length
         return fit.span.begin == self.text.last + 1 or end in (self.size, self.size - CRC_BYTES)
 
+    def _follows_blanks(self, fit: _Fit) -> bool:
+        """Whether nothing but padding stands between TEXT and this place: the other one leaves bytes out."""
+        gap = fit.span.begin - self.text.last - 1
+        return 0 <= gap <= _MOST_PADDING and not read_at(self.stream, self.text.last + 1, gap).strip(b" \x00\r\n")
+
     def _hits_text(self, begin: int, length: int) -> bool:
         return begin < self.text.last and begin + length > self.header.text[0]
 
     def _blank(self, begin: int, length: int) -> bool:
         """Whether bytes are all zero: space that the instrument reserved and never filled."""
+        if length > _MOST_BLANK:
+            return False
         while length > 0:
             block = read_at(self.stream, begin, min(length, 1 << 20))
             if not block or block.count(0) != len(block):

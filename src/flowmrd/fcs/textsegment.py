@@ -35,9 +35,9 @@ class Text:
     late
         Its final delimiter lies one byte behind the end that HEADER gives.
     tail
-        Something that is no keyword follows its final delimiter.
+        Something that is no keyword stands between its final delimiter and the end that HEADER gives.
     doubt
-        It seems to go on behind its end.
+        It seems to go on behind its end, or its keywords and values do not come out even.
     """
 
     keywords: dict[str, str]
@@ -88,15 +88,15 @@ def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Findi
         codes.append("text_end_short")
     hidden = {key: value for key, value in find_standard(segment).items() if value and not keywords.get(key)}
     if hidden:
-        last_word = segment.rstrip(segment[:1]).rpartition(segment[:1])[2]
-        doubt = doubt or "no_final_delimiter" in codes or last_word.startswith(b"$")
         keywords |= hidden
         codes.append("unescaped_delimiter")
+    doubt = doubt or bool(hidden) or bool({"no_final_delimiter", "value_missing", "doubled_end"} & set(codes))
     findings += [Finding(code, _MESSAGES[code]) for code in codes]
     keywords = _supplement(stream, header, keywords, segment[:1], findings) | keywords
     if not any(key.startswith("$P") for key in keywords):
         raise refuse(path, "a TEXT segment without keywords that describe DATA", "$PAR, $DATATYPE, $PnB")
-    return Text(keywords, last, late, "odd_tail" in codes and "unescaped_delimiter" not in codes, doubt)
+    tail = cut is not None or ("odd_tail" in codes and "unescaped_delimiter" not in codes)
+    return Text(keywords, last, late, tail, doubt)
 
 
 def _segment(stream: BinaryIO, header: Header) -> tuple[bytes, int, bool]:
@@ -153,10 +153,12 @@ def _continues(segment: bytes, after: bytes, codes: list[str]) -> bool:
     if "value_missing" in codes or "doubled_end" in codes:
         return re.match(printable + rb"{0,300}?" + delimiter, after) is not None
     if "no_final_delimiter" not in codes:
-        words = rb"(?:(?!" + delimiter + rb")[\x09\x20-\x7e]){1,300}" + delimiter  # another segment starts with it
-        return re.match(words + printable + rb"{0,300}?" + delimiter, after) is not None
+        words = rb"(?:(?!" + delimiter + rb")[\x09\x20-\x7e]){1,300}" + delimiter
+        pair = words + printable + rb"{0,300}?" + delimiter  # without a delimiter before it: no segment of its own
+        return re.match(pair + rb"|" + delimiter + words, after) is not None
     tail = segment.rpartition(segment[:1])[2].rstrip(b" \x00\r\n")
-    return _binary(tail) or re.match(printable + rb"{1,300}?" + delimiter, after) is not None
+    goes_on = re.match(printable + rb"{1,300}?" + delimiter + rb"|[\x09\x20-\x7e]{64}", after)
+    return _binary(tail) or goes_on is not None
 
 
 def _binary(value: bytes) -> bool:

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from flowmrd.errors import FcsError
 from flowmrd.fcs.reader import DataSet, choose, read_fcs
 
 __all__ = ["inspect"]
@@ -31,7 +32,10 @@ def inspect(path: Path, sums: bool = False) -> dict[str, Any]:
         If the file cannot be read truthfully.
     """
     data_sets = read_fcs(path)
-    chosen = choose(data_sets).index if len({one.n_events for one in data_sets}) == 1 else None
+    try:
+        chosen = choose(data_sets).index
+    except FcsError:  # several tubes in one file; each is shown
+        chosen = None
     return {"data_sets": [_describe(one, sums, one.index == chosen) for one in data_sets]}
 
 
