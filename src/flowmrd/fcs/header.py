@@ -63,7 +63,6 @@ _OTHER_FILES = (
     (rb"version https://git-lfs", "a pointer to a file, not the file", "fetch the file itself"),
     (rb"(?:\xef\xbb\xbf|\s+|\x00+)FCS\d", "an FCS file with bytes in front of it", "copy it again, in binary mode"),
     (rb"F\x00C\x00S\x00|\xff\xfeF\x00", "an FCS file saved as text by an editor", "copy it again, in binary mode"),
-    (rb"FCS\d\.\d", "an FCS version that is unknown, or a file cut inside its HEADER", "export it again as FCS 3.1"),
 )
 
 
@@ -71,6 +70,10 @@ def _looks_like(raw: bytes) -> tuple[str, str]:
     """What a file that is no FCS file seems to be, and what to do then."""
     if not raw:
         return "an empty file", "copy the file again: nothing arrived"
+    if is_header(raw):
+        return "a file that ends inside its HEADER", "copy the file again: it is truncated"
+    if version := re.match(rb"FCS(\d\.\d)", raw):
+        return f"FCS {version[1].decode()}", "export it again as FCS 3.1"
     for pattern, what, todo in _OTHER_FILES:
         if re.match(pattern, raw):
             return what, todo

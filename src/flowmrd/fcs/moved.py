@@ -2,8 +2,8 @@
 
 A transfer in text mode, an editor, a mail gateway: HEADER and TEXT then announce places that hold shifted bytes, which
 look like values. The size of the file tells most of it: where DATA ends with the file, with the eight bytes of checksum
-before its end, or where the next segment begins, nothing has moved. Elsewhere the end of TEXT, the begin of DATA and the
-bytes of DATA themselves are looked at.
+before its end, or where the next segment begins, nothing has moved. Elsewhere the end of TEXT, the begin of DATA and
+the bytes of DATA themselves are looked at.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ __all__ = ["CRC_BYTES", "check_unmoved", "shifted"]
 CRC_BYTES = 8
 """FCS 3.x ends each data set with eight characters: a checksum, or zeros."""
 
+_MOST_BETWEEN = 4096
 _SAMPLE_BYTES = 1 << 20
 _ENOUGH_BYTES = 256
 _ENOUGH_SIGNS = 24
@@ -77,10 +78,10 @@ def _anchored(stream: BinaryIO, header: Header, text: Text, stop: int) -> bool:
     start = 0 if header.absolute else header.base
     step = whole(text.keywords.get("$NEXTDATA")) or 0
     followers = [place for place in (header.base + step, step) if is_header(read_at(stream, place, 6))]
-    delimiter = read_at(stream, header.text[0], 1)
-    for key in ("$BEGINANALYSIS", "$BEGINSTEXT"):
-        place = start + (whole(text.keywords.get(key)) or 0)
-        if place >= stop and read_at(stream, place, 1) == delimiter:
+    delimiter = read_at(stream, text.first, 1)
+    for name in ("ANALYSIS", "STEXT"):
+        place, end = (start + (whole(text.keywords.get(f"${side}{name}")) or 0) for side in ("BEGIN", "END"))
+        if place >= stop and read_at(stream, place, 1) == read_at(stream, end, 1) == delimiter:
             followers.append(place)
     return any(place in (stop, stop + CRC_BYTES) for place in followers)
 
@@ -91,16 +92,23 @@ def _misplaced(stream: BinaryIO, header: Header, text: Text, data: _Data) -> boo
     Inserted bytes push the final delimiter of TEXT, or the blanks behind TEXT, into DATA; lost bytes pull the begin of
     DATA into TEXT.
     """
-    stop = data.begin + data.length
-    rest = read_at(stream, stop, CRC_BYTES + 1)
-    torn = len(rest) < CRC_BYTES and read_at(stream, stop - CRC_BYTES + len(rest), CRC_BYTES) == b"0" * CRC_BYTES
     return (
         text.doubt
-        or torn
+        or _checksum_elsewhere(stream, text, data.begin + data.length)
         or (text.late and data.begin <= text.last)
         or (text.tail and data.begin > header.text[1])
         or read_at(stream, data.begin - 4, 8) == b" " * 8
     )
+
+
+def _checksum_elsewhere(stream: BinaryIO, text: Text, stop: int) -> bool:
+    """Whether the file ends with a checksum of zeros that begins inside DATA, or some bytes of no segment behind it."""
+    size = file_size(stream)
+    between = size - CRC_BYTES - stop
+    if between > _MOST_BETWEEN or read_at(stream, size - CRC_BYTES, CRC_BYTES) != b"0" * CRC_BYTES:
+        return False
+    found = read_at(stream, stop, max(between, 0))
+    return between < 0 or (bool(found.strip(b"\x00 0")) and found[:1] != read_at(stream, text.first, 1))
 
 
 def _conversion(stream: BinaryIO, data: _Data) -> str:

@@ -89,7 +89,25 @@ def find_data(
         return DataSegment(header.base, 0, layouts[0][0], layouts[0][1], 0)
     found = _Resolver(path, stream, header, text, spans, n_events).settle(layouts, findings)
     check_unmoved(path, stream, header, text, found)
+    blank = _blank_events(stream, found)
+    if blank > 1:
+        findings.append(Finding("blank_events_at_end", f"the last {blank} events are zero in every channel"))
     return found
+
+
+def _blank_events(stream: BinaryIO, found: DataSegment) -> int:
+    """Number of events of nothing but zero bytes at the end of DATA: a copy that broke off into reserved space."""
+    if found.layout.packing not in {"bytes", "bits"}:
+        return 0
+    end = found.begin + found.length
+    first = end
+    while first > found.begin:
+        block = read_at(stream, max(found.begin, first - (1 << 16)), min(1 << 16, first - found.begin))
+        kept = len(block.rstrip(b"\x00"))
+        first -= len(block) - kept
+        if kept:
+            break
+    return min((end - first) * 8 // found.layout.event_bits, found.n_events)
 
 
 def _spans(header: Header, keywords: Mapping[str, str]) -> list[_Span]:

@@ -82,17 +82,9 @@ def unpadded(segment: bytes) -> bytes:
 
 def _runs(body: bytes, delimiter: bytes) -> Iterator[tuple[bytes, int]]:
     """Yield each piece of text with the number of delimiters after it."""
-    piece: bytes | None = None
-    run = 0
-    for part in body.split(delimiter):
-        if part == b"" and piece is not None:
-            run += 1
-            continue
-        if piece is not None:
-            yield piece, run + 1
-        piece, run = part, 0
-    if piece is not None:
-        yield piece, run
+    character = re.escape(delimiter)
+    for match in re.finditer(rb"([^" + character + rb"]+)(" + character + rb"*)", body):
+        yield match[1], len(match[2])
 
 
 def _pairs(runs: Iterable[tuple[bytes, int]], delimiter: bytes, findings: set[str]) -> Iterator[tuple[bytes, bytes]]:

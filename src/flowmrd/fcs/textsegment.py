@@ -20,16 +20,19 @@ from flowmrd.fcs.text import find_standard, parse_text, unpadded
 
 __all__ = ["Text", "read_text"]
 
+_MOST_WORDS = 400_000
 _LOOK_AHEAD = 512
 _LOOK_FOR_END = 1 << 20
 
 
 @dataclass(frozen=True)
 class Text:
-    """Keywords of TEXT and where it ends.
+    """Keywords of TEXT and where it lies.
 
     Parameters
     ----------
+    first
+        Absolute position of its first byte, the delimiter.
     last
         Absolute position of its last byte, padding included.
     late
@@ -37,10 +40,12 @@ class Text:
     tail
         Something that is no keyword stands between its final delimiter and the end that HEADER gives.
     doubt
-        It seems to go on behind its end, or its keywords and values do not come out even.
+        It does not begin where HEADER says, seems to go on behind its end, or its keywords and values do not come out
+        even.
     """
 
     keywords: dict[str, str]
+    first: int
     last: int
     late: bool = False
     tail: bool = False
@@ -72,6 +77,9 @@ def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Findi
         If TEXT holds no keyword that describes DATA.
     """
     segment, first, late = _segment(stream, header)
+    words = segment.count(segment[:1])
+    if words > _MOST_WORDS:
+        raise refuse(path, f"a TEXT segment of {words} words", f"at most {_MOST_WORDS}")
     keywords, codes = parse_text(segment)
     cut = _cut(segment, first, header, keywords)
     if cut is not None:
@@ -90,17 +98,18 @@ def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Findi
     if hidden:
         keywords |= hidden
         codes.append("unescaped_delimiter")
-    doubt = doubt or bool(hidden) or bool({"no_final_delimiter", "value_missing", "doubled_end"} & set(codes))
+    uneven = {"no_final_delimiter", "value_missing", "doubled_end"} & set(codes)
+    doubt = doubt or bool(hidden) or bool(uneven) or first != header.text[0]
     findings += [Finding(code, _MESSAGES[code]) for code in codes]
     keywords = _supplement(stream, header, keywords, segment[:1], findings) | keywords
     if not any(key.startswith("$P") for key in keywords):
         raise refuse(path, "a TEXT segment without keywords that describe DATA", "$PAR, $DATATYPE, $PnB")
     tail = cut is not None or ("odd_tail" in codes and "unescaped_delimiter" not in codes)
-    return Text(keywords, last, late, tail, doubt)
+    return Text(keywords, first, last, late, tail, doubt)
 
 
 def _segment(stream: BinaryIO, header: Header) -> tuple[bytes, int, bool]:
-    """Bytes of TEXT with the delimiter first, where begin or end may be one byte off; its place; whether the end was."""
+    """Bytes of TEXT, the delimiter first, where begin or end may be one byte off; its place; whether the end was off."""
     begin, end = header.text
     raw = read_at(stream, begin - 1, end - begin + 3)
     before, segment, after = raw[:1], raw[1 : end - begin + 2], raw[end - begin + 2 :]
