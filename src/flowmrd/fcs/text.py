@@ -12,6 +12,7 @@ where it stands:
 after a value      odd: (n-1)/2 delimiters belong to the value, then it ends; even: n/2 belong to it, it goes on
 after a keyword    1: the value starts; 2: the value is empty; odd: the value starts with (n-1)/2 delimiters;
                    even: the value is (n-2)/2 delimiters and ends
+before ``$NAME``   what stands before it ends: no value goes on with the name of a standard keyword
 at the end         3: one delimiter belongs to the value; else the value ends and the rest fills the segment up
 =================  ==========================================================================================
 
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 __all__ = ["find_standard", "parse_text", "unpadded"]
 
@@ -31,6 +33,7 @@ _STANDARD_KEY = (
 )
 
 
+_NAME = re.compile(rb"\$[A-Z][A-Z0-9]*")
 _PADDING = b"\x00 \r\n"
 
 
@@ -56,7 +59,7 @@ def parse_text(segment: bytes) -> tuple[dict[str, str], list[str]]:
         Upper-case keyword to value, blanks and NULs stripped at both ends. The last of equal keywords counts.
     findings
         Codes of what was odd: ``empty_values``, ``duplicate_keywords``, ``no_final_delimiter``, ``value_missing``,
-        ``doubled_end``, ``odd_tail``.
+        ``doubled_end``, ``odd_tail``, ``stray_delimiter``.
     """
     keywords: dict[str, str] = {}
     findings: set[str] = set()
@@ -91,9 +94,10 @@ def _pairs(runs: Iterable[tuple[bytes, int]], delimiter: bytes, findings: set[st
     key: bytes | None = None
     value = b""
     pieces = list(runs)
-    for piece, run in pieces[:-1]:
+    for (piece, run), (following, _) in pairwise(pieces):
+        stray = run > 1 and _NAME.fullmatch(following) is not None  # a standard keyword is no part of a value
         if key is None:
-            if run == 2:
+            if run == 2 or stray:
                 findings.add("empty_values")
                 yield piece, b""
             elif run % 2 == 0:
@@ -101,8 +105,9 @@ def _pairs(runs: Iterable[tuple[bytes, int]], delimiter: bytes, findings: set[st
             else:
                 key, value = piece, delimiter * ((run - 1) // 2)
             continue
-        value += piece + delimiter * (run // 2)
-        if run % 2:
+        value += piece + delimiter * ((run - 1) // 2 if stray else run // 2)
+        if run % 2 or stray:
+            findings |= {"stray_delimiter"} if run % 2 == 0 else set()
             yield key, value
             key = None
     for piece, run in pieces[-1:]:  # the end of the segment ends the value, whatever follows it

@@ -61,6 +61,7 @@ _MESSAGES = {
     "text_end_short": "TEXT is longer than HEADER says; it was read up to DATA",
     "text_end_long": "HEADER gives the end of TEXT inside DATA; TEXT was read up to its final delimiter",
     "odd_tail": "TEXT ends with something that is no keyword",
+    "stray_delimiter": "TEXT holds delimiters too many between a value and the next keyword",
     "unescaped_delimiter": "TEXT holds delimiters that are not doubled; the keywords of DATA were found by name",
 }
 
@@ -109,7 +110,7 @@ def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Findi
 
 
 def _segment(stream: BinaryIO, header: Header) -> tuple[bytes, int, bool]:
-    """Bytes of TEXT, the delimiter first, where begin or end may be one byte off; its place; whether the end was off."""
+    """Bytes of TEXT, the delimiter first, where begin or end may be one byte off; its place; was the end off."""
     begin, end = header.text
     raw = read_at(stream, begin - 1, end - begin + 3)
     before, segment, after = raw[:1], raw[1 : end - begin + 2], raw[end - begin + 2 :]
