@@ -259,3 +259,135 @@ def test_channel_names_are_printed_as_they_are(text: str) -> None:
 )
 def test_words_that_may_be_a_person_are_not_printed(text: str, shown: str) -> None:
     assert printable_name(text) == shown
+
+
+def scatter(*names: str) -> Names:
+    return [(name, None) for name in names]
+
+
+MARKERS = [pns for _, pns in INO10]
+BECKMAN = ["FITC", "PE", "ECD", "PC5.5", "PC7", "APC", "APC-AF700", "APC-AF750", "PB", "KrO"]
+CYTEXPERT = ["FITC", "PE", "ECD", "PC5.5", "PC7", "APC", "APC-A700", "APC-A750", "PB450", "KO525"]
+FACSUITE = ["FITC", "PE", "PE-CF594", "PerCP-Cy5.5", "PE-Cy7", "APC", "APC-R700", "APC-Cy7", "V450", "V500-C"]
+SPECTROFLO = ["FITC", "PE", "PE-CF594", "PerCP-Cy5.5", "PE-Cy7", "APC", "Alexa Fluor 700", "APC-H7", "BV421", "V500"]
+MACSQUANT = [
+    "FITC",
+    "PE",
+    "PE-Vio615",
+    "PerCP-Vio700",
+    "PE-Vio770",
+    "APC",
+    "AF700",
+    "APC-Vio770",
+    "VioBlue",
+    "VioGreen",
+]
+DIVA = scatter("FSC-A", "FSC-H", "FSC-W", "SSC-A", "SSC-H", "SSC-W")
+AURORA = scatter("Time", "SSC-H", "SSC-A", "FSC-H", "FSC-A", "SSC-B-H", "SSC-B-A", "AF-A")
+PLAIN = scatter("FSC-A", "SSC-A")
+
+
+def stained(pattern: str, dyes: list[str], pns: str | None = "{marker}") -> Names:
+    """One channel for each marker: patterns of ``$PnN`` and ``$PnS`` with number, dye and marker."""
+    return [
+        (
+            pattern.format(n=n, dye=dye, marker=marker),
+            None if pns is None else pns.format(n=n, dye=dye, marker=marker),
+        )
+        for n, (dye, marker) in enumerate(zip(dyes, MARKERS, strict=True), start=1)
+    ]
+
+
+INSTRUMENTS: dict[str, Names] = {
+    "FACSDiva, all features": [*DIVA, *(pair for f in "AHW" for pair in stained(f"{{dye}}-{f}", SPECTROFLO))],
+    "FACSLyric": [*DIVA, *stained("{dye}-A", FACSUITE), ("Time", None)],
+    "FACSLyric, dye in $PnS": [*DIVA, *stained("{dye}-A", FACSUITE, "{marker} {dye}")],
+    "FACSLyric, detectors alone": [*DIVA, *stained("{dye}-A", FACSUITE, None)],
+    "Navios LMD, second data set": [
+        *scatter("FS INT", "FS PEAK", "FS TOF", "SS INT", "SS PEAK", "SS TOF"),
+        *stained("FL{n} INT", BECKMAN, "{marker}-{dye}"),
+        ("TIME", "TIME"),
+    ],
+    "Navios LMD, first data set": [
+        *scatter("FS INT LIN", "SS INT LIN", "SS INT LOG", "FS PEAK LIN", "FS TOF LIN"),
+        *stained("FL{n} INT LOG", BECKMAN, "{marker} {dye}"),
+        *stained("FL{n} INT LIN", BECKMAN, "{marker} {dye}"),
+    ],
+    "Gallios, no $PnS": [*scatter("FS INT", "SS INT"), *stained("FL{n} INT", BECKMAN, None), ("TIME", None)],
+    "Kaluza": [*scatter("FS-A", "FS-H", "FS-W", "SS-A"), *stained("FL{n}-A", BECKMAN, "{marker}-{dye}")],
+    "Kaluza, marker in $PnN": [*scatter("FS INT", "SS INT"), *stained("FL{n} INT {marker} {dye}", BECKMAN, None)],
+    "CytoFLEX": [
+        *scatter("FSC-H", "FSC-A", "SSC-H", "SSC-A", "VSSC-H", "VSSC-A", "FSC-Width"),
+        *stained("{dye}-H", CYTEXPERT, "{marker} {dye}"),
+        *stained("{dye}-A", CYTEXPERT, "{marker} {dye}"),
+    ],
+    "DxFLEX, detectors alone": [*scatter("FSC-A", "SSC-A", "FSC-Width"), *stained("{dye}-A", CYTEXPERT, None)],
+    "Aurora, unmixed": [*AURORA, *stained("{dye}-A", SPECTROFLO)],
+    "Aurora, marker in $PnN": [*AURORA, *stained("{marker} {dye}-A", SPECTROFLO, None)],
+    "MACSQuant": [*scatter("HDR-T", "FSC-A", "SSC-A"), *stained("V{n}-A", MACSQUANT, "{marker}-{dye}-A")],
+    "Attune": [*PLAIN, *stained("BL{n}-A", SPECTROFLO), *scatter("FSC-H"), *stained("BL{n}-H", SPECTROFLO)],
+    "NovoCyte": [*scatter("FSC-H", "FSC-A", "SSC-A", "Width", "Time"), *stained("{dye}-A", CYTEXPERT)],
+    "Sony ID7000": [*scatter("TIME", "FSC_A", "FSC_W", "SSC_A"), *stained("{marker}_{dye}_A", SPECTROFLO, None)],
+    "Sony SH800": [*scatter("FSC-A", "FSC-H", "BSC-A"), *stained("FL{n}-A", BECKMAN, "{marker} {dye}")],
+    "ZE5, filters": [*scatter("FSC 488/10-A", "SSC 488/10-A", "SSC 405/10-A"), *stained("{n} 525/35-A", BECKMAN)],
+    "ZE5, codes": [*scatter("FS00-A", "SS02-A"), *stained("B52{n}-A", BECKMAN)],
+    "Symphony": [*DIVA, *scatter("FSC PMT-A"), *stained("YG7{n}-A", SPECTROFLO)],
+    "Discover S8": [*scatter("FSC-A", "SSC (Violet)-A", "LightLoss (Violet)-A"), *stained("{dye}-A", SPECTROFLO)],
+    "FACSCalibur, heights": [*scatter("FSC-H", "SSC-H"), *stained("FL{n}-H", BECKMAN, "{marker} {dye}")],
+    "Accuri": [*PLAIN, *stained("FL{n}-A", BECKMAN, "{marker} {dye}"), *stained("FL{n}-H", BECKMAN, "{marker} {dye}")],
+    "CyAn": [
+        *scatter("FSC LinH", "FSC LinA", "FSC LogA", "SSC LinA", "SSC LogA"),
+        *stained("FL{n} LogA", BECKMAN, "{marker} {dye}"),
+        *stained("FL{n} LinA", BECKMAN, "{marker} {dye}"),
+    ],
+    "Guava": [*scatter("FSC-HLin", "FSC-ALin", "SSC-ALin"), *stained("GRN{n}-ALin", BECKMAN)],
+    "DxP10": [*scatter("TIME", "FSC", "SSC"), *stained("FL{n}", BECKMAN, "{marker} {dye}")],
+    "FlowJo, compensated": [*PLAIN, *stained("Comp-{dye}-A", SPECTROFLO, None)],
+    "FlowJo, both": [*PLAIN, *stained("Comp-{dye}-A", SPECTROFLO), *stained("{dye}-A", SPECTROFLO)],
+    "flowWorkspace": [*PLAIN, *stained("FJComp-{dye}-A", SPECTROFLO)],
+    "Infinicyt": [*PLAIN, *stained("{marker} {dye}", SPECTROFLO, "{marker} {dye}")],
+    "brackets": [*PLAIN, *stained("{dye}-A", SPECTROFLO, "{marker} [{dye}-A]")],
+    "colons": [*PLAIN, *stained("{dye}-A", SPECTROFLO, "{dye}-A :: {marker}")],
+    "dye first, glued": [
+        *PLAIN,
+        *stained("D{n}-A", ["FITC", "PE", "ECD", "BB700", "PC7", *BECKMAN[5:]], "{dye}{marker}"),
+    ],
+}
+
+
+@pytest.mark.parametrize("names", INSTRUMENTS.values(), ids=INSTRUMENTS)
+def test_the_channels_of_every_instrument_are_found(panel: PanelModel, names: Names) -> None:
+    found = columns(panel, names)
+    first = min(index for index, name in enumerate(names) if name in _fluorescent(names))
+    for place, marker in enumerate(MARKERS):
+        pnn, pns = names[found[marker]]
+        assert marker in f"{pnn} {pns}" or (found[marker] - first) % 10 == place
+    for signal in ("FSC-A", "SSC-A"):
+        assert (scatter_name(names[found[signal]][0]) or "").startswith(signal[:3])
+
+
+def _fluorescent(names: Names) -> Names:
+    return [name for name in names if not scatter_name(name[0]) and not is_time_name(name[0]) and name[0] != "AF-A"]
+
+
+def test_stored_values_are_preferred_to_those_that_an_export_compensated(panel: PanelModel) -> None:
+    names = INSTRUMENTS["FlowJo, both"]
+    assert not [names[index][0] for index in columns(panel, names).values() if (names[index][0] or "")[:4] == "Comp"]
+
+
+@pytest.mark.parametrize("pns", ["CD3", "TdT", "CRLF2", "HLA-DR", "cyIgM", "kappa", "NG2", "empty"])
+def test_a_detector_is_not_believed_where_pns_says_a_word_that_is_no_dye(panel: PanelModel, pns: str) -> None:
+    names: Names = [*PLAIN, *[(pnn, pns if pnn == "PE-A" else None) for pnn, _ in INO10]]
+    with pytest.raises(ChannelError, match="no CD22"):
+        columns(panel, names)
+
+
+@pytest.mark.parametrize("pns", ["PE", "FL2 INT LOG", "PE-A", "575/26", "Blue 2"])
+def test_a_detector_is_believed_where_pns_repeats_dyes_and_optics(panel: PanelModel, pns: str) -> None:
+    names: Names = [*PLAIN, *[(pnn, pns if pnn == "PE-A" else None) for pnn, _ in INO10]]
+    assert columns(panel, names)["CD22"] == 3
+
+
+def test_side_scatter_of_another_beam_stands_in_and_says_so(panel: PanelModel) -> None:
+    matched = match_channels(panel, INSTRUMENTS["Discover S8"], "x")
+    assert matched.notes == ("the file has no SSC-A; SSC (Violet)-A stands in for it",)

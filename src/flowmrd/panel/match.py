@@ -1,8 +1,9 @@
 """Which channel of a file is which channel of the panel.
 
 The order of trust: the marker in ``$PnS``, the marker in ``$PnN``, the detector in ``$PnN``. A detector is only
-believed where ``$PnS`` does not name another marker: PE stained with CD3 is never CD22. Within a marker the pulse area
-is preferred to height and width. Two candidates that remain are an error, and so is one channel claimed twice.
+believed where ``$PnS`` says nothing but dyes and detectors: PE stained with CD3 or TdT is never CD22. Within a marker the
+pulse area is preferred to height and width, stored values to those that an export compensated, plain scatter to that of
+a second beam. Two candidates that remain are an error, and so is one channel claimed twice.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from flowmrd.panel.names import (
     compact,
     detector_forms,
     is_noise,
+    is_plain_scatter,
     is_time_name,
     printable_name,
     pulse_feature,
     scatter_name,
     starts_with_dye,
     tokens,
+    without_compensation,
 )
 
 __all__ = ["ChannelMatch", "MatchResult", "known_names", "match_channels", "names_marker"]
@@ -125,7 +128,7 @@ def match_channels(panel: PanelModel, names: Sequence[tuple[str | None, str | No
             problems.append(f"{channel.marker} is claimed by {len(candidates)} channels ({shown})")
         else:
             missing.append(channel.marker)
-    missing = _height_for_area(panel, claims, missing, notes)
+    missing = _scatter_substitutes(panel, listed, claims, missing, notes)
     for marker in missing:
         if panel.channel(marker).required:
             problems.append(f"no {marker}{_nearest(panel.channel(marker), listed, panel)}")
@@ -211,9 +214,13 @@ def _says(text: str, own: Sequence[str]) -> bool:
 
 
 def _contradicts(name: _Name, own: Sequence[str], markers: Sequence[str]) -> bool:
-    """Whether ``$PnS`` names some other marker, so that ``$PnN`` cannot speak for this one."""
+    """Whether ``$PnS`` may name something else than this marker, so that ``$PnN`` cannot speak for it."""
+    if not name.pns or _says(name.pns, own) or compact(name.pns) == compact(name.pnn):
+        return False
     others = [marker for marker in markers if marker not in own]
-    return bool(name.pns) and not _says(name.pns, own) and _says_any_marker(name.pns, others)
+    detector = tokens(name.pnn)
+    foreign = any(word not in detector and not is_noise(word) for word in tokens(name.pns))
+    return foreign or _says_any_marker(name.pns, others)
 
 
 def _detects(name: _Name, channel: Channel) -> bool:
@@ -234,9 +241,9 @@ def _scatter(channel: Channel, own: Sequence[str], listed: Sequence[_Name]) -> t
         bare = signal is not None and signal.endswith("-A") and found == signal[:-2]
         if signal is not None and (found == signal or bare):
             by_signal.append(name)
-    exact = [name for name in by_signal if pulse_feature(name.pnn) or pulse_feature(name.pns)]
+    exact = [name for name in by_signal if pulse_feature(name.pnn) or pulse_feature(name.pns)] or by_signal
     if by_signal:
-        return exact or by_signal, "$PnN"
+        return [name for name in exact if is_plain_scatter(name.pnn)] or exact, "$PnN"
     wanted = {compact(alias) for alias in own}
     return [name for name in listed if compact(name.pnn) in wanted or compact(name.pns) in wanted], "$PnN"
 
@@ -245,6 +252,7 @@ def _prefer(candidates: list[_Name], channel: Channel) -> list[_Name]:
     """Keep one of several channels of the same detector: area before height, and the wider scale."""
     if len(candidates) < 2 or channel.kind is ChannelKind.TIME:
         return candidates
+    candidates = [name for name in candidates if without_compensation(name.pnn) == name.pnn] or candidates
     if channel.kind is not ChannelKind.SCATTER:
         for feature in ("A", "", "H"):
             chosen = [name for name in candidates if name.feature == feature]
@@ -258,27 +266,33 @@ def _prefer(candidates: list[_Name], channel: Channel) -> list[_Name]:
     return candidates
 
 
-def _height_for_area(
-    panel: PanelModel, claims: dict[str, tuple[int, str]], missing: list[str], notes: list[str]
+def _scatter_substitutes(
+    panel: PanelModel,
+    listed: Sequence[_Name],
+    claims: dict[str, tuple[int, str]],
+    missing: list[str],
+    notes: list[str],
 ) -> list[str]:
-    """Instruments that store no pulse area (FACSCalibur): the height stands in, and is said to."""
+    """What stands in for a scatter area that the file lacks, and is said to: its height, or that of a second beam.
+
+    FACSCalibur stores no pulse area; some spectral instruments store side scatter of the violet beam alone.
+    """
     left = []
     for marker in missing:
         signal = scatter_name(marker) if panel.channel(marker).kind is ChannelKind.SCATTER else None
-        height = next(
-            (
-                other
-                for other in claims
-                if signal and signal.endswith("-A") and scatter_name(other) == f"{signal[:-2]}-H"
-            ),
-            None,
+        wanted = (
+            (f"{signal[:-2]}-H", f"{signal[:-2]}2-A", f"{signal[:-2]}2") if signal and signal.endswith("-A") else ()
         )
-        if height is None:
+        found = [name for other in wanted for name in listed if scatter_name(name.pnn) == other][:1]
+        if not found:
             left.append(marker)
             continue
-        claims[marker] = claims.pop(height)
-        left.append(height)
-        notes.append(f"the file has no {marker}; {height} stands in for it")
+        for other, (index, _) in list(claims.items()):
+            if index == found[0].index:
+                del claims[other]
+                left.append(other)
+        claims[marker] = (found[0].index, "$PnN")
+        notes.append(f"the file has no {marker}; {printable_name(found[0].pnn)} stands in for it")
     return left
 
 

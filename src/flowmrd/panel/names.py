@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-__all__ = ["FEATURES", "compact", "detector_forms", "is_noise", "is_time_name", "printable_name", "pulse_feature"]
-__all__ += ["scatter_name", "tokens"]
+__all__ = ["FEATURES", "compact", "detector_forms", "is_noise", "is_plain_scatter", "is_time_name"]
+__all__ += ["printable_name", "pulse_feature", "scatter_name", "tokens", "without_compensation"]
 
 FEATURES = {
     **dict.fromkeys(("A", "AREA", "INT", "INTEGRAL"), "A"),
@@ -33,18 +33,25 @@ _OPTICS = (
     r"VIOLET|BLUE|RED|GREEN|YELLOW|YG|UV|DUV|ULTRAVIOLET|INFRARED|LASER|FL\d{1,2}|[BVRYGU]\d{1,3}|VL\d{1,2}|BL\d{1,2}|RL\d{1,2}|YL\d{1,2}"
     r"|BP|LP|NM|CH\d{1,3}|\d{1,4}"
 )
-_NOISE = re.compile(rf"(?:{_DYES}|{_OPTICS}|{'|'.join(FEATURES)}|{'|'.join(_SCALES)}|COMP|UL|ANTI|HU|HUMAN|MAB|CLONE)+")
+_NOISE = re.compile(
+    rf"(?:{_DYES}|{_OPTICS}|{'|'.join(FEATURES)}|{'|'.join(_SCALES)}|COMP|FJCOMP|UL|ANTI|HU|HUMAN|MAB|CLONE)+"
+)
 _DYE_START = re.compile(rf"(?:{_DYES}|VIOLET|BLUE|RED|GREEN|YELLOW|UV|FL\d{{1,2}}).*")
 
 _FORWARD = r"(?:FSC|FS|FWD|FORWARD|FORWARDSC|FORWARDSCATTER|FWSC|FALS|LALS|ALS)\d?"
 _SIDE = r"(?:SSC|SS|SIDE|SIDESC|SIDESCATTER|RALS|BSC|BSSC|BSS|SALS|90LS)\d?"
-_BEAM = r"(?:B|BLUE|V|VIOLET|R|G|YG|UV|488|405|PAR|PARA|LN|[BV]?SSC)"
+_BEAM = r"(?:B|BLUE|V|VIOLET|R|RED|G|YG|UV|PAR|PARA|LN|PMT|IMAGING|[BV]?SSC)"
+_GLUED = re.compile(r"(LIN|LOG)(A|H|W)|(A|H|W)(LIN|LOG)")  # CyAn: FSC LinA; Guava: FSC-HLin
 _GREEK = str.maketrans({"α": "A", "β": "B", "γ": "G", "δ": "D", "κ": "KAPPA", "λ": "LAMBDA", "µ": "U", "μ": "U"})
 
 
 def tokens(text: str) -> list[str]:
     """Upper-case words of a name, split at everything that is neither letter nor digit."""
-    return [word for word in re.split(r"[^0-9A-Z]+", text.translate(_GREEK).upper()) if word]
+    words = []
+    for word in re.split(r"[^0-9A-Z]+", text.translate(_GREEK).upper()):
+        glued = _GLUED.fullmatch(word)
+        words += [part for part in glued.groups() if part] if glued else [word]
+    return [word for word in words if word]
 
 
 def compact(text: str) -> str:
@@ -85,24 +92,45 @@ def scatter_name(text: str | None) -> str | None:
     Second scatter detectors (violet side scatter, perpendicular forward scatter) get a suffix, so that they
     never stand for the first: ``SSC2-A``.
     """
-    words = [word for word in tokens(text or "") if word not in _SCALES]
-    feature = ""
-    while words and words[-1] in FEATURES:
-        feature = FEATURES[words.pop()]
+    words, feature = _without_feature(text)
     name = "".join(words)
-    if not feature and len(words) == 1 and len(name) > 2 and name[-1] in "AHW" and _scatter_kind(name[:-1]):
-        feature, name = name[-1], name[:-1]  # FSCA
-    kind = _scatter_kind(name)
+    if not feature and len(words) == 1 and len(name) > 2 and name[-1] in "AHW" and _scatter_kind([name[:-1]]):
+        feature, words = name[-1], [name[:-1]]  # FSCA
+    kind = _scatter_kind(words)
     if kind is None:
         return None
     return f"{kind}-{feature}" if feature else kind
 
 
-def _scatter_kind(name: str) -> str | None:
+def is_plain_scatter(text: str | None) -> bool:
+    """Whether a scatter name says no beam: ``SSC-A``, not ``SSC-B-A``, where a file has both."""
+    words, _ = _without_feature(text)
+    return re.fullmatch(rf"{_FORWARD}|{_SIDE}", "".join(words)) is not None
+
+
+def _without_feature(text: str | None) -> tuple[list[str], str]:
+    """Words of a name before its pulse feature and scale, and the feature."""
+    words = tokens(text or "")
+    feature = ""
+    while words and (words[-1] in FEATURES or words[-1] in _SCALES):
+        last = words.pop()
+        feature = feature or FEATURES.get(last, "")
+    return [word for word in words if word not in _SCALES], feature
+
+
+def _scatter_kind(words: list[str]) -> str | None:
+    """``FSC`` or ``SSC``, with a 2 behind it for a second detector.
+
+    Bio-Rad ZE5 writes the wavelength and the width of the filter (``FSC 488/10``) or the number of the detector
+    (``FS00``, ``SS02``).
+    """
+    if len(words) > 1 and all(word.isdigit() for word in words[1:]):
+        words = [words[0], *(["B"] if words[1] in {"488", "00", "02"} else ["V"])]
+    name = "".join(words)
     for kind, pattern in (("FSC", _FORWARD), ("SSC", _SIDE)):
-        if re.fullmatch(rf"{pattern}(?:B|BLUE|488|PAR|PARA)?|(?:B|BLUE|488){pattern}", name):
+        if re.fullmatch(rf"{pattern}(?:B|BLUE|488|PAR|PARA)?|(?:B|BLUE|488){pattern}|{kind[:2]}0\d", name):
             return kind
-        if re.fullmatch(rf"{pattern}(?:{_BEAM}|PERP|\d+)|(?:{_BEAM}|PERP){pattern}", name):
+        if re.fullmatch(rf"{pattern}(?:{_BEAM}|PERP|\d+)|(?:{_BEAM}|PERP|\d{{3}}){pattern}", name):
             return f"{kind}2"
     return None
 
@@ -118,11 +146,17 @@ def is_time_name(pnn: str | None, pns: str | None = None) -> bool:
     return not name and compact(pns or "") == "TIME"
 
 
+def without_compensation(name: str) -> str:
+    """A channel name without the mark of FlowJo (``Comp-``) or flowWorkspace (``FJComp-``) for compensated values."""
+    return re.sub(r"^\s*(?:FJ)?comp[-_ :]+", "", name, flags=re.IGNORECASE)
+
+
 def detector_forms(pnn: str) -> list[str]:
     """Spellings of a detector under which a panel's pattern may know it, the stored one first.
 
-    ``FL5 INT LIN`` is also tried as ``FL5-A``, ``PE_Cy7-A`` as ``PE-Cy7-A``.
+    ``FL5 INT LIN`` is also tried as ``FL5-A``, ``PE_Cy7-A`` as ``PE-Cy7-A``, ``Comp-PE-A`` as ``PE-A``.
     """
+    pnn = without_compensation(pnn)
     words = [word for word in re.split(r"[\s_/\-]+", pnn.strip()) if word]
     kept = [word for word in words if word.upper() not in _SCALES]
     feature = FEATURES.get(kept[-1].upper(), "") if kept else ""

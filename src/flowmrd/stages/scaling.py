@@ -15,6 +15,7 @@ from flowmrd.compensation import Spillover, check_spillover, compensate_columns,
 from flowmrd.config.run import CompensationConfig, RunConfig
 from flowmrd.errors import CompensationError
 from flowmrd.panel.model import Channel, ChannelKind, PanelModel
+from flowmrd.panel.names import without_compensation
 from flowmrd.transform import ChannelScale, choose_top, estimate_width, negative_reference, upper_value
 
 __all__ = [
@@ -90,6 +91,7 @@ def find_spillover(
     settings = config.compensation
     if settings == "none" or (isinstance(settings, CompensationConfig) and settings.source == "none"):
         return None
+    _refuse_compensated(record, where)
     if csv is not None:
         return _on_columns(read_spillover_csv(csv), record, str(csv))
     if settings.source == "file":
@@ -111,6 +113,19 @@ def find_spillover(
         )
     path = (base or Path()) / chosen
     return _on_columns(read_spillover_csv(path), record, str(path))
+
+
+def _refuse_compensated(record: Mapping[str, Any], where: str) -> None:
+    """Refuse a matrix for values that the exporting program has compensated already, by the names that it gave."""
+    names = [str(channel["pnn"]) for channel in record["channels"] if channel["marker"]]
+    marked = [name for name in names if without_compensation(name) != name]
+    if marked:
+        raise CompensationError(
+            where,
+            found=f"channels that were compensated before the export ({', '.join(marked)[:200]}), and a matrix to apply",
+            expected="stored values",
+            todo="export without compensation, or say 'compensation: none' in config.yaml",
+        )
 
 
 def _from_record(record: Mapping[str, Any], where: str) -> Spillover:
