@@ -45,6 +45,7 @@ def write_tube(
     stain: str | None = None,
     broken: int = 0,
     height: bool = True,
+    prefix: str = "",
 ) -> np.ndarray:
     """Write a simulated tube; returns the dyes' true values, shape (10, n)."""
     rng = np.random.default_rng(seed)
@@ -59,13 +60,13 @@ def write_tube(
     ssc = np.clip(rng.normal(0.2, 0.08, n), 0.01, 0.9).astype(np.float32) * top
     columns = [fsc, fsc * 0.96, ssc, *measured, np.arange(n, dtype=np.float32)]
     specs = [ChannelSpec("FSC-A", range=top), ChannelSpec("FSC-H", range=top), ChannelSpec("SSC-A", range=top)]
-    specs += [ChannelSpec(f"FL{i}-A", pns=marker, range=top) for i, marker in enumerate(DYES, 1)]
+    specs += [ChannelSpec(f"{prefix}FL{i}-A", pns=marker, range=top) for i, marker in enumerate(DYES, 1)]
     specs.append(ChannelSpec("Time", range=top))
     if not height:
         del columns[1], specs[1]
     keywords = {"$TIMESTEP": "0.01"}
     if spill is not None:
-        names = ",".join(f"FL{i}-A" for i in range(1, 11))
+        names = ",".join(f"{prefix}FL{i}-A" for i in range(1, 11))
         keywords["$SPILLOVER"] = f"10,{names}," + ",".join(f"{value:g}" for value in spill.ravel())
     write_fcs(path, columns, specs, keywords)
     return true
@@ -315,3 +316,13 @@ def in_polygon(x: Any, y: Any, vertices: np.ndarray) -> np.ndarray:
             crosses = (y0 > y) != (y1 > y)
             inside ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
     return inside
+
+
+@pytest.mark.parametrize("prefix", ["Comp-", "FJComp-", "comp_"])
+def test_a_matrix_is_not_applied_to_what_an_export_has_compensated(
+    tmp_path: Path, panel: PanelModel, prefix: str
+) -> None:
+    with pytest.raises(CompensationError, match="compensated before the export"):
+        run(tmp_path, panel, prefix=prefix)
+    _, qc, _ = run(tmp_path, panel, config(compensation="none"), prefix=prefix)
+    assert qc["compensation"]["source"] == "none"

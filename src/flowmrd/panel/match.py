@@ -1,9 +1,9 @@
 """Which channel of a file is which channel of the panel.
 
 The order of trust: the marker in ``$PnS``, the marker in ``$PnN``, the detector in ``$PnN``. A detector is only
-believed where ``$PnS`` says nothing but dyes and detectors: PE stained with CD3 or TdT is never CD22. Within a marker the
-pulse area is preferred to height and width, stored values to those that an export compensated, plain scatter to that of
-a second beam. Two candidates that remain are an error, and so is one channel claimed twice.
+believed where ``$PnS`` says nothing but dyes and detectors: PE stained with CD3 or TdT is never CD22. Within a marker
+the pulse area is preferred to height and width, stored values to those that an export compensated, plain scatter to
+that of a second beam. Two candidates that remain are an error, and so is one channel claimed twice.
 """
 
 from __future__ import annotations

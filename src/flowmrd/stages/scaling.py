@@ -122,7 +122,7 @@ def _refuse_compensated(record: Mapping[str, Any], where: str) -> None:
     if marked:
         raise CompensationError(
             where,
-            found=f"channels that were compensated before the export ({', '.join(marked)[:200]}), and a matrix to apply",
+            found=f"channels compensated before the export ({', '.join(marked)[:200]}), and a matrix to apply",
             expected="stored values",
             todo="export without compensation, or say 'compensation: none' in config.yaml",
         )
