@@ -136,3 +136,23 @@ def test_tiny_tubes_are_not_judged() -> None:
     columns = {name: np.zeros(50) for name in NAMES}
     assert measure_residuals(columns, TOPS) == []
     assert measure_residuals({name: np.empty(0) for name in NAMES}, TOPS) == []
+
+
+@pytest.mark.parametrize("values", [[], [5.0], [7.0] * 500, [0.0] * 500])
+@pytest.mark.parametrize("background", [None, [], [50.0] * 20])
+def test_a_control_without_usable_cells_is_an_error_that_names_it(
+    values: list[float], background: list[float] | None
+) -> None:
+    rng = np.random.default_rng(3)
+    empty = StainControl("tube A", "A", {name: np.array(values) for name in NAMES})
+    unstained = None if background is None else {name: np.array(background) for name in NAMES}
+    with pytest.raises(CompensationError, match=r"tube A \(A\)"):
+        spillover_from_controls([empty, *(control(name, rng) for name in NAMES[1:])], NAMES, unstained=unstained)
+
+
+def test_an_unstained_tube_without_cells_is_an_error() -> None:
+    rng = np.random.default_rng(4)
+    all_stained = control("A", rng, positive=1.1)
+    others = [control(name, rng) for name in NAMES[1:]]
+    with pytest.raises(CompensationError, match="0 usable events in the unstained"):
+        spillover_from_controls([all_stained, *others], NAMES, unstained={name: np.empty(0) for name in NAMES})

@@ -326,3 +326,8 @@ def test_a_matrix_is_not_applied_to_what_an_export_has_compensated(
         run(tmp_path, panel, prefix=prefix)
     _, qc, _ = run(tmp_path, panel, config(compensation="none"), prefix=prefix)
     assert qc["compensation"]["source"] == "none"
+
+
+def test_a_matrix_with_percent_beside_ones_is_flagged(tmp_path: Path, panel: PanelModel) -> None:
+    _, qc, _ = run(tmp_path, panel, spill=np.eye(10) + (SPILL - np.eye(10)) * 100)
+    assert codes(qc)["SPILLOVER_ABOVE_ONE"] == "warn"

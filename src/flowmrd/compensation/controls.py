@@ -94,6 +94,8 @@ def spillover_from_controls(
 
 def _coefficients(control: StainControl, channels: Sequence[str], unstained: Mapping[str, Values] | None) -> Values:
     on = control.columns[control.stain].astype(np.float64)
+    if len(on) < MIN_POSITIVE or on.min() == on.max():
+        raise _weak(control, f"{len(on)} usable events" if len(on) < MIN_POSITIVE else "the same value in every event")
     positive, negative = _populations(on)
     inside = negative is not None
     if negative is None and unstained is None:
@@ -101,6 +103,8 @@ def _coefficients(control: StainControl, channels: Sequence[str], unstained: Map
     if negative is None and unstained is not None:
         # Without two populations the stained cells are those a decade brighter than unstained ones.
         background = unstained[control.stain]
+        if len(background) < MIN_POSITIVE:
+            raise _weak(control, f"one population only, and {len(background)} usable events in the unstained control")
         brighter = max(float(np.quantile(background, 0.999)), 10.0**MIN_SEPARATION_UNSTAINED * _floor(background))
         positive = on > brighter
     if int(positive.sum()) < MIN_POSITIVE:

@@ -315,6 +315,17 @@ def _compensation_flags(tube: CompensatedTube, config: RunConfig) -> list[Flag]:
                 f"Not compensated because the matrix does not name them: {', '.join(tube.uncompensated)}.",
             )
         )
+    rows, targets = np.nonzero(np.abs(matrix.matrix - np.eye(len(matrix.names))) > 1.0)
+    if len(rows):
+        pairs = [f"{matrix.names[i]} into {matrix.names[j]}" for i, j in zip(rows, targets, strict=True)]
+        flags.append(
+            Flag(
+                "SPILLOVER_ABOVE_ONE",
+                "warn",
+                f"More of a dye in a neighbour's detector than in its own: {', '.join(pairs[:5])}. "
+                "A matrix partly written in percent?",
+            )
+        )
     identity = np.allclose(matrix.matrix, np.eye(len(matrix.names)))
     if identity:
         flags.append(
