@@ -247,7 +247,8 @@ def test_a_marker_named_in_pnn_alone_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["CD10", "PE-Cy7-A", "FSC-A", "CD10BV605VIOLET610-A", "FL5 INT", "HLA-DR", "Time", "Syto 41"]
+    "text",
+    ["CD10", "PE-Cy7-A", "FSC-A", "CD10BV605VIOLET610-A", "FL5 INT", "HLA-DR", "Time", "Syto 41", "cyIgM", "R9-A"],
 )
 def test_channel_names_are_printed_as_they_are(text: str) -> None:
     assert printable_name(text) == text
@@ -255,7 +256,15 @@ def test_channel_names_are_printed_as_they_are(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("CD10 Mustermann", "CD10 ?"), ("Erika", "?"), ("Müller", "?"), ("MUSTERMANN1-A", "?-A"), ("12345678", "?")],
+    [
+        ("CD10 Mustermann", "CD10 ?"),
+        ("Erika", "?"),
+        ("Müller", "?"),
+        ("MUSTERMANN1-A", "?-A"),
+        ("12345678", "?"),
+        ("KIM1985", "?"),
+        ("Anna 7", "? 7"),
+    ],
 )
 def test_words_that_may_be_a_person_are_not_printed(text: str, shown: str) -> None:
     assert printable_name(text) == shown

@@ -147,7 +147,9 @@ def _tube(row: Sample, panel: PanelModel | None, sheet: Path) -> list[Problem]:
         check_header(row.fcs, None if row.role is Role.COMPENSATION else panel)
     except InputError as error:
         where = (
-            error.where if str(row.line) in error.where else f"{sheet}, line {row.line} ({row.sample}): {error.where}"
+            error.where
+            if f"line {row.line} " in error.where
+            else f"{sheet}, line {row.line} ({row.sample}): {error.where}"
         )
         return [Problem("error", where, error.found, error.expected, error.todo)]
     if row.labels is not None and not row.labels.is_file():

@@ -27,11 +27,11 @@ _DYES = (
     r"|SB\d{3}|SNV\d{3}|V450|V500C?|EF\d{3}|EFLUOR|EFLUOR\d{3}|SUPERBRIGHT|CF\d{3}|DAZZLE|CFLUOR|SPARK|NFB?\d{3}|NOVAFLUOR|QD\d{3}|QDOT"
     r"|PECY\d{1,2}|PERCPCY\d{1,2}|APCCY\d{1,2}|PERCPVIO\d*|PEVIO\d*|APCVIO\d*|CY\d{1,2}|CY|H7|FIRE|FIRE\d{3}|VIO\d{3}|VIOBLUE|VIOGREEN|VIO|VIOBRIGHT"
     r"|PC5|PC55|PC7|ECD|TXRED|TEXASRED|TEXAS|TR|PACBLUE|PB|PBE|KO|KRO|PACIFIC|PACIFICBLUE|PACIFICORANGE|KROME|ORANGE|AMCYAN|BRILLIANT"
-    r"|HORIZON|DAPI|PI|7AAD|ZOMBIE|AQUA|NIR|GFP|YFP|RFP|MCHERRY|TDTOMATO|DSRED"
+    r"|HORIZON|CYANINE\d{1,2}|STARBRIGHT|REALBLUE|REALYELLOW|KIRAVIA|EVOLVE|ATTO|DYLIGHT|SUPER|DAPI|PI|7AAD|ZOMBIE|AQUA|NIR|GFP|YFP|RFP|MCHERRY|TDTOMATO|DSRED"
 )
 _OPTICS = (
     r"VIOLET|BLUE|RED|GREEN|YELLOW|YG|UV|DUV|ULTRAVIOLET|INFRARED|LASER|FL\d{1,2}|[BVRYGU]\d{1,3}|VL\d{1,2}|BL\d{1,2}|RL\d{1,2}|YL\d{1,2}"
-    r"|BP|LP|NM|CH\d{1,3}|\d{1,4}"
+    r"|BP|LP|NM|HDR|GRN|YEL|ORG|FS\d\d|SS\d\d|CH\d{1,3}|\d{1,4}"
 )
 _NOISE = re.compile(
     rf"(?:{_DYES}|{_OPTICS}|{'|'.join(FEATURES)}|{'|'.join(_SCALES)}|COMP|FJCOMP|UL|ANTI|HU|HUMAN|MAB|CLONE)+"
@@ -42,6 +42,11 @@ _FORWARD = r"(?:FSC|FS|FWD|FORWARD|FORWARDSC|FORWARDSCATTER|FWSC|FALS|LALS|ALS)\
 _SIDE = r"(?:SSC|SS|SIDE|SIDESC|SIDESCATTER|RALS|BSC|BSSC|BSS|SALS|90LS)\d?"
 _BEAM = r"(?:B|BLUE|V|VIOLET|R|RED|G|YG|UV|PAR|PARA|LN|PMT|IMAGING|[BV]?SSC)"
 _GLUED = re.compile(r"(LIN|LOG)(A|H|W)|(A|H|W)(LIN|LOG)")  # CyAn: FSC LinA; Guava: FSC-HLin
+_ANTIGEN = re.compile(
+    r"(?:CY|CYTO|ICS?|S|SM|TOTAL)?(?:HLA(?:DR|DQ|DP|ABC)?|TCR(?:AB|GD|VA\d+|VB\d+|VD\d)?|KAPPA|LAMBDA|IG[ADEGM]\d?"
+    r"|CRLF2|TSLPR|TDT|MPO|SYTO|NG2|KI67|FOXP3|CXCR\d|CCR\d{1,2}|IL\d{1,2}RA?|PD1|PDL1|TIM3|LAG3|TIGIT|FLT3|KIT|BCL2"
+    r"|GPA|GLYCOPHORIN|LYSOZYME|LACTOFERRIN|GRANZYME|PERFORIN|PAX5|BSAP|DRAQ\d|DYE|LIVE|DEAD|VIABILITY|NESTIN|EGFR)"
+)
 _GREEK = str.maketrans({"α": "A", "β": "B", "γ": "G", "δ": "D", "κ": "KAPPA", "λ": "LAMBDA", "µ": "U", "μ": "U"})
 
 
@@ -178,7 +183,7 @@ def printable_name(text: str | None, known: frozenset[str] = frozenset()) -> str
     Notes
     -----
     Some laboratories type a patient's name into ``$PnS``. Words stay when they are dyes, detectors, scatter, CD
-    numbers, names of the panel, or short codes with a digit (``FOX3``); other words become ``?``.
+    numbers, usual antigens, names of the panel, or at most two letters with a number; other words become ``?``.
     """
     if not text:
         return ""
@@ -195,26 +200,10 @@ def _about_channel(word: str, known: frozenset[str]) -> bool:
         return False
     if name in known or is_noise(name) or len(name) <= 2 or scatter_name(name) or is_time_name(name):
         return True
-    if name in {
-        "HLA",
-        "HLADR",
-        "TCR",
-        "TCRAB",
-        "TCRGD",
-        "KAPPA",
-        "LAMBDA",
-        "IGM",
-        "IGD",
-        "IGG",
-        "CRLF2",
-        "TDT",
-        "MPO",
-        "SYTO",
-        "NG2",
-    }:
+    if _ANTIGEN.fullmatch(name):
         return True
     match = re.match(r"CD\d{1,3}[A-Z]?", name)
     if match:
         rest = name[match.end() :]
         return not rest or is_noise(rest) or is_noise(name[match.end() - 1 :])
-    return re.fullmatch(r"(?=.*\d)(?!.*[A-Z]{5})[A-Z0-9]{2,8}", name) is not None and not name.isdigit()
+    return re.fullmatch(r"[A-Z]{1,2}\d{1,3}", name) is not None
