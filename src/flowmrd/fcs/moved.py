@@ -15,14 +15,16 @@ from typing import BinaryIO, Protocol
 from flowmrd.fcs.findings import refuse
 from flowmrd.fcs.header import Header, file_size, is_header, read_at
 from flowmrd.fcs.layout import Layout, whole
-from flowmrd.fcs.textsegment import Text
+from flowmrd.fcs.text import PADDING
+from flowmrd.fcs.textsegment import Text, announced_segments
 
-__all__ = ["CRC_BYTES", "check_unmoved", "shifted"]
+__all__ = ["CRC_BYTES", "anchored", "check_unmoved", "follows"]
 
 CRC_BYTES = 8
 """FCS 3.x ends each data set with eight characters: a checksum, or zeros."""
 
 _MOST_BETWEEN = 4096
+_MOST_PADDING = 1 << 20
 _SAMPLE_BYTES = 1 << 20
 _ENOUGH_BYTES = 256
 _ENOUGH_SIGNS = 24
@@ -37,7 +39,7 @@ class _Data(Protocol):
     def layout(self) -> Layout: ...
 
 
-def shifted(path: Path) -> Exception:
+def _shifted(path: Path) -> Exception:
     """The error for a file into which bytes came, or from which bytes went."""
     return refuse(
         path,
@@ -55,7 +57,7 @@ def check_unmoved(path: Path, stream: BinaryIO, header: Header, text: Text, data
     FcsError
         If bytes were inserted or lost.
     """
-    if data.layout.packing not in {"bytes", "bits"} or _anchored(stream, header, text, data.begin + data.length):
+    if data.layout.packing not in {"bytes", "bits"} or anchored(stream, header, text, data.begin + data.length):
         return
     if converted := _conversion(stream, data):
         raise refuse(
@@ -65,29 +67,42 @@ def check_unmoved(path: Path, stream: BinaryIO, header: Header, text: Text, data
             "copy the file again, in binary mode: a transfer in text mode has changed it",
         )
     if data.begin >= header.text[0] and _misplaced(stream, header, text, data):
-        raise shifted(path)
+        raise _shifted(path)
 
 
-def _anchored(stream: BinaryIO, header: Header, text: Text, stop: int) -> bool:
-    """Whether DATA ends where something else is known to begin, so that nothing before it has moved."""
+def anchored(stream: BinaryIO, header: Header, text: Text, stop: int) -> bool:
+    """Whether DATA that ends before ``stop`` ends where something else is known to begin: nothing has moved then."""
     size = file_size(stream)
     rest = read_at(stream, stop, CRC_BYTES + 2)
     if stop + len(rest) == size:
         torn = stop == size and read_at(stream, size - CRC_BYTES, CRC_BYTES) == b"0" * CRC_BYTES
         return not torn and (not rest or re.fullmatch(rb"[0-9A-Fa-f ]{8}[\r\n\x00]{0,2}", rest) is not None)
-    start = 0 if header.absolute else header.base
     step = whole(text.keywords.get("$NEXTDATA")) or 0
     followers = [place for place in (header.base + step, step) if is_header(read_at(stream, place, 6))]
-    delimiter = read_at(stream, text.first, 1)
-    for name in ("ANALYSIS", "STEXT"):
-        place, end = (start + (whole(text.keywords.get(f"${side}{name}")) or 0) for side in ("BEGIN", "END"))
-        if place >= stop and read_at(stream, place, 1) == read_at(stream, end, 1) == delimiter:
-            followers.append(place)
+    followers += [first for first, _ in _framed(stream, header, text) if first >= stop]
     return any(place in (stop, stop + CRC_BYTES) for place in followers)
 
 
+def follows(stream: BinaryIO, header: Header, text: Text, begin: int) -> bool:
+    """Whether DATA that begins at ``begin`` follows TEXT or a segment announced by it, with padding between at most."""
+    before = max([text.last, *(last for _, last in _framed(stream, header, text) if last < begin)])
+    gap = begin - before - 1
+    filler = read_at(stream, text.first, 1) + PADDING
+    return 0 <= gap <= _MOST_PADDING and not read_at(stream, before + 1, gap).strip(filler)
+
+
+def _framed(stream: BinaryIO, header: Header, text: Text) -> list[tuple[int, int]]:
+    """Announced segments that do lie there: their first and last byte are delimiters."""
+    delimiter = read_at(stream, text.first, 1)
+    return [
+        (first, last)
+        for first, last in announced_segments(header, text.keywords)
+        if first > text.last and read_at(stream, first, 1) == read_at(stream, last, 1) == delimiter
+    ]
+
+
 def _misplaced(stream: BinaryIO, header: Header, text: Text, data: _Data) -> bool:
-    """Whether the end of TEXT and the begin of DATA contradict each other.
+    """Whether the end of TEXT and the begin of DATA contradict each other, or bytes of no segment lie between them.
 
     Inserted bytes push the final delimiter of TEXT, or the blanks behind TEXT, into DATA; lost bytes pull the begin of
     DATA into TEXT.
@@ -95,9 +110,10 @@ def _misplaced(stream: BinaryIO, header: Header, text: Text, data: _Data) -> boo
     return (
         text.doubt
         or _checksum_elsewhere(stream, text, data.begin + data.length)
-        or (text.late and data.begin <= text.last)
+        or (text.late and data.begin <= header.text[1] + 1)
         or (text.tail and data.begin > header.text[1])
         or read_at(stream, data.begin - 4, 8) == b" " * 8
+        or (data.begin - text.last <= _MOST_BETWEEN and not follows(stream, header, text, data.begin))
     )
 
 

@@ -10,14 +10,14 @@ before this is settled, so an absurd ``$TOT`` costs no memory.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from flowmrd.fcs.findings import Finding, refuse
 from flowmrd.fcs.header import HEADER_BYTES, Header, file_size, read_at
 from flowmrd.fcs.layout import Layout, Parameter, ascii_words, candidate_layouts, parameters, whole
-from flowmrd.fcs.moved import CRC_BYTES, check_unmoved
+from flowmrd.fcs.moved import CRC_BYTES, anchored, check_unmoved, follows
 from flowmrd.fcs.textsegment import Text
 
 __all__ = ["DataSegment", "NotListMode", "find_data"]
@@ -26,7 +26,6 @@ HEADER_SENTINEL = 99_999_999
 """Some FlowJo versions write this instead of 0 where an offset does not fit (RGLab/flowCore pull request 25)."""
 
 _MOST_BLANK = 1 << 30
-_MOST_PADDING = 1 << 20
 _EXACT, _ONE_OFF, _PADDED, _PREALLOCATED = range(4)
 
 
@@ -154,30 +153,44 @@ class _Resolver:
         fits = [
             fit
             for layout, described in layouts
-            for span in self.spans
-            if (fit := self._fit(span, layout, described)) is not None
+            for span in self.spans + self._neighbours()
+            if (fit := self._fit(span, layout, described)) is not None and (span in self.spans or self._held(fit))
         ]
         if not fits:
             raise self._refusal(layouts[0][0])
         fits = [fit for fit in fits if fit.span.absolute == self.header.absolute] or fits
         if self.n_events is None and len({fit.layout for fit in fits}) > 1:
             raise refuse(self.path, "no usable $TOT, and integers that may be packed or not", "the number of events")
-        best_rank = min(fit.rank for fit in fits)
-        best = [fit for fit in fits if fit.rank == best_rank]
-        # a begin computed before TEXT had its final length touches the last byte of TEXT (RGLab/flowCore issue 129)
-        clear = [fit for fit in best if fit.span.begin > self.text.last or fit.span.end is None]
-        best = clear or best
         if self.header.version == "2.0":  # has no offsets in TEXT; where somebody wrote them, HEADER still counts
-            best = [fit for fit in best if fit.span.source == "HEADER"] or best
-        if len({fit.span.begin for fit in best}) > 1:
-            best = [fit for fit in best if self._snug(fit)] or best
-        if len({fit.span.begin for fit in best}) > 1:
-            best = [fit for fit in best if self._follows_blanks(fit)] or best
-        chosen = best[0]
-        if any(fit.span.begin != chosen.span.begin and fit.layout == chosen.layout for fit in best):
+            fits = [fit for fit in fits if fit.span.source == "HEADER"] or fits
+        chosen = min(fits, key=self._worth)
+        if any(fit.span.begin != chosen.span.begin and self._worth(fit) == self._worth(chosen) for fit in fits):
             raise refuse(self.path, "HEADER and TEXT give two different places for DATA, both possible", "one place")
         self._record(chosen, findings)
         return DataSegment(chosen.span.begin, chosen.n_events, chosen.layout, chosen.parameters, chosen.length)
+
+    def _worth(self, fit: _Fit) -> tuple[int, bool, int]:
+        """Order of preference, the best first: what stands around a place, then how well its announced size fits.
+
+        Where TEXT was edited (files made anonymous by a repository: RGLab/flowCore issue 51), or a begin was computed
+        before TEXT had its final length (issue 129), one of two places of the same size leaves bytes at both ends that
+        belong to nothing.
+        """
+        held, behind = self._held(fit), follows(self.stream, self.header, self.text, fit.span.begin)
+        return (2 - held - behind, not held, fit.rank)
+
+    def _held(self, fit: _Fit) -> bool:
+        return anchored(self.stream, self.header, self.text, fit.span.begin + fit.length)
+
+    def _neighbours(self) -> list[_Span]:
+        """The place right behind TEXT, where a begin is announced one byte beside it."""
+        first = self.text.last + 1
+        known = {span.begin for span in self.spans}
+        return [
+            replace(span, begin=first, end=None if span.end is None else span.end + first - span.begin)
+            for span in self.spans
+            if abs(span.begin - first) == 1 and first not in known
+        ]
 
     def _fit(self, span: _Span, layout: Layout, described: tuple[Parameter, ...]) -> _Fit | None:
         if span.begin < self.header.base + HEADER_BYTES and span.begin >= self.header.base:
@@ -228,8 +241,8 @@ class _Resolver:
         if over * 8 < layout.event_bits:
             return _PADDED
         if announced > available + 1:
-            if available - need in (0, CRC_BYTES):  # the end is wrong, not the file: the events fill it
-                return _PREALLOCATED
+            if available - need in (0, CRC_BYTES) or follows(self.stream, self.header, self.text, span.begin):
+                return _PREALLOCATED  # the end is wrong, not the file: all events that $TOT says are there
             self.truncated = True
             return None
         if self._blank(span.begin + need, min(announced, available) - need):
@@ -237,22 +250,8 @@ class _Resolver:
         self.surplus = True
         return None
 
-    def _snug(self, fit: _Fit) -> bool:
-        """Whether DATA starts right behind TEXT, or ends with the file or eight bytes of checksum before its end.
-
-        Where TEXT was edited (files made anonymous by a repository: RGLab/flowCore issue 51), one of two places of the
-        same size was not brought up to date, and leaves a gap at both ends.
-        """
-        end = fit.span.begin + fit.length
-        return fit.span.begin == self.text.last + 1 or end in (self.size, self.size - CRC_BYTES)
-
-    def _follows_blanks(self, fit: _Fit) -> bool:
-        """Whether nothing but padding stands between TEXT and this place: the other one leaves bytes out."""
-        gap = fit.span.begin - self.text.last - 1
-        return 0 <= gap <= _MOST_PADDING and not read_at(self.stream, self.text.last + 1, gap).strip(b" \x00\r\n")
-
     def _hits_text(self, begin: int, length: int) -> bool:
-        return begin < self.text.last and begin + length > self.header.text[0]
+        return begin < self.text.last and begin + length > self.text.first
 
     def _blank(self, begin: int, length: int) -> bool:
         """Whether bytes are all zero: space that the instrument reserved and never filled."""
@@ -275,6 +274,10 @@ class _Resolver:
             findings.append(Finding("offsets_disagree", f"HEADER and TEXT disagree on DATA; {chosen.span.source} fits"))
         elif self.spans and self.header.data[0] in (None, 0):
             findings.append(Finding("offsets_in_text_only", "HEADER gives no place of DATA; $BEGINDATA does"))
+        if chosen.span not in self.spans:
+            findings.append(
+                Finding("begin_off_by_one", "the begin of DATA is announced one byte beside the end of TEXT")
+            )
         if chosen.rank == _ONE_OFF:
             findings.append(Finding("end_off_by_one", "the end of DATA is announced one byte off"))
         elif chosen.rank == _PADDED and chosen.layout.packing != "delimited":

@@ -25,7 +25,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-__all__ = ["find_standard", "parse_text", "unpadded"]
+__all__ = ["PADDING", "find_standard", "parse_text", "unpadded"]
 
 _STANDARD_KEY = (
     rb"\$(?:P\d{1,5}(?:[BENRSGV]|DATATYPE)|PAR|TOT|DATATYPE|BYTEORD|MODE|NEXTDATA|BEGINDATA|ENDDATA|TIMESTEP"
@@ -34,7 +34,8 @@ _STANDARD_KEY = (
 
 
 _NAME = re.compile(rb"\$[A-Z][A-Z0-9]*")
-_PADDING = b"\x00 \r\n"
+PADDING = b"\x00 \r\n"
+"""Bytes that writers fill a segment up with."""
 
 
 def decode(value: bytes) -> str:
@@ -80,7 +81,7 @@ def parse_text(segment: bytes) -> tuple[dict[str, str], list[str]]:
 
 def unpadded(segment: bytes) -> bytes:
     """A segment without the blanks, NULs and line ends that fill it up behind its final delimiter."""
-    return segment.rstrip(_PADDING if segment[:1] not in _PADDING else b"")
+    return segment.rstrip(PADDING if segment[:1] not in PADDING else b"")
 
 
 def _runs(body: bytes, delimiter: bytes) -> Iterator[tuple[bytes, int]]:

@@ -16,9 +16,9 @@ from typing import BinaryIO
 from flowmrd.fcs.findings import Finding, refuse
 from flowmrd.fcs.header import MAX_TEXT, Header, read_at
 from flowmrd.fcs.layout import whole
-from flowmrd.fcs.text import find_standard, parse_text, unpadded
+from flowmrd.fcs.text import PADDING, find_standard, parse_text, unpadded
 
-__all__ = ["Text", "read_text"]
+__all__ = ["Text", "announced_segments", "read_text"]
 
 _MOST_WORDS = 400_000
 _LOOK_AHEAD = 512
@@ -34,7 +34,7 @@ class Text:
     first
         Absolute position of its first byte, the delimiter.
     last
-        Absolute position of its last byte, padding included.
+        Absolute position of its final delimiter; delimiters and blanks that fill it up lie behind.
     late
         Its final delimiter lies one byte behind the end that HEADER gives.
     tail
@@ -87,25 +87,28 @@ def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Findi
         segment = cut
         keywords, codes = parse_text(segment)
         codes.append("text_end_long")
-    last = first + len(segment) - 1
-    doubt = _continues(segment, read_at(stream, last + 1, _LOOK_AHEAD), codes)
-    longer = _longer(stream, header, segment, last) if doubt else None
+    stop = first + len(segment)
+    doubt = not _segment_at(stream, header, keywords, segment[:1], stop) and _continues(
+        segment, read_at(stream, stop, _LOOK_AHEAD), codes
+    )
+    longer = _longer(stream, header, segment, stop) if doubt else None
     if longer is not None:
         segment, doubt = longer, False
-        last = first + len(segment) - 1
         keywords, codes = parse_text(segment)
         codes.append("text_end_short")
     hidden = {key: value for key, value in find_standard(segment).items() if value and not keywords.get(key)}
     if hidden:
         keywords |= hidden
         codes.append("unescaped_delimiter")
-    uneven = {"no_final_delimiter", "value_missing", "doubled_end"} & set(codes)
+    uneven = {"no_final_delimiter", "value_missing"} & set(codes) or unpadded(segment).endswith(2 * segment[:1])
     doubt = doubt or bool(hidden) or bool(uneven) or first != header.text[0]
     findings += [Finding(code, _MESSAGES[code]) for code in codes]
     keywords = _supplement(stream, header, keywords, segment[:1], findings) | keywords
     if not any(key.startswith("$P") for key in keywords):
         raise refuse(path, "a TEXT segment without keywords that describe DATA", "$PAR, $DATATYPE, $PnB")
     tail = cut is not None or ("odd_tail" in codes and "unescaped_delimiter" not in codes)
+    core = len(segment.rstrip(segment[:1] + PADDING))
+    last = first + min(core, len(segment) - 1)
     return Text(keywords, first, last, late, tail, doubt)
 
 
@@ -142,15 +145,34 @@ def _cut(segment: bytes, first: int, header: Header, keywords: Mapping[str, str]
     return None
 
 
-def _longer(stream: BinaryIO, header: Header, segment: bytes, last: int) -> bytes | None:
+def _longer(stream: BinaryIO, header: Header, segment: bytes, stop: int) -> bytes | None:
     """TEXT up to DATA, where HEADER gives its end too early but DATA behind it: then DATA has not moved."""
     begin = header.data[0]
-    gap = (begin or 0) + (0 if header.absolute else header.base) - last - 1
+    gap = (begin or 0) + (0 if header.absolute else header.base) - stop
     if begin is None or not 0 < gap <= _LOOK_FOR_END:
         return None
-    longer = segment + read_at(stream, last + 1, gap)
+    longer = segment + read_at(stream, stop, gap)
     _, codes = parse_text(longer)
     return None if {"no_final_delimiter", "value_missing", "odd_tail"} & set(codes) else longer
+
+
+def announced_segments(header: Header, keywords: Mapping[str, str]) -> list[tuple[int, int]]:
+    """Absolute first and last byte of the further segments of TEXT's form that TEXT announces."""
+    start = 0 if header.absolute else header.base
+    found = []
+    for name in ("STEXT", "ANALYSIS"):
+        first, last = (whole(keywords.get(f"${side}{name}")) for side in ("BEGIN", "END"))
+        if first and last and 0 < first < last:
+            found.append((start + first, start + last))
+    return found
+
+
+def _segment_at(stream: BinaryIO, header: Header, keywords: Mapping[str, str], delimiter: bytes, place: int) -> bool:
+    """Whether an announced segment begins at a place and is framed by delimiters."""
+    return any(
+        first == place and read_at(stream, first, 1) == read_at(stream, last, 1) == delimiter
+        for first, last in announced_segments(header, keywords)
+    )
 
 
 def _continues(segment: bytes, after: bytes, codes: list[str]) -> bool:
