@@ -140,27 +140,32 @@ def _integers(bits: int, limit: str, order: str = "1,2,3,4", stored: int | None 
     return OddFile(name, content, ((columns & np.uint64(kept)).T.astype(float),))
 
 
-def _sets(*, absolute: bool, further: int = 1, events: int = 40, mode: str = "L", cut: int = 0) -> OddFile:
-    """An LMD: 10 bits in FCS 2.0, then one or two sets of 20 bits in FCS 3.0."""
+def _sets(
+    *, absolute: bool, further: int = 1, events: int = 40, mode: str = "L", cut: int = 0, tail: bytes = b""
+) -> OddFile:
+    """An LMD: 10 bits in FCS 2.0, then one or two sets of 20 bits in FCS 3.0; ``tail`` behind each."""
     coarse = _RNG.integers(0, 1024, (3, 40))
     fine = _RNG.integers(0, 1 << 20, (3, events))
     names = {"$P1N": "FS INT LIN", "$P2N": "SS INT LIN", "$P3N": "FL1 INT LOG", "$P3S": "CD45-KrO"}
     first = keywords(40, [16] * 3, ranges=[1024] * 3, byteord="1,2", extra=names)
     later = keywords(events, [32] * 3, ranges=[1 << 20] * 3, extra={"$MODE": mode})
-    content = build(first | {"$NEXTDATA": "00000000"}, _words(coarse, 16), version="FCS2.0")
-    content = build(first | {"$NEXTDATA": f"{len(content):08d}"}, _words(coarse, 16), version="FCS2.0")
+    content = build(first | {"$NEXTDATA": "00000000"}, _words(coarse, 16), version="FCS2.0", tail=tail)
+    content = build(first | {"$NEXTDATA": f"{len(content):08d}"}, _words(coarse, 16), version="FCS2.0", tail=tail)
     values = [coarse.T.astype(float)]
     for number in range(further):
         base = len(content) if absolute else 0
         following = ""
         if number + 1 < further:
-            size = len(build(later | {"$NEXTDATA": "00000000"}, _words(fine, 32), version="FCS3.0", base=base))
+            announced = later | {"$NEXTDATA": "00000000"}
+            size = len(build(announced, _words(fine, 32), version="FCS3.0", base=base, tail=tail))
             following = f"{size + base:08d}"
         pairs = later | ({"$NEXTDATA": following} if following else {})
-        content += build(pairs, _words(fine, 32), version="FCS3.0", base=base)
+        content += build(pairs, _words(fine, 32), version="FCS3.0", base=base, tail=tail)
         if mode == "L":
             values.append(fine.T.astype(float))
-    name = f"{further + 1} data sets, mode {mode}, {events} events, absolute {absolute}, {cut} bytes short"
+    name = (
+        f"{further + 1} data sets, mode {mode}, {events} events, absolute {absolute}, {cut} short, {len(tail)} behind"
+    )
     return OddFile(name, content[: len(content) - cut], None if cut else tuple(values))
 
 
@@ -222,6 +227,10 @@ def places_of_data() -> Iterator[OddFile]:
     bends: list[tuple[str, Offsets | None, Offsets | None, bytes]] = [
         ("begin one early in HEADER", lambda a, b: (a - 1, b - 1), None, b""),
         ("begin one late in HEADER", lambda a, b: (a + 1, b), None, b""),
+        ("begin one late in both", lambda a, b: (a + 1, b + 1), lambda a, b: (a + 1, b + 1), b"0" * 8),
+        ("begin one early in both", lambda a, b: (a - 1, b - 1), lambda a, b: (a - 1, b - 1), b""),
+        ("end one late in HEADER, begin in TEXT", lambda a, b: (a, b + 1), lambda a, b: (a + 1, b + 1), b"junk" * 9),
+        ("another place of the same size in TEXT", None, lambda a, b: (a + 64, b + 64), bytes(100)),
         ("begin one late in TEXT", None, lambda a, b: (a + 1, b + 1), b"xx"),
         ("offsets in TEXT beyond the file", None, lambda a, b: (a * 7, b * 9), b""),
         ("offsets in TEXT inside HEADER", None, lambda a, b: (12, 34), b""),
@@ -261,6 +270,8 @@ def places_of_data() -> Iterator[OddFile]:
         yield _sets(absolute=absolute, further=2)
         yield _sets(absolute=absolute, events=70)
         yield _sets(absolute=absolute, mode="U")
+        yield _sets(absolute=absolute, further=2, tail=b"0" * 8)
+        yield _sets(absolute=absolute, further=2, tail=bytes(300) + b"0" * 8)
     yield _sets(absolute=False, cut=20)
     yield _sets(absolute=False, cut=500)
 

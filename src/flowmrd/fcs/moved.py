@@ -77,10 +77,16 @@ def anchored(stream: BinaryIO, header: Header, text: Text, stop: int) -> bool:
     if stop + len(rest) == size:
         torn = stop == size and read_at(stream, size - CRC_BYTES, CRC_BYTES) == b"0" * CRC_BYTES
         return not torn and (not rest or re.fullmatch(rb"[0-9A-Fa-f ]{8}[\r\n\x00]{0,2}", rest) is not None)
-    step = whole(text.keywords.get("$NEXTDATA")) or 0
-    followers = [place for place in (header.base + step, step) if is_header(read_at(stream, place, 6))]
+    if is_header(rest) or is_header(read_at(stream, stop + CRC_BYTES, CRC_BYTES)):
+        return True
+    followers = _next_sets(stream, header, text)
     followers += [first for first, _ in _framed(stream, header, text) if first >= stop]
     return any(place in (stop, stop + CRC_BYTES) for place in followers)
+
+
+def _next_sets(stream: BinaryIO, header: Header, text: Text) -> list[int]:
+    step = whole(text.keywords.get("$NEXTDATA")) or 0
+    return [place for place in (header.base + step, step) if is_header(read_at(stream, place, CRC_BYTES))]
 
 
 def follows(stream: BinaryIO, header: Header, text: Text, begin: int) -> bool:
@@ -109,7 +115,7 @@ def _misplaced(stream: BinaryIO, header: Header, text: Text, data: _Data) -> boo
     """
     return (
         text.doubt
-        or _checksum_elsewhere(stream, text, data.begin + data.length)
+        or _checksum_elsewhere(stream, header, text, data.begin + data.length)
         or (text.late and data.begin <= header.text[1] + 1)
         or (text.tail and data.begin > header.text[1])
         or read_at(stream, data.begin - 4, 8) == b" " * 8
@@ -117,9 +123,9 @@ def _misplaced(stream: BinaryIO, header: Header, text: Text, data: _Data) -> boo
     )
 
 
-def _checksum_elsewhere(stream: BinaryIO, text: Text, stop: int) -> bool:
-    """Whether the file ends with a checksum of zeros that begins inside DATA, or some bytes of no segment behind it."""
-    size = file_size(stream)
+def _checksum_elsewhere(stream: BinaryIO, header: Header, text: Text, stop: int) -> bool:
+    """Whether the data set ends with a checksum of zeros that begins inside DATA, or bytes of no segment behind it."""
+    size = min([file_size(stream), *(place for place in _next_sets(stream, header, text) if place >= stop)])
     between = size - CRC_BYTES - stop
     if between > _MOST_BETWEEN or read_at(stream, size - CRC_BYTES, CRC_BYTES) != b"0" * CRC_BYTES:
         return False

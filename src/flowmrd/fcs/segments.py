@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flowmrd.fcs.findings import Finding, refuse
-from flowmrd.fcs.header import HEADER_BYTES, Header, file_size, read_at
+from flowmrd.fcs.header import HEADER_BYTES, Header, file_size, is_header, read_at
 from flowmrd.fcs.layout import Layout, Parameter, ascii_words, candidate_layouts, parameters, whole
 from flowmrd.fcs.moved import CRC_BYTES, anchored, check_unmoved, follows
 from flowmrd.fcs.textsegment import Text
@@ -88,6 +88,12 @@ def find_data(
         return DataSegment(header.base, 0, layouts[0][0], layouts[0][1], 0)
     found = _Resolver(path, stream, header, text, spans, n_events).settle(layouts, findings)
     check_unmoved(path, stream, header, text, found)
+    stop = found.begin + found.length
+    behind = [place for place in (stop, stop + CRC_BYTES) if is_header(read_at(stream, place, CRC_BYTES))]
+    if behind and not whole(keywords.get("$NEXTDATA")):
+        findings.append(
+            Finding("further_data_set", "a data set follows that $NEXTDATA does not announce; it is not read")
+        )
     blank = _blank_events(stream, found)
     if blank > 1:
         findings.append(Finding("blank_events_at_end", f"the last {blank} events are zero in every channel"))
@@ -169,7 +175,7 @@ class _Resolver:
         self._record(chosen, findings)
         return DataSegment(chosen.span.begin, chosen.n_events, chosen.layout, chosen.parameters, chosen.length)
 
-    def _worth(self, fit: _Fit) -> tuple[int, bool, int]:
+    def _worth(self, fit: _Fit) -> tuple[int, int]:
         """Order of preference, the best first: what stands around a place, then how well its announced size fits.
 
         Where TEXT was edited (files made anonymous by a repository: RGLab/flowCore issue 51), or a begin was computed
@@ -177,7 +183,7 @@ class _Resolver:
         belong to nothing.
         """
         held, behind = self._held(fit), follows(self.stream, self.header, self.text, fit.span.begin)
-        return (2 - held - behind, not held, fit.rank)
+        return (2 - held - behind, fit.rank)
 
     def _held(self, fit: _Fit) -> bool:
         return anchored(self.stream, self.header, self.text, fit.span.begin + fit.length)
