@@ -8,7 +8,7 @@ mapped pages count as memory of the job, and a file that shrinks under a map kil
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,16 +30,11 @@ _TABLE_BITS = 18  # logarithmic integers up to this width are scaled by table lo
 
 @dataclass(frozen=True)
 class Block:
-    """Stored values of consecutive events, integers masked.
-
-    ``columns[i]`` has shape (last - first,). Where every parameter has the same type, ``table`` of shape
-    (last - first, n_parameters) holds the same values and ``columns`` are views of it.
-    """
+    """Stored values of consecutive events, integers masked; each column has shape (last - first,)."""
 
     first: int
     last: int
     columns: list[Array]
-    table: Array | None
 
 
 def blocks(path: Path, segment: DataSegment) -> Iterator[Block]:
@@ -70,25 +65,24 @@ def blocks(path: Path, segment: DataSegment) -> Iterator[Block]:
                 if not n:
                     raise refuse(path, "a file that became shorter while it was read", "a file at rest", "try again")
                 got += n
-            columns, table = decode(np.frombuffer(buffer, dtype=np.uint8, count=size), last - first)
-            yield Block(first, last, columns, table)
+            yield Block(first, last, decode(np.frombuffer(buffer, dtype=np.uint8, count=size), last - first))
 
 
 def _decoder(path: Path, segment: DataSegment) -> Any:
     """Choose the decoder of a layout: a function of the bytes and the number of events."""
     layout, described = segment.layout, segment.parameters
     if layout.packing == "ascii":
-        return lambda raw, n: (_ascii(path, raw.reshape(n, -1), layout), None)
+        return lambda raw, n: _ascii(path, raw.reshape(n, -1), layout)
     if layout.packing == "bits":
         big = layout.order == "big"
         if not big and layout.order != "little":
             raise refuse(path, "bit-packed integers in a mixed byte order", "big or little endian")
-        return lambda raw, n: (_bits(raw, n, layout, described, big), None)
+        return lambda raw, n: _bits(raw, n, layout, described, big)
     order = {"little": "<", "big": ">"}.get(str(layout.order), "")
     types = [dtype_of(parameter, order or "<") for parameter in described]
     if order and types[0] is not None and all(kind == types[0] for kind in types):
         return _uniform(types[0], described)
-    return lambda raw, n: (_bytes(raw.reshape(n, -1), layout, described), None)
+    return lambda raw, n: _bytes(raw.reshape(n, -1), layout, described)
 
 
 def _uniform(dtype: np.dtype[Any], described: tuple[Parameter, ...]) -> Any:
@@ -98,13 +92,13 @@ def _uniform(dtype: np.dtype[Any], described: tuple[Parameter, ...]) -> Any:
         masks = np.array([full if p.mask is None else p.mask for p in described], dtype=dtype.newbyteorder("="))
     native = dtype.newbyteorder("=")
 
-    def decode(raw: Array, n: int) -> tuple[list[Array], Array]:
+    def decode(raw: Array, n: int) -> list[Array]:
         table = raw.view(dtype).reshape(n, len(described))
         if masks is not None:
             table = np.bitwise_and(table, masks)
         elif dtype != native:
             table = table.astype(native)
-        return [table[:, index] for index in range(len(described))], table
+        return [table[:, index] for index in range(len(described))]
 
     return decode
 
@@ -192,27 +186,30 @@ def _delimited(path: Path, segment: DataSegment) -> Block:
         found = f"{len(words)} numbers in ASCII data"
         raise refuse(path, found, f"{segment.n_events} events of {n} parameters")
     values = _numbers(path, np.array(words, dtype=np.bytes_)).reshape(segment.n_events, n)
-    return Block(0, segment.n_events, [values[:, index] for index in range(n)], values)
+    return Block(0, segment.n_events, [values[:, index] for index in range(n)])
 
 
-def scale_into(block: Block, segment: DataSegment, timestep: float | None, out: npt.NDArray[np.float32]) -> None:
-    """Write a block, on the scale of :mod:`flowmrd.units` ``raw``, into ``out`` of shape (n_parameters, n_events).
+def scale_into(
+    block: Block, segment: DataSegment, timestep: float | None, out: npt.NDArray[np.float32], rows: Sequence[int]
+) -> None:
+    """Write parameters ``rows`` of a block, on the scale ``raw`` of :mod:`flowmrd.units`, into ``out``.
+
+    ``out`` has shape (len(rows), n_events).
 
     Linear integers and floats are divided by ``$PnG``; logarithmic integers x become
     ``offset * 10 ** (decades * x / $PnR)`` (FCS 3.1, ``$PnE``); the clock is multiplied by ``$TIMESTEP``.
     """
     part = out[:, block.first : block.last]
     with np.errstate(over="ignore", invalid="ignore"):  # a double beyond float32 becomes infinite and is counted
-        if block.table is not None:
-            part[...] = block.table.T
-        for index, parameter in enumerate(segment.parameters):
+        for row, index in enumerate(rows):
+            parameter = segment.parameters[index]
             factor = _factor(parameter, timestep)
             if parameter.log is not None and parameter.range is not None:
-                part[index] = _exponential(block.columns[index], parameter, parameter.log, parameter.range)
+                part[row] = _exponential(block.columns[index], parameter, parameter.log, parameter.range)
             elif factor != 1.0:
-                part[index] = block.columns[index].astype(np.float64) * factor
-            elif block.table is None:
-                part[index] = block.columns[index]
+                part[row] = block.columns[index].astype(np.float64) * factor
+            else:
+                part[row] = block.columns[index]
 
 
 def _factor(parameter: Parameter, timestep: float | None) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import math
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -77,14 +77,16 @@ class DataSet:
         """Stored values block by block; see :func:`flowmrd.fcs.decode.blocks`."""
         return blocks(self.path, self.segment)
 
-    def scaled(self) -> npt.NDArray[np.float32]:
+    def scaled(self, wanted: Sequence[int] | None = None) -> npt.NDArray[np.float32]:
         """All events after gain, log amplification and ``$TIMESTEP``: float32 of shape (n_channels, n_events).
 
-        Each channel is contiguous in memory. NaN and infinity are kept.
+        Each channel is contiguous in memory. NaN and infinity are kept. ``wanted``: 0-based positions in increasing
+        order, where not every channel is needed.
         """
-        out = np.empty((len(self.channels), self.n_events), dtype=np.float32)
+        rows = list(range(len(self.channels)) if wanted is None else wanted)
+        out = np.empty((len(rows), self.n_events), dtype=np.float32)
         for block in self.blocks():
-            scale_into(block, self.segment, self.timestep, out)
+            scale_into(block, self.segment, self.timestep, out, rows)
         return out
 
     def raw(self) -> list[npt.NDArray[Any]]:

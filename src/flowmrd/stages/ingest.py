@@ -111,11 +111,16 @@ def ingest(
 
 
 def read_columns(
-    fcs: Path, *, panel: PanelModel, dataset: int | None = None
+    fcs: Path, *, panel: PanelModel, dataset: int | None = None, others: bool = True
 ) -> tuple[dict[str, npt.NDArray[np.float32]], dict[str, Any]]:
     """Read a file into memory for work outside of a run, where nothing is kept to be checked later.
 
     Neither hash nor second reader, which cost more time than all the rest; ``ingest`` has both.
+
+    Parameters
+    ----------
+    others
+        Also give channels that neither the panel nor the file's spillover matrix names.
 
     Returns
     -------
@@ -128,13 +133,17 @@ def read_columns(
     chosen = choose(data_sets, dataset)
     names, _ = marker_names(chosen, data_sets)
     matched = match_channels(panel, names, str(fcs))
+    stored = _spillover(chosen, data_sets, matched)
     facts = {
         "channels": _channels(chosen, matched, names, panel),
-        "spillover": _spillover(chosen, data_sets, matched),
+        "spillover": stored,
         "instrument": instrument(chosen.keywords),
         "acquisition": acquisition(chosen.keywords),
     }
-    return _columns(chosen.scaled(), matched), facts
+    named = set() if stored is None else set(stored["detectors"])
+    wanted = [one for one in matched.channels if others or one.marker is not None or one.column in named]
+    values = chosen.scaled([channel.index for channel in wanted])
+    return {channel.column: row for channel, row in zip(wanted, values, strict=True)}, facts
 
 
 def _columns(values: npt.NDArray[np.float32], matched: MatchResult) -> dict[str, npt.NDArray[np.float32]]:

@@ -237,7 +237,7 @@ def preprocess_file(
     """
     from flowmrd.stages.ingest import read_columns
 
-    columns, facts = read_columns(fcs, panel=panel, dataset=dataset)
+    columns, facts = read_columns(fcs, panel=panel, dataset=dataset, others=spillover is not None)
     settings = Settings(
         name=fcs.stem,
         batch=None,
