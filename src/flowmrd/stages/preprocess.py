@@ -114,8 +114,10 @@ def preprocess(
         If more events than ``quality.nonfinite_max`` hold NaN or infinity.
     """
     facts = read_json(record)
+    name = sample.sample if sample is not None else out.stem
     settings = Settings(
-        name=sample.sample if sample is not None else out.stem,
+        name=name,
+        where=name,
         batch=sample.batch if sample is not None else None,
         panel=panel,
         config=config,
@@ -133,6 +135,7 @@ class Settings:
     """What preprocessing one tube depends on besides its events."""
 
     name: str
+    where: str
     batch: str | None
     panel: PanelModel
     config: RunConfig
@@ -149,7 +152,7 @@ def _preprocess(
     panel, config = settings.panel, settings.config
     n = len(next(iter(stored.values())))
     matrix = find_spillover(
-        facts, config, where=settings.name, batch=settings.batch, csv=settings.spillover, base=settings.base
+        facts, config, where=settings.where, batch=settings.batch, csv=settings.spillover, base=settings.base
     )
     stride = max(n // SAMPLED_EVENTS, 1)
     thinned = {column: values[::stride].copy() for column, values in stored.items()}
@@ -163,7 +166,7 @@ def _preprocess(
     columns = _to_scale(tube, scales)
     kinds = {channel: entry.kind for channel, entry in tube.channels.items()}
     nonfinite = _nonfinite(columns, n)
-    _refuse_nonfinite(settings.name, nonfinite, config.quality.nonfinite_max)
+    _refuse_nonfinite(settings.where, nonfinite, config.quality.nonfinite_max)
     masks = build_masks(columns, kinds, nonfinite, config.quality, doublet_settings=singlet_settings(panel))
     flags += [*masks.flags, *_event_flags(n, nonfinite, saturation, config), *_residual_flags(residuals)]
     write_columns(
@@ -240,6 +243,7 @@ def preprocess_file(
     columns, facts = read_columns(fcs, panel=panel, dataset=dataset, others=spillover is not None)
     settings = Settings(
         name=fcs.stem,
+        where=str(fcs),
         batch=None,
         panel=panel,
         config=config,

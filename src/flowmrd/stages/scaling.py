@@ -124,7 +124,7 @@ def _refuse_compensated(record: Mapping[str, Any], where: str) -> None:
             where,
             found=f"channels compensated before the export ({', '.join(marked)[:200]}), and a matrix to apply",
             expected="stored values",
-            todo="export without compensation, or say 'compensation: none' in config.yaml",
+            todo="export without compensation, or say 'compensation: none' in config.yaml (one file: --compensated)",
         )
 
 
@@ -135,15 +135,16 @@ def _from_record(record: Mapping[str, Any], where: str) -> Spillover:
             where,
             found="no spillover matrix in the file",
             expected="$SPILLOVER, SPILL or $COMP",
-            todo="give a CSV or single-stain controls in config.yaml, or say 'compensation: none' if the data are "
-            "already compensated",
+            todo="give a CSV or single-stain controls in config.yaml (one file: --spillover), or say "
+            "'compensation: none' (--compensated) if the data are already compensated",
         )
     if stored["malformed"]:
         raise CompensationError(
             where,
             found=f"a spillover matrix in {stored['source']} that cannot be used: {stored['malformed']}",
             expected="n, n channel names and n x n numbers",
-            todo="export the file again, or give the matrix as CSV ('compensation: csv:' in config.yaml)",
+            todo="export the file again, or give the matrix as CSV ('compensation: csv:' in config.yaml; one file: "
+            "--spillover)",
         )
     matrix = check_spillover(where, stored["detectors"], stored["matrix"], source=f"file:{stored['source']}")
     return _on_columns(matrix, record, where)
