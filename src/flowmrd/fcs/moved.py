@@ -18,10 +18,14 @@ from flowmrd.fcs.layout import Layout, whole
 from flowmrd.fcs.text import PADDING
 from flowmrd.fcs.textsegment import Text, announced_segments
 
-__all__ = ["CRC_BYTES", "anchored", "check_unmoved", "follows"]
+__all__ = ["CHECKSUM", "CRC_BYTES", "anchored", "check_unmoved", "follows"]
 
 CRC_BYTES = 8
 """FCS 3.x ends each data set with eight characters: a checksum, or zeros."""
+
+CHECKSUM = re.compile(rb"[0-9A-Fa-f ]{8}[\r\n\x00]{0,2}")
+_OTHER_CONTENT = re.compile(rb"<\?xml|<[A-Za-z]{3}|PK\x03\x04|\x89PNG|\xff\xd8\xff|\{\"|%PDF")
+"""What instruments append: settings as XML or JSON, a ZIP archive, pictures."""
 
 _MOST_BETWEEN = 4096
 _MOST_PADDING = 1 << 20
@@ -76,7 +80,10 @@ def anchored(stream: BinaryIO, header: Header, text: Text, stop: int) -> bool:
     rest = read_at(stream, stop, CRC_BYTES + 2)
     if stop + len(rest) == size:
         torn = stop == size and read_at(stream, size - CRC_BYTES, CRC_BYTES) == b"0" * CRC_BYTES
-        return not torn and (not rest or re.fullmatch(rb"[0-9A-Fa-f ]{8}[\r\n\x00]{0,2}", rest) is not None)
+        if not torn and (not rest or CHECKSUM.fullmatch(rest)):
+            return True
+    if _OTHER_CONTENT.match(rest):
+        return True
     if is_header(rest) or is_header(read_at(stream, stop + CRC_BYTES, CRC_BYTES)):
         return True
     followers = _next_sets(stream, header, text)

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from flowmrd.fcs.findings import Finding, refuse
 from flowmrd.fcs.header import HEADER_BYTES, Header, file_size, is_header, read_at
 from flowmrd.fcs.layout import Layout, Parameter, ascii_words, candidate_layouts, parameters, whole
-from flowmrd.fcs.moved import CRC_BYTES, anchored, check_unmoved, follows
+from flowmrd.fcs.moved import CHECKSUM, CRC_BYTES, anchored, check_unmoved, follows
 from flowmrd.fcs.textsegment import Text
 
 __all__ = ["DataSegment", "NotListMode", "find_data"]
@@ -244,8 +244,10 @@ class _Resolver:
             return None
         if self.n_events is None:
             return None
-        if over * 8 < layout.event_bits:
-            return _PADDED
+        if over * 8 < layout.event_bits or (
+            over == CRC_BYTES and CHECKSUM.fullmatch(read_at(self.stream, span.begin + need, CRC_BYTES))
+        ):
+            return _PADDED  # a part of an event, or the checksum counted to DATA
         if announced > available + 1:
             if available - need in (0, CRC_BYTES) or follows(self.stream, self.header, self.text, span.begin):
                 return _PREALLOCATED  # the end is wrong, not the file: all events that $TOT says are there
