@@ -198,6 +198,7 @@ def delimiters() -> Iterator[OddFile]:
     """Delimiters, and delimiters inside values."""
     for character in '\x0c\x1e|\\*!,;\t\n\x01~#\x0b\x07"^$@&%=+:\x7f_':
         yield _right(f"delimiter {character!r}", _floats(delimiter=character))
+    yield _right("odd TEXT, XML behind DATA", _shaped(back="$COM/") + b"<?xml version='1.0'?><a/>")
     yield _right("empty first keyword", _shaped(front="/"))
     yield _right("empty values", _shaped(front="$SRC//$OP//$COM//$SMNO//"), "empty_values")
     yield _right("empty last value", _shaped(back="$COM//"))
@@ -227,6 +228,7 @@ def places_of_data() -> Iterator[OddFile]:
     bends: list[tuple[str, Offsets | None, Offsets | None, bytes]] = [
         ("begin one early in HEADER", lambda a, b: (a - 1, b - 1), None, b""),
         ("begin one late in HEADER", lambda a, b: (a + 1, b), None, b""),
+        ("checksum counted to DATA", lambda a, b: (a, b + 8), lambda a, b: (a, b + 8), b"    1A2B"),
         ("begin one late in both", lambda a, b: (a + 1, b + 1), lambda a, b: (a + 1, b + 1), b"0" * 8),
         ("begin one early in both", lambda a, b: (a - 1, b - 1), lambda a, b: (a - 1, b - 1), b""),
         ("end one late in HEADER, begin in TEXT", lambda a, b: (a, b + 1), lambda a, b: (a + 1, b + 1), b"junk" * 9),
