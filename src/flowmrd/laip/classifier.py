@@ -13,7 +13,7 @@ from flowmrd.laip.cells import control_cells, tube_cells
 from flowmrd.laip.gaussian import log_density
 from flowmrd.laip.known import fit_laip
 from flowmrd.laip.library import Library
-from flowmrd.laip.normal import DEGREES, NormalModel, TubeModel, fit_tube
+from flowmrd.laip.normal import BLAST_SHARE, DEGREES, NormalModel, TubeModel, fit_tube
 from flowmrd.laip.patient import PatientLaip, drift_covariance, find_laip, loosened
 from flowmrd.laip.prior import blast_prior
 from flowmrd.laip.reference import NormalReference
@@ -129,10 +129,10 @@ def _fit_beside_leukaemia(
         known = search.laip.mixture.broadened(drift)
     foreign = score_cells(known, cells, log_density(loose, cells, degrees=DEGREES)) > 0.0
     share = float(foreign.mean()) * float(tube.window.sum()) / max(tube.n, 1) if len(sample) else 0.0
+    if search.laip is not None:
+        return fit_tube(model, tube, foreign=known, foreign_share=min(max(share, BLAST_SHARE), 0.9)), None
     if share < MUCH:
         return fit_tube(model, tube), None
-    if search.laip is not None:
-        return fit_tube(model, tube, foreign=known, foreign_share=min(share, 0.9)), None
     found = find_laip(
         tube.name,
         tube,

@@ -25,6 +25,7 @@ from flowmrd.laip.gaussian import (
     moments,
     products,
 )
+from flowmrd.laip.prior import blast_prior
 from flowmrd.laip.tube import Floats32, Tube, thin, training_sample
 
 DEGREES = 12.0
@@ -44,7 +45,12 @@ SHIFT_SD = 0.6
 of one laboratory shift by 0.1 to 0.5 (nucleic acid dye)."""
 DOUBLET_SHARE = 1e-4
 """Starting share of the doublets that pass the singlet gate with a cell of the B-lineage window among them."""
-DOUBLET_BOUNDS = (1e-6, 0.02)
+MOST_DOUBLETS = 0.02
+BLAST_SHARE = 1e-4
+"""Starting share of leukaemia of unknown phenotype."""
+LEAST_SHARE = 1e-7
+MOST_SPREAD = 1.2
+"""A population of a tube spreads at most this many times as widely as in controls."""
 ALIGN_CELLS = 6_000
 ALIGN_COMPONENTS = 10
 MIN_ALIGN_CELLS = 300
@@ -53,7 +59,7 @@ ALIGN_BLUR = (0.6, 0.45, 0.3, 0.2, 0.1, 0.05, 0.0, 0.0)
 """Standard deviations by which the reference is broadened while it is laid on a tube, decades."""
 ALIGN_BETWEEN = 0.2
 PRIOR_COUNT = 40.0
-COVARIANCE_COUNT = 60.0
+COVARIANCE_COUNT = 600.0
 TRAINING_CELLS = 60_000
 
 
@@ -250,6 +256,15 @@ def _moved(mean: Floats, precision: Floats, expected: Floats, between: Floats) -
     return out
 
 
+def bounded(covariance: Floats, reference: Floats) -> Floats:
+    """Covariances (k, d, d) whose standard deviations exceed the reference's at most :data:`MOST_SPREAD` times."""
+    own = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    most = MOST_SPREAD * np.sqrt(np.diagonal(reference, axis1=1, axis2=2))
+    factor = np.minimum(1.0, most / own)
+    out: Floats = covariance * factor[:, :, None] * factor[:, None, :]
+    return out
+
+
 def _inside_share(tubes: list[Tube], mixture: Mixture) -> Floats:
     """Share of each component's cells inside the window, over all tubes; between 0 and 1."""
     total, inside = np.full(mixture.k, 1e-9), np.zeros(mixture.k)
@@ -306,24 +321,27 @@ def fit_tube(
     centre = base.mean.mean(axis=0)
     table = products(x, centre)
     k = base.k
-    # Beside the normal populations: strays, doublets, leukaemia, each with a share of its own.
+    outside = thin(~tube.window, ALIGN_CELLS)
+    shift = np.zeros(d)
+    if len(outside) >= MIN_ALIGN_CELLS:
+        anchors = model.inside < 0.5
+        known = base.only(anchors) if anchors.any() else base
+        shift = staining_shift(known, tube.values[outside].astype(np.float64))
+    # Beside the normal populations: strays, doublets, leukaemia, each with a share of its own. Without a place of their
+    # own, a few hundred leukaemic cells would draw a small normal population onto themselves.
     others = [Mixture(np.ones(1), x.mean(axis=0)[None], STRAY_SD**2 * np.eye(d)[None])]
     share = [STRAY_WEIGHT]
     doublets = None if tube.doublets is None else doublet_mixture(tube.doublets)
     if doublets is not None:
         others.append(doublets)
         share.append(DOUBLET_SHARE)
+    if not anchors_only:
+        others.append(blast_prior(model.features, model.normal_b + shift))
+        share.append(BLAST_SHARE)
     if foreign is not None:
         others.append(foreign)
         share.append(foreign_share)
     first = np.cumsum([k, *(other.k for other in others)])
-    outside = thin(~tube.window, ALIGN_CELLS)
-    shift = np.zeros(d)
-    if len(outside) >= MIN_ALIGN_CELLS:
-        anchors = model.inside < 0.5
-        shift = staining_shift(
-            base.only(anchors if anchors.any() else ~anchors), tube.values[outside].astype(np.float64)
-        )
     local = base.shifted(shift)
     for step in range(steps):
         full = combine([local, *others], [max(1.0 - sum(share), 0.01), *share])
@@ -333,10 +351,9 @@ def fit_tube(
         stats = moments(responsibility, table, centre, weight)
         normal = stats.count[:k].sum()
         found = [float(stats.count[start:stop].sum()) for start, stop in pairwise(first)]
+        share = [share[0], *(max(value, LEAST_SHARE) for value in found[1:])]
         if doublets is not None:
-            share[1] = float(np.clip(found[1], *DOUBLET_BOUNDS))
-        if foreign is not None:
-            share[-1] = found[-1]
+            share[1] = min(share[1], MOST_DOUBLETS)
         n_eff = np.where(model.inside > 0.5, 1e-9, stats.effective[:k]) if anchors_only else stats.effective[:k]
         variance = np.maximum(np.diagonal(local.covariance, axis1=1, axis2=2), FLOOR**2)
         precision_data = n_eff[:, None] / variance
@@ -350,6 +367,7 @@ def fit_tube(
         covariance = (n_eff[:, None, None] * own + COVARIANCE_COUNT * base.covariance) / (n_eff + COVARIANCE_COUNT)[
             :, None, None
         ]
+        covariance = bounded(covariance, base.covariance)
         own_weight = (stats.count[:k] + 1e-7) / max(normal + k * 1e-7, 1e-12)
         # Weights follow from the second step on: the first one only settles the common shift.
         local = Mixture(base.weight if step == 0 or anchors_only else own_weight, mean, covariance)
