@@ -46,8 +46,22 @@ def test_second_decision_keeps_the_first_in_the_log_and_names_it(tmp_path: Path)
 def test_comment_leaves_the_decision_as_it_is(tmp_path: Path) -> None:
     make_results(tmp_path, "S1")
     imported(tmp_path, "S1")
-    imported(tmp_path, "S1", decision="comment", comment="Seen by the tumour board.")
+    comment = imported(tmp_path, "S1", decision="comment", comment="Seen by the tumour board.")
     assert review_status(tmp_path).samples[0].state is ReviewState.ACCEPTED
+    assert (comment.replaces, comment.old_decision) == (None, "accept")
+    later = imported(tmp_path, "S1", decision="reject", comment="Doublets.")
+    assert (later.replaces, later.old_decision) == (1, "accept")
+    rows, _ = signatures_of(tmp_path, "S1")
+    assert [row["replaced_by"] for row in rows] == [3, None, None]
+
+
+def test_earlier_acceptance_cannot_be_imported_again_over_a_rejection(tmp_path: Path) -> None:
+    make_results(tmp_path, "S1")
+    accepted = save(tmp_path, review_of(tmp_path, "S1"), "accepted.json")
+    import_review(tmp_path, accepted, now=NOW)
+    imported(tmp_path, "S1", decision="reject", comment="Doublets.")
+    import_review(tmp_path, accepted, now=NOW)
+    assert review_status(tmp_path).samples[0].state is ReviewState.REJECTED
 
 
 def test_importing_the_same_file_again_adds_nothing(tmp_path: Path) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import product
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from review_files import NOW, imported, make_results, review_of, save
 
 from flowmrd.errors import ReviewError
@@ -15,6 +18,7 @@ from flowmrd.review.keys import PASSPHRASE, load_private
 from flowmrd.review.log import GENESIS, Head, canonical, digest, entry_hash, head_bytes
 from flowmrd.review.status import ReviewState
 
+UNSIGNED_HEAD = "not signed, though the laboratory has a key: entries may have been cut"
 LOG = Path("results/review/log.jsonl")
 HEAD = Path("results/review/head.json")
 
@@ -77,6 +81,53 @@ def test_cutting_the_log_anywhere_is_found(run: Path) -> None:
     assert missed == []
 
 
+def test_inserting_any_single_byte_is_found(run: Path) -> None:
+    data = (run / LOG).read_bytes()
+    missed = []
+    for position in range(len(data) + 1):
+        (run / LOG).write_bytes(data[:position] + b" \n0"[position % 3 : position % 3 + 1] + data[position:])
+        if not check_log(run).findings:
+            missed.append(position)
+    assert missed == []
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_other_byte_anywhere_in_log_or_head_is_found(run: Path, data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from([LOG, HEAD]))
+    whole = (run / name).read_bytes()
+    position = data.draw(st.integers(0, len(whole) - 1))
+    value = data.draw(st.integers(0, 255).filter(lambda byte: byte != whole[position]))
+    (run / name).write_bytes(whole[:position] + bytes([value]) + whole[position + 1 :])
+    try:
+        assert found(run)
+    finally:
+        (run / name).write_bytes(whole)
+
+
+def test_any_other_selection_or_order_of_the_entries_is_found(run: Path) -> None:
+    """Removed, exchanged and replayed entries, with the head left as it was."""
+    lines = lines_of(run)
+    missed = []
+    for order in (order for size in range(5) for order in product(range(3), repeat=size)):
+        (run / LOG).write_bytes(b"".join(lines[index] for index in order))
+        if not found(run):
+            missed.append(order)
+    assert missed == [(0, 1, 2)]
+
+
+def test_empty_log_without_its_head_is_found(run: Path) -> None:
+    (run / HEAD).unlink()
+    (run / LOG).write_bytes(b"")
+    assert found(run) == ["head.json: it is gone: entries cut from the end could not be noticed"]
+
+
+def test_head_that_says_nothing_was_ever_written_is_found(run: Path) -> None:
+    (run / LOG).unlink()
+    (run / HEAD).write_bytes(head_bytes(Head(entries=0, log_bytes=0, last=GENESIS)))
+    assert any("put together by hand" in text for text in found(run))
+
+
 def test_changing_any_single_byte_of_the_head_is_found(run: Path) -> None:
     data = (run / HEAD).read_bytes()
     missed = []
@@ -101,6 +152,7 @@ def test_entry_edited_together_with_its_hash_is_found_by_the_next(run: Path) -> 
     lines = lines_of(run)
     fields = json.loads(lines[1])
     fields["review"]["decision"] = "reject"
+    fields["review_sha256"] = digest(canonical(fields["review"]))
     fields["hash"] = entry_hash(fields)
     lines[1] = canonical(fields) + b"\n"
     (run / LOG).write_bytes(b"".join(lines))
@@ -178,6 +230,37 @@ def test_other_bytes_after_an_announced_append_are_found(run: Path) -> None:
     assert found(run)
 
 
+def announcing(run: Path) -> bytes:
+    """The head during the append of entry 3, nothing of which has been written yet."""
+    lines = lines_of(run)
+    before = b"".join(lines[:2])
+    (run / LOG).write_bytes(before)
+    head = Head(entries=2, log_bytes=len(before), last=digest(lines[1]), pending=lines[2].decode("ascii"))
+    (run / HEAD).write_bytes(head_bytes(head))
+    return head_bytes(head)
+
+
+def test_changing_any_single_byte_of_an_announced_entry_is_found(run: Path) -> None:
+    data = announcing(run)
+    assert found(run) == []
+    missed = []
+    for position in range(len(data)):
+        (run / HEAD).write_bytes(data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :])
+        if not check_log(run).findings:
+            missed.append(position)
+    assert missed == []
+
+
+def test_announced_entry_that_does_not_follow_is_never_written_to_the_log(run: Path) -> None:
+    announcing(run)
+    before = (run / LOG).read_bytes()
+    head = Head(entries=2, log_bytes=len(before), last=digest(before), pending='{"seq":3}\n')
+    (run / HEAD).write_bytes(head_bytes(head))
+    with pytest.raises(ReviewError, match="not the next one"):
+        imported(run, "S1", decision="reject")
+    assert (run / LOG).read_bytes() == before
+
+
 @pytest.fixture
 def signed(tmp_path: Path) -> Path:
     """A run directory whose reviews are signed with a key kept outside, its public key in config."""
@@ -197,33 +280,70 @@ def test_signed_reviews_hold(signed: Path) -> None:
     assert {sample.state for sample in status.samples} == {ReviewState.ACCEPTED}
 
 
+def forge_head(run: Path, lines: list[bytes], signature: str | None = None) -> None:
+    """A log cut or rebuilt to these lines with a head that fits."""
+    (run / LOG).write_bytes(b"".join(lines))
+    head = Head(entries=len(lines), log_bytes=sum(map(len, lines)), last=digest(lines[-1]), signature=signature)
+    (run / HEAD).write_bytes(head_bytes(head))
+
+
 def rebuild(run: Path, change: str, *, drop_signature: bool) -> None:
     """What a forger without the key can do: rebuild entry 2 and the head so that the chain is whole."""
     lines = lines_of(run)
     fields = json.loads(lines[1])
     fields["review"]["decision"] = change
+    fields["review_sha256"] = digest(canonical(fields["review"]))
     if drop_signature:
         fields.update(key_id=None, signature=None)
     fields["hash"] = entry_hash(fields)
     lines[1] = canonical(fields) + b"\n"
-    (run / LOG).write_bytes(b"".join(lines))
-    head = Head(entries=2, log_bytes=sum(map(len, lines)), last=digest(lines[1]))
-    (run / HEAD).write_bytes(head_bytes(head))
+    forge_head(run, lines)
 
 
 def test_rebuilt_chain_is_found_by_the_signature(signed: Path) -> None:
     rebuild(signed, "reject", drop_signature=False)
     assert check_log(signed).findings == []
     status = review_status(signed)
-    assert [finding.what for finding in status.findings] == ["its signature does not hold"]
+    assert [finding.what for finding in status.findings] == ["its signature does not hold", UNSIGNED_HEAD]
     assert status.samples[1].state is ReviewState.VOID
 
 
 def test_rebuilt_chain_without_signature_is_found_where_the_laboratory_has_a_key(signed: Path) -> None:
     rebuild(signed, "reject", drop_signature=True)
     status = review_status(signed)
-    assert [finding.what for finding in status.findings] == ["not signed, though the laboratory has a key"]
+    assert [finding.what for finding in status.findings] == [
+        "not signed, though the laboratory has a key",
+        UNSIGNED_HEAD,
+    ]
     assert status.samples[1].state is ReviewState.VOID
+
+
+@pytest.mark.parametrize("forged", [None, "00" * 64, "the signature of the longer log"])
+def test_signed_log_cut_at_the_end_with_a_forged_head_is_found(signed: Path, forged: str | None) -> None:
+    lines = lines_of(signed)
+    if forged is not None and not forged.startswith("00"):
+        forged = json.loads((signed / HEAD).read_bytes())["signature"]
+    forge_head(signed, lines[:1], forged)
+    assert check_log(signed).findings == []
+    assert [finding.where for finding in review_status(signed).findings] == ["head.json"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_interrupted_signed_append_is_completed_with_its_signature(signed: Path, share: float) -> None:
+    lines, head = lines_of(signed), Head.model_validate_json((signed / HEAD).read_bytes())
+    earlier = json.loads(lines[0])
+    assert earlier["seq"] == 1
+    # State after a crash: the head of entry 1 cannot be made again without the key, so take the first import's own.
+    shutil.rmtree(signed / "results/review")
+    imported(signed, "S1", key=signed.parent / "keys" / "flowmrd-review.key")
+    before = Head.model_validate_json((signed / HEAD).read_bytes())
+    crashed = before.model_copy(update={"pending": lines[1].decode("ascii"), "pending_signature": head.signature})
+    (signed / HEAD).write_bytes(head_bytes(crashed))
+    with (signed / LOG).open("ab") as stream:
+        stream.write(lines[1][: int(share * len(lines[1]))])
+    assert review_status(signed).findings == ()
+    imported(signed, "S2", key=signed.parent / "keys" / "flowmrd-review.key")  # the same file: nothing is added
+    assert (lines_of(signed), Head.model_validate_json((signed / HEAD).read_bytes())) == (lines, head)
 
 
 def test_signature_with_another_key_is_found(signed: Path, tmp_path: Path) -> None:
@@ -252,6 +372,15 @@ def test_key_with_a_passphrase_needs_it(tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setenv(PASSPHRASE, wrong)
         with pytest.raises(ReviewError, match="no key that can be opened"):
             load_private(private)
+
+
+def test_status_for_a_terminal_is_ascii_and_names_signer_and_head(run: Path) -> None:
+    make_results(run, "S4")
+    imported(run, "S4", name="Dr. \u202eexample", decision="reject", comment="x")
+    lines = review_status(run).lines()
+    assert all(line.isascii() and line.isprintable() for line in lines)
+    assert any(line.startswith("S1") and "accepted" in line and "Dr. A. Example" in line for line in lines)
+    assert lines[-1] == f"4 entries; head {check_log(run).head_digest}"
 
 
 def test_log_is_not_world_writable_whatever_the_umask(tmp_path: Path) -> None:

@@ -159,6 +159,41 @@ def test_log_put_back_to_an_earlier_state_is_found_with_the_noted_head(run: Path
     assert any("put back or rebuilt" in text for text in found(run, head=noted))
 
 
+def test_log_put_back_to_before_the_run_is_found_through_the_provenance(run: Path, tmp_path: Path) -> None:
+    imported(run, "S1")
+    shutil.copytree(run / "results/review", tmp_path / "backup")
+    imported(run, "S2")
+    write_provenance(run)
+    imported(run, "S1", decision="comment", comment="After the run.")
+    assert found(run) == []
+    for source in (tmp_path / "backup", None):
+        shutil.rmtree(run / "results/review")
+        if source is not None:
+            shutil.copytree(source, run / "results/review")
+        assert [text for text in found(run) if "2 entries" in text and "put back, rebuilt or removed" in text]
+
+
+def test_public_key_taken_away_or_exchanged_after_the_run_is_found(run: Path, tmp_path: Path) -> None:
+    private, public, _ = make_key(tmp_path / "keys")
+    _, other, _ = make_key(tmp_path / "other")
+    shutil.copy(public, run / "config/flowmrd-review.pub")
+    imported(run, "S1", key=private)
+    write_provenance(run)
+    assert found(run) == []
+    shutil.copy(other, run / "config/flowmrd-review.pub")
+    assert any("another key" in text for text in found(run))
+    (run / "config/flowmrd-review.pub").unlink()
+    assert any("public key is gone" in text for text in found(run))
+
+
+def test_note_of_the_review_log_taken_out_of_the_provenance_is_found(run: Path) -> None:
+    path = run / "results/provenance.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    del record["review"]
+    write_json(path, record)
+    assert any("the note was taken out" in text for text in found(run))
+
+
 def test_unsigned_forgery_is_found_where_the_laboratory_has_a_key(run: Path, tmp_path: Path) -> None:
     private, public, _ = make_key(tmp_path / "keys")
     imported(run, "S1", key=private)
@@ -166,6 +201,7 @@ def test_unsigned_forgery_is_found_where_the_laboratory_has_a_key(run: Path, tmp
     log = run / "results/review/log.jsonl"
     fields = json.loads(log.read_bytes())
     fields["review"]["name"] = "Somebody Else"
+    fields["review_sha256"] = digest(canonical(fields["review"]))
     fields["hash"] = entry_hash(fields)
     line = canonical(fields) + b"\n"
     log.write_bytes(line)

@@ -185,9 +185,8 @@ def verify(
     found = stage(rundir, public_key=public_key, head=head)
     if json:
         import json as writer
-        from dataclasses import asdict
 
-        typer.echo(writer.dumps(asdict(found), indent=2, ensure_ascii=False))
+        typer.echo(writer.dumps(found.to_json_dict(), indent=2))
     else:
         for line in found.lines():
             typer.echo(line)
@@ -206,12 +205,18 @@ def review_import(
     Example: flowmrd review import my-run review.json
     """
     from flowmrd.review.importing import import_review
+    from flowmrd.review.log import digest
 
     entry = import_review(rundir, file, key=key)
     typer.echo(f"entry {entry.seq}: {entry.sample} {entry.review.decision}; run 'flowmrd run {rundir}' to show it")
+    typer.echo(f"head {digest(entry.line())}; note it elsewhere, 'flowmrd verify --head' looks for it")
 
 
-def review_status(rundir: RunDirectory, public_key: PublicKey = None) -> int:
+def review_status(
+    rundir: RunDirectory,
+    public_key: PublicKey = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
     """Show where the review of each tube stands, and the digest to note elsewhere.
 
     Example: flowmrd review status my-run
@@ -219,11 +224,13 @@ def review_status(rundir: RunDirectory, public_key: PublicKey = None) -> int:
     from flowmrd.review.status import review_status as stage
 
     status = stage(rundir, public_key)
-    for one in status.samples:
-        typer.echo(f"{one.sample:<32} {one.state.value:<14} {one.reason or ''}".rstrip())
-    for finding in status.findings:
-        typer.echo(f"ALTERED {finding}")
-    typer.echo(f"{status.entries} entries; head {status.head_digest}")
+    if json:
+        import json as writer
+
+        typer.echo(writer.dumps(status.to_json_dict(), indent=2))
+    else:
+        for line in status.lines():
+            typer.echo(line)
     return 2 if status.findings else 0
 
 

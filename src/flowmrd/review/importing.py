@@ -23,6 +23,7 @@ from flowmrd.review.log import (
     digest,
     entry_hash,
     locked,
+    standing_decision,
 )
 from flowmrd.review.model import ReviewFile, read_review
 from flowmrd.store import digest_file
@@ -64,7 +65,7 @@ def import_review(run_directory: Path, file: Path, *, key: Path | None = None, n
                 return entry
         # Between the check above and the lock the workflow may have made a new result.
         _check_against_result(run_directory, file, review, now)
-        earlier = [entry for entry in check.entries if entry.sample == review.sample]
+        standing = standing_decision(check.entries, review.sample)
         last = check.entries[-1] if check.entries else None
         fields: dict[str, Any] = {
             "seq": len(check.entries) + 1,
@@ -75,8 +76,8 @@ def import_review(run_directory: Path, file: Path, *, key: Path | None = None, n
             "flowmrd_version": flowmrd.__version__,
             "sample": review.sample,
             "mrd_sha256": review.mrd_sha256,
-            "replaces": earlier[-1].seq if earlier else None,
-            "old_decision": earlier[-1].review.decision if earlier else None,
+            "replaces": standing.seq if standing and review.decides else None,
+            "old_decision": standing.review.decision if standing else None,
             "clock_went_back": bool(last and now < datetime.fromisoformat(last.recorded_at)),
             "review": review.model_dump(mode="json"),
             "review_sha256": review_sha256,

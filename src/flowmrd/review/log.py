@@ -3,13 +3,15 @@
 ``results/review/log.jsonl`` is only ever appended to. ``results/review/head.json`` beside it holds the number of
 entries, the length of the log and the digest of its last line, so that entries cut from the end are missed, and during
 an append the line about to be written, so that an interrupted append is completed by the next one instead of looking
-like an alteration.
+like an alteration. With the laboratory's key the head is signed too, so that cutting entries off and writing a head to
+match is found.
 
 What the chain can and cannot show. Any edit, removal, insertion or exchange of lines, any cut from the end and a
 deleted log are found as long as ``head.json`` was not rewritten to match. Somebody who can write both files and knows
 this format can rebuild an unsigned chain; entries signed with the laboratory's key cannot be rebuilt without it, but
-the whole folder can still be put back to an earlier state of its own. Against that, note the head digest that
-``flowmrd review status`` prints outside this computer and give it to ``flowmrd verify --head``.
+the whole folder can still be put back to an earlier state of its own. ``results/provenance.json`` notes the head at the
+end of every run; beyond that, note the digest that ``flowmrd review status`` prints outside this computer and give it
+to ``flowmrd verify --head``.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from flowmrd.errors import ReviewError
 from flowmrd.review.model import ReviewFile
@@ -51,14 +54,31 @@ class Entry(BaseModel):
     flowmrd_version: str
     sample: str
     mrd_sha256: str
-    replaces: int | None = Field(description="Entry with the decision on this sample so far.")
-    old_decision: str | None
+    replaces: int | None = Field(
+        description="Entry whose decision this one takes the place of; a comment replaces none."
+    )
+    old_decision: str | None = Field(description="Decision on this sample that stood before.")
     clock_went_back: bool = Field(description="Recorded earlier than the entry before it: the clock was changed.")
     review: ReviewFile
     review_sha256: str = Field(description="SHA-256 of the review in its one spelling: the same review enters once.")
     key_id: str | None
     hash: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of this entry without hash and signature.")
     signature: str | None = Field(description="Ed25519 signature of the hash, hex.")
+
+    @field_validator("recorded_at")
+    @classmethod
+    def _has_time_zone(cls, value: str) -> str:
+        if datetime.fromisoformat(value).tzinfo is None:
+            raise ValueError("has no time zone")
+        return value
+
+    @model_validator(mode="after")
+    def _speaks_of_its_review(self) -> Self:
+        review = self.review
+        same = (self.sample, self.mrd_sha256) == (review.sample, review.mrd_sha256)
+        if not same or self.review_sha256 != digest(canonical(review.model_dump(mode="json"))):
+            raise ValueError("it is not about the review it holds")
+        return self
 
     def line(self) -> bytes:
         """The one way to write this entry: sorted keys, ASCII, no spaces."""
@@ -74,13 +94,35 @@ class Head(BaseModel):
     entries: int = Field(ge=0)
     log_bytes: int = Field(ge=0)
     last: str = Field(pattern=r"^[0-9a-f]{64}$")
-    pending: str | None = Field(None, description="A line being appended; the next append completes it.")
     key_id: str | None = None
     signature: str | None = None
+    pending: str | None = Field(None, description="A line being appended; the next append completes it.")
+    pending_signature: str | None = Field(None, description="Signature of the head as it is after that line.")
 
     def signed_text(self) -> str:
         """What the signature of the head covers."""
         return hashlib.sha256(f"{self.entries}:{self.log_bytes}:{self.last}".encode()).hexdigest()
+
+    def completed(self) -> Head:
+        """The head after the line that it announces.
+
+        Raises
+        ------
+        ValueError
+            If what it announces is not an entry that follows the log as the head knows it.
+        """
+        line = (self.pending or "").encode("ascii")
+        entry = Entry.model_validate_json(line)
+        follows = (entry.seq, entry.previous) == (self.entries + 1, self.last)
+        if not follows or entry.line() != line or entry_hash(entry.model_dump(mode="json")) != entry.hash:
+            raise ValueError("not the next entry")
+        return Head(
+            entries=entry.seq,
+            log_bytes=self.log_bytes + len(line),
+            last=digest(line),
+            key_id=entry.key_id,
+            signature=self.pending_signature,
+        )
 
 
 @dataclass(frozen=True)
@@ -122,6 +164,12 @@ def entry_hash(fields: dict[str, Any]) -> str:
 def digest(line: bytes) -> str:
     """SHA-256 of a line."""
     return hashlib.sha256(line).hexdigest()
+
+
+def standing_decision(entries: Sequence[Entry], sample: str) -> Entry | None:
+    """The latest decision on a sample; a comment leaves an earlier decision as it is."""
+    made = [entry for entry in entries if entry.sample == sample and entry.review.decides]
+    return made[-1] if made else None
 
 
 @contextmanager
@@ -174,6 +222,13 @@ def _read_head(path: Path, findings: list[Finding]) -> Head | None:
         return None
     if text != head_bytes(head):
         findings.append(Finding("head.json", "its bytes were changed"))
+    if head.pending is not None:
+        try:
+            head.completed()
+        except ValueError:
+            findings.append(Finding("head.json", "the entry it announces is not the next one"))
+    elif head.entries == 0 or head.pending_signature is not None:
+        findings.append(Finding("head.json", "flowmrd never writes such a head: it was put together by hand"))
     return head
 
 
@@ -222,7 +277,8 @@ def _check_line(number: int, line: bytes, previous: str, findings: list[Finding]
 def _check_head(check: LogCheck, lines: Sequence[bytes], last: str) -> None:
     head, findings = check.head, check.findings
     if head is None:
-        if lines and not any(finding.where == "head.json" for finding in findings):
+        # Also beside an empty log: the head is always written first.
+        if not any(finding.where == "head.json" for finding in findings):
             findings.append(Finding("head.json", "it is gone: entries cut from the end could not be noticed"))
         return
     if len(lines) < head.entries:
@@ -248,7 +304,7 @@ def append(folder: Path, check: LogCheck, entry: Entry, head: Head) -> None:
     """
     line = entry.line()
     before = check.head or Head(entries=0, log_bytes=0, last=GENESIS)
-    pending = before.model_copy(update={"pending": line.decode("ascii")})
+    pending = before.model_copy(update={"pending": line.decode("ascii"), "pending_signature": head.signature})
     write_text(folder / "head.json", head_bytes(pending).decode("ascii"))
     _write_rest(folder / "log.jsonl", before.log_bytes, line)
     write_text(folder / "head.json", head_bytes(head).decode("ascii"))
@@ -257,18 +313,11 @@ def append(folder: Path, check: LogCheck, entry: Entry, head: Head) -> None:
 def complete_interrupted(run_directory: Path, check: LogCheck) -> LogCheck:
     """Finish an append that was cut short, under the lock; the log afterwards."""
     head = check.head
-    if head is None or head.pending is None or not check.interrupted:
+    if head is None or head.pending is None or check.findings or not check.interrupted:
         return check
-    line = head.pending.encode("ascii")
-    try:
-        entry = Entry.model_validate_json(line)
-    except ValidationError as error:
-        raise broken(run_directory, [Finding("head.json", "the entry being appended is not one")]) from error
     folder = run_directory / FOLDER
-    _write_rest(folder / "log.jsonl", head.log_bytes, line)
-    # A signature of the head needs the key; the next signed append renews it.
-    done = Head(entries=entry.seq, log_bytes=head.log_bytes + len(line), last=digest(line))
-    write_text(folder / "head.json", head_bytes(done).decode("ascii"))
+    _write_rest(folder / "log.jsonl", head.log_bytes, head.pending.encode("ascii"))
+    write_text(folder / "head.json", head_bytes(head.completed()).decode("ascii"))
     return check_log(run_directory)
 
 

@@ -71,6 +71,11 @@ class ReviewFile(BaseModel):
         return value
 
     @property
+    def decides(self) -> bool:
+        """Accept or reject; a comment decides nothing."""
+        return self.decision != Decision.COMMENT.value
+
+    @property
     def signed(self) -> datetime:
         """When it was signed."""
         return datetime.fromisoformat(self.signed_at)

@@ -9,7 +9,7 @@ from typing import Any
 
 from flowmrd.errors import ReviewError
 from flowmrd.review import keys
-from flowmrd.review.log import Entry, Finding, LogCheck, check_log
+from flowmrd.review.log import Entry, Finding, Head, LogCheck, check_log, standing_decision
 from flowmrd.store import digest_file
 
 PUBLIC_KEY = Path("config/flowmrd-review.pub")
@@ -53,6 +53,40 @@ class ReviewStatus:
     entries: int
     head_digest: str
 
+    def lines(self) -> list[str]:
+        """Report for a terminal; ASCII, because names may come from altered files."""
+        found = []
+        for one in self.samples:
+            review = None if one.entry is None else one.entry.review
+            who = "" if review is None else f"{review.name}, {review.meaning}, {review.signed_at}"
+            told = f"{one.sample:<32} {one.state.value:<14} {who}{f' ({one.reason})' if one.reason else ''}"
+            found.append(told.rstrip())
+        found += [f"ALTERED {finding.where}: {finding.what}" for finding in self.findings]
+        found.append(f"{self.entries} entries; head {self.head_digest}")
+        return [harmless(line) for line in found]
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "samples": [
+                {
+                    "sample": one.sample,
+                    "state": one.state.value,
+                    "reason": one.reason,
+                    "entry": None if one.entry is None else one.entry.model_dump(mode="json"),
+                }
+                for one in self.samples
+            ],
+            "findings": [{"where": finding.where, "what": finding.what} for finding in self.findings],
+            "entries": self.entries,
+            "head": self.head_digest,
+        }
+
+
+def harmless(text: str) -> str:
+    """Text with everything but printable ASCII escaped."""
+    return "".join(c if 32 <= ord(c) < 127 else c.encode("unicode_escape").decode("ascii") for c in text)
+
 
 def review_status(run_directory: Path, public_key: Path | None = None) -> ReviewStatus:
     """Review state of every sample that has a result or an entry.
@@ -81,12 +115,15 @@ def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, Any]
     """Entries of a sample for its report, oldest first, and what is wrong with the log as a whole, if anything.
 
     Each entry has ``seq``, ``decision``, ``comment``, ``name``, ``meaning``, ``signed_at``, ``recorded_at``,
-    ``key_id``, ``hash``, ``valid`` and ``reason`` (why it is void).
+    ``account``, ``key_id``, ``hash``, ``signed`` (digitally, with the laboratory's key at hand to check it),
+    ``replaced_by`` (the entry with the decision that stands now), ``valid`` and ``reason`` (why it is void).
     """
     check = check_log(run_directory)
     trusted = trusted_key(run_directory, None)
+    findings = [*check.findings, *signature_findings(check, trusted)]
     path = run_directory / "results" / "samples" / sample / "mrd.json"
     present = digest_file(path) if path.is_file() else None
+    standing = standing_decision(check.entries, sample)
     rows = []
     for entry in check.entries:
         if entry.sample == sample:
@@ -96,14 +133,23 @@ def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, Any]
                     "seq": entry.seq,
                     **entry.review.model_dump(include={"decision", "comment", "name", "meaning", "signed_at"}),
                     "recorded_at": entry.recorded_at,
+                    "account": entry.account,
                     "key_id": entry.key_id,
                     "hash": entry.hash,
+                    "signed": entry.signature is not None and trusted is not None,
+                    "replaced_by": _replaced_by(entry, standing),
                     "valid": reason is None and not check.findings,
                     "reason": "the review log was altered" if reason is None and check.findings else reason,
                 }
             )
-    problem = "; ".join(f"{finding.where}: {finding.what}" for finding in check.findings[:5]) or None
+    problem = "; ".join(f"{finding.where}: {finding.what}" for finding in findings[:5]) or None
     return rows, problem
+
+
+def _replaced_by(entry: Entry, standing: Entry | None) -> int | None:
+    if standing is None or not entry.review.decides or entry.seq == standing.seq:
+        return None
+    return standing.seq
 
 
 def trusted_key(run_directory: Path, public_key: Path | None) -> Any:
@@ -142,11 +188,25 @@ def signature_findings(check: LogCheck, trusted: Any) -> list[Finding]:
                 found.append(Finding(where, "its signature does not hold"))
         elif trusted is not None:
             found.append(Finding(where, "not signed, though the laboratory has a key"))
-    head = check.head
-    signature = None if head is None else head.signature
-    if trusted is not None and head is not None and signature is not None:
-        holds = keys.signature_holds(trusted, head.signed_text(), signature)
-        found += [] if holds else [Finding("head.json", "its signature does not hold")]
+    if trusted is not None and check.head is not None:
+        found += _head_findings(check.head, trusted)
+    return found
+
+
+def _head_findings(head: Head, trusted: Any) -> list[Finding]:
+    """What is wrong with the signatures of the head; the one before the first entry has none."""
+    states = [(head, head.signature)] if head.entries else []
+    if head.pending is not None:
+        try:
+            states.append((head.completed(), head.pending_signature))
+        except ValueError:
+            return []  # told by check_log
+    found = []
+    for state, signature in states:
+        if signature is None:
+            found.append(Finding("head.json", "not signed, though the laboratory has a key: entries may have been cut"))
+        elif not keys.signature_holds(trusted, state.signed_text(), signature):
+            found.append(Finding("head.json", "its signature does not hold"))
     return found
 
 
@@ -154,8 +214,7 @@ def _latest(name: str, check: LogCheck, present: str | None, trusted: Any) -> Sa
     mine = [entry for entry in check.entries if entry.sample == name]
     if not mine:
         return SampleReview(name, ReviewState.NOT_REVIEWED, None, None)
-    decisions = [entry for entry in mine if entry.review.decision != "comment"]
-    latest = decisions[-1] if decisions else mine[-1]
+    latest = standing_decision(mine, name) or mine[-1]
     reason = void_reason(latest, present, trusted)
     if reason is None and check.findings:
         reason = "the review log was altered"

@@ -30,6 +30,9 @@ from flowmrd.config.table import read_table
 from flowmrd.errors import ArtefactError, PanelError
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import find_panel
+from flowmrd.review.keys import key_id
+from flowmrd.review.log import check_log
+from flowmrd.review.status import trusted_key
 from flowmrd.stages.crate import write_crate
 from flowmrd.stages.manifest import MANIFEST, write_manifest
 from flowmrd.store import digest_file, read_json, write_json, write_text
@@ -83,10 +86,22 @@ def write_provenance(
             "tubes": [_tube(run_directory, sample) for sample in samples],
         },
         "results": {"files": len(files), "manifest_sha256": digest_file(run_directory / MANIFEST)},
+        "review": review_state(run_directory),
     }
     write_json(run_directory / PROVENANCE, record)
     write_crate(run_directory, record, files)
     return record
+
+
+def review_state(run_directory: Path) -> dict[str, Any]:
+    """Head of the review log and the laboratory's key now, so that a log put back to an earlier state is noticed."""
+    check = check_log(run_directory)
+    key = trusted_key(run_directory, None)
+    return {
+        "entries": 0 if check.head is None else check.head.entries,
+        "head": check.head_digest,
+        "key_id": None if key is None else key_id(key),
+    }
 
 
 def software() -> dict[str, Any]:

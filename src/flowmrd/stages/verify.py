@@ -5,7 +5,8 @@ configuration, sheets and panels against the provenance; the RO-Crate against th
 the review log; and whether each signature still stands for the result it was given for. Nothing is changed.
 
 Command: ``flowmrd verify RUNDIR [--public-key PUB] [--head DIGEST] [--json]``; exit 0 where nothing was altered, 2
-otherwise. ``--head`` is a head digest of the review log noted elsewhere earlier (``flowmrd review status`` prints it).
+otherwise. The provenance notes how the review log stood at the end of the run; ``--head`` is a later head digest that
+was noted elsewhere (``flowmrd review import`` and ``flowmrd review status`` print it).
 
 Limits: somebody who can write the whole folder can alter a result and rewrite manifest and provenance to match; what
 then still tells is a review signed with the laboratory's key, because it holds the digest of the ``mrd.json`` it is
@@ -22,8 +23,9 @@ from typing import Any
 from flowmrd.config import load_config, read_sheet
 from flowmrd.errors import ArtefactError, InputError
 from flowmrd.home import REPOSITORY
+from flowmrd.review.keys import key_id
 from flowmrd.review.log import GENESIS, Finding, LogCheck, check_log, digest
-from flowmrd.review.status import ReviewState, review_status
+from flowmrd.review.status import PUBLIC_KEY, ReviewState, harmless, review_status, trusted_key
 from flowmrd.stages.crate import CRATE, RECORDS
 from flowmrd.stages.manifest import MANIFEST, read_manifest, result_files
 from flowmrd.stages.provenance import CONFIG, FORMAT, PROVENANCE, input_paths, locked_packages
@@ -75,11 +77,6 @@ class Verification:
         }
 
 
-def harmless(text: str) -> str:
-    """Text with everything but printable ASCII escaped."""
-    return "".join(c if 32 <= ord(c) < 127 else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
 def verify(
     run_directory: Path, *, public_key: Path | None = None, head: str | None = None, tubes: bool = True
 ) -> Verification:
@@ -117,6 +114,8 @@ def verify(
     if files is not None:
         _check_crate(run_directory, files, report)
     _check_reviews(run_directory, report, public_key, head)
+    if record is not None:
+        _check_noted_review(run_directory, record.get("review"), report, public_key)
     return report
 
 
@@ -253,11 +252,30 @@ def _check_reviews(run_directory: Path, report: Verification, public_key: Path |
             "results/review/log.jsonl", f"the entry noted as {head[:12]} is not in it: it was put back or rebuilt"
         )
     signed = [entry.seq for entry in check.entries if entry.signature is not None]
-    if signed and public_key is None and not (run_directory / "config" / "flowmrd-review.pub").is_file():
+    if signed and public_key is None and not (run_directory / PUBLIC_KEY).is_file():
         report.notes.append("entries are signed, but no public key is here: signatures are not checked")
     for sample in status.samples:
         if sample.state is ReviewState.VOID and not status.findings:
             report.add(f"review of sample {sample.sample}", f"void: {sample.reason}")
+
+
+def _check_noted_review(run_directory: Path, noted: Any, report: Verification, public_key: Path | None) -> None:
+    """The review log and key as the run's provenance noted them: the log must have grown from there."""
+    if not isinstance(noted, dict) or not {"entries", "head", "key_id"} <= noted.keys():
+        report.add("results/provenance.json", "it does not say how the review log stood: the note was taken out")
+        return
+    if noted["head"] not in digests_of_chain(check_log(run_directory)):
+        report.add(
+            "results/review",
+            f"the log that the run noted ({noted['entries']} entries, head {str(noted['head'])[:12]}) is not the "
+            "beginning of this one: it was put back, rebuilt or removed",
+        )
+    if noted["key_id"] is not None:
+        key = trusted_key(run_directory, public_key)
+        if key is None:
+            report.add(PUBLIC_KEY.as_posix(), "the laboratory's public key is gone: signatures are not checked")
+        elif key_id(key) != noted["key_id"]:
+            report.add(PUBLIC_KEY.as_posix(), f"another key ({key_id(key)}) than in the run ({noted['key_id']})")
 
 
 def digests_of_chain(check: LogCheck) -> set[str]:
