@@ -92,6 +92,7 @@ class ReportConfig(Section):
 
     max_plot_events: int = Field(4000, ge=100, description="Points drawn per plot besides the density of all events.")
     laboratory: str = Field("", description="Name printed on the report.")
+    trial: str = Field("", description="Trial or study named on the report, for example its registration number.")
 
 
 class TrialConfig(Section):

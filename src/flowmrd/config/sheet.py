@@ -21,6 +21,13 @@ COLUMNS = {
     "panel": "Panel of this tube where it is not the configuration's.",
     "timepoint": "Free text for the report; the trial report looks for its own words (trial.mrd_timepoints).",
     "specimen": "Free text for the report, for example bone marrow.",
+    "pull": "Free text for the report: first pull, second pull.",
+    "anticoagulant": "Free text for the report: EDTA, heparin.",
+    "collected": "When it was aspirated: YYYY-MM-DD, or with the time, YYYY-MM-DDTHH:MM; the report computes its age.",
+    "received": "When it came to the laboratory, written in the same way.",
+    "viability": "Free text for the report: viability as the laboratory measured it.",
+    "lots": "Free text for the report: lots of the reagents.",
+    "analyst": "Free text for the report: who acquired or gated the tube; better initials or a number than a name.",
     "prior_therapy": "none, cd19, cd22 or cd19+cd22: earlier therapy that may have taken a marker away.",
     "batch": "Staining or instrument batch; chooses the spillover CSV where the configuration gives one per batch.",
     "stain": "For compensation tubes: the marker that is stained, or unstained.",
@@ -65,6 +72,13 @@ class Sample:
     panel: str | None = None
     timepoint: str | None = None
     specimen: str | None = None
+    pull: str | None = None
+    anticoagulant: str | None = None
+    collected: str | None = None
+    received: str | None = None
+    viability: str | None = None
+    lots: str | None = None
+    analyst: str | None = None
     prior_therapy: PriorTherapy = PriorTherapy.NONE
     batch: str | None = None
     stain: str | None = None
@@ -163,6 +177,13 @@ def _to_sample(folder: Path, row: Mapping[str, str], line: int) -> Sample:
         panel=optional("panel"),
         timepoint=optional("timepoint"),
         specimen=optional("specimen"),
+        pull=optional("pull"),
+        anticoagulant=optional("anticoagulant"),
+        collected=optional("collected"),
+        received=optional("received"),
+        viability=optional("viability"),
+        lots=optional("lots"),
+        analyst=optional("analyst"),
         prior_therapy=PriorTherapy(row.get("prior_therapy") or "none"),
         batch=optional("batch"),
         stain=optional("stain"),

@@ -216,7 +216,7 @@ def _write_rerun(run_directory: Path, sheet: Path) -> None:
     """What another laboratory needs besides the tubes; file names of tubes are replaced, clinical tables left out."""
     folder = run_directory / "results" / "rerun" / "config"
     rows, _ = read_table(sheet, REQUIRED, OPTIONAL, one_row_per="tube", setting="samples")
-    columns = [name for name in (*REQUIRED, *OPTIONAL) if name != "labels"]
+    columns = [name for name in (*REQUIRED, *OPTIONAL) if name not in {"labels", "analyst"}]
     lines = ["\t".join(columns)]
     for _, row in rows:
         changed: Mapping[str, str] = {**row, "fcs": f"../fcs/{row['sample']}.fcs"}
