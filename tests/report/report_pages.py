@@ -6,11 +6,12 @@ from pathlib import Path
 
 from report_factory import MadeSample, config, ino10, make_result
 
+from flowmrd.panel.model import PanelModel
 from flowmrd.stages.report import report
 from flowmrd.store import write_json
 
 
-def build(made: MadeSample, *, laip: bool = True, visits: bool = True) -> Path:
+def build(made: MadeSample, *, laip: bool = True, visits: bool = True, panel: PanelModel | None = None) -> Path:
     """Run the report stage on an invented sample with controls and visits."""
     controls = []
     for index in range(6):
@@ -26,7 +27,7 @@ def build(made: MadeSample, *, laip: bool = True, visits: bool = True) -> Path:
     report(
         made.sample_dir,
         made.work_dir,
-        panel=ino10(),
+        panel=panel or ino10(),
         config=config(),
         laip_json=made.run / "results/laip/P01/laip.json" if laip else None,
         controls_qc=controls,

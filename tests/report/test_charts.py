@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from flowmrd.report import words
 from flowmrd.report.axes import make_axis
+from flowmrd.report.batch import Tube, channel_charts
 from flowmrd.report.density import BINS, HIGH, LOW, bin_axis, count_grid, picture
 from flowmrd.report.levey_jennings import broken_rules, chart, control_limits
+from flowmrd.report.marks import HEIGHT, WIDTH, with_marks
+from flowmrd.report.svg import Outline
 from flowmrd.report.views import clip_to_plot, outlines
 
 
@@ -96,6 +99,71 @@ def test_limits_need_five_controls_and_give_the_sample_standard_deviation() -> N
     assert limits.mean == 3.0
     assert limits.sd == pytest.approx(2.5**0.5)
     assert chart(["a"], [3 + 4 * limits.sd], limits)[0].broken == ("1-3s",)
+
+
+def test_a_cut_is_marked_on_its_inner_side_with_its_number() -> None:
+    ranges = {"CD19": [0.4, None], "SSC-A": [None, None]}
+    (line,) = with_marks(outlines({"type": "rectangle", "ranges": ranges}, "CD19", "SSC-A", label="g"), ["1"])
+    assert line.mark is not None
+    assert (line.mark.text, line.mark.anchor) == ("1→", "start")
+    assert line.mark.at[0] > 0.4
+    shape = {"type": "halfplane", "x": "CD19", "y": "SSC-A", "slope": 0.2, "threshold": 0.4, "side": "below"}
+    (leaning,) = with_marks(outlines(shape, "CD19", "SSC-A", label="g"), [""])
+    assert leaning.mark is not None
+    assert (leaning.mark.text, leaning.mark.anchor) == ("←", "end")
+
+
+def test_numbers_of_cuts_close_to_each_other_do_not_cover_each_other() -> None:
+    bounds = (0.40, 0.41, 0.42, 0.43)
+    lines = [
+        outlines({"type": "rectangle", "ranges": {"CD45": [at, None]}}, "SSC-A", "CD45", label="g") for at in bounds
+    ]
+    placed = with_marks([line for (line,) in lines], ["1", "2", "3", "4"])
+    places = [outline.mark.at for outline in placed if outline.mark is not None]
+    assert len(places) == 4
+    for index, (x, y) in enumerate(places):
+        for other_x, other_y in places[:index]:
+            assert abs(x - other_x) >= WIDTH or abs(y - other_y) >= HEIGHT
+
+
+@given(st.lists(st.tuples(st.floats(-3, 3), st.floats(-3, 3)), min_size=2, max_size=6), st.booleans())
+def test_the_number_of_a_border_stands_in_the_plot(points: list[tuple[float, float]], closed: bool) -> None:
+    (placed,) = with_marks([Outline(tuple(points), closed, "g", (1.0, 0.0))], ["12"])
+    if placed.mark is not None:
+        assert all(LOW <= value <= HIGH for value in placed.mark.at)
+
+
+def test_this_tube_is_left_out_of_the_limits_it_is_compared_with() -> None:
+    def tube(index: int, value: float) -> Tube:
+        facts = {"medians": {"CD45": value}}
+        return Tube(f"C{index}", f"C{index}", "control", "ino10", None, facts)
+
+    tubes = [tube(index, 0.5 + 0.01 * (index % 3)) for index in range(6)] + [tube(6, 0.9)]
+    (with_it,) = channel_charts(tubes)
+    (without,) = channel_charts(tubes, this="C6")
+    assert (with_it["controls"], without["controls"]) == (7, 6)
+    assert without["this"] == pytest.approx((0.9 - without["mean"]) / without["sd"], abs=0.01)
+    assert "1-3s" in dict(without["broken"])["C6"]
+
+
+@pytest.mark.parametrize(
+    ("given_text", "shown"),
+    [
+        ("a limit of 6.2e-05, above 1e-04", "a limit of 6.2 × 10⁻⁵, above 10⁻⁴"),
+        ("1,234,567 events", "1\u202f234\u202f567 events"),
+        ("CD19e-5 and 3e", "CD19e-5 and 3e"),
+        ("1,5 and 12,34", "1,5 and 12,34"),
+        ("<b>2e+06</b>", "<b>2 × 10⁶</b>"),
+    ],
+)
+def test_numbers_inside_messages_are_written_for_people(given_text: str, shown: str) -> None:
+    assert words.readable(given_text) == shown
+
+
+@given(st.text(max_size=80))
+def test_a_message_without_numbers_stays_as_it_is(text: str) -> None:
+    without = "".join(character for character in text if not character.isdigit())
+    assert words.readable(without) == without
 
 
 def test_numbers_for_people() -> None:

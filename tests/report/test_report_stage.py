@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,15 @@ import pytest
 from report_factory import MadeSample, config, ino10, make_result, make_sample
 from report_pages import build
 
+from flowmrd.config import Role, Sample
 from flowmrd.errors import ArtefactError
 from flowmrd.mrd.result import Reason, VerdictClass
-from flowmrd.report.verdict import SHORT, next_steps, trial_flag, wording
+from flowmrd.report.guidance import next_steps
+from flowmrd.report.methods import REFERENCES
+from flowmrd.report.record import sample_age
+from flowmrd.report.verdict import SHORT, trial_flag, wording
 from flowmrd.stages.report import report
-from flowmrd.store import write_columns
+from flowmrd.store import open_columns, write_columns, write_json
 
 
 def html_of(made: MadeSample) -> str:
@@ -91,6 +96,113 @@ def test_a_tube_without_one_event_in_a_gate_still_has_a_page(tmp_path: Path) -> 
     assert wording(made.result).headline in html_of(made)
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_mrd_cells_that_came_first_are_named_as_possible_carry_over(tmp_path: Path, early: bool) -> None:
+    made = make_sample(tmp_path, n=6000, blasts=60)
+    with open_columns(made.work_dir / "classified.arrow") as store:
+        columns = {name: np.array(store[name]) for name in store}
+    n = len(columns["mrd"])
+    columns["mrd"] = np.arange(n) % 100 == 0 if not early else np.arange(n) < 60
+    write_columns(made.work_dir / "classified.arrow", columns)
+    build(made)
+    found = json.loads((made.sample_dir / "report.json").read_text())["quality"]["mrd_cells_over_the_run"]
+    assert found["uneven"] is early
+    assert ("think of carry-over from the tube before" in html_of(made)) is early
+
+
+def test_the_controls_are_charted_with_this_tube(positive: MadeSample) -> None:
+    rows = {row["channel"]: row for row in json.loads((positive.sample_dir / "report.json").read_text())["controls"]}
+    assert set(rows) == {"CD10", "CD45", "SSC-A"}
+    own = json.loads((positive.sample_dir / "qc.json").read_text())["medians"]["CD45"]
+    assert rows["CD45"]["controls"] == 6
+    assert rows["CD45"]["z"] == pytest.approx((own - rows["CD45"]["mean"]) / rows["CD45"]["sd"], abs=0.01)
+    assert "Levey-Jennings charts of the controls, with this tube" in html_of(positive)
+
+
+def test_a_voltage_unlike_the_controls_is_named(tmp_path: Path) -> None:
+    made = make_sample(tmp_path, n=3000, blasts=30)
+    record = json.loads((made.sample_dir / "qc.json").read_text())
+    controls = []
+    for index in range(5):
+        controls.append(tmp_path / f"control{index}.json")
+        write_json(controls[-1], record | {"sample": f"C{index}"})
+    record["channels"][5]["voltage"] += 40
+    write_json(made.sample_dir / "qc.json", record)
+    report(made.sample_dir, made.work_dir, panel=ino10(), config=config(), controls_qc=controls)
+    assert re.search(rf"555 V in {made.sample}", html_of(made))
+
+
+def test_what_the_sheet_says_of_the_specimen_is_on_the_page_and_the_rest_is_named_as_missing(tmp_path: Path) -> None:
+    made = make_sample(tmp_path, n=3000, blasts=30)
+    write_json(made.work_dir / "ingest.json", {"acquisition": {"date": "2026-03-04", "begin": 36000.0, "end": 36100.0}})
+    row = Sample(
+        made.sample, "P01", Role.FOLLOWUP, Path("x.fcs"), specimen="bone marrow", pull="first", anticoagulant="EDTA",
+        collected="2026-03-03T09:00", viability="96 %", lots="CD19 4711", analyst="AB",
+    )  # fmt: skip
+    report(made.sample_dir, made.work_dir, panel=ino10(), config=config(), sample=row)
+    facts = json.loads((made.sample_dir / "report.json").read_text())["specimen"]
+    shown = {name: facts[name] for name in ("Specimen", "Pull", "Anticoagulant", "Age at acquisition", "Analyst")}
+    assert list(shown.values()) == ["bone marrow", "first", "EDTA", "25 h", "AB"]
+    assert "trial" in facts["Not supplied to the pipeline"]
+    assert "received" in facts["Not supplied to the pipeline"]
+
+
+@pytest.mark.parametrize(
+    ("collected", "acquired", "shown"),
+    [
+        ("2026-03-01T08:00", {"date": "2026-03-01", "begin": 3600 * 10.0}, "2 h"),
+        ("2026-03-01", {"date": "2026-03-02", "begin": 3600.0}, "1 day"),
+        ("2026-03-01T08:00", {"date": "2026-03-05", "begin": 3600 * 9.0}, "97 h (more than 3 days: read with care)"),
+        ("2026-03-01", {"date": "2026-03-04"}, "3 days"),
+        ("2026-03-05", {"date": "2026-03-04"}, "not known: acquired before it was collected, by these dates"),
+        ("yesterday", {"date": "2026-03-04"}, "not known: 'yesterday' is no date"),
+        ("2026-03-05", {}, "not known: the file does not say when it was acquired"),
+        (None, {"date": "2026-03-04"}, "not supplied to the pipeline"),
+    ],
+)
+def test_age_of_the_specimen(collected: str | None, acquired: dict[str, object], shown: str) -> None:
+    assert sample_age(collected, acquired) == shown
+
+
+def test_methods_cite_every_reference_once_it_is_listed(positive: MadeSample) -> None:
+    html = html_of(positive)
+    start = html.index("<h3>Methods</h3>")
+    methods = html[start : html.index("<h3>Haemodilution", start)]
+    cited = {int(number) for number in re.findall(r"\[(\d+)\]", methods)}
+    assert cited == set(range(1, len(REFERENCES) + 1))
+
+
+def test_what_is_not_a_result_is_not_shown_as_one(tmp_path: Path) -> None:
+    failed = Reason(code="FAILED", message="Failed.")
+    for name, changes, counted in (
+        ("weak", {"nucleated": 100_000}, True),
+        ("failed", {"failures": (failed,)}, True),
+        ("negative", {"nucleated": 331_204}, False),
+    ):
+        made = make_sample(tmp_path / name, n=3000, blasts=0, **changes)
+        build(made)
+        assert ("<strong>not a result</strong>" in html_of(made)) is counted, name
+
+
+def test_controls_and_diagnoses_are_not_given_a_patients_answer() -> None:
+    control = make_result("c", role="control", mrd=900)
+    diagnosis = make_result("d", role="diagnosis", mrd=200_000)
+    assert wording(control).headline == "Control tube: 900 cells called leukaemic"
+    assert wording(diagnosis).headline.startswith("Leukaemia at diagnosis: 60 %")
+    for result in (control, diagnosis):
+        assert trial_flag(result) is None
+        assert wording(result).eln == ""
+        assert not [step for step in next_steps(result) if "Report" in step.text or "sign" in step.text.split()]
+
+
+def test_every_step_with_a_place_points_at_an_element_of_the_page(positive: MadeSample) -> None:
+    html = html_of(positive)
+    targets = re.findall(r'<a href="#([^"]+)">Look at:', html)
+    assert targets
+    for target in targets:
+        assert f'id="{target}"' in html
+
+
 def test_every_verdict_has_words_and_only_a_negative_one_says_not_detected_alone() -> None:
     failed = Reason(code="FAILED", message="Failed.")
     tubes = {
@@ -112,5 +224,7 @@ def test_every_verdict_has_words_and_only_a_negative_one_says_not_detected_alone
         assert next_steps(result)
     weak = tubes[VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY]
     assert "not excluded" in wording(weak).headline
-    assert trial_flag(weak)[1].endswith("cannot be told")
-    assert "more nucleated events" in next_steps(weak)[0]
+    flag = trial_flag(weak)
+    assert flag is not None
+    assert flag[1].endswith("cannot be told")
+    assert "more nucleated events" in next_steps(weak)[0].text

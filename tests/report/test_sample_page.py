@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
-from report_factory import MARKERS, MadeSample, make_sample
+from report_factory import MARKERS, MadeSample, ino10, make_sample
 from report_pages import build
 
 from browser import OpenPage
 from flowmrd.mrd.result import Cluster, MarkerShift, Reason
-from flowmrd.review import import_review, read_review
+from flowmrd.panel.model import PanelModel
+from flowmrd.review import import_review, make_key, read_review
 from flowmrd.store import write_json
 
 pytestmark = pytest.mark.browser
@@ -151,6 +153,29 @@ def test_a_review_saved_from_the_page_is_imported_and_then_shown(tmp_path: Path,
     assert "void" in open_page(build(made)).locator(".signatures").inner_text()
 
 
+def test_a_later_decision_is_shown_beside_the_one_it_replaces(tmp_path: Path, open_page: OpenPage) -> None:
+    made = make_sample(tmp_path, n=4000, blasts=40)
+    private, public, _ = make_key(tmp_path / "keys")
+    (made.run / "config").mkdir(parents=True)
+    (made.run / "config/flowmrd-review.pub").write_bytes(public.read_bytes())
+    sha256 = json.loads((build(made).parent / "report.json").read_text())["mrd_sha256"]
+    for decision in ("accept", "reject"):
+        file = tmp_path / f"{decision}.json"
+        review = {
+            "format": "flowmrd-review/1", "sample": made.sample, "mrd_sha256": sha256, "decision": decision,
+            "comment": "Doublets.", "name": "Dr Ada Example", "meaning": "review",
+            "signed_at": "2026-01-02T03:04:05+00:00",
+        }  # fmt: skip
+        write_json(file, review)
+        import_review(made.run, file, key=private)
+    entries = open_page(build(made)).locator(".signatures > li").all_inner_texts()
+    assert "accepted" in entries[0]
+    assert "Replaced by entry 2" in entries[0]
+    assert "rejected" in entries[1]
+    assert "Replaced" not in entries[1]
+    assert all("digitally signed, key" in entry for entry in entries)
+
+
 def test_figures_are_saved_as_json_and_tsv_from_the_page(positive: MadeSample, open_page: OpenPage) -> None:
     page = open_page(page_of(positive))
     ready(page)
@@ -165,13 +190,52 @@ def test_figures_are_saved_as_json_and_tsv_from_the_page(positive: MadeSample, o
     assert f"result.counts.mrd_events\t{positive.result.counts.mrd_events}" in lines
 
 
-def test_it_prints_on_two_pages(positive: MadeSample, negative: MadeSample, open_page: OpenPage) -> None:
+LONG = "A remark about this tube that goes on for a while, names CD19, CD22, CD34 and 300,000 events and a rate. "
+PRINTED: dict[str, dict[str, Any]] = {
+    "positive": {"blasts": 60},
+    "negative": {"blasts": 0, "nucleated": 331_204},
+    "too few events": {"blasts": 0, "nucleated": 150_000},
+    "no controls": {"blasts": 20, "background": None},
+    "not evaluable": {"blasts": 0, "failures": (Reason(code="TIME_UNSTABLE", message=LONG),)},
+    "many remarks": {
+        "blasts": 60,
+        "extra": tuple(Reason(code=f"REMARK_{index}", message=LONG) for index in range(12)),
+        "timepoint": "day 21 of cycle 1, second look",
+    },
+}
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_it_prints_on_two_pages(tmp_path: Path, open_page: OpenPage, name: str) -> None:
+    page = open_page(build(make_sample(tmp_path, n=4000, **PRINTED[name])))
+    ready(page)
+    settle(page)
+    printed = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page[^s]", printed)) == 2
+
+
+CUT = """
+[...document.querySelectorAll('figure svg')].flatMap(svg => {
+  const box = svg.getBoundingClientRect();
+  return box.width === 0 ? [] : [...svg.querySelectorAll('text')].filter(text => {
+    const at = text.getBoundingClientRect();
+    return at.width > 0 && (at.left < box.left - 1 || at.right > box.right + 1
+      || at.top < box.top - 2 || at.bottom > box.bottom + 2);
+  }).map(text => text.textContent);
+})
+"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_label_of_a_drawing_is_cut_off(
+    positive: MadeSample, negative: MadeSample, open_page: OpenPage, width: int
+) -> None:
     for made in (positive, negative):
         page = open_page(page_of(made))
+        page.set_viewport_size({"width": width, "height": 900})
         ready(page)
-        settle(page)
-        printed = page.pdf(prefer_css_page_size=True)
-        assert len(re.findall(rb"/Type\s*/Page[^s]", printed)) == 2
+        assert page.evaluate(CUT) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_it_can_be_read_without_scripts(positive: MadeSample, open_page: OpenPage) -> None:
@@ -215,16 +279,33 @@ def hostile_sample(tmp_path: Path) -> MadeSample:
         gate["why"], gate["state"] = text, "insufficient_parent"
     gates["flags"] = [{"code": text, "level": "warn", "message": text} for text in HOSTILE]
     write_json(made.work_dir / "gates.json", gates)
+    result = json.loads((made.sample_dir / "mrd.json").read_text())
+    result["sample"], result["patient"] = HOSTILE[0], "".join(HOSTILE)
+    result["targets"]["CD19"]["note"] = "".join(HOSTILE)
+    write_json(made.sample_dir / "mrd.json", result)
     return made
 
 
+def hostile_panel() -> PanelModel:
+    """The default panel with dyes, clones and titles that want to break out."""
+    panel = ino10()
+    texts = cycle(HOSTILE)
+    channels = tuple(
+        channel.model_copy(update={"fluorochrome": next(texts), "clone": next(texts)}) for channel in panel.channels
+    )
+    gates = tuple(gate.model_copy(update={"title": next(texts)}) for gate in panel.gates)
+    return panel.model_copy(update={"title": "".join(HOSTILE), "channels": channels, "gates": gates})
+
+
 def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path, open_page: OpenPage) -> None:
-    page = open_page(build(hostile_sample(tmp_path)))
+    page = open_page(build(hostile_sample(tmp_path), panel=hostile_panel()))
     ready(page)
     settle(page)
     text = page.locator("main").inner_text()
     assert "<script>alert(1)</script>" in text
     assert "{{ 7 * 7 }}" in text
+    assert "<script>alert(1)</script>" in page.locator("h1").inner_text()
+    assert page.title().startswith("MRD detected")
     assert page.locator("main img, main script, main iframe, main object").count() == 0
     links = page.evaluate("[...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href'))")
     assert all(link.startswith("#") for link in links)

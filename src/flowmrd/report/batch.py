@@ -12,9 +12,10 @@ from markupsafe import Markup
 from flowmrd.mrd.result import MrdResult
 from flowmrd.report import svg, words
 from flowmrd.report.levey_jennings import ChartPoint, chart, control_limits
-from flowmrd.report.quality_view import SD_FLOOR
 from flowmrd.units import to_decades
 
+SD_FLOOR: Final = 0.004
+"""Smallest SD over controls that a chart believes, on the 0..1 scale (0.02 decades)."""
 CARRY_SOURCE: Final = 0.01
 """MRD fraction from which a tube can leave cells in the line that the next tube shows."""
 CARRY_DISTANCE: Final = 0.25
@@ -47,8 +48,16 @@ def in_order(tubes: Sequence[Tube]) -> tuple[list[Tube], str]:
     return list(tubes), "the sample sheet, because not every file says when it was acquired"
 
 
-def channel_charts(tubes: Sequence[Tube]) -> list[dict[str, Any]]:
-    """Levey-Jennings chart of every channel's median, with limits from the control tubes of the same panel."""
+def channel_charts(tubes: Sequence[Tube], this: str = "") -> list[dict[str, Any]]:
+    """Levey-Jennings chart of every channel's median, with limits from the control tubes of the same panel.
+
+    Parameters
+    ----------
+    tubes
+        In order of acquisition.
+    this
+        Sample that the charts are for: drawn apart, and left out of the limits.
+    """
     charts: list[dict[str, Any]] = []
     for panel in dict.fromkeys(tube.panel for tube in tubes):
         mine = [tube for tube in tubes if tube.panel == panel and (tube.qc or {}).get("medians")]
@@ -56,7 +65,11 @@ def channel_charts(tubes: Sequence[Tube]) -> list[dict[str, Any]]:
         for channel in channels:
             known = [tube for tube in mine if (tube.qc or {})["medians"].get(channel) is not None]
             values = [float((tube.qc or {})["medians"][channel]) for tube in known]
-            controls = [value for tube, value in zip(known, values, strict=True) if tube.role == "control"]
+            controls = [
+                value
+                for tube, value in zip(known, values, strict=True)
+                if tube.role == "control" and tube.sample != this
+            ]
             limits = control_limits(controls, floor=SD_FLOOR)
             if limits is None:
                 continue
@@ -74,41 +87,48 @@ def channel_charts(tubes: Sequence[Tube]) -> list[dict[str, Any]]:
                     "mean": limits.mean,
                     "sd": limits.sd,
                     "controls": limits.n,
-                    "drawing": _chart(points, {tube.sample for tube in known if tube.role == "control"}),
+                    "drawing": _chart(points, {tube.sample for tube in known if tube.role == "control"}, this),
                     "broken": [(point.sample, list(point.broken)) for point in judged if point.broken],
+                    "this": next((round(point.z, 2) for point in points if point.sample == this), None),
                 }
             )
     return charts
 
 
-def _chart(points: Sequence[ChartPoint], controls: set[str]) -> Markup:
-    """Controls as dots, other tubes as small circles, controls that break a rule as diamonds."""
-    width, height, middle, unit = 340.0, 92.0, 46.0, 9.0
-    step = (width - 36) / max(1, len(points))
-    parts = [f'<rect x="30" y="{middle - 2 * unit}" width="{width - 34}" height="{4 * unit}" fill="var(--pass-wash)"/>']
+def _chart(points: Sequence[ChartPoint], controls: set[str], this: str) -> Markup:
+    """Controls as dots, other tubes as small circles, controls that break a rule as diamonds, this tube in a ring."""
+    width, height, middle, unit = 340.0, 100.0, 50.0, 9.0
+    step = (width - 40) / max(1, len(points))
+    parts = [svg.rect(34, middle - 2 * unit, width - 38, 4 * unit, "var(--pass-wash)")]
     for z in (-3, 0, 3):
         y = middle - z * unit
-        parts.append(svg.line(30, y, width - 4, y, stroke="var(--soft)" if z == 0 else "var(--line)"))
-        parts.append(
-            svg.text(26, y + 4, "mean" if z == 0 else f"{z:+d}".replace("-", "−"), anchor="end", css="faint", size=9)
-        )
-    dots, others, out = "", "", ""
+        parts.append(svg.line(34, y, width - 4, y, stroke="var(--soft)" if z == 0 else "var(--line)"))
+        label = "mean" if z == 0 else f"{z:+d} SD".replace("-", "−")
+        parts.append(svg.text(30, y + 3.5, label, anchor="end", css="faint", size=9.5))
+    dots, others, out, ring = "", "", "", ""
     for index, point in enumerate(points):
-        x, y = 34 + (index + 0.5) * step, middle - max(-4.5, min(4.5, point.z)) * unit
+        x, y = 38 + (index + 0.5) * step, middle - max(-4.7, min(4.7, point.z)) * unit
+        if point.sample == this:
+            ring += f"M{x - 6:.1f} {y:.1f}a6 6 0 1 0 12 0a6 6 0 1 0 -12 0"
         if point.broken:
             out += f"M{x:.1f} {y - 5:.1f}l5 5l-5 5l-5 -5z"
         elif point.sample in controls:
             dots += f"M{x:.1f} {y:.1f}h0"
         else:
-            others += f"M{x - 2:.1f} {y:.1f}a2 2 0 1 0 4 0a2 2 0 1 0 -4 0"
-    parts.append(f'<path d="{others}" fill="none" stroke="var(--dens)"/>')
-    parts.append(f'<path d="{dots}" stroke="var(--gate)" stroke-width="6" stroke-linecap="round"/>')
-    parts.append(f'<path d="{out}" fill="var(--fail)"/>')
-    return svg.drawing(width, height, parts)
+            others += f"M{x - 2.6:.1f} {y:.1f}a2.6 2.6 0 1 0 5.2 0a2.6 2.6 0 1 0 -5.2 0"
+    for path, style in (
+        (others, 'fill="none" stroke="var(--dens)" stroke-width="1.4"'),
+        (dots, 'stroke="var(--gate)" stroke-width="6" stroke-linecap="round"'),
+        (out, 'fill="var(--fail)"'),
+        (ring, 'fill="none" stroke="var(--ink)" stroke-width="1.6"'),
+    ):
+        if path:
+            parts.append(f'<path d="{path}" {style}/>')
+    return svg.drawing(width, height, parts, css="lj")
 
 
 def voltage_changes(tubes: Sequence[Tube]) -> list[dict[str, Any]]:
-    """Channels whose detector voltage is not the same in all tubes of a panel."""
+    """Channels whose detector voltage is not the same in all tubes of a panel; ``samples`` are the unusual ones."""
     rows = []
     for panel in dict.fromkeys(tube.panel for tube in tubes):
         seen: dict[str, dict[float, list[str]]] = {}
@@ -129,7 +149,13 @@ def voltage_changes(tubes: Sequence[Tube]) -> list[dict[str, Any]]:
                     if value != usual
                 ]
                 rows.append(
-                    {"panel": panel, "channel": name, "usual": f"{words.number(usual)} V", "other": "; ".join(odd)}
+                    {
+                        "panel": panel,
+                        "channel": name,
+                        "usual": f"{words.number(usual)} V",
+                        "other": "; ".join(odd),
+                        "samples": {name for value, names in settings.items() if value != usual for name in names},
+                    }
                 )
     return rows
 

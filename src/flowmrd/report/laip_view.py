@@ -56,7 +56,8 @@ class MarkerRow:
     diagnosis
         Median of the leukaemia at diagnosis.
     shift
-        Decades between the leukaemia and the nearest normal stage, from ``mrd.json``.
+        Decades between the MRD cells (their largest cluster) and the nearest normal stage; where there is none, between
+        the leukaemia at diagnosis and its nearest normal stage.
     """
 
     marker: str
@@ -75,11 +76,15 @@ class MarkerRow:
 
 def marker_rows(inputs: Inputs, tube: Tube) -> list[MarkerRow]:
     """Every antibody channel of the tube, in panel order."""
-    shifts = {entry.marker: entry for entry in inputs.result.laip.markers}
     mrd = np.flatnonzero(tube.mrd)
     normal_name, normal = _normal_cells(inputs, tube)
-    diagnosis = _diagnosis_medians(inputs)
+    component = _diagnosis_component(inputs)
+    diagnosis = _levels(component)
     largest = max(inputs.result.laip.clusters, key=lambda cluster: cluster.events, default=None)
+    # Where nothing was found, the leukaemia that was looked for is shown instead.
+    compared: Mapping[str, Any] = component if largest is None else largest.model_dump(mode="json")
+    stage = _levels(compared, less_shift=True)
+    shifts = {str(entry["marker"]): entry for entry in compared.get("markers") or []}
     rows = []
     for channel in tube.panel.channels:
         marker = channel.marker
@@ -93,21 +98,22 @@ def marker_rows(inputs: Inputs, tube: Tube) -> list[MarkerRow]:
                 mrd=_quantiles(values[mrd]),
                 normal=_quantiles(values[normal]),
                 normal_name=normal_name,
-                stage=_stage_level(largest, marker),
+                stage=stage.get(marker),
                 diagnosis=diagnosis.get(marker),
-                shift=shift.shift_decades if shift else None,
-                direction=shift.direction if shift else "",
+                shift=float(shift["shift_decades"]) if shift else None,
+                direction=str(shift["direction"]) if shift else "",
             )
         )
     return rows
 
 
-def _stage_level(cluster: Cluster | None, marker: str) -> float | None:
-    """Where the nearest normal stage lies: the cluster's median less its shift."""
-    if cluster is None or marker not in cluster.medians:
-        return None
-    shift = next((entry.shift_decades for entry in cluster.markers if entry.marker == marker), None)
-    return None if shift is None else round(cluster.medians[marker] - shift / LOGICLE_M, 4)
+def _levels(component: Mapping[str, Any], *, less_shift: bool = False) -> dict[str, float]:
+    """Medians of a cluster or of a component of the leukaemia; less its shifts, the nearest normal stage's."""
+    medians = {name: float(value) for name, value in (component.get("medians") or {}).items() if value is not None}
+    if not less_shift:
+        return medians
+    shifts = {str(entry["marker"]): float(entry["shift_decades"]) for entry in component.get("markers") or []}
+    return {name: round(medians[name] - shift / LOGICLE_M, 4) for name, shift in shifts.items() if name in medians}
 
 
 def by_shift(rows: Sequence[MarkerRow]) -> list[MarkerRow]:
@@ -143,24 +149,40 @@ def _normal_cells(inputs: Inputs, tube: Tube) -> tuple[str, npt.NDArray[np.intp]
     return "", np.empty(0, dtype=np.intp)
 
 
-def _diagnosis_medians(inputs: Inputs) -> dict[str, float]:
-    """Medians of the largest component of the leukaemia at diagnosis."""
+def _diagnosis_component(inputs: Inputs) -> Mapping[str, Any]:
+    """Largest component of the leukaemia at diagnosis; empty where there is none."""
     components = (inputs.diagnosis or {}).get("components") or []
     largest: Mapping[str, Any] = max(components, key=lambda entry: float(entry.get("share") or 0), default={})
-    found = largest.get("medians") or {}
-    return {str(name): float(value) for name, value in found.items() if isinstance(value, (int, float))}
+    return largest
+
+
+_ROMAN: Final = {"1": "I", "2": "II", "3": "III"}
+
+
+def stage_name(name: str, tube: Tube) -> str:
+    """A normal stage as the panel titles its gate; ``haematogones_2`` becomes ``haematogone stage II``."""
+    titles = {gate.name: gate.title for gate in tube.panel.gates if gate.title}
+    if name in titles:
+        return titles[name][:1].lower() + titles[name][1:]
+    stem, _, number = name.rpartition("_")
+    if stem in {"haematogone", "haematogones"} and number in _ROMAN:
+        return f"haematogone stage {_ROMAN[number]}"
+    return name.replace("_", " ")
 
 
 def build(inputs: Inputs, tube: Tube, rows: Sequence[MarkerRow]) -> dict[str, Any]:
     """Context of the section."""
     laip = inputs.result.laip
+    largest = max(laip.clusters, key=lambda cluster: cluster.events, default=None)
+    nearest = largest.nearest_normal if largest is not None else _diagnosis_component(inputs).get("nearest_normal")
     return {
         "mode": MODES.get(laip.mode, laip.mode),
         "figure": _figure(rows, tube),
         "has_cells": any(row.mrd for row in rows),
         "rows": rows,
         "has_stage": any(row.stage is not None for row in rows),
-        "nearest": next(iter(sorted(laip.clusters, key=lambda cluster: -cluster.events)), None),
+        "nearest": stage_name(str(nearest), tube) if nearest else "",
+        "of_diagnosis": largest is None,
         "normal_name": next((row.normal_name for row in rows if row.normal_name), ""),
         "has_diagnosis": any(row.diagnosis is not None for row in rows),
         "clusters": laip.clusters,
@@ -178,7 +200,7 @@ def build(inputs: Inputs, tube: Tube, rows: Sequence[MarkerRow]) -> dict[str, An
             }
             for name, target in inputs.result.targets.items()
         ],
-        "phenotype": phenotype([(entry.marker, entry.shift_decades, entry.direction) for entry in laip.markers]),
+        "phenotype": phenotype([(row.marker, row.shift, row.direction) for row in rows if row.shift is not None]),
         "summary": _summary(rows),
     }
 

@@ -58,6 +58,7 @@ def environment(*folders: Path) -> Environment:
         sci=words.scientific,
         short_hash=words.short_hash,
         clip=words.clip,
+        readable=words.readable,
     )
     return env
 

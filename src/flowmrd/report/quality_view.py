@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from flowmrd.report import svg, words
-from flowmrd.report.levey_jennings import chart, control_limits
+from flowmrd.report.arrival import Arrival, arrival
 from flowmrd.report.tube import Tube
 
 if TYPE_CHECKING:
@@ -21,15 +21,13 @@ STEP_WORDS = {
     "nonfinite": "NaN or infinite value",
     "margin": "At the edge of the scatter range",
     "time": "Unstable stretch of the run",
-    "dead": "Dead by viability dye",
-    "anucleate": "Not nucleated by dye",
+    "dead": "Dead, by dye",
+    "anucleate": "Not nucleated, by dye",
     "doublet": "Doublets",
     "debris": "Debris",
 }
 CST_MAX_DAYS = 31
 """A set-up older than this at acquisition is named (a default: laboratories set up daily)."""
-SD_FLOOR = 0.004
-"""Smallest SD over controls that a chart believes, on the 0..1 scale (0.02 decades)."""
 
 
 def build(inputs: Inputs, tube: Tube) -> dict[str, Any]:
@@ -39,12 +37,13 @@ def build(inputs: Inputs, tube: Tube) -> dict[str, Any]:
         return {
             "missing": "qc.json was not found for this sample, so nothing can be said about its quality.",
             "flags": [],
+            "codes": [],
             "numbers": None,
         }
     attrition = list(qc.get("attrition", []))
     time = qc.get("time") or {}
     compensation = qc.get("compensation") or {}
-    position = _position(inputs)
+    came = arrival(tube)
     return {
         "missing": None,
         "flags": [
@@ -56,12 +55,13 @@ def build(inputs: Inputs, tube: Tube) -> dict[str, Any]:
             }
             for flag in qc.get("flags", [])
         ],
-        "attrition": _attrition_rows(attrition),
-        "attrition_figure": _attrition_figure(attrition),
+        "codes": [str(flag.get("code")) for flag in qc.get("flags", []) if flag.get("level") != "info"],
+        "attrition": (steps := _attrition_rows(attrition, dyes=bool(qc.get("dyes")))),
+        "attrition_figure": _attrition_figure(steps),
         "time": time,
-        "time_figure": _time_figure(time),
+        "time_figure": _time_figure(time, came),
         "time_summary": _time_summary(time),
-        "drift": [entry for entry in time.get("drift", []) if abs(entry.get("rho") or 0) >= 0.8],
+        "arrival": came,
         "compensation": compensation,
         "residuals": sorted(
             (pair for pair in compensation.get("residuals", []) if pair.get("state") in {"over", "under"}),
@@ -78,16 +78,21 @@ def build(inputs: Inputs, tube: Tube) -> dict[str, Any]:
         "instrument": sorted((str(key), str(value)) for key, value in (qc.get("instrument") or {}).items()),
         "cst": cst_status(inputs),
         "reader": _reader(inputs),
-        "position": position,
-        "position_figure": _position_figure(position),
         "numbers": {
             "flags": qc.get("flags", []),
             "attrition": attrition,
             "analysable": qc.get("analysable"),
-            "residuals": compensation.get("residuals", []),
+            "residuals": [
+                {name: pair.get(name) for name in ("source", "target", "ratio", "n_bright", "state")}
+                for pair in compensation.get("residuals", [])
+            ],
             "condition": compensation.get("condition"),
+            "time": [
+                {name: entry.get(name) for name in ("first", "last", "seconds", "rate", "score", "bad")}
+                for entry in time.get("bins") or []
+            ],
             "drift": time.get("drift", []),
-            "controls": position,
+            "mrd_cells_over_the_run": came.to_json(),
         },
     }
 
@@ -111,11 +116,13 @@ def cst_status(inputs: Inputs) -> tuple[str, str]:
     return ("warn" if old and tone == "pass" else tone), f"{status}; set up {days} days before acquisition"
 
 
-def _attrition_rows(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _attrition_rows(steps: Sequence[Mapping[str, Any]], *, dyes: bool) -> list[dict[str, Any]]:
+    """Rows of figure and table; a step that needs a dye the tube does not have is said to be without one."""
     acquired = int(steps[0].get("remaining") or 0) if steps else 0
     return [
         {
-            "step": STEP_WORDS.get(str(entry.get("step")), str(entry.get("step"))),
+            "step": STEP_WORDS.get(str(entry.get("step")), str(entry.get("step")))
+            + (" (no dye)" if not dyes and entry.get("step") in {"dead", "anucleate"} else ""),
             "masked": entry.get("masked"),
             "removed": entry.get("removed"),
             "remaining": entry.get("remaining"),
@@ -125,9 +132,8 @@ def _attrition_rows(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _attrition_figure(steps: Sequence[Mapping[str, Any]]) -> Markup:
-    rows = _attrition_rows(steps)
-    width, left, right, bar = 560.0, 196.0, 118.0, 20.0
+def _attrition_figure(rows: Sequence[Mapping[str, Any]]) -> Markup:
+    width, left, right, bar = 600.0, 236.0, 128.0, 20.0
     parts = []
     for index, row in enumerate(rows):
         y = 6 + index * (bar + 6)
@@ -135,26 +141,21 @@ def _attrition_figure(steps: Sequence[Mapping[str, Any]]) -> Markup:
         lost = (row["removed"] or 0) / max(1, (row["remaining"] or 0) / share if share else 1)
         length = width - left - right
         parts.append(svg.text(left - 8, y + 14, words.clip(row["step"], 34), anchor="end"))
-        parts.append(
-            f'<rect x="{left}" y="{y}" width="{share * length:.1f}" height="{bar}" fill="var(--dens)" opacity=".55"/>'
-        )
+        parts.append(svg.rect(left, y, share * length, bar, "var(--dens)", opacity=0.55))
         if lost > 0:
-            parts.append(
-                f'<rect x="{left + share * length:.1f}" y="{y}" width="{max(1.5, lost * length):.1f}" '
-                f'height="{bar}" fill="var(--fail)" opacity=".8"/>'
-            )
-        parts.append(svg.text(width - right + 8, y + 14, words.count(row["remaining"]), size=11.5))
-        parts.append(svg.text(width, y + 14, words.percent(row["share"], 3), anchor="end", css="faint", size=11))
+            parts.append(svg.rect(left + share * length, y, max(1.5, lost * length), bar, "var(--fail)", opacity=0.8))
+        parts.append(svg.text(width - 56, y + 14, words.count(row["remaining"]), anchor="end", size=11.5))
+        parts.append(svg.text(width - 2, y + 14, words.percent(row["share"], 3), anchor="end", css="faint", size=11))
     return svg.drawing(width, 12 + len(rows) * (bar + 6), parts)
 
 
-def _time_figure(time: Mapping[str, Any]) -> Markup | None:
-    """Flow rate above, distance of the signal from its usual level below; masked stretches are hatched."""
+def _time_figure(time: Mapping[str, Any], came: Arrival) -> Markup | None:
+    """Flow rate, distance of the signal from its usual level, MRD cells; masked stretches are hatched."""
     bins = time.get("bins") or []
     if not bins:
         return None
-    width, left = 560.0, 62.0
-    span = width - left - 10
+    width, left, lane = 600.0, 74.0, 178.0
+    span = width - left - 14
     step = span / len(bins)
     limit = float(time.get("limit") or 6.0)
     rates = [entry.get("rate") for entry in bins]
@@ -167,9 +168,7 @@ def _time_figure(time: Mapping[str, Any]) -> Markup | None:
     ]
     for index, entry in enumerate(bins):
         if entry.get("bad"):
-            parts.append(
-                f'<rect x="{left + index * step:.1f}" y="6" width="{step:.2f}" height="150" fill="url(#masked)"/>'
-            )
+            parts.append(svg.rect(left + index * step, 6, step, 150, "url(#masked)"))
     if top_rate > 0:
         points = [
             f"{left + (index + 0.5) * step:.1f} {70 - 60 * rate / top_rate:.1f}"
@@ -177,26 +176,35 @@ def _time_figure(time: Mapping[str, Any]) -> Markup | None:
             if rate is not None
         ]
         parts.append(f'<path d="M{"L".join(points)}" fill="none" stroke="var(--gate)" stroke-width="1.4"/>')
-        parts.append(svg.text(left - 8, 18, f"{top_rate:.0f}/s", anchor="end", css="faint", size=11))
+        parts.append(svg.text(left - 8, 18, f"{words.number(top_rate, 2)}/s", anchor="end", css="faint", size=11))
+        parts.append(svg.text(left - 8, 74, "0", anchor="end", css="faint", size=11))
     else:
         parts.append(svg.text(left + 6, 44, "no time channel: flow rate unknown", css="faint"))
-    parts.append(svg.text(left - 8, 44, "rate", anchor="end", size=11.5))
-    parts.append(svg.line(left, 72, width - 10, 72, stroke="var(--soft)"))
+    parts.append(svg.text(left - 8, 46, "flow rate", anchor="end", size=11.5))
+    parts.append(svg.line(left, 72, width - 14, 72, stroke="var(--soft)"))
     scores = [
         f"{left + (index + 0.5) * step:.1f} {154 - 70 * min(float(entry.get('score') or 0), top_score) / top_score:.1f}"
         for index, entry in enumerate(bins)
     ]
     at = 154 - 70 * limit / top_score
-    parts.append(svg.line(left, at, width - 10, at, stroke="var(--fail)", dash="5 3"))
-    parts.append(svg.text(left - 8, at + 4, "limit", anchor="end", css="faint", size=11))
+    parts.append(svg.line(left, at, width - 14, at, stroke="var(--fail)", dash="5 3"))
+    parts.append(svg.text(left - 8, at + 4, f"limit {words.number(limit)}", anchor="end", css="faint", size=11))
     parts.append(f'<path d="M{"L".join(scores)}" fill="none" stroke="var(--ink)" stroke-width="1.3"/>')
-    parts.append(svg.text(left - 8, 150, "signal", anchor="end", size=11.5))
-    parts.append(svg.line(left, 156, width - 10, 156, stroke="var(--soft)"))
+    parts.append(svg.text(left - 8, 152, "signal", anchor="end", size=11.5))
+    parts.append(svg.line(left, 156, width - 14, 156, stroke="var(--soft)"))
+    parts.append(svg.text(left - 8, lane, "MRD cells", anchor="end", size=11.5))
+    ticks = "".join(f"M{left + place * span:.1f} {lane - 12:.1f}v14" for place in came.places)
+    parts.append(
+        f'<path d="{ticks}" stroke="var(--mrd)" stroke-width="1.2"/>'
+        if ticks
+        else svg.text(left + 6, lane, "none", css="faint", size=11)
+    )
+    parts.append(svg.line(left, lane + 6, width - 14, lane + 6, stroke="var(--ink)"))
     seconds = bins[-1].get("seconds")
     end = f"{seconds:.0f} s" if seconds is not None else f"event {words.count(bins[-1].get('last'))}"
-    parts.append(svg.text(left, 172, "start", css="faint", size=11))
-    parts.append(svg.text(width - 10, 172, end, anchor="end", css="faint", size=11))
-    return svg.drawing(width, 178, parts)
+    parts.append(svg.text(left, lane + 22, "start", css="faint", size=11))
+    parts.append(svg.text(width - 14, lane + 22, end, anchor="end", css="faint", size=11))
+    return svg.drawing(width, lane + 28, parts)
 
 
 def _time_summary(time: Mapping[str, Any]) -> str:
@@ -204,94 +212,42 @@ def _time_summary(time: Mapping[str, Any]) -> str:
         return f"Stability over time was not checked: {time.get('reason') or 'no reason recorded'}."
     bins = time.get("bins") or []
     bad = sum(bool(entry.get("bad")) for entry in bins)
-    drifting = [str(entry["channel"]) for entry in time.get("drift", []) if abs(entry.get("rho") or 0) >= 0.8]
+    drifting = [str(entry["channel"]) for entry in time.get("drift", [])]
     slow = f" Slow drift in {', '.join(drifting)}." if drifting else " No slow drift."
     back = f" Time ran backwards {time['steps_back']} times." if time.get("steps_back") else ""
     return f"{bad} of {len(bins)} stretches of the run are disturbed and masked.{slow}{back}"
 
 
 def _matrix_figure(compensation: Mapping[str, Any]) -> Markup | None:
-    """Residual spillover by pair: sign and word for what is beyond the tolerance, shade for its size."""
+    """Residual spillover by pair in percent of the bright signal; bold and shaded where beyond the tolerance."""
     pairs = compensation.get("residuals") or []
     names = [str(name) for name in compensation.get("channels") or []]
     named = {str(pair["source"]) for pair in pairs} | {str(pair["target"]) for pair in pairs}
     order = [name for name in names if name in named] + sorted(named - set(names))
     if not order:
         return None
-    cell, left, top = 30.0, 76.0, 70.0
+    cell, left, top = 38.0, 76.0, 66.0
     parts = []
     place = {name: index for index, name in enumerate(order)}
     for name, index in place.items():
-        parts.append(svg.text(left - 6, top + index * cell + 19, words.clip(name, 11), anchor="end", size=11))
-        x = left + index * cell + 18
-        parts.append(svg.turned(x, top - 6, -60, svg.text(0, 0, words.clip(name, 11), size=11)))
+        parts.append(svg.text(left - 6, top + index * cell + 23, words.clip(name, 11), anchor="end", size=11))
+        parts.append(svg.turned(left + index * cell + 22, top - 6, -60, svg.text(0, 0, words.clip(name, 11), size=11)))
         parts.append(svg.rect(left + index * cell, top + index * cell, cell - 1, cell - 1, "var(--wash)"))
     for pair in pairs:
         x = left + place[str(pair["target"])] * cell
         y = top + place[str(pair["source"])] * cell
-        ratio = float(pair["ratio"] or 0.0)  # not measured: too few bright cells
-        state = str(pair.get("state"))
-        colour = {"over": "var(--gate)", "under": "var(--mrd)"}.get(state, "var(--dens)")
-        strength = min(0.85, 0.06 + abs(ratio) * 6) if state in {"over", "under"} else min(0.25, 0.04 + abs(ratio) * 2)
-        parts.append(svg.rect(x, y, cell - 1, cell - 1, colour, opacity=strength))
-        if state in {"over", "under"}:
-            parts.append(svg.text(x + cell / 2, y + 19, "−" if state == "over" else "+", anchor="middle", size=14))
-    return svg.drawing(left + len(order) * cell + 24, top + len(order) * cell + 6, parts)
-
-
-def _position(inputs: Inputs) -> list[dict[str, Any]]:
-    """This tube's channel medians against the control tubes', in SD of the controls."""
-    own = (inputs.qc or {}).get("medians") or {}
-    rows = []
-    for channel, value in own.items():
-        controls = [
-            float(other["medians"][channel])
-            for other in inputs.controls_qc
-            if (other.get("medians") or {}).get(channel) is not None and other.get("sample") != inputs.result.sample
-        ]
-        limits = control_limits(controls, floor=SD_FLOOR)
-        if value is None or limits is None:
+        if pair.get("ratio") is None:  # not measured: too few bright cells
             continue
-        point = chart([inputs.result.sample], [float(value)], limits)[0]
-        rows.append(
-            {
-                "channel": channel,
-                "z": round(point.z, 2),
-                "mean": round(limits.mean, 4),
-                "value": round(float(value), 4),
-                "sd": round(limits.sd, 4),
-                "controls": limits.n,
-                "broken": list(point.broken),
-            }
-        )
-    return rows
-
-
-def _position_figure(rows: Sequence[Mapping[str, Any]]) -> Markup | None:
-    if not rows:
-        return None
-    width, left, gap = 560.0, 84.0, 21.0
-    middle, reach = left + (width - left - 20) / 2, (width - left - 20) / 2
-    scale = reach / 6
-    height = 26 + len(rows) * gap + 18
-    parts = [svg.rect(middle - 2 * scale, 20, 4 * scale, height - 40, "var(--pass-wash)")]
-    for z in (-6, -3, 0, 3, 6):
-        parts.append(svg.line(middle + z * scale, 20, middle + z * scale, height - 20, stroke="var(--line)"))
-        label = "mean" if z == 0 else f"{z:+d} SD".replace("-", "−")
-        parts.append(svg.text(middle + z * scale, height - 5, label, anchor="middle", css="faint", size=11))
-    for index, row in enumerate(rows):
-        y = 34 + index * gap
-        z = max(-6.0, min(6.0, row["z"]))
-        parts.append(svg.text(left - 8, y + 4, words.clip(row["channel"], 12), anchor="end", size=11.5))
-        x = middle + z * scale
-        out = bool(row["broken"])
-        colour = "var(--fail)" if out else "var(--gate)"
-        shape = (
-            f"M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z" if out else f"M{x - 5:.1f} {y:.1f}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0"
-        )
-        parts.append(svg.line(middle, y, x, y, stroke=colour, width=1.5))
-        parts.append(f'<path d="{shape}" fill="{colour}"/>')
-    return svg.drawing(width, height, parts)
+        ratio, state = float(pair["ratio"]), str(pair.get("state"))
+        beyond = state in {"over", "under"}
+        colour = {"over": "var(--gate)", "under": "var(--mrd)"}.get(state, "var(--dens)")
+        strength = min(0.5, 0.12 + abs(ratio) * 4) if beyond else min(0.22, abs(ratio) * 3)
+        parts.append(svg.rect(x, y, cell - 1, cell - 1, colour, opacity=strength))
+        shown = f"{100 * ratio:+.0f}" if abs(ratio) >= 0.095 else f"{100 * ratio:+.1f}"
+        label = {"+0.0": "0", "-0.0": "0"}.get(shown, shown).replace("-", "−")
+        css = "strong" if beyond else "faint"
+        parts.append(svg.text(x + (cell - 1) / 2, y + 23, label, anchor="middle", css=css, size=10.5))
+    return svg.drawing(left + len(order) * cell + 26, top + len(order) * cell + 4, parts, css="matrix")
 
 
 def channel_rows(quality: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -340,21 +296,8 @@ def instrument_facts(quality: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         ("Time steps backwards", words.count(back) if back is not None else words.NOT_AVAILABLE),
     ]
-    return rows + [(key, words.clip(value, 120)) for key, value in quality["instrument"]]
-
-
-def position_summary(quality: Mapping[str, Any], controls: int) -> str:
-    """The figure against the controls in one sentence."""
-    rows = quality.get("position") or []
-    if not rows:
-        return (
-            f"Not available: limits need at least 5 control tubes, {controls} are at hand."
-            if controls < 6
-            else "Not available: no channel medians were recorded."
-        )
-    out = [row["channel"] for row in rows if row["broken"]]
-    base = f"Medians against {rows[0]['controls']} control tubes; a marrow after therapy differs in composition too."
-    return (f"Beyond 3 SD: {', '.join(out)}. " if out else "No channel lies beyond 3 SD. ") + base
+    names = {"model": "Model", "serial_digest": "Serial number (digest)"}
+    return rows + [(names.get(key, key), words.clip(value, 120)) for key, value in quality["instrument"]]
 
 
 def _reader(inputs: Inputs) -> str:

@@ -6,12 +6,13 @@ checklist and 21 CFR 11.50. A field that nobody supplied is printed as such, nev
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 
-from flowmrd.report import words
+from flowmrd.report import methods, words
 
 if TYPE_CHECKING:
     from flowmrd.report.sample import Inputs
@@ -100,9 +101,9 @@ def build(inputs: Inputs) -> dict[str, Any]:
         "thresholds": _thresholds(inputs),
         "gates": _gates(inputs),
         "provenance": _provenance(inputs),
-        "methods": methods(inputs),
-        "references": REFERENCES,
-        "limitations": limitations(inputs),
+        "methods": methods.paragraphs(inputs),
+        "references": list(methods.REFERENCES.values()),
+        "limitations": methods.limitations(inputs),
         "marrow": _marrow(inputs),
     }
 
@@ -124,13 +125,17 @@ def _denominators(inputs: Inputs) -> list[dict[str, Any]]:
 
 
 def _specimen(inputs: Inputs) -> list[tuple[str, str]]:
+    """Who, what, when and with which instrument; the fields that nobody supplied are named in the last row."""
     sample, result, instrument = inputs.sample, inputs.result, (inputs.qc or {}).get("instrument") or {}
     acquired = (inputs.ingest or {}).get("acquisition") or {}
-    lots = ", ".join(
-        f"{channel.marker} {channel.fluorochrome or ''}{' ' + channel.clone if channel.clone else ''}".strip()
+    antibodies = ", ".join(
+        " ".join(part for part in (channel.marker, channel.fluorochrome, channel.clone) if part)
         for channel in inputs.panel.channels
         if channel.kind.value == "antibody"
     )
+
+    def given(name: str) -> str:
+        return (getattr(sample, name) if sample else None) or NOT_SUPPLIED
 
     def header(*names: str) -> str:
         for name in names:
@@ -139,22 +144,76 @@ def _specimen(inputs: Inputs) -> list[tuple[str, str]]:
                     return str(value)
         return NOT_SUPPLIED
 
+    settings = {
+        key: str(value)
+        for key, value in sorted(((inputs.ingest or {}).get("keywords") or {}).items())
+        if "CONFIG" in key.upper() or "LOT" in key.upper()
+    }
     prior = {"none": "none recorded", "cd19": "anti-CD19", "cd22": "anti-CD22", "cd19+cd22": "anti-CD19 and anti-CD22"}
-    return [
+    fields = [
         ("Patient (pseudonym)", result.patient),
         ("Sample", result.sample),
+        ("Trial", inputs.config.report.trial or NOT_SUPPLIED),
         ("Role and time point", f"{result.role}, {result.timepoint or 'no time point given'}"),
-        ("Specimen", (sample.specimen if sample else None) or NOT_SUPPLIED),
-        ("First pull, anticoagulant, age, viability", NOT_SUPPLIED),
         ("Prior antibody therapy", prior.get(sample.prior_therapy.value, NOT_SUPPLIED) if sample else NOT_SUPPLIED),
-        ("Batch", (sample.batch if sample else None) or NOT_SUPPLIED),
-        ("Acquisition date", str(acquired.get("date") or header("DATE"))),
+        ("Specimen", given("specimen")),
+        ("Pull", given("pull")),
+        ("Anticoagulant", given("anticoagulant")),
+        ("Collected", given("collected")),
+        ("Received", given("received")),
+        ("Acquired", _acquired(acquired) or header("DATE")),
+        ("Age at acquisition", sample_age(sample.collected if sample else None, acquired)),
+        ("Viability", given("viability")),
         ("Instrument", header("MODEL", "CYT")),
-        ("Instrument serial (digest)", header("SERIAL_DIGEST")),
+        ("Serial number (digest)", header("SERIAL_DIGEST")),
+        ("Cytometer configuration", ", ".join(f"{key} {value}" for key, value in settings.items()) or NOT_SUPPLIED),
         ("Panel", f"{inputs.panel.name} version {inputs.panel.version}: {inputs.panel.title}"),
-        ("Antibodies (dye, clone)", lots),
-        ("Reagent lots", NOT_SUPPLIED),
+        ("Antibodies (dye, clone)", antibodies),
+        ("Reagent lots", given("lots")),
+        ("Batch", given("batch")),
+        ("Analyst", given("analyst")),
     ]
+    absent = [name.lower() for name, value in fields if value == NOT_SUPPLIED]
+    known = [(name, value) for name, value in fields if value != NOT_SUPPLIED]
+    return [*known, (NOT_SUPPLIED.capitalize(), ", ".join(absent))] if absent else known
+
+
+def _acquired(acquired: Mapping[str, Any]) -> str:
+    """Day and time of acquisition from the header."""
+    if not acquired.get("date"):
+        return ""
+    begin = acquired.get("begin")
+    clock = "" if begin is None else f" {int(begin) // 3600:02d}:{int(begin) % 3600 // 60:02d}"
+    return f"{acquired['date']}{clock}"
+
+
+def sample_age(collected: str | None, acquired: Mapping[str, Any]) -> str:
+    """Hours, or days where only days are known, from aspiration to acquisition; ELN 2021 asks for a note beyond 3 days.
+
+    Parameters
+    ----------
+    collected
+        ISO date, or date and time, as the sheet has it.
+    acquired
+        ``date`` and ``begin`` (seconds after midnight) of the file's header.
+    """
+    if not collected:
+        return NOT_SUPPLIED
+    if not acquired.get("date"):
+        return "not known: the file does not say when it was acquired"
+    try:
+        start = datetime.fromisoformat(collected).replace(tzinfo=None)
+        end = datetime.fromisoformat(str(acquired["date"])) + timedelta(seconds=float(acquired.get("begin") or 0))
+    except ValueError:
+        return f"not known: {words.clip(collected, 40)!r} is no date"
+    exact = len(collected) > len("2024-01-31") and acquired.get("begin") is not None
+    hours = (end - start).total_seconds() / 3600
+    days = (end.date() - start.date()).days
+    if (hours if exact else days) < 0:
+        return "not known: acquired before it was collected, by these dates"
+    late = hours > 72 if exact else days > 3
+    note = " (more than 3 days: read with care)" if late else ""
+    return (f"{hours:.0f} h" if exact else f"{days} day{'' if days == 1 else 's'}") + note
 
 
 def _thresholds(inputs: Inputs) -> list[tuple[str, str, str]]:
@@ -171,6 +230,26 @@ def _thresholds(inputs: Inputs) -> list[tuple[str, str, str]]:
                 continue
             given = section in inputs.config.model_fields_set and name in settings.model_fields_set
             rows.append((f"{section}.{name}", _plain(value), "site configuration" if given else "default"))
+    return rows + _measured_thresholds(inputs)
+
+
+def _measured_thresholds(inputs: Inputs) -> list[tuple[str, str, str]]:
+    """Numbers that no configuration gives: found in this tube, or learned from the controls."""
+    qc, classification = inputs.qc or {}, inputs.classification or {}
+    doublets, debris, time = qc.get("doublets") or {}, qc.get("debris") or {}, qc.get("time") or {}
+    rows: list[tuple[str, str, str]] = []
+    if doublets.get("low") is not None:
+        band = f"{words.number(doublets['low'])} to {words.number(doublets.get('high'))}"
+        rows.append((f"single cells, {doublets.get('y')} / {doublets.get('x')}", band, "this tube (sample)"))
+    if debris.get("fsc") is not None:
+        rows.append(("debris, FSC-A below", words.number(debris["fsc"]), "this tube (sample)"))
+    if time.get("limit") is not None:
+        rows.append(("signal disturbance over the run", words.number(time["limit"]), "default"))
+    if classification.get("cut") is not None:
+        rows.append(("score of an MRD cell", words.number(classification["cut"]), "the controls (reference)"))
+    limit = (inputs.reference or {}).get("novelty_limit")
+    if limit is not None:
+        rows.append(("tube unlike the controls", words.number(limit), "the controls (reference)"))
     return rows
 
 
@@ -204,13 +283,14 @@ def _gates(inputs: Inputs) -> list[dict[str, str]]:
 def _provenance(inputs: Inputs) -> list[tuple[str, str]]:
     facts = inputs.result.provenance
     return [
-        ("mrd.json (SHA-256, what a reviewer signs)", inputs.mrd_sha256),
+        ("mrd.json, as signed", inputs.mrd_sha256),
         ("FCS file", facts.fcs_sha256),
         ("Configuration", facts.config_sha256),
         ("Panel", facts.panel_sha256),
         ("Normal reference", facts.reference_sha256 or "none was used"),
         ("Patient LAIP", facts.laip_sha256 or "none was used"),
         ("flowmrd version", facts.flowmrd_version),
+        ("Commit, packages, times", "in results/provenance.json"),
     ]
 
 
@@ -221,78 +301,3 @@ def _marrow(inputs: Inputs) -> list[str]:
         found = (inputs.gates or {}).get(name) or {}
         statements.append(str(found.get("statement") or f"{name.capitalize()}: not assessed for this tube."))
     return statements
-
-
-REFERENCES: Final[Sequence[str]] = (
-    "Parks DR, Roederer M, Moore WA. Cytometry A 2006;69:541 (logicle); Moore WA, Parks DR. Cytometry A 2012;81:273.",
-    "Emmaneel A et al. Cytometry A 2022;101:325 (PeacoQC: bins and robust deviations over time).",
-    "Garwood F. Biometrika 1936;28:437 (exact Poisson interval).",
-    "Gökbuget N et al. Blood 2024 (ELN recommendations, MRD classes in adult ALL).",
-    "Theunissen P et al. Blood 2017;129:347 (events needed for 10⁻⁵).",
-    "Cherian S et al. Cytometry B 2018;94:112 (CD19-independent gating).",
-)
-
-
-def methods(inputs: Inputs) -> list[str]:
-    """Methods paragraph for a paper or a file, from what was really done."""
-    config, result, qc = inputs.config, inputs.result, inputs.qc or {}
-    compensation = qc.get("compensation") or {}
-    source = {
-        "file": "the matrix stored in the FCS file",
-        "csv": "a matrix supplied by the laboratory",
-        "controls": "a matrix computed from single-stain tubes",
-        "none": "none, as configured",
-    }.get(str(compensation.get("source")), str(compensation.get("source") or "a source that was not recorded"))
-    condition = compensation.get("condition")
-    kinds = sorted({str(entry.get("kind")) for entry in (qc.get("transforms") or {}).values()} - {"linear"})
-    facts = result.sensitivity
-    background = words.number(facts.background_per_million)
-    interval = facts.background_ci95
-    span = f" (95 % interval {words.number(interval[0])} to {words.number(interval[1])})" if interval else ""
-    return [
-        f"FCS data were analysed with flowmrd {result.provenance.flowmrd_version} and the panel {inputs.panel.name} "
-        f"version {inputs.panel.version}. No event was deleted; exclusions are masks. Compensation: {source}"
-        + (f" (condition number {words.number(condition)})" if condition else "")
-        + f". Fluorescence was scaled by {' and '.join(kinds) or 'a transform that was not recorded'}; "
-        "scatter linearly. "
-        "Events with invalid values, at the margins of scatter"
-        + (", and in unstable stretches of the run" if config.quality.time_mask else "")
-        + " were not analysed.",
-        f"Gates of the panel were placed on all events; {words.count(result.counts.nucleated)} nucleated cells were "
-        "found. "
-        f"Leukaemic cells were recognised by {_MODE_WORDS.get(result.laip.mode, result.laip.mode)}, against a normal "
-        f"reference learned from control marrows, and had to form a cluster.",
-        f"MRD is the number of clustered events per {result.denominator} cell with its exact Poisson 95 % interval. "
-        f"At least {config.mrd.min_detect_events} events count as detected and {config.mrd.min_quantify_events} as "
-        f"quantifiable. The background was {background} per million{span}; the limit of detection is the smallest rate "
-        f"found with {config.mrd.power:.0%} probability at a limit of blank of {config.mrd.alpha:.0%}. "
-        "A negative result needs "
-        f"a limit of detection at or below {words.scientific(facts.target)} and recovery of leukaemic cells spiked "
-        "in silico into the same tube.",
-    ]
-
-
-_MODE_WORDS: Final = {
-    "patient": "the immunophenotype at diagnosis combined with difference from normal",
-    "library": "a library of other patients' leukaemias combined with difference from normal",
-    "different_from_normal": "difference from normal alone",
-    "none": "no model, because no reference was available",
-}
-
-
-def limitations(inputs: Inputs) -> list[str]:
-    """What this result cannot say."""
-    lines = [
-        "The result describes this tube, not the marrow: sampling, haemodilution and cell loss are not measured by it.",
-        "Sensitivity is computed for phenotypes like those known to the reference; a leukaemia that looks "
-        "normal in this panel "
-        "is not seen.",
-        "No nucleic-acid dye: erythroblasts and debris are told apart by scatter and CD45."
-        if not any(channel.kind.value == "nucleic_acid" for channel in inputs.panel.channels)
-        else "",
-        "No diagnosis tube was used for this patient." if inputs.result.laip.mode != "patient" else "",
-        "Events in unstable stretches of the run are excluded; the result with them is shown beside it."
-        if inputs.config.quality.time_mask
-        else "",
-    ]
-    return [line for line in lines if line]

@@ -13,7 +13,18 @@ from flowmrd import __version__
 from flowmrd.config import RunConfig, Sample
 from flowmrd.mrd.result import MrdResult
 from flowmrd.panel.model import PanelModel
-from flowmrd.report import laip_view, quality_view, record, svg, verdict, words
+from flowmrd.report import (
+    among_controls,
+    guidance,
+    laip_view,
+    level_scale,
+    numbers,
+    quality_view,
+    record,
+    svg,
+    verdict,
+    words,
+)
 from flowmrd.report.density import count_grid, picture
 from flowmrd.report.page import read_asset, render_page
 from flowmrd.report.trend import Visit, trend_figure, trend_rows
@@ -88,37 +99,42 @@ def build_page(inputs: Inputs, work: Path) -> Page:
             "choices": _choices(tube, result),
         }
         quality = quality_view.build(inputs, tube)
+        controls = among_controls.build(inputs)
+        facts = record.build(inputs)
         visits = trend_rows(inputs.history, result.sample)
-        numbers = _numbers(inputs, tube, plots, markers, quality)
-        payload["numbers"] = numbers
+        figures = numbers.numbers(inputs, tube, plots, markers, quality, controls, facts)
+        payload["numbers"] = figures
+        steps = guidance.next_steps(result, quality["codes"])
         context = {
             "result": result,
             "wording": verdict.wording(result),
             "trial": verdict.trial_flag(result),
+            "is_result": verdict.is_result(result),
             "role_note": verdict.ROLE_NOTES.get(result.role, ""),
-            "steps": verdict.next_steps(result),
+            "steps": [_step(step, _places(plots, inputs)) for step in steps],
             "sensitivity": verdict.sensitivity_words(result),
             "interval": verdict.span(result.mrd.ci95),
             "scale": _scale(result),
             "plots": plots,
             "thin": thin,
+            "max_points": inputs.config.report.max_plot_events,
             "choices": payload["choices"],
             "channels": tube.channels,
-            **_tables(inputs, tube, markers, quality, visits),
+            **numbers.tables(inputs, tube, markers, quality, facts, visits),
             "free_axes": _free_axes(tube, markers),
             "gate_remarks": record.gate_remarks(inputs),
             "laip": laip_view.build(inputs, tube, markers),
             "quality": quality,
             "reason_codes": {reason.code for reason in result.verdict.reasons},
-            "position_summary": quality_view.position_summary(quality, len(inputs.controls_qc)),
+            "controls": controls,
             "visits": visits,
             "trend": trend_figure(inputs.history, result.sensitivity.target) if len(inputs.history) > 1 else None,
-            "record": record.build(inputs),
+            "record": facts,
             "signatures": inputs.signatures,
             "signature_problem": inputs.signature_problem,
             "mrd_sha256": inputs.mrd_sha256,
             "laboratory": inputs.config.report.laboratory,
-            "summary": verdict.summary_line(result, verdict.next_steps(result)),
+            "summary": verdict.summary_line(result, steps[0].text if steps else ""),
             "print_plots": [plot["id"] for plot in _for_print(plots)],
         }
         html = render_page(
@@ -132,7 +148,7 @@ def build_page(inputs: Inputs, work: Path) -> Page:
         )
     finally:
         tube.close()
-    return Page(html, numbers)
+    return Page(html, figures)
 
 
 def _plots(inputs: Inputs, tube: Tube, telling: Sequence[str]) -> tuple[list[dict[str, Any]], bytes]:
@@ -172,7 +188,13 @@ def _plots(inputs: Inputs, tube: Tube, telling: Sequence[str]) -> tuple[list[dic
                         {
                             "points": [[round(a, 5), round(b, 5)] for a, b in outline.points],
                             "closed": outline.closed,
-                            "mark": outline.mark,
+                            "mark": None
+                            if outline.mark is None
+                            else {
+                                "text": outline.mark.text,
+                                "at": [round(value, 4) for value in outline.mark.at],
+                                "anchor": outline.mark.anchor,
+                            },
                         }
                         for outline in view.outlines
                     ],
@@ -258,145 +280,50 @@ def _for_print(plots: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [plot for plot in plots if plot in chosen or plot in mrd]
 
 
+def _step(step: guidance.Step, places: guidance.Places) -> dict[str, Any]:
+    """A step with the place on the page to look at, where the page has it."""
+    target, title = places.get(step.place, ("", ""))
+    return {"text": step.text, "target": target, "title": title}
+
+
+def _places(plots: Sequence[Mapping[str, Any]], inputs: Inputs) -> guidance.Places:
+    """What a step can point at (:data:`flowmrd.report.guidance.Places`)."""
+
+    def plot(chosen: Mapping[str, Any] | None) -> dict[str, tuple[str, str]]:
+        return {} if chosen is None else {"": (f"{chosen['id']}-figure", str(chosen["title"]))}
+
+    mrd = [entry for entry in plots if not entry["is_gate"]]
+    first = next(iter(plots), None)
+    found = {
+        "mrd": plot(mrd[0] if mrd else first),
+        "b_lineage": plot(mrd[0] if mrd else first),
+        "first": plot(first),
+    }
+    places = {name: place[""] for name, place in found.items() if place}
+    places["gates"] = ("gates", "Gates in order")
+    if inputs.qc is not None:
+        places |= {
+            "time": ("stability", "Stability over the run"),
+            "compensation": ("residuals", "Residual compensation"),
+            "controls": ("position", "Against the control tubes"),
+        }
+    return places
+
+
 def _scale(result: MrdResult) -> Mapping[str, Any]:
     facts = result.sensitivity
+    levels = level_scale.Levels(
+        level=result.mrd.fraction,
+        interval=result.mrd.ci95,
+        target=facts.target,
+        lod=facts.lod95,
+        loq=facts.loq,
+        lod_nominal=facts.lod_nominal,
+    )
     return {
-        "drawing": svg.level_scale(
-            level=result.mrd.fraction,
-            interval=result.mrd.ci95,
-            target=facts.target,
-            lod=facts.lod95,
-            loq=facts.loq,
-            lod_nominal=facts.lod_nominal,
-        ),
+        "drawing": level_scale.draw(levels),
+        "narrow": level_scale.draw(levels, narrow=True),
         "summary": f"Logarithmic scale. MRD {words.percent(result.mrd.fraction)}, 95 % interval "
         f"{verdict.span(result.mrd.ci95)}; target {words.scientific(facts.target)}; limit of detection with 95 % power "
         f"{words.scientific(facts.lod95)}; limit of quantification {words.scientific(facts.loq)}.",
-    }
-
-
-def _tables(
-    inputs: Inputs,
-    tube: Tube,
-    markers: Sequence[laip_view.MarkerRow],
-    quality: Mapping[str, Any],
-    visits: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    """Rows of every table beside a figure."""
-    laip, facts = inputs.result.laip, record.build(inputs)
-    shown = [
-        (row["marker"], row["mrd"], row["normal"], row["diagnosis"], row["shift"])
-        for row in laip_view.legend_rows(markers, tube)
-    ]
-    clusters = [
-        {
-            "id": cluster.id,
-            "events": words.count(cluster.events),
-            "probability": words.probability(cluster.probability),
-            "nearest": cluster.nearest_normal.replace("_", " "),
-            "phenotype": laip_view.cluster_phenotype(cluster),
-        }
-        for cluster in sorted(laip.clusters, key=lambda cluster: -cluster.events)
-    ]
-    denominators = [
-        (
-            row["title"] + (" (reported)" if row["reported"] else ""),
-            words.count(row["events"]),
-            words.percent(row["fraction"]),
-        )
-        for row in facts["denominators"]
-    ]
-    steps = [
-        (row["step"], words.count(row["masked"]), words.count(row["removed"]), words.count(row["remaining"]))
-        for row in quality.get("attrition", [])
-    ]
-    return {
-        "marker_table": shown,
-        "clusters": clusters,
-        "denominator_table": denominators,
-        "visit_table": [
-            (
-                row["timepoint"],
-                ("▸ " if row["current"] else "") + row["sample"],
-                row["short"],
-                row["level"],
-                row["interval"],
-                row["lod"],
-            )
-            for row in visits
-        ],
-        "attrition_table": steps,
-        "channel_table": quality_view.channel_rows(quality),
-        "instrument_facts": quality_view.instrument_facts(quality),
-        "specimen_facts": facts["specimen"],
-        "provenance_facts": facts["provenance"],
-        "gate_table": [
-            (
-                row["gate"],
-                row["numbers"],
-                row["source"] + ("" if row["state"] == "ok" else f" ({row['state']})"),
-                row["shift"],
-                row["why"],
-            )
-            for row in facts["gates"]
-        ],
-        "population_table": [
-            (row["title"], words.count(row["events"]), words.percent(row["of_nucleated"]), words.count(row["mrd"]))
-            for row in _populations(tube)
-        ],
-    }
-
-
-def _populations(tube: Tube) -> list[dict[str, Any]]:
-    """Populations that the panel names, with the MRD events each holds."""
-    nucleated = int(tube.gate("nucleated").sum()) if "nucleated" in tube.gate_names else 0
-    rows = []
-    for gate in tube.panel.gates:
-        if gate.population and gate.name in tube.gate_names:
-            inside = tube.gate(gate.name)
-            events = int(inside.sum())
-            rows.append(
-                {
-                    "title": gate.title or gate.name.replace("_", " "),
-                    "gate": gate.name,
-                    "events": events,
-                    "of_nucleated": events / nucleated if nucleated else None,
-                    "mrd": int((inside & tube.mrd).sum()),
-                }
-            )
-    return rows
-
-
-def _numbers(
-    inputs: Inputs,
-    tube: Tube,
-    plots: Sequence[Mapping[str, Any]],
-    markers: Sequence[laip_view.MarkerRow],
-    quality: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The figures of the page as plain data: ``report.json``, and the page's own download."""
-    return {
-        "format": "flowmrd-report/1",
-        "mrd_sha256": inputs.mrd_sha256,
-        "result": inputs.result.to_json_dict(),
-        "acquisition": dict((inputs.ingest or {}).get("acquisition") or {}),
-        "plots": [
-            {
-                "title": plot["title"],
-                "parent": plot["parent"],
-                "x": plot["script"]["x"],
-                "y": plot["script"]["y"],
-                "parent_events": plot["parent_events"],
-                "outlines": plot["script"]["outlines"],
-                "gates": [
-                    {key: row[key] for key in ("gate", "events", "of_parent", "of_nucleated", "mrd")}
-                    for row in plot["rows"]
-                ],
-            }
-            for plot in plots
-        ],
-        "populations": _populations(tube),
-        "markers": [row.to_json() for row in markers],
-        "quality": quality["numbers"],
-        "trend": [visit.to_json() for visit in inputs.history],
     }

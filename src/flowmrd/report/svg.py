@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from flowmrd.report import words
 from flowmrd.report.axes import Axis
 from flowmrd.report.density import HIGH, LOW
 
@@ -60,90 +59,34 @@ def drawing(width: float, height: float, parts: Sequence[str], *, css: str = "")
     )
 
 
-def level_scale(
-    *,
-    level: float | None,
-    interval: tuple[float, float] | None,
-    target: float,
-    lod: float | None,
-    loq: float | None,
-    lod_nominal: float | None = None,
-) -> Markup:
-    """MRD, its interval, LOD and LOQ on a log10 axis from one in ten million to one, against 1e-4 and 1e-5."""
-    left, right, top = 202.0, 786.0, 58.0
-    low, high = -7.0, 0.0
+@dataclass(frozen=True)
+class Mark:
+    """A short text at a border: the gate's number, an arrow to its inside. ``anchor`` is start, middle or end."""
 
-    def x(value: float) -> float:
-        return left + (min(max(math.log10(max(value, 1e-12)), low), high) - low) / (high - low) * (right - left)
-
-    parts: list[str] = []
-    parts.append(
-        f'<rect x="{_n(x(target))}" y="26" width="{_n(right - x(target))}" height="96" fill="var(--fail-wash)"/>'
-    )
-    for power in range(int(low), int(high) + 1):
-        at = x(10.0**power)
-        parts.append(line(at, 26, at, 122, stroke="var(--line)"))
-        label = "1" if power == 0 else "10" + words.superscript(power)
-        parts.append(text(at, 138, label, anchor="middle", css="faint", size=11.5))
-        if power < 0:
-            shown = words.percent(10.0**power, 1)
-            parts.append(text(at, 153, shown, anchor="middle", css="faint", size=10.5))
-    marks = [(target, "target", "5 3")]
-    if not math.isclose(target, 1e-5):
-        marks.append((1e-5, "", "2 3"))
-    for value, label, dash in marks:
-        parts.append(line(x(value), 22, x(value), 122, stroke="var(--ink)", width=1.4, dash=dash))
-        parts.append(text(x(value), 16, f"{label} {words.scientific(value)}".strip(), anchor="middle", size=11.5))
-    parts.append(text(left - 12, top - 6, "MRD, 95 % interval", anchor="end"))
-    middle = top - 10
-    if interval is not None:
-        a, b = x(interval[0]) if interval[0] > 0 else left, x(interval[1])
-        parts.append(line(a, middle, b, middle, stroke="var(--mrd)", width=5))
-        if interval[0] <= 0 or math.log10(interval[0]) < low:
-            parts.append(f'<path d="M{_n(left)} {_n(middle)}l9 -6v12z" fill="var(--mrd)"/>')
-    if level:
-        parts.append(
-            f'<path d="M{_n(x(level))} {_n(middle - 9)}l9 9l-9 9l-9 -9z" fill="var(--mrd)" stroke="var(--paper)" '
-            'stroke-width="1.5"/>'
-        )
-    for row, (name, limit) in enumerate((("LOD, 95 % power", lod), ("LOQ", loq))):
-        y = 82 + row * 24
-        parts.append(text(left - 88, y + 4, name, anchor="end"))
-        if limit is None:
-            parts.append(text(left - 12, y + 4, words.NOT_AVAILABLE, anchor="end", css="faint"))
-            continue
-        parts.append(text(left - 12, y + 4, words.scientific(limit), anchor="end", css="strong"))
-        parts.append(line(x(limit), y, right, y, stroke="var(--gate)", width=3))
-        parts.append(f'<path d="M{_n(x(limit))} {_n(y - 7)}v14" stroke="var(--gate)" stroke-width="3"/>')
-        if row == 0 and lod_nominal:
-            parts.append(
-                f'<circle cx="{_n(x(lod_nominal))}" cy="{_n(y)}" r="3.4" fill="var(--paper)" stroke="var(--gate)" '
-                'stroke-width="1.6"/>'
-            )
-    parts.append(line(left, 122, right, 122, stroke="var(--ink)"))
-    return drawing(800, 158, parts, css="level-scale")
+    text: str
+    at: Point
+    anchor: str
 
 
 @dataclass(frozen=True)
 class Outline:
     """Border of a gate on the two axes of a plot: a closed polygon, or an open line.
 
-    ``label`` is the gate's name; ``mark`` its number in the table beside the plot, where a plot holds several gates.
+    ``label`` is the gate's name, ``inward`` the direction in which a line's inside lies (zero where it is not known).
     """
 
     points: tuple[Point, ...]
     closed: bool
     label: str = ""
-    mark: str = ""
+    inward: Point = (0.0, 0.0)
+    mark: Mark | None = None
 
 
 SIZE = 240.0
 _LEFT, _BOTTOM, _TOP, _RIGHT = 44.0, 40.0, 8.0, 8.0
 
 
-def gate_plot(
-    *, png: bytes, x: Axis, y: Axis, outlines: Sequence[Outline], mrd: Sequence[Point], gate_texts: Sequence[str] = ()
-) -> Markup:
+def gate_plot(*, png: bytes, x: Axis, y: Axis, outlines: Sequence[Outline], mrd: Sequence[Point]) -> Markup:
     """Density picture with gate borders and MRD events: what the printed page and a page without scripts show."""
     width, height = SIZE + _LEFT + _RIGHT, SIZE + _TOP + _BOTTOM
 
@@ -176,14 +119,14 @@ def gate_plot(
         dots = "".join(f"M{_n(px)} {_n(py)}h0" for px, py in map(place, mrd))
         parts.append(f'<path d="{dots}" class="mrd-halo"/><path d="{dots}" class="mrd-dots"/>')
     for outline in outlines:
-        placed = [place(point) for point in outline.points]
-        if outline.mark:
-            end = placed[len(placed) // 2 if outline.closed else -1]
-            mark_x = min(max(end[0] - 4, _LEFT + 12), width - 14)
-            mark_y = min(max(end[1], _TOP + 13), _TOP + SIZE - 6)
-            parts.append(text(mark_x, mark_y, outline.mark, anchor="end", css="halo mark", size=11))
-        path = "M" + "L".join(f"{_n(px)} {_n(py)}" for px, py in placed) + ("z" if outline.closed else "")
-        parts.append(f'<path d="{path}" class="gate-line"/>')
+        path = "M" + "L".join(f"{_n(px)} {_n(py)}" for px, py in map(place, outline.points))
+        parts.append(f'<path d="{path}{"z" if outline.closed else ""}" class="gate-line"/>')
+    for outline in outlines:
+        if outline.mark is not None:
+            mark_x, mark_y = place(outline.mark.at)
+            parts.append(
+                text(mark_x, mark_y + 4, outline.mark.text, anchor=outline.mark.anchor, css="halo mark", size=11)
+            )
     return drawing(width, height, parts, css="gate-still")
 
 

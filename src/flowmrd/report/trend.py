@@ -38,7 +38,7 @@ def trend_rows(history: Sequence[Visit], current: str) -> list[Mapping[str, Any]
     rows: list[Mapping[str, Any]] = []
     for visit in history:
         result = visit.result
-        tone, short = verdict.SHORT[result.verdict.class_]
+        tone, short = verdict.short(result)
         rows.append(
             {
                 "sample": result.sample,
@@ -86,10 +86,7 @@ def trend_figure(history: Sequence[Visit], target: float) -> Markup:
             parts.append(svg.text(x, height - bottom - 8, "no result", anchor="middle", css="faint", size=11))
             continue
         parts.append(svg.line(x, y(result.mrd.ci95[0]), x, y(result.mrd.ci95[1]), stroke="var(--mrd)", width=2.5))
-        detected = verdict.SHORT[result.verdict.class_][0] == "fail" or result.mrd.fraction >= (
-            result.sensitivity.lod95 or 1.0
-        )
-        places.append((x, y(result.mrd.fraction), detected))
+        places.append((x, y(result.mrd.fraction), verdict.detected(result)))
     if len(places) > 1:
         path = "M" + "L".join(f"{x:.1f} {at:.1f}" for x, at, _ in places)
         parts.append(f'<path d="{path}" fill="none" stroke="var(--dens)" stroke-width="1.2"/>')

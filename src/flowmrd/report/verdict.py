@@ -1,4 +1,4 @@
-"""The verdict in the words of a clinician, and what to do next.
+"""The verdict in the words of a clinician.
 
 Class wording follows the ELN 2024 recommendations for adult ALL (Gökbuget et al., Blood 2024; the same table stands in
 PMC8824253): "MRD-negative with a minimum sensitivity of 0.01 %" and "negative with insufficient sensitivity" are
@@ -7,7 +7,6 @@ different answers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,11 +21,11 @@ class Wording:
     Attributes
     ----------
     tone
-        ``pass``, ``warn``, ``fail`` or ``info``: sign and colour of the banner.
+        ``pass``, ``warn``, ``fail``, ``info`` or ``none``: sign and colour of the banner.
     headline, sentence
         The answer, and what it rests on.
     eln
-        Class of the ELN 2024 recommendations, where it applies.
+        Class of the ELN 2024 recommendations, empty where they do not apply.
     """
 
     tone: str
@@ -48,7 +47,23 @@ SHORT: Final = {
 
 
 def wording(result: MrdResult) -> Wording:
-    """Say the verdict of one tube."""
+    """Say the verdict of one tube, for what the tube is: a control or a diagnosis has no MRD."""
+    said = _wording(result)
+    if result.role == "control":
+        none = result.verdict.class_ in {VerdictClass.NEGATIVE, VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY}
+        called = f"{words.count(result.counts.mrd_events)} cells called leukaemic"
+        headline = "Control tube: nothing called leukaemic" if none else f"Control tube: {called}"
+        return Wording(said.tone, headline, f"As a patient's tube it would read: {said.headline}. {said.sentence}", "")
+    if result.role == "diagnosis":
+        sentence = "The leukaemic burden before therapy; this tube shows what the leukaemia looks like."
+        if result.verdict.class_ is VerdictClass.POSITIVE:
+            level = words.percent(result.mrd.fraction)
+            return Wording("info", f"Leukaemia at diagnosis: {level} of {result.denominator} cells", sentence, "")
+        return Wording(said.tone, f"Diagnosis tube: {said.headline}", said.sentence, "")
+    return said
+
+
+def _wording(result: MrdResult) -> Wording:
     kind = result.verdict.class_
     tone = SHORT[kind][0]
     target = words.scientific(result.sensitivity.target)
@@ -95,8 +110,7 @@ def wording(result: MrdResult) -> Wording:
             "MRD failure (positive at or above 10⁻⁴)",
         )
     if kind is VerdictClass.INDETERMINATE:
-        codes = {reason.code for reason in result.verdict.reasons}
-        if "INTERVAL_STRADDLES_THRESHOLD" in codes:
+        if straddles(result):
             return Wording(
                 tone,
                 f"MRD detected; above or below {target} cannot be told",
@@ -106,28 +120,35 @@ def wording(result: MrdResult) -> Wording:
         return Wording(
             tone,
             "Indeterminate: neither positive nor negative",
-            "Something makes the count untrustworthy in both directions; see the reasons.",
+            f"{events} events look leukaemic, but the count cannot be trusted in either direction. {_because(result)}",
             "No class can be given",
         )
     return Wording(
         tone,
         "Not evaluable",
-        "The tube failed a condition for any answer. This is not a negative result.",
+        f"This is not a negative result: the tube failed a condition for any answer. {_because(result)}",
         "No class can be given",
     )
 
 
+def _because(result: MrdResult) -> str:
+    """The reason that decided, in its own words."""
+    reasons = result.verdict.reasons
+    return words.clip(words.readable(reasons[0].message), 240) if reasons else ""
+
+
 ROLE_NOTES: Final = {
-    "control": "This is a control tube. It was judged by a reference built without it; events called MRD here are "
-    "background.",
-    "diagnosis": "This is a diagnosis tube: the fraction is the leukaemic burden, not residual disease.",
+    "control": "It was judged by a reference built without it; events called leukaemic here are background.",
+    "diagnosis": "",
     "followup": "",
 }
 """What the role of a tube changes about reading its verdict."""
 
 
-def trial_flag(result: MrdResult) -> tuple[str, str]:
-    """Tone and words of the trial's own question."""
+def trial_flag(result: MrdResult) -> tuple[str, str] | None:
+    """Tone and words of the trial's own question; None for tubes it is not asked of."""
+    if result.role != "followup":
+        return None
     target = words.scientific(result.sensitivity.target)
     if result.verdict.mrd_negative is None:
         return "warn", f"MRD < {target}: cannot be told"
@@ -135,10 +156,22 @@ def trial_flag(result: MrdResult) -> tuple[str, str]:
 
 
 def span(interval: tuple[float, float] | None) -> str:
-    """An interval of fractions as percentages."""
+    """An interval of fractions as percentages, with digits enough to tell its ends from each other."""
     if interval is None:
         return words.NOT_AVAILABLE
-    return f"{words.percent(interval[0])} to {words.percent(interval[1])}"
+    for digits in (2, 3, 4):
+        low, high = (words.percent(end, digits) for end in interval)
+        if low != high:
+            break
+    return f"{low} to {high}"
+
+
+def short(result: MrdResult) -> tuple[str, str]:
+    """Tone and words for a table; at diagnosis leukaemia is no alarm."""
+    tone, text = SHORT[result.verdict.class_]
+    if result.role == "diagnosis" and result.verdict.class_ is VerdictClass.POSITIVE:
+        return "info", "Leukaemia"
+    return tone, text
 
 
 def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:
@@ -182,56 +215,23 @@ def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:
     return lines
 
 
-_STEPS: Final = {
-    "BACKGROUND_UNKNOWN": "Run at least three control marrows with this panel; without them "
-    "no limit of detection is known.",
-    "SPIKE_IN_MISSED": "Do not report a negative. Look at the MRD plots for a region where leukaemic and normal cells "
-    "overlap; repeat with a fresh sample.",
-    "SPIKE_IN_NOT_TRIED": "Acquire a diagnosis tube, or build a library, so that the spike-in check can be run.",
-    "INTERVAL_STRADDLES_THRESHOLD": "Repeat the marrow in 2 to 4 weeks, or acquire more events of the same sample to "
-    "narrow the interval.",
-    "BELOW_QUANTIFICATION": "Report as detected, not quantifiable; confirm the cluster by back-gating and repeat in "
-    "2 to 4 weeks.",
-    "NO_DENOMINATOR": "Look at the first gate plots: no event passed them. Check panel, compensation and the file.",
-}
-
-
-def next_steps(result: MrdResult) -> list[str]:
-    """What the reader can do, most useful first."""
-    steps: list[str] = []
-    facts, codes = result.sensitivity, [reason.code for reason in result.verdict.reasons]
-    have = int(getattr(result.counts, result.denominator))
-    if facts.lod95 is not None and facts.lod95 > facts.target:
-        if facts.events_needed is None:
-            steps.append(
-                "More events alone will not reach the target: the background of the controls is too high for it. "
-                "Lower the background (more controls, cleaner staining)."
-            )
-        elif facts.events_needed > have:
-            steps.append(
-                f"Acquire at least {words.count(facts.events_needed - have)} more {result.denominator} events of "
-                f"this sample (now {words.count(have)}, needed {words.count(facts.events_needed)}), or repeat "
-                "the marrow."
-            )
-    steps += [_STEPS[code] for code in codes if code in _STEPS]
-    kind = result.verdict.class_
-    if kind is VerdictClass.NOT_EVALUABLE and not steps:
-        steps.append("Correct what the reasons name and repeat the tube; do not report this one.")
-    if kind is VerdictClass.INDETERMINATE and not steps:
-        steps.append("Let a second reviewer gate the tube by hand, and repeat the marrow in 2 to 4 weeks.")
-    if kind in {VerdictClass.POSITIVE, VerdictClass.POSITIVE_BELOW_THRESHOLD}:
-        steps.append(
-            "Confirm by back-gating that the MRD cells form one cluster away from normal precursors, then sign."
-        )
-    if kind is VerdictClass.NEGATIVE:
-        steps.append("Check the quality section and the gate plots, then sign.")
-    return list(dict.fromkeys(steps))
-
-
-def summary_line(result: MrdResult, steps: Sequence[str]) -> str:
+def summary_line(result: MrdResult, first_step: str) -> str:
     """The whole answer in one line, for the page's description."""
     said = wording(result)
-    return f"{said.headline}. {said.sentence} {steps[0] if steps else ''}".strip()
+    return f"{said.headline}. {said.sentence} {first_step}".strip()
+
+
+def straddles(result: MrdResult) -> bool:
+    """Whether MRD was found and only its side of the target is open."""
+    return "INTERVAL_STRADDLES_THRESHOLD" in {reason.code for reason in result.verdict.reasons}
+
+
+def is_result(result: MrdResult) -> bool:
+    """Whether the fraction may be read as an answer; otherwise it is only what was counted."""
+    kind = result.verdict.class_
+    if kind in {VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY, VerdictClass.NOT_EVALUABLE}:
+        return False
+    return kind is not VerdictClass.INDETERMINATE or straddles(result)
 
 
 def detected(result: MrdResult) -> bool:
@@ -239,5 +239,4 @@ def detected(result: MrdResult) -> bool:
     kind = result.verdict.class_
     if kind in {VerdictClass.POSITIVE, VerdictClass.POSITIVE_BELOW_THRESHOLD, VerdictClass.DETECTED_NOT_QUANTIFIABLE}:
         return True
-    codes = {reason.code for reason in result.verdict.reasons}
-    return kind is VerdictClass.INDETERMINATE and "INTERVAL_STRADDLES_THRESHOLD" in codes
+    return kind is VerdictClass.INDETERMINATE and straddles(result)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from flowmrd.report import words
 from flowmrd.report.density import HIGH, LOW
+from flowmrd.report.marks import with_marks
 from flowmrd.report.svg import Outline, Point
 from flowmrd.report.tube import Tube
 
@@ -63,9 +65,11 @@ def gate_views(tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> list[View
         view.gates.append(name)
         view.outlines.extend(outlines(shape, *axes, label=name))
     for view in views.values():
-        view.title = ", ".join(titles.get(name, name) for name in view.gates)
-        if len(view.gates) > 1:
-            view.outlines = [replace(item, mark=str(view.gates.index(item.label) + 1)) for item in view.outlines]
+        view.title = ", ".join(words.clip(titles.get(name, name), 80) for name in view.gates)
+        several = len(view.gates) > 1
+        view.outlines = with_marks(
+            view.outlines, [str(view.gates.index(item.label) + 1) if several else "" for item in view.outlines]
+        )
         if len(view.gates) > 2:
             view.title = f"{view.x} and {view.y}: {len(view.gates)} gates"
     return list(views.values())
@@ -131,7 +135,10 @@ def outlines(shape: Mapping[str, Any], x: str, y: str, *, label: str) -> list[Ou
     if kind == "halfplane":
         slope, threshold = float(shape["slope"]), float(shape["threshold"])
         ends: list[Point] = [(threshold + slope * at, at) for at in (LOW, HIGH)]
-        return [Outline(tuple(ends if shape["x"] == x else [(b, a) for a, b in ends]), False, label)]
+        side = {"above": 1.0, "below": -1.0}.get(str(shape.get("side")), 0.0)
+        if shape["x"] == x:
+            return [Outline(tuple(ends), False, label, (side, -side * slope))]
+        return [Outline(tuple((b, a) for a, b in ends), False, label, (-side * slope, side))]
     if kind == "polygon":
         corners: list[Point] = [(float(a), float(b)) for a, b in shape["vertices"]]
         clipped = clip_to_plot(corners if shape["x"] == x else [(b, a) for a, b in corners])
@@ -150,9 +157,11 @@ def _rectangle(ranges: Mapping[str, Sequence[float | None]], x: str, y: str, lab
 
     (x0, x1), (y0, y1) = ends(x), ends(y)
     if (y0, y1) == (None, None):
-        return [Outline(((at, LOW), (at, HIGH)), False, label) for at in (x0, x1) if at is not None]
+        bounds = ((x0, (1.0, 0.0)), (x1, (-1.0, 0.0)))
+        return [Outline(((at, LOW), (at, HIGH)), False, label, way) for at, way in bounds if at is not None]
     if (x0, x1) == (None, None):
-        return [Outline(((LOW, at), (HIGH, at)), False, label) for at in (y0, y1) if at is not None]
+        bounds = ((y0, (0.0, 1.0)), (y1, (0.0, -1.0)))
+        return [Outline(((LOW, at), (HIGH, at)), False, label, way) for at, way in bounds if at is not None]
     left, right = LOW if x0 is None else x0, HIGH if x1 is None else x1
     bottom, top = LOW if y0 is None else y0, HIGH if y1 is None else y1
     clipped = clip_to_plot([(left, bottom), (right, bottom), (right, top), (left, top)])

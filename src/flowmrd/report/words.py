@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 __all__ = [
     "NOT_AVAILABLE",
@@ -11,6 +12,7 @@ __all__ = [
     "number",
     "percent",
     "probability",
+    "readable",
     "scientific",
     "short_hash",
     "superscript",
@@ -82,3 +84,18 @@ def probability(value: float) -> str:
     if value > 0.999:
         return "> 0.999"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+_EXPONENT = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([-+]?\d{1,3})(?![\w.])")
+_THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
+
+
+def readable(text: str) -> str:
+    """Numbers inside a message as people write them: ``6.2e-05`` becomes ``6.2 × 10⁻⁵``, ``300,000`` ``300 000``."""
+
+    def power(found: re.Match[str]) -> str:
+        mantissa, exponent = found.group(1), superscript(int(found.group(2)))
+        return f"10{exponent}" if float(mantissa) == 1 else f"{mantissa} × 10{exponent}"
+
+    plain = _THOUSANDS.sub(lambda found: found.group().replace(",", "\u202f"), str(text))
+    return _EXPONENT.sub(power, plain)

@@ -72,14 +72,11 @@
         path: "M" + outline.points.map((point) => point.join(",")).join("L") + (outline.closed ? "Z" : ""),
         line: { color: flowmrd.colour("--gate"), width: 2 },
       })),
-      annotations: outlines.filter((outline) => outline.mark).map((outline) => {
-        const point = outline.points[outline.closed ? Math.floor(outline.points.length / 2) : outline.points.length - 1];
-        return {
-          x: Math.min(Math.max(point[0], LOW + 0.04), HIGH - 0.03), y: Math.min(Math.max(point[1], LOW + 0.04), HIGH - 0.04),
-          text: plain(outline.mark), showarrow: false, xanchor: "right", font: { size: 12, color: flowmrd.colour("--gate") },
-          bgcolor: flowmrd.colour("--paper"), borderpad: 1,
-        };
-      }),
+      annotations: outlines.filter((outline) => outline.mark).map(({ mark }) => ({
+        x: mark.at[0], y: mark.at[1], text: plain(mark.text), showarrow: false, yanchor: "middle",
+        xanchor: { start: "left", middle: "center", end: "right" }[mark.anchor],
+        font: { size: 12, color: flowmrd.colour("--gate") }, bgcolor: flowmrd.colour("--paper"), borderpad: 0,
+      })),
       meta: title,
     };
   }

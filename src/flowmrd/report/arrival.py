@@ -1,0 +1,86 @@
+"""When the MRD cells came during the run.
+
+Cells of a real population come evenly. Cells that the tube before left in the line come first (carry-over), and a
+bubble or a clog makes odd cells come at once. The tube alone tells this; what ran before it is told by the cohort page
+(:mod:`flowmrd.report.batch`). The places of the MRD cells among the analysable events are compared with an even spread
+by the one-sample Kolmogorov-Smirnov test (Massey, J Am Stat Assoc 1951;46:68-78).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from flowmrd.report import words
+from flowmrd.report.tube import Tube
+
+MIN_EVENTS: Final = 10
+"""Fewer MRD cells than this are drawn, but say nothing about their spread."""
+UNEVEN: Final = 0.001
+"""p value below which the spread is called uneven: a thousand even tubes give one false alarm."""
+MAX_TICKS: Final = 300
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Places of the MRD cells in the run.
+
+    Attributes
+    ----------
+    events
+        MRD cells.
+    places
+        At most :data:`MAX_TICKS` of them, evenly chosen, as fractions of the file's events.
+    first_tenth
+        Share of the MRD cells among the first tenth of the analysable events; 0.1 is even.
+    p_value
+        Of the test for an even spread; ``None`` for too few cells.
+    """
+
+    events: int
+    places: tuple[float, ...]
+    first_tenth: float | None
+    p_value: float | None
+
+    @property
+    def uneven(self) -> bool:
+        """Whether the cells came unevenly."""
+        return self.p_value is not None and self.p_value < UNEVEN
+
+    def sentence(self) -> str:
+        """The finding in words."""
+        if self.events == 0:
+            return "No MRD cell to look for carry-over within the run."
+        if self.p_value is None or self.first_tenth is None:
+            return f"{self.events} MRD cells are too few to tell whether they came evenly over the run."
+        share = f"{words.percent(self.first_tenth)} of them in its first tenth"
+        p = "p < 0.001" if self.p_value < 0.001 else f"p = {self.p_value:.2g}"
+        if self.uneven:
+            return (
+                f"The MRD cells did not come evenly over the run ({share}; {p}): think of carry-over from the tube "
+                "before, or of a disturbance."
+            )
+        return f"The MRD cells came evenly over the run ({share}; {p}): no sign of carry-over."
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self) | {"uneven": self.uneven}
+
+
+def arrival(tube: Tube) -> Arrival:
+    """Look at the MRD cells of a tube in the order of acquisition."""
+    from scipy.stats import kstest
+
+    rows = np.flatnonzero(tube.mrd)
+    if len(rows) == 0:
+        return Arrival(0, (), None, None)
+    step = max(1, -(-len(rows) // MAX_TICKS))
+    places = tuple(round(float(row) / tube.n_events, 4) for row in rows[::step])
+    if len(rows) < MIN_EVENTS:
+        return Arrival(len(rows), places, None, None)
+    order = np.cumsum(tube.analysable)
+    even = (order[rows] - 0.5) / order[-1]
+    p_value = float(kstest(even, "uniform", method="asymp").pvalue)
+    return Arrival(len(rows), places, round(float(np.mean(even < 0.1)), 4), float(f"{p_value:.3g}"))

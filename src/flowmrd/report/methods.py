@@ -1,0 +1,111 @@
+"""Methods paragraph, its references and the limits of the result, written from what was really done to a tube."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from flowmrd.report import words
+
+if TYPE_CHECKING:
+    from flowmrd.report.sample import Inputs
+
+REFERENCES: Final[Mapping[str, str]] = {
+    "logicle": "Parks DR, Roederer M, Moore WA. Cytometry A 2006;69:541-551; "
+    "Moore WA, Parks DR. Cytometry A 2012;81:273-277 (logicle scale).",
+    "peacoqc": "Emmaneel A et al. Cytometry A 2022;101:325-338 (PeacoQC: robust deviations in stretches of a run).",
+    "cherian": "Cherian S et al. Cytometry B 2018;94:112-120 (B lineage without CD19).",
+    "garwood": "Garwood F. Biometrika 1936;28:437-442 (exact Poisson interval).",
+    "theunissen": "Theunissen P et al. Blood 2017;129:347-357 (cells needed for a sensitivity).",
+    "eln": "Gökbuget N et al. Blood 2024;143:1891-1902 (ELN recommendations for adult ALL: classes of MRD response).",
+    "westgard": "Westgard JO et al. Clin Chem 1981;27:493-501 (control rules).",
+}
+"""Sources that the methods paragraph cites, in the order in which it does."""
+
+
+def paragraphs(inputs: Inputs) -> list[str]:
+    """Methods paragraph for a paper or a file, from what was really done; numbers in brackets are the references."""
+    numbers = {name: f"[{index}]" for index, name in enumerate(REFERENCES, start=1)}
+    config, result, qc = inputs.config, inputs.result, inputs.qc or {}
+    compensation = qc.get("compensation") or {}
+    condition = compensation.get("condition")
+    kinds = sorted({str(entry.get("kind")) for entry in (qc.get("transforms") or {}).values()} - {"linear"})
+    cited = f" {numbers['logicle']}" if "logicle" in kinds else ""
+    facts = result.sensitivity
+    controls = (inputs.classification or {}).get("n_controls") or (inputs.reference or {}).get("n_controls")
+    interval = facts.background_ci95
+    span = f" (95 % interval {words.number(interval[0])} to {words.number(interval[1])})" if interval else ""
+    background = (
+        f"The background was {words.number(facts.background_per_million)} per million{span}, from controls judged by "
+        "references built without them"
+        if facts.background_per_million is not None
+        else "No background rate was known"
+    )
+    spiked = (
+        f"recovery of leukaemic cells spiked in silico into the same tube ({facts.spike_in.replicates} replicates)"
+        if facts.spike_in is not None
+        else "recovery of leukaemic cells spiked in silico into the same tube, which could not be tried"
+    )
+    return [
+        f"FCS data were analysed with flowmrd {result.provenance.flowmrd_version} and the panel {inputs.panel.name} "
+        f"version {inputs.panel.version}. No event was deleted; exclusions are masks. "
+        f"Compensation: {_compensation_words(str(compensation.get('source') or ''))}"
+        + (f" (condition number {words.number(condition)})" if condition else "")
+        + f". Fluorescence was scaled by {' and '.join(kinds) or 'a transform that was not recorded'}{cited}; "
+        "scatter linearly. Events with invalid values, at the margins of scatter"
+        + (
+            f", and in stretches of the run with a disturbed signal (deviations as in {numbers['peacoqc']})"
+            if config.quality.time_mask
+            else ""
+        )
+        + " were not analysed.",
+        f"Gates of the panel were placed on all events, the B lineage by CD19 and by routes that need no CD19 "
+        f"{numbers['cherian']}; {words.count(result.counts.nucleated)} nucleated cells were found. "
+        f"Leukaemic cells were recognised by {_MODE_WORDS.get(result.laip.mode, result.laip.mode)}, against a normal "
+        f"reference learned from {controls or 'no'} control marrows, and had to form a cluster.",
+        f"MRD is the number of clustered events per {result.denominator} cell with its exact Poisson 95 % interval "
+        f"{numbers['garwood']}. At least {config.mrd.min_detect_events} events count as detected and "
+        f"{config.mrd.min_quantify_events} as quantifiable. {background}. The limit of detection is the smallest rate "
+        f"found with {config.mrd.power:.0%} probability at a limit of blank of {config.mrd.alpha:.0%}; it depends on "
+        f"the number of cells {numbers['theunissen']}. A negative result needs a limit of detection at or below "
+        f"{words.scientific(facts.target)} and {spiked}. Classes follow ELN 2024 {numbers['eln']}; the controls' "
+        f"sequence was judged by Westgard's rules {numbers['westgard']}.",
+    ]
+
+
+def _compensation_words(source: str) -> str:
+    """Where the spillover matrix came from."""
+    kind, _, detail = source.partition(":")
+    words_for = {
+        "file": "the matrix stored in the FCS file",
+        "csv": "a matrix supplied by the laboratory",
+        "controls": "a matrix computed from single-stain tubes",
+        "none": "none, as configured",
+    }
+    return words_for.get(kind, source or "a source that was not recorded") + (f" ({detail})" if detail else "")
+
+
+_MODE_WORDS: Final = {
+    "patient": "the immunophenotype at diagnosis combined with difference from normal",
+    "library": "a library of other patients' leukaemias combined with difference from normal",
+    "different_from_normal": "difference from normal alone",
+    "none": "no model, because no reference was available",
+}
+
+
+def limitations(inputs: Inputs) -> list[str]:
+    """What this result cannot say."""
+    lines = [
+        "The result describes this tube, not the marrow: sampling, haemodilution and cell loss are not measured by it.",
+        "Sensitivity is computed for phenotypes like those known to the reference; a leukaemia that looks "
+        "normal in this panel "
+        "is not seen.",
+        "No nucleic-acid dye: erythroblasts and debris are told apart by scatter and CD45."
+        if not any(channel.kind.value == "nucleic_acid" for channel in inputs.panel.channels)
+        else "",
+        "No diagnosis tube was used for this patient." if inputs.result.laip.mode != "patient" else "",
+        "Events in unstable stretches of the run are excluded; the result with them is shown beside it."
+        if inputs.config.quality.time_mask
+        else "",
+    ]
+    return [line for line in lines if line]
