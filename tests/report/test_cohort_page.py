@@ -31,15 +31,15 @@ def make_cohort(run: Path, size: int) -> list[Sample]:
         rows.append(Sample(sample, patient, role, Path("x.fcs"), timepoint=None if control else f"day{index % 5}"))
         folder = run / "results/samples" / sample
         medians = dict.fromkeys(transforms(), 0.5 + 0.003 * (index * 5 % 7))
-        write_json(folder / "qc.json", qc_record(sample, 300_000, medians, disturbed=index % 4 == 0))
+        when = {"date": "2026-03-01", "begin": 60.0 * index, "end": 60.0 * index + 50}
+        record = qc_record(sample, 300_000, medians, disturbed=index % 4 == 0)
+        write_json(folder / "qc.json", record | {"acquisition": when})
         if index < size - 1:
             result = make_result(
                 sample, patient=patient, role=role.value, timepoint=rows[-1].timepoint, mrd=events,
                 nucleated=331_204 if index % 3 else 150_000,
             )  # fmt: skip
             write_json(folder / "mrd.json", result.to_json_dict())
-            when = {"date": "2026-03-01", "begin": 60.0 * index, "end": 60.0 * index + 50}
-            write_json(folder / "report.json", {"acquisition": when})
     return rows
 
 

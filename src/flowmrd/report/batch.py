@@ -12,6 +12,7 @@ from markupsafe import Markup
 from flowmrd.mrd.result import MrdResult
 from flowmrd.report import svg, words
 from flowmrd.report.levey_jennings import ChartPoint, chart, control_limits
+from flowmrd.report.verdict import detected
 from flowmrd.units import to_decades
 
 SD_FLOOR: Final = 0.004
@@ -35,6 +36,12 @@ class Tube:
     acquisition: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def instrument(self) -> str:
+        """Digest of the cytometer's serial number, else its model; empty where the file does not say."""
+        facts = (self.qc or {}).get("instrument") or {}
+        return str(facts.get("serial_digest") or facts.get("model") or "")
+
+    @property
     def when(self) -> tuple[str, float] | None:
         """Day and second of acquisition, or ``None`` where the file does not say."""
         day = self.acquisition.get("date")
@@ -48,8 +55,22 @@ def in_order(tubes: Sequence[Tube]) -> tuple[list[Tube], str]:
     return list(tubes), "the sample sheet, because not every file says when it was acquired"
 
 
+def by_cytometer(tubes: Sequence[Tube]) -> dict[str, list[Tube]]:
+    """Tubes of one panel on one cytometer, in the order given; the key is a name for people."""
+    several = {panel for panel in {tube.panel for tube in tubes} if _instruments(tubes, panel) > 1}
+    groups: dict[str, list[Tube]] = {}
+    for tube in tubes:
+        name = f"{tube.panel}, cytometer {tube.instrument or 'not named'}" if tube.panel in several else tube.panel
+        groups.setdefault(name, []).append(tube)
+    return groups
+
+
+def _instruments(tubes: Sequence[Tube], panel: str) -> int:
+    return len({tube.instrument for tube in tubes if tube.panel == panel})
+
+
 def channel_charts(tubes: Sequence[Tube], this: str = "") -> list[dict[str, Any]]:
-    """Levey-Jennings chart of every channel's median, with limits from the control tubes of the same panel.
+    """Levey-Jennings chart of every channel's median, with limits from the controls of the same panel and cytometer.
 
     Parameters
     ----------
@@ -59,8 +80,8 @@ def channel_charts(tubes: Sequence[Tube], this: str = "") -> list[dict[str, Any]
         Sample that the charts are for: drawn apart, and left out of the limits.
     """
     charts: list[dict[str, Any]] = []
-    for panel in dict.fromkeys(tube.panel for tube in tubes):
-        mine = [tube for tube in tubes if tube.panel == panel and (tube.qc or {}).get("medians")]
+    for panel, together in by_cytometer(tubes).items():
+        mine = [tube for tube in together if (tube.qc or {}).get("medians")]
         channels = dict.fromkeys(name for tube in mine for name in (tube.qc or {})["medians"])
         for channel in channels:
             known = [tube for tube in mine if (tube.qc or {})["medians"].get(channel) is not None]
@@ -128,13 +149,11 @@ def _chart(points: Sequence[ChartPoint], controls: set[str], this: str) -> Marku
 
 
 def voltage_changes(tubes: Sequence[Tube]) -> list[dict[str, Any]]:
-    """Channels whose detector voltage is not the same in all tubes of a panel; ``samples`` are the unusual ones."""
+    """Channels whose detector voltage differs among tubes of one panel on one cytometer; ``samples`` are unusual."""
     rows = []
-    for panel in dict.fromkeys(tube.panel for tube in tubes):
+    for panel, together in by_cytometer(tubes).items():
         seen: dict[str, dict[float, list[str]]] = {}
-        for tube in tubes:
-            if tube.panel != panel:
-                continue
+        for tube in together:
             for entry in (tube.qc or {}).get("channels", []):
                 voltage = entry.get("voltage")
                 if voltage is not None:
@@ -161,29 +180,49 @@ def voltage_changes(tubes: Sequence[Tube]) -> list[dict[str, Any]]:
 
 
 def carry_over(tubes: Sequence[Tube]) -> list[dict[str, str]]:
-    """Tubes whose MRD cells look like the leukaemia of the tube run just before.
+    """Tubes whose MRD cells may come from the tube run just before on the same cytometer.
 
-    Only tubes of another patient are named: a patient's own tubes look alike because they hold the same leukaemia.
+    After another patient's tube, cells that look like its leukaemia are named. After a tube of the same patient on the
+    same day they cannot be told from MRD, because both are the same leukaemia; that is named where MRD was found.
+
+    Parameters
+    ----------
+    tubes
+        With a result, in order of acquisition.
     """
     found = []
-    for before, after in pairwise(tubes):
-        if before.result is None or after.result is None or before.patient == after.patient:
-            continue
-        if before.panel != after.panel or (before.result.mrd.fraction or 0) < CARRY_SOURCE:
-            continue
-        for cluster in after.result.laip.clusters:
-            for source in before.result.laip.clusters:
-                distance = _distance(cluster.medians, source.medians)
-                if distance is not None and distance <= CARRY_DISTANCE:
-                    found.append(
-                        {
-                            "sample": after.sample,
-                            "before": before.sample,
-                            "message": f"{after.sample}: cluster {cluster.id} ({words.count(cluster.events)} events) "
-                            f"lies {distance:.2f} decades from the leukaemia of {before.sample}, run just before.",
-                        }
-                    )
+    for instrument in dict.fromkeys(tube.instrument for tube in tubes):
+        run = [tube for tube in tubes if tube.instrument == instrument]
+        for before, after in pairwise(run):
+            message = _carried(before, after)
+            if message:
+                found.append({"sample": after.sample, "before": before.sample, "message": message})
     return found
+
+
+def _carried(before: Tube, after: Tube) -> str:
+    """Why cells of the first tube may be in the second; empty where nothing says so."""
+    source, result = before.result, after.result
+    if source is None or result is None or before.panel != after.panel or (source.mrd.fraction or 0) < CARRY_SOURCE:
+        return ""
+    if before.patient == after.patient:
+        same_day = before.acquisition.get("date") and before.acquisition.get("date") == after.acquisition.get("date")
+        if not same_day or after.role != "followup" or not detected(result):
+            return ""
+        share = words.percent(source.mrd.fraction)
+        return (
+            f"{after.sample} was run just after {before.sample} of the same patient ({share} leukaemic): cells "
+            "carried over would look like MRD. Run a rinse and the follow-up tube again."
+        )
+    for cluster in result.laip.clusters:
+        for other in source.laip.clusters:
+            distance = _distance(cluster.medians, other.medians)
+            if distance is not None and distance <= CARRY_DISTANCE:
+                return (
+                    f"{after.sample}: cluster {cluster.id} ({words.count(cluster.events)} events) lies {distance:.2f} "
+                    f"decades from the leukaemia of {before.sample}, run just before."
+                )
+    return ""
 
 
 def _distance(a: Mapping[str, float], b: Mapping[str, float]) -> float | None:

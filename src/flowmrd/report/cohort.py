@@ -123,7 +123,7 @@ def _row(member: Member, line: Markup | None, suspects: set[str]) -> dict[str, A
         return row | {"verdict": ("fail", "no result"), "verdict_key": "no_result"}
     kind = result.verdict.class_
     return row | {
-        "verdict": verdict.SHORT[kind],
+        "verdict": verdict.short(result),
         "verdict_key": kind.value,
         "fraction": result.mrd.fraction,
         "level": words.percent(result.mrd.fraction),
@@ -132,6 +132,7 @@ def _row(member: Member, line: Markup | None, suspects: set[str]) -> dict[str, A
         "denominator": int(getattr(result.counts, result.denominator)),
         "lod": result.sensitivity.lod95,
         "achieved": result.sensitivity.achieved,
+        "is_result": verdict.is_result(result),
     }
 
 
@@ -152,7 +153,7 @@ def _flags(tube: Tube, suspects: set[str]) -> list[tuple[str, str, str]]:
     if result is not None and tube.qc is None:
         found.append(("fail", "QC_MISSING", "qc.json was not found for this sample."))
     if tube.sample in suspects:
-        found.append(("warn", "CARRY_OVER", "Looks like the tube run just before; see batch quality."))
+        found.append(("warn", "CARRY_OVER", "The tube run just before may have left cells; see batch quality."))
     return list({entry[1]: entry for entry in reversed(found)}.values())[::-1]
 
 

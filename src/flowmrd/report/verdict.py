@@ -167,11 +167,15 @@ def span(interval: tuple[float, float] | None) -> str:
 
 
 def short(result: MrdResult) -> tuple[str, str]:
-    """Tone and words for a table; at diagnosis leukaemia is no alarm."""
-    tone, text = SHORT[result.verdict.class_]
-    if result.role == "diagnosis" and result.verdict.class_ is VerdictClass.POSITIVE:
+    """Tone and words for a table; at diagnosis leukaemia is no alarm, and in a control it is background."""
+    kind = result.verdict.class_
+    if result.role == "diagnosis" and kind is VerdictClass.POSITIVE:
         return "info", "Leukaemia"
-    return tone, text
+    if result.role == "control" and kind in {VerdictClass.NEGATIVE, VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY}:
+        return "none", "Nothing called leukaemic"
+    if result.role == "control" and detected(result):
+        return "fail", "Cells called leukaemic"
+    return SHORT[kind]
 
 
 def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:

@@ -61,7 +61,7 @@ def cohort(
         folder = results / "samples" / row.sample
         present = (folder / "mrd.json").is_file()
         result = read_result(folder / "mrd.json") if present else None
-        facts = _optional(folder / "report.json")
+        qc = _optional(folder / "qc.json")
         review = reviews.get(row.sample)
         members.append(
             Member(
@@ -71,8 +71,8 @@ def cohort(
                     role=row.role.value,
                     panel=result.panel if result is not None else row.panel or config.panel,
                     result=result,
-                    qc=_optional(folder / "qc.json") or None,
-                    acquisition=(facts.get("acquisition") or {}),
+                    qc=qc or None,
+                    acquisition=qc.get("acquisition") or {},
                 ),
                 timepoint=row.timepoint or "",
                 batch=row.batch or "",
