@@ -54,6 +54,7 @@ accuracy: env
 trial: env
 	$(BIN)/flowmrd simulate trial-demo --preset trial
 	$(BIN)/flowmrd run trial-demo
+	$(BIN)/python -m flowmrd.trial.published trial-demo
 
 soak: env
 	$(BIN)/python benchmarks/soak.py

@@ -78,3 +78,28 @@ def axe() -> str:
     assert found is not None
     assert found.origin is not None
     return (Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+_CUT = """
+[...document.querySelectorAll('figure svg')].flatMap(svg => {
+  const box = svg.getBoundingClientRect();
+  return box.width === 0 ? [] : [...svg.querySelectorAll('text')].filter(text => {
+    const at = text.getBoundingClientRect();
+    return at.width > 0 && (at.left < box.left - 1 || at.right > box.right + 1
+      || at.top < box.top - 2 || at.bottom > box.bottom + 2);
+  }).map(text => text.textContent);
+})
+"""
+
+
+def labels_cut_off(page: Page) -> list[str]:
+    """Texts of the page's own drawings that reach beyond the drawing."""
+    found: list[str] = page.evaluate(_CUT)
+    return found
+
+
+def violations(page: Page, axe: str) -> list[tuple[str, list[str]]]:
+    """What axe-core finds wrong, as rule and the first elements."""
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    return [(entry["id"], [node["html"][:120] for node in entry["nodes"][:3]]) for entry in found]

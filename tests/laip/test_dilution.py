@@ -7,7 +7,8 @@ import re
 from laip_marrow import marrow
 
 from flowmrd.laip import Settings, build_reference, find_laip
-from flowmrd.validate import dilute, figures, render
+from flowmrd.report.validation import render
+from flowmrd.validate import dilute, figures
 
 
 def test_every_leukaemia_is_diluted_into_every_control_and_high_levels_are_found() -> None:
@@ -20,6 +21,7 @@ def test_every_leukaemia_is_diluted_into_every_control_and_high_levels_are_found
     assert found["levels"][0]["ppa"] == 1.0
     assert found["levels"][0]["recovery"] > 0.95
     assert found["blank"]["npa"]["hits"] == 4
-    page = render(found, detect_events=20, warnings=["few <b>tubes</b>"])
+    warnings = ["few <b>tubes</b>"]
+    page = render(found, detect_events=20, target=1e-4, warnings=warnings, panel="toy", version="0")
     assert "few &lt;b&gt;tubes" in page
-    assert not re.search(r"https?://", page)
+    assert not re.search(r"(src|href)=\"https?://", page)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from report_factory import config, make_result, qc_record, transforms
 
-from browser import OpenPage
+from browser import OpenPage, labels_cut_off, violations
 from flowmrd.config import Role, Sample
 from flowmrd.mrd.result import Reason
+from flowmrd.report.batch import Tube, carry_over
 from flowmrd.stages.cohort import cohort
 from flowmrd.store import write_json
 
@@ -86,6 +87,30 @@ def test_cells_like_those_of_the_tube_before_are_named_as_carry_over(tmp_path: P
     assert ("decades from the leukaemia of first" in html) is named
 
 
+@pytest.mark.parametrize(("day", "named"), [("2026-03-01", True), ("2026-03-22", False)])
+def test_mrd_found_just_after_the_patients_own_full_blown_tube_is_named(tmp_path: Path, day: str, named: bool) -> None:
+    rows = [Sample("first", "A", Role.DIAGNOSIS, Path("x")), Sample("second", "A", Role.FOLLOWUP, Path("y"))]
+    for row, events, date in zip(rows, (100_000, 40), ("2026-03-01", day), strict=True):
+        folder = tmp_path / "results/samples" / row.sample
+        result = make_result(row.sample, patient="A", role=row.role.value, mrd=events)
+        write_json(folder / "mrd.json", result.to_json_dict())
+        record = qc_record(row.sample, 1000, {}) | {"acquisition": {"date": date, "begin": 60.0, "end": 90.0}}
+        write_json(folder / "qc.json", record)
+    cohort(tmp_path, rows, config=config())
+    html = (tmp_path / "results/cohort/index.html").read_text()
+    assert ("second was run just after first of the same patient" in html) is named
+
+
+def test_carry_over_is_looked_for_on_each_cytometer_by_itself() -> None:
+    def tube(sample: str, patient: str, events: int, minute: float, serial: str) -> Tube:
+        result = make_result(sample, patient=patient, mrd=events)
+        qc = {"instrument": {"serial_digest": serial}}
+        return Tube(sample, patient, "followup", "ino10", result, qc, {"date": "2026-03-01", "begin": 60 * minute})
+
+    tubes = [tube("full", "A", 100_000, 1, "a"), tube("other", "B", 0, 2, "b"), tube("after", "C", 40, 3, "a")]
+    assert [entry["sample"] for entry in carry_over(tubes)] == ["after"]
+
+
 def test_a_changed_voltage_is_named(tmp_path: Path) -> None:
     rows = make_cohort(tmp_path, 10)
     path = tmp_path / "results/samples" / rows[3].sample / "qc.json"
@@ -145,9 +170,31 @@ def test_a_hostile_problem_is_shown_harmlessly_and_links_are_relative(run: Path,
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_cut_off_and_the_whole_table_fits_a_desk(run: Path, open_page: OpenPage, width: int) -> None:
+    page = open_page(run / "results/cohort/index.html")
+    page.set_viewport_size({"width": width, "height": 900})
+    assert labels_cut_off(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    if width == 1280:
+        assert page.evaluate(
+            "(t => t.scrollWidth <= t.clientWidth)(document.querySelector('#sample-table').parentNode)"
+        )
+
+
+@pytest.mark.browser
+def test_it_prints_the_table_from_the_first_page_on(run: Path, open_page: OpenPage) -> None:
+    page = open_page(run / "results/cohort/index.html")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 1030, "height": 700})
+    first = page.locator("#sample-table tbody tr").first.bounding_box()
+    assert first is not None
+    assert first["y"] < 400
+    assert page.evaluate("getComputedStyle(document.querySelector('.flush')).breakInside") == "auto"
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_violation(run: Path, open_page: OpenPage, axe: str, scheme: str) -> None:
     page = open_page(run / "results/cohort/index.html", color_scheme=scheme, bypass_csp=True)
-    page.evaluate(axe)
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-    assert [(entry["id"], [node["html"][:120] for node in entry["nodes"][:3]]) for entry in found] == []
+    assert violations(page, axe) == []

@@ -12,7 +12,7 @@ import pytest
 from report_factory import MARKERS, MadeSample, ino10, make_sample
 from report_pages import build
 
-from browser import OpenPage
+from browser import OpenPage, labels_cut_off, violations
 from flowmrd.mrd.result import Cluster, MarkerShift, Reason
 from flowmrd.panel.model import PanelModel
 from flowmrd.review import import_review, make_key, read_review
@@ -214,18 +214,6 @@ def test_it_prints_on_two_pages(tmp_path: Path, open_page: OpenPage, name: str) 
     assert len(re.findall(rb"/Type\s*/Page[^s]", printed)) == 2
 
 
-CUT = """
-[...document.querySelectorAll('figure svg')].flatMap(svg => {
-  const box = svg.getBoundingClientRect();
-  return box.width === 0 ? [] : [...svg.querySelectorAll('text')].filter(text => {
-    const at = text.getBoundingClientRect();
-    return at.width > 0 && (at.left < box.left - 1 || at.right > box.right + 1
-      || at.top < box.top - 2 || at.bottom > box.bottom + 2);
-  }).map(text => text.textContent);
-})
-"""
-
-
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_label_of_a_drawing_is_cut_off(
     positive: MadeSample, negative: MadeSample, open_page: OpenPage, width: int
@@ -234,7 +222,7 @@ def test_no_label_of_a_drawing_is_cut_off(
         page = open_page(page_of(made))
         page.set_viewport_size({"width": width, "height": 900})
         ready(page)
-        assert page.evaluate(CUT) == []
+        assert labels_cut_off(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -252,9 +240,7 @@ def test_axe_finds_no_violation(positive: MadeSample, open_page: OpenPage, axe: 
     settle(page)
     for details in page.query_selector_all("details"):
         details.evaluate("node => { node.open = true; }")
-    page.evaluate(axe)
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-    assert [(entry["id"], [node["html"][:120] for node in entry["nodes"][:3]]) for entry in found] == []
+    assert violations(page, axe) == []
 
 
 def hostile_sample(tmp_path: Path) -> MadeSample:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from trial_results import run_after_quantify
 
-from browser import OpenPage
+from browser import OpenPage, labels_cut_off, violations
 from flowmrd.stages.trial import build_trial
 
 pytestmark = pytest.mark.browser
@@ -63,3 +64,22 @@ def test_nothing_is_wider_than_a_small_screen_and_it_prints(page: Any) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.set_viewport_size({"width": 1280, "height": 900})
     assert page.pdf(format="A4")[:5] == b"%PDF-"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(page_file: Path, open_page: OpenPage, axe: str, scheme: str) -> None:
+    opened = open_page(page_file, color_scheme=scheme, bypass_csp=True)
+    for details in opened.query_selector_all("details"):
+        details.evaluate("node => { node.open = true; }")
+    assert violations(opened, axe) == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_label_of_a_drawing_is_cut_off(page: Any, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    assert labels_cut_off(page) == []
+
+
+def test_it_prints_on_few_pages(page: Any) -> None:
+    printed = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page[^s]", printed)) <= 6

@@ -57,7 +57,12 @@ def test_page_fetches_nothing_and_has_no_date(run: Path) -> None:
     build_trial(run)
     page = outputs(run)["trial.html"].decode()
     assert "default-src 'none'" in html.unescape(page)
-    assert not re.search(r'(src|href)="(?!#)', page)
+    links = set(re.findall(r'(?:src|href)="(?!#)([^"]*)"', page))
+    assert links == {
+        "index.html",
+        "trial.json",
+        *(f"trial/{name}.csv" for name in ("patients", "rates", "curves", "adverse_events")),
+    }
     assert not re.search(r"20\d\d-\d\d-\d\d", page + outputs(run)["trial.json"].decode())
 
 

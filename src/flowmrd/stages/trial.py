@@ -49,11 +49,11 @@ def build_trial(run_directory: Path) -> TrialResult:
     tubes, ambiguous = choose_samples(patients, samples, config.trial.mrd_timepoints, sheet)
     check_tables([*problems, *ambiguous], sheet)
     calls = calls_of(patients, tubes, run_directory / "results" / "samples", states_for_trial(run_directory))
-    result = analyse(patients, events, calls, config.trial)
+    result = analyse(patients, events, calls, config.trial).model_copy(update={"trial": config.report.trial})
     cohort = run_directory / "results" / "cohort"
     write_tables(cohort / "trial", result)
     write_json(cohort / "trial.json", result.to_json_dict())
-    write_page(cohort / "trial.html", render_trial(result))
+    write_page(cohort / "trial.html", render_trial(result, config.report.laboratory))
     return result
 
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from flowmrd import __version__
 from flowmrd.config import RunConfig
 from flowmrd.errors import ArtefactError
 from flowmrd.laip.settings import Settings
 from flowmrd.laip.storage import load_laip, load_reference
 from flowmrd.panel import PanelModel
+from flowmrd.report.page import write_page
+from flowmrd.report.validation import render
 from flowmrd.stages.classify import markers_after
-from flowmrd.store import write_json, write_text
-from flowmrd.validate import dilute, figures, render
+from flowmrd.store import write_json
+from flowmrd.validate import dilute, figures
 
 __all__ = ["validate"]
 
@@ -66,4 +69,12 @@ def validate(
     if len(laips) < 5:
         warnings.append(f"Only {len(laips)} diagnosis tube(s): other leukaemias may behave differently.")
     write_json(out_json, {"format": "flowmrd-validation/1", "panel": panel.name, "warnings": warnings, **found})
-    write_text(out_html, render(found, detect_events=settings.detect_events, warnings=warnings))
+    page = render(
+        found,
+        detect_events=settings.detect_events,
+        target=settings.target,
+        warnings=warnings,
+        panel=panel.name,
+        version=__version__,
+    )
+    write_page(out_html, page)

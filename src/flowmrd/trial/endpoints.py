@@ -69,6 +69,10 @@ def analyse(
         demographics=_demographics(patients),
         flow=_flow(lines),
         rates=_rates(lines),
+        mrd_of_evaluable={
+            state: sum(line.evaluable and line.mrd.status == state for line in lines)
+            for state in ("negative", "positive", "not_evaluable")
+        },
         follow_up_months=months(reverse_kaplan_meier(times, deaths)),
         endpoints=survival_endpoints(patients, responders, config.origin),
         adverse_events=tabulate(patients, events, config.events_of_interest),

@@ -70,23 +70,25 @@ def curve_figure(endpoint: Endpoint, *, rising: bool = False) -> Markup:
                 svg.line(x(step.time), y(step.value) - 6, x(step.time), y(step.value) + 6, stroke="var(--ink)")
             )
     parts.append(svg.line(left, bottom, right, bottom, stroke="var(--ink)"))
-    parts.append(svg.text(0, bottom + 50, "At risk", css="faint"))
+    parts.append(svg.text(left - 20, bottom + 58, "At risk", anchor="end", css="faint"))
     for month, patients in zip(endpoint.risk_months, endpoint.risk_patients, strict=True):
         at = left + month * scale
         parts.append(svg.line(at, bottom, at, bottom + 5, stroke="var(--ink)"))
         parts.append(svg.text(at, bottom + 20, month, anchor="middle"))
-        parts.append(svg.text(at, bottom + 50, patients, anchor="middle"))
-    parts.append(svg.text(right, bottom + 34, f"months since {endpoint.origin}", anchor="end", css="faint"))
-    return svg.drawing(520, bottom + 62, parts)
+        parts.append(svg.text(at, bottom + 58, patients, anchor="middle"))
+    parts.append(
+        svg.text((left + right) / 2, bottom + 38, f"months since {endpoint.origin}", anchor="middle", css="faint")
+    )
+    return svg.drawing(520, bottom + 68, parts)
 
 
 def swimmer_figure(patients: Sequence[PatientLine]) -> Markup:
     """One bar a patient from enrolment to last contact, longest first, with the events written as letters."""
-    row, top = 24.0, 12.0
+    row, top = 25.0, 12.0
     ordered = sorted(patients, key=lambda line: (-line.last_contact_day, line.patient))
     left = 120.0
     end = max(1.0, max((line.last_contact_day for line in ordered), default=0) / DAYS_PER_MONTH)
-    scale = (RIGHT - left) / end
+    scale = (RIGHT - 50 - left) / end  # room for the word at the end of the longest bar
 
     def x(days: float) -> float:
         return left + days / DAYS_PER_MONTH * scale
@@ -108,25 +110,28 @@ def swimmer_figure(patients: Sequence[PatientLine]) -> Markup:
                 f'<rect x="{start:.1f}" y="{y:.1f}" width="{max(x(remission_end) - start, 1.0):.1f}" height="16" '
                 'fill="var(--pass)" fill-opacity="0.35"/>'
             )
-        marks = [
-            (line.response_day, line.response),
-            (line.progression_day, "P"),
-            (line.relapse_day, "R"),
-            (line.transplant_day, "T"),
-        ]
-        for day, letter in marks:
-            if day is not None:
-                parts.append(svg.text(x(day) + 2, y + 12, letter, size=11))
+        taken = left
+        if line.response_day is not None:
+            mrd = {"negative": "MRD−", "positive": "MRD+"}.get(line.mrd.status, "MRD?")
+            label = f"{line.response} {mrd}"
+            parts.append(svg.text(x(line.response_day) + 2, y + 12, label, size=11))
+            taken = x(line.response_day) + 2 + 7.2 * len(label)
+        later = ((line.progression_day, "P"), (line.relapse_day, "R"), (line.transplant_day, "T"))
+        for day, letter in sorted((day, letter) for day, letter in later if day is not None):
+            parts.append(svg.line(x(day), y - 2, x(day), y + 18, stroke="var(--ink)", width=1.6))
+            at = max(x(day) + 3, taken)
+            parts.append(svg.text(at, y + 12, letter, size=11, css="strong"))
+            taken = at + 12
         ending = "† died" if line.death_day is not None else "→"
-        parts.append(svg.text(x(line.last_contact_day) - 3, y + 12, ending, anchor="end", size=11))
+        parts.append(svg.text(x(line.last_contact_day) + 5, y + 12, ending, size=11))
     base = top + len(ordered) * row
     step = max(1, math.ceil(end / 8))
     for month in range(0, int(end) + 1, step):
         parts.append(svg.line(left + month * scale, base, left + month * scale, base + 5, stroke="var(--ink)"))
         parts.append(svg.text(left + month * scale, base + 19, month, anchor="middle"))
     parts.append(svg.line(left, base, RIGHT, base, stroke="var(--ink)"))
-    parts.append(svg.text(RIGHT, base + 34, "months since enrolment", anchor="end", css="faint"))
-    return svg.drawing(WIDTH, base + 42, parts)
+    parts.append(svg.text((left + RIGHT) / 2, base + 38, "months since enrolment", anchor="middle", css="faint"))
+    return svg.drawing(WIDTH, base + 46, parts)
 
 
 def blast_change(line: PatientLine) -> float | None:
@@ -141,17 +146,22 @@ def waterfall_figure(patients: Sequence[PatientLine]) -> Markup:
     known = [(change, line) for line in patients if (change := blast_change(line)) is not None]
     ordered = sorted(known, key=lambda item: (-item[0], item[1].patient))
     top, zero, bottom = 16.0, 76.0, 256.0
-    parts = []
+    parts = [
+        '<defs><pattern id="other" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+        '<rect width="7" height="7" fill="var(--warn-wash)"/><path d="M0 0v7" stroke="var(--warn)" stroke-width="2.4"/>'
+        "</pattern></defs>"
+    ]
     for percent in (100, 50, 0, -50, -100):
         y = zero - percent * (bottom - zero) / 100 if percent < 0 else zero - percent * (zero - top) / 100
         parts.append(svg.line(LEFT, y, RIGHT, y, stroke="var(--ink)" if percent == 0 else "var(--line)"))
-        parts.append(svg.text(LEFT - 8, y + 4, f"{percent:+d} %" if percent else "0 %", anchor="end", css="faint"))
+        label = f"{percent:+d} %".replace("-", "−") if percent else "0 %"
+        parts.append(svg.text(LEFT - 8, y + 4, label, anchor="end", css="faint"))
     slot = (RIGHT - LEFT) / max(len(ordered), 1)
     for number, (change, line) in enumerate(ordered):
         at = LEFT + (number + 0.12) * slot
         shown = min(change, 100.0)
         end = zero - shown * ((bottom - zero) if shown < 0 else (zero - top)) / 100
-        fill = "var(--pass)" if line.response in ("CR", "CRi") else "var(--warn)"
+        fill = "var(--pass)" if line.response in ("CR", "CRi") else "url(#other)"
         parts.append(
             f'<rect x="{at:.1f}" y="{min(zero, end):.1f}" width="{slot * 0.76:.1f}" '
             f'height="{max(abs(end - zero), 1.0):.1f}" fill="{fill}" fill-opacity="0.75"/>'

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from markupsafe import Markup
+
 from flowmrd.report import words
-from flowmrd.report.page import environment, render_page
+from flowmrd.report.page import environment, read_asset, render_page
 from flowmrd.trial import figures
 from flowmrd.trial.proportion import Proportion
 from flowmrd.trial.result import Endpoint, EventLine, Months, PatientLine, TrialResult
@@ -17,10 +19,13 @@ SHOWN_MONTHS: Final = (3, 6, 12, 24)
 RISING: Final = ("cir", "nrm")
 
 
-def render_trial(result: TrialResult) -> str:
+def render_trial(result: TrialResult, laboratory: str = "") -> str:
     """The page as one self-contained HTML text."""
     context = {
+        "trial": result.trial,
+        "laboratory": laboratory,
         "summary": summary(result),
+        "headline": headline(result),
         "rates": _rate_rows(result),
         "rate_notes": list(dict.fromkeys(rate.note for rate in result.rates.values() if rate.note)),
         "warnings": result.warnings,
@@ -36,7 +41,7 @@ def render_trial(result: TrialResult) -> str:
         "the table below has the same days.",
         "waterfall": figures.waterfall_figure(result.patients),
         "waterfall_summary": _waterfall_summary(result.patients),
-        "waterfall_note": "Green: CR or CRi. The response is written under each bar.",
+        "waterfall_note": "Filled: CR or CRi; hatched: other. The response is written under each bar.",
         "patients": [_patient_row(line) for line in result.patients],
         "events": [_event_row(line) for line in result.adverse_events],
         "safety_note": _safety_note(result),
@@ -49,7 +54,7 @@ def render_trial(result: TrialResult) -> str:
             ("flowmrd", result.flowmrd_version),
         ],
     }
-    return render_page("trial.html.j2", context, env=environment(TEMPLATES))
+    return render_page("trial.html.j2", context, env=environment(TEMPLATES), styles=[read_asset("trial.css")])
 
 
 def rate_text(rate: Proportion) -> str:
@@ -60,7 +65,7 @@ def rate_text(rate: Proportion) -> str:
     return f"{rate.successes}/{rate.total} ({rate.percent:.1f} %, 95 % interval {low:.1f}–{high:.1f} %)"
 
 
-def months_text(months: Months) -> str:
+def months_text(months: Months, unit: str = " months") -> str:
     """``8.0 months (95 % interval 5.2 to not reached)``."""
 
     def one(value: float | None) -> str:
@@ -68,7 +73,7 @@ def months_text(months: Months) -> str:
 
     if months.value is None and months.ci95 == (None, None):
         return "not reached"
-    unit = "" if months.value is None else " months"
+    unit = "" if months.value is None else unit
     return f"{one(months.value)}{unit} (95 % interval {one(months.ci95[0])} to {one(months.ci95[1])})"
 
 
@@ -81,6 +86,30 @@ def summary(result: TrialResult) -> str:
         f"{rate_text(cr)} and MRD negativity after cycle 1 in {rate_text(mrd)}. "
         f"Median follow-up was {months_text(result.follow_up_months)}."
     )
+
+
+def headline(result: TrialResult) -> list[tuple[str, str, str]]:
+    """(title, number, interval or denominator) of what the reader came for."""
+
+    def rate(title: str, one: Proportion) -> tuple[str, str, str]:
+        percent, interval = _percent_cells(one)
+        return title, percent, f"{one.successes}/{one.total} {one.population}, 95 % interval {interval}"
+
+    cr, mrd, alive = (result.rates[name].primary for name in ("cr", "mrd_negative", "in_remission"))
+    states = result.mrd_of_evaluable
+    told = f"{states['negative']} negative, {states['positive']} positive, {states['not_evaluable']} cannot be told"
+    title, percent, detail = rate("MRD negative after cycle 1", mrd)
+    median = result.endpoints["os"].median_months
+    return [
+        rate("Complete remission", cr),
+        (title, percent, f"{detail}; {told}"),
+        ("Responders alive in remission", f"{alive.successes}/{alive.total}", f"at last contact; {alive.population}"),
+        (
+            "Median overall survival",
+            "not reached" if median is None or median.value is None else f"{median.value:.1f} months",
+            f"median follow-up {months_text(result.follow_up_months)}",
+        ),
+    ]
 
 
 def methods(result: TrialResult) -> list[str]:
@@ -105,7 +134,8 @@ def _rate_rows(result: TrialResult) -> list[tuple[str, str, str, str, str]]:
         for number, one in enumerate((rate.primary, *rate.others)):
             percent, interval = _percent_cells(one)
             mark = " (protocol)" if number == 0 and rate.others else ""
-            rows.append((rate.title, one.population + mark, f"{one.successes}/{one.total}", percent, interval))
+            title = rate.title if number == 0 else Markup('<span class="unseen">{}</span>').format(rate.title)
+            rows.append((title, one.population + mark, f"{one.successes}/{one.total}", percent, interval))
     return rows
 
 
@@ -117,16 +147,17 @@ def _percent_cells(one: Proportion) -> tuple[str, str]:
 
 def _demographics(result: TrialResult) -> list[tuple[str, str]]:
     facts = result.demographics
+    by_number = sorted(facts.sex.items(), key=lambda item: (-item[1], item[0]))
     age = "not recorded"
     if facts.age_median is not None and facts.age_range is not None:
         low, high = facts.age_range
         age = f"median {facts.age_median:g} years ({low:g} to {high:g}), known for {facts.age_known}"
-    return [("Sex", ", ".join(f"{sex} {number}" for sex, number in facts.sex.items()) or "–"), ("Age", age)]
+    return [("Sex", ", ".join(f"{number} {sex}" for sex, number in by_number) or "–"), ("Age", age)]
 
 
 def _survival_row(endpoint: Endpoint) -> tuple[str, ...]:
     months = endpoint.median_months
-    median = "not defined" if months is None else months_text(months)
+    median = "not defined" if months is None else months_text(months, "").replace("95 % interval ", "")
     cells = []
     for landmark in endpoint.landmarks:
         if landmark.months in SHOWN_MONTHS:
@@ -168,16 +199,16 @@ def _patient_row(line: PatientLine) -> tuple[str, ...]:
         return "–" if value is None else str(value)
 
     ended = line.relapse_day if line.relapse_day is not None else line.progression_day
-    why = ", ".join(reason.code for reason in line.response_reasons)
-    mrd = line.mrd.status.replace("_", " ") + (f" ({line.mrd.klass})" if line.mrd.klass else "")
+    why = " ".join(reason.message for reason in line.response_reasons)
+    mrd = {"not_evaluable": "cannot be told"}.get(line.mrd.status, line.mrd.status)
     if line.mrd.status == "not_evaluable" and line.mrd.reasons:
-        mrd += f": {line.mrd.reasons[0].code}"
+        mrd += f": {line.mrd.reasons[0].message}"
     return (
         line.patient,
         "yes" if line.evaluable else words.clip(f"no: {line.not_evaluable_reason}", 80),
         line.response,
-        why,
-        mrd,
+        words.clip(words.readable(why), 240),
+        words.clip(words.readable(mrd), 240),
         "–" if line.mrd.fraction is None else words.percent(line.mrd.fraction),
         "–" if line.mrd.lod95 is None else words.scientific(line.mrd.lod95),
         line.mrd.review.replace("_", " "),

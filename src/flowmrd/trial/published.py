@@ -20,6 +20,7 @@ FIGURES: Final[dict[str, Any]] = {
     "evaluable": 12,
     "complete remission": (11, 12, 91.7, 61.5, 99.8),
     "MRD negative": (9, 12, 75.0, 42.8, 94.5),
+    "MRD found, of the evaluable": 3,
     "neutropenia grade 3 or 4, percent": 82,
     "thrombocytopenia grade 3 or 4, percent": 73,
     "anaemia grade 3 or 4, percent": 64,
@@ -32,7 +33,8 @@ FIGURES: Final[dict[str, Any]] = {
     "median overall survival": "not reached",
     "median progression-free survival": "not reached",
 }
-"""As published; intervals are the exact ones of the published counts."""
+"""As published; intervals are the exact ones of the published counts. That the three others had MRD is what 9 of 12
+means; a re-enactment in which their tubes could not tell would give the same rate for the wrong reason."""
 
 
 def figures_of(result: TrialResult) -> dict[str, Any]:
@@ -65,6 +67,7 @@ def figures_of(result: TrialResult) -> dict[str, Any]:
         "evaluable": result.rates["cr"].primary.total,
         "complete remission": rate("cr"),
         "MRD negative": rate("mrd_negative"),
+        "MRD found, of the evaluable": result.mrd_of_evaluable["positive"],
         "neutropenia grade 3 or 4, percent": severe("neutropenia"),
         "thrombocytopenia grade 3 or 4, percent": severe("thrombocytopenia"),
         "anaemia grade 3 or 4, percent": severe("anaemia"),

@@ -131,6 +131,7 @@ class TrialResult(Part):
     """``results/cohort/trial.json``."""
 
     schema_version: Literal["1"] = "1"
+    trial: str = Field("", description="Name from the configuration (report.trial).")
     rules: str
     rules_source: str
     mrd_timepoints: tuple[str, ...]
@@ -138,6 +139,9 @@ class TrialResult(Part):
     demographics: Demographics
     flow: tuple[FlowStep, ...]
     rates: dict[str, Rate]
+    mrd_of_evaluable: dict[str, int] = Field(
+        description="MRD after cycle 1 of the evaluable: negative, positive, not_evaluable."
+    )
     follow_up_months: Months
     endpoints: dict[str, Endpoint]
     adverse_events: tuple[EventLine, ...]

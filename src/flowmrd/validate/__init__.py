@@ -2,6 +2,5 @@
 
 from flowmrd.validate.dilution import Dilution, dilute
 from flowmrd.validate.figures import figures
-from flowmrd.validate.page import render
 
-__all__ = ["Dilution", "dilute", "figures", "render"]
+__all__ = ["Dilution", "dilute", "figures"]

@@ -1,0 +1,255 @@
+"""The page of an assay validation: what the laboratory's own tubes allow, found by dilution in silico.
+
+Shows the figures of :func:`flowmrd.validate.figures`; nothing is computed here but positions on paper.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from flowmrd.report import svg, words
+from flowmrd.report.page import read_asset, render_page
+
+POWER: Final = 0.95
+"""Share of tubes in which a level must be found to be called detectable."""
+_LOW, _HIGH = -7, 0
+
+
+def render(
+    figures: Mapping[str, Any], *, detect_events: int, target: float, warnings: Sequence[str], panel: str, version: str
+) -> str:
+    """The page as one self-contained HTML text.
+
+    Parameters
+    ----------
+    figures
+        As in ``validation.json``.
+    detect_events
+        Clustered events that count as detected.
+    target
+        Level that the protocol asks for.
+    warnings
+        What limits the validation, in sentences.
+    """
+    levels = [row for row in figures["levels"] if row["level"] > 0]
+    return render_page(
+        "validation.html.j2",
+        {
+            "panel": panel,
+            "version": version,
+            "warnings": warnings,
+            "summary": _summary(figures, target),
+            "headline": _headline(figures, target),
+            "design": f"Cells of {_number(len(figures['patients']), 'diagnosis tube')} were put, in Poisson numbers, "
+            f"into {_number(len(figures['controls']), 'control tube')}, {words.count(figures['tubes'])} diluted tubes "
+            "in all, and judged by the code that judges patients. No control helped to build the reference that judged "
+            f"it. Detected means at least {detect_events} clustered events.",
+            "detection": _detection_figure(levels, target),
+            "agreement": _agreement_figure(levels),
+            "level_rows": [_level_row(row) for row in levels],
+            "patient_rows": [_patient_row(row) for row in figures["by_patient"]],
+            "event_rows": [(_range(row["from"], row["to"]), *_share(row["ppa_1e-4"])) for row in figures["by_events"]],
+            "blank_rows": _blank_rows(figures["blank"]),
+        },
+        styles=[read_asset("trial.css")],
+    )
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def _share(share: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Hits of tubes, percent, exact 95 % interval."""
+    if not share["of"]:
+        return "0 / 0", "–", "–"
+    low, high = share["ci95"]
+    return (
+        f"{share['hits']} / {share['of']}",
+        f"{100 * share['hits'] / share['of']:.1f} %",
+        f"{100 * low:.1f}–{100 * high:.1f} %",
+    )
+
+
+def _level(value: float | None) -> str:
+    return "not reached" if value is None else words.scientific(value)
+
+
+def _summary(figures: Mapping[str, Any], target: float) -> str:
+    lod = figures["lod"]
+    asked = words.scientific(target)
+    if lod is None:
+        return f"No level was found in at least 95 % of the diluted tubes; {asked} is not shown to be detectable."
+    lowest = f"{words.scientific(lod)} is the lowest level found in at least 95 % of the diluted tubes"
+    if lod <= target:
+        return f"{lowest}: the target {asked} is detectable in tubes and leukaemias like these."
+    return f"{lowest}: the target {asked} is not shown to be detectable."
+
+
+def _headline(figures: Mapping[str, Any], target: float) -> list[tuple[str, str, str, str]]:
+    """(tone, title, number, detail)."""
+    blank, linear = figures["blank"], figures["linearity"]
+    reached = figures["lod"] is not None and figures["lod"] <= target
+    negative = blank["npa"]
+    return [
+        (
+            "pass" if reached else "fail",
+            "Limit of detection",
+            _level(figures["lod"]),
+            f"lowest level found in at least 95 % of tubes; target {words.scientific(target)}",
+        ),
+        ("info", "Limit of quantification", _level(figures["loq"]), "the same, and a coefficient of variation ≤ 30 %"),
+        (
+            "pass" if negative["of"] and negative["hits"] == negative["of"] else "warn",
+            "Negative agreement",
+            _share(negative)[1],
+            f"{_share(negative)[0]} blank tubes called not detected, 95 % interval {_share(negative)[2]}",
+        ),
+        (
+            "info",
+            "Linearity",
+            "not available" if linear is None else f"R² {linear['r_squared']:.3f}",
+            "too few diluted tubes with MRD"
+            if linear is None
+            else f"slope {linear['slope']:.2f} of log10 measured on log10 true, {linear['points']} tubes",
+        ),
+    ]
+
+
+def _level_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    hits, percent, interval = _share({"hits": row["hits"], "of": row["tubes"], "ci95": row["ci95"]})
+    return (
+        words.scientific(row["level"]),
+        hits,
+        percent,
+        interval,
+        words.scientific(row["mean_measured"]),
+        "–" if row["cv"] is None else words.percent(row["cv"]),
+        "–" if row["recovery"] is None else words.percent(row["recovery"]),
+        " ".join(_share(row["within_half_log"])[:2]),
+    )
+
+
+def _patient_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    hits, percent, interval = _share(row["ppa_1e-4"])
+    return (
+        str(row["patient"]),
+        hits,
+        percent,
+        interval,
+        words.number(row["blank_per_million"]),
+        "like normal precursors" if row["like_normal"] else "distinct",
+    )
+
+
+def _blank_rows(blank: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("Blank tubes", words.count(blank["tubes"])),
+        ("Events called leukaemic, mean", f"{words.number(blank['mean_per_million'])} per million"),
+        ("Limit of blank (95th percentile)", f"{words.number(blank['lob_per_million'])} per million"),
+        ("Worst blank tube", f"{words.number(blank['worst_per_million'])} per million"),
+    ]
+
+
+def _range(start: int, end: int | None) -> str:
+    return f"{words.count(start)} and more" if end is None else f"{words.count(start)} to {words.count(end)}"
+
+
+class _Plane:
+    """A plot with a log axis of levels below."""
+
+    left, right, top, bottom = 74.0, 500.0, 16.0, 246.0
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+
+    def x(self, level: float) -> float:
+        at = min(max(math.log10(level), _LOW), _HIGH)
+        return self.left + (at - _LOW) / (_HIGH - _LOW) * (self.right - self.left)
+
+    def y(self, share: float) -> float:
+        return self.bottom - share * (self.bottom - self.top)
+
+    def up(self, level: float) -> float:
+        """Height of a level where the upright axis is one of levels, too."""
+        return self.y((min(max(math.log10(level), _LOW), _HIGH) - _LOW) / (_HIGH - _LOW))
+
+    def axes(self, ticks: Sequence[tuple[float, str]], title: str) -> None:
+        for at, label in ticks:
+            self.parts.append(svg.line(self.left, at, self.right, at))
+            self.parts.append(svg.text(self.left - 8, at + 4, label, anchor="end", css="faint"))
+        for power in range(_LOW, _HIGH + 1):
+            x = self.x(10.0**power)
+            label = "1" if power == 0 else "10" + words.superscript(power)
+            self.parts.append(svg.line(x, self.bottom, x, self.bottom + 5, stroke="var(--ink)"))
+            self.parts.append(svg.text(x, self.bottom + 20, label, anchor="middle", css="faint"))
+        self.parts.append(svg.line(self.left, self.bottom, self.right, self.bottom, stroke="var(--ink)"))
+        middle = (self.left + self.right) / 2
+        self.parts.append(svg.text(middle, self.bottom + 40, "level put into the tube", anchor="middle", css="faint"))
+        self.parts.append(
+            svg.turned(
+                14, (self.top + self.bottom) / 2, -90, svg.text(0, 0, title, anchor="middle", css="faint", size=12)
+            )
+        )
+
+    def drawing(self) -> Markup:
+        return svg.drawing(514, self.bottom + 50, self.parts)
+
+
+def _detection_figure(levels: Sequence[Mapping[str, Any]], target: float) -> Markup | None:
+    """Share of tubes in which each level was found, with its exact interval, against 95 % and the target."""
+    if not levels:
+        return None
+    plane = _Plane()
+    plane.axes([(plane.y(share / 100), f"{share} %") for share in range(0, 101, 25)], "tubes in which it was found")
+    plane.parts.append(
+        svg.line(plane.left, plane.y(POWER), plane.right, plane.y(POWER), stroke="var(--ink)", dash="5 3")
+    )
+    plane.parts.append(svg.text(plane.left + 4, plane.y(POWER) + 15, "95 %", size=11))
+    x = plane.x(target)
+    plane.parts.append(svg.line(x, plane.top, x, plane.bottom, stroke="var(--ink)", dash="2 3"))
+    plane.parts.append(svg.text(x + 5, plane.bottom - 8, "target", size=11))
+    for row in levels:
+        x = plane.x(row["level"])
+        low, high = row["ci95"]
+        plane.parts.append(svg.line(x, plane.y(low), x, plane.y(high), stroke="var(--gate)", width=2.4))
+        plane.parts.append(
+            f'<circle cx="{x:.1f}" cy="{plane.y(row["hits"] / row["tubes"]):.1f}" r="5" fill="var(--gate)"/>'
+        )
+    return plane.drawing()
+
+
+def _agreement_figure(levels: Sequence[Mapping[str, Any]]) -> Markup | None:
+    """Mean measured level against the level put in, with the band of half a log."""
+    shown = [row for row in levels if row["mean_measured"] > 0]
+    if not shown:
+        return None
+    plane = _Plane()
+    powers = range(_LOW, _HIGH + 1)
+    plane.axes(
+        [(plane.up(10.0**power), "1" if power == 0 else "10" + words.superscript(power)) for power in powers],
+        "mean level measured",
+    )
+    half = 10**0.5
+    band = [
+        (plane.x(10.0**_LOW), plane.up(10.0**_LOW * half)),
+        (plane.x(10.0**_HIGH / half), plane.up(10.0**_HIGH)),
+        (plane.x(10.0**_HIGH), plane.up(10.0**_HIGH)),
+        (plane.x(10.0**_HIGH), plane.up(10.0**_HIGH / half)),
+        (plane.x(10.0**_LOW * half), plane.up(10.0**_LOW)),
+        (plane.x(10.0**_LOW), plane.up(10.0**_LOW)),
+    ]
+    path = "L".join(f"{x:.1f} {y:.1f}" for x, y in band)
+    plane.parts.append(f'<path d="M{path}z" fill="var(--pass-wash)"/>')
+    start, end = (plane.x(10.0**_LOW), plane.up(10.0**_LOW)), (plane.x(10.0**_HIGH), plane.up(10.0**_HIGH))
+    plane.parts.append(svg.line(*start, *end, stroke="var(--soft)", dash="5 3"))
+    for row in shown:
+        plane.parts.append(
+            f'<circle cx="{plane.x(row["level"]):.1f}" cy="{plane.up(row["mean_measured"]):.1f}" r="5" '
+            'fill="var(--gate)"/>'
+        )
+    return plane.drawing()

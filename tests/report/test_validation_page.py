@@ -1,0 +1,87 @@
+"""The page of an assay validation in a real browser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from browser import OpenPage, labels_cut_off, violations
+from flowmrd.report.page import write_page
+from flowmrd.report.validation import render
+from flowmrd.validate import Dilution, figures
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+LEVELS = ((1e-2, 1.0), (1e-3, 1.0), (1e-4, 0.9), (1e-5, 0.4))
+
+
+def dilutions(loss: float = 1.0) -> list[Dilution]:
+    """Two leukaemias in twelve controls at four levels and blank, with two sizes of tube."""
+    made = []
+    for patient in ("P01", HOSTILE):
+        for control in range(12):
+            cells = 600_000 if control % 2 else 250_000
+            for level, share in LEVELS:
+                true = round(level * cells)
+                measured = round(true * share * loss) + control % 3
+                made.append(Dilution(patient, f"C{control}", level, 0, cells, true, measured, measured, False))
+            made.append(Dilution(patient, f"C{control}", 0.0, 0, cells, 0, control % 4, 0, False))
+    return made
+
+
+def page_of(folder: Path, made: list[Dilution]) -> Path:
+    path = folder / "report.html"
+    text = render(
+        figures(made, detect_events=20), detect_events=20, target=1e-4, warnings=[f"Only 2 diagnosis tubes {HOSTILE}"],
+        panel="ino10", version="0",
+    )  # fmt: skip
+    write_page(path, text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a validation that holds."""
+    return page_of(tmp_path_factory.mktemp("validation"), dilutions())
+
+
+def test_the_same_figures_give_the_same_bytes(path: Path, tmp_path: Path) -> None:
+    assert page_of(tmp_path, dilutions()).read_bytes() == path.read_bytes()
+
+
+def test_a_target_that_was_not_reached_is_said_and_not_shown_as_passed(tmp_path: Path) -> None:
+    text = page_of(tmp_path, dilutions(loss=0.3)).read_text()
+    assert "is not shown to be detectable" in text
+    assert '<span class="badge fail"><span aria-hidden="true">✕</span>Limit of detection</span>' in text
+
+
+def test_nothing_but_blanks_gives_a_page_not_a_crash(tmp_path: Path) -> None:
+    blanks = [dilution for dilution in dilutions() if dilution.level == 0]
+    assert "not shown to be detectable" in page_of(tmp_path, blanks).read_text()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(path: Path, open_page: OpenPage, axe: str, scheme: str) -> None:
+    assert violations(open_page(path, color_scheme=scheme, bypass_csp=True), axe) == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits_the_window_and_hostile_text_is_text(path: Path, open_page: OpenPage, width: int) -> None:
+    page = open_page(path)
+    page.set_viewport_size({"width": width, "height": 900})
+    assert labels_cut_off(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert HOSTILE in page.locator("main").inner_text()
+    assert page.locator("main img").count() == 0
+
+
+@pytest.mark.browser
+def test_the_answer_stands_at_the_top_and_the_page_prints_on_two_sheets(path: Path, open_page: OpenPage) -> None:
+    page = open_page(path)
+    answer = page.locator("section").first.inner_text()
+    assert "10⁻⁴" in answer
+    assert "Limit of detection" in answer
+    assert len(re.findall(rb"/Type\s*/Page[^s]", page.pdf(prefer_css_page_size=True))) <= 2
