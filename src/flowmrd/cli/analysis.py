@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     reference.command("show")(reference_show)
     reference.command("compare")(reference_compare)
     app.add_typer(reference, name="reference")
+    app.command("validate")(validate)
     app.command("verify")(verify)
     app.command("doctor")(doctor)
     app.command("selftest")(selftest)
@@ -168,6 +169,37 @@ def reference_compare(
 
 RunDirectory = Annotated[Path, typer.Argument(help="Run directory.", metavar="RUNDIR")]
 PublicKey = Annotated[Path | None, typer.Option(help="The laboratory's public key, if not config/flowmrd-review.pub.")]
+
+
+def validate(rundir: RunDirectory) -> None:
+    """Validate the assay with a finished run's own tubes: every diagnosis diluted in silico into every control.
+
+    Writes results/validation/<panel>/report.html and validation.json for every panel of the run.
+
+    Example: flowmrd validate my-run
+    """
+    from flowmrd.cli.layout import Run
+    from flowmrd.config import Role
+    from flowmrd.stages.validate import validate as stage
+
+    at = Run(rundir)
+    panel_of = {name: at.panel_of(name) for name, row in at.samples.items() if row.role is not Role.COMPENSATION}
+    for name, panel in sorted({panel.name: panel for panel in panel_of.values()}.items()):
+        diagnosed = {
+            row.patient
+            for sample, row in at.samples.items()
+            if row.role is Role.DIAGNOSIS and panel_of[sample].name == name
+        }
+        folder = rundir / "results" / "validation" / name
+        stage(
+            reference_json=at.reference(name, "reference.json"),
+            laip_json=[path for patient in diagnosed if (path := at.laip(patient, "laip.json")).is_file()],
+            panel=panel,
+            config=at.config,
+            out_json=folder / "validation.json",
+            out_html=folder / "report.html",
+        )
+        typer.echo(str(folder / "report.html"))
 
 
 def verify(
