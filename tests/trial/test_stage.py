@@ -15,6 +15,8 @@ from trial_results import run_after_quantify
 from flowmrd.errors import ReviewError, TrialError
 from flowmrd.stages.trial import build_trial
 from flowmrd.trial.reenactment import REENACTMENT
+from flowmrd.trial.survival import kaplan_meier
+from flowmrd.trial.tables_out import NAMES
 
 
 @pytest.fixture
@@ -36,6 +38,8 @@ def test_stage_writes_json_page_and_csv_with_the_published_figures(run: Path) ->
         "trial/curves.csv",
         "trial/patients.csv",
         "trial/rates.csv",
+        "trial/times.csv",
+        "trial/worst_grades.csv",
     ]
     found = json.loads(outputs(run)["trial.json"])
     rate = found["rates"]["mrd_negative"]["primary"]
@@ -44,6 +48,26 @@ def test_stage_writes_json_page_and_csv_with_the_published_figures(run: Path) ->
     assert "11/12 (91.7 %, 95 % interval 61.5–99.8 %)" in page
     assert "9/12 (75.0 %, 95 % interval 42.8–94.5 %)" in page
     assert "not reached" in page
+
+
+def rows_of(run: Path, name: str) -> list[dict[str, str]]:
+    with (run / "results/cohort/trial" / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_statistician_can_make_every_curve_again_from_the_times(run: Path) -> None:
+    result = build_trial(run)
+    rows = rows_of(run, "times")
+    for name in ("os", "pfs", "rfs", "dor"):
+        mine = [row for row in rows if row["endpoint"] == name]
+        again = kaplan_meier([int(row["days"]) for row in mine], [row["code"] == "1" for row in mine])
+        assert again == result.endpoints[name].curve
+    competing = {row["patient"]: row["code"] for row in rows if row["endpoint"] == "cir"}
+    assert competing["T09"] == "2"
+    assert {row["sex"] for row in rows_of(run, "patients")} == {"male", "female"}
+    worst = {(row["patient"], row["term"]): row["worst_grade"] for row in rows_of(run, "worst_grades")}
+    assert worst["T01", "Neutropenia"] == "4"
+    assert worst["T09", "Sepsis"] == "5"
 
 
 def test_running_again_gives_the_same_bytes(run: Path) -> None:
@@ -58,11 +82,7 @@ def test_page_fetches_nothing_and_has_no_date(run: Path) -> None:
     page = outputs(run)["trial.html"].decode()
     assert "default-src 'none'" in html.unescape(page)
     links = set(re.findall(r'(?:src|href)="(?!#)([^"]*)"', page))
-    assert links == {
-        "index.html",
-        "trial.json",
-        *(f"trial/{name}.csv" for name in ("patients", "rates", "curves", "adverse_events")),
-    }
+    assert links == {"index.html", "trial.json", *(f"trial/{name}.csv" for name in NAMES)}
     assert not re.search(r"20\d\d-\d\d-\d\d", page + outputs(run)["trial.json"].decode())
 
 

@@ -41,6 +41,19 @@ def test_published_six_mercaptopurine_curve_and_errors_are_reproduced() -> None:
         assert error == pytest.approx(SIX_MP_ERROR[time], abs=6e-5)
 
 
+# Log-log limits of the same curve as survfit(conf.type = "log-log") and PROC LIFETEST print them.
+SIX_MP_LIMITS = {
+    6: (0.620, 0.952), 7: (0.563, 0.923), 10: (0.503, 0.889), 13: (0.432, 0.849), 16: (0.368, 0.805),
+    22: (0.268, 0.747), 23: (0.188, 0.680),
+}  # fmt: skip
+
+
+def test_published_log_log_limits_are_reproduced() -> None:
+    curve = kaplan_meier(SIX_MP, [bool(code) for code in SIX_MP_RELAPSED])
+    found = {step.time: step.ci95 for step in curve.steps if step.events}
+    assert {time: tuple(round(limit, 3) for limit in limits or ()) for time, limits in found.items()} == SIX_MP_LIMITS
+
+
 def test_medians_of_the_published_arms_are_23_and_8_weeks() -> None:
     treated = median_time(kaplan_meier(SIX_MP, [bool(code) for code in SIX_MP_RELAPSED]))
     assert treated.days == 23

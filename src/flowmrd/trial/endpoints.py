@@ -90,6 +90,8 @@ def _line(p: Patient, response: Response, call: MrdCall) -> PatientLine:
     safety = in_safety_population(p)
     return PatientLine(
         patient=p.patient,
+        sex=p.sex,
+        age=p.age,
         treated=p.treated,
         evaluable=evaluable,
         not_evaluable_reason=None if evaluable else reason,

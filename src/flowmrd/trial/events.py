@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from flowmrd.trial.result import DAYS_PER_MONTH, Endpoint, Landmark, months
+from flowmrd.trial.result import DAYS_PER_MONTH, Endpoint, Landmark, Observation, months
 from flowmrd.trial.survival import aalen_johansen, kaplan_meier, median_time, numbers_at_risk
 from flowmrd.trial.tables import Patient
 
@@ -168,6 +168,7 @@ def _estimate(
         risk_months=tuple(grid),
         risk_patients=tuple(numbers_at_risk(times, [round(at * DAYS_PER_MONTH) for at in grid])),
         curve=curve,
+        observations=_observations(patients, [(days, int(code != 0)) for days, code in pairs]),
         note=note,
     )
 
@@ -198,7 +199,17 @@ def _incidence(
         risk_months=tuple(grid),
         risk_patients=tuple(numbers_at_risk(times, [round(at * DAYS_PER_MONTH) for at in grid])),
         curve=curve,
+        observations=_observations(
+            patients, [(days, 0 if code == 0 else 1 if code == cause else 2) for days, code in pairs]
+        ),
         note="Aalen-Johansen estimate; one minus Kaplan-Meier would overstate it.",
+    )
+
+
+def _observations(patients: Sequence[Patient], pairs: Sequence[tuple[int, int]]) -> tuple[Observation, ...]:
+    return tuple(
+        Observation.model_validate({"patient": patient.patient, "days": days, "code": code})
+        for patient, (days, code) in zip(patients, pairs, strict=True)
     )
 
 

@@ -13,6 +13,7 @@ from flowmrd.report.page import environment, read_asset, render_page
 from flowmrd.trial import figures
 from flowmrd.trial.proportion import Proportion
 from flowmrd.trial.result import Endpoint, EventLine, Months, PatientLine, TrialResult
+from flowmrd.trial.tables_out import NAMES
 
 TEMPLATES: Final = Path(__file__).resolve().parent / "templates"
 SHOWN_MONTHS: Final = (3, 6, 12, 24)
@@ -23,6 +24,7 @@ def render_trial(result: TrialResult, laboratory: str = "") -> str:
     """The page as one self-contained HTML text."""
     context = {
         "trial": result.trial,
+        "tables": NAMES,
         "laboratory": laboratory,
         "summary": summary(result),
         "headline": headline(result),

@@ -35,6 +35,8 @@ class PatientLine(Part):
     """One patient in the terms of the endpoints."""
 
     patient: str
+    sex: str | None = None
+    age: float | None = None
     treated: bool
     evaluable: bool
     not_evaluable_reason: str | None
@@ -79,6 +81,14 @@ class Months(Part):
     ci95: tuple[float | None, float | None]
 
 
+class Observation(Part):
+    """One patient of an endpoint: days from its origin, and what ended them (0 censored, 1 the event, 2 competing)."""
+
+    patient: str
+    days: int
+    code: Literal[0, 1, 2]
+
+
 class Endpoint(Part):
     """A time-to-event endpoint with its definition."""
 
@@ -95,6 +105,7 @@ class Endpoint(Part):
     risk_months: tuple[int, ...]
     risk_patients: tuple[int, ...]
     curve: Curve
+    observations: tuple[Observation, ...]
     note: str = ""
 
 
@@ -108,6 +119,7 @@ class EventLine(Part):
     grade_3_plus: Proportion
     fatal: int
     treated_grade_3_plus: Proportion = Field(description="The same over all treated patients.")
+    worst: dict[str, int] = Field(description="Patient to worst grade, also of those outside the safety population.")
 
 
 class FlowStep(Part):

@@ -55,6 +55,7 @@ def tabulate(
                 treated_grade_3_plus=proportion(
                     TREATED, sum(grade >= 3 for name, grade in grades.items() if name in treated), len(treated)
                 ),
+                worst=dict(sorted(grades.items())),
             )
         )
     return tuple(

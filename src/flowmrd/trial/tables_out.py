@@ -10,29 +10,46 @@ from pathlib import Path
 from flowmrd.store import write_text
 from flowmrd.trial.result import TrialResult
 
+NAMES = ("patients", "times", "rates", "curves", "adverse_events", "worst_grades")
+"""Files for a statistician."""
+
 RISKY_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a cell that starts so for a formula."""
 
 
 def write_tables(folder: Path, result: TrialResult) -> None:
-    """Write ``patients.csv``, ``rates.csv``, ``curves.csv`` and ``adverse_events.csv``."""
+    """Write one CSV of each of :data:`NAMES`.
+
+    ``patients``: one row a patient; ``times``: one row a patient and endpoint, ready for a survival model (code 0
+    censored, 1 the event, 2 the competing event); ``rates``; ``curves``; ``adverse_events``: by term and worst grade;
+    ``worst_grades``: one row a patient and term.
+    """
     _write(
         folder / "patients.csv",
         (
-            *("patient", "treated", "evaluable", "response", "response_day", "blasts_before_percent"),
+            *("patient", "sex", "age", "treated", "evaluable", "response", "response_day", "blasts_before_percent"),
             *("blasts_after_percent", "mrd_sample", "mrd_status", "mrd_class", "mrd_fraction", "mrd_lod95"),
             *("mrd_review", "progression_day", "relapse_day", "transplant_day", "death_day", "death_cause"),
             *("last_contact_day", "safety_evaluable"),
         ),
         (
             (
-                *(line.patient, line.treated, line.evaluable, line.response, line.response_day),
+                *(line.patient, line.sex, line.age, line.treated, line.evaluable, line.response, line.response_day),
                 *(line.blasts_before_percent, line.blasts_after_percent, line.mrd.sample, line.mrd.status),
                 *(line.mrd.klass, line.mrd.fraction, line.mrd.lod95, line.mrd.review, line.progression_day),
                 *(line.relapse_day, line.transplant_day, line.death_day, line.death_cause),
                 *(line.last_contact_day, line.safety_evaluable),
             )
             for line in result.patients
+        ),
+    )
+    _write(
+        folder / "times.csv",
+        ("endpoint", "patient", "days", "code"),
+        (
+            (name, one.patient, one.days, one.code)
+            for name, endpoint in result.endpoints.items()
+            for one in endpoint.observations
         ),
     )
     _write(
@@ -65,6 +82,12 @@ def write_tables(folder: Path, result: TrialResult) -> None:
             )
             for line in result.adverse_events
         ),
+    )
+
+    _write(
+        folder / "worst_grades.csv",
+        ("patient", "term", "worst_grade"),
+        ((patient, line.term, grade) for line in result.adverse_events for patient, grade in line.worst.items()),
     )
 
 
