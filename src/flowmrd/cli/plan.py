@@ -186,12 +186,18 @@ class RunPlan:
         return tubes[: tubes.index(sample) + 1]
 
     def signatures_digest(self, sample: str | None = None) -> str:
-        """Digest of the review log's lines about a tube, or of all, so that a new signature makes its page again."""
-        log = self.run_directory / "results/review/log.jsonl"
+        """Digest of the review log's lines about a tube, or of all, and of the laboratory's key.
+
+        A new signature makes the tube's page again, and so does a key by which signatures are judged from now on.
+        """
+        from flowmrd.review.status import PUBLIC_KEY
+
+        log, key = self.run_directory / "results/review/log.jsonl", self.run_directory / PUBLIC_KEY
         if not log.is_file():
             return ""
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return _short("\n".join(line for line in lines if sample is None or json.dumps(sample) in line))
+        mine = [line for line in lines if sample is None or json.dumps(sample) in line]
+        return _short("\n".join([*mine, key.read_text(encoding="utf-8", errors="replace") if key.is_file() else ""]))
 
     @cached_property
     def refused_digest(self) -> str:
