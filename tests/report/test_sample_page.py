@@ -150,30 +150,36 @@ def test_a_review_saved_from_the_page_is_imported_and_then_shown(tmp_path: Path,
     assert "<b>Agreed</b>" in block
     text = (made.sample_dir / "mrd.json").read_text()
     (made.sample_dir / "mrd.json").write_text(text + "\n")
-    assert "void" in open_page(build(made)).locator(".signatures").inner_text()
+    page = open_page(build(made))
+    assert "void" in page.locator(".signatures").inner_text()
+    assert "Review by Dr Ada Example is void: the result was changed" in page.locator(".verdict").inner_text()
 
 
-def test_a_later_decision_is_shown_beside_the_one_it_replaces(tmp_path: Path, open_page: OpenPage) -> None:
+def test_a_later_decision_is_shown_beside_the_one_it_replaces(tmp_path: Path, open_page: OpenPage, axe: str) -> None:
     made = make_sample(tmp_path, n=4000, blasts=40)
     private, public, _ = make_key(tmp_path / "keys")
     (made.run / "config").mkdir(parents=True)
     (made.run / "config/flowmrd-review.pub").write_bytes(public.read_bytes())
     sha256 = json.loads((build(made).parent / "report.json").read_text())["mrd_sha256"]
-    for decision in ("accept", "reject"):
+    for decision in ("accept", "reject", "comment"):
         file = tmp_path / f"{decision}.json"
         review = {
             "format": "flowmrd-review/1", "sample": made.sample, "mrd_sha256": sha256, "decision": decision,
-            "comment": "Doublets.", "name": "Dr Ada Example", "meaning": "review",
+            "comment": "Doublets. " * 80, "name": "Dr Ada Example", "meaning": "review",
             "signed_at": "2026-01-02T03:04:05+00:00",
         }  # fmt: skip
         write_json(file, review)
         import_review(made.run, file, key=private)
-    entries = open_page(build(made)).locator(".signatures > li").all_inner_texts()
+    page = open_page(build(made), bypass_csp=True)
+    entries = page.locator(".signatures > li:not(.print-only)").all_inner_texts()
     assert "accepted" in entries[0]
     assert "Replaced by entry 2" in entries[0]
     assert "rejected" in entries[1]
     assert "Replaced" not in entries[1]
     assert all("digitally signed, key" in entry for entry in entries)
+    assert "Review: rejected by Dr Ada Example" in page.locator(".verdict").inner_text()
+    assert violations(page, axe) == []
+    assert len(re.findall(rb"/Type\s*/Page[^s]", page.pdf(prefer_css_page_size=True))) == 2
 
 
 def test_figures_are_saved_as_json_and_tsv_from_the_page(positive: MadeSample, open_page: OpenPage) -> None:

@@ -110,6 +110,7 @@ def build_page(inputs: Inputs, work: Path) -> Page:
             "wording": verdict.wording(result),
             "trial": verdict.trial_flag(result),
             "is_result": verdict.is_result(result),
+            "review": verdict.review_state(inputs.signatures),
             "role_note": verdict.ROLE_NOTES.get(result.role, ""),
             "steps": [_step(step, _places(plots, inputs)) for step in steps],
             "sensitivity": verdict.sensitivity_words(result),

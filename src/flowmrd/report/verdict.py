@@ -7,8 +7,9 @@ different answers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from flowmrd.mrd.result import MrdResult, VerdictClass
 from flowmrd.report import words
@@ -223,6 +224,25 @@ def summary_line(result: MrdResult, first_step: str) -> str:
     """The whole answer in one line, for the page's description."""
     said = wording(result)
     return f"{said.headline}. {said.sentence} {first_step}".strip()
+
+
+def review_state(signatures: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Tone and words of where the review of the result stands, for the top of its page.
+
+    Parameters
+    ----------
+    signatures
+        Entries of :func:`flowmrd.review.signatures_of`.
+    """
+    decisions = [entry for entry in signatures if entry["decision"] != "comment"]
+    if not decisions:
+        return "none", "Review: commented, not decided" if signatures else "Review: not reviewed yet"
+    entry = decisions[-1]
+    who = words.clip(entry["name"], 60)
+    if not entry["valid"]:
+        return "warn", f"Review by {who} is void: {entry['reason']}"
+    tone, said = ("pass", "accepted") if entry["decision"] == "accept" else ("fail", "rejected")
+    return tone, f"Review: {said} by {who}"
 
 
 def straddles(result: MrdResult) -> bool:

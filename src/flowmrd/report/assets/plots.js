@@ -88,7 +88,7 @@
   };
   function points(x, y, rows, kind) {
     const mark = {
-      mrd: { color: flowmrd.colour("--mrd"), size: 6, symbol: "diamond", line: { color: flowmrd.colour("--paper"), width: 0.7 } },
+      mrd: { color: flowmrd.colour("--mrd"), size: rows.length > 1500 ? 4 : 6, symbol: "diamond", line: { color: flowmrd.colour("--paper"), width: 0.7 } },
       back: { color: "rgba(0,0,0,0)", size: 6, symbol: "circle", line: { color: flowmrd.colour("--back"), width: 1.2 } },
       all: { color: flowmrd.colour("--dens"), size: 3, symbol: "circle", opacity: 0.55 },
     }[kind];
