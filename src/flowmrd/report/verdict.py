@@ -74,11 +74,12 @@ def _wording(result: MrdResult) -> Wording:
     lod = words.scientific(result.sensitivity.lod95)
     of = f"of {result.denominator} cells"
     if kind is VerdictClass.NEGATIVE:
+        few = f": {events} events, fewer than count as a detection" if result.counts.mrd_events else ""
         return Wording(
             tone,
             "MRD not detected",
-            f"No residual leukaemia above the limit of detection. With 95 % probability this tube would have shown "
-            f"{lod} {of} or more; the target is {target}.",
+            f"No residual leukaemia above the limit of detection{few}. With 95 % probability this tube would have "
+            f"shown {lod} {of} or more; the target is {target}.",
             "Complete MRD response: MRD-negative with the required minimum sensitivity",
         )
     if kind is VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY:
