@@ -13,8 +13,9 @@ from report_pages import build
 
 from flowmrd.config import Role, Sample
 from flowmrd.errors import ArtefactError
+from flowmrd.mrd.reasons import BLIND_SPOTS, DOUBTS
 from flowmrd.mrd.result import Reason, VerdictClass
-from flowmrd.report.guidance import next_steps
+from flowmrd.report.guidance import BY_CODE, next_steps
 from flowmrd.report.methods import REFERENCES
 from flowmrd.report.record import sample_age
 from flowmrd.report.verdict import SHORT, trial_flag, wording
@@ -193,6 +194,12 @@ def test_controls_and_diagnoses_are_not_given_a_patients_answer() -> None:
         assert trial_flag(result) is None
         assert wording(result).eln == ""
         assert not [step for step in next_steps(result) if "Report" in step.text or "sign" in step.text.split()]
+
+
+def test_every_reason_that_forbids_an_answer_says_what_to_do() -> None:
+    forbidding = DOUBTS | BLIND_SPOTS | {"NO_DENOMINATOR", "BACKGROUND_UNKNOWN", "WITHIN_BACKGROUND", "TIME_UNSTABLE"}
+    forbidding |= {"SPIKE_IN_MISSED", "SPIKE_IN_NOT_TRIED", "TOO_FEW_EVENTS_ACQUIRED", "REQUIRED_GATE_UNAVAILABLE"}
+    assert forbidding <= set(BY_CODE)
 
 
 def test_every_step_with_a_place_points_at_an_element_of_the_page(positive: MadeSample) -> None:

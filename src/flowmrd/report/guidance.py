@@ -26,7 +26,7 @@ Places = Mapping[str, tuple[str, str]]
 """Name of a place (``mrd``, ``b_lineage``, ``denominator``, ``time``, ``compensation``, ``controls``, ``gates``,
 ``targets``) to the id of the element and its title."""
 
-_BY_CODE: Final = {
+BY_CODE: Final = {
     "NO_DENOMINATOR": Step("No event passed the gates of the denominator: check panel, compensation, file.", "first"),
     "NO_NUCLEATED_CELLS": Step("No nucleated cell was found: check panel, compensation and the file.", "first"),
     "REQUIRED_GATE_UNAVAILABLE": Step("A gate that the result needs has no channel: check panel and file.", "first"),
@@ -49,11 +49,15 @@ _BY_CODE: Final = {
         "(molecular MRD).",
         "mrd",
     ),
-    "LIKE_REGENERATING_PRECURSORS": Step(
-        "Look whether these cells follow normal maturation; repeat the marrow in 2 to 4 weeks.", "mrd"
+    "UNRESOLVED_CLUSTER": Step(
+        "Gate the group of cells that was not resolved by hand: it may be leukaemia that changed. Repeat the marrow in "
+        "2 to 4 weeks, or use another method (molecular MRD).",
+        "mrd",
     ),
-    "UNRESOLVED_CLUSTER": Step("Gate these cells by hand; repeat the marrow in 2 to 4 weeks.", "mrd"),
-    "CANNOT_TELL": Step("Gate these cells by hand; repeat the marrow in 2 to 4 weeks.", "mrd"),
+    "NO_LAIP": Step(
+        "The diagnosis tube gave no phenotype to look for: gate it by hand, stain another specimen of the diagnosis, "
+        "or use another method (molecular MRD)."
+    ),
     "WITHIN_BACKGROUND": Step(
         "Controls show as many such events: look at them by hand, repeat the marrow in 2 to 4 weeks, and find out why "
         "the controls' background is high.",
@@ -81,6 +85,10 @@ _BY_CODE: Final = {
     "TIME_DISTURBED": Step("Part of the run was disturbed and is masked: compare the result with it included.", "time"),
     "GATE_SHIFT_AT_BOUND": Step("Some gates could not follow this tube's cells all the way: check them.", "gates"),
     "GATES_SET_BY_HAND": Step("A reviewer placed gates by hand: check them and who did.", "gates"),
+    "HIGH_BACKGROUND": Step(
+        "Controls show many such cells: look at the charts of the controls, and take more controls into the reference.",
+        "controls",
+    ),
     "UNDERCOMPENSATED": Step("Check the pairs with residual compensation against the MRD plots.", "compensation"),
     "OVERCOMPENSATED": Step("Check the pairs with residual compensation against the MRD plots.", "compensation"),
     "SPILLOVER_IDENTITY": Step("Nothing was compensated: give the run a spillover matrix.", "compensation"),
@@ -114,7 +122,7 @@ def next_steps(result: MrdResult, flags: Sequence[str] = ()) -> list[Step]:
         return list(dict.fromkeys(_not_a_patients_answer(result, codes)))
     steps = _more_events(result)
     kind = result.verdict.class_
-    steps += [step for code, step in _BY_CODE.items() if code in codes]
+    steps += [step for code, step in BY_CODE.items() if code in codes]
     if kind is VerdictClass.NOT_EVALUABLE:
         steps.append(Step("Do not report this tube as negative. Correct what the reasons name and repeat it."))
     if kind is VerdictClass.INDETERMINATE and not straddles(result):
@@ -131,8 +139,6 @@ _OF_THE_ANSWER: Final = frozenset(
         "INTERVAL_STRADDLES_THRESHOLD",
         "BELOW_QUANTIFICATION",
         "WITHIN_BACKGROUND",
-        "LIKE_REGENERATING_PRECURSORS",
-        "CANNOT_TELL",
         "UNRESOLVED_CLUSTER",
     }
 )
@@ -141,7 +147,7 @@ _OF_THE_ANSWER: Final = frozenset(
 
 def _not_a_patients_answer(result: MrdResult, codes: Sequence[str]) -> list[Step]:
     """Steps for a control or a diagnosis tube."""
-    steps = [step for code, step in _BY_CODE.items() if code in codes and code not in _OF_THE_ANSWER]
+    steps = [step for code, step in BY_CODE.items() if code in codes and code not in _OF_THE_ANSWER]
     if result.role == "control" and result.counts.mrd_events:
         steps.append(
             Step("Look what these cells are: they raise the background by which every patient is judged.", "mrd")

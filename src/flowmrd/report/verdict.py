@@ -119,10 +119,15 @@ def _wording(result: MrdResult) -> Wording:
                 f"{events} leukaemic events, {level} {of}; the 95 % interval ({interval}) contains {target}.",
                 "MRD positive, side of the threshold not established",
             )
+        counted = (
+            f"{events} events look leukaemic, but the count cannot be trusted in either direction."
+            if result.counts.mrd_events
+            else "No event was called leukaemic, but leukaemic cells may have been overlooked."
+        )
         return Wording(
             tone,
             "Indeterminate: neither positive nor negative",
-            f"{events} events look leukaemic, but the count cannot be trusted in either direction. {_because(result)}",
+            f"{counted} {_because(result)}",
             "No class can be given",
         )
     return Wording(
