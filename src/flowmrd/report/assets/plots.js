@@ -2,6 +2,11 @@
 // Interactive plots: density of all events, MRD cells and back-gated cells on top, gate borders. SVG only, no WebGL.
 (async () => {
   const report = flowmrd.data("report-data");
+  if (!("DecompressionStream" in window)) {
+    document.getElementById("backgate-status").textContent =
+      "This browser is too old for interactive plots; the pictures and tables hold the same.";
+    return;
+  }
   const BINS = 128, LOW = -0.05, HIGH = 1.05;
   const STEP = (HIGH - LOW) / BINS;
   const centres = Array.from({ length: BINS }, (_, i) => LOW + (i + 0.5) * STEP);
