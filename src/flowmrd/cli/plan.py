@@ -197,6 +197,8 @@ class RunPlan:
             return ""
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         mine = [line for line in lines if sample is None or json.dumps(sample) in line]
+        if not mine:
+            return ""  # as before the first review of all: other tubes' pages stay as they are
         return _short("\n".join([*mine, key.read_text(encoding="utf-8", errors="replace") if key.is_file() else ""]))
 
     @cached_property
