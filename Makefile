@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: env demo test check format docs bench accuracy trial soak
+.PHONY: env install demo test check format docs bench accuracy trial soak
 
 env: $(STAMP)
 
@@ -13,9 +13,14 @@ $(STAMP): requirements.lock requirements-data.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "flowmrd needs Python 3.11 or newer; found $$($(PYTHON) --version). Set PYTHON=/path/to/python3.11."; exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes --target $(VENV)/share/flowmrd -r requirements-data.lock
+	$(MAKE) --no-print-directory install PYTHON=$(BIN)/python
 	@touch $@
+
+# flowmrd itself and the data of the demo, into the environment of $(PYTHON), which holds the locked packages: the last
+# step of `make env`, and of those who use conda, in the activated environment.
+install:
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --upgrade --require-hashes --target "$$($(PYTHON) -c 'import sys; print(sys.prefix)')/share/flowmrd" -r requirements-data.lock
 
 # A real B-ALL tube and a simulated cohort, from FCS to reports.
 demo: env

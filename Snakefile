@@ -10,8 +10,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
+from flowmrd.cli.clock import set_back_future_times
+from flowmrd.cli.code import PLANNED
 from flowmrd.cli.plan import plan_run
 from flowmrd.errors import InputError
 
@@ -21,6 +24,8 @@ min_version("9.20")
 report: "workflow/report/workflow.rst"
 
 
+# results can be read as the user's umask allows, but never be written by everybody
+os.umask(os.umask(0o077) | 0o002)
 # for the provenance; jobs inherit both
 os.environ.setdefault("FLOWMRD_COMMAND", shlex.join(sys.argv))
 os.environ.setdefault(
@@ -42,7 +47,16 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+    raise WorkflowError(
+        "Stages run in the environment that runs Snakemake, made by 'make env' or from environment.yml: "
+        "leave out --software-deployment-method (--sdm, --use-conda)."
+    )
+
 if workflow.is_main_process:
+    # jobs refuse to go on with another configuration or other code than the run was started with
+    os.environ[PLANNED] = PLAN.planned
+    set_back_future_times(Path("results"))
     for refusal in PLAN.refusals:
         logger.warning(f"NOT PROCESSED {refusal.sample}: {refusal.message}")
 

@@ -6,6 +6,7 @@
     ├── InputError                  exit code 2: the input is wrong, the message says what to do
     │   ├── ConfigError             config.yaml
     │   ├── SheetError              samples.tsv, patients.tsv, adverse_events.tsv
+    │   │   └── ColumnError         a column of theirs that is not known
     │   ├── PanelError              panels/*.yaml
     │   ├── FcsError                an FCS file that cannot be read, or not truthfully
     │   ├── ChannelError            a channel the panel needs is missing or ambiguous
@@ -26,6 +27,7 @@ from __future__ import annotations
 __all__ = [
     "ArtefactError",
     "ChannelError",
+    "ColumnError",
     "CompensationError",
     "ConfigError",
     "FcsError",
@@ -79,6 +81,20 @@ class ConfigError(InputError):
 
 class SheetError(InputError):
     """A row or column of a tab-separated sheet is wrong."""
+
+
+class ColumnError(SheetError):
+    """A column that is not known.
+
+    Parameters
+    ----------
+    near
+        The known column that was probably meant; None where there is none like it.
+    """
+
+    def __init__(self, where: str, *, found: str, expected: str, todo: str, near: str | None = None) -> None:
+        super().__init__(where, found=found, expected=expected, todo=todo)
+        self.near = near
 
 
 class PanelError(InputError):

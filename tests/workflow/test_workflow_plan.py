@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from flowmrd.cli.failure import report_failure
 from flowmrd.cli.launch import find_profile, snakemake_command
 from flowmrd.cli.plan import plan_run
-from flowmrd.errors import ConfigError, SheetError
-from flowmrd.store import write_json
+from flowmrd.cli.refusals import forget_failures
+from flowmrd.errors import ArtefactError, ColumnError, ConfigError, FcsError, ResourceError, SheetError
 from workflow.runs import planned
 
 
@@ -43,31 +47,203 @@ def test_a_job_of_a_running_workflow_sees_the_plan_of_its_parent(simulated: Path
     assert "CTRL01" not in plan_run(run).samples
 
 
-def test_a_tube_that_a_stage_refused_is_left_out_until_its_file_changes(simulated: Path, tmp_path: Path) -> None:
+def fail(run: Path, stage: str, tube: str, error: BaseException) -> None:
+    """What a stage of a running workflow leaves when it fails."""
+    log = run / "results/logs" / stage / f"{tube}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    report_failure(error, io.StringIO(), log)
+
+
+def refused(where: str = "here") -> FcsError:
+    return FcsError(where, found="a", expected="b", todo="c")
+
+
+@pytest.fixture
+def with_refused(simulated: Path, tmp_path: Path) -> Path:
+    """A run directory in which preprocessing has found CTRL02 unusable."""
     run = copied(simulated, tmp_path)
-    record = {"stage": "preprocess", "unit": "CTRL02", "what": "a", "where": "b", "todo": "c", "exit_code": 2}
-    write_json(run / "results/logs/preprocess/CTRL02.error.json", record)
-    plan = plan_run(run)
+    plan_run(run)
+    fail(run, "preprocess", "CTRL02", refused())
+    return run
+
+
+def test_a_tube_that_a_stage_refused_is_left_out_with_its_stage(with_refused: Path) -> None:
+    plan = plan_run(with_refused)
     assert "CTRL02" not in plan.samples
     assert [(refusal.sample, refusal.stage) for refusal in plan.refusals] == [("CTRL02", "preprocess")]
+
+
+def replace_file(run: Path) -> None:
     shutil.copy2(run / "fcs/CTRL01.fcs", run / "fcs/CTRL02.fcs")  # keeps the older time of the other file
-    assert "CTRL02" in plan_run(run).samples
 
 
-def test_a_tube_that_failed_for_our_fault_is_tried_again_and_left_out_in_the_second_pass_only(
-    simulated: Path, tmp_path: Path
+def change_configuration(run: Path) -> None:
+    config = run / "config/config.yaml"
+    old = config.stat()
+    config.write_text(config.read_text() + "mrd: {target: 0.001}\n")
+    os.utime(config, ns=(old.st_atime_ns, old.st_mtime_ns - 10**18))  # a clock that went back
+
+
+def change_row(run: Path) -> None:
+    sheet = run / "config/samples.tsv"
+    sheet.write_text(sheet.read_text().replace("CTRL02\tcontrol", "CTRL02x\tcontrol"))
+
+
+def add_override(run: Path) -> None:
+    (run / "config/overrides").mkdir()
+    (run / "config/overrides/CTRL02.yaml").write_text("gates: {}\n")
+
+
+@pytest.mark.parametrize("change", [replace_file, change_configuration, change_row, add_override])
+def test_a_refused_tube_is_tried_again_when_something_it_depends_on_has_changed(
+    with_refused: Path, change: Callable[[Path], None]
+) -> None:
+    change(with_refused)
+    assert "CTRL02" in plan_run(with_refused).samples
+
+
+def test_a_refused_tube_is_tried_again_when_the_code_has_changed(
+    with_refused: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowmrd.cli.plan.state_of", lambda config: "another state")
+    assert "CTRL02" in plan_run(with_refused).samples
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "events.arrow"),
+        PermissionError(errno.EACCES, "Permission denied", "events.arrow"),
+        MemoryError(),
+        ResourceError("ingest", found="100 MB", expected="200 MB", todo="ask for 200"),
+        ArtefactError("events.arrow", found="half a file", expected="a whole one", todo="delete it"),
+        ValueError("a fault of ours"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_is_not_the_tubes_fault_is_tried_again_at_the_next_start_and_left_out_in_a_second_pass_only(
+    simulated: Path, tmp_path: Path, error: BaseException
 ) -> None:
     run = copied(simulated, tmp_path)
-    record = {"stage": "gate", "unit": "CTRL02", "what": "a", "where": "b", "todo": "c", "exit_code": 1}
-    write_json(run / "results/logs/gate/CTRL02.error.json", record)
+    plan_run(run)
+    fail(run, "gate", "CTRL02", error)
     assert "CTRL02" in plan_run(run).samples
     assert "CTRL02" not in plan_run(run, include_failed=False).samples
 
 
-def test_a_cache_that_cannot_be_read_only_costs_time(simulated: Path, tmp_path: Path) -> None:
+def test_a_drive_that_could_not_be_read_says_nothing_about_the_file(simulated: Path, tmp_path: Path) -> None:
     run = copied(simulated, tmp_path)
     plan_run(run)
-    (run / ".snakemake/flowmrd/headers.json").write_text("{")
+    error = refused()
+    error.__cause__ = OSError(errno.EIO, "Input/output error")
+    fail(run, "ingest", "CTRL02", error)
+    assert "CTRL02" in plan_run(run).samples
+
+
+def test_a_header_that_could_not_be_read_because_of_the_drive_is_looked_at_again(
+    simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = copied(simulated, tmp_path)
+
+    def drive_fails(path: Path, panel: object) -> int:
+        raise refused(str(path)) from OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("flowmrd.cli.headers.check_header", drive_fails)
+        with pytest.raises(SheetError):
+            plan_run(run)
+    assert len(plan_run(run).samples) == 8
+
+
+def test_a_new_start_forgets_what_failed_before_and_will_be_tried_again(simulated: Path, tmp_path: Path) -> None:
+    """Else a tube that the first pass does not reach would look as if it had failed in it."""
+    run = copied(simulated, tmp_path)
+    plan = plan_run(run)
+    fail(run, "gate", "CTRL02", ValueError("a fault of ours"))
+    forget_failures(run, plan.samples)
+    assert "CTRL02" in plan_run(run, include_failed=False).samples
+
+
+@pytest.mark.parametrize("change", ["spillover table", "stored reference"])
+def test_what_a_tube_is_judged_by_is_part_of_its_identity_even_if_its_time_goes_back(
+    simulated: Path, tmp_path: Path, change: str
+) -> None:
+    run = copied(simulated, tmp_path)
+    config = run / "config/config.yaml"
+    if change == "spillover table":
+        file = run / "config/spill.csv"
+        config.write_text(config.read_text() + "compensation: {source: csv, csv: {default: spill.csv}}\n")
+    else:
+        file = run / "stored/reference.json"
+        file.parent.mkdir()
+        config.write_text(config.read_text() + "reference: stored\n")
+    file.write_text("one")
+    before = plan_run(run).identity("P01-day21")
+    file.write_text("another")
+    os.utime(file, (0, 0))
+    assert plan_run(run).identity("P01-day21") != before
+
+
+def test_a_misspelt_column_ends_the_run_because_every_tube_would_be_judged_without_it(
+    simulated: Path, tmp_path: Path
+) -> None:
+    run = copied(simulated, tmp_path)
+    sheet = run / "config/samples.tsv"
+    sheet.write_text(sheet.read_text().replace("prior_therapy", "prior_terapy"))
+    with pytest.raises(ColumnError, match="did you mean prior_therapy"):
+        plan_run(run)
+
+
+def test_a_column_that_means_nothing_here_is_no_reason_to_refuse_anything(simulated: Path, tmp_path: Path) -> None:
+    run = copied(simulated, tmp_path)
+    sheet = run / "config/samples.tsv"
+    sheet.write_text("\n".join(f"{line}\tx" for line in sheet.read_text().splitlines()) + "\n")
+    sheet.write_text(sheet.read_text().replace("stain\tx", "stain\tphysician", 1))
+    plan = plan_run(run)
+    assert len(plan.samples) == 8
+    assert plan.refusals == ()
+
+
+def test_a_stored_reference_that_is_none_ends_the_run(simulated: Path, tmp_path: Path) -> None:
+    run = copied(simulated, tmp_path)
+    config = run / "config/config.yaml"
+    config.write_text(config.read_text() + "reference: nowhere\n")
+    with pytest.raises(ConfigError, match=r"no reference\.json"):
+        plan_run(run).identity("P01-day21")
+
+
+@pytest.mark.parametrize("link", ["samples/P01-day21", "work/P01-day21", "laip/P01"])
+def test_a_link_in_the_results_cannot_lead_out_of_the_run_directory(simulated: Path, tmp_path: Path, link: str) -> None:
+    run = copied(simulated, tmp_path)
+    place = run / "results" / link
+    place.parent.mkdir(parents=True)
+    place.symlink_to(tmp_path)
+    plan = plan_run(run)
+    assert "P01-day21" not in plan.samples
+    assert "symbolic link" in plan.refusals[0].what
+
+
+def test_a_link_in_place_of_all_samples_ends_the_run_but_results_itself_may_be_one(
+    simulated: Path, tmp_path: Path
+) -> None:
+    run = copied(simulated, tmp_path)
+    (tmp_path / "other-disk").mkdir()
+    (run / "results").symlink_to(tmp_path / "other-disk")
+    assert len(plan_run(run).samples) == 8
+    (tmp_path / "other-disk/samples").symlink_to(tmp_path)
+    with pytest.raises(ConfigError, match="symbolic link"):
+        plan_run(run)
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"code": 1}', '{"refusals": [{"x": 1}], "fingerprints": []}', "[" * 100_000]
+)
+def test_a_state_file_that_somebody_altered_only_costs_time(simulated: Path, tmp_path: Path, content: str) -> None:
+    run = copied(simulated, tmp_path)
+    plan_run(run)
+    for name in ("headers.json", "plan.json"):
+        (run / ".snakemake/flowmrd" / name).write_text(content)
+    assert len(plan_run(run, main_process=False).samples) == 8
     assert len(plan_run(run).samples) == 8
 
 

@@ -9,7 +9,6 @@ rule classify:
         laip=laip_file("laip.json"),
         laip_arrays=laip_file("laip.npz"),
         library=library,
-        stored_library=library_of_config,
     output:
         classified=temp(ensure(f"{WORK}/{{sample}}/classified.arrow", non_empty=True)),
         classification=ensure(f"{WORK}/{{sample}}/classification.json", non_empty=True),

@@ -2,7 +2,6 @@
 import re
 from collections.abc import Iterable
 
-from flowmrd.cli.layout import stored_library
 from flowmrd.cli.stage_table import STAGES, code_and_config
 
 WORK = "results/work"
@@ -40,13 +39,6 @@ def all_results() -> list[str]:
     if PLAN.has_trial:
         results.append("results/cohort/trial.html")
     return results
-
-
-def fcs(wildcards):
-    """The tube's file. Its age does not count (clocks of instruments go wrong); size and time are in `identity`."""
-    path = PLAN.fcs(wildcards.sample)
-    # Snakemake takes braces in a name for wildcards; that the file is there has been checked with its header
-    return [] if "{" in path or "}" in path else ancient(path)
 
 
 def panel_digest(wildcards) -> str:
@@ -123,24 +115,27 @@ def identities_of_stains(wildcards) -> str:
 
 
 def from_controls(name: str):
-    """A file learned from the controls of a panel, where there are controls or a stored reference has it."""
+    """A file learned from the controls of a panel, where there are controls and no stored reference is applied."""
 
     def file(wildcards):
         panel = panel_name(wildcards)
-        stored = PLAN.stored_reference(panel)
-        if stored is not None:
-            return str(stored / name) if (stored / name).is_file() else []
-        return f"{REFERENCE}/{panel}/{name}" if PLAN.controls_of(panel) else []
+        made_here = PLAN.stored_reference(panel) is None and PLAN.controls_of(panel)
+        return f"{REFERENCE}/{panel}/{name}" if made_here else []
 
     return file
 
 
 def normal_reference(name: str):
-    """One file of the normal reference; without enough controls it is a provisional one."""
+    """One file of the normal reference; without enough controls it is a provisional one, and none is made here where
+    a stored one is applied."""
 
     def file(wildcards):
         panel = panel_name(wildcards)
-        return str((PLAN.stored_reference(panel) or Path(REFERENCE) / panel) / name)
+        return (
+            f"{REFERENCE}/{panel}/{name}"
+            if PLAN.stored_reference(panel) is None
+            else []
+        )
 
     return file
 
@@ -157,11 +152,6 @@ def library(wildcards):
     ]
 
 
-def library_of_config(wildcards):
-    """Phenotypes of the library that the configuration names; the command finds them by itself."""
-    return [str(path) for path in stored_library(PLAN.run_directory, PLAN.config)]
-
-
 def laip_file(name: str):
     """One file of the patient's LAIP, where the patient has a diagnosis tube of the same panel."""
 
@@ -171,16 +161,6 @@ def laip_file(name: str):
         return f"results/laip/{patient}/{name}" if same else []
 
     return file
-
-
-def labels_of_diagnoses(wildcards):
-    """Expert labels of the patient's diagnosis tubes, where there are any."""
-    tubes = PLAN.diagnoses(
-        wildcards.patient, PLAN.patients_with_laip[wildcards.patient]
-    )
-    return [
-        str(PLAN.samples[tube].labels) for tube in tubes if PLAN.samples[tube].labels
-    ]
 
 
 def diagnosis_files(name: str):
@@ -194,21 +174,23 @@ def diagnosis_files(name: str):
     return files
 
 
-def override(wildcards):
-    return PLAN.override_of(wildcards.sample) or []
-
-
 def option(name: str, value) -> str:
     """Text of a command line option, empty where there is no value."""
     return f"{name} {shlex.quote(str(value))}" if value else ""
+
+
+def size_from_outside(stage: str, wildcards) -> float:
+    """Size in MB of what a stage reads besides the files of other rules."""
+    return PLAN.size_mb(wildcards.sample) if stage in ("ingest", "export") else 0.0
 
 
 def mem_mb(stage: str):
     """Memory: a base plus a multiple of the input size, doubled with every attempt."""
 
     def need(wildcards, input, attempt):
+        size = input.size_mb + size_from_outside(stage, wildcards)
         return int(
-            (STAGES[stage].base_mb + STAGES[stage].memory_factor * input.size_mb)
+            (STAGES[stage].base_mb + STAGES[stage].memory_factor * size)
             * 2 ** (attempt - 1)
         )
 
@@ -219,9 +201,9 @@ def runtime(stage: str):
     """Minutes: a base plus seconds for each MB of input, doubled with every attempt."""
 
     def need(wildcards, input, attempt):
+        size = input.size_mb + size_from_outside(stage, wildcards)
         return int(
-            (10 + STAGES[stage].seconds_per_mb * input.size_mb / 60)
-            * 2 ** (attempt - 1)
+            (10 + STAGES[stage].seconds_per_mb * size / 60) * 2 ** (attempt - 1)
         )
 
     return need
@@ -236,20 +218,32 @@ def group_of(part: str):
     return group
 
 
+def learned(name: str, wildcards, made_here) -> str | Path | None:
+    """A file learned from controls: the one of this run, or that of the stored reference if it has it."""
+    stored = PLAN.stored_reference(panel_name(wildcards))
+    if stored is None:
+        return made_here or None
+    return stored / name if (stored / name).is_file() else None
+
+
 def transforms_option(wildcards, input) -> str:
-    return option("--transforms", input.transforms)
+    return option(
+        "--transforms", learned("transform.json", wildcards, input.transforms)
+    )
 
 
 def thresholds_option(wildcards, input) -> str:
-    return option("--thresholds", input.thresholds)
+    return option("--thresholds", learned("gates.json", wildcards, input.thresholds))
 
 
-def override_option(wildcards, input) -> str:
-    return option("--override", input.override)
+def override_option(wildcards) -> str:
+    return option("--override", PLAN.override_of(wildcards.sample))
 
 
 def reference_option(wildcards, input) -> str:
-    return option("--reference", input.reference)
+    return option(
+        "--reference", learned("reference.json", wildcards, input.reference)
+    )
 
 
 def laip_option(wildcards, input) -> str:
@@ -285,11 +279,6 @@ def group_of_laip(wildcards) -> str:
 
 def refused_digest() -> str:
     return PLAN.refused_digest
-
-
-def adverse_events(wildcards):
-    path = PLAN.config.adverse_events
-    return path if Path(path).is_file() else []
 
 
 def qc_of_controls(wildcards):

@@ -4,7 +4,6 @@ rule gate:
         qc=f"{SAMPLES}/{{sample}}/qc.json",
         record=f"{WORK}/{{sample}}/ingest.json",
         thresholds=from_controls("gates.json"),
-        override=override,
     output:
         gated=temp(ensure(f"{WORK}/{{sample}}/gated.arrow", non_empty=True)),
         gates=ensure(f"{WORK}/{{sample}}/gates.json", non_empty=True),

@@ -1,6 +1,5 @@
+# The FCS file is no input: its age does not count (clocks of instruments go wrong), its size and time are in `identity`.
 rule ingest:
-    input:
-        fcs=fcs,
     output:
         events=temp(ensure(f"{WORK}/{{sample}}/events.arrow", non_empty=True)),
         record=ensure(f"{WORK}/{{sample}}/ingest.json", non_empty=True),

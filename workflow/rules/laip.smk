@@ -2,7 +2,6 @@ rule laip:
     input:
         gated=diagnosis_files("gated.arrow"),
         preprocessed=diagnosis_files("preprocessed.arrow"),
-        labels=labels_of_diagnoses,
         reference=normal_reference("reference.json"),
         arrays=normal_reference("reference.npz"),
     output:

@@ -1,8 +1,6 @@
 rule trial:
     input:
         mrd=collect(f"{SAMPLES}/{{sample}}/mrd.json", sample=PLAN.analysed),
-        patients=PLAN.config.patients,
-        adverse_events=adverse_events,
     output:
         page=ensure(
             report(
@@ -26,6 +24,7 @@ rule trial:
     params:
         made_by=made_by("trial"),
         sheet=identities_of_all(),
+        clinical=PLAN.clinical_digest,
         signatures=PLAN.signatures_digest(),
     message:
         "trial: endpoints"

@@ -6,6 +6,7 @@ Exit codes: 0 done; 2 the input is wrong and the message says what to do; 1 our 
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,6 +51,10 @@ def options(
         from flowmrd.cli.memory import grant
 
         grant(mem_mb)
+    if log is not None:
+        from flowmrd.cli.code import require_as_planned
+
+        require_as_planned(Path("config/config.yaml"))
 
 
 for module in (run, stages, analysis):
@@ -71,6 +76,7 @@ def _log_option(arguments: Sequence[str]) -> Path | None:
 def call(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; errors are told in three lines, never as a bare traceback."""
     log = _log_option(arguments)
+    os.umask(os.umask(0o077) | 0o002)  # readable as the user's umask says, never writable by everybody
     try:
         with logged_to(log) as terminal:
             try:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from flowmrd.cli.headers import check_header
 from flowmrd.cli.layout import CONFIG
+from flowmrd.cli.plan import stored_reference
 from flowmrd.config import ReferenceConfig, RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.load import known_keys, problem_text
 from flowmrd.config.sheet import Role
-from flowmrd.errors import ConfigError, InputError, PanelError
+from flowmrd.config.yaml_file import read_yaml
+from flowmrd.errors import ColumnError, ConfigError, InputError, PanelError, SheetError
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
 
@@ -33,9 +35,9 @@ class Problem:
     todo: str
 
     @classmethod
-    def of(cls, error: InputError) -> Problem:
+    def of(cls, error: InputError, level: str = "error") -> Problem:
         """Make a line of an input error."""
-        return cls("error", error.where, error.found, error.expected, error.todo)
+        return cls(level, error.where, error.found, error.expected, error.todo)
 
 
 def check_run(run_directory: Path) -> tuple[list[Problem], int]:
@@ -47,99 +49,104 @@ def check_run(run_directory: Path) -> tuple[list[Problem], int]:
         Errors and notes in the order of the files a user would open (configuration, sheet, panels, FCS, clinical
         tables), and the number of good rows of the sheet.
     """
-    config_path = run_directory / CONFIG
-    try:
-        config: RunConfig | None = load_config(config_path)
-        problems: list[Problem] = []
-    except ConfigError as error:
-        config = None
-        problems = _yaml_problems(config_path, RunConfig, error)
-    sheet = run_directory / (config.samples if config else _guess(config_path, "samples", "config/samples.tsv"))
+    config, problems = _config(run_directory / CONFIG)
+    sheet = run_directory / config.samples
     try:
         rows, errors = read_sheet(sheet)
     except InputError as error:
         return [*problems, Problem.of(error)], 0
-    problems += [Problem.of(error) for error in errors]
-    default_panel = config.panel if config else _guess(config_path, "panel", "ino10")
+    of_rows = [
+        (_line_number(error.where), Problem.of(error, "note" if _is_harmless(error) else "error")) for error in errors
+    ]
     panels: dict[str, PanelModel | None] = {}
-    users = {
-        name: [row for row in rows if (row.panel or default_panel) == name] for name in _panels(rows, default_panel)
-    }
-    for name, tubes in users.items():
-        panels[name], found = _panel(name, run_directory, tubes, sheet)
-        problems += found
+    of_panels: list[Problem] = []
+    for name in _panels(rows, config.panel):
+        users = [row for row in rows if (row.panel or config.panel) == name]
+        panels[name], found, lines = _panel(name, run_directory, users, sheet)
+        of_panels += found
+        of_rows += lines
     for row in rows:
-        problems += _tube(row, panels[row.panel or default_panel], sheet)
-    if config is not None:
-        problems += _cohort(rows, config, default_panel, run_directory)
+        of_rows += [(row.line, problem) for problem in _tube(row, panels[row.panel or config.panel], sheet)]
+    problems += of_panels
+    problems += [problem for _, problem in sorted(of_rows, key=lambda one: one[0])]
+    problems += _cohort(rows, config, run_directory)
     return problems, len(rows)
+
+
+def _config(path: Path) -> tuple[RunConfig, list[Problem]]:
+    """The configuration and its problems; of one that cannot be used, what is needed to go on checking."""
+    try:
+        return load_config(path), []
+    except ConfigError as error:
+        problems = _yaml_problems(path, RunConfig, error)
+    try:
+        data = read_yaml(path, ConfigError, expected="", if_missing="").data
+    except ConfigError:
+        data = None
+    usable = {"panel": "ino10", "samples": "config/samples.tsv"}
+    if isinstance(data, dict):
+        usable |= {key: value for key in usable if isinstance(value := data.get(key), str)}
+    return RunConfig.model_validate(usable), problems
+
+
+def _is_harmless(error: SheetError) -> bool:
+    """A column that is not used and is not like one that is."""
+    return isinstance(error, ColumnError) and error.near is None
+
+
+def _line_number(where: str) -> int:
+    number = where.rsplit(" ", maxsplit=1)[-1]
+    return int(number) if number.isdigit() else 0
 
 
 def _panels(rows: Iterable[Sample], default: str) -> list[str]:
     return list(dict.fromkeys(row.panel or default for row in rows))
 
 
-def _guess(config: Path, key: str, default: str) -> str:
-    """A key of a configuration that did not pass, so that the rest can still be checked."""
-    try:
-        data = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
-        return default
-    value = data.get(key) if isinstance(data, dict) else None
-    return value if isinstance(value, str) else default
-
-
 def _yaml_problems(path: Path, model: type[BaseModel], error: InputError) -> list[Problem]:
     """One problem per wrong key, with its line; the given error where the file is not even YAML."""
     try:
-        text = path.read_text(encoding="utf-8")
-        data = yaml.safe_load(text)
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        model.model_validate(data)
+        file = read_yaml(path, type(error), expected=error.expected, if_missing=error.todo)
+        model.model_validate(file.data)
     except ValidationError as invalid:
-        if not isinstance(data, dict):
+        if not isinstance(file.data, dict):
             return [Problem.of(error)]
         return [
             Problem(
                 "error",
-                f"{path}, line {_line(tree, problem['loc'])}",
+                f"{path}, line {file.line(problem['loc'])}",
                 f"{'.'.join(map(str, problem['loc']))}: {problem_text(problem, known_keys(model))}",
                 error.expected,
                 error.todo,
             )
             for problem in invalid.errors()
         ]
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+    except InputError:
         return [Problem.of(error)]
     return [Problem.of(error)]
 
 
-def _line(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
-    """Line of the deepest part of ``location`` that exists in the file."""
-    line = 1
-    for piece in location:
-        if isinstance(node, yaml.MappingNode):
-            match = [(key, value) for key, value in node.value if key.value == str(piece)]
-            if not match:
-                continue
-            line, node = match[0][0].start_mark.line + 1, match[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(piece, int) and piece < len(node.value):
-            node = node.value[piece]
-            line = node.start_mark.line + 1
-    return line
-
-
-def _panel(name: str, run_directory: Path, users: list[Sample], sheet: Path) -> tuple[PanelModel | None, list[Problem]]:
+def _panel(
+    name: str, run_directory: Path, users: list[Sample], sheet: Path
+) -> tuple[PanelModel | None, list[Problem], list[tuple[int, Problem]]]:
+    """The panel of this name; problems of its file; and, for an unknown one, the lines of the sheet that name it."""
     try:
         path = find_panel(name, run_directory=run_directory, shipped=PANELS)
     except PanelError as error:
+        found = f"the unknown panel {name[:80]!r}"
         lines = [row.line for row in users if row.panel == name]
-        where = f"{sheet}, line {', '.join(map(str, lines))}" if lines else f"{run_directory / CONFIG}: panel"
-        return None, [Problem("error", where, f"the unknown panel {name!r}", error.expected, error.todo)]
+        problems = []
+        if len(lines) < len(users) or not users:
+            problems = [Problem("error", f"{run_directory / CONFIG}: panel", found, error.expected, error.todo)]
+        return (
+            None,
+            problems,
+            [(line, Problem("error", f"{sheet}, line {line}", found, error.expected, error.todo)) for line in lines],
+        )
     try:
-        return load_panel(path), []
+        return load_panel(path), [], []
     except PanelError as error:
-        return None, _yaml_problems(path, PanelModel, error)
+        return None, _yaml_problems(path, PanelModel, error), []
 
 
 def _tube(row: Sample, panel: PanelModel | None, sheet: Path) -> list[Problem]:
@@ -158,26 +165,19 @@ def _tube(row: Sample, panel: PanelModel | None, sheet: Path) -> list[Problem]:
     return []
 
 
-def _cohort(rows: list[Sample], config: RunConfig, default_panel: str, run_directory: Path) -> list[Problem]:
-    """What is allowed but changes what the run can say."""
+def _cohort(rows: list[Sample], config: RunConfig, run_directory: Path) -> list[Problem]:
+    """What concerns the tubes together: mostly allowed, but it changes what the run can say."""
     notes = []
     sheet = str(run_directory / config.samples)
     section = config.reference
     stored = section if isinstance(section, str) else section.path
     minimum = section.min_controls if isinstance(section, ReferenceConfig) else 1
-    if stored is not None and not (run_directory / stored).is_dir():
-        notes.append(
-            Problem(
-                "error",
-                f"{run_directory / CONFIG}: reference",
-                f"no folder {stored}",
-                "a stored reference",
-                "correct the path, or remove it to build the reference from this run's controls",
-            )
-        )
-    for name in _panels(rows, default_panel):
-        of_panel = [row for row in rows if (row.panel or default_panel) == name]
-        controls = sum(row.role is Role.CONTROL for row in of_panel)
+    for name in _panels(rows, config.panel):
+        try:
+            stored_reference(run_directory, config, name)
+        except ConfigError as error:
+            notes.append(Problem.of(error))
+        controls = sum(row.role is Role.CONTROL for row in rows if (row.panel or config.panel) == name)
         if stored is None and controls < minimum:
             notes.append(
                 Problem(
@@ -188,6 +188,7 @@ def _cohort(rows: list[Sample], config: RunConfig, default_panel: str, run_direc
                     "add controls; without them the background is unknown and every verdict is INDETERMINATE",
                 )
             )
+    notes += _files_beside(rows, config, run_directory)
     diagnosed = {row.patient for row in rows if row.role is Role.DIAGNOSIS}
     for row in rows:
         if row.role is Role.FOLLOWUP and row.patient not in diagnosed:
@@ -227,6 +228,32 @@ def _cohort(rows: list[Sample], config: RunConfig, default_panel: str, run_direc
     return notes + _clinical(config, run_directory)
 
 
+def _files_beside(rows: list[Sample], config: RunConfig, run_directory: Path) -> list[Problem]:
+    """Files that configuration or folder name, but that would not be found or not be used."""
+    problems = []
+    section = config.compensation
+    tables = section.csv if not isinstance(section, str) and section.source == "csv" else {}
+    for batch, given in tables.items():
+        path = (run_directory / config.samples).parent / given
+        if not path.is_file():
+            where = f"{run_directory / CONFIG}: compensation.csv.{batch}"
+            problems.append(Problem("error", where, f"no file {path}", "a spillover table", "correct the path"))
+    names = [row.sample for row in rows]
+    for path in sorted((run_directory / "config" / "overrides").glob("*")):
+        if path.stem not in names:
+            near = get_close_matches(path.stem, names, n=1)
+            problems.append(
+                Problem(
+                    "note",
+                    str(path),
+                    "gates for a tube that is not in the sheet; they are not used",
+                    "a file named like a tube",
+                    f"did you mean {near[0]}{path.suffix}?" if near else "rename or remove it",
+                )
+            )
+    return problems
+
+
 def _clinical(config: RunConfig, run_directory: Path) -> list[Problem]:
     patients = run_directory / config.patients
     if not patients.is_file():
@@ -251,18 +278,17 @@ def print_problems(run_directory: Path, problems: list[Problem], n_tubes: int) -
     notes = len(problems) - len(errors)
     if problems:
         from rich.console import Console
-        from rich.table import Table
+        from rich.table import Column, Table
         from rich.text import Text
 
-        table = Table("", "where", "found", "expected", "what to do", show_lines=True)
+        table = Table(
+            "", Column("where", min_width=30), "found", "expected", "what to do", show_lines=True
+        )  # a file and its line stay together
         for problem in problems:
+            where = problem.where.replace(f"{run_directory}/", "")
             # the user's own text is never taken as markup
-            table.add_row(
-                *(
-                    Text(cell, overflow="fold")
-                    for cell in (problem.level, problem.where, problem.found, problem.expected, problem.todo)
-                )
-            )
+            cells = (problem.level, where, problem.found, problem.expected, problem.todo)
+            table.add_row(*(Text(cell, overflow="fold") for cell in cells))
         console = Console()
         Console(width=max(console.width, 120), soft_wrap=False).print(table)
     verdict = "nothing wrong" if not errors else f"{len(errors)} error(s)"

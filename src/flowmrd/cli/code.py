@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 from functools import cache
 from pathlib import Path
 
+from flowmrd.errors import ConfigError
+
+PLANNED = "FLOWMRD_PLANNED"
+"""Environment variable by which a workflow tells its jobs what they were planned with."""
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -52,6 +57,46 @@ def digest(entry: str) -> str:
         total.update(str(file.relative_to(PACKAGE)).encode())
         total.update(hashlib.sha256(file.read_bytes()).digest())
     return total.hexdigest()[:16]
+
+
+@cache
+def package_digest() -> str:
+    """SHA-256 (16 hex digits) over the names and bytes of all source and data files of the package."""
+    total = hashlib.sha256()
+    for file in sorted(PACKAGE.rglob("*")):
+        if file.is_file() and file.suffix not in {".pyc", ".part"}:
+            total.update(str(file.relative_to(PACKAGE)).encode())
+            total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()[:16]
+
+
+def state_of(config: Path) -> str:
+    """Digest (16 hex digits) of a configuration file and of all code of the package."""
+    try:
+        content = config.read_bytes()
+    except OSError:
+        content = b""
+    return hashlib.sha256(content + package_digest().encode()).hexdigest()[:16]
+
+
+def require_as_planned(config: Path) -> None:
+    """Refuse to go on in a job of a workflow if configuration or code are not those that the run was started with.
+
+    Otherwise the tubes of one run could be judged by different rules, and what is recorded about them would be wrong.
+
+    Raises
+    ------
+    ConfigError
+        If something has changed.
+    """
+    planned = os.environ.get(PLANNED)
+    if planned is not None and planned != state_of(config):
+        raise ConfigError(
+            str(config),
+            found="that the configuration, or flowmrd itself, was changed after the run was started",
+            expected="no change while a run is going on",
+            todo="give the same command again: what the change affects is computed anew, the rest is kept",
+        )
 
 
 def _module_file(name: str) -> Path | None:

@@ -19,9 +19,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
-from flowmrd.errors import FlowmrdError, InputError
+from flowmrd.errors import (
+    ChannelError,
+    CompensationError,
+    FcsError,
+    FlowmrdError,
+    GateError,
+    InputError,
+    TransformError,
+)
 
 RECORD_SUFFIX = ".error.json"
+OF_THE_TUBE = (FcsError, ChannelError, CompensationError, TransformError, GateError)
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,8 @@ class Failure:
     where: str
     todo: str
     exit_code: int
+    lasting: bool = False
+    """The tube itself is at fault: trying again is of no use before something about it has changed."""
 
     def lines(self, log: Path | None = None) -> str:
         """Three lines for a person, and where to read more."""
@@ -42,7 +53,14 @@ class Failure:
 def describe_failure(error: BaseException) -> Failure:
     """Put any exception into the three questions: what, where, what to do."""
     if isinstance(error, InputError):
-        return Failure(f"found {error.found}; expected {error.expected}", error.where, error.todo, error.exit_code)
+        return Failure(
+            f"found {error.found}; expected {error.expected}",
+            error.where,
+            error.todo,
+            error.exit_code,
+            # a drive that could not be read says nothing about the file
+            isinstance(error, OF_THE_TUBE) and not isinstance(error.__cause__, OSError),
+        )
     if isinstance(error, FlowmrdError):
         return Failure(str(error), "flowmrd itself", "report it with the log", error.exit_code)
     if isinstance(error, OSError):
@@ -106,6 +124,17 @@ def report_failure(error: BaseException, terminal: TextIO, log: Path | None) -> 
     print(failure.lines(log), file=terminal, flush=True)
     if log is not None:
         print(failure.lines(), file=sys.stderr, flush=True)  # noqa: T201
-        record = {"stage": log.parent.name, "unit": log.stem, **asdict(failure)}
+        record = {"stage": log.parent.name, "unit": log.stem, **asdict(failure), "fingerprint": _fingerprint(log)}
         record_path(log).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return failure.exit_code
+
+
+def _fingerprint(log: Path) -> str:
+    """Fingerprint of the tube as the running workflow planned it; empty outside of a workflow."""
+    from flowmrd.cli.plan import PLAN_FILE
+
+    try:
+        plan = json.loads((log.absolute().parents[3] / PLAN_FILE).read_text(encoding="utf-8"))
+        return str(plan["fingerprints"][log.stem])
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return ""

@@ -22,9 +22,13 @@ from pathlib import Path
 
 import yaml
 
-from flowmrd.cli.lock import run_lock
-from flowmrd.cli.plan import LOGS, plan_run
+from flowmrd.cli.clock import set_back_future_times
+from flowmrd.cli.code import package_digest, state_of
+from flowmrd.cli.layout import CONFIG
+from flowmrd.cli.lock import refuse_jobs_in_queue, run_lock, wait_for_orphans
+from flowmrd.cli.plan import RunPlan, plan_run
 from flowmrd.cli.progress import follow
+from flowmrd.cli.refusals import LOGS, forget_failures
 from flowmrd.cli.summary import print_plan, print_summary
 from flowmrd.errors import ConfigError, InputError
 from flowmrd.home import REPOSITORY
@@ -124,13 +128,17 @@ def launch(
     """
     run_directory = run_directory.resolve()
     profile_file = find_profile(profile, run_directory)
+    began = time.time_ns()
     with run_lock(run_directory, unlock=unlock, dry_run=dry_run):
         if unlock:
             return 0
+        local = _is_local(profile_file)
+        if not dry_run:
+            wait_for_orphans(run_directory)
+            if not local:
+                refuse_jobs_in_queue(run_directory)
         plan = plan_run(run_directory)
         print_plan(plan)
-        if not dry_run:
-            _remove_left_over_parts(run_directory, older_than=0 if _is_local(profile_file) else DAY)
         command = snakemake_command(run_directory, profile_file, cores=cores, dry_run=dry_run, extra=extra)
         environment = {
             **os.environ,
@@ -139,21 +147,44 @@ def launch(
         }
         if dry_run:
             return subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode  # noqa: S603
+        _remove_left_over_parts(run_directory, older_than=0 if local else DAY)
+        forget_failures(run_directory, plan.samples)
         code = 1
         for _ in range(MAX_PASSES):
+            state = _present_state(run_directory)
             code = _one_pass(command, environment, run_directory, verbose=verbose)
             if code in (0, 128 + signal.SIGINT):
                 break
             try:
-                again = plan_run(run_directory, include_failed=False)
+                again = _plan_again(run_directory, plan, changed=state != _present_state(run_directory))
             except InputError:
                 break  # every tube failed: there is nothing left to go on with
-            if len(again.refusals) <= len(plan.refusals):
-                plan = again
+            if again is None:
                 break
+            if len(again.refusals) > len(plan.refusals):
+                environment["FLOWMRD_SETTLED"] = "1"
             plan = again
-            environment["FLOWMRD_SETTLED"] = "1"
-    return print_summary(plan, code)
+    return print_summary(plan, code, began)
+
+
+def _present_state(run_directory: Path) -> str:
+    """Digest of configuration and code as they are now."""
+    package_digest.cache_clear()
+    return state_of(run_directory / CONFIG)
+
+
+def _plan_again(run_directory: Path, plan: RunPlan, *, changed: bool) -> RunPlan | None:
+    """Plan for another pass after one that did not end well; None where another would end the same way."""
+    if changed:
+        print("Configuration or code was changed during the run; going on with what they are now.")  # noqa: T201
+        plan = plan_run(run_directory)
+        forget_failures(run_directory, plan.samples)
+        return plan
+    if set_back_future_times(run_directory / "results"):
+        print("The clock was put back during the run; going on.")  # noqa: T201
+        return plan
+    again = plan_run(run_directory, include_failed=False)
+    return again if len(again.refusals) > len(plan.refusals) else None
 
 
 def _one_pass(command: Sequence[str], environment: dict[str, str], run_directory: Path, *, verbose: bool) -> int:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
 from flowmrd.errors import ConfigError, SheetError
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
+from flowmrd.store import write_json
 
 CONFIG = Path("config/config.yaml")
+STATE = Path(".snakemake/flowmrd")
+"""What the launcher and the plan remember from one start to the next."""
+
+
+def keep_state(path: Path, value: Any) -> None:
+    """Write a file of :data:`STATE`; where the run directory is not writable, a start only takes longer."""
+    if os.access(path.parent if path.parent.is_dir() else path.parents[2], os.W_OK):
+        write_json(path, value)
 
 
 def stored_library(directory: Path, config: RunConfig) -> list[Path]:

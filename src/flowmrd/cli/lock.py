@@ -1,8 +1,9 @@
 """One run at a time in a run directory, and a way out after a run was killed.
 
-The launcher holds an advisory lock that its Snakemake process inherits; the kernel frees it when the last of them is
-gone, however that happened. So a free lock beside Snakemake's own lock files means that these are left over, unless
-somebody runs Snakemake directly in this directory, which is looked for among the processes.
+The launcher holds an advisory lock, which the kernel frees when the launcher is gone, however that happened. A free
+lock beside Snakemake's own lock files means that these are left over, unless Snakemake is still at work there without
+its launcher or without any, which is looked for among the processes of this machine. Jobs of a killed run may live
+on, here or on a cluster; a new run waits for those here to end, and names those in the cluster's queue.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import socket
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flowmrd.cli.layout import STATE
 from flowmrd.errors import ConfigError
-
-STATE = Path(".snakemake/flowmrd")
 
 
 @contextmanager
@@ -35,7 +38,6 @@ def run_lock(run_directory: Path, *, unlock: bool = False, dry_run: bool = False
     folder = run_directory / STATE
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "run.lock").open("a+", encoding="utf-8") as handle:
-        os.set_inheritable(handle.fileno(), True)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -66,7 +68,7 @@ def _clear_left_over(run_directory: Path, before: str, *, forced: bool) -> None:
             str(run_directory),
             found=f"Snakemake at work there (process {', '.join(map(str, running))})",
             expected="one run at a time in a run directory",
-            todo="wait for it to end, or stop it first",
+            todo=f"wait for it to end, or stop it first: kill {' '.join(map(str, running))}",
         )
     here = f"on {socket.gethostname()}" in before
     if not forced and not here:
@@ -83,6 +85,54 @@ def _clear_left_over(run_directory: Path, before: str, *, forced: bool) -> None:
 
 def snakemake_in(run_directory: Path) -> list[int]:
     """Process ids of Snakemake runs of this machine whose working directory is ``run_directory``."""
+    return _processes_in(run_directory, (b"snakemake",))
+
+
+def wait_for_orphans(run_directory: Path) -> None:
+    """Wait for jobs that outlived the run that started them: what they write is whole, but must not cross ours."""
+    told = False
+    while jobs := _processes_in(run_directory, (b"flowmrd", b"--mem-mb")):
+        if not told:
+            which = ", ".join(map(str, jobs))
+            print(f"Jobs of an earlier run are still at work (process {which}); waiting for them to end.", flush=True)  # noqa: T201
+            told = True
+        time.sleep(0.5)
+
+
+def refuse_jobs_in_queue(run_directory: Path) -> None:
+    """Refuse to start while SLURM jobs of an earlier run of this directory wait or work.
+
+    They are known by their log files, which the executor plugin lays into the run directory.
+
+    Raises
+    ------
+    ConfigError
+        With the command that ends them.
+    """
+    squeue = shutil.which("squeue")
+    if squeue is None:
+        return
+    columns = "--Format=JobID:20,STDOUT:1000"
+    try:
+        done = subprocess.run(  # noqa: S603
+            [squeue, "--me", "--noheader", columns], capture_output=True, text=True, timeout=60, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return  # no controller to ask: submitting will say so
+    logs = f"{run_directory.resolve()}/.snakemake/slurm_logs/"
+    ids = [line[:20].strip() for line in done.stdout.splitlines() if line[20:].startswith(logs)]
+    if ids:
+        raise ConfigError(
+            str(run_directory),
+            found=f"{len(ids)} SLURM job(s) of an earlier run in the queue",
+            expected="none: two jobs would write the same files",
+            todo=f"wait for them to end, or end them: scancel {' '.join(ids)}; then give the same command again",
+        )
+
+
+def _processes_in(run_directory: Path, words: tuple[bytes, ...]) -> list[int]:
+    """Other processes of this machine that work in a directory and have all words in their command line."""
+    here = run_directory.resolve()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -90,7 +140,7 @@ def snakemake_in(run_directory: Path) -> list[int]:
             at = (process / "cwd").resolve()
         except OSError:
             continue
-        if b"snakemake" in command and at == run_directory.resolve() and int(process.name) != os.getpid():
+        if at == here and all(word in command for word in words) and int(process.name) != os.getpid():
             found.append(int(process.name))
     return sorted(found)
 

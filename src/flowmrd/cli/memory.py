@@ -1,13 +1,15 @@
 """Refuse to start work that the granted memory cannot hold, and say how much to ask for.
 
-The grant is the smallest of: ``--mem-mb`` (the rule's ``mem_mb``), SLURM's own variables, and the control group the
-process lives in. Being refused at once with a number beats being killed after an hour without a word.
+The grant is the smallest of: ``--mem-mb`` (the rule's ``mem_mb``), SLURM's own variables, the control groups the
+process lives in, and the shell's own limit (``ulimit -v``). Being refused at once with a number beats being killed
+after an hour without a word.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import resource
 from pathlib import Path
 
 from flowmrd.errors import ResourceError
@@ -15,10 +17,8 @@ from flowmrd.errors import ResourceError
 _GRANT_VARIABLE = "FLOWMRD_MEM_MB"
 BASE_MB = 250
 """Interpreter with numpy, pyarrow and scikit-learn loaded; measured 150 to 230 MB."""
-_CGROUP_FILES = (
-    "/sys/fs/cgroup/memory.max",
-    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-)
+CGROUPS = Path("/sys/fs/cgroup")
+OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
 def grant(mem_mb: int) -> None:
@@ -35,15 +35,42 @@ def granted_mb() -> int | None:
     per_cpu, cpus = os.environ.get("SLURM_MEM_PER_CPU", ""), os.environ.get("SLURM_CPUS_ON_NODE", "")
     if per_cpu.isdigit() and cpus.isdigit():
         limits.append(int(per_cpu) * int(cpus))
-    for file in map(Path, _CGROUP_FILES):
+    limits += _limits_of_control_groups()
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY:
+        limits.append(soft // 2**20)
+    positive = [limit for limit in limits if limit > 0]
+    return min(positive, default=None)
+
+
+def _limits_of_control_groups() -> list[int]:
+    """Limits in MB of the control groups that this process is in, its own and those above (versions 1 and 2)."""
+    try:
+        lines = OWN_CGROUPS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    files = []
+    for line in lines:
+        _, _, rest = line.partition(":")
+        controllers, _, inside = rest.partition(":")
+        if controllers == "":
+            root, name = CGROUPS, "memory.max"
+        elif "memory" in controllers.split(","):
+            root, name = CGROUPS / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        group = Path(inside.lstrip("/"))
+        # inside a container the path may be that of the host: what is not there is passed over
+        files += [root / part / name for part in (group, *group.parents)]
+    limits = []
+    for file in files:
         try:
             text = file.read_text().strip()
         except OSError:
             continue
         if text.isdigit() and int(text) < 2**60:
             limits.append(int(text) // 2**20)
-    positive = [limit for limit in limits if limit > 0]
-    return min(positive, default=None)
+    return limits
 
 
 def require(need_mb: float, where: str) -> None:

@@ -4,52 +4,32 @@ Both the Snakefile and ``flowmrd check`` use this, so they cannot disagree. A tu
 panel or its FCS header is wrong, or where a stage has already found it unusable and nothing has changed since; the
 other tubes go on without it, and the cohort names it.
 
-Reading the headers of a thousand files at every start of a job would be slow, so the outcome is kept in
-``.snakemake/flowmrd/`` under size and time of each file, and jobs of a cluster take the list of their parent process.
+What comes from outside the workflow (FCS files, panels, overrides, spillover and clinical tables, a stored reference)
+is no input of a rule: its age says nothing, as clocks go wrong and copies keep old times. Its content, or size and time
+of an FCS file, is part of the identity of the tubes it concerns, which the rules carry as a parameter.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from flowmrd.cli.code import digest
-from flowmrd.cli.failure import RECORD_SUFFIX
-from flowmrd.cli.layout import CONFIG
+from flowmrd.cli.code import state_of
+from flowmrd.cli.headers import HeaderCache, file_key
+from flowmrd.cli.layout import CONFIG, STATE, keep_state, stored_library
+from flowmrd.cli.refusals import Refusal, refuse, refuse_row, stage_failures
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.sheet import Role
-from flowmrd.errors import InputError, SheetError
+from flowmrd.errors import ColumnError, ConfigError, InputError, SheetError
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
-from flowmrd.store import write_json
 
-LOGS = Path("results/logs")
-CACHE = Path(".snakemake/flowmrd")
-SAMPLE_STAGES = ("ingest", "preprocess", "gate", "classify", "quantify", "export", "report")
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A tube, or a row of the sheet, that cannot be worked on."""
-
-    sample: str
-    patient: str
-    role: str
-    stage: str
-    what: str
-    where: str
-    todo: str
-
-    @property
-    def message(self) -> str:
-        """One line for a table."""
-        return f"{self.what} ({self.where}); {self.todo}"
+PLAN_FILE = STATE / "plan.json"
+"""What the main process found, for its jobs: refused tubes, and the fingerprint of each tube it works on."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +90,7 @@ class RunPlan:
 
     def stored_reference(self, panel: str) -> Path | None:
         """Folder of the reference that the configuration tells to apply unchanged, if it does."""
-        section = self.config.reference
-        given = section if isinstance(section, str) else section.path
-        if given is None:
-            return None
-        folder = self.run_directory / given
-        return folder / panel if (folder / panel).is_dir() else folder
+        return stored_reference(self.run_directory, self.config, panel)
 
     def diagnoses(self, patient: str, panel: str) -> list[str]:
         """Diagnosis tubes of a patient stained with a panel."""
@@ -141,13 +116,6 @@ class RunPlan:
     def has_trial(self) -> bool:
         """Whether clinical tables lie beside the sheet, so that there is a trial report."""
         return (self.run_directory / self.config.patients).is_file()
-
-    def fcs(self, sample: str) -> str:
-        """Path of a tube's FCS file: below the run directory where it lies there, else absolute."""
-        given = self.samples[sample].fcs
-        path = given.parent.resolve() / given.name
-        root = self.run_directory.resolve()
-        return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
     def size_mb(self, sample: str) -> float:
         """Size of a tube's FCS file."""
@@ -215,20 +183,86 @@ class RunPlan:
         return None
 
     def identity(self, sample: str) -> str:
-        """Short digest that changes with a tube's row, panel or file (size and time)."""
+        """Short digest that changes with a tube's row, its file (size and time), and the files its result rests on."""
         row = self.samples[sample]
-        override = self.override_of(sample)
+        panel, override = self.panel_of[sample], self.override_of(sample)
         facts = {
             **{key: str(value) for key, value in asdict(row).items() if key != "line"},
-            "file": _stat_key(row.fcs),
-            "panel": self.panels[self.panel_of[sample]].sha256,
-            "override": hashlib.sha256((self.run_directory / override).read_bytes()).hexdigest() if override else "",
+            "file": file_key(row.fcs),
+            "panel": self.panels[panel].sha256,
+            "override": _digest_of(self.run_directory / override) if override is not None else "",
+            "spillover": self._spillover_tables,
+            "reference": self._stored_reference_digest(panel),
+            "library": self._stored_library_digest,
+            "expert labels": file_key(row.labels) if row.labels is not None else "",
         }
         return _short(json.dumps(facts, sort_keys=True))
+
+    @cached_property
+    def _spillover_tables(self) -> str:
+        section = self.config.compensation
+        if isinstance(section, str) or section.source != "csv":
+            return ""
+        folder = (self.run_directory / self.config.samples).parent
+        return _short("".join(f"{batch}{_digest_of(folder / given)}" for batch, given in sorted(section.csv.items())))
+
+    def _stored_reference_digest(self, panel: str) -> str:
+        folder = self.stored_reference(panel)
+        # reference.json names the digest of the arrays beside it
+        names = ("reference.json", "gates.json", "transform.json")
+        return "" if folder is None else _short("".join(_digest_of(folder / name) for name in names))
+
+    @cached_property
+    def _stored_library_digest(self) -> str:
+        # each laip.json names the digest of the arrays beside it
+        return _short("".join(_digest_of(path) for path in stored_library(self.run_directory, self.config)))
+
+    @cached_property
+    def clinical_digest(self) -> str:
+        """Digest of the clinical tables."""
+        return _short("".join(_digest_of(self.run_directory / name) for name in self.clinical_tables))
+
+    @property
+    def clinical_tables(self) -> tuple[str, str]:
+        """Patients and adverse events, relative to the run directory; they need not exist."""
+        return self.config.patients, self.config.adverse_events
+
+    @cached_property
+    def planned(self) -> str:
+        """Digest of the configuration and of all code, which must stay as they are while a run is going on."""
+        return state_of(self.run_directory / CONFIG)
+
+    def fingerprint(self, sample: str) -> str:
+        """Digest of everything that a stage's refusal of a tube may rest on."""
+        return _short(self.identity(sample) + self.planned)
 
     def identities(self, samples: Iterable[str]) -> str:
         """One digest for several tubes, for what is made from all of them."""
         return _short("".join(self.identity(sample) for sample in samples))
+
+
+def stored_reference(run_directory: Path, config: RunConfig, panel: str) -> Path | None:
+    """Folder of the reference that a configuration tells to apply unchanged to a panel, if it does.
+
+    Raises
+    ------
+    ConfigError
+        If there is no reference.
+    """
+    section = config.reference
+    given = section if isinstance(section, str) else section.path
+    if given is None:
+        return None
+    folder = run_directory / given
+    folder = folder / panel if (folder / panel).is_dir() else folder
+    if not (folder / "reference.json").is_file():
+        raise ConfigError(
+            f"{run_directory / CONFIG}: reference",
+            found=f"no reference.json in {folder}",
+            expected=f"results/reference/{panel} of the run that made the reference, or a copy of that folder",
+            todo="correct the path, or remove it to build the reference from this run's controls",
+        )
+    return folder
 
 
 def plan_run(
@@ -253,66 +287,104 @@ def plan_run(
     """
     config_path = run_directory / CONFIG
     config = load_config(config_path)
+    _refuse_links(run_directory / "results")
     rows, problems = read_sheet(run_directory / config.samples)
-    cache = run_directory / CACHE / "plan.json"
+    if misspelt := [one for one in problems if isinstance(one, ColumnError) and one.near is not None]:
+        # what stands in the column would be lost, and every tube judged without it
+        raise misspelt[0]
+    known = None if main_process else _refusals_of_parent(run_directory)
+    headers = HeaderCache(run_directory)
     panels: dict[str, PanelFile] = {}
     panel_of: dict[str, str] = {}
-    refusals = [_refuse_row(problem) for problem in problems]
+    refusals = [refuse_row(problem) for problem in problems if not isinstance(problem, ColumnError)]
     admitted: dict[str, Sample] = {}
-    known = None if main_process or not cache.is_file() else json.loads(cache.read_text(encoding="utf-8"))
-    headers = HeaderCache(run_directory)
     for row in rows:
         try:
             panel = _panel(row.panel or config.panel, run_directory, panels)
             if known is None:
-                headers.check(row, panel)
+                _refuse_links_of(row, run_directory)
+                model = None if row.role is Role.COMPENSATION else panel.model
+                headers.check(row.fcs, model, panel_key=panel.sha256)
         except InputError as error:
-            refusals.append(refuse(row, "check", error))
+            refusals.append(refuse(row, error))
             continue
         admitted[row.sample] = row
         panel_of[row.sample] = panel.model.name
-    if known is None:
-        earlier = _earlier_failures(run_directory, admitted, include_failed)
-        refusals.extend(earlier)
-        headers.save()
-    else:
-        refusals = [Refusal(**item) for item in known]
-    refused = {refusal.sample for refusal in refusals}
-    for name in refused & admitted.keys():
-        del admitted[name], panel_of[name]
-    if known is None and main_process:
-        _keep(cache, [asdict(refusal) for refusal in refusals])
-    if not admitted and not allow_empty:
-        lines = "\n".join(f"  {refusal.sample}: {refusal.message}" for refusal in refusals[:20])
+
+    def plan_without(refusals: Iterable[Refusal]) -> RunPlan:
+        left_out = {refusal.sample for refusal in refusals}
+        samples = {name: row for name, row in admitted.items() if name not in left_out}
+        used = {panel_of[name] for name in samples}
+        return RunPlan(
+            run_directory=run_directory,
+            config=config,
+            config_sha256=_digest_of(config_path),
+            samples=samples,
+            panels={file.model.name: file for file in panels.values() if file.model.name in used},
+            panel_of={name: panel_of[name] for name in samples},
+            refusals=tuple(refusals),
+        )
+
+    if known is not None:
+        return plan_without(known)
+    headers.save()
+    plan = plan_without(refusals)
+    failed = [
+        failure.refusal
+        for failure in stage_failures(run_directory, plan.samples)
+        if not include_failed or (failure.lasting and failure.fingerprint == plan.fingerprint(failure.refusal.sample))
+    ]
+    plan = plan_without([*refusals, *failed])
+    _tell_jobs(plan)
+    if not plan.samples and not allow_empty:
+        lines = "\n".join(f"  {refusal.sample}: {refusal.message}" for refusal in plan.refusals[:20])
         raise SheetError(
             str(run_directory / config.samples),
             found="no tube that can be worked on" + (f":\n{lines}\n" if lines else ""),
             expected="at least one row whose FCS file and panel are usable",
             todo="run 'flowmrd check' and correct what it lists",
         )
-    used = {panel_of[name] for name in admitted}
-    return RunPlan(
-        run_directory=run_directory,
-        config=config,
-        config_sha256=hashlib.sha256(config_path.read_bytes()).hexdigest(),
-        samples=admitted,
-        panels={file.model.name: file for file in panels.values() if file.model.name in used},
-        panel_of=panel_of,
-        refusals=tuple(refusals),
-    )
+    return plan
 
 
-def refuse(row: Sample, stage: str, error: InputError) -> Refusal:
-    """Turn an input error about a tube into its refusal."""
-    return Refusal(
-        sample=row.sample,
-        patient=row.patient,
-        role=row.role.value,
-        stage=stage,
-        what=f"found {error.found}; expected {error.expected}",
-        where=error.where,
-        todo=error.todo,
-    )
+def _tell_jobs(plan: RunPlan) -> None:
+    facts = {
+        "refusals": [asdict(refusal) for refusal in plan.refusals],
+        "fingerprints": {name: plan.fingerprint(name) for name in plan.samples},
+    }
+    keep_state(plan.run_directory / PLAN_FILE, facts)
+
+
+def _refusals_of_parent(run_directory: Path) -> list[Refusal] | None:
+    try:
+        facts = json.loads((run_directory / PLAN_FILE).read_text(encoding="utf-8"))
+        return [Refusal(**{key: str(value) for key, value in one.items()}) for one in facts["refusals"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None  # no plan that can be read: look again
+
+
+def _refuse_links(results: Path) -> None:
+    """Results stay where they belong: only ``results`` itself may lie elsewhere, by the user's own link."""
+    links = sorted(path.name for path in results.iterdir() if path.is_symlink()) if results.is_dir() else []
+    if links:
+        raise ConfigError(
+            f"{results}/{links[0]}",
+            found="a symbolic link",
+            expected="a folder that flowmrd made",
+            todo="remove the link; to keep results on another disk, link 'results' itself",
+        )
+
+
+def _refuse_links_of(row: Sample, run_directory: Path) -> None:
+    results = run_directory / "results"
+    for folder in (results / "samples" / row.sample, results / "work" / row.sample, results / "laip" / row.patient):
+        if folder.is_symlink():
+            raise SheetError(
+                str(folder),
+                found="a symbolic link",
+                expected="a folder that flowmrd made",
+                todo="remove the link: it would lead results out of the run directory",
+            )
 
 
 def rows_of_refused(plan: RunPlan) -> list[Sample]:
@@ -325,11 +397,6 @@ def rows_of_refused(plan: RunPlan) -> list[Sample]:
     ]
 
 
-def _refuse_row(error: SheetError) -> Refusal:
-    name = error.where.rsplit(", ", maxsplit=1)[-1].replace(" ", "-")
-    return Refusal(name, "", "", "check", f"found {error.found}; expected {error.expected}", error.where, error.todo)
-
-
 def _panel(name: str, run_directory: Path, known: dict[str, PanelFile]) -> PanelFile:
     if name not in known:
         path = find_panel(name, run_directory=run_directory, shipped=PANELS)
@@ -337,101 +404,13 @@ def _panel(name: str, run_directory: Path, known: dict[str, PanelFile]) -> Panel
     return known[name]
 
 
-class HeaderCache:
-    """Outcome of checking FCS headers, kept by size and time of the files."""
-
-    def __init__(self, run_directory: Path) -> None:
-        self._path = run_directory / CACHE / "headers.json"
-        self._code = digest("flowmrd.cli.headers")
-        self._old: dict[str, Any] = {}
-        self._new: dict[str, Any] = {}
-        try:
-            stored = json.loads(self._path.read_text(encoding="utf-8"))
-            if stored["code"] == self._code:
-                self._old = stored["files"]
-        except (OSError, ValueError, KeyError):
-            self._old = {}  # a cache that cannot be read is only a slower start
-
-    def check(self, row: Sample, panel: PanelFile) -> None:
-        """Raise the input error of a tube's header, from memory where the file has not changed."""
-        from flowmrd.cli.headers import check_header
-
-        key = f"{row.fcs}|{panel.sha256}|{row.role.value == Role.COMPENSATION.value}"
-        stat = _stat_key(row.fcs)
-        known = self._old.get(key)
-        if known is not None and known["stat"] == stat:
-            self._new[key] = known
-            if known["error"] is not None:
-                raise InputError(**known["error"])
-            return
-        error: InputError | None = None
-        try:
-            check_header(row.fcs, None if row.role is Role.COMPENSATION else panel.model)
-        except InputError as problem:
-            error = problem
-            raise
-        finally:
-            self._new[key] = {
-                "stat": stat,
-                "error": None
-                if error is None
-                else {"where": error.where, "found": error.found, "expected": error.expected, "todo": error.todo},
-            }
-
-    def save(self) -> None:
-        """Keep what was learned for the next start."""
-        if self._new != self._old:
-            _keep(self._path, {"code": self._code, "files": self._new})
-
-
-def _earlier_failures(run_directory: Path, samples: dict[str, Sample], include_failed: bool) -> list[Refusal]:
-    """Tubes that a stage has already found unusable, unless something they depend on has changed since.
-
-    Compared are the times at which the system last changed an inode (ctime), because a file put in place by copying
-    may well carry an older modification time.
-    """
-    found: dict[str, Refusal] = {}
-    newest_code = max(_changed(file) for file in (Path(__file__).resolve().parents[1]).rglob("*.py"))
-    for stage in SAMPLE_STAGES:
-        for name, row in samples.items():
-            record = run_directory / LOGS / stage / f"{name}{RECORD_SUFFIX}"
-            if name in found or not record.is_file():
-                continue
-            try:
-                facts = json.loads(record.read_text(encoding="utf-8"))
-                code = int(facts["exit_code"])
-                texts = {key: str(facts[key]) for key in ("what", "where", "todo")}
-            except (OSError, ValueError, KeyError):
-                continue  # a record cut short by a crash says nothing: try again
-            inputs = (row.fcs, run_directory / CONFIG)
-            if code == 2 and max(newest_code, *(_changed(path) for path in inputs)) > _changed(record):
-                continue
-            if code != 2 and include_failed:
-                continue
-            found[name] = Refusal(name, row.patient, row.role.value, stage, **texts)
-    return list(found.values())
-
-
-def _changed(path: Path) -> int:
+def _digest_of(path: Path) -> str:
+    """SHA-256 of a small file from outside, ``absent`` where there is none."""
     try:
-        return path.stat().st_ctime_ns
-    except OSError:
-        return 0
-
-
-def _stat_key(path: Path) -> str:
-    try:
-        stat = path.stat()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return "absent"
-    return f"{stat.st_size}-{stat.st_mtime_ns}"
 
 
 def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _keep(path: Path, value: Any) -> None:
-    """Write a cache file; where that is not possible the run only loses time."""
-    if os.access(path.parent if path.parent.is_dir() else path.parents[2], os.W_OK):
-        write_json(path, value)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from flowmrd.config.run import RunConfig
+from flowmrd.config.yaml_file import read_yaml
 from flowmrd.errors import ConfigError
 
 
@@ -22,24 +22,12 @@ def load_config(path: Path) -> RunConfig:
     ConfigError
         With every problem of the file in one message.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(
-            str(path),
-            found="no such file",
-            expected="a config.yaml with at least 'panel:' and 'samples:'",
-            todo="copy config/config.yaml of flowmrd there and edit it",
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" near line {mark.line + 1}" if mark is not None else ""
-        raise ConfigError(
-            str(path),
-            found=f"text that is not YAML{line}",
-            expected="'key: value' lines",
-            todo="check indentation and quotes there",
-        ) from error
+    data = read_yaml(
+        path,
+        ConfigError,
+        expected="a config.yaml with at least 'panel:' and 'samples:'",
+        if_missing="copy config/config.yaml of flowmrd there and edit it",
+    ).data
     if not isinstance(data, dict):
         raise ConfigError(str(path), found="no keys", expected="at least 'panel:' and 'samples:'", todo="add them")
     try:

@@ -111,7 +111,7 @@ def read_sheet(path: Path) -> tuple[list[Sample], list[SheetError]]:
                     where,
                     found=f"sample {sample} again (first on line {first_line[sample]})",
                     expected="every sample once",
-                    todo="give the second tube its own name",
+                    todo="give each tube its own name; until then neither is used",
                 )
             )
         if errors:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from flowmrd.errors import SheetError
+from flowmrd.errors import ColumnError, SheetError
 
 MAX_SHEET_BYTES = 50_000_000
 """A larger file is not a sheet a person wrote."""
@@ -28,7 +27,7 @@ def read_table(
     path
         The sheet, UTF-8 with or without a byte order mark.
     required, optional
-        Column names. An unknown column is a problem, with the nearest known name.
+        Column names. An unknown column is a problem (:class:`ColumnError`), with the nearest known name.
     one_row_per
         What a row is, for messages ("tube").
     setting
@@ -40,7 +39,7 @@ def read_table(
         Where the sheet as a whole cannot be read: missing, not UTF-8, empty, or a required column absent.
     """
     lines = _read_lines(path, one_row_per, setting)
-    header = lines[0].split("\t")
+    header = [name.strip() for name in lines[0].rstrip("\t ").split("\t")]
     known = (*required, *optional)
     missing = [name for name in required if name not in header]
     if missing:
@@ -61,13 +60,13 @@ def read_table(
             expected="every column once",
             todo="remove or rename the repeated column",
         )
-    problems = [_unknown_column(path, name, known) for name in header if name not in known]
+    problems: list[SheetError] = [_unknown_column(path, name, known) for name in header if name not in known]
     rows: list[tuple[int, Row]] = []
-    reader = csv.reader(lines[1:], delimiter="\t", quoting=csv.QUOTE_NONE)
-    for line, cells in enumerate(reader, start=2):
+    for line, text in enumerate(lines[1:], start=2):
+        cells = text.split("\t")
         if not any(cell.strip() for cell in cells) or cells[0].startswith("#"):
             continue
-        if len(cells) > len(header):
+        if any(cell.strip() for cell in cells[len(header) :]):
             problems.append(
                 SheetError(
                     f"{path}, line {line}",
@@ -77,7 +76,7 @@ def read_table(
                 )
             )
             continue
-        padded = cells + [""] * (len(header) - len(cells))
+        padded = cells[: len(header)] + [""] * (len(header) - len(cells))
         rows.append((line, {name: cell.strip() for name, cell in zip(header, padded, strict=True)}))
     return rows, problems
 
@@ -89,7 +88,8 @@ def _read_lines(path: Path, one_row_per: str, setting: str) -> list[str]:
             raise SheetError(
                 str(path), found=f"{size} bytes", expected=f"at most {MAX_SHEET_BYTES}", todo="check that it is a sheet"
             )
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        # not splitlines(): it also splits at signs that are part of a cell, and the line numbers would be wrong
+        lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
     except FileNotFoundError as error:
         raise SheetError(
             str(path),
@@ -104,19 +104,22 @@ def _read_lines(path: Path, one_row_per: str, setting: str) -> list[str]:
             expected="UTF-8 text",
             todo="save the sheet as UTF-8, tab separated",
         ) from error
-    if not lines:
+    if not lines[0].strip():
         raise SheetError(
-            str(path), found="an empty file", expected=f"a header and one row per {one_row_per}", todo="fill it in"
+            f"{path}, line 1",
+            found="an empty line",
+            expected=f"a header, then one row per {one_row_per}",
+            todo="write the column names into the first line",
         )
     return lines
 
 
-def _unknown_column(path: Path, name: str, known: Sequence[str]) -> SheetError:
-    near = get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return SheetError(
+def _unknown_column(path: Path, name: str, known: Sequence[str]) -> ColumnError:
+    near = get_close_matches(name.lower(), known, n=1)
+    return ColumnError(
         f"{path}, line 1",
         found=f"the unknown column {name[:80]!r}",
         expected=f"one of {', '.join(known)}",
-        todo=f"rename or remove it{hint}",
+        todo=f"rename or remove it; did you mean {near[0]}?" if near else "remove it, or leave it: it is not used",
+        near=near[0] if near else None,
     )

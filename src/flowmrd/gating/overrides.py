@@ -19,9 +19,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from flowmrd.config.yaml_file import read_yaml
 from flowmrd.errors import GateError
 from flowmrd.gating.gatingml import Wiring
 from flowmrd.gating.gatingml_read import read_gatingml
@@ -77,12 +77,7 @@ def read_override(path: Path, panel: PanelModel, wiring: Wiring | None) -> Overr
 
 def _read_yaml(path: Path, panel: PanelModel) -> dict[str, Shape]:
     where = str(path)
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" near line {mark.line + 1}" if mark is not None else ""
-        raise _error(where, f"text that is not YAML{line}", "a mapping 'gates:'", "check indentation there") from error
+    data = read_yaml(path, GateError, expected="a mapping 'gates:'", if_missing="correct the path").data
     if not isinstance(data, dict) or set(data) != {"gates"} or not isinstance(data["gates"], dict) or not data["gates"]:
         raise _error(where, "something else", "one key 'gates' with at least one gate", "see docs/methods/gating.md")
     return {str(name): _shape(where, str(name), value, panel) for name, value in data["gates"].items()}

@@ -5,7 +5,6 @@ The JSON names the SHA-256 of the ``.npz``; a pair that does not agree is refuse
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from flowmrd.laip.normal import NormalModel, TubeModel
 from flowmrd.laip.patient import PatientLaip
 from flowmrd.laip.reference import ControlRecord, NormalReference, digest
 from flowmrd.laip.scan import Spot
-from flowmrd.store import atomic_path, digest_file, read_json, write_json
+from flowmrd.store import atomic_path, digest_file, read_arrays, read_json, write_json
 
 REFERENCE_FORMAT = "flowmrd-reference/2"
 LAIP_FORMAT = "flowmrd-laip/1"
@@ -50,15 +49,10 @@ def load_arrays(path: Path, expected: str) -> Arrays:
                 expected=f"{expected[:12]}… as its JSON file says",
                 todo="copy both files again from where they were made, or rebuild them",
             )
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+        return read_arrays(path)
     except FileNotFoundError as error:
         raise ArtefactError(
             where, found="no such file", expected="the arrays beside the JSON file", todo="copy both files together"
-        ) from error
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise ArtefactError(
-            where, found="a file that is not plain arrays", expected="an .npz of flowmrd", todo="rebuild it"
         ) from error
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from flowmrd.config.load import describe
+from flowmrd.config.yaml_file import read_yaml
 from flowmrd.errors import PanelError
 from flowmrd.panel.model import PanelModel
 
@@ -43,22 +43,9 @@ def load_panel(path: Path) -> PanelModel:
     PanelError
         With every problem of the file in one message.
     """
+    data = read_yaml(path, PanelError, expected="a panel file", if_missing="correct the panel's name").data
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
         panel = PanelModel.model_validate(data)
-    except FileNotFoundError as error:
-        raise PanelError(
-            str(path), found="no such file", expected="a panel file", todo="correct the panel's name"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" near line {mark.line + 1}" if mark is not None else ""
-        raise PanelError(
-            str(path),
-            found=f"text that is not YAML{line}",
-            expected="a panel file",
-            todo="check indentation and quotes there",
-        ) from error
     except ValidationError as error:
         raise PanelError(
             str(path),

@@ -1,5 +1,6 @@
 """On-disk data: columns by event in file order (Arrow IPC) and small JSON artefacts, written whole or not at all."""
 
+from flowmrd.store.arrays import read_arrays
 from flowmrd.store.artefact import digest_file, read_json, write_json, write_text
 from flowmrd.store.atomic import atomic_path
 from flowmrd.store.columns import ColumnStore, open_columns, write_columns
@@ -9,6 +10,7 @@ __all__ = [
     "atomic_path",
     "digest_file",
     "open_columns",
+    "read_arrays",
     "read_json",
     "write_columns",
     "write_json",

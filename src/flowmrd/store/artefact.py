@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 from flowmrd.errors import ArtefactError
 from flowmrd.store.atomic import atomic_path
+
+MAX_JSON_BYTES = 200_000_000
+"""A larger file is not one that flowmrd writes."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -28,21 +32,32 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     ArtefactError
-        If the file is missing or is not JSON.
+        If the file is missing, is not JSON, is nested too deeply or too large, or holds NaN or infinity, which are no
+        JSON and would slip through every comparison.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        if (size := path.stat().st_size) > MAX_JSON_BYTES:
+            raise _not_ours(path, f"{size} bytes")
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_finite, parse_float=_finite)
     except FileNotFoundError as error:
         raise ArtefactError(
             str(path), found="no such file", expected="a JSON file written by flowmrd", todo="rerun the stage before"
         ) from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ArtefactError(
-            str(path),
-            found=f"text that is not JSON ({type(error).__name__})",
-            expected="a JSON file written by flowmrd",
-            todo="delete the file and rerun",
-        ) from error
+    except (ValueError, RecursionError) as error:
+        raise _not_ours(path, f"text that is not JSON ({type(error).__name__})") from error
+
+
+def _finite(word: str) -> float:
+    value = float(word)
+    if not math.isfinite(value):
+        raise ValueError(f"{word[:20]} is no number of JSON")
+    return value
+
+
+def _not_ours(path: Path, found: str) -> ArtefactError:
+    return ArtefactError(
+        str(path), found=found, expected="a JSON file written by flowmrd", todo="delete the file and rerun"
+    )
 
 
 def digest_file(path: Path) -> str:
