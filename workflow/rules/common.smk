@@ -202,9 +202,7 @@ def runtime(stage: str):
 
     def need(wildcards, input, attempt):
         size = input.size_mb + size_from_outside(stage, wildcards)
-        return int(
-            (10 + STAGES[stage].seconds_per_mb * size / 60) * 2 ** (attempt - 1)
-        )
+        return int((10 + STAGES[stage].seconds_per_mb * size / 60) * 2 ** (attempt - 1))
 
     return need
 
@@ -241,9 +239,7 @@ def override_option(wildcards) -> str:
 
 
 def reference_option(wildcards, input) -> str:
-    return option(
-        "--reference", learned("reference.json", wildcards, input.reference)
-    )
+    return option("--reference", learned("reference.json", wildcards, input.reference))
 
 
 def laip_option(wildcards, input) -> str:

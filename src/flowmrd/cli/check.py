@@ -281,16 +281,18 @@ def print_problems(run_directory: Path, problems: list[Problem], n_tubes: int) -
         from rich.table import Column, Table
         from rich.text import Text
 
-        table = Table(
-            "", Column("where", min_width=30), "found", "expected", "what to do", show_lines=True
-        )  # a file and its line stay together
+        width = max(Console().width, 120)
+        columns = ("found", "expected", "what to do")
+        # a file and its line stay together; borders take 16 columns, the level 5
+        table = Table(Column(width=5), Column("where", width=30), show_lines=True)
+        for heading in columns:
+            table.add_column(heading, width=(width - 30 - 16 - 5) // len(columns))
         for problem in problems:
             where = problem.where.replace(f"{run_directory}/", "")
             # the user's own text is never taken as markup
             cells = (problem.level, where, problem.found, problem.expected, problem.todo)
             table.add_row(*(Text(cell, overflow="fold") for cell in cells))
-        console = Console()
-        Console(width=max(console.width, 120), soft_wrap=False).print(table)
+        Console(width=width, soft_wrap=False).print(table)
     verdict = "nothing wrong" if not errors else f"{len(errors)} error(s)"
     print(f"{run_directory}: {n_tubes} tubes checked, {verdict}, {notes} note(s)")  # noqa: T201
     return 2 if errors else 0
