@@ -29,7 +29,7 @@ rule classify:
         laip=laip_option,
         library=library_option,
     message:
-        "{wildcards.sample}: looking for leukaemic cells"
+        message("classify")
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} classify"
         " --sample {wildcards.sample} {params.reference} {params.laip} {params.library}"

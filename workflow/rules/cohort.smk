@@ -37,6 +37,6 @@ rule cohort:
         refused=refused_digest(),
         signatures=PLAN.signatures_digest(),
     message:
-        "cohort: index and table"
+        message("cohort")
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} cohort"

@@ -2,7 +2,7 @@
 import re
 from collections.abc import Iterable
 
-from flowmrd.cli.stage_table import STAGES, code_and_config
+from flowmrd.cli.stage_table import STAGES, Unit, code_and_config
 
 WORK = "results/work"
 SAMPLES = "results/samples"
@@ -179,30 +179,34 @@ def option(name: str, value) -> str:
     return f"{name} {shlex.quote(str(value))}" if value else ""
 
 
-def size_from_outside(stage: str, wildcards) -> float:
-    """Size in MB of what a stage reads besides the files of other rules."""
-    return PLAN.size_mb(wildcards.sample) if stage in ("ingest", "export") else 0.0
+def sizes_mb(stage: str, wildcards) -> list[float]:
+    """Size of the raw columns of every tube whose events a job reads."""
+    unit = STAGES[stage].unit
+    of = "" if unit is Unit.RUN else wildcards[unit]
+    return [PLAN.columns_mb.get(tube, 0.0) for tube in PLAN.tubes_of(stage, of)]
+
+
+def message(stage: str) -> str:
+    """Whose turn it is and what is done, for the screen; `flowmrd run --dry-run` reads it as well."""
+    unit = STAGES[stage].unit
+    of = stage if unit is Unit.RUN else f"{{wildcards.{unit}}}"
+    return f"{of}: {STAGES[stage].does}"
 
 
 def mem_mb(stage: str):
-    """Memory: a base plus a multiple of the input size, doubled with every attempt."""
+    """Memory by the size of the largest tube, doubled with every attempt."""
 
-    def need(wildcards, input, attempt):
-        size = input.size_mb + size_from_outside(stage, wildcards)
-        return int(
-            (STAGES[stage].base_mb + STAGES[stage].memory_factor * size)
-            * 2 ** (attempt - 1)
-        )
+    def need(wildcards, attempt):
+        return STAGES[stage].ask_mb(max(sizes_mb(stage, wildcards), default=0), attempt)
 
     return need
 
 
 def runtime(stage: str):
-    """Minutes: a base plus seconds for each MB of input, doubled with every attempt."""
+    """Minutes by the size of all tubes together, doubled with every attempt."""
 
-    def need(wildcards, input, attempt):
-        size = input.size_mb + size_from_outside(stage, wildcards)
-        return int((10 + STAGES[stage].seconds_per_mb * size / 60) * 2 ** (attempt - 1))
+    def need(wildcards, attempt):
+        return STAGES[stage].ask_minutes(sum(sizes_mb(stage, wildcards)), attempt)
 
     return need
 

@@ -6,6 +6,8 @@ rule export:
         gated=f"{WORK}/{{sample}}/gated.arrow",
         classified=f"{WORK}/{{sample}}/classified.arrow",
         classification=f"{WORK}/{{sample}}/classification.json",
+        # not read: side by side in one cluster job, the two would ask for two processors and twice the memory
+        after=ancient(f"{SAMPLES}/{{sample}}/mrd.json"),
     output:
         events=ensure(f"{SAMPLES}/{{sample}}/events.parquet", non_empty=True),
         annotated=ensure(f"{SAMPLES}/{{sample}}/annotated.fcs", non_empty=True),
@@ -23,6 +25,6 @@ rule export:
     params:
         made_by=made_by("export"),
     message:
-        "{wildcards.sample}: tables and annotated FCS"
+        message("export")
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} export --sample {wildcards.sample}"

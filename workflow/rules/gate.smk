@@ -33,7 +33,7 @@ rule gate:
         thresholds=thresholds_option,
         override=override_option,
     message:
-        "{wildcards.sample}: gating"
+        message("gate")
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} gate"
         " --sample {wildcards.sample} {params.thresholds} {params.override}"

@@ -18,7 +18,7 @@ rule gate_reference:
         tubes=controls_option,
         identities=identities_of_controls,
     message:
-        "{wildcards.panel}: gates learned from the controls"
+        message("gate_reference")
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} gate-reference"
         " --panel {wildcards.panel} {params.tubes}"

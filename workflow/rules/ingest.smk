@@ -18,7 +18,7 @@ rule ingest:
         made_by=made_by("ingest"),
         identity=identity,
     message:
-        "{wildcards.sample}: reading the FCS file"
+        message("ingest")
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} ingest --sample {wildcards.sample}"
 

@@ -24,7 +24,7 @@ rule laip:
         reference=reference_option,
         identities=identities_of_diagnoses,
     message:
-        "{wildcards.patient}: phenotype of the leukaemia"
+        message("laip")
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} laip"
         " --patient {wildcards.patient} {params.tubes} {params.reference}"

@@ -32,7 +32,7 @@ rule preprocess:
         transforms=transforms_option,
         spillover=spillover_option,
     message:
-        "{wildcards.sample}: compensation, scaling, quality"
+        message("preprocess")
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} preprocess"
         " --sample {wildcards.sample} {params.transforms} {params.spillover}"

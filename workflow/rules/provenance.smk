@@ -22,6 +22,6 @@ rule provenance:
         made_by=made_by("provenance"),
         refused=refused_digest(),
     message:
-        "provenance: versions, inputs, digests"
+        message("provenance")
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} provenance"

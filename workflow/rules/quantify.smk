@@ -38,7 +38,7 @@ rule quantify:
         reference=reference_option,
         laip=laip_option,
     message:
-        "{wildcards.sample}: counts, limits, verdict"
+        message("quantify")
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} quantify"
         " --sample {wildcards.sample} {params.reference} {params.laip}"

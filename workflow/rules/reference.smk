@@ -20,7 +20,7 @@ rule reference:
         tubes=controls_option,
         identities=identities_of_controls,
     message:
-        "{wildcards.panel}: normal reference from the controls"
+        message("reference")
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} reference build"
         " --panel {wildcards.panel} {params.tubes}"

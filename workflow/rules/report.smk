@@ -46,7 +46,7 @@ rule report:
         identities=identities_for_report,
         signatures=signatures,
     message:
-        "{wildcards.sample}: report"
+        message("report")
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} report"
         " --sample {wildcards.sample} {params.reference} {params.laip} {params.controls}"

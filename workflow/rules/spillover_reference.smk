@@ -19,7 +19,7 @@ rule spillover_reference:
         tubes=stains_option,
         identities=identities_of_stains,
     message:
-        "{wildcards.panel}: spillover from the single-stain tubes"
+        message("spillover_reference")
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} spillover-reference"
         " --panel {wildcards.panel} {params.tubes}"

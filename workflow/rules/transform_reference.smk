@@ -21,7 +21,7 @@ rule transform_reference:
         spillover=spillover_option,
         identities=identities_of_controls,
     message:
-        "{wildcards.panel}: scaling learned from the controls"
+        message("transform_reference")
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} transform-reference"
         " --panel {wildcards.panel} {params.tubes} {params.spillover}"

@@ -27,6 +27,6 @@ rule trial:
         clinical=PLAN.clinical_digest,
         signatures=PLAN.signatures_digest(),
     message:
-        "trial: endpoints"
+        message("trial")
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} trial"

@@ -76,12 +76,15 @@ def reference_build(
     Example: flowmrd reference build --panel ino10 --tube C01 --tube C02 --tube C03
     """
     from flowmrd.cli.layout import Run
+    from flowmrd.cli.stages import guard
     from flowmrd.stages.reference import build
     from flowmrd.stages.tubes import TubeFiles
 
     at = Run(run)
+    files = [TubeFiles(name, at.work(name, "preprocessed.arrow"), at.work(name, "gated.arrow")) for name in tube or ()]
+    guard("reference", *((one.preprocessed, one.gated) for one in files))
     build(
-        [TubeFiles(name, at.work(name, "preprocessed.arrow"), at.work(name, "gated.arrow")) for name in tube or ()],
+        files,
         panel=at.panel_named(panel),
         config=at.config,
         out_json=at.reference(panel, "reference.json"),
@@ -124,7 +127,7 @@ def preprocess(
 
     at = Run(run)
     events = at.work(sample, "events.arrow")
-    guard("preprocess", events)
+    guard("preprocess", (events,))
     stage(
         events,
         at.work(sample, "ingest.json"),

@@ -18,13 +18,13 @@ from flowmrd.panel import PanelModel
 from flowmrd.panel.match import match_channels
 
 
-def check_header(path: Path, panel: PanelModel | None) -> int:
+def check_header(path: Path, panel: PanelModel | None) -> float:
     """Open a file, choose its data set and match its channels to the panel; read no events.
 
     Returns
     -------
-    int
-        Number of events that the header promises.
+    float
+        Size of its raw columns in MB, as the header promises them: 4 bytes an event and channel.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def check_header(path: Path, panel: PanelModel | None) -> int:
     chosen = choose(data_sets)
     if panel is not None:
         match_channels(panel, marker_names(chosen, data_sets)[0], str(path))
-    return chosen.n_events
+    return chosen.n_events * len(chosen.channels) * 4 / 2**20
 
 
 def file_key(path: Path) -> str:
@@ -64,7 +64,7 @@ class HeaderCache:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             self._old = {}  # a cache that cannot be read is only a slower start
 
-    def check(self, path: Path, panel: PanelModel | None, *, panel_key: str) -> None:
+    def check(self, path: Path, panel: PanelModel | None, *, panel_key: str) -> float:
         """Raise what is wrong with a file's header, from memory where the file has not changed.
 
         Parameters
@@ -73,14 +73,19 @@ class HeaderCache:
             Panel to match the channels to, if any.
         panel_key
             Digest of the panel file.
+
+        Returns
+        -------
+        float
+            As of :func:`check_header`.
         """
         key = f"{path}|{panel_key if panel is not None else ''}"
         now = file_key(path)
         known = _remembered(self._old.get(key), now)
         if known is None:
-            known = {"file": now, "error": None}
+            known = {"file": now, "error": None, "mb": 0.0}
             try:
-                check_header(path, panel)
+                known["mb"] = check_header(path, panel)
             except InputError as error:
                 if isinstance(error.__cause__, OSError):
                     raise  # a drive that could not be read says nothing about the file: look again next time
@@ -89,6 +94,7 @@ class HeaderCache:
         if known["error"] is not None:
             where, found, expected, todo = known["error"]
             raise InputError(where, found=found, expected=expected, todo=todo)
+        return float(known["mb"])
 
     def save(self) -> None:
         """Keep what was learned for the next start."""
@@ -101,7 +107,5 @@ def _remembered(entry: Any, now: str) -> dict[str, Any] | None:
     if not isinstance(entry, dict) or entry.get("file") != now:
         return None
     error = entry.get("error", "")
-    sound = error is None or (
-        isinstance(error, list) and len(error) == 4 and all(isinstance(one, str) for one in error)
-    )
-    return entry if sound else None
+    told = error is None or (isinstance(error, list) and len(error) == 4 and all(isinstance(one, str) for one in error))
+    return entry if told and isinstance(entry.get("mb"), float) else None

@@ -20,8 +20,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 
-import yaml
-
+from flowmrd.cli.batch_plan import batch_jobs, lines
 from flowmrd.cli.clock import set_back_future_times
 from flowmrd.cli.code import package_digest, state_of
 from flowmrd.cli.layout import CONFIG
@@ -30,6 +29,7 @@ from flowmrd.cli.plan import RunPlan, plan_run
 from flowmrd.cli.progress import follow
 from flowmrd.cli.refusals import LOGS, forget_failures
 from flowmrd.cli.summary import print_plan, print_summary
+from flowmrd.config.yaml_file import read_yaml
 from flowmrd.errors import ConfigError, InputError
 from flowmrd.home import REPOSITORY
 
@@ -86,10 +86,15 @@ def snakemake_command(
     return [*command, *extra]
 
 
+def _executor(profile: Path) -> str:
+    """Name of the executor plugin that a profile asks for."""
+    values = read_yaml(profile, ConfigError, expected="a Snakemake profile", if_missing="correct --profile").data
+    return str(values.get("executor", "local")) if isinstance(values, dict) else "local"
+
+
 def _is_local(profile: Path) -> bool:
     """Whether jobs run on this machine."""
-    values = yaml.safe_load(profile.read_text(encoding="utf-8")) or {}
-    return bool(values.get("executor", "local") == "local")
+    return _executor(profile) == "local"
 
 
 def _remove_left_over_parts(run_directory: Path, older_than: float) -> None:
@@ -146,7 +151,7 @@ def launch(
             "FLOWMRD_STARTED": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         if dry_run:
-            return subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode  # noqa: S603
+            return _dry_run(command, environment, plan, submits=_executor(profile_file) == "slurm")
         _remove_left_over_parts(run_directory, older_than=0 if local else DAY)
         forget_failures(run_directory, plan.samples)
         code = 1
@@ -185,6 +190,24 @@ def _plan_again(run_directory: Path, plan: RunPlan, *, changed: bool) -> RunPlan
         return plan
     again = plan_run(run_directory, include_failed=False)
     return again if len(again.refusals) > len(plan.refusals) else None
+
+
+def _dry_run(command: Sequence[str], environment: dict[str, str], plan: RunPlan, *, submits: bool) -> int:
+    done = subprocess.run(  # noqa: S603
+        command,
+        cwd=REPOSITORY,
+        env=environment,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    print(done.stdout, end="")  # noqa: T201
+    if submits and done.returncode == 0:
+        print("\n".join(lines(batch_jobs(done.stdout.splitlines(), plan))))  # noqa: T201
+    return done.returncode
 
 
 def _one_pass(command: Sequence[str], environment: dict[str, str], run_directory: Path, *, verbose: bool) -> int:

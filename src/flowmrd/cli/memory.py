@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import resource
+from collections.abc import Iterable
 from pathlib import Path
 
 from flowmrd.errors import ResourceError
@@ -17,6 +18,9 @@ from flowmrd.errors import ResourceError
 _GRANT_VARIABLE = "FLOWMRD_MEM_MB"
 BASE_MB = 250
 """Interpreter with numpy, pyarrow and scikit-learn loaded; measured 150 to 230 MB."""
+
+SNAKEMAKE_MB = 350
+"""Snakemake's own two processes in a job of a cluster, which count against what the job was granted."""
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
 
@@ -92,7 +96,8 @@ def require(need_mb: float, where: str) -> None:
         )
 
 
-def require_for_files(paths: tuple[Path, ...], *, factor: float, where: str) -> None:
+def require_for_files(paths: Iterable[Path], *, factor: float, where: str) -> None:
     """Check the need of a stage whose memory is ``BASE_MB`` plus ``factor`` times the size of its inputs."""
     total = sum(path.stat().st_size for path in paths if path.is_file())
-    require(BASE_MB + factor * total / 2**20, where)
+    others = SNAKEMAKE_MB if "SLURM_JOB_ID" in os.environ else 0
+    require(BASE_MB + others + factor * total / 2**20, where)

@@ -22,6 +22,7 @@ from flowmrd.cli.code import state_of
 from flowmrd.cli.headers import HeaderCache, file_key
 from flowmrd.cli.layout import CONFIG, STATE, keep_state, stored_library
 from flowmrd.cli.refusals import Refusal, refuse, refuse_row, stage_failures
+from flowmrd.cli.stage_table import STAGES, Unit
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.sheet import Role
 from flowmrd.errors import ColumnError, ConfigError, InputError, SheetError
@@ -51,6 +52,9 @@ class RunPlan:
     samples: dict[str, Sample]
     panels: dict[str, PanelFile]
     panel_of: dict[str, str]
+    columns_mb: dict[str, float]
+    """Size of each tube's raw columns in MB."""
+
     refusals: tuple[Refusal, ...] = field(default=())
 
     @cached_property
@@ -84,6 +88,17 @@ class RunPlan:
         section = self.config.compensation
         return section != "none" and section.source == "controls" and bool(self.stains_of(panel))
 
+    def tubes_of(self, stage: str, unit: str) -> list[str]:
+        """Tubes whose events a job of a stage reads; ``unit`` is its tube, patient or panel."""
+        of = STAGES[stage].unit
+        if of is Unit.SAMPLE:
+            return [unit]
+        if of is Unit.PATIENT:
+            return self.diagnoses(unit, self.patients_with_laip[unit])
+        if of is Unit.PANEL:
+            return self.stains_of(unit) if stage == "spillover_reference" else self.controls_of(unit)
+        return []
+
     def controls_of(self, panel: str) -> list[str]:
         """Control tubes stained with a panel."""
         return [name for name in self.controls if self.panel_of[name] == panel]
@@ -116,10 +131,6 @@ class RunPlan:
     def has_trial(self) -> bool:
         """Whether clinical tables lie beside the sheet, so that there is a trial report."""
         return (self.run_directory / self.config.patients).is_file()
-
-    def size_mb(self, sample: str) -> float:
-        """Size of a tube's FCS file."""
-        return self.samples[sample].fcs.stat().st_size / 2**20
 
     def group(self, sample: str, part: str) -> str:
         """Cluster job that a stage of a tube belongs to.
@@ -292,10 +303,11 @@ def plan_run(
     if misspelt := [one for one in problems if isinstance(one, ColumnError) and one.near is not None]:
         # what stands in the column would be lost, and every tube judged without it
         raise misspelt[0]
-    known = None if main_process else _refusals_of_parent(run_directory)
+    known, sizes = (None, {}) if main_process else _told_by_parent(run_directory)
     headers = HeaderCache(run_directory)
     panels: dict[str, PanelFile] = {}
     panel_of: dict[str, str] = {}
+    columns_mb: dict[str, float] = {}
     refusals = [refuse_row(problem) for problem in problems if not isinstance(problem, ColumnError)]
     admitted: dict[str, Sample] = {}
     for row in rows:
@@ -304,7 +316,7 @@ def plan_run(
             if known is None:
                 _refuse_links_of(row, run_directory)
                 model = None if row.role is Role.COMPENSATION else panel.model
-                headers.check(row.fcs, model, panel_key=panel.sha256)
+                columns_mb[row.sample] = headers.check(row.fcs, model, panel_key=panel.sha256)
         except InputError as error:
             refusals.append(refuse(row, error))
             continue
@@ -322,6 +334,7 @@ def plan_run(
             samples=samples,
             panels={file.model.name: file for file in panels.values() if file.model.name in used},
             panel_of={name: panel_of[name] for name in samples},
+            columns_mb=sizes or columns_mb,
             refusals=tuple(refusals),
         )
 
@@ -351,16 +364,19 @@ def _tell_jobs(plan: RunPlan) -> None:
     facts = {
         "refusals": [asdict(refusal) for refusal in plan.refusals],
         "fingerprints": {name: plan.fingerprint(name) for name in plan.samples},
+        "columns_mb": plan.columns_mb,
     }
     keep_state(plan.run_directory / PLAN_FILE, facts)
 
 
-def _refusals_of_parent(run_directory: Path) -> list[Refusal] | None:
+def _told_by_parent(run_directory: Path) -> tuple[list[Refusal] | None, dict[str, float]]:
+    """Refused tubes and sizes of columns as the main process found them; None and nothing where it told nothing."""
     try:
         facts = json.loads((run_directory / PLAN_FILE).read_text(encoding="utf-8"))
-        return [Refusal(**{key: str(value) for key, value in one.items()}) for one in facts["refusals"]]
+        refusals = [Refusal(**{key: str(value) for key, value in one.items()}) for one in facts["refusals"]]
+        return refusals, {name: float(mb) for name, mb in facts["columns_mb"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None  # no plan that can be read: look again
+        return None, {}  # no plan that can be read: look again
 
 
 def _refuse_links(results: Path) -> None:

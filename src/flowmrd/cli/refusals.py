@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from flowmrd.cli.failure import RECORD_SUFFIX
+from flowmrd.cli.stage_table import SAMPLE_STAGES
 from flowmrd.config import Sample
 from flowmrd.errors import InputError, SheetError
 
 LOGS: Final = Path("results/logs")
-SAMPLE_STAGES: Final = ("ingest", "preprocess", "gate", "classify", "quantify", "export", "report")
 CHECK: Final = "check"
 """Stage of a refusal that was found by looking at sheet, panel and header."""
 

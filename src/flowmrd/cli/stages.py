@@ -6,6 +6,7 @@ writing its own where docs/architecture.md says. A failing step of a run can be 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,12 +50,14 @@ def _open(run: Path) -> Run:
     return Run(run)
 
 
-def guard(stage: str, *paths: Path) -> None:
-    """Refuse to start with less memory than the inputs need."""
+def guard(stage: str, *tubes: Sequence[Path]) -> None:
+    """Refuse to start with less memory than the files of the largest tube need."""
     from flowmrd.cli.memory import require_for_files
     from flowmrd.cli.stage_table import STAGES
 
-    require_for_files(paths, factor=STAGES[stage].need_factor, where=f"{stage} of {paths[0]}")
+    for files in tubes or ((),):
+        of = f" of {files[0]}" if files else ""
+        require_for_files(files, factor=STAGES[stage].need, where=f"{stage}{of}")
 
 
 def keep_copy(result: Path, copy: Path) -> None:
@@ -73,7 +76,7 @@ def ingest(sample: SampleOption, run: RunOption = HERE) -> None:
 
     at = _open(run)
     row = at.sample(sample)
-    guard("ingest", row.fcs)
+    guard("ingest", (row.fcs,))
     stage(
         row.fcs,
         panel=at.panel_of(sample),
@@ -91,6 +94,7 @@ def spillover_reference(panel: PanelOption, tube: TubesOption, run: RunOption = 
     from flowmrd.stages.spillover_reference import spillover_reference as stage
 
     at = _open(run)
+    guard("spillover_reference", *((at.work(name, "events.arrow"),) for name in tube))
     stage(
         {
             name: (at.work(name, "events.arrow"), at.work(name, "ingest.json"), at.sample(name).stain or "unstained")
@@ -114,6 +118,7 @@ def transform_reference(
     from flowmrd.stages.transform_reference import transform_reference as stage
 
     at = _open(run)
+    guard("transform_reference", *((at.work(name, "events.arrow"),) for name in tube))
     stage(
         {name: (at.work(name, "events.arrow"), at.work(name, "ingest.json")) for name in tube},
         panel=at.panel_named(panel),
@@ -133,6 +138,7 @@ def gate_reference(panel: PanelOption, tube: TubesOption, run: RunOption = HERE)
     from flowmrd.stages.gate_reference import gate_reference as stage
 
     at = _open(run)
+    guard("gate_reference", *((at.work(name, "preprocessed.arrow"),) for name in tube))
     stage(
         {name: at.work(name, "preprocessed.arrow") for name in tube},
         panel=at.panel_named(panel),
@@ -158,7 +164,7 @@ def gate(
 
     at = _open(run)
     preprocessed = at.work(sample, "preprocessed.arrow")
-    guard("gate", preprocessed)
+    guard("gate", (preprocessed,))
     stage(
         preprocessed,
         panel=at.panel_of(sample),
@@ -195,7 +201,7 @@ def laip(
 
     at = _open(run)
     files = [_files(at, name) for name in tube]
-    guard("laip", *(path for one in files for path in (one.preprocessed, one.gated)))
+    guard("laip", *((one.preprocessed, one.gated) for one in files))
     learn(
         patient,
         files,
@@ -226,7 +232,7 @@ def classify(
     at = _open(run)
     row = at.sample(sample)
     files = _files(at, sample)
-    guard("classify", files.preprocessed, files.gated)
+    guard("classify", (files.preprocessed, files.gated))
     stage(
         files,
         patient=row.patient,
@@ -266,7 +272,7 @@ def quantify(
         gates=at.work(sample, "gates.json"),
         qc=at.result(sample, "qc.json"),
     )
-    guard("quantify", files.preprocessed, files.gated, files.classified)
+    guard("quantify", (files.preprocessed, files.gated, files.classified))
     digests = Digests(
         config=digest_file(run / CONFIG),
         panel=digest_file(at.panel_path_of(sample)),
@@ -294,7 +300,7 @@ def export(sample: SampleOption, run: RunOption = HERE) -> None:
     at = _open(run)
     files = [at.work(sample, f"{name}.arrow") for name in ("preprocessed", "gated", "classified")]
     source = at.sample(sample).fcs
-    guard("export", source, *files)
+    guard("export", (source, *files))
     stage(
         source,
         at.work(sample, "ingest.json"),
@@ -334,7 +340,7 @@ def report(
     at = _open(run)
     row = at.sample(sample)
     tubes = [name for name, other in at.samples.items() if other.patient == row.patient and other.line <= row.line]
-    guard("report", *(at.work(sample, f"{name}.arrow") for name in ("preprocessed", "gated", "classified")))
+    guard("report", [at.work(sample, f"{name}.arrow") for name in ("preprocessed", "gated", "classified")])
     stage(
         at.result(sample, "mrd.json").parent,
         at.work(sample, "gates.json").parent,
@@ -358,6 +364,7 @@ def cohort(run: RunOption = HERE) -> None:
     from flowmrd.cli.plan import plan_run, rows_of_refused
     from flowmrd.stages.cohort import cohort as stage
 
+    guard("cohort")
     plan = plan_run(run, main_process=False)
     stage(
         run,
@@ -375,6 +382,7 @@ def trial(run: RunOption = HERE) -> None:
     """
     from flowmrd.stages.trial import build_trial
 
+    guard("trial")
     build_trial(run)
 
 
@@ -385,4 +393,5 @@ def provenance(run: RunOption = HERE) -> None:
     """
     from flowmrd.stages.provenance import write_provenance
 
+    guard("provenance")
     write_provenance(run)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from flowmrd.cli.failure import RECORD_SUFFIX
 from flowmrd.cli.plan import RunPlan
-from flowmrd.cli.refusals import LOGS, SAMPLE_STAGES, Refusal, StageFailure, stage_failures
+from flowmrd.cli.refusals import LOGS, Refusal, StageFailure, stage_failures
+from flowmrd.cli.stage_table import SAMPLE_STAGES
 
 RESULTS = Path("results/samples")
 
