@@ -1,16 +1,21 @@
 """``make soak``: kill runs at random moments, many times, and compare what comes out with an undisturbed run.
 
-Killed with SIGKILL, in turn: the whole run (launcher, Snakemake and jobs), Snakemake alone, one job. After each kill
-the same command is given again, until it finishes; then every result file is compared by digest. The outcome is
-printed as a table for docs/reliability.md. ``--kills N`` (default 50), ``--seed S``, ``--folder F``.
+    python benchmarks/soak.py [--kills 40] [--slurm-kills 20] [--inputs 40000] [--seed 1] [--folder F] [--page PAGE]
+
+Killed with SIGKILL, in turn, on this machine: the whole run (launcher, Snakemake and jobs), the launcher alone,
+Snakemake alone (its jobs live on), one job; and on a one-node SLURM that the campaign starts itself: the run on the
+login node (its jobs stay in the queue), a job on the node, the node's daemon (started again after a while). After each
+kill the same command is given again, and what its message says is done, until the run ends well. Then every result
+file is compared by digest. After that all other input files are damaged at random (``benchmarks/fuzz_inputs.py``) and
+the readers of other packages get the faults of ``benchmarks/peers.py``. The tables go into docs/reliability.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -18,16 +23,178 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 
-from flowmrd.home import PANELS, REPOSITORY
+from benchmarks import fuzz_inputs, peers
+from benchmarks.pages import put_between_marks
+from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
 from flowmrd.stages.simulate import simulate
-from workflow.runs import ENVIRONMENT, digests
+from workflow.runs import ENVIRONMENT, digests, session_members
+from workflow.slurm_cluster import Cluster, missing_programs, one_node_slurm
 
-VICTIMS = ("run", "snakemake", "job")
+HERE = ("run", "launcher", "Snakemake", "job")
+ON_SLURM = ("run on the login node", "job on the node", "node daemon")
+SURVIVED = ("job", "job on the node", "node daemon")
+"""Victims whose death the run itself survives."""
+
+KILLS_A_RUN = 6
+MAX_STARTS = 15
+FAST = ("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2", "--latency-wait", "5")
+
+
+@dataclass
+class Campaign:
+    """Runs of one template on one kind of machine, what was killed, and what came of it."""
+
+    folder: Path
+    template: Path
+    victims: tuple[str, ...]
+    draw: random.Random
+    cluster: Cluster | None = None
+    expected: dict[str, str] = field(default_factory=dict)
+    length: float = 0.0
+    killed: Counter[str] = field(default_factory=Counter)
+    starts: int = 0
+    runs: int = 0
+    lost: int = 0
+    sessions: list[int] = field(default_factory=list)
+
+    def start(self, run: Path) -> subprocess.Popen[bytes]:
+        """Give the command, in a session of its own; what it says goes to a file beside the run."""
+        arguments = ("--cores", "2") if self.cluster is None else ("--profile", "slurm", "--", *FAST)
+        environment = ENVIRONMENT if self.cluster is None else self.cluster.environment
+        with self.said(run).open("wb") as stream:
+            process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", "flowmrd", "run", str(run), *arguments],
+                env=environment,
+                cwd=ROOT,
+                start_new_session=True,
+                stdout=stream,
+                stderr=stream,
+            )
+        self.starts += 1
+        self.sessions.append(process.pid)
+        return process
+
+    def said(self, run: Path) -> Path:
+        """File with the words of the last start of a run."""
+        return self.folder / f"{run.name}.said"
+
+    def undisturbed(self) -> Path:
+        """Run once in peace: its results and its length are the measure."""
+        run = Path(shutil.copytree(self.template, self.folder / "undisturbed"))
+        began = time.monotonic()
+        if self.start(run).wait() != 0:
+            raise SystemExit(f"the undisturbed run failed:\n{self.said(run).read_text()}")
+        self.length, self.expected = time.monotonic() - began, digests(run)
+        return run
+
+    def go(self, kills: int) -> None:
+        """Run the campaign."""
+        while self.killed.total() < kills:
+            run = Path(shutil.copytree(self.template, self.folder / f"run{self.runs}"))
+            for _ in range(min(KILLS_A_RUN, kills - self.killed.total())):
+                if not self._kill_once(run):
+                    break
+            code = self._finish(run)
+            same = code == 0 and digests(run) == self.expected and not list(run.rglob("*.part"))
+            self.runs += 1
+            self.lost += not same
+            outcome = "identical" if same else f"DIFFERENT (exit code {code}): {run}"
+            print(f"run {self.runs}: {outcome}, {self.killed.total()} kills so far", flush=True)  # noqa: T201
+            if same:
+                shutil.rmtree(run)
+
+    def _kill_once(self, run: Path) -> bool:
+        """Start, and kill the next victim at a random moment; False if the run was finished first."""
+        victim = self.victims[self.killed.total() % len(self.victims)]
+        for _ in range(MAX_STARTS):
+            process = self.start(run)
+            moment = time.monotonic() + self.draw.uniform(0.02, 0.7) * self.length
+            while process.poll() is None:
+                time.sleep(0.05)
+                if time.monotonic() > moment and (chosen := self._choose(victim, process.pid, run)):
+                    self._kill(victim, chosen)
+                    self.killed[victim] += 1
+                    process.wait()
+                    return True
+            if process.returncode == 0:
+                return False
+            self._obey(run)
+        return False
+
+    def _choose(self, victim: str, session: int, run: Path) -> list[int]:
+        """Processes to kill; none where the victim is not there at this moment."""
+        members = session_members(session)
+        if victim == "launcher":
+            return [session]
+        if victim == "Snakemake":
+            return [pid for pid, command in members.items() if b"snakemake" in command and b"--mem-mb" not in command]
+        if victim in ("job", "job on the node"):
+            return jobs_in(run)
+        if victim == "node daemon" and self.cluster is not None:
+            return [self.cluster.processes["slurmd"].pid]
+        return list(members)
+
+    def _kill(self, victim: str, processes: list[int]) -> None:
+        for pid in processes:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if victim == "node daemon" and self.cluster is not None:
+            self.cluster.processes["slurmd"].wait()
+            time.sleep(self.draw.uniform(0, 20))
+            self.cluster.start_slurmd()
+
+    def _obey(self, run: Path) -> None:
+        """Do what the message of a start that was refused says."""
+        said = self.said(run).read_text(errors="replace")
+        if (command := re.search(r"scancel [\d ]+", said)) and self.cluster is not None:
+            self.cluster.call(*command[0].split())
+            self.cluster.wait_until_idle()
+        elif command := re.search(r"stop it first: kill ([\d ]+)", said):
+            for pid in map(int, command[1].split()):
+                with suppress(OSError):
+                    if Path(f"/proc/{pid}/cwd").resolve() == run.resolve():  # one of ours
+                        os.kill(pid, signal.SIGKILL)
+            time.sleep(0.5)
+
+    def _finish(self, run: Path) -> int:
+        """Give the command, and do what it says, until it ends well; the last exit code."""
+        code = 1
+        for _ in range(MAX_STARTS):
+            code = self.start(run).wait()
+            if code == 0:
+                break
+            self._obey(run)
+        return code
+
+    def end(self) -> None:
+        """End what is left of what was started."""
+        for session in self.sessions:
+            for pid in session_members(session):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def rows(self) -> list[str]:
+        """Lines of the table."""
+        return [f"| {victim} | {self.killed[victim]} |" for victim in self.victims]
+
+
+def jobs_in(run: Path) -> list[int]:
+    """Stage processes that work in a run directory, in whatever session."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (folder / "cmdline").read_bytes()
+            if b"--mem-mb" in command and b"bash" not in command and (folder / "cwd").resolve() == run.resolve():
+                found.append(int(folder.name))
+    return found
 
 
 def make_run(folder: Path) -> Path:
@@ -42,103 +209,58 @@ def make_run(folder: Path) -> Path:
     return folder
 
 
-def start(run: Path) -> subprocess.Popen[bytes]:
-    """Start the launcher in a session of its own."""
-    command = [sys.executable, "-m", "flowmrd", "run", str(run), "--cores", "2"]
-    return subprocess.Popen(  # noqa: S603
-        command,
-        env=ENVIRONMENT,
-        cwd=REPOSITORY,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def members(session: int) -> dict[int, bytes]:
-    """Process id to command line of everything in a session."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rsplit(")", maxsplit=1)[1].split()
-            if int(fields[3]) == session:
-                found[int(folder.name)] = (folder / "cmdline").read_bytes()
-        except (OSError, ValueError, IndexError):
-            continue
-    return found
-
-
-def kill(process: subprocess.Popen[bytes], victim: str) -> None:
-    """Kill the victim, then wait until the launcher has ended; end what is left of its session."""
-    processes = members(process.pid)
-    chosen = list(processes)
-    if victim == "snakemake":
-        chosen = [pid for pid, command in processes.items() if b"snakemake" in command]
-    elif victim == "job":
-        chosen = [pid for pid, command in processes.items() if b"--mem-mb" in command and b"bash" not in command]
-    for pid in chosen or list(processes):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(120)
-    for pid in members(process.pid):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    process.wait()
-
-
-def soak(folder: Path, kills: int, seed: int) -> int:
-    """Run the campaign; return the number of runs whose results differ or that could not be finished."""
-    draw = random.Random(seed)  # noqa: S311 - moments of kills, not secrets
+def kill_campaigns(folder: Path, kills: int, slurm_kills: int, seed: int) -> tuple[str, int]:
+    """Both campaigns; the table, and the number of runs with a lost or different file."""
     template = make_run(folder / "template")
-    undisturbed = Path(shutil.copytree(template, folder / "undisturbed"))
-    began = time.monotonic()
-    if start(undisturbed).wait() != 0:
-        raise SystemExit("the undisturbed run failed")
-    length = time.monotonic() - began
-    expected = digests(undisturbed)
-    done: Counter[str] = Counter()
-    runs = lost = 0
-    while sum(done.values()) < kills:
-        run = Path(shutil.copytree(template, folder / f"run{runs}"))
-        for _ in range(min(8, kills - sum(done.values()))):
-            process = start(run)
-            try:
-                process.wait(draw.uniform(0.05, 0.8) * length)
-                break  # it finished first
-            except subprocess.TimeoutExpired:
-                victim = VICTIMS[sum(done.values()) % len(VICTIMS)]
-                kill(process, victim)
-                done[victim] += 1
-        code = start(run).wait()
-        same = code == 0 and digests(run) == expected and not list(run.rglob("*.part"))
-        lost += not same
-        runs += 1
-        print(f"run {runs}: exit {code}, {'identical' if same else 'DIFFERENT'}, {sum(done.values())} kills so far")  # noqa: T201
-        if same:
-            shutil.rmtree(run)
-    print("\n| killed | times |\n|---|---|")  # noqa: T201
-    for victim in VICTIMS:
-        print(f"| {victim} | {done[victim]} |")  # noqa: T201
-    print(f"\n{runs} runs, {len(expected)} result files each; runs with a lost or different file: {lost}")  # noqa: T201
-    return lost
+    draw = random.Random(seed)  # noqa: S311 - moments of kills, not secrets
+    here = Campaign(folder, template, HERE, draw)
+    campaigns = [here]
+    try:
+        here.undisturbed()
+        here.go(kills)
+        if slurm_kills and not missing_programs():
+            with tempfile.TemporaryDirectory(prefix="slurm") as short, one_node_slurm(Path(short)) as cluster:
+                there = Campaign(folder / "slurm", template, ON_SLURM, draw, cluster, here.expected)
+                campaigns.append(there)
+                there.folder.mkdir()
+                there.undisturbed()
+                if there.expected != here.expected:
+                    raise SystemExit("the undisturbed run on SLURM has other results than the one on this machine")
+                there.go(slurm_kills)
+    finally:
+        for campaign in campaigns:
+            campaign.end()
+    rows = [row for campaign in campaigns for row in campaign.rows()]
+    lost = sum(campaign.lost for campaign in campaigns)
+    total = sum(campaign.killed.total() for campaign in campaigns)
+    text = (
+        f"{total} kills in {sum(campaign.runs for campaign in campaigns)} runs, the command given "
+        f"{sum(campaign.starts for campaign in campaigns)} times in all; {len(here.expected)} result files of each run "
+        f"compared with those of an undisturbed one; runs with a lost or different file: {lost}."
+    )
+    return "\n".join(["| killed | times |", "|---|---|", *rows, "", text]), lost
 
 
 def main() -> int:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=50)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument("--slurm-kills", type=int, default=20)
+    parser.add_argument("--inputs", type=int, default=40_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "reliability.md")
     options = parser.parse_args()
-    if options.folder is not None:
-        return int(soak(options.folder, options.kills, options.seed) > 0)
-    with tempfile.TemporaryDirectory(prefix="soak") as folder:
-        return int(soak(Path(folder), options.kills, options.seed) > 0)
+    with tempfile.TemporaryDirectory(prefix="soak") as temporary:
+        folder = options.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        kills, lost = kill_campaigns(folder, options.kills, options.slurm_kills, options.seed)
+        outcomes, bad = fuzz_inputs.campaign(folder / "undisturbed", options.inputs, options.seed)
+        print("\n".join([kills, *bad]))  # noqa: T201
+        put_between_marks(options.page, "kills", kills)
+        put_between_marks(options.page, "inputs", fuzz_inputs.table(outcomes))
+        put_between_marks(options.page, "peers", peers.table())
+    return int(lost > 0 or bool(bad))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
 from flowmrd.stages.simulate import simulate
-from workflow.runs import snakemake
+from workflow.runs import flowmrd, snakemake
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +28,34 @@ def finished(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished") / "run"
     shutil.copytree(simulated, folder)
     run = snakemake(folder)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pair(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory of one control and one follow-up tube, not run. Copy it, do not change it."""
+    folder = tmp_path_factory.mktemp("pair") / "run"
+    lines = (simulated / "config/samples.tsv").read_text().splitlines()
+    tubes = ("CTRL01", "P01-day21")
+    for name in ("config", "fcs"):
+        (folder / name).mkdir(parents=True)
+    for tube in tubes:
+        shutil.copyfile(simulated / f"fcs/{tube}.fcs", folder / f"fcs/{tube}.fcs")
+    kept = [line for line in lines[1:] if line.split("\t")[0] in tubes]
+    (folder / "config/samples.tsv").write_text("\n".join([lines[0], *kept]) + "\n")
+    (folder / "config/config.yaml").write_text(
+        "panel: ino10\nsamples: config/samples.tsv\nreference: {min_controls: 1}\n"
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished_pair(pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same after an undisturbed run."""
+    folder = tmp_path_factory.mktemp("finished-pair") / "run"
+    shutil.copytree(pair, folder)
+    run = flowmrd("run", folder, "--cores", 2)
     assert run.returncode == 0, run.stdout + run.stderr
     return folder
 

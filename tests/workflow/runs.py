@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from flowmrd.home import REPOSITORY
 
@@ -16,6 +21,7 @@ TIMES = ("provenance.json", "ro-crate-metadata.json")
 """Results that say when a run was made."""
 
 Run = subprocess.CompletedProcess[str]
+T = TypeVar("T")
 
 
 def flowmrd(*arguments: object, timeout: float = 1500) -> Run:
@@ -35,6 +41,53 @@ def snakemake(run_directory: Path, *arguments: object, timeout: float = 1500) ->
         cwd=REPOSITORY,
         timeout=timeout,
     )
+
+
+@contextmanager
+def started(
+    run_directory: Path, *arguments: object, environment: dict[str, str] = ENVIRONMENT
+) -> Iterator[subprocess.Popen[str]]:
+    """``flowmrd run`` in a session of its own, going on in the background; what is left of it is killed at the end."""
+    command = [sys.executable, "-m", "flowmrd", "run", str(run_directory), *map(str, arguments)]
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        cwd=REPOSITORY,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        for pid in session_members(process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.communicate()
+
+
+def session_members(session: int) -> dict[int, bytes]:
+    """Process id to command line of everything alive in a session."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, _, of = (folder / "stat").read_text().rsplit(")", maxsplit=1)[1].split()[:4]
+            if int(of) == session and state != "Z":
+                found[int(folder.name)] = (folder / "cmdline").read_bytes()
+        except (OSError, ValueError, IndexError):
+            continue
+    return found
+
+
+def until(happened: Callable[[], T], process: subprocess.Popen[str], seconds: float = 600) -> T:
+    """Wait for something to become true while a run goes on; return it."""
+    end = time.monotonic() + seconds
+    while not (value := happened()):
+        if process.poll() is not None or time.monotonic() > end:
+            raise AssertionError(f"it did not happen: {process.communicate()[0] if process.poll() is not None else ''}")
+        time.sleep(0.05)
+    return value
 
 
 def planned(run_directory: Path, *arguments: object) -> list[str]:

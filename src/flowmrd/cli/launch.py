@@ -166,8 +166,7 @@ def launch(
                 break  # every tube failed: there is nothing left to go on with
             if again is None:
                 break
-            if len(again.refusals) > len(plan.refusals):
-                environment["FLOWMRD_SETTLED"] = "1"
+            environment["FLOWMRD_SETTLED"] = "1"
             plan = again
     return print_summary(plan, code, began)
 
@@ -189,7 +188,7 @@ def _plan_again(run_directory: Path, plan: RunPlan, *, changed: bool) -> RunPlan
         print("The clock was put back during the run; going on.")  # noqa: T201
         return plan
     again = plan_run(run_directory, include_failed=False)
-    return again if len(again.refusals) > len(plan.refusals) else None
+    return again if again.samples.keys() != plan.samples.keys() else None
 
 
 def _dry_run(command: Sequence[str], environment: dict[str, str], plan: RunPlan, *, submits: bool) -> int:

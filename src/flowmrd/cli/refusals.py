@@ -9,6 +9,7 @@ too little memory or a fault of ours is tried again whenever the run is started.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,21 @@ def forget_failures(run_directory: Path, samples: Iterable[str]) -> None:
     for name in samples:
         for stage in SAMPLE_STAGES:
             (run_directory / LOGS / stage / f"{name}{RECORD_SUFFIX}").unlink(missing_ok=True)
+
+
+def set_aside(run_directory: Path, refused: Iterable[Sample]) -> None:
+    """Move results of refused tubes to ``results/superseded``: nobody must take them for those of the present file.
+
+    Those of a tube whose file is only out of reach stay: a drive may be away for a moment.
+    """
+    results = run_directory / "results"
+    for row in refused:
+        folder, place = results / "samples" / row.sample, results / "superseded" / row.sample
+        if row.fcs.is_file() and folder.is_dir() and not folder.is_symlink():
+            if place.is_dir():
+                shutil.rmtree(place)
+            place.parent.mkdir(exist_ok=True)
+            folder.rename(place)
 
 
 def _read(record: Path, row: Sample, stage: str) -> StageFailure | None:

@@ -362,16 +362,19 @@ def cohort(run: RunOption = HERE) -> None:
     Example: flowmrd cohort --run my-run
     """
     from flowmrd.cli.plan import plan_run, rows_of_refused
+    from flowmrd.cli.refusals import set_aside
     from flowmrd.stages.cohort import cohort as stage
 
     guard("cohort")
     plan = plan_run(run, main_process=False)
+    refused = rows_of_refused(plan)
+    set_aside(run, refused)
     stage(
         run,
         list(plan.samples.values()),
         config=plan.config,
         problems={refusal.sample: refusal.message for refusal in plan.refusals},
-        refused=rows_of_refused(plan),
+        refused=refused,
     )
 
 

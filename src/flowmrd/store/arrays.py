@@ -6,6 +6,7 @@ promise a terabyte. Files written here are stored uncompressed, so anything else
 
 from __future__ import annotations
 
+import errno
 import zipfile
 from math import prod
 from pathlib import Path
@@ -38,13 +39,21 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
             _check(archive)
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # the directory of the zip file points to before its beginning
+            raise
+        raise _refused(path, error) from error
     except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, OverflowError) as error:
-        raise ArtefactError(
-            str(path),
-            found=f"a file that is not plain arrays ({error})"[:200],
-            expected="an uncompressed .npz of numbers, as flowmrd writes it",
-            todo="copy it again from where it was made, or rebuild it",
-        ) from error
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: Exception) -> ArtefactError:
+    return ArtefactError(
+        str(path),
+        found=f"a file that is not plain arrays ({error})"[:200],
+        expected="an uncompressed .npz of numbers, as flowmrd writes it",
+        todo="copy it again from where it was made, or rebuild it",
+    )
 
 
 def _check(archive: zipfile.ZipFile) -> None:

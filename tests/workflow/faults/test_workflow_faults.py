@@ -5,14 +5,26 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from workflow.runs import digests, flowmrd, planned
+from workflow.runs import digests, flowmrd, planned, snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
+
+DAY = 86400 * 10**9
+
+
+def mount(folder: Path, *options: str) -> None:
+    if subprocess.run(["mount", *options, str(folder)], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+
+
+def unmount(folder: Path) -> None:
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -20,30 +32,47 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own that is soon full."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2500k", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting a small disk is not allowed here")
+    mount(folder, "-t", "tmpfs", "-o", "size=60m", "tmpfs")
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        unmount(folder)
 
 
-def test_a_full_disk_is_told_and_leaves_nothing_half_written(
-    small_disk: Path, few: Callable[[Sequence[str]], Path]
+def test_a_full_disk_is_told_and_once_there_is_space_the_same_command_continues(
+    small_disk: Path, pair: Path, finished_pair: Path
 ) -> None:
-    run = small_disk / "run"
-    shutil.copytree(few(["CTRL01"]), run)
-    (run / "results/work/CTRL01").mkdir(parents=True)
-    with (small_disk / "other-data").open("wb") as ballast:
-        free = shutil.disk_usage(small_disk).free
-        ballast.write(b"x" * max(0, free - 200_000))
+    run = Path(shutil.copytree(pair, small_disk / "run"))
+    (run / "results").mkdir()
+    ballast = small_disk / "other-data"
+    with ballast.open("wb") as file:
+        file.write(b"x" * (shutil.disk_usage(small_disk).free - 400_000))
     done = flowmrd("run", run, "--cores", 1)
-    assert done.returncode != 0
-    assert "disk is full" in done.stdout or "No space left" in done.stdout + done.stderr
-    assert not list(run.glob("results/**/*.arrow"))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "the disk is full" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
     assert not list(run.glob("results/**/*.part"))
-    (small_disk / "other-data").unlink()
+    ballast.unlink()
+    again = flowmrd("run", run, "--cores", 2)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert digests(run) == digests(finished_pair)
+
+
+@pytest.mark.parametrize("what", ["results", "."])
+def test_a_folder_that_cannot_be_written_is_told(pair: Path, tmp_path: Path, what: str) -> None:
+    run = Path(shutil.copytree(pair, tmp_path / "run"))
+    (run / "results").mkdir()
+    folder = (run / what).resolve()
+    mount(folder, "--bind", str(folder))
+    try:
+        mount(folder, "-o", "remount,bind,ro")
+        done = flowmrd("run", run, "--cores", 1)
+    finally:
+        unmount(folder)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Read-only file system" in done.stdout + done.stderr
+    assert str(run) in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_a_replaced_fcs_file_redoes_that_tube(finished: Path, tmp_path: Path) -> None:
@@ -55,22 +84,59 @@ def test_a_replaced_fcs_file_redoes_that_tube(finished: Path, tmp_path: Path) ->
     assert [job for job in jobs if not job.startswith(("P02-day21:", "cohort:", "provenance:"))] == []
 
 
-def test_a_clock_that_goes_back_redoes_nothing(finished: Path, tmp_path: Path) -> None:
-    """Files whose time lies in the future are not newer than what was made of them."""
-    run = tmp_path / "copy"
-    shutil.copytree(finished, run)
-    for path in (run / "results").rglob("*"):
+def shift_times(folder: Path, nanoseconds: int) -> None:
+    for path in folder.rglob("*"):
         if path.is_file():
             stat = path.stat()
-            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns - 10 * 365 * 86400 * 10**9))
+            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + nanoseconds))
+
+
+def test_a_clock_that_went_ahead_redoes_nothing(finished: Path, tmp_path: Path) -> None:
+    """Results that are older than everything else are still the results."""
+    run = Path(shutil.copytree(finished, tmp_path / "copy"))
+    shift_times(run / "results", -3650 * DAY)
     assert planned(run) == []
 
 
-def test_a_fault_in_one_place_does_not_change_the_bytes_of_the_rest(finished: Path, tmp_path: Path) -> None:
+def test_a_clock_that_goes_back_stops_nothing_and_redoes_nothing(
+    pair: Path, finished_pair: Path, tmp_path: Path
+) -> None:
+    """Files of an instrument whose clock is ahead, and results from before the clock was put right."""
+    run = Path(shutil.copytree(finished_pair, tmp_path / "run"))
+    for file in (run / "fcs").iterdir():
+        os.utime(file, ns=(time.time_ns() + 400 * DAY,) * 2)
+    shift_times(run / "results", 30 * DAY)
+    shutil.rmtree(run / "results/samples/P01-day21")
+    done = flowmrd("run", run, "--cores", 2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert digests(run) == digests(finished_pair)
+    assert "Nothing to be done" in (again := snakemake(run, "--dry-run")).stdout + again.stderr
+
+
+def test_a_fault_in_one_place_does_not_change_the_bytes_of_the_rest(finished_pair: Path, tmp_path: Path) -> None:
     run = tmp_path / "copy"
-    shutil.copytree(finished, run)
-    (run / "results/samples/P01-day21/mrd.json").write_text('{"half": ')
+    shutil.copytree(finished_pair, run)
     (run / "results/samples/P01-day21/mrd.json").unlink()
     done = flowmrd("run", run, "--cores", 2)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert digests(run) == digests(finished)
+    assert digests(run) == digests(finished_pair)
+
+
+def test_what_a_broken_file_replaced_is_not_left_as_if_it_were_its_result(finished_pair: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(finished_pair, tmp_path / "copy"))
+    (run / "fcs/P01-day21.fcs").write_bytes(b"no FCS any more")
+    done = flowmrd("run", run, "--cores", 2)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert not (run / "results/samples/P01-day21").exists()
+    assert (run / "results/superseded/P01-day21/report.html").is_file()
+    assert "P01-day21" in (run / "results/cohort/mrd.tsv").read_text()
+    assert flowmrd("verify", run).returncode == 0
+
+
+def test_a_drive_that_is_away_for_a_moment_takes_no_result_away(finished_pair: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(finished_pair, tmp_path / "copy"))
+    (run / "fcs/P01-day21.fcs").rename(run / "away.fcs")
+    assert flowmrd("run", run, "--cores", 2).returncode == 2
+    assert (run / "results/samples/P01-day21/report.html").is_file()
+    (run / "away.fcs").rename(run / "fcs/P01-day21.fcs")
+    assert not [job for job in planned(run) if job.startswith(("P01-day21:", "CTRL01:"))]
