@@ -62,4 +62,4 @@ trial: env
 	$(BIN)/python -m flowmrd.trial.published trial-demo
 
 soak: env
-	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python -m benchmarks.soak

@@ -1,6 +1,6 @@
 """Damage every other file that somebody may hand to flowmrd, and see whether it ever does more than refuse it.
 
-    python benchmarks/fuzz_inputs.py RUNDIR [--inputs 20000] [--seed 1]
+    python -m benchmarks.fuzz_inputs RUNDIR [--inputs 20000] [--seed 1]
 
 ``RUNDIR`` is a finished run, whose files are damaged (copies of them): configuration, sheets, panel, overrides (YAML
 and GatingML), spillover table, labels, normal reference, LAIP, column files. Each damaged file must be read or refused

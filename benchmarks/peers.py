@@ -1,10 +1,10 @@
 """The same faults for flowmrd and for the packages that people read FCS files with in Python.
 
-    python benchmarks/peers.py
+    python -m benchmarks.peers
 
-Each file is wrong in one way and given to each reader in a process of its own, with 2 GB of memory. An answer is *right*
-where number of events and sums of all channels are those that were put into the file, *wrong* where they are not and
-nothing was said. The last line looks at what stays behind when a disk becomes full while results are written.
+Each file is wrong in one way and given to each reader in a process of its own, with 2 GB of memory. An answer is
+*right* where number of events and sums of all channels are those that were put into the file. The last line looks at
+what stays behind when a disk becomes full while a result is written.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "fcs")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "fcs"))
 
 from fcs_builder import build, keywords
 

@@ -1,18 +1,25 @@
-"""Cost of a whole run by number of tubes and of events, and what a thousand large tubes would take on a cluster.
+"""Cost of a whole run by number of tubes and of events, and what a thousand large tubes take on a cluster.
 
-    python benchmarks/scale.py [--small 20] [--large 2] [--events 2000000] [--cores 2] [--folder F]
+    python -m benchmarks.scale [--small 200] [--large 20] [--events 2000000] [--cores 2] [--slots 200] [--folder F]
+                               [--page docs/performance.md]
 
-Runs a cohort of small tubes (30,000 nucleated cells) and one of large tubes with the real workflow and reads
-Snakemake's own benchmark files. Processor seconds of a stage are fitted as a + b x events; the engine's overhead is
-what the run took on its cores beyond the sum of its jobs. The prediction schedules the fitted jobs of 1,000 tubes of
-5 million events greedily on 100 nodes of 8 cores, in the order the workflow allows.
+Runs cohorts of small tubes (30,000 events), two of them, to see what the number of tubes does, and one of large tubes
+with the real workflow; then the same stages on the same tubes in one process without an engine (``benchmarks.bare``).
+The overhead is the processor time of the run, launcher, Snakemake, shells and interpreters included, against that of
+the one process. Seconds and peak memory of a job are what its log says; seconds of a stage are fitted as
+a + b x events.
+
+The prediction for 1,000 tubes of 5 million events schedules the fitted jobs greedily in the order the workflow allows
+(``benchmarks.schedule``). It is checked by a run of Snakemake on the workflow of 1,000 tubes with commands that only
+sleep for as long as the fit says.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import heapq
+import re
+import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,108 +30,209 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.pages import put_between_marks
+from benchmarks.schedule import Lengths, makespan, simulated_makespan
+from flowmrd.cli.stage_table import STAGES, Unit
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import load_panel
 from flowmrd.stages.simulate import simulate
 from flowmrd.store import read_json
 
-TUBE_STAGES = ("ingest", "preprocess", "gate", "classify", "quantify", "export", "report")
-SUBMIT_SECONDS = 45.0
-"""Between the end of a cluster job and Snakemake's noticing it (the plugin asks every 40 s and more)."""
+SMALL_EVENTS = 30_000
+SUBMIT_SECONDS = 60.0
+"""On a cluster, between the end of a job and the start of one that waited for it: Snakemake asks every 40 s, and its
+two processes in a job take some seconds to start."""
+
+_USED = re.compile(r"^used ([\d.]+) s of processor time and at most (\d+) MB of memory", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One line of a Snakemake benchmark file."""
+    """What the log of one job says."""
 
     stage: str
     unit: str
     seconds: float
-    cpu: float
     peak_mb: float
 
 
-def jobs_of(run: Path) -> list[Job]:
-    """All benchmark files of a run."""
+@dataclass(frozen=True)
+class Cohort:
+    """A cohort that was run."""
+
+    name: str
+    events: dict[str, int]
+    roles: dict[str, str]
+    wall: float
+    cpu: float
+    jobs: tuple[Job, ...]
+    bare_wall: float = 0.0
+    bare_cpu: float = 0.0
+
+    @property
+    def peak_mb(self) -> float:
+        """Largest peak of a job."""
+        return max(job.peak_mb for job in self.jobs)
+
+
+def jobs_of(run: Path) -> tuple[Job, ...]:
+    """Every job of a run that left a log."""
     found = []
-    for path in sorted((run / "results/benchmarks").rglob("*.tsv")):
-        with path.open(encoding="utf-8") as stream:
-            row = next(csv.DictReader(stream, delimiter="\t"))
-        stage = path.parent.name if path.parent.name != "benchmarks" else path.stem
-
-        def number(name: str, row: dict[str, str] = row) -> float:
-            return float(row[name]) if row[name] not in ("NA", "-") else 0.0
-
-        found.append(Job(stage, path.stem, number("s"), number("cpu_time"), number("max_rss")))
-    return found
+    for path in sorted((run / "results/logs").rglob("*.log")):
+        if match := _USED.search(path.read_text(encoding="utf-8", errors="replace")):
+            stage = path.parent.name if path.parent.name != "logs" else path.stem
+            found.append(Job(stage, path.stem, float(match[1]), float(match[2])))
+    return tuple(found)
 
 
-def run_cohort(folder: Path, tubes: int, nucleated: int, cores: int) -> tuple[float, list[Job], dict[str, int]]:
-    """Simulate and run a cohort; seconds, jobs, and events by tube."""
-    panel = load_panel(PANELS / "ino10.yaml")
-    simulate(folder, preset="many", panel=panel, nucleated=nucleated, tubes=tubes)
-    manifest = read_json(folder / "simulation.json")["tubes"]
-    began = time.monotonic()
-    command = [sys.executable, "-m", "flowmrd", "run", str(folder), "--cores", str(cores)]
-    subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
-    seconds = time.monotonic() - began
-    return seconds, jobs_of(folder), {name: int(tube["events"]) for name, tube in manifest.items()}
+def timed(command: list[str]) -> tuple[float, float]:
+    """Wall and processor seconds of a command and all its descendants."""
+
+    def used() -> float:
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return children.ru_utime + children.ru_stime
+
+    wall, cpu = time.monotonic(), used()
+    done = subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True, text=True)  # noqa: S603
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+    return time.monotonic() - wall, used() - cpu
 
 
-def fit(points: list[tuple[int, float]]) -> tuple[float, float]:
+def run_cohort(folder: Path, name: str, tubes: int, events: int, cores: int, *, bare: bool) -> Cohort:
+    """Simulate a cohort, run it, and take its stages through one process."""
+    run = folder / name
+    simulate(run, preset="many", panel=load_panel(PANELS / "ino10.yaml"), nucleated=int(events / 1.08), tubes=tubes)
+    manifest = read_json(run / "simulation.json")["tubes"]
+    wall, cpu = timed([sys.executable, "-m", "flowmrd", "run", str(run), "--cores", str(cores)])
+    jobs = jobs_of(run)
+    shutil.rmtree(run / "results")
+    alone = timed([sys.executable, "-m", "benchmarks.bare", str(run)]) if bare else (0.0, 0.0)
+    print(f"{name}: {len(manifest)} tubes, {wall:.0f} s, {cpu:.0f} CPU s; one process {alone[1]:.0f} CPU s", flush=True)  # noqa: T201
+    shutil.rmtree(run)
+    return Cohort(
+        name,
+        {tube: int(facts["events"]) for tube, facts in manifest.items()},
+        {tube: str(facts["role"]) for tube, facts in manifest.items()},
+        wall,
+        cpu,
+        jobs,
+        *alone,
+    )
+
+
+def fit(points: list[tuple[float, float]]) -> tuple[float, float]:
     """Fixed processor seconds and seconds per million events by least squares, neither below zero."""
-    events = np.array([point[0] for point in points]) / 1e6
-    seconds = np.array([point[1] for point in points])
-    if np.ptp(events) == 0:
+    millions, seconds = (np.array(column) for column in zip(*points, strict=True))
+    if np.ptp(millions) == 0:
         return float(seconds.mean()), 0.0
-    slope, base = np.polyfit(events, seconds, 1)
+    slope, base = np.polyfit(millions, seconds, 1)
     return max(float(base), 0.0), max(float(slope), 0.0)
 
 
-def schedule(lengths: list[float], workers: int) -> float:
-    """End of the last of independent jobs started greedily, longest first."""
-    free = [0.0] * workers
-    for length in sorted(lengths, reverse=True):
-        heapq.heappush(free, heapq.heappop(free) + length)
-    return max(free)
+def models(cohorts: list[Cohort]) -> dict[str, dict[str, tuple[float, float]]]:
+    """Fit of every stage by the role of its tube; stages about several tubes by the sum of their events."""
+    points: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for cohort in cohorts:
+        controls = sum(n for tube, n in cohort.events.items() if cohort.roles[tube] == "control")
+        for job in cohort.jobs:
+            unit = STAGES[job.stage].unit if job.stage in STAGES else Unit.RUN
+            if unit is Unit.SAMPLE:
+                points[job.stage][cohort.roles[job.unit]].append((cohort.events[job.unit] / 1e6, job.seconds))
+            elif unit is Unit.PATIENT:
+                points[job.stage]["diagnosis"].append((cohort.events[f"{job.unit}-dx"] / 1e6, job.seconds))
+            elif unit is Unit.PANEL:
+                points[job.stage]["control"].append((controls / 1e6, job.seconds))
+            elif job.stage in STAGES:
+                points[job.stage]["run"].append((len(cohort.events) / 1000, job.seconds))
+    return {stage: {role: fit(found) for role, found in of.items()} for stage, of in points.items()}
+
+
+def cohort_table(cohorts: list[Cohort]) -> str:
+    """What the cohorts took."""
+    lines = [
+        "| tubes | events each | wall s a tube | CPU s a tube | without engine | overhead | peak MB of a job "
+        "| of one over all controls |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for cohort in cohorts:
+        n = len(cohort.events)
+        common = [job.peak_mb for job in cohort.jobs if job.stage in STAGES and STAGES[job.stage].unit is Unit.PANEL]
+        bare = f"{cohort.bare_cpu / n:.2f} | {cohort.cpu / cohort.bare_cpu - 1:.0%}" if cohort.bare_cpu else "- | -"
+        lines.append(
+            f"| {n} | {sum(cohort.events.values()) / n:,.0f} | {cohort.wall / n:.1f} | {cohort.cpu / n:.2f} | {bare} "
+            f"| {cohort.peak_mb:.0f} | {max(common):.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def stage_table(fitted: dict[str, dict[str, tuple[float, float]]], cohorts: list[Cohort]) -> str:
+    """Fits, and peak memory against what is asked for."""
+    large = max(cohorts, key=lambda cohort: max(cohort.events.values()))
+    lines = [
+        "| stage | of | fixed CPU s | CPU s per million events | peak MB | asked for |",
+        "|---|---|---|---|---|---|",
+    ]
+    channels_mb = 17 * 4 / 2**20
+    for stage, of in fitted.items():
+        for role, (base, slope) in of.items():
+            mine = [
+                job.peak_mb
+                for job in large.jobs
+                if job.stage == stage and (role in ("run", large.roles.get(job.unit, role)))
+            ]
+            largest = max(large.events.values()) * channels_mb
+            asked = STAGES[stage].ask_mb(0 if role == "run" else largest, 1)
+            unit = " thousand tubes" if role == "run" else ""
+            lines.append(f"| {stage} | {role} | {base:.2f} | {slope:.2f}{unit} | {max(mine):.0f} | {asked} |")
+    return "\n".join(lines)
+
+
+def prediction(fitted: dict[str, dict[str, tuple[float, float]]], slots: int, controls: int) -> str:
+    """The thousand large tubes: model, and simulation of the schedule."""
+    lengths = Lengths(fitted, million_events=5.0, tubes=1000, controls=controls)
+    model = makespan(lengths, slots, submit_seconds=0.0)
+    with tempfile.TemporaryDirectory(prefix="schedule") as folder:
+        simulated = simulated_makespan(lengths, slots, Path(folder))
+    nodes = makespan(lengths, 800, submit_seconds=SUBMIT_SECONDS)
+    profile = makespan(lengths, slots, submit_seconds=SUBMIT_SECONDS)
+    return (
+        f"1,000 tubes of 5 million events, {controls} of them controls: {lengths.followup():.0f} CPU s for a follow-up "
+        f"tube, {lengths.critical():.0f} s from the first file to the last report where nothing waits for a slot.\n\n"
+        f"| {slots} slots, no cluster | hours |\n|---|---|\n| model | {model / 3600:.2f} |\n"
+        f"| Snakemake on the workflow of 1,000 tubes, commands that sleep | {simulated / 3600:.2f} |\n\n"
+        f"With {SUBMIT_SECONDS:.0f} s between the end of a cluster job and what waits for it: {nodes / 3600:.2f} h "
+        f"on 100 nodes of 8 cores (`-- --jobs 800`), {profile / 3600:.2f} h with the {slots} jobs at a time of the profile."
+    )
 
 
 def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", type=int, default=20)
-    parser.add_argument("--large", type=int, default=4)
+    parser.add_argument("--small", type=int, default=200)
+    parser.add_argument("--large", type=int, default=20)
     parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--slots", type=int, default=200)
+    parser.add_argument("--controls", type=int, default=20)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--page", type=Path, default=REPOSITORY / "docs" / "performance.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scale") as temporary:
         folder = options.folder or Path(temporary)
-        points: dict[str, list[tuple[int, float]]] = defaultdict(list)
-        print("| tubes | events each | wall s | s per tube | engine overhead | peak MB of a job |")  # noqa: T201
-        print("|---|---|---|---|---|---|")  # noqa: T201
-        for name, tubes, nucleated in (
-            ("small", options.small, 30_000),
-            ("large", options.large, options.events),
-        ):
-            seconds, jobs, events = run_cohort(folder / name, tubes, nucleated, options.cores)
-            busy = sum(job.seconds for job in jobs) / options.cores
-            peak = max(job.peak_mb for job in jobs)
-            mean = sum(events.values()) / len(events)
-            print(  # noqa: T201
-                f"| {len(events)} | {mean:,.0f} | {seconds:.0f} | {seconds / len(events):.1f} "
-                f"| {seconds / busy - 1:.0%} | {peak:.0f} |"
-            )
-            for job in jobs:
-                if job.unit in events:
-                    points[job.stage].append((events[job.unit], job.cpu))
-        print("\n| stage | fixed CPU s | CPU s per million events |\n|---|---|---|")  # noqa: T201
-        models = {stage: fit(points[stage]) for stage in TUBE_STAGES}
-        for stage, (base, slope) in models.items():
-            print(f"| {stage} | {base:.2f} | {slope:.2f} |")  # noqa: T201
-        tube = sum(base + slope * 5 for base, slope in models.values())
-        hours = (schedule([tube] * 1000, 800) + 5 * SUBMIT_SECONDS) / 3600
-        print(f"\n1,000 tubes of 5 million events on 100 nodes of 8 cores: {tube:.0f} s a tube, {hours:.2f} h in all")  # noqa: T201
+        few = max(8, options.small // 10)
+        cohorts = [
+            run_cohort(folder, "few-small", few, SMALL_EVENTS, options.cores, bare=True),
+            run_cohort(folder, "many-small", options.small, SMALL_EVENTS, options.cores, bare=False),
+            run_cohort(folder, "middle", few, options.events // 5, options.cores, bare=False),
+            run_cohort(folder, "large", options.large, options.events, options.cores, bare=True),
+        ]
+    fitted = models(cohorts)
+    parts = [cohort_table(cohorts), stage_table(fitted, cohorts)]
+    print("\n\n".join(parts), flush=True)  # noqa: T201
+    parts.append(prediction(fitted, options.slots, options.controls))
+    print(parts[-1])  # noqa: T201
+    put_between_marks(options.page, "scale", "\n\n".join(parts))
     return 0
 
 

@@ -1,13 +1,13 @@
 """``make soak``: kill runs at random moments, many times, and compare what comes out with an undisturbed run.
 
-    python benchmarks/soak.py [--kills 40] [--slurm-kills 20] [--inputs 40000] [--seed 1] [--folder F] [--page PAGE]
+    python -m benchmarks.soak [--kills 40] [--slurm-kills 20] [--inputs 40000] [--seed 1] [--folder F] [--page PAGE]
 
 Killed with SIGKILL, in turn, on this machine: the whole run (launcher, Snakemake and jobs), the launcher alone,
 Snakemake alone (its jobs live on), one job; and on a one-node SLURM that the campaign starts itself: the run on the
 login node (its jobs stay in the queue), a job on the node, the node's daemon (started again after a while). After each
 kill the same command is given again, and what its message says is done, until the run ends well. Then every result
-file is compared by digest. After that all other input files are damaged at random (``benchmarks/fuzz_inputs.py``) and
-the readers of other packages get the faults of ``benchmarks/peers.py``. The tables go into docs/reliability.md.
+file is compared by digest. After that all other input files are damaged at random (``benchmarks.fuzz_inputs``) and
+the readers of other packages get the faults of ``benchmarks.peers``. The tables go into docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -27,12 +27,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from benchmarks import fuzz_inputs, peers
 from benchmarks.pages import put_between_marks
-from flowmrd.home import PANELS
+from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import load_panel
 from flowmrd.stages.simulate import simulate
 from workflow.runs import ENVIRONMENT, digests, session_members
@@ -73,7 +72,7 @@ class Campaign:
             process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-m", "flowmrd", "run", str(run), *arguments],
                 env=environment,
-                cwd=ROOT,
+                cwd=REPOSITORY,
                 start_new_session=True,
                 stdout=stream,
                 stderr=stream,
@@ -249,7 +248,7 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=40_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "reliability.md")
+    parser.add_argument("--page", type=Path, default=REPOSITORY / "docs" / "reliability.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak") as temporary:
         folder = options.folder or Path(temporary)

@@ -64,7 +64,9 @@ def started(
         for pid in session_members(process.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        process.communicate()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def session_members(session: int) -> dict[int, bytes]:

@@ -16,7 +16,7 @@ import typer
 
 from flowmrd import __version__
 from flowmrd.cli import analysis, run, stages
-from flowmrd.cli.failure import logged_to, report_failure
+from flowmrd.cli.failure import logged_to, print_usage, report_failure
 
 app = typer.Typer(
     name="flowmrd",
@@ -91,6 +91,9 @@ def call(arguments: Sequence[str]) -> int:
                 return 0
             except Exception as error:
                 return report_failure(error, terminal, log)
+            finally:
+                if log is not None:
+                    print_usage()
             return result if isinstance(result, int) else 0
     except OSError as error:  # the log itself cannot be written
         return report_failure(error, sys.stderr, None)

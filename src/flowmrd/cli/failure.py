@@ -11,10 +11,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
@@ -114,6 +115,14 @@ def logged_to(log: Path | None) -> Iterator[TextIO]:
         os.close(saved_out)
         os.close(saved_err)
         terminal.close()
+
+
+def print_usage() -> None:
+    """Say in the log what this process needed; the numbers to look at before asking a cluster for more or less."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds, peak_mb = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    with suppress(OSError):  # a full disk has been told already
+        print(f"used {seconds:.2f} s of processor time and at most {peak_mb:.0f} MB of memory", flush=True)  # noqa: T201
 
 
 def report_failure(error: BaseException, terminal: TextIO, log: Path | None) -> int:

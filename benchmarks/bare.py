@@ -1,0 +1,47 @@
+"""All stages of a run directory in one process without an engine: what the work itself costs.
+
+python -m benchmarks.bare RUNDIR
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from flowmrd.cli import analysis, stages
+from flowmrd.cli.plan import plan_run
+
+
+def run_all(run: Path) -> None:
+    """Call the commands' functions in the order of the data."""
+    plan = plan_run(run)
+    for panel in plan.panels:
+        controls = plan.controls_of(panel)
+        folder = run / "results/reference" / panel
+        tubes = [name for name in plan.analysed if plan.panel_of[name] == panel]
+        for name in tubes:
+            stages.ingest(name, run)
+        stages.transform_reference(panel, controls, run=run)
+        for name in tubes:
+            analysis.preprocess(None, sample=name, transforms=folder / "transform.json", run=run)
+        stages.gate_reference(panel, controls, run)
+        for name in tubes:
+            stages.gate(name, folder / "gates.json", run=run)
+        analysis.reference_build(panel, controls, run)
+        reference = folder / "reference.json"
+        for patient, of in plan.patients_with_laip.items():
+            if of == panel:
+                stages.laip(patient, plan.diagnoses(patient, panel), reference, run)
+        for name in tubes:
+            learned = run / "results/laip" / plan.samples[name].patient / "laip.json"
+            laip = learned if learned.is_file() else None
+            stages.classify(name, reference, laip, run=run)
+            stages.quantify(name, reference, laip, run)
+            stages.export(name, run)
+            stages.report(name, reference, laip, controls, run)
+    stages.cohort(run)
+    stages.provenance(run)
+
+
+if __name__ == "__main__":
+    run_all(Path(sys.argv[1]))
