@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: env install demo test check format docs bench accuracy trial soak
+.PHONY: env install demo test check format docs bench scale accuracy trial soak
 
 env: $(STAMP)
 
@@ -51,7 +51,10 @@ docs: env
 bench: env
 	$(BIN)/python benchmarks/preprocess.py
 	$(BIN)/python benchmarks/gating.py
-	$(BIN)/python benchmarks/scale.py
+
+# Whole runs, small and large, and the schedule of a thousand tubes: hours.
+scale: env
+	$(BIN)/python -m benchmarks.scale
 
 accuracy: env
 	$(BIN)/python -m benchmarks.accuracy

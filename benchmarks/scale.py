@@ -194,15 +194,14 @@ def prediction(fitted: dict[str, dict[str, tuple[float, float]]], slots: int, co
     model = makespan(lengths, slots, submit_seconds=0.0)
     with tempfile.TemporaryDirectory(prefix="schedule") as folder:
         simulated = simulated_makespan(lengths, slots, Path(folder))
-    nodes = makespan(lengths, 800, submit_seconds=SUBMIT_SECONDS)
-    profile = makespan(lengths, slots, submit_seconds=SUBMIT_SECONDS)
+    nodes, profile = (makespan(lengths, n, submit_seconds=SUBMIT_SECONDS) / 3600 for n in (800, slots))
     return (
         f"1,000 tubes of 5 million events, {controls} of them controls: {lengths.followup():.0f} CPU s for a follow-up "
         f"tube, {lengths.critical():.0f} s from the first file to the last report where nothing waits for a slot.\n\n"
         f"| {slots} slots, no cluster | hours |\n|---|---|\n| model | {model / 3600:.2f} |\n"
         f"| Snakemake on the workflow of 1,000 tubes, commands that sleep | {simulated / 3600:.2f} |\n\n"
-        f"With {SUBMIT_SECONDS:.0f} s between the end of a cluster job and what waits for it: {nodes / 3600:.2f} h "
-        f"on 100 nodes of 8 cores (`-- --jobs 800`), {profile / 3600:.2f} h with the {slots} jobs at a time of the profile."
+        f"With {SUBMIT_SECONDS:.0f} s between the end of a cluster job and what waits for it: {nodes:.2f} h "
+        f"on 100 nodes of 8 cores (`-- --jobs 800`), {profile:.2f} h with the {slots} jobs at a time of the profile."
     )
 
 

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.main import get_command
 
-from flowmrd.cli import memory
+from flowmrd.cli import code, memory
 from flowmrd.cli.app import app, call
 from flowmrd.cli.code import module_files
 from flowmrd.cli.failure import describe_failure, record_path
 from flowmrd.cli.generated import _commands, files
+from flowmrd.cli.lock import run_lock
+from flowmrd.cli.progress import remaining
 from flowmrd.cli.stage_table import STAGES, stages_up_to
-from flowmrd.errors import FcsError, ResourceError
+from flowmrd.errors import ConfigError, FcsError, ResourceError
+from flowmrd.fcs import ChannelSpec, write_fcs
 from flowmrd.home import REPOSITORY
 
 HEAVY = {"numpy", "pydantic", "pyarrow", "scipy", "sklearn", "flowkit", "plotly", "pandas", "snakemake"}
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = "import sys, flowmrd.cli.app; print(*sys.modules)"
-    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split())
+    program = "import sys, flowmrd.cli.app; print(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.split())
     assert loaded
     assert not loaded & HEAVY
 
@@ -98,6 +103,112 @@ def test_the_smallest_grant_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_MEM_PER_CPU", "200")
     monkeypatch.setenv("SLURM_CPUS_ON_NODE", "3")
     assert memory.granted_mb() == 600
+
+
+def test_limits_of_the_own_control_group_and_those_above_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "user.slice/job/step").mkdir(parents=True)
+    (tmp_path / "user.slice/job/memory.max").write_text("734003200\n")
+    (tmp_path / "user.slice/job/step/memory.max").write_text("max\n")
+    own = tmp_path / "own"
+    own.write_text("0::/user.slice/job/step\n")
+    monkeypatch.setattr(memory, "CGROUPS", tmp_path)
+    monkeypatch.setattr(memory, "OWN_CGROUPS", own)
+    assert memory.granted_mb() == 700
+    own.write_text("4:memory:/somewhere/else\n3:cpu:/\n")
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory/memory.limit_in_bytes").write_text("314572800\n")
+    assert memory.granted_mb() == 300
+
+
+def test_a_cluster_job_must_hold_snakemake_as_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FLOWMRD_MEM_MB", "400")
+    memory.require_for_files([tmp_path / "none"], factor=1, where="ingest")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with pytest.raises(ResourceError, match="mem_mb=600"):
+        memory.require_for_files([tmp_path / "none"], factor=1, where="ingest")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("mb", [0.1, 10, 130, 1300])
+def test_what_a_stage_asks_for_is_enough_for_its_own_check(
+    stage: str, mb: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files together are at most 2.5 times the raw columns (the FCS file, scaled columns, gates, classes)."""
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("FLOWMRD_MEM_MB", str(STAGES[stage].ask_mb(mb, 1)))
+    sizes = {"export": 2.5, "report": 1.5, "classify": 1.4, "laip": 1.4, "reference": 1.4, "quantify": 1.5}
+    files = tmp_path / "files"
+    with files.open("wb") as file:
+        file.truncate(int(sizes.get(stage, 1.2) * mb * 2**20))
+    memory.require_for_files([files], factor=STAGES[stage].need, where=stage)
+
+
+def test_a_retry_asks_for_twice_as_much() -> None:
+    assert STAGES["gate"].ask_mb(100, 2) == 2 * STAGES["gate"].ask_mb(100, 1)
+    assert STAGES["gate"].ask_minutes(6000, 2) == 2 * STAGES["gate"].ask_minutes(6000, 1)
+    assert STAGES["gate"].ask_mb(200, 1) > STAGES["gate"].ask_mb(100, 1)
+
+
+def test_a_job_refuses_to_go_on_with_another_configuration_or_other_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("panel: ino10\n")
+    monkeypatch.setenv(code.PLANNED, code.state_of(config))
+    code.require_as_planned(config)
+    config.write_text("panel: vienna_b8\n")
+    with pytest.raises(ConfigError, match="changed after the run was started"):
+        code.require_as_planned(config)
+    config.write_text("panel: ino10\n")
+    monkeypatch.setattr(code, "package_digest", lambda: "other code")
+    with pytest.raises(ConfigError, match="same command again"):
+        code.require_as_planned(config)
+
+
+def test_nothing_is_written_that_everybody_may_write(tmp_path: Path) -> None:
+    source = tmp_path / "tube.fcs"
+    write_fcs(source, [np.arange(9, dtype=np.float32)], [ChannelSpec("FSC-A", "", 262144)])
+    command = f"umask 000; {sys.executable} -m flowmrd --log {tmp_path}/logs/inspect/S1.log inspect {source}"
+    assert subprocess.run(["bash", "-c", command]).returncode == 0
+    assert not [path for path in (tmp_path / "logs").rglob("*") if path.stat().st_mode & 0o002]
+    command = f"umask 077; {sys.executable} -m flowmrd --log {tmp_path}/private/inspect/S1.log inspect {source}"
+    assert subprocess.run(["bash", "-c", command]).returncode == 0
+    assert not [path for path in (tmp_path / "private").rglob("*") if path.stat().st_mode & 0o077]
+
+
+def test_a_log_is_never_written_through_a_link(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    log = tmp_path / "logs/inspect/S1.log"
+    log.parent.mkdir(parents=True)
+    log.symlink_to(precious)
+    assert call(["--log", str(log), "inspect", str(tmp_path / "nowhere.fcs")]) == 2
+    assert precious.read_text() == "mine"
+
+
+def test_the_log_ends_with_what_the_job_used(tmp_path: Path) -> None:
+    log = tmp_path / "logs/inspect/S1.log"
+    command = [sys.executable, "-m", "flowmrd", "--log", str(log), "inspect", str(tmp_path / "nowhere.fcs")]
+    assert subprocess.run(command, capture_output=True).returncode == 2
+    assert re.search(r"used [\d.]+ s of processor time and at most \d+ MB of memory", log.read_text())
+
+
+def test_a_lock_left_on_another_machine_is_refused_with_the_command_that_clears_it(tmp_path: Path) -> None:
+    (tmp_path / ".snakemake/locks").mkdir(parents=True)
+    (tmp_path / ".snakemake/locks/0.input.lock").touch()
+    (tmp_path / ".snakemake/flowmrd").mkdir()
+    (tmp_path / ".snakemake/flowmrd/run.lock").write_text('{"host": "elsewhere", "pid": 7}')
+    with pytest.raises(ConfigError, match=f"flowmrd run {tmp_path} --unlock"), run_lock(tmp_path):
+        pass
+    with run_lock(tmp_path, unlock=True):
+        assert not list((tmp_path / ".snakemake/locks").iterdir())
+
+
+def test_the_time_left_is_said_in_words_a_person_uses() -> None:
+    assert remaining(1, 10, 5) == ""
+    assert remaining(5, 10, 50) == ", about 50 s left"
+    assert remaining(5, 10, 500) == ", about 8 min left"
+    assert remaining(10, 10, 500) == ""
 
 
 def test_generated_files_are_up_to_date() -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from flowmrd.cli.check import check_run
 from flowmrd.config import load_config, read_sheet
-from flowmrd.errors import ConfigError
-from flowmrd.home import REPOSITORY
+from flowmrd.errors import ConfigError, GateError, PanelError, SheetError
+from flowmrd.gating.overrides import read_override
+from flowmrd.home import PANELS, REPOSITORY
+from flowmrd.panel import load_panel
 
 HEADER = "sample\tpatient\trole\tfcs\n"
 
@@ -46,11 +48,55 @@ def test_check_gives_the_line_of_every_wrong_key(tmp_path: Path) -> None:
     assert [place.rsplit(", ", maxsplit=1)[-1] for place in where] == ["line 4", "line 5"]
 
 
-def test_yaml_cannot_run_code(tmp_path: Path) -> None:
-    run = write(tmp_path, "panel: !!python/object/apply:os.system ['touch pwned']\nsamples: x\n")
+HOSTILE_YAML = {
+    "code": "panel: !!python/object/apply:os.system ['touch pwned']\nsamples: x\n",
+    "a key twice": "panel: ino10\nsamples: x\nquality: {min_events: 1, min_events: 500000}\n",
+    "a section twice": "panel: ino10\nsamples: x\nmrd: {target: 0.001}\nreport: {}\nmrd: {min_detect_events: 30}\n",
+    "aliases": "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\npanel: *c\nsamples: x\n",
+    "an alias of itself": "panel: &a [*a]\nsamples: x\n",
+    "nesting": "panel: " + "[" * 100_000,
+    "nesting of keys": "{a: " * 100_000,
+    "a number without end": "panel: ino10\nsamples: x\nmrd: {min_detect_events: " + "9" * 100_000 + "}\n",
+    "two documents": "panel: ino10\n---\nsamples: x\n",
+    "no text": "panel: \0\n",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE_YAML.values(), ids=HOSTILE_YAML)
+def test_yaml_is_plain_data_with_every_key_once_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = write(tmp_path, text)
     with pytest.raises(ConfigError):
         load_config(run / "config/config.yaml")
+    problems, _ = check_run(run)
+    assert [problem for problem in problems if "config.yaml" in problem.where]
     assert not Path("pwned").exists()
+
+
+def test_a_key_given_twice_is_told_with_both_lines(tmp_path: Path) -> None:
+    run = write(tmp_path, HOSTILE_YAML["a section twice"])
+    with pytest.raises(ConfigError, match=r"'mrd' twice \(lines 3 and 5\)"):
+        load_config(run / "config/config.yaml")
+
+
+def test_a_file_too_large_for_a_configuration_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    run = write(tmp_path)
+    with (run / "config/config.yaml").open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(ConfigError, match="more than 1000000 bytes"):
+        load_config(run / "config/config.yaml")
+
+
+@pytest.mark.parametrize("text", HOSTILE_YAML.values(), ids=HOSTILE_YAML)
+def test_a_panel_and_an_override_are_read_in_the_same_way(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(PanelError):
+        load_panel(path)
+    with pytest.raises(GateError):
+        read_override(path, load_panel(PANELS / "ino10.yaml"), None)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +120,54 @@ def test_of_two_tubes_with_one_name_neither_is_used(tmp_path: Path) -> None:
 def test_a_misspelt_role_is_answered_with_the_nearest_known_one(tmp_path: Path) -> None:
     _, problems = read_sheet(write(tmp_path, sheet=f"{HEADER}A\tP1\tfolowup\ta.fcs\n") / "config/samples.tsv")
     assert "did you mean followup" in str(problems[0])
+
+
+def test_the_lines_of_a_sheet_are_those_of_an_editor(tmp_path: Path) -> None:
+    """Signs that Python takes for line ends, and no editor does, are part of a cell."""
+    rows = "A\tP1\tcontrol\tx\u2028y\x0b\x1c\x85.fcs\nB\tP1\tnothing\tb.fcs\n"
+    samples, problems = read_sheet(write(tmp_path, sheet=HEADER + rows) / "config/samples.tsv")
+    assert [sample.sample for sample in samples] == ["A"]
+    assert "line 3" in str(problems[0])
+
+
+def test_a_sheet_as_a_spreadsheet_saves_it_is_read(tmp_path: Path) -> None:
+    """Byte order mark, carriage returns, blanks in the header, empty columns at the end, a cell of any length."""
+    text = "\ufeffsample \tpatient\trole\tfcs\t\t\r\nA\tP1\tcontrol\t" + "x" * 200_000 + "\t\t\r\n"
+    samples, problems = read_sheet(write(tmp_path, sheet=text) / "config/samples.tsv")
+    assert problems == []
+    assert samples[0].patient == "P1"
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\t\t\n", "sample,patient,role,fcs\n", "sample\tpatient\n"])
+def test_a_sheet_without_a_header_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SheetError, match="line 1"):
+        read_sheet(write(tmp_path, sheet=text) / "config/samples.tsv")
+
+
+def test_check_goes_on_with_the_sheet_where_the_configuration_is_wrong(tmp_path: Path) -> None:
+    sheet = f"{HEADER}A\tP1\tfollowup\tnowhere.fcs\n"
+    problems, tubes = check_run(write(tmp_path, "panel: ino10\nsampels: config/samples.tsv\n", sheet))
+    found = " ".join(f"{problem.where} {problem.found}" for problem in problems)
+    assert tubes == 1
+    for words in ("did you mean samples", "no such file", "no diagnosis tube", "0 control tubes"):
+        assert words in found, words
+
+
+def test_check_names_files_that_would_not_be_found_or_not_be_used(tmp_path: Path) -> None:
+    run = write(
+        tmp_path,
+        "panel: ino10\nsamples: config/samples.tsv\ncompensation: {source: csv, csv: {default: spill.csv}}\n",
+        f"{HEADER}P01-day21\tP1\tfollowup\tx.fcs\n",
+    )
+    (run / "config/overrides").mkdir()
+    (run / "config/overrides/P01_day21.yaml").write_text("gates: {}\n")
+    problems, _ = check_run(run)
+    assert any("spill.csv" in problem.found for problem in problems)
+    assert any("did you mean P01-day21.yaml" in problem.todo for problem in problems)
+
+
+def test_check_lists_problems_of_the_sheet_by_line(tmp_path: Path) -> None:
+    rows = "A\tP1\tcontrol\tnowhere.fcs\nb ad\tP1\tcontrol\tx.fcs\nC\tP1\tcontrol\tnowhere.fcs\n"
+    problems, _ = check_run(write(tmp_path, sheet=HEADER + rows))
+    lines = [problem.where.split("line ")[1][0] for problem in problems if problem.level == "error"]
+    assert lines == ["2", "3", "4"]

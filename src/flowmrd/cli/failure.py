@@ -74,6 +74,8 @@ def describe_failure(error: BaseException) -> Failure:
             )
         if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
             return Failure("a file where a folder should be, or the reverse", where, "move it out of the way", 2)
+        if error.errno == errno.ELOOP:
+            return Failure("a symbolic link where a file should be", where, "remove the link, then run again", 2)
         if error.errno == errno.ENOENT:
             return Failure("no such file or folder", where, "correct the path, then run again", 2)
         return Failure(f"the system refused: {error.strerror or error}", where, "look at the disk or network drive", 1)
@@ -100,7 +102,7 @@ def logged_to(log: Path | None) -> Iterator[TextIO]:
     sys.stdout.flush()
     sys.stderr.flush()
     saved_out, saved_err = os.dup(1), os.dup(2)
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
     os.dup2(target, 1)
     os.dup2(target, 2)
     os.close(target)

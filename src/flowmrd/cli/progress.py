@@ -20,7 +20,7 @@ _TROUBLE = re.compile(
 
 def remaining(done: int, total: int, seconds: float) -> str:
     """Words for the time left, from the pace so far."""
-    if done < 2:
+    if done < 2 or done >= total:
         return ""
     left = seconds / done * (total - done)
     return f", about {left / 60:.0f} min left" if left >= 90 else f", about {max(left, 1):.0f} s left"
