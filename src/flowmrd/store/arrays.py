@@ -43,7 +43,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         if error.errno != errno.EINVAL:  # the directory of the zip file points to before its beginning
             raise
         raise _refused(path, error) from error
-    except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, OverflowError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, RuntimeError, OverflowError) as error:
         raise _refused(path, error) from error
 
 
