@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PILE_UP_WARN", "saturated_share", "scatter_margin"]
+__all__ = ["PILE_UP_WARN", "clip_edge", "saturated_share", "scatter_margin"]
 
 Values = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
@@ -32,6 +32,10 @@ PILE_UP_WARN: Final = 0.05
 EDGE: Final = 0.9999
 """An event counts as clipped from this share of the range on: instruments store range - 1, scaled and rounded."""
 
+COARSE_EDGE: Final = 0.995
+PILE_SHARE: Final = 1e-3
+"""Files of 1,024 channels end at 1023 / 1024: their largest value is the clip where this share of the events has it."""
+
 
 def scatter_margin(columns: Mapping[str, Values], *, names: tuple[str, ...] = ("FSC-A", "FSC-H")) -> Mask:
     """True where forward scatter is clipped at its top or is not above 0. Columns on the 0..1 scale."""
@@ -40,11 +44,19 @@ def scatter_margin(columns: Mapping[str, Values], *, names: tuple[str, ...] = ("
     for name in names:
         if name in columns:
             values = columns[name]
-            margin |= values >= EDGE
+            margin |= values >= clip_edge(values)
             margin |= values <= 0
     return margin
 
 
+def clip_edge(values: Values) -> float:
+    """From where on a scatter column on the 0..1 scale is clipped."""
+    largest = float(np.max(values, initial=-np.inf, where=np.isfinite(values)))
+    if COARSE_EDGE <= largest < EDGE and np.count_nonzero(values == largest) >= PILE_SHARE * len(values):
+        return largest
+    return EDGE
+
+
 def saturated_share(raw: Values, top: float) -> float:
     """Share of finite events at or above the top of the channel's range, in raw units before compensation."""
-    return float(np.count_nonzero(raw >= EDGE * top)) / max(len(raw), 1)
+    return float(np.count_nonzero(raw >= min(EDGE * top, top - 1))) / max(len(raw), 1)
