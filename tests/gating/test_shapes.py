@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowmrd.gating.placement import snap
+from flowmrd.gating.cuts import snap
 from flowmrd.gating.shapes import Ellipse, HalfPlane, Polygon, Rectangle, same_shape
 from flowmrd.panel.gates import polygon_crosses_itself
 

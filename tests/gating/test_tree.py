@@ -112,7 +112,7 @@ def test_the_last_population_of_the_file_names_an_event(marrow: Any, ino10: Any)
 def test_every_b_lineage_event_keeps_at_least_one_route_and_no_other_event_has_one(marrow: Any, ino10: Any) -> None:
     result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
     bits = route_bits(result, ino10.gates)
-    assert route_names(ino10.gates) == ("route_cd19", "route_cd22", "route_cd24", "route_precursor")
+    assert set(route_names(ino10.gates)) >= {"route_cd19", "route_cd22", "route_cd24", "route_precursor"}
     assert np.array_equal(bits > 0, result.inside("b_lineage"))
 
 

@@ -11,7 +11,16 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Density", "edge_of_peak", "estimate_density", "mode", "thinned", "two_normals", "valley"]
+__all__ = [
+    "Density",
+    "edge_of_peak",
+    "estimate_density",
+    "medians_beside",
+    "mode",
+    "thinned",
+    "two_normals",
+    "valley",
+]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 Values = npt.NDArray[np.floating[Any]]
@@ -171,6 +180,15 @@ def edge_of_peak(
 def mode(density: Density) -> float | None:
     """Place of the highest point of the smoothed density, or None without events."""
     return float(density.grid[int(np.argmax(density.smooth))]) if density.n else None
+
+
+def medians_beside(density: Density, valley: float) -> tuple[float, float]:
+    """Medians of the events below and above a valley."""
+    sides = []
+    for side in (density.grid < valley, density.grid >= valley):
+        cumulative = np.cumsum(np.where(side, density.counts, 0.0))
+        sides.append(float(density.grid[int(np.searchsorted(cumulative, 0.5 * cumulative[-1]))]))
+    return sides[0], sides[1]
 
 
 def two_normals(density: Density, bounds: tuple[float, float]) -> float | None:

@@ -5,8 +5,9 @@ have FlowKit read every file back and count the same events. Structure after the
 (Spidlen et al., Cytometry A 2015;87:683).
 
 What GatingML cannot say is put into its words: a leaning cut becomes a polygon far larger than the scale; a
-combination with both "any" and "all" gets a helper gate ``<name>__any``; a gate that excludes nothing, or holds
-nothing, a rectangle beyond all values. Unavailable gates are left out.
+combination with both "any" and "all" gets a helper gate ``<name>__any``, one of "at least two" helpers ``<name>__1``
+and so on; a gate that excludes nothing, or holds nothing, a rectangle beyond all values. Unavailable gates are left
+out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any, Final
 
 from flowmrd.gating.shapes import (
@@ -200,7 +202,13 @@ def _write_combination(
     available: Mapping[str, bool],
     fallback: str,
 ) -> None:
-    any_of = [other for other in shape.any_of if available[other]]
+    any_of = [other for other in dict.fromkeys(shape.any_of) if available[other]]
+    if shape.at_least > 1:
+        # "At least k of n" is the union over all k of the n.
+        groups = list(combinations(any_of, shape.at_least))
+        any_of = [f"{name}__{number}" for number, _ in enumerate(groups, start=1)]
+        for helper, group in zip(any_of, groups, strict=True):
+            _boolean(root, helper, parent, "and", [(other, False) for other in group])
     none_of = [other for other in shape.none_of if available[other]]
     # A gate lies inside its parent anyway; naming the parent as an operand would make the tree look cyclic to FlowKit.
     operands = [(other, False) for other in shape.all_of if other != parent] + [(other, True) for other in none_of]

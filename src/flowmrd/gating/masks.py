@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from flowmrd.config.run import QualityConfig
 from flowmrd.panel.model import ChannelKind, PanelModel
 from flowmrd.quality.masks import ALWAYS
 from flowmrd.store import ColumnStore
+from flowmrd.transform import ChannelScale
 
-__all__ = ["analysable_mask", "panel_columns"]
+__all__ = ["analysable_mask", "panel_columns", "stored_scales"]
 
 
 def analysable_mask(store: ColumnStore, quality: QualityConfig) -> npt.NDArray[np.bool_]:
@@ -32,3 +34,9 @@ def panel_columns(store: ColumnStore, panel: PanelModel) -> dict[str, npt.NDArra
         for channel in panel.channels
         if channel.marker in store and channel.kind is not ChannelKind.TIME
     }
+
+
+def stored_scales(store: ColumnStore) -> dict[str, ChannelScale]:
+    """Channel to the transform its column is stored with; empty for a file that does not say."""
+    records = json.loads(store.metadata.get("transforms", "{}"))
+    return {name: ChannelScale.from_record(record) for name, record in records.items()}

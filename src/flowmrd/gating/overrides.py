@@ -19,13 +19,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.errors import GateError
+from flowmrd.gating.frame import STORED, Frame
 from flowmrd.gating.gatingml import Wiring
 from flowmrd.gating.gatingml_read import read_gatingml
-from flowmrd.gating.placement import build_shape
+from flowmrd.gating.placement import build_shape, cut_shape
 from flowmrd.gating.shapes import Shape
 from flowmrd.panel.gates import CutGate, Gate, check_tree
 from flowmrd.panel.model import PanelModel
@@ -54,8 +56,13 @@ class Override:
     from_gatingml: bool
 
 
-def read_override(path: Path, panel: PanelModel, wiring: Wiring | None) -> Override:
+def read_override(path: Path, panel: PanelModel, wiring: Wiring | None, frame: Frame = STORED) -> Override:
     """Read and check an override.
+
+    Parameters
+    ----------
+    frame
+        Way of this tube's columns to the panel scale: a cut keeps the panel's lean, its numbers are as stored.
 
     Raises
     ------
@@ -72,15 +79,15 @@ def read_override(path: Path, panel: PanelModel, wiring: Wiring | None) -> Overr
         return Override(path.name, digest_file(path), shapes, True)
     if path.suffix.lower() not in {".yaml", ".yml"}:
         raise _error(where, f"a {path.suffix or 'nameless'} file", ".yaml or .xml", "rename or convert it")
-    return Override(path.name, digest_file(path), _read_yaml(path, panel), False)
+    return Override(path.name, digest_file(path), _read_yaml(path, panel, frame), False)
 
 
-def _read_yaml(path: Path, panel: PanelModel) -> dict[str, Shape]:
+def _read_yaml(path: Path, panel: PanelModel, frame: Frame) -> dict[str, Shape]:
     where = str(path)
     data = read_yaml(path, GateError, expected="a mapping 'gates:'", if_missing="correct the path").data
     if not isinstance(data, dict) or set(data) != {"gates"} or not isinstance(data["gates"], dict) or not data["gates"]:
         raise _error(where, "something else", "one key 'gates' with at least one gate", "see docs/methods/gating.md")
-    return {str(name): _shape(where, str(name), value, panel) for name, value in data["gates"].items()}
+    return {str(name): _shape(where, str(name), value, panel, frame) for name, value in data["gates"].items()}
 
 
 def known_gate(where: str, name: str, panel: PanelModel) -> Gate:
@@ -100,7 +107,7 @@ def known_gate(where: str, name: str, panel: PanelModel) -> Gate:
     raise _error(where, f"a gate {name[:60]!r}", f"a gate of panel {panel.name}", todo)
 
 
-def _shape(where: str, name: str, value: Any, panel: PanelModel) -> Shape:
+def _shape(where: str, name: str, value: Any, panel: PanelModel, frame: Frame) -> Shape:
     gate = known_gate(where, name, panel)
     if not isinstance(value, dict):
         raise _error(where, f"gate {name} without a shape", "a threshold or a method", "see docs/methods/gating.md")
@@ -112,7 +119,10 @@ def _shape(where: str, name: str, value: Any, panel: PanelModel) -> Shape:
         threshold = value["threshold"]
         if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not -1 < threshold < 2:
             raise _error(where, f"the threshold {threshold!r} for {name}", "a number on the 0..1 scale", "correct it")
-        return build_shape(gate, {"threshold": float(threshold)}, {})
+        slope = 0.0
+        for other, lean in gate.tilt.items():
+            slope = frame.line_from_panel(gate.channel, other, lean, _panel_number(frame, gate.channel, threshold))[0]
+        return cut_shape(gate, float(threshold), slope)
     if value.get("method") not in {"rectangle", "polygon", "ellipse"}:
         raise _error(
             where,
@@ -129,6 +139,10 @@ def _shape(where: str, name: str, value: Any, panel: PanelModel) -> Shape:
     except ValueError as error:
         raise _error(where, str(error), "a possible gate", "correct it") from error
     return build_shape(new, {}, {})
+
+
+def _panel_number(frame: Frame, channel: str, threshold: float) -> float:
+    return float(frame.to_panel(channel, np.array([threshold], dtype=np.float64))[0])
 
 
 def _error(where: str, found: str, expected: str, todo: str) -> GateError:

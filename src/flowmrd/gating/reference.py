@@ -7,12 +7,13 @@ is computed without it, so that its result is as honest as a patient's.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
 from flowmrd.errors import ArtefactError
+from flowmrd.gating.frame import Frame
 from flowmrd.gating.shapes import Columns
 from flowmrd.gating.tree import Frozen, GateResult
 from flowmrd.panel.gates import CutGate, DebrisGate, Gate, SingletGate
@@ -20,7 +21,7 @@ from flowmrd.units import LOGICLE_M
 
 __all__ = ["SCHEMA_VERSION", "ControlGates", "GateReference", "Shift", "anchor_levels", "anchored_shifts", "freeze"]
 
-SCHEMA_VERSION: Final = "1"
+SCHEMA_VERSION: Final = "2"
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,16 @@ class ControlGates:
     Attributes
     ----------
     parameters
-        Gate to estimated numbers; gates that this control could not estimate are left out.
+        Gate to estimated numbers, thresholds on the panel scale (:mod:`flowmrd.gating.frame`); gates that this control
+        could not estimate are left out.
     anchors
-        Channel to median level in its anchor population (0..1 scale).
+        Channel to median level in its anchor population, panel scale.
     levels
-        Population to channel to median level, for target status and haemodilution.
+        Population to channel to median level on the panel scale, for target status and haemodilution.
     fractions
         Population to share of nucleated cells.
+    factors
+        Scatter channel to the factor that puts its lymphocytes where the panel has them.
     """
 
     name: str
@@ -44,6 +48,7 @@ class ControlGates:
     anchors: Mapping[str, float]
     levels: Mapping[str, Mapping[str, float]]
     fractions: Mapping[str, float]
+    factors: Mapping[str, float] = field(default_factory=dict)
 
     def as_record(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -53,6 +58,7 @@ class ControlGates:
             "anchors": dict(self.anchors),
             "levels": {population: dict(values) for population, values in self.levels.items()},
             "fractions": dict(self.fractions),
+            "factors": dict(self.factors),
         }
 
 
@@ -75,15 +81,15 @@ class GateReference:
         """
         try:
             version = record["schema_version"]
+            if version != SCHEMA_VERSION:
+                raise _artefact(where, f"version {version}")
             controls = tuple(
-                ControlGates(c["name"], c["parameters"], c["anchors"], c["levels"], c["fractions"])
+                ControlGates(c["name"], c["parameters"], c["anchors"], c["levels"], c["fractions"], c["factors"])
                 for c in record["controls"]
             )
             learned = cls(str(record["panel"]), str(record["panel_version"]), controls)
         except (KeyError, TypeError) as error:
             raise _artefact(where, f"a file without a valid {error}") from error
-        if version != SCHEMA_VERSION:
-            raise _artefact(where, f"version {version}")
         return learned
 
     def as_record(self) -> dict[str, Any]:
@@ -92,7 +98,7 @@ class GateReference:
             "schema_version": SCHEMA_VERSION,
             "panel": self.panel,
             "panel_version": self.panel_version,
-            "pooled": {"parameters": self.parameters(), "anchors": self.anchors()},
+            "pooled": {"parameters": self.parameters(), "anchors": self.anchors(), "factors": self.factors()},
             "controls": [control.as_record() for control in self.controls],
         }
 
@@ -110,8 +116,12 @@ class GateReference:
         """Channel to pooled anchor level."""
         return _pool([control.anchors for control in self.controls])
 
+    def factors(self) -> dict[str, float]:
+        """Scatter channel to the pooled factor of its landmark."""
+        return _pool([control.factors for control in self.controls])
+
     def level(self, population: str, channel: str) -> float | None:
-        """Pooled median of a channel in a population, or None where no control has it."""
+        """Pooled median of a channel in a population on the panel scale, or None where no control has it."""
         values = [c.levels[population][channel] for c in self.controls if channel in c.levels.get(population, {})]
         return float(np.median(values)) if values else None
 
@@ -143,8 +153,10 @@ class Shift:
 
     Attributes
     ----------
+    level, reference
+        Median of the anchor cells here and in the controls, panel scale.
     applied
-        Shift used, 0..1 scale, within the bound.
+        Shift used, panel scale, within the bound.
     measured
         Shift found, or None where the anchor population is too small.
     at_bound
@@ -179,9 +191,9 @@ class Shift:
 
 
 def anchor_levels(
-    result: GateResult, gates: Sequence[Gate], columns: Columns, usable: Any, min_events: int
+    result: GateResult, gates: Sequence[Gate], columns: Columns, usable: Any, min_events: int, frame: Frame
 ) -> dict[str, tuple[str, int, float | None]]:
-    """Channel to (anchor population, events, median); None where there are fewer than ``min_events``."""
+    """Channel to (anchor population, events, median on the panel scale); None for fewer than ``min_events``."""
     levels: dict[str, tuple[str, int, float | None]] = {}
     for gate in gates:
         if not gate.anchors:
@@ -190,7 +202,8 @@ def anchor_levels(
         for channel in gate.anchors:
             if channel not in columns:
                 continue
-            median = float(np.median(columns[channel][rows])) if len(rows) >= min_events else None
+            values = frame.to_panel(channel, columns[channel][rows])
+            median = float(np.median(values)) if len(rows) >= min_events else None
             levels[channel] = (gate.name, len(rows), median)
     return levels
 

@@ -188,11 +188,12 @@ class Ellipse:
 
 @dataclass(frozen=True)
 class Combination:
-    """Inside all of, inside any of, outside each of other gates."""
+    """Inside all of, inside ``at_least`` so many of any of, outside each of other gates."""
 
     all_of: tuple[str, ...] = ()
     any_of: tuple[str, ...] = ()
     none_of: tuple[str, ...] = ()
+    at_least: int = 1
 
     def as_record(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -200,6 +201,7 @@ class Combination:
             "type": "boolean",
             "all_of": list(self.all_of),
             "any_of": list(self.any_of),
+            "at_least": self.at_least,
             "none_of": list(self.none_of),
         }
 

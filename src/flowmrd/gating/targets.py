@@ -16,9 +16,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.gating.frame import panel_scale
 from flowmrd.gating.reference import GateReference
 from flowmrd.gating.shapes import Columns, HalfPlane, Rectangle, Shape
-from flowmrd.panel.model import PanelModel
+from flowmrd.panel.model import Channel, PanelModel
 from flowmrd.transform import ChannelScale
 
 __all__ = ["NORMAL_B", "TARGETS", "agreed_b_lineage", "assess_target", "assess_targets", "positive_shape"]
@@ -95,7 +96,7 @@ def assess_target(
         return found | {"note": f"{len(rows)} cells, fewer than the {MIN_CELLS} that a statement needs."}
     taken = {channel: columns[channel][rows] for channel in _channels(positive)}
     percent = 100.0 * float(np.count_nonzero(positive.inside(taken))) / len(rows)
-    ratio = _ratio(marker, columns[marker][rows], scale, reference)
+    ratio = _ratio(panel.channel(marker), columns[marker][rows], scale, reference)
     status = _status(percent, ratio)
     notes = [f"{len(rows)} cells, {percent:.1f} % above the {marker} cut."]
     if ratio is None:
@@ -156,16 +157,16 @@ def _channels(shape: Rectangle | HalfPlane) -> tuple[str, ...]:
 
 
 def _ratio(
-    marker: str,
+    channel: Channel,
     values: npt.NDArray[np.floating[Any]],
     scale: ChannelScale | None,
     reference: GateReference | None,
 ) -> float | None:
     """Ratio of median linear signals; None without a scale or a positive reference level; never below 0."""
-    level = None if reference is None else reference.level(NORMAL_B, marker)
+    level = None if reference is None else reference.level(NORMAL_B, channel.marker)
     if scale is None or level is None:
         return None
-    expected = float(scale.inverse(level))
+    expected = float(panel_scale(channel, scale).inverse(level))
     return max(float(scale.inverse(float(np.median(values)))), 0.0) / expected if expected > 0 else None
 
 

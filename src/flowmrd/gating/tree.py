@@ -9,10 +9,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.gating.density import estimate_density, thinned
-from flowmrd.gating.placement import Parameters, Placement, build_shape, cut_values, estimate_gate, snap
+from flowmrd.gating.cuts import estimate_cut, frozen_cut, snapped
+from flowmrd.gating.frame import STORED, Frame
+from flowmrd.gating.placement import Parameters, Placement, build_shape, estimate_geometry
 from flowmrd.gating.shapes import Columns, Combination, Everything, Nothing, Rectangle, Shape
 from flowmrd.panel.gates import ROOT, BooleanGate, CutGate, DebrisGate, Gate, SingletGate
+from flowmrd.units import LOGICLE_M
 
 __all__ = ["Frozen", "GateResult", "evaluate_tree"]
 
@@ -29,7 +31,7 @@ class Frozen:
     Attributes
     ----------
     parameters
-        The numbers to use.
+        The numbers to use; thresholds of cuts on the panel scale.
     shift
         What of them is due to the anchors (0 where none).
     geometry
@@ -85,6 +87,7 @@ def evaluate_tree(
     usable: Mask | None = None,
     frozen: Mapping[str, Frozen] | None = None,
     overrides: Mapping[str, Shape] | None = None,
+    frame: Frame = STORED,
     final: bool = True,
 ) -> GateResult:
     """Place and apply every gate of a tree.
@@ -92,7 +95,7 @@ def evaluate_tree(
     Parameters
     ----------
     columns
-        Columns on the 0..1 scale, each of shape (n_events,).
+        Columns on the 0..1 scale as stored, each of shape (n_events,).
     gates
         Parents before children (``flowmrd.panel.gates.check_tree``).
     usable
@@ -100,9 +103,11 @@ def evaluate_tree(
     frozen
         Pooled numbers of the controls by gate.
     overrides
-        Shapes set by a reviewer by gate.
+        Shapes set by a reviewer by gate, on the scale as stored.
+    frame
+        Way of the columns to the panel scale, which all numbers of the panel file are on.
     final
-        Move thresholds into gaps between events (:func:`flowmrd.gating.placement.snap`) and keep the densities that
+        Move thresholds into gaps between events (:func:`flowmrd.gating.cuts.snap`) and keep the densities that
         explain them; not wanted where only the populations of a first pass are.
     """
     n = len(next(iter(columns.values()))) if columns else 0
@@ -120,9 +125,9 @@ def evaluate_tree(
             placement = Placement(gate.name, Nothing(), "unavailable", "default", "none", missing, 0)
         else:
             known = (frozen or {}).get(gate.name)
-            placement = _place(gate, columns, within, masks, known, overrides or {}, explain=final)
-            if final:
-                placement = _snapped(gate, placement, columns)
+            placement = _place(gate, columns, within, masks, known, overrides or {}, frame, explain=final)
+            if final and isinstance(gate, CutGate):
+                placement = snapped(gate, placement, columns)
         mask = _apply(placement.shape, columns, parent, masks, states)
         masks[gate.name] = mask
         states[gate.name] = placement.state != "unavailable"
@@ -153,8 +158,10 @@ def _missing(gate: Gate, columns: Columns, states: Mapping[str, bool]) -> str:
         lost = [name for name in gate.all_of if not states[name]]
         if lost:
             return f"{', '.join(lost)} is unavailable"
-        if gate.any_of and not any(states[name] for name in gate.any_of):
-            return f"none of {', '.join(gate.any_of)} is available"
+        available = [name for name in dict.fromkeys(gate.any_of) if states[name]]
+        if gate.any_of and len(available) < gate.at_least:
+            few = "none" if not available else f"only {', '.join(available)}"
+            return f"{few} of {', '.join(gate.any_of)} is available"
     if isinstance(gate, CutGate):
         lost = [name for name in gate.references() if not states[name]]
         if lost:
@@ -169,51 +176,45 @@ def _place(
     masks: Mapping[str, Mask],
     frozen: Frozen | None,
     overrides: Mapping[str, Shape],
+    frame: Frame,
     *,
     explain: bool,
 ) -> Placement:
-    n = int(np.count_nonzero(within))
     if gate.name in overrides:
+        n = int(np.count_nonzero(within))
         return Placement(gate.name, overrides[gate.name], "ok", "override", "manual", "set by a reviewer", n)
     if frozen is None or not isinstance(gate, CutGate | SingletGate | DebrisGate):
-        return estimate_gate(gate, columns, within, masks, n_parent=n)
+        return _estimate(gate, columns, within, masks, frame)
+    n = int(np.count_nonzero(within))
     few = n < gate.min_events
     if frozen.geometry and not few:
-        own = estimate_gate(gate, columns, within, masks, n_parent=n)
+        own = _estimate(gate, columns, within, masks, frame)
         if own.source == "sample":
             return own
-    shape = build_shape(gate, frozen.parameters, columns)
+    if isinstance(gate, CutGate):
+        placed = frozen_cut(gate, frozen.parameters["threshold"], columns, within, frame, explain=explain)
+    else:
+        shape = build_shape(gate, frozen.parameters, columns, frame)
+        placed = Placement(gate.name, shape, "ok", "reference", "", "", n, dict(frozen.parameters))
     why = f"frozen gate of {frozen.label}"
     if frozen.shift:
-        why += f", moved by {frozen.shift:+.3f} with the anchor cells"
+        why += f", moved by {frozen.shift * LOGICLE_M:+.2f} decades with the anchor cells"
     if few:
         why = f"{n} events to look at, fewer than {gate.min_events}: " + why
-    curve = None
-    if isinstance(gate, CutGate) and explain:
-        rows = np.asarray(thinned(np.flatnonzero(within)))
-        curve = estimate_density(cut_values(gate, columns, rows)).curve()
-    return Placement(
-        gate.name,
-        shape,
-        "insufficient_parent" if few else "ok",
-        "sample-shift" if frozen.shift else "reference",
-        "reference",
-        why,
-        n,
-        dict(frozen.parameters),
-        frozen.shift,
-        curve,
+    return replace(
+        placed,
+        state="insufficient_parent" if few else "ok",
+        source="sample-shift" if frozen.shift else "reference",
+        how="reference",
+        why=why,
+        shift=frozen.shift,
     )
 
 
-def _snapped(gate: Gate, placement: Placement, columns: Columns) -> Placement:
-    if not isinstance(gate, CutGate) or "threshold" not in placement.parameters:
-        return placement
-    values = columns[gate.channel]
-    if gate.tilt:
-        values = cut_values(gate, columns, np.arange(len(values)))
-    parameters = {"threshold": snap(placement.parameters["threshold"], values)}
-    return replace(placement, shape=build_shape(gate, parameters, columns), parameters=parameters)
+def _estimate(gate: Gate, columns: Columns, within: Mask, masks: Mapping[str, Mask], frame: Frame) -> Placement:
+    if isinstance(gate, CutGate):
+        return estimate_cut(gate, columns, within, masks, frame)
+    return estimate_geometry(gate, columns, within, frame)
 
 
 def _apply(shape: Shape, columns: Columns, parent: Mask, masks: Mapping[str, Mask], states: Mapping[str, bool]) -> Mask:
@@ -225,12 +226,17 @@ def _apply(shape: Shape, columns: Columns, parent: Mask, masks: Mapping[str, Mas
         result = parent.copy()
         for name in shape.all_of:
             result &= masks[name]
-        available = [masks[name] for name in shape.any_of if states[name]]
-        if shape.any_of:
+        available = [masks[name] for name in dict.fromkeys(shape.any_of) if states[name]]
+        if shape.any_of and shape.at_least == 1:
             union = np.zeros(len(parent), dtype=np.bool_)
             for mask in available:
                 union |= mask
             result &= union
+        elif shape.any_of:
+            held = np.zeros(len(parent), dtype=np.uint8)
+            for mask in available:
+                held += mask.view(np.uint8)
+            result &= held >= shape.at_least
         for name in shape.none_of:
             if states[name]:
                 result &= ~masks[name]

@@ -1,6 +1,7 @@
 """Gate definitions as data: what a panel file may say about a gate.
 
-Coordinates are on the 0..1 scale (logicle for fluorescence, value / range for scatter). Evaluation lives in
+Coordinates are on the panel scale (:mod:`flowmrd.gating.frame`): logicle with W = 0.75 unless the channel fixes another
+for fluorescence, value / range for scatter, times a factor where the panel has a landmark. Evaluation lives in
 :mod:`flowmrd.gating`; this module only says what is well-formed.
 """
 
@@ -91,10 +92,12 @@ class CutGate(_Gate):
     method: Literal["cut"]
     channel: str = Field(description="Channel that is cut.")
     side: Literal["above", "below"] = Field(description="Which side of the threshold is inside.")
-    estimator: Literal["valley", "edge", "offset", "mixture", "negative_quantile", "fixed"] = Field(
-        description="Minimum density within the bounds (edge of the main population where there is none), that edge "
-        "itself, a distance from that population's mode, crossing of two fitted normals, quantile of a negative "
-        "population, or the fallback value itself."
+    estimator: Literal["valley", "between", "edge", "offset", "mixture", "negative_quantile", "top", "fixed"] = Field(
+        description="valley: minimum density within the bounds, or edge where there is none. between: a share of the "
+        "way between the centres of the two populations that such a minimum separates. edge: a distance from the main "
+        "population in its standard deviations. offset: a distance from its mode in decades. mixture: crossing of two "
+        "fitted normals. negative_quantile: quantile of a negative population. top: only clipped events are above. "
+        "fixed: the fallback itself."
     )
     estimate_in: GateName | None = Field(
         None, description="Gate whose events the estimate looks at; the parent's where absent."
@@ -105,6 +108,9 @@ class CutGate(_Gate):
     )
     negative: GateName | None = Field(None, description="Negative population of the negative_quantile estimator.")
     quantile: float = Field(0.995, gt=0.5, lt=1, description="Quantile of the negative population.")
+    share: float = Field(
+        0.5, gt=0, lt=1, description="Where the between estimator cuts, from the lower (0) to the upper (1) population."
+    )
     tilt: dict[str, float] = Field(
         {},
         max_length=1,
@@ -122,6 +128,14 @@ class CutGate(_Gate):
         "towards it where the other side is mixed and few events lie beyond the threshold.",
     )
     offset_decades: float = Field(0.0, description="Distance from the mode that the offset estimator adds, in decades.")
+    relative_to: GateName | None = Field(
+        None,
+        description="Gate whose mode on this channel is the origin of window_decades; where no valley lies in the "
+        "window, the threshold is offset_decades from that mode.",
+    )
+    window_decades: tuple[float, float] | None = Field(
+        None, description="The valley is looked for between these distances from the mode of relative_to, in decades."
+    )
     min_events: int = Field(200, ge=1, description="Below this many parent events the fallback is used.")
 
     def dimensions(self) -> tuple[str, ...]:
@@ -130,7 +144,7 @@ class CutGate(_Gate):
 
     def references(self) -> tuple[str, ...]:
         """Other gates that the gate's definition names."""
-        return tuple(name for name in (self.negative, self.estimate_in) if name is not None)
+        return tuple(name for name in (self.negative, self.estimate_in, self.relative_to) if name is not None)
 
 
 class SingletGate(_Gate):
@@ -169,6 +183,7 @@ class BooleanGate(_Gate):
     method: Literal["boolean"]
     all_of: tuple[GateName, ...] = Field((), description="Inside every one of these.")
     any_of: tuple[GateName, ...] = Field((), description="Inside at least one of these that is available.")
+    at_least: int = Field(1, ge=1, description="Inside at least this many of any_of instead of one.")
     none_of: tuple[GateName, ...] = Field((), description="Outside each of these that is available.")
 
     def references(self) -> tuple[str, ...]:
@@ -216,6 +231,12 @@ def check_tree(gates: tuple[Gate, ...], channels: set[str]) -> None:
                 problems.append(f"gate {gate.name} has fallback {gate.fallback} outside its bounds {low}..{high}")
         if isinstance(gate, CutGate) and gate.estimator == "negative_quantile" and gate.negative is None:
             problems.append(f"gate {gate.name} uses negative_quantile without naming a negative population")
+        if isinstance(gate, CutGate) and gate.window_decades is not None:
+            low, high = gate.window_decades
+            if not low < high:
+                problems.append(f"gate {gate.name} has the window {low}..{high}: the first must be smaller")
+            if gate.relative_to is None:
+                problems.append(f"gate {gate.name} has a window without relative_to, the gate it is measured from")
         if isinstance(gate, RectangleGate):
             problems += [
                 f"gate {gate.name} has the range {low}..{high} on {channel}: the first must be smaller"
@@ -226,6 +247,8 @@ def check_tree(gates: tuple[Gate, ...], channels: set[str]) -> None:
             problems.append(f"gate {gate.name} has a polygon that crosses itself: programs disagree about its inside")
         if isinstance(gate, BooleanGate) and not gate.references():
             problems.append(f"gate {gate.name} combines no gates")
+        if isinstance(gate, BooleanGate) and gate.at_least > max(len(set(gate.any_of)), 1):
+            problems.append(f"gate {gate.name} asks for {gate.at_least} of {len(set(gate.any_of))} gates in any_of")
         if isinstance(gate, EllipseGate):
             n = len(gate.channels)
             if len(gate.mean) != n or len(gate.covariance) != n or any(len(row) != n for row in gate.covariance):

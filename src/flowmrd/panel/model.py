@@ -90,6 +90,12 @@ class PanelModel(Strict):
     title: str = Field(description="One line for the report.")
     source: str = Field("", description="Where the panel comes from.")
     channels: tuple[Channel, ...] = Field(min_length=3, description="All channels, scatter and time included.")
+    landmark: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(
+        {},
+        description="Scatter channel to the place of lymphocytes in the numbers of the gates: a tube whose lymphocytes "
+        "lie elsewhere has its scatter multiplied accordingly before thresholds are looked for. Without it numbers are "
+        "taken as they stand.",
+    )
     gates: tuple[Gate, ...] = Field(description="The gate tree, parents before children.")
 
     @model_validator(mode="after")
@@ -98,6 +104,10 @@ class PanelModel(Strict):
         twice = sorted({marker for marker in markers if markers.count(marker) > 1})
         if twice:
             raise ValueError(f"markers defined twice: {', '.join(twice)}")
+        kinds = {channel.marker: channel.kind for channel in self.channels}
+        wrong = [name for name in self.landmark if kinds.get(name) is not ChannelKind.SCATTER]
+        if wrong:
+            raise ValueError(f"landmark names {', '.join(wrong)}, which is no scatter channel of the panel")
         check_tree(self.gates, set(markers))
         return self
 

@@ -10,10 +10,13 @@
     schema_version, panel, panel_version, events, analysable
     reference:   {label, excluded} or null
     override:    {file, sha256, gates} or null
+    landmark:    {levels: {channel: median of lymphocytes}, factors, events, why, applied: {channel: factor}}
+                 # factors: to the panel's place of lymphocytes; applied: the controls' where there are controls
     shifts:      [{channel, population, events, level, reference, measured, measured_decades, applied,
                    applied_decades, at_bound, why}]
     gates:       [{name, title, parent, method, population, route, state, source, how, why, shape, parameters, shift,
-                   at_bound, parent_events, count, analysable_count, curve: {x, y} or null}]
+                   at_bound, parent_events, count, analysable_count,
+                   curve: {x, y, threshold, bounds} or null}]
                  # state: ok | insufficient_parent | unavailable
                  # source: sample | reference | sample-shift | fallback | default | override
     routes:      {present: [...], missing: [{route, why}]}
@@ -39,7 +42,7 @@ from flowmrd.errors import GateError
 from flowmrd.gating.flags import gate_flags, missing_routes, nucleated_by
 from flowmrd.gating.gatingml import Wiring, write_gatingml
 from flowmrd.gating.marrow import assess_haemodilution, assess_regeneration
-from flowmrd.gating.masks import analysable_mask, panel_columns
+from flowmrd.gating.masks import analysable_mask, panel_columns, stored_scales
 from flowmrd.gating.overrides import read_override
 from flowmrd.gating.populations import as_tsv, assign, code_table, population_table, route_bits, route_names
 from flowmrd.gating.reference import GateReference
@@ -97,7 +100,8 @@ def gate(
         columns = panel_columns(store, panel)
         analysable = analysable_mask(store, config.quality)
         wiring = _wiring(store.metadata, qc)
-        gated, manual = _gate(columns, panel, analysable, config, learned, override, wiring)
+        scales = stored_scales(store)
+        gated, manual = _gate(columns, panel, analysable, config, learned, override, wiring, scales)
         result = gated.result
         routes = route_bits(result, panel.gates)
         write_columns(
@@ -119,7 +123,6 @@ def gate(
         facts = _record(gated, panel, rows, analysable, exclude)
         facts["override"] = manual
         positives = {marker: positive_shape(facts, marker) for marker in TARGETS}
-        scales = {name: ChannelScale.from_record(r) for name, r in _transforms(store.metadata).items()}
         facts["targets"] = assess_targets(
             columns,
             agreed_b_lineage(routes) & analysable,
@@ -149,12 +152,13 @@ def _gate(
     learned: GateReference | None,
     override: Path | None,
     wiring: Wiring | None,
+    scales: Mapping[str, ChannelScale],
 ) -> tuple[GatedSample, dict[str, Any] | None]:
     """Gate the tube, with a reviewer's gates where there are any, and the record of these."""
-    gated = gate_sample(columns, panel, analysable, config.gating, reference=learned)
+    gated = gate_sample(columns, panel, analysable, config.gating, reference=learned, scales=scales)
     if override is None:
         return gated, None
-    manual = read_override(override, panel, wiring)
+    manual = read_override(override, panel, wiring, gated.frame)
     shapes = dict(manual.shapes)
     if manual.from_gatingml:
         shapes = {name: s for name, s in shapes.items() if not same_shape(s, gated.result.placement(name).shape)}
@@ -176,7 +180,9 @@ def _gate(
                 todo="draw the gate on a channel of this tube",
             )
     if shapes:
-        gated = gate_sample(columns, panel, analysable, config.gating, reference=learned, overrides=shapes)
+        gated = gate_sample(
+            columns, panel, analysable, config.gating, reference=learned, overrides=shapes, scales=scales
+        )
     return gated, {"file": manual.file, "sha256": manual.sha256, "gates": list(shapes)}
 
 
@@ -259,6 +265,7 @@ def _record(
         "analysable": int(np.count_nonzero(analysable)),
         "reference": None if gated.reference_label is None else {"label": gated.reference_label, "excluded": exclude},
         "override": None,
+        "landmark": rounded(gated.landmark.as_record() | {"applied": dict(gated.frame.factors)}),
         "shifts": [rounded(shift.as_record()) for shift in gated.shifts.values()],
         "gates": entries,
         "routes": {

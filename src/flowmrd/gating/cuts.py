@@ -1,0 +1,251 @@
+"""Where a cut is put: the threshold of one channel, found on the panel scale and carried to the scale as stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.gating.density import (
+    Density,
+    edge_of_peak,
+    estimate_density,
+    medians_beside,
+    mode,
+    thinned,
+    two_normals,
+    valley,
+)
+from flowmrd.gating.frame import LEAN, STORED, Frame
+from flowmrd.gating.placement import Placement, Source, State, cut_shape
+from flowmrd.gating.shapes import Columns, HalfPlane, project
+from flowmrd.panel.gates import CutGate
+from flowmrd.quality.margins import clip_edge
+from flowmrd.units import LOGICLE_M
+
+__all__ = ["estimate_cut", "frozen_cut", "snap", "snapped"]
+
+Mask = npt.NDArray[np.bool_]
+Values = npt.NDArray[np.floating[Any]]
+
+SNAP: Final = 5e-4
+"""A threshold may move this far (0.002 decades) into the widest gap between events; see :func:`snap`."""
+
+
+MIN_USUAL: Final = 50
+"""Fewer events than this do not say where the line of a leaning cut is needed."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A threshold on the panel scale and how it came about."""
+
+    threshold: float
+    source: Source
+    how: str
+    why: str
+    state: State = "ok"
+
+
+def estimate_cut(
+    gate: CutGate, columns: Columns, within: Mask, masks: Mapping[str, Mask], frame: Frame = STORED
+) -> Placement:
+    """Place a cut on the sample's own events.
+
+    Parameters
+    ----------
+    columns
+        Columns on the 0..1 scale as stored, shape (n_events,) each.
+    within
+        Analysable events that the estimate looks at.
+    masks
+        Masks of the gates placed before, for estimators that read another population.
+    frame
+        Way of the stored columns to the panel scale.
+    """
+    density = _density(gate, columns, within, frame)
+    found = _threshold(gate, columns, density, masks, frame)
+    placed = _placed(gate, found.threshold, columns, within, frame)
+    curve = _curve(gate, density, found.threshold, frame)
+    return replace(placed, state=found.state, source=found.source, how=found.how, why=found.why, curve=curve)
+
+
+def frozen_cut(
+    gate: CutGate, threshold: float, columns: Columns, within: Mask, frame: Frame, *, explain: bool
+) -> Placement:
+    """Place a cut at a threshold of the panel scale that was found elsewhere; source and reason are the caller's."""
+    placed = _placed(gate, threshold, columns, within, frame)
+    if not explain:
+        return placed
+    return replace(placed, curve=_curve(gate, _density(gate, columns, within, frame), threshold, frame))
+
+
+def _placed(gate: CutGate, threshold: float, columns: Columns, within: Mask, frame: Frame) -> Placement:
+    slope = 0.0
+    n = int(np.count_nonzero(within))
+    if gate.tilt:
+        ((other, lean),) = gate.tilt.items()
+        places = _usual(frame.to_panel(other, columns[other][thinned(np.flatnonzero(within))]))
+        slope, stored = frame.line_from_panel(gate.channel, other, lean, threshold, places)
+    else:
+        stored = frame.from_panel(gate.channel, threshold)
+    return Placement(
+        gate.name,
+        cut_shape(gate, stored, slope),
+        "ok",
+        "sample",
+        "",
+        "",
+        n,
+        {"threshold": stored},
+        nominal={"threshold": threshold},
+    )
+
+
+def _usual(values: Values) -> tuple[float, float]:
+    """Where most events lie on the channel that a cut leans with: there the line is carried over exactly."""
+    finite = values[np.isfinite(values)]
+    if len(finite) < MIN_USUAL:
+        return LEAN
+    low, high = (float(end) for end in np.quantile(finite, (0.1, 0.9)))
+    return (low, high) if high - low > 0.02 else LEAN
+
+
+def _panel_values(gate: CutGate, columns: Columns, rows: npt.NDArray[np.intp], frame: Frame) -> Values:
+    """The numbers that a cut compares with its threshold, on the panel scale."""
+    values = frame.to_panel(gate.channel, columns[gate.channel][rows])
+    if gate.tilt:
+        ((other, slope),) = gate.tilt.items()
+        return project(values, frame.to_panel(other, columns[other][rows]), slope)
+    return values
+
+
+def _density(gate: CutGate, columns: Columns, within: Mask, frame: Frame) -> Density:
+    return estimate_density(_panel_values(gate, columns, np.asarray(thinned(np.flatnonzero(within))), frame))
+
+
+def _curve(gate: CutGate, density: Density, threshold: float, frame: Frame) -> dict[str, Any]:
+    """The density with the threshold and its bounds, on the stored scale; a leaning cut's on its own axis."""
+    curve: dict[str, Any] = density.curve()
+    marks = [threshold, *gate.bounds]
+    if not gate.tilt:
+        curve["x"] = [round(frame.from_panel(gate.channel, x), 4) for x in curve["x"]]
+        marks = [frame.from_panel(gate.channel, mark) for mark in marks]
+    return {**curve, "threshold": round(marks[0], 4), "bounds": [round(mark, 4) for mark in marks[1:]]}
+
+
+def _threshold(gate: CutGate, columns: Columns, density: Density, masks: Mapping[str, Mask], frame: Frame) -> _Found:
+    where = gate.estimate_in or gate.parent
+    if gate.estimator == "fixed":
+        return _Found(gate.fallback, "default", "fixed", "the panel fixes this threshold")
+    if gate.estimator == "top":
+        top = float(frame.to_panel(gate.channel, np.array([clip_edge(columns[gate.channel])]))[0])
+        return _Found(top, "default", "top", "events clipped at the top of the channel")
+    if density.n < gate.min_events:
+        why = f"{density.n} events in {where}, an estimate needs {gate.min_events}; the panel's fallback stands"
+        return _Found(gate.fallback, "fallback", "fallback", why, "insufficient_parent")
+    if gate.estimator == "negative_quantile":
+        return _negative_quantile(gate, columns, masks, frame)
+    if gate.estimator == "offset":
+        return _offset(gate, density, where)
+    bounds = gate.bounds
+    origin = _origin(gate, columns, masks, frame)
+    if origin is not None and gate.window_decades is not None:
+        low, high = (origin + end / LOGICLE_M for end in gate.window_decades)
+        bounds = (max(low, bounds[0]), min(high, bounds[1]))
+    if gate.estimator != "edge" and bounds[0] < bounds[1]:
+        found = (two_normals if gate.estimator == "mixture" else valley)(density, bounds)
+        if found is not None and gate.estimator == "between":
+            return _between(gate, density, found, origin)
+        if found is not None:
+            what = {"mixture": "the two populations cross here"}.get(gate.estimator, "deepest valley within the bounds")
+            return _Found(found, "sample", gate.estimator, what)
+    start = "" if gate.estimator == "edge" else "no valley within the bounds: "
+    if origin is not None:
+        level = origin + gate.offset_decades / LOGICLE_M
+        threshold = min(max(level, gate.bounds[0]), gate.bounds[1])
+        why = f"{start}{gate.offset_decades:+g} decades from the mode of {gate.relative_to}"
+        return _Found(threshold, "sample", "offset", why + _at_bound(level, threshold))
+    edge = edge_of_peak(
+        density, gate.bounds, upper=gate.peak == "negative", n_sd=gate.n_sd, facing=gate.flank == "towards"
+    )
+    if edge is not None:
+        why = f"{start}{gate.n_sd:g} robust standard deviations from the {gate.peak} peak"
+        return _Found(edge, "sample", "edge", why + (", held at a bound" if edge in gate.bounds else ""))
+    return _Found(gate.fallback, "fallback", "fallback", "neither a valley nor a peak to start from")
+
+
+def _between(gate: CutGate, density: Density, valley_at: float, origin: float | None) -> _Found:
+    lower, upper = medians_beside(density, valley_at)
+    upper = upper if origin is None else origin
+    level = lower + gate.share * (upper - lower)
+    why = f"{100 * gate.share:g} % of the way from {lower:.3f} to {upper:.3f}, the centres of the two populations"
+    if level > valley_at:
+        level, why = valley_at, f"{why}, and not beyond the valley at {valley_at:.3f}"
+    threshold = min(max(level, gate.bounds[0]), gate.bounds[1])
+    return _Found(threshold, "sample", "between", why + _at_bound(level, threshold))
+
+
+def _negative_quantile(gate: CutGate, columns: Columns, masks: Mapping[str, Mask], frame: Frame) -> _Found:
+    negative = masks.get(gate.negative or "")
+    rows = np.empty(0, np.intp) if negative is None else np.flatnonzero(negative)
+    if len(rows) < gate.min_events:
+        why = f"{len(rows)} events in the negative population {gate.negative}; the panel's fallback stands"
+        return _Found(gate.fallback, "fallback", "fallback", why, "insufficient_parent")
+    level = float(np.nanquantile(_panel_values(gate, columns, np.asarray(thinned(rows)), frame), gate.quantile))
+    threshold = min(max(level, gate.bounds[0]), gate.bounds[1])
+    why = f"{100 * gate.quantile:g} % quantile of {gate.negative}" + _at_bound(level, threshold)
+    return _Found(threshold, "sample", "negative_quantile", why)
+
+
+def _offset(gate: CutGate, density: Density, where: str) -> _Found:
+    level = (mode(density) or 0.0) + gate.offset_decades / LOGICLE_M
+    threshold = min(max(level, gate.bounds[0]), gate.bounds[1])
+    why = f"{gate.offset_decades:+g} decades from the mode of {where}" + _at_bound(level, threshold)
+    return _Found(threshold, "sample", "offset", why)
+
+
+def _origin(gate: CutGate, columns: Columns, masks: Mapping[str, Mask], frame: Frame) -> float | None:
+    """Mode of the population that the search window is measured from; None where it is too small or not asked for."""
+    if gate.relative_to is None or gate.relative_to not in masks:
+        return None
+    rows = np.asarray(thinned(np.flatnonzero(masks[gate.relative_to])))
+    if len(rows) < gate.min_events:
+        return None
+    return mode(estimate_density(_panel_values(gate, columns, rows, frame)))
+
+
+def _at_bound(level: float, threshold: float) -> str:
+    return "" if level == threshold else ", held at a bound"
+
+
+def snapped(gate: CutGate, placement: Placement, columns: Columns) -> Placement:
+    """The same cut with its threshold in a gap between events, on the scale as stored."""
+    if "threshold" not in placement.parameters or placement.how == "top":
+        return placement
+    shape = placement.shape
+    slope = shape.slope if isinstance(shape, HalfPlane) else 0.0
+    values = columns[gate.channel]
+    if isinstance(shape, HalfPlane):
+        values = project(values, columns[shape.y], slope)
+    threshold = snap(placement.parameters["threshold"], values)
+    return replace(placement, shape=cut_shape(gate, threshold, slope), parameters={"threshold": threshold})
+
+
+def snap(threshold: float, values: npt.NDArray[np.floating[Any]]) -> float:
+    """Move a threshold into the middle of the widest gap between events nearby.
+
+    Other software computes compensation and logicle in its own arithmetic, which differs in the seventh digit. A
+    threshold in a gap wider than that gives the same events everywhere.
+    """
+    near = values[(values > threshold - SNAP) & (values < threshold + SNAP)].astype(np.float64)
+    edges = np.unique(np.concatenate([near, [threshold - SNAP, threshold + SNAP]]))
+    gaps = np.diff(edges)
+    widest = gaps.max()
+    # Of equally wide gaps the one nearest the threshold, so that an empty surrounding leaves it where it was.
+    middles = edges[:-1] + gaps / 2
+    candidates = middles[gaps >= 0.999 * widest]
+    return float(candidates[np.argmin(np.abs(candidates - threshold))])
