@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.gating.density import (
+    MAX_EVENTS,
     Density,
     edge_of_peak,
     estimate_density,
@@ -24,6 +25,7 @@ from flowmrd.gating.placement import Placement, Source, State, cut_shape
 from flowmrd.gating.shapes import Columns, HalfPlane, project
 from flowmrd.panel.gates import CutGate
 from flowmrd.quality.margins import clip_edge
+from flowmrd.quality.sampling import sampled_rows
 from flowmrd.units import LOGICLE_M
 
 __all__ = ["estimate_cut", "frozen_cut", "snap", "snapped"]
@@ -34,6 +36,9 @@ Values = npt.NDArray[np.floating[Any]]
 SNAP: Final = 5e-4
 """A threshold may move this far (0.002 decades) into the widest gap between events; see :func:`snap`."""
 
+
+CURVE_EVENTS: Final = 20_000
+"""Events that a density is drawn from where the threshold was found elsewhere."""
 
 MIN_USUAL: Final = 50
 """Fewer events than this do not say where the line of a leaning cut is needed."""
@@ -80,7 +85,7 @@ def frozen_cut(
     placed = _placed(gate, threshold, columns, within, frame)
     if not explain:
         return placed
-    return replace(placed, curve=_curve(gate, _density(gate, columns, within, frame), threshold, frame))
+    return replace(placed, curve=_curve(gate, _density(gate, columns, within, frame, CURVE_EVENTS), threshold, frame))
 
 
 def _placed(gate: CutGate, threshold: float, columns: Columns, within: Mask, frame: Frame) -> Placement:
@@ -88,7 +93,7 @@ def _placed(gate: CutGate, threshold: float, columns: Columns, within: Mask, fra
     n = int(np.count_nonzero(within))
     if gate.tilt:
         ((other, lean),) = gate.tilt.items()
-        places = _usual(frame.to_panel(other, columns[other][thinned(np.flatnonzero(within))]))
+        places = _usual(frame.to_panel(other, columns[other][sampled_rows(len(within), within, CURVE_EVENTS)]))
         slope, stored = frame.line_from_panel(gate.channel, other, lean, threshold, places)
     else:
         stored = frame.from_panel(gate.channel, threshold)
@@ -123,8 +128,8 @@ def _panel_values(gate: CutGate, columns: Columns, rows: npt.NDArray[np.intp], f
     return values
 
 
-def _density(gate: CutGate, columns: Columns, within: Mask, frame: Frame) -> Density:
-    return estimate_density(_panel_values(gate, columns, np.asarray(thinned(np.flatnonzero(within))), frame))
+def _density(gate: CutGate, columns: Columns, within: Mask, frame: Frame, most: int = MAX_EVENTS) -> Density:
+    return estimate_density(_panel_values(gate, columns, sampled_rows(len(within), within, most), frame))
 
 
 def _curve(gate: CutGate, density: Density, threshold: float, frame: Frame) -> dict[str, Any]:
@@ -195,7 +200,7 @@ def _negative_quantile(gate: CutGate, columns: Columns, masks: Mapping[str, Mask
     if len(rows) < gate.min_events:
         why = f"{len(rows)} events in the negative population {gate.negative}; the panel's fallback stands"
         return _Found(gate.fallback, "fallback", "fallback", why, "insufficient_parent")
-    level = float(np.nanquantile(_panel_values(gate, columns, np.asarray(thinned(rows)), frame), gate.quantile))
+    level = float(np.nanquantile(_panel_values(gate, columns, thinned(rows), frame), gate.quantile))
     threshold = min(max(level, gate.bounds[0]), gate.bounds[1])
     why = f"{100 * gate.quantile:g} % quantile of {gate.negative}" + _at_bound(level, threshold)
     return _Found(threshold, "sample", "negative_quantile", why)
@@ -212,7 +217,7 @@ def _origin(gate: CutGate, columns: Columns, masks: Mapping[str, Mask], frame: F
     """Mode of the population that the search window is measured from; None where it is too small or not asked for."""
     if gate.relative_to is None or gate.relative_to not in masks:
         return None
-    rows = np.asarray(thinned(np.flatnonzero(masks[gate.relative_to])))
+    rows = sampled_rows(len(masks[gate.relative_to]), masks[gate.relative_to], MAX_EVENTS)
     if len(rows) < gate.min_events:
         return None
     return mode(estimate_density(_panel_values(gate, columns, rows, frame)))

@@ -17,8 +17,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.gating.density import thinned
+from flowmrd.gating.density import MAX_EVENTS
 from flowmrd.gating.frame import Frame
+from flowmrd.quality.sampling import sampled_rows
 
 __all__ = ["Landmark", "find_landmark"]
 
@@ -105,7 +106,7 @@ def find_landmark(
     missing = [name for name in (cd45, side, *nominal) if name not in columns]
     if missing:
         return Landmark({}, none, 0, f"no landmark without {', '.join(dict.fromkeys(missing))}")
-    rows = np.asarray(thinned(np.flatnonzero(usable)))
+    rows = sampled_rows(len(usable), usable, MAX_EVENTS)
     bright = frame.to_panel(cd45, columns[cd45][rows]).astype(np.float64)
     scatter = columns[side][rows].astype(np.float64)
     known = np.isfinite(bright) & (scatter > 0.004)

@@ -31,7 +31,7 @@ __all__ = ["GatedSample", "gate_control", "gate_sample", "tube_landmark"]
 
 Mask = npt.NDArray[np.bool_]
 
-ANCHOR_EVENTS: Final = 100_000
+ANCHOR_EVENTS: Final = 60_000
 """Evenly spaced events that the anchor populations are looked for in."""
 
 MIN_LEVEL_EVENTS: Final = 30
