@@ -60,7 +60,8 @@ def test_a_width_that_the_panel_fixes_is_its_own_scale() -> None:
 
 def test_a_leaning_line_between_scatter_channels_is_carried_over_exactly() -> None:
     frame = Frame(factors={"SSC-A": 0.5, "FSC-A": 2.0})
-    slope, threshold = frame.line_from_panel("SSC-A", "FSC-A", 1.2, 0.06)
+    slope, threshold, bends = frame.line_from_panel("SSC-A", "FSC-A", 1.2, 0.06)
+    assert bends == ()
     y = np.linspace(0, 1, 5)
     assert np.allclose(0.5 * (threshold + slope * y), 0.06 + 1.2 * (2.0 * y))
 

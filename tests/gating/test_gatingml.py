@@ -14,8 +14,9 @@ from flowmrd.errors import GateError
 from flowmrd.gating.gatingml import Wiring, write_gatingml
 from flowmrd.gating.overrides import read_override
 from flowmrd.gating.sample import gate_sample
-from flowmrd.gating.shapes import Combination, Ellipse, Polygon, Rectangle, same_shape
+from flowmrd.gating.shapes import Combination, Ellipse, HalfPlane, Polygon, Rectangle, same_shape
 from flowmrd.gating.tree import evaluate_tree
+from flowmrd.transform import ChannelScale
 
 warnings.filterwarnings("ignore")
 
@@ -65,6 +66,27 @@ def test_flowkit_finds_the_same_events_on_the_scaled_columns(
     assert different(flowkit, tmp_path, write_gatingml(gated, ino10.gates), marrow.columns, gated) == []
 
 
+def test_flowkit_finds_the_same_events_where_leaning_cuts_bend(
+    flowkit: Any, tmp_path: Any, marrow: Any, ino10: Any, wiring: Any
+) -> None:
+    usual = ChannelScale("logicle", 262144.0, 4.5, 0.75)
+    width = ChannelScale("logicle", 262144.0, 4.5, 1.1)
+    scales = {d.marker: width for d in marrow.raw.cytometer.fluorescence}
+    columns = dict(marrow.columns)
+    for marker in scales:
+        raw = np.asarray(usual.inverse(columns[marker].astype(np.float64))).astype(np.float32)
+        columns[marker] = width.apply(raw)
+    result = gate_sample(columns, ino10, marrow.usable, GatingConfig(), scales=scales).result
+    assert isinstance(result.placement("cd19_pos").shape, HalfPlane)
+    assert result.placement("cd19_pos").shape.bends
+    text = write_gatingml(result, ino10.gates)
+    assert different(flowkit, tmp_path, text, columns, result) == []
+    path = tmp_path / "tube.xml"
+    path.write_text(text, encoding="utf-8")
+    again = read_override(path, ino10, None).shapes
+    assert [name for name, shape in again.items() if not same_shape(shape, result.placement(name).shape)] == []
+
+
 def test_polygons_ellipses_and_empty_gates_survive_the_way_through_flowkit(
     flowkit: Any, tmp_path: Any, marrow: Any
 ) -> None:
@@ -81,6 +103,8 @@ def test_polygons_ellipses_and_empty_gates_survive_the_way_through_flowkit(
         {"name": "mixed", "parent": "root", "method": "boolean", "all_of": ["poly"], "any_of": ["round", "box"],
          "none_of": ["lost"]},
         {"name": "single", "parent": "poly", "method": "boolean", "all_of": ["poly"]},
+        {"name": "two", "parent": "root", "method": "boolean", "any_of": ["poly", "round", "box", "lost"],
+         "at_least": 2},
         {"name": "no_shape", "parent": "root", "method": "singlet", "partners": ["FSC-X"]},
     ]  # fmt: skip
     items.insert(3, {"name": "lost", "parent": "root", "method": "rectangle", "ranges": {"CD3": [0.5, None]}})

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from flowmrd.gating.flags import REQUIRED
 from flowmrd.panel.gates import Gate, check_tree
+from flowmrd.panel.model import PanelModel
 
 CHANNELS = {"FSC-A", "SSC-A", "CD19", "CD45"}
 CUT = {
@@ -47,6 +48,16 @@ def tree(*gates: dict[str, Any]) -> tuple[Gate, ...]:
             "positive definite",
         ),
         ([{"name": f"g{i}", "parent": "root", **CUT} for i in range(65)], "more than the 64"),
+        ([{"name": f"g{i}", "parent": "root", "helper": True, **CUT} for i in range(65)], "65 helper gates"),
+        ([{"name": f"g{i}", "parent": "root", "route": True, **CUT} for i in range(9)], "9 routes"),
+        ([{"name": "a", "parent": "root", "helper": True, "population": True, **CUT}], "neither a population"),
+        ([{"name": "a", "parent": "root", **CUT | {"window_decades": [-1, -2], "relative_to": "a"}}], "window"),
+        ([{"name": "a", "parent": "root", **CUT | {"window_decades": [-2, -1]}}], "without relative_to"),
+        (
+            [{"name": "a", "parent": "root", **CUT},
+             {"name": "b", "parent": "root", "method": "boolean", "any_of": ["a"], "at_least": 2}],
+            "asks for 2 of 1",
+        ),
     ],
 )  # fmt: skip
 def test_impossible_trees_are_refused_with_the_reason(gates: Any, message: Any) -> None:
@@ -72,3 +83,14 @@ def test_shipped_panels_define_the_required_gates_and_populations(ino10: Any, vi
         assert names >= set(REQUIRED)
         assert {gate.name for gate in panel.gates if gate.population} >= populations
     assert {gate.name for gate in ino10.gates if gate.population} >= {"basophil_pdc", "early_cd34_cd22"}
+
+
+def test_helper_gates_leave_room_for_others() -> None:
+    gates = [{"name": f"g{i}", "parent": "root", "helper": i >= 64, **CUT} for i in range(100)]
+    check_tree(tree(*gates), CHANNELS)
+
+
+def test_a_landmark_must_be_a_scatter_channel_of_the_panel(ino10: Any) -> None:
+    data = ino10.model_dump(mode="json") | {"landmark": {"CD19": 0.3}}
+    with pytest.raises(ValueError, match="landmark names CD19"):
+        PanelModel.model_validate(data)

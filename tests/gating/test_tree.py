@@ -244,3 +244,13 @@ def test_an_override_replaces_a_gate_and_is_marked_manual(marrow: Any, ino10: An
     result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig(), overrides={"cd19_pos": shape}).result
     assert result.placement("cd19_pos").source == "override"
     assert not result.inside("route_cd19").any()
+
+
+def test_helper_gates_are_evaluated_and_not_stored(marrow: Any, ino10: Any) -> None:
+    result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
+    helpers = [gate.name for gate in ino10.gates if gate.helper]
+    assert helpers
+    assert not set(helpers) & set(result.stored)
+    assert set(result.stored) | set(helpers) == set(result.names)
+    inside = result.inside("cd34_trace")
+    assert np.array_equal(inside & result.inside("cd34_pos"), result.inside("cd34_pos"))

@@ -20,15 +20,15 @@ from flowmrd.gating.density import (
     two_normals,
     valley,
 )
-from flowmrd.gating.frame import LEAN, STORED, Frame
-from flowmrd.gating.placement import Placement, Source, State, cut_shape
-from flowmrd.gating.shapes import Columns, HalfPlane, project
+from flowmrd.gating.frame import STORED, Frame
+from flowmrd.gating.placement import Placement, Source, State
+from flowmrd.gating.shapes import Columns, HalfPlane, Rectangle, project
 from flowmrd.panel.gates import CutGate
 from flowmrd.quality.margins import clip_edge
 from flowmrd.quality.sampling import sampled_rows
 from flowmrd.units import LOGICLE_M
 
-__all__ = ["estimate_cut", "frozen_cut", "snap", "snapped"]
+__all__ = ["estimate_cut", "frozen_cut", "moved_cut", "snap", "snapped", "stored_cut"]
 
 Mask = npt.NDArray[np.bool_]
 Values = npt.NDArray[np.floating[Any]]
@@ -39,9 +39,6 @@ SNAP: Final = 5e-4
 
 CURVE_EVENTS: Final = 20_000
 """Events that a density is drawn from where the threshold was found elsewhere."""
-
-MIN_USUAL: Final = 50
-"""Fewer events than this do not say where the line of a leaning cut is needed."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ def estimate_cut(
     """
     density = _density(gate, columns, within, frame)
     found = _threshold(gate, columns, density, masks, frame)
-    placed = _placed(gate, found.threshold, columns, within, frame)
+    placed = _placed(gate, found.threshold, within, frame)
     curve = _curve(gate, density, found.threshold, frame)
     return replace(placed, state=found.state, source=found.source, how=found.how, why=found.why, curve=curve)
 
@@ -82,41 +79,51 @@ def frozen_cut(
     gate: CutGate, threshold: float, columns: Columns, within: Mask, frame: Frame, *, explain: bool
 ) -> Placement:
     """Place a cut at a threshold of the panel scale that was found elsewhere; source and reason are the caller's."""
-    placed = _placed(gate, threshold, columns, within, frame)
+    placed = _placed(gate, threshold, within, frame)
     if not explain:
         return placed
     return replace(placed, curve=_curve(gate, _density(gate, columns, within, frame, CURVE_EVENTS), threshold, frame))
 
 
-def _placed(gate: CutGate, threshold: float, columns: Columns, within: Mask, frame: Frame) -> Placement:
-    slope = 0.0
-    n = int(np.count_nonzero(within))
-    if gate.tilt:
-        ((other, lean),) = gate.tilt.items()
-        places = _usual(frame.to_panel(other, columns[other][sampled_rows(len(within), within, CURVE_EVENTS)]))
-        slope, stored = frame.line_from_panel(gate.channel, other, lean, threshold, places)
-    else:
-        stored = frame.from_panel(gate.channel, threshold)
+def _placed(gate: CutGate, threshold: float, within: Mask, frame: Frame) -> Placement:
+    shape = stored_cut(gate, threshold, frame)
     return Placement(
         gate.name,
-        cut_shape(gate, stored, slope),
+        shape,
         "ok",
         "sample",
         "",
         "",
-        n,
-        {"threshold": stored},
+        int(np.count_nonzero(within)),
+        {"threshold": _threshold_of(shape)},
         nominal={"threshold": threshold},
     )
 
 
-def _usual(values: Values) -> tuple[float, float]:
-    """Where most events lie on the channel that a cut leans with: there the line is carried over exactly."""
-    finite = values[np.isfinite(values)]
-    if len(finite) < MIN_USUAL:
-        return LEAN
-    low, high = (float(end) for end in np.quantile(finite, (0.1, 0.9)))
-    return (low, high) if high - low > 0.02 else LEAN
+def stored_cut(gate: CutGate, threshold: float, frame: Frame) -> Rectangle | HalfPlane:
+    """Geometry of a cut at a threshold of the panel scale."""
+    if gate.tilt:
+        ((other, lean),) = gate.tilt.items()
+        slope, start, bends = frame.line_from_panel(gate.channel, other, lean, threshold)
+        return HalfPlane(gate.channel, other, slope, start, gate.side == "above", bends)
+    return _half_line(gate, frame.from_panel(gate.channel, threshold))
+
+
+def _half_line(gate: CutGate, threshold: float) -> Rectangle:
+    low, high = (threshold, None) if gate.side == "above" else (None, threshold)
+    return Rectangle(((gate.channel, low, high),))
+
+
+def moved_cut(gate: CutGate, shape: Rectangle | HalfPlane, threshold: float) -> Rectangle | HalfPlane:
+    """The same cut with its threshold elsewhere on the scale as stored."""
+    return replace(shape, threshold=threshold) if isinstance(shape, HalfPlane) else _half_line(gate, threshold)
+
+
+def _threshold_of(shape: Rectangle | HalfPlane) -> float:
+    if isinstance(shape, HalfPlane):
+        return shape.threshold
+    ((_, low, high),) = shape.ranges
+    return float((high if low is None else low) or 0.0)
 
 
 def _panel_values(gate: CutGate, columns: Columns, rows: npt.NDArray[np.intp], frame: Frame) -> Values:
@@ -227,17 +234,23 @@ def _at_bound(level: float, threshold: float) -> str:
     return "" if level == threshold else ", held at a bound"
 
 
-def snapped(gate: CutGate, placement: Placement, columns: Columns) -> Placement:
-    """The same cut with its threshold in a gap between events, on the scale as stored."""
-    if "threshold" not in placement.parameters or placement.how == "top":
-        return placement
+def snapped(gate: CutGate, placement: Placement, columns: Columns) -> tuple[Placement, Mask | None]:
+    """The same cut with its threshold in a gap between events, on the scale as stored.
+
+    Returns
+    -------
+    placement, inside
+        ``inside``: events on the chosen side, shape (n_events,), where they had to be computed anyway.
+    """
     shape = placement.shape
-    slope = shape.slope if isinstance(shape, HalfPlane) else 0.0
-    values = columns[gate.channel]
-    if isinstance(shape, HalfPlane):
-        values = project(values, columns[shape.y], slope)
-    threshold = snap(placement.parameters["threshold"], values)
-    return replace(placement, shape=cut_shape(gate, threshold, slope), parameters={"threshold": threshold})
+    if "threshold" not in placement.parameters or placement.how == "top":
+        return placement, None
+    assert isinstance(shape, Rectangle | HalfPlane)  # noqa: S101 - cuts have no other shape
+    projected = shape.project(columns) if isinstance(shape, HalfPlane) else None
+    threshold = snap(placement.parameters["threshold"], columns[gate.channel] if projected is None else projected)
+    moved = moved_cut(gate, shape, threshold)
+    inside = moved.side(projected) if isinstance(moved, HalfPlane) and projected is not None else None
+    return replace(placement, shape=moved, parameters={"threshold": threshold}), inside
 
 
 def snap(threshold: float, values: npt.NDArray[np.floating[Any]]) -> float:

@@ -37,8 +37,8 @@ PANEL_WIDTH: Final = 0.75
 KNOTS: Final = np.linspace(-0.75, 1.75, 5001)
 """Stored values between which the way to the panel scale is a straight line (error below 2e-4, 0.001 decades)."""
 
-LEAN: Final = (0.1, 0.5)
-"""Places on the second channel, on the panel scale, at which a leaning line is carried over unless the caller says."""
+LEAN: Final = tuple(round(-0.15 + 0.075 * k, 3) for k in range(16))
+"""Places on the second channel, on the panel scale, at which a leaning line is carried over; straight lines between."""
 
 
 @dataclass(frozen=True)
@@ -83,18 +83,20 @@ class Frame:
         return value
 
     def line_from_panel(
-        self, x: str, y: str, slope: float, threshold: float, at: tuple[float, float] = LEAN
-    ) -> tuple[float, float]:
-        """Slope and threshold on the stored scale of the line ``x = threshold + slope * y`` of the panel scale.
+        self, x: str, y: str, slope: float, threshold: float
+    ) -> tuple[float, float, tuple[tuple[float, float], ...]]:
+        """Slope, threshold and bends on the stored scale of the line ``x = threshold + slope * y`` of the panel scale.
 
-        Exact where both channels are stored as the panel has them or differ by a factor; else the line through its two
-        points at the places ``at`` of the second channel.
+        There are no bends where both channels are stored as the panel has them or differ by a factor; see
+        :class:`flowmrd.gating.shapes.HalfPlane`.
         """
-        (y0, x0), (y1, x1) = (
-            (self.from_panel(y, place), self.from_panel(x, threshold + slope * place)) for place in at
-        )
+        border = [(self.from_panel(y, place), self.from_panel(x, threshold + slope * place)) for place in LEAN]
+        (y0, x0), (y1, x1) = border[0], border[-1]
         stored = (x1 - x0) / (y1 - y0)
-        return stored, x0 - stored * y0
+        start = x0 - stored * y0
+        if x not in self.tables and y not in self.tables:
+            return stored, start, ()
+        return stored, start, tuple((at, edge - start - stored * at) for at, edge in border)
 
 
 _STEP: Final = float(KNOTS[1] - KNOTS[0])

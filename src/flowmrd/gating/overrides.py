@@ -24,10 +24,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.errors import GateError
+from flowmrd.gating.cuts import moved_cut, stored_cut
 from flowmrd.gating.frame import STORED, Frame
 from flowmrd.gating.gatingml import Wiring
 from flowmrd.gating.gatingml_read import read_gatingml
-from flowmrd.gating.placement import build_shape, cut_shape
+from flowmrd.gating.placement import build_shape
 from flowmrd.gating.shapes import Shape
 from flowmrd.panel.gates import CutGate, Gate, check_tree
 from flowmrd.panel.model import PanelModel
@@ -119,10 +120,9 @@ def _shape(where: str, name: str, value: Any, panel: PanelModel, frame: Frame) -
         threshold = value["threshold"]
         if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not -1 < threshold < 2:
             raise _error(where, f"the threshold {threshold!r} for {name}", "a number on the 0..1 scale", "correct it")
-        slope = 0.0
-        for other, lean in gate.tilt.items():
-            slope = frame.line_from_panel(gate.channel, other, lean, _panel_number(frame, gate.channel, threshold))[0]
-        return cut_shape(gate, float(threshold), slope)
+        # The lean of a cut is the panel's, as it is on this tube's scale near the new threshold.
+        there = float(frame.to_panel(gate.channel, np.array([threshold], dtype=np.float64))[0])
+        return moved_cut(gate, stored_cut(gate, there, frame), float(threshold))
     if value.get("method") not in {"rectangle", "polygon", "ellipse"}:
         raise _error(
             where,
@@ -139,10 +139,6 @@ def _shape(where: str, name: str, value: Any, panel: PanelModel, frame: Frame) -
     except ValueError as error:
         raise _error(where, str(error), "a possible gate", "correct it") from error
     return build_shape(new, {}, {})
-
-
-def _panel_number(frame: Frame, channel: str, threshold: float) -> float:
-    return float(frame.to_panel(channel, np.array([threshold], dtype=np.float64))[0])
 
 
 def _error(where: str, found: str, expected: str, todo: str) -> GateError:

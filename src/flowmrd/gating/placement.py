@@ -19,7 +19,6 @@ from flowmrd.gating.shapes import (
     Combination,
     Ellipse,
     Everything,
-    HalfPlane,
     Nothing,
     Polygon,
     Rectangle,
@@ -27,7 +26,6 @@ from flowmrd.gating.shapes import (
 )
 from flowmrd.panel.gates import (
     BooleanGate,
-    CutGate,
     DebrisGate,
     EllipseGate,
     Gate,
@@ -38,7 +36,7 @@ from flowmrd.panel.gates import (
 from flowmrd.quality import find_doublet_band
 from flowmrd.quality.debris import find_debris_cut
 
-__all__ = ["Parameters", "Placement", "Source", "State", "build_shape", "cut_shape", "estimate_geometry"]
+__all__ = ["Parameters", "Placement", "Source", "State", "build_shape", "estimate_geometry"]
 
 Mask = npt.NDArray[np.bool_]
 Parameters = dict[str, float]
@@ -137,15 +135,6 @@ def estimate_geometry(gate: Gate, columns: Columns, parent: Mask, frame: Frame =
         return Placement(gate.name, shape, "ok", "sample", cut.method, why, n, parameters, nominal=parameters)
     shape = build_shape(gate, {}, columns, frame)
     return Placement(gate.name, shape, "ok", "default", "fixed", "as the panel says", n)
-
-
-def cut_shape(gate: CutGate, threshold: float, slope: float) -> Rectangle | HalfPlane:
-    """Geometry of a cut; threshold and slope on the scale as stored."""
-    if gate.tilt:
-        (other,) = gate.tilt
-        return HalfPlane(gate.channel, other, slope, threshold, gate.side == "above")
-    low, high = (threshold, None) if gate.side == "above" else (None, threshold)
-    return Rectangle(((gate.channel, low, high),))
 
 
 def build_shape(gate: Gate, parameters: Mapping[str, float], columns: Columns, frame: Frame = STORED) -> Shape:

@@ -17,6 +17,7 @@ from flowmrd.gating.density import thinned
 from flowmrd.gating.shapes import Columns
 from flowmrd.gating.tree import GateResult
 from flowmrd.panel.gates import ROOT, Gate
+from flowmrd.transform import ChannelScale
 
 __all__ = ["CODES", "DENOMINATORS", "assign", "code_table", "population_table", "route_bits", "route_names"]
 
@@ -89,40 +90,56 @@ def route_bits(result: GateResult, gates: Sequence[Gate]) -> npt.NDArray[np.uint
 
 
 def population_table(
-    result: GateResult, gates: Sequence[Gate], columns: Columns, analysable: Mask, markers: Sequence[str]
+    result: GateResult,
+    gates: Sequence[Gate],
+    columns: Columns,
+    analysable: Mask,
+    markers: Sequence[str],
+    scales: Mapping[str, ChannelScale] | None = None,
 ) -> list[dict[str, Any]]:
-    """One row per gate: counts, percentages of every denominator and medians.
+    """One row per gate: counts, percentages of every denominator and medians, on the 0..1 scale and in raw units.
 
     ``count`` is the gate among all events, as other software shows it; every other number is of analysable events. A
     percentage or median that has nothing to be computed from is None, never 0. Medians rest on at most 100,000 evenly
-    spaced events.
+    spaced events; raw units need the channel's scale.
     """
-    masks = {name: result.inside(name) & analysable for name in result.names}
-    counts = {name: int(np.count_nonzero(mask)) for name, mask in masks.items()}
-    base = {"total": len(analysable), "analysable": int(np.count_nonzero(analysable)), **counts}
+    base = {"total": len(analysable), "analysable": int(np.count_nonzero(analysable))}
+    counts: dict[str, int] = {}
+    for name in dict.fromkeys((*DENOMINATORS, *result.names)):
+        if name in result.names:
+            counts[name] = base[name] = int(np.count_nonzero(result.inside(name) & analysable))
     rows = []
     for gate in gates:
         placement = result.placement(gate.name)
         unavailable = placement.state == "unavailable"
         n = counts[gate.name]
+        inside = result.inside(gate.name)
         row: dict[str, Any] = {
             "population": gate.name,
             "title": gate.title or gate.name,
             "parent": gate.parent,
             "state": placement.state,
             "source": placement.source,
-            "count": None if unavailable else int(np.count_nonzero(result.inside(gate.name))),
+            "count": None if unavailable else int(np.count_nonzero(inside)),
             "analysable_count": None if unavailable else n,
         }
         parent = base["analysable"] if gate.parent == ROOT else counts[gate.parent]
         for label, size in (("parent", parent), *((name, base.get(name, 0)) for name in DENOMINATORS)):
             row[f"percent_of_{label}"] = None if unavailable or size == 0 else round(100.0 * n / size, 6)
-        chosen = thinned(np.flatnonzero(masks[gate.name]))
+        chosen = thinned(np.flatnonzero(inside & analysable))
         for marker in markers:
             present = marker in columns and len(chosen) > 0
             row[f"median_{marker}"] = _median(columns[marker][chosen]) if present else None
+        for marker in markers:
+            middle, scale = row[f"median_{marker}"], (scales or {}).get(marker)
+            row[f"mfi_{marker}"] = None if middle is None or scale is None else _linear(scale, middle)
         rows.append(row)
     return rows
+
+
+def _linear(scale: ChannelScale, value: float) -> float:
+    """Raw units at four digits: more than an intensity is worth."""
+    return float(f"{float(scale.inverse(value)):.4g}")
 
 
 def _median(values: npt.NDArray[np.floating[Any]]) -> float | None:

@@ -23,6 +23,7 @@ __all__ = [
     "Shape",
     "same_shape",
     "shape_channels",
+    "shape_from_record",
 ]
 
 Values = npt.NDArray[np.floating[Any]]
@@ -74,24 +75,45 @@ def _ceiling(bound: float, values: Values) -> np.floating[Any]:
 
 @dataclass(frozen=True)
 class HalfPlane:
-    """``x - slope * y >= threshold`` (above) or ``<`` (below): a cut that leans with a second channel."""
+    """``x - edge(y) >= threshold`` (above) or ``<`` (below): a cut that leans with a second channel.
+
+    ``edge(y) = slope * y`` plus, where the channels are stored on another scale than the line was drawn on, what it
+    bends away from the straight line: ``bends`` are places of y with the deviation there, straight lines between them,
+    constant beyond the outermost.
+    """
 
     x: str
     y: str
     slope: float
     threshold: float
     above: bool
+    bends: tuple[tuple[float, float], ...] = ()
 
     def inside(self, columns: Columns) -> Mask:
         """True on the chosen side, shape (n_events,)."""
-        projected = project(columns[self.x], columns[self.y], self.slope)
-        return projected >= self.threshold if self.above else projected < self.threshold
+        return self.side(self.project(columns))
+
+    def side(self, projected: npt.NDArray[np.float64]) -> Mask:
+        """True on the chosen side for projected events."""
+        return np.asarray(projected >= self.threshold if self.above else projected < self.threshold)
+
+    def project(self, columns: Columns) -> npt.NDArray[np.float64]:
+        """``x - edge(y)`` of every event, float64, so that a threshold between two events separates them anywhere."""
+        return project(columns[self.x], columns[self.y], self.slope, self.bends)
+
+    def edge(self, y: float) -> float:
+        """Place of the border at a value of the second channel."""
+        bend = 0.0
+        if self.bends:
+            places, deviations = zip(*self.bends, strict=True)
+            bend = float(np.interp(y, places, deviations))
+        return self.threshold + self.slope * y + bend
 
     def vertices(self) -> tuple[tuple[float, float], ...]:
         """Corners of the same region as a polygon far larger than the scale."""
-        edge = [self.threshold + self.slope * y for y in (-FAR, FAR)]
+        border = [(self.edge(y), y) for y in (-FAR, *(place for place, _ in self.bends), FAR)]
         far = 4 * FAR if self.above else -4 * FAR
-        return ((edge[0], -FAR), (edge[1], FAR), (far, FAR), (far, -FAR))
+        return (*border, (far, FAR), (far, -FAR))
 
     def as_record(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -102,12 +124,17 @@ class HalfPlane:
             "slope": self.slope,
             "threshold": self.threshold,
             "side": "above" if self.above else "below",
+            "bends": [list(bend) for bend in self.bends],
         }
 
 
-def project(x: Values, y: Values, slope: float) -> npt.NDArray[np.float64]:
-    """``x - slope * y`` in float64, so that a threshold between two events separates them in any software."""
-    return np.subtract(x, slope * y.astype(np.float64), dtype=np.float64)
+def project(x: Values, y: Values, slope: float, bends: tuple[tuple[float, float], ...] = ()) -> npt.NDArray[np.float64]:
+    """``x - slope * y`` less the bend at y, float64, shape as given."""
+    moved = np.subtract(x, slope * y.astype(np.float64), dtype=np.float64)
+    if bends:
+        places, deviations = zip(*bends, strict=True)
+        moved -= np.interp(y, places, deviations)
+    return moved
 
 
 @dataclass(frozen=True)
@@ -225,6 +252,26 @@ class Nothing:
 
 
 Shape = Rectangle | HalfPlane | Polygon | Ellipse | Combination | Everything | Nothing
+
+
+def shape_from_record(record: Mapping[str, Any]) -> Shape:
+    """A shape from its :meth:`as_record`."""
+    kind = record["type"]
+    if kind == "rectangle":
+        return Rectangle(tuple((channel, low, high) for channel, (low, high) in record["ranges"].items()))
+    if kind == "halfplane":
+        bends = tuple((float(place), float(deviation)) for place, deviation in record.get("bends", ()))
+        above = record["side"] == "above"
+        return HalfPlane(record["x"], record["y"], record["slope"], record["threshold"], above, bends)
+    if kind == "polygon":
+        return Polygon(record["x"], record["y"], tuple((float(x), float(y)) for x, y in record["vertices"]))
+    if kind == "ellipse":
+        covariance = tuple(tuple(row) for row in record["covariance"])
+        return Ellipse(tuple(record["channels"]), tuple(record["mean"]), covariance, record["distance_squared"])
+    if kind == "boolean":
+        all_of, any_of, none_of = (tuple(record[key]) for key in ("all_of", "any_of", "none_of"))
+        return Combination(all_of, any_of, none_of, record.get("at_least", 1))
+    return Everything() if kind == "everything" else Nothing()
 
 
 def shape_channels(shape: Shape) -> tuple[str, ...]:

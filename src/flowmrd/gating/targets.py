@@ -18,7 +18,15 @@ import numpy.typing as npt
 
 from flowmrd.gating.frame import panel_scale
 from flowmrd.gating.reference import GateReference
-from flowmrd.gating.shapes import Columns, HalfPlane, Rectangle, Shape
+from flowmrd.gating.shapes import (
+    Columns,
+    Combination,
+    Everything,
+    Nothing,
+    Shape,
+    shape_channels,
+    shape_from_record,
+)
 from flowmrd.panel.model import Channel, PanelModel
 from flowmrd.transform import ChannelScale
 
@@ -46,12 +54,7 @@ def positive_shape(records: Mapping[str, Any], marker: str) -> Shape | None:
     """The marker's positive cut from the ``gates`` of ``gates.json`` (a list), or None where it is unavailable."""
     for entry in records["gates"]:
         if entry["name"] == f"{marker.lower()}_pos" and entry["state"] != "unavailable":
-            shape = entry["shape"]
-            if shape["type"] == "rectangle":
-                return Rectangle(tuple((c, low, high) for c, (low, high) in shape["ranges"].items()))
-            if shape["type"] == "halfplane":
-                above = shape["side"] == "above"
-                return HalfPlane(shape["x"], shape["y"], shape["slope"], shape["threshold"], above)
+            return shape_from_record(entry["shape"])
     return None
 
 
@@ -90,11 +93,11 @@ def assess_target(
     rows = np.flatnonzero(cells)
     if marker not in columns or marker not in panel.markers:
         return found | {"note": f"{marker} was not measured in this tube."}
-    if positive is None or not isinstance(positive, Rectangle | HalfPlane):
+    if positive is None or isinstance(positive, Combination | Everything | Nothing):
         return found | {"note": f"The panel has no gate {marker.lower()}_pos that could be placed."}
     if len(rows) < MIN_CELLS:
         return found | {"note": f"{len(rows)} cells, fewer than the {MIN_CELLS} that a statement needs."}
-    taken = {channel: columns[channel][rows] for channel in _channels(positive)}
+    taken = {channel: columns[channel][rows] for channel in shape_channels(positive)}
     percent = 100.0 * float(np.count_nonzero(positive.inside(taken))) / len(rows)
     ratio = _ratio(panel.channel(marker), columns[marker][rows], scale, reference)
     status = _status(percent, ratio)
@@ -150,10 +153,6 @@ def assess_targets(
         )
         for marker in TARGETS
     }
-
-
-def _channels(shape: Rectangle | HalfPlane) -> tuple[str, ...]:
-    return (shape.x, shape.y) if isinstance(shape, HalfPlane) else tuple(channel for channel, _, _ in shape.ranges)
 
 
 def _ratio(

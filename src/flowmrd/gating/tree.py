@@ -53,23 +53,30 @@ class GateResult:
     Attributes
     ----------
     names
-        Gates in the order of the bits.
-    bits
-        uint64, shape (n_events,): bit i is set where the event is inside gate i and all its ancestors.
+        All gates in the order of the panel file.
     placements
         One for each gate.
+    stored
+        Gates in the order of the bits: those that are no helpers.
+    bits
+        uint64, shape (n_events,): bit i is set where the event is inside stored gate i and all its ancestors.
+    helpers, helper_bits
+        The same for helper gates.
     """
 
     names: tuple[str, ...]
-    bits: npt.NDArray[np.uint64]
     placements: tuple[Placement, ...]
+    stored: tuple[str, ...]
+    bits: npt.NDArray[np.uint64]
+    helpers: tuple[str, ...]
+    helper_bits: npt.NDArray[np.uint64]
 
     def inside(self, name: str) -> Mask:
         """True inside a gate, shape (n_events,). An unknown gate holds no event."""
-        if name not in self.names:
-            return np.zeros(len(self.bits), dtype=np.bool_)
-        bit = np.uint64(1 << self.names.index(name))
-        return np.asarray((self.bits & bit) != 0)
+        for names, bits in ((self.stored, self.bits), (self.helpers, self.helper_bits)):
+            if name in names:
+                return np.asarray((bits & np.uint64(1 << names.index(name))) != 0)
+        return np.zeros(len(self.bits), dtype=np.bool_)
 
     def placement(self, name: str) -> Placement:
         """Placement of a gate by name."""
@@ -111,11 +118,11 @@ def evaluate_tree(
         explain them; not wanted where only the populations of a first pass are.
     """
     n = len(next(iter(columns.values()))) if columns else 0
-    packed = [np.zeros(n, dtype=np.uint8) for _ in range(-(-len(gates) // 8))]
+    stored, helpers = _Word(n), _Word(n)
     masks: dict[str, Mask] = {ROOT: np.ones(n, dtype=np.bool_)}
     states: dict[str, bool] = {ROOT: True}
     placements: list[Placement] = []
-    for index, gate in enumerate(gates):
+    for gate in gates:
         parent = masks[gate.parent]
         within = masks[gate.estimate_in] if isinstance(gate, CutGate) and gate.estimate_in else parent
         if usable is not None and isinstance(gate, CutGate | SingletGate | DebrisGate):
@@ -126,23 +133,47 @@ def evaluate_tree(
         else:
             known = (frozen or {}).get(gate.name)
             placement = _place(gate, columns, within, masks, known, overrides or {}, frame, explain=final)
-            if final and isinstance(gate, CutGate):
-                placement = snapped(gate, placement, columns)
-        mask = _apply(placement.shape, columns, parent, masks, states)
+        side = None
+        if final and isinstance(gate, CutGate) and placement.parameters:
+            placement, side = snapped(gate, placement, columns)
+        mask = _apply(placement.shape, columns, parent, masks, states) if side is None else side & parent
         masks[gate.name] = mask
         states[gate.name] = placement.state != "unavailable"
         placements.append(placement)
-        packed[index // 8] |= mask.view(np.uint8) << np.uint8(index % 8)
-    return GateResult(tuple(gate.name for gate in gates), _join(packed, n), tuple(placements))
+        (helpers if gate.helper else stored).add(gate.name, mask)
+    return GateResult(
+        tuple(gate.name for gate in gates),
+        tuple(placements),
+        tuple(stored.names),
+        stored.column(),
+        tuple(helpers.names),
+        helpers.column(),
+    )
 
 
-def _join(packed: Sequence[npt.NDArray[np.uint8]], n: int) -> npt.NDArray[np.uint64]:
-    """Bytes of the bit column, least significant first, as one uint64 column."""
-    bits = np.zeros(n, dtype="<u8")
-    table = bits.view(np.uint8).reshape(n, 8)
-    for index, column in enumerate(packed):
-        table[:, index] = column
-    return bits
+class _Word:
+    """Up to 64 masks, packed byte by byte because that is what the processor's cache likes."""
+
+    def __init__(self, n: int) -> None:
+        self.names: list[str] = []
+        self._n = n
+        self._bytes: list[npt.NDArray[np.uint8]] = []
+
+    def add(self, name: str, mask: Mask) -> None:
+        """Give the next bit to a mask."""
+        place = len(self.names)
+        if place % 8 == 0:
+            self._bytes.append(np.zeros(self._n, dtype=np.uint8))
+        self._bytes[-1] |= mask.view(np.uint8) << np.uint8(place % 8)
+        self.names.append(name)
+
+    def column(self) -> npt.NDArray[np.uint64]:
+        """The masks as one uint64 column, first mask in the lowest bit."""
+        bits = np.zeros(self._n, dtype="<u8")
+        table = bits.view(np.uint8).reshape(self._n, 8)
+        for index, column in enumerate(self._bytes):
+            table[:, index] = column
+        return bits
 
 
 def _missing(gate: Gate, columns: Columns, states: Mapping[str, bool]) -> str:

@@ -15,7 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 GateName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 ROOT = "root"
 MAX_GATES = 64
-"""Gates are stored as the bits of one uint64 column."""
+"""Gates are stored as the bits of one uint64 column; as many again may be helpers."""
+
+MAX_ROUTES = 8
+"""Routes are stored as the bits of one uint8 column."""
 
 
 class _Gate(BaseModel):
@@ -32,6 +35,11 @@ class _Gate(BaseModel):
         description="True for gates that name cells. An event belongs to the last such gate of the file that holds it.",
     )
     route: bool = Field(False, description="True for the ways into b_lineage; each event keeps the ways it came by.")
+    helper: bool = Field(
+        False,
+        description="True for gates that only others are made of: placed, exported and counted like all, but not "
+        "stored for every event and not drawn in the report.",
+    )
     anchors: tuple[str, ...] = Field(
         (),
         description="Channels whose level in this population, which therapy spares, shifts the reference's gates.",
@@ -256,8 +264,21 @@ def check_tree(gates: tuple[Gate, ...], channels: set[str]) -> None:
             elif not _positive_definite(gate.covariance):
                 problems.append(f"gate {gate.name} has a covariance matrix that is not symmetric positive definite")
         seen.add(gate.name)
-    if len(gates) > MAX_GATES:
-        problems.append(f"{len(gates)} gates, more than the {MAX_GATES} that fit the stored bit column")
+    n_helpers, n_routes = sum(gate.helper for gate in gates), sum(gate.route for gate in gates)
+    if len(gates) - n_helpers > MAX_GATES:
+        problems.append(
+            f"{len(gates) - n_helpers} gates, more than the {MAX_GATES} that fit the stored bit column; mark some that "
+            "others are made of as 'helper: true'"
+        )
+    if n_helpers > MAX_GATES:
+        problems.append(f"{n_helpers} helper gates, more than {MAX_GATES}")
+    if n_routes > MAX_ROUTES:
+        problems.append(f"{n_routes} routes, more than the {MAX_ROUTES} that fit the stored bit column")
+    problems += [
+        f"gate {gate.name} is a helper, so it can be neither a population nor a route"
+        for gate in gates
+        if gate.helper and (gate.population or gate.route)
+    ]
     if problems:
         raise ValueError("; ".join(problems))
 

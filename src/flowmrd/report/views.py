@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from flowmrd.gating.shapes import HalfPlane, shape_from_record
 from flowmrd.report import words
 from flowmrd.report.density import HIGH, LOW
 from flowmrd.report.marks import with_marks
@@ -133,12 +134,14 @@ def outlines(shape: Mapping[str, Any], x: str, y: str, *, label: str) -> list[Ou
     if kind == "rectangle":
         return _rectangle(shape.get("ranges", {}), x, y, label)
     if kind == "halfplane":
-        slope, threshold = float(shape["slope"]), float(shape["threshold"])
-        ends: list[Point] = [(threshold + slope * at, at) for at in (LOW, HIGH)]
+        cut = shape_from_record({"side": "above", **shape})
+        assert isinstance(cut, HalfPlane)  # noqa: S101 - that is what the type says
+        places = [LOW, *(at for at, _ in cut.bends if LOW < at < HIGH), HIGH]
+        ends: list[Point] = [(cut.edge(at), at) for at in places]
         side = {"above": 1.0, "below": -1.0}.get(str(shape.get("side")), 0.0)
         if shape["x"] == x:
-            return [Outline(tuple(ends), False, label, (side, -side * slope))]
-        return [Outline(tuple((b, a) for a, b in ends), False, label, (-side * slope, side))]
+            return [Outline(tuple(ends), False, label, (side, -side * cut.slope))]
+        return [Outline(tuple((b, a) for a, b in ends), False, label, (-side * cut.slope, side))]
     if kind == "polygon":
         corners: list[Point] = [(float(a), float(b)) for a, b in shape["vertices"]]
         clipped = clip_to_plot(corners if shape["x"] == x else [(b, a) for a, b in corners])

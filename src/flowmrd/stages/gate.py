@@ -1,9 +1,9 @@
 """Stage ``gate``: the panel's gate tree on one tube.
 
 ``gated.arrow``
-    ``gates`` uint64 (bit i = gate i of the metadata key ``gates``, a JSON list), ``population`` int16 (code table in
-    the metadata key ``populations``, JSON name to code), ``routes`` uint8 (bits in the metadata key ``routes``, a JSON
-    list).
+    ``gates`` uint64 (bit i = gate i of the metadata key ``gates``, a JSON list; helper gates have none),
+    ``population`` int16 (code table in the metadata key ``populations``, JSON name to code), ``routes`` uint8 (bits in
+    the metadata key ``routes``, a JSON list).
 
 ``gates.json`` (schema_version 1)::
 
@@ -14,8 +14,8 @@
                  # factors: to the panel's place of lymphocytes; applied: the controls' where there are controls
     shifts:      [{channel, population, events, level, reference, measured, measured_decades, applied,
                    applied_decades, at_bound, why}]
-    gates:       [{name, title, parent, method, population, route, state, source, how, why, shape, parameters, shift,
-                   at_bound, parent_events, count, analysable_count,
+    gates:       [{name, title, parent, method, population, route, helper, state, source, how, why, shape,
+                   parameters, shift, at_bound, parent_events, count, analysable_count,
                    curve: {x, y, threshold, bounds} or null}]
                  # state: ok | insufficient_parent | unavailable
                  # source: sample | reference | sample-shift | fallback | default | override
@@ -112,12 +112,12 @@ def gate(
                 "routes": routes,
             },
             {
-                "gates": json.dumps(list(result.names)),
+                "gates": json.dumps(list(result.stored)),
                 "populations": json.dumps(code_table(panel.gates)),
                 "routes": json.dumps(list(route_names(panel.gates))),
             },
         )
-        rows = population_table(result, panel.gates, columns, analysable, panel.features)
+        rows = population_table(result, panel.gates, columns, analysable, panel.features, scales)
         write_text(populations, as_tsv(rows))
         write_text(gatingml, write_gatingml(result, panel.gates, wiring))
         facts = _record(gated, panel, rows, analysable, exclude)
@@ -243,6 +243,7 @@ def _record(
                 "method": gate_.method,
                 "population": gate_.population,
                 "route": gate_.route,
+                "helper": gate_.helper,
                 "state": placement.state,
                 "source": placement.source,
                 "how": placement.how,
