@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flowmrd.errors import ArtefactError, GateError
-from flowmrd.gating.marrow import assess_regeneration
+from flowmrd.gating.marrow import assess_haemodilution, assess_regeneration
 from flowmrd.gating.populations import CODES
 from flowmrd.mrd.result import Target
 from flowmrd.simulate.leukaemia import Cd19, Cd22, Therapy
@@ -164,14 +164,35 @@ def test_missing_haematogones_are_never_evidence_of_haemodilution(
     assert facts["haemodilution"]["statement"].startswith("Limited assessment")
 
 
-def test_leukaemic_cells_do_not_count_as_regeneration(marrow: Any, ino10: Any) -> None:
+def test_leukaemic_cells_do_not_count_as_regeneration() -> None:
+    spectrum = {"haematogones_1": 400, "haematogones_2": 900, "haematogones_3": 700}
+    before = assess_regeneration(spectrum, 20_000)
+    assert before["verdict"] == "increased"
+    assert "may be leukaemic" in before["statement"]
+    arrested = assess_regeneration(spectrum | {"haematogones_2": 20_000, "haematogones_1": 10}, 100_000)
+    assert arrested["verdict"] == "incomplete"
+    after = assess_regeneration(dict.fromkeys(spectrum, 5), 20_000, leukaemic_left_out=True)
+    assert after["verdict"] == "few"
+    assert "MRD events left out" in after["statement"]
+    assert assess_regeneration(spectrum | {"haematogones_1": None}, 20_000)["verdict"] == "not_evaluable"
+
+
+def test_mature_granulocytes_speak_for_blood_only_beyond_what_controls_have(marrow: Any, ino10: Any) -> None:
     from flowmrd.config.run import GatingConfig
     from flowmrd.gating.sample import gate_sample
 
-    result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
-    precursors = result.inside("haematogones_1") | result.inside("haematogones_2") | result.inside("haematogones_3")
-    found = assess_regeneration(result, marrow.usable, leukaemic=precursors)
-    assert sum(found["stages"].values()) == 0
+    columns = dict(marrow.columns)
+    granular = gate_sample(columns, ino10, marrow.usable, GatingConfig()).result.inside("granulocytes")
+    columns["CD10"] = np.where(granular, np.float32(0.62), columns["CD10"])
+    result = gate_sample(columns, ino10, marrow.usable, GatingConfig()).result
+    alone = assess_haemodilution(result, marrow.usable, {})
+    mature = next(row for row in alone["populations"] if row["population"] == "mature_granulocytes")
+    assert mature["share"] > 0.95
+    assert mature["met"] is None
+    against = assess_haemodilution(result, marrow.usable, {"mature_granulocytes": (0.3, 0.4, 0.5, 4)})
+    assert next(row["met"] for row in against["populations"] if row["population"] == "mature_granulocytes")
+    assert against["verdict"] == "possible"
+    assert "controls 30.00 to 50.00 %" in against["statement"]
 
 
 def test_a_reference_of_another_panel_is_refused(

@@ -77,8 +77,9 @@ def test_flowkit_finds_the_same_events_where_leaning_cuts_bend(
         raw = np.asarray(usual.inverse(columns[marker].astype(np.float64))).astype(np.float32)
         columns[marker] = width.apply(raw)
     result = gate_sample(columns, ino10, marrow.usable, GatingConfig(), scales=scales).result
-    assert isinstance(result.placement("cd19_pos").shape, HalfPlane)
-    assert result.placement("cd19_pos").shape.bends
+    cut = result.placement("cd19_pos").shape
+    assert isinstance(cut, HalfPlane)
+    assert cut.bends
     text = write_gatingml(result, ino10.gates)
     assert different(flowkit, tmp_path, text, columns, result) == []
     path = tmp_path / "tube.xml"

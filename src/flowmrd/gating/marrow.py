@@ -1,8 +1,10 @@
 """Haemodilution and regeneration, as far as the panel allows.
 
 Haemodilution: populations that blood lacks (CD34+ myeloid progenitors, erythroblasts) against fixed limits and against
-the control marrows. **Haematogones are never counted**: after anti-B-cell therapy they are missing because of the drug.
-Without CD117 and CD16 mast cells and mature neutrophils cannot be measured, so the assessment is always called limited.
+the control marrows, and the share of granulocytes that are mature (CD10+), which blood is made of.
+**Haematogones are never counted**: after anti-B-cell therapy they are missing because of the drug. Without CD117 and
+CD16 mast cells are not measured and granulocytic maturity rests on CD10 alone, so the assessment is always called
+limited.
 
 Regeneration: haematogones of all three stages in a continuous spectrum without one stage taking over, which is what
 sets a hyperplasia apart from a leukaemia arrested at one stage (McKenna et al., Blood 2001;98:2498 for the spectrum and
@@ -19,18 +21,26 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.gating.reference import GateReference
 from flowmrd.gating.tree import GateResult
 
-__all__ = ["assess_haemodilution", "assess_regeneration"]
+__all__ = ["MATURE", "STAGES", "assess_haemodilution", "assess_regeneration", "mature_granulocytes"]
 
 Mask = npt.NDArray[np.bool_]
+Range = tuple[float, float, float, int]
 
 MIN_NUCLEATED: Final = 10_000
 """Fewer nucleated cells than this give no share of a population as rare as CD34+ progenitors."""
 
+MIN_GRANULOCYTES: Final = 500
+"""Fewer granulocytes than this say nothing about their maturity."""
+
 LIMITS: Final = {"cd34_myeloid": 0.001, "erythroblasts": 0.02}
 """Shares of nucleated cells below which a marrow population is called low."""
+
+MATURE: Final = "mature_granulocytes"
+MATURE_LIMIT: Final = 0.9
+MATURE_MARGIN: Final = 0.1
+"""Mature granulocytes speak for blood above this share of the granulocytes, if no control comes within the margin."""
 
 STAGES: Final = ("haematogones_1", "haematogones_2", "haematogones_3")
 MIN_HAEMATOGONES: Final = 50
@@ -39,9 +49,30 @@ SMALLEST_STAGE: Final = 0.03
 INCREASED: Final = 0.05
 """Share of nucleated cells from which haematogones are called increased (McKenna et al. 2001)."""
 
+_TITLES: Final = {
+    "cd34_myeloid": "CD34+ myeloid progenitors",
+    "erythroblasts": "erythroblasts",
+    MATURE: "CD10+ of the granulocytes",
+}
 
-def assess_haemodilution(result: GateResult, analysable: Mask, reference: GateReference | None) -> dict[str, Any]:
-    """Verdict ``suspected``, ``possible``, ``not_suggested`` or ``not_evaluable`` with the shares it rests on."""
+
+def mature_granulocytes(result: GateResult, analysable: Mask) -> tuple[int, int] | None:
+    """Granulocytes with CD10 and all granulocytes; None where the panel cannot tell or there are too few."""
+    if not (result.available("granulocytes") and result.available("cd10_pos")):
+        return None
+    cells = result.inside("granulocytes") & analysable
+    n = int(np.count_nonzero(cells))
+    return (int(np.count_nonzero(cells & result.inside("cd10_pos"))), n) if n >= MIN_GRANULOCYTES else None
+
+
+def assess_haemodilution(result: GateResult, analysable: Mask, controls: Mapping[str, Range]) -> dict[str, Any]:
+    """Verdict ``suspected``, ``possible``, ``not_suggested`` or ``not_evaluable`` with the shares it rests on.
+
+    Parameters
+    ----------
+    controls
+        Population to smallest, median and largest share in the control marrows and their number; empty without them.
+    """
     nucleated = int(np.count_nonzero(result.inside("nucleated") & analysable))
     rows: list[dict[str, Any]] = []
     for name, limit in LIMITS.items():
@@ -49,57 +80,77 @@ def assess_haemodilution(result: GateResult, analysable: Mask, reference: GateRe
             continue
         count = int(np.count_nonzero(result.inside(name) & analysable))
         share = count / nucleated if nucleated else None
-        normal = None if reference is None else reference.fraction_range(name)
-        rows.append(
-            {
-                "population": name,
-                "events": count,
-                "share": None if share is None else round(share, 7),
-                "limit": limit,
-                "low": None if share is None else share < limit,
-                "controls": None if normal is None else dict(zip(("low", "median", "high", "n"), normal, strict=True)),
-            }
-        )
-    lacking = "The panel has neither CD117 nor CD16: mast cells and mature neutrophils are not measured."
+        met = None if share is None else share < limit
+        rows.append(_row(name, count, "nucleated", share, limit, met, controls.get(name)))
+    mature = mature_granulocytes(result, analysable)
+    if mature is not None:
+        share, known = mature[0] / mature[1], controls.get(MATURE)
+        # Where the CD10 cut falls on granulocytes depends on the staining: alone it is no evidence.
+        met = None if known is None else share > MATURE_LIMIT and share > known[2] + MATURE_MARGIN
+        rows.append(_row(MATURE, mature[0], "granulocytes", share, MATURE_LIMIT, met, known))
+    lacking = "The panel has neither CD117 nor CD16: mast cells are not measured, granulocytic maturity only by CD10."
     caution = "Missing B-cell precursors are no evidence, because anti-B-cell therapy removes them."
-    if not rows or nucleated < MIN_NUCLEATED:
+    judged = [row for row in rows if row["met"] is not None]
+    if not judged or nucleated < MIN_NUCLEATED:
         why = f"{nucleated} nucleated cells" if rows else "none of the marrow populations could be gated"
         statement = f"Haemodilution cannot be assessed: {why}. {lacking}"
         return {"verdict": "not_evaluable", "statement": statement, "populations": rows}
-    low = [row for row in rows if row["low"]]
-    verdict = "not_suggested" if not low else "suspected" if len(low) == len(rows) else "possible"
-    shares = ", ".join(
-        f"{_TITLES[row['population']]} {100 * row['share']:.2f} % (low below {100 * row['limit']:g} %)" for row in rows
-    )
-    word = {"not_suggested": "not suggested", "possible": "possible", "suspected": "suspected"}[verdict]
-    statement = f"Limited assessment: haemodilution is {word}. {shares}. {lacking} {caution}"
+    met_by = sum(row["met"] for row in judged)
+    verdict = "suspected" if met_by >= min(2, len(judged)) else "possible" if met_by else "not_suggested"
+    shares = "; ".join(_words(row) for row in rows)
+    statement = f"Limited assessment: haemodilution is {verdict.replace('_', ' ')}. {shares}. {lacking} {caution}"
     return {"verdict": verdict, "statement": statement, "populations": rows}
 
 
-_TITLES: Final = {"cd34_myeloid": "CD34+ myeloid progenitors", "erythroblasts": "erythroblasts"}
+def _row(
+    name: str, count: int, of: str, share: float | None, limit: float, met: bool | None, controls: Range | None
+) -> dict[str, Any]:
+    return {
+        "population": name,
+        "events": count,
+        "of": of,
+        "share": None if share is None else round(share, 7),
+        "limit": limit,
+        "met": met,
+        "controls": None if controls is None else dict(zip(("low", "median", "high", "n"), controls, strict=True)),
+    }
 
 
-def assess_regeneration(result: GateResult, analysable: Mask, *, leukaemic: Mask | None = None) -> dict[str, Any]:
+def _words(row: Mapping[str, Any]) -> str:
+    share = "unknown" if row["share"] is None else f"{100 * row['share']:.2f} %"
+    side = "high above" if row["population"] == MATURE else "low below"
+    known = row["controls"]
+    controls = "" if known is None else f", controls {100 * known['low']:.2f} to {100 * known['high']:.2f} %"
+    return f"{_TITLES[row['population']]} {share} ({side} {100 * row['limit']:g} %{controls})"
+
+
+def assess_regeneration(
+    stages: Mapping[str, int | None], nucleated: int, *, leukaemic_left_out: bool = False
+) -> dict[str, Any]:
     """Haematogone spectrum: ``increased``, ``present``, ``incomplete``, ``few`` or ``not_evaluable``.
 
     Parameters
     ----------
-    leukaemic
-        Events called MRD, which are left out; before classification there are none, and the statement says so.
+    stages
+        Analysable events of each of :data:`STAGES`; None where the gate is unavailable.
+    nucleated
+        Analysable nucleated cells.
+    leukaemic_left_out
+        Whether events called MRD are already left out of ``stages``; before classification the statement says so.
     """
-    considered = analysable if leukaemic is None else analysable & ~leukaemic
-    nucleated = int(np.count_nonzero(result.inside("nucleated") & analysable))
-    missing = [name for name in STAGES if not result.available(name)]
+    missing = [name for name in STAGES if stages.get(name) is None]
     if missing or nucleated < MIN_NUCLEATED:
         why = f"{', '.join(missing)} unavailable" if missing else f"{nucleated} nucleated cells"
         return {"verdict": "not_evaluable", "statement": f"Regeneration cannot be assessed: {why}.", "stages": {}}
-    counts: Mapping[str, int] = {name: int(np.count_nonzero(result.inside(name) & considered)) for name in STAGES}
+    counts = {name: int(stages[name] or 0) for name in STAGES}
     total = sum(counts.values())
     share = total / nucleated
     spread = "; ".join(
         f"stage {stage} {count}" for stage, count in zip(("I", "II", "III"), counts.values(), strict=True)
     )
-    if leukaemic is None:
+    if leukaemic_left_out:
+        spread += "; MRD events left out"
+    else:
         spread += ". Cells with this phenotype may be leukaemic: read with the MRD result"
     if total < MIN_HAEMATOGONES:
         verdict, words = (
@@ -113,4 +164,4 @@ def assess_regeneration(result: GateResult, analysable: Mask, *, leukaemic: Mask
     else:
         verdict, words = "present", "a complete spectrum, not increased"
     statement = f"Haematogones {100 * share:.3f} % of nucleated cells, {words} ({spread})."
-    return {"verdict": verdict, "statement": statement, "share": round(share, 7), "stages": dict(counts)}
+    return {"verdict": verdict, "statement": statement, "share": round(share, 7), "stages": counts}

@@ -38,7 +38,7 @@ class ControlGates:
     levels
         Population to channel to median level on the panel scale, for target status and haemodilution.
     fractions
-        Population to share of nucleated cells.
+        Population to share of nucleated cells; mature granulocytes to their share of the granulocytes.
     factors
         Scatter channel to the factor that puts its lymphocytes where the panel has them.
     """

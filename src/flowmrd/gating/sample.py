@@ -12,6 +12,7 @@ import numpy.typing as npt
 from flowmrd.config.run import GatingConfig
 from flowmrd.gating.frame import Frame, panel_frame
 from flowmrd.gating.landmark import Landmark, find_landmark
+from flowmrd.gating.marrow import MATURE, mature_granulocytes
 from flowmrd.gating.populations import CODES, route_bits
 from flowmrd.gating.reference import (
     ControlGates,
@@ -151,6 +152,9 @@ def gate_control(
             fractions[gate.name] = len(rows) / nucleated
         if len(rows) >= MIN_LEVEL_EVENTS:
             medians[gate.name] = _medians(columns, rows, panel, frame)
+    mature = mature_granulocytes(result, analysable)
+    if mature is not None:
+        fractions[MATURE] = mature[0] / mature[1]
     rows = np.flatnonzero(agreed_b_lineage(route_bits(result, panel.gates)) & analysable)
     if len(rows) >= MIN_LEVEL_EVENTS:
         medians[NORMAL_B] = _medians(columns, rows, panel, frame)

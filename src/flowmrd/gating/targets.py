@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.gating.frame import panel_scale
-from flowmrd.gating.reference import GateReference
 from flowmrd.gating.shapes import (
     Columns,
     Combination,
@@ -30,7 +29,7 @@ from flowmrd.gating.shapes import (
 from flowmrd.panel.model import Channel, PanelModel
 from flowmrd.transform import ChannelScale
 
-__all__ = ["NORMAL_B", "TARGETS", "agreed_b_lineage", "assess_target", "assess_targets", "positive_shape"]
+__all__ = ["MIN_CELLS", "NORMAL_B", "TARGETS", "agreed_b_lineage", "assess_target", "assess_targets", "positive_shape"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -67,7 +66,7 @@ def assess_target(
     *,
     population: str,
     scale: ChannelScale | None,
-    reference: GateReference | None,
+    normal: float | None,
     prior_therapy: str = "none",
 ) -> dict[str, Any]:
     """Status of one marker, as the fields of ``flowmrd.mrd.result.Target``.
@@ -80,6 +79,8 @@ def assess_target(
         Cut above which a cell is positive; a rectangle or leaning line as placed on this tube.
     scale
         Transform of the channel, to take ratios of linear signals.
+    normal
+        Level of the control marrows' normal B lineage on the panel scale; None without controls.
     prior_therapy
         ``none``, ``cd19``, ``cd22`` or ``cd19+cd22``.
     """
@@ -99,7 +100,7 @@ def assess_target(
         return found | {"note": f"{len(rows)} cells, fewer than the {MIN_CELLS} that a statement needs."}
     taken = {channel: columns[channel][rows] for channel in shape_channels(positive)}
     percent = 100.0 * float(np.count_nonzero(positive.inside(taken))) / len(rows)
-    ratio = _ratio(panel.channel(marker), columns[marker][rows], scale, reference)
+    ratio = _ratio(panel.channel(marker), columns[marker][rows], scale, normal)
     status = _status(percent, ratio)
     notes = [f"{len(rows)} cells, {percent:.1f} % above the {marker} cut."]
     if ratio is None:
@@ -135,10 +136,10 @@ def assess_targets(
     *,
     population: str,
     scales: Mapping[str, ChannelScale],
-    reference: GateReference | None,
+    normal: Mapping[str, float],
     prior_therapy: str = "none",
 ) -> dict[str, dict[str, Any]]:
-    """Status of CD19 and CD22; see :func:`assess_target`."""
+    """Status of CD19 and CD22; see :func:`assess_target`. ``normal`` lacks what the controls do not know."""
     return {
         marker: assess_target(
             marker,
@@ -148,7 +149,7 @@ def assess_targets(
             panel,
             population=population,
             scale=scales.get(marker),
-            reference=reference,
+            normal=normal.get(marker),
             prior_therapy=prior_therapy,
         )
         for marker in TARGETS
@@ -159,13 +160,12 @@ def _ratio(
     channel: Channel,
     values: npt.NDArray[np.floating[Any]],
     scale: ChannelScale | None,
-    reference: GateReference | None,
+    normal: float | None,
 ) -> float | None:
     """Ratio of median linear signals; None without a scale or a positive reference level; never below 0."""
-    level = None if reference is None else reference.level(NORMAL_B, channel.marker)
-    if scale is None or level is None:
+    if scale is None or normal is None:
         return None
-    expected = float(panel_scale(channel, scale).inverse(level))
+    expected = float(panel_scale(channel, scale).inverse(normal))
     return max(float(scale.inverse(float(np.median(values)))), 0.0) / expected if expected > 0 else None
 
 

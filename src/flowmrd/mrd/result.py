@@ -145,6 +145,13 @@ class Provenance(Part):
     flowmrd_version: str
 
 
+class Regeneration(Part):
+    """What the haematogones say about regeneration once the MRD cells are left out."""
+
+    verdict: Literal["increased", "present", "incomplete", "few", "not_evaluable"]
+    statement: str
+
+
 class MrdResult(Part):
     """``results/samples/<sample>/mrd.json``."""
 
@@ -161,7 +168,15 @@ class MrdResult(Part):
     sensitivity: Sensitivity
     verdict: Verdict
     laip: Laip
-    targets: dict[Annotated[str, Field(pattern="^(CD19|CD22)$")], Target]
+    targets: dict[Annotated[str, Field(pattern="^(CD19|CD22)$")], Target] = Field(
+        description="Of the MRD cells where there are enough of them, else of the B lineage."
+    )
+    targets_b_lineage: dict[Annotated[str, Field(pattern="^(CD19|CD22)$")], Target] = Field(
+        {}, description="Of the whole B lineage, whatever targets is of."
+    )
+    regeneration: Regeneration | None = Field(
+        None, description="Haematogone spectrum without the MRD cells; null where there is none."
+    )
     provenance: Provenance
 
     def to_json_dict(self) -> dict[str, object]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
-from flowmrd.mrd.result import Cluster
+from flowmrd.mrd.result import Cluster, Target
 from flowmrd.panel.model import ChannelKind
 from flowmrd.report import svg, words
 from flowmrd.report.density import HIGH, LOW
@@ -198,11 +198,18 @@ def build(inputs: Inputs, tube: Tube, rows: Sequence[MarkerRow]) -> dict[str, An
                 ),
                 "note": target.note,
             }
-            for name, target in inputs.result.targets.items()
+            for name, target in _told_targets(inputs)
         ],
         "phenotype": phenotype([(row.marker, row.shift, row.direction) for row in rows if row.shift is not None]),
         "summary": _summary(rows),
     }
+
+
+def _told_targets(inputs: Inputs) -> list[tuple[str, Target]]:
+    """Targets of the MRD cells and beside them of the B lineage; of the latter alone where MRD cells are too few."""
+    result = inputs.result
+    others = [(name, entry) for name, entry in result.targets_b_lineage.items() if entry != result.targets.get(name)]
+    return [*result.targets.items(), *others]
 
 
 def phenotype(shifts: Sequence[tuple[str, float, str]]) -> str:

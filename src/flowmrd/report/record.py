@@ -295,9 +295,11 @@ def _provenance(inputs: Inputs) -> list[tuple[str, str]]:
 
 
 def _marrow(inputs: Inputs) -> list[str]:
-    """Statements about haemodilution and regeneration that the gate stage made."""
+    """Statements about haemodilution and regeneration; the latter without the MRD cells where they are known."""
     statements = []
     for name in ("haemodilution", "regeneration"):
         found = (inputs.gates or {}).get(name) or {}
+        if name == "regeneration" and inputs.result.regeneration is not None:
+            found = {"statement": inputs.result.regeneration.statement}
         statements.append(str(found.get("statement") or f"{name.capitalize()}: not assessed for this tube."))
     return statements

@@ -23,7 +23,8 @@
     nucleated_by: dye | scatter
     flags:       [{code, level, message}]                  # level: info | warn | fail
     targets:     {CD19: {...}, CD22: {...}}                # of the B lineage by two routes or more; Target
-    haemodilution: {verdict, statement, populations: [{population, events, share, limit, low, controls}]}
+    normal_b:    {CD19: level, CD22: level}                # of the controls' normal B lineage, panel scale
+    haemodilution: {verdict, statement, populations: [{population, events, of, share, limit, met, controls}]}
     regeneration:  {verdict, statement, share, stages: {population: events}}
 """
 
@@ -41,14 +42,14 @@ from flowmrd.config.run import RunConfig
 from flowmrd.errors import GateError
 from flowmrd.gating.flags import gate_flags, missing_routes, nucleated_by
 from flowmrd.gating.gatingml import Wiring, write_gatingml
-from flowmrd.gating.marrow import assess_haemodilution, assess_regeneration
+from flowmrd.gating.marrow import STAGES, assess_haemodilution, assess_regeneration
 from flowmrd.gating.masks import analysable_mask, panel_columns, stored_scales
 from flowmrd.gating.overrides import read_override
 from flowmrd.gating.populations import as_tsv, assign, code_table, population_table, route_bits, route_names
 from flowmrd.gating.reference import GateReference
 from flowmrd.gating.sample import GatedSample, gate_sample, rounded
 from flowmrd.gating.shapes import Columns, same_shape, shape_channels
-from flowmrd.gating.targets import TARGETS, agreed_b_lineage, assess_targets, positive_shape
+from flowmrd.gating.targets import NORMAL_B, TARGETS, agreed_b_lineage, assess_targets, positive_shape
 from flowmrd.panel.gates import CutGate, Gate
 from flowmrd.panel.model import PanelModel
 from flowmrd.store import open_columns, read_json, write_columns, write_json, write_text
@@ -122,6 +123,7 @@ def gate(
         write_text(gatingml, write_gatingml(result, panel.gates, wiring))
         facts = _record(gated, panel, rows, analysable, exclude)
         facts["override"] = manual
+        facts["normal_b"] = _normal_levels(learned)
         positives = {marker: positive_shape(facts, marker) for marker in TARGETS}
         facts["targets"] = assess_targets(
             columns,
@@ -130,11 +132,14 @@ def gate(
             panel,
             population="b_lineage",
             scales=scales,
-            reference=learned,
+            normal=facts["normal_b"],
             prior_therapy=prior_therapy,
         )
-        facts["haemodilution"] = assess_haemodilution(result, analysable, learned)
-        facts["regeneration"] = assess_regeneration(result, analysable)
+        facts["haemodilution"] = assess_haemodilution(result, analysable, _ranges(learned))
+        facts["regeneration"] = assess_regeneration(
+            {row["population"]: row["analysable_count"] for row in rows if row["population"] in STAGES},
+            int(np.count_nonzero(result.inside("nucleated") & analysable)),
+        )
         by = nucleated_by(panel, tuple(columns))
         facts["nucleated_by"] = by
         flags = gate_flags(
@@ -142,6 +147,23 @@ def gate(
         )
         facts["flags"] = [flag.as_record() for flag in flags]
         write_json(record, facts)
+
+
+def _normal_levels(learned: GateReference | None) -> dict[str, float]:
+    """Target marker to its level on the controls' normal B lineage, panel scale."""
+    if learned is None:
+        return {}
+    found = {marker: learned.level(NORMAL_B, marker) for marker in TARGETS}
+    return {marker: level for marker, level in found.items() if level is not None}
+
+
+def _ranges(learned: GateReference | None) -> dict[str, tuple[float, float, float, int]]:
+    """Population to its shares in the controls."""
+    if learned is None:
+        return {}
+    names = dict.fromkeys(name for control in learned.controls for name in control.fractions)
+    found = {name: learned.fraction_range(name) for name in names}
+    return {name: shares for name, shares in found.items() if shares is not None}
 
 
 def _gate(

@@ -11,7 +11,9 @@ import numpy as np
 
 from flowmrd import __version__
 from flowmrd.config import RunConfig, Sample
-from flowmrd.gating.masks import analysable_mask
+from flowmrd.gating.marrow import STAGES, assess_regeneration
+from flowmrd.gating.masks import analysable_mask, panel_columns, stored_scales
+from flowmrd.gating.targets import MIN_CELLS, TARGETS, assess_targets, positive_shape
 from flowmrd.mrd.counts import COUNTED_GATES, count_events, finite_or_none, level
 from flowmrd.mrd.limits import Limits, binomial_interval, events_needed, limits
 from flowmrd.mrd.reasons import sort_flags
@@ -23,6 +25,7 @@ from flowmrd.mrd.result import (
     MrdResult,
     Provenance,
     Reason,
+    Regeneration,
     Sensitivity,
     SpikeIn,
     Target,
@@ -110,7 +113,9 @@ def quantify(
         sensitivity=_sensitivity(evidence, background, counts, denominator, spike_in, classification, config),
         verdict=decide(evidence),
         laip=_laip(classification),
-        targets={name: Target.model_validate(facts) for name, facts in (gates.get("targets") or {}).items()},
+        targets=_targets(files, gates, panel, config, sample) or _b_lineage_targets(gates),
+        targets_b_lineage=_b_lineage_targets(gates),
+        regeneration=_regeneration(files, config),
         provenance=Provenance(
             fcs_sha256=read_json(files.ingest)["sha256"],
             config_sha256=digests.config,
@@ -137,6 +142,49 @@ def _count(files: QuantifyInputs, config: RunConfig) -> tuple[Counts, Counts]:
             count_events(analysable_mask(values, config.quality), members, mrd),
             count_events(analysable_mask(values, without_time), members, mrd),
         )
+
+
+def _b_lineage_targets(gates: Mapping[str, Any]) -> dict[str, Target]:
+    return {name: Target.model_validate(facts) for name, facts in (gates.get("targets") or {}).items()}
+
+
+def _targets(
+    files: QuantifyInputs, gates: Mapping[str, Any], panel: PanelModel, config: RunConfig, sample: Sample
+) -> dict[str, Target]:
+    """State of CD19 and CD22 on the MRD cells; empty where there are too few of them to say anything."""
+    with open_columns(files.preprocessed) as values, open_columns(files.classified) as classified:
+        cells = np.asarray(classified["mrd"]) & analysable_mask(values, config.quality)
+        if np.count_nonzero(cells) < MIN_CELLS or not gates.get("gates"):
+            return {}
+        found = assess_targets(
+            panel_columns(values, panel),
+            cells,
+            {marker: positive_shape(gates, marker) for marker in TARGETS},
+            panel,
+            population="mrd",
+            scales=stored_scales(values),
+            normal=gates.get("normal_b") or {},
+            prior_therapy=sample.prior_therapy.value,
+        )
+    return {name: Target.model_validate(facts) for name, facts in found.items()}
+
+
+def _regeneration(files: QuantifyInputs, config: RunConfig) -> Regeneration | None:
+    """Haematogone spectrum without the events called MRD."""
+    with (
+        open_columns(files.preprocessed) as values,
+        open_columns(files.gated) as gated,
+        open_columns(files.classified) as classified,
+    ):
+        usable = analysable_mask(values, config.quality)
+        nucleated = gate_bit(gated, "nucleated")
+        if nucleated is None:
+            return None
+        normal = usable & ~np.asarray(classified["mrd"])
+        inside = {name: gate_bit(gated, name) for name in STAGES}
+        stages = {name: None if bits is None else int(np.count_nonzero(bits & normal)) for name, bits in inside.items()}
+        found = assess_regeneration(stages, int(np.count_nonzero(nucleated & usable)), leukaemic_left_out=True)
+    return Regeneration(verdict=found["verdict"], statement=found["statement"])
 
 
 def _background(classification: Mapping[str, Any], counts: Counts, denominator: int) -> float | None:
