@@ -28,10 +28,10 @@ def annotated(tmp_path: Path) -> tuple[Path, Any]:
 def test_flowkit_reads_the_workspace_back_with_every_population(tmp_path: Path, annotated: Any, ino10: Any) -> None:
     flowkit = pytest.importorskip("flowkit")
     path, (_, codes, mrd) = annotated
-    (out,) = flowjo({"T1": (ino10, path)}, main_panel="ino10", folder=tmp_path)
+    (out,) = flowjo({"T1": (ino10, path)}, main_panel="ino10", folder=tmp_path / "cohort")
+    assert 'name="$TOT" value="500"' in out.read_text(encoding="utf-8")
     assert out.name == "flowjo.wsp"
-    sample = flowkit.Sample(str(path), sample_id="T1_annotated.fcs")
-    workspace = flowkit.Workspace(str(out), fcs_samples=[sample])
+    workspace = flowkit.Workspace(str(out), find_fcs_files_from_wsp=True)
     workspace.analyze_samples(use_mp=False)
     counts = {
         row.gate_name: int(row["count"])
@@ -45,8 +45,8 @@ def test_flowkit_reads_the_workspace_back_with_every_population(tmp_path: Path, 
 
 def test_a_workspace_has_no_time_of_writing_and_no_folder_names(tmp_path: Path, annotated: Any, ino10: Any) -> None:
     pytest.importorskip("flowkit")
-    first = flowjo({"T1": (ino10, annotated[0])}, main_panel="ino10", folder=tmp_path / "a")[0].read_bytes()
-    second = flowjo({"T1": (ino10, annotated[0])}, main_panel="ino10", folder=tmp_path / "b")[0].read_bytes()
+    made = [flowjo({"T1": (ino10, annotated[0])}, main_panel="ino10", folder=tmp_path / name)[0] for name in "ab"]
+    first, second = (path.read_bytes() for path in made)
     assert first == second
     assert str(tmp_path).encode() not in first
 

@@ -8,11 +8,19 @@ events are the same; the thresholds themselves are in ``gates.xml``.
 from __future__ import annotations
 
 import io
-import re
+import os
+import tempfile
+import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
+import numpy as np
+
+from flowmrd.fcs.reader import DataSet, choose, read_fcs
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
+from flowmrd.gating.gatingml import GATING, TRANSFORMS, TYPES
 from flowmrd.gating.populations import UNASSIGNED, code_table
 from flowmrd.panel.model import PanelModel
 from flowmrd.store import write_text
@@ -25,13 +33,12 @@ FIXED_DATE: Final = "Thu Jan 01 00:00:00 UTC 1970"
 
 
 def write_workspace(annotated: Mapping[str, Path], panel: PanelModel, out: Path) -> None:
-    """Write a workspace of annotated FCS files.
+    """Write a workspace of annotated FCS files, which it finds by their path relative to its own folder.
 
     Parameters
     ----------
     annotated
-        Sample name to its ``annotated.fcs``. Every file is read whole, one after the other is kept: memory grows with
-        the number of events of the run.
+        Sample name to its ``annotated.fcs``. Only HEADER and TEXT are read: memory does not grow with the events.
     panel
         Panel whose populations are gated; samples of other panels need a workspace of their own.
     """
@@ -43,9 +50,41 @@ def write_workspace(annotated: Mapping[str, Path], panel: PanelModel, out: Path)
             dimension = fk.Dimension("population", range_min=code - 0.5, range_max=code + 0.5)
             strategy.add_gate(fk.gates.RectangleGate(name, [dimension]), ("root",))
     strategy.add_gate(fk.gates.RectangleGate("mrd", [fk.Dimension("mrd", range_min=0.5)]), ("root",))
-    samples = [fk.Sample(str(path), sample_id=f"{name}_{path.name}") for name, path in sorted(annotated.items())]
-    session = fk.Session(gating_strategy=strategy, fcs_samples=samples)
-    buffer = io.BytesIO()
-    session.export_wsp(buffer, GROUP)
-    text = buffer.getvalue().decode("utf-8")
-    write_text(out, re.sub(r'modDate="[^"]*"', f'modDate="{FIXED_DATE}"', text))
+    originals = {f"{name}_{path.name}": choose(read_fcs(path)) for name, path in sorted(annotated.items())}
+    with tempfile.TemporaryDirectory() as folder:
+        stubs = [
+            fk.Sample(str(_without_events(original, Path(folder) / f"{i}.fcs")), sample_id=title)
+            for i, (title, original) in enumerate(originals.items())
+        ]
+        session = fk.Session(gating_strategy=strategy, fcs_samples=stubs)
+        buffer = io.BytesIO()
+        session.export_wsp(buffer, GROUP)
+    write_text(out, _pointing_at(buffer.getvalue().decode("utf-8"), originals, out.parent))
+
+
+def _pointing_at(text: str, originals: Mapping[str, DataSet], folder: Path) -> str:
+    """The workspace with the files it was made for: their place relative to ``folder`` and their own keywords."""
+    for prefix, uri in (("gating", GATING), ("transforms", TRANSFORMS), ("data-type", TYPES)):
+        ET.register_namespace(prefix, uri)
+    root = ET.fromstring(text)  # noqa: S314 - FlowKit wrote it a moment ago
+    root.set("modDate", FIXED_DATE)
+    root.set("xmlns:transforms", TRANSFORMS)  # readers look for it, and nothing here uses it
+    for element in root.iterfind("SampleList/Sample"):
+        place = element.find("DataSet")
+        assert place is not None  # noqa: S101 - FlowKit writes one for each sample
+        original = originals[place.get("uri", "")]
+        place.set("uri", quote(Path(os.path.relpath(original.path, folder)).as_posix()))
+        for keyword in element.iterfind("Keywords/Keyword"):
+            keyword.set("value", original.keywords.get(keyword.get("name", ""), keyword.get("value", "")))
+    ET.indent(root)
+    return f"<?xml version='1.0' encoding='UTF-8'?>\n{ET.tostring(root, encoding='unicode')}\n"
+
+
+def _without_events(original: DataSet, stub: Path) -> Path:
+    """A file with the keywords of another and one event, because FlowKit reads all events to list keywords."""
+    kept = {key: value for key, value in original.keywords.items() if not key.startswith("$") or key == "$SPILLOVER"}
+    channels = [
+        ChannelSpec(p.pnn or f"P{i + 1}", p.pns or "", range=int(p.range or 1)) for i, p in enumerate(original.channels)
+    ]
+    write_fcs(stub, [np.zeros(1, dtype=np.float32)] * len(channels), channels, kept)
+    return stub

@@ -1,10 +1,10 @@
 """Haemodilution and regeneration, as far as the panel allows.
 
-Haemodilution: populations that blood lacks (CD34+ myeloid progenitors, erythroblasts) against fixed limits and against
-the control marrows, and the share of granulocytes that are mature (CD10+), which blood is made of.
-**Haematogones are never counted**: after anti-B-cell therapy they are missing because of the drug. Without CD117 and
-CD16 mast cells are not measured and granulocytic maturity rests on CD10 alone, so the assessment is always called
-limited.
+Haemodilution: populations that blood lacks (CD34+ myeloid progenitors, erythroblasts), as shares of the nucleated cells
+outside the B lineage, which a leukaemia does not dilute, against fixed limits and the control marrows; and the share of
+granulocytes that are mature (CD10+), which blood is made of. **Haematogones are never counted**: after anti-B-cell
+therapy they are missing because of the drug. Without CD117 and CD16 mast cells are not measured and granulocytic
+maturity rests on CD10 alone, so the assessment is always called limited.
 
 Regeneration: haematogones of all three stages in a continuous spectrum without one stage taking over, which is what
 sets a hyperplasia apart from a leukaemia arrested at one stage (McKenna et al., Blood 2001;98:2498 for the spectrum and
@@ -23,7 +23,14 @@ import numpy.typing as npt
 
 from flowmrd.gating.tree import GateResult
 
-__all__ = ["MATURE", "STAGES", "assess_haemodilution", "assess_regeneration", "mature_granulocytes"]
+__all__ = [
+    "MATURE",
+    "STAGES",
+    "assess_haemodilution",
+    "assess_regeneration",
+    "marrow_shares",
+    "mature_granulocytes",
+]
 
 Mask = npt.NDArray[np.bool_]
 Range = tuple[float, float, float, int]
@@ -35,7 +42,7 @@ MIN_GRANULOCYTES: Final = 500
 """Fewer granulocytes than this say nothing about their maturity."""
 
 LIMITS: Final = {"cd34_myeloid": 0.001, "erythroblasts": 0.02}
-"""Shares of nucleated cells below which a marrow population is called low."""
+"""Shares of the nucleated cells outside the B lineage below which a marrow population is called low."""
 
 MATURE: Final = "mature_granulocytes"
 MATURE_LIMIT: Final = 0.9
@@ -49,11 +56,23 @@ SMALLEST_STAGE: Final = 0.03
 INCREASED: Final = 0.05
 """Share of nucleated cells from which haematogones are called increased (McKenna et al. 2001)."""
 
+BASE: Final = "Of the nucleated cells outside the B lineage"
+
 _TITLES: Final = {
     "cd34_myeloid": "CD34+ myeloid progenitors",
     "erythroblasts": "erythroblasts",
     MATURE: "CD10+ of the granulocytes",
 }
+
+
+def marrow_shares(result: GateResult, analysable: Mask) -> dict[str, tuple[int, int]]:
+    """Population of :data:`LIMITS` to its cells and the nucleated cells that its share is taken of."""
+    members = {name: result.inside(name) & analysable for name in LIMITS if result.available(name)}
+    rest = result.inside("nucleated") & analysable & ~result.inside("b_lineage")
+    for inside in members.values():
+        rest |= inside  # CD34+ progenitors are in the window of the B lineage, and no part of it
+    base = int(np.count_nonzero(rest))
+    return {name: (int(np.count_nonzero(inside)), base) for name, inside in members.items()}
 
 
 def mature_granulocytes(result: GateResult, analysable: Mask) -> tuple[int, int] | None:
@@ -73,15 +92,13 @@ def assess_haemodilution(result: GateResult, analysable: Mask, controls: Mapping
     controls
         Population to smallest, median and largest share in the control marrows and their number; empty without them.
     """
-    nucleated = int(np.count_nonzero(result.inside("nucleated") & analysable))
     rows: list[dict[str, Any]] = []
-    for name, limit in LIMITS.items():
-        if not result.available(name):
-            continue
-        count = int(np.count_nonzero(result.inside(name) & analysable))
+    nucleated = 0
+    for name, (count, nucleated) in marrow_shares(result, analysable).items():
+        limit = LIMITS[name]
         share = count / nucleated if nucleated else None
         met = None if share is None else share < limit
-        rows.append(_row(name, count, "nucleated", share, limit, met, controls.get(name)))
+        rows.append(_row(name, count, "nucleated cells outside the B lineage", share, limit, met, controls.get(name)))
     mature = mature_granulocytes(result, analysable)
     if mature is not None:
         share, known = mature[0] / mature[1], controls.get(MATURE)
@@ -92,13 +109,19 @@ def assess_haemodilution(result: GateResult, analysable: Mask, controls: Mapping
     caution = "Missing B-cell precursors are no evidence, because anti-B-cell therapy removes them."
     judged = [row for row in rows if row["met"] is not None]
     if not judged or nucleated < MIN_NUCLEATED:
-        why = f"{nucleated} nucleated cells" if rows else "none of the marrow populations could be gated"
+        why = (
+            f"{nucleated} nucleated cells outside the B lineage"
+            if rows
+            else "none of the marrow populations could be gated"
+        )
         statement = f"Haemodilution cannot be assessed: {why}. {lacking}"
         return {"verdict": "not_evaluable", "statement": statement, "populations": rows}
     met_by = sum(row["met"] for row in judged)
     verdict = "suspected" if met_by >= min(2, len(judged)) else "possible" if met_by else "not_suggested"
     shares = "; ".join(_words(row) for row in rows)
-    statement = f"Limited assessment: haemodilution is {verdict.replace('_', ' ')}. {shares}. {lacking} {caution}"
+    statement = (
+        f"Limited assessment: haemodilution is {verdict.replace('_', ' ')}. {BASE}: {shares}. {lacking} {caution}"
+    )
     return {"verdict": verdict, "statement": statement, "populations": rows}
 
 
@@ -149,9 +172,11 @@ def assess_regeneration(
         f"stage {stage} {count}" for stage, count in zip(("I", "II", "III"), counts.values(), strict=True)
     )
     if leukaemic_left_out:
+        subject, regenerating = "Haematogones", "regenerating marrow"
         spread += "; MRD events left out"
     else:
-        spread += ". Cells with this phenotype may be leukaemic: read with the MRD result"
+        subject = "Cells with the phenotype of haematogones"
+        regenerating = "a regenerating marrow or a leukaemia, which the MRD result has to tell"
     if total < MIN_HAEMATOGONES:
         verdict, words = (
             "few",
@@ -160,8 +185,8 @@ def assess_regeneration(
     elif max(counts.values()) > LARGEST_STAGE * total or min(counts.values()) < SMALLEST_STAGE * total:
         verdict, words = "incomplete", "not the continuous spectrum of a regenerating marrow"
     elif share >= INCREASED:
-        verdict, words = "increased", "a complete spectrum, increased: regenerating marrow"
+        verdict, words = "increased", f"a complete spectrum, increased: {regenerating}"
     else:
         verdict, words = "present", "a complete spectrum, not increased"
-    statement = f"Haematogones {100 * share:.3f} % of nucleated cells, {words} ({spread})."
+    statement = f"{subject}: {100 * share:.3f} % of nucleated cells, {words} ({spread})."
     return {"verdict": verdict, "statement": statement, "share": round(share, 7), "stages": counts}

@@ -38,7 +38,8 @@ class ControlGates:
     levels
         Population to channel to median level on the panel scale, for target status and haemodilution.
     fractions
-        Population to share of nucleated cells; mature granulocytes to their share of the granulocytes.
+        Population to share of nucleated cells; those that tell haemodilution as :mod:`flowmrd.gating.marrow` takes
+        their shares.
     factors
         Scatter channel to the factor that puts its lymphocytes where the panel has them.
     """

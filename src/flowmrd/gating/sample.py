@@ -12,7 +12,7 @@ import numpy.typing as npt
 from flowmrd.config.run import GatingConfig
 from flowmrd.gating.frame import Frame, panel_frame
 from flowmrd.gating.landmark import Landmark, find_landmark
-from flowmrd.gating.marrow import MATURE, mature_granulocytes
+from flowmrd.gating.marrow import MATURE, marrow_shares, mature_granulocytes
 from flowmrd.gating.populations import CODES, route_bits
 from flowmrd.gating.reference import (
     ControlGates,
@@ -152,6 +152,7 @@ def gate_control(
             fractions[gate.name] = len(rows) / nucleated
         if len(rows) >= MIN_LEVEL_EVENTS:
             medians[gate.name] = _medians(columns, rows, panel, frame)
+    fractions |= {name: count / base for name, (count, base) in marrow_shares(result, analysable).items() if base}
     mature = mature_granulocytes(result, analysable)
     if mature is not None:
         fractions[MATURE] = mature[0] / mature[1]
