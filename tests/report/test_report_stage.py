@@ -235,3 +235,14 @@ def test_every_verdict_has_words_and_only_a_negative_one_says_not_detected_alone
     assert flag is not None
     assert flag[1].endswith("cannot be told")
     assert "more nucleated events" in next_steps(weak)[0].text
+
+
+def test_every_cut_read_from_a_density_is_explained_on_the_page(positive: MadeSample) -> None:
+    html = html_of(positive)
+    record = json.loads((positive.work_dir / "gates.json").read_text())
+    cuts = [entry for entry in record["gates"] if entry["curve"] is not None]
+    assert len(cuts) > 10
+    assert html.count('class="threshold"') == len(cuts)
+    for entry in cuts:
+        low, high = entry["curve"]["bounds"]
+        assert low <= entry["curve"]["threshold"] <= high

@@ -27,6 +27,7 @@ from flowmrd.report import (
 )
 from flowmrd.report.density import count_grid, picture
 from flowmrd.report.page import read_asset, render_page
+from flowmrd.report.thresholds import threshold_figures
 from flowmrd.report.trend import Visit, trend_figure, trend_rows
 from flowmrd.report.tube import Tube
 from flowmrd.report.views import View, gate_views, mrd_views
@@ -116,6 +117,7 @@ def build_page(inputs: Inputs, work: Path) -> Page:
             "sensitivity": verdict.sensitivity_words(result),
             "interval": verdict.span(result.mrd.ci95),
             "scale": _scale(result),
+            "thresholds": threshold_figures(tube, gate_records(inputs)),
             "plots": plots,
             "thin": thin,
             "max_points": inputs.config.report.max_plot_events,
