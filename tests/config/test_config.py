@@ -171,3 +171,44 @@ def test_check_lists_problems_of_the_sheet_by_line(tmp_path: Path) -> None:
     problems, _ = check_run(write(tmp_path, sheet=HEADER + rows))
     lines = [problem.where.split("line ")[1][0] for problem in problems if problem.level == "error"]
     assert lines == ["2", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("P1.yaml", "gates: {}\n", "gates for 'P1', which is no tube of this run"),
+        ("P01.txt", "", "a file that no tube will use"),
+        ("P01.yaml", "gates: {cd19_poz: {low: 0.5}}\n", "cd19_poz"),
+        ("P01.yaml", "gates: [", "P01.yaml"),
+    ],
+)
+def test_check_finds_overrides_that_could_not_be_used(tmp_path: Path, name: str, text: str, words: str) -> None:
+    run = write(tmp_path, sheet=HEADER + "P01\tP01\tdiagnosis\tP01.fcs\n")
+    folder = run / "config/overrides"
+    folder.mkdir()
+    (folder / name).write_text(text)
+    problems, _ = check_run(run)
+    told = [problem for problem in problems if "config/overrides/" in problem.where]
+    assert len(told) == 1
+    assert words in f"{told[0].where} {told[0].found}"
+    if name == "P1.yaml":
+        assert "P01.yaml" in told[0].todo
+
+
+def test_check_finds_a_second_override_of_a_tube(tmp_path: Path) -> None:
+    run = write(tmp_path, sheet=HEADER + "P01\tP01\tdiagnosis\tP01.fcs\n")
+    folder = run / "config/overrides"
+    folder.mkdir()
+    for name in ("P01.xml", "P01.yaml"):
+        (folder / name).write_text("gates: {}\n")
+    assert any("second override" in problem.found for problem in check_run(run)[0])
+
+
+def test_check_names_required_gates_that_a_panel_lacks(tmp_path: Path) -> None:
+    run = write(tmp_path, "panel: own\nsamples: config/samples.tsv\n", HEADER + "P01\tP01\tdiagnosis\tP01.fcs\n")
+    (run / "panels").mkdir()
+    text = (REPOSITORY / "panels/ino10.yaml").read_text().replace("name: ino10", "name: own")
+    start = text.index("\ngates:")
+    gates = "gates:\n  - {name: singlets, parent: root, method: singlet}\n"
+    (run / "panels/own.yaml").write_text(text[: start + 1] + gates)
+    assert any("no gate" in problem.found and "b_lineage" in problem.found for problem in check_run(run)[0])

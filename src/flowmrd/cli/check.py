@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,13 +11,15 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from flowmrd.cli.headers import check_header
-from flowmrd.cli.layout import CONFIG
+from flowmrd.cli.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES
 from flowmrd.cli.plan import stored_reference
 from flowmrd.config import ReferenceConfig, RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.load import known_keys, problem_text
 from flowmrd.config.sheet import Role
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.errors import ColumnError, ConfigError, InputError, PanelError, SheetError
+from flowmrd.gating.flags import REQUIRED
+from flowmrd.gating.overrides import read_override
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
 
@@ -70,6 +72,7 @@ def check_run(run_directory: Path) -> tuple[list[Problem], int]:
     problems += of_panels
     problems += [problem for _, problem in sorted(of_rows, key=lambda one: one[0])]
     problems += _cohort(rows, config, run_directory)
+    problems += _overrides(run_directory, {row.sample: panels[row.panel or config.panel] for row in rows}, sheet)
     return problems, len(rows)
 
 
@@ -144,9 +147,45 @@ def _panel(
             [(line, Problem("error", f"{sheet}, line {line}", found, error.expected, error.todo)) for line in lines],
         )
     try:
-        return load_panel(path), [], []
+        panel = load_panel(path)
     except PanelError as error:
         return None, _yaml_problems(path, PanelModel, error), []
+    lacking = [gate for gate in REQUIRED if gate not in {known.name for known in panel.gates}]
+    if not lacking:
+        return panel, [], []
+    expected = f"the gates {', '.join(REQUIRED)}, which denominators and classifier stand on"
+    found = f"no gate {', '.join(lacking)}"
+    return panel, [Problem("error", str(path), found, expected, "define them, as in the shipped panels")], []
+
+
+def _overrides(run_directory: Path, panels: Mapping[str, PanelModel | None], sheet: Path) -> list[Problem]:
+    """Files in ``config/overrides`` that belong to no tube, or that cannot be used; GatingML needs the tube itself."""
+    problems: list[Problem] = []
+    taken: dict[str, Path] = {}
+    for path in sorted((run_directory / OVERRIDES).glob("*")):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        where, sample = str(path), path.stem
+        if path.suffix not in OVERRIDE_SUFFIXES:
+            expected = f"<sample> and one of {', '.join(OVERRIDE_SUFFIXES)}"
+            problems.append(Problem("error", where, "a file that no tube will use", expected, "rename or remove it"))
+        elif sample not in panels:
+            near = get_close_matches(sample, panels, n=1)
+            todo = f"did you mean {near[0]}{path.suffix}?" if near else "rename it to the tube's sample name"
+            found = f"gates for {sample!r}, which is no tube of this run"
+            problems.append(Problem("error", where, found, f"a sample of {sheet}", todo))
+        elif sample in taken:
+            found = f"a second override of {sample} beside {taken[sample].name}"
+            problems.append(Problem("error", where, found, "one file for a tube", "remove one of them"))
+        else:
+            taken[sample] = path
+            panel = panels[sample]
+            if panel is not None and path.suffix != ".xml":
+                try:
+                    read_override(path, panel, None)
+                except InputError as error:
+                    problems.append(Problem.of(error))
+    return problems
 
 
 def _tube(row: Sample, panel: PanelModel | None, sheet: Path) -> list[Problem]:
@@ -238,19 +277,6 @@ def _files_beside(rows: list[Sample], config: RunConfig, run_directory: Path) ->
         if not path.is_file():
             where = f"{run_directory / CONFIG}: compensation.csv.{batch}"
             problems.append(Problem("error", where, f"no file {path}", "a spillover table", "correct the path"))
-    names = [row.sample for row in rows]
-    for path in sorted((run_directory / "config" / "overrides").glob("*")):
-        if path.stem not in names:
-            near = get_close_matches(path.stem, names, n=1)
-            problems.append(
-                Problem(
-                    "note",
-                    str(path),
-                    "gates for a tube that is not in the sheet; they are not used",
-                    "a file named like a tube",
-                    f"did you mean {near[0]}{path.suffix}?" if near else "rename or remove it",
-                )
-            )
     return problems
 
 

@@ -15,6 +15,9 @@ from flowmrd.panel import PanelModel, find_panel, load_panel
 from flowmrd.store import write_json
 
 CONFIG = Path("config/config.yaml")
+OVERRIDES = Path("config/overrides")
+"""Where a reviewer puts gates of a sample, as ``<sample>`` and one of :data:`OVERRIDE_SUFFIXES`."""
+OVERRIDE_SUFFIXES = (".yaml", ".yml", ".xml")
 STATE = Path(".snakemake/flowmrd")
 """What the launcher and the plan remember from one start to the next."""
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from flowmrd.cli.code import state_of
 from flowmrd.cli.headers import HeaderCache, file_key
-from flowmrd.cli.layout import CONFIG, STATE, keep_state, stored_library
+from flowmrd.cli.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES, STATE, keep_state, stored_library
 from flowmrd.cli.refusals import Refusal, refuse, refuse_row, stage_failures
 from flowmrd.cli.stage_table import STAGES, Unit
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
@@ -187,8 +187,8 @@ class RunPlan:
 
     def override_of(self, sample: str) -> Path | None:
         """The reviewer's gate override of a tube, relative to the run directory, if there is one."""
-        for suffix in (".yaml", ".yml", ".xml"):
-            path = Path("config/overrides") / f"{sample}{suffix}"
+        for suffix in OVERRIDE_SUFFIXES:
+            path = OVERRIDES / f"{sample}{suffix}"
             if (self.run_directory / path).is_file():
                 return path
         return None
