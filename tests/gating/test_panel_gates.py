@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 
+from flowmrd.errors import PanelError
 from flowmrd.gating.flags import REQUIRED
+from flowmrd.panel import load_panel
 from flowmrd.panel.gates import Gate, check_tree
 from flowmrd.panel.model import PanelModel
 
@@ -58,6 +61,21 @@ def tree(*gates: dict[str, Any]) -> tuple[Gate, ...]:
              {"name": "b", "parent": "root", "method": "boolean", "any_of": ["a"], "at_least": 2}],
             "asks for 2 of 1",
         ),
+        ([{"name": "unassigned", "parent": "root", **CUT}], "can be called unassigned"),
+        ([{"name": "a", "parent": "root", **CUT | {"tilt": {"CD19": 0.1}}}], "its own channel"),
+        (
+            [{"name": "a", "parent": "root", "anchors": ["CD45"], **CUT},
+             {"name": "b", "parent": "root", "anchors": ["CD45"], **CUT}],
+            "CD45 is anchored on a and on b",
+        ),
+        (
+            [{"name": "a", "parent": "root", "method": "polygon", "x": "CD19", "y": "CD45",
+              "vertices": [[0, 0], [0.5, 0.5], [1, 1]]}],
+            "without an inside",
+        ),
+        ([{"name": "a", "parent": "root", "witness": False, **CUT}], "cannot be a witness"),
+        ([{"name": "a", "parent": "root", **CUT | {"fallback": float("nan")}}], "finite"),
+        ([{"name": "a", "parent": "root", **CUT | {"bounds": [0.3, float("inf")]}}], "finite"),
     ],
 )  # fmt: skip
 def test_impossible_trees_are_refused_with_the_reason(gates: Any, message: Any) -> None:
@@ -71,6 +89,14 @@ def test_all_problems_of_a_tree_are_told_at_once() -> None:
         check_tree(gates, CHANNELS)
     assert "CD3" in str(caught.value)
     assert "0.5..0.3" in str(caught.value)
+
+
+def test_a_wrong_entry_of_a_panel_file_is_named_by_its_gate(tmp_path: Path, repository: Path) -> None:
+    text = (repository / "panels" / "ino10.yaml").read_text().replace("estimator: valley", "estimator: vale", 1)
+    path = tmp_path / "ino10.yaml"
+    path.write_text(text)
+    with pytest.raises(PanelError, match="gate cd66b_pos"):
+        load_panel(path)
 
 
 def test_shipped_panels_define_the_required_gates_and_populations(ino10: Any, vienna_b8: Any) -> None:

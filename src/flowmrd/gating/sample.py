@@ -23,7 +23,7 @@ from flowmrd.gating.reference import (
     freeze,
 )
 from flowmrd.gating.shapes import Columns, Shape
-from flowmrd.gating.targets import NORMAL_B, agreed_b_lineage
+from flowmrd.gating.targets import AGREED_WITHOUT, NORMAL_B, TARGETS, agreed_b_lineage
 from flowmrd.gating.tree import GateResult, evaluate_tree
 from flowmrd.panel.model import PanelModel
 from flowmrd.transform import ChannelScale
@@ -156,9 +156,15 @@ def gate_control(
     mature = mature_granulocytes(result, analysable)
     if mature is not None:
         fractions[MATURE] = mature[0] / mature[1]
-    rows = np.flatnonzero(agreed_b_lineage(route_bits(result, panel.gates)) & analysable)
+    agreed = agreed_b_lineage(route_bits(result, panel.gates), panel.gates) & analysable
+    rows = np.flatnonzero(agreed)
     if len(rows) >= MIN_LEVEL_EVENTS:
         medians[NORMAL_B] = _medians(columns, rows, panel, frame)
+    for marker in TARGETS:
+        cut = f"{marker.lower()}_pos"
+        if nucleated and result.available(cut):
+            without = np.count_nonzero(agreed & ~result.inside(cut))
+            fractions[f"{AGREED_WITHOUT}{marker}"] = float(without) / nucleated
     return ControlGates(name, parameters, anchors, medians, fractions, dict(factors))
 
 

@@ -10,13 +10,14 @@ blasts on; nothing is called present here below 70 %.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from flowmrd.gating.frame import panel_scale
+from flowmrd.gating.reference import GateReference
 from flowmrd.gating.shapes import (
     Columns,
     Combination,
@@ -26,10 +27,21 @@ from flowmrd.gating.shapes import (
     shape_channels,
     shape_from_record,
 )
+from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import Channel, PanelModel
 from flowmrd.transform import ChannelScale
 
-__all__ = ["MIN_CELLS", "NORMAL_B", "TARGETS", "agreed_b_lineage", "assess_target", "assess_targets", "positive_shape"]
+__all__ = [
+    "AGREED_WITHOUT",
+    "MIN_CELLS",
+    "NORMAL_B",
+    "TARGETS",
+    "agreed_b_lineage",
+    "assess_target",
+    "assess_targets",
+    "expected_others",
+    "positive_shape",
+]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -40,13 +52,32 @@ MIN_CELLS: Final = 20
 LOST_PERCENT: Final = 10.0
 PRESENT_PERCENT: Final = 70.0
 DIM_RATIO: Final = 0.25
+ASSUMED_OTHERS: Final = 0.03
+"""Share of nucleated cells that may be of another lineage although two routes agree, where no control tells it."""
+OTHERS_FACTOR: Final = 3.0
+"""As many times the largest share of the controls: treated marrow holds more dying and immature cells than theirs."""
+AGREED_WITHOUT: Final = "agreed_without_"
+"""Key of the controls' share of nucleated cells that two routes agree on without the marker named after it."""
 NORMAL_B: Final = "normal_b"
 """Key of the controls' levels on B-lineage cells of at least two routes."""
 
 
-def agreed_b_lineage(routes: npt.NDArray[np.uint8]) -> Mask:
-    """Cells that at least two routes into the B lineage agree on; ``routes`` as the column of that name."""
-    return np.asarray(np.unpackbits(routes[:, None], axis=1).sum(axis=1) >= 2)
+def agreed_b_lineage(routes: npt.NDArray[np.uint8], gates: Sequence[Gate]) -> Mask:
+    """Cells that two routes into the B lineage or more agree on, each by markers of its own.
+
+    ``routes`` as the column of that name, shape (n_events,). Of a panel with one such route its cells.
+    """
+    witnesses = [1 << i for i, gate in enumerate(gate for gate in gates if gate.route) if gate.witness]
+    return np.asarray(np.bitwise_count(routes & np.uint8(sum(witnesses))) >= min(2, len(witnesses) or 1))
+
+
+def expected_others(learned: GateReference | None, marker: str, nucleated: int) -> float:
+    """How many cells without a marker normal marrow may hold among those that two routes agree on.
+
+    :data:`OTHERS_FACTOR` times the largest share of the controls; :data:`ASSUMED_OTHERS` without them.
+    """
+    known = learned.fraction_range(f"{AGREED_WITHOUT}{marker}") if learned is not None else None
+    return nucleated * (ASSUMED_OTHERS if known is None else OTHERS_FACTOR * known[2])
 
 
 def positive_shape(records: Mapping[str, Any], marker: str) -> Shape | None:
@@ -67,6 +98,7 @@ def assess_target(
     population: str,
     scale: ChannelScale | None,
     normal: float | None,
+    others: float = 0.0,
     prior_therapy: str = "none",
 ) -> dict[str, Any]:
     """Status of one marker, as the fields of ``flowmrd.mrd.result.Target``.
@@ -81,6 +113,9 @@ def assess_target(
         Transform of the channel, to take ratios of linear signals.
     normal
         Level of the control marrows' normal B lineage on the panel scale; None without controls.
+    others
+        As many of the cells without the marker may be normal cells of another lineage: if they are no more than that,
+        their lack of the marker says nothing.
     prior_therapy
         ``none``, ``cd19``, ``cd22`` or ``cd19+cd22``.
     """
@@ -99,12 +134,23 @@ def assess_target(
     if len(rows) < MIN_CELLS:
         return found | {"note": f"{len(rows)} cells, fewer than the {MIN_CELLS} that a statement needs."}
     taken = {channel: columns[channel][rows] for channel in shape_channels(positive)}
-    percent = 100.0 * float(np.count_nonzero(positive.inside(taken))) / len(rows)
+    n_positive = int(np.count_nonzero(positive.inside(taken)))
+    percent = 100.0 * n_positive / len(rows)
     ratio = _ratio(panel.channel(marker), columns[marker][rows], scale, normal)
     status = _status(percent, ratio)
     notes = [f"{len(rows)} cells, {percent:.1f} % above the {marker} cut."]
     if ratio is None:
         notes.append("No control marrow to compare brightness with.")
+    measured = found | {
+        "percent_positive": round(percent, 3),
+        "median_ratio_to_reference": None if ratio is None else round(ratio, 4),
+    }
+    if percent < PRESENT_PERCENT and len(rows) - n_positive <= others:
+        notes.append(
+            f"Without {marker} there are no more of them than normal marrow holds of other cells here "
+            f"(up to {others:.0f} in a tube of this size), so that they tell neither loss nor presence."
+        )
+        return measured | {"note": " ".join(notes)}
     therapies = set(prior_therapy.split("+"))
     channel = panel.channel(marker)
     maskers = sorted(therapies & set(channel.masked_by))
@@ -120,12 +166,7 @@ def assess_target(
         notes.append(
             f"Dim signal after therapy against {', '.join(m.upper() for m in maskers)} may be partial masking."
         )
-    return found | {
-        "percent_positive": round(percent, 3),
-        "median_ratio_to_reference": None if ratio is None else round(ratio, 4),
-        "status": status,
-        "note": " ".join(notes),
-    }
+    return measured | {"status": status, "note": " ".join(notes)}
 
 
 def assess_targets(
@@ -137,6 +178,7 @@ def assess_targets(
     population: str,
     scales: Mapping[str, ChannelScale],
     normal: Mapping[str, float],
+    others: Mapping[str, float] | None = None,
     prior_therapy: str = "none",
 ) -> dict[str, dict[str, Any]]:
     """Status of CD19 and CD22; see :func:`assess_target`. ``normal`` lacks what the controls do not know."""
@@ -150,6 +192,7 @@ def assess_targets(
             population=population,
             scale=scales.get(marker),
             normal=normal.get(marker),
+            others=(others or {}).get(marker, 0.0),
             prior_therapy=prior_therapy,
         )
         for marker in TARGETS

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 GateName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 ROOT = "root"
+RESERVED = frozenset({ROOT, "unassigned"})
+"""Words that tables use for what is in no gate."""
 MAX_GATES = 64
 """Gates are stored as the bits of one uint64 column; as many again may be helpers."""
 
@@ -22,7 +24,7 @@ MAX_ROUTES = 8
 
 
 class _Gate(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: GateName = Field(description="Alias of the gate; the population's name in every table.")
     parent: GateName | Literal["root"] = Field(description="Gate whose events this gate looks at, or root.")
@@ -35,6 +37,11 @@ class _Gate(BaseModel):
         description="True for gates that name cells. An event belongs to the last such gate of the file that holds it.",
     )
     route: bool = Field(False, description="True for the ways into b_lineage; each event keeps the ways it came by.")
+    witness: bool = Field(
+        True,
+        description="False for a route by markers that other routes use already: it is no second witness where two "
+        "routes have to agree that a cell is of the B lineage.",
+    )
     helper: bool = Field(
         False,
         description="True for gates that only others are made of: placed, exported and counted like all, but not "
@@ -216,9 +223,12 @@ def check_tree(gates: tuple[Gate, ...], channels: set[str]) -> None:
     problems: list[str] = []
     seen: set[str] = set()
     names = {gate.name for gate in gates}
+    anchored: dict[str, str] = {}
     for gate in gates:
         if gate.name in seen:
             problems.append(f"gate {gate.name} is defined twice")
+        if gate.name in RESERVED:
+            problems.append(f"no gate can be called {gate.name}")
         for other in (gate.parent, *gate.references()):
             if other == ROOT or other in seen:
                 continue
@@ -228,42 +238,76 @@ def check_tree(gates: tuple[Gate, ...], channels: set[str]) -> None:
                 problems.append(f"gate {gate.name} refers to {other}, which comes later: a cycle, or out of order")
             else:
                 problems.append(f"gate {gate.name} refers to the unknown gate {other}")
-        for channel in (*gate.dimensions(), *gate.needs, *gate.anchors):
-            if channel not in channels:
-                problems.append(f"gate {gate.name} uses the unknown channel {channel}")
-        if isinstance(gate, CutGate):
-            low, high = gate.bounds
-            if not low < high:
-                problems.append(f"gate {gate.name} has bounds {low}..{high}: the first must be smaller")
-            elif not low <= gate.fallback <= high:
-                problems.append(f"gate {gate.name} has fallback {gate.fallback} outside its bounds {low}..{high}")
-        if isinstance(gate, CutGate) and gate.estimator == "negative_quantile" and gate.negative is None:
-            problems.append(f"gate {gate.name} uses negative_quantile without naming a negative population")
-        if isinstance(gate, CutGate) and gate.window_decades is not None:
-            low, high = gate.window_decades
-            if not low < high:
-                problems.append(f"gate {gate.name} has the window {low}..{high}: the first must be smaller")
-            if gate.relative_to is None:
-                problems.append(f"gate {gate.name} has a window without relative_to, the gate it is measured from")
-        if isinstance(gate, RectangleGate):
-            problems += [
-                f"gate {gate.name} has the range {low}..{high} on {channel}: the first must be smaller"
-                for channel, (low, high) in gate.ranges.items()
-                if low is not None and high is not None and not low < high
-            ]
-        if isinstance(gate, PolygonGate) and polygon_crosses_itself(gate.vertices):
-            problems.append(f"gate {gate.name} has a polygon that crosses itself: programs disagree about its inside")
-        if isinstance(gate, BooleanGate) and not gate.references():
-            problems.append(f"gate {gate.name} combines no gates")
-        if isinstance(gate, BooleanGate) and gate.at_least > max(len(set(gate.any_of)), 1):
-            problems.append(f"gate {gate.name} asks for {gate.at_least} of {len(set(gate.any_of))} gates in any_of")
-        if isinstance(gate, EllipseGate):
-            n = len(gate.channels)
-            if len(gate.mean) != n or len(gate.covariance) != n or any(len(row) != n for row in gate.covariance):
-                problems.append(f"gate {gate.name} has {n} channels, but mean or covariance of another size")
-            elif not _positive_definite(gate.covariance):
-                problems.append(f"gate {gate.name} has a covariance matrix that is not symmetric positive definite")
+        problems += [
+            f"gate {gate.name} uses the unknown channel {channel}"
+            for channel in (*gate.dimensions(), *gate.needs, *gate.anchors)
+            if channel not in channels
+        ]
+        for channel in gate.anchors:
+            if channel in anchored:
+                problems.append(f"{channel} is anchored on {anchored[channel]} and on {gate.name}: choose one")
+            anchored[channel] = gate.name
+        if not (gate.witness or gate.route):
+            problems.append(f"gate {gate.name} is no route, so that it cannot be a witness: leave the key out")
+        if gate.helper and (gate.population or gate.route):
+            problems.append(f"gate {gate.name} is a helper, so it can be neither a population nor a route")
+        problems += [f"gate {gate.name} {problem}" for problem in _own_problems(gate)]
         seen.add(gate.name)
+    problems += _too_many(gates)
+    if problems:
+        raise ValueError("; ".join(problems))
+
+
+def _own_problems(gate: Gate) -> list[str]:
+    """What is impossible about one gate by itself, to be read after its name."""
+    if isinstance(gate, CutGate):
+        return _cut_problems(gate)
+    if isinstance(gate, RectangleGate):
+        return [
+            f"has the range {low}..{high} on {channel}: the first must be smaller"
+            for channel, (low, high) in gate.ranges.items()
+            if low is not None and high is not None and not low < high
+        ]
+    if isinstance(gate, PolygonGate):
+        if polygon_crosses_itself(gate.vertices):
+            return ["has a polygon that crosses itself: programs disagree about its inside"]
+        return [] if _area(gate.vertices) > 0 else ["has a polygon without an inside"]
+    if isinstance(gate, BooleanGate):
+        if not gate.references():
+            return ["combines no gates"]
+        n = len(set(gate.any_of))
+        return [f"asks for {gate.at_least} of {n} gates in any_of"] if gate.at_least > max(n, 1) else []
+    if isinstance(gate, EllipseGate):
+        n = len(gate.channels)
+        if len(gate.mean) != n or len(gate.covariance) != n or any(len(row) != n for row in gate.covariance):
+            return [f"has {n} channels, but mean or covariance of another size"]
+        if not _positive_definite(gate.covariance):
+            return ["has a covariance matrix that is not symmetric positive definite"]
+    return []
+
+
+def _cut_problems(gate: CutGate) -> list[str]:
+    problems = []
+    low, high = gate.bounds
+    if not low < high:
+        problems.append(f"has bounds {low}..{high}: the first must be smaller")
+    elif not low <= gate.fallback <= high:
+        problems.append(f"has fallback {gate.fallback} outside its bounds {low}..{high}")
+    if gate.estimator == "negative_quantile" and gate.negative is None:
+        problems.append("uses negative_quantile without naming a negative population")
+    if gate.channel in gate.tilt:
+        problems.append(f"leans with its own channel {gate.channel}")
+    if gate.window_decades is not None:
+        first, last = gate.window_decades
+        if not first < last:
+            problems.append(f"has the window {first}..{last}: the first must be smaller")
+        if gate.relative_to is None:
+            problems.append("has a window without relative_to, the gate it is measured from")
+    return problems
+
+
+def _too_many(gates: tuple[Gate, ...]) -> list[str]:
+    problems = []
     n_helpers, n_routes = sum(gate.helper for gate in gates), sum(gate.route for gate in gates)
     if len(gates) - n_helpers > MAX_GATES:
         problems.append(
@@ -274,13 +318,13 @@ def check_tree(gates: tuple[Gate, ...], channels: set[str]) -> None:
         problems.append(f"{n_helpers} helper gates, more than {MAX_GATES}")
     if n_routes > MAX_ROUTES:
         problems.append(f"{n_routes} routes, more than the {MAX_ROUTES} that fit the stored bit column")
-    problems += [
-        f"gate {gate.name} is a helper, so it can be neither a population nor a route"
-        for gate in gates
-        if gate.helper and (gate.population or gate.route)
-    ]
-    if problems:
-        raise ValueError("; ".join(problems))
+    return problems
+
+
+def _area(corners: tuple[tuple[float, float], ...]) -> float:
+    """Area of a simple polygon."""
+    closed = zip(corners, (*corners[1:], corners[0]), strict=True)
+    return abs(sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in closed)) / 2
 
 
 def polygon_crosses_itself(corners: tuple[tuple[float, float], ...]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def load_panel(path: Path) -> PanelModel:
     except ValidationError as error:
         raise PanelError(
             str(path),
-            found=describe(error, PanelModel),
+            found=_with_gate_names(describe(error, PanelModel), data),
             expected="a panel as in docs/reference/panel.md",
             todo="correct these entries",
         ) from error
@@ -61,3 +62,16 @@ def load_panel(path: Path) -> PanelModel:
             todo="make the two agree",
         )
     return panel
+
+
+def _with_gate_names(text: str, data: object) -> str:
+    """Gates of a message by their name instead of their number from 0 and their method."""
+    gates = data.get("gates") if isinstance(data, dict) else None
+
+    def name(match: re.Match[str]) -> str:
+        index = int(match.group(1))
+        entry = gates[index] if isinstance(gates, list) and index < len(gates) else None
+        called = entry.get("name") if isinstance(entry, dict) else None
+        return f"gate {called}" if isinstance(called, str) else f"gate number {index + 1}"
+
+    return re.sub(r"gates\.(\d+)(?:\.(?:rectangle|polygon|ellipse|cut|singlet|debris|boolean))?", name, text)

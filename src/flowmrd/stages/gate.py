@@ -49,7 +49,14 @@ from flowmrd.gating.populations import as_tsv, assign, code_table, population_ta
 from flowmrd.gating.reference import GateReference
 from flowmrd.gating.sample import GatedSample, gate_sample, rounded
 from flowmrd.gating.shapes import Columns, same_shape, shape_channels
-from flowmrd.gating.targets import NORMAL_B, TARGETS, agreed_b_lineage, assess_targets, positive_shape
+from flowmrd.gating.targets import (
+    NORMAL_B,
+    TARGETS,
+    agreed_b_lineage,
+    assess_targets,
+    expected_others,
+    positive_shape,
+)
 from flowmrd.panel.gates import CutGate, Gate
 from flowmrd.panel.model import PanelModel
 from flowmrd.store import open_columns, read_json, write_columns, write_json, write_text
@@ -124,21 +131,23 @@ def gate(
         facts = _record(gated, panel, rows, analysable, exclude)
         facts["override"] = manual
         facts["normal_b"] = _normal_levels(learned)
+        nucleated = int(np.count_nonzero(result.inside("nucleated") & analysable))
         positives = {marker: positive_shape(facts, marker) for marker in TARGETS}
         facts["targets"] = assess_targets(
             columns,
-            agreed_b_lineage(routes) & analysable,
+            agreed_b_lineage(routes, panel.gates) & analysable,
             positives,
             panel,
             population="b_lineage",
             scales=scales,
             normal=facts["normal_b"],
+            others={marker: expected_others(learned, marker, nucleated) for marker in TARGETS},
             prior_therapy=prior_therapy,
         )
         facts["haemodilution"] = assess_haemodilution(result, analysable, _ranges(learned))
         facts["regeneration"] = assess_regeneration(
             {row["population"]: row["analysable_count"] for row in rows if row["population"] in STAGES},
-            int(np.count_nonzero(result.inside("nucleated") & analysable)),
+            nucleated,
         )
         by = nucleated_by(panel, tuple(columns))
         facts["nucleated_by"] = by
