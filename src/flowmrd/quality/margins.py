@@ -32,6 +32,9 @@ PILE_UP_WARN: Final = 0.05
 EDGE: Final = 0.9999
 """An event counts as clipped from this share of the range on: instruments store range - 1, scaled and rounded."""
 
+SMALLEST_RANGE: Final = 256.0
+"""From this range on values are channels of a converter, the highest of which is range - 1."""
+
 COARSE_EDGE: Final = 0.995
 PILE_SHARE: Final = 1e-3
 """Files of 1,024 channels end at 1023 / 1024: their largest value is the clip where this share of the events has it."""
@@ -59,4 +62,5 @@ def clip_edge(values: Values) -> float:
 
 def saturated_share(raw: Values, top: float) -> float:
     """Share of finite events at or above the top of the channel's range, in raw units before compensation."""
-    return float(np.count_nonzero(raw >= min(EDGE * top, top - 1))) / max(len(raw), 1)
+    edge = min(EDGE * top, top - 1) if top >= SMALLEST_RANGE else EDGE * top
+    return float(np.count_nonzero(raw >= edge)) / max(len(raw), 1)
