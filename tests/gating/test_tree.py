@@ -195,12 +195,21 @@ def test_the_pooled_threshold_is_a_median_that_one_odd_control_cannot_move(refer
 def test_a_shift_follows_the_anchor_within_its_bound_and_says_when_it_is_held() -> None:
     levels = {"CD45": ("t_nk", 900, 0.80), "CD10": ("granulocytes", 900, 0.70), "CD24": ("granulocytes", 20, None)}
     shifts = anchored_shifts(levels, {"CD45": 0.78, "CD10": 0.50, "CD24": 0.6}, max_decades=0.35, min_events=500)
-    assert shifts["CD45"].applied == pytest.approx(0.02)
+    assert shifts["CD45"].applied == pytest.approx(0.02 * 4.5)
     assert not shifts["CD45"].at_bound
-    assert shifts["CD10"].applied == pytest.approx(0.35 / 4.5)
+    assert shifts["CD10"].applied == pytest.approx(0.35)
     assert shifts["CD10"].at_bound
     assert shifts["CD24"].applied == 0.0
     assert "20 anchor cells" in shifts["CD24"].why
+
+
+def test_scatter_moves_by_a_factor() -> None:
+    levels = {"SSC-A": ("granulocytes", 900, 0.6)}
+    shift = anchored_shifts(levels, {"SSC-A": 0.4}, max_decades=0.35, min_events=500, linear={"SSC-A"})["SSC-A"]
+    assert shift.applied == pytest.approx(np.log10(1.5))
+    assert shift.move(0.1) == pytest.approx(0.15)
+    none = anchored_shifts(levels, {"SSC-A": 0.0}, max_decades=0.35, min_events=500, linear={"SSC-A"})["SSC-A"]
+    assert none.move(0.1) == 0.1
 
 
 def test_a_tube_stained_brighter_moves_the_frozen_gates_with_its_anchor_cells(
@@ -208,7 +217,7 @@ def test_a_tube_stained_brighter_moves_the_frozen_gates_with_its_anchor_cells(
 ) -> None:
     made = tube(11, staining={"CD45": 0.2})
     gated = gate_sample(made.columns, ino10, made.usable, GatingConfig(), reference=reference)
-    assert gated.shifts["CD45"].applied > 0.1 / 4.5
+    assert gated.shifts["CD45"].applied > 0.1
     placement = gated.result.placement("cd45_bright")
     assert placement.source == "sample-shift"
     assert placement.shift == pytest.approx(gated.shifts["CD45"].applied, abs=1e-9)

@@ -74,7 +74,7 @@ def gate_flags(
         flags.append(Flag("GATE_PARENT_TOO_SMALL", "warn", f"Too few events to place some gates: {'; '.join(parts)}."))
     bound = [s for s in shifts.values() if s.at_bound]
     if bound:
-        text = ", ".join(f"{s.channel} ({s.measured:+.3f} of the scale in {s.population})" for s in bound)
+        text = ", ".join(f"{s.channel} ({s.measured:+.2f} decades in {s.population})" for s in bound)
         flags.append(
             Flag("GATE_SHIFT_AT_BOUND", "warn", f"Anchor cells lie further off than a gate may follow: {text}.")
         )

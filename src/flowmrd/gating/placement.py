@@ -63,7 +63,7 @@ class Placement:
     parameters
         The numbers that were estimated, on the 0..1 scale as stored; empty for fixed gates.
     shift
-        What anchors added to the reference, on the panel scale.
+        How far anchors moved the reference, in decades.
     curve
         Density a threshold was read from, the threshold and the bounds it was looked for in; for the explaining plot.
     nominal

@@ -6,8 +6,8 @@ is computed without it, so that its result is as honest as a patient's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -156,10 +156,13 @@ class Shift:
     ----------
     level, reference
         Median of the anchor cells here and in the controls, panel scale.
+    linear
+        True for channels on a linear scale, where a shift is a factor: a granulocyte that is a third brighter in side
+        scatter goes with a lymphocyte that is a third brighter, not with one that is as much further to the right.
     applied
-        Shift used, panel scale, within the bound.
+        Shift used in decades, within the bound.
     measured
-        Shift found, or None where the anchor population is too small.
+        Shift found in decades, or None where the anchor population is too small.
     at_bound
         True where ``measured`` was larger than allowed: a flag for the reviewer.
     """
@@ -169,23 +172,32 @@ class Shift:
     events: int
     level: float | None
     reference: float | None
+    linear: bool
     measured: float | None
     applied: float
     at_bound: bool
     why: str
 
+    def move(self, threshold: float) -> float:
+        """A threshold of the controls where this tube has it; panel scale."""
+        return threshold * 10**self.applied if self.linear else threshold + self.applied / LOGICLE_M
+
+    def between(self, first: float, second: float) -> float:
+        """Decades from one threshold to another; 0 where they have none."""
+        if not self.linear:
+            return (second - first) * LOGICLE_M
+        return float(np.log10(second / first)) if min(first, second) > 0 else 0.0
+
     def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON; decades besides the 0..1 scale."""
+        """Plain values for JSON."""
         return {
             "channel": self.channel,
             "population": self.population,
             "events": self.events,
             "level": self.level,
             "reference": self.reference,
-            "measured": self.measured,
-            "measured_decades": None if self.measured is None else round(self.measured * LOGICLE_M, 4),
-            "applied": self.applied,
-            "applied_decades": round(self.applied * LOGICLE_M, 4),
+            "measured_decades": None if self.measured is None else round(self.measured, 4),
+            "applied_decades": round(self.applied, 4),
             "at_bound": self.at_bound,
             "why": self.why,
         }
@@ -215,24 +227,25 @@ def anchored_shifts(
     *,
     max_decades: float,
     min_events: int,
+    linear: Collection[str] = (),
 ) -> dict[str, Shift]:
-    """Bounded shift per anchored channel."""
-    bound = max_decades / LOGICLE_M
+    """Bounded shift per anchored channel; ``linear`` names those that are stored on a linear scale."""
     shifts = {}
     for channel, (population, events, level) in levels.items():
         expected = reference.get(channel)
+        none = Shift(channel, population, events, level, expected, channel in linear, None, 0.0, False, "")
         if expected is None:
-            why = "the controls have no level of this anchor: no shift"
-            shifts[channel] = Shift(channel, population, events, level, None, None, 0.0, False, why)
+            shifts[channel] = replace(none, why="the controls have no level of this anchor: no shift")
         elif level is None:
-            why = f"{events} anchor cells, fewer than {min_events}: no shift"
-            shifts[channel] = Shift(channel, population, events, None, expected, None, 0.0, False, why)
+            shifts[channel] = replace(none, why=f"{events} anchor cells, fewer than {min_events}: no shift")
+        elif none.linear and min(level, expected) <= 0:
+            shifts[channel] = replace(none, why="anchor cells at or below 0: no shift")
         else:
-            measured = level - expected
-            applied = float(np.clip(measured, -bound, bound))
-            at_bound = applied != measured
-            why = f"held at the bound of {max_decades:g} decades" if at_bound else "anchor cells against the controls"
-            shifts[channel] = Shift(channel, population, events, level, expected, measured, applied, at_bound, why)
+            measured = none.between(expected, level)
+            applied = float(np.clip(measured, -max_decades, max_decades))
+            held = applied != measured
+            why = f"held at the bound of {max_decades:g} decades" if held else "anchor cells against the controls"
+            shifts[channel] = replace(none, measured=measured, applied=applied, at_bound=held, why=why)
     return shifts
 
 
@@ -246,10 +259,10 @@ def freeze(
         if gate.name not in pooled or not isinstance(gate, CutGate | SingletGate | DebrisGate):
             continue
         parameters = dict(pooled[gate.name])
-        shift = 0.0
-        if isinstance(gate, CutGate) and gate.estimator != "fixed":
-            shift = shifts[gate.channel].applied if gate.channel in shifts else 0.0
-            moved = float(np.clip(parameters["threshold"] + shift, *gate.bounds))
-            shift, parameters["threshold"] = moved - parameters["threshold"], moved
-        frozen[gate.name] = Frozen(parameters, shift, not isinstance(gate, CutGate), label)
+        decades = 0.0
+        if isinstance(gate, CutGate) and gate.estimator != "fixed" and gate.channel in shifts:
+            shift, before = shifts[gate.channel], parameters["threshold"]
+            parameters["threshold"] = float(np.clip(shift.move(before), *gate.bounds))
+            decades = shift.between(before, parameters["threshold"])
+        frozen[gate.name] = Frozen(parameters, decades, not isinstance(gate, CutGate), label)
     return frozen

@@ -96,6 +96,7 @@ def gate_sample(
     label = f"{reference.panel} {reference.panel_version}, {len(reference.controls)} controls"
     step = max(1, -(-len(analysable) // ANCHOR_EVENTS))
     thin = {name: values[::step] for name, values in columns.items()}
+    linear = {channel.marker for channel in panel.channels if channel.transform.kind == "linear"}
     shifts: dict[str, Shift] = {}
     frozen = freeze(panel.gates, reference, shifts, label)
     for _ in range(2):  # the second pass finds the anchors with gates that have already followed them
@@ -103,7 +104,11 @@ def gate_sample(
         least = max(config.min_anchor_events // step, 30)
         levels = anchor_levels(found, panel.gates, thin, analysable[::step], least, frame)
         shifts = anchored_shifts(
-            levels, reference.anchors(), max_decades=config.max_shift_decades, min_events=config.min_anchor_events
+            levels,
+            reference.anchors(),
+            max_decades=config.max_shift_decades,
+            min_events=config.min_anchor_events,
+            linear=linear,
         )
         frozen = freeze(panel.gates, reference, shifts, label)
     result = evaluate_tree(columns, panel.gates, usable=analysable, frozen=frozen, overrides=overrides, frame=frame)

@@ -14,7 +14,6 @@ from flowmrd.gating.frame import STORED, Frame
 from flowmrd.gating.placement import Parameters, Placement, build_shape, estimate_geometry
 from flowmrd.gating.shapes import Columns, Combination, Everything, Nothing, Rectangle, Shape
 from flowmrd.panel.gates import ROOT, BooleanGate, CutGate, DebrisGate, Gate, SingletGate
-from flowmrd.units import LOGICLE_M
 
 __all__ = ["Frozen", "GateResult", "evaluate_tree"]
 
@@ -33,7 +32,7 @@ class Frozen:
     parameters
         The numbers to use; thresholds of cuts on the panel scale.
     shift
-        What of them is due to the anchors (0 where none).
+        What of them is due to the anchors, in decades (0 where none).
     geometry
         True for gates that follow the instrument's pulse shape: the sample's own estimate is preferred.
     label
@@ -229,7 +228,7 @@ def _place(
         placed = Placement(gate.name, shape, "ok", "reference", "", "", n, dict(frozen.parameters))
     why = f"frozen gate of {frozen.label}"
     if frozen.shift:
-        why += f", moved by {frozen.shift * LOGICLE_M:+.2f} decades with the anchor cells"
+        why += f", moved by {frozen.shift:+.2f} decades with the anchor cells"
     if few:
         why = f"{n} events to look at, fewer than {gate.min_events}: " + why
     return replace(

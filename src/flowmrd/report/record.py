@@ -266,13 +266,13 @@ def _gates(inputs: Inputs) -> list[dict[str, str]]:
     rows = []
     for name, entry in gate_records(inputs).items():
         numbers = ", ".join(f"{key} {words.number(value)}" for key, value in (entry.get("parameters") or {}).items())
-        shift = entry.get("shift") or 0.0
+        shift = entry.get("shift_decades") or 0.0
         rows.append(
             {
                 "gate": titles.get(name, name),
                 "numbers": numbers or "–",
                 "source": _SOURCES.get(str(entry.get("source")), str(entry.get("source") or "–")),
-                "shift": f"{shift * 4.5:+.2f} decades".replace("-", "−") if shift else "–",
+                "shift": f"{shift:+.2f} decades".replace("-", "−") if shift else "–",
                 "why": str(entry.get("why") or ""),
                 "state": str(entry.get("state") or "ok"),
             }

@@ -12,10 +12,9 @@
     override:    {file, sha256, gates} or null
     landmark:    {levels: {channel: median of lymphocytes}, factors, events, why, applied: {channel: factor}}
                  # factors: to the panel's place of lymphocytes; applied: the controls' where there are controls
-    shifts:      [{channel, population, events, level, reference, measured, measured_decades, applied,
-                   applied_decades, at_bound, why}]
+    shifts:      [{channel, population, events, level, reference, measured_decades, applied_decades, at_bound, why}]
     gates:       [{name, title, parent, method, population, route, helper, state, source, how, why, shape,
-                   parameters, shift, at_bound, parent_events, count, analysable_count,
+                   parameters, shift_decades, at_bound, parent_events, count, analysable_count,
                    curve: {x, y, threshold, bounds} or null}]
                  # state: ok | insufficient_parent | unavailable
                  # source: sample | reference | sample-shift | fallback | default | override
@@ -281,7 +280,7 @@ def _record(
                 "why": placement.why,
                 "shape": placement.shape.as_record(),
                 "parameters": rounded(dict(placement.parameters)),
-                "shift": round(placement.shift, 6),
+                "shift_decades": round(placement.shift, 4),
                 "at_bound": placement.source == "sample-shift" and _held(gate_, gated),
                 "parent_events": placement.parent_events,
                 "count": row["count"],
