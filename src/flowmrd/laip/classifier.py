@@ -79,7 +79,7 @@ def classify_tube(
     share = burden.share if burden is not None else 0.0
     if search.laip is not None:
         share = max(share, sum(fit.share for fit in fit_laip(search.laip, settings, cells)))
-    calibration = calibrate(search, [narrowed(search, control)[0] for control in controls], share)
+    calibration = calibrate(search, controls, share)
     found = find_targets(search, cells, calibration, burden)
     score, label = score_targets(cells, found.targets)
     strangers = find_strangers(cells, calibration, score) if search.laip is not None else ()

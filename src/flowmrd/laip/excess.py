@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from flowmrd.laip.cells import control_cells
+from flowmrd.laip.crowd import shares_in_place
 from flowmrd.laip.gaussian import Floats, Mixture, component_log_density, fit_mixture, mahalanobis_squared
 from flowmrd.laip.reference import NormalReference
 from flowmrd.laip.tube import Bools
@@ -42,8 +44,6 @@ def excessive(x: Floats, unit: float, shift: Floats, reference: NormalReference,
     numpy.ndarray
         Shape (n,), boolean.
     """
-    from scipy.stats import chi2
-
     out = np.zeros(len(x), dtype=bool)
     if len(x) < 20 * x.shape[1] or not reference.controls:
         return out
@@ -52,12 +52,10 @@ def excessive(x: Floats, unit: float, shift: Floats, reference: NormalReference,
     label = component_log_density(groups, x).argmax(axis=1)
     index = [reference.features.index(name) for name in features]
     broad = groups.broadened(PLACE_SD**2 * np.eye(len(features)))
-    limit = float(chi2.ppf(0.9, len(features)))
-    largest = np.zeros(groups.k)
-    for control in reference.controls:
-        moved = control.values[:, index] - control.model.shift[index] + shift
-        inside = mahalanobis_squared(broad, moved) < limit
-        largest = np.maximum(largest, inside.sum(axis=0) / control.sampling / max(control.denominator, 1))
+    controls = [control_cells(reference, record, features) for record in reference.controls]
+    largest = [
+        float(shares_in_place(broad.only(np.arange(groups.k) == j), shift, controls).max()) for j in range(groups.k)
+    ]
     mature = _near_mature(groups, shift, reference, index)
     for j in range(groups.k):
         share = float((label == j).sum()) * unit

@@ -30,10 +30,15 @@ _SHIFTS: dict[str, tuple[float, float, float]] = {
     "CD66b": (0.0, 0.25, 0.25),
 }
 _UNKNOWN = (0.0, 0.70, 0.40)
+_SCATTER = ("FSC-A", "SSC-A")
+ANYWHERE = 3.0
+"""A leukaemia that is odd in one marker lies this many times as widely in it as leukaemias do."""
+ODD_SHARE = 0.3
+"""Of leukaemias are odd in one marker: a Gaussian over patients alone would take them for impossible."""
 
 
 def blast_prior(features: tuple[str, ...], normal_b: Floats) -> Mixture:
-    """One broad component that holds blasts of unknown patients.
+    """Blasts of unknown patients: one broad component, and one for every marker in which they may be odd.
 
     Parameters
     ----------
@@ -41,8 +46,14 @@ def blast_prior(features: tuple[str, ...], normal_b: Floats) -> Mixture:
         Shape (d,): mean of the normal B-lineage cells of the laboratory's controls, decades.
     """
     rows = np.array([_SHIFTS.get(name, _UNKNOWN) for name in features])
-    covariance = np.diag(rows[:, 1] ** 2 + rows[:, 2] ** 2)
-    return Mixture(np.ones(1), (normal_b + rows[:, 0])[None], covariance[None])
+    variance = rows[:, 1] ** 2 + rows[:, 2] ** 2
+    odd = [i for i, name in enumerate(features) if name not in _SCATTER]
+    variances = np.tile(variance, (1 + len(odd), 1))
+    for row, column in enumerate(odd, start=1):
+        variances[row, column] *= ANYWHERE**2
+    weight = np.array([1.0 - ODD_SHARE, *(ODD_SHARE / len(odd) for _ in odd)]) if odd else np.ones(1)
+    mean = np.tile(normal_b + rows[:, 0], (len(weight), 1))
+    return Mixture(weight, mean, np.stack([np.diag(row) for row in variances]))
 
 
 def cluster_shape(features: tuple[str, ...]) -> Floats:

@@ -20,7 +20,7 @@ from flowmrd.laip.prior import blast_prior
 from flowmrd.laip.result import Background, Mode, Target
 from flowmrd.laip.scan import NEAR, Spot
 from flowmrd.laip.settings import Settings
-from flowmrd.laip.strangers import is_strange, like_normal, spots_of, strange_spots
+from flowmrd.laip.strangers import is_uncommon, like_normal, spots_of, strange_spots
 from flowmrd.laip.template import NOTHING, score_cells
 
 LOWEST_CUT, HIGHEST_CUT = 4.0, 12.0
@@ -80,24 +80,33 @@ class Calibration:
         Per control, the largest gain of a spot per nucleated cell.
     background
         False events at this cut; None without controls.
+    controls
+        The controls themselves, with all cells of their windows.
     """
 
     cut: float
     spot_gains: tuple[float, ...]
     background: Background | None
+    controls: tuple[Cells, ...] = ()
 
     def spot_limit(self, denominator: int) -> float:
         """Gain from which a spot counts in a tube of this size: gains of chance grow with the number of cells."""
         return max(SPOT_GAIN_FLOOR, SPOT_GAIN_MARGIN * max(self.spot_gains, default=0.0) * denominator)
 
 
-def calibrate(search: Search, controls: list[Cells], share: float = 0.0) -> Calibration:
+def calibrate(search: Search, everything: list[Cells], share: float = 0.0) -> Calibration:
     """Run the same search on every control; none of them is judged by a reference it helped to build.
 
-    ``share`` is the leukaemic share of the tube in question: where it is large, a background of a five-hundredth of it
-    is accepted, so that a relapse is counted and not only detected.
+    Parameters
+    ----------
+    everything
+        All window cells of every control.
+    share
+        Leukaemic share of the tube in question: where it is large, a background of a five-hundredth of it is accepted,
+        so that a relapse is counted and not only detected.
     """
-    spots = [strange_spots(control) for control in controls]
+    controls = [narrowed(search, control)[0] for control in everything]
+    spots = [strange_spots(control, everything[:i] + everything[i + 1 :]) for i, control in enumerate(controls)]
     gains = [
         max((spot.gain for spot in found), default=0.0) / max(control.denominator, 1)
         for found, control in zip(spots, controls, strict=True)
@@ -110,7 +119,7 @@ def calibrate(search: Search, controls: list[Cells], share: float = 0.0) -> Cali
             limit = others.spot_limit(control.denominator)
             targets = [_spot_target(spot, limit) for spot in spots[i] if spot.gain >= limit]
             counts.append(float((score_targets(control, targets)[0] >= cut).sum()) / control.sampling)
-        return Calibration(cut, tuple(gains), _background(counts, controls))
+        return Calibration(cut, tuple(gains), _background(counts, controls), tuple(everything))
     fits = [fit_laip(search.laip, search.settings, control) for control in controls]
     allowed = search.settings.background_per_million
     if share > HEAVY:
@@ -121,7 +130,7 @@ def calibrate(search: Search, controls: list[Cells], share: float = 0.0) -> Cali
     for found, control in zip(fits, controls, strict=True):
         clusters = [fit for fit in found if is_cluster(fit, control, cut)]
         counts.append(float((best_score(clusters) >= cut).sum()) / control.sampling if clusters else 0.0)
-    return Calibration(cut, tuple(gains), _background(counts, controls))
+    return Calibration(cut, tuple(gains), _background(counts, controls), tuple(everything))
 
 
 def choose_cut(scores: list[Floats], controls: list[Cells], per_million: float, *, lowest: float = LOWEST_CUT) -> float:
@@ -192,10 +201,11 @@ def find_targets(search: Search, cells: Cells, calibration: Calibration, burden:
             return Found((Target(burden.mixture, "burden", float(burden.n_cells), 1.0),))
         return Found((), doubtful=(Spot(burden.mixture, burden.share, 0.0, float(burden.n_cells)),))
     limit = calibration.spot_limit(cells.denominator)
-    spots = [spot for spot in spots_of(cells) if spot.gain >= limit]
+    spots = [spot for spot in spots_of(cells) if spot.gain >= limit and is_uncommon(spot, cells, calibration.controls)]
+    doubtful = [like_normal(spot.mixture, cells.normal, cells.shift) for spot in spots]
     return Found(
-        tuple(_spot_target(spot, limit) for spot in spots if is_strange(spot.mixture, cells)),
-        doubtful=tuple(spot for spot in spots if not is_strange(spot.mixture, cells)),
+        tuple(_spot_target(spot, limit) for spot, doubt in zip(spots, doubtful, strict=True) if not doubt),
+        doubtful=tuple(spot for spot, doubt in zip(spots, doubtful, strict=True) if doubt),
     )
 
 
@@ -209,7 +219,7 @@ def find_strangers(cells: Cells, calibration: Calibration, score: Floats) -> tup
     """
     rest = cells.only(np.flatnonzero(score < 0.0))
     limit = STRANGER_MARGIN * calibration.spot_limit(cells.denominator)
-    return tuple(spot for spot in strange_spots(rest) if spot.gain >= limit)
+    return tuple(spot for spot in strange_spots(rest, calibration.controls) if spot.gain >= limit)
 
 
 def _spot_target(spot: Spot, limit: float) -> Target:

@@ -63,7 +63,7 @@ def dilute(
         whole = [control_cells(reference, record, features) for record in reference.controls]
         kept = [narrowed(search, cells)[0] for cells in whole]
         for i, record in enumerate(reference.controls):
-            calibration = calibrate(search, kept[:i] + kept[i + 1 :])
+            calibration = calibrate(search, whole[:i] + whole[i + 1 :])
             for share in shares:
                 cells = _part(kept[i], share)
                 for position, level in enumerate(levels):
