@@ -77,7 +77,7 @@ def compare(first: Path, second: Path) -> list[str]:
     if a["model"]["digest"] == b["model"]["digest"] and a["gates"] == b["gates"] and a["scales"] == b["scales"]:
         return []
     lines = [f"digest {a['model']['digest'][:16]} / {b['model']['digest'][:16]}"]
-    for name in ("n_controls", "provisional", "features", "novelty_limit", "strays_limit"):
+    for name in ("n_controls", "provisional", "features"):
         if a["model"][name] != b["model"][name]:
             lines.append(f"{name}: {a['model'][name]} / {b['model'][name]}")
     controls = [{control["name"] for control in part["model"]["controls"]} for part in (a, b)]

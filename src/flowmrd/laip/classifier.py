@@ -14,8 +14,10 @@ from flowmrd.laip.gaussian import log_density
 from flowmrd.laip.known import fit_laip
 from flowmrd.laip.library import Library
 from flowmrd.laip.normal import BLAST_SHARE, DEGREES, NormalModel, TubeModel, fit_tube
+from flowmrd.laip.novelty import Novelty, judge_novelty
 from flowmrd.laip.patient import PatientLaip, drift_covariance, find_laip, loosened
 from flowmrd.laip.prior import blast_prior
+from flowmrd.laip.probability import cluster_probabilities
 from flowmrd.laip.reference import NormalReference
 from flowmrd.laip.result import Classification, Flag
 from flowmrd.laip.scan import Spot
@@ -84,7 +86,8 @@ def classify_tube(
     score, label = score_targets(cells, found.targets)
     strangers = find_strangers(cells, calibration, score) if search.laip is not None else ()
     called = score >= calibration.cut
-    novelty, novel = reference.novelty(tube_model)
+    novelty = judge_novelty(tube_model, features, reference, without=tube.name)
+    spiked = spike_in(search, cells, calibration)
     full_score = np.full(tube.n, NOTHING, dtype=np.float32)
     full_score[window] = np.maximum(score / np.log(10.0), NOTHING)
     mrd = np.zeros(tube.n, dtype=bool)
@@ -99,17 +102,23 @@ def classify_tube(
         cluster=cluster,
         cut=float(calibration.cut / np.log(10.0)),
         targets=found.targets,
+        probabilities=cluster_probabilities(
+            [target.gain for target in found.targets],
+            false=calibration.control_gains(cells.denominator),
+            true=spiked.gains if spiked is not None else (),
+            limit=calibration.limit(cells.denominator),
+        ),
         background=None if reference.provisional else calibration.background,
-        novelty=novelty,
-        novel=novel,
+        novelty=novelty.score,
+        novel=novelty.flag,
         shift=tube_model.shift,
         calibration={
             "strays": tube_model.strays,
             "displacement": tube_model.distance,
             "spot_gain_limit": calibration.spot_limit(cells.denominator),
         },
-        spike_in=spike_in(search, cells, calibration),
-        flags=tuple(_flags(search, tube, reference, novelty, novel, calibration, found, strangers)),
+        spike_in=spiked,
+        flags=tuple(_flags(search, tube, reference, novelty, calibration, found, strangers)),
     )
 
 
@@ -150,8 +159,7 @@ def _flags(
     search: Search,
     tube: Tube,
     reference: NormalReference,
-    novelty: float,
-    novel: bool,
+    novelty: Novelty,
     calibration: Calibration,
     found: Found,
     strangers: tuple[Spot, ...],
@@ -165,11 +173,11 @@ def _flags(
                 "Too few control tubes of this panel: no background rate is known, the result is provisional.",
             )
         )
-    if novel:
+    if novelty.flag:
         flags.append(
             Flag(
                 "TUBE_UNLIKE_CONTROLS",
-                f"The tube's normal cells lie {novelty:.1f} times as far from the controls as allowed.",
+                f"The tube is unlike the controls: {novelty.reason}.",
             )
         )
     if tube.window.sum() == 0:

@@ -111,8 +111,8 @@ class TubeModel:
     strays
         Share of the cells that no normal component explains.
     distance
-        Root mean square of the components' standardised displacement, weighted by their cells outside the window:
-        how unlike the controls the tube is.
+        Root mean square of the components' standardised displacement beside the common shift, weighted by their cells
+        outside the window.
     """
 
     mixture: Mixture
@@ -372,7 +372,7 @@ def fit_tube(
         # Weights follow from the second step on: the first one only settles the common shift.
         local = Mixture(base.weight if step == 0 or anchors_only else own_weight, mean, covariance)
     # The window may hold leukaemia or nothing at all; how foreign a tube is shows in the cells outside it.
-    displacement = ((local.mean - base.mean) / between) ** 2
+    displacement = ((local.mean - base.mean - shift) / between) ** 2
     judged = base.weight * (1.0 - model.inside)
     judged = judged / max(judged.sum(), 1e-12)
     distance = float(np.sqrt((judged[:, None] * displacement).sum() / d))

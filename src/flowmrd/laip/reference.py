@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmrd.laip.gaussian import Floats, mahalanobis_squared
-from flowmrd.laip.normal import STRAY_WEIGHT, NormalModel, TubeModel, fit_normal, fit_tube
+from flowmrd.laip.normal import NormalModel, TubeModel, fit_normal, fit_tube
 from flowmrd.laip.scan import Spot, plausible_spots
 from flowmrd.laip.tube import Floats32, Tube
 
@@ -56,8 +56,6 @@ class NormalReference:
     model: NormalModel
     folds: tuple[NormalModel, ...]
     controls: tuple[ControlRecord, ...]
-    novelty_limit: float
-    strays_limit: float
     stage_names: tuple[str, ...]
     stage_centres: Floats
     provisional: bool = False
@@ -66,13 +64,6 @@ class NormalReference:
     def features(self) -> tuple[str, ...]:
         """Marker names of the model."""
         return self.model.features
-
-    def novelty(self, tube_model: TubeModel) -> tuple[float, bool]:
-        """How unlike the controls a tube is: 1 is the farthest a control lies from the others, with a margin."""
-        score = max(
-            tube_model.distance / max(self.novelty_limit, 1e-9), tube_model.strays / max(self.strays_limit, 1e-9)
-        )
-        return score, score > 1.0
 
 
 def fold_of(names: list[str], folds: int) -> dict[str, int]:
@@ -112,16 +103,8 @@ def build_reference(
             rest = [tube for tube in controls if member[tube.name] != fold]
             folds.append(fit_normal(rest, features, seed))
         records = [judge(folds[member[tube.name]], tube, member[tube.name], max_cells) for tube in controls]
-    distances = np.array([record.model.distance for record in records] or [1.0])
-    strays = np.array([record.model.strays for record in records] or [STRAY_WEIGHT])
-    # Few controls know little about the next tube: the limit is the mean plus a prediction bound, not the maximum.
-    factor = 3.0 * np.sqrt(1 + 1 / len(distances))
-    novelty_limit = float(distances.mean() + factor * max(distances.std(), 0.2 * distances.mean(), 0.1))
-    strays_limit = float(max(strays.mean() + factor * max(strays.std(), 0.005), 0.03))
     names, centres = _stages(controls, model)
-    return NormalReference(
-        panel, model, tuple(folds), tuple(records), novelty_limit, strays_limit, names, centres, provisional=provisional
-    )
+    return NormalReference(panel, model, tuple(folds), tuple(records), names, centres, provisional=provisional)
 
 
 def _stages(tubes: list[Tube], model: NormalModel) -> tuple[tuple[str, ...], Floats]:

@@ -28,7 +28,6 @@ class Target:
     mixture: Mixture
     source: Literal["patient", "burden", "spot"]
     gain: float
-    probability: float
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Background:
 
 @dataclass(frozen=True)
 class SpikeInResult:
-    """The in-silico experiment."""
+    """The in-silico experiment; ``gains`` of every replicate, 0 where nothing was found."""
 
     level: float
     replicates: int
@@ -54,6 +53,7 @@ class SpikeInResult:
     spiked_total: int
     recovered_total: int
     source: str
+    gains: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class Classification:
         Shape (n,): called MRD; cluster number or -1.
     cut
         Score (log10) from which a cell counts.
+    probabilities
+        Of every target, that it is leukaemia.
     """
 
     mode: Mode
@@ -77,6 +79,7 @@ class Classification:
     cluster: npt.NDArray[np.int32]
     cut: float
     targets: tuple[Target, ...]
+    probabilities: tuple[float, ...]
     background: Background | None
     novelty: float
     novel: bool

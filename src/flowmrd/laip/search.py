@@ -78,6 +78,8 @@ class Calibration:
         Natural log score from which a cell counts.
     spot_gains
         Per control, the largest gain of a spot per nucleated cell.
+    fit_gains
+        The same of what answers to the patient's phenotype; empty where none is known.
     background
         False events at this cut; None without controls.
     controls
@@ -88,6 +90,15 @@ class Calibration:
     spot_gains: tuple[float, ...]
     background: Background | None
     controls: tuple[Cells, ...] = ()
+    fit_gains: tuple[float, ...] = ()
+
+    def limit(self, denominator: int) -> float:
+        """Gain from which what is looked for counts in a tube of this size."""
+        return FIT_GAIN if self.fit_gains else self.spot_limit(denominator)
+
+    def control_gains(self, denominator: int) -> list[float]:
+        """Gains of the controls' groups were the controls of this size."""
+        return [gain * denominator for gain in self.fit_gains or self.spot_gains]
 
     def spot_limit(self, denominator: int) -> float:
         """Gain from which a spot counts in a tube of this size: gains of chance grow with the number of cells."""
@@ -117,7 +128,7 @@ def calibrate(search: Search, everything: list[Cells], share: float = 0.0) -> Ca
         for i, control in enumerate(controls):
             others = Calibration(cut, tuple(gains[:i] + gains[i + 1 :]), None)
             limit = others.spot_limit(control.denominator)
-            targets = [_spot_target(spot, limit) for spot in spots[i] if spot.gain >= limit]
+            targets = [_spot_target(spot) for spot in spots[i] if spot.gain >= limit]
             counts.append(float((score_targets(control, targets)[0] >= cut).sum()) / control.sampling)
         return Calibration(cut, tuple(gains), _background(counts, controls), tuple(everything))
     fits = [fit_laip(search.laip, search.settings, control) for control in controls]
@@ -130,7 +141,11 @@ def calibrate(search: Search, everything: list[Cells], share: float = 0.0) -> Ca
     for found, control in zip(fits, controls, strict=True):
         clusters = [fit for fit in found if is_cluster(fit, control, cut)]
         counts.append(float((best_score(clusters) >= cut).sum()) / control.sampling if clusters else 0.0)
-    return Calibration(cut, tuple(gains), _background(counts, controls), tuple(everything))
+    fit_gains = tuple(
+        max(0.0, *(fit.gain for fit in found)) / max(control.denominator, 1)
+        for found, control in zip(fits, controls, strict=True)
+    )
+    return Calibration(cut, tuple(gains), _background(counts, controls), tuple(everything), fit_gains)
 
 
 def choose_cut(scores: list[Floats], controls: list[Cells], per_million: float, *, lowest: float = LOWEST_CUT) -> float:
@@ -191,20 +206,16 @@ def find_targets(search: Search, cells: Cells, calibration: Calibration, burden:
     if search.laip is not None:
         fits = fit_laip(search.laip, search.settings, cells)
         clusters = [fit for fit in fits if is_cluster(fit, cells, calibration.cut)]
-        targets = tuple(
-            Target(fit.mixture, "patient", fit.gain, float(1 / (1 + np.exp(-(fit.gain - FIT_GAIN) / 5.0 - 1.0))))
-            for fit in clusters
-        )
-        return Found(targets)
+        return Found(tuple(Target(fit.mixture, "patient", fit.gain) for fit in clusters))
     if burden is not None:
         if not like_normal(burden.mixture, cells.normal, cells.shift):
-            return Found((Target(burden.mixture, "burden", float(burden.n_cells), 1.0),))
+            return Found((Target(burden.mixture, "burden", float(burden.n_cells)),))
         return Found((), doubtful=(Spot(burden.mixture, burden.share, 0.0, float(burden.n_cells)),))
     limit = calibration.spot_limit(cells.denominator)
     spots = [spot for spot in spots_of(cells) if spot.gain >= limit and is_uncommon(spot, cells, calibration.controls)]
     doubtful = [like_normal(spot.mixture, cells.normal, cells.shift) for spot in spots]
     return Found(
-        tuple(_spot_target(spot, limit) for spot, doubt in zip(spots, doubtful, strict=True) if not doubt),
+        tuple(_spot_target(spot) for spot, doubt in zip(spots, doubtful, strict=True) if not doubt),
         doubtful=tuple(spot for spot, doubt in zip(spots, doubtful, strict=True) if doubt),
     )
 
@@ -222,8 +233,8 @@ def find_strangers(cells: Cells, calibration: Calibration, score: Floats) -> tup
     return tuple(spot for spot in strange_spots(rest, calibration.controls) if spot.gain >= limit)
 
 
-def _spot_target(spot: Spot, limit: float) -> Target:
-    return Target(spot.mixture, "spot", spot.gain, float(1 / (1 + np.exp(-(spot.gain - limit) / 15.0 - 2.0))))
+def _spot_target(spot: Spot) -> Target:
+    return Target(spot.mixture, "spot", spot.gain)
 
 
 def score_targets(cells: Cells, targets: list[Target] | tuple[Target, ...]) -> tuple[Floats, npt.NDArray[np.int32]]:

@@ -28,11 +28,13 @@ def spike_in(search: Search, cells: Cells, calibration: Calibration) -> SpikeInR
         return None
     rng = np.random.default_rng([settings.seed, 7])
     found, detected, total = 0, 0, 0
+    gains = []
     source = "patient" if search.laip is not None else ("library" if search.library.usable else "simulated")
     for replicate in range(settings.replicates):
         count = int(rng.poisson(expected))
         extra = spike_cells(search, cells, count, rng, replicate)
-        recovered, _ = spike_once(search, cells, calibration, extra)
+        recovered, _, gain = spike_once(search, cells, calibration, extra)
+        gains.append(gain)
         found += recovered
         total += count
         detected += recovered >= settings.detect_events
@@ -46,24 +48,28 @@ def spike_in(search: Search, cells: Cells, calibration: Calibration) -> SpikeInR
         spiked_total=total,
         recovered_total=found,
         source=source,
+        gains=tuple(gains),
     )
 
 
 def spike_once(
     search: Search, cells: Cells, calibration: Calibration, extra: npt.NDArray[np.float32]
-) -> tuple[int, int]:
+) -> tuple[int, int, float]:
     """Run the search on the tube with these cells added.
 
     Returns
     -------
-    recovered, others
-        Added cells called MRD, and cells of the tube itself called MRD.
+    recovered, others, gain
+        Added cells called MRD, cells of the tube itself called MRD, and the gain of what most added cells were called.
     """
     spiked = cells.joined(extra)
-    score, _ = score_targets(spiked, find_targets(search, spiked, calibration).targets)
+    targets = find_targets(search, spiked, calibration).targets
+    score, label = score_targets(spiked, targets)
     called = score >= calibration.cut
     n = len(cells.values)
-    return int(called[n:].sum()), int(called[:n].sum())
+    recovered = called[n:]
+    gain = targets[int(np.bincount(label[n:][recovered]).argmax())].gain if recovered.any() else 0.0
+    return int(recovered.sum()), int(called[:n].sum()), gain
 
 
 def spike_cells(

@@ -124,8 +124,6 @@ def save_reference(reference: NormalReference, json_path: Path, npz_path: Path, 
             "n_controls": len(reference.controls) if not reference.provisional else 0,
             "n_folds": len(reference.folds),
             "provisional": reference.provisional,
-            "novelty_limit": reference.novelty_limit,
-            "strays_limit": reference.strays_limit,
             "stages": list(reference.stage_names),
             "controls": [
                 {
@@ -192,8 +190,6 @@ def load_reference(json_path: Path, npz_path: Path | None = None) -> NormalRefer
             model=_get_model(arrays, "model", features),
             folds=tuple(_get_model(arrays, f"fold{i}", features) for i in range(int(facts["n_folds"]))),
             controls=controls,
-            novelty_limit=float(facts["novelty_limit"]),
-            strays_limit=float(facts["strays_limit"]),
             stage_names=tuple(str(name) for name in facts["stages"]),
             stage_centres=arrays["stage_centres"],
             provisional=bool(facts["provisional"]),

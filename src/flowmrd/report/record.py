@@ -247,9 +247,6 @@ def _measured_thresholds(inputs: Inputs) -> list[tuple[str, str, str]]:
         rows.append(("signal disturbance over the run", words.number(time["limit"]), "default"))
     if classification.get("cut") is not None:
         rows.append(("score of an MRD cell", words.number(classification["cut"]), "the controls (reference)"))
-    limit = (inputs.reference or {}).get("novelty_limit")
-    if limit is not None:
-        rows.append(("tube unlike the controls", words.number(limit), "the controls (reference)"))
     return rows
 
 

@@ -195,7 +195,7 @@ def _markers(
 
 def _clusters(result: Classification, tube: Tube, reference: NormalReference) -> list[Cluster]:
     out: list[Cluster] = []
-    for number, target in enumerate(result.targets):
+    for number, probability in enumerate(result.probabilities):
         cells = tube.values[result.mrd & (result.cluster == number)]
         if len(cells) == 0:
             continue
@@ -205,7 +205,7 @@ def _clusters(result: Classification, tube: Tube, reference: NormalReference) ->
             Cluster(
                 id=number,
                 events=len(cells),
-                probability=round(target.probability, 4),
+                probability=round(probability, 4),
                 nearest_normal=name,
                 markers=markers,
                 medians={

@@ -3,7 +3,7 @@
 ``reference.json`` (format ``flowmrd-reference/1``)::
 
     format, panel, features, digest, arrays_sha256, n_controls, n_folds, provisional
-    novelty_limit, strays_limit, stages
+    stages
     controls: [{name, fold, nucleated, window_cells, sampling, displacement, strays}]
     manifest: {flowmrd_version, panel_version, seed, max_events_per_control, controls: [{sample, source}], note}
 

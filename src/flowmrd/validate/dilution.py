@@ -71,7 +71,7 @@ def dilute(
                         rng = np.random.default_rng([settings.seed, number, i, position, replicate, round(share * 100)])
                         count = int(rng.poisson(level * cells.denominator))
                         extra = spike_cells(search, cells, count, rng, replicate)
-                        recovered, others = spike_once(search, cells, calibration, extra)
+                        recovered, others, _ = spike_once(search, cells, calibration, extra)
                         out.append(
                             Dilution(
                                 patient=laip.patient,

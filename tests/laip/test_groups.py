@@ -1,0 +1,124 @@
+"""Compact groups of strange cells, and what tells them from normal cells that the model describes badly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from laip_marrow import FEATURES, marrow
+
+from flowmrd.laip import build_reference
+from flowmrd.laip.cells import Cells, control_cells, tube_cells
+from flowmrd.laip.crowd import PLACE, shares_in_place
+from flowmrd.laip.excess import excessive
+from flowmrd.laip.gaussian import Mixture, log_density
+from flowmrd.laip.normal import MOST_SPREAD, bounded, fit_tube
+from flowmrd.laip.prior import blast_prior, cluster_shape
+from flowmrd.laip.probability import cluster_probabilities
+from flowmrd.laip.reference import NormalReference
+from flowmrd.laip.scan import LARGEST, WIDEST, compact, find_spots
+from flowmrd.laip.strangers import strange_spots
+
+
+@pytest.fixture(scope="module")
+def reference() -> NormalReference:
+    return build_reference("toy", [marrow(f"c{i}", i)[0] for i in range(4)], seed=1)
+
+
+def cells_of(reference: NormalReference, seed: int, blasts: int) -> tuple[Cells, np.ndarray]:
+    tube, truth = marrow("tube", seed, blasts=blasts)
+    fitted = fit_tube(reference.model, tube)
+    window = np.flatnonzero(tube.window)
+    return tube_cells(tube, window, fitted, reference.model), truth[window]
+
+
+def controls_of(reference: NormalReference) -> list[Cells]:
+    return [control_cells(reference, record, reference.features) for record in reference.controls]
+
+
+def test_thirty_blasts_in_thirty_thousand_cells_form_the_best_group(reference: NormalReference) -> None:
+    cells, truth = cells_of(reference, 70, 30)
+    spots = strange_spots(cells, controls_of(reference))
+    best = max(spots, key=lambda spot: spot.gain)
+    assert best.events == pytest.approx(truth.sum(), rel=0.2)
+    assert np.abs(best.mixture.mean[0] - cells.values[truth].mean(axis=0)).max() < 0.2
+
+
+def test_a_group_where_controls_hold_many_cells_is_no_stranger(reference: NormalReference) -> None:
+    """Whatever the normal model of a tube says: here it is blind to what all controls hold."""
+    cells, _ = cells_of(reference, 71, 0)
+    normal_b = np.array([0.6, 2.9, 0.8, 0.7, 3.3])
+    blind = np.where(np.linalg.norm(cells.values - normal_b, axis=1) < 1.2, -30.0, cells.log_normal)
+    twisted = Cells(
+        cells.features, cells.values, blind, cells.denominator, cells.shift, cells.normal, cells.model, spots=None
+    )
+    found, _ = find_spots(
+        twisted.values,
+        twisted.log_normal,
+        twisted.denominator,
+        Mixture(np.ones(1), normal_b[None], np.eye(5)[None]),
+        cluster_shape(cells.features),
+    )
+    assert found[0].gain > 1000
+    assert not [spot for spot in strange_spots(twisted, controls_of(reference)) if spot.gain > 1000]
+
+
+def test_the_share_in_a_place_is_that_of_the_cells_drawn_there(reference: NormalReference) -> None:
+    """0.14 of every made-up marrow is one Gaussian population."""
+    place = Mixture(np.ones(1), np.array([[0.6, 2.9, 0.8, 0.7, 3.3]]), 0.22**2 * np.eye(5)[None])
+    moved = place.shifted(reference.controls[0].model.shift)
+    share = shares_in_place(moved, reference.controls[0].model.shift, controls_of(reference)[:1])[0]
+    assert share == pytest.approx(PLACE * 0.14, rel=0.15)
+
+
+def test_a_group_stays_as_compact_as_leukaemias_are() -> None:
+    shape = cluster_shape(FEATURES)
+    typical = np.sqrt(np.diagonal(shape))
+    held = compact(np.diag(np.array([9.0, 4.0, 1.0, 1.0, 1.0]) * typical**2), shape)
+    ratio = np.sqrt(np.diagonal(held)) / typical
+    assert ratio.max() <= WIDEST + 1e-9
+    assert np.exp(np.log(ratio).mean()) <= LARGEST + 1e-9
+    assert compact(shape, shape) == pytest.approx(shape)
+
+
+def test_leukaemia_odd_in_one_marker_is_plausible_and_in_two_is_less() -> None:
+    prior = blast_prior(FEATURES, np.array([0.6, 2.9, 0.8, 0.7, 3.3]))
+    sd = np.sqrt(np.diagonal(prior.covariance[0]))
+    one, two = prior.mean[0].copy(), prior.mean[0].copy()
+    one[1] -= 6 * sd[1]
+    two[[1, 2]] -= 6 * sd[[1, 2]]
+    centre, odd, odder = log_density(prior, np.array([prior.mean[0], one, two]))
+    assert centre - odd < 8.0
+    assert odd - odder > 8.0
+
+
+def test_a_population_cannot_widen_onto_leukaemia() -> None:
+    base = np.diag([0.04, 0.09])[None]
+    wide = np.array([[[1.0, 0.2], [0.2, 0.09]]])
+    held = bounded(wide, base)
+    assert np.sqrt(held[0, 0, 0]) == pytest.approx(MOST_SPREAD * 0.2)
+    assert held[0, 1, 1] == pytest.approx(0.09)
+    assert np.linalg.det(held[0]) > 0
+
+
+def test_a_third_of_the_marrow_where_controls_hold_little_is_excessive(reference: NormalReference) -> None:
+    tube, truth = marrow("dx", 72, blasts=15_000)
+    fitted = fit_tube(reference.model, tube)
+    inside = np.flatnonzero(tube.window)
+    x = tube.values[inside].astype(np.float64)
+    found = excessive(x, 1 / tube.n, fitted.shift, reference, reference.features)
+    assert found[truth[inside]].mean() > 0.95
+    assert found[~truth[inside]].mean() < 0.05
+    clean, _ = marrow("clean", 73)
+    inside = np.flatnonzero(clean.window)
+    x = clean.values[inside].astype(np.float64)
+    shift = fit_tube(reference.model, clean).shift
+    assert not excessive(x, 1 / clean.n, shift, reference, reference.features).any()
+
+
+def test_more_gain_is_more_probable_and_gains_of_controls_are_not() -> None:
+    false, true = [0.0, 0.0, 8.0, 20.0], [150.0, 200.0, 260.0, 120.0]
+    low, middle, high = cluster_probabilities([10.0, 60.0, 250.0], false=false, true=true, limit=45.0)
+    assert low < 0.2 < middle < high
+    assert high > 0.8
+    assert cluster_probabilities([100.0], false=[], true=[], limit=45.0) == (0.5,)
+    assert cluster_probabilities([], false=false, true=true, limit=45.0) == ()
