@@ -34,7 +34,7 @@ LARGEST = 1.3
 WIDEST = 2.0
 """Largest standard deviation in a single marker, in those of the typical shape."""
 NEAR = -3.0
-SPOT_PURITY = 2.5
+SPOT_PURITY = 2.0
 """Least gain per event of a spot: cells of a leukaemia are each clearly unlike normal ones, a normal population that
 the model describes badly is large and gains little per cell."""
 
