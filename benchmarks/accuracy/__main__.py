@@ -12,8 +12,9 @@ from benchmarks.accuracy.acquire import measured_spillover
 from benchmarks.accuracy.cast import Condition
 from benchmarks.accuracy.experiment import run
 from benchmarks.accuracy.mixtures import load
+from benchmarks.accuracy.real import NAME, run_real
 from benchmarks.accuracy.simulated import CONDITIONS, run_simulated
-from benchmarks.accuracy.tables import failures, linearity, summary
+from benchmarks.accuracy.tables import failures, linearity, real_tubes, summary
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import load_panel
 
@@ -83,6 +84,10 @@ def main() -> int:
             for record in run_simulated(ten_colours, chosen_patients, arguments.work):
                 out.write(json.dumps(record) + "\n")
                 out.flush()
+    tubes = arguments.data.parent / "real"
+    if tubes.is_dir() and not arguments.quick and (not arguments.only or NAME in arguments.only):
+        with arguments.records.open("a", encoding="utf-8") as out:
+            out.writelines(json.dumps(record) + "\n" for record in run_real(patients, spill, tubes, arguments.work))
     write_tables(arguments.records, arguments.tables)
     return 0
 
@@ -90,8 +95,9 @@ def main() -> int:
 def write_tables(records_path: Path, page: Path) -> None:
     """Put the tables of all records between the marks of the page, which is made where it is missing."""
     lines = records_path.read_text(encoding="utf-8").splitlines()
-    records = [record for record in map(json.loads, lines) if "level" in record]
-    tables = "\n\n".join((summary(records), linearity(records), failures(records)))
+    everything = [json.loads(line) for line in lines]
+    records = [record for record in everything if "level" in record]
+    tables = "\n\n".join((summary(records), linearity(records), real_tubes(everything), failures(records)))
     text = page.read_text(encoding="utf-8") if page.is_file() else f"{BEGIN}\n{END}\n"
     before, rest = text.split(BEGIN, 1)
     after = rest.split(END, 1)[1]

@@ -80,6 +80,25 @@ def linearity(records: list[Record]) -> str:
     return "\n".join(rows)
 
 
+def real_tubes(records: list[Record]) -> str:
+    """Events called MRD against the expert's blast gate, in the tubes that have one."""
+    rows = [
+        "| real tube | expert: blasts of intact cells | found | event F1 | precision | recall | verdict | reasons |",
+        "|" + "---|" * 8,
+    ]
+    for record in records:
+        if not record.get("real"):
+            continue
+        hit, called, true = record["hit"], record["called"], record["true"]
+        found = 100 * called / record["nucleated"]
+        rows.append(
+            f"| {record['marrow']} | {100 * record['expert_share']:.1f} % | {found:.1f} % of nucleated "
+            f"| {2 * hit / max(called + true, 1):.3f} | {hit / max(called, 1):.3f} | {hit / true:.3f} "
+            f"| {record['class']} | {', '.join(record['reasons']) or '-'} |"
+        )
+    return "\n".join(rows)
+
+
 def failures(records: list[Record]) -> str:
     """Every tube that went wrong, with the likely cause."""
     rows = [

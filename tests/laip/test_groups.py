@@ -17,6 +17,7 @@ from flowmrd.laip.probability import cluster_probabilities
 from flowmrd.laip.reference import NormalReference
 from flowmrd.laip.scan import LARGEST, WIDEST, compact, find_spots
 from flowmrd.laip.strangers import strange_spots
+from flowmrd.laip.template import fit_template
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +123,14 @@ def test_more_gain_is_more_probable_and_gains_of_controls_are_not() -> None:
     assert high > 0.8
     assert cluster_probabilities([100.0], false=[], true=[], limit=45.0) == (0.5,)
     assert cluster_probabilities([], false=false, true=true, limit=45.0) == ()
+
+
+def test_cells_two_decades_off_are_not_the_patients_phenotype() -> None:
+    rng = np.random.default_rng(5)
+    template = Mixture(np.ones(1), np.array([[2.0, 3.0]]), 0.04 * np.eye(2)[None])
+    drift = 0.22**2 * np.eye(2)
+    for offset, found in ((0.5, True), (2.0, False)):
+        cells = rng.normal([2.0, 3.0 - offset], 0.2, (400, 2)).astype(np.float32)
+        fit = fit_template(template, drift, cells, np.full(400, -40.0), 400_000)
+        assert (fit.gain > 100) is found
+        assert (fit.score > 4).any() == found

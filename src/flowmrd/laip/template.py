@@ -22,9 +22,9 @@ REACH = -4.0
 """Cells scoring below this under the broad template cannot be called MRD and are not looked at again."""
 LEFT_OVER_SD = 0.04
 """The cells of a known shift still scatter this much more than at diagnosis, decades."""
-MOST_STRAIN = 7.5
-"""Squared shift in units of the drift, per marker, from which what was found is something else: drift of 0.3 decades in
-each of nine markers stays below with 99.99 %."""
+MOST_STRAIN, MOST_IN_ONE = 7.5, 5.0
+"""Squared shift in units of the drift, per marker, and shift of any one marker, from which what was found is something
+else: drift of 0.3 decades in each of nine markers stays below with 99.99 and 99.8 %."""
 TAIL = 20.0
 """Degrees of freedom of the template's tails: cells a little outside it still belong to it."""
 
@@ -125,7 +125,7 @@ def fit_template(
             break
     moved = shift - expected
     strain = float(moved @ drift_precision @ moved)
-    if strain > MOST_STRAIN * d:
+    if strain > MOST_STRAIN * d or (np.abs(moved) > MOST_IN_ONE * np.sqrt(np.diagonal(drift))).any():
         return Fitted(broad, expected, 0.0, 0.0, score)
     gain -= 0.5 * strain
     score[near] = score_cells(current, cells, normal)
