@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from laip_marrow import FEATURES, marrow
@@ -11,6 +13,7 @@ from flowmrd.laip.cells import Cells, control_cells, tube_cells
 from flowmrd.laip.crowd import PLACE, shares_in_place
 from flowmrd.laip.excess import excessive
 from flowmrd.laip.gaussian import Mixture, log_density
+from flowmrd.laip.known import is_cluster
 from flowmrd.laip.normal import MOST_SPREAD, bounded, fit_tube
 from flowmrd.laip.prior import blast_prior, cluster_shape
 from flowmrd.laip.probability import cluster_probabilities
@@ -134,3 +137,15 @@ def test_cells_two_decades_off_are_not_the_patients_phenotype() -> None:
         fit = fit_template(template, drift, cells, np.full(400, -40.0), 400_000)
         assert (fit.gain > 100) is found
         assert (fit.score > 4).any() == found
+
+
+def test_a_diffuse_group_that_the_phenotype_overlaps_is_no_cluster(reference: NormalReference) -> None:
+    rng = np.random.default_rng(6)
+    cells, _ = cells_of(reference, 74, 0)
+    template = Mixture(np.ones(1), np.full((1, 5), 2.0), 0.04 * np.eye(5)[None])
+    drift = 0.22**2 * np.eye(5)
+    for sd, expected in ((0.2, True), (0.5, False)):
+        group = rng.normal(2.0, sd, (200, 5)).astype(np.float32)
+        alone = replace(cells, values=group, log_normal=np.full(200, -25.0))
+        fit = fit_template(template, drift, alone.values, alone.log_normal, alone.denominator)
+        assert is_cluster(fit, alone, 4.0) is expected
