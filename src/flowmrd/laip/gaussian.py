@@ -78,11 +78,13 @@ def products(x: npt.NDArray[np.floating], centre: Floats) -> Floats:
     """Columns 1, x_i and x_i x_j (i <= j) of centred x, shape (n, 1 + d + d(d+1)/2)."""
     y = np.asarray(x, dtype=np.float64) - centre
     n, d = y.shape
-    rows, columns = np.triu_indices(d)
-    out = np.empty((n, 1 + d + len(rows)))
+    out = np.empty((n, 1 + d + d * (d + 1) // 2))
     out[:, 0] = 1.0
     out[:, 1 : 1 + d] = y
-    np.multiply(y[:, rows], y[:, columns], out=out[:, 1 + d :])
+    end = 1 + d
+    for i in range(d):  # in the order of triu_indices, without copies of y
+        begin, end = end, end + d - i
+        np.multiply(y[:, i, None], y[:, i:], out=out[:, begin:end])
     return out
 
 

@@ -6,13 +6,12 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from flowmrd.laip.cells import Cells
-from flowmrd.laip.gaussian import Floats
+from flowmrd.laip.gaussian import Floats, Mixture
 from flowmrd.laip.patient import PatientLaip, drift_covariance
 from flowmrd.laip.settings import Settings
-from flowmrd.laip.template import NOTHING, REACH, Fitted, fit_template, score_cells
+from flowmrd.laip.template import NOTHING, Fitted, fit_template
 
 FIT_GAIN, FIT_PURITY = 12.0, 1.0
 """Least gain, and least gain per event above the cut, at which cells answering to the patient's phenotype form a
@@ -94,11 +93,7 @@ def is_cluster(fit: Fitted, cells: Cells, cut: float) -> bool:
     return gain >= FIT_GAIN and gain >= FIT_PURITY * len(score)
 
 
-def in_reach(laip: PatientLaip, settings: Settings, cells: Cells) -> npt.NDArray[np.bool_]:
-    """Cells that the phenotype could claim from any start, shape (n,)."""
+def within_reach(laip: PatientLaip, settings: Settings, cells: Cells) -> list[Mixture]:
+    """Where the phenotype may lie, from any start; what scores below ``REACH`` under all of them is no candidate."""
     drift = drift_covariance(cells.features, settings.unreliable, settings.shifted)
-    keep = np.zeros(len(cells.values), dtype=bool)
-    for place in starts(laip, settings, cells):
-        broad = laip.mixture.shifted(place).broadened(drift)
-        keep |= score_cells(broad, cells.values, cells.log_normal) > REACH
-    return keep
+    return [laip.mixture.shifted(place).broadened(drift) for place in starts(laip, settings, cells)]

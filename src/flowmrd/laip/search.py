@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from flowmrd.laip.cells import Cells
 from flowmrd.laip.gaussian import Floats
-from flowmrd.laip.known import FIT_GAIN, best_score, fit_laip, in_reach, is_cluster
+from flowmrd.laip.known import FIT_GAIN, best_score, fit_laip, is_cluster, within_reach
 from flowmrd.laip.library import Library
 from flowmrd.laip.patient import PatientLaip
 from flowmrd.laip.prior import blast_prior
@@ -21,7 +21,7 @@ from flowmrd.laip.result import Background, Mode, Target
 from flowmrd.laip.scan import NEAR, Spot
 from flowmrd.laip.settings import Settings
 from flowmrd.laip.strangers import is_uncommon, like_normal, spots_of, strange_spots
-from flowmrd.laip.template import NOTHING, score_cells
+from flowmrd.laip.template import NOTHING, REACH, score_cells, score_each
 
 LOWEST_CUT, HIGHEST_CUT = 4.0, 12.0
 """Bounds of the cut in natural log units: 4 leaves at most 1.8 % and 12 six per million of the normal cells that
@@ -60,10 +60,13 @@ class Search:
 
 def narrowed(search: Search, cells: Cells) -> tuple[Cells, npt.NDArray[np.intp]]:
     """Only the cells that anything looked for could claim, and which they are; the others cost time only."""
-    plausible = blast_prior(cells.features, cells.normal.normal_b + cells.shift)
-    keep = score_cells(plausible, cells.values, cells.log_normal) > NEAR
+    candidates = [blast_prior(cells.features, cells.normal.normal_b + cells.shift)]
+    least = [NEAR]
     if search.laip is not None:
-        keep |= in_reach(search.laip, search.settings, cells)
+        known = within_reach(search.laip, search.settings, cells)
+        candidates += known
+        least += [REACH] * len(known)
+    keep = (score_each(candidates, cells.values, cells.log_normal) > least).any(axis=1)
     index = np.flatnonzero(keep)
     return cells.only(index), index
 

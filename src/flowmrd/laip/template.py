@@ -9,11 +9,13 @@ normal cells if the normal model is right; the controls say whether it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from flowmrd.laip.gaussian import Floats, Mixture, component_log_density, log_sum, mahalanobis_squared
+from flowmrd.laip.gaussian import CHUNK, Floats, Mixture, combine, component_log_density, log_sum, mahalanobis_squared
 from flowmrd.laip.tube import Floats32
 
 NOTHING = -99.0
@@ -60,10 +62,19 @@ class Fitted:
 
 def score_cells(mixture: Mixture, x: Floats32 | Floats, log_normal: Floats32 | Floats) -> Floats:
     """Natural log of template density over normal density, shape (n,)."""
-    out = np.empty(len(x))
-    for start in range(0, len(x), 65_536):
-        part = slice(start, start + 65_536)
-        out[part] = log_sum(component_log_density(mixture, x[part], degrees=TAIL)) - log_normal[part]
+    return score_each([mixture], x, log_normal)[:, 0]
+
+
+def score_each(mixtures: Sequence[Mixture], x: Floats32 | Floats, log_normal: Floats32 | Floats) -> Floats:
+    """The same for several templates at the cost of little more than one, shape (n, number of templates)."""
+    together = combine(mixtures, [1.0] * len(mixtures))
+    first = np.cumsum([0, *(mixture.k for mixture in mixtures)])
+    out = np.empty((len(x), len(mixtures)))
+    for start in range(0, len(x), CHUNK):
+        part = slice(start, start + CHUNK)
+        values = component_log_density(together, x[part], degrees=TAIL)
+        for column, (begin, end) in enumerate(pairwise(first)):
+            out[part, column] = log_sum(values[:, begin:end]) - log_normal[part]
     return out
 
 
