@@ -1,6 +1,7 @@
 """Gates frozen from controls on tubes that another staining or another instrument gave, panel ino10, simulated truth.
 
-Run ``python -m benchmarks.gating_drift [words]``; words choose changes. The controls are stained and measured as
+Run ``python -m benchmarks.gating_drift [--docs] [words]``; words choose changes, ``--docs`` puts the table into
+docs/methods/gating.md. The controls are stained and measured as
 always; every patient's tube is a marrow as after anti-B-cell therapy with a leukaemia that lost CD19 (steroid shift),
 changed in one way. Printed, for gates moved from the controls and for gates placed on the tube alone: share of the
 blasts inside ``b_lineage``, share of the normal cells of no B lineage inside it, error of the nucleated count, and how
@@ -16,7 +17,8 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.gating import THERAPIES, Columns, Tube, learn, make, say
+from benchmarks.gating import PAGE, THERAPIES, Columns, Tube, learn, make, say
+from benchmarks.pages import put_output
 from flowmrd.config.run import GatingConfig
 from flowmrd.gating.reference import GateReference
 from flowmrd.gating.sample import GatedSample, gate_sample
@@ -72,8 +74,16 @@ def measure(tube: Tube, panel: PanelModel, reference: GateReference | None) -> t
     return gated, [float(window[blasts].mean()), float(window[tube.normal].mean()), counted / expected - 1]
 
 
-def main(words: list[str]) -> None:
-    """Measure every change."""
+def main(arguments: list[str]) -> None:
+    """Measure and print, or put the table into the page."""
+    if "--docs" in arguments:
+        put_output(PAGE, "gating drift", lambda: survey([]))
+    else:
+        survey(arguments)
+
+
+def survey(words: list[str]) -> None:
+    """Measure the changes chosen by words."""
     panel = load_panel(PANELS / "ino10.yaml")
     reference = learn(panel)
     say(f"CD19 lost, {PATIENTS} leukaemias a change; all: pooled, worst: by tube\n")
