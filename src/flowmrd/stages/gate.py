@@ -151,7 +151,13 @@ def gate(
         by = nucleated_by(panel, tuple(columns))
         facts["nucleated_by"] = by
         flags = gate_flags(
-            panel, result, gated.shifts, analysable, scatter_only=by == "scatter", has_reference=learned is not None
+            panel,
+            result,
+            gated.shifts,
+            analysable,
+            scatter_only=by == "scatter",
+            has_reference=learned is not None,
+            prior_therapy=prior_therapy,
         )
         facts["flags"] = [flag.as_record() for flag in flags]
         write_json(record, facts)
