@@ -50,7 +50,9 @@ docs: env
 # Long campaigns; their last results are in docs/.
 bench: env
 	$(BIN)/python benchmarks/preprocess.py
-	$(BIN)/python benchmarks/gating.py
+	$(BIN)/python -m benchmarks.gating --docs
+	$(BIN)/python -m benchmarks.gating_drift --docs
+	$(BIN)/python -m benchmarks.gating_robustness --docs
 
 # Whole runs, small and large, and the schedule of a thousand tubes: hours.
 scale: env

@@ -1,13 +1,13 @@
 """Gating: accuracy on expert labels and on simulated truth, recall of blasts by therapy, speed against FlowKit.
 
-Run ``python benchmarks/gating.py [real|therapy|leukaemias|populations|mixtures|speed]...``; all parts by default.
-``real`` and ``mixtures`` need the optional shared data beside the repository. Everything is seeded; only the times
-differ between runs. Other instruments: ``benchmarks/gating_robustness.py``.
+Run ``python -m benchmarks.gating [--docs] [real|therapy|leukaemias|populations|mixtures|speed]...``; all parts by
+default; ``--docs`` puts the tables into docs/methods/gating.md. ``real`` and ``mixtures`` need the optional shared
+data beside the repository. Everything is seeded; only the times differ between runs. Other instruments and stainings:
+``benchmarks.gating_robustness`` and ``benchmarks.gating_drift``.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import time
@@ -21,6 +21,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.pages import put_output
 from flowmrd.config.run import GatingConfig, RunConfig, TransformConfig
 from flowmrd.gating.gatingml import Wiring, write_gatingml
 from flowmrd.gating.masks import analysable_mask, panel_columns, stored_scales
@@ -45,6 +46,7 @@ Columns = dict[str, npt.NDArray[np.float32]]
 Mask = npt.NDArray[np.bool_]
 T = TypeVar("T")
 
+PAGE: Final = REPOSITORY / "docs" / "methods" / "gating.md"
 SHARED: Final = REPOSITORY.parent / "shared" / "data" / "ball"
 EXPERT: Final = (
     ("nucleated", "nucleated"),
@@ -443,23 +445,34 @@ def speed(n: int = 1_000_000) -> None:
     say()
 
 
-def main(parts: list[str]) -> None:
+def _real() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        real(Path(folder))
+
+
+PARTS: Final[dict[str, Callable[[], None]]] = {
+    "real": _real,
+    "therapy": partial(therapy, "ino10"),
+    "leukaemias": partial(leukaemias, "ino10"),
+    "populations": partial(populations, "ino10"),
+    "mixtures": mixtures,
+    "speed": speed,
+}
+
+
+def main(arguments: list[str]) -> None:
     """Run the parts asked for."""
-    have = (SHARED / "real").is_dir()
-    for part in parts or ["real", "therapy", "leukaemias", "populations", "mixtures", "speed"]:
-        if part in {"real", "mixtures"} and not have:
+    parts = [a for a in arguments if a != "--docs"]
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown:
+        raise SystemExit(f"unknown: {', '.join(unknown)}; parts are {', '.join(PARTS)}")
+    for part in parts or PARTS:
+        if part in {"real", "mixtures"} and not (SHARED / "real").is_dir():
             say(f"{part}: the optional shared data is not here\n")
-        elif part == "real":
-            with tempfile.TemporaryDirectory() as folder:
-                real(Path(folder))
-        elif part in {"therapy", "leukaemias", "populations"}:
-            {"therapy": therapy, "leukaemias": leukaemias, "populations": populations}[part]("ino10")
-        elif part == "mixtures":
-            mixtures()
-        elif part == "speed":
-            speed()
+        elif "--docs" in arguments:
+            put_output(PAGE, f"gating {part}", PARTS[part])
         else:
-            raise SystemExit(json.dumps({"unknown part": part}))
+            PARTS[part]()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Gates on other instruments: the two expert-gated marrows after changes that another laboratory's set-up would make.
 
-Run ``python benchmarks/gating_robustness.py [-v] [words]`` (needs the optional shared data beside the repository);
-words choose changes. Every change is made to the raw events, which then go through preprocessing and gating as a
-file of that kind would; nothing is set per tube. The expert's labels travel with the events. Printed: F1 of every
-population against the expert where a floor is missed, the worst change of each group, and the share of blasts and of
-CD19-negative cells that reach the B lineage. Everything is seeded.
+Run ``python -m benchmarks.gating_robustness [--docs] [-v] [words]`` (needs the optional shared data beside the
+repository); words choose changes, ``--docs`` puts the tables into docs/methods/gating.md. Every change is made to the
+raw events, which then go through preprocessing and gating as a file of that kind would; nothing is set per tube. The
+expert's labels travel with the events. Printed: F1 of every population against the expert where a floor is missed
+(a line for every change with ``-v``), the worst of each group of changes, and the share of blasts and of CD19-negative
+cells that reach the B lineage. Everything is seeded.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.pages import put_output
 from flowmrd.config.run import RunConfig, TransformConfig
 from flowmrd.gating.masks import analysable_mask, panel_columns, stored_scales
 from flowmrd.gating.sample import gate_sample
@@ -28,6 +30,7 @@ from flowmrd.stages.ingest import ingest
 from flowmrd.stages.preprocess import preprocess
 from flowmrd.store import open_columns, read_json, write_columns, write_json
 
+PAGE: Final = REPOSITORY / "docs" / "methods" / "gating.md"
 SHARED: Final = REPOSITORY.parent / "shared" / "data" / "ball"
 BD_TOP: Final = 262143.0
 NAVIOS_TOP: Final = 1048576.0
@@ -322,6 +325,14 @@ def main(arguments: list[str]) -> None:
     """Measure every change on both tubes; with ``-v`` one line for each."""
     if not (SHARED / "real").is_dir():
         raise SystemExit("the optional shared data is not here")
+    if "--docs" in arguments:
+        put_output(PAGE, "gating other instruments", lambda: survey([]))
+    else:
+        survey(arguments)
+
+
+def survey(arguments: list[str]) -> None:
+    """Measure the changes that the words of ``arguments`` choose."""
     panel = load_panel(PANELS / "vienna_b8.yaml")
     names = [name for name, _ in EXPERT] + ["count", "blasts", "others"]
     worst: dict[tuple[str, str], dict[str, tuple[float, str]]] = {}
@@ -330,7 +341,7 @@ def main(arguments: list[str]) -> None:
         folder = Path(temporary)
         markers = tuple(c.marker for c in panel.channels if c.kind in {"antibody", "nucleic_acid"} and c.required)
         tubes = {name: load(name, panel, folder) for name in ("A", "B")}
-        say(f"{'change':<42}" + "".join(f"{name[:12]:>14}" for name in names))
+        say(f"{'change':<42}" + "".join(f"{name[:9]:>10}" for name in names))
         for group, what, change in changes(markers):
             if wanted and not any(w in f"{group}: {what}" for w in wanted):
                 continue
@@ -340,7 +351,7 @@ def main(arguments: list[str]) -> None:
                     ["count"] if abs(found["count"]) > 0.02 else []
                 )
                 if "-v" in arguments or low:
-                    text = "".join(f"{found[n]:>14.4f}" for n in names)
+                    text = "".join(f"{found[n]:>10.4f}" for n in names)
                     say(f"{name} {group[:22] + ': ' + what:<40}{text}  {' '.join(low)}")
                 entry = worst.setdefault((group, name), {})
                 for n in names:
@@ -348,9 +359,9 @@ def main(arguments: list[str]) -> None:
                     if not np.isnan(bad) and (n not in entry or bad > entry[n][0]):
                         entry[n] = (bad, what)
     say("\nWorst of each group")
-    say(f"{'change':<26}{'tube':<6}" + "".join(f"{name[:12]:>14}" for name in names))
+    say(f"{'change':<26}{'tube':<6}" + "".join(f"{name[:9]:>10}" for name in names))
     for (group, name), entry in worst.items():
-        text = "".join(f"{abs(entry[n][0]) if n in entry else np.nan:>14.4f}" for n in names)
+        text = "".join(f"{abs(entry[n][0]) if n in entry else np.nan:>10.4f}" for n in names)
         say(f"{group:<26}{name:<6}{text}")
 
 

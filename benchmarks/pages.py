@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 
@@ -19,3 +23,13 @@ def put_between_marks(page: Path, name: str, text: str) -> None:
     if not found or not found_end:
         raise ValueError(f"{page} has no marks {begin} and {end}")
     page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def put_output(page: Path, name: str, part: Callable[[], None]) -> None:
+    """Put what a part of a benchmark prints between the marks of that name, as it is printed."""
+    kept = io.StringIO()
+    with redirect_stdout(kept):
+        part()
+    text = "\n".join(line.rstrip() for line in kept.getvalue().strip().splitlines())
+    sys.stdout.write(f"{text}\n\n")
+    put_between_marks(page, name, f"```text\n{text}\n```")

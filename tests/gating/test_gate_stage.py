@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,24 @@ def test_loss_of_cd19_is_seen_on_cells_that_other_routes_found(
     targets = read_json(run(made.write(tmp_path / "p.arrow"), reference=reference_file)["record"])["targets"]
     assert targets["CD19"]["status"] == "lost"
     assert targets["CD22"]["status"] in {"present", "dim"}
+
+
+@pytest.mark.parametrize(
+    ("gone", "therapy", "unseen"),
+    [
+        (("CD22", "CD24"), "cd19", True),
+        (("CD22", "CD24"), "cd19+cd22", True),
+        (("CD22", "CD24"), "cd22", False),
+        (("CD22",), "cd19", False),
+    ],
+)
+def test_a_tube_without_another_way_than_cd19_says_so_after_therapy_against_it(
+    tmp_path: Any, marrow: Any, run: Any, gone: Any, therapy: Any, unseen: Any
+) -> None:
+    columns = {name: values for name, values in marrow.columns.items() if name not in gone}
+    source = replace(marrow, columns=columns).write(tmp_path / "p.arrow")
+    facts = read_json(run(source, prior_therapy=therapy)["record"])
+    assert ("CD19_LOSS_UNSEEN" in [flag["code"] for flag in facts["flags"]]) is unseen
 
 
 def test_missing_haematogones_are_never_evidence_of_haemodilution(

@@ -179,8 +179,8 @@ def test_one_moved_gate_of_an_export_overrides_that_gate_alone(
         ),
         ("gates: {}", "at least one gate"),
         ("[1, 2]", "at least one gate"),
-        ("gates: {a: [", "not YAML"),
-        ("!!python/object/apply:os.system ['true']", "not YAML"),
+        ("gates: {a: [", "not plain YAML"),
+        ("!!python/object/apply:os.system ['true']", "not plain YAML"),
     ],
 )
 def test_an_impossible_yaml_override_is_refused_with_a_way_out(

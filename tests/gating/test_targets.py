@@ -102,7 +102,7 @@ def quantified(folder: Path, made: Any, panel: Any, config: RunConfig, reference
         **{name: folder / f"{name}.arrow" for name in ("preprocessed", "gated", "classified")},
         **{name: folder / f"{name}.json" for name in ("classification", "ingest", "gates", "qc")},
     )
-    sample = Sample(sample="S", patient="P", role=Role.FOLLOWUP, fcs="s.fcs", prior_therapy=PriorTherapy.CD19)
+    sample = Sample(sample="S", patient="P", role=Role.FOLLOWUP, fcs=Path("s.fcs"), prior_therapy=PriorTherapy.CD19)
     out = folder / "mrd.json"
     digests = Digests(config="0" * 64, panel="0" * 64, reference=None, laip=None)
     quantify(files, sample=sample, panel=panel, config=config, digests=digests, out=out)

@@ -102,7 +102,7 @@ def test_doubts_and_failures_are_named_in_the_reasons() -> None:
     assert decide(changed(base, failures=(FAILURE,), doubts=(DOUBT,))).reasons[0].code == "QC_FAILED"
 
 
-@pytest.mark.parametrize("code", ["NO_LAIP", "UNRESOLVED_CLUSTER"])
+@pytest.mark.parametrize("code", ["NO_LAIP", "UNRESOLVED_CLUSTER", "CD19_LOSS_UNSEEN"])
 def test_what_may_have_been_overlooked_forbids_a_negative_but_not_a_positive(code: str) -> None:
     blind = [Reason(code=code, message="overlooked")]
     clean = decide(changed(evidence(0, 500_000), blind_spots=blind))

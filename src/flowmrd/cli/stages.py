@@ -161,6 +161,7 @@ def gate(
     """
     from flowmrd.config.sheet import Role
     from flowmrd.stages.gate import gate as stage
+    from flowmrd.store import read_json
 
     at = _open(run)
     preprocessed = at.work(sample, "preprocessed.arrow")
@@ -179,6 +180,10 @@ def gate(
         qc=at.result(sample, "qc.json"),
         prior_therapy=at.sample(sample).prior_therapy.value,
     )
+    if override is not None:
+        manual = read_json(at.work(sample, "gates.json"))["override"]
+        gates = ", ".join(manual["gates"]) or "none that differs from the automatic ones"
+        typer.echo(f"gates set by hand: {gates}; {override}, SHA-256 {manual['sha256']}")
 
 
 def _files(at: Run, sample: str) -> TubeFiles:

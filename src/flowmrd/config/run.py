@@ -49,7 +49,9 @@ class QualityConfig(Section):
 class GatingConfig(Section):
     """Bounds of per-sample gate adjustment."""
 
-    max_shift_decades: float = Field(0.35, ge=0, description="Largest anchored shift of a reference gate, in decades.")
+    max_shift_decades: float = Field(
+        0.35, ge=0, description="Largest anchored shift of a reference gate, in decades (of scatter: of its factor)."
+    )
     min_anchor_events: int = Field(500, ge=10, description="Fewer anchor cells than this: no shift, flagged.")
 
 

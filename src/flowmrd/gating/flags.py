@@ -26,6 +26,9 @@ KNOWN_ROUTES: Final = {
     "route_precursor": "CD10 or CD34",
 }
 
+WITHOUT_CD19: Final = ("route_cd22", "route_cd24")
+"""Routes that hardly any blast leaves together with CD19; the others may be missing or shifted by steroid."""
+
 
 def nucleated_by(panel: PanelModel, present: Sequence[str]) -> str:
     """``dye`` where the tube has a nucleic acid dye, else ``scatter``."""
@@ -54,8 +57,9 @@ def gate_flags(
     *,
     scatter_only: bool,
     has_reference: bool,
+    prior_therapy: str = "none",
 ) -> list[Flag]:
-    """Flags of one tube: required gates, parents that were too small, shifts at their bound, manual gates."""
+    """Flags of one tube: required gates, parents that were too small, shifts at their bound, routes, manual gates."""
     flags: list[Flag] = []
     gates: dict[str, Gate] = {gate.name: gate for gate in panel.gates}
     for name in REQUIRED:
@@ -64,6 +68,15 @@ def gate_flags(
             flags.append(Flag("REQUIRED_GATE_UNAVAILABLE", "fail", f"The gate {name} is unavailable: {why}."))
     if result.available("nucleated") and not np.any(result.inside("nucleated") & analysable):
         flags.append(Flag("NO_NUCLEATED_CELLS", "fail", "No analysable event is a nucleated cell by the gates."))
+    if "cd19" in prior_therapy.split("+") and not any(result.available(route) for route in WITHOUT_CD19):
+        flags.append(
+            Flag(
+                "CD19_LOSS_UNSEEN",
+                "warn",
+                "After therapy against CD19 blasts may have lost it, and this tube has no way into the B lineage by "
+                "CD22 or CD24: such blasts are seen only if they carry another of its markers.",
+            )
+        )
     few = [p for p in result.placements if p.state == "insufficient_parent"]
     if few:
         frozen = [p.name for p in few if p.source in {"reference", "sample-shift"}]

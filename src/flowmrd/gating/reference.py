@@ -19,7 +19,16 @@ from flowmrd.gating.tree import Frozen, GateResult
 from flowmrd.panel.gates import CutGate, DebrisGate, Gate, SingletGate
 from flowmrd.units import LOGICLE_M
 
-__all__ = ["SCHEMA_VERSION", "ControlGates", "GateReference", "Shift", "anchor_levels", "anchored_shifts", "freeze"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "ControlGates",
+    "GateReference",
+    "Shift",
+    "anchor_levels",
+    "anchored_shifts",
+    "freeze",
+    "moved_frame",
+]
 
 SCHEMA_VERSION: Final = "2"
 
@@ -157,8 +166,9 @@ class Shift:
     level, reference
         Median of the anchor cells here and in the controls, panel scale.
     linear
-        True for channels on a linear scale, where a shift is a factor: a granulocyte that is a third brighter in side
-        scatter goes with a lymphocyte that is a third brighter, not with one that is as much further to the right.
+        True for channels on a linear scale, where a shift is a factor and moves the scale (:func:`moved_frame`): a
+        granulocyte that is a third brighter in side scatter goes with a lymphocyte that is a third brighter, not with
+        one that is as much further to the right.
     applied
         Shift used in decades, within the bound.
     measured
@@ -177,16 +187,6 @@ class Shift:
     applied: float
     at_bound: bool
     why: str
-
-    def move(self, threshold: float) -> float:
-        """A threshold of the controls where this tube has it; panel scale."""
-        return threshold * 10**self.applied if self.linear else threshold + self.applied / LOGICLE_M
-
-    def between(self, first: float, second: float) -> float:
-        """Decades from one threshold to another; 0 where they have none."""
-        if not self.linear:
-            return (second - first) * LOGICLE_M
-        return float(np.log10(second / first)) if min(first, second) > 0 else 0.0
 
     def as_record(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -241,7 +241,7 @@ def anchored_shifts(
         elif none.linear and min(level, expected) <= 0:
             shifts[channel] = replace(none, why="anchor cells at or below 0: no shift")
         else:
-            measured = none.between(expected, level)
+            measured = float(np.log10(level / expected)) if none.linear else (level - expected) * LOGICLE_M
             applied = float(np.clip(measured, -max_decades, max_decades))
             held = applied != measured
             why = f"held at the bound of {max_decades:g} decades" if held else "anchor cells against the controls"
@@ -249,10 +249,19 @@ def anchored_shifts(
     return shifts
 
 
+def moved_frame(frame: Frame, shifts: Mapping[str, Shift]) -> Frame:
+    """The frame with linear channels as the anchors have them, for all gates: fixed ones and polygons too."""
+    moved = {s.channel: frame.factors.get(s.channel, 1.0) / 10**s.applied for s in shifts.values() if s.linear}
+    return replace(frame, factors={**frame.factors, **moved})
+
+
 def freeze(
     gates: Sequence[Gate], reference: GateReference, shifts: Mapping[str, Shift], label: str
 ) -> dict[str, Frozen]:
-    """Pooled numbers of every estimated gate, cuts moved by the shift of their channel and kept within their bounds."""
+    """Pooled numbers of every estimated gate; cuts moved by the shift of their channel and kept within their bounds.
+
+    Numbers of linear channels stay as they are, because :func:`moved_frame` moves the scale they are on.
+    """
     pooled = reference.parameters()
     frozen = {}
     for gate in gates:
@@ -262,7 +271,9 @@ def freeze(
         decades = 0.0
         if isinstance(gate, CutGate) and gate.estimator != "fixed" and gate.channel in shifts:
             shift, before = shifts[gate.channel], parameters["threshold"]
-            parameters["threshold"] = float(np.clip(shift.move(before), *gate.bounds))
-            decades = shift.between(before, parameters["threshold"])
+            decades = shift.applied
+            if not shift.linear:
+                parameters["threshold"] = float(np.clip(before + shift.applied / LOGICLE_M, *gate.bounds))
+                decades = (parameters["threshold"] - before) * LOGICLE_M
         frozen[gate.name] = Frozen(parameters, decades, not isinstance(gate, CutGate), label)
     return frozen

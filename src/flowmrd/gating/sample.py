@@ -21,6 +21,7 @@ from flowmrd.gating.reference import (
     anchor_levels,
     anchored_shifts,
     freeze,
+    moved_frame,
 )
 from flowmrd.gating.shapes import Columns, Shape
 from flowmrd.gating.targets import AGREED_WITHOUT, NORMAL_B, TARGETS, agreed_b_lineage
@@ -92,7 +93,7 @@ def gate_sample(
         frame = panel_frame(panel, scales or {}, landmark.factors)
         result = evaluate_tree(columns, panel.gates, usable=analysable, overrides=overrides, frame=frame)
         return GatedSample(result, {}, None, landmark, frame)
-    frame = panel_frame(panel, scales or {}, reference.factors())
+    frame = controls = panel_frame(panel, scales or {}, reference.factors())
     label = f"{reference.panel} {reference.panel_version}, {len(reference.controls)} controls"
     step = max(1, -(-len(analysable) // ANCHOR_EVENTS))
     thin = {name: values[::step] for name, values in columns.items()}
@@ -102,7 +103,7 @@ def gate_sample(
     for _ in range(2):  # the second pass finds the anchors with gates that have already followed them
         found = evaluate_tree(thin, panel.gates, usable=analysable[::step], frozen=frozen, frame=frame, final=False)
         least = max(config.min_anchor_events // step, 30)
-        levels = anchor_levels(found, panel.gates, thin, analysable[::step], least, frame)
+        levels = anchor_levels(found, panel.gates, thin, analysable[::step], least, controls)
         shifts = anchored_shifts(
             levels,
             reference.anchors(),
@@ -110,7 +111,7 @@ def gate_sample(
             min_events=config.min_anchor_events,
             linear=linear,
         )
-        frozen = freeze(panel.gates, reference, shifts, label)
+        frozen, frame = freeze(panel.gates, reference, shifts, label), moved_frame(controls, shifts)
     result = evaluate_tree(columns, panel.gates, usable=analysable, frozen=frozen, overrides=overrides, frame=frame)
     return GatedSample(result, shifts, label, landmark, frame)
 

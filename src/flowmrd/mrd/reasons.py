@@ -23,8 +23,8 @@ DOUBTS: Final = frozenset(
 )
 """Classifier codes after which the count cannot be trusted in either direction."""
 
-BLIND_SPOTS: Final = frozenset({"NO_LAIP", "UNRESOLVED_CLUSTER"})
-"""Classifier codes after which leukaemic cells may have been overlooked: what was found stands, a negative does not."""
+BLIND_SPOTS: Final = frozenset({"NO_LAIP", "UNRESOLVED_CLUSTER", "CD19_LOSS_UNSEEN"})
+"""Codes after which leukaemic cells may have been overlooked: what was found stands, a negative does not."""
 
 
 @dataclass

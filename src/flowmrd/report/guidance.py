@@ -54,6 +54,10 @@ BY_CODE: Final = {
         "2 to 4 weeks, or use another method (molecular MRD).",
         "mrd",
     ),
+    "CD19_LOSS_UNSEEN": Step(
+        "Stain a tube with CD22 and CD24, or use another method (molecular MRD): blasts without CD19 may be hidden.",
+        "gates",
+    ),
     "NO_LAIP": Step(
         "The diagnosis tube gave no phenotype to look for: gate it by hand, stain another specimen of the diagnosis, "
         "or use another method (molecular MRD)."

@@ -11,7 +11,7 @@
     reference:   {label, excluded} or null
     override:    {file, sha256, gates} or null
     landmark:    {levels: {channel: median of lymphocytes}, factors, events, why, applied: {channel: factor}}
-                 # factors: to the panel's place of lymphocytes; applied: the controls' where there are controls
+                 # factors: to the panel's place of lymphocytes; applied: with controls theirs, moved by the anchors
     shifts:      [{channel, population, events, level, reference, measured_decades, applied_decades, at_bound, why}]
     gates:       [{name, title, parent, method, population, route, helper, state, source, how, why, shape,
                    parameters, shift_decades, at_bound, parent_events, count, analysable_count,
@@ -151,7 +151,13 @@ def gate(
         by = nucleated_by(panel, tuple(columns))
         facts["nucleated_by"] = by
         flags = gate_flags(
-            panel, result, gated.shifts, analysable, scatter_only=by == "scatter", has_reference=learned is not None
+            panel,
+            result,
+            gated.shifts,
+            analysable,
+            scatter_only=by == "scatter",
+            has_reference=learned is not None,
+            prior_therapy=prior_therapy,
         )
         facts["flags"] = [flag.as_record() for flag in flags]
         write_json(record, facts)
