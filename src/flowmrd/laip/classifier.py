@@ -115,7 +115,7 @@ def classify_tube(
         calibration={
             "strays": tube_model.strays,
             "displacement": tube_model.distance,
-            "spot_gain_limit": calibration.spot_limit(cells.denominator),
+            "spot_gain_limit": calibration.groups.limit(cells.denominator),
         },
         spike_in=spiked,
         flags=tuple(_flags(search, tube, reference, novelty, calibration, found, strangers)),
@@ -127,6 +127,7 @@ def _fit_beside_leukaemia(
 ) -> tuple[TubeModel, PatientLaip | None]:
     """The tube's normal model. Where leukaemia is so much that it would pass for a normal population of this tube, it
     is found first and explained beside the normal ones."""
+    unreliable = search.settings.unreliable
     anchored = fit_tube(model, tube, anchors_only=True)
     loose = loosened(model, anchored)
     sample = thin(tube.window, BURDEN_CELLS)
@@ -139,9 +140,10 @@ def _fit_beside_leukaemia(
     foreign = score_cells(known, cells, log_density(loose, cells, degrees=DEGREES)) > 0.0
     share = float(foreign.mean()) * float(tube.window.sum()) / max(tube.n, 1) if len(sample) else 0.0
     if search.laip is not None:
-        return fit_tube(model, tube, foreign=known, foreign_share=min(max(share, BLAST_SHARE), 0.9)), None
+        share = min(max(share, BLAST_SHARE), 0.9)
+        return fit_tube(model, tube, foreign=known, foreign_share=share, unreliable=unreliable), None
     if share < MUCH:
-        return fit_tube(model, tube), None
+        return fit_tube(model, tube, unreliable=unreliable), None
     found = find_laip(
         tube.name,
         tube,
@@ -151,8 +153,9 @@ def _fit_beside_leukaemia(
         model=model,
     )
     if found is None or found.indistinct:
-        return fit_tube(model, tube), None
-    return fit_tube(model, tube, foreign=found.mixture, foreign_share=min(found.share, 0.9)), found
+        return fit_tube(model, tube, unreliable=unreliable), None
+    share = min(found.share, 0.9)
+    return fit_tube(model, tube, foreign=found.mixture, foreign_share=share, unreliable=unreliable), found
 
 
 def _flags(

@@ -49,6 +49,8 @@ MOST_DOUBLETS = 0.02
 BLAST_SHARE = 1e-4
 """Starting share of leukaemia of unknown phenotype."""
 LEAST_SHARE = 1e-7
+VEILED_SHARE = 1e-3
+"""Starting share of normal cells of the window whose unreliable markers therapy has hidden."""
 MOST_SPREAD = 1.2
 """A population of a tube spreads at most this many times as widely as in controls."""
 ALIGN_CELLS = 6_000
@@ -105,7 +107,8 @@ class TubeModel:
     Attributes
     ----------
     mixture
-        Moved components, in the order of the reference's; behind them those of doublets that pass the singlet gate.
+        Moved components, in the order of the reference's; behind them doublets that pass the singlet gate and
+        cells whose markers therapy has hidden.
     shift
         Shape (d,): common shift of the tube against the reference, decades.
     strays
@@ -265,6 +268,29 @@ def bounded(covariance: Floats, reference: Floats) -> Floats:
     return out
 
 
+def veiled_normals(model: NormalModel, shift: Floats, unreliable: frozenset[str]) -> Mixture | None:
+    """Normal cells of the window whose unreliable markers lie anywhere between lost and normal.
+
+    A drug that is an antibody covers its target on normal B cells too: CD22 after inotuzumab, CD20 after rituximab.
+    Such cells are no leukaemia. None where no marker is unreliable.
+    """
+    columns = [j for j, name in enumerate(model.features) if name in unreliable]
+    inside = model.inside > 0.5
+    if not columns or not inside.any():
+        return None
+    own = model.mixture.only(inside)
+    mean, covariance = own.mean + shift, own.covariance.copy()
+    for j in columns:
+        # Cells without the marker: the lowest tenth of all normal components.
+        lowest = float(np.quantile(model.mixture.mean[:, j], 0.1)) + shift[j]
+        gap = np.maximum(mean[:, j] - lowest, 0.0)
+        variance = covariance[:, j, j] + gap**2 / 12.0  # of a uniform distribution over the gap
+        covariance[:, j, :] = covariance[:, :, j] = 0.0
+        covariance[:, j, j] = variance
+        mean[:, j] -= gap / 2.0
+    return Mixture(own.weight, mean, covariance)
+
+
 def _inside_share(tubes: list[Tube], mixture: Mixture) -> Floats:
     """Share of each component's cells inside the window, over all tubes; between 0 and 1."""
     total, inside = np.full(mixture.k, 1e-9), np.zeros(mixture.k)
@@ -297,6 +323,7 @@ def fit_tube(
     foreign: Mixture | None = None,
     foreign_share: float = 0.0,
     anchors_only: bool = False,
+    unreliable: frozenset[str] = frozenset(),
     cells: int = 30_000,
     steps: int = 12,
 ) -> TubeModel:
@@ -311,6 +338,8 @@ def fit_tube(
     anchors_only
         True where the window may be full of leukaemia: only cells outside it tell the common shift, and the window's
         components follow it without moving by themselves.
+    unreliable
+        Markers that the therapy given takes from normal cells too, or hides on them.
     """
     tube = tube.select(model.features)
     d = len(model.features)
@@ -335,6 +364,10 @@ def fit_tube(
     if doublets is not None:
         others.append(doublets)
         share.append(DOUBLET_SHARE)
+    veiled = veiled_normals(model, shift, unreliable)
+    if veiled is not None:
+        others.append(veiled)
+        share.append(VEILED_SHARE)
     if not anchors_only:
         others.append(blast_prior(model.features, model.normal_b + shift))
         share.append(BLAST_SHARE)
@@ -376,5 +409,8 @@ def fit_tube(
     judged = base.weight * (1.0 - model.inside)
     judged = judged / max(judged.sum(), 1e-12)
     distance = float(np.sqrt((judged[:, None] * displacement).sum() / d))
-    whole = local if doublets is None else combine([local, doublets], [1.0 - share[1], share[1]])
+    # Doublets and veiled cells come first behind the strays, in this order, as far as there are any.
+    seen = [part for part in (doublets, veiled) if part is not None]
+    shares = share[1 : 1 + len(seen)]
+    whole = combine([local, *seen], [1.0 - sum(shares), *shares]) if seen else local
     return TubeModel(whole, shift, found[0], distance)

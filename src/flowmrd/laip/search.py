@@ -17,6 +17,7 @@ from flowmrd.laip.known import FIT_GAIN, best_score, fit_laip, is_cluster, withi
 from flowmrd.laip.library import Library
 from flowmrd.laip.patient import PatientLaip
 from flowmrd.laip.prior import blast_prior
+from flowmrd.laip.recurring import ControlGroups
 from flowmrd.laip.result import Background, Mode, Target
 from flowmrd.laip.scan import NEAR, Spot
 from flowmrd.laip.settings import Settings
@@ -26,10 +27,6 @@ from flowmrd.laip.template import NOTHING, REACH, score_cells, score_each
 LOWEST_CUT, HIGHEST_CUT = 4.0, 12.0
 """Bounds of the cut in natural log units: 4 leaves at most 1.8 % and 12 six per million of the normal cells that
 the normal model has right."""
-SPOT_GAIN_FLOOR = 45.0
-"""Least gain of a spot, whatever few controls say."""
-SPOT_GAIN_MARGIN = 1.5
-"""A spot must gain this much more than any spot of any control."""
 STRANGER_MARGIN = 1.5
 """Where the phenotype is known, a group of another one must stand out this much more than without."""
 HEAVY = 0.02
@@ -79,10 +76,10 @@ class Calibration:
     ----------
     cut
         Natural log score from which a cell counts.
-    spot_gains
-        Per control, the largest gain of a spot per nucleated cell.
+    groups
+        Strange groups of the controls.
     fit_gains
-        The same of what answers to the patient's phenotype; empty where none is known.
+        Per control, the gain per nucleated cell of what answers to the patient's phenotype; empty where none is known.
     background
         False events at this cut; None without controls.
     controls
@@ -90,22 +87,24 @@ class Calibration:
     """
 
     cut: float
-    spot_gains: tuple[float, ...]
+    groups: ControlGroups
     background: Background | None
     controls: tuple[Cells, ...] = ()
     fit_gains: tuple[float, ...] = ()
 
     def limit(self, denominator: int) -> float:
         """Gain from which what is looked for counts in a tube of this size."""
-        return FIT_GAIN if self.fit_gains else self.spot_limit(denominator)
+        return FIT_GAIN if self.fit_gains else self.groups.limit(denominator)
 
     def control_gains(self, denominator: int) -> list[float]:
-        """Gains of the controls' groups were the controls of this size."""
-        return [gain * denominator for gain in self.fit_gains or self.spot_gains]
-
-    def spot_limit(self, denominator: int) -> float:
-        """Gain from which a spot counts in a tube of this size: gains of chance grow with the number of cells."""
-        return max(SPOT_GAIN_FLOOR, SPOT_GAIN_MARGIN * max(self.spot_gains, default=0.0) * denominator)
+        """Gains of what the controls hold were they of this size, one per control."""
+        if self.fit_gains:
+            return [gain * denominator for gain in self.fit_gains]
+        single = self.groups.single
+        return [
+            max((group.gain for group in single if group.control == number), default=0.0) * denominator
+            for number in range(len(self.controls))
+        ]
 
 
 def calibrate(search: Search, everything: list[Cells], share: float = 0.0) -> Calibration:
@@ -121,19 +120,14 @@ def calibrate(search: Search, everything: list[Cells], share: float = 0.0) -> Ca
     """
     controls = [narrowed(search, control)[0] for control in everything]
     spots = [strange_spots(control, everything[:i] + everything[i + 1 :]) for i, control in enumerate(controls)]
-    gains = [
-        max((spot.gain for spot in found), default=0.0) / max(control.denominator, 1)
-        for found, control in zip(spots, controls, strict=True)
-    ]
+    groups = ControlGroups.of(spots, controls)
     if search.laip is None:
         cut = HEAVY_CUT if share > HEAVY else SPOT_CUT
         counts = []
         for i, control in enumerate(controls):
-            others = Calibration(cut, tuple(gains[:i] + gains[i + 1 :]), None)
-            limit = others.spot_limit(control.denominator)
-            targets = [_spot_target(spot) for spot in spots[i] if spot.gain >= limit]
+            targets = [_spot_target(spot) for spot in spots[i] if _counts(spot, control, groups.without(i))]
             counts.append(float((score_targets(control, targets)[0] >= cut).sum()) / control.sampling)
-        return Calibration(cut, tuple(gains), _background(counts, controls), tuple(everything))
+        return Calibration(cut, groups, _background(counts, controls), tuple(everything))
     fits = [fit_laip(search.laip, search.settings, control) for control in controls]
     allowed = search.settings.background_per_million
     if share > HEAVY:
@@ -148,7 +142,7 @@ def calibrate(search: Search, everything: list[Cells], share: float = 0.0) -> Ca
         max(0.0, *(fit.gain for fit in found)) / max(control.denominator, 1)
         for found, control in zip(fits, controls, strict=True)
     )
-    return Calibration(cut, tuple(gains), _background(counts, controls), tuple(everything), fit_gains)
+    return Calibration(cut, groups, _background(counts, controls), tuple(everything), fit_gains)
 
 
 def choose_cut(scores: list[Floats], controls: list[Cells], per_million: float, *, lowest: float = LOWEST_CUT) -> float:
@@ -214,8 +208,11 @@ def find_targets(search: Search, cells: Cells, calibration: Calibration, burden:
         if not like_normal(burden.mixture, cells.normal, cells.shift):
             return Found((Target(burden.mixture, "burden", float(burden.n_cells)),))
         return Found((), doubtful=(Spot(burden.mixture, burden.share, 0.0, float(burden.n_cells)),))
-    limit = calibration.spot_limit(cells.denominator)
-    spots = [spot for spot in spots_of(cells) if spot.gain >= limit and is_uncommon(spot, cells, calibration.controls)]
+    spots = [
+        spot
+        for spot in spots_of(cells)
+        if _counts(spot, cells, calibration.groups) and is_uncommon(spot, cells, calibration.controls)
+    ]
     doubtful = [like_normal(spot.mixture, cells.normal, cells.shift) for spot in spots]
     return Found(
         tuple(_spot_target(spot) for spot, doubt in zip(spots, doubtful, strict=True) if not doubt),
@@ -232,8 +229,15 @@ def find_strangers(cells: Cells, calibration: Calibration, score: Floats) -> tup
         Shape (n,): score of every cell under what was found.
     """
     rest = cells.only(np.flatnonzero(score < 0.0))
-    limit = STRANGER_MARGIN * calibration.spot_limit(cells.denominator)
-    return tuple(spot for spot in strange_spots(rest, calibration.controls) if spot.gain >= limit)
+    return tuple(
+        spot
+        for spot in strange_spots(rest, calibration.controls)
+        if _counts(spot, cells, calibration.groups, margin=STRANGER_MARGIN)
+    )
+
+
+def _counts(spot: Spot, cells: Cells, groups: ControlGroups, margin: float = 1.0) -> bool:
+    return spot.gain >= margin * groups.limit(cells.denominator, spot.mixture, cells.shift)
 
 
 def _spot_target(spot: Spot) -> Target:
