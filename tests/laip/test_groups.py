@@ -14,11 +14,12 @@ from flowmrd.laip.crowd import PLACE, shares_in_place
 from flowmrd.laip.excess import excessive
 from flowmrd.laip.gaussian import Mixture, log_density
 from flowmrd.laip.known import is_cluster
-from flowmrd.laip.normal import MOST_SPREAD, bounded, fit_tube
+from flowmrd.laip.normal import MOST_SPREAD, bounded, fit_tube, veiled_normals
 from flowmrd.laip.prior import blast_prior, cluster_shape
 from flowmrd.laip.probability import cluster_probabilities
+from flowmrd.laip.recurring import GAIN_FLOOR, GAIN_MARGIN, ControlGroups
 from flowmrd.laip.reference import NormalReference
-from flowmrd.laip.scan import LARGEST, WIDEST, compact, find_spots
+from flowmrd.laip.scan import LARGEST, WIDEST, Spot, compact, find_spots
 from flowmrd.laip.strangers import strange_spots
 from flowmrd.laip.template import fit_template
 
@@ -149,3 +150,36 @@ def test_a_diffuse_group_that_the_phenotype_overlaps_is_no_cluster(reference: No
         alone = replace(cells, values=group, log_normal=np.full(200, -25.0))
         fit = fit_template(template, drift, alone.values, alone.log_normal, alone.denominator)
         assert is_cluster(fit, alone, 4.0) is expected
+
+
+def group(at: float, gain: float) -> Spot:
+    return Spot(Mixture(np.ones(1), np.full((1, 5), at), 0.09 * np.eye(5)[None]), 1e-3, gain, 100.0)
+
+
+def test_a_group_that_two_controls_share_limits_its_own_place_only(reference: NormalReference) -> None:
+    controls = [replace(cells, shift=np.zeros(5), denominator=100_000) for cells in controls_of(reference)]
+    groups = ControlGroups.of([[group(1.0, 500.0)], [group(1.1, 600.0)], [], []], controls)
+    assert groups.limit(100_000) == GAIN_FLOOR
+    assert groups.limit(100_000, group(1.05, 0.0).mixture, np.zeros(5)) == pytest.approx(GAIN_MARGIN * 600.0)
+    assert groups.limit(200_000, group(1.05, 0.0).mixture, np.zeros(5)) == pytest.approx(GAIN_MARGIN * 1200.0)
+    assert groups.limit(100_000, group(3.0, 0.0).mixture, np.zeros(5)) == GAIN_FLOOR
+    # What one control alone shows may be anywhere in the next tube.
+    assert groups.without(0).limit(100_000, group(3.0, 0.0).mixture) == pytest.approx(GAIN_MARGIN * 600.0)
+
+
+def test_normal_cells_with_a_hidden_marker_are_expected_after_the_therapy_that_hides_it(
+    reference: NormalReference,
+) -> None:
+    """A precursor's CD10 anywhere between its own level, 2.6, and that of cells without it."""
+    model = reference.model
+    veiled = veiled_normals(model, np.zeros(5), frozenset({"CD10"}))
+    assert veiled is not None
+    assert veiled_normals(model, np.zeros(5), frozenset()) is None
+    hidden = np.array([[0.6, 2.7, at, 0.8, 2.5] for at in (2.2, 1.6, 1.0)])
+    assert (log_density(veiled, hidden) > log_density(model.mixture, hidden) + 3.0).all()
+    leukaemic = np.array([[0.8, 3.1, 1.6, 2.6, 1.6]])
+    assert log_density(veiled, leukaemic)[0] < log_density(veiled, hidden).min() - 20.0
+    tube, _ = marrow("tube", 76)
+    plain, aware = (fit_tube(model, tube, unreliable=u) for u in (frozenset[str](), frozenset({"CD10"})))
+    assert aware.mixture.k == plain.mixture.k + veiled.k
+    assert (aware.log_density(hidden) > plain.log_density(hidden)).all()

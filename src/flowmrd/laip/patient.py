@@ -58,6 +58,8 @@ class PatientLaip:
         True where controls hold cells that cannot be told from it.
     by_expert
         True where an expert's labels said which cells are leukaemic.
+    rows
+        Which cells of the diagnosis tube ``cells`` are; empty for a phenotype read from disk.
     """
 
     patient: str
@@ -69,6 +71,7 @@ class PatientLaip:
     cells: npt.NDArray[np.float32]
     indistinct: bool
     by_expert: bool = False
+    rows: tuple[int, ...] = ()
 
     def select(self, features: tuple[str, ...]) -> PatientLaip:
         """The phenotype in some of its features."""
@@ -181,6 +184,7 @@ def find_laip(
         cells=x[picks].astype(np.float32),
         indistinct=indistinct,
         by_expert=labelled is not None,
+        rows=tuple(inside[picks].tolist()),
     )
 
 

@@ -37,7 +37,7 @@ class Sorted:
     remarks: list[Reason] = field(default_factory=list)
 
 
-def sort_flags(flags: Iterable[Mapping[str, Any]]) -> Sorted:
+def sort_flags(flags: Iterable[Mapping[str, Any]], *, excused: frozenset[str] = frozenset()) -> Sorted:
     """Sort the flags of quality control, gating and classification, dropping repeated ones.
 
     Parameters
@@ -45,6 +45,8 @@ def sort_flags(flags: Iterable[Mapping[str, Any]]) -> Sorted:
     flags
         Mappings with ``code``, ``message`` and, where the stage knows it, ``level``: info, warn, doubt or fail.
         Flags of level info are left to the quality section of the report.
+    excused
+        Blind spots that something else covers in this tube; they stay as remarks.
     """
     found = Sorted()
     seen: set[tuple[str, str]] = set()
@@ -58,7 +60,7 @@ def sort_flags(flags: Iterable[Mapping[str, Any]]) -> Sorted:
             found.failures.append(reason)
         elif level == "doubt" or reason.code in DOUBTS:
             found.doubts.append(reason)
-        elif reason.code in BLIND_SPOTS:
+        elif reason.code in BLIND_SPOTS - excused:
             found.blind_spots.append(reason)
         elif level != "info":
             found.remarks.append(reason)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from flowmrd.panel.gates import Gate, check_tree
+from flowmrd.panel.gates import BooleanGate, Gate, check_tree
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,39}$")]
 
@@ -120,6 +120,17 @@ class PanelModel(Strict):
     def features(self) -> tuple[str, ...]:
         """Markers that the LAIP model uses, in panel order."""
         return tuple(channel.marker for channel in self.channels if channel.feature)
+
+    def routes_without(self, marker: str) -> list[str]:
+        """Routes into the B lineage that ask for no gate on this marker; what they exclude may look at it."""
+        gates = {gate.name: gate for gate in self.gates}
+
+        def uses(name: str) -> bool:
+            gate = gates[name]
+            asked = (*gate.all_of, *gate.any_of) if isinstance(gate, BooleanGate) else ()
+            return marker in gate.dimensions() or any(map(uses, asked))
+
+        return [gate.name for gate in self.gates if gate.route and not uses(gate.name)]
 
     def channel(self, marker: str) -> Channel:
         """Return the channel of a marker, or raise ``KeyError``."""

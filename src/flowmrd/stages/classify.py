@@ -7,7 +7,9 @@
 
 ``classification.json`` (format ``flowmrd-classification/1``)::
 
-    format, sample, patient, mode                  # mode: patient | library | different_from_normal | none
+    format, sample, patient
+    seen_without_cd19                              # of laip.json: share of the blasts that routes take without CD19
+    mode                                           # patient | library | different_from_normal | none
     features
     cut                                            # on the scale of mrd_score
     clusters: [mrd.result.Cluster]                 # id as in the cluster column
@@ -51,7 +53,7 @@ from flowmrd.laip.tube import Tube
 from flowmrd.mrd.result import Cluster, MarkerShift
 from flowmrd.panel import PanelModel
 from flowmrd.stages.tubes import TubeFiles, load_tube
-from flowmrd.store import digest_file, write_columns, write_json
+from flowmrd.store import digest_file, read_json, write_columns, write_json
 from flowmrd.units import LOGICLE_M
 
 __all__ = ["FORMAT", "classify"]
@@ -125,6 +127,7 @@ def classify(
             "format": FORMAT,
             "sample": files.sample,
             "patient": patient,
+            "seen_without_cd19": None if laip_json is None else read_json(laip_json).get("seen_without_cd19"),
             **facts,
             "reference_digest": digest(reference),
             "laip_sha256": digest_file(laip_json) if laip_json is not None else None,

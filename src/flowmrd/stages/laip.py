@@ -6,6 +6,7 @@
     features, share, n_cells, indistinct, by_expert   # absent where found is false
     arrays_sha256
     diagnosis: sample id
+    seen_without_cd19: share of its cells that the gates would have let into the B lineage without CD19, or null
     components: [{share, nearest_normal, markers: [{marker, shift_decades, direction}], medians: {marker: 0..1}}]
     flags: [{code, message}]
 
@@ -18,6 +19,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from flowmrd.config import RunConfig
 from flowmrd.laip.patient import PatientLaip, find_laip
 from flowmrd.laip.phenotype import nearest_stage, shifts
@@ -25,7 +29,8 @@ from flowmrd.laip.reference import NormalReference
 from flowmrd.laip.storage import load_reference, save_laip
 from flowmrd.panel import PanelModel
 from flowmrd.stages.labels import read_labels
-from flowmrd.stages.tubes import TubeFiles, load_tube
+from flowmrd.stages.tubes import TubeFiles, gate_bit, load_tube
+from flowmrd.store import open_columns
 from flowmrd.units import LOGICLE_M
 
 __all__ = ["learn"]
@@ -85,10 +90,22 @@ def learn(
         )
     extra: dict[str, Any] = {
         "diagnosis": used,
+        "seen_without_cd19": None if laip is None else _seen_without(files.gated, loaded.rows[list(laip.rows)], panel),
         "components": _components(laip, reference) if laip is not None else [],
         "flags": flags,
     }
     save_laip(laip, patient, out_json, out_npz, extra)
+
+
+def _seen_without(gated: Path, rows: npt.NDArray[np.intp], panel: PanelModel, marker: str = "CD19") -> float | None:
+    """Share of events that come into the B lineage by a route that does not use a marker."""
+    seen = np.zeros(len(rows), dtype=bool)
+    with open_columns(gated) as store:
+        for name in panel.routes_without(marker):
+            inside = gate_bit(store, name)
+            if inside is not None:
+                seen |= inside[rows]
+    return round(float(seen.mean()), 4) if len(rows) else None
 
 
 def _components(laip: PatientLaip, reference: NormalReference) -> list[dict[str, Any]]:

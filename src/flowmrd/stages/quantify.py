@@ -37,6 +37,9 @@ from flowmrd.store import open_columns, read_json, write_json
 
 __all__ = ["Digests", "QuantifyInputs", "quantify"]
 
+SEEN_WITHOUT_CD19 = 0.95
+"""From this share of a patient's blasts on that the gates take without CD19, its loss is no blind spot."""
+
 
 @dataclass(frozen=True)
 class Digests:
@@ -79,7 +82,9 @@ def quantify(
     background = _background(classification, counts, denominator)
     tube_limits = None if background is None else _limits(denominator, background, config)
     spike_in = _spike_in(classification)
-    sorted_flags = sort_flags([*qc["flags"], *gates.get("flags", []), *classification["flags"]])
+    seen = classification.get("seen_without_cd19")
+    excused = frozenset({"CD19_LOSS_UNSEEN"}) if seen is not None and seen >= SEEN_WITHOUT_CD19 else frozenset()
+    sorted_flags = sort_flags([*qc["flags"], *gates.get("flags", []), *classification["flags"]], excused=excused)
     if counts.total < config.quality.min_events:
         sorted_flags.failures.append(
             Reason(
