@@ -175,7 +175,7 @@ def test_normal_cells_with_a_hidden_marker_are_expected_after_the_therapy_that_h
     veiled = veiled_normals(model, np.zeros(5), frozenset({"CD10"}))
     assert veiled is not None
     assert veiled_normals(model, np.zeros(5), frozenset()) is None
-    hidden = np.array([[0.6, 2.7, at, 0.8, 2.5] for at in (2.2, 1.6, 1.0)])
+    hidden = np.array([[0.6, 2.7, at, 0.8, 2.5] for at in (1.8, 1.5, 1.0)])
     assert (log_density(veiled, hidden) > log_density(model.mixture, hidden) + 3.0).all()
     leukaemic = np.array([[0.8, 3.1, 1.6, 2.6, 1.6]])
     assert log_density(veiled, leukaemic)[0] < log_density(veiled, hidden).min() - 20.0
