@@ -59,6 +59,7 @@ def environment(*folders: Path) -> Environment:
         short_hash=words.short_hash,
         clip=words.clip,
         readable=words.readable,
+        moment=words.moment,
     )
     return env
 

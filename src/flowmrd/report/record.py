@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NOT_SUPPLIED: Final = "not supplied to the pipeline"
 
-_SOURCES: Final = {
+SOURCES: Final = {
     "sample": "estimated in this tube",
     "reference": "frozen from the control tubes",
     "sample-shift": "from the controls, moved by this tube's anchor cells",
@@ -44,7 +44,7 @@ def gate_notes(title: str, entry: Mapping[str, Any]) -> list[str]:
     if entry.get("state") == "insufficient_parent":
         notes.append(
             f"{title}: too few parent events to place it here "
-            f"({_SOURCES.get(str(entry.get('source')), 'fallback')}). {why}"
+            f"({SOURCES.get(str(entry.get('source')), 'fallback')}). {why}"
         )
     elif entry.get("state") == "unavailable":
         notes.append(f"{title}: not available, {why or 'a channel is missing'}")
@@ -268,7 +268,7 @@ def _gates(inputs: Inputs) -> list[dict[str, str]]:
             {
                 "gate": titles.get(name, name),
                 "numbers": numbers or "–",
-                "source": _SOURCES.get(str(entry.get("source")), str(entry.get("source") or "–")),
+                "source": SOURCES.get(str(entry.get("source")), str(entry.get("source") or "–")),
                 "shift": f"{shift:+.2f} decades".replace("-", "−") if shift else "–",
                 "why": str(entry.get("why") or ""),
                 "state": str(entry.get("state") or "ok"),

@@ -5,13 +5,23 @@ The curves come from the gate stage (``curve`` of ``gates.json``), so that a pag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from markupsafe import Markup
+
 from flowmrd.report import svg, words
+from flowmrd.report.record import SOURCES
 from flowmrd.report.tube import Tube
 
-WIDTH, HEIGHT, FOOT = 240.0, 96.0, 16.0
+_WIDTH, _HEIGHT, _TOP, _BASE = 250.0, 108.0, 6.0, 84.0
+_LEFT, _RIGHT = 16.0, 234.0  # room for half a tick label on both sides
+_LABEL_GAP = 6.0
+_LETTER = 5.6  # width of a letter of a tick label, at its size of 10
+_UNIT_TICKS = tuple((value / 5, f"{value / 5:.1f}") for value in range(11))
+
+Ticks = Sequence[tuple[float, str]]
 
 
 def threshold_figures(tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -25,43 +35,64 @@ def threshold_figures(tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> li
         shape = entry.get("shape") or {}
         channel = str(shape.get("x") or next(iter(shape.get("ranges", {})), ""))
         leaning = shape.get("type") == "halfplane"
+        in_raw_units = not leaning and channel in tube.channels
         axis = f"{channel}, leaning with {shape.get('y')}" if leaning else channel
+        numbers = _numbers(curve, partial(tube.raw, channel) if in_raw_units else None)
+        title = titles.get(name, name)
         figures.append(
             {
                 "id": f"threshold-{len(figures) + 1}",
-                "title": titles.get(name, name),
+                "title": title,
                 "axis": axis,
-                "drawing": _drawing(curve, () if leaning or channel not in tube.channels else tube.axis(channel).ticks),
-                "summary": f"Density on {axis}; threshold {words.number(curve['threshold'])} within the bounds "
-                f"{words.number(curve['bounds'][0])} to {words.number(curve['bounds'][1])} of the 0 to 1 scale.",
+                "drawing": _drawing(curve, tube.axis(channel).ticks if in_raw_units else _UNIT_TICKS),
+                "numbers": numbers,
+                "summary": f"Density on {axis}. {title}: {numbers}.",
+                "source": SOURCES.get(str(entry.get("source")), str(entry.get("source") or "")),
                 "why": str(entry.get("why") or ""),
             }
         )
     return figures
 
 
-def _drawing(curve: Mapping[str, Any], ticks: tuple[tuple[float, str], ...]) -> Any:
-    """Density as a filled curve, the bounds as a band, the threshold as a line; ticks in raw units where known."""
+def _numbers(curve: Mapping[str, Any], raw: Callable[[float], float | None] | None) -> str:
+    """Threshold and bounds in words, in raw units where the channel has them."""
+    marks = [float(value) for value in (curve["threshold"], *curve["bounds"])]
+    known = [None if raw is None else raw(mark) for mark in marks]
+    if any(value is None for value in known):
+        at, low, high = (words.number(mark) for mark in marks)
+        return f"threshold {at}, bounds {low} to {high} (0 to 1 scale)"
+    at, low, high = (words.count(value).replace("-", "−") for value in known)
+    return f"threshold {at}, bounds {low} to {high}"
+
+
+def _drawing(curve: Mapping[str, Any], ticks: Ticks) -> Markup:
+    """Density as a filled curve, the bounds as a band with dashed edges, the threshold as a line."""
     xs, ys = [float(value) for value in curve["x"]], [float(value) for value in curve["y"]]
     threshold, bounds = float(curve["threshold"]), [float(value) for value in curve["bounds"]]
-    low, high = min(*xs, *bounds), max(*xs, *bounds)
+    low, high = min(*xs, *bounds, threshold), max(*xs, *bounds, threshold)
     span = (high - low) or 1.0
 
     def across(value: float) -> float:
-        return min(max((value - low) / span, 0.0), 1.0) * WIDTH
+        return _LEFT + (value - low) / span * (_RIGHT - _LEFT)
 
-    base = HEIGHT - FOOT
-    points = " ".join(f"{across(x):.1f},{base - y * (base - 6):.1f}" for x, y in zip(xs, ys, strict=True))
     left, right = across(bounds[0]), across(bounds[1])
+    rise = _BASE - _TOP - 8
+    points = " ".join(f"{across(x):.1f},{_BASE - y * rise:.1f}" for x, y in zip(xs, ys, strict=True))
     parts = [
-        svg.rect(left, 0, max(right - left, 0.0), base, "var(--line)", opacity=0.35),
-        f'<polygon points="{across(xs[0]):.1f},{base:.1f} {points} {across(xs[-1]):.1f},{base:.1f}" '
-        'fill="var(--dens)" opacity="0.45"/>',
-        svg.line(0, base, WIDTH, base),
-        svg.line(across(threshold), 0, across(threshold), base, stroke="var(--gate)", width=1.6),
+        svg.rect(left, _TOP, max(right - left, 0.0), _BASE - _TOP, "var(--info-wash)"),
+        *(svg.line(edge, _TOP, edge, _BASE, stroke="var(--gate)", dash="3 3") for edge in (left, right)),
+        f'<polygon points="{across(xs[0]):.1f},{_BASE:.1f} {points} {across(xs[-1]):.1f},{_BASE:.1f}" '
+        'fill="var(--dens)" fill-opacity="0.45" stroke="var(--dens)"/>',
+        svg.line(_LEFT, _BASE, _RIGHT, _BASE, stroke="var(--soft)"),
+        svg.line(across(threshold), 0, across(threshold), _BASE, stroke="var(--gate)", width=2.2),
     ]
+    shown = -_LABEL_GAP  # right end of the last label
     for at, text in ticks:
-        if text and low <= at <= high:
-            parts.append(svg.line(across(at), base, across(at), base + 3))
-            parts.append(svg.text(across(at), HEIGHT - 3, text, anchor="middle", size=9))
-    return svg.drawing(WIDTH, HEIGHT, parts, css="threshold")
+        if not low <= at <= high:
+            continue
+        x, half = across(at), len(text) * _LETTER / 2
+        parts.append(svg.line(x, _BASE, x, _BASE + (5 if text else 3), stroke="var(--soft)"))
+        if text and x - half >= shown + _LABEL_GAP and x + half <= _WIDTH:
+            parts.append(svg.text(x, _BASE + 17, text, anchor="middle", css="faint", size=10))
+            shown = x + half
+    return svg.drawing(_WIDTH, _HEIGHT, parts, css="threshold")

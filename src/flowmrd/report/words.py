@@ -9,6 +9,7 @@ __all__ = [
     "NOT_AVAILABLE",
     "clip",
     "count",
+    "moment",
     "number",
     "percent",
     "probability",
@@ -86,16 +87,30 @@ def probability(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def moment(text: str) -> str:
+    """A time of ISO 8601 as people write it: ``2026-01-02 03:04:05 UTC``; any other text as it is."""
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(Z|[-+]\d\d:\d\d)", text)
+    if found is None:
+        return text
+    day, time, zone = found.groups()
+    zone = "UTC" if zone in ("Z", "+00:00") else f"UTC{zone}".replace("-", "−")
+    return f"{day} {time} {zone}"
+
+
 _EXPONENT = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([-+]?\d{1,3})(?![\w.])")
+_MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")
 _THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 
 
 def readable(text: str) -> str:
-    """Numbers inside a message as people write them: ``6.2e-05`` becomes ``6.2 × 10⁻⁵``, ``300,000`` ``300 000``."""
+    """Numbers inside a message as people write them.
+
+    ``6.2e-05`` becomes ``6.2 × 10⁻⁵``, ``300,000`` ``300 000``, ``-2.25 decades`` ``−2.25 decades``.
+    """
 
     def power(found: re.Match[str]) -> str:
         mantissa, exponent = found.group(1), superscript(int(found.group(2)))
         return f"10{exponent}" if float(mantissa) == 1 else f"{mantissa} × 10{exponent}"
 
     plain = _THOUSANDS.sub(lambda found: found.group().replace(",", "\u202f"), str(text))
-    return _EXPONENT.sub(power, plain)
+    return _MINUS.sub("−", _EXPONENT.sub(power, plain))
