@@ -13,6 +13,7 @@ from flowmrd.report.validation import render
 from flowmrd.validate import Dilution, figures
 
 HOSTILE = "<img src=x onerror=alert(1)>"
+KINDS = {"P01": ("CD19 lost (a decade or more under)", "CD34 over"), HOSTILE: ("CD34 over", HOSTILE)}
 LEVELS = ((1e-2, 1.0), (1e-3, 1.0), (1e-4, 0.9), (1e-5, 0.4))
 
 
@@ -33,9 +34,13 @@ def dilutions(loss: float = 1.0) -> list[Dilution]:
 def page_of(folder: Path, made: list[Dilution]) -> Path:
     path = folder / "report.html"
     text = render(
-        figures(made, detect_events=20), detect_events=20, target=1e-4, warnings=[f"Only 2 diagnosis tubes {HOSTILE}"],
-        panel="ino10", version="0",
-    )  # fmt: skip
+        figures(made, detect_events=20, kinds=KINDS),
+        detect_events=20,
+        target=1e-4,
+        warnings=[f"Only 2 diagnosis tubes {HOSTILE}"],
+        panel="ino10",
+        version="0",
+    )
     write_page(path, text)
     return path
 
@@ -62,6 +67,12 @@ def test_a_target_that_was_not_reached_is_said_and_not_shown_as_passed(tmp_path:
 def test_nothing_but_blanks_gives_a_page_not_a_crash(tmp_path: Path) -> None:
     blanks = [dilution for dilution in dilutions() if dilution.level == 0]
     assert "not shown to be detectable" in page_of(tmp_path, blanks).read_text()
+
+
+def test_detection_is_told_by_kind_of_aberrancy(path: Path) -> None:
+    text = path.read_text()
+    assert "By kind of aberrancy" in text
+    assert '<th scope="row">CD34 over</th><td class="num">2</td><td class="num">24 / 24</td>' in text
 
 
 @pytest.mark.browser

@@ -52,6 +52,7 @@ def render(
             "agreement": _agreement_figure(levels),
             "level_rows": [_level_row(row) for row in levels],
             "patient_rows": [_patient_row(row) for row in figures["by_patient"]],
+            "kind_rows": [_kind_row(row) for row in figures["by_kind"]],
             "event_rows": [(_range(row["from"], row["to"]), *_share(row["ppa_1e-4"])) for row in figures["by_events"]],
             "blank_rows": _blank_rows(figures["blank"]),
         },
@@ -135,14 +136,22 @@ def _level_row(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _patient_row(row: Mapping[str, Any]) -> tuple[str, ...]:
-    hits, percent, interval = _share(row["ppa_1e-4"])
     return (
         str(row["patient"]),
-        hits,
-        percent,
-        interval,
+        *_share(row["ppa_1e-4"]),
+        _share(row["ppa_1e-3"])[0],
         words.number(row["blank_per_million"]),
-        "like normal precursors" if row["like_normal"] else "distinct",
+        "; ".join(row["kinds"]) or ("like normal precursors" if row["like_normal"] else "distinct"),
+    )
+
+
+def _kind_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        str(row["kind"]),
+        str(len(row["patients"])),
+        *_share(row["ppa_1e-4"]),
+        _share(row["ppa_1e-3"])[0],
+        words.number(row["blank_per_million"]),
     )
 
 

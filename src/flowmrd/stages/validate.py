@@ -17,8 +17,8 @@ from flowmrd.panel import PanelModel
 from flowmrd.report.page import write_page
 from flowmrd.report.validation import render
 from flowmrd.stages.classify import markers_after
-from flowmrd.store import write_json
-from flowmrd.validate import dilute, figures
+from flowmrd.store import read_json, write_json
+from flowmrd.validate import dilute, figures, kinds_of
 
 __all__ = ["validate"]
 
@@ -62,7 +62,11 @@ def validate(
         shifted=markers_after(panel, frozenset({"steroid"})),
         seed=config.laip.seed,
     )
-    found = figures(dilute(reference, laips, settings), detect_events=settings.detect_events)
+    found = figures(
+        dilute(reference, laips, settings),
+        detect_events=settings.detect_events,
+        kinds=dict(_kinds(path) for path in laip_json),
+    )
     warnings = []
     if len(reference.controls) < 5:
         warnings.append(f"Only {len(reference.controls)} control tubes: intervals are wide.")
@@ -78,3 +82,10 @@ def validate(
         version=__version__,
     )
     write_page(out_html, page)
+
+
+def _kinds(laip_json: Path) -> tuple[str, tuple[str, ...]]:
+    """A patient, and in which ways the leukaemia is aberrant."""
+    facts = read_json(laip_json)
+    kinds = kinds_of(facts["components"], indistinct=bool(facts["indistinct"])) if facts.get("found") else ()
+    return str(facts["patient"]), kinds

@@ -2,5 +2,6 @@
 
 from flowmrd.validate.dilution import Dilution, dilute
 from flowmrd.validate.figures import figures
+from flowmrd.validate.kinds import kinds_of
 
-__all__ = ["Dilution", "dilute", "figures"]
+__all__ = ["Dilution", "dilute", "figures", "kinds_of"]

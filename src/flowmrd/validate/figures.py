@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,15 +15,23 @@ CV_LIMIT = 0.30
 """Coefficient of variation up to which a level counts as quantifiable (accepted for rare events: 30 to 35 %)."""
 
 
-def figures(dilutions: list[Dilution], *, detect_events: int) -> dict[str, Any]:
+def figures(
+    dilutions: list[Dilution], *, detect_events: int, kinds: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, Any]:
     """All figures of a validation report.
+
+    Parameters
+    ----------
+    kinds
+        Patient to the kinds of aberrancy of the leukaemia (:func:`flowmrd.validate.kinds_of`); an absent patient has
+        none.
 
     Returns
     -------
     dict
         ``blank`` (false events per million, LOB as its 95th percentile, NPA), ``levels`` (PPA, recovery, CV), ``lod``
         (lowest level detected in at least 95 % of tubes), ``loq`` (lowest such level with a CV of at most 30 %),
-        ``linearity`` (slope, R² of log10 measured on log10 true), ``by_patient``, ``by_events``.
+        ``linearity`` (slope, R² of log10 measured on log10 true), ``by_patient``, ``by_kind``, ``by_events``.
     """
     blank = [d for d in dilutions if d.level == 0.0]
     rates = np.array([1e6 * d.measured / max(d.denominator, 1) for d in blank] or [0.0])
@@ -50,15 +59,12 @@ def figures(dilutions: list[Dilution], *, detect_events: int) -> dict[str, Any]:
             {
                 "patient": patient,
                 "like_normal": any(d.indistinct for d in dilutions if d.patient == patient),
-                "ppa_1e-4": _share(
-                    [_found(d, detect_events) for d in dilutions if d.patient == patient and d.level == 1e-4]
-                ),
-                "blank_per_million": float(
-                    np.mean([1e6 * d.measured / max(d.denominator, 1) for d in blank if d.patient == patient] or [0.0])
-                ),
+                "kinds": list((kinds or {}).get(patient, ())),
+                **_found_and_false([d for d in dilutions if d.patient == patient], detect_events),
             }
             for patient in sorted({d.patient for d in dilutions})
         ],
+        "by_kind": _by_kind(dilutions, detect_events, kinds or {}),
         "by_events": _by_events(dilutions, detect_events),
     }
 
@@ -112,6 +118,32 @@ def _linearity(dilutions: list[Dilution]) -> dict[str, float] | None:
         "slope": float(np.polyfit(x, y, 1)[0]),
         "r_squared": float(np.corrcoef(x, y)[0, 1] ** 2),
     }
+
+
+def _found_and_false(chosen: list[Dilution], detect_events: int) -> dict[str, Any]:
+    """Detection at two levels, and false events of the blanks."""
+    rates = [1e6 * d.measured / max(d.denominator, 1) for d in chosen if d.level == 0.0]
+    return {
+        "ppa_1e-4": _share([_found(d, detect_events) for d in chosen if d.level == 1e-4]),
+        "ppa_1e-3": _share([_found(d, detect_events) for d in chosen if d.level == 1e-3]),
+        "blank_per_million": float(np.mean(rates or [0.0])),
+    }
+
+
+def _by_kind(dilutions: list[Dilution], detect_events: int, kinds: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """One row a kind of aberrancy; a leukaemia counts in every kind it is of."""
+    rows = []
+    patients = sorted({d.patient for d in dilutions})
+    for kind in sorted({kind for patient in patients for kind in kinds.get(patient, ())}):
+        of_kind = [patient for patient in patients if kind in kinds.get(patient, ())]
+        rows.append(
+            {
+                "kind": kind,
+                "patients": of_kind,
+                **_found_and_false([d for d in dilutions if d.patient in of_kind], detect_events),
+            }
+        )
+    return rows
 
 
 def _by_events(dilutions: list[Dilution], detect_events: int) -> list[dict[str, Any]]:

@@ -1,0 +1,58 @@
+"""In which ways a leukaemia is aberrant, in the words under which a validation lists it.
+
+Read from the ``components`` of ``laip.json``: shifts in decades against the nearest normal stage. A leukaemia is of
+every kind that holds for at least half of its cells, so most are of several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+LOST: Final = -1.0
+"""A marker this many decades below the nearest normal stage is called lost: a tenth of the molecules is left."""
+HALF: Final = 0.5
+
+_SHIFTS: Final = (
+    ("lost", "lost (a decade or more under)"),
+    ("under", "under"),
+    ("over", "over"),
+)
+
+
+def kinds_of(components: Sequence[Mapping[str, Any]], *, indistinct: bool) -> tuple[str, ...]:
+    """Kinds of one leukaemia: aberrant markers by name, its nearest normal stage, how far it can be told.
+
+    Parameters
+    ----------
+    components
+        As in ``laip.json``: ``share``, ``nearest_normal``, ``markers`` of ``marker``, ``shift_decades``, ``direction``.
+    indistinct
+        True where controls hold cells that cannot be told from it.
+    """
+    total = sum(float(component["share"]) for component in components) or 1.0
+    shares: dict[tuple[str, str], float] = {}
+    stages: dict[str, float] = {}
+    for component in components:
+        share = float(component["share"]) / total
+        stage = str(component["nearest_normal"])
+        stages[stage] = stages.get(stage, 0.0) + share
+        for entry in component["markers"]:
+            direction = str(entry["direction"])
+            if direction == "same":
+                continue
+            names = ("lost", "under") if float(entry["shift_decades"]) <= LOST else (direction,)
+            for name in names:
+                key = (str(entry["marker"]), name)
+                shares[key] = shares.get(key, 0.0) + share
+    kinds = []
+    for marker in sorted({marker for marker, _ in shares}):
+        for name, words in _SHIFTS:
+            if shares.get((marker, name), 0.0) >= HALF:
+                kinds.append(f"{marker} {words}")
+                break
+    kinds += [f"nearest to {stage.replace('_', ' ')}" for stage, share in sorted(stages.items()) if share >= HALF]
+    kinds.append("of several phenotypes" if len(components) > 1 else "of one phenotype")
+    if indistinct:
+        kinds.append("like normal precursors")
+    return tuple(kinds)
