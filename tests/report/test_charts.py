@@ -154,10 +154,29 @@ def test_this_tube_is_left_out_of_the_limits_it_is_compared_with() -> None:
         ("CD19e-5 and 3e", "CD19e-5 and 3e"),
         ("1,5 and 12,34", "1,5 and 12,34"),
         ("<b>2e+06</b>", "<b>2 × 10⁶</b>"),
+        ("-2.25 decades, in 2-4 weeks", "−2.25 decades, in 2-4 weeks"),
     ],
 )
 def test_numbers_inside_messages_are_written_for_people(given_text: str, shown: str) -> None:
     assert words.readable(given_text) == shown
+
+
+@pytest.mark.parametrize(
+    ("iso", "shown"),
+    [
+        ("2026-01-02T03:04:05+00:00", "2026-01-02 03:04:05 UTC"),
+        ("2026-01-02T03:04:05.678Z", "2026-01-02 03:04:05 UTC"),
+        ("2026-01-02T03:04-05:00", "2026-01-02 03:04 UTC−05:00"),
+        ("<b>yesterday</b>", "<b>yesterday</b>"),
+    ],
+)
+def test_a_time_is_shown_with_its_zone(iso: str, shown: str) -> None:
+    assert words.moment(iso) == shown
+
+
+def test_a_title_inside_a_sentence_keeps_the_capitals_of_its_markers() -> None:
+    titles = ("Mature B cells", "B lineage", "CD19+", "T and NK cells", "")
+    assert [words.within(title) for title in titles] == ["mature B cells", *titles[1:]]
 
 
 @given(st.text(max_size=80))

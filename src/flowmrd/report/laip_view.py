@@ -163,7 +163,7 @@ def stage_name(name: str, tube: Tube) -> str:
     """A normal stage as the panel titles its gate; ``haematogones_2`` becomes ``haematogone stage II``."""
     titles = {gate.name: gate.title for gate in tube.panel.gates if gate.title}
     if name in titles:
-        return titles[name][:1].lower() + titles[name][1:]
+        return words.within(titles[name])
     stem, _, number = name.rpartition("_")
     if stem in {"haematogone", "haematogones"} and number in _ROMAN:
         return f"haematogone stage {_ROMAN[number]}"

@@ -175,7 +175,7 @@ def _plots(inputs: Inputs, tube: Tube, telling: Sequence[str]) -> tuple[list[dic
             {
                 "id": view.id,
                 "title": view.title,
-                "parent": view.parent.replace("_", " ") if view.parent != "root" else "all analysable events",
+                "parent": _parent_title(view.parent, tube),
                 "is_gate": bool(view.gates),
                 "still": svg.gate_plot(png=picture(counts), x=x, y=y, outlines=view.outlines, mrd=points),
                 "rows": rows,
@@ -205,6 +205,10 @@ def _plots(inputs: Inputs, tube: Tube, telling: Sequence[str]) -> tuple[list[dic
             }
         )
     return plots, b"".join(grids)
+
+
+def _parent_title(gate: str, tube: Tube) -> str:
+    return "all analysable events" if gate == "root" else laip_view.stage_name(gate, tube)
 
 
 def gate_records(inputs: Inputs) -> dict[str, Mapping[str, Any]]:

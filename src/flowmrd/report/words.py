@@ -17,6 +17,7 @@ __all__ = [
     "scientific",
     "short_hash",
     "superscript",
+    "within",
 ]
 
 NOT_AVAILABLE = "not available"
@@ -85,6 +86,11 @@ def probability(value: float) -> str:
     if value > 0.999:
         return "> 0.999"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def within(title: str) -> str:
+    """A title inside a sentence: ``Mature B cells`` becomes ``mature B cells``, ``B lineage`` and ``CD19+`` stay."""
+    return title[:1].lower() + title[1:] if title[1:2].islower() else title
 
 
 def moment(text: str) -> str:
