@@ -266,6 +266,13 @@ def test_a_profile_is_found_or_refused(tmp_path: Path) -> None:
     assert "--cores" not in command
 
 
+def test_a_target_given_after_the_dashes_is_no_value_of_an_option(tmp_path: Path) -> None:
+    profile = find_profile("workstation", tmp_path)
+    command = snakemake_command(tmp_path, profile, cores=2, dry_run=False, extra=("results/cohort/trial.html",))
+    assert command[-3:] == ["--cores", "2", "results/cohort/trial.html"]
+    assert any(word.startswith("mem_mb=") for word in command)
+
+
 @pytest.mark.workflow
 @pytest.mark.timeout(600)
 def test_a_followup_without_diagnosis_uses_the_phenotypes_of_the_others(

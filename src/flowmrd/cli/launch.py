@@ -74,15 +74,16 @@ def snakemake_command(
 ) -> list[str]:
     """Command line that runs the workflow on a run directory."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
-    command += ["--directory", str(run_directory), "--profile", str(profile), "--workflow-profile", "none"]
+    command += ["--directory", str(run_directory)]
+    if not dry_run and _is_local(profile) and "--resources" not in extra:
+        command += ["--resources", f"mem_mb={usable_memory_mb()}"]  # takes several values: a target must not follow it
+    command += ["--profile", str(profile), "--workflow-profile", "none"]
     if cores is not None:
         command += ["--cores", str(cores)]
     elif _is_local(profile):
         command += ["--cores", str(len(os.sched_getaffinity(0)))]
     if dry_run:
         command.append("--dry-run")
-    elif _is_local(profile) and "--resources" not in extra:
-        command += ["--resources", f"mem_mb={usable_memory_mb()}"]
     return [*command, *extra]
 
 
