@@ -13,7 +13,7 @@ from flowmrd.report.validation import render
 from flowmrd.validate import Dilution, figures
 
 HOSTILE = "<img src=x onerror=alert(1)>"
-KINDS = {"P01": ("CD19 lost (a decade or more under)", "CD34 over"), HOSTILE: ("CD34 over", HOSTILE)}
+KINDS = {"P01": ("CD19 lost", "CD34 over"), HOSTILE: ("CD34 over", HOSTILE)}
 LEVELS = ((1e-2, 1.0), (1e-3, 1.0), (1e-4, 0.9), (1e-5, 0.4))
 
 

@@ -41,7 +41,7 @@ def component(share: float, **shifts: float) -> dict[str, Any]:
 def test_a_leukaemia_is_of_the_kinds_that_hold_for_half_of_its_cells() -> None:
     made = [component(0.7, CD19=-1.4, CD10=-0.6, CD34=0.1), component(0.3, CD19=-0.2, CD10=-1.2, CD58=0.8)]
     assert kinds_of(made, indistinct=False) == (
-        "CD10 under", "CD19 lost (a decade or more under)", "nearest to haematogones 1", "of several phenotypes",
+        "CD10 under", "CD19 lost", "nearest to haematogones 1", "of several phenotypes",
     )  # fmt: skip
 
 

@@ -138,10 +138,10 @@ def _level_row(row: Mapping[str, Any]) -> tuple[str, ...]:
 def _patient_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         str(row["patient"]),
+        "; ".join(row["kinds"]) or ("like normal precursors" if row["like_normal"] else "distinct"),
         *_share(row["ppa_1e-4"]),
         _share(row["ppa_1e-3"])[0],
         words.number(row["blank_per_million"]),
-        "; ".join(row["kinds"]) or ("like normal precursors" if row["like_normal"] else "distinct"),
     )
 
 

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from flowmrd.store import read_json
 from flowmrd.trial.result import TrialResult
 
 FIGURES: Final[dict[str, Any]] = {
@@ -88,8 +87,10 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m flowmrd.trial.published RUNDIR", file=sys.stderr)  # noqa: T201
         return 2
     path = Path(arguments[0]) / "results" / "cohort" / "trial.json"
-    result = TrialResult.model_validate_json(path.read_bytes()) if path.is_file() else read_json(path)
-    found = figures_of(result)
+    if not path.is_file():
+        print(f"{path}: not found; analyse the run with `flowmrd run` first", file=sys.stderr)  # noqa: T201
+        return 2
+    found = figures_of(TrialResult.model_validate_json(path.read_bytes()))
     for name, expected in FIGURES.items():
         sign = "same" if found[name] == expected else "DIFFERS"
         print(f"{sign:<8}{name:<42}{found[name]!s:<36}published {expected}")  # noqa: T201

@@ -13,12 +13,6 @@ LOST: Final = -1.0
 """A marker this many decades below the nearest normal stage is called lost: a tenth of the molecules is left."""
 HALF: Final = 0.5
 
-_SHIFTS: Final = (
-    ("lost", "lost (a decade or more under)"),
-    ("under", "under"),
-    ("over", "over"),
-)
-
 
 def kinds_of(components: Sequence[Mapping[str, Any]], *, indistinct: bool) -> tuple[str, ...]:
     """Kinds of one leukaemia: aberrant markers by name, its nearest normal stage, how far it can be told.
@@ -47,10 +41,8 @@ def kinds_of(components: Sequence[Mapping[str, Any]], *, indistinct: bool) -> tu
                 shares[key] = shares.get(key, 0.0) + share
     kinds = []
     for marker in sorted({marker for marker, _ in shares}):
-        for name, words in _SHIFTS:
-            if shares.get((marker, name), 0.0) >= HALF:
-                kinds.append(f"{marker} {words}")
-                break
+        held = [name for name in ("lost", "under", "over") if shares.get((marker, name), 0.0) >= HALF]
+        kinds += [f"{marker} {name}" for name in held[:1]]
     kinds += [f"nearest to {stage.replace('_', ' ')}" for stage, share in sorted(stages.items()) if share >= HALF]
     kinds.append("of several phenotypes" if len(components) > 1 else "of one phenotype")
     if indistinct:
