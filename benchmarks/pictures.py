@@ -1,7 +1,7 @@
 """Pictures of the pages for the documentation, taken in Chromium from finished runs.
 
-``python -m benchmarks.pictures DEMO_RUN TRIAL_RUN`` after ``make demo`` and ``make trial``: the report of P04-day21 and
-the cohort page of ``demo/cohort``, the trial page of ``trial-demo``, and its validation where ``flowmrd validate`` ran.
+``python -m benchmarks.pictures RUN`` after ``make trial`` and ``flowmrd validate trial-demo``: the report of T05 after
+cycle 1 (residual disease), the cohort page, the trial page and the validation of that run.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ WIDTH = 1280
 
 def main(arguments: list[str]) -> int:
     """Take the pictures; 2 where Chromium or a page is missing."""
-    if len(arguments) != 2:
-        sys.stderr.write("usage: python -m benchmarks.pictures DEMO_RUN TRIAL_RUN\n")
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m benchmarks.pictures RUN\n")
         return 2
-    demo, trial = (Path(argument) / "results" for argument in arguments)
+    results = Path(arguments[0]) / "results"
+    report = results / "samples/T05-day21/report.html"
     pages = {
-        "report-top": (demo / "samples/P04-day21/report.html", 0, 1010),
-        "report-gates": (demo / "samples/P04-day21/report.html", "#gates", 900),
-        "cohort": (demo / "cohort/index.html", 0, 1150),
-        "trial": (trial / "cohort/trial.html", 0, 1000),
-        "validation": (trial / "validation/ino10/report.html", 0, 1150),
+        "report-top": (report, "", 1080),
+        "report-gates": (report, "#gates", 1000),
+        "report-thresholds": (report, "details:has(.thresholds)", 620),
+        "cohort": (results / "cohort/index.html", "", 1150),
+        "trial": (results / "cohort/trial.html", "", 1000),
+        "validation": (results / "validation/ino10/report.html", "", 1150),
     }
     program = os.environ.get("FLOWMRD_CHROMIUM") or shutil.which("chromium")
     missing = [str(path) for path, _, _ in pages.values() if not path.is_file()]
@@ -44,7 +46,12 @@ def main(arguments: list[str]) -> int:
             page.goto(path.resolve().as_uri())
             page.wait_for_timeout(2500)
             if place:
-                page.evaluate("place => document.querySelector(place).scrollIntoView()", place)
+                page.evaluate(
+                    "place => { const at = document.querySelector(place);"
+                    " if (at.tagName === 'DETAILS') { at.open = true; document.querySelector('.toolbar').remove(); }"
+                    " at.scrollIntoView(); }",
+                    place,
+                )
                 page.wait_for_timeout(2500)
             page.screenshot(path=IMAGES / f"{name}.png")
             page.close()
