@@ -280,6 +280,15 @@ def make_result(
                 note="After anti-CD22 therapy dim CD22 may be masking or loss; the antibody does not compete with it.",
             ),
         },
+        targets_b_lineage={
+            name: Target(
+                percent_positive=23.0, median_ratio_to_reference=0.101, status="not_evaluable", population="b_lineage",
+                note=f"5449 cells, 23.0 % above the {name} cut. Without {name} there are no more of them than normal "
+                "marrow holds of other cells here (up to 11283 in a tube of this size), so that they tell neither loss "
+                "nor presence.",
+            )
+            for name in ("CD19", "CD22")
+        },
         provenance=Provenance(
             fcs_sha256="a" * 64, config_sha256="b" * 64, panel_sha256="c" * 64, reference_sha256="d" * 64,
             laip_sha256="e" * 64, flowmrd_version="0.1.0",

@@ -197,19 +197,21 @@ def build(inputs: Inputs, tube: Tube, rows: Sequence[MarkerRow]) -> dict[str, An
                     target.population, target.population
                 ),
                 "note": target.note,
+                "beside": beside,
             }
-            for name, target in _told_targets(inputs)
+            for name, target, beside in _told_targets(inputs)
         ],
         "phenotype": phenotype([(row.marker, row.shift, row.direction) for row in rows if row.shift is not None]),
         "summary": _summary(rows),
     }
 
 
-def _told_targets(inputs: Inputs) -> list[tuple[str, Target]]:
-    """Targets of the MRD cells and beside them of the B lineage; of the latter alone where MRD cells are too few."""
+def _told_targets(inputs: Inputs) -> list[tuple[str, Target, bool]]:
+    """Targets of the MRD cells (of the B lineage where these are too few), then those of the B lineage beside them."""
     result = inputs.result
-    others = [(name, entry) for name, entry in result.targets_b_lineage.items() if entry != result.targets.get(name)]
-    return [*result.targets.items(), *others]
+    told = [(name, entry, False) for name, entry in result.targets.items()]
+    lineage = result.targets_b_lineage.items()
+    return told + [(name, entry, True) for name, entry in lineage if entry != result.targets.get(name)]
 
 
 def phenotype(shifts: Sequence[tuple[str, float, str]]) -> str:
