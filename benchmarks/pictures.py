@@ -18,7 +18,7 @@ WIDTH = 1280
 
 
 def main(arguments: list[str]) -> int:
-    """Take the pictures; 2 where Chromium or a page is missing."""
+    """Take the pictures of the pages that are there; 2 where Chromium or a page is missing."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m benchmarks.pictures RUN\n")
         return 2
@@ -33,17 +33,19 @@ def main(arguments: list[str]) -> int:
         "validation": (results / "validation/ino10/report.html", "", 1150),
     }
     program = os.environ.get("FLOWMRD_CHROMIUM") or shutil.which("chromium")
-    missing = [str(path) for path, _, _ in pages.values() if not path.is_file()]
-    if program is None or missing:
-        sys.stderr.write(f"missing: {', '.join(missing) or 'chromium'}\n")
+    if program is None:
+        sys.stderr.write("missing: chromium\n")
         return 2
+    missing = sorted({str(path) for path, _, _ in pages.values() if not path.is_file()})
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--headless", "--no-sandbox"])
         for name, (path, place, height) in pages.items():
+            if not path.is_file():
+                continue
             page = browser.new_page(viewport={"width": WIDTH, "height": height})
-            page.goto(path.resolve().as_uri())
+            page.goto(path.resolve().as_uri(), timeout=120_000)
             page.wait_for_timeout(2500)
             if place:
                 page.evaluate(
@@ -56,6 +58,9 @@ def main(arguments: list[str]) -> int:
             page.screenshot(path=IMAGES / f"{name}.png")
             page.close()
         browser.close()
+    if missing:
+        sys.stderr.write(f"not there, so not taken: {', '.join(missing)}\n")
+        return 2
     return 0
 
 
