@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,7 @@ class Campaign:
     cluster: Cluster | None = None
     expected: dict[str, str] = field(default_factory=dict)
     length: float = 0.0
+    jobs: int = 1
     killed: Counter[str] = field(default_factory=Counter)
     starts: int = 0
     runs: int = 0
@@ -92,6 +94,7 @@ class Campaign:
         if self.start(run).wait() != 0:
             raise SystemExit(f"the undisturbed run failed:\n{self.said(run).read_text()}")
         self.length, self.expected = time.monotonic() - began, digests(run)
+        self.jobs = sum(1 for _ in run.glob("results/benchmarks/**/*.tsv"))
         return run
 
     def go(self, kills: int) -> None:
@@ -115,7 +118,7 @@ class Campaign:
         victim = self.victims[self.killed.total() % len(self.victims)]
         for _ in range(MAX_STARTS):
             process = self.start(run)
-            moment = time.monotonic() + self.draw.uniform(0.02, 0.7) * self.length
+            moment = time.monotonic() + self.draw.uniform(0.02, 0.7) * self.length * self._left(run)
             while process.poll() is None:
                 time.sleep(0.05)
                 if time.monotonic() > moment and (chosen := self._choose(victim, process.pid, run)):
@@ -127,6 +130,11 @@ class Campaign:
                 return False
             self._obey(run)
         return False
+
+    def _left(self, run: Path) -> float:
+        """Share of the jobs of a run that are still to be done, so that the moment of a kill lies within them."""
+        done = sum(1 for _ in run.glob("results/benchmarks/**/*.tsv"))
+        return max(0.1, 1 - done / self.jobs)
 
     def _choose(self, victim: str, session: int, run: Path) -> list[int]:
         """Processes to kill; none where the victim is not there at this moment."""
@@ -208,24 +216,33 @@ def make_run(folder: Path) -> Path:
     return folder
 
 
+def on_slurm(there: Campaign, kills: int, expected: dict[str, str]) -> None:
+    """The campaign on a cluster that is there for it alone."""
+    with tempfile.TemporaryDirectory(prefix="slurm") as short, one_node_slurm(Path(short)) as cluster:
+        there.cluster = cluster
+        there.folder.mkdir()
+        there.undisturbed()
+        if there.expected != expected:
+            raise SystemExit("the undisturbed run on SLURM has other results than the one on this machine")
+        there.go(kills)
+
+
 def kill_campaigns(folder: Path, kills: int, slurm_kills: int, seed: int) -> tuple[str, int]:
-    """Both campaigns; the table, and the number of runs with a lost or different file."""
+    """Both campaigns at the same time; the table, and the number of runs with a lost or different file."""
     template = make_run(folder / "template")
-    draw = random.Random(seed)  # noqa: S311 - moments of kills, not secrets
-    here = Campaign(folder, template, HERE, draw)
+    # moments of kills, not secrets
+    here = Campaign(folder, template, HERE, random.Random(seed))  # noqa: S311
     campaigns = [here]
     try:
         here.undisturbed()
-        here.go(kills)
-        if slurm_kills and not missing_programs():
-            with tempfile.TemporaryDirectory(prefix="slurm") as short, one_node_slurm(Path(short)) as cluster:
-                there = Campaign(folder / "slurm", template, ON_SLURM, draw, cluster, here.expected)
+        with ThreadPoolExecutor(2) as pool:
+            work = [pool.submit(here.go, kills)]
+            if slurm_kills and not missing_programs():
+                there = Campaign(folder / "slurm", template, ON_SLURM, random.Random(seed + 1))  # noqa: S311
                 campaigns.append(there)
-                there.folder.mkdir()
-                there.undisturbed()
-                if there.expected != here.expected:
-                    raise SystemExit("the undisturbed run on SLURM has other results than the one on this machine")
-                there.go(slurm_kills)
+                work.append(pool.submit(on_slurm, there, slurm_kills, here.expected))
+            for done in work:
+                done.result()
     finally:
         for campaign in campaigns:
             campaign.end()
