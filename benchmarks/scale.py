@@ -205,8 +205,9 @@ def prediction(
         f"1,000 tubes of 5 million events, {controls} of them controls: {lengths.followup():.0f} CPU s for a follow-up "
         f"tube, {lengths.critical():.0f} s from the first file to the last report where nothing waits for a slot. "
         f"With {SUBMIT_SECONDS:.0f} s between the end of a cluster job and what waits for it: {nodes:.2f} h "
-        f"on 100 nodes of 8 cores (`-- --jobs 800`), {profile:.2f} h with the {slots} jobs at a time of the profile.\n\n"
-        f"| {tried.tubes:,} tubes, {tried.controls} of them controls, {fewer} slots, no cluster | minutes |\n|---|---|\n"
+        f"on 100 nodes of 8 cores (`-- --jobs 800`), {profile:.2f} h with the {slots} jobs at a time of the profile."
+        f"\n\n| {tried.tubes:,} tubes, {tried.controls} of them controls, {fewer} slots, no cluster | minutes |\n"
+        f"|---|---|\n"
         f"| model | {model / 60:.1f} |\n"
         f"| Snakemake on the workflow of these tubes, commands that sleep | {simulated / 60:.1f} |"
     )
