@@ -1,7 +1,7 @@
 """Cost of a whole run by number of tubes and of events, and what a thousand large tubes take on a cluster.
 
-    python -m benchmarks.scale [--small 200] [--large 20] [--events 2000000] [--cores 2] [--slots 200] [--folder F]
-                               [--page docs/performance.md]
+    python -m benchmarks.scale [--small 200] [--large 20] [--events 2000000] [--cores 2] [--slots 200]
+                               [--simulated 1000] [--folder F] [--page docs/performance.md]
 
 Runs cohorts of small tubes (30,000 events), two of them, to see what the number of tubes does, and one of large tubes
 with the real workflow; then the same stages on the same tubes in one process without an engine (``benchmarks.bare``).
@@ -10,8 +10,8 @@ the one process. Seconds and peak memory of a job are what its log says; seconds
 a + b x events.
 
 The prediction for 1,000 tubes of 5 million events schedules the fitted jobs greedily in the order the workflow allows
-(``benchmarks.schedule``). It is checked by a run of Snakemake on the workflow of 1,000 tubes with commands that only
-sleep for as long as the fit says.
+(``benchmarks.schedule``). It is checked by a run of Snakemake on the workflow of as many tubes (``--simulated`` for
+fewer, on as many slots a tube) with commands that only sleep for as long as the fit says.
 """
 
 from __future__ import annotations
@@ -188,20 +188,28 @@ def stage_table(fitted: dict[str, dict[str, tuple[float, float]]], cohorts: list
     return "\n".join(lines)
 
 
-def prediction(fitted: dict[str, dict[str, tuple[float, float]]], slots: int, controls: int) -> str:
-    """The thousand large tubes: model, and simulation of the schedule."""
+def prediction(
+    fitted: dict[str, dict[str, tuple[float, float]]], slots: int, controls: int, simulated_tubes: int
+) -> str:
+    """The thousand large tubes by the model, and the model against a simulation of the schedule."""
     lengths = Lengths(fitted, million_events=5.0, tubes=1000, controls=controls)
-    model = makespan(lengths, slots, submit_seconds=0.0)
+    fewer = max(2, slots * simulated_tubes // 1000)
+    tried = Lengths(
+        fitted, million_events=5.0, tubes=simulated_tubes, controls=max(3, controls * simulated_tubes // 1000)
+    )
+    model = makespan(tried, fewer, submit_seconds=0.0)
     with tempfile.TemporaryDirectory(prefix="schedule") as folder:
-        simulated = simulated_makespan(lengths, slots, Path(folder))
+        simulated = simulated_makespan(tried, fewer, Path(folder))
     nodes, profile = (makespan(lengths, n, submit_seconds=SUBMIT_SECONDS) / 3600 for n in (800, slots))
     return (
         f"1,000 tubes of 5 million events, {controls} of them controls: {lengths.followup():.0f} CPU s for a follow-up "
-        f"tube, {lengths.critical():.0f} s from the first file to the last report where nothing waits for a slot.\n\n"
-        f"| {slots} slots, no cluster | hours |\n|---|---|\n| model | {model / 3600:.2f} |\n"
-        f"| Snakemake on the workflow of 1,000 tubes, commands that sleep | {simulated / 3600:.2f} |\n\n"
+        f"tube, {lengths.critical():.0f} s from the first file to the last report where nothing waits for a slot. "
         f"With {SUBMIT_SECONDS:.0f} s between the end of a cluster job and what waits for it: {nodes:.2f} h "
         f"on 100 nodes of 8 cores (`-- --jobs 800`), {profile:.2f} h with the {slots} jobs at a time of the profile."
+        f"\n\n| {tried.tubes:,} tubes, {tried.controls} of them controls, {fewer} slots, no cluster | minutes |\n"
+        f"|---|---|\n"
+        f"| model | {model / 60:.1f} |\n"
+        f"| Snakemake on the workflow of these tubes, commands that sleep | {simulated / 60:.1f} |"
     )
 
 
@@ -214,6 +222,7 @@ def main() -> int:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--slots", type=int, default=200)
     parser.add_argument("--controls", type=int, default=20)
+    parser.add_argument("--simulated", type=int, default=1000)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--page", type=Path, default=REPOSITORY / "docs" / "performance.md")
     options = parser.parse_args()
@@ -229,7 +238,8 @@ def main() -> int:
     fitted = models(cohorts)
     parts = [cohort_table(cohorts), stage_table(fitted, cohorts)]
     print("\n\n".join(parts), flush=True)  # noqa: T201
-    parts.append(prediction(fitted, options.slots, options.controls))
+    put_between_marks(options.page, "scale", "\n\n".join(parts))
+    parts.append(prediction(fitted, options.slots, options.controls, options.simulated))
     print(parts[-1])  # noqa: T201
     put_between_marks(options.page, "scale", "\n\n".join(parts))
     return 0

@@ -23,9 +23,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -58,6 +61,7 @@ class Campaign:
     cluster: Cluster | None = None
     expected: dict[str, str] = field(default_factory=dict)
     length: float = 0.0
+    jobs: int = 1
     killed: Counter[str] = field(default_factory=Counter)
     starts: int = 0
     runs: int = 0
@@ -92,10 +96,11 @@ class Campaign:
         if self.start(run).wait() != 0:
             raise SystemExit(f"the undisturbed run failed:\n{self.said(run).read_text()}")
         self.length, self.expected = time.monotonic() - began, digests(run)
+        self.jobs = sum(1 for _ in run.glob("results/benchmarks/**/*.tsv"))
         return run
 
-    def go(self, kills: int) -> None:
-        """Run the campaign."""
+    def go(self, kills: int, tell: Callable[[], object]) -> None:
+        """Run the campaign; tell after each run."""
         while self.killed.total() < kills:
             run = Path(shutil.copytree(self.template, self.folder / f"run{self.runs}"))
             for _ in range(min(KILLS_A_RUN, kills - self.killed.total())):
@@ -107,6 +112,7 @@ class Campaign:
             self.lost += not same
             outcome = "identical" if same else f"DIFFERENT (exit code {code}): {run}"
             print(f"run {self.runs}: {outcome}, {self.killed.total()} kills so far", flush=True)  # noqa: T201
+            tell()
             if same:
                 shutil.rmtree(run)
 
@@ -115,7 +121,7 @@ class Campaign:
         victim = self.victims[self.killed.total() % len(self.victims)]
         for _ in range(MAX_STARTS):
             process = self.start(run)
-            moment = time.monotonic() + self.draw.uniform(0.02, 0.7) * self.length
+            moment = time.monotonic() + self.draw.uniform(0.02, 0.7) * self.length * self._left(run)
             while process.poll() is None:
                 time.sleep(0.05)
                 if time.monotonic() > moment and (chosen := self._choose(victim, process.pid, run)):
@@ -127,6 +133,11 @@ class Campaign:
                 return False
             self._obey(run)
         return False
+
+    def _left(self, run: Path) -> float:
+        """Share of the jobs of a run that are still to be done, so that the moment of a kill lies within them."""
+        done = sum(1 for _ in run.glob("results/benchmarks/**/*.tsv"))
+        return max(0.1, 1 - done / self.jobs)
 
     def _choose(self, victim: str, session: int, run: Path) -> list[int]:
         """Processes to kill; none where the victim is not there at this moment."""
@@ -208,36 +219,56 @@ def make_run(folder: Path) -> Path:
     return folder
 
 
-def kill_campaigns(folder: Path, kills: int, slurm_kills: int, seed: int) -> tuple[str, int]:
-    """Both campaigns; the table, and the number of runs with a lost or different file."""
+def on_slurm(there: Campaign, kills: int, expected: dict[str, str], tell: Callable[[], object]) -> None:
+    """The campaign on a cluster that is there for it alone."""
+    with tempfile.TemporaryDirectory(prefix="slurm") as short, one_node_slurm(Path(short)) as cluster:
+        there.cluster = cluster
+        there.folder.mkdir()
+        there.undisturbed()
+        if there.expected != expected:
+            raise SystemExit("the undisturbed run on SLURM has other results than the one on this machine")
+        there.go(kills, tell)
+
+
+def kill_campaigns(folder: Path, kills: int, slurm_kills: int, seed: int, page: Path) -> int:
+    """Both campaigns at the same time, the page told after each run; number of runs with a lost or different file."""
     template = make_run(folder / "template")
-    draw = random.Random(seed)  # noqa: S311 - moments of kills, not secrets
-    here = Campaign(folder, template, HERE, draw)
+    # moments of kills, not secrets
+    here = Campaign(folder, template, HERE, random.Random(seed))  # noqa: S311
     campaigns = [here]
+    writing = Lock()
+
+    def tell() -> None:
+        with writing:
+            put_between_marks(page, "kills", kill_table(campaigns))
+
     try:
         here.undisturbed()
-        here.go(kills)
-        if slurm_kills and not missing_programs():
-            with tempfile.TemporaryDirectory(prefix="slurm") as short, one_node_slurm(Path(short)) as cluster:
-                there = Campaign(folder / "slurm", template, ON_SLURM, draw, cluster, here.expected)
+        with ThreadPoolExecutor(2) as pool:
+            work = [pool.submit(here.go, kills, tell)]
+            if slurm_kills and not missing_programs():
+                there = Campaign(folder / "slurm", template, ON_SLURM, random.Random(seed + 1))  # noqa: S311
                 campaigns.append(there)
-                there.folder.mkdir()
-                there.undisturbed()
-                if there.expected != here.expected:
-                    raise SystemExit("the undisturbed run on SLURM has other results than the one on this machine")
-                there.go(slurm_kills)
+                work.append(pool.submit(on_slurm, there, slurm_kills, here.expected, tell))
+            for done in work:
+                done.result()
     finally:
         for campaign in campaigns:
             campaign.end()
+    return sum(campaign.lost for campaign in campaigns)
+
+
+def kill_table(campaigns: list[Campaign]) -> str:
+    """What was killed how often, and what came of it."""
     rows = [row for campaign in campaigns for row in campaign.rows()]
-    lost = sum(campaign.lost for campaign in campaigns)
     total = sum(campaign.killed.total() for campaign in campaigns)
     text = (
         f"{total} kills in {sum(campaign.runs for campaign in campaigns)} runs, the command given "
-        f"{sum(campaign.starts for campaign in campaigns)} times in all; {len(here.expected)} result files of each run "
-        f"compared with those of an undisturbed one; runs with a lost or different file: {lost}."
+        f"{sum(campaign.starts for campaign in campaigns)} times in all; {len(campaigns[0].expected)} result files of "
+        f"each run compared with those of an undisturbed one; runs with a lost or different file: "
+        f"{sum(campaign.lost for campaign in campaigns)}."
     )
-    return "\n".join(["| killed | times |", "|---|---|", *rows, "", text]), lost
+    return "\n".join(["| killed | times |", "|---|---|", *rows, "", text])
 
 
 def main() -> int:
@@ -253,10 +284,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="soak") as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        kills, lost = kill_campaigns(folder, options.kills, options.slurm_kills, options.seed)
+        lost = kill_campaigns(folder, options.kills, options.slurm_kills, options.seed, options.page)
         outcomes, bad = fuzz_inputs.campaign(folder / "undisturbed", options.inputs, options.seed)
-        print("\n".join([kills, *bad]))  # noqa: T201
-        put_between_marks(options.page, "kills", kills)
+        print("\n".join(bad))  # noqa: T201
         put_between_marks(options.page, "inputs", fuzz_inputs.table(outcomes))
         put_between_marks(options.page, "peers", peers.table())
     return int(lost > 0 or bool(bad))

@@ -14,7 +14,7 @@ import pytest
 from typer.main import get_command
 
 from flowmrd.cli import code, memory
-from flowmrd.cli.app import app, call
+from flowmrd.cli.app import THREAD_VARIABLES, app, call
 from flowmrd.cli.code import module_files
 from flowmrd.cli.failure import describe_failure, record_path
 from flowmrd.cli.generated import _commands, files
@@ -33,6 +33,25 @@ def test_help_imports_nothing_heavy() -> None:
     loaded = set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.split())
     assert loaded
     assert not loaded & HEAVY
+
+
+def test_a_command_computes_with_one_thread() -> None:
+    """As the libraries themselves see it once a command has loaded them."""
+    program = (
+        "from flowmrd.cli.app import call\n"
+        "assert call(['simulate', '--help']) == 0\n"
+        "import sklearn.ensemble, scipy.linalg, threadpoolctl\n"
+        "print('threads', *sorted({pool['num_threads'] for pool in threadpoolctl.threadpool_info()}))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert done.stdout.splitlines()[-1:] == ["threads 1"], done.stdout + done.stderr
+
+
+def test_a_number_of_threads_that_the_user_has_set_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert call(["--version"]) == 0
+    assert os.environ["OMP_NUM_THREADS"] == "3"
 
 
 def test_every_command_says_what_it_does_and_shows_an_example() -> None:

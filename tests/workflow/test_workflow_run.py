@@ -164,6 +164,42 @@ def test_a_changed_configuration_redoes_what_depends_on_it_only(finished: Path, 
     assert "normal reference from the controls" not in redone
 
 
+LEARNED = ("scaling learned from the controls", "gates learned from the controls", "normal reference from the controls")
+
+
+def test_of_a_replaced_control_everything_is_learned_again_at_once(finished: Path, tmp_path: Path) -> None:
+    """Snakemake does not look at the parameters of what comes after a job that runs."""
+    run = copy_of(finished, tmp_path)
+    shutil.copyfile(run / "fcs/CTRL01.fcs", run / "fcs/CTRL02.fcs")
+    jobs = planned(run)
+    for what in LEARNED:
+        assert f"ino10: {what}" in jobs
+    for tube in TUBES:
+        assert f"{tube}: looking for leukaemic cells" in jobs
+    assert "CTRL01: reading the FCS file" not in jobs
+
+
+def test_of_a_replaced_diagnosis_the_phenotype_is_learned_again_at_once(finished: Path, tmp_path: Path) -> None:
+    run = copy_of(finished, tmp_path)
+    shutil.copyfile(run / "fcs/P02-dx.fcs", run / "fcs/P01-dx.fcs")
+    jobs = planned(run)
+    assert "P01: phenotype of the leukaemia" in jobs
+    assert "P01-day21: looking for leukaemic cells" in jobs
+    # tubes without a phenotype of their own are looked at with those of the patients, the others stay as they are
+    assert not [job for job in jobs if job.startswith("P02")]
+    assert "CTRL01: gating" not in jobs
+
+
+def test_a_configuration_that_changes_the_masks_changes_what_is_learned_at_once(finished: Path, tmp_path: Path) -> None:
+    run = copy_of(finished, tmp_path)
+    config = run / "config/config.yaml"
+    config.write_text(config.read_text() + "quality: {min_events: 900}\n")
+    jobs = planned(run)
+    assert f"ino10: {LEARNED[0]}" not in jobs
+    for what in LEARNED[1:]:
+        assert f"ino10: {what}" in jobs
+
+
 def test_a_new_tube_leaves_the_results_of_the_others(finished: Path, tmp_path: Path) -> None:
     run = copy_of(finished, tmp_path)
     sheet = run / "config/samples.tsv"

@@ -2,6 +2,8 @@
 import re
 from collections.abc import Iterable
 
+from snakemake.io import IOFile
+
 from flowmrd.cli.stage_table import STAGES, Unit, code_and_config
 
 WORK = "results/work"
@@ -9,6 +11,12 @@ SAMPLES = "results/samples"
 REFERENCE = "results/reference"
 LOGS = "results/logs"
 BENCHMARKS = "results/benchmarks"
+LEARNED = {
+    "spillover_reference": "spillover.csv",
+    "transform_reference": "transform.json",
+    "gate_reference": "gates.json",
+    "reference": "reference.json",
+}
 
 
 def one_of(names: Iterable[str]) -> str:
@@ -70,28 +78,58 @@ def identities_of_all() -> str:
     return PLAN.identities(PLAN.analysed)
 
 
-def of_controls(name: str):
-    """Files of the controls of a panel.
+def made_so(output: str, values: Iterable[str]) -> bool:
+    """Whether Snakemake has recorded these parameters for a file that was made earlier."""
+    if workflow.persistence is None:
+        return False
+    file = IOFile(output, rule=workflow.get_rule("all"))
+    recorded = workflow.persistence.params(file) or []
+    return {repr(value) for value in values if value} <= set(recorded)
 
-    Controls keep their event files, and what is made from all of them does not look at the files' age: it is redone
-    when the tubes, the code or the configuration change (params), not when one control's files are made again.
+
+def settled(paths: Iterable[str], output: str, values: Iterable[str]) -> list:
+    """Files of other tubes, whose age must not matter where what is made from them would be made in the same way.
+
+    Tubes that others are compared with keep their event files, and what is learned from them is redone when the
+    tubes, the code or the configuration change (params), not when one tube's files are made again. But Snakemake does
+    not look at the parameters of a job that comes after one that runs, so where these have changed, age must count.
     """
+    paths = list(paths)
+    return [ancient(path) for path in paths] if made_so(output, values) else paths
+
+
+def of_controls(stage: str, name: str):
+    """Files of the controls of a panel, for what is learned from all of them."""
 
     def files(wildcards):
-        return [
-            ancient(f"{WORK}/{control}/{name}")
-            for control in PLAN.controls_of(panel_name(wildcards))
-        ]
+        panel = panel_name(wildcards)
+        return settled(
+            (f"{WORK}/{control}/{name}" for control in PLAN.controls_of(panel)),
+            f"{REFERENCE}/{panel}/{LEARNED[stage]}",
+            (
+                made_by(stage),
+                panel_digest(wildcards),
+                controls_option(wildcards),
+                identities_of_controls(wildcards),
+            ),
+        )
 
     return files
 
 
 def of_stains(name: str):
     def files(wildcards):
-        return [
-            ancient(f"{WORK}/{tube}/{name}")
-            for tube in PLAN.stains_of(panel_name(wildcards))
-        ]
+        panel = panel_name(wildcards)
+        return settled(
+            (f"{WORK}/{tube}/{name}" for tube in PLAN.stains_of(panel)),
+            f"{REFERENCE}/{panel}/{LEARNED['spillover_reference']}",
+            (
+                made_by("spillover_reference"),
+                panel_digest(wildcards),
+                stains_option(wildcards),
+                identities_of_stains(wildcards),
+            ),
+        )
 
     return files
 
@@ -165,11 +203,19 @@ def laip_file(name: str):
 
 def diagnosis_files(name: str):
     def files(wildcards):
-        panel = PLAN.patients_with_laip[wildcards.patient]
-        return [
-            ancient(f"{WORK}/{tube}/{name}")
-            for tube in PLAN.diagnoses(wildcards.patient, panel)
-        ]
+        patient = wildcards.patient
+        return settled(
+            (
+                f"{WORK}/{tube}/{name}"
+                for tube in PLAN.diagnoses(patient, PLAN.patients_with_laip[patient])
+            ),
+            f"results/laip/{patient}/laip.json",
+            (
+                made_by("laip"),
+                diagnoses_option(wildcards),
+                identities_of_diagnoses(wildcards),
+            ),
+        )
 
     return files
 
@@ -281,19 +327,30 @@ def refused_digest() -> str:
     return PLAN.refused_digest
 
 
+def settled_for_report(paths: Iterable[str], wildcards) -> list:
+    return settled(
+        paths,
+        f"{SAMPLES}/{wildcards.sample}/report.html",
+        (
+            made_by("report"),
+            controls_of_sample_option(wildcards),
+            identities_for_report(wildcards),
+        ),
+    )
+
+
 def qc_of_controls(wildcards):
     """Copies outside the results of a tube, so that making one tube again does not touch the reports of others."""
-    return [
-        ancient(f"{WORK}/{control}/qc.json")
-        for control in PLAN.controls_of(panel_name(wildcards))
-    ]
+    controls = PLAN.controls_of(panel_name(wildcards))
+    return settled_for_report(
+        (f"{WORK}/{name}/qc.json" for name in controls), wildcards
+    )
 
 
 def history(wildcards):
     """Results of the patient's tubes up to this one."""
-    return [
-        ancient(f"{WORK}/{tube}/mrd.json") for tube in PLAN.history(wildcards.sample)
-    ]
+    tubes = PLAN.history(wildcards.sample)
+    return settled_for_report((f"{WORK}/{name}/mrd.json" for name in tubes), wildcards)
 
 
 def identities_for_report(wildcards) -> str:

@@ -1,6 +1,6 @@
 rule gate_reference:
     input:
-        tubes=of_controls("preprocessed.arrow"),
+        tubes=of_controls("gate_reference", "preprocessed.arrow"),
     output:
         out=ensure(f"{REFERENCE}/{{panel}}/gates.json", non_empty=True),
     log:

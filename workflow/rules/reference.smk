@@ -1,7 +1,7 @@
 rule reference:
     input:
-        gated=of_controls("gated.arrow"),
-        preprocessed=of_controls("preprocessed.arrow"),
+        gated=of_controls("reference", "gated.arrow"),
+        preprocessed=of_controls("reference", "preprocessed.arrow"),
     output:
         model=ensure(f"{REFERENCE}/{{panel}}/reference.json", non_empty=True),
         arrays=ensure(f"{REFERENCE}/{{panel}}/reference.npz", non_empty=True),

@@ -1,7 +1,7 @@
 rule transform_reference:
     input:
-        events=of_controls("events.arrow"),
-        records=of_controls("ingest.json"),
+        events=of_controls("transform_reference", "events.arrow"),
+        records=of_controls("transform_reference", "ingest.json"),
         spillover=spillover,
     output:
         out=ensure(f"{REFERENCE}/{{panel}}/transform.json", non_empty=True),

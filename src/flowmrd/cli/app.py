@@ -18,6 +18,8 @@ from flowmrd import __version__
 from flowmrd.cli import analysis, run, stages
 from flowmrd.cli.failure import logged_to, print_usage, report_failure
 
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
 app = typer.Typer(
     name="flowmrd",
     help="Measurable residual disease of B-ALL from flow cytometry files. For research use.",
@@ -76,6 +78,10 @@ def _log_option(arguments: Sequence[str]) -> Path | None:
 def call(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; errors are told in three lines, never as a bare traceback."""
     log = _log_option(arguments)
+    # Many processes of one thread each: more threads only get into each other's way on a shared node, and the order in
+    # which they add up would show in the last bits. Libraries read these once, when numpy is imported by a command.
+    for name in THREAD_VARIABLES:
+        os.environ.setdefault(name, "1")
     os.umask(os.umask(0o077) | 0o002)  # readable as the user's umask says, never writable by everybody
     try:
         with logged_to(log) as terminal:

@@ -36,7 +36,8 @@ from flowmrd.home import REPOSITORY
 PROFILES = REPOSITORY / "workflow" / "profiles"
 DAY = 86400.0
 MAX_PASSES = 4
-"""The first pass, and one for each time that leaving out a tube uncovers another unusable one."""
+"""The first pass, and one for each time that leaving out a tube uncovers another unusable one, or that what a pass made
+leaves something to be made again."""
 
 
 def find_profile(name: str, run_directory: Path) -> Path:
@@ -155,10 +156,14 @@ def launch(
             return _dry_run(command, environment, plan, submits=_executor(profile_file) == "slurm")
         _remove_left_over_parts(run_directory, older_than=0 if local else DAY)
         forget_failures(run_directory, plan.samples)
-        code = 1
+        code, forced = 1, any(word.startswith(("--force", "-F", "-f", "-R")) for word in extra)
+        fresh = not (run_directory / "results" / "samples").is_dir()
         for _ in range(MAX_PASSES):
             state = _present_state(run_directory)
-            code = _one_pass(command, environment, run_directory, verbose=verbose)
+            code, steps = _one_pass(command, environment, run_directory, verbose=verbose)
+            if code == 0 and steps and not fresh and not forced:
+                continue  # Snakemake does not look at the parameters of what comes after a job that runs: look again
+            fresh = False
             if code in (0, 128 + signal.SIGINT):
                 break
             try:
@@ -210,7 +215,10 @@ def _dry_run(command: Sequence[str], environment: dict[str, str], plan: RunPlan,
     return done.returncode
 
 
-def _one_pass(command: Sequence[str], environment: dict[str, str], run_directory: Path, *, verbose: bool) -> int:
+def _one_pass(
+    command: Sequence[str], environment: dict[str, str], run_directory: Path, *, verbose: bool
+) -> tuple[int, int]:
+    """Run Snakemake once; return its exit code and the number of jobs that were done."""
     log = run_directory / LOGS / "snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(  # noqa: S603
@@ -224,8 +232,8 @@ def _one_pass(command: Sequence[str], environment: dict[str, str], run_directory
         errors="replace",
     )
     try:
-        follow(process, log, verbose=verbose)
-        return process.wait()
+        steps = follow(process, log, verbose=verbose)
+        return process.wait(), steps
     except KeyboardInterrupt:
         process.wait()
-        return 128 + signal.SIGINT
+        return 128 + signal.SIGINT, 0

@@ -54,12 +54,19 @@ def run_lock(run_directory: Path, *, unlock: bool = False, dry_run: bool = False
         json.dump({"host": socket.gethostname(), "pid": os.getpid()}, handle)
         handle.flush()
         yield
-        handle.seek(0)
-        handle.truncate()
+        if not _snakemake_locks(
+            run_directory
+        ):  # killed under us, it leaves its own lock, and the next start asks whose
+            handle.seek(0)
+            handle.truncate()
+
+
+def _snakemake_locks(run_directory: Path) -> list[Path]:
+    return sorted((run_directory / ".snakemake" / "locks").glob("*"))
 
 
 def _clear_left_over(run_directory: Path, before: str, *, forced: bool) -> None:
-    locks = sorted((run_directory / ".snakemake" / "locks").glob("*"))
+    locks = _snakemake_locks(run_directory)
     if not locks:
         return
     running = snakemake_in(run_directory)

@@ -26,9 +26,10 @@ def remaining(done: int, total: int, seconds: float) -> str:
     return f", about {left / 60:.0f} min left" if left >= 90 else f", about {max(left, 1):.0f} s left"
 
 
-def follow(process: subprocess.Popen[str], log: Path, *, verbose: bool = False) -> None:
-    """Read Snakemake's output until it ends; log all of it, show what a technician needs."""
+def follow(process: subprocess.Popen[str], log: Path, *, verbose: bool = False) -> int:
+    """Read Snakemake's output until it ends; log all of it, show what a technician needs; return the steps done."""
     start = time.monotonic()
+    done = 0
     trouble = 0
     assert process.stdout is not None  # noqa: S101 - opened with a pipe by the caller
     with log.open("a", encoding="utf-8") as stream:
@@ -49,3 +50,4 @@ def follow(process: subprocess.Popen[str], log: Path, *, verbose: bool = False) 
             if trouble and not verbose:
                 print(text, flush=True)  # noqa: T201
                 trouble -= 1
+    return done

@@ -7,11 +7,15 @@ A table (Parquet, TSV or CSV by its ending) with a column ``event``, the 0-based
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from flowmrd.errors import ArtefactError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["read_labels"]
 
@@ -25,16 +29,16 @@ def read_labels(path: Path, n_events: int) -> npt.NDArray[np.bool_]:
     Raises
     ------
     ArtefactError
-        If the file cannot be read, lacks a column, or names an event that the tube does not have.
+        If the file cannot be read, lacks a column, names an event that the tube does not have, or has more rows than
+        the tube has events.
     """
     import pandas as pd
 
     where = str(path)
     try:
-        if path.suffix.lower() == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(path, sep="," if path.suffix.lower() == ".csv" else "\t", dtype=str)
+        table = _read_parquet(path, n_events) if path.suffix.lower() == ".parquet" else _read_text(path, n_events)
+    except ArtefactError:
+        raise
     except Exception as error:
         raise ArtefactError(
             where,
@@ -46,7 +50,7 @@ def read_labels(path: Path, n_events: int) -> npt.NDArray[np.bool_]:
     if column is None or "event" not in table.columns:
         raise ArtefactError(
             where,
-            found=f"columns {', '.join(map(str, table.columns[:10]))}",
+            found=f"of these columns only {table.columns[0]}" if len(table.columns) else "none of these columns",
             expected=f"event and {' or '.join(COLUMNS)}",
             todo="name the columns so",
         )
@@ -66,3 +70,50 @@ def read_labels(path: Path, n_events: int) -> npt.NDArray[np.bool_]:
     labelled = np.zeros(n_events, dtype=bool)
     labelled[events.to_numpy(dtype=np.intp)[words.isin(TRUE).to_numpy()]] = True
     return labelled
+
+
+def _read_text(path: Path, n_events: int) -> DataFrame:
+    """The columns that matter, as text; nothing is unpacked, so the file cannot hold more than its size."""
+    import pandas as pd
+
+    table = pd.read_csv(
+        path,
+        sep="," if path.suffix.lower() == ".csv" else "\t",
+        dtype=str,
+        usecols=lambda name: name in ("event", *COLUMNS),
+        nrows=n_events + 1,
+        compression=None,
+    )
+    _require_rows(path, len(table), n_events)
+    return table
+
+
+def _read_parquet(path: Path, n_events: int) -> DataFrame:
+    """The columns that matter. Kilobytes of Parquet can stand for gigabytes: what they promise is looked at first."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        _require_rows(path, file.metadata.num_rows, n_events)
+        wanted = [name for name in ("event", *COLUMNS) if name in file.schema_arrow.names]
+        for name in wanted:
+            kind = file.schema_arrow.field(name).type
+            if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind)):
+                raise ArtefactError(
+                    str(path),
+                    found=f"a column {name} of {kind}",
+                    expected="whole numbers in event, true and false or 1 and 0 as labels",
+                    todo="store the labels as booleans, or as a TSV table",
+                )
+        table: DataFrame = file.read(columns=wanted, use_threads=False).to_pandas()
+        return table
+
+
+def _require_rows(path: Path, rows: int, n_events: int) -> None:
+    if rows > n_events:
+        raise ArtefactError(
+            str(path),
+            found="more rows than the tube has events",
+            expected=f"each of its {n_events} events once at most",
+            todo="export the labels of this very file",
+        )

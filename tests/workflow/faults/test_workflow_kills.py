@@ -72,6 +72,26 @@ def test_a_killed_launcher_leaves_snakemake_to_be_stopped_with_the_command_that_
     assert digests(run) == digests(finished_pair)
 
 
+def test_after_snakemake_was_killed_under_its_launcher_the_same_command_continues(
+    pair: Path, finished_pair: Path, tmp_path: Path
+) -> None:
+    """As the kernel does where memory runs out; the launcher ends by itself, and Snakemake's own lock is left."""
+    run = Path(shutil.copytree(pair, tmp_path / "run"))
+    with started(run, "--cores", 1) as first:
+        until(lambda: stage_process(first.pid, b"ingest"), first)
+        for pid, command in session_members(first.pid).items():
+            if b"snakemake" in command and b"--mem-mb" not in command:
+                os.kill(pid, signal.SIGKILL)
+        said = first.communicate()[0]
+    assert first.returncode == 1, said
+    assert list((run / ".snakemake/locks").iterdir())
+    with started(run, "--cores", 2) as second:
+        said = second.communicate()[0]
+    assert second.returncode == 0, said
+    assert "lock is cleared" in said
+    assert digests(run) == digests(finished_pair)
+
+
 def test_a_job_that_was_killed_is_said_so_and_made_by_the_same_command(
     pair: Path, finished_pair: Path, tmp_path: Path
 ) -> None:
