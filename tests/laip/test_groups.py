@@ -164,7 +164,9 @@ def test_a_group_that_two_controls_share_limits_its_own_place_only(reference: No
     assert groups.limit(200_000, group(1.05, 0.0).mixture, np.zeros(5)) == pytest.approx(GAIN_MARGIN * 1200.0)
     assert groups.limit(100_000, group(3.0, 0.0).mixture, np.zeros(5)) == GAIN_FLOOR
     # What one control alone shows may be anywhere in the next tube.
-    assert groups.without(0).limit(100_000, group(3.0, 0.0).mixture) == pytest.approx(GAIN_MARGIN * 600.0)
+    alone = groups.without(0)
+    assert alone.limit(100_000, group(3.0, 0.0).mixture) == pytest.approx(GAIN_MARGIN * 600.0)
+    assert alone.limit(100_000, group(3.0, 0.0).mixture, single=False) == GAIN_FLOOR
 
 
 def test_normal_cells_with_a_hidden_marker_are_expected_after_the_therapy_that_hides_it(

@@ -209,6 +209,15 @@ def _flags(
                 "it is not counted.",
             )
         )
+    if found.unresolved:
+        events = round(sum(spot.events for spot in found.unresolved))
+        flags.append(
+            Flag(
+                "UNRESOLVED_CLUSTER",
+                f"A compact group of {events:,} cells is unlike normal marrow, but a control without leukaemia holds "
+                "as odd a one; it is not counted.",
+            )
+        )
     background = calibration.background
     if background is not None and background.per_million > 4 * search.settings.background_per_million:
         flags.append(

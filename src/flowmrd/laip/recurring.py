@@ -63,7 +63,9 @@ class ControlGroups:
             if not any(other.control != group.control and is_same(other.place, group.place) for other in self.groups)
         ]
 
-    def limit(self, denominator: int, place: Mixture | None = None, shift: Floats | float = 0.0) -> float:
+    def limit(
+        self, denominator: int, place: Mixture | None = None, shift: Floats | float = 0.0, *, single: bool = True
+    ) -> float:
         """Gain from which a group counts in a tube; gains of chance grow with the number of cells.
 
         Parameters
@@ -72,8 +74,10 @@ class ControlGroups:
             Nucleated cells of the tube.
         place, shift
             The group, and the staining of its tube against the reference; without them, of a group anywhere.
+        single
+            False to leave aside what one control alone shows, unless it is in this place.
         """
-        gains = [group.gain for group in self.single]
+        gains = [group.gain for group in self.single] if single else []
         if place is not None:
             here = place.shifted(-np.broadcast_to(shift, place.d))
             gains += [group.gain for group in self.groups if is_same(group.place, here)]

@@ -186,10 +186,13 @@ class Found:
         What is counted.
     doubtful
         Groups that may be regenerating precursors, as they lie where controls keep B-lineage cells.
+    unresolved
+        Groups that would count were it not that some control holds as odd a one elsewhere.
     """
 
     targets: tuple[Target, ...]
     doubtful: tuple[Spot, ...] = ()
+    unresolved: tuple[Spot, ...] = ()
 
 
 def find_targets(search: Search, cells: Cells, calibration: Calibration, burden: PatientLaip | None = None) -> Found:
@@ -208,15 +211,19 @@ def find_targets(search: Search, cells: Cells, calibration: Calibration, burden:
         if not like_normal(burden.mixture, cells.normal, cells.shift):
             return Found((Target(burden.mixture, "burden", float(burden.n_cells)),))
         return Found((), doubtful=(Spot(burden.mixture, burden.share, 0.0, float(burden.n_cells)),))
-    spots = [
+    groups = calibration.groups
+    odd = [
         spot
         for spot in spots_of(cells)
-        if _counts(spot, cells, calibration.groups) and is_uncommon(spot, cells, calibration.controls)
+        if spot.gain >= groups.limit(cells.denominator, spot.mixture, cells.shift, single=False)
+        and is_uncommon(spot, cells, calibration.controls)
     ]
+    spots = [spot for spot in odd if _counts(spot, cells, groups)]
     doubtful = [like_normal(spot.mixture, cells.normal, cells.shift) for spot in spots]
     return Found(
         tuple(_spot_target(spot) for spot, doubt in zip(spots, doubtful, strict=True) if not doubt),
         doubtful=tuple(spot for spot, doubt in zip(spots, doubtful, strict=True) if doubt),
+        unresolved=tuple(spot for spot in odd if not any(spot is one for one in spots)),
     )
 
 
