@@ -30,6 +30,8 @@ class Cells:
         Share of such cells that is here; counts are divided by it.
     spots
         Compact strange groups, where they were searched for already; None where not.
+    stages
+        Shape (s, d): centres of the populations that the panel names, in the staining of the reference.
     """
 
     features: tuple[str, ...]
@@ -41,6 +43,7 @@ class Cells:
     model: TubeModel
     sampling: float = 1.0
     spots: tuple[Spot, ...] | None = None
+    stages: Floats | None = None
 
     def per_million(self, events: float) -> float:
         """Events as a rate per million nucleated cells."""
@@ -62,11 +65,17 @@ class Cells:
         )
 
 
-def tube_cells(tube: Tube, window: npt.NDArray[np.intp], model: TubeModel, normal: NormalModel) -> Cells:
+def tube_cells(
+    tube: Tube,
+    window: npt.NDArray[np.intp],
+    model: TubeModel,
+    normal: NormalModel,
+    stages: Floats | None = None,
+) -> Cells:
     """The chosen cells of a tube with their normal density."""
     values = np.ascontiguousarray(tube.values[window])
     log_normal = model.log_density(values).astype(np.float32)
-    return Cells(tube.features, values, log_normal, tube.denominator, model.shift, normal, model)
+    return Cells(tube.features, values, log_normal, tube.denominator, model.shift, normal, model, stages=stages)
 
 
 def control_cells(reference: NormalReference, record: ControlRecord, features: tuple[str, ...]) -> Cells:
@@ -83,4 +92,5 @@ def control_cells(reference: NormalReference, record: ControlRecord, features: t
         record.model.select(index),
         record.sampling,
         record.spots if same else None,
+        reference.stage_centres[:, index],
     )

@@ -75,7 +75,8 @@ def classify_tube(
     window = np.flatnonzero(tube.window)
     controls = [control_cells(reference, record, features) for record in reference.controls if record is not own]
     tube_model, burden = _fit_beside_leukaemia(tube, model, reference, search)
-    cells = tube_cells(tube, window, tube_model, model)
+    stages = reference.stage_centres[:, [reference.features.index(name) for name in features]]
+    cells = tube_cells(tube, window, tube_model, model, stages)
     cells, kept = narrowed(search, cells)
     window = window[kept]
     share = burden.share if burden is not None else 0.0
@@ -214,8 +215,8 @@ def _flags(
         flags.append(
             Flag(
                 "UNRESOLVED_CLUSTER",
-                f"A compact group of {events:,} cells is unlike normal marrow, but a control without leukaemia holds "
-                "as odd a one; it is not counted.",
+                f"A compact group of {events:,} cells is unlike normal marrow, but not more so than groups that marrow "
+                "without leukaemia may hold; it is not counted.",
             )
         )
     background = calibration.background

@@ -34,9 +34,9 @@ LARGEST = 1.3
 WIDEST = 2.0
 """Largest standard deviation in a single marker, in those of the typical shape."""
 NEAR = -3.0
-SPOT_PURITY = 2.0
-"""Least gain per event of a spot: cells of a leukaemia are each clearly unlike normal ones, a normal population that
-the model describes badly is large and gains little per cell."""
+SPOT_PURITY, DOUBTFUL_PURITY = 2.0, 1.2
+"""Least gain per event of a spot that counts, and of one worth a doubt: cells of a leukaemia are each clearly unlike
+normal ones, a normal population that the model describes badly is large and gains little per cell."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,16 @@ class Spot:
         """Gain per event: how far from normal its cells are on average. Ill-described normal cells gain little each."""
         return self.gain / max(self.events, 1.0)
 
+    @property
+    def is_pure(self) -> bool:
+        """Whether its cells are each clearly unlike normal ones."""
+        return self.purity >= SPOT_PURITY
+
 
 def plausible_spots(
     features: tuple[str, ...], x: Floats32, log_normal: Floats32 | Floats, denominator: int, normal_b: Floats
 ) -> tuple[Spot, ...]:
-    """Compact groups of cells that are each clearly unlike normal ones, where blasts may lie; by falling gain.
+    """Compact groups of cells unlike normal ones, where blasts may lie; by falling gain.
 
     Parameters
     ----------
@@ -77,7 +82,7 @@ def plausible_spots(
         Shape (d,): centre of normal B-lineage cells in the staining of this tube, decades.
     """
     found = find_spots(x, log_normal, denominator, blast_prior(features, normal_b), cluster_shape(features))[0]
-    return tuple(spot for spot in found if spot.purity >= SPOT_PURITY)
+    return tuple(spot for spot in found if spot.purity >= DOUBTFUL_PURITY)
 
 
 def find_spots(

@@ -187,7 +187,7 @@ class Found:
     doubtful
         Groups that may be regenerating precursors, as they lie where controls keep B-lineage cells.
     unresolved
-        Groups that would count were it not that some control holds as odd a one elsewhere.
+        Groups that would count were their cells a little less like normal ones, or had no control as odd a group.
     """
 
     targets: tuple[Target, ...]
@@ -208,7 +208,7 @@ def find_targets(search: Search, cells: Cells, calibration: Calibration, burden:
         clusters = [fit for fit in fits if is_cluster(fit, cells, calibration.cut)]
         return Found(tuple(Target(fit.mixture, "patient", fit.gain) for fit in clusters))
     if burden is not None:
-        if not like_normal(burden.mixture, cells.normal, cells.shift):
+        if not like_normal(burden.mixture, cells):
             return Found((Target(burden.mixture, "burden", float(burden.n_cells)),))
         return Found((), doubtful=(Spot(burden.mixture, burden.share, 0.0, float(burden.n_cells)),))
     groups = calibration.groups
@@ -218,12 +218,14 @@ def find_targets(search: Search, cells: Cells, calibration: Calibration, burden:
         if spot.gain >= groups.limit(cells.denominator, spot.mixture, cells.shift, single=False)
         and is_uncommon(spot, cells, calibration.controls)
     ]
-    spots = [spot for spot in odd if _counts(spot, cells, groups)]
-    doubtful = [like_normal(spot.mixture, cells.normal, cells.shift) for spot in spots]
+    spots = [spot for spot in odd if spot.is_pure and _counts(spot, cells, groups)]
+    doubtful = [like_normal(spot.mixture, cells) for spot in spots]
     return Found(
         tuple(_spot_target(spot) for spot, doubt in zip(spots, doubtful, strict=True) if not doubt),
         doubtful=tuple(spot for spot, doubt in zip(spots, doubtful, strict=True) if doubt),
-        unresolved=tuple(spot for spot in odd if not any(spot is one for one in spots)),
+        unresolved=tuple(
+            spot for spot in odd if not any(spot is one for one in spots) and not like_normal(spot.mixture, cells)
+        ),
     )
 
 

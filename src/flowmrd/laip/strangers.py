@@ -8,8 +8,8 @@ import numpy as np
 
 from flowmrd.laip.cells import Cells
 from flowmrd.laip.crowd import PLACE, shares_in_place
-from flowmrd.laip.gaussian import Floats, Mixture
-from flowmrd.laip.normal import NormalModel
+from flowmrd.laip.gaussian import Mixture
+from flowmrd.laip.prior import cluster_shape
 from flowmrd.laip.scan import Spot, plausible_spots
 
 LIKE_NORMAL = 2.5
@@ -23,7 +23,7 @@ had a ratio of 0.01, real leukaemias at 1e-4 0.04 at least and 5 in the median."
 
 
 def spots_of(cells: Cells) -> tuple[Spot, ...]:
-    """Compact groups of a tube whose cells are each clearly unlike normal ones, by falling gain."""
+    """Compact groups of a tube whose cells are unlike normal ones, by falling gain."""
     if cells.spots is not None:
         return cells.spots
     return plausible_spots(
@@ -32,11 +32,11 @@ def spots_of(cells: Cells) -> tuple[Spot, ...]:
 
 
 def strange_spots(cells: Cells, controls: Sequence[Cells]) -> tuple[Spot, ...]:
-    """Those that lie where controls keep no B-lineage cells, and no such number of any."""
+    """Those clearly so that lie where controls keep no B-lineage cells, and no such number of any."""
     return tuple(
         spot
         for spot in spots_of(cells)
-        if not like_normal(spot.mixture, cells.normal, cells.shift) and is_uncommon(spot, cells, controls)
+        if spot.is_pure and not like_normal(spot.mixture, cells) and is_uncommon(spot, cells, controls)
     )
 
 
@@ -46,17 +46,22 @@ def is_uncommon(spot: Spot, cells: Cells, controls: Sequence[Cells]) -> bool:
     return len(shares) == 0 or PLACE * spot.share >= UNCOMMON * float(shares.mean())
 
 
-def like_normal(mixture: Mixture, model: NormalModel, shift: Floats) -> bool:
-    """Whether every component lies where controls keep B-lineage cells, give or take what sets controls apart.
+def like_normal(mixture: Mixture, cells: Cells) -> bool:
+    """Whether every component lies where controls keep B-lineage cells, but for what sets controls apart.
 
-    Regenerating marrow fills such places; nothing that lies there is called leukaemia without a diagnosis tube.
+    Regenerating marrow fills such places; nothing there is called leukaemia without a diagnosis tube. They are
+    the components of the normal model and the populations that the panel names, which may be too rare for it.
     """
+    model = cells.normal
     inside = model.inside > 0.5
-    if not inside.any():
-        return False
-    centres = model.mixture.mean[inside] + shift
     spread = model.between[inside] ** 2
+    centres = model.mixture.mean[inside]
     wide = model.mixture.covariance[inside] + spread[:, :, None] * np.eye(mixture.d)
-    offset = mixture.mean[:, None, :] - centres[None, :, :]
+    if cells.stages is not None:
+        typical = np.broadcast_to(cluster_shape(cells.features), (len(cells.stages), mixture.d, mixture.d))
+        centres, wide = np.concatenate([centres, cells.stages]), np.concatenate([wide, typical])
+    if len(centres) == 0:
+        return False
+    offset = mixture.mean[:, None, :] - (centres + cells.shift)[None, :, :]
     distance = np.einsum("jki,kil,jkl->jk", offset, np.linalg.inv(wide), offset).min(axis=1)
     return bool((np.sqrt(distance) < LIKE_NORMAL).all())
