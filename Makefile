@@ -50,6 +50,7 @@ docs: env
 # Long campaigns; their last results are in docs/.
 bench: env
 	$(BIN)/python benchmarks/preprocess.py
+	$(BIN)/python -m benchmarks.classifier --docs
 	$(BIN)/python -m benchmarks.gating --docs
 	$(BIN)/python -m benchmarks.gating_drift --docs
 	$(BIN)/python -m benchmarks.gating_robustness --docs
