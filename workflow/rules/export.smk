@@ -6,8 +6,8 @@ rule export:
         gated=f"{WORK}/{{sample}}/gated.arrow",
         classified=f"{WORK}/{{sample}}/classified.arrow",
         classification=f"{WORK}/{{sample}}/classification.json",
-        # not read: side by side in one cluster job, the two would ask for two processors and twice the memory
-        after=ancient(f"{SAMPLES}/{{sample}}/mrd.json"),
+        # not read: side by side in one cluster job, report and export would ask for twice the memory
+        after=ancient(f"{SAMPLES}/{{sample}}/report.html"),
     output:
         events=ensure(f"{SAMPLES}/{{sample}}/events.parquet", non_empty=True),
         annotated=ensure(f"{SAMPLES}/{{sample}}/annotated.fcs", non_empty=True),

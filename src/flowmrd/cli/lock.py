@@ -91,8 +91,20 @@ def _clear_left_over(run_directory: Path, before: str, *, forced: bool) -> None:
 
 
 def snakemake_in(run_directory: Path) -> list[int]:
-    """Process ids of Snakemake runs of this machine whose working directory is ``run_directory``."""
-    return _processes_in(run_directory, (b"snakemake",))
+    """Process ids of Snakemake runs of this machine whose working directory is ``run_directory``.
+
+    Jobs that SLURM runs on this machine are none: the queue knows them, and how to end them.
+    """
+    return [pid for pid in _processes_in(run_directory, (b"snakemake",)) if not _of_another_slurm_job(pid)]
+
+
+def _of_another_slurm_job(pid: int) -> bool:
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    job = next((entry.partition(b"=")[2].decode() for entry in environment if entry.startswith(b"SLURM_JOB_ID=")), "")
+    return job not in ("", os.environ.get("SLURM_JOB_ID", ""))
 
 
 def wait_for_orphans(run_directory: Path) -> None:

@@ -16,7 +16,7 @@ SHIFT_SD, SCATTER_SD = 0.2, 0.3
 """Spread of staining, and of scatter voltages, between tubes of a laboratory, decades."""
 DISTANCE_SD = 0.25
 """Spread of the distance of a tube's populations, natural log."""
-TAIL = 0.001
+TAIL = 0.0005
 """Share of ordinary tubes beyond a limit, on either side."""
 LEAST_STRAYS = 0.03
 
