@@ -32,6 +32,8 @@ class Cells:
         Compact strange groups, where they were searched for already; None where not.
     stages
         Shape (s, d): centres of the populations that the panel names, in the staining of the reference.
+    unreliable
+        Markers that therapy may have hidden in this tube, on normal cells too.
     """
 
     features: tuple[str, ...]
@@ -44,6 +46,7 @@ class Cells:
     sampling: float = 1.0
     spots: tuple[Spot, ...] | None = None
     stages: Floats | None = None
+    unreliable: frozenset[str] = frozenset()
 
     def per_million(self, events: float) -> float:
         """Events as a rate per million nucleated cells."""
@@ -71,11 +74,22 @@ def tube_cells(
     model: TubeModel,
     normal: NormalModel,
     stages: Floats | None = None,
+    unreliable: frozenset[str] = frozenset(),
 ) -> Cells:
     """The chosen cells of a tube with their normal density."""
     values = np.ascontiguousarray(tube.values[window])
     log_normal = model.log_density(values).astype(np.float32)
-    return Cells(tube.features, values, log_normal, tube.denominator, model.shift, normal, model, stages=stages)
+    return Cells(
+        tube.features,
+        values,
+        log_normal,
+        tube.denominator,
+        model.shift,
+        normal,
+        model,
+        stages=stages,
+        unreliable=unreliable,
+    )
 
 
 def control_cells(reference: NormalReference, record: ControlRecord, features: tuple[str, ...]) -> Cells:

@@ -76,7 +76,7 @@ def classify_tube(
     controls = [control_cells(reference, record, features) for record in reference.controls if record is not own]
     tube_model, burden = _fit_beside_leukaemia(tube, model, reference, search)
     stages = reference.stage_centres[:, [reference.features.index(name) for name in features]]
-    cells = tube_cells(tube, window, tube_model, model, stages)
+    cells = tube_cells(tube, window, tube_model, model, stages, settings.unreliable)
     cells, kept = narrowed(search, cells)
     window = window[kept]
     share = burden.share if burden is not None else 0.0
