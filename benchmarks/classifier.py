@@ -9,7 +9,6 @@ judged first); memory is the peak of the whole process.
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
@@ -55,7 +54,9 @@ def measured(work: tuple[Pipeline, str, list[str]]) -> tuple[float, float]:
     else:
         pipeline.judge(samples[0], pipeline.laip("P01"))
         seconds = pipeline.judge(samples[1], pipeline.laip("P01"))
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    # ru_maxrss would count what the parent held when it started this process.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return seconds, int(status.split("VmHWM:")[1].split()[0]) / 1e3
 
 
 def alone(work: tuple[Pipeline, str, list[str]]) -> tuple[float, float]:
