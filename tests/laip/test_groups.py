@@ -20,7 +20,7 @@ from flowmrd.laip.probability import cluster_probabilities
 from flowmrd.laip.recurring import GAIN_FLOOR, GAIN_MARGIN, ControlGroups
 from flowmrd.laip.reference import NormalReference
 from flowmrd.laip.scan import LARGEST, WIDEST, Spot, compact, find_spots
-from flowmrd.laip.strangers import strange_spots
+from flowmrd.laip.strangers import like_early_progenitors, strange_spots
 from flowmrd.laip.template import fit_template
 
 
@@ -185,3 +185,20 @@ def test_normal_cells_with_a_hidden_marker_are_expected_after_the_therapy_that_h
     plain, aware = (fit_tube(model, tube, unreliable=u) for u in (frozenset[str](), frozenset({"CD10"})))
     assert aware.mixture.k == plain.mixture.k + veiled.k
     assert (aware.log_density(hidden) > plain.log_density(hidden)).all()
+
+
+@pytest.mark.parametrize(
+    ("cd19", "cd34", "unreliable", "doubt"),
+    [
+        (0.8, 2.6, frozenset({"CD19"}), True),
+        (2.9, 2.6, frozenset({"CD19"}), False),
+        (0.8, 0.7, frozenset({"CD19"}), False),
+        (0.8, 2.6, frozenset[str](), False),
+    ],
+)
+def test_cd34_without_cd19_is_a_doubt_after_therapy_against_cd19_only(
+    reference: NormalReference, cd19: float, cd34: float, unreliable: frozenset[str], doubt: bool
+) -> None:
+    cells = replace(cells_of(reference, 77, 0)[0], unreliable=unreliable, shift=np.zeros(5))
+    group = Mixture(np.ones(1), np.array([[0.8, cd19, 2.0, cd34, 2.2]]), 0.09 * np.eye(5)[None])
+    assert like_early_progenitors(group, cells) is doubt

@@ -21,7 +21,7 @@ from flowmrd.laip.recurring import ControlGroups
 from flowmrd.laip.result import Background, Mode, Target
 from flowmrd.laip.scan import NEAR, Spot
 from flowmrd.laip.settings import Settings
-from flowmrd.laip.strangers import is_uncommon, like_normal, spots_of, strange_spots
+from flowmrd.laip.strangers import is_uncommon, like_early_progenitors, like_normal, spots_of, strange_spots
 from flowmrd.laip.template import NOTHING, REACH, score_cells, score_each
 
 LOWEST_CUT, HIGHEST_CUT = 4.0, 12.0
@@ -219,7 +219,7 @@ def find_targets(search: Search, cells: Cells, calibration: Calibration, burden:
         and is_uncommon(spot, cells, calibration.controls)
     ]
     spots = [spot for spot in odd if spot.is_pure and _counts(spot, cells, groups)]
-    doubtful = [like_normal(spot.mixture, cells) for spot in spots]
+    doubtful = [like_normal(spot.mixture, cells) or like_early_progenitors(spot.mixture, cells) for spot in spots]
     return Found(
         tuple(_spot_target(spot) for spot, doubt in zip(spots, doubtful, strict=True) if not doubt),
         doubtful=tuple(spot for spot, doubt in zip(spots, doubtful, strict=True) if doubt),
