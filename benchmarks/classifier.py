@@ -16,13 +16,13 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.accuracy.pipeline import Pipeline
+from benchmarks.accuracy.simulated import sheet_of
 from benchmarks.pages import put_between_marks
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import load_panel
 from flowmrd.simulate.cohort import write_tube
 from flowmrd.simulate.design import FollowUp, TubePlan, controls, patients, tube_seed
 from flowmrd.simulate.tube import simulate_tube
-from flowmrd.store import write_text
 
 PAGE = REPOSITORY / "docs" / "performance.md"
 SEED, N_CONTROLS, CONTROL_CELLS = 3, 8, 320_000
@@ -73,11 +73,7 @@ def run(folder: Path, millions: list[float]) -> str:
     diagnosis = next(plan.sample for plan in plans if plan.sample.endswith("-dx"))
     followups = [plan.sample for plan in plans[N_CONTROLS:] if plan.sample != diagnosis]
     pipeline = Pipeline(folder, panel.name, tuple(marrows))
-    rows = ["sample\tpatient\trole\tfcs\tprior_therapy"]
-    rows += [f"{p.sample}\t{p.patient}\t{p.role.value}\t../fcs/{p.sample}.fcs\t{p.prior_therapy.value}" for p in plans]
-    write_text(folder / "config" / "samples.tsv", "\n".join(rows) + "\n")
-    write_text(folder / "config" / "config.yaml", f"panel: {panel.name}\nsamples: config/samples.tsv\n")
-    (folder / "fcs").mkdir()
+    pipeline.prepare(sheet_of(plans))
     for plan in plans:
         write_tube(folder / "fcs" / f"{plan.sample}.fcs", simulate_tube(plan.spec, panel, tube_seed(SEED, plan.sample)))
     pipeline.gate_controls()

@@ -20,29 +20,20 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.gating import EXPERT, PAGE, SHARED
 from benchmarks.pages import put_output
 from flowmrd.config.run import RunConfig, TransformConfig
 from flowmrd.gating.masks import analysable_mask, panel_columns, stored_scales
 from flowmrd.gating.sample import gate_sample
-from flowmrd.home import PANELS, REPOSITORY
+from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, load_panel
 from flowmrd.stages.ingest import ingest
 from flowmrd.stages.preprocess import preprocess
 from flowmrd.store import open_columns, read_json, write_columns, write_json
 
-PAGE: Final = REPOSITORY / "docs" / "methods" / "gating.md"
-SHARED: Final = REPOSITORY.parent / "shared" / "data" / "ball"
 BD_TOP: Final = 262143.0
 NAVIOS_TOP: Final = 1048576.0
 
-EXPERT: Final = (
-    ("nucleated", "nucleated"),
-    ("singlets", "singlets"),
-    ("intact", "intact"),
-    ("route_cd19", "cd19"),
-    ("erythroblasts", "erythroid"),
-    ("mature_b", "mature_b"),
-)
 FLOORS: Final = {"singlets": 0.97, "intact": 0.97, "route_cd19": 0.97, "erythroblasts": 0.90, "mature_b": 0.90}
 
 Array = npt.NDArray[Any]

@@ -133,7 +133,7 @@ def answer_one(reader: str, path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     warnings.simplefilter("ignore")
     meant = {"InputError", "FCSParsingError", "FCSFileFormatError", "FlowIOException", "FlowKitException"}
-    meant |= {"ParserFeatureNotImplementedError"}
+    meant |= {"ParserFeatureNotImplementedError"}  # the name of fcsparser's own exception
     try:
         with redirect_stdout(StringIO()):
             events, sums = read(reader, path)

@@ -24,7 +24,7 @@ from flowmrd.gating.masks import analysable_mask
 from flowmrd.laip.tube import Tube
 from flowmrd.panel import PanelModel
 from flowmrd.stages.tubes import TubeFiles, gate_bit, load_tube
-from flowmrd.store import open_columns, read_json, write_text
+from flowmrd.store import open_columns, read_json
 
 Floats32 = npt.NDArray[np.float32]
 Record = dict[str, Any]
@@ -112,10 +112,7 @@ def _write_sheet(scene: Scene, actors: Cast) -> None:
             rows.append((f"P{i:02d}_dx", f"P{i:02d}", "diagnosis", f"../fcs/P{i:02d}_dx.fcs", "none"))
         for j in range(len(condition.levels)):
             rows.append((f"P{i:02d}_{j}", f"P{i:02d}", "followup", f"../fcs/P{i:02d}_{j}.fcs", given))
-    config = scene.pipeline.run / "config"
-    write_text(config / "samples.tsv", "".join("\t".join(row) + "\n" for row in rows))
-    write_text(config / "config.yaml", f"panel: {scene.panel.name}\nsamples: config/samples.tsv\n")
-    (scene.pipeline.run / "fcs").mkdir()
+    scene.pipeline.prepare(rows)
     (scene.pipeline.run / "truth").mkdir()
 
 

@@ -9,6 +9,7 @@ from time import process_time
 
 from flowmrd.cli.app import call
 from flowmrd.errors import InternalError
+from flowmrd.store import write_text
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,13 @@ class Pipeline:
     def reference(self) -> Path:
         """Folder of the panel's reference."""
         return self.run / "results" / "reference" / self.panel
+
+    def prepare(self, rows: Sequence[Sequence[str]]) -> None:
+        """Make the run directory: sheet (header first), configuration, folder of FCS files."""
+        config = self.run / "config"
+        write_text(config / "samples.tsv", "".join("\t".join(row) + "\n" for row in rows))
+        write_text(config / "config.yaml", f"panel: {self.panel}\nsamples: config/samples.tsv\n")
+        (self.run / "fcs").mkdir()
 
     def work(self, sample: str, name: str) -> Path:
         """An intermediate file of a tube."""

@@ -17,7 +17,6 @@ from benchmarks.accuracy.cast import Condition, cast
 from benchmarks.accuracy.experiment import CONTROL_CELLS, Record, outcome
 from benchmarks.accuracy.mixtures import Patient, draw
 from benchmarks.accuracy.pipeline import Pipeline
-from flowmrd.store import write_text
 
 NAME = "real tubes, no diagnosis tube"
 TUBES = ("A", "B")
@@ -37,12 +36,10 @@ def run_real(patients: list[Patient], spill: Spillover, tubes: Path, folder: Pat
     directory = folder / condition.slug
     shutil.rmtree(directory, ignore_errors=True)
     pipeline = Pipeline(directory, "vienna_b8", tuple(f"C{i:02d}" for i in range(condition.controls)))
-    rows = ["sample\tpatient\trole\tfcs"]
-    rows += [f"{name}\t{name}\tcontrol\t../fcs/{name}.fcs" for name in pipeline.controls]
-    rows += [f"{name}\t{name}\tfollowup\t{(tubes / f'ball_d15_{name}.fcs').resolve()}" for name in TUBES]
-    write_text(directory / "config" / "samples.tsv", "\n".join(rows) + "\n")
-    write_text(directory / "config" / "config.yaml", "panel: vienna_b8\nsamples: config/samples.tsv\n")
-    (directory / "fcs").mkdir()
+    rows = [("sample", "patient", "role", "fcs")]
+    rows += [(name, name, "control", f"../fcs/{name}.fcs") for name in pipeline.controls]
+    rows += [(name, name, "followup", str((tubes / f"ball_d15_{name}.fcs").resolve())) for name in TUBES]
+    pipeline.prepare(rows)
     rng = np.random.default_rng([condition.seed, 99])
     for name, patient in zip(pipeline.controls, cast(patients, condition).controls, strict=True):
         cells = draw(patient.normal_mixture(), CONTROL_CELLS, rng)

@@ -21,7 +21,7 @@ from flowmrd.simulate.design import FollowUp, TubePlan, controls, patients, tube
 from flowmrd.simulate.leukaemia import NO_THERAPY, Cd19, Cd22, Therapy
 from flowmrd.simulate.populations import AFTER_ANTI_B, REGENERATING, Composition
 from flowmrd.simulate.tube import simulate_tube
-from flowmrd.store import open_columns, write_text
+from flowmrd.store import open_columns
 
 LEVELS = (1e-3, 1e-4, 3e-5, 0.0)
 
@@ -73,10 +73,7 @@ def run_simulated(panel: PanelModel, condition: SimulatedCondition, folder: Path
     followups = _followups(condition)
     library = _library(condition)
     plans = [*marrows, *library, *(plan for plan, _ in followups)]
-    rows = ["sample\tpatient\trole\tfcs\tprior_therapy"]
-    rows += [f"{p.sample}\t{p.patient}\t{p.role.value}\t../fcs/{p.sample}.fcs\t{p.prior_therapy.value}" for p in plans]
-    write_text(directory / "config" / "samples.tsv", "\n".join(rows) + "\n")
-    write_text(directory / "config" / "config.yaml", f"panel: {panel.name}\nsamples: config/samples.tsv\n")
+    pipeline.prepare(sheet_of(plans))
     for plan in marrows:
         _make(plan, panel, pipeline, condition.seed)
     pipeline.gate_controls()
@@ -110,6 +107,15 @@ def run_simulated(panel: PanelModel, condition: SimulatedCondition, folder: Path
         shutil.rmtree(pipeline.work(plan.sample, ""))
         fcs.unlink()
     shutil.rmtree(directory)
+
+
+def sheet_of(plans: list[TubePlan]) -> list[tuple[str, ...]]:
+    """Rows of the sample sheet, header first."""
+    header = ("sample", "patient", "role", "fcs", "prior_therapy")
+    return [
+        header,
+        *((p.sample, p.patient, p.role.value, f"../fcs/{p.sample}.fcs", p.prior_therapy.value) for p in plans),
+    ]
 
 
 def _followups(condition: SimulatedCondition) -> list[tuple[TubePlan, float | None]]:

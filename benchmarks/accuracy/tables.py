@@ -132,6 +132,10 @@ def cause(record: Record) -> str:
         return "blasts outside the denominator"
     if record["level"] > 0 and record["in_window"] < 0.8 * record["true"]:
         return "blasts outside the B-lineage gate"
+    if "WITHIN_BACKGROUND" in reasons:
+        return "no more than an odd control holds"
     if record["oracle"] < 0.8:
         return "overlap with normal cells: the oracle fails too"
+    if "UNRESOLVED_CLUSTER" in reasons:
+        return "a group that is not counted forbids a negative"
     return "group not convincing enough" if record["level"] > 0 else "normal cells taken for leukaemia"

@@ -19,8 +19,8 @@ from flowmrd.laip.prior import blast_prior, cluster_shape
 from flowmrd.laip.probability import cluster_probabilities
 from flowmrd.laip.recurring import GAIN_FLOOR, GAIN_MARGIN, ControlGroups
 from flowmrd.laip.reference import NormalReference
-from flowmrd.laip.scan import LARGEST, WIDEST, Spot, compact, find_spots
-from flowmrd.laip.strangers import like_early_progenitors, strange_spots
+from flowmrd.laip.scan import LARGEST, WIDEST, Spot, compact
+from flowmrd.laip.strangers import is_uncommon, like_early_progenitors, strange_spots
 from flowmrd.laip.template import fit_template
 
 
@@ -49,22 +49,13 @@ def test_thirty_blasts_in_thirty_thousand_cells_form_the_best_group(reference: N
 
 
 def test_a_group_where_controls_hold_many_cells_is_no_stranger(reference: NormalReference) -> None:
-    """Whatever the normal model of a tube says: here it is blind to what all controls hold."""
-    cells, _ = cells_of(reference, 71, 0)
-    normal_b = np.array([0.6, 2.9, 0.8, 0.7, 3.3])
-    blind = np.where(np.linalg.norm(cells.values - normal_b, axis=1) < 1.2, -30.0, cells.log_normal)
-    twisted = Cells(
-        cells.features, cells.values, blind, cells.denominator, cells.shift, cells.normal, cells.model, spots=None
-    )
-    found, _ = find_spots(
-        twisted.values,
-        twisted.log_normal,
-        twisted.denominator,
-        Mixture(np.ones(1), normal_b[None], np.eye(5)[None]),
-        cluster_shape(cells.features),
-    )
-    assert found[0].gain > 1000
-    assert not [spot for spot in strange_spots(twisted, controls_of(reference)) if spot.gain > 1000]
+    """Every control holds 0.14 of its cells in the place of the mature B cells and none in that of the blasts."""
+    cells, controls = cells_of(reference, 71, 0)[0], controls_of(reference)
+    mature = Mixture(np.ones(1), np.array([[0.6, 2.9, 0.8, 0.7, 3.3]]) + cells.shift, 0.22**2 * np.eye(5)[None])
+    blasts = Mixture(np.ones(1), np.array([[0.8, 3.1, 3.3, 2.6, 1.6]]) + cells.shift, 0.22**2 * np.eye(5)[None])
+    assert not is_uncommon(Spot(mature, 0.001, 500.0, 30.0), cells, controls)
+    assert is_uncommon(Spot(mature, 0.02, 500.0, 600.0), cells, controls)
+    assert is_uncommon(Spot(blasts, 0.0001, 500.0, 3.0), cells, controls)
 
 
 def test_the_share_in_a_place_is_that_of_the_cells_drawn_there(reference: NormalReference) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flowmrd.home import PANELS
-from flowmrd.mrd.reasons import sort_flags
+from flowmrd.mrd.reasons import covered_blind_spots, sort_flags
 from flowmrd.panel import load_panel
 
 LOSS = {"code": "CD19_LOSS_UNSEEN", "message": "x", "level": "warn"}
@@ -13,9 +13,11 @@ LOSS = {"code": "CD19_LOSS_UNSEEN", "message": "x", "level": "warn"}
 
 def test_unseen_loss_of_cd19_is_a_blind_spot_unless_the_patients_blasts_come_by_other_routes() -> None:
     assert [reason.code for reason in sort_flags([LOSS]).blind_spots] == ["CD19_LOSS_UNSEEN"]
-    excused = sort_flags([LOSS], excused=frozenset({"CD19_LOSS_UNSEEN"}))
+    excused = sort_flags([LOSS], excused=covered_blind_spots(0.97))
     assert excused.blind_spots == []
     assert [reason.code for reason in excused.remarks] == ["CD19_LOSS_UNSEEN"]
+    assert covered_blind_spots(0.94) == frozenset()
+    assert covered_blind_spots(None) == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ Float64 = npt.NDArray[np.float64]
 SINGULAR_CONDITION: Final = 1e6
 """From this condition number on a matrix is refused: float32 events carry 7 digits, and fewer than one would remain."""
 
-_TODO: Final = (
+_REMEDY: Final = (
     "export the matrix from the acquisition software again, or set 'compensation' in config.yaml "
     "(csv, controls or none)"
 )
@@ -161,4 +161,4 @@ def _is_number(cell: str) -> bool:
 
 
 def _error(where: str, found: str, expected: str) -> CompensationError:
-    return CompensationError(where, found=found, expected=expected, todo=_TODO)
+    return CompensationError(where, found=found, expected=expected, todo=_REMEDY)

@@ -26,6 +26,9 @@ DOUBTS: Final = frozenset(
 BLIND_SPOTS: Final = frozenset({"NO_LAIP", "UNRESOLVED_CLUSTER", "CD19_LOSS_UNSEEN"})
 """Codes after which leukaemic cells may have been overlooked: what was found stands, a negative does not."""
 
+SEEN_WITHOUT_CD19: Final = 0.95
+"""From this share of a patient's blasts on that the gates take without CD19, its loss is no blind spot."""
+
 
 @dataclass
 class Sorted:
@@ -35,6 +38,18 @@ class Sorted:
     doubts: list[Reason] = field(default_factory=list)
     blind_spots: list[Reason] = field(default_factory=list)
     remarks: list[Reason] = field(default_factory=list)
+
+
+def covered_blind_spots(seen_without_cd19: float | None) -> frozenset[str]:
+    """Blind spots that the diagnosis tube answers for.
+
+    Parameters
+    ----------
+    seen_without_cd19
+        Share of the patient's blasts at diagnosis that the gates would have taken without CD19; None where unknown.
+    """
+    covered = seen_without_cd19 is not None and seen_without_cd19 >= SEEN_WITHOUT_CD19
+    return frozenset({"CD19_LOSS_UNSEEN"}) if covered else frozenset()
 
 
 def sort_flags(flags: Iterable[Mapping[str, Any]], *, excused: frozenset[str] = frozenset()) -> Sorted:

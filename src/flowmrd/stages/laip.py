@@ -33,7 +33,7 @@ from flowmrd.stages.tubes import TubeFiles, gate_bit, load_tube
 from flowmrd.store import open_columns
 from flowmrd.units import LOGICLE_M
 
-__all__ = ["learn"]
+__all__ = ["learn", "seen_without"]
 
 
 def learn(
@@ -90,14 +90,14 @@ def learn(
         )
     extra: dict[str, Any] = {
         "diagnosis": used,
-        "seen_without_cd19": None if laip is None else _seen_without(files.gated, loaded.rows[list(laip.rows)], panel),
+        "seen_without_cd19": None if laip is None else seen_without(files.gated, loaded.rows[list(laip.rows)], panel),
         "components": _components(laip, reference) if laip is not None else [],
         "flags": flags,
     }
     save_laip(laip, patient, out_json, out_npz, extra)
 
 
-def _seen_without(gated: Path, rows: npt.NDArray[np.intp], panel: PanelModel, marker: str = "CD19") -> float | None:
+def seen_without(gated: Path, rows: npt.NDArray[np.intp], panel: PanelModel, marker: str = "CD19") -> float | None:
     """Share of events that come into the B lineage by a route that does not use a marker."""
     seen = np.zeros(len(rows), dtype=bool)
     with open_columns(gated) as store:

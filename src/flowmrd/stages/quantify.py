@@ -16,7 +16,7 @@ from flowmrd.gating.masks import analysable_mask, panel_columns, stored_scales
 from flowmrd.gating.targets import MIN_CELLS, TARGETS, assess_targets, positive_shape
 from flowmrd.mrd.counts import COUNTED_GATES, count_events, finite_or_none, level
 from flowmrd.mrd.limits import Limits, binomial_interval, events_needed, limits
-from flowmrd.mrd.reasons import sort_flags
+from flowmrd.mrd.reasons import covered_blind_spots, sort_flags
 from flowmrd.mrd.result import (
     Cluster,
     Counts,
@@ -36,9 +36,6 @@ from flowmrd.stages.tubes import gate_bit
 from flowmrd.store import open_columns, read_json, write_json
 
 __all__ = ["Digests", "QuantifyInputs", "quantify"]
-
-SEEN_WITHOUT_CD19 = 0.95
-"""From this share of a patient's blasts on that the gates take without CD19, its loss is no blind spot."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +79,10 @@ def quantify(
     background = _background(classification, counts, denominator)
     tube_limits = None if background is None else _limits(denominator, background, config)
     spike_in = _spike_in(classification)
-    seen = classification.get("seen_without_cd19")
-    excused = frozenset({"CD19_LOSS_UNSEEN"}) if seen is not None and seen >= SEEN_WITHOUT_CD19 else frozenset()
-    sorted_flags = sort_flags([*qc["flags"], *gates.get("flags", []), *classification["flags"]], excused=excused)
+    sorted_flags = sort_flags(
+        [*qc["flags"], *gates.get("flags", []), *classification["flags"]],
+        excused=covered_blind_spots(classification.get("seen_without_cd19")),
+    )
     if counts.total < config.quality.min_events:
         sorted_flags.failures.append(
             Reason(

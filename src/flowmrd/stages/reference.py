@@ -1,6 +1,6 @@
 """Stage ``reference``: what normal marrow looks like, learned from all control tubes of a panel.
 
-``reference.json`` (format ``flowmrd-reference/1``)::
+``reference.json`` (format ``flowmrd-reference/2``)::
 
     format, panel, features, digest, arrays_sha256, n_controls, n_folds, provisional
     stages
