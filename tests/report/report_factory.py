@@ -208,6 +208,7 @@ def make_result(
     spiked: bool = True,
     extra: tuple[Reason, ...] = (),
     failures: tuple[Reason, ...] = (),
+    blind_spots: tuple[Reason, ...] = (),
     shifts: tuple[MarkerShift, ...] | None = None,
     clusters: tuple[Cluster, ...] | None = None,
 ) -> MrdResult:
@@ -226,7 +227,7 @@ def make_result(
     verdict = decide(
         Evidence(
             mrd_events=mrd, denominator=nucleated, interval=(interval[0], interval[1]), limits=found, target=1e-4,
-            spike_in_detected=spiked, failures=failures, remarks=extra,
+            spike_in_detected=spiked, failures=failures, remarks=extra, blind_spots=blind_spots,
         )
     )  # fmt: skip
     if shifts is None:

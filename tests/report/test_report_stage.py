@@ -19,9 +19,11 @@ from flowmrd.report import words
 from flowmrd.report.guidance import BY_CODE, next_steps
 from flowmrd.report.methods import REFERENCES
 from flowmrd.report.record import sample_age
-from flowmrd.report.verdict import SHORT, trial_flag, wording
+from flowmrd.report.verdict import SHORT, short, trial_flag, wording
 from flowmrd.stages.report import report
 from flowmrd.store import open_columns, write_columns, write_json
+
+KNOWN_PLACES = ("mrd", "first", "time", "compensation", "controls", "gates")
 
 
 def html_of(made: MadeSample) -> str:
@@ -200,10 +202,37 @@ def test_controls_and_diagnoses_are_not_given_a_patients_answer() -> None:
 def test_every_reason_that_forbids_an_answer_says_what_to_do() -> None:
     forbidding = DOUBTS | BLIND_SPOTS | {"NO_DENOMINATOR", "BACKGROUND_UNKNOWN", "WITHIN_BACKGROUND", "TIME_UNSTABLE"}
     forbidding |= {"SPIKE_IN_MISSED", "SPIKE_IN_NOT_TRIED", "TOO_FEW_EVENTS_ACQUIRED", "REQUIRED_GATE_UNAVAILABLE"}
+    forbidding |= {"NO_NUCLEATED_CELLS"}
     assert forbidding <= set(BY_CODE)
 
 
+def test_events_beside_a_blind_spot_are_not_said_to_be_worthless() -> None:
+    hidden = Reason(code="UNRESOLVED_CLUSTER", message="A group is not counted.")
+    for events, said in (
+        (12, "too few to count, and others may have been overlooked"),
+        (0, "may have been overlooked"),
+    ):
+        result = make_result("a", mrd=events, nucleated=500_000, blind_spots=(hidden,))
+        assert result.verdict.class_ is VerdictClass.INDETERMINATE
+        assert said in wording(result).sentence
+        assert "either direction" not in wording(result).sentence
+        assert "not marked in the plots" in " ".join(step.text for step in next_steps(result)[:5])
+
+
+def test_a_result_that_only_leaves_its_side_open_says_that_mrd_was_found() -> None:
+    assert short(make_result("a", mrd=100, nucleated=1_000_000)) == ("warn", "MRD detected, side of target open")
+    assert short(make_result("a", mrd=30))[1] == "MRD detected, not quantifiable"
+
+
+def test_what_forbids_a_negative_answer_is_among_the_steps_that_paper_shows() -> None:
+    failures = tuple(Reason(code=code, message="x") for code in list(BY_CODE)[:8])
+    steps = next_steps(make_result("a", mrd=0, failures=failures))
+    assert len(steps) > 5
+    assert "not report this tube as negative" in " ".join(step.text for step in steps[:5])
+
+
 def test_every_step_with_a_place_points_at_an_element_of_the_page(positive: MadeSample) -> None:
+    assert {step.place for step in BY_CODE.values()} <= {"", *KNOWN_PLACES}
     html = html_of(positive)
     targets = re.findall(r'<a href="#([^"]+)">Look at:', html)
     assert targets

@@ -142,7 +142,7 @@ def report_failure(error: BaseException, terminal: TextIO, log: Path | None) -> 
 
 def _fingerprint(log: Path) -> str:
     """Fingerprint of the tube as the running workflow planned it; empty outside of a workflow."""
-    from flowmrd.cli.plan import PLAN_FILE
+    from flowmrd.cli.layout import PLAN_FILE
 
     try:
         plan = json.loads((log.absolute().parents[3] / PLAN_FILE).read_text(encoding="utf-8"))

@@ -20,6 +20,8 @@ OVERRIDES = Path("config/overrides")
 OVERRIDE_SUFFIXES = (".yaml", ".yml", ".xml")
 STATE = Path(".snakemake/flowmrd")
 """What the launcher and the plan remember from one start to the next."""
+PLAN_FILE = STATE / "plan.json"
+"""What the main process found, for its jobs: refused tubes, and the fingerprint of each tube it works on."""
 
 
 def keep_state(path: Path, value: Any) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from flowmrd.cli.code import state_of
 from flowmrd.cli.headers import HeaderCache, file_key
-from flowmrd.cli.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES, STATE, keep_state, stored_library
+from flowmrd.cli.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES, PLAN_FILE, keep_state, stored_library
 from flowmrd.cli.refusals import Refusal, refuse, refuse_row, stage_failures
 from flowmrd.cli.stage_table import STAGES, Unit
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
@@ -28,9 +28,6 @@ from flowmrd.config.sheet import Role
 from flowmrd.errors import ColumnError, ConfigError, InputError, SheetError
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
-
-PLAN_FILE = STATE / "plan.json"
-"""What the main process found, for its jobs: refused tubes, and the fingerprint of each tube it works on."""
 
 
 @dataclass(frozen=True)

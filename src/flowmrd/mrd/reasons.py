@@ -16,7 +16,6 @@ from flowmrd.mrd.result import Reason
 DOUBTS: Final = frozenset(
     {
         "NO_CONTROLS",
-        "TOO_FEW_CONTROLS",
         "TUBE_UNLIKE_CONTROLS",
         "PHENOTYPE_LIKE_NORMAL",
     }

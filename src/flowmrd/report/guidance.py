@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from flowmrd.mrd.reasons import BLIND_SPOTS
 from flowmrd.mrd.result import MrdResult, VerdictClass
 from flowmrd.report import words
 from flowmrd.report.verdict import straddles
@@ -23,8 +24,8 @@ class Step:
 
 
 Places = Mapping[str, tuple[str, str]]
-"""Name of a place (``mrd``, ``b_lineage``, ``denominator``, ``time``, ``compensation``, ``controls``, ``gates``,
-``targets``) to the id of the element and its title."""
+"""Name of a place (``mrd``, ``first``, ``time``, ``compensation``, ``controls``, ``gates``) to the id of the element
+and its title."""
 
 BY_CODE: Final = {
     "NO_DENOMINATOR": Step("No event passed the gates of the denominator: check panel, compensation, file.", "first"),
@@ -35,23 +36,22 @@ BY_CODE: Final = {
     "NO_CONTROLS": Step(
         "Run at least three control marrows with this panel and build a reference; until then the count is provisional."
     ),
-    "TOO_FEW_CONTROLS": Step("Run more control marrows with this panel and build the reference again."),
     "BACKGROUND_UNKNOWN": Step(
         "Run at least three control marrows with this panel; without them no limit of detection is known."
     ),
     "TUBE_UNLIKE_CONTROLS": Step(
         "The normal cells of this tube lie elsewhere than in the controls: check voltages, compensation and staining, "
-        "then stain and acquire again.",
+        "then stain and acquire again. Cells that fit no normal population may be leukaemia: gate them by hand.",
         "controls",
     ),
     "PHENOTYPE_LIKE_NORMAL": Step(
-        "Look whether these cells follow normal maturation; repeat the marrow in 2 to 4 weeks, or use another method "
-        "(molecular MRD).",
+        "Look whether such cells follow normal maturation. Stain a diagnosis tube if there is material; repeat the "
+        "marrow in 2 to 4 weeks, or use another method (molecular MRD).",
         "mrd",
     ),
     "UNRESOLVED_CLUSTER": Step(
-        "Gate the group of cells that was not resolved by hand: it may be leukaemia that changed. Repeat the marrow in "
-        "2 to 4 weeks, or use another method (molecular MRD).",
+        "Gate by hand the group of cells that was not counted (it is not marked in the plots): it may be leukaemia, or "
+        "leukaemia that changed. Repeat the marrow in 2 to 4 weeks, or use another method (molecular MRD).",
         "mrd",
     ),
     "CD19_LOSS_UNSEEN": Step(
@@ -75,7 +75,7 @@ BY_CODE: Final = {
     "SPIKE_IN_NOT_TRIED": Step(
         "Acquire a diagnosis tube, or build a library of leukaemias, so that the spike-in check can be run."
     ),
-    "EMPTY_WINDOW": Step("No cell lies in the B-lineage window: check the markers that open it.", "b_lineage"),
+    "EMPTY_WINDOW": Step("No cell lies in the B-lineage window: check the markers that open it.", "mrd"),
     "INTERVAL_STRADDLES_THRESHOLD": Step(
         "Acquire more events of the same sample to narrow the interval, or repeat the marrow in 2 to 4 weeks."
     ),
@@ -100,7 +100,7 @@ BY_CODE: Final = {
 """Steps by reason code, in the order in which they are useful."""
 
 _CLASS_STEPS: Final = {
-    VerdictClass.NEGATIVE: Step("Check the quality section and the B-lineage plots, then sign.", "b_lineage"),
+    VerdictClass.NEGATIVE: Step("Check the quality section and the B-lineage plots, then sign.", "mrd"),
     VerdictClass.POSITIVE: Step(
         "Confirm by back-gating that the MRD cells form one cluster away from normal precursors, then sign.", "mrd"
     ),
@@ -126,11 +126,15 @@ def next_steps(result: MrdResult, flags: Sequence[str] = ()) -> list[Step]:
         return list(dict.fromkeys(_not_a_patients_answer(result, codes)))
     steps = _more_events(result)
     kind = result.verdict.class_
+    if kind is VerdictClass.NEGATIVE:
+        # Blind spots that are answered for: with others the verdict would not be negative.
+        codes = [code for code in codes if code not in BLIND_SPOTS]
     steps += [step for code, step in BY_CODE.items() if code in codes]
+    # Paper shows the first five only.
     if kind is VerdictClass.NOT_EVALUABLE:
-        steps.append(Step("Do not report this tube as negative. Correct what the reasons name and repeat it."))
+        steps.insert(0, Step("Do not report this tube as negative. Correct what the reasons name and repeat it."))
     if kind is VerdictClass.INDETERMINATE and not straddles(result):
-        steps.append(Step("Let a second reviewer gate the tube by hand before anything is reported.", "mrd"))
+        steps.insert(1, Step("Let a second reviewer gate the tube by hand before anything is reported.", "mrd"))
     if kind in _CLASS_STEPS:
         steps.append(_CLASS_STEPS[kind])
     return list(dict.fromkeys(steps))
@@ -151,7 +155,8 @@ _OF_THE_ANSWER: Final = frozenset(
 
 def _not_a_patients_answer(result: MrdResult, codes: Sequence[str]) -> list[Step]:
     """Steps for a control or a diagnosis tube."""
-    steps = [step for code, step in BY_CODE.items() if code in codes and code not in _OF_THE_ANSWER]
+    without = _OF_THE_ANSWER | ({"PHENOTYPE_LIKE_NORMAL"} if result.role == "control" else set())
+    steps = [step for code, step in BY_CODE.items() if code in codes and code not in without]
     if result.role == "control" and result.counts.mrd_events:
         steps.append(
             Step("Look what these cells are: they raise the background by which every patient is judged.", "mrd")

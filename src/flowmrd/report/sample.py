@@ -303,7 +303,6 @@ def _places(plots: Sequence[Mapping[str, Any]], inputs: Inputs) -> guidance.Plac
     first = next(iter(plots), None)
     found = {
         "mrd": plot(mrd[0] if mrd else first),
-        "b_lineage": plot(mrd[0] if mrd else first),
         "first": plot(first),
     }
     places = {name: place[""] for name, place in found.items() if place}

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from flowmrd.mrd.reasons import BLIND_SPOTS
 from flowmrd.mrd.result import MrdResult, VerdictClass
 from flowmrd.report import words
 
@@ -119,11 +120,13 @@ def _wording(result: MrdResult) -> Wording:
                 f"{events} leukaemic events, {level} {of}; the 95 % interval ({interval}) contains {target}.",
                 "MRD positive, side of the threshold not established",
             )
-        counted = (
-            f"{events} events look leukaemic, but the count cannot be trusted in either direction."
-            if result.counts.mrd_events
-            else "No event was called leukaemic, but leukaemic cells may have been overlooked."
-        )
+        reasons = result.verdict.reasons
+        if not result.counts.mrd_events:
+            counted = "No event was called leukaemic, but leukaemic cells may have been overlooked."
+        elif reasons and reasons[0].code in BLIND_SPOTS:
+            counted = f"{events} events were called leukaemic, too few to count, and others may have been overlooked."
+        else:
+            counted = f"{events} events look leukaemic, but the count cannot be trusted in either direction."
         return Wording(
             tone,
             "Indeterminate: neither positive nor negative",
@@ -182,6 +185,8 @@ def short(result: MrdResult) -> tuple[str, str]:
         return "none", "Nothing called leukaemic"
     if result.role == "control" and detected(result):
         return "fail", "Cells called leukaemic"
+    if kind is VerdictClass.INDETERMINATE and straddles(result):
+        return SHORT[kind][0], "MRD detected, side of target open"
     return SHORT[kind]
 
 
