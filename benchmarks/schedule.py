@@ -59,11 +59,8 @@ class Lengths:
         return sum(self.of(stage, "followup") for stage in ("ingest", "preprocess", "gate")) + self.judge("followup")
 
     def critical(self) -> float:
-        """Longest chain of jobs."""
-        ahead = [self.of(stage, "control") for stage in ("ingest", "transform_reference", "preprocess")]
-        ahead += [self.of(stage, "control") for stage in ("gate_reference", "gate", "reference")]
-        ends = self.of("cohort", "run") + self.of("provenance", "run")
-        return sum(ahead) + self.of("laip", "diagnosis") + self.judge("diagnosis") + ends
+        """Longest chain of jobs: what a run takes where none waits for a slot."""
+        return makespan(self, 1_000_000, submit_seconds=0.0)
 
     def jobs(self) -> Iterator[tuple[str, float, list[str]]]:
         """Cluster jobs of a run: name, seconds, and the jobs they wait for."""

@@ -2,7 +2,7 @@
 
 Memory and time are asked for by the size of the tubes' raw columns (4 bytes an event and channel), which is known from
 the headers before anything runs, so that the plan of a cluster run shows real numbers and a group of stages asks for
-enough. They are read off ``make bench``, with a margin; docs/performance.md has what was measured.
+enough. They are read off ``make scale``, with a margin; docs/performance.md has what was measured.
 """
 
 from __future__ import annotations
