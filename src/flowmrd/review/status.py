@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +19,7 @@ PUBLIC_KEY = Path("config/flowmrd-review.pub")
 VOID_CHANGED = "the result was changed after it was signed"
 VOID_GONE = "the result is gone"
 VOID_SIGNATURE = "the digital signature does not belong to the laboratory's key"
+VOID_LOG = "the review log was altered"
 VOID_UNSIGNED = "the laboratory signs its reviews, and this entry is not signed"
 
 
@@ -106,7 +108,8 @@ def review_status(run_directory: Path, public_key: Path | None = None) -> Review
     names = dict.fromkeys([path.parent.name for path in found] + [entry.sample for entry in check.entries])
     trusted = trusted_key(run_directory, public_key)
     digests = {path.parent.name: digest_file(path) for path in found}
-    samples = tuple(_latest(name, check, digests.get(name), trusted) for name in sorted(names))
+    whole = not _log_findings(check, trusted)
+    samples = tuple(_latest(name, check.entries, digests.get(name), trusted, whole=whole) for name in sorted(names))
     findings = (*check.findings, *signature_findings(check, trusted))
     return ReviewStatus(samples, findings, len(check.entries), check.head_digest)
 
@@ -121,6 +124,7 @@ def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, Any]
     check = check_log(run_directory)
     trusted = trusted_key(run_directory, None)
     findings = [*check.findings, *signature_findings(check, trusted)]
+    whole = not _log_findings(check, trusted)
     path = run_directory / "results" / "samples" / sample / "mrd.json"
     present = digest_file(path) if path.is_file() else None
     standing = standing_decision(check.entries, sample)
@@ -138,8 +142,8 @@ def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, Any]
                     "hash": entry.hash,
                     "signed": entry.signature is not None and trusted is not None,
                     "replaced_by": _replaced_by(entry, standing),
-                    "valid": reason is None and not check.findings,
-                    "reason": "the review log was altered" if reason is None and check.findings else reason,
+                    "valid": reason is None and whole,
+                    "reason": VOID_LOG if reason is None and not whole else reason,
                 }
             )
     problem = "; ".join(f"{finding.where}: {finding.what}" for finding in findings[:5]) or None
@@ -193,6 +197,15 @@ def signature_findings(check: LogCheck, trusted: Any) -> list[Finding]:
     return found
 
 
+def _log_findings(check: LogCheck, trusted: Any) -> list[Finding]:
+    """What makes the log as a whole worthless: a broken chain, or a head that the laboratory's key does not vouch for.
+
+    Under such a head later entries may be missing, a rejection among them.
+    """
+    head = [] if trusted is None or check.head is None else _head_findings(check.head, trusted)
+    return [*check.findings, *head]
+
+
 def _head_findings(head: Head, trusted: Any) -> list[Finding]:
     """What is wrong with the signatures of the head; the one before the first entry has none."""
     states = [(head, head.signature)] if head.entries else []
@@ -210,14 +223,14 @@ def _head_findings(head: Head, trusted: Any) -> list[Finding]:
     return found
 
 
-def _latest(name: str, check: LogCheck, present: str | None, trusted: Any) -> SampleReview:
-    mine = [entry for entry in check.entries if entry.sample == name]
+def _latest(name: str, entries: Sequence[Entry], present: str | None, trusted: Any, *, whole: bool) -> SampleReview:
+    mine = [entry for entry in entries if entry.sample == name]
     if not mine:
         return SampleReview(name, ReviewState.NOT_REVIEWED, None, None)
     latest = standing_decision(mine, name) or mine[-1]
     reason = void_reason(latest, present, trusted)
-    if reason is None and check.findings:
-        reason = "the review log was altered"
+    if reason is None and not whole:
+        reason = VOID_LOG
     state = ReviewState.VOID if reason else _STATES[latest.review.decision]
     return SampleReview(name, state, reason, latest)
 
