@@ -181,6 +181,8 @@ def stage_table(fitted: dict[str, dict[str, tuple[float, float]]], cohorts: list
                 for job in large.jobs
                 if job.stage == stage and (role in ("run", large.roles.get(job.unit, role)))
             ]
+            if not mine:
+                continue  # a cohort of few tubes has not every role
             largest = max(large.events.values()) * channels_mb
             asked = STAGES[stage].ask_mb(0 if role == "run" else largest, 1)
             unit = " thousand tubes" if role == "run" else ""

@@ -325,7 +325,13 @@ def test_signed_log_cut_at_the_end_with_a_forged_head_is_found(signed: Path, for
         forged = json.loads((signed / HEAD).read_bytes())["signature"]
     forge_head(signed, lines[:1], forged)
     assert check_log(signed).findings == []
-    assert [finding.where for finding in review_status(signed).findings] == ["head.json"]
+    status = review_status(signed)
+    assert [finding.where for finding in status.findings] == ["head.json"]
+    # what was cut may have been a rejection: what is left is worth nothing either
+    assert {sample.state for sample in status.samples} <= {ReviewState.VOID, ReviewState.NOT_REVIEWED}
+    assert any(sample.state is ReviewState.VOID for sample in status.samples)
+    rows, _ = signatures_of(signed, json.loads(lines[0])["sample"])
+    assert [row["valid"] for row in rows] == [False]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])

@@ -40,6 +40,10 @@ def print_summary(plan: RunPlan, code: int, began: int) -> int:
     began
         Start of the run in nanoseconds since 1970: in a run that did not end well, older results may be out of date.
     """
+    # imported here: a start that is refused must not wait for them
+    from flowmrd.mrd.result import MrdResult
+    from flowmrd.report.verdict import level
+
     failed = {failure.refusal.sample: failure for failure in stage_failures(plan.run_directory, plan.samples)}
     unreached = []
     for name in plan.analysed:
@@ -47,14 +51,13 @@ def print_summary(plan: RunPlan, code: int, began: int) -> int:
             continue
         path = plan.run_directory / RESULTS / name / "mrd.json"
         try:
-            result = json.loads(path.read_text(encoding="utf-8"))
-            percent = result["mrd"]["percent"]
-            level = "no denominator" if percent is None else f"{percent:.4g} %"
+            result = MrdResult.model_validate_json(path.read_bytes())
             old = code != 0 and path.stat().st_mtime_ns < began
             print(  # noqa: T201
-                f"  {name:<24} {result['verdict']['class']:<34} {level}{'  (from an earlier run)' if old else ''}"
+                f"  {name:<24} {result.verdict.class_.value:<34} {level(result)}"
+                f"{'  (from an earlier run)' if old else ''}"
             )
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError):
             unreached.append(name)
     _print_refusals([*plan.refusals, *(failure.refusal for failure in failed.values())])
     for name in unreached:

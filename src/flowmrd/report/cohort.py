@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,6 +14,7 @@ from flowmrd import __version__
 from flowmrd.mrd.result import MrdResult
 from flowmrd.report import svg, verdict, words
 from flowmrd.report.batch import Tube, carry_over, channel_charts, in_order, voltage_changes
+from flowmrd.report.guidance import BY_CODE
 from flowmrd.report.levey_jennings import RULES
 from flowmrd.report.page import read_asset, render_page
 
@@ -76,6 +78,7 @@ def build_cohort(
         "cohort.html.j2",
         {
             "rows": rows,
+            "flag_steps": _flag_steps(rows),
             "tiles": _tiles(members),
             "verdicts": [(kind.value, short) for kind, (_, short) in verdict.SHORT.items()],
             "reviews": [(key, text) for key, (_, text) in REVIEW_WORDS.items()],
@@ -126,7 +129,7 @@ def _row(member: Member, line: Markup | None, suspects: set[str]) -> dict[str, A
         "verdict": verdict.short(result),
         "verdict_key": kind.value,
         "fraction": result.mrd.fraction,
-        "level": words.percent(result.mrd.fraction),
+        "level": verdict.level(result),
         "interval": verdict.span(result.mrd.ci95),
         "events": result.counts.mrd_events,
         "denominator": int(getattr(result.counts, result.denominator)),
@@ -155,6 +158,12 @@ def _flags(tube: Tube, suspects: set[str]) -> list[tuple[str, str, str]]:
     if tube.sample in suspects:
         found.append(("warn", "CARRY_OVER", "The tube run just before may have left cells; see batch quality."))
     return list({entry[1]: entry for entry in reversed(found)}.values())[::-1]
+
+
+def _flag_steps(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, str]]:
+    """(code, number of tubes, what to do) of the flags of follow-up tubes, most frequent first."""
+    times = Counter(code for row in rows if row["role"] == "followup" for _, code, _ in row["flags"])
+    return [(code, n, BY_CODE[code].text) for code, n in times.most_common() if code in BY_CODE]
 
 
 def _sparklines(members: Sequence[Member]) -> dict[str, Markup]:

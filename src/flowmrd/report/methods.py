@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from flowmrd.report import words
@@ -20,17 +21,41 @@ REFERENCES: Final[Mapping[str, str]] = {
     "eln": "Gökbuget N et al. Blood 2024;143:1891-1902 (ELN recommendations for adult ALL: classes of MRD response).",
     "westgard": "Westgard JO et al. Clin Chem 1981;27:493-501 (control rules).",
 }
-"""Sources that the methods paragraph cites, in the order in which it does."""
+"""Sources that the methods paragraph may cite."""
 
 
-def paragraphs(inputs: Inputs) -> list[str]:
-    """Methods paragraph for a paper or a file, from what was really done; numbers in brackets are the references."""
-    numbers = {name: f"[{index}]" for index, name in enumerate(REFERENCES, start=1)}
+@dataclass(frozen=True)
+class Methods:
+    """Methods paragraphs, and the references that they cite, in order: the first is number one."""
+
+    paragraphs: list[str]
+    references: list[str]
+
+
+def methods(inputs: Inputs, *, controls_charted: bool) -> Methods:
+    """Methods for a paper or a file, from what was really done; numbers in brackets are the references.
+
+    Parameters
+    ----------
+    controls_charted
+        Whether there were controls enough to judge their sequence.
+    """
+    cited: list[str] = []
+
+    def cite(name: str) -> str:
+        if REFERENCES[name] not in cited:
+            cited.append(REFERENCES[name])
+        return f"[{cited.index(REFERENCES[name]) + 1}]"
+
+    return Methods(_paragraphs(inputs, cite, controls_charted=controls_charted), cited)
+
+
+def _paragraphs(inputs: Inputs, cite: Callable[[str], str], *, controls_charted: bool) -> list[str]:
     config, result, qc = inputs.config, inputs.result, inputs.qc or {}
     compensation = qc.get("compensation") or {}
     condition = compensation.get("condition")
     kinds = sorted({str(entry.get("kind")) for entry in (qc.get("transforms") or {}).values()} - {"linear"})
-    cited = f" {numbers['logicle']}" if "logicle" in kinds else ""
+    scaled = f" {cite('logicle')}" if "logicle" in kinds else ""
     facts = result.sensitivity
     controls = (inputs.classification or {}).get("n_controls") or (inputs.reference or {}).get("n_controls")
     interval = facts.background_ci95
@@ -51,25 +76,25 @@ def paragraphs(inputs: Inputs) -> list[str]:
         f"version {inputs.panel.version}. No event was deleted; exclusions are masks. "
         f"Compensation: {_compensation_words(str(compensation.get('source') or ''))}"
         + (f" (condition number {words.number(condition)})" if condition else "")
-        + f". Fluorescence was scaled by {' and '.join(kinds) or 'a transform that was not recorded'}{cited}; "
+        + f". Fluorescence was scaled by {' and '.join(kinds) or 'a transform that was not recorded'}{scaled}; "
         "scatter linearly. Events with invalid values, at the margins of scatter"
         + (
-            f", and in stretches of the run with a disturbed signal (deviations as in {numbers['peacoqc']})"
+            f", and in stretches of the run with a disturbed signal (deviations as in {cite('peacoqc')})"
             if config.quality.time_mask
             else ""
         )
         + " were not analysed.",
         f"Gates of the panel were placed on all events, the B lineage by CD19 and by routes that need no CD19 "
-        f"{numbers['cherian']}; {words.count(result.counts.nucleated)} nucleated cells were found. "
+        f"{cite('cherian')}; {words.count(result.counts.nucleated)} nucleated cells were found. "
         f"Leukaemic cells were recognised by {_MODE_WORDS.get(result.laip.mode, result.laip.mode)}, against a normal "
         f"reference learned from {controls or 'no'} control marrows, and had to form a cluster.",
         f"MRD is the number of clustered events per {result.denominator} cell with its exact Poisson 95 % interval "
-        f"{numbers['garwood']}. At least {config.mrd.min_detect_events} events count as detected and "
+        f"{cite('garwood')}. At least {config.mrd.min_detect_events} events count as detected and "
         f"{config.mrd.min_quantify_events} as quantifiable. {background}. The limit of detection is the smallest rate "
         f"found with {config.mrd.power:.0%} probability at a limit of blank of {config.mrd.alpha:.0%}; it depends on "
-        f"the number of cells {numbers['theunissen']}. A negative result needs a limit of detection at or below "
-        f"{words.scientific(facts.target)} and {spiked}. Classes follow ELN 2024 {numbers['eln']}; the controls' "
-        f"sequence was judged by Westgard's rules {numbers['westgard']}.",
+        f"the number of cells {cite('theunissen')}. A negative result needs a limit of detection at or below "
+        f"{words.scientific(facts.target)} and {spiked}. Classes follow ELN 2024 {cite('eln')}"
+        + (f"; the controls' sequence was judged by Westgard's rules {cite('westgard')}." if controls_charted else "."),
     ]
 
 

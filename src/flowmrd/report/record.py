@@ -93,16 +93,17 @@ def gate_remarks(inputs: Inputs) -> list[dict[str, str]]:
     return notes
 
 
-def build(inputs: Inputs) -> dict[str, Any]:
-    """Context of the record."""
+def build(inputs: Inputs, *, controls_charted: bool) -> dict[str, Any]:
+    """Context of the record; ``controls_charted`` where there were controls enough to judge their sequence."""
+    written = methods.methods(inputs, controls_charted=controls_charted)
     return {
         "denominators": _denominators(inputs),
         "specimen": _specimen(inputs),
         "thresholds": _thresholds(inputs),
         "gates": _gates(inputs),
         "provenance": _provenance(inputs),
-        "methods": methods.paragraphs(inputs),
-        "references": list(methods.REFERENCES.values()),
+        "methods": written.paragraphs,
+        "references": written.references,
         "limitations": methods.limitations(inputs),
         "marrow": _marrow(inputs),
     }

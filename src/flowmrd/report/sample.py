@@ -101,7 +101,7 @@ def build_page(inputs: Inputs, work: Path) -> Page:
         }
         quality = quality_view.build(inputs, tube)
         controls = among_controls.build(inputs)
-        facts = record.build(inputs)
+        facts = record.build(inputs, controls_charted=bool(controls["charts"]))
         visits = trend_rows(inputs.history, result.sample)
         figures = numbers.numbers(inputs, tube, plots, markers, quality, controls, facts)
         payload["numbers"] = figures

@@ -46,7 +46,7 @@ def trend_rows(history: Sequence[Visit], current: str) -> list[Mapping[str, Any]
                 "current": result.sample == current,
                 "tone": tone,
                 "short": short,
-                "level": words.percent(result.mrd.fraction),
+                "level": verdict.level(result),
                 "interval": verdict.span(result.mrd.ci95),
                 "lod": words.scientific(result.sensitivity.lod95),
             }

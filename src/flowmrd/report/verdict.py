@@ -176,6 +176,12 @@ def span(interval: tuple[float, float] | None) -> str:
     return f"{low} to {high}"
 
 
+def level(result: MrdResult) -> str:
+    """The fraction for a table; where it is no answer it says that it was only counted."""
+    shown = words.percent(result.mrd.fraction)
+    return shown if is_result(result) or result.mrd.fraction is None else f"counted {shown}"
+
+
 def short(result: MrdResult) -> tuple[str, str]:
     """Tone and words for a table; at diagnosis leukaemia is no alarm, and in a control it is background."""
     kind = result.verdict.class_

@@ -203,15 +203,17 @@ def _patient_row(line: PatientLine) -> tuple[str, ...]:
     ended = line.relapse_day if line.relapse_day is not None else line.progression_day
     why = " ".join(reason.message for reason in line.response_reasons)
     mrd = {"not_evaluable": "cannot be told"}.get(line.mrd.status, line.mrd.status)
-    if line.mrd.status == "not_evaluable" and line.mrd.reasons:
-        mrd += f": {line.mrd.reasons[0].message}"
+    level = "–" if line.mrd.fraction is None else words.percent(line.mrd.fraction)
+    if line.mrd.status == "not_evaluable":
+        mrd += f": {line.mrd.reasons[0].message}" if line.mrd.reasons else ""
+        level = level if line.mrd.fraction is None else f"counted {level}"
     return (
         line.patient,
         "yes" if line.evaluable else words.clip(f"no: {line.not_evaluable_reason}", 80),
         line.response,
         words.clip(words.readable(why), 240),
         words.clip(words.readable(mrd), 240),
-        "–" if line.mrd.fraction is None else words.percent(line.mrd.fraction),
+        level,
         "–" if line.mrd.lod95 is None else words.scientific(line.mrd.lod95),
         line.mrd.review.replace("_", " "),
         day(ended),
