@@ -17,10 +17,12 @@ $(STAMP): requirements.lock requirements-data.lock pyproject.toml
 	@touch $@
 
 # flowmrd itself and the data of the demo, into the environment of $(PYTHON), which holds the locked packages: the last
-# step of `make env`, and of those who use conda, in the activated environment.
+# step of `make env`, and of those who use conda, in the activated environment. Compiled here once: where Python may not
+# write beside its sources, every stage of every tube would compile them again.
 install:
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --upgrade --require-hashes --target "$$($(PYTHON) -c 'import sys; print(sys.prefix)')/share/flowmrd" -r requirements-data.lock
+	$(PYTHON) -m compileall -q --invalidation-mode checked-hash src/flowmrd
 
 # A real B-ALL tube and a simulated cohort, from FCS to reports.
 demo: env

@@ -86,6 +86,9 @@ def read(reader: str, path: Path) -> tuple[int, list[float]]:
         from flowmrd.stages.inspect import inspect
 
         one = inspect(path, sums=True)["data_sets"][0]
+        for finding in one["findings"]:
+            if finding["code"] != "no_clock":  # of every file here
+                warnings.warn(finding["message"], stacklevel=2)
         return one["events"], [float(value) for value in one["sums"]]
     if reader == "FlowKit":
         import flowkit
@@ -127,7 +130,9 @@ def outcome(reader: str, fault: Fault, folder: Path) -> str:
     right = answer["events"] == EVENTS and np.allclose(answer["sums"], expected, rtol=1e-9)
     if right and fault.whole:
         return "right"
-    return "values, with a warning" if answer["warned"] else "**values, without a word**"
+    if right:
+        return "right, and says what is wrong" if answer["warned"] else "right, without a word"
+    return "wrong values, with a warning" if answer["warned"] else "**wrong values, without a word**"
 
 
 def answer_one(reader: str, path: Path) -> None:

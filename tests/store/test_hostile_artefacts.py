@@ -66,6 +66,10 @@ def code_in_header(path: Path) -> Path:
     return archive(path, npy("__import__('pathlib').Path('unpickled').touch()"))
 
 
+def header(text: str) -> Callable[[Path], Path]:
+    return lambda path: archive(path, npy(text, b"\0" * 8))
+
+
 def nothing(path: Path) -> Path:
     path.write_bytes(b"")
     return path
@@ -84,6 +88,9 @@ def nothing(path: Path) -> Path:
         promising("(1,)", "<M8[s]"),
         lying_about_its_size,
         code_in_header,
+        header("{'descr': '<f8', 'fortran_order': False, 'shape': (1,"),
+        header("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), \n   'a':\n  1"),
+        header("{'descr': '<f8',, 'shape': (1,), }"),
         nothing,
     ],
 )

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from flowmrd import __version__
 from flowmrd.mrd.result import MrdResult
-from flowmrd.report import svg, verdict, words
+from flowmrd.report import svg, verdict
 from flowmrd.report.batch import Tube, carry_over, channel_charts, in_order, voltage_changes
 from flowmrd.report.guidance import BY_CODE
 from flowmrd.report.levey_jennings import RULES

@@ -10,6 +10,7 @@ import errno
 import zipfile
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +22,11 @@ from flowmrd.errors import ArtefactError
 __all__ = ["read_arrays"]
 
 MAX_MEMBERS: Final = 100_000
+
+_UNREADABLE: Final = (
+    *(ValueError, EOFError, RuntimeError, OverflowError, zipfile.BadZipFile),
+    *(SyntaxError, TokenError),  # of the header, a Python literal that NumPy takes to pieces
+)
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -43,7 +49,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         if error.errno != errno.EINVAL:  # the directory of the zip file points to before its beginning
             raise
         raise _refused(path, error) from error
-    except (ValueError, EOFError, zipfile.BadZipFile, RuntimeError, OverflowError) as error:
+    except _UNREADABLE as error:
         raise _refused(path, error) from error
 
 
