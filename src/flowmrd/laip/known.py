@@ -51,11 +51,7 @@ def fit_laip(laip: PatientLaip, settings: Settings, cells: Cells) -> list[Fitted
     places = starts(laip, settings, cells)
 
     def best(among: Cells) -> Fitted:
-        fits = [
-            fit_template(laip.mixture, drift, among.values, among.log_normal, among.denominator, start=place)
-            for place in places
-        ]
-        return max(fits, key=lambda fit: fit.gain)
+        return fit_template(laip.mixture, drift, among.values, among.log_normal, among.denominator, starts=places)
 
     found = [best(cells)]
     while len(found) < len(places) - 1 and found[-1].gain >= FIT_GAIN:

@@ -10,13 +10,14 @@ normal cells if the normal model is right; the controls say whether it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from flowmrd.laip.gaussian import CHUNK, Floats, Mixture, combine, component_log_density, log_sum, mahalanobis_squared
-from flowmrd.laip.tube import Floats32
+from flowmrd.laip.tube import Bools, Floats32, thin
 
 NOTHING = -99.0
 """Score of a cell that nothing claims."""
@@ -27,6 +28,9 @@ LEFT_OVER_SD = 0.04
 MOST_STRAIN, MOST_IN_ONE = 7.5, 5.0
 """Squared shift in units of the drift, per marker, and shift of any one marker, from which what was found is something
 else: drift of 0.3 decades in each of nine markers stays below with 99.99 and 99.8 %."""
+FIT_CELLS = 100_000
+"""Shift and share are fitted to at most so many of the cells within reach, evenly thinned: a diagnosis tube may hold
+millions, and the shift of a hundred thousand is known to a hundredth of its scatter."""
 TAIL = 20.0
 """Degrees of freedom of the template's tails: cells a little outside it still belong to it."""
 
@@ -78,6 +82,32 @@ def score_each(mixtures: Sequence[Mixture], x: Floats32 | Floats, log_normal: Fl
     return out
 
 
+@dataclass(frozen=True)
+class Placed:
+    """A template where it explains the most cells of a tube (attributes as in :class:`Fitted`).
+
+    Attributes
+    ----------
+    near
+        Indices of the cells within reach of it.
+    """
+
+    mixture: Mixture
+    shift: Floats
+    share: float = 0.0
+    gain: float = 0.0
+    scatter: float = 0.0
+    near: npt.NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+
+    def scored(self, x: Floats32, log_normal: Floats32 | Floats) -> Fitted:
+        """The same with the score of every cell."""
+        score = np.full(len(x), NOTHING)
+        if len(self.near):
+            cells = x[self.near].astype(np.float64)
+            score[self.near] = score_cells(self.mixture, cells, np.asarray(log_normal, dtype=np.float64)[self.near])
+        return Fitted(self.mixture, self.shift, self.share, self.gain, score, self.scatter)
+
+
 def fit_template(
     template: Mixture,
     drift: Floats,
@@ -85,7 +115,7 @@ def fit_template(
     log_normal: Floats32 | Floats,
     denominator: int,
     *,
-    start: Floats | None = None,
+    starts: Sequence[Floats] | None = None,
     steps: int = 15,
 ) -> Fitted:
     """Find the shift at which the template explains the most cells of the tube.
@@ -100,21 +130,42 @@ def fit_template(
         Candidate cells (n, d) and their log density under the tube's normal model.
     denominator
         Nucleated cells; turns counts into shares.
-    start
-        Expected shift (d,), for example the staining difference of the two tubes; 0 where absent.
+    starts
+        Expected shifts (d,), for example the staining difference of the two tubes; 0 where absent. The fit with the
+        largest gain is kept.
     """
-    d = template.d
-    expected = np.zeros(d) if start is None else start
-    broad = template.shifted(expected).broadened(drift)
+    expected = [np.zeros(template.d)] if starts is None else starts
+    broad = [template.shifted(shift).broadened(drift) for shift in expected]
     if len(x) == 0 or denominator == 0:
-        return Fitted(broad, expected, 0.0, 0.0, np.zeros(0))
-    score = np.full(len(x), NOTHING)
-    first = score_cells(broad, x, log_normal)
-    near = np.flatnonzero(first > REACH)
-    if len(near) == 0:
-        return Fitted(broad, expected, 0.0, 0.0, score)
-    cells = x[near].astype(np.float64)
-    normal = np.asarray(log_normal, dtype=np.float64)[near]
+        return Placed(broad[0], expected[0]).scored(x, log_normal)
+    reached = score_each(broad, x, log_normal) > REACH
+    fits = [
+        _place(template, drift, x, log_normal, denominator, shift, at, reached[:, column], steps)
+        for column, (shift, at) in enumerate(zip(expected, broad, strict=True))
+    ]
+    return max(fits, key=lambda fit: fit.gain).scored(x, log_normal)
+
+
+def _place(  # the state of one fit
+    template: Mixture,
+    drift: Floats,
+    x: Floats32,
+    log_normal: Floats32 | Floats,
+    denominator: int,
+    expected: Floats,
+    broad: Mixture,
+    reached: Bools,
+    steps: int,
+) -> Placed:
+    """The fit from one start."""
+    nowhere = Placed(broad, expected)
+    fitted = thin(reached, FIT_CELLS)
+    if len(fitted) == 0:
+        return nowhere
+    near, d = np.flatnonzero(reached), template.d
+    each = len(near) / len(fitted)  # cells that one of them stands for
+    cells = x[fitted].astype(np.float64)
+    normal = np.asarray(log_normal, dtype=np.float64)[fitted]
     drift_precision = np.linalg.inv(drift)
     share, shift, unknown = max(1e-4, 20.0 / denominator), expected, drift
     gain = 0.0
@@ -125,9 +176,9 @@ def fit_template(
         total = log_sum(values)
         odds = np.log(max(share, 1e-9)) + total - normal
         belongs = 1.0 / (1.0 + np.exp(-np.clip(odds, -60, 60)))
-        gain = float(np.logaddexp(0.0, odds).sum() - share * denominator)
-        new_share = min(float(belongs.sum()) / denominator, 0.95)
-        part = np.exp(values - total[:, None]) * belongs[:, None]
+        gain = float(each * np.logaddexp(0.0, odds).sum() - share * denominator)
+        new_share = min(each * float(belongs.sum()) / denominator, 0.95)
+        part = each * np.exp(values - total[:, None]) * belongs[:, None]
         count = part.sum(axis=0)
         known = drift_precision + np.einsum("k,kij->ij", count, precision)
         pull = np.einsum("kij,kj->i", precision, part.T @ cells - count[:, None] * template.mean)
@@ -141,11 +192,10 @@ def fit_template(
     moved = shift - expected
     strain = float(moved @ drift_precision @ moved)
     if strain > MOST_STRAIN * d or (np.abs(moved) > MOST_IN_ONE * np.sqrt(np.diagonal(drift))).any():
-        return Fitted(broad, expected, 0.0, 0.0, score)
+        return nowhere
     gain -= 0.5 * strain
-    score[near] = score_cells(current, cells, normal)
-    odds = np.log(max(share, 1e-9)) + score[near]
+    odds = np.log(max(share, 1e-9)) + score_cells(current, cells, normal)
     belongs = 1.0 / (1.0 + np.exp(-np.clip(odds, -60, 60)))
     apart = mahalanobis_squared(current, cells).min(axis=1)
     scatter = float((belongs * apart).sum() / max(float(belongs.sum()), 1e-9)) / d
-    return Fitted(current, shift, share, gain, score, scatter)
+    return Placed(current, shift, share, gain, scatter, near)
