@@ -109,6 +109,24 @@ def test_a_row_taken_out_of_the_sheet_during_the_run_leaves_the_others(pair: Pat
     assert "P01-day21" not in table
 
 
+def test_a_row_put_into_the_sheet_during_the_run_is_there_after_the_next_start(
+    pair: Path, finished_pair: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(pair, tmp_path / "run"))
+    sheet = run / "config/samples.tsv"
+    whole = sheet.read_text()
+    sheet.write_text("\n".join(line for line in whole.splitlines() if not line.startswith("P01-day21")) + "\n")
+    with started(run, "--cores", 1) as process:
+        until((run / "results/work/CTRL01/ingest.json").is_file, process)
+        sheet.write_text(whole)
+        said = process.communicate()[0]
+    assert process.returncode == 0, said
+    assert "CTRL01" in (run / "results/cohort/mrd.tsv").read_text()
+    again = flowmrd("run", run, "--cores", 2)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert digests(run) == digests(finished_pair)
+
+
 def test_a_clock_put_back_during_the_run_is_noticed_and_the_run_goes_on(
     pair: Path, finished_pair: Path, tmp_path: Path
 ) -> None:
