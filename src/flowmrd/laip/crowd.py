@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from flowmrd.laip.cells import Cells
-from flowmrd.laip.gaussian import Floats, Mixture, mahalanobis_squared
+from flowmrd.laip.gaussian import Floats, Mixture, chi2_quantile, mahalanobis_squared
 
 PLACE = 0.9
 """Share of a Gaussian's cells that lie in what counts as its place."""
@@ -28,9 +28,7 @@ def shares_in_place(group: Mixture, shift: Floats, controls: Iterable[Cells]) ->
     numpy.ndarray
         Shape (n_controls,); comparable with :data:`PLACE` times the group's own share.
     """
-    from scipy.stats import chi2
-
-    limit = float(chi2.ppf(PLACE, group.d))
+    limit = chi2_quantile(PLACE, group.d)
     half = np.sqrt(limit * np.diagonal(group.covariance[0]))
     shares = []
     for control in controls:

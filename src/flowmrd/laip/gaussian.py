@@ -143,6 +143,13 @@ def component_log_density(mixture: Mixture, x: npt.NDArray[np.floating], *, degr
     return heavy
 
 
+def chi2_quantile(probability: float, degrees: float) -> float:
+    """Quantile of the chi-squared distribution, as ``scipy.stats.chi2.ppf``, whose import takes longer than a tube."""
+    from scipy.special import gammaincinv
+
+    return float(2.0 * gammaincinv(degrees / 2, probability))
+
+
 def log_sum(values: Floats) -> Floats:
     """Log of the sum of exponentials along the last axis."""
     top = values.max(axis=-1)

@@ -52,10 +52,10 @@ def judge_novelty(
     controls = [record.model for record in reference.controls if record.name != without]
     if not controls:
         return Novelty(0.0, "no control to compare with")
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     n = len(controls)
-    limit = float(t.ppf(1.0 - TAIL, n - 1 + PRIOR_COUNT) * np.sqrt(1.0 + 1.0 / n))
+    limit = float(stdtrit(n - 1 + PRIOR_COUNT, 1.0 - TAIL) * np.sqrt(1.0 + 1.0 / n))
     index = [reference.features.index(name) for name in features]
     shifts = np.array([control.shift[index] for control in controls])
     expected = np.array([SCATTER_SD if name.startswith(("FSC", "SSC")) else SHIFT_SD for name in features])

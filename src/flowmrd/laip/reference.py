@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowmrd.laip.gaussian import Floats, mahalanobis_squared
+from flowmrd.laip.gaussian import Floats, chi2_quantile, mahalanobis_squared
 from flowmrd.laip.normal import NormalModel, TubeModel, fit_normal, fit_tube
 from flowmrd.laip.scan import Spot, plausible_spots
 from flowmrd.laip.tube import Floats32, Tube
@@ -158,12 +158,10 @@ def rescore(control: ControlRecord, index: list[int]) -> Floats32:
 
 def coverage(model: TubeModel, x: Floats32) -> float:
     """Share of cells within the 99.9 % region of some normal component."""
-    from scipy.stats import chi2
-
     if len(x) == 0:
         return 1.0
     nearest = mahalanobis_squared(model.mixture, x).min(axis=1)
-    return float((nearest < chi2.ppf(0.999, model.mixture.d)).mean())
+    return float((nearest < chi2_quantile(0.999, model.mixture.d)).mean())
 
 
 def digest(reference: NormalReference) -> str:

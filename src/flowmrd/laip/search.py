@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.laip.cells import Cells
-from flowmrd.laip.gaussian import Floats
+from flowmrd.laip.gaussian import Floats, chi2_quantile
 from flowmrd.laip.known import FIT_GAIN, best_score, fit_laip, is_cluster, within_reach
 from flowmrd.laip.library import Library
 from flowmrd.laip.patient import PatientLaip
@@ -167,11 +167,9 @@ def _background(counts: list[float], controls: list[Cells]) -> Background | None
     total = sum(control.denominator for control in controls)
     if not controls or total == 0:
         return None
-    from scipy.stats import chi2
-
     events = float(sum(counts))
-    low = 0.0 if events == 0 else float(chi2.ppf(0.025, 2 * events)) / 2
-    high = float(chi2.ppf(0.975, 2 * events + 2)) / 2
+    low = 0.0 if events == 0 else chi2_quantile(0.025, 2 * events) / 2
+    high = chi2_quantile(0.975, 2 * events + 2) / 2
     worst = max(control.per_million(count * control.sampling) for count, control in zip(counts, controls, strict=True))
     return Background(1e6 * events / total, (1e6 * low / total, 1e6 * high / total), worst, len(controls))
 

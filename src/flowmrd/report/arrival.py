@@ -71,8 +71,6 @@ class Arrival:
 
 def arrival(tube: Tube) -> Arrival:
     """Look at the MRD cells of a tube in the order of acquisition."""
-    from scipy.stats import kstest
-
     rows = np.flatnonzero(tube.mrd)
     if len(rows) == 0:
         return Arrival(0, (), None, None)
@@ -80,6 +78,8 @@ def arrival(tube: Tube) -> Arrival:
     places = tuple(round(float(row) / tube.n_events, 4) for row in rows[::step])
     if len(rows) < MIN_EVENTS:
         return Arrival(len(rows), places, None, None)
+    from scipy.stats import kstest
+
     order = np.cumsum(tube.analysable)
     even = (order[rows] - 0.5) / order[-1]
     p_value = float(kstest(even, "uniform", method="asymp").pvalue)
