@@ -11,10 +11,12 @@ from flowmrd.stages.report import report
 from flowmrd.store import write_json
 
 
-def build(made: MadeSample, *, laip: bool = True, visits: bool = True, panel: PanelModel | None = None) -> Path:
+def build(
+    made: MadeSample, *, laip: bool = True, visits: bool = True, panel: PanelModel | None = None, n_controls: int = 6
+) -> Path:
     """Run the report stage on an invented sample with controls and visits."""
     controls = []
-    for index in range(6):
+    for index in range(n_controls):
         path = made.run / f"results/samples/CTRL{index}/qc.json"
         medians = dict.fromkeys(("CD10", "CD45", "SSC-A"), 0.4 + 0.004 * (index * 7 % 5))
         write_json(path, {"sample": f"CTRL{index}", "medians": medians})

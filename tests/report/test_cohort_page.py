@@ -14,6 +14,8 @@ from browser import OpenPage, labels_cut_off, violations
 from flowmrd.config import Role, Sample
 from flowmrd.mrd.result import Reason
 from flowmrd.report.batch import Tube, carry_over
+from flowmrd.report.guidance import BY_CODE
+from flowmrd.report.verdict import level
 from flowmrd.stages.cohort import cohort
 from flowmrd.store import write_json
 
@@ -130,6 +132,30 @@ def test_a_reason_that_weakens_a_verdict_is_a_flag(tmp_path: Path) -> None:
     assert "TUBE_FAILED" in html
     assert "Not evaluable" in html
     assert "QC_MISSING" in html, "a missing qc.json is said"
+
+
+def test_a_level_that_is_no_answer_is_said_to_be_counted_only(tmp_path: Path) -> None:
+    hidden = Reason(code="UNRESOLVED_CLUSTER", message="A group is not counted.")
+    rows = [Sample(name, name, Role.FOLLOWUP, Path("x.fcs")) for name in ("OPEN", "SURE")]
+    open_result = make_result("OPEN", mrd=12, nucleated=500_000, blind_spots=(hidden,))
+    for name, result in (("OPEN", open_result), ("SURE", make_result("SURE", mrd=900))):
+        write_json(tmp_path / f"results/samples/{name}/mrd.json", result.to_json_dict())
+    cohort(tmp_path, rows, config=config())
+    html = (tmp_path / "results/cohort/index.html").read_text()
+    assert level(open_result).startswith("counted ")
+    assert html.count("counted 0") == 1
+
+
+def test_what_to_do_about_the_flags_of_followups_stands_below_the_table(tmp_path: Path) -> None:
+    hidden = Reason(code="UNRESOLVED_CLUSTER", message="A group is not counted.")
+    rows = [Sample("A", "A", Role.FOLLOWUP, Path("x.fcs")), Sample("C", "C", Role.CONTROL, Path("x.fcs"))]
+    for name, role in (("A", "followup"), ("C", "control")):
+        result = make_result(name, role=role, mrd=0, nucleated=500_000, blind_spots=(hidden,))
+        write_json(tmp_path / f"results/samples/{name}/mrd.json", result.to_json_dict())
+    cohort(tmp_path, rows, config=config())
+    html = (tmp_path / "results/cohort/index.html").read_text()
+    assert re.search(r'UNRESOLVED_CLUSTER</th><td class="num">1</td>', html), "counts follow-up tubes only"
+    assert BY_CODE["UNRESOLVED_CLUSTER"].text in html
 
 
 @pytest.mark.browser

@@ -176,6 +176,16 @@ def test_methods_cite_every_reference_once_it_is_listed(positive: MadeSample) ->
     assert cited == set(range(1, len(REFERENCES) + 1))
 
 
+def test_a_rule_that_was_not_applied_is_not_cited(tmp_path: Path) -> None:
+    made = make_sample(tmp_path, n=3000, blasts=0)
+    build(made, n_controls=2)
+    html = html_of(made)
+    methods = html[html.index("<h3>Methods</h3>") : html.index("<h3>Haemodilution")]
+    assert "Westgard" not in methods
+    assert "Westgard JO" not in html
+    assert max(int(number) for number in re.findall(r"\[(\d+)\]", methods)) == len(REFERENCES) - 1
+
+
 def test_what_is_not_a_result_is_not_shown_as_one(tmp_path: Path) -> None:
     failed = Reason(code="FAILED", message="Failed.")
     for name, changes, counted in (
