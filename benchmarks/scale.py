@@ -17,6 +17,7 @@ fewer, on as many slots a tube) with commands that only sleep for as long as the
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import resource
 import shutil
@@ -93,7 +94,11 @@ def timed(command: list[str]) -> tuple[float, float]:
         return children.ru_utime + children.ru_stime
 
     wall, cpu = time.monotonic(), used()
-    done = subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True, text=True)  # noqa: S603
+    # one thread for each process, as `flowmrd run` has it
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(  # noqa: S603
+        command, cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True
+    )
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
     return time.monotonic() - wall, used() - cpu
