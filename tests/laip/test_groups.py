@@ -13,7 +13,7 @@ from flowmrd.laip.cells import Cells, control_cells, tube_cells
 from flowmrd.laip.crowd import PLACE, shares_in_place
 from flowmrd.laip.excess import excessive
 from flowmrd.laip.gaussian import Mixture, log_density
-from flowmrd.laip.known import is_cluster
+from flowmrd.laip.known import FIT_GAIN, is_cluster
 from flowmrd.laip.normal import MOST_SPREAD, bounded, fit_tube, veiled_normals
 from flowmrd.laip.prior import blast_prior, cluster_shape
 from flowmrd.laip.probability import cluster_probabilities
@@ -129,6 +129,27 @@ def test_cells_two_decades_off_are_not_the_patients_phenotype() -> None:
         fit = fit_template(template, drift, cells, np.full(400, -40.0), 400_000)
         assert (fit.gain > 100) is found
         assert (fit.score > 4).any() == found
+
+
+def test_a_fit_to_thinned_cells_is_that_to_all_and_of_a_rare_group_no_cell_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(8)
+    template = Mixture(np.ones(1), np.array([[2.0, 3.0]]), 0.04 * np.eye(2)[None])
+    drift = 0.22**2 * np.eye(2)
+    leukaemia, normal = rng.normal([2.1, 2.8], 0.2, (60_000, 2)), rng.normal([2.0, 3.9], 0.2, (60_000, 2))
+    for n, exact in ((60_000, False), (30, True)):
+        cells = np.concatenate([normal, leukaemia[:n]]).astype(np.float32)
+        log_normal = np.concatenate([np.full(60_000, -1.0), np.full(n, -12.0)])
+        fits = []
+        for most in (20_000, 1_000_000):
+            monkeypatch.setattr("flowmrd.laip.template.FIT_CELLS", most)
+            fits.append(fit_template(template, drift, cells, log_normal, 400_000))
+        some, every = fits
+        assert every.gain > FIT_GAIN
+        assert some.shift == pytest.approx(every.shift, abs=0.0 if exact else 0.01)
+        assert some.share == pytest.approx(every.share, rel=0.0 if exact else 0.01)
+        assert some.gain == pytest.approx(every.gain, rel=0.0 if exact else 0.01)
 
 
 def test_a_diffuse_group_that_the_phenotype_overlaps_is_no_cluster(reference: NormalReference) -> None:

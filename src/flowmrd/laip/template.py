@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.laip.gaussian import CHUNK, Floats, Mixture, combine, component_log_density, log_sum, mahalanobis_squared
-from flowmrd.laip.tube import Bools, Floats32, thin
+from flowmrd.laip.tube import Floats32, thin
 
 NOTHING = -99.0
 """Score of a cell that nothing claims."""
@@ -30,7 +30,9 @@ MOST_STRAIN, MOST_IN_ONE = 7.5, 5.0
 else: drift of 0.3 decades in each of nine markers stays below with 99.99 and 99.8 %."""
 FIT_CELLS = 100_000
 """Shift and share are fitted to at most so many of the cells within reach, evenly thinned: a diagnosis tube may hold
-millions, and the shift of a hundred thousand is known to a hundredth of its scatter."""
+millions."""
+MANY_CELLS = 10_000
+"""Fewer cells explained by a fit to thinned cells, and it is made again with all: none of a rare group is left out."""
 TAIL = 20.0
 """Degrees of freedom of the template's tails: cells a little outside it still belong to it."""
 
@@ -139,11 +141,18 @@ def fit_template(
     if len(x) == 0 or denominator == 0:
         return Placed(broad[0], expected[0]).scored(x, log_normal)
     reached = score_each(broad, x, log_normal) > REACH
-    fits = [
-        _place(template, drift, x, log_normal, denominator, shift, at, reached[:, column], steps)
-        for column, (shift, at) in enumerate(zip(expected, broad, strict=True))
-    ]
-    return max(fits, key=lambda fit: fit.gain).scored(x, log_normal)
+
+    def best(most: int) -> Placed:
+        fits: list[Placed] = []
+        for shift, at, reach in zip(expected, broad, reached.T, strict=True):
+            some, near = thin(reach, most), np.flatnonzero(reach)
+            fits.append(_place(template, drift, x, log_normal, denominator, shift, at, some, near, steps))
+        return max(fits, key=lambda fit: fit.gain)
+
+    found = best(FIT_CELLS)
+    if reached.sum(axis=0).max() > FIT_CELLS and found.share * denominator < MANY_CELLS:
+        found = best(len(x))
+    return found.scored(x, log_normal)
 
 
 def _place(  # the state of one fit
@@ -154,15 +163,15 @@ def _place(  # the state of one fit
     denominator: int,
     expected: Floats,
     broad: Mixture,
-    reached: Bools,
+    fitted: npt.NDArray[np.intp],
+    near: npt.NDArray[np.intp],
     steps: int,
 ) -> Placed:
-    """The fit from one start."""
+    """The fit from one start to some (``fitted``) of the cells within reach (``near``)."""
     nowhere = Placed(broad, expected)
-    fitted = thin(reached, FIT_CELLS)
     if len(fitted) == 0:
         return nowhere
-    near, d = np.flatnonzero(reached), template.d
+    d = template.d
     each = len(near) / len(fitted)  # cells that one of them stands for
     cells = x[fitted].astype(np.float64)
     normal = np.asarray(log_normal, dtype=np.float64)[fitted]
