@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from laip_marrow import BLASTS, FEATURES, marrow
+from laip_marrow import BLASTS, FEATURES, POPULATIONS, marrow
 
 from flowmrd.errors import ArtefactError
 from flowmrd.laip import (
@@ -115,6 +115,32 @@ def test_without_a_diagnosis_tube_a_compact_strange_group_is_found(reference: No
     assert (result.mrd & truth).sum() >= 54
     clean = classify_tube(marrow("fu", 63)[0], reference, laip=None, library=None, settings=SETTINGS)
     assert clean.mrd.sum() == 0
+
+
+@pytest.mark.parametrize("offset", [(0.0, 0.4, 0.5, 0.5, -0.5), (0.0, 0.3, 0.5, 0.3, -0.4)])
+def test_leukaemia_near_the_place_of_precursors_that_are_gone_does_not_pass_for_them(
+    reference: NormalReference, offset: tuple[float, ...]
+) -> None:
+    """Treatment has left ten haematogones; what has taken their place is counted or is a doubt."""
+    rng = np.random.default_rng(70)
+    bare, _ = marrow("fu", 70)
+    haematogone = np.array(POPULATIONS[3][1])
+    shift = np.median(bare.values[bare.window], axis=0) - POPULATIONS[2][1]
+    precursors = bare.window & (np.abs(bare.values - haematogone - shift)[:, FEATURES.index("CD10")] < 1.0)
+    kept = ~precursors | (np.cumsum(precursors) <= 10)
+    blasts = rng.normal(haematogone + np.array(offset) + shift, 0.15, (150, len(FEATURES))).astype(np.float32)
+    values = np.concatenate([bare.values[kept], blasts])
+    window = np.r_[bare.window[kept], np.ones(len(blasts), dtype=bool)]
+    result = classify_tube(
+        Tube("fu", FEATURES, values, window, len(values)), reference, laip=None, library=None, settings=SETTINGS
+    )
+    counted = result.mrd[kept.sum() :].sum() >= 0.95 * len(blasts)
+    assert counted or "PHENOTYPE_LIKE_NORMAL" in {flag.code for flag in result.flags}
+    assert result.mrd[: kept.sum()].sum() == 0
+    clean = Tube("fu", FEATURES, bare.values[kept], bare.window[kept], int(kept.sum()))
+    result = classify_tube(clean, reference, laip=None, library=None, settings=SETTINGS)
+    assert result.mrd.sum() == 0
+    assert not result.flags
 
 
 def test_a_relapse_is_counted_not_only_detected(reference: NormalReference, laip: PatientLaip) -> None:

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from flowmrd.laip.doublets import doublet_mixture
 from flowmrd.laip.gaussian import (
     Floats,
     Mixture,
+    chi2_quantile,
     coefficients,
     combine,
     component_log_density,
@@ -51,6 +53,10 @@ BLAST_SHARE = 1e-4
 LEAST_SHARE = 1e-7
 VEILED_SHARE = 1e-3
 """Starting share of normal cells of the window whose unreliable markers therapy has hidden."""
+FURTHEST = 4.0
+"""A population of a tube lies at most this many standard deviations of its place away, in any one marker."""
+PLACES = 0.9999
+"""Share of normal populations whose place, by all markers together, is no further away than what is still believed."""
 MOST_SPREAD = 1.2
 """A population of a tube spreads at most this many times as widely as in controls."""
 ALIGN_CELLS = 6_000
@@ -259,6 +265,34 @@ def _moved(mean: Floats, precision: Floats, expected: Floats, between: Floats) -
     return out
 
 
+def drawn_back(local: Mixture, expected: Mixture, between: Floats, inside: npt.NDArray[np.bool_]) -> Mixture:
+    """Populations of the window that lie further from their place than any normal one does, put where one may be.
+
+    Where treatment has left few precursors, their component is free: a few hundred leukaemic cells near its place draw
+    it onto themselves and would pass for normal. Such a component keeps its cells' number and the direction in which it
+    lies, but goes no further than populations of controls typically do, with the spread it has there. What then is
+    unlike normal is judged like any group, by what the same search finds in controls.
+
+    Parameters
+    ----------
+    local, expected
+        Components as the tube's cells have them, and as the reference does with the staining of the tube.
+    between
+        Shape (k, d): standard deviation of their places over controls, decades.
+    inside
+        Shape (k,): components of the B-lineage window; the others have no leukaemia to explain.
+    """
+    d = local.d
+    distance = (((local.mean - expected.mean) / between) ** 2).sum(axis=1)
+    strained = inside & (distance > chi2_quantile(PLACES, d))
+    if not strained.any():
+        return local
+    share = np.sqrt(d / np.maximum(distance, 1e-9))[:, None]
+    mean = np.where(strained[:, None], expected.mean + share * (local.mean - expected.mean), local.mean)
+    covariance = np.where(strained[:, None, None], expected.covariance, local.covariance)
+    return Mixture(local.weight, mean, covariance)
+
+
 def bounded(covariance: Floats, reference: Floats) -> Floats:
     """Covariances (k, d, d) whose standard deviations exceed the reference's at most :data:`MOST_SPREAD` times."""
     own = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
@@ -393,7 +427,7 @@ def fit_tube(
         shift = _common_shift(stats.mean[:k] - base.mean, n_eff, precision_data, between)
         prior_mean = base.mean + shift
         mean = _moved(stats.mean[:k], precision_data, prior_mean, between)
-        limit = 4.0 * between
+        limit = FURTHEST * between
         mean = prior_mean + np.clip(mean - prior_mean, -limit, limit)
         offset = stats.mean[:k] - mean
         own = stats.covariance[:k] + offset[:, :, None] * offset[:, None, :]
@@ -412,5 +446,6 @@ def fit_tube(
     # Doublets and veiled cells come first behind the strays, in this order, as far as there are any.
     seen = [part for part in (doublets, veiled) if part is not None]
     shares = share[1 : 1 + len(seen)]
+    local = drawn_back(local, base.shifted(shift), between, model.inside > 0.5)
     whole = combine([local, *seen], [1.0 - sum(shares), *shares]) if seen else local
     return TubeModel(whole, shift, found[0], distance)
