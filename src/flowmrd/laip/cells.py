@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.laip.gaussian import Floats
-from flowmrd.laip.normal import NormalModel, TubeModel
+from flowmrd.laip.gaussian import Floats, log_density
+from flowmrd.laip.normal import DEGREES, NormalModel, TubeModel
 from flowmrd.laip.reference import ControlRecord, NormalReference, rescore
 from flowmrd.laip.scan import Spot
 from flowmrd.laip.tube import Floats32, Tube
@@ -34,6 +34,8 @@ class Cells:
         Shape (s, d): centres of the populations that the panel names, in the staining of the reference.
     unreliable
         Markers that therapy may have hidden in this tube, on normal cells too.
+    log_held
+        Shape (n,): ``log_normal`` with populations too far from their place drawn back; None where there are none.
     """
 
     features: tuple[str, ...]
@@ -47,6 +49,7 @@ class Cells:
     spots: tuple[Spot, ...] | None = None
     stages: Floats | None = None
     unreliable: frozenset[str] = frozenset()
+    log_held: Floats32 | None = None
 
     def per_million(self, events: float) -> float:
         """Events as a rate per million nucleated cells."""
@@ -54,7 +57,13 @@ class Cells:
 
     def only(self, keep: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Cells:
         """Some of the cells."""
-        return replace(self, values=self.values[keep], log_normal=self.log_normal[keep])
+        held = None if self.log_held is None else self.log_held[keep]
+        return replace(self, values=self.values[keep], log_normal=self.log_normal[keep], log_held=held)
+
+    @property
+    def held(self) -> Cells | None:
+        """The same cells beside populations drawn back to their places; None where no population was too far."""
+        return None if self.log_held is None else replace(self, log_normal=self.log_held, log_held=None, spots=None)
 
     def joined(self, values: Floats32) -> Cells:
         """These cells and others put into the same tube, which is searched anew."""
@@ -65,6 +74,7 @@ class Cells:
             log_normal=np.concatenate([own, self.model.log_density(values).astype(np.float32)]),
             denominator=self.denominator + len(values),
             spots=None,
+            log_held=None,
         )
 
 
@@ -78,17 +88,18 @@ def tube_cells(
 ) -> Cells:
     """The chosen cells of a tube with their normal density."""
     values = np.ascontiguousarray(tube.values[window])
-    log_normal = model.log_density(values).astype(np.float32)
+    held = None if model.held is None else log_density(model.held, values, degrees=DEGREES).astype(np.float32)
     return Cells(
         tube.features,
         values,
-        log_normal,
+        model.log_density(values).astype(np.float32),
         tube.denominator,
         model.shift,
         normal,
         model,
         stages=stages,
         unreliable=unreliable,
+        log_held=held,
     )
 
 

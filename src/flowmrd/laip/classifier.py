@@ -219,6 +219,15 @@ def _flags(
                 "without leukaemia may hold; it is not counted.",
             )
         )
+    if found.displaced:
+        events = round(sum(spot.events for spot in found.displaced))
+        flags.append(
+            Flag(
+                "UNRESOLVED_CLUSTER",
+                f"A compact group of {events:,} cells is leukaemia, or a normal population further from its place than "
+                "in the controls; it is not counted.",
+            )
+        )
     background = calibration.background
     if background is not None and background.per_million > 4 * search.settings.background_per_million:
         flags.append(

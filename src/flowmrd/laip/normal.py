@@ -122,16 +122,21 @@ class TubeModel:
     distance
         Root mean square of the components' standardised displacement beside the common shift, weighted by their cells
         outside the window.
+    held
+        The same components with those of the window that lie too far from their place drawn back
+        (:func:`drawn_back`); None where none does. Not stored.
     """
 
     mixture: Mixture
     shift: Floats
     strays: float
     distance: float
+    held: Mixture | None = None
 
     def select(self, index: list[int]) -> TubeModel:
         """The model of some of its features."""
-        return TubeModel(self.mixture.marginal(index), self.shift[index], self.strays, self.distance)
+        held = None if self.held is None else self.held.marginal(index)
+        return TubeModel(self.mixture.marginal(index), self.shift[index], self.strays, self.distance, held)
 
     def log_density(self, x: Floats32 | Floats) -> Floats:
         """Log density with heavy tails, shape (n,)."""
@@ -265,13 +270,13 @@ def _moved(mean: Floats, precision: Floats, expected: Floats, between: Floats) -
     return out
 
 
-def drawn_back(local: Mixture, expected: Mixture, between: Floats, inside: npt.NDArray[np.bool_]) -> Mixture:
-    """Populations of the window that lie further from their place than any normal one does, put where one may be.
+def drawn_back(local: Mixture, expected: Mixture, between: Floats, inside: npt.NDArray[np.bool_]) -> Mixture | None:
+    """Populations of the window that lie further from their place than normal ones do, put where one may be.
 
     Where treatment has left few precursors, their component is free: a few hundred leukaemic cells near its place draw
     it onto themselves and would pass for normal. Such a component keeps its cells' number and the direction in which it
-    lies, but goes no further than populations of controls typically do, with the spread it has there. What then is
-    unlike normal is judged like any group, by what the same search finds in controls.
+    lies, but goes no further than populations of controls typically do, with the spread it has there. Marrow without
+    leukaemia has such populations too, so that what then is unlike normal is a doubt.
 
     Parameters
     ----------
@@ -281,12 +286,17 @@ def drawn_back(local: Mixture, expected: Mixture, between: Floats, inside: npt.N
         Shape (k, d): standard deviation of their places over controls, decades.
     inside
         Shape (k,): components of the B-lineage window; the others have no leukaemia to explain.
+
+    Returns
+    -------
+    Mixture or None
+        None where every population lies where a normal one may.
     """
     d = local.d
     distance = (((local.mean - expected.mean) / between) ** 2).sum(axis=1)
     strained = inside & (distance > chi2_quantile(PLACES, d))
     if not strained.any():
-        return local
+        return None
     share = np.sqrt(d / np.maximum(distance, 1e-9))[:, None]
     mean = np.where(strained[:, None], expected.mean + share * (local.mean - expected.mean), local.mean)
     covariance = np.where(strained[:, None, None], expected.covariance, local.covariance)
@@ -446,6 +456,9 @@ def fit_tube(
     # Doublets and veiled cells come first behind the strays, in this order, as far as there are any.
     seen = [part for part in (doublets, veiled) if part is not None]
     shares = share[1 : 1 + len(seen)]
-    local = drawn_back(local, base.shifted(shift), between, model.inside > 0.5)
-    whole = combine([local, *seen], [1.0 - sum(shares), *shares]) if seen else local
-    return TubeModel(whole, shift, found[0], distance)
+    held = drawn_back(local, base.shifted(shift), between, model.inside > 0.5)
+    rest = [1.0 - sum(shares), *shares]
+    whole = combine([local, *seen], rest) if seen else local
+    if held is not None and seen:
+        held = combine([held, *seen], rest)
+    return TubeModel(whole, shift, found[0], distance, held)

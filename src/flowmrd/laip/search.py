@@ -17,7 +17,7 @@ from flowmrd.laip.known import FIT_GAIN, best_score, fit_laip, is_cluster, withi
 from flowmrd.laip.library import Library
 from flowmrd.laip.patient import PatientLaip
 from flowmrd.laip.prior import blast_prior
-from flowmrd.laip.recurring import ControlGroups
+from flowmrd.laip.recurring import ControlGroups, is_same
 from flowmrd.laip.result import Background, Mode, Target
 from flowmrd.laip.scan import NEAR, Spot
 from flowmrd.laip.settings import Settings
@@ -63,7 +63,9 @@ def narrowed(search: Search, cells: Cells) -> tuple[Cells, npt.NDArray[np.intp]]
         known = within_reach(search.laip, search.settings, cells)
         candidates += known
         least += [REACH] * len(known)
-    keep = (score_each(candidates, cells.values, cells.log_normal) > least).any(axis=1)
+    # Without a phenotype, cells count as well that a population too far from its place explains.
+    normal = cells.log_normal if search.laip or cells.log_held is None else np.minimum(cells.log_normal, cells.log_held)
+    keep = (score_each(candidates, cells.values, normal) > least).any(axis=1)
     index = np.flatnonzero(keep)
     return cells.only(index), index
 
@@ -186,11 +188,15 @@ class Found:
         Groups that may be regenerating precursors, as they lie where controls keep B-lineage cells.
     unresolved
         Groups that would count were their cells a little less like normal ones, or had no control as odd a group.
+    displaced
+        Groups that pass for a normal population only if it may lie further from its place than in controls. Marrow
+        without leukaemia has such populations too (one of sixteen real ones), so that they are not counted.
     """
 
     targets: tuple[Target, ...]
     doubtful: tuple[Spot, ...] = ()
     unresolved: tuple[Spot, ...] = ()
+    displaced: tuple[Spot, ...] = ()
 
 
 def find_targets(search: Search, cells: Cells, calibration: Calibration, burden: PatientLaip | None = None) -> Found:
@@ -209,6 +215,17 @@ def find_targets(search: Search, cells: Cells, calibration: Calibration, burden:
         if not like_normal(burden.mixture, cells):
             return Found((Target(burden.mixture, "burden", float(burden.n_cells)),))
         return Found((), doubtful=(Spot(burden.mixture, burden.share, 0.0, float(burden.n_cells)),))
+    found, doubtful, unresolved = _judged(cells, calibration)
+    displaced: tuple[Spot, ...] = ()
+    if cells.held is not None:
+        counted, doubted, _ = _judged(cells.held, calibration)
+        known = (*found, *doubtful, *unresolved)
+        displaced = tuple(spot for spot in (*counted, *doubted) if not any(_covers(one, spot) for one in known))
+    return Found(tuple(_spot_target(spot) for spot in found), doubtful, unresolved, displaced)
+
+
+def _judged(cells: Cells, calibration: Calibration) -> tuple[tuple[Spot, ...], tuple[Spot, ...], tuple[Spot, ...]]:
+    """Spots that count, that may be regenerating precursors, and that would count were they less like normal cells."""
     groups = calibration.groups
     odd = [
         spot
@@ -218,13 +235,16 @@ def find_targets(search: Search, cells: Cells, calibration: Calibration, burden:
     ]
     spots = [spot for spot in odd if spot.is_pure and _counts(spot, cells, groups)]
     doubtful = [like_normal(spot.mixture, cells) or like_early_progenitors(spot.mixture, cells) for spot in spots]
-    return Found(
-        tuple(_spot_target(spot) for spot, doubt in zip(spots, doubtful, strict=True) if not doubt),
-        doubtful=tuple(spot for spot, doubt in zip(spots, doubtful, strict=True) if doubt),
-        unresolved=tuple(
-            spot for spot in odd if not any(spot is one for one in spots) and not like_normal(spot.mixture, cells)
-        ),
+    return (
+        tuple(spot for spot, doubt in zip(spots, doubtful, strict=True) if not doubt),
+        tuple(spot for spot, doubt in zip(spots, doubtful, strict=True) if doubt),
+        tuple(spot for spot in odd if not any(spot is one for one in spots) and not like_normal(spot.mixture, cells)),
     )
+
+
+def _covers(one: Spot, other: Spot) -> bool:
+    """Whether a group is another's, with half of its cells at least."""
+    return is_same(one.mixture, other.mixture) and one.events >= 0.5 * other.events
 
 
 def find_strangers(cells: Cells, calibration: Calibration, score: Floats) -> tuple[Spot, ...]:
