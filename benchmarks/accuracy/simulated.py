@@ -59,7 +59,11 @@ CONDITIONS = (
     SimulatedCondition("ino10, regenerating, CD22 dim", Therapy(cd22=Cd22.DIM, steroid=0.5), REGENERATING, seed=5),
     SimulatedCondition("ino10, library", Therapy(cd22=Cd22.DIM, steroid=0.5), mode="library", seed=6),
     SimulatedCondition(
-        "ino10, different from normal", Therapy(cd22=Cd22.DIM, steroid=0.5), mode="different_from_normal", seed=7
+        # Another draw (seed 7) is what the search beside displaced populations was developed on.
+        "ino10, different from normal",
+        Therapy(cd22=Cd22.DIM, steroid=0.5),
+        mode="different_from_normal",
+        seed=17,
     ),
 )
 
