@@ -79,6 +79,35 @@ def test_no_controls_is_said(tmp_path: Path) -> None:
     assert "limits need at least 5 control tubes, 0 are at hand" in html
 
 
+def test_a_group_that_is_not_counted_is_outlined_where_it_lies_and_described(tmp_path: Path) -> None:
+    made = make_sample(tmp_path, n=3000, blasts=0)
+    group = {
+        "events": 41,
+        "why": "displaced",
+        "nearest_normal": "haematogones_1",
+        "markers": [
+            {"marker": "CD20", "shift_decades": 1.1, "direction": "over"},
+            {"marker": "CD45", "shift_decades": -0.5, "direction": "under"},
+            {"marker": "CD10", "shift_decades": 0.1, "direction": "same"},
+        ],
+        "medians": {"CD20": 0.6, "CD45": 0.5, "CD10": 0.7},
+        "sd": {"CD20": 0.03, "CD45": 0.02, "CD10": 0.02},
+    }
+    write_json(made.work_dir / "classification.json", {"uncounted": [group]})
+    build(made)
+    numbers = json.loads((made.sample_dir / "report.json").read_text())
+    assert [(entry["letter"], entry["events"]) for entry in numbers["uncounted"]] == [("A", 41)]
+    plot = next(plot for plot in numbers["plots"] if "uncounted" in plot["title"])
+    assert (plot["x"], plot["y"]) == ("CD20", "CD45")  # what tells it best, as nothing was counted
+    points = np.array(plot["outlines"][0]["points"])
+    np.testing.assert_allclose(points.mean(axis=0), [0.6, 0.5], atol=1e-3)
+    np.testing.assert_allclose(np.ptp(points, axis=0), [4 * 0.03, 4 * 0.02], atol=1e-3)
+    html = html_of(made)
+    assert "Groups that were not counted" in html
+    assert "about 41 events, may be a normal population out of its place" in html
+    assert "CD20 over (+1.1), CD45 under (−0.5)" in html
+
+
 def test_columns_of_different_lengths_are_refused(tmp_path: Path) -> None:
     made = make_sample(tmp_path, n=3000, blasts=30)
     write_columns(made.work_dir / "classified.arrow", {"mrd": np.zeros(5, dtype=np.bool_)})
@@ -226,7 +255,7 @@ def test_events_beside_a_blind_spot_are_not_said_to_be_worthless() -> None:
         assert result.verdict.class_ is VerdictClass.INDETERMINATE
         assert said in wording(result).sentence
         assert "either direction" not in wording(result).sentence
-        assert "not marked in the plots" in " ".join(step.text for step in next_steps(result)[:5])
+        assert "A in the plots of the MRD cells" in " ".join(step.text for step in next_steps(result)[:5])
 
 
 def test_a_result_that_only_leaves_its_side_open_says_that_mrd_was_found() -> None:

@@ -19,7 +19,7 @@ from flowmrd.laip.patient import PatientLaip, drift_covariance, find_laip, loose
 from flowmrd.laip.prior import blast_prior
 from flowmrd.laip.probability import cluster_probabilities
 from flowmrd.laip.reference import NormalReference
-from flowmrd.laip.result import Classification, Flag
+from flowmrd.laip.result import Classification, Flag, Uncounted, Why
 from flowmrd.laip.scan import Spot
 from flowmrd.laip.search import (
     Calibration,
@@ -120,7 +120,20 @@ def classify_tube(
         },
         spike_in=spiked,
         flags=tuple(_flags(search, tube, reference, novelty, calibration, found, strangers)),
+        uncounted=_uncounted(found, strangers),
     )
+
+
+def _uncounted(found: Found, strangers: tuple[Spot, ...]) -> tuple[Uncounted, ...]:
+    """Groups that forbid an answer or a negative one, by falling size."""
+    kinds: tuple[tuple[Why, tuple[Spot, ...]], ...] = (
+        ("like_precursors", found.doubtful),
+        ("like_controls", found.unresolved),
+        ("displaced", found.displaced),
+        ("not_the_phenotype", strangers),
+    )
+    groups = [Uncounted(spot.mixture, spot.events, why) for why, spots in kinds for spot in spots]
+    return tuple(sorted(groups, key=lambda group: -group.events))
 
 
 def _fit_beside_leukaemia(

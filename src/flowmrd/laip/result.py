@@ -11,6 +11,8 @@ import numpy.typing as npt
 from flowmrd.laip.gaussian import Floats, Mixture
 
 Mode = Literal["patient", "library", "different_from_normal", "none"]
+Why = Literal["like_precursors", "like_controls", "displaced", "not_the_phenotype"]
+"""Why a group is not counted."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,15 @@ class Target:
     mixture: Mixture
     source: Literal["patient", "burden", "spot"]
     gain: float
+
+
+@dataclass(frozen=True)
+class Uncounted:
+    """A compact group of cells that is told and not counted."""
+
+    mixture: Mixture
+    events: float
+    why: Why
 
 
 @dataclass(frozen=True)
@@ -87,3 +98,4 @@ class Classification:
     calibration: dict[str, float]
     spike_in: SpikeInResult | None
     flags: tuple[Flag, ...]
+    uncounted: tuple[Uncounted, ...] = ()

@@ -50,8 +50,8 @@ BY_CODE: Final = {
         "mrd",
     ),
     "UNRESOLVED_CLUSTER": Step(
-        "Gate by hand the group of cells that was not counted (it is not marked in the plots): it may be leukaemia, or "
-        "leukaemia that changed. Repeat the marrow in 2 to 4 weeks, or use another method (molecular MRD).",
+        "Gate by hand the group of cells that was not counted (A in the plots of the MRD cells): it may be leukaemia, "
+        "or leukaemia that changed. Repeat the marrow in 2 to 4 weeks, or use another method (molecular MRD).",
         "mrd",
     ),
     "CD19_LOSS_UNSEEN": Step(

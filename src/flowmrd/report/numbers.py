@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from flowmrd.report import laip_view, quality_view, words
+from flowmrd.report import laip_view, quality_view, uncounted, words
 from flowmrd.report.tube import Tube
 
 if TYPE_CHECKING:
     from flowmrd.report.sample import Inputs
+
+
+def uncounted_rows(groups: Sequence[uncounted.Group], tube: Tube) -> list[dict[str, Any]]:
+    """Groups that were not counted, as the page says them."""
+    return [
+        {
+            "letter": group.letter,
+            "events": words.count(group.events),
+            "why": group.why,
+            "nearest": laip_view.stage_name(group.nearest, tube),
+            "phenotype": laip_view.phenotype(group.shifts),
+        }
+        for group in groups
+    ]
 
 
 def tables(
@@ -138,6 +153,7 @@ def numbers(
         ],
         "populations": populations(tube),
         "markers": [row.to_json() for row in markers],
+        "uncounted": [asdict(group) for group in uncounted.groups(inputs.classification)],
         "quality": quality["numbers"],
         "controls": controls["rows"],
         "thresholds": [

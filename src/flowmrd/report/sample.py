@@ -22,10 +22,12 @@ from flowmrd.report import (
     quality_view,
     record,
     svg,
+    uncounted,
     verdict,
     words,
 )
 from flowmrd.report.density import count_grid, picture
+from flowmrd.report.marks import with_marks
 from flowmrd.report.page import read_asset, render_page
 from flowmrd.report.thresholds import threshold_figures
 from flowmrd.report.trend import Visit, trend_figure, trend_rows
@@ -87,7 +89,8 @@ def build_page(inputs: Inputs, work: Path) -> Page:
     tube = Tube(work, inputs.panel, time_masked=inputs.config.quality.time_mask)
     try:
         markers = laip_view.marker_rows(inputs, tube)
-        plots, grids = _plots(inputs, tube, [row.marker for row in laip_view.by_shift(markers)])
+        groups = uncounted.groups(inputs.classification)
+        plots, grids = _plots(inputs, tube, _telling(result, markers, groups), groups)
         thin = tube.thinned()
         payload: dict[str, Any] = {
             "sample": result.sample,
@@ -128,6 +131,7 @@ def build_page(inputs: Inputs, work: Path) -> Page:
             "gate_remarks": record.gate_remarks(inputs),
             "laip": laip_view.build(inputs, tube, markers),
             "quality": quality,
+            "uncounted": numbers.uncounted_rows(groups, tube),
             "reason_codes": {reason.code for reason in result.verdict.reasons},
             "controls": controls,
             "visits": visits,
@@ -154,11 +158,25 @@ def build_page(inputs: Inputs, work: Path) -> Page:
     return Page(html, figures)
 
 
-def _plots(inputs: Inputs, tube: Tube, telling: Sequence[str]) -> tuple[list[dict[str, Any]], bytes]:
+def _telling(result: MrdResult, markers: Sequence[laip_view.MarkerRow], groups: Sequence[uncounted.Group]) -> list[str]:
+    """Markers of the plots of MRD cells, most telling first: of what was counted, else of what was not."""
+    of_cells = [row.marker for row in laip_view.by_shift(markers)]
+    return of_cells if result.laip.clusters else [*uncounted.telling(groups), *of_cells]
+
+
+def _plots(
+    inputs: Inputs, tube: Tube, telling: Sequence[str], groups: Sequence[uncounted.Group]
+) -> tuple[list[dict[str, Any]], bytes]:
     """Every plot as template context, and all count grids as little-endian uint32, one after the other."""
     placed = gate_records(inputs)
     views = gate_views(tube, placed)
-    views += mrd_views(tube, telling, len(views) + 1)
+    of_cells = mrd_views(tube, telling, len(views) + 1)
+    for view in of_cells:
+        view.outlines = uncounted.outline_in(view, groups)
+        view.outlines = with_marks(view.outlines, [outline.label for outline in view.outlines])
+        if view.outlines:
+            view.title = f"MRD cells and uncounted groups on {view.x} and {view.y}"
+    views += of_cells
     mrd_rows = np.flatnonzero(tube.mrd)
     if len(mrd_rows) > STILL_POINTS:
         mrd_rows = mrd_rows[(np.arange(STILL_POINTS) * len(mrd_rows)) // STILL_POINTS]

@@ -13,6 +13,7 @@
     features
     cut                                            # on the scale of mrd_score
     clusters: [mrd.result.Cluster]                 # id as in the cluster column
+    uncounted: [{events, why, nearest_normal, markers, medians, sd}]   # groups that are told and not counted; 0..1
     markers:  [mrd.result.MarkerShift]             # of the largest cluster, else of the patient's LAIP
     background: {per_million, ci95: [low, high], worst_per_million, n_controls} | null
     n_controls
@@ -46,7 +47,7 @@ from flowmrd.laip.library import Library
 from flowmrd.laip.patient import PatientLaip
 from flowmrd.laip.phenotype import nearest_stage, shifts
 from flowmrd.laip.reference import NormalReference, digest
-from flowmrd.laip.result import Classification
+from flowmrd.laip.result import Classification, Uncounted
 from flowmrd.laip.settings import Settings
 from flowmrd.laip.storage import load_laip, load_reference
 from flowmrd.laip.tube import Tube
@@ -154,6 +155,7 @@ def summarise(
         "features": list(result.features),
         "cut": round(result.cut, 6),
         "clusters": [cluster.model_dump(mode="json") for cluster in clusters],
+        "uncounted": [_uncounted(group, result, reference) for group in result.uncounted],
         "markers": [marker.model_dump(mode="json") for marker in markers],
         "background": None
         if background is None
@@ -194,6 +196,27 @@ def _markers(
         MarkerShift(marker=s.marker, shift_decades=round(s.shift_decades, 4), direction=s.direction)
         for s in shifts(mean, centre, features)
     )
+
+
+def _uncounted(group: Uncounted, result: Classification, reference: NormalReference) -> dict[str, Any]:
+    mixture = group.mixture
+    mean = mixture.weight @ mixture.mean
+    variance = mixture.weight @ (np.diagonal(mixture.covariance, axis1=1, axis2=2) + (mixture.mean - mean) ** 2)
+    name, markers = _markers(mean - result.shift, result.features, reference)
+
+    def by_marker(decades: np.ndarray) -> dict[str, float]:
+        return {
+            marker: round(float(value) / LOGICLE_M, 5) for marker, value in zip(result.features, decades, strict=True)
+        }
+
+    return {
+        "events": round(group.events),
+        "why": group.why,
+        "nearest_normal": name,
+        "markers": [marker.model_dump(mode="json") for marker in markers],
+        "medians": by_marker(mean),
+        "sd": by_marker(np.sqrt(variance)),
+    }
 
 
 def _clusters(result: Classification, tube: Tube, reference: NormalReference) -> list[Cluster]:

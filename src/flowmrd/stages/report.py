@@ -10,6 +10,7 @@
     plots        [{title, parent, x, y, parent_events, outlines, gates: [{gate, events, of_parent, of_nucleated, mrd}]}]
     populations  [{gate, title, events, of_nucleated, mrd}]
     markers      [{marker, mrd, normal, normal_name, diagnosis, shift, direction}]   # quantiles 5/25/50/75/95 %, 0..1
+    uncounted    [{letter, events, why, nearest, shifts, medians, sd}]   # groups told and not counted, 0..1
     quality      {flags, attrition, analysable, residuals, condition, drift, controls}
     trend        [{sample, timepoint, role, class, fraction, ci95, lod95}]
 

@@ -1,0 +1,84 @@
+"""Groups of cells that forbid an answer without being counted: where they lie, and why they were not counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import Any, Final
+
+from flowmrd.report.svg import Outline
+from flowmrd.report.views import View, outlines
+
+WHY: Final = {
+    "like_precursors": "may be regenerating precursors",
+    "like_controls": "no more unlike normal than groups that marrow without leukaemia may hold",
+    "displaced": "may be a normal population out of its place",
+    "not_the_phenotype": "unlike the leukaemia at diagnosis",
+}
+WIDTH: Final = 2.0
+"""Half axes of a group's outline, in its standard deviations."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group; ``letter`` stands at its outline in the plots of the MRD cells.
+
+    Attributes
+    ----------
+    shifts
+        Marker, decades against the nearest normal stage, direction.
+    medians, sd
+        By channel, 0..1 scale.
+    """
+
+    letter: str
+    events: int
+    why: str
+    nearest: str
+    shifts: tuple[tuple[str, float, str], ...]
+    medians: Mapping[str, float]
+    sd: Mapping[str, float]
+
+
+def groups(classification: Mapping[str, Any] | None) -> list[Group]:
+    """Groups of ``classification.json``, largest first."""
+    entries = (classification or {}).get("uncounted") or []
+    return [
+        Group(
+            letter,
+            int(entry["events"]),
+            WHY.get(str(entry["why"]), str(entry["why"]).replace("_", " ")),
+            str(entry["nearest_normal"]),
+            tuple(
+                (str(shift["marker"]), float(shift["shift_decades"]), str(shift["direction"]))
+                for shift in entry["markers"]
+            ),
+            entry["medians"],
+            entry["sd"],
+        )
+        for letter, entry in zip(ascii_uppercase, entries, strict=False)
+    ]
+
+
+def telling(found: Sequence[Group]) -> list[str]:
+    """Markers that set the largest group apart, most telling first."""
+    shifts = found[0].shifts if found else ()
+    return [marker for marker, _, _ in sorted(shifts, key=lambda shift: -abs(shift[1]))]
+
+
+def outline_in(view: View, found: Sequence[Group]) -> list[Outline]:
+    """Ellipses of the groups in a plot, their letters as labels."""
+    drawn = []
+    for group in found:
+        if view.x not in group.medians or view.y not in group.medians:
+            continue
+        shape = {
+            "type": "ellipse",
+            "channels": [view.x, view.y],
+            "mean": [group.medians[view.x], group.medians[view.y]],
+            "covariance": [[group.sd[view.x] ** 2, 0.0], [0.0, group.sd[view.y] ** 2]],
+            "distance_squared": WIDTH**2,
+        }
+        drawn += outlines(shape, view.x, view.y, label=group.letter)
+    return drawn
