@@ -97,6 +97,8 @@ def write_tables(records_path: Path, page: Path) -> None:
     lines = records_path.read_text(encoding="utf-8").splitlines()
     everything = [json.loads(line) for line in lines]
     records = [record for record in everything if "level" in record]
+    conditions = list(dict.fromkeys(record["condition"] for record in records))
+    records.sort(key=lambda record: (conditions.index(record["condition"]), -record["level"]))
     tables = "\n\n".join((summary(records), linearity(records), real_tubes(everything), failures(records)))
     text = page.read_text(encoding="utf-8") if page.is_file() else f"{BEGIN}\n{END}\n"
     before, rest = text.split(BEGIN, 1)
