@@ -108,6 +108,19 @@ def test_a_group_that_is_not_counted_is_outlined_where_it_lies_and_described(tmp
     assert "CD20 over (+1.1), CD45 under (−0.5)" in html
 
 
+def test_groups_that_the_page_has_no_room_for_are_said_to_be_more(tmp_path: Path) -> None:
+    made = make_sample(tmp_path, n=3000, blasts=0)
+    shape = {"markers": [], "medians": {"CD20": 0.6, "CD45": 0.5}, "sd": {"CD20": 0.03, "CD45": 0.02}}
+    group = {"events": 41, "why": "like_controls", "nearest_normal": "mature_b", **shape}
+    write_json(made.work_dir / "classification.json", {"uncounted": [group] * 8})
+    build(made)
+    html = html_of(made)
+    assert "Group F" in html
+    assert "Group G" not in html
+    assert "and 2 more in report.json" in html
+    assert len(json.loads((made.sample_dir / "report.json").read_text())["uncounted"]) == 8
+
+
 def test_columns_of_different_lengths_are_refused(tmp_path: Path) -> None:
     made = make_sample(tmp_path, n=3000, blasts=30)
     write_columns(made.work_dir / "classified.arrow", {"mrd": np.zeros(5, dtype=np.bool_)})

@@ -205,42 +205,32 @@ def _flags(
                 "PHENOTYPE_LIKE_NORMAL", "The cells found at diagnosis cannot be told from cells of the control tubes."
             )
         )
-    if found.doubtful:
-        events = round(sum(spot.events for spot in found.doubtful))
-        flags.append(
-            Flag(
-                "PHENOTYPE_LIKE_NORMAL",
-                f"A compact group of {events:,} cells cannot be told from regenerating precursors without a diagnosis "
-                "tube.",
-            )
-        )
-    if strangers:
-        events = round(sum(spot.events for spot in strangers))
-        flags.append(
-            Flag(
-                "UNRESOLVED_CLUSTER",
-                f"A compact group of {events:,} cells is unlike normal marrow and unlike the leukaemia at diagnosis; "
-                "it is not counted.",
-            )
-        )
-    if found.unresolved:
-        events = round(sum(spot.events for spot in found.unresolved))
-        flags.append(
-            Flag(
-                "UNRESOLVED_CLUSTER",
-                f"A compact group of {events:,} cells is unlike normal marrow, but not more so than groups that marrow "
-                "without leukaemia may hold; it is not counted.",
-            )
-        )
-    if found.displaced:
-        events = round(sum(spot.events for spot in found.displaced))
-        flags.append(
-            Flag(
-                "UNRESOLVED_CLUSTER",
-                f"A compact group of {events:,} cells is leukaemia, or a normal population further from its place than "
-                "in the controls; it is not counted.",
-            )
-        )
+    for code, spots, what in (
+        (
+            "PHENOTYPE_LIKE_NORMAL",
+            found.doubtful,
+            "cannot be told from regenerating precursors without a diagnosis tube.",
+        ),
+        (
+            "UNRESOLVED_CLUSTER",
+            strangers,
+            "is unlike normal marrow and unlike the leukaemia at diagnosis; it is not counted.",
+        ),
+        (
+            "UNRESOLVED_CLUSTER",
+            found.unresolved,
+            "is unlike normal marrow, but not more so than groups that marrow without leukaemia may hold; it is not "
+            "counted.",
+        ),
+        (
+            "UNRESOLVED_CLUSTER",
+            found.displaced,
+            "is leukaemia, or a normal population further from its place than in the controls; it is not counted.",
+        ),
+    ):
+        if spots:
+            events = round(sum(spot.events for spot in spots))
+            flags.append(Flag(code, f"A compact group of {events:,} cells {what}"))
     background = calibration.background
     if background is not None and background.per_million > 4 * search.settings.background_per_million:
         flags.append(

@@ -276,7 +276,7 @@ def drawn_back(local: Mixture, expected: Mixture, between: Floats, inside: npt.N
     Where treatment has left few precursors, their component is free: a few hundred leukaemic cells near its place draw
     it onto themselves and would pass for normal. Such a component keeps its cells' number and the direction in which it
     lies, but goes no further than populations of controls typically do, with the spread it has there. Marrow without
-    leukaemia has such populations too, so that what then is unlike normal is a doubt.
+    leukaemia can hold such populations too, so that what then is unlike normal is a doubt.
 
     Parameters
     ----------

@@ -190,7 +190,7 @@ class Found:
         Groups that would count were their cells a little less like normal ones, or had no control as odd a group.
     displaced
         Groups that pass for a normal population only if it may lie further from its place than in controls. Marrow
-        without leukaemia has such populations too (one of sixteen real ones), so that they are not counted.
+        without leukaemia can hold such populations too, so that they are not counted.
     """
 
     targets: tuple[Target, ...]
