@@ -13,9 +13,9 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
-from flowmrd.cli.clock import set_back_future_times
-from flowmrd.cli.code import PLANNED
-from flowmrd.cli.plan import plan_run
+from flowmrd.engine.clock import set_back_future_times
+from flowmrd.engine.code import PLANNED
+from flowmrd.engine.plan import plan_run
 from flowmrd.errors import InputError
 
 min_version("9.20")

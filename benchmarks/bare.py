@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from flowmrd.cli import analysis, stages
-from flowmrd.cli.plan import plan_run
+from flowmrd.engine.plan import plan_run
 
 
 def run_all(run: Path) -> None:

@@ -27,13 +27,13 @@ from pathlib import Path
 
 import numpy as np
 
-from flowmrd.compensation.matrix import read_spillover_csv
+from flowmrd.classifier.storage import load_laip, load_reference
 from flowmrd.config import load_config, read_sheet
 from flowmrd.errors import InputError
 from flowmrd.gating.overrides import read_override
 from flowmrd.home import PANELS
-from flowmrd.laip.storage import load_laip, load_reference
 from flowmrd.panel import load_panel
+from flowmrd.preprocess.compensation.matrix import read_spillover_csv
 from flowmrd.stages.gate import _wiring
 from flowmrd.stages.labels import read_labels
 from flowmrd.store import digest_file, open_columns, read_json

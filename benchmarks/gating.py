@@ -31,7 +31,8 @@ from flowmrd.gating.sample import gate_control, gate_sample, tube_landmark
 from flowmrd.gating.tree import GateResult
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import PanelModel, load_panel
-from flowmrd.quality import scatter_margin
+from flowmrd.preprocess.quality import scatter_margin
+from flowmrd.preprocess.transform import ChannelScale, logicle
 from flowmrd.simulate.design import leukaemia_of
 from flowmrd.simulate.leukaemia import Cd19, Cd22, Component, Leukaemia, Therapy
 from flowmrd.simulate.populations import ADULT, AFTER_ANTI_B, DISEASED, REGENERATING, SIGNALS, Code, Composition
@@ -39,7 +40,6 @@ from flowmrd.simulate.tube import SimulatedTube, TubeSpec, simulate_tube
 from flowmrd.stages.ingest import ingest
 from flowmrd.stages.preprocess import preprocess
 from flowmrd.store import open_columns
-from flowmrd.transform import ChannelScale, logicle
 from flowmrd.units import LOGICLE_M, LOGICLE_T
 
 Columns = dict[str, npt.NDArray[np.float32]]

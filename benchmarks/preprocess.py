@@ -117,10 +117,10 @@ def by_flowkit(path: Path) -> dict[str, Any]:
 def by_flowmrd(path: Path) -> dict[str, Any]:
     """flowmrd: the same three steps in memory."""
     start = Clock()
-    from flowmrd.compensation import check_spillover, compensate_columns
     from flowmrd.fcs.reader import choose, read_fcs
     from flowmrd.fcs.spillover import read_spillover
-    from flowmrd.transform import ChannelScale
+    from flowmrd.preprocess.compensation import check_spillover, compensate_columns
+    from flowmrd.preprocess.transform import ChannelScale
 
     imported = Clock()
     data = choose(read_fcs(path))

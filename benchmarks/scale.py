@@ -33,7 +33,7 @@ import numpy as np
 
 from benchmarks.pages import put_between_marks
 from benchmarks.schedule import Lengths, makespan, simulated_makespan
-from flowmrd.cli.stage_table import STAGES, Unit
+from flowmrd.engine.stage_table import STAGES, Unit
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import load_panel
 from flowmrd.stages.simulate import simulate

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from benchmarks.accuracy.mixtures import FEATURES
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
-from flowmrd.transform import inverse_logicle
+from flowmrd.preprocess.transform import inverse_logicle
 from flowmrd.units import LOGICLE_M, LOGICLE_T
 
 Floats32 = npt.NDArray[np.float32]

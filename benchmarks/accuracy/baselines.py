@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.laip.tube import Tube, thin
+from flowmrd.classifier.candidate_cells import CandidateCells, thin
 
 Bools = npt.NDArray[np.bool_]
 BACKGROUND = 10e-6
@@ -15,7 +15,7 @@ class PooledBoosting:
     """Histogram gradient boosting of the diagnosis tube's true blasts against the controls' window cells, with one cut
     that leaves ten false events per million in the pooled controls."""
 
-    def __init__(self, diagnosis: Tube, blasts: Bools, controls: list[Tube]) -> None:
+    def __init__(self, diagnosis: CandidateCells, blasts: Bools, controls: list[CandidateCells]) -> None:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         positive = diagnosis.values[thin(blasts & diagnosis.window, 20_000)]
@@ -27,7 +27,7 @@ class PooledBoosting:
         allowed = int(BACKGROUND * sum(tube.denominator for tube in controls))
         self.cut = float(score[min(allowed, len(score) - 1)])
 
-    def called(self, tube: Tube) -> Bools:
+    def called(self, tube: CandidateCells) -> Bools:
         """Events called MRD."""
         out = np.zeros(tube.n, dtype=bool)
         window = np.flatnonzero(tube.window)
@@ -39,7 +39,7 @@ class PooledBoosting:
 class GaussianOutlier:
     """Gaussian mixture of the controls' window cells; outliers beyond ten per million are called."""
 
-    def __init__(self, controls: list[Tube]) -> None:
+    def __init__(self, controls: list[CandidateCells]) -> None:
         from sklearn.mixture import GaussianMixture
 
         cells = np.concatenate([tube.values[thin(tube.window, 5_000)] for tube in controls])
@@ -49,7 +49,7 @@ class GaussianOutlier:
         allowed = int(BACKGROUND * sum(tube.denominator for tube in controls))
         self.cut = float(score[min(allowed, len(score) - 1)])
 
-    def called(self, tube: Tube) -> Bools:
+    def called(self, tube: CandidateCells) -> Bools:
         """Events called MRD."""
         out = np.zeros(tube.n, dtype=bool)
         window = np.flatnonzero(tube.window)

@@ -19,9 +19,9 @@ from benchmarks.accuracy.cast import Cast, Condition, cast
 from benchmarks.accuracy.mixtures import FEATURES, Patient, draw
 from benchmarks.accuracy.oracle import oracle_recall
 from benchmarks.accuracy.pipeline import Pipeline
+from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.config import RunConfig
 from flowmrd.gating.masks import analysable_mask
-from flowmrd.laip.tube import Tube
 from flowmrd.panel import PanelModel
 from flowmrd.stages.tubes import TubeFiles, gate_bit, load_tube
 from flowmrd.store import open_columns, read_json
@@ -223,7 +223,7 @@ def _with_therapy(cells: Floats32, condition: Condition, rng: np.random.Generato
     return cells
 
 
-def _tube(scene: Scene, sample: str) -> tuple[Tube, npt.NDArray[np.intp]]:
+def _tube(scene: Scene, sample: str) -> tuple[CandidateCells, npt.NDArray[np.intp]]:
     files = TubeFiles(
         sample,
         scene.pipeline.work(sample, "preprocessed.arrow"),

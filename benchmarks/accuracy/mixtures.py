@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.laip.gaussian import Mixture
+from flowmrd.classifier.mixture import Mixture
 
 Floats = npt.NDArray[np.float64]
 FEATURES = ("FSC-A", "SSC-A", "SYTO41", "CD19", "CD10", "CD20", "CD45", "CD34", "CD38")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.accuracy.mixtures import Patient, draw
-from flowmrd.laip.gaussian import log_density
+from flowmrd.classifier.mixture import log_density
 
 NORMAL, BLASTS = 200_000, 1_000
 FALSE_RATE = 1e-5

@@ -1,7 +1,8 @@
 """How large real leukaemias are in marker space: ``python -m benchmarks.accuracy.shapes`` (optional shared data).
 
 Size is the geometric mean of a leukaemia's standard deviations over the axes of its ellipsoid, relative to those of
-``flowmrd.laip.prior.cluster_shape``; the bounds of ``flowmrd.laip.scan`` rest on these figures.
+``flowmrd.classifier.blast_prior.cluster_shape``; the bounds of ``flowmrd.classifier.compact_groups`` rest on these
+figures.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import numpy as np
 
 from benchmarks.accuracy.__main__ import DATA
 from benchmarks.accuracy.mixtures import FEATURES, load
-from flowmrd.laip.gaussian import Floats, Mixture
-from flowmrd.laip.prior import cluster_shape
+from flowmrd.classifier.blast_prior import cluster_shape
+from flowmrd.classifier.mixture import Floats, Mixture
 
 
 def covariance_of(mixture: Mixture) -> Floats:

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
-from flowmrd.cli import code, memory
 from flowmrd.cli.app import THREAD_VARIABLES, app, call
-from flowmrd.cli.code import module_files
-from flowmrd.cli.failure import describe_failure, record_path
 from flowmrd.cli.generated import _commands, files
-from flowmrd.cli.lock import run_lock
-from flowmrd.cli.progress import remaining
-from flowmrd.cli.stage_table import STAGES, stages_up_to
+from flowmrd.engine import code, memory
+from flowmrd.engine.code import module_files
+from flowmrd.engine.failure import describe_failure, record_path
+from flowmrd.engine.lock import run_lock
+from flowmrd.engine.progress import remaining
+from flowmrd.engine.stage_table import STAGES, stages_up_to
 from flowmrd.errors import ConfigError, FcsError, ResourceError
 from flowmrd.fcs import ChannelSpec, write_fcs
 from flowmrd.home import REPOSITORY

@@ -9,7 +9,7 @@ import pytest
 
 from flowmrd.errors import FcsError
 from flowmrd.fcs import ChannelSpec, read_fcs, write_fcs
-from flowmrd.fcs.second import second_reading
+from flowmrd.fcs.cross_check import second_reading
 
 
 def tube(folder: Path, *, big_endian: bool = False, datatype: str = "F") -> Path:

@@ -15,10 +15,10 @@ from flowmrd.config.run import GatingConfig, RunConfig
 from flowmrd.gating.reference import GateReference
 from flowmrd.gating.sample import gate_control
 from flowmrd.panel import PanelModel, load_panel
-from flowmrd.quality import scatter_margin
+from flowmrd.preprocess.quality import scatter_margin
+from flowmrd.preprocess.transform import logicle
 from flowmrd.simulate.tube import SimulatedTube, TubeSpec, simulate_tube
 from flowmrd.store import write_columns
-from flowmrd.transform import logicle
 
 Columns = dict[str, npt.NDArray[np.float32]]
 

@@ -16,7 +16,7 @@ from flowmrd.gating.sample import gate_sample
 from flowmrd.gating.tree import evaluate_tree
 from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import PanelModel
-from flowmrd.transform import ChannelScale, logicle
+from flowmrd.preprocess.transform import ChannelScale, logicle
 
 
 def one_channel(width: float | None = None) -> PanelModel:

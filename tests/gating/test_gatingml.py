@@ -16,7 +16,7 @@ from flowmrd.gating.overrides import read_override
 from flowmrd.gating.sample import gate_sample
 from flowmrd.gating.shapes import Combination, Ellipse, HalfPlane, Polygon, Rectangle, same_shape
 from flowmrd.gating.tree import evaluate_tree
-from flowmrd.transform import ChannelScale
+from flowmrd.preprocess.transform import ChannelScale
 
 warnings.filterwarnings("ignore")
 

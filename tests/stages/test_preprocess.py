@@ -15,12 +15,12 @@ from flowmrd.errors import CompensationError, TransformError
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, load_panel
+from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.stages.ingest import ingest
 from flowmrd.stages.preprocess import preprocess, preprocess_file
 from flowmrd.stages.spillover_reference import spillover_reference
 from flowmrd.stages.transform_reference import transform_reference
 from flowmrd.store import open_columns, read_json
-from flowmrd.transform import ChannelScale
 
 DYES = ("CD66b", "CD22", "CD24", "CD34", "CD19", "CD10", "CD38", "CD20", "CD58", "CD45")
 SPILL = np.eye(10) + 0.1 * np.eye(10, k=1) + 0.03 * np.eye(10, k=-1)

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flowmrd.classifier.storage import load_arrays
 from flowmrd.errors import ArtefactError
-from flowmrd.laip.storage import load_arrays
 from flowmrd.store import digest_file, read_arrays, read_json
 
 

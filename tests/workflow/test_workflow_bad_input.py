@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flowmrd.cli.plan import plan_run
+from flowmrd.engine.plan import plan_run
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from workflow.runs import flowmrd, snakemake
 

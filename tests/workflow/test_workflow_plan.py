@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from flowmrd.cli.failure import report_failure
-from flowmrd.cli.launch import find_profile, snakemake_command
-from flowmrd.cli.plan import plan_run
-from flowmrd.cli.refusals import forget_failures
+from flowmrd.engine.failure import report_failure
+from flowmrd.engine.launch import find_profile, snakemake_command
+from flowmrd.engine.plan import plan_run
+from flowmrd.engine.refusals import forget_failures
 from flowmrd.errors import ArtefactError, ColumnError, ConfigError, FcsError, ResourceError, SheetError
 from workflow.runs import planned
 
@@ -105,7 +105,7 @@ def test_a_refused_tube_is_tried_again_when_something_it_depends_on_has_changed(
 def test_a_refused_tube_is_tried_again_when_the_code_has_changed(
     with_refused: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowmrd.cli.plan.state_of", lambda config: "another state")
+    monkeypatch.setattr("flowmrd.engine.plan.state_of", lambda config: "another state")
     assert "CTRL02" in plan_run(with_refused).samples
 
 
@@ -149,7 +149,7 @@ def test_a_header_that_could_not_be_read_because_of_the_drive_is_looked_at_again
         raise refused(str(path)) from OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr("flowmrd.cli.headers.check_header", drive_fails)
+        patched.setattr("flowmrd.engine.headers.check_header", drive_fails)
         with pytest.raises(SheetError):
             plan_run(run)
     assert len(plan_run(run).samples) == 8

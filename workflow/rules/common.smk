@@ -1,10 +1,10 @@
-# Helpers of the rules; no rules here. What depends on what is decided in flowmrd.cli.plan, where it is tested.
+# Helpers of the rules; no rules here. What depends on what is decided in flowmrd.engine.plan, where it is tested.
 import re
 from collections.abc import Iterable
 
 from snakemake.io import IOFile
 
-from flowmrd.cli.stage_table import STAGES, Unit, code_and_config
+from flowmrd.engine.stage_table import STAGES, Unit, code_and_config
 
 WORK = "results/work"
 SAMPLES = "results/samples"

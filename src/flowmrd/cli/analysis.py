@@ -75,8 +75,8 @@ def reference_build(
 
     Example: flowmrd reference build --panel ino10 --tube C01 --tube C02 --tube C03
     """
-    from flowmrd.cli.layout import Run
     from flowmrd.cli.stages import guard
+    from flowmrd.engine.layout import Run
     from flowmrd.stages.reference import build
     from flowmrd.stages.tubes import TubeFiles
 
@@ -121,8 +121,8 @@ def preprocess(
         return
     if sample is None or file is not None:
         raise typer.BadParameter("give either FILE with --panel and -o, or --sample")
-    from flowmrd.cli.layout import Run
     from flowmrd.cli.stages import guard, keep_copy
+    from flowmrd.engine.layout import Run
     from flowmrd.stages.preprocess import preprocess as stage
 
     at = Run(run)
@@ -150,7 +150,7 @@ def reference_show(
 
     Example: flowmrd reference show my-run/results/reference/ino10
     """
-    from flowmrd.cli.stored_reference import describe
+    from flowmrd.engine.stored_reference import describe
 
     for line in describe(folder):
         typer.echo(line)
@@ -164,7 +164,7 @@ def reference_compare(
 
     Example: flowmrd reference compare run6/results/reference/ino10 run7/results/reference/ino10
     """
-    from flowmrd.cli.stored_reference import compare
+    from flowmrd.engine.stored_reference import compare
 
     for line in compare(first, second) or ["the same"]:
         typer.echo(line)
@@ -181,8 +181,8 @@ def validate(rundir: RunDirectory) -> None:
 
     Example: flowmrd validate my-run
     """
-    from flowmrd.cli.layout import Run
     from flowmrd.config import Role
+    from flowmrd.engine.layout import Run
     from flowmrd.stages.validate import validate as stage
 
     at = Run(rundir)

@@ -16,7 +16,7 @@ import typer
 
 from flowmrd import __version__
 from flowmrd.cli import analysis, run, stages
-from flowmrd.cli.failure import logged_to, print_usage, report_failure
+from flowmrd.engine.failure import logged_to, print_usage, report_failure
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -50,11 +50,11 @@ def options(
 ) -> None:
     """Measurable residual disease of B-ALL from flow cytometry files. For research use."""
     if mem_mb is not None:
-        from flowmrd.cli.memory import grant
+        from flowmrd.engine.memory import grant
 
         grant(mem_mb)
     if log is not None:
-        from flowmrd.cli.code import require_as_planned
+        from flowmrd.engine.code import require_as_planned
 
         require_as_planned(Path("config/config.yaml"))
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from flowmrd.cli.headers import check_header
-from flowmrd.cli.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES
-from flowmrd.cli.plan import stored_reference
 from flowmrd.config import ReferenceConfig, RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.load import known_keys, problem_text
 from flowmrd.config.sheet import Role
 from flowmrd.config.yaml_file import read_yaml
+from flowmrd.engine.headers import check_header
+from flowmrd.engine.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES
+from flowmrd.engine.plan import stored_reference
 from flowmrd.errors import ColumnError, ConfigError, InputError, PanelError, SheetError
 from flowmrd.gating.flags import REQUIRED
 from flowmrd.gating.overrides import read_override

@@ -13,7 +13,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from flowmrd.cli.launch import launch
+from flowmrd.engine.launch import launch
 from flowmrd.errors import ConfigError
 from flowmrd.home import PANELS
 from flowmrd.panel import find_panel, load_panel

@@ -46,7 +46,7 @@ def run(
 
     Example: flowmrd run my-run --cores 8
     """
-    from flowmrd.cli.launch import launch
+    from flowmrd.engine.launch import launch
 
     return launch(
         rundir,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from flowmrd.cli.layout import Run
+    from flowmrd.engine.layout import Run
     from flowmrd.stages.tubes import TubeFiles
 
 SampleOption = Annotated[str, typer.Option(help="Name of the tube in the sample sheet.")]
@@ -45,15 +45,15 @@ def register(app: typer.Typer) -> None:
 
 
 def _open(run: Path) -> Run:
-    from flowmrd.cli.layout import Run
+    from flowmrd.engine.layout import Run
 
     return Run(run)
 
 
 def guard(stage: str, *tubes: Sequence[Path]) -> None:
     """Refuse to start with less memory than the files of the largest tube need."""
-    from flowmrd.cli.memory import require_for_files
-    from flowmrd.cli.stage_table import STAGES
+    from flowmrd.engine.memory import require_for_files
+    from flowmrd.engine.stage_table import STAGES
 
     for files in tubes or ((),):
         of = f" of {files[0]}" if files else ""
@@ -231,7 +231,7 @@ def classify(
     Example: flowmrd classify --sample P01_day21 --reference results/reference/ino10/reference.json
     --laip results/laip/P01/laip.json
     """
-    from flowmrd.cli.layout import stored_library
+    from flowmrd.engine.layout import stored_library
     from flowmrd.stages.classify import classify as stage
 
     at = _open(run)
@@ -262,7 +262,7 @@ def quantify(
 
     Example: flowmrd quantify --sample P01_day21 --reference results/reference/ino10/reference.json
     """
-    from flowmrd.cli.layout import CONFIG
+    from flowmrd.engine.layout import CONFIG
     from flowmrd.stages.quantify import Digests, QuantifyInputs
     from flowmrd.stages.quantify import quantify as stage
     from flowmrd.store import digest_file
@@ -366,8 +366,8 @@ def cohort(run: RunOption = HERE) -> None:
 
     Example: flowmrd cohort --run my-run
     """
-    from flowmrd.cli.plan import plan_run, rows_of_refused
-    from flowmrd.cli.refusals import set_aside
+    from flowmrd.engine.plan import plan_run, rows_of_refused
+    from flowmrd.engine.refusals import set_aside
     from flowmrd.stages.cohort import cohort as stage
 
     guard("cohort")

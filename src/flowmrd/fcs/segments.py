@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from flowmrd.fcs.byte_integrity import CHECKSUM, CRC_BYTES, anchored, check_unmoved, follows
 from flowmrd.fcs.findings import Finding, refuse
 from flowmrd.fcs.header import HEADER_BYTES, Header, file_size, is_header, read_at
 from flowmrd.fcs.layout import Layout, Parameter, ascii_words, candidate_layouts, parameters, whole
-from flowmrd.fcs.moved import CHECKSUM, CRC_BYTES, anchored, check_unmoved, follows
 from flowmrd.fcs.textsegment import Text
 
 __all__ = ["DataSegment", "NotListMode", "find_data"]

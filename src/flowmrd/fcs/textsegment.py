@@ -2,7 +2,8 @@
 
 HEADER often gives the end of TEXT one byte too late (many instruments write the first byte behind it), sometimes too
 early, and some writers leave the final delimiter out. Where TEXT seems to go on behind its end, bytes may have been
-inserted into the file or lost from it; that is a *doubt*, which :mod:`flowmrd.fcs.moved` weighs once DATA is found.
+inserted into the file or lost from it; that is a *doubt*, which :mod:`flowmrd.fcs.byte_integrity` weighs once DATA is
+found.
 """
 
 from __future__ import annotations

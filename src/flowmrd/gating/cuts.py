@@ -24,8 +24,8 @@ from flowmrd.gating.frame import STORED, Frame
 from flowmrd.gating.placement import Placement, Source, State
 from flowmrd.gating.shapes import Columns, HalfPlane, Rectangle, project
 from flowmrd.panel.gates import CutGate
-from flowmrd.quality.margins import clip_edge
-from flowmrd.quality.sampling import sampled_rows
+from flowmrd.preprocess.quality.margins import clip_edge
+from flowmrd.preprocess.quality.sampling import sampled_rows
 from flowmrd.units import LOGICLE_M
 
 __all__ = ["estimate_cut", "frozen_cut", "moved_cut", "snap", "snapped", "stored_cut"]

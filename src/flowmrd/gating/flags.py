@@ -12,7 +12,7 @@ from flowmrd.gating.reference import Shift
 from flowmrd.gating.tree import GateResult
 from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import ChannelKind, PanelModel
-from flowmrd.quality.flags import Flag
+from flowmrd.preprocess.quality.flags import Flag
 
 __all__ = ["REQUIRED", "gate_flags", "missing_routes", "nucleated_by"]
 

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.panel.model import Channel, PanelModel
-from flowmrd.transform import ChannelScale, logicle
+from flowmrd.preprocess.transform import ChannelScale, logicle
 
 __all__ = ["PANEL_WIDTH", "STORED", "Frame", "panel_frame", "panel_scale"]
 

@@ -51,7 +51,7 @@ class Wiring:
     detectors
         Channel to ``$PnN``. A channel that is absent keeps its own name and is taken to be on the 0..1 scale already.
     scales
-        Channel to its transform record (``flowmrd.transform.ChannelScale.as_record``).
+        Channel to its transform record (``flowmrd.preprocess.transform.ChannelScale.as_record``).
     matrix_names, matrix
         Detectors (``$PnN``) and spillover matrix, row = fluorochrome, column = detector; empty where not compensated.
     """

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from flowmrd.gating.density import MAX_EVENTS
 from flowmrd.gating.frame import Frame
-from flowmrd.quality.sampling import sampled_rows
+from flowmrd.preprocess.quality.sampling import sampled_rows
 
 __all__ = ["Landmark", "find_landmark"]
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from flowmrd.config.run import QualityConfig
 from flowmrd.panel.model import ChannelKind, PanelModel
-from flowmrd.quality.masks import ALWAYS
+from flowmrd.preprocess.quality.masks import ALWAYS
+from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.store import ColumnStore
-from flowmrd.transform import ChannelScale
 
 __all__ = ["analysable_mask", "panel_columns", "stored_scales"]
 

@@ -33,8 +33,8 @@ from flowmrd.panel.gates import (
     RectangleGate,
     SingletGate,
 )
-from flowmrd.quality import find_doublet_band
-from flowmrd.quality.debris import find_debris_cut
+from flowmrd.preprocess.quality import find_doublet_band
+from flowmrd.preprocess.quality.debris import find_debris_cut
 
 __all__ = ["Parameters", "Placement", "Source", "State", "build_shape", "estimate_geometry"]
 

@@ -17,7 +17,7 @@ from flowmrd.gating.density import thinned
 from flowmrd.gating.shapes import Columns
 from flowmrd.gating.tree import GateResult
 from flowmrd.panel.gates import ROOT, Gate
-from flowmrd.transform import ChannelScale
+from flowmrd.preprocess.transform import ChannelScale
 
 __all__ = ["CODES", "DENOMINATORS", "assign", "code_table", "population_table", "route_bits", "route_names"]
 

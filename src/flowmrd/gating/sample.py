@@ -27,7 +27,7 @@ from flowmrd.gating.shapes import Columns, Shape
 from flowmrd.gating.targets import AGREED_WITHOUT, NORMAL_B, TARGETS, agreed_b_lineage
 from flowmrd.gating.tree import GateResult, evaluate_tree
 from flowmrd.panel.model import PanelModel
-from flowmrd.transform import ChannelScale
+from flowmrd.preprocess.transform import ChannelScale
 
 __all__ = ["GatedSample", "gate_control", "gate_sample", "tube_landmark"]
 

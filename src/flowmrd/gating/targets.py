@@ -29,7 +29,7 @@ from flowmrd.gating.shapes import (
 )
 from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import Channel, PanelModel
-from flowmrd.transform import ChannelScale
+from flowmrd.preprocess.transform import ChannelScale
 
 __all__ = [
     "AGREED_WITHOUT",

@@ -1,7 +1,7 @@
 """Axis ticks in the units of the instrument, whatever scale the axis is drawn on.
 
 A stored column is on the 0..1 scale; a reader knows 10³ and 10⁴. The ticks are round raw values, placed where the
-channel's own transform puts them (the inverse of what :mod:`flowmrd.transform` did).
+channel's own transform puts them (the inverse of what :mod:`flowmrd.preprocess.transform` did).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from flowmrd.errors import TransformError
+from flowmrd.preprocess.transform.scale import ChannelScale
 from flowmrd.report.density import HIGH, LOW
-from flowmrd.transform.scale import ChannelScale
 
 _PARAMETERS = frozenset({"kind", "T", "M", "W", "A", "cofactor", "T_source", "W_source"})
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -49,7 +49,7 @@ class Axis:
 
 
 def make_axis(channel: str, label: str, record: Mapping[str, Any]) -> Axis:
-    """Axis of a channel from its stored transform (:meth:`flowmrd.transform.ChannelScale.as_record`).
+    """Axis of a channel from its stored transform (:meth:`flowmrd.preprocess.transform.ChannelScale.as_record`).
 
     Absent parameters give ticks on the 0..1 scale and say so, instead of wrong units.
     """

@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from flowmrd.errors import ArtefactError
 from flowmrd.panel.model import ChannelKind, PanelModel
+from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.report import words
 from flowmrd.report.axes import Axis, make_axis
 from flowmrd.report.density import Bins, bin_axis
 from flowmrd.store import ColumnStore, open_columns
-from flowmrd.transform import ChannelScale
 
 Mask = npt.NDArray[np.bool_]
 

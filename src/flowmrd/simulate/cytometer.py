@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from flowmrd.errors import PanelError
 from flowmrd.panel.model import Channel, ChannelKind, PanelModel
+from flowmrd.preprocess.transform.logicle import inverse_logicle, logicle
 from flowmrd.simulate.populations import SIGNALS
-from flowmrd.transform.logicle import inverse_logicle, logicle
 from flowmrd.units import LOGICLE_M, LOGICLE_T
 
 Floats = npt.NDArray[np.float64]

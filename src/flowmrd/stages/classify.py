@@ -41,16 +41,16 @@ from typing import Any
 
 import numpy as np
 
+from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.classification import Classification, Uncounted
+from flowmrd.classifier.classifier import classify_tube
+from flowmrd.classifier.library import Library
+from flowmrd.classifier.normal_reference import NormalReference, digest
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.patient_laip import PatientLaip
+from flowmrd.classifier.phenotype import nearest_stage, shifts
+from flowmrd.classifier.storage import load_laip, load_reference
 from flowmrd.config import PriorTherapy, RunConfig
-from flowmrd.laip.classifier import classify_tube
-from flowmrd.laip.library import Library
-from flowmrd.laip.patient import PatientLaip
-from flowmrd.laip.phenotype import nearest_stage, shifts
-from flowmrd.laip.reference import NormalReference, digest
-from flowmrd.laip.result import Classification, Uncounted
-from flowmrd.laip.settings import Settings
-from flowmrd.laip.storage import load_laip, load_reference
-from flowmrd.laip.tube import Tube
 from flowmrd.mrd.result import Cluster, MarkerShift
 from flowmrd.panel import PanelModel
 from flowmrd.stages.tubes import TubeFiles, load_tube
@@ -95,7 +95,7 @@ def classify(
     reference = load_reference(reference_json)
     laip = load_laip(laip_json) if laip_json is not None else None
     entries = [entry for entry in (load_laip(path) for path in sorted(library_json)) if entry is not None]
-    settings = Settings(
+    settings = ClassifierParameters(
         background_per_million=config.laip.background_per_million,
         target=config.mrd.target,
         detect_events=config.mrd.min_detect_events,
@@ -137,7 +137,7 @@ def classify(
 
 
 def summarise(
-    result: Classification, tube: Tube, reference: NormalReference, laip: PatientLaip | None
+    result: Classification, tube: CandidateCells, reference: NormalReference, laip: PatientLaip | None
 ) -> dict[str, Any]:
     """The part of ``classification.json`` that follows from the result alone."""
     tube = tube.select(result.features)
@@ -219,7 +219,7 @@ def _uncounted(group: Uncounted, result: Classification, reference: NormalRefere
     }
 
 
-def _clusters(result: Classification, tube: Tube, reference: NormalReference) -> list[Cluster]:
+def _clusters(result: Classification, tube: CandidateCells, reference: NormalReference) -> list[Cluster]:
     out: list[Cluster] = []
     for number, probability in enumerate(result.probabilities):
         cells = tube.values[result.mrd & (result.cluster == number)]

@@ -58,8 +58,8 @@ from flowmrd.gating.targets import (
 )
 from flowmrd.panel.gates import CutGate, Gate
 from flowmrd.panel.model import PanelModel
+from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.store import open_columns, read_json, write_columns, write_json, write_text
-from flowmrd.transform import ChannelScale
 
 __all__ = ["SCHEMA_VERSION", "gate"]
 

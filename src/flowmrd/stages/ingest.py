@@ -23,10 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.errors import FcsError
+from flowmrd.fcs.cross_check import second_reading
 from flowmrd.fcs.findings import Finding
 from flowmrd.fcs.reader import DataSet, choose, marker_names, read_fcs
 from flowmrd.fcs.scrub import acquisition, instrument, kept_keywords
-from flowmrd.fcs.second import second_reading
 from flowmrd.fcs.spillover import FileSpillover, read_spillover
 from flowmrd.panel.match import ChannelMatch, MatchResult, known_names, match_channels
 from flowmrd.panel.model import PanelModel

@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.classifier.normal_reference import NormalReference
+from flowmrd.classifier.patient_laip import PatientLaip, find_laip
+from flowmrd.classifier.phenotype import nearest_stage, shifts
+from flowmrd.classifier.storage import load_reference, save_laip
 from flowmrd.config import RunConfig
-from flowmrd.laip.patient import PatientLaip, find_laip
-from flowmrd.laip.phenotype import nearest_stage, shifts
-from flowmrd.laip.reference import NormalReference
-from flowmrd.laip.storage import load_reference, save_laip
 from flowmrd.panel import PanelModel
 from flowmrd.stages.labels import read_labels
 from flowmrd.stages.tubes import TubeFiles, gate_bit, load_tube

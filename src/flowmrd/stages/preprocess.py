@@ -2,7 +2,8 @@
 
 ``preprocessed.arrow``
     The panel's channels on the 0..1 scale (float32), time in seconds, and one boolean column ``mask_<step>`` per step
-    of :data:`flowmrd.quality.masks.STEPS` (True = masked). Metadata key ``transforms``: JSON, channel to its scale.
+    of :data:`flowmrd.preprocess.quality.masks.STEPS` (True = masked). Metadata key ``transforms``: JSON, channel to its
+    scale.
 
 ``qc.json`` (schema_version 1)::
 
@@ -19,9 +20,9 @@
                    bins: [{first, last, seconds, rate, score, worst, shift, shifted, bad,
                           medians: [per channel]}],         # at most 200; bad = masked
                    drift: [{channel, rho, range}]}          # seconds, rate null without a time channel
-    doublets:     {kind, x, y, low, high, centre, spread, method, n_events, reason}     # flowmrd.quality.DoubletBand
-    debris:       {fsc, ssc, cd45, anchor, method, reason}                              # flowmrd.quality.DebrisCut
-    dyes:         [{channel, value, masked_side, reason}]                               # flowmrd.quality.DyeCut
+    doublets:     {kind, x, y, low, high, centre, spread, method, n_events, reason}  # quality.DoubletBand
+    debris:       {fsc, ssc, cd45, anchor, method, reason}  # quality.DebrisCut
+    dyes:         [{channel, value, masked_side, reason}]  # quality.DyeCut
     channels:     [{column, marker, kind, pnn, pns, range, voltage, ...}]               # as recorded by ingest
     medians:      {channel: median on 0..1 of analysable singlets, or null}             # for Levey-Jennings charts
     instrument, acquisition: as recorded by ingest
@@ -37,17 +38,19 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.compensation.residuals import measure_residuals
 from flowmrd.config.run import CompensationConfig, RunConfig
 from flowmrd.config.sheet import Sample
 from flowmrd.errors import TransformError
 from flowmrd.panel.gates import ROOT, SingletGate
 from flowmrd.panel.model import PanelModel
-from flowmrd.quality import PILE_UP_WARN, saturated_share
-from flowmrd.quality.flags import Flag
-from flowmrd.quality.masks import MaskSet, attrition, build_masks
-from flowmrd.quality.sampling import sampled_rows
-from flowmrd.quality.time import LIMIT
+from flowmrd.preprocess.compensation.residuals import measure_residuals
+from flowmrd.preprocess.quality import PILE_UP_WARN, saturated_share
+from flowmrd.preprocess.quality.flags import Flag
+from flowmrd.preprocess.quality.masks import MaskSet, attrition, build_masks
+from flowmrd.preprocess.quality.sampling import sampled_rows
+from flowmrd.preprocess.quality.time import LIMIT
+from flowmrd.preprocess.transform import ChannelScale, choose_top
+from flowmrd.preprocess.transform.logicle import logicle_table
 from flowmrd.stages.scaling import (
     CompensatedTube,
     choose_scales,
@@ -57,8 +60,6 @@ from flowmrd.stages.scaling import (
     scales_as_text,
 )
 from flowmrd.store import open_columns, read_json, write_columns, write_json
-from flowmrd.transform import ChannelScale, choose_top
-from flowmrd.transform.logicle import logicle_table
 
 __all__ = ["SCHEMA_VERSION", "preprocess", "preprocess_file", "singlet_settings"]
 

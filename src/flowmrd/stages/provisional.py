@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.config import RunConfig
-from flowmrd.laip.tube import Tube
 from flowmrd.panel import ChannelKind, PanelModel
 from flowmrd.units import LOGICLE_M
 
@@ -13,7 +13,7 @@ TUBES = 6
 NUCLEATED = 40_000
 
 
-def simulated_controls(panel: PanelModel, config: RunConfig, real: list[Tube]) -> list[Tube]:
+def simulated_controls(panel: PanelModel, config: RunConfig, real: list[CandidateCells]) -> list[CandidateCells]:
     """Simulated control tubes with the features of the real ones, or of the panel as far as the simulator knows it."""
     from flowmrd.simulate.populations import NORMAL, SIGNALS, Code
     from flowmrd.simulate.tube import TubeSpec, simulate_tube
@@ -55,7 +55,7 @@ def simulated_controls(panel: PanelModel, config: RunConfig, real: list[Tube]) -
         kept = made.truth["nucleated"] & ~made.truth["doublet"]
         population = made.truth["population"][kept].astype(np.int16)
         tubes.append(
-            Tube(
+            CandidateCells(
                 name=f"simulated-{number}",
                 features=tuple(features),
                 values=np.stack([columns[name][kept] for name in features], axis=1).astype(np.float32),

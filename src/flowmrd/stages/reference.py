@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flowmrd import __version__
+from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.normal_reference import build_reference
+from flowmrd.classifier.storage import save_reference
 from flowmrd.config import RunConfig
 from flowmrd.config.run import ReferenceConfig
-from flowmrd.laip.reference import build_reference
-from flowmrd.laip.storage import save_reference
-from flowmrd.laip.tube import Tube
 from flowmrd.panel import PanelModel
 from flowmrd.stages.provisional import simulated_controls
 from flowmrd.stages.tubes import TubeFiles, load_tube
@@ -47,7 +47,7 @@ def build(
         simulated marrows and the reference is marked provisional.
     """
     settings = reference_settings(config)
-    tubes: list[Tube] = []
+    tubes: list[CandidateCells] = []
     for files in sorted(controls, key=lambda entry: entry.sample):
         tube = load_tube(files, panel).tube
         if tube.n > 0:

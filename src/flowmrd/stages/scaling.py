@@ -11,12 +11,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.compensation import Spillover, check_spillover, compensate_columns, normal_name, read_spillover_csv
 from flowmrd.config.run import CompensationConfig, RunConfig
 from flowmrd.errors import CompensationError
 from flowmrd.panel.model import Channel, ChannelKind, PanelModel
 from flowmrd.panel.names import without_compensation
-from flowmrd.transform import ChannelScale, choose_top, estimate_width, negative_reference, upper_value
+from flowmrd.preprocess.compensation import (
+    Spillover,
+    check_spillover,
+    compensate_columns,
+    normal_name,
+    read_spillover_csv,
+)
+from flowmrd.preprocess.transform import ChannelScale, choose_top, estimate_width, negative_reference, upper_value
 
 __all__ = [
     "CompensatedTube",

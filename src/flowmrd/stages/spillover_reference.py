@@ -11,14 +11,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.compensation.controls import StainControl, spillover_from_controls
-from flowmrd.compensation.matrix import normal_name
 from flowmrd.errors import CompensationError
 from flowmrd.panel.model import PanelModel
-from flowmrd.quality import find_doublet_band, scatter_margin
+from flowmrd.preprocess.compensation.controls import StainControl, spillover_from_controls
+from flowmrd.preprocess.compensation.matrix import normal_name
+from flowmrd.preprocess.quality import find_doublet_band, scatter_margin
+from flowmrd.preprocess.transform import choose_top, upper_value
 from flowmrd.stages.scaling import FLUORESCENT, stored_ranges
 from flowmrd.store import ColumnStore, open_columns, read_json, write_text
-from flowmrd.transform import choose_top, upper_value
 
 __all__ = ["UNSTAINED", "spillover_reference"]
 

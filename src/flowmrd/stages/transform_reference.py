@@ -23,9 +23,9 @@ from typing import Any
 from flowmrd.config.run import RunConfig
 from flowmrd.errors import ArtefactError
 from flowmrd.panel.model import PanelModel
+from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.stages.scaling import choose_scales, compensate_tube, find_spillover
 from flowmrd.store import open_columns, read_json, write_json
-from flowmrd.transform import ChannelScale
 
 __all__ = ["transform_reference"]
 

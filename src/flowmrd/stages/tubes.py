@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.doublet_model import added_cells
 from flowmrd.errors import ArtefactError
-from flowmrd.laip.doublets import added_cells
-from flowmrd.laip.tube import Tube
 from flowmrd.panel import PanelModel
+from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.store import ColumnStore, open_columns
-from flowmrd.transform import ChannelScale
 from flowmrd.units import LOGICLE_M
 
 NEVER = ("mask_nonfinite",)
@@ -43,7 +43,7 @@ class LoadedTube:
         Rows of the file.
     """
 
-    tube: Tube
+    tube: CandidateCells
     rows: npt.NDArray[np.intp]
     n_events: int
 
@@ -104,7 +104,7 @@ def load_tube(files: TubeFiles, panel: PanelModel) -> LoadedTube:
         if all(name in scales for name in features):
             doublets = added_cells(data, window, [ChannelScale.from_record(scales[name]) for name in features])
         population = gated["population"][rows].astype(np.int16) if "population" in gated else None
-        tube = Tube(
+        tube = CandidateCells(
             name=files.sample,
             features=features,
             values=data,

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flowmrd import __version__
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.storage import load_laip, load_reference
 from flowmrd.config import RunConfig
 from flowmrd.errors import ArtefactError
-from flowmrd.laip.settings import Settings
-from flowmrd.laip.storage import load_laip, load_reference
 from flowmrd.panel import PanelModel
 from flowmrd.report.page import write_page
 from flowmrd.report.validation import render
@@ -55,7 +55,7 @@ def validate(
             expected="at least one diagnosis tube with leukaemic cells",
             todo="add diagnosis tubes to the sample sheet and run again",
         )
-    settings = Settings(
+    settings = ClassifierParameters(
         background_per_million=config.laip.background_per_million,
         target=config.mrd.target,
         detect_events=config.mrd.min_detect_events,

@@ -15,7 +15,7 @@ from pathlib import Path
 from flowmrd.config.sheet import ID_PATTERN
 from flowmrd.config.table import Row, read_table
 from flowmrd.errors import InputError, SheetError, TrialError
-from flowmrd.trial.cells import Cells
+from flowmrd.trial.clinical_values import Cells
 
 PATIENT_REQUIRED = ("patient", "enrolled", "status", "last_contact")
 PATIENT_OPTIONAL = (

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flowmrd.laip.cells import Cells, control_cells
-from flowmrd.laip.library import Library
-from flowmrd.laip.patient import PatientLaip
-from flowmrd.laip.reference import NormalReference
-from flowmrd.laip.search import Search, calibrate, narrowed
-from flowmrd.laip.settings import Settings
-from flowmrd.laip.spike import spike_cells, spike_once
+from flowmrd.classifier.library import Library
+from flowmrd.classifier.normal_reference import NormalReference
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.patient_laip import PatientLaip
+from flowmrd.classifier.search import Search, calibrate, narrowed
+from flowmrd.classifier.spike_in import spike_cells, spike_once
+from flowmrd.classifier.window_cells import WindowCells, control_cells
 
 LEVELS = (1e-2, 1e-3, 1e-4, 3e-5, 1e-5, 1e-6, 0.0)
 SHARES = (1.0, 0.5)
@@ -30,7 +30,7 @@ class Dilution:
     Attributes
     ----------
     true, measured, recovered
-        Cells added, cells called MRD, added cells called MRD.
+        WindowCells added, cells called MRD, added cells called MRD.
     denominator
         Nucleated cells of the tube, the added ones included.
     """
@@ -49,7 +49,7 @@ class Dilution:
 def dilute(
     reference: NormalReference,
     laips: list[PatientLaip],
-    settings: Settings,
+    settings: ClassifierParameters,
     *,
     levels: tuple[float, ...] = LEVELS,
     shares: tuple[float, ...] = SHARES,
@@ -88,7 +88,7 @@ def dilute(
     return out
 
 
-def _part(cells: Cells, share: float) -> Cells:
+def _part(cells: WindowCells, share: float) -> WindowCells:
     """An evenly spaced part of a control."""
     if share >= 1.0:
         return cells

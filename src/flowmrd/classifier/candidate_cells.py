@@ -1,0 +1,106 @@
+"""One tube as the classifier sees it: candidate cells in decades, and which of them lie in the B-lineage window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.errors import InternalError
+
+Floats32 = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class CandidateCells:
+    """Candidate cells (nucleated singlets) of one tube.
+
+    Attributes
+    ----------
+    name
+        Sample id; decides the fold of a control, so it must be unique in a run.
+    features
+        Marker names of the columns.
+    values
+        Shape (n, d), float32, decades (0..1 scale x 4.5); finite.
+    window
+        Shape (n,), True for cells of the B-lineage gate.
+    denominator
+        Nucleated cells of the tube; rates are per this number. At least ``n``.
+    population
+        Shape (n,), index into ``populations``; -1 where unknown. Only names things for people.
+    populations
+        Names behind ``population``.
+    doublets
+        Shape (m, d), decades: what two cells of this tube measured as one would look like; None where not known.
+    """
+
+    name: str
+    features: tuple[str, ...]
+    values: Floats32
+    window: Bools
+    denominator: int
+    population: npt.NDArray[np.int16] | None = None
+    populations: tuple[str, ...] = ()
+    doublets: Floats32 | None = None
+
+    def __post_init__(self) -> None:
+        if self.values.shape != (len(self.window), len(self.features)):
+            raise InternalError(
+                f"tube {self.name}: values {self.values.shape} do not fit {len(self.window)} events and "
+                f"{len(self.features)} features"
+            )
+
+    @property
+    def n(self) -> int:
+        """Number of candidate cells."""
+        return len(self.window)
+
+    def select(self, features: tuple[str, ...]) -> CandidateCells:
+        """The same cells with these features, in this order."""
+        if features == self.features:
+            return self
+        index = [self.features.index(name) for name in features]
+        return replace(
+            self,
+            features=features,
+            values=np.ascontiguousarray(self.values[:, index]),
+            doublets=None if self.doublets is None else np.ascontiguousarray(self.doublets[:, index]),
+        )
+
+
+def common_features(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    """Features that both have, in the order of the first."""
+    return tuple(name for name in first if name in second)
+
+
+def thin(flags: Bools, wanted: int) -> npt.NDArray[np.intp]:
+    """At most ``wanted`` evenly spaced indices of the True entries: deterministic and blind to the values."""
+    index = np.flatnonzero(flags)
+    if len(index) <= wanted:
+        return index
+    picks = (np.arange(wanted) * (len(index) / wanted)).astype(np.intp)
+    return index[picks]
+
+
+def training_sample(tube: CandidateCells, wanted: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Cells to learn from: two thirds from the window, the rest from outside, with importance weights.
+
+    Returns
+    -------
+    x, weight
+        Shapes (m, d) and (m,); weights sum to 1 and restore the tube's own proportions.
+    """
+    inside = thin(tube.window, 2 * wanted // 3)
+    outside = thin(~tube.window, wanted - min(len(inside), 2 * wanted // 3))
+    n_inside = int(tube.window.sum())
+    index = np.concatenate([inside, outside])
+    weight = np.concatenate(
+        [
+            np.full(len(inside), n_inside / max(len(inside), 1)),
+            np.full(len(outside), (tube.n - n_inside) / max(len(outside), 1)),
+        ]
+    )
+    return tube.values[index].astype(np.float64), weight / max(weight.sum(), 1e-12)

@@ -1,0 +1,101 @@
+"""What a classification says, before it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.classifier.mixture import Floats, Mixture
+
+Mode = Literal["patient", "library", "different_from_normal", "none"]
+Why = Literal["like_precursors", "like_controls", "displaced", "not_the_phenotype"]
+"""Why a group is not counted."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Something a reviewer must know; codes are stable."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing that was looked for and found: a Gaussian phenotype with what it claims."""
+
+    mixture: Mixture
+    source: Literal["patient", "burden", "spot"]
+    gain: float
+
+
+@dataclass(frozen=True)
+class Uncounted:
+    """A compact group of cells that is told and not counted."""
+
+    mixture: Mixture
+    events: float
+    why: Why
+
+
+@dataclass(frozen=True)
+class Background:
+    """False events in controls by the same code at the same cut."""
+
+    per_million: float
+    ci95: tuple[float, float]
+    worst_per_million: float
+    n_controls: int
+
+
+@dataclass(frozen=True)
+class SpikeInResult:
+    """The in-silico experiment; ``gains`` of every replicate, 0 where nothing was found."""
+
+    level: float
+    replicates: int
+    expected: float
+    recovered: float
+    detected_replicates: int
+    detected: bool
+    spiked_total: int
+    recovered_total: int
+    source: str
+    gains: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Classification:
+    """One tube, judged.
+
+    Attributes
+    ----------
+    score
+        Shape (n,), log10 of phenotype over normal density for every candidate cell; -99 outside the window.
+    mrd, cluster
+        Shape (n,): called MRD; cluster number or -1.
+    cut
+        Score (log10) from which a cell counts.
+    probabilities
+        Of every target, that it is leukaemia.
+    """
+
+    mode: Mode
+    features: tuple[str, ...]
+    score: npt.NDArray[np.float32]
+    mrd: npt.NDArray[np.bool_]
+    cluster: npt.NDArray[np.int32]
+    cut: float
+    targets: tuple[Target, ...]
+    probabilities: tuple[float, ...]
+    background: Background | None
+    novelty: float
+    novel: bool
+    shift: Floats
+    calibration: dict[str, float]
+    spike_in: SpikeInResult | None
+    flags: tuple[Flag, ...]
+    uncounted: tuple[Uncounted, ...] = ()

@@ -1,0 +1,35 @@
+"""Leukaemias of other patients: what is spiked into a tube whose own leukaemia is not known.
+
+The search itself does not prefer places where other patients' blasts lie. Using their density as the region of search
+found fewer leukaemias in trials than the broad prior, because phenotypes of other patients also cover the rim of normal
+populations, and normal groups there raised the limit of what counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flowmrd.classifier.patient_laip import PatientLaip
+
+MIN_ENTRIES = 3
+"""Fewer leukaemias than this do not make a library."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """LAIPs of several patients."""
+
+    entries: tuple[PatientLaip, ...]
+
+    def without(self, patient: str) -> Library:
+        """The library of everybody else: a patient never informs the judgement of itself through it."""
+        return Library(tuple(entry for entry in self.entries if entry.patient != patient and not entry.indistinct))
+
+    def covering(self, features: tuple[str, ...]) -> Library:
+        """Entries that know all of these features."""
+        return Library(tuple(entry for entry in self.entries if set(features) <= set(entry.features)))
+
+    @property
+    def usable(self) -> bool:
+        """Whether there are enough leukaemias to speak of a library."""
+        return len(self.entries) >= MIN_ENTRIES

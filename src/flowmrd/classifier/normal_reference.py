@@ -1,0 +1,173 @@
+"""The normal reference: the model of all controls, and every control as judged without itself.
+
+A control is never judged by a reference it helped to build: controls are dealt into folds and each fold has a reference
+built from the other folds alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowmrd.classifier.candidate_cells import CandidateCells, Floats32
+from flowmrd.classifier.compact_groups import CompactGroup, plausible_spots
+from flowmrd.classifier.mixture import Floats, chi2_quantile, mahalanobis_squared
+from flowmrd.classifier.normal_model import NormalModel, TubeModel, fit_normal, fit_tube
+
+MIN_STAGE_CELLS = 30
+"""Fewer cells of a population than this in a control do not place it."""
+
+
+@dataclass(frozen=True)
+class ControlRecord:
+    """What is kept of a control: the cells of its window and how an independent reference sees them.
+
+    Attributes
+    ----------
+    values, log_normal
+        Candidate cells (n, d) that any LAIP may claim, and their log density under the fold's model of this tube.
+    sampling
+        Share of such cells that was kept; counts are divided by it.
+    spots
+        Compact strange groups among them, of whatever size.
+    """
+
+    name: str
+    fold: int
+    denominator: int
+    values: Floats32
+    log_normal: Floats32
+    sampling: float
+    model: TubeModel
+    spots: tuple[CompactGroup, ...]
+
+
+@dataclass(frozen=True)
+class NormalReference:
+    """The frozen normal: full model, fold models and the controls as judged by them.
+
+    ``provisional`` is true where no real control stood behind it; its background rates are not to be believed.
+    ``stage_names`` and ``stage_centres`` (s, d) are the normal populations of the window, for naming only.
+    """
+
+    panel: str
+    model: NormalModel
+    folds: tuple[NormalModel, ...]
+    controls: tuple[ControlRecord, ...]
+    stage_names: tuple[str, ...]
+    stage_centres: Floats
+    provisional: bool = False
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Marker names of the model."""
+        return self.model.features
+
+
+def fold_of(names: list[str], folds: int) -> dict[str, int]:
+    """Deal controls into folds by their names alone."""
+    return {name: i % folds for i, name in enumerate(sorted(names))}
+
+
+def build_reference(
+    panel: str,
+    controls: list[CandidateCells],
+    *,
+    seed: int,
+    max_cells: int = 200_000,
+    max_folds: int = 5,
+    provisional: bool = False,
+) -> NormalReference:
+    """Fit the reference and judge every control by the fold that it did not help to build.
+
+    Parameters
+    ----------
+    controls
+        At least one. With one, its own fold cannot exist and the controls' judgement is left empty.
+    max_cells
+        Candidate cells kept per control.
+    """
+    controls = sorted(controls, key=lambda tube: tube.name)
+    features = controls[0].features
+    for tube in controls[1:]:
+        features = tuple(name for name in features if name in tube.features)
+    model = fit_normal(controls, features, seed)
+    records: list[ControlRecord] = []
+    folds: list[NormalModel] = []
+    if len(controls) > 1:
+        n_folds = min(len(controls), max_folds)
+        member = fold_of([tube.name for tube in controls], n_folds)
+        for fold in range(n_folds):
+            rest = [tube for tube in controls if member[tube.name] != fold]
+            folds.append(fit_normal(rest, features, seed))
+        records = [judge(folds[member[tube.name]], tube, member[tube.name], max_cells) for tube in controls]
+    names, centres = _stages(controls, model)
+    return NormalReference(panel, model, tuple(folds), tuple(records), names, centres, provisional=provisional)
+
+
+def _stages(tubes: list[CandidateCells], model: NormalModel) -> tuple[tuple[str, ...], Floats]:
+    """Centres of the named normal populations of the window, averaged over the controls that hold them.
+
+    Where the tubes name no population, the components of the model that lie in the window stand for stages.
+    """
+    found: dict[str, list[Floats]] = {}
+    for given in tubes:
+        tube = given.select(model.features)
+        if tube.population is None:
+            continue
+        for code, name in enumerate(tube.populations):
+            chosen = tube.window & (tube.population == code)
+            if name and chosen.sum() >= MIN_STAGE_CELLS:
+                found.setdefault(name, []).append(np.median(tube.values[chosen], axis=0).astype(np.float64))
+    if found:
+        names = tuple(sorted(found))
+        return names, np.array([np.mean(found[name], axis=0) for name in names])
+    inside = np.flatnonzero(model.inside > 0.5)
+    if len(inside) == 0:
+        inside = np.arange(model.mixture.k)
+    return tuple(f"component_{k}" for k in inside), model.mixture.mean[inside]
+
+
+def judge(model: NormalModel, tube: CandidateCells, fold: int, max_cells: int) -> ControlRecord:
+    """Fit a control by a model it did not help to build and keep its candidate cells."""
+    tube = tube.select(model.features)
+    fitted = fit_tube(model, tube)
+    inside = np.flatnonzero(tube.window)
+    step = max(1, -(-len(inside) // max_cells))
+    kept = inside[::step]
+    values = np.ascontiguousarray(tube.values[kept])
+    log_normal = fitted.log_density(values).astype(np.float32)
+    return ControlRecord(
+        name=tube.name,
+        fold=fold,
+        denominator=tube.denominator,
+        values=values,
+        log_normal=log_normal,
+        sampling=1.0 / step,
+        model=fitted,
+        spots=plausible_spots(model.features, values, log_normal, tube.denominator, model.normal_b + fitted.shift),
+    )
+
+
+def rescore(control: ControlRecord, index: list[int]) -> Floats32:
+    """Log normal density of a control's cells in some of the features."""
+    return control.model.select(index).log_density(control.values[:, index]).astype(np.float32)
+
+
+def coverage(model: TubeModel, x: Floats32) -> float:
+    """Share of cells within the 99.9 % region of some normal component."""
+    if len(x) == 0:
+        return 1.0
+    nearest = mahalanobis_squared(model.mixture, x).min(axis=1)
+    return float((nearest < chi2_quantile(0.999, model.mixture.d)).mean())
+
+
+def digest(reference: NormalReference) -> str:
+    """SHA-256 over the numbers of the model: two references with the same digest judge alike."""
+    sha = hashlib.sha256()
+    sha.update("\0".join((reference.panel, *reference.features)).encode())
+    for array in (reference.model.mixture.weight, reference.model.mixture.mean, reference.model.mixture.covariance):
+        sha.update(np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()

@@ -1,0 +1,253 @@
+"""References and LAIPs on disk: arrays in ``.npz``, facts in JSON beside it. Never pickled.
+
+The JSON names the SHA-256 of the ``.npz``; a pair that does not agree is refused.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.classifier.compact_groups import CompactGroup
+from flowmrd.classifier.mixture import Mixture
+from flowmrd.classifier.normal_model import NormalModel, TubeModel
+from flowmrd.classifier.normal_reference import ControlRecord, NormalReference, digest
+from flowmrd.classifier.patient_laip import PatientLaip
+from flowmrd.errors import ArtefactError
+from flowmrd.store import atomic_path, digest_file, read_arrays, read_json, write_json
+
+REFERENCE_FORMAT = "flowmrd-reference/2"
+LAIP_FORMAT = "flowmrd-laip/1"
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def save_arrays(path: Path, arrays: Arrays) -> str:
+    """Write arrays and return the file's SHA-256. Same arrays, same bytes."""
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+    return digest_file(path)
+
+
+def load_arrays(path: Path, expected: str) -> Arrays:
+    """Read arrays whose SHA-256 is ``expected``.
+
+    Raises
+    ------
+    ArtefactError
+        If the file is missing, altered or holds anything but plain arrays.
+    """
+    where = str(path)
+    try:
+        found = digest_file(path)
+        if found != expected:
+            raise ArtefactError(
+                where,
+                found=f"SHA-256 {found[:12]}…",
+                expected=f"{expected[:12]}… as its JSON file says",
+                todo="copy both files again from where they were made, or rebuild them",
+            )
+        return read_arrays(path)
+    except FileNotFoundError as error:
+        raise ArtefactError(
+            where, found="no such file", expected="the arrays beside the JSON file", todo="copy both files together"
+        ) from error
+
+
+def _checked(path: Path, kind: str) -> dict[str, Any]:
+    facts = read_json(path)
+    found = facts.get("format") if isinstance(facts, dict) else None
+    if found != kind:
+        raise ArtefactError(
+            str(path), found=f"format {found!r}", expected=kind, todo="give a file made by this version of flowmrd"
+        )
+    return dict(facts)
+
+
+def _put_model(arrays: Arrays, prefix: str, model: NormalModel) -> None:
+    arrays[f"{prefix}.weight"] = model.mixture.weight
+    arrays[f"{prefix}.mean"] = model.mixture.mean
+    arrays[f"{prefix}.covariance"] = model.mixture.covariance
+    arrays[f"{prefix}.between"] = model.between
+    arrays[f"{prefix}.inside"] = model.inside
+    arrays[f"{prefix}.normal_b"] = model.normal_b
+
+
+def _get_mixture(arrays: Arrays, prefix: str) -> Mixture:
+    return Mixture(arrays[f"{prefix}.weight"], arrays[f"{prefix}.mean"], arrays[f"{prefix}.covariance"])
+
+
+def _get_model(arrays: Arrays, prefix: str, features: tuple[str, ...]) -> NormalModel:
+    return NormalModel(
+        features,
+        _get_mixture(arrays, prefix),
+        arrays[f"{prefix}.between"],
+        arrays[f"{prefix}.inside"],
+        arrays[f"{prefix}.normal_b"],
+    )
+
+
+def save_reference(reference: NormalReference, json_path: Path, npz_path: Path, manifest: dict[str, Any]) -> None:
+    """Write a reference.
+
+    Parameters
+    ----------
+    manifest
+        What it was made from: versions, seed, files' digests. No times, no people.
+    """
+    arrays: Arrays = {}
+    _put_model(arrays, "model", reference.model)
+    arrays["stage_centres"] = reference.stage_centres
+    for i, fold in enumerate(reference.folds):
+        _put_model(arrays, f"fold{i}", fold)
+    for i, control in enumerate(reference.controls):
+        arrays[f"control{i}.values"] = control.values
+        arrays[f"control{i}.log_normal"] = control.log_normal
+        arrays[f"control{i}.shift"] = control.model.shift
+        arrays[f"control{i}.weight"] = control.model.mixture.weight
+        arrays[f"control{i}.mean"] = control.model.mixture.mean
+        arrays[f"control{i}.covariance"] = control.model.mixture.covariance
+        for j, spot in enumerate(control.spots):
+            arrays[f"control{i}.spot{j}.mean"] = spot.mixture.mean
+            arrays[f"control{i}.spot{j}.covariance"] = spot.mixture.covariance
+    sha = save_arrays(npz_path, arrays)
+    write_json(
+        json_path,
+        {
+            "format": REFERENCE_FORMAT,
+            "panel": reference.panel,
+            "features": list(reference.features),
+            "digest": digest(reference),
+            "arrays_sha256": sha,
+            "n_controls": len(reference.controls) if not reference.provisional else 0,
+            "n_folds": len(reference.folds),
+            "provisional": reference.provisional,
+            "stages": list(reference.stage_names),
+            "controls": [
+                {
+                    "name": control.name,
+                    "fold": control.fold,
+                    "nucleated": control.denominator,
+                    "window_cells": len(control.values),
+                    "sampling": control.sampling,
+                    "displacement": control.model.distance,
+                    "strays": control.model.strays,
+                    "spots": [
+                        {"share": spot.share, "gain": spot.gain, "events": spot.events} for spot in control.spots
+                    ],
+                }
+                for control in reference.controls
+            ],
+            "manifest": manifest,
+        },
+    )
+
+
+def load_reference(json_path: Path, npz_path: Path | None = None) -> NormalReference:
+    """Read a reference.
+
+    Raises
+    ------
+    ArtefactError
+        If the pair is missing, altered or of another format.
+    """
+    facts = _checked(json_path, REFERENCE_FORMAT)
+    arrays = load_arrays(npz_path or json_path.with_suffix(".npz"), str(facts.get("arrays_sha256")))
+    try:
+        features = tuple(str(name) for name in facts["features"])
+        controls = tuple(
+            ControlRecord(
+                name=str(entry["name"]),
+                fold=int(entry["fold"]),
+                denominator=int(entry["nucleated"]),
+                values=arrays[f"control{i}.values"],
+                log_normal=arrays[f"control{i}.log_normal"],
+                sampling=float(entry["sampling"]),
+                model=TubeModel(
+                    _get_mixture(arrays, f"control{i}"),
+                    arrays[f"control{i}.shift"],
+                    float(entry["strays"]),
+                    float(entry["displacement"]),
+                ),
+                spots=tuple(
+                    CompactGroup(
+                        Mixture(
+                            np.ones(1), arrays[f"control{i}.spot{j}.mean"], arrays[f"control{i}.spot{j}.covariance"]
+                        ),
+                        float(spot["share"]),
+                        float(spot["gain"]),
+                        float(spot["events"]),
+                    )
+                    for j, spot in enumerate(entry["spots"])
+                ),
+            )
+            for i, entry in enumerate(facts["controls"])
+        )
+        return NormalReference(
+            panel=str(facts["panel"]),
+            model=_get_model(arrays, "model", features),
+            folds=tuple(_get_model(arrays, f"fold{i}", features) for i in range(int(facts["n_folds"]))),
+            controls=controls,
+            stage_names=tuple(str(name) for name in facts["stages"]),
+            stage_centres=arrays["stage_centres"],
+            provisional=bool(facts["provisional"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtefactError(
+            str(json_path), found=f"missing or malformed {error}", expected=REFERENCE_FORMAT, todo="rebuild it"
+        ) from error
+
+
+def save_laip(laip: PatientLaip | None, patient: str, json_path: Path, npz_path: Path, extra: dict[str, Any]) -> None:
+    """Write a patient's phenotype, or that none was found (``found`` false and no arrays)."""
+    arrays: Arrays = {}
+    facts: dict[str, Any] = {"format": LAIP_FORMAT, "patient": patient, "found": laip is not None}
+    if laip is not None:
+        arrays = {
+            "weight": laip.mixture.weight,
+            "mean": laip.mixture.mean,
+            "covariance": laip.mixture.covariance,
+            "staining": laip.staining,
+            "cells": laip.cells,
+        }
+        facts |= {
+            "features": list(laip.features),
+            "share": laip.share,
+            "n_cells": laip.n_cells,
+            "indistinct": laip.indistinct,
+            "by_expert": laip.by_expert,
+        }
+    facts["arrays_sha256"] = save_arrays(npz_path, arrays)
+    write_json(json_path, facts | extra)
+
+
+def load_laip(json_path: Path, npz_path: Path | None = None) -> PatientLaip | None:
+    """Read a patient's phenotype; None where the diagnosis tube gave none.
+
+    Raises
+    ------
+    ArtefactError
+        If the pair is missing, altered or of another format.
+    """
+    facts = _checked(json_path, LAIP_FORMAT)
+    if not facts.get("found"):
+        return None
+    arrays = load_arrays(npz_path or json_path.with_suffix(".npz"), str(facts.get("arrays_sha256")))
+    try:
+        return PatientLaip(
+            patient=str(facts["patient"]),
+            features=tuple(str(name) for name in facts["features"]),
+            mixture=Mixture(arrays["weight"], arrays["mean"], arrays["covariance"]),
+            staining=arrays["staining"],
+            share=float(facts["share"]),
+            n_cells=int(facts["n_cells"]),
+            cells=arrays["cells"],
+            indistinct=bool(facts["indistinct"]),
+            by_expert=bool(facts.get("by_expert", False)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtefactError(
+            str(json_path), found=f"missing or malformed {error}", expected=LAIP_FORMAT, todo="rebuild it"
+        ) from error

@@ -1,6 +1,0 @@
-"""Spillover matrices: reading, checking, estimating from single stains, applying, judging what is left."""
-
-from flowmrd.compensation.apply import compensate_columns
-from flowmrd.compensation.matrix import Spillover, check_spillover, normal_name, read_spillover_csv
-
-__all__ = ["Spillover", "check_spillover", "compensate_columns", "normal_name", "read_spillover_csv"]

@@ -1,0 +1,1 @@
+"""Planning, starting, locking and refusing: everything around Snakemake that is not science."""

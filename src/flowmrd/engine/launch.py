@@ -1,0 +1,239 @@
+"""Starting Snakemake on a run directory the way a technician needs it.
+
+``flowmrd run`` adds to plain Snakemake: a profile that is found or refused (Snakemake passes over an unknown
+workflow profile in silence and would compute on the login node), one run at a time in a directory, a lock left by a
+killed run cleared when that is safe, memory bounded by the machine, a second pass that leaves out tubes found
+unusable in the first, and a summary with the reason for everything that has no result.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+
+from flowmrd.config.yaml_file import read_yaml
+from flowmrd.engine.batch_plan import batch_jobs, lines
+from flowmrd.engine.clock import set_back_future_times
+from flowmrd.engine.code import package_digest, state_of
+from flowmrd.engine.layout import CONFIG
+from flowmrd.engine.lock import refuse_jobs_in_queue, run_lock, wait_for_orphans
+from flowmrd.engine.plan import RunPlan, plan_run
+from flowmrd.engine.progress import follow
+from flowmrd.engine.refusals import LOGS, forget_failures
+from flowmrd.engine.summary import print_plan, print_summary
+from flowmrd.errors import ConfigError, InputError
+from flowmrd.home import REPOSITORY
+
+PROFILES = REPOSITORY / "workflow" / "profiles"
+DAY = 86400.0
+MAX_PASSES = 4
+"""The first pass, and one for each time that leaving out a tube uncovers another unusable one, or that what a pass made
+leaves something to be made again."""
+
+
+def find_profile(name: str, run_directory: Path) -> Path:
+    """Resolve a profile to a file.
+
+    Parameters
+    ----------
+    name
+        ``workstation``, ``slurm``, or a folder or file of the site: a path, or a name below ``RUNDIR/profiles``.
+
+    Raises
+    ------
+    ConfigError
+        For a profile that does not exist, with the nearest known name.
+    """
+    for folder in (Path(name), run_directory / "profiles" / name, PROFILES / name):
+        if folder.is_file():
+            return folder.resolve()
+        if folder.is_dir():
+            files = sorted(folder.glob("profile*.yaml")) or sorted(folder.glob("config*.yaml"))
+            if files:
+                return files[-1].resolve()
+    known = sorted({path.name for root in (PROFILES, run_directory / "profiles") for path in root.glob("*")})
+    near = get_close_matches(name, known, n=1)
+    raise ConfigError(
+        f"profile {name!r}",
+        found="no such profile",
+        expected=f"one of {', '.join(known)}, or the path of a profile",
+        todo=f"did you mean {near[0]}?" if near else "correct --profile; without it the workstation profile is used",
+    )
+
+
+def snakemake_command(
+    run_directory: Path, profile: Path, *, cores: int | None, dry_run: bool, extra: Sequence[str] = ()
+) -> list[str]:
+    """Command line that runs the workflow on a run directory."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    command += ["--directory", str(run_directory)]
+    if not dry_run and _is_local(profile) and "--resources" not in extra:
+        command += ["--resources", f"mem_mb={usable_memory_mb()}"]  # takes several values: a target must not follow it
+    command += ["--profile", str(profile), "--workflow-profile", "none"]
+    if cores is not None:
+        command += ["--cores", str(cores)]
+    elif _is_local(profile):
+        command += ["--cores", str(len(os.sched_getaffinity(0)))]
+    if dry_run:
+        command.append("--dry-run")
+    return [*command, *extra]
+
+
+def _executor(profile: Path) -> str:
+    """Name of the executor plugin that a profile asks for."""
+    values = read_yaml(profile, ConfigError, expected="a Snakemake profile", if_missing="correct --profile").data
+    return str(values.get("executor", "local")) if isinstance(values, dict) else "local"
+
+
+def _is_local(profile: Path) -> bool:
+    """Whether jobs run on this machine."""
+    return _executor(profile) == "local"
+
+
+def _remove_left_over_parts(run_directory: Path, older_than: float) -> None:
+    """Remove what killed jobs were writing. On a cluster only old ones: a job of an earlier run may still be alive."""
+    now = time.time()
+    for part in (run_directory / "results").rglob(".*.part"):
+        with suppress(FileNotFoundError):
+            if now - part.stat().st_mtime >= older_than:
+                part.unlink()
+
+
+def usable_memory_mb() -> int:
+    """Memory that jobs on this machine may share: nine tenths of what is free now."""
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(int(line.split()[1]) / 1024 * 0.9)
+    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20 * 0.5)
+
+
+def launch(
+    run_directory: Path,
+    *,
+    cores: int | None = None,
+    profile: str = "workstation",
+    dry_run: bool = False,
+    verbose: bool = False,
+    unlock: bool = False,
+    extra: Sequence[str] = (),
+) -> int:
+    """Run the workflow and say what came of it.
+
+    Returns
+    -------
+    int
+        0 everything has a result, 2 some input was wrong, 1 something failed that should not have.
+    """
+    run_directory = run_directory.resolve()
+    profile_file = find_profile(profile, run_directory)
+    began = time.time_ns()
+    with run_lock(run_directory, unlock=unlock, dry_run=dry_run):
+        if unlock:
+            return 0
+        local = _is_local(profile_file)
+        if not dry_run:
+            wait_for_orphans(run_directory)
+            if not local:
+                refuse_jobs_in_queue(run_directory)
+        plan = plan_run(run_directory)
+        print_plan(plan)
+        command = snakemake_command(run_directory, profile_file, cores=cores, dry_run=dry_run, extra=extra)
+        environment = {
+            **os.environ,
+            "FLOWMRD_COMMAND": shlex.join(["flowmrd", *sys.argv[1:]]),
+            "FLOWMRD_STARTED": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        if dry_run:
+            return _dry_run(command, environment, plan, submits=_executor(profile_file) == "slurm")
+        _remove_left_over_parts(run_directory, older_than=0 if local else DAY)
+        forget_failures(run_directory, plan.samples)
+        code, forced = 1, any(word.startswith(("--force", "-F", "-f", "-R")) for word in extra)
+        fresh = not (run_directory / "results" / "samples").is_dir()
+        for _ in range(MAX_PASSES):
+            state = _present_state(run_directory)
+            code, steps = _one_pass(command, environment, run_directory, verbose=verbose)
+            if code == 0 and steps and not fresh and not forced:
+                continue  # Snakemake does not look at the parameters of what comes after a job that runs: look again
+            fresh = False
+            if code in (0, 128 + signal.SIGINT):
+                break
+            try:
+                again = _plan_again(run_directory, plan, changed=state != _present_state(run_directory))
+            except InputError:
+                break  # every tube failed: there is nothing left to go on with
+            if again is None:
+                break
+            environment["FLOWMRD_SETTLED"] = "1"
+            plan = again
+    return print_summary(plan, code, began)
+
+
+def _present_state(run_directory: Path) -> str:
+    """Digest of configuration and code as they are now."""
+    package_digest.cache_clear()
+    return state_of(run_directory / CONFIG)
+
+
+def _plan_again(run_directory: Path, plan: RunPlan, *, changed: bool) -> RunPlan | None:
+    """Plan for another pass after one that did not end well; None where another would end the same way."""
+    if changed:
+        print("Configuration or code was changed during the run; going on with what they are now.")  # noqa: T201
+        plan = plan_run(run_directory)
+        forget_failures(run_directory, plan.samples)
+        return plan
+    if set_back_future_times(run_directory / "results"):
+        print("The clock was put back during the run; going on.")  # noqa: T201
+        return plan
+    again = plan_run(run_directory, include_failed=False)
+    return again if again.samples.keys() != plan.samples.keys() else None
+
+
+def _dry_run(command: Sequence[str], environment: dict[str, str], plan: RunPlan, *, submits: bool) -> int:
+    done = subprocess.run(  # noqa: S603
+        command,
+        cwd=REPOSITORY,
+        env=environment,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    print(done.stdout, end="")  # noqa: T201
+    if submits and done.returncode == 0:
+        print("\n".join(lines(batch_jobs(done.stdout.splitlines(), plan))))  # noqa: T201
+    return done.returncode
+
+
+def _one_pass(
+    command: Sequence[str], environment: dict[str, str], run_directory: Path, *, verbose: bool
+) -> tuple[int, int]:
+    """Run Snakemake once; return its exit code and the number of jobs that were done."""
+    log = run_directory / LOGS / "snakemake.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(  # noqa: S603
+        command,
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    try:
+        steps = follow(process, log, verbose=verbose)
+        return process.wait(), steps
+    except KeyboardInterrupt:
+        process.wait()
+        return 128 + signal.SIGINT, 0

@@ -1,0 +1,172 @@
+"""One run at a time in a run directory, and a way out after a run was killed.
+
+The launcher holds an advisory lock, which the kernel frees when the launcher is gone, however that happened. A free
+lock beside Snakemake's own lock files means that these are left over, unless Snakemake is still at work there without
+its launcher or without any, which is looked for among the processes of this machine. Jobs of a killed run may live
+on, here or on a cluster; a new run waits for those here to end, and names those in the cluster's queue.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flowmrd.engine.layout import STATE
+from flowmrd.errors import ConfigError
+
+
+@contextmanager
+def run_lock(run_directory: Path, *, unlock: bool = False, dry_run: bool = False) -> Iterator[None]:
+    """Hold the directory for the duration of the block.
+
+    Raises
+    ------
+    ConfigError
+        If another run is going on there, or left a lock that cannot be cleared safely from here.
+    """
+    if dry_run:
+        yield
+        return
+    folder = run_directory / STATE
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "run.lock").open("a+", encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                str(run_directory),
+                found=f"a run that is still going on ({_holder(handle.name)})",
+                expected="one run at a time in a run directory",
+                todo="wait for it to end, or stop it there first",
+            ) from error
+        before = _holder(handle.name)
+        _clear_left_over(run_directory, before, forced=unlock)
+        handle.seek(0)
+        handle.truncate()
+        json.dump({"host": socket.gethostname(), "pid": os.getpid()}, handle)
+        handle.flush()
+        yield
+        if not _snakemake_locks(
+            run_directory
+        ):  # killed under us, it leaves its own lock, and the next start asks whose
+            handle.seek(0)
+            handle.truncate()
+
+
+def _snakemake_locks(run_directory: Path) -> list[Path]:
+    return sorted((run_directory / ".snakemake" / "locks").glob("*"))
+
+
+def _clear_left_over(run_directory: Path, before: str, *, forced: bool) -> None:
+    locks = _snakemake_locks(run_directory)
+    if not locks:
+        return
+    running = snakemake_in(run_directory)
+    if running:
+        raise ConfigError(
+            str(run_directory),
+            found=f"Snakemake at work there (process {', '.join(map(str, running))})",
+            expected="one run at a time in a run directory",
+            todo=f"wait for it to end, or stop it first: kill {' '.join(map(str, running))}",
+        )
+    here = f"on {socket.gethostname()}" in before
+    if not forced and not here:
+        raise ConfigError(
+            str(run_directory),
+            found=f"a lock that was not left by a run on this machine ({before})",
+            expected="no lock, or one whose owner is known to be gone",
+            todo=f"make sure that no run is going on there, then: flowmrd run {run_directory} --unlock",
+        )
+    for lock in locks:
+        lock.unlink(missing_ok=True)
+    print(f"An earlier run did not end properly ({before}); its lock is cleared and its work continued.")  # noqa: T201
+
+
+def snakemake_in(run_directory: Path) -> list[int]:
+    """Process ids of Snakemake runs of this machine whose working directory is ``run_directory``.
+
+    Jobs that SLURM runs on this machine are none: the queue knows them, and how to end them.
+    """
+    return [pid for pid in _processes_in(run_directory, (b"snakemake",)) if not _of_another_slurm_job(pid)]
+
+
+def _of_another_slurm_job(pid: int) -> bool:
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    job = next((entry.partition(b"=")[2].decode() for entry in environment if entry.startswith(b"SLURM_JOB_ID=")), "")
+    return job not in ("", os.environ.get("SLURM_JOB_ID", ""))
+
+
+def wait_for_orphans(run_directory: Path) -> None:
+    """Wait for jobs that outlived the run that started them: what they write is whole, but must not cross ours."""
+    told = False
+    while jobs := _processes_in(run_directory, (b"flowmrd", b"--mem-mb")):
+        if not told:
+            which = ", ".join(map(str, jobs))
+            print(f"Jobs of an earlier run are still at work (process {which}); waiting for them to end.", flush=True)  # noqa: T201
+            told = True
+        time.sleep(0.5)
+
+
+def refuse_jobs_in_queue(run_directory: Path) -> None:
+    """Refuse to start while SLURM jobs of an earlier run of this directory wait or work.
+
+    They are known by their log files, which the executor plugin lays into the run directory.
+
+    Raises
+    ------
+    ConfigError
+        With the command that ends them.
+    """
+    squeue = shutil.which("squeue")
+    if squeue is None:
+        return
+    columns = "--Format=JobID:20,STDOUT:1000"
+    try:
+        done = subprocess.run(  # noqa: S603
+            [squeue, "--me", "--noheader", columns], capture_output=True, text=True, timeout=60, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return  # no controller to ask: submitting will say so
+    logs = f"{run_directory.resolve()}/.snakemake/slurm_logs/"
+    ids = [line[:20].strip() for line in done.stdout.splitlines() if line[20:].startswith(logs)]
+    if ids:
+        raise ConfigError(
+            str(run_directory),
+            found=f"{len(ids)} SLURM job(s) of an earlier run in the queue",
+            expected="none: two jobs would write the same files",
+            todo=f"wait for them to end, or end them: scancel {' '.join(ids)}; then give the same command again",
+        )
+
+
+def _processes_in(run_directory: Path, words: tuple[bytes, ...]) -> list[int]:
+    """Other processes of this machine that work in a directory and have all words in their command line."""
+    here = run_directory.resolve()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+            at = (process / "cwd").resolve()
+        except OSError:
+            continue
+        if at == here and all(word in command for word in words) and int(process.name) != os.getpid():
+            found.append(int(process.name))
+    return sorted(found)
+
+
+def _holder(file: str) -> str:
+    try:
+        facts = json.loads(Path(file).read_text(encoding="utf-8"))
+        return f"process {int(facts['pid'])} on {facts['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "not started by flowmrd run"

@@ -1,0 +1,123 @@
+"""Tubes that cannot be worked on: why, and for how long that holds.
+
+A stage that fails leaves a record beside its log (:mod:`flowmrd.engine.failure`). A record keeps its tube out of later
+runs only if the fault lies in the tube itself and nothing the tube depends on has changed since. Whether it has is
+decided by a fingerprint of content, not by file times, because clocks go back and copies keep old times. A full disk,
+too little memory or a fault of ours is tried again whenever the run is started.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from flowmrd.config import Sample
+from flowmrd.engine.failure import RECORD_SUFFIX
+from flowmrd.engine.stage_table import SAMPLE_STAGES
+from flowmrd.errors import InputError, SheetError
+
+LOGS: Final = Path("results/logs")
+CHECK: Final = "check"
+"""Stage of a refusal that was found by looking at sheet, panel and header."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A tube, or a row of the sheet, that cannot be worked on."""
+
+    sample: str
+    patient: str
+    role: str
+    stage: str
+    what: str
+    where: str
+    todo: str
+
+    @property
+    def message(self) -> str:
+        """One line for a table."""
+        return f"{self.what} ({self.where}); {self.todo}"
+
+    @property
+    def log(self) -> Path | None:
+        """Log of the stage that refused the tube, relative to the run directory; None where no stage was started."""
+        return None if self.stage == CHECK else LOGS / self.stage / f"{self.sample}.log"
+
+
+def refuse(row: Sample, error: InputError) -> Refusal:
+    """Turn what is wrong with a tube's row, panel or header into its refusal."""
+    return Refusal(row.sample, row.patient, row.role.value, CHECK, _what(error), error.where, error.todo)
+
+
+def refuse_row(error: SheetError) -> Refusal:
+    """Turn a row that cannot be read into a refusal; it is known by its line."""
+    name = error.where.rsplit(", ", maxsplit=1)[-1].replace(" ", "-")
+    return Refusal(name, "", "", CHECK, _what(error), error.where, error.todo)
+
+
+def _what(error: InputError) -> str:
+    return f"found {error.found}; expected {error.expected}"
+
+
+@dataclass(frozen=True)
+class StageFailure:
+    """What a stage that failed left beside its log."""
+
+    refusal: Refusal
+    exit_code: int
+    lasting: bool
+    fingerprint: str
+
+
+def stage_failures(run_directory: Path, samples: Mapping[str, Sample]) -> list[StageFailure]:
+    """The earliest stage that failed of every tube that has a record, in the order of the stages.
+
+    A record that cannot be read, for example one cut short by a crash, says nothing.
+    """
+    found: dict[str, StageFailure] = {}
+    for stage in SAMPLE_STAGES:
+        for name, row in samples.items():
+            record = run_directory / LOGS / stage / f"{name}{RECORD_SUFFIX}"
+            if name not in found and (failure := _read(record, row, stage)) is not None:
+                found[name] = failure
+    return list(found.values())
+
+
+def forget_failures(run_directory: Path, samples: Iterable[str]) -> None:
+    """Remove the records of tubes that are tried again: one that is not reached must not look as if it had failed."""
+    for name in samples:
+        for stage in SAMPLE_STAGES:
+            (run_directory / LOGS / stage / f"{name}{RECORD_SUFFIX}").unlink(missing_ok=True)
+
+
+def set_aside(run_directory: Path, refused: Iterable[Sample]) -> None:
+    """Move results of refused tubes to ``results/superseded``: nobody must take them for those of the present file.
+
+    Those of a tube whose file is only out of reach stay: a drive may be away for a moment.
+    """
+    results = run_directory / "results"
+    for row in refused:
+        folder, place = results / "samples" / row.sample, results / "superseded" / row.sample
+        if row.fcs.is_file() and folder.is_dir() and not folder.is_symlink():
+            if place.is_dir():
+                shutil.rmtree(place)
+            place.parent.mkdir(exist_ok=True)
+            folder.rename(place)
+
+
+def _read(record: Path, row: Sample, stage: str) -> StageFailure | None:
+    try:
+        facts: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+        texts = [str(facts[key]) for key in ("what", "where", "todo")]
+        return StageFailure(
+            Refusal(row.sample, row.patient, row.role.value, stage, *texts),
+            int(facts["exit_code"]),
+            facts["lasting"] is True,
+            str(facts["fingerprint"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None

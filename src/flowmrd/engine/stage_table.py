@@ -1,0 +1,157 @@
+"""The stages in order: what each comes after, which configuration it reads, and what it needs of a machine.
+
+Memory and time are asked for by the size of the tubes' raw columns (4 bytes an event and channel), which is known from
+the headers before anything runs, so that the plan of a cluster run shows real numbers and a group of stages asks for
+enough. They are read off ``make scale``, with a margin; docs/performance.md has what was measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+from flowmrd.config import RunConfig
+from flowmrd.engine.code import digest
+
+
+class Unit(StrEnum):
+    """What one job of a stage is about; the wildcard of its rule, if it has one."""
+
+    SAMPLE = "sample"
+    PATIENT = "patient"
+    PANEL = "panel"
+    RUN = "run"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the workflow.
+
+    Parameters
+    ----------
+    does
+        What it does, in words for a technician.
+    unit
+        What one job of it is about.
+    after
+        Stages whose files it reads.
+    sections
+        Sections of ``config.yaml`` that it reads; ``*`` for all of it.
+    base_mb, mb_per_mb
+        Memory to ask for in MB: base plus factor times the size of the raw columns. Of a stage that looks at several
+        tubes the largest counts, because it takes them one after the other. The base holds the interpreter and, on a
+        cluster, Snakemake's own two processes in the job.
+    need
+        What the stage cannot do without, in MB per MB of the files it opens (of the largest tube), above the
+        interpreter itself; it refuses to start with less.
+    seconds_per_mb
+        Generous run time per MB of the raw columns of all its tubes.
+    """
+
+    does: str
+    unit: Unit
+    after: tuple[str, ...] = ()
+    sections: tuple[str, ...] = ()
+    base_mb: int = 800
+    mb_per_mb: float = 4.0
+    need: float = 2.0
+    seconds_per_mb: float = 1.0
+
+    def ask_mb(self, largest_mb: float, attempt: int) -> int:
+        """Memory to ask for, doubled with every attempt."""
+        return int((self.base_mb + self.mb_per_mb * largest_mb) * 2 ** (attempt - 1))
+
+    def ask_minutes(self, all_mb: float, attempt: int) -> int:
+        """Run time to ask for, doubled with every attempt."""
+        return int((10 + self.seconds_per_mb * all_mb / 60) * 2 ** (attempt - 1))
+
+
+STAGES = {
+    "ingest": Stage("reading the FCS file", Unit.SAMPLE, mb_per_mb=2.5, need=1.3),
+    "spillover_reference": Stage(
+        "spillover from the single-stain tubes", Unit.PANEL, ("ingest",), ("compensation",), need=2.8
+    ),
+    "transform_reference": Stage(
+        "scaling learned from the controls",
+        Unit.PANEL,
+        ("spillover_reference",),
+        ("compensation", "transform"),
+        need=2.8,
+    ),
+    "preprocess": Stage(
+        "compensation, scaling, quality",
+        Unit.SAMPLE,
+        ("transform_reference",),
+        ("compensation", "transform", "quality"),
+        need=2.1,
+    ),
+    "gate_reference": Stage(
+        "gates learned from the controls", Unit.PANEL, ("preprocess",), ("gating", "quality"), need=1.8
+    ),
+    "gate": Stage("gating", Unit.SAMPLE, ("gate_reference",), ("gating", "quality")),
+    "reference": Stage(
+        "normal reference from the controls",
+        Unit.PANEL,
+        ("gate",),
+        ("reference", "laip"),
+        base_mb=1000,
+        mb_per_mb=8.0,
+        need=3.0,
+        seconds_per_mb=4.0,
+    ),
+    "laip": Stage(
+        "phenotype of the leukaemia",
+        Unit.PATIENT,
+        ("reference",),
+        ("reference", "laip"),
+        base_mb=1000,
+        mb_per_mb=5.0,
+        seconds_per_mb=4.0,
+    ),
+    "classify": Stage(
+        "looking for leukaemic cells",
+        Unit.SAMPLE,
+        ("laip",),
+        ("reference", "laip"),
+        base_mb=1000,
+        mb_per_mb=5.0,
+        seconds_per_mb=4.0,
+    ),
+    "quantify": Stage("counts, limits, verdict", Unit.SAMPLE, ("classify",), ("*",), mb_per_mb=2.0, need=0.5),
+    "export": Stage("tables and annotated FCS", Unit.SAMPLE, ("classify",), need=1.0),
+    "report": Stage("report", Unit.SAMPLE, ("quantify",), ("*",), mb_per_mb=5.0),
+    "cohort": Stage("index and table", Unit.RUN, ("report",), ("*",)),
+    "provenance": Stage("versions, inputs, digests", Unit.RUN, ("report",), ("*",)),
+    "trial": Stage("endpoints", Unit.RUN, ("quantify",), ("*",)),
+}
+"""Stages in the order of the data."""
+
+SAMPLE_STAGES = tuple(name for name, stage in STAGES.items() if stage.unit is Unit.SAMPLE)
+"""Stages that look at one tube."""
+
+
+@cache
+def stages_up_to(stage: str) -> tuple[str, ...]:
+    """A stage and all stages before it, in order."""
+    names = {stage}
+    for before in STAGES[stage].after:
+        names.update(stages_up_to(before))
+    return tuple(name for name in STAGES if name in names)
+
+
+def code_and_config(stage: str, config: RunConfig) -> str:
+    """Digest of all code and configuration that a stage's result depends on, the stages before it included.
+
+    A control's files can be made again without redoing what all controls together gave, so age alone cannot tell
+    what is out of date; this can.
+    """
+    facts: dict[str, object] = {}
+    values = config.model_dump(mode="json")
+    for name in stages_up_to(stage):
+        facts[name] = digest(f"flowmrd.stages.{name}")
+        for section in STAGES[name].sections:
+            facts[section] = values if section == "*" else values[section]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,97 @@
+"""What came of a run: a line per tube, and the reason for everything that has no result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from flowmrd.engine.failure import RECORD_SUFFIX
+from flowmrd.engine.plan import RunPlan
+from flowmrd.engine.refusals import LOGS, Refusal, StageFailure, stage_failures
+from flowmrd.engine.stage_table import SAMPLE_STAGES
+
+RESULTS = Path("results/samples")
+
+
+def print_plan(plan: RunPlan) -> None:
+    """Say what will be worked on and what will not."""
+    roles = [sample.role.value for sample in plan.samples.values()]
+    counted = ", ".join(f"{roles.count(role)} {role}" for role in dict.fromkeys(roles))
+    print(f"{plan.run_directory}: {len(roles)} tubes ({counted}); panels {', '.join(plan.panels)}")  # noqa: T201
+    _print_refusals(plan.refusals)
+
+
+def _print_refusals(refusals: Sequence[Refusal]) -> None:
+    for refusal in refusals:
+        log = f" (log: {refusal.log})" if refusal.log is not None else ""
+        print(  # noqa: T201
+            f"NOT PROCESSED {refusal.sample}: {refusal.what}\n   in: {refusal.where}\n   do: {refusal.todo}{log}"
+        )
+
+
+def print_summary(plan: RunPlan, code: int, began: int) -> int:
+    """Print verdicts, refusals and where the reports lie; return the exit code of the run.
+
+    Parameters
+    ----------
+    code
+        Exit code of Snakemake.
+    began
+        Start of the run in nanoseconds since 1970: in a run that did not end well, older results may be out of date.
+    """
+    # imported here: a start that is refused must not wait for them
+    from flowmrd.mrd.result import MrdResult
+    from flowmrd.report.verdict import level
+
+    failed = {failure.refusal.sample: failure for failure in stage_failures(plan.run_directory, plan.samples)}
+    unreached = []
+    for name in plan.analysed:
+        if name in failed:
+            continue
+        path = plan.run_directory / RESULTS / name / "mrd.json"
+        try:
+            result = MrdResult.model_validate_json(path.read_bytes())
+            old = code != 0 and path.stat().st_mtime_ns < began
+            print(  # noqa: T201
+                f"  {name:<24} {result.verdict.class_.value:<34} {level(result)}"
+                f"{'  (from an earlier run)' if old else ''}"
+            )
+        except (OSError, ValueError):
+            unreached.append(name)
+    _print_refusals([*plan.refusals, *(failure.refusal for failure in failed.values())])
+    for name in unreached:
+        print(f"  {name:<24} no result yet{_last_log(plan.run_directory, name)}")  # noqa: T201
+    index = plan.run_directory / "results/cohort/index.html"
+    if code == 0 and index.is_file():
+        print(f"Reports: {index}")  # noqa: T201
+    print(f"Log: {plan.run_directory / LOGS / 'snakemake.log'}")  # noqa: T201
+    if code == 0:
+        return 2 if plan.refusals else 0
+    return code if code >= 128 else exit_code_of(failed.values(), _common_failures(plan.run_directory))
+
+
+def exit_code_of(failures: Iterable[StageFailure], common: Sequence[int]) -> int:
+    """2 where every fault is one that the user can put right, 1 where one is ours or not known."""
+    codes = [*(failure.exit_code for failure in failures), *common]
+    return 2 if codes and all(code == 2 for code in codes) else 1
+
+
+def _common_failures(run_directory: Path) -> list[int]:
+    """Exit codes of stages that look at several tubes, where they left a record."""
+    found = []
+    for record in sorted((run_directory / LOGS).rglob(f"*{RECORD_SUFFIX}")):
+        if record.parent.name in SAMPLE_STAGES:
+            continue
+        try:
+            found.append(int(json.loads(record.read_text(encoding="utf-8"))["exit_code"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            found.append(1)
+    return found
+
+
+def _last_log(run_directory: Path, name: str) -> str:
+    logs = sorted((run_directory / LOGS).glob(f"*/{name}.log"), key=lambda path: path.stat().st_mtime_ns)
+    if not logs:
+        return ": waiting for what others did not give"
+    return f": {logs[-1].parent.name} did not end, or what comes after it was not reached (log: {logs[-1]})"

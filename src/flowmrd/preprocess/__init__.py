@@ -1,0 +1,1 @@
+"""From stored values to compensated, scaled columns with quality masks."""

@@ -1,0 +1,73 @@
+"""Cuts on dyes: dead cells by a viability dye, nucleated cells by a nucleic acid dye.
+
+Both are the deepest valley of the dye's density on the 0..1 scale between the largest peak and the population on the
+other side. Where no valley exists the mask stays empty and the reason is stated: a dye without two populations (nearly
+all cells alive, or a channel without signal) must not cost cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.preprocess.quality.sampling import sampled_rows
+
+__all__ = ["DyeCut", "find_dye_cut"]
+
+Values = npt.NDArray[np.floating[Any]]
+Mask = npt.NDArray[np.bool_]
+
+BINS: Final = 256
+MAX_EVENTS: Final = 200_000
+
+
+@dataclass(frozen=True)
+class DyeCut:
+    """Threshold of one dye on the 0..1 scale; ``value`` is None where no two populations were seen."""
+
+    channel: str
+    value: float | None
+    masked_side: Literal["above", "below"]
+    reason: str = ""
+
+    def masked(self, values: Values) -> Mask:
+        """True for events on the masked side, shape (n_events,)."""
+        if self.value is None:
+            return np.zeros(len(values), dtype=np.bool_)
+        return np.asarray(values > self.value if self.masked_side == "above" else values < self.value)
+
+    def as_record(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def find_dye_cut(
+    channel: str, values: Values, *, masked_side: Literal["above", "below"], usable: Mask, min_events: int = 500
+) -> DyeCut:
+    """Place the cut beside the main peak: above it for a viability dye, below it for a nucleic acid dye."""
+    seen = values[sampled_rows(len(values), usable, MAX_EVENTS)]
+    seen = seen[np.isfinite(seen)]
+    if len(seen) < min_events:
+        return DyeCut(channel, None, masked_side, f"{len(seen)} usable events, fewer than {min_events}")
+    low, high = (float(v) for v in np.quantile(seen, [0.0005, 0.9995]))
+    if high - low < 0.1:
+        return DyeCut(channel, None, masked_side, "the dye has one population")
+    edges = np.linspace(low, high, BINS + 1)
+    counts = np.histogram(seen, bins=edges)[0].astype(np.float64)
+    kernel = np.exp(-0.5 * (np.arange(-15, 16) / 5.0) ** 2)
+    density = np.convolve(counts, kernel / kernel.sum(), mode="same")
+    grid = 0.5 * (edges[:-1] + edges[1:])
+    mode = int(np.argmax(density))
+    side = np.arange(mode, BINS) if masked_side == "above" else np.arange(mode, -1, -1)
+    profile = density[side]
+    # Walking away from the main peak: the valley is the lowest point before the highest later rise.
+    running = np.minimum.accumulate(profile)
+    rise = profile - running
+    far = int(np.argmax(rise))
+    if rise[far] < max(3.0, 0.0005 * density[mode]) or profile[far] < 2.0 * running[far]:
+        return DyeCut(channel, None, masked_side, "no second population beside the main peak")
+    valley = int(np.argmin(profile[: far + 1]))
+    return DyeCut(channel, float(grid[side[valley]]), masked_side)

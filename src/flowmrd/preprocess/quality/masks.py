@@ -1,0 +1,196 @@
+"""All masks of one tube, in the order of the attrition table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.config.run import QualityConfig
+from flowmrd.panel.model import ChannelKind
+from flowmrd.preprocess.quality.debris import DebrisCut, find_debris_cut
+from flowmrd.preprocess.quality.doublets import DoubletBand, find_doublet_band
+from flowmrd.preprocess.quality.dyes import DyeCut, find_dye_cut
+from flowmrd.preprocess.quality.flags import Flag
+from flowmrd.preprocess.quality.margins import scatter_margin
+from flowmrd.preprocess.quality.time import TimeCheck, check_time
+from flowmrd.units import LOGICLE_M
+
+__all__ = ["STEPS", "MaskSet", "attrition", "build_masks"]
+
+Values = npt.NDArray[np.floating[Any]]
+Mask = npt.NDArray[np.bool_]
+
+STEPS: Final = ("nonfinite", "margin", "time", "dead", "anucleate", "doublet", "debris")
+"""Masks in the order in which the attrition table subtracts them; columns are called ``mask_<step>``."""
+
+ALWAYS: Final = ("nonfinite", "margin", "dead")
+"""Masks that make an event not analysable whatever the configuration says; ``time`` joins them by configuration."""
+
+
+@dataclass(frozen=True)
+class MaskSet:
+    """Masks by step (True = masked) and how each was placed."""
+
+    masks: dict[str, Mask]
+    time: TimeCheck
+    doublets: DoubletBand
+    debris: DebrisCut
+    dyes: tuple[DyeCut, ...]
+    flags: tuple[Flag, ...]
+
+    def analysable(self, *, with_time: bool) -> Mask:
+        """True for events that enter the analysis."""
+        excluded = np.zeros(len(self.masks["nonfinite"]), dtype=np.bool_)
+        for step in ALWAYS:
+            excluded |= self.masks[step]
+        if with_time:
+            excluded |= self.masks["time"]
+        return ~excluded
+
+
+def build_masks(
+    columns: Mapping[str, Values],
+    kinds: Mapping[str, ChannelKind],
+    nonfinite: Mask,
+    config: QualityConfig,
+    *,
+    doublet_settings: Mapping[str, Any] | None = None,
+) -> MaskSet:
+    """Build all masks of a tube.
+
+    Parameters
+    ----------
+    columns
+        The panel's channels on the 0..1 scale, time in seconds; each of shape (n_events,).
+    kinds
+        Kind of each column.
+    nonfinite
+        True for events with a NaN or infinity in any column.
+    doublet_settings
+        ``area``, ``partners``, ``n_mad``, ``min_events`` of the panel's singlet gate at the root, so that gate and mask
+        agree; defaults where the panel has none.
+    """
+    n = len(nonfinite)
+    flags: list[Flag] = []
+    margin = scatter_margin(columns) & ~nonfinite if n else np.zeros(0, dtype=np.bool_)
+    usable = ~(nonfinite | margin)
+    dyes: list[DyeCut] = []
+    masks: dict[str, Mask] = {"nonfinite": nonfinite, "margin": margin}
+    signal = {
+        name: values
+        for name, values in columns.items()
+        if kinds[name] in (ChannelKind.ANTIBODY, ChannelKind.NUCLEIC_ACID, ChannelKind.VIABILITY, ChannelKind.SCATTER)
+        and not name.endswith(("-W", "-H"))
+    }
+    clock = next((values for name, values in columns.items() if kinds[name] is ChannelKind.TIME), None)
+    scatter = [name for name in signal if kinds[name] is ChannelKind.SCATTER]
+    time = check_time(signal, clock, scatter=scatter, usable=usable)
+    masks["time"] = time.mask
+    flags.extend(_time_flags(time, config, has_clock=clock is not None))
+    for step, kind, side in (
+        ("dead", ChannelKind.VIABILITY, "above"),
+        ("anucleate", ChannelKind.NUCLEIC_ACID, "below"),
+    ):
+        mask = np.zeros(n, dtype=np.bool_)
+        for name in columns:
+            if kinds[name] is not kind:
+                continue
+            cut = find_dye_cut(name, columns[name], masked_side=side, usable=usable)  # type: ignore[arg-type]
+            dyes.append(cut)
+            mask |= cut.masked(columns[name])
+        masks[step] = mask
+    band = find_doublet_band(columns, within=usable, **dict(doublet_settings or {}))
+    masks["doublet"] = ~band.inside(columns) if n else np.zeros(0, dtype=np.bool_)
+    if band.kind == "none":
+        flags.append(Flag("DOUBLETS_NOT_CHECKED", "warn", f"Doublets could not be excluded: {band.reason}."))
+    debris = find_debris_cut(columns, usable=usable)
+    masks["debris"] = debris.inside(columns) if "FSC-A" in columns else np.zeros(n, dtype=np.bool_)
+    if debris.method == "none":
+        flags.append(Flag("DEBRIS_NOT_CHECKED", "info", f"Debris could not be excluded: {debris.reason}."))
+    share = float(margin.mean()) if n else 0.0
+    if share > 0.05:
+        flags.append(
+            Flag(
+                "SCATTER_SATURATED", "warn", f"{share:.1%} of events are clipped in forward scatter; lower its voltage."
+            )
+        )
+    return MaskSet({step: masks[step] for step in STEPS}, time, band, debris, tuple(dyes), tuple(flags))
+
+
+def attrition(masks: MaskSet) -> list[dict[str, Any]]:
+    """Rows ``{step, masked, removed, remaining}``: masked alone, removed beyond the steps before, left after."""
+    n = len(masks.masks["nonfinite"])
+    kept = np.ones(n, dtype=np.bool_)
+    rows: list[dict[str, Any]] = [{"step": "acquired", "masked": 0, "removed": 0, "remaining": n}]
+    remaining = n
+    for step in STEPS:
+        mask = masks.masks[step]
+        kept &= ~mask
+        left = int(np.count_nonzero(kept))
+        rows.append(
+            {"step": step, "masked": int(np.count_nonzero(mask)), "removed": remaining - left, "remaining": left}
+        )
+        remaining = left
+    return rows
+
+
+def _time_flags(time: TimeCheck, config: QualityConfig, *, has_clock: bool) -> list[Flag]:
+    flags: list[Flag] = []
+    if not time.checked:
+        return [Flag("TIME_NOT_CHECKED", "info", f"Stability over the run could not be judged: {time.reason}.")]
+    share = float(time.mask.mean())
+    if share > config.time_max_removed_fail:
+        flags.append(
+            Flag(
+                "TIME_UNSTABLE", "fail", f"The signal was disturbed in {share:.1%} of the run; acquire the tube again."
+            )
+        )
+    elif share > config.time_max_removed_warn:
+        flags.append(Flag("TIME_DISTURBED", "warn", f"The signal was disturbed in {share:.1%} of the run."))
+    mild = time.shifted & ~time.bad
+    if mild.any():
+        most = int(np.argmax(np.where(mild, np.abs(time.shift), 0.0)))
+        flags.append(
+            Flag(
+                "SIGNAL_SHIFT",
+                "info",
+                f"In {float(np.mean(mild)):.1%} of the run the signal is shifted by up to "
+                f"{abs(time.shift[most]) * LOGICLE_M:.2f} decades ({time.worst[most]}): too little to mask events.",
+            )
+        )
+    if not has_clock:
+        flags.append(Flag("NO_TIME_CHANNEL", "info", "Without a time channel the order of events stands for time."))
+    if time.time_steps_back:
+        flags.append(
+            Flag(
+                "TIME_STEPS_BACK",
+                "warn",
+                f"Time runs backwards {time.time_steps_back} times: runs were joined, or events are not in order.",
+            )
+        )
+    if len(time.rate):
+        usual = float(np.median(time.rate))
+        odd = float(np.mean((time.rate < usual / 5) | (time.rate > usual * 5))) if usual > 0 else 0.0
+        if odd > 0:
+            flags.append(
+                Flag(
+                    "FLOW_RATE_UNEVEN",
+                    "info",
+                    f"The flow rate is more than five-fold off its median in {odd:.1%} of the events; "
+                    "events are masked only where the signal is disturbed as well.",
+                )
+            )
+    for channel, (rho, extent) in time.drift.items():
+        flags.append(
+            Flag(
+                "SIGNAL_DRIFT",
+                "warn",
+                f"{channel} drifts over the run by {extent * LOGICLE_M:.2f} decades "
+                f"(rank correlation with time {rho:+.2f}).",
+            )
+        )
+    return flags
