@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowmrd.report import words
+from flowmrd.report import formatting
 from flowmrd.report.axes import make_axis
 from flowmrd.report.batch import Tube, channel_charts
 from flowmrd.report.density import BINS, HIGH, LOW, bin_axis, count_grid, picture
+from flowmrd.report.gate_labels import HEIGHT, WIDTH, with_marks
 from flowmrd.report.levey_jennings import broken_rules, chart, control_limits
-from flowmrd.report.marks import HEIGHT, WIDTH, with_marks
 from flowmrd.report.svg import Outline
 from flowmrd.report.views import clip_to_plot, outlines
 
@@ -158,7 +158,7 @@ def test_this_tube_is_left_out_of_the_limits_it_is_compared_with() -> None:
     ],
 )
 def test_numbers_inside_messages_are_written_for_people(given_text: str, shown: str) -> None:
-    assert words.readable(given_text) == shown
+    assert formatting.readable(given_text) == shown
 
 
 @pytest.mark.parametrize(
@@ -171,25 +171,25 @@ def test_numbers_inside_messages_are_written_for_people(given_text: str, shown: 
     ],
 )
 def test_a_time_is_shown_with_its_zone(iso: str, shown: str) -> None:
-    assert words.moment(iso) == shown
+    assert formatting.moment(iso) == shown
 
 
 def test_a_title_inside_a_sentence_keeps_the_capitals_of_its_markers() -> None:
     titles = ("Mature B cells", "B lineage", "CD19+", "T and NK cells", "")
-    assert [words.within(title) for title in titles] == ["mature B cells", *titles[1:]]
+    assert [formatting.within(title) for title in titles] == ["mature B cells", *titles[1:]]
 
 
 @given(st.text(max_size=80))
 def test_a_message_without_numbers_stays_as_it_is(text: str) -> None:
     without = "".join(character for character in text if not character.isdigit())
-    assert words.readable(without) == without
+    assert formatting.readable(without) == without
 
 
 def test_numbers_for_people() -> None:
-    assert words.scientific(1e-4) == "10⁻⁴"
-    assert words.scientific(2.34e-5) == "2.3 × 10⁻⁵"
-    assert words.percent(0.00012) == "0.012 %"
-    assert words.percent(None) == "not available"
-    assert words.count(278793) == "278\u202f793"
-    assert words.number(float("nan")) == "not available"
-    assert words.probability(0.99999) == "> 0.999"
+    assert formatting.scientific(1e-4) == "10⁻⁴"
+    assert formatting.scientific(2.34e-5) == "2.3 × 10⁻⁵"
+    assert formatting.percent(0.00012) == "0.012 %"
+    assert formatting.percent(None) == "not available"
+    assert formatting.count(278793) == "278\u202f793"
+    assert formatting.number(float("nan")) == "not available"
+    assert formatting.probability(0.99999) == "> 0.999"

@@ -15,7 +15,7 @@ from flowmrd.config import Role, Sample
 from flowmrd.errors import ArtefactError
 from flowmrd.mrd.reasons import BLIND_SPOTS, DOUBTS
 from flowmrd.mrd.result import Reason, VerdictClass
-from flowmrd.report import words
+from flowmrd.report import formatting
 from flowmrd.report.guidance import BY_CODE, next_steps
 from flowmrd.report.methods import REFERENCES
 from flowmrd.report.record import sample_age
@@ -334,6 +334,6 @@ def test_the_numbers_of_a_cut_stand_beside_its_density_in_raw_units(positive: Ma
     html = html_of(positive)
     record = json.loads((positive.work_dir / "gates.json").read_text())
     (cut,) = (entry for entry in record["gates"] if entry["name"] == "low_side")
-    low, high = (words.count(262144 * mark) for mark in cut["curve"]["bounds"])
-    assert f"threshold {words.count(262144 * cut['curve']['threshold'])}, bounds {low} to {high}" in html
+    low, high = (formatting.count(262144 * mark) for mark in cut["curve"]["bounds"])
+    assert f"threshold {formatting.count(262144 * cut['curve']['threshold'])}, bounds {low} to {high}" in html
     assert re.search(r"threshold [\d.]+, bounds [\d.]+ to [\d.]+ \(0 to 1 scale\)", html)

@@ -7,16 +7,14 @@ not a control: beyond 3 SD it is named, but it breaks no rule, because its compo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from markupsafe import Markup
 
-from flowmrd.report import svg, words
+from flowmrd.report import formatting, svg
 from flowmrd.report.batch import Tube, channel_charts, in_order, voltage_changes
+from flowmrd.report.inputs import Inputs
 from flowmrd.report.levey_jennings import MIN_CONTROLS, RULES
-
-if TYPE_CHECKING:
-    from flowmrd.report.sample import Inputs
 
 BEYOND = 3.0
 
@@ -106,7 +104,7 @@ def _figure(rows: Sequence[Mapping[str, Any]]) -> Markup | None:
     for index, row in enumerate(rows):
         y = 34 + index * gap
         z = max(-6.0, min(6.0, row["z"]))
-        parts.append(svg.text(left - 8, y + 4, words.clip(row["channel"], 12), anchor="end", size=11.5))
+        parts.append(svg.text(left - 8, y + 4, formatting.clip(row["channel"], 12), anchor="end", size=11.5))
         x = middle + z * scale
         colour = "var(--fail)" if row["beyond"] else "var(--gate)"
         shape = (

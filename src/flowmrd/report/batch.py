@@ -10,7 +10,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from flowmrd.mrd.result import MrdResult
-from flowmrd.report import svg, words
+from flowmrd.report import formatting, svg
 from flowmrd.report.levey_jennings import ChartPoint, chart, control_limits
 from flowmrd.report.verdict import detected
 from flowmrd.units import to_decades
@@ -163,7 +163,7 @@ def voltage_changes(tubes: Sequence[Tube]) -> list[dict[str, Any]]:
             if len(settings) > 1:
                 usual = max(settings, key=lambda value: len(settings[value]))
                 odd = [
-                    f"{words.number(value)} V in {', '.join(samples[:4])}{' …' if len(samples) > 4 else ''}"
+                    f"{formatting.number(value)} V in {', '.join(samples[:4])}{' …' if len(samples) > 4 else ''}"
                     for value, samples in settings.items()
                     if value != usual
                 ]
@@ -171,7 +171,7 @@ def voltage_changes(tubes: Sequence[Tube]) -> list[dict[str, Any]]:
                     {
                         "panel": panel,
                         "channel": name,
-                        "usual": f"{words.number(usual)} V",
+                        "usual": f"{formatting.number(usual)} V",
                         "other": "; ".join(odd),
                         "samples": {name for value, names in settings.items() if value != usual for name in names},
                     }
@@ -209,7 +209,7 @@ def _carried(before: Tube, after: Tube) -> str:
         same_day = before.acquisition.get("date") and before.acquisition.get("date") == after.acquisition.get("date")
         if not same_day or after.role != "followup" or not detected(result):
             return ""
-        share = words.percent(source.mrd.fraction)
+        share = formatting.percent(source.mrd.fraction)
         return (
             f"{after.sample} was run just after {before.sample} of the same patient ({share} leukaemic): cells "
             "carried over would look like MRD. Run a rinse and the follow-up tube again."
@@ -219,7 +219,8 @@ def _carried(before: Tube, after: Tube) -> str:
             distance = _distance(cluster.medians, other.medians)
             if distance is not None and distance <= CARRY_DISTANCE:
                 return (
-                    f"{after.sample}: cluster {cluster.id} ({words.count(cluster.events)} events) lies {distance:.2f} "
+                    f"{after.sample}: cluster {cluster.id} ({formatting.count(cluster.events)} events) lies "
+                    f"{distance:.2f} "
                     f"decades from the leukaemia of {before.sample}, run just before."
                 )
     return ""

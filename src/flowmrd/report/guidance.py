@@ -11,7 +11,7 @@ from typing import Final
 
 from flowmrd.mrd.reasons import BLIND_SPOTS
 from flowmrd.mrd.result import MrdResult, VerdictClass
-from flowmrd.report import words
+from flowmrd.report import formatting
 from flowmrd.report.verdict import straddles
 
 
@@ -185,10 +185,10 @@ def _more_events(result: MrdResult) -> list[Step]:
     if missing <= 0:
         return []
     share = have / result.counts.total if result.counts.total else 0.0
-    in_file = f", about {words.count(missing / share)} in the file" if share else ""
+    in_file = f", about {formatting.count(missing / share)} in the file" if share else ""
     return [
         Step(
-            f"Acquire at least {words.count(missing)} more {result.denominator} events of this sample{in_file} "
-            f"(now {words.count(have)}, needed {words.count(facts.events_needed)}), or repeat the marrow."
+            f"Acquire at least {formatting.count(missing)} more {result.denominator} events of this sample{in_file} "
+            f"(now {formatting.count(have)}, needed {formatting.count(facts.events_needed)}), or repeat the marrow."
         )
     ]

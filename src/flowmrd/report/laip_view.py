@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +12,11 @@ from markupsafe import Markup
 
 from flowmrd.mrd.result import Cluster, Target
 from flowmrd.panel.model import ChannelKind
-from flowmrd.report import svg, words
+from flowmrd.report import formatting, svg
 from flowmrd.report.density import HIGH, LOW
+from flowmrd.report.inputs import Inputs
 from flowmrd.report.tube import Tube
 from flowmrd.units import LOGICLE_M, to_decades
-
-if TYPE_CHECKING:
-    from flowmrd.report.sample import Inputs
 
 MODES: Final = {
     "patient": "this patient's own diagnosis (LAIP)",
@@ -163,7 +161,7 @@ def stage_name(name: str, tube: Tube) -> str:
     """A normal stage as the panel titles its gate; ``haematogones_2`` becomes ``haematogone stage II``."""
     titles = {gate.name: gate.title for gate in tube.panel.gates if gate.title}
     if name in titles:
-        return words.within(titles[name])
+        return formatting.within(titles[name])
     stem, _, number = name.rpartition("_")
     if stem in {"haematogone", "haematogones"} and number in _ROMAN:
         return f"haematogone stage {_ROMAN[number]}"
@@ -300,9 +298,13 @@ def legend_rows(rows: Sequence[MarkerRow], tube: Tube) -> list[dict[str, str]]:
         table.append(
             {
                 "marker": row.marker,
-                "mrd": words.number(tube.raw(row.marker, row.mrd[2])) if row.mrd else words.NOT_AVAILABLE,
-                "normal": words.number(tube.raw(row.marker, row.normal[2])) if row.normal else words.NOT_AVAILABLE,
-                "diagnosis": words.number(tube.raw(row.marker, row.diagnosis)) if row.diagnosis is not None else "–",
+                "mrd": formatting.number(tube.raw(row.marker, row.mrd[2])) if row.mrd else formatting.NOT_AVAILABLE,
+                "normal": formatting.number(tube.raw(row.marker, row.normal[2]))
+                if row.normal
+                else formatting.NOT_AVAILABLE,
+                "diagnosis": formatting.number(tube.raw(row.marker, row.diagnosis))
+                if row.diagnosis is not None
+                else "–",
                 "shift": f"{row.shift:+.2f} {row.direction}".replace("-", "−") if row.shift is not None else "–",
             }
         )

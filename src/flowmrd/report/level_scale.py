@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from flowmrd.report import svg, words
+from flowmrd.report import formatting, svg
 
 _LOW, _HIGH = -7, 0
 _REFERENCE_LINES = (1e-4, 1e-5)
@@ -65,16 +65,16 @@ def _axis(at: _Layout, top: float, bottom: float, target: float) -> list[str]:
     for power in range(_LOW, _HIGH + 1):
         x = at.x(10.0**power)
         parts.append(svg.line(x, top, x, bottom))
-        label = "1" if power == 0 else "10" + words.superscript(power)
+        label = "1" if power == 0 else "10" + formatting.superscript(power)
         parts.append(svg.text(x, bottom + 16, label, anchor="middle", css="faint", size=at.small))
         if power < 0 and (at.beside or power % 2 == 0):
-            percent = words.percent(10.0**power, 1)
+            percent = formatting.percent(10.0**power, 1)
             parts.append(svg.text(x, bottom + 31, percent, anchor="middle", css="faint", size=at.small - 1))
     for value in (target, *(line for line in _REFERENCE_LINES if not math.isclose(line, target))):
         x, is_target = at.x(value), value == target
         dash = "5 3" if is_target else "2 3"
         parts.append(svg.line(x, top - 4, x, bottom, stroke="var(--ink)", width=1.4, dash=dash))
-        label = f"target {words.scientific(value)}" if is_target else words.scientific(value)
+        label = f"target {formatting.scientific(value)}" if is_target else formatting.scientific(value)
         parts.append(
             svg.text(x, top - 10, label, anchor="middle" if at.beside or not is_target else "start", size=11.5)
         )
@@ -98,7 +98,7 @@ def _result(at: _Layout, y: float, level: float | None, interval: tuple[float, f
     else:
         parts = _name(at, y, "MRD, 95 % interval", "", known=True)
     if interval is None:
-        return [*parts, svg.text(at.left + 6, y + 4, words.NOT_AVAILABLE, css="faint halo", size=11)]
+        return [*parts, svg.text(at.left + 6, y + 4, formatting.NOT_AVAILABLE, css="faint halo", size=11)]
     start, end = at.x(interval[0]) if interval[0] > 0 else at.left, at.x(interval[1])
     parts.append(svg.line(start, y, end, y, stroke="var(--mrd)", width=5))
     if interval[0] <= 0 or math.log10(interval[0]) < _LOW:
@@ -113,8 +113,8 @@ def _result(at: _Layout, y: float, level: float | None, interval: tuple[float, f
 
 def _limit(at: _Layout, y: float, name: str, limit: float | None, nominal: float | None) -> list[str]:
     if limit is None:
-        return _name(at, y, name, words.NOT_AVAILABLE, known=False)
-    parts = _name(at, y, name, words.scientific(limit), known=True)
+        return _name(at, y, name, formatting.NOT_AVAILABLE, known=False)
+    parts = _name(at, y, name, formatting.scientific(limit), known=True)
     parts.append(svg.line(at.x(limit), y, at.right, y, stroke="var(--gate)", width=3))
     parts.append(f'<path d="M{at.x(limit):.1f} {y - 7:.1f}v14" stroke="var(--gate)" stroke-width="3"/>')
     if nominal:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from flowmrd.report import words
-
-if TYPE_CHECKING:
-    from flowmrd.report.sample import Inputs
+from flowmrd.report import formatting
+from flowmrd.report.inputs import Inputs
 
 REFERENCES: Final[Mapping[str, str]] = {
     "logicle": "Parks DR, Roederer M, Moore WA. Cytometry A 2006;69:541-551; "
@@ -59,9 +57,10 @@ def _paragraphs(inputs: Inputs, cite: Callable[[str], str], *, controls_charted:
     facts = result.sensitivity
     controls = (inputs.classification or {}).get("n_controls") or (inputs.reference or {}).get("n_controls")
     interval = facts.background_ci95
-    span = f" (95 % interval {words.number(interval[0])} to {words.number(interval[1])})" if interval else ""
+    span = f" (95 % interval {formatting.number(interval[0])} to {formatting.number(interval[1])})" if interval else ""
     background = (
-        f"The background was {words.number(facts.background_per_million)} per million{span}, from controls judged by "
+        f"The background was {formatting.number(facts.background_per_million)} per million{span}, from "
+        f"controls judged by "
         "references built without them"
         if facts.background_per_million is not None
         else "No background rate was known"
@@ -75,7 +74,7 @@ def _paragraphs(inputs: Inputs, cite: Callable[[str], str], *, controls_charted:
         f"FCS data were analysed with flowmrd {result.provenance.flowmrd_version} and the panel {inputs.panel.name} "
         f"version {inputs.panel.version}. No event was deleted; exclusions are masks. "
         f"Compensation: {_compensation_words(str(compensation.get('source') or ''))}"
-        + (f" (condition number {words.number(condition)})" if condition else "")
+        + (f" (condition number {formatting.number(condition)})" if condition else "")
         + f". Fluorescence was scaled by {' and '.join(kinds) or 'a transform that was not recorded'}{scaled}; "
         "scatter linearly. Events with invalid values, at the margins of scatter"
         + (
@@ -85,7 +84,7 @@ def _paragraphs(inputs: Inputs, cite: Callable[[str], str], *, controls_charted:
         )
         + " were not analysed.",
         f"Gates of the panel were placed on all events, the B lineage by CD19 and by routes that need no CD19 "
-        f"{cite('cherian')}; {words.count(result.counts.nucleated)} nucleated cells were found. "
+        f"{cite('cherian')}; {formatting.count(result.counts.nucleated)} nucleated cells were found. "
         f"Leukaemic cells were recognised by {_MODE_WORDS.get(result.laip.mode, result.laip.mode)}, against a normal "
         f"reference learned from {controls or 'no'} control marrows, and had to form a cluster.",
         f"MRD is the number of clustered events per {result.denominator} cell with its exact Poisson 95 % interval "
@@ -93,7 +92,7 @@ def _paragraphs(inputs: Inputs, cite: Callable[[str], str], *, controls_charted:
         f"{config.mrd.min_quantify_events} as quantifiable. {background}. The limit of detection is the smallest rate "
         f"found with {config.mrd.power:.0%} probability at a limit of blank of {config.mrd.alpha:.0%}; it depends on "
         f"the number of cells {cite('theunissen')}. A negative result needs a limit of detection at or below "
-        f"{words.scientific(facts.target)} and {spiked}. Classes follow ELN 2024 {cite('eln')}"
+        f"{formatting.scientific(facts.target)} and {spiked}. Classes follow ELN 2024 {cite('eln')}"
         + (f"; the controls' sequence was judged by Westgard's rules {cite('westgard')}." if controls_charted else "."),
     ]
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flowmrd.report import laip_view, quality_view, uncounted, words
+from flowmrd.report import formatting, laip_view, quality_view, uncounted
+from flowmrd.report.inputs import Inputs
 from flowmrd.report.tube import Tube
-
-if TYPE_CHECKING:
-    from flowmrd.report.sample import Inputs
 
 
 def uncounted_rows(groups: Sequence[uncounted.Group], tube: Tube) -> list[dict[str, Any]]:
@@ -18,7 +16,7 @@ def uncounted_rows(groups: Sequence[uncounted.Group], tube: Tube) -> list[dict[s
     return [
         {
             "letter": group.letter,
-            "events": words.count(group.events),
+            "events": formatting.count(group.events),
             "why": group.why,
             "nearest": laip_view.stage_name(group.nearest, tube),
             "phenotype": laip_view.phenotype(group.shifts),
@@ -40,8 +38,8 @@ def tables(
     clusters = [
         {
             "id": cluster.id,
-            "events": words.count(cluster.events),
-            "probability": words.probability(cluster.probability),
+            "events": formatting.count(cluster.events),
+            "probability": formatting.probability(cluster.probability),
             "nearest": laip_view.stage_name(cluster.nearest_normal, tube),
             "phenotype": laip_view.cluster_phenotype(cluster),
         }
@@ -56,8 +54,8 @@ def tables(
         "denominator_table": [
             (
                 row["title"] + (" (reported)" if row["reported"] else ""),
-                words.count(row["events"]),
-                words.percent(row["fraction"]),
+                formatting.count(row["events"]),
+                formatting.percent(row["fraction"]),
             )
             for row in facts["denominators"]
         ],
@@ -73,7 +71,12 @@ def tables(
             for row in visits
         ],
         "attrition_table": [
-            (row["step"], words.count(row["masked"]), words.count(row["removed"]), words.count(row["remaining"]))
+            (
+                row["step"],
+                formatting.count(row["masked"]),
+                formatting.count(row["removed"]),
+                formatting.count(row["remaining"]),
+            )
             for row in quality.get("attrition", [])
         ],
         "channel_table": quality_view.channel_rows(quality),
@@ -91,7 +94,12 @@ def tables(
             for row in facts["gates"]
         ],
         "population_table": [
-            (row["title"], words.count(row["events"]), words.percent(row["of_nucleated"]), words.count(row["mrd"]))
+            (
+                row["title"],
+                formatting.count(row["events"]),
+                formatting.percent(row["of_nucleated"]),
+                formatting.count(row["mrd"]),
+            )
             for row in populations(tube)
         ],
     }

@@ -26,7 +26,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from flowmrd.errors import InternalError
-from flowmrd.report import words
+from flowmrd.report import formatting
 from flowmrd.store import write_text
 
 HERE: Final = Path(__file__).resolve().parent
@@ -52,14 +52,14 @@ def environment(*folders: Path) -> Environment:
         lstrip_blocks=True,
     )
     env.filters.update(
-        count=words.count,
-        number=words.number,
-        percent=words.percent,
-        sci=words.scientific,
-        short_hash=words.short_hash,
-        clip=words.clip,
-        readable=words.readable,
-        moment=words.moment,
+        count=formatting.count,
+        number=formatting.number,
+        percent=formatting.percent,
+        sci=formatting.scientific,
+        short_hash=formatting.short_hash,
+        clip=formatting.clip,
+        readable=formatting.readable,
+        moment=formatting.moment,
     )
     return env
 

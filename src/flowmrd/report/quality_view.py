@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from markupsafe import Markup
 
-from flowmrd.report import svg, words
-from flowmrd.report.arrival import Arrival, arrival
+from flowmrd.report import formatting, svg
+from flowmrd.report.carry_over import Arrival, arrival
+from flowmrd.report.inputs import Inputs
 from flowmrd.report.tube import Tube
-
-if TYPE_CHECKING:
-    from flowmrd.report.sample import Inputs
 
 TONES = {"info": "info", "warn": "warn", "fail": "fail"}
 STEP_WORDS = {
@@ -140,12 +138,14 @@ def _attrition_figure(rows: Sequence[Mapping[str, Any]]) -> Markup:
         share = row["share"] or 0.0
         lost = (row["removed"] or 0) / max(1, (row["remaining"] or 0) / share if share else 1)
         length = width - left - right
-        parts.append(svg.text(left - 8, y + 14, words.clip(row["step"], 34), anchor="end"))
+        parts.append(svg.text(left - 8, y + 14, formatting.clip(row["step"], 34), anchor="end"))
         parts.append(svg.rect(left, y, share * length, bar, "var(--dens)", opacity=0.55))
         if lost > 0:
             parts.append(svg.rect(left + share * length, y, max(1.5, lost * length), bar, "var(--fail)", opacity=0.8))
-        parts.append(svg.text(width - 56, y + 14, words.count(row["remaining"]), anchor="end", size=11.5))
-        parts.append(svg.text(width - 2, y + 14, words.percent(row["share"], 3), anchor="end", css="faint", size=11))
+        parts.append(svg.text(width - 56, y + 14, formatting.count(row["remaining"]), anchor="end", size=11.5))
+        parts.append(
+            svg.text(width - 2, y + 14, formatting.percent(row["share"], 3), anchor="end", css="faint", size=11)
+        )
     return svg.drawing(width, 12 + len(rows) * (bar + 6), parts)
 
 
@@ -176,7 +176,7 @@ def _time_figure(time: Mapping[str, Any], came: Arrival) -> Markup | None:
             if rate is not None
         ]
         parts.append(f'<path d="M{"L".join(points)}" fill="none" stroke="var(--gate)" stroke-width="1.4"/>')
-        parts.append(svg.text(left - 8, 18, f"{words.number(top_rate, 2)}/s", anchor="end", css="faint", size=11))
+        parts.append(svg.text(left - 8, 18, f"{formatting.number(top_rate, 2)}/s", anchor="end", css="faint", size=11))
         parts.append(svg.text(left - 8, 74, "0", anchor="end", css="faint", size=11))
     else:
         parts.append(svg.text(left + 6, 44, "no time channel: flow rate unknown", css="faint"))
@@ -188,7 +188,7 @@ def _time_figure(time: Mapping[str, Any], came: Arrival) -> Markup | None:
     ]
     at = 154 - 70 * limit / top_score
     parts.append(svg.line(left, at, width - 14, at, stroke="var(--fail)", dash="5 3"))
-    parts.append(svg.text(left - 8, at + 4, f"limit {words.number(limit)}", anchor="end", css="faint", size=11))
+    parts.append(svg.text(left - 8, at + 4, f"limit {formatting.number(limit)}", anchor="end", css="faint", size=11))
     parts.append(f'<path d="M{"L".join(scores)}" fill="none" stroke="var(--ink)" stroke-width="1.3"/>')
     parts.append(svg.text(left - 8, 152, "signal", anchor="end", size=11.5))
     parts.append(svg.line(left, 156, width - 14, 156, stroke="var(--soft)"))
@@ -201,7 +201,7 @@ def _time_figure(time: Mapping[str, Any], came: Arrival) -> Markup | None:
     )
     parts.append(svg.line(left, lane + 6, width - 14, lane + 6, stroke="var(--ink)"))
     seconds = bins[-1].get("seconds")
-    end = f"{seconds:.0f} s" if seconds is not None else f"event {words.count(bins[-1].get('last'))}"
+    end = f"{seconds:.0f} s" if seconds is not None else f"event {formatting.count(bins[-1].get('last'))}"
     parts.append(svg.text(left, lane + 22, "start", css="faint", size=11))
     parts.append(svg.text(width - 14, lane + 22, end, anchor="end", css="faint", size=11))
     return svg.drawing(width, lane + 28, parts)
@@ -230,8 +230,10 @@ def _matrix_figure(compensation: Mapping[str, Any]) -> Markup | None:
     parts = []
     place = {name: index for index, name in enumerate(order)}
     for name, index in place.items():
-        parts.append(svg.text(left - 6, top + index * cell + 23, words.clip(name, 11), anchor="end", size=11))
-        parts.append(svg.turned(left + index * cell + 22, top - 6, -60, svg.text(0, 0, words.clip(name, 11), size=11)))
+        parts.append(svg.text(left - 6, top + index * cell + 23, formatting.clip(name, 11), anchor="end", size=11))
+        parts.append(
+            svg.turned(left + index * cell + 22, top - 6, -60, svg.text(0, 0, formatting.clip(name, 11), size=11))
+        )
         parts.append(svg.rect(left + index * cell, top + index * cell, cell - 1, cell - 1, "var(--wash)"))
     for pair in pairs:
         x = left + place[str(pair["target"])] * cell
@@ -258,16 +260,16 @@ def channel_rows(quality: Mapping[str, Any]) -> list[tuple[str, ...]]:
         scale = quality["transforms"].get(marker) or {}
         how = str(scale.get("kind") or "none")
         if how == "logicle":
-            how += f", W {words.number(scale.get('W'))} ({scale.get('W_source', 'source not recorded')})"
+            how += f", W {formatting.number(scale.get('W'))} ({scale.get('W_source', 'source not recorded')})"
         voltage = entry.get("voltage")
         rows.append(
             (
                 marker,
                 str(entry.get("pnn") or "–"),
                 str(entry.get("pns") or "–"),
-                words.number(voltage) if voltage is not None else "not recorded",
-                words.number(entry.get("range")) if entry.get("range") is not None else "not recorded",
-                words.percent(quality["saturation"].get(marker)),
+                formatting.number(voltage) if voltage is not None else "not recorded",
+                formatting.number(entry.get("range")) if entry.get("range") is not None else "not recorded",
+                formatting.percent(quality["saturation"].get(marker)),
                 how,
             )
         )
@@ -290,19 +292,19 @@ def instrument_facts(quality: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "Debris cut",
-            f"FSC-A below {words.number(debris.get('fsc'))} of the range"
+            f"FSC-A below {formatting.number(debris.get('fsc'))} of the range"
             if debris.get("fsc") is not None
             else f"none: {debris.get('reason') or 'not recorded'}",
         ),
-        ("Time steps backwards", words.count(back) if back is not None else words.NOT_AVAILABLE),
+        ("Time steps backwards", formatting.count(back) if back is not None else formatting.NOT_AVAILABLE),
     ]
     names = {"model": "Model", "serial_digest": "Serial number (digest)"}
-    return rows + [(names.get(key, key), words.clip(value, 120)) for key, value in quality["instrument"]]
+    return rows + [(names.get(key, key), formatting.clip(value, 120)) for key, value in quality["instrument"]]
 
 
 def _reader(inputs: Inputs) -> str:
     found = (inputs.ingest or {}).get("second_reader") or {}
     if not found:
-        return words.NOT_AVAILABLE
+        return formatting.NOT_AVAILABLE
     reason = f" ({found['reason']})" if found.get("reason") else ""
     return {"agree": "agrees", "cannot_read": "cannot read this file"}.get(str(found.get("status")), "differs") + reason

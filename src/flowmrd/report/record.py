@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pydantic import BaseModel
 
-from flowmrd.report import methods, words
-
-if TYPE_CHECKING:
-    from flowmrd.report.sample import Inputs
+from flowmrd.report import formatting, methods
+from flowmrd.report.inputs import Inputs, gate_records
 
 NOT_SUPPLIED: Final = "not supplied to the pipeline"
 
@@ -87,7 +85,7 @@ def gate_remarks(inputs: Inputs) -> list[dict[str, str]]:
                 "level": "manual",
                 "code": "GATES_SET_BY_HAND",
                 "message": f"{', '.join(map(str, override.get('gates', [])))} from {override.get('file')} "
-                f"(SHA-256 {words.short_hash(override.get('sha256'))})",
+                f"(SHA-256 {formatting.short_hash(override.get('sha256'))})",
             }
         )
     return notes
@@ -206,7 +204,7 @@ def sample_age(collected: str | None, acquired: Mapping[str, Any]) -> str:
         start = datetime.fromisoformat(collected).replace(tzinfo=None)
         end = datetime.fromisoformat(str(acquired["date"])) + timedelta(seconds=float(acquired.get("begin") or 0))
     except ValueError:
-        return f"not known: {words.clip(collected, 40)!r} is no date"
+        return f"not known: {formatting.clip(collected, 40)!r} is no date"
     exact = len(collected) > len("2024-01-31") and acquired.get("begin") is not None
     hours = (end - start).total_seconds() / 3600
     days = (end.date() - start.date()).days
@@ -240,30 +238,30 @@ def _measured_thresholds(inputs: Inputs) -> list[tuple[str, str, str]]:
     doublets, debris, time = qc.get("doublets") or {}, qc.get("debris") or {}, qc.get("time") or {}
     rows: list[tuple[str, str, str]] = []
     if doublets.get("low") is not None:
-        band = f"{words.number(doublets['low'])} to {words.number(doublets.get('high'))}"
+        band = f"{formatting.number(doublets['low'])} to {formatting.number(doublets.get('high'))}"
         rows.append((f"single cells, {doublets.get('y')} / {doublets.get('x')}", band, "this tube (sample)"))
     if debris.get("fsc") is not None:
-        rows.append(("debris, FSC-A below", words.number(debris["fsc"]), "this tube (sample)"))
+        rows.append(("debris, FSC-A below", formatting.number(debris["fsc"]), "this tube (sample)"))
     if time.get("limit") is not None:
-        rows.append(("signal disturbance over the run", words.number(time["limit"]), "default"))
+        rows.append(("signal disturbance over the run", formatting.number(time["limit"]), "default"))
     if classification.get("cut") is not None:
-        rows.append(("score of an MRD cell", words.number(classification["cut"]), "the controls (reference)"))
+        rows.append(("score of an MRD cell", formatting.number(classification["cut"]), "the controls (reference)"))
     return rows
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return words.number(value, 4) if isinstance(value, float) else str(value)
+    return formatting.number(value, 4) if isinstance(value, float) else str(value)
 
 
 def _gates(inputs: Inputs) -> list[dict[str, str]]:
-    from flowmrd.report.sample import gate_records
-
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in inputs.panel.gates}
     rows = []
     for name, entry in gate_records(inputs).items():
-        numbers = ", ".join(f"{key} {words.number(value)}" for key, value in (entry.get("parameters") or {}).items())
+        numbers = ", ".join(
+            f"{key} {formatting.number(value)}" for key, value in (entry.get("parameters") or {}).items()
+        )
         shift = entry.get("shift_decades") or 0.0
         rows.append(
             {

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from flowmrd import __version__
-from flowmrd.config import RunConfig, Sample
 from flowmrd.mrd.result import MrdResult
-from flowmrd.panel.model import PanelModel
 from flowmrd.report import (
     among_controls,
+    formatting,
     guidance,
     laip_view,
     level_scale,
@@ -24,55 +23,18 @@ from flowmrd.report import (
     svg,
     uncounted,
     verdict,
-    words,
 )
 from flowmrd.report.density import count_grid, picture
-from flowmrd.report.marks import with_marks
+from flowmrd.report.gate_labels import with_marks
+from flowmrd.report.inputs import Inputs, gate_records
 from flowmrd.report.page import read_asset, render_page
 from flowmrd.report.thresholds import threshold_figures
-from flowmrd.report.trend import Visit, trend_figure, trend_rows
+from flowmrd.report.trend import trend_figure, trend_rows
 from flowmrd.report.tube import Tube
 from flowmrd.report.views import View, gate_views, mrd_views
 
 STILL_POINTS = 250
 """MRD events drawn in the still picture of a plot; the interactive plot draws up to ``report.max_plot_events``."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Everything a sample's page is made from; files that a run did not produce are ``None`` and said to be missing.
-
-    Attributes
-    ----------
-    mrd_sha256
-        Digest of ``mrd.json``: what a reviewer signs.
-    qc, gates, ingest, classification
-        Contents of the JSON files of the stages before.
-    reference, diagnosis
-        Contents of ``reference.json`` and of the patient's ``laip.json``.
-    controls_qc
-        Contents of the control tubes' ``qc.json``.
-    history
-        The patient's results, this one among them, in the order of the sample sheet.
-    signatures
-        Entries of the review log for this sample, oldest first, each with ``valid`` and ``reason``.
-    """
-
-    result: MrdResult
-    mrd_sha256: str
-    panel: PanelModel
-    config: RunConfig
-    sample: Sample | None = None
-    qc: Mapping[str, Any] | None = None
-    gates: Mapping[str, Any] | None = None
-    ingest: Mapping[str, Any] | None = None
-    classification: Mapping[str, Any] | None = None
-    reference: Mapping[str, Any] | None = None
-    diagnosis: Mapping[str, Any] | None = None
-    controls_qc: Sequence[Mapping[str, Any]] = ()
-    history: Sequence[Visit] = ()
-    signatures: Sequence[Mapping[str, Any]] = ()
-    signature_problem: str | None = None
 
 
 @dataclass
@@ -229,14 +191,6 @@ def _parent_title(gate: str, tube: Tube) -> str:
     return "all analysable events" if gate == "root" else laip_view.stage_name(gate, tube)
 
 
-def gate_records(inputs: Inputs) -> dict[str, Mapping[str, Any]]:
-    """Gate name to its record in ``gates.json``."""
-    found: Any = (inputs.gates or {}).get("gates", {})
-    if isinstance(found, Mapping):
-        return {str(name): entry for name, entry in found.items() if isinstance(entry, Mapping)}
-    return {str(entry.get("name", entry.get("gate"))): entry for entry in found if isinstance(entry, Mapping)}
-
-
 def _gate_rows(view: View, tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     parent_count = int(tube.gate(view.parent).sum())
     nucleated = int(tube.gate("nucleated").sum()) if "nucleated" in tube.gate_names else 0
@@ -262,26 +216,27 @@ def _gate_rows(view: View, tube: Tube, placed: Mapping[str, Mapping[str, Any]]) 
 
 def _plot_summary(view: View, rows: Sequence[Mapping[str, Any]], parent: int, mrd: int) -> str:
     inside = "; ".join(
-        f"{row['title']} {words.count(row['events'])} events, {words.percent(row['of_parent'])} of its parent, "
-        f"{words.count(row['mrd'])} of {words.count(mrd)} MRD events inside"
+        f"{row['title']} {formatting.count(row['events'])} events, {formatting.percent(row['of_parent'])} "
+        f"of its parent, "
+        f"{formatting.count(row['mrd'])} of {formatting.count(mrd)} MRD events inside"
         for row in rows
     )
     return (
-        f"Density of {words.count(parent)} events on {view.x} (horizontal) and {view.y} (vertical), "
-        f"with {words.count(mrd)} MRD events on top. {inside}"
+        f"Density of {formatting.count(parent)} events on {view.x} (horizontal) and {view.y} (vertical), "
+        f"with {formatting.count(mrd)} MRD events on top. {inside}"
     )
 
 
 def _choices(tube: Tube, result: MrdResult) -> list[dict[str, str]]:
     """What can be back-gated: the MRD cells, their clusters, every gate."""
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
-    choices = [{"value": "mrd", "text": f"MRD cells ({words.count(result.counts.mrd_events)})"}]
+    choices = [{"value": "mrd", "text": f"MRD cells ({formatting.count(result.counts.mrd_events)})"}]
     choices += [
-        {"value": f"cluster:{cluster.id}", "text": f"MRD cluster {cluster.id} ({words.count(cluster.events)})"}
+        {"value": f"cluster:{cluster.id}", "text": f"MRD cluster {cluster.id} ({formatting.count(cluster.events)})"}
         for cluster in result.laip.clusters
     ]
     choices += [
-        {"value": f"gate:{index}", "text": f"{titles.get(name, name)} ({words.count(int(tube.gate(name).sum()))})"}
+        {"value": f"gate:{index}", "text": f"{titles.get(name, name)} ({formatting.count(int(tube.gate(name).sum()))})"}
         for index, name in enumerate(tube.gate_names)
     ]
     return choices
@@ -347,7 +302,8 @@ def _scale(result: MrdResult) -> Mapping[str, Any]:
     return {
         "drawing": level_scale.draw(levels),
         "narrow": level_scale.draw(levels, narrow=True),
-        "summary": f"Logarithmic scale. MRD {words.percent(result.mrd.fraction)}, 95 % interval "
-        f"{verdict.span(result.mrd.ci95)}; target {words.scientific(facts.target)}; limit of detection with 95 % power "
-        f"{words.scientific(facts.lod95)}; limit of quantification {words.scientific(facts.loq)}.",
+        "summary": f"Logarithmic scale. MRD {formatting.percent(result.mrd.fraction)}, 95 % interval "
+        f"{verdict.span(result.mrd.ci95)}; target {formatting.scientific(facts.target)}; limit of detection "
+        f"with 95 % power "
+        f"{formatting.scientific(facts.lod95)}; limit of quantification {formatting.scientific(facts.loq)}.",
     }

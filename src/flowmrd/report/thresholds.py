@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from flowmrd.report import svg, words
+from flowmrd.report import formatting, svg
 from flowmrd.report.record import SOURCES
 from flowmrd.report.tube import Tube
 
@@ -59,9 +59,9 @@ def _numbers(curve: Mapping[str, Any], raw: Callable[[float], float | None] | No
     marks = [float(value) for value in (curve["threshold"], *curve["bounds"])]
     known = [None if raw is None else raw(mark) for mark in marks]
     if any(value is None for value in known):
-        at, low, high = (words.number(mark) for mark in marks)
+        at, low, high = (formatting.number(mark) for mark in marks)
         return f"threshold {at}, bounds {low} to {high} (0 to 1 scale)"
-    at, low, high = (words.count(value).replace("-", "−") for value in known)
+    at, low, high = (formatting.count(value).replace("-", "−") for value in known)
     return f"threshold {at}, bounds {low} to {high}"
 
 

@@ -4,33 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
-from flowmrd.mrd.result import MrdResult
-from flowmrd.report import svg, verdict, words
-
-
-@dataclass(frozen=True)
-class Visit:
-    """One result of the patient."""
-
-    result: MrdResult
-
-    def to_json(self) -> dict[str, Any]:
-        """The numbers of the trend."""
-        result = self.result
-        return {
-            "sample": result.sample,
-            "timepoint": result.timepoint,
-            "role": result.role,
-            "class": result.verdict.class_.value,
-            "fraction": result.mrd.fraction,
-            "ci95": result.mrd.ci95,
-            "lod95": result.sensitivity.lod95,
-        }
+from flowmrd.report import formatting, svg, verdict
+from flowmrd.report.inputs import Visit
 
 
 def trend_rows(history: Sequence[Visit], current: str) -> list[Mapping[str, Any]]:
@@ -48,7 +27,7 @@ def trend_rows(history: Sequence[Visit], current: str) -> list[Mapping[str, Any]
                 "short": short,
                 "level": verdict.level(result),
                 "interval": verdict.span(result.mrd.ci95),
-                "lod": words.scientific(result.sensitivity.lod95),
+                "lod": formatting.scientific(result.sensitivity.lod95),
             }
         )
     return rows
@@ -68,16 +47,18 @@ def trend_figure(history: Sequence[Visit], target: float) -> Markup:
     for power in range(int(low), int(high) + 1):
         at = y(10.0**power)
         parts.append(svg.line(left, at, width - right, at))
-        parts.append(svg.text(left - 8, at + 4, words.percent(10.0**power, 1), anchor="end", css="faint", size=11))
+        parts.append(svg.text(left - 8, at + 4, formatting.percent(10.0**power, 1), anchor="end", css="faint", size=11))
     parts.append(svg.line(left, y(target), width - right, y(target), stroke="var(--ink)", width=1.4, dash="5 3"))
     places = []
     for index, visit in enumerate(history):
         result = visit.result
         x = left + (index + 0.5) * step
-        label = words.clip(result.timepoint or result.role, 16)
+        label = formatting.clip(result.timepoint or result.role, 16)
         parts.append(svg.text(x, height - bottom + 18, label, anchor="middle", size=11.5))
         parts.append(
-            svg.text(x, height - bottom + 34, words.clip(result.sample, 18), anchor="middle", css="faint", size=10.5)
+            svg.text(
+                x, height - bottom + 34, formatting.clip(result.sample, 18), anchor="middle", css="faint", size=10.5
+            )
         )
         if result.sensitivity.lod95:
             lod = y(result.sensitivity.lod95)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from flowmrd.errors import ArtefactError
 from flowmrd.panel.model import ChannelKind, PanelModel
 from flowmrd.preprocess.transform import ChannelScale
-from flowmrd.report import words
+from flowmrd.report import formatting
 from flowmrd.report.axes import Axis, make_axis
 from flowmrd.report.density import Bins, bin_axis
 from flowmrd.store import ColumnStore, open_columns
@@ -125,7 +125,7 @@ class Tube:
         """Axis with ticks in raw units."""
         known = self.panel.channel(channel)
         dye = f" {known.fluorochrome}" if known.fluorochrome else ""
-        return make_axis(channel, words.clip(f"{channel}{dye}", 60), self._transforms.get(channel, {}))
+        return make_axis(channel, formatting.clip(f"{channel}{dye}", 60), self._transforms.get(channel, {}))
 
     def raw(self, channel: str, value: float) -> float | None:
         """A value of the 0..1 scale in compensated raw units, or ``None`` where the transform was not recorded."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from flowmrd.report import svg, words
+from flowmrd.report import formatting, svg
 from flowmrd.report.page import read_asset, render_page
 
 POWER: Final = 0.95
@@ -45,7 +45,8 @@ def render(
             "summary": _summary(figures, target),
             "headline": _headline(figures, target),
             "design": f"Cells of {_number(len(figures['patients']), 'diagnosis tube')} were put, in Poisson numbers, "
-            f"into {_number(len(figures['controls']), 'control tube')}, {words.count(figures['tubes'])} diluted tubes "
+            f"into {_number(len(figures['controls']), 'control tube')}, "
+            f"{formatting.count(figures['tubes'])} diluted tubes "
             "in all, and judged by the code that judges patients. No control helped to build the reference that judged "
             f"it. Detected means at least {detect_events} clustered events.",
             "detection": _detection_figure(levels, target),
@@ -77,15 +78,15 @@ def _share(share: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _level(value: float | None) -> str:
-    return "not reached" if value is None else words.scientific(value)
+    return "not reached" if value is None else formatting.scientific(value)
 
 
 def _summary(figures: Mapping[str, Any], target: float) -> str:
     lod = figures["lod"]
-    asked = words.scientific(target)
+    asked = formatting.scientific(target)
     if lod is None:
         return f"No level was found in at least 95 % of the diluted tubes; {asked} is not shown to be detectable."
-    lowest = f"{words.scientific(lod)} is the lowest level found in at least 95 % of the diluted tubes"
+    lowest = f"{formatting.scientific(lod)} is the lowest level found in at least 95 % of the diluted tubes"
     if lod <= target:
         return f"{lowest}: the target {asked} is detectable in tubes and leukaemias like these."
     return f"{lowest}: the target {asked} is not shown to be detectable."
@@ -101,7 +102,7 @@ def _headline(figures: Mapping[str, Any], target: float) -> list[tuple[str, str,
             "pass" if reached else "fail",
             "Limit of detection",
             _level(figures["lod"]),
-            f"lowest level found in at least 95 % of tubes; target {words.scientific(target)}",
+            f"lowest level found in at least 95 % of tubes; target {formatting.scientific(target)}",
         ),
         ("info", "Limit of quantification", _level(figures["loq"]), "the same, and a coefficient of variation ≤ 30 %"),
         (
@@ -124,13 +125,13 @@ def _headline(figures: Mapping[str, Any], target: float) -> list[tuple[str, str,
 def _level_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     hits, percent, interval = _share({"hits": row["hits"], "of": row["tubes"], "ci95": row["ci95"]})
     return (
-        words.scientific(row["level"]),
+        formatting.scientific(row["level"]),
         hits,
         percent,
         interval,
-        words.scientific(row["mean_measured"]),
-        "–" if row["cv"] is None else words.percent(row["cv"]),
-        "–" if row["recovery"] is None else words.percent(row["recovery"]),
+        formatting.scientific(row["mean_measured"]),
+        "–" if row["cv"] is None else formatting.percent(row["cv"]),
+        "–" if row["recovery"] is None else formatting.percent(row["recovery"]),
         " ".join(_share(row["within_half_log"])[:2]),
     )
 
@@ -141,7 +142,7 @@ def _patient_row(row: Mapping[str, Any]) -> tuple[str, ...]:
         "; ".join(row["kinds"]) or ("like normal precursors" if row["like_normal"] else "distinct"),
         *_share(row["ppa_1e-4"]),
         _share(row["ppa_1e-3"])[0],
-        words.number(row["blank_per_million"]),
+        formatting.number(row["blank_per_million"]),
     )
 
 
@@ -151,21 +152,25 @@ def _kind_row(row: Mapping[str, Any]) -> tuple[str, ...]:
         str(len(row["patients"])),
         *_share(row["ppa_1e-4"]),
         _share(row["ppa_1e-3"])[0],
-        words.number(row["blank_per_million"]),
+        formatting.number(row["blank_per_million"]),
     )
 
 
 def _blank_rows(blank: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
-        ("Blank tubes", words.count(blank["tubes"])),
-        ("Events called leukaemic, mean", f"{words.number(blank['mean_per_million'])} per million"),
-        ("Limit of blank (95th percentile)", f"{words.number(blank['lob_per_million'])} per million"),
-        ("Worst blank tube", f"{words.number(blank['worst_per_million'])} per million"),
+        ("Blank tubes", formatting.count(blank["tubes"])),
+        ("Events called leukaemic, mean", f"{formatting.number(blank['mean_per_million'])} per million"),
+        ("Limit of blank (95th percentile)", f"{formatting.number(blank['lob_per_million'])} per million"),
+        ("Worst blank tube", f"{formatting.number(blank['worst_per_million'])} per million"),
     ]
 
 
 def _range(start: int, end: int | None) -> str:
-    return f"{words.count(start)} and more" if end is None else f"{words.count(start)} to {words.count(end)}"
+    return (
+        f"{formatting.count(start)} and more"
+        if end is None
+        else f"{formatting.count(start)} to {formatting.count(end)}"
+    )
 
 
 class _Plane:
@@ -193,7 +198,7 @@ class _Plane:
             self.parts.append(svg.text(self.left - 8, at + 4, label, anchor="end", css="faint"))
         for power in range(_LOW, _HIGH + 1):
             x = self.x(10.0**power)
-            label = "1" if power == 0 else "10" + words.superscript(power)
+            label = "1" if power == 0 else "10" + formatting.superscript(power)
             self.parts.append(svg.line(x, self.bottom, x, self.bottom + 5, stroke="var(--ink)"))
             self.parts.append(svg.text(x, self.bottom + 20, label, anchor="middle", css="faint"))
         self.parts.append(svg.line(self.left, self.bottom, self.right, self.bottom, stroke="var(--ink)"))
@@ -240,7 +245,7 @@ def _agreement_figure(levels: Sequence[Mapping[str, Any]]) -> Markup | None:
     plane = _Plane()
     powers = range(_LOW, _HIGH + 1)
     plane.axes(
-        [(plane.up(10.0**power), "1" if power == 0 else "10" + words.superscript(power)) for power in powers],
+        [(plane.up(10.0**power), "1" if power == 0 else "10" + formatting.superscript(power)) for power in powers],
         "mean level measured",
     )
     half = 10**0.5

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from flowmrd.mrd.reasons import BLIND_SPOTS
 from flowmrd.mrd.result import MrdResult, VerdictClass
-from flowmrd.report import words
+from flowmrd.report import formatting
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ def wording(result: MrdResult) -> Wording:
     said = _wording(result)
     if result.role == "control":
         none = result.verdict.class_ in {VerdictClass.NEGATIVE, VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY}
-        called = f"{words.count(result.counts.mrd_events)} cells called leukaemic"
+        called = f"{formatting.count(result.counts.mrd_events)} cells called leukaemic"
         headline = "Control tube: nothing called leukaemic" if none else f"Control tube: {called}"
         return Wording(said.tone, headline, f"As a patient's tube it would read: {said.headline}. {said.sentence}", "")
     if result.role == "diagnosis":
         sentence = "The leukaemic burden before therapy; this tube shows what the leukaemia looks like."
         if result.verdict.class_ is VerdictClass.POSITIVE:
-            level = words.percent(result.mrd.fraction)
+            level = formatting.percent(result.mrd.fraction)
             return Wording("info", f"Leukaemia at diagnosis: {level} of {result.denominator} cells", sentence, "")
         return Wording(said.tone, f"Diagnosis tube: {said.headline}", said.sentence, "")
     return said
@@ -68,11 +68,11 @@ def wording(result: MrdResult) -> Wording:
 def _wording(result: MrdResult) -> Wording:
     kind = result.verdict.class_
     tone = SHORT[kind][0]
-    target = words.scientific(result.sensitivity.target)
-    level = words.percent(result.mrd.fraction)
+    target = formatting.scientific(result.sensitivity.target)
+    level = formatting.percent(result.mrd.fraction)
     interval = span(result.mrd.ci95)
-    events = words.count(result.counts.mrd_events)
-    lod = words.scientific(result.sensitivity.lod95)
+    events = formatting.count(result.counts.mrd_events)
+    lod = formatting.scientific(result.sensitivity.lod95)
     of = f"of {result.denominator} cells"
     if kind is VerdictClass.NEGATIVE:
         few = f": {events} events, fewer than count as a detection" if result.counts.mrd_events else ""
@@ -144,7 +144,7 @@ def _wording(result: MrdResult) -> Wording:
 def _because(result: MrdResult) -> str:
     """The reason that decided, in its own words."""
     reasons = result.verdict.reasons
-    return words.clip(words.readable(reasons[0].message), 240) if reasons else ""
+    return formatting.clip(formatting.readable(reasons[0].message), 240) if reasons else ""
 
 
 ROLE_NOTES: Final = {
@@ -159,7 +159,7 @@ def trial_flag(result: MrdResult) -> tuple[str, str] | None:
     """Tone and words of the trial's own question; None for tubes it is not asked of."""
     if result.role != "followup":
         return None
-    target = words.scientific(result.sensitivity.target)
+    target = formatting.scientific(result.sensitivity.target)
     if result.verdict.mrd_negative is None:
         return "warn", f"MRD < {target}: cannot be told"
     return ("pass", f"MRD < {target}: yes") if result.verdict.mrd_negative else ("fail", f"MRD < {target}: no")
@@ -168,9 +168,9 @@ def trial_flag(result: MrdResult) -> tuple[str, str] | None:
 def span(interval: tuple[float, float] | None) -> str:
     """An interval of fractions as percentages, with digits enough to tell its ends from each other."""
     if interval is None:
-        return words.NOT_AVAILABLE
+        return formatting.NOT_AVAILABLE
     for digits in (2, 3, 4):
-        low, high = (words.percent(end, digits) for end in interval)
+        low, high = (formatting.percent(end, digits) for end in interval)
         if low != high:
             break
     return f"{low} to {high}"
@@ -178,7 +178,7 @@ def span(interval: tuple[float, float] | None) -> str:
 
 def level(result: MrdResult) -> str:
     """The fraction for a table; where it is no answer it says that it was only counted."""
-    shown = words.percent(result.mrd.fraction)
+    shown = formatting.percent(result.mrd.fraction)
     return shown if is_result(result) or result.mrd.fraction is None else f"counted {shown}"
 
 
@@ -199,7 +199,7 @@ def short(result: MrdResult) -> tuple[str, str]:
 def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:
     """The two halves of the sensitivity check as (tone, sentence)."""
     facts = result.sensitivity
-    target = words.scientific(facts.target)
+    target = formatting.scientific(facts.target)
     lines: list[tuple[str, str]] = []
     if facts.lod95 is None:
         lines.append(("warn", "By counting: the limit of detection is not known, because no background rate is."))
@@ -207,7 +207,7 @@ def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:
         lines.append(
             (
                 "pass",
-                f"By counting: the 95 %-power limit of detection {words.scientific(facts.lod95)} is at or "
+                f"By counting: the 95 %-power limit of detection {formatting.scientific(facts.lod95)} is at or "
                 f"below {target}.",
             )
         )
@@ -215,7 +215,8 @@ def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:
         lines.append(
             (
                 "fail",
-                f"By counting: the 95 %-power limit of detection {words.scientific(facts.lod95)} is above {target}.",
+                f"By counting: the 95 %-power limit of detection {formatting.scientific(facts.lod95)} is "
+                f"above {target}.",
             )
         )
     spike = facts.spike_in
@@ -223,14 +224,15 @@ def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:
         lines.append(("warn", "By experiment: no cells could be spiked into this tube in silico."))
     else:
         share = f"{spike.detected_replicates} of {spike.replicates} replicates"
-        found = f"{words.number(spike.recovered)} of {words.number(spike.expected)} spiked cells recovered on average"
+        found = f"{formatting.number(spike.recovered)} of {formatting.number(spike.expected)} spiked cells "
+        "recovered on average"
         source = {"patient": "this patient's diagnosis", "library": "other leukaemias", "simulated": "a simulation"}
         origin = source.get(spike.source, spike.source)
         lines.append(
             (
                 "pass" if spike.detected else "fail",
                 f"By experiment: cells of {origin} put into a copy of this tube at "
-                f"{words.scientific(spike.level)} were {'detected' if spike.detected else 'missed'} "
+                f"{formatting.scientific(spike.level)} were {'detected' if spike.detected else 'missed'} "
                 f"({share}; {found}).",
             )
         )
@@ -255,7 +257,7 @@ def review_state(signatures: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     if not decisions:
         return "none", "Review: commented, not decided" if signatures else "Review: not reviewed yet"
     entry = decisions[-1]
-    who = words.clip(entry["name"], 60)
+    who = formatting.clip(entry["name"], 60)
     if not entry["valid"]:
         return "warn", f"Review by {who} is void: {entry['reason']}"
     tone, said = ("pass", "accepted") if entry["decision"] == "accept" else ("fail", "rejected")

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from flowmrd.gating.shapes import HalfPlane, shape_from_record
-from flowmrd.report import words
+from flowmrd.report import formatting
 from flowmrd.report.density import HIGH, LOW
-from flowmrd.report.marks import with_marks
+from flowmrd.report.gate_labels import with_marks
 from flowmrd.report.svg import Outline, Point
 from flowmrd.report.tube import Tube
 
@@ -66,7 +66,7 @@ def gate_views(tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> list[View
         view.gates.append(name)
         view.outlines.extend(outlines(shape, *axes, label=name))
     for view in views.values():
-        view.title = ", ".join(words.clip(titles.get(name, name), 80) for name in view.gates)
+        view.title = ", ".join(formatting.clip(titles.get(name, name), 80) for name in view.gates)
         several = len(view.gates) > 1
         view.outlines = with_marks(
             view.outlines, [str(view.gates.index(item.label) + 1) if several else "" for item in view.outlines]

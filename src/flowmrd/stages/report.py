@@ -30,9 +30,9 @@ from flowmrd.config import RunConfig, Sample
 from flowmrd.errors import ArtefactError
 from flowmrd.mrd.result import MrdResult
 from flowmrd.panel.model import PanelModel
+from flowmrd.report.inputs import Inputs, Visit
 from flowmrd.report.page import write_page
-from flowmrd.report.sample import Inputs, build_page
-from flowmrd.report.trend import Visit
+from flowmrd.report.sample import build_page
 from flowmrd.review import signatures_of
 from flowmrd.store import digest_file, read_json, write_json, write_text
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from flowmrd.report import words
+from flowmrd.report import formatting
 from flowmrd.report.page import environment, read_asset, render_page
 from flowmrd.trial import figures
 from flowmrd.trial.proportion import Proportion
@@ -203,18 +203,18 @@ def _patient_row(line: PatientLine) -> tuple[str, ...]:
     ended = line.relapse_day if line.relapse_day is not None else line.progression_day
     why = " ".join(reason.message for reason in line.response_reasons)
     mrd = {"not_evaluable": "cannot be told"}.get(line.mrd.status, line.mrd.status)
-    level = "–" if line.mrd.fraction is None else words.percent(line.mrd.fraction)
+    level = "–" if line.mrd.fraction is None else formatting.percent(line.mrd.fraction)
     if line.mrd.status == "not_evaluable":
         mrd += f": {line.mrd.reasons[0].message}" if line.mrd.reasons else ""
         level = level if line.mrd.fraction is None else f"counted {level}"
     return (
         line.patient,
-        "yes" if line.evaluable else words.clip(f"no: {line.not_evaluable_reason}", 80),
+        "yes" if line.evaluable else formatting.clip(f"no: {line.not_evaluable_reason}", 80),
         line.response,
-        words.clip(words.readable(why), 240),
-        words.clip(words.readable(mrd), 240),
+        formatting.clip(formatting.readable(why), 240),
+        formatting.clip(formatting.readable(mrd), 240),
         level,
-        "–" if line.mrd.lod95 is None else words.scientific(line.mrd.lod95),
+        "–" if line.mrd.lod95 is None else formatting.scientific(line.mrd.lod95),
         line.mrd.review.replace("_", " "),
         day(ended),
         day(line.death_day),
@@ -228,7 +228,7 @@ def _event_row(line: EventLine) -> tuple[str, ...]:
         return f"{one.successes}/{one.total}{percent}"
 
     return (
-        words.clip(line.term, 120),
+        formatting.clip(line.term, 120),
         *(str(line.by_grade[grade]) for grade in range(1, 6)),
         with_percent(line.any_grade),
         with_percent(line.grade_3_4),
@@ -241,4 +241,6 @@ def _safety_note(result: TrialResult) -> str:
     outside = [line for line in result.patients if not line.safety_evaluable]
     inside = len(result.patients) - len(outside)
     reasons = "; ".join(f"{line.patient}: {line.safety_not_evaluable_reason}" for line in outside)
-    return f"Safety population: {inside} patients." + (f" Outside it: {words.clip(reasons, 500)}." if reasons else "")
+    return f"Safety population: {inside} patients." + (
+        f" Outside it: {formatting.clip(reasons, 500)}." if reasons else ""
+    )

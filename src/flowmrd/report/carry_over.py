@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from flowmrd.report import words
+from flowmrd.report import formatting
 from flowmrd.report.tube import Tube
 
 MIN_EVENTS: Final = 10
@@ -55,7 +55,7 @@ class Arrival:
             return "No MRD cell to look for carry-over within the run."
         if self.p_value is None or self.first_tenth is None:
             return f"{self.events} MRD cells are too few to tell whether they came evenly over the run."
-        share = f"{words.percent(self.first_tenth)} of them in its first tenth"
+        share = f"{formatting.percent(self.first_tenth)} of them in its first tenth"
         p = "p < 0.001" if self.p_value < 0.001 else f"p = {self.p_value:.2g}"
         if self.uneven:
             return (

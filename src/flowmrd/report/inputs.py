@@ -1,0 +1,76 @@
+"""What the page of one sample is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flowmrd.config import RunConfig, Sample
+from flowmrd.mrd.result import MrdResult
+from flowmrd.panel.model import PanelModel
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One result of the patient."""
+
+    result: MrdResult
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers of the trend."""
+        result = self.result
+        return {
+            "sample": result.sample,
+            "timepoint": result.timepoint,
+            "role": result.role,
+            "class": result.verdict.class_.value,
+            "fraction": result.mrd.fraction,
+            "ci95": result.mrd.ci95,
+            "lod95": result.sensitivity.lod95,
+        }
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything a sample's page is made from; files that a run did not produce are ``None`` and said to be missing.
+
+    Attributes
+    ----------
+    mrd_sha256
+        Digest of ``mrd.json``: what a reviewer signs.
+    qc, gates, ingest, classification
+        Contents of the JSON files of the stages before.
+    reference, diagnosis
+        Contents of ``reference.json`` and of the patient's ``laip.json``.
+    controls_qc
+        Contents of the control tubes' ``qc.json``.
+    history
+        The patient's results, this one among them, in the order of the sample sheet.
+    signatures
+        Entries of the review log for this sample, oldest first, each with ``valid`` and ``reason``.
+    """
+
+    result: MrdResult
+    mrd_sha256: str
+    panel: PanelModel
+    config: RunConfig
+    sample: Sample | None = None
+    qc: Mapping[str, Any] | None = None
+    gates: Mapping[str, Any] | None = None
+    ingest: Mapping[str, Any] | None = None
+    classification: Mapping[str, Any] | None = None
+    reference: Mapping[str, Any] | None = None
+    diagnosis: Mapping[str, Any] | None = None
+    controls_qc: Sequence[Mapping[str, Any]] = ()
+    history: Sequence[Visit] = ()
+    signatures: Sequence[Mapping[str, Any]] = ()
+    signature_problem: str | None = None
+
+
+def gate_records(inputs: Inputs) -> dict[str, Mapping[str, Any]]:
+    """Gate name to its record in ``gates.json``."""
+    found: Any = (inputs.gates or {}).get("gates", {})
+    if isinstance(found, Mapping):
+        return {str(name): entry for name, entry in found.items() if isinstance(entry, Mapping)}
+    return {str(entry.get("name", entry.get("gate"))): entry for entry in found if isinstance(entry, Mapping)}
