@@ -23,7 +23,7 @@ ROOMS = (
     ("gating",),
     ("classifier",),
     ("mrd",),
-    ("simulate", "validate"),
+    ("simulate", "validate", "compare"),
     ("report", "trial", "review"),
     ("stages",),
     ("engine",),

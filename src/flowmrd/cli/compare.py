@@ -1,0 +1,94 @@
+"""Command ``compare``: results of a run, or of any table, beside those of another method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("compare")(compare)
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="Run directory, or a table.", metavar="RUNDIR|TABLE")],
+    second: Annotated[
+        Path | None, typer.Option("--with", help="Table of the other method; not needed where FIRST holds both.")
+    ] = None,
+    level: Annotated[str, typer.Option(help="Column of the level in the tables.")] = "mrd",
+    first_level: Annotated[str | None, typer.Option(help="Column of the first method in a table of both.")] = None,
+    second_level: Annotated[str | None, typer.Option(help="Column of the second method in a table of both.")] = None,
+    events: Annotated[
+        str | None, typer.Option(help="Column of the cells in the denominator; the levels are then counts.")
+    ] = None,
+    limit: Annotated[str | None, typer.Option(help="Column of the limit of detection of a negative.")] = None,
+    key: Annotated[list[str] | None, typer.Option(help="Column(s) that name the specimen [sample].")] = None,
+    method: Annotated[str | None, typer.Option(help="Column that names the method, one row per method.")] = None,
+    unit: Annotated[str, typer.Option(help="fraction or percent: what a number without a sign is.")] = "fraction",
+    threshold: Annotated[list[float] | None, typer.Option(help="Fraction(s) at which calls are compared.")] = None,
+    names: Annotated[
+        tuple[str, str] | None, typer.Option(help="Names of the two methods on the page and in --method.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder to write into; RUNDIR/results/compare for a run.")
+    ] = None,
+) -> None:
+    """Compare two methods that measured the same specimens: calls, kappa, differences, lines, discordant pairs.
+
+    Example: flowmrd compare my-run --with pcr.tsv --level mrd_pcr --unit percent
+
+    Example: flowmrd compare both.tsv --first-level person --second-level flowmrd --events cells -o comparison
+    """
+    from flowmrd.compare import TableColumns, compare_methods, read_long_table, read_run, read_wide_table
+    from flowmrd.compare.comparison import THRESHOLDS
+    from flowmrd.compare.tables import pair_up, read_measurements
+    from flowmrd.stages.compare import write_comparison
+
+    if unit not in {"fraction", "percent"}:
+        raise typer.BadParameter("give fraction or percent", param_hint="--unit")
+    is_run = (first / "results").is_dir()
+    columns = TableColumns(level, tuple(key or ["sample"]), events, limit, unit == "percent")
+    alone: list[str] = []
+    if second is not None:
+        mine = read_run(first) if is_run else read_measurements(first, columns)
+        pairs, alone = pair_up(mine, read_measurements(second, columns))
+        called = names or ("flowmrd" if is_run else first.stem, second.stem)
+    elif method is not None:
+        pairs, alone, called = read_long_table(first, columns, method=method, methods=names)
+    elif first_level is not None and second_level is not None:
+        keys = tuple(key or ())
+        one, two = (TableColumns(name, keys, events, limit, unit == "percent") for name in (first_level, second_level))
+        pairs, called = read_wide_table(first, one, two), names or (first_level, second_level)
+    else:
+        raise typer.BadParameter("give --with TABLE, or --method COLUMN, or --first-level and --second-level")
+    comparison = compare_methods(
+        pairs,
+        first=called[0],
+        second=called[1],
+        thresholds=sorted(threshold or THRESHOLDS, reverse=True),
+        without_partner=alone,
+    )
+    folder = out or (first / "results" / "compare" if is_run else Path("comparison"))
+    write_comparison(comparison, folder, samples=first / "results" / "samples" if is_run else None)
+    for call in comparison.calls:
+        positive, negative = call.positive_agreement, call.negative_agreement
+        typer.echo(
+            f"at {call.threshold:g}: positive {positive.hits}/{positive.of}, negative {negative.hits}/{negative.of}, "
+            f"kappa {'-' if call.kappa is None else format(call.kappa, '.2f')}"
+        )
+    levels, below = comparison.levels, comparison.below_limits
+    close = levels.within_half_log
+    typer.echo(
+        f"{levels.pairs} of {comparison.pairs} pairs with two levels; {close.hits}/{close.of} within half a log"
+        + ("" if levels.r_squared is None else f"; R2 of log10 {levels.r_squared:.3f}")
+    )
+    if below.second_per_million_where_first_negative is not None:
+        median, least, most = below.second_per_million_where_first_negative
+        typer.echo(
+            f"where the first found nothing: second {median:.1f} events per million ({least:.1f} to {most:.1f}) "
+            f"in {below.only_second_detected} specimens"
+        )
+    typer.echo(f"Comparison: {folder / 'index.html'}")

@@ -1,0 +1,21 @@
+"""Agreement of two methods that measured the same tubes: this program, an expert, PCR or NGS.
+
+:func:`read_table_pairs` reads one or two tables, :func:`compare_methods` computes every figure.
+"""
+
+from flowmrd.compare.comparison import Comparison, compare_methods
+from flowmrd.compare.measurement import Measurement, Pair, parse_measurement
+from flowmrd.compare.tables import TableColumns, read_long_table, read_run, read_table_pairs, read_wide_table
+
+__all__ = [
+    "Comparison",
+    "Measurement",
+    "Pair",
+    "TableColumns",
+    "compare_methods",
+    "parse_measurement",
+    "read_long_table",
+    "read_run",
+    "read_table_pairs",
+    "read_wide_table",
+]
