@@ -24,7 +24,7 @@ ROOMS = (
     ("classifier",),
     ("mrd",),
     ("simulate", "validate", "compare"),
-    ("report", "trial", "review"),
+    ("report", "trial", "review", "exchange"),
     ("stages",),
     ("engine",),
     ("cli",),

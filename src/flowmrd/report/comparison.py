@@ -15,7 +15,7 @@ from flowmrd.compare import Comparison
 from flowmrd.compare.agreement import Share
 from flowmrd.compare.comparison import PairRow
 from flowmrd.compare.regression import Line
-from flowmrd.report import svg, words
+from flowmrd.report import formatting, svg
 from flowmrd.report.page import read_asset, render_page
 
 LOW, HIGH = -7.0, 0.0
@@ -45,7 +45,7 @@ def render(comparison: Comparison, *, links: Mapping[str, str], version: str) ->
             "summary": _summary(comparison),
             "call_rows": [
                 (
-                    words.scientific(call.threshold),
+                    formatting.scientific(call.threshold),
                     " = ".join(_share(call.positive_agreement)),
                     " = ".join(_share(call.negative_agreement)),
                     " = ".join(_share(call.overall_agreement)),
@@ -62,7 +62,7 @@ def render(comparison: Comparison, *, links: Mapping[str, str], version: str) ->
             "below": comparison.below_limits.statement,
             "without_partner": comparison.without_partner[:MAX_LISTED],
             "discordant": [
-                (words.scientific(threshold), row.name, links.get(row.name), _level(row, 0), _level(row, 1))
+                (formatting.scientific(threshold), row.name, links.get(row.name), _level(row, 0), _level(row, 1))
                 for threshold, row in discordant[:MAX_LISTED]
             ],
             "more_discordant": max(len(discordant) - MAX_LISTED, 0),
@@ -137,8 +137,8 @@ def _line(line: Line | None) -> tuple[str, str]:
 def _level(row: PairRow, which: int) -> str:
     level, limit = ((row.first, row.first_limit), (row.second, row.second_limit))[which]
     if level > 0:
-        return words.scientific(level)
-    return "not detected" if limit is None else f"< {words.scientific(limit)}"
+        return formatting.scientific(level)
+    return "not detected" if limit is None else f"< {formatting.scientific(limit)}"
 
 
 def _place(value: float) -> float:
@@ -156,7 +156,7 @@ def _frame(
         parts.append(svg.line(_LEFT, y_of(at), _RIGHT, y_of(at)))
         parts.append(svg.text(_LEFT - 8, y_of(at) + 4, label, anchor="end", css="faint"))
     for power in range(int(LOW), int(HIGH) + 1):
-        label = "n.d." if power == LOW else "1" if power == 0 else "10" + words.superscript(power)
+        label = "n.d." if power == LOW else "1" if power == 0 else "10" + formatting.superscript(power)
         parts.append(svg.line(_x(power), _BOTTOM, _x(power), _BOTTOM + 5, stroke="var(--ink)"))
         parts.append(svg.text(_x(power), _BOTTOM + 20, label, anchor="middle", css="faint"))
     parts.append(svg.text((_LEFT + _RIGHT) / 2, _BOTTOM + 40, below, anchor="middle", css="faint"))
@@ -176,10 +176,10 @@ def _scatter(comparison: Comparison) -> Markup:
 
     parts: list[str] = []
     ticks = [
-        (float(power), "n.d." if power == LOW else "1" if power == 0 else "10" + words.superscript(power))
+        (float(power), "n.d." if power == LOW else "1" if power == 0 else "10" + formatting.superscript(power))
         for power in range(int(LOW), int(HIGH) + 1)
     ]
-    _frame(parts, up, ticks, words.clip(comparison.first, 40), words.clip(comparison.second, 40))
+    _frame(parts, up, ticks, formatting.clip(comparison.first, 40), formatting.clip(comparison.second, 40))
     band = [(LOW, LOW + 0.5), (HIGH - 0.5, HIGH), (HIGH, HIGH), (HIGH, HIGH - 0.5), (LOW + 0.5, LOW), (LOW, LOW)]
     path = "L".join(f"{_x(x):.1f} {up(y):.1f}" for x, y in band)
     parts.insert(0, f'<path d="M{path}z" fill="var(--pass-wash)"/>')

@@ -1,4 +1,4 @@
-"""Command ``compare``: results of a run, or of any table, beside those of another method."""
+"""Commands that take results to other systems, or set them beside other methods."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import typer
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
+    """Add these commands to the application."""
     app.command("compare")(compare)
+    app.command("fhir")(fhir)
 
 
 def compare(
@@ -92,3 +93,23 @@ def compare(
             f"in {below.only_second_detected} specimens"
         )
     typer.echo(f"Comparison: {folder / 'index.html'}")
+
+
+def fhir(
+    rundir: Annotated[Path, typer.Argument(help="Run directory with results.", metavar="RUNDIR")],
+    sample: Annotated[list[str] | None, typer.Option(help="Tube(s); every patient's tube if not given.")] = None,
+    system: Annotated[str | None, typer.Option(help="URI of the system that the pseudonyms belong to.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; RUNDIR/results/fhir if not given.")] = None,
+) -> None:
+    """Write results as HL7 FHIR R4 bundles: a DiagnosticReport with its Observations per tube.
+
+    A report is preliminary until a signature accepts the result. The PDF of the page is attached where there is one.
+
+    Example: flowmrd fhir my-run --system https://lab.example/pseudonyms
+    """
+    from flowmrd.exchange.fhir import PSEUDONYMS
+    from flowmrd.stages.fhir import write_bundles
+
+    folder = out or rundir / "results" / "fhir"
+    written = write_bundles(rundir, folder, samples=sample or (), pseudonym_system=system or PSEUDONYMS)
+    typer.echo(f"FHIR bundles: {len(written)} in {folder}")

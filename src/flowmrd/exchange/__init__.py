@@ -1,0 +1,1 @@
+"""Results for other systems: FHIR for the hospital's."""

@@ -1,0 +1,101 @@
+"""Results as FHIR: valid by the published models, true to the result, and of no person."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fhir.resources.R4B.bundle import Bundle
+from report_factory import make_result
+
+from flowmrd.cli.app import call
+from flowmrd.exchange.fhir import Document, result_bundle
+from flowmrd.mrd.result import MrdResult
+from flowmrd.store import write_json
+
+SHA = "f" * 64
+
+
+def bundle(result: MrdResult, **options: Any) -> dict[str, Any]:
+    made = result_bundle(result, result_sha256=SHA, **{"review_state": "not_reviewed", **options})
+    Bundle.model_validate_json(json.dumps(made))
+    return made
+
+
+def resources(made: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for entry in made["entry"]:
+        resource = entry["resource"]
+        code = resource["code"]["coding"][0]["code"]
+        found["report" if resource["resourceType"] == "DiagnosticReport" else code] = resource
+    return found
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        make_result("POS", mrd=400),
+        make_result("NEG", mrd=0),
+        make_result("FEW", mrd=30),
+        make_result("UNKNOWN", mrd=0, background=None),
+        make_result("SMALL", mrd=0, nucleated=20_000),
+    ],
+    ids=lambda result: result.verdict.class_.value,
+)
+def test_every_verdict_makes_a_bundle_that_the_published_models_accept(result: MrdResult) -> None:
+    found = resources(bundle(result, acquired="2026-03-01"))
+    assert found["verdict"]["valueCodeableConcept"]["coding"][0]["code"] == result.verdict.class_.value
+    assert {entry["status"] for entry in found.values()} == {"preliminary"}
+    assert found["report"]["conclusionCode"][0]["coding"][0]["code"] == result.verdict.class_.value
+
+
+def test_a_detected_level_is_given_in_percent_with_its_interval() -> None:
+    result = make_result("POS", mrd=400)
+    level = resources(bundle(result))["mrd"]
+    assert level["valueQuantity"]["code"] == "%"
+    assert level["valueQuantity"]["value"] == pytest.approx(result.mrd.percent)
+    assert "comparator" not in level["valueQuantity"]
+    assert [part["valueQuantity"]["value"] for part in level["component"]] == pytest.approx(
+        [100 * end for end in result.mrd.ci95 or ()]
+    )
+
+
+def test_what_was_not_detected_is_less_than_the_limit_of_this_tube_and_never_zero() -> None:
+    result = make_result("NEG", mrd=0)
+    level = resources(bundle(result))["mrd"]["valueQuantity"]
+    assert result.sensitivity.lod95 is not None
+    assert (level["comparator"], level["value"]) == ("<", pytest.approx(100 * result.sensitivity.lod95))
+
+
+@pytest.mark.parametrize(
+    ("state", "status"), [("accepted", "final"), ("rejected", "cancelled"), ("void", "preliminary")]
+)
+def test_only_an_accepted_result_is_final(state: str, status: str) -> None:
+    made = resources(bundle(make_result("POS", mrd=400), review_state=state, issued="2026-03-02T10:00:00+01:00"))
+    assert {entry["status"] for entry in made.values()} == {status}
+    assert ("issued" in made["report"]) == (status == "final")
+
+
+def test_the_same_result_gives_the_same_bytes_and_the_page_is_attached() -> None:
+    result = make_result("POS", mrd=400)
+    page = Document("application/pdf", "POS.pdf", b"%PDF-1.7")
+    one, two = bundle(result, document=page), bundle(result, document=page)
+    assert json.dumps(one) == json.dumps(two)
+    assert resources(one)["report"]["presentedForm"][0]["size"] == 8
+
+
+def test_the_command_writes_patients_tubes_and_leaves_controls_out(tmp_path: Path) -> None:
+    for name, role in (("P01-day21", "followup"), ("CTRL01", "control")):
+        result = make_result(name, role=role, mrd=0)
+        write_json(tmp_path / "results/samples" / name / "mrd.json", result.to_json_dict())
+    assert call(["fhir", str(tmp_path)]) == 0
+    written = sorted(path.name for path in (tmp_path / "results/fhir").iterdir())
+    assert written == ["P01-day21.fhir.json"]
+
+
+def test_a_tube_without_a_result_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "results/samples").mkdir(parents=True)
+    assert call(["fhir", str(tmp_path), "--sample", "X"]) == 2
+    assert "no result" in capsys.readouterr().err
