@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: env install demo test check format docs bench scale accuracy trial soak
+.PHONY: env install demo test check format docs bench scale accuracy stress trial soak
 
 env: $(STAMP)
 
@@ -63,6 +63,10 @@ scale: env
 
 accuracy: env
 	$(BIN)/python -m benchmarks.accuracy
+
+# Tubes in which one thing went wrong; rows that are there already are not run again.
+stress: env
+	$(BIN)/python -m benchmarks.stress
 
 trial: env
 	$(BIN)/flowmrd simulate trial-demo --preset trial

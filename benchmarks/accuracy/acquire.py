@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +79,15 @@ def acquire(path: Path, cells: Floats32, codes: Codes, spill: Spillover, rng: np
     codes
         Shape (n,): :data:`NORMAL`, or 0 and more for leukaemic cells.
     """
+    columns, truth = measure(cells, codes, spill, rng)
+    write(path, columns, spill)
+    return truth
+
+
+def measure(
+    cells: Floats32, codes: Codes, spill: Spillover, rng: np.random.Generator
+) -> tuple[dict[str, Floats32], Codes]:
+    """Detector name to the values that the instrument stores, in file order, and the code of every event."""
     n, d = cells.shape
     n_doublets, n_debris = round(DOUBLETS * n), round(DEBRIS * n)
     signal = linear(cells)
@@ -97,11 +107,16 @@ def acquire(path: Path, cells: Floats32, codes: Codes, spill: Spillover, rng: np
     order = rng.permutation(len(everything))
     everything, width, truth = everything[order], width[order], truth[order]
     time = np.sort(rng.uniform(0, len(everything) / 20.0, len(everything)))
-    channels = [ChannelSpec(name, "", LOGICLE_T) for name in ("FSC-A", "SSC-A", "FSC-W")]
-    channels += [ChannelSpec(DETECTORS[marker], marker, LOGICLE_T) for marker in FEATURES[2:]]
-    channels.append(ChannelSpec("Time", "", LOGICLE_T))
+    names = ("FSC-A", "SSC-A", "FSC-W", *(DETECTORS[marker] for marker in FEATURES[2:]), "Time")
     columns = [everything[:, 0], everything[:, 1], width, *everything[:, 2:].T, time]
     top = np.float32(LOGICLE_T - 1)
     stored = [np.minimum(np.asarray(column, dtype=np.float32), top) for column in columns]
-    write_fcs(path, stored, channels, {"$CYT": "mixtures", "$TIMESTEP": "0.01", "$SPILLOVER": spill.keyword})
-    return truth
+    return dict(zip(names, stored, strict=True)), truth
+
+
+def write(path: Path, columns: Mapping[str, Floats32], spill: Spillover) -> None:
+    """Write stored values as an FCS file of this panel."""
+    markers = {detector: marker for marker, detector in DETECTORS.items()}
+    channels = [ChannelSpec(name, markers.get(name, ""), LOGICLE_T) for name in columns]
+    keywords = {"$CYT": "mixtures", "$TIMESTEP": "0.01", "$SPILLOVER": spill.keyword}
+    write_fcs(path, list(columns.values()), channels, keywords)

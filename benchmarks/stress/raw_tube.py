@@ -1,0 +1,140 @@
+"""One tube as the instrument stores it, with the truth of every event: what a row of the table changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.accuracy.acquire import DETECTORS, JUNK, NORMAL, Codes, Spillover, measure, write
+from benchmarks.accuracy.mixtures import FEATURES, Patient, draw
+from flowmrd.panel import PanelModel
+from flowmrd.simulate.cohort import write_tube
+from flowmrd.simulate.design import TubePlan, tube_seed
+from flowmrd.simulate.populations import Code
+from flowmrd.simulate.tube import SimulatedTube, simulate_tube
+
+Floats = npt.NDArray[np.float64]
+Floats32 = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+TOP: Final = 262143.0
+"""Largest value that the instruments of this table store."""
+
+NORMAL_B: Final = -4
+"""Code of a normal B-lineage cell of a mixture; :data:`~benchmarks.accuracy.acquire.NORMAL` is every other cell."""
+
+B_LINEAGE: Final = (Code.HAEMATOGONE_1, Code.HAEMATOGONE_2, Code.HAEMATOGONE_3, Code.MATURE_B, Code.PLASMA_CELL)
+
+
+@dataclass
+class RawTube:
+    """Stored values of a tube; functions of the registry change them in place.
+
+    Attributes
+    ----------
+    panel
+        Name of the panel.
+    columns
+        Detector to stored values, shape (n,), in file order; spillover is in them.
+    detectors
+        Marker to detector, fluorescence alone, in the order of ``matrix``.
+    matrix
+        Spillover as the file states it: row = dye, column = detector.
+    leukaemic, nucleated, b_lineage
+        Shape (n,): single leukaemic cells; single nucleated cells, leukaemic ones included; single normal cells of the
+        B lineage. Truth, which the pipeline never sees; a row that changes what a cell is changes them too.
+    source
+        What the tube was made of, for writing it.
+    """
+
+    panel: str
+    columns: dict[str, Floats32]
+    detectors: dict[str, str]
+    matrix: Floats
+    leukaemic: Bools
+    nucleated: Bools
+    b_lineage: Bools
+    source: Spillover | SimulatedTube
+
+    @property
+    def n(self) -> int:
+        """Number of events."""
+        return len(self.leukaemic)
+
+    def light(self) -> dict[str, Floats]:
+        """Marker to the light of its own dye: stored values after compensation, raw units, shape (n,)."""
+        stored = np.stack([self.columns[name] for name in self.detectors.values()]).astype(np.float64)
+        own = np.linalg.inv(self.matrix).T @ stored
+        return dict(zip(self.detectors, own, strict=True))
+
+    def store(self, light: dict[str, Floats]) -> None:
+        """Store light as the detectors see it: spilled over and clipped at the top of the range."""
+        seen = self.matrix.T @ np.stack([light[marker] for marker in self.detectors])
+        for name, values in zip(self.detectors.values(), seen, strict=True):
+            self.columns[name] = np.minimum(values, TOP).astype(np.float32)
+
+    def pick(self, among: Bools, count: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+        """At most ``count`` rows drawn from those where ``among`` holds."""
+        rows = np.flatnonzero(among)
+        return rng.choice(rows, size=min(count, len(rows)), replace=False)
+
+    def write(self, path: Path) -> None:
+        """Write the tube as an FCS file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(self.source, Spillover):
+            write(path, self.columns, self.source)
+        else:
+            write_tube(path, SimulatedTube(self.columns, self.source.cytometer, self.source.truth))
+
+
+def from_mixtures(
+    marrow: Patient, blasts: Patient | None, cells: int, leukaemic: int, spill: Spillover, rng: np.random.Generator
+) -> RawTube:
+    """A tube of measured mixtures: normal cells of one person and blasts of another, eight colours."""
+    total = sum(marrow.events[name] for name in ("other", "CD19") if name in marrow.groups)
+    parts, codes = [], []
+    for name, code in (("other", NORMAL), ("CD19", NORMAL_B)):
+        if name in marrow.groups:
+            n = round((cells - leukaemic) * marrow.events[name] / total)
+            parts.append(draw(marrow.groups[name], n, rng))
+            codes.append(np.full(n, code))
+    if blasts is not None:
+        parts.append(draw(blasts.groups["blast"], leukaemic, rng))
+        codes.append(np.zeros(leukaemic))
+    columns, truth = measure(np.concatenate(parts), np.concatenate(codes).astype(np.int8), spill, rng)
+    return RawTube(
+        panel="vienna_b8",
+        columns=columns,
+        detectors={marker: DETECTORS[marker] for marker in FEATURES[2:]},
+        matrix=spill.matrix,
+        leukaemic=truth >= 0,
+        nucleated=_single(truth),
+        b_lineage=truth == NORMAL_B,
+        source=spill,
+    )
+
+
+def _single(truth: Codes) -> Bools:
+    found: Bools = (truth >= 0) | (truth == NORMAL) | (truth == NORMAL_B)
+    return found & (truth != JUNK)
+
+
+def from_plan(plan: TubePlan, panel: PanelModel, seed: int) -> RawTube:
+    """A simulated tube, ten colours."""
+    tube = simulate_tube(plan.spec, panel, tube_seed(seed, plan.sample))
+    truth = tube.truth
+    single = truth["nucleated"] & ~truth["doublet"]
+    return RawTube(
+        panel=panel.name,
+        columns=tube.columns,
+        detectors={detector.marker: detector.pnn for detector in tube.cytometer.fluorescence},
+        matrix=tube.cytometer.spill,
+        leukaemic=truth["mrd"].copy(),
+        nucleated=single.copy(),
+        b_lineage=single & np.isin(truth["population"], B_LINEAGE),
+        source=tube,
+    )
