@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from flowmrd.flags import flag
 from flowmrd.home import PANELS
 from flowmrd.mrd.reasons import covered_blind_spots, sort_flags
 from flowmrd.panel import load_panel
 
-LOSS = {"code": "CD19_LOSS_UNSEEN", "message": "x", "level": "warn"}
+LOSS = flag("CD19_LOSS_UNSEEN")
 
 
 def test_unseen_loss_of_cd19_is_a_blind_spot_unless_the_patients_blasts_come_by_other_routes() -> None:

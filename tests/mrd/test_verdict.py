@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowmrd.flags import Flag, flag
 from flowmrd.mrd.limits import limits, poisson_interval
-from flowmrd.mrd.result import Reason, VerdictClass
+from flowmrd.mrd.result import VerdictClass
 from flowmrd.mrd.verdict import Evidence, decide
 
-DOUBT = Reason(code="TUBE_NOVEL", message="x")
-FAILURE = Reason(code="QC_FAILED", message="x")
+DOUBT = flag("TUBE_UNLIKE_CONTROLS", why="x")
+FAILURE = flag("NO_NUCLEATED_CELLS")
 
 
 def evidence(events: int, denominator: int, *, background: float | None = 1e-6, spike: bool | None = True) -> Evidence:
@@ -98,13 +99,13 @@ def test_events_that_only_the_background_explains_are_neither_negative_nor_posit
 
 def test_doubts_and_failures_are_named_in_the_reasons() -> None:
     base = evidence(0, 1_000_000)
-    assert decide(changed(base, doubts=(DOUBT,))).reasons[0].code == "TUBE_NOVEL"
-    assert decide(changed(base, failures=(FAILURE,), doubts=(DOUBT,))).reasons[0].code == "QC_FAILED"
+    assert decide(changed(base, doubts=(DOUBT,))).reasons[0].code == "TUBE_UNLIKE_CONTROLS"
+    assert decide(changed(base, failures=(FAILURE,), doubts=(DOUBT,))).reasons[0].code == "NO_NUCLEATED_CELLS"
 
 
 @pytest.mark.parametrize("code", ["NO_LAIP", "UNRESOLVED_CLUSTER", "CD19_LOSS_UNSEEN"])
 def test_what_may_have_been_overlooked_forbids_a_negative_but_not_a_positive(code: str) -> None:
-    blind = [Reason(code=code, message="overlooked")]
+    blind = [Flag(code, "overlooked")]
     clean = decide(changed(evidence(0, 500_000), blind_spots=blind))
     assert (clean.class_, clean.mrd_negative) == (VerdictClass.INDETERMINATE, None)
     assert clean.reasons[0].code == code

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.config import RunConfig
+from flowmrd.flags import Flag
 from flowmrd.home import PANELS
 from flowmrd.mrd.limits import events_needed, limits, poisson_interval
 from flowmrd.mrd.result import (
@@ -22,7 +23,6 @@ from flowmrd.mrd.result import (
     MarkerShift,
     MrdResult,
     Provenance,
-    Reason,
     Sensitivity,
     SpikeIn,
     Target,
@@ -146,13 +146,13 @@ def qc_record(sample: str, n: int, medians: dict[str, float], *, disturbed: bool
     ]
     flags = [
         {
-            "code": "UNDERCOMPENSATED",
+            "code": "OVERCOMPENSATED",
             "level": "warn",
             "message": "Bright cells lie above dim ones by more than 2 % of their signal: CD24 into CD34 (+3.4 %).",
         }
     ]
     if disturbed:
-        flags.append({"code": "TIME_MASKED", "level": "info", "message": "2.5 % of the events were masked by time."})
+        flags.append({"code": "SIGNAL_SHIFT", "level": "info", "message": "2.5 % of the events were masked by time."})
     return {
         "schema_version": 1,
         "sample": sample,
@@ -206,9 +206,9 @@ def make_result(
     b_lineage: int = 9120,
     background: float | None = 2.1e-6,
     spiked: bool = True,
-    extra: tuple[Reason, ...] = (),
-    failures: tuple[Reason, ...] = (),
-    blind_spots: tuple[Reason, ...] = (),
+    extra: tuple[Flag, ...] = (),
+    failures: tuple[Flag, ...] = (),
+    blind_spots: tuple[Flag, ...] = (),
     shifts: tuple[MarkerShift, ...] | None = None,
     clusters: tuple[Cluster, ...] | None = None,
 ) -> MrdResult:

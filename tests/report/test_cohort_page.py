@@ -12,7 +12,7 @@ from report_factory import config, make_result, qc_record, transforms
 
 from browser import OpenPage, labels_cut_off, violations
 from flowmrd.config import Role, Sample
-from flowmrd.mrd.result import Reason
+from flowmrd.flags import Flag
 from flowmrd.report.batch import Tube, carry_over
 from flowmrd.report.guidance import BY_CODE
 from flowmrd.report.verdict import level
@@ -125,17 +125,17 @@ def test_a_changed_voltage_is_named(tmp_path: Path) -> None:
 
 def test_a_reason_that_weakens_a_verdict_is_a_flag(tmp_path: Path) -> None:
     rows = [Sample("A", "A", Role.FOLLOWUP, Path("x.fcs"))]
-    failure = Reason(code="TUBE_FAILED", message="It failed.")
+    failure = Flag("NO_NUCLEATED_CELLS", "It failed.")
     write_json(tmp_path / "results/samples/A/mrd.json", make_result("A", failures=(failure,)).to_json_dict())
     cohort(tmp_path, rows, config=config())
     html = (tmp_path / "results/cohort/index.html").read_text()
-    assert "TUBE_FAILED" in html
+    assert "NO_NUCLEATED_CELLS" in html
     assert "Not evaluable" in html
     assert "QC_MISSING" in html, "a missing qc.json is said"
 
 
 def test_a_level_that_is_no_answer_is_said_to_be_counted_only(tmp_path: Path) -> None:
-    hidden = Reason(code="UNRESOLVED_CLUSTER", message="A group is not counted.")
+    hidden = Flag("UNRESOLVED_CLUSTER", "A group is not counted.")
     rows = [Sample(name, name, Role.FOLLOWUP, Path("x.fcs")) for name in ("OPEN", "SURE")]
     open_result = make_result("OPEN", mrd=12, nucleated=500_000, blind_spots=(hidden,))
     for name, result in (("OPEN", open_result), ("SURE", make_result("SURE", mrd=900))):
@@ -147,7 +147,7 @@ def test_a_level_that_is_no_answer_is_said_to_be_counted_only(tmp_path: Path) ->
 
 
 def test_what_to_do_about_the_flags_of_followups_stands_below_the_table(tmp_path: Path) -> None:
-    hidden = Reason(code="UNRESOLVED_CLUSTER", message="A group is not counted.")
+    hidden = Flag("UNRESOLVED_CLUSTER", "A group is not counted.")
     rows = [Sample("A", "A", Role.FOLLOWUP, Path("x.fcs")), Sample("C", "C", Role.CONTROL, Path("x.fcs"))]
     for name, role in (("A", "followup"), ("C", "control")):
         result = make_result(name, role=role, mrd=0, nucleated=500_000, blind_spots=(hidden,))

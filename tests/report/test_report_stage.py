@@ -13,8 +13,8 @@ from report_pages import build
 
 from flowmrd.config import Role, Sample
 from flowmrd.errors import ArtefactError
-from flowmrd.mrd.reasons import BLIND_SPOTS, DOUBTS
-from flowmrd.mrd.result import Reason, VerdictClass
+from flowmrd.flags import REGISTRY, Effect, Flag
+from flowmrd.mrd.result import VerdictClass
 from flowmrd.report import formatting
 from flowmrd.report.guidance import BY_CODE, next_steps
 from flowmrd.report.methods import REFERENCES
@@ -229,7 +229,7 @@ def test_a_rule_that_was_not_applied_is_not_cited(tmp_path: Path) -> None:
 
 
 def test_what_is_not_a_result_is_not_shown_as_one(tmp_path: Path) -> None:
-    failed = Reason(code="FAILED", message="Failed.")
+    failed = Flag("NO_NUCLEATED_CELLS", "Failed.")
     for name, changes, counted in (
         ("weak", {"nucleated": 100_000}, True),
         ("failed", {"failures": (failed,)}, True),
@@ -252,14 +252,14 @@ def test_controls_and_diagnoses_are_not_given_a_patients_answer() -> None:
 
 
 def test_every_reason_that_forbids_an_answer_says_what_to_do() -> None:
-    forbidding = DOUBTS | BLIND_SPOTS | {"NO_DENOMINATOR", "BACKGROUND_UNKNOWN", "WITHIN_BACKGROUND", "TIME_UNSTABLE"}
-    forbidding |= {"SPIKE_IN_MISSED", "SPIKE_IN_NOT_TRIED", "TOO_FEW_EVENTS_ACQUIRED", "REQUIRED_GATE_UNAVAILABLE"}
-    forbidding |= {"NO_NUCLEATED_CELLS"}
+    quiet = {Effect.REMARK, Effect.INFO, Effect.ANSWER}
+    forbidding = {code for code, kind in REGISTRY.items() if kind.effect not in quiet}
+    forbidding |= {"WITHIN_BACKGROUND", "SPIKE_IN_MISSED", "SPIKE_IN_NOT_TRIED"}
     assert forbidding <= set(BY_CODE)
 
 
 def test_events_beside_a_blind_spot_are_not_said_to_be_worthless() -> None:
-    hidden = Reason(code="UNRESOLVED_CLUSTER", message="A group is not counted.")
+    hidden = Flag("UNRESOLVED_CLUSTER", "A group is not counted.")
     for events, said in (
         (12, "too few to count, and others may have been overlooked"),
         (0, "may have been overlooked"),
@@ -277,7 +277,7 @@ def test_a_result_that_only_leaves_its_side_open_says_that_mrd_was_found() -> No
 
 
 def test_what_forbids_a_negative_answer_is_among_the_steps_that_paper_shows() -> None:
-    failures = tuple(Reason(code=code, message="x") for code in list(BY_CODE)[:8])
+    failures = tuple(Flag(code, "x") for code in list(BY_CODE)[:8])
     steps = next_steps(make_result("a", mrd=0, failures=failures))
     assert len(steps) > 5
     assert "not report this tube as negative" in " ".join(step.text for step in steps[:5])
@@ -293,7 +293,7 @@ def test_every_step_with_a_place_points_at_an_element_of_the_page(positive: Made
 
 
 def test_every_verdict_has_words_and_only_a_negative_one_says_not_detected_alone() -> None:
-    failed = Reason(code="FAILED", message="Failed.")
+    failed = Flag("NO_NUCLEATED_CELLS", "Failed.")
     tubes = {
         VerdictClass.NEGATIVE: make_result("a", mrd=2),
         VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY: make_result("a", mrd=2, nucleated=100_000),

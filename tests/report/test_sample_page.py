@@ -13,7 +13,8 @@ from report_factory import MARKERS, MadeSample, ino10, make_sample
 from report_pages import build
 
 from browser import OpenPage, labels_cut_off, violations
-from flowmrd.mrd.result import Cluster, MarkerShift, Reason
+from flowmrd.flags import Flag
+from flowmrd.mrd.result import Cluster, MarkerShift
 from flowmrd.panel.model import PanelModel
 from flowmrd.review import import_review, make_key, read_review
 from flowmrd.store import write_json
@@ -202,10 +203,10 @@ PRINTED: dict[str, dict[str, Any]] = {
     "negative": {"blasts": 0, "nucleated": 331_204},
     "too few events": {"blasts": 0, "nucleated": 150_000},
     "no controls": {"blasts": 20, "background": None},
-    "not evaluable": {"blasts": 0, "failures": (Reason(code="TIME_UNSTABLE", message=LONG),)},
+    "not evaluable": {"blasts": 0, "failures": (Flag("TIME_UNSTABLE", LONG),)},
     "many remarks": {
         "blasts": 60,
-        "extra": tuple(Reason(code=f"REMARK_{index}", message=LONG) for index in range(12)),
+        "extra": tuple(Flag("SIGNAL_DRIFT", f"{index} {LONG}") for index in range(12)),
         "timepoint": "day 21 of cycle 1, second look",
     },
 }
@@ -256,7 +257,7 @@ def hostile_sample(tmp_path: Path) -> MadeSample:
         Cluster(id=0, events=40, probability=0.9, nearest_normal=HOSTILE[0], markers=shifts,
                 medians=dict.fromkeys(MARKERS, 0.5)),
     )  # fmt: skip
-    reasons = tuple(Reason(code="NOTE", message=text) for text in HOSTILE)
+    reasons = tuple(Flag("SIGNAL_DRIFT", text) for text in HOSTILE)
     made = make_sample(
         tmp_path, n=4000, blasts=40, extra=reasons, timepoint=HOSTILE[0], shifts=shifts, clusters=clusters
     )

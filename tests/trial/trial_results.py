@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flowmrd.flags import Flag
 from flowmrd.mrd.result import (
     Counts,
     Laip,
     Level,
     MrdResult,
     Provenance,
-    Reason,
     Sensitivity,
     Verdict,
     VerdictClass,
@@ -59,9 +59,7 @@ def result(sample: str, patient: str, negative: bool | None, fraction: float = 0
             events_needed=278_793,
             spike_in=None,
         ),
-        verdict=Verdict(
-            class_=klass, mrd_negative=negative, reasons=(Reason(code="TEST", message="Made for a test."),)
-        ),
+        verdict=Verdict(class_=klass, mrd_negative=negative, reasons=(Flag("QUANTIFIED", "Made for a test."),)),
         laip=Laip(mode="none", markers=(), clusters=()),
         targets={},
         provenance=Provenance(

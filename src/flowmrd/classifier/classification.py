@@ -9,18 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.classifier.mixture import Floats, Mixture
+from flowmrd.flags import Flag
 
 Mode = Literal["patient", "library", "different_from_normal", "none"]
 Why = Literal["like_precursors", "like_controls", "displaced", "not_the_phenotype"]
 """Why a group is not counted."""
-
-
-@dataclass(frozen=True)
-class Flag:
-    """Something a reviewer must know; codes are stable."""
-
-    code: str
-    message: str
 
 
 @dataclass(frozen=True)

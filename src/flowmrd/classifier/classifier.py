@@ -10,7 +10,7 @@ import numpy as np
 
 from flowmrd.classifier.blast_prior import blast_prior
 from flowmrd.classifier.candidate_cells import CandidateCells, thin
-from flowmrd.classifier.classification import Classification, Flag, Uncounted, Why
+from flowmrd.classifier.classification import Classification, Uncounted, Why
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import log_density
@@ -35,6 +35,7 @@ from flowmrd.classifier.search import (
 from flowmrd.classifier.spike_in import spike_in
 from flowmrd.classifier.window_cells import control_cells, tube_cells
 from flowmrd.errors import InternalError
+from flowmrd.flags import Flag, flag
 
 MUCH = 0.01
 """From this share of the cells on leukaemia is looked for before the normal model is fitted, which it would pull."""
@@ -184,59 +185,30 @@ def _flags(
     """What a reviewer must know; the verdict treats some of these as doubts."""
     flags: list[Flag] = []
     if reference.provisional or not reference.controls:
-        flags.append(
-            Flag(
-                "NO_CONTROLS",
-                "Too few control tubes of this panel: no background rate is known, the result is provisional.",
-            )
-        )
+        flags.append(flag("NO_CONTROLS"))
     if novelty.flag:
-        flags.append(
-            Flag(
-                "TUBE_UNLIKE_CONTROLS",
-                f"The tube is unlike the controls: {novelty.reason}.",
-            )
-        )
+        flags.append(flag("TUBE_UNLIKE_CONTROLS", why=novelty.reason))
     if tube.window.sum() == 0:
-        flags.append(Flag("EMPTY_WINDOW", "No event lies in the B-lineage window of this tube."))
+        flags.append(flag("EMPTY_WINDOW"))
     if search.laip is not None and search.laip.indistinct:
-        flags.append(
-            Flag(
-                "PHENOTYPE_LIKE_NORMAL", "The cells found at diagnosis cannot be told from cells of the control tubes."
-            )
-        )
+        flags.append(flag("DIAGNOSIS_LIKE_NORMAL"))
     for code, spots, what in (
-        (
-            "PHENOTYPE_LIKE_NORMAL",
-            found.doubtful,
-            "cannot be told from regenerating precursors without a diagnosis tube.",
-        ),
-        (
-            "UNRESOLVED_CLUSTER",
-            strangers,
-            "is unlike normal marrow and unlike the leukaemia at diagnosis; it is not counted.",
-        ),
+        ("PHENOTYPE_LIKE_NORMAL", found.doubtful, "regenerating precursors without a diagnosis tube"),
+        ("UNRESOLVED_CLUSTER", strangers, "is unlike normal marrow and unlike the leukaemia at diagnosis"),
         (
             "UNRESOLVED_CLUSTER",
             found.unresolved,
-            "is unlike normal marrow, but not more so than groups that marrow without leukaemia may hold; it is not "
-            "counted.",
+            "is unlike normal marrow, but not more so than groups that marrow without leukaemia may hold",
         ),
         (
             "UNRESOLVED_CLUSTER",
             found.displaced,
-            "is leukaemia, or a normal population further from its place than in the controls; it is not counted.",
+            "is leukaemia, or a normal population further from its place than in the controls",
         ),
     ):
         if spots:
-            events = round(sum(spot.events for spot in spots))
-            flags.append(Flag(code, f"A compact group of {events:,} cells {what}"))
+            flags.append(flag(code, events=round(sum(spot.events for spot in spots)), what=what))
     background = calibration.background
     if background is not None and background.per_million > 4 * search.settings.background_per_million:
-        flags.append(
-            Flag(
-                "HIGH_BACKGROUND",
-                f"Controls show {background.per_million:.0f} such cells per million even at the strictest cut.",
-            )
-        )
+        flags.append(flag("HIGH_BACKGROUND", per_million=background.per_million))
     return flags

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowmrd.errors import FcsError
+from flowmrd.flags import Flag
 
 __all__ = ["Finding", "refuse"]
 
 
-@dataclass(frozen=True, order=True)
-class Finding:
-    """An oddity that was resolved by rule, for the record.
-
-    Parameters
-    ----------
-    code
-        Stable name of the kind of finding.
-    message
-        One sentence with structural numbers only; never the value of a keyword that may name somebody.
-    """
-
-    code: str
-    message: str
+Finding = Flag
+"""An oddity that was resolved by rule: a code of :data:`flowmrd.flags.REGISTRY` and one sentence with structural
+numbers only, never the value of a keyword that may name somebody."""
 
 
 def refuse(path: Path, found: str, expected: str, todo: str = "export the file again from the instrument") -> FcsError:

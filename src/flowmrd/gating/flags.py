@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.flags import Flag, flag
 from flowmrd.gating.reference import Shift
 from flowmrd.gating.tree import GateResult
 from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import ChannelKind, PanelModel
-from flowmrd.preprocess.quality.flags import Flag
 
 __all__ = ["REQUIRED", "gate_flags", "missing_routes", "nucleated_by"]
 
@@ -65,18 +65,11 @@ def gate_flags(
     for name in REQUIRED:
         if not result.available(name):
             why = result.placement(name).why if name in result.names else "the panel does not define it"
-            flags.append(Flag("REQUIRED_GATE_UNAVAILABLE", "fail", f"The gate {name} is unavailable: {why}."))
+            flags.append(flag("REQUIRED_GATE_UNAVAILABLE", gate=name, why=why))
     if result.available("nucleated") and not np.any(result.inside("nucleated") & analysable):
-        flags.append(Flag("NO_NUCLEATED_CELLS", "fail", "No analysable event is a nucleated cell by the gates."))
+        flags.append(flag("NO_NUCLEATED_CELLS"))
     if "cd19" in prior_therapy.split("+") and not any(result.available(route) for route in WITHOUT_CD19):
-        flags.append(
-            Flag(
-                "CD19_LOSS_UNSEEN",
-                "warn",
-                "After therapy against CD19 blasts may have lost it, and this tube has no way into the B lineage by "
-                "CD22 or CD24: such blasts are seen only if they carry another of its markers.",
-            )
-        )
+        flags.append(flag("CD19_LOSS_UNSEEN"))
     few = [p for p in result.placements if p.state == "insufficient_parent"]
     if few:
         frozen = [p.name for p in few if p.source in {"reference", "sample-shift"}]
@@ -84,32 +77,21 @@ def gate_flags(
         parts = ([f"frozen reference gates stand for {', '.join(frozen)}"] if frozen else []) + (
             [f"the panel's fallbacks stand for {', '.join(own)}"] if own else []
         )
-        flags.append(Flag("GATE_PARENT_TOO_SMALL", "warn", f"Too few events to place some gates: {'; '.join(parts)}."))
+        flags.append(flag("GATE_PARENT_TOO_SMALL", stand_ins="; ".join(parts)))
     bound = [s for s in shifts.values() if s.at_bound]
     if bound:
         text = ", ".join(f"{s.channel} ({s.measured:+.2f} decades in {s.population})" for s in bound)
-        flags.append(
-            Flag("GATE_SHIFT_AT_BOUND", "warn", f"Anchor cells lie further off than a gate may follow: {text}.")
-        )
+        flags.append(flag("GATE_SHIFT_AT_BOUND", shifts=text))
     alone = [s for s in shifts.values() if s.measured is None]
     if alone:
         text = ", ".join(f"{s.channel} ({s.why})" for s in alone)
-        flags.append(Flag("GATE_ANCHOR_TOO_SMALL", "warn", f"Gates could not be anchored on {text}."))
+        flags.append(flag("GATE_ANCHOR_TOO_SMALL", channels=text))
     manual = [p.name for p in result.placements if p.source == "override"]
     if manual:
         titles = ", ".join(gates[name].title or name for name in manual)
-        flags.append(Flag("GATES_SET_BY_HAND", "warn", f"Set by a reviewer: {titles}."))
+        flags.append(flag("GATES_SET_BY_HAND", gates=titles))
     if not has_reference:
-        flags.append(
-            Flag("GATES_WITHOUT_CONTROLS", "info", "No control marrows: gates were placed on this tube alone.")
-        )
+        flags.append(flag("GATES_WITHOUT_CONTROLS"))
     if scatter_only:
-        flags.append(
-            Flag(
-                "NUCLEATED_BY_SCATTER",
-                "info",
-                "No nucleic acid dye: nucleated cells are what is left after debris; anucleate events of a cell's size "
-                "are counted.",
-            )
-        )
+        flags.append(flag("NUCLEATED_BY_SCATTER"))
     return flags

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flowmrd.flags import Flag
+
 SCHEMA_VERSION = "1"
 
 
@@ -26,13 +28,6 @@ class VerdictClass(StrEnum):
     POSITIVE = "POSITIVE"
     INDETERMINATE = "INDETERMINATE"
     NOT_EVALUABLE = "NOT_EVALUABLE"
-
-
-class Reason(Part):
-    """Why a verdict is what it is."""
-
-    code: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="Stable machine-readable code.")
-    message: str = Field(description="One sentence for a reviewer.")
 
 
 class Counts(Part):
@@ -94,7 +89,7 @@ class Verdict(Part):
     mrd_negative: bool | None = Field(
         description="Trial endpoint MRD < target; null when the tube could not have told."
     )
-    reasons: tuple[Reason, ...]
+    reasons: tuple[Flag, ...]
 
 
 class MarkerShift(Part):

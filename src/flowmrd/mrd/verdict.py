@@ -26,8 +26,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flowmrd.flags import Flag, flag
 from flowmrd.mrd.limits import Limits
-from flowmrd.mrd.result import Reason, Verdict, VerdictClass
+from flowmrd.mrd.result import Verdict, VerdictClass
 
 
 @dataclass(frozen=True)
@@ -62,28 +63,20 @@ class Evidence:
     limits: Limits | None
     target: float
     spike_in_detected: bool | None
-    failures: Sequence[Reason] = ()
-    doubts: Sequence[Reason] = ()
-    blind_spots: Sequence[Reason] = ()
-    remarks: Sequence[Reason] = ()
+    failures: Sequence[Flag] = ()
+    doubts: Sequence[Flag] = ()
+    blind_spots: Sequence[Flag] = ()
+    remarks: Sequence[Flag] = ()
 
 
 def decide(evidence: Evidence) -> Verdict:
     """Apply the rules in order and name every reason that counted."""
     remarks = (*evidence.blind_spots, *evidence.remarks)
     if evidence.failures or evidence.denominator == 0 or evidence.interval is None:
-        reasons = tuple(evidence.failures) or (
-            Reason(
-                code="NO_DENOMINATOR", message="No event passed the gates of the denominator, so no fraction exists."
-            ),
-        )
+        reasons = tuple(evidence.failures) or (flag("NO_DENOMINATOR"),)
         return _verdict(VerdictClass.NOT_EVALUABLE, None, (*reasons, *evidence.doubts, *remarks))
     if evidence.limits is None:
-        unknown = Reason(
-            code="BACKGROUND_UNKNOWN",
-            message="Without a background rate from control tubes no limit of detection is known.",
-        )
-        doubts = tuple(evidence.doubts) or (unknown,)
+        doubts = tuple(evidence.doubts) or (flag("BACKGROUND_UNKNOWN"),)
         return _verdict(VerdictClass.INDETERMINATE, None, (*doubts, *remarks))
     if evidence.doubts:
         return _verdict(VerdictClass.INDETERMINATE, None, (*evidence.doubts, *remarks))
@@ -98,58 +91,29 @@ def decide(evidence: Evidence) -> Verdict:
 
 def _within_background(evidence: Evidence, limits: Limits) -> Verdict:
     """A background of a few bad controls must not explain away cells that the counting rule would call detected."""
-    hidden = Reason(
-        code="WITHIN_BACKGROUND",
-        message=f"{evidence.mrd_events} clustered events would count as detected, but controls show up to "
-        f"{limits.lob_events} such events in a tube of this size.",
-    )
+    hidden = flag("WITHIN_BACKGROUND", events=evidence.mrd_events, limit=limits.lob_events)
     return _verdict(VerdictClass.INDETERMINATE, None, (hidden, *evidence.blind_spots, *evidence.remarks))
 
 
 def _not_detected(evidence: Evidence, limits: Limits) -> Verdict:
-    reasons: list[Reason] = []
+    reasons: list[Flag] = []
     if limits.lod95 > evidence.target:
-        reasons.append(
-            Reason(
-                code="TOO_FEW_EVENTS",
-                message=f"{evidence.denominator:,} events give a 95 %-power limit of detection of {limits.lod95:.2g}, "
-                f"above the target of {evidence.target:.0e}.",
-            )
-        )
+        reasons.append(flag("TOO_FEW_EVENTS", events=evidence.denominator, lod95=limits.lod95, target=evidence.target))
     if evidence.spike_in_detected is None:
-        reasons.append(
-            Reason(code="SPIKE_IN_NOT_TRIED", message="The in-silico spike-in check could not be run on this tube.")
-        )
+        reasons.append(flag("SPIKE_IN_NOT_TRIED"))
     elif not evidence.spike_in_detected:
-        reasons.append(
-            Reason(
-                code="SPIKE_IN_MISSED",
-                message="Leukaemic cells spiked into a copy of this tube at the target level were not found reliably.",
-            )
-        )
+        reasons.append(flag("SPIKE_IN_MISSED"))
     if reasons:
         return _verdict(VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY, None, (*reasons, *evidence.remarks))
-    found = Reason(
-        code="BELOW_DETECTION",
-        message=f"{evidence.mrd_events} clustered events, fewer than the {limits.detect_events} that count as "
-        f"detected; this tube would have shown {limits.lod95:.2g} with 95 % power.",
-    )
+    found = flag("BELOW_DETECTION", events=evidence.mrd_events, least=limits.detect_events, lod95=limits.lod95)
     return _verdict(VerdictClass.NEGATIVE, True, (found, *evidence.remarks))
 
 
 def _detected(evidence: Evidence, limits: Limits, interval: tuple[float, float]) -> Verdict:
     low, high = interval
     sensitive = limits.lod95 <= evidence.target
-    straddle = Reason(
-        code="INTERVAL_STRADDLES_THRESHOLD",
-        message=f"MRD was detected, but its 95 % interval {low:.2g} to {high:.2g} contains the threshold "
-        f"{evidence.target:.0e}.",
-    )
-    insufficient = Reason(
-        code="TOO_FEW_EVENTS",
-        message=f"The tube's 95 %-power limit of detection of {limits.lod95:.2g} is above the target of "
-        f"{evidence.target:.0e}.",
-    )
+    straddle = flag("INTERVAL_STRADDLES_THRESHOLD", low=low, high=high, target=evidence.target)
+    insufficient = flag("TOO_FEW_EVENTS", events=evidence.denominator, lod95=limits.lod95, target=evidence.target)
     straddles = low < evidence.target <= high
     if low >= evidence.target:
         negative: bool | None = False
@@ -157,28 +121,25 @@ def _detected(evidence: Evidence, limits: Limits, interval: tuple[float, float])
         negative = None
     else:
         negative = True if sensitive and not evidence.blind_spots else None
-    notes: list[Reason] = list(evidence.blind_spots)
+    notes: list[Flag] = list(evidence.blind_spots)
     if straddles:
         notes.append(straddle)
     if not sensitive and low < evidence.target:
         notes.append(insufficient)
     if evidence.mrd_events < limits.quantify_events:
-        few = Reason(
-            code="BELOW_QUANTIFICATION",
-            message=f"{evidence.mrd_events} clustered events: detected (at least {limits.detect_events}), "
-            f"but fewer than the {limits.quantify_events} needed to quantify.",
+        few = flag(
+            "BELOW_QUANTIFICATION",
+            events=evidence.mrd_events,
+            least=limits.detect_events,
+            quantify=limits.quantify_events,
         )
         return _verdict(VerdictClass.DETECTED_NOT_QUANTIFIABLE, negative, (few, *notes, *evidence.remarks))
-    counted = Reason(
-        code="QUANTIFIED",
-        message=f"{evidence.mrd_events} clustered events among {evidence.denominator:,}; 95 % interval "
-        f"{low:.2g} to {high:.2g}.",
-    )
+    counted = flag("QUANTIFIED", events=evidence.mrd_events, denominator=evidence.denominator, low=low, high=high)
     if straddles:
         return _verdict(VerdictClass.INDETERMINATE, None, (counted, *notes, *evidence.remarks))
     kind = VerdictClass.POSITIVE if negative is False else VerdictClass.POSITIVE_BELOW_THRESHOLD
     return _verdict(kind, negative, (counted, *notes, *evidence.remarks))
 
 
-def _verdict(kind: VerdictClass, negative: bool | None, reasons: Sequence[Reason]) -> Verdict:
+def _verdict(kind: VerdictClass, negative: bool | None, reasons: Sequence[Flag]) -> Verdict:
     return Verdict(class_=kind, mrd_negative=negative, reasons=tuple(reasons))

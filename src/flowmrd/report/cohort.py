@@ -11,6 +11,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from flowmrd import __version__
+from flowmrd.flags import Effect, Flag, flag
 from flowmrd.mrd.result import MrdResult
 from flowmrd.report import svg, verdict
 from flowmrd.report.batch import Tube, carry_over, channel_charts, in_order, voltage_changes
@@ -142,21 +143,16 @@ def _row(member: Member, line: Markup | None, suspects: set[str]) -> dict[str, A
 def _flags(tube: Tube, suspects: set[str]) -> list[tuple[str, str, str]]:
     """(tone, code, message) of everything that a reviewer should see; remarks without weight are in the report."""
     result = tube.result
-    found: list[tuple[str, str, str]] = []
     usual = {"BELOW_DETECTION", "QUANTIFIED"}
-    if result is not None:
-        found += [
-            ("warn", reason.code, reason.message) for reason in result.verdict.reasons if reason.code not in usual
-        ]
-    found += [
-        ("fail" if flag.get("level") == "fail" else "warn", str(flag.get("code")), str(flag.get("message")))
-        for flag in (tube.qc or {}).get("flags", [])
-        if flag.get("level") in {"warn", "fail"}
+    flags = [] if result is None else [reason for reason in result.verdict.reasons if reason.code not in usual]
+    flags += [
+        item for record in (tube.qc or {}).get("flags", []) if (item := Flag.from_record(record)).kind.tone != "info"
     ]
     if result is not None and tube.qc is None:
-        found.append(("fail", "QC_MISSING", "qc.json was not found for this sample."))
+        flags.append(flag("QC_MISSING"))
     if tube.sample in suspects:
-        found.append(("warn", "CARRY_OVER", "The tube run just before may have left cells; see batch quality."))
+        flags.append(flag("CARRY_OVER"))
+    found = [("fail" if item.effect is Effect.FAILURE else "warn", item.code, item.message) for item in flags]
     return list({entry[1]: entry for entry in reversed(found)}.values())[::-1]
 
 

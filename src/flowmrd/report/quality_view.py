@@ -8,12 +8,12 @@ from typing import Any
 
 from markupsafe import Markup
 
+from flowmrd.flags import kind_of
 from flowmrd.report import formatting, svg
 from flowmrd.report.carry_over import Arrival, arrival
 from flowmrd.report.inputs import Inputs
 from flowmrd.report.tube import Tube
 
-TONES = {"info": "info", "warn": "warn", "fail": "fail"}
 STEP_WORDS = {
     "acquired": "Acquired",
     "nonfinite": "NaN or infinite value",
@@ -46,14 +46,14 @@ def build(inputs: Inputs, tube: Tube) -> dict[str, Any]:
         "missing": None,
         "flags": [
             {
-                "code": flag.get("code", ""),
-                "tone": TONES.get(flag.get("level", ""), "warn"),
-                "level": flag.get("level", "warn"),
-                "message": flag.get("message", ""),
+                "code": flag["code"],
+                "tone": kind_of(flag["code"]).tone,
+                "level": kind_of(flag["code"]).tone,
+                "message": flag["message"],
             }
             for flag in qc.get("flags", [])
         ],
-        "codes": [str(flag.get("code")) for flag in qc.get("flags", []) if flag.get("level") != "info"],
+        "codes": [flag["code"] for flag in qc.get("flags", []) if kind_of(flag["code"]).tone != "info"],
         "attrition": (steps := _attrition_rows(attrition, dyes=bool(qc.get("dyes")))),
         "attrition_figure": _attrition_figure(steps),
         "time": time,

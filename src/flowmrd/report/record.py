@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from flowmrd.flags import flag, kind_of
 from flowmrd.report import formatting, methods
 from flowmrd.report.inputs import Inputs, gate_records
 
@@ -58,34 +59,29 @@ def gate_notes(title: str, entry: Mapping[str, Any]) -> list[str]:
 def gate_remarks(inputs: Inputs) -> list[dict[str, str]]:
     """Flags of the gates, routes into the B lineage that are missing, and a reviewer's overrides."""
     if inputs.gates is None:
-        return [{"tone": "fail", "level": "missing", "code": "GATES_MISSING", "message": "gates.json was not found."}]
+        return [{**flag("GATES_MISSING").as_record(), "tone": "fail", "level": "missing"}]
     notes = [
-        {
-            "tone": {"info": "info", "fail": "fail"}.get(str(flag.get("level")), "warn"),
-            "level": str(flag.get("level")),
-            "code": str(flag.get("code")),
-            "message": str(flag.get("message")),
-        }
-        for flag in inputs.gates.get("flags", [])
+        {**record, "tone": (kind := kind_of(record["code"])).tone, "level": kind.tone}
+        for record in inputs.gates.get("flags", [])
     ]
     for route in (inputs.gates.get("routes") or {}).get("missing", []):
         notes.append(
             {
+                **flag("ROUTE_MISSING", route=route["route"], why=route["why"]).as_record(),
                 "tone": "warn",
-                "level": "warn",
-                "code": "ROUTE_MISSING",
-                "message": f"B lineage without {route.get('route')}: {route.get('why')}",
             }
         )
     override = inputs.gates.get("override")
     if override:
         notes.append(
             {
+                **flag(
+                    "GATES_SET_BY_HAND",
+                    gates=f"{', '.join(map(str, override.get('gates', [])))} from {override.get('file')} "
+                    f"(SHA-256 {formatting.short_hash(override.get('sha256'))})",
+                ).as_record(),
                 "tone": "warn",
                 "level": "manual",
-                "code": "GATES_SET_BY_HAND",
-                "message": f"{', '.join(map(str, override.get('gates', [])))} from {override.get('file')} "
-                f"(SHA-256 {formatting.short_hash(override.get('sha256'))})",
             }
         )
     return notes

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flowmrd.mrd.reasons import BLIND_SPOTS
+from flowmrd.flags import Effect
 from flowmrd.mrd.result import MrdResult, VerdictClass
 from flowmrd.report import formatting
 
@@ -123,7 +123,7 @@ def _wording(result: MrdResult) -> Wording:
         reasons = result.verdict.reasons
         if not result.counts.mrd_events:
             counted = "No event was called leukaemic, but leukaemic cells may have been overlooked."
-        elif reasons and reasons[0].code in BLIND_SPOTS:
+        elif reasons and reasons[0].effect is Effect.NO_NEGATIVE:
             counted = f"{events} events were called leukaemic, too few to count, and others may have been overlooked."
         else:
             counted = f"{events} events look leukaemic, but the count cannot be trusted in either direction."

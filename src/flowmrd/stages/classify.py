@@ -51,6 +51,7 @@ from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype import nearest_stage, shifts
 from flowmrd.classifier.storage import load_laip, load_reference
 from flowmrd.config import PriorTherapy, RunConfig
+from flowmrd.flags import flag
 from flowmrd.mrd.result import Cluster, MarkerShift
 from flowmrd.panel import PanelModel
 from flowmrd.stages.tubes import TubeFiles, load_tube
@@ -119,9 +120,7 @@ def classify(
     write_columns(out_columns, {"mrd_score": score, "mrd": mrd, "cluster": cluster})
     facts = summarise(result, loaded.tube, reference, laip)
     if laip_json is not None and laip is None:
-        facts["flags"].append(
-            {"code": "NO_LAIP", "message": "The diagnosis tube held too few cells unlike normal marrow."}
-        )
+        facts["flags"].append(flag("NO_LAIP", least=config.laip.min_diagnosis_cells).as_record())
     write_json(
         out_json,
         {
@@ -184,7 +183,7 @@ def summarise(
             "detected": spike.detected,
             "source": spike.source,
         },
-        "flags": [{"code": flag.code, "message": flag.message} for flag in result.flags],
+        "flags": [item.as_record() for item in result.flags],
     }
 
 

@@ -27,6 +27,7 @@ from flowmrd.classifier.patient_laip import PatientLaip, find_laip
 from flowmrd.classifier.phenotype import nearest_stage, shifts
 from flowmrd.classifier.storage import load_reference, save_laip
 from flowmrd.config import RunConfig
+from flowmrd.flags import Flag, flag
 from flowmrd.panel import PanelModel
 from flowmrd.stages.labels import read_labels
 from flowmrd.stages.tubes import TubeFiles, gate_bit, load_tube
@@ -73,26 +74,16 @@ def learn(
         )
         if laip is not None:
             break
-    flags: list[dict[str, str]] = []
+    flags: list[Flag] = []
     if laip is None:
-        flags.append(
-            {
-                "code": "NO_LAIP",
-                "message": f"Fewer than {config.laip.min_diagnosis_cells} cells unlike normal marrow at diagnosis.",
-            }
-        )
+        flags.append(flag("NO_LAIP", least=config.laip.min_diagnosis_cells))
     elif laip.indistinct:
-        flags.append(
-            {
-                "code": "PHENOTYPE_LIKE_NORMAL",
-                "message": "The cells found at diagnosis cannot be told from cells of the control tubes.",
-            }
-        )
+        flags.append(flag("DIAGNOSIS_LIKE_NORMAL"))
     extra: dict[str, Any] = {
         "diagnosis": used,
         "seen_without_cd19": None if laip is None else seen_without(files.gated, loaded.rows[list(laip.rows)], panel),
         "components": _components(laip, reference) if laip is not None else [],
-        "flags": flags,
+        "flags": [item.as_record() for item in flags],
     }
     save_laip(laip, patient, out_json, out_npz, extra)
 

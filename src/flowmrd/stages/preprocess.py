@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,11 +41,11 @@ import numpy.typing as npt
 from flowmrd.config.run import CompensationConfig, RunConfig
 from flowmrd.config.sheet import Sample
 from flowmrd.errors import TransformError
+from flowmrd.flags import Flag, flag
 from flowmrd.panel.gates import ROOT, SingletGate
 from flowmrd.panel.model import PanelModel
 from flowmrd.preprocess.compensation.residuals import measure_residuals
 from flowmrd.preprocess.quality import PILE_UP_WARN, saturated_share
-from flowmrd.preprocess.quality.flags import Flag
 from flowmrd.preprocess.quality.masks import MaskSet, attrition, build_masks
 from flowmrd.preprocess.quality.sampling import sampled_rows
 from flowmrd.preprocess.quality.time import LIMIT
@@ -298,44 +298,22 @@ def _compensation_flags(tube: CompensatedTube, config: RunConfig) -> list[Flag]:
     flags: list[Flag] = []
     matrix = tube.spillover
     if matrix is None:
-        return [Flag("NOT_COMPENSATED", "info", "The configuration says that these data need no compensation.")]
+        return [flag("NOT_COMPENSATED")]
     settings = config.compensation
     limit = settings.max_condition if isinstance(settings, CompensationConfig) else CompensationConfig().max_condition
     if matrix.condition > limit:
-        flags.append(
-            Flag(
-                "SPILLOVER_ILL_CONDITIONED",
-                "warn",
-                f"The spillover matrix has condition number {matrix.condition:.3g} (limit {limit:g}): "
-                "compensation amplifies noise that much.",
-            )
-        )
+        flags.append(flag("SPILLOVER_ILL_CONDITIONED", condition=matrix.condition, limit=limit))
     for note in matrix.notes:
-        flags.append(Flag("SPILLOVER_RESCALED", "info", f"Spillover matrix: {note}."))
+        flags.append(flag("SPILLOVER_RESCALED", note=note))
     if tube.uncompensated:
-        flags.append(
-            Flag(
-                "CHANNELS_NOT_IN_SPILLOVER",
-                "warn",
-                f"Not compensated because the matrix does not name them: {', '.join(tube.uncompensated)}.",
-            )
-        )
+        flags.append(flag("CHANNELS_NOT_IN_SPILLOVER", channels=", ".join(tube.uncompensated)))
     rows, targets = np.nonzero(np.abs(matrix.matrix - np.eye(len(matrix.names))) > 1.0)
     if len(rows):
         pairs = [f"{matrix.names[i]} into {matrix.names[j]}" for i, j in zip(rows, targets, strict=True)]
-        flags.append(
-            Flag(
-                "SPILLOVER_ABOVE_ONE",
-                "warn",
-                f"More of a dye in a neighbour's detector than in its own: {', '.join(pairs[:5])}. "
-                "A matrix partly written in percent?",
-            )
-        )
+        flags.append(flag("SPILLOVER_ABOVE_ONE", pairs=", ".join(pairs[:5])))
     identity = np.allclose(matrix.matrix, np.eye(len(matrix.names)))
     if identity:
-        flags.append(
-            Flag("SPILLOVER_IDENTITY", "warn", "The spillover matrix is the identity: nothing was compensated.")
-        )
+        flags.append(flag("SPILLOVER_IDENTITY"))
     return flags
 
 
@@ -345,29 +323,23 @@ def _scale_flags(
     flags: list[Flag] = []
     guessed = [name for name, scale in scales.items() if scale.T_source == "ladder"]
     if guessed:
-        flags.append(
-            Flag(
-                "RANGE_NOT_SOUND",
-                "info",
-                f"$PnR is no sound range for {', '.join(guessed)}; T = {scales[guessed[0]].T:g} was taken instead.",
-            )
-        )
+        flags.append(flag("RANGE_NOT_SOUND", channels=", ".join(guessed), top=scales[guessed[0]].T))
     default = [name for name, scale in scales.items() if scale.W_source == "default"]
     if default:
         reason = "no controls to estimate it from" if frozen is None else "too few negative events in the controls"
         if config.transform.width == "sample":
             reason = "too few negative events in this tube"
-        flags.append(Flag("LOGICLE_WIDTH_DEFAULT", "info", f"W is the default for {', '.join(default)}: {reason}."))
+        flags.append(flag("LOGICLE_WIDTH_DEFAULT", channels=", ".join(default), why=reason))
     if frozen is not None:
         own = {name: choose_top(tube.ranges[name], tube.upper)[0] for name in fluorescence(tube)}
         other = [name for name, top in own.items() if scales[name].T_source != "panel" and top != scales[name].T]
         if other:
             flags.append(
-                Flag(
+                flag(
                     "RANGE_DIFFERS_FROM_CONTROLS",
-                    "warn",
-                    f"The range is {own[other[0]]:g}, not {scales[other[0]].T:g} as in the controls, "
-                    f"for {', '.join(other)}: another instrument or setting?",
+                    own=own[other[0]],
+                    controls=scales[other[0]].T,
+                    channels=", ".join(other),
                 )
             )
     return flags
@@ -376,23 +348,17 @@ def _scale_flags(
 def _event_flags(n: int, nonfinite: Mask, saturation: Mapping[str, float], config: RunConfig) -> list[Flag]:
     flags: list[Flag] = []
     if n < config.quality.min_events:
-        flags.append(
-            Flag(
-                "TOO_FEW_EVENTS_ACQUIRED", "fail", f"{n} events were acquired, fewer than {config.quality.min_events}."
-            )
-        )
+        flags.append(flag("TOO_FEW_EVENTS_ACQUIRED", events=n, least=config.quality.min_events))
     bad = int(np.count_nonzero(nonfinite))
     if bad:
-        flags.append(Flag("NONFINITE_EVENTS", "info", f"{bad} events with NaN or infinity are masked."))
+        flags.append(flag("NONFINITE_EVENTS", events=bad))
     high = {name: share for name, share in saturation.items() if share > PILE_UP_WARN}
-    groups: tuple[tuple[Literal["info", "warn"], list[str]], ...] = (
-        ("info", [name for name in high if name in SIDE_SCATTER]),
-        ("warn", [name for name in high if name not in SIDE_SCATTER]),
-    )
-    for level, chosen in groups:
+    for code, chosen in (
+        ("SIDE_SCATTER_SATURATED", [name for name in high if name in SIDE_SCATTER]),
+        ("DETECTOR_SATURATED", [name for name in high if name not in SIDE_SCATTER]),
+    ):
         if chosen:
-            text = ", ".join(f"{name} {high[name]:.1%}" for name in chosen)
-            flags.append(Flag("DETECTOR_SATURATED", level, f"Events at the top of the range: {text}."))
+            flags.append(flag(code, channels=", ".join(f"{name} {high[name]:.1%}" for name in chosen)))
     return flags
 
 
@@ -412,20 +378,11 @@ def _residuals(tube: CompensatedTube, scales: Mapping[str, ChannelScale]) -> lis
 
 def _residual_flags(residuals: Sequence[Mapping[str, Any]]) -> list[Flag]:
     flags: list[Flag] = []
-    kinds: tuple[tuple[str, str, Literal["info", "warn"], str], ...] = (
-        ("over", "OVERCOMPENSATED", "warn", "Cells bright in the first channel lie below zero in the second"),
-        (
-            "under",
-            "UNDERCOMPENSATED",
-            "info",
-            "The second channel rises in proportion to the first (spillover, or antigens that go together)",
-        ),
-    )
-    for state, code, level, text in kinds:
+    for state, code in (("over", "OVERCOMPENSATED"), ("under", "UNDERCOMPENSATED")):
         pairs = sorted((item for item in residuals if item["state"] == state), key=lambda item: -abs(item["ratio"]))
         if pairs:
             named = ", ".join(f"{item['source']} into {item['target']} ({item['ratio']:+.1%})" for item in pairs[:5])
-            flags.append(Flag(code, level, f"{text}: {named}."))
+            flags.append(flag(code, pairs=named))
     return flags
 
 

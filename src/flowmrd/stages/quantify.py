@@ -11,6 +11,7 @@ import numpy as np
 
 from flowmrd import __version__
 from flowmrd.config import RunConfig, Sample
+from flowmrd.flags import Flag, flag
 from flowmrd.gating.marrow import STAGES, assess_regeneration
 from flowmrd.gating.masks import analysable_mask, panel_columns, stored_scales
 from flowmrd.gating.targets import MIN_CELLS, TARGETS, assess_targets, positive_shape
@@ -24,7 +25,6 @@ from flowmrd.mrd.result import (
     MarkerShift,
     MrdResult,
     Provenance,
-    Reason,
     Regeneration,
     Sensitivity,
     SpikeIn,
@@ -80,17 +80,12 @@ def quantify(
     tube_limits = None if background is None else _limits(denominator, background, config)
     spike_in = _spike_in(classification)
     sorted_flags = sort_flags(
-        [*qc["flags"], *gates.get("flags", []), *classification["flags"]],
+        map(Flag.from_record, [*qc["flags"], *gates.get("flags", []), *classification["flags"]]),
         excused=covered_blind_spots(classification.get("seen_without_cd19")),
     )
     if counts.total < config.quality.min_events:
-        sorted_flags.failures.append(
-            Reason(
-                code="TOO_FEW_EVENTS_ACQUIRED",
-                message=f"The file holds {counts.total:,} events, fewer than the {config.quality.min_events:,} "
-                "required.",
-            )
-        )
+        few = flag("TOO_FEW_EVENTS_ACQUIRED", events=counts.total, least=config.quality.min_events)
+        sorted_flags.failures += [] if few in sorted_flags.failures else [few]
     evidence = Evidence(
         mrd_events=counts.mrd_events,
         denominator=denominator,

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from flowmrd.config.sheet import Role, Sample
 from flowmrd.errors import ArtefactError, InputError, TrialError
+from flowmrd.flags import Flag, flag
 from flowmrd.mrd.result import MrdResult
 from flowmrd.store import read_json
-from flowmrd.trial.response import Code
 from flowmrd.trial.result import MrdCall
 from flowmrd.trial.tables import Patient
 
@@ -88,15 +88,15 @@ def mrd_call(tube: Sample | None, result: MrdResult | None, review: str) -> MrdC
         Review state of the sample (see :class:`MrdCall`).
     """
     if tube is None:
-        return _not_evaluable(None, "NO_TUBE", "No follow-up tube after cycle 1 is in the sample sheet.")
+        return _not_evaluable(None, flag("NO_TUBE"))
     if result is None:
-        return _not_evaluable(tube.sample, "NO_RESULT", "The tube has no result; see the cohort page for the reason.")
+        return _not_evaluable(tube.sample, flag("NO_RESULT"))
     negative = result.verdict.mrd_negative
-    reasons = tuple(Code(code=reason.code, message=reason.message) for reason in result.verdict.reasons)
+    reasons = result.verdict.reasons
     status = "not_evaluable" if negative is None else "negative" if negative else "positive"
     if review == "rejected":
         status = "not_evaluable"
-        reasons = (Code(code="REVIEW_REJECTED", message="The reviewer rejected this result."), *reasons)
+        reasons = (flag("REVIEW_REJECTED"), *reasons)
     return MrdCall(
         sample=tube.sample,
         status=status,
@@ -137,8 +137,7 @@ def read_result(path: Path, tube: Sample) -> MrdResult | None:
     return result
 
 
-def _not_evaluable(sample: str | None, code: str, message: str) -> MrdCall:
-    reason = Code(code=code, message=message)
+def _not_evaluable(sample: str | None, reason: Flag) -> MrdCall:
     return MrdCall(sample=sample, status="not_evaluable", klass=None, review="not_reviewed", reasons=(reason,))
 
 

@@ -8,9 +8,10 @@ from statistics import median
 
 import flowmrd
 from flowmrd.config.run import TrialConfig
+from flowmrd.flags import Flag, flag
 from flowmrd.trial.events import survival_endpoints
 from flowmrd.trial.proportion import SMALL_N, Proportion, proportion
-from flowmrd.trial.response import Code, Response, classify, relapse_reasons, rule_set
+from flowmrd.trial.response import Response, classify, relapse_reasons, rule_set
 from flowmrd.trial.result import Demographics, FlowStep, MrdCall, PatientLine, Rate, TrialResult, months
 from flowmrd.trial.safety import SAFETY, TREATED, in_safety_population, tabulate
 from flowmrd.trial.survival import reverse_kaplan_meier
@@ -51,11 +52,11 @@ def analyse(
         *_mrd_warnings(lines),
         *_event_warnings(patients, events),
         *(
-            Code(code=code.code, message=f"{p.patient}: {code.message}")
+            Flag(reason.code, f"{p.patient}: {reason.message}")
             for p in patients
-            for code in (
+            for reason in (
                 *relapse_reasons(p, rules),
-                *(reason for reason in responses[p.patient].reasons if reason.code == "DIFFERS_FROM_REPORTED"),
+                *(given for given in responses[p.patient].reasons if given.code == "DIFFERS_FROM_REPORTED"),
             )
         ),
     ]
@@ -208,65 +209,39 @@ def _demographics(patients: Sequence[Patient]) -> Demographics:
     )
 
 
-def _population_warnings(patients: Sequence[Patient], lines: Sequence[PatientLine]) -> list[Code]:
+def _population_warnings(patients: Sequence[Patient], lines: Sequence[PatientLine]) -> list[Flag]:
     found = []
     if len(patients) < SMALL_N:
-        found.append(
-            Code(
-                code="SMALL_SAMPLE",
-                message=f"{len(patients)} patients: read counts and intervals, not percentages; no p-value is given.",
-            )
-        )
+        found.append(flag("SMALL_SAMPLE", patients=len(patients)))
     for p, line in zip(patients, lines, strict=True):
         if line.evaluable and line.response == "NE":
-            found.append(
-                Code(
-                    code="EVALUABLE_WITHOUT_RESPONSE",
-                    message=f"{p.patient}: evaluable, but the response cannot be told; counted as no response.",
-                )
-            )
+            found.append(flag("EVALUABLE_WITHOUT_RESPONSE", patient=p.patient))
         if p.evaluable is None and not line.evaluable and p.death is not None:
-            found.append(
-                Code(
-                    code="EARLY_DEATH_LEFT_OUT",
-                    message=f"{p.patient}: died before any assessment and is left out as not evaluable; "
-                    "where the protocol counts early death as failure, write evaluable yes.",
-                )
-            )
+            found.append(flag("EARLY_DEATH_LEFT_OUT", patient=p.patient))
     return found
 
 
-def _mrd_warnings(lines: Sequence[PatientLine]) -> list[Code]:
+def _mrd_warnings(lines: Sequence[PatientLine]) -> list[Flag]:
     return [
-        Code(
-            code="MRD_NOT_EVALUABLE",
-            message=f"{line.patient}: MRD after cycle 1 not evaluable "
-            f"({', '.join(reason.code for reason in line.mrd.reasons) or 'no reason given'}).",
+        flag(
+            "MRD_NOT_EVALUABLE",
+            patient=line.patient,
+            codes=", ".join(reason.code for reason in line.mrd.reasons) or "no reason given",
         )
         for line in lines
         if line.evaluable and line.mrd.status == "not_evaluable"
     ]
 
 
-def _event_warnings(patients: Sequence[Patient], events: Sequence[AdverseEvent]) -> list[Code]:
+def _event_warnings(patients: Sequence[Patient], events: Sequence[AdverseEvent]) -> list[Flag]:
     found = []
     outside = {p.patient for p in patients if not in_safety_population(p)}
     for name in sorted({event.patient for event in events} & outside):
-        found.append(
-            Code(
-                code="EVENT_OUTSIDE_SAFETY_POPULATION",
-                message=f"{name}: has adverse events but is not in the safety population ({SAFETY}).",
-            )
-        )
+        found.append(flag("EVENT_OUTSIDE_SAFETY_POPULATION", patient=name, population=SAFETY))
     fatal = {event.patient for event in events if event.grade == 5}
     for p in patients:
         if p.death_cause == "toxicity" and p.patient not in fatal:
-            found.append(
-                Code(
-                    code="FATAL_EVENT_MISSING",
-                    message=f"{p.patient}: died of toxicity, but no grade 5 event is listed.",
-                )
-            )
+            found.append(flag("FATAL_EVENT_MISSING", patient=p.patient))
     if not events:
-        found.append(Code(code="NO_ADVERSE_EVENTS", message="No adverse events were given: none can be reported."))
+        found.append(flag("NO_ADVERSE_EVENTS"))
     return found

@@ -19,10 +19,11 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from flowmrd.errors import ConfigError
+from flowmrd.flags import Flag, flag
 from flowmrd.trial.tables import Patient
 
-Because = Callable[[str, str], None]
-"""Notes a reason: code and sentence."""
+Because = Callable[[Flag], None]
+"""Notes a reason."""
 
 
 @dataclass(frozen=True)
@@ -72,22 +73,13 @@ RULE_SETS: Final = {
 }
 
 
-class Code(BaseModel):
-    """One reason: a stable code and a sentence."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    code: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
-    message: str
-
-
 class Response(BaseModel):
     """Response of one patient."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     klass: str = Field(alias="class", pattern="^(CR|CRi|MLFS|PR|NR|NE)$")
-    reasons: tuple[Code, ...]
+    reasons: tuple[Flag, ...]
 
     @property
     def remission(self) -> bool:
@@ -116,38 +108,34 @@ def rule_set(name: str) -> RuleSet:
 
 def classify(patient: Patient, rules: RuleSet) -> Response:
     """Response of a patient by a rule set."""
-    reasons: list[Code] = []
-
-    def because(code: str, message: str) -> None:
-        reasons.append(Code(code=code, message=message))
-
-    klass = _classify(patient, rules, because)
+    reasons: list[Flag] = []
+    klass = _classify(patient, rules, reasons.append)
     reported = patient.response_reported
     if reported is not None and reported != klass:
-        because("DIFFERS_FROM_REPORTED", f"The investigator reported {reported}; the rule set gives {klass}.")
+        reasons.append(flag("DIFFERS_FROM_REPORTED", reported=reported, found=klass))
     return Response(**{"class": klass}, reasons=tuple(reasons))
 
 
 def _classify(p: Patient, rules: RuleSet, because: Because) -> str:
     if p.blasts is None:
-        because("NO_ASSESSMENT", "No marrow was assessed after treatment.")
+        because(flag("NO_ASSESSMENT"))
         return "NE"
     if p.extramedullary:
-        because("EXTRAMEDULLARY_DISEASE", "Extramedullary disease is present.")
+        because(flag("EXTRAMEDULLARY_DISEASE"))
     if p.circulating_blasts:
-        because("CIRCULATING_BLASTS", "Blasts circulate in the blood.")
+        because(flag("CIRCULATING_BLASTS"))
     if p.blasts >= rules.blasts_below:
-        because("BLASTS_NOT_BELOW_LIMIT", f"{p.blasts:g} % marrow blasts; CR needs less than {rules.blasts_below:g} %.")
+        because(flag("BLASTS_NOT_BELOW_LIMIT", blasts=p.blasts, limit=rules.blasts_below))
         return _partial(p, p.blasts, rules, because)
     if p.extramedullary or p.circulating_blasts:
         return "NR"
     if p.extramedullary is None:
-        because("EXTRAMEDULLARY_UNKNOWN", "Extramedullary disease was not recorded as present or absent.")
+        because(flag("EXTRAMEDULLARY_UNKNOWN"))
         return "NE"
     if p.circulating_blasts is None and rules.circulating_blasts_required:
-        because("CIRCULATING_BLASTS_UNKNOWN", "Circulating blasts were not recorded as present or absent.")
+        because(flag("CIRCULATING_BLASTS_UNKNOWN"))
         return "NE"
-    because("BLASTS_BELOW_LIMIT", f"{p.blasts:g} % marrow blasts, below {rules.blasts_below:g} %.")
+    because(flag("BLASTS_BELOW_LIMIT", blasts=p.blasts, limit=rules.blasts_below))
     return _recovery(p, rules, because)
 
 
@@ -156,22 +144,22 @@ def _recovery(p: Patient, rules: RuleSet, because: Because) -> str:
         missing = [
             name for name, value in (("neutrophils", p.neutrophils), ("platelets", p.platelets)) if value is None
         ]
-        because("COUNTS_MISSING", f"No count of {' and '.join(missing)}: recovery cannot be judged.")
+        because(flag("COUNTS_MISSING", missing=" and ".join(missing)))
         return "NE"
     short_neutrophils = p.neutrophils < rules.neutrophils_min
     short_platelets = p.platelets < rules.platelets_min
     if short_neutrophils:
-        because("NEUTROPHILS_NOT_RECOVERED", f"{p.neutrophils:g} x 10⁹/L, below {rules.neutrophils_min:g}.")
+        because(flag("NEUTROPHILS_NOT_RECOVERED", count=p.neutrophils, limit=rules.neutrophils_min))
     if short_platelets:
-        because("PLATELETS_NOT_RECOVERED", f"{p.platelets:g} x 10⁹/L, below {rules.platelets_min:g}.")
+        because(flag("PLATELETS_NOT_RECOVERED", count=p.platelets, limit=rules.platelets_min))
     elif rules.untransfused and p.platelet_transfusion:
-        because("PLATELETS_TRANSFUSED", "The platelet count was reached with transfusion.")
+        because(flag("PLATELETS_TRANSFUSED"))
         short_platelets = True
     if short_neutrophils and short_platelets:
         return "MLFS"
     if short_neutrophils or short_platelets:
         return "CRi"
-    because("RECOVERED", "Neutrophils and platelets have recovered.")
+    because(flag("RECOVERED"))
     return "CR"
 
 
@@ -179,28 +167,22 @@ def _partial(p: Patient, blasts: float, rules: RuleSet, because: Because) -> str
     if p.extramedullary or p.circulating_blasts or blasts > rules.partial_below:
         return "NR"
     if p.baseline_blasts is None:
-        because("BASELINE_MISSING", "No marrow blasts before treatment: a partial response cannot be told.")
+        because(flag("BASELINE_MISSING"))
         return "NR"
     if p.baseline_blasts > 0 and blasts <= p.baseline_blasts * (1 - rules.partial_decrease):
-        because("BLASTS_HALVED", f"From {p.baseline_blasts:g} % to {blasts:g} %.")
+        because(flag("BLASTS_HALVED", before=p.baseline_blasts, after=blasts))
         return "PR"
     return "NR"
 
 
-def relapse_reasons(p: Patient, rules: RuleSet) -> tuple[Code, ...]:
+def relapse_reasons(p: Patient, rules: RuleSet) -> tuple[Flag, ...]:
     """Whether a recorded relapse meets the rule set; it is counted either way, and a doubt is shown."""
     if p.relapse is None or p.relapse_site == "extramedullary":
         return ()
     if p.relapse_site is None:
-        return (Code(code="RELAPSE_SITE_MISSING", message="The site of the relapse is not recorded."),)
+        return (flag("RELAPSE_SITE_MISSING"),)
     if p.relapse_site == "blood" or (p.relapse_blasts or 0) >= rules.relapse_blasts_from:
         return ()
     if p.relapse_blasts is None:
-        return (Code(code="RELAPSE_BLASTS_MISSING", message="A marrow relapse without its blast percentage."),)
-    return (
-        Code(
-            code="RELAPSE_BELOW_LIMIT",
-            message=f"{p.relapse_blasts:g} % marrow blasts at relapse; the rule asks for "
-            f"{rules.relapse_blasts_from:g} %.",
-        ),
-    )
+        return (flag("RELAPSE_BLASTS_MISSING"),)
+    return (flag("RELAPSE_BELOW_LIMIT", blasts=p.relapse_blasts, limit=rules.relapse_blasts_from),)

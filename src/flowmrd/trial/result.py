@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flowmrd.flags import Flag
 from flowmrd.trial.proportion import Proportion
-from flowmrd.trial.response import Code
 from flowmrd.trial.survival import Curve, Median
 
 DAYS_PER_MONTH = 365.25 / 12
@@ -28,7 +28,7 @@ class MrdCall(Part):
     fraction: float | None = None
     lod95: float | None = None
     review: str = Field("not_reviewed", description="not_reviewed, accepted, rejected, commented or void.")
-    reasons: tuple[Code, ...] = ()
+    reasons: tuple[Flag, ...] = ()
 
 
 class PatientLine(Part):
@@ -41,7 +41,7 @@ class PatientLine(Part):
     evaluable: bool
     not_evaluable_reason: str | None
     response: str
-    response_reasons: tuple[Code, ...]
+    response_reasons: tuple[Flag, ...]
     response_day: int | None
     blasts_before_percent: float | None
     blasts_after_percent: float | None
@@ -157,7 +157,7 @@ class TrialResult(Part):
     follow_up_months: Months
     endpoints: dict[str, Endpoint]
     adverse_events: tuple[EventLine, ...]
-    warnings: tuple[Code, ...]
+    warnings: tuple[Flag, ...]
     patients: tuple[PatientLine, ...]
     flowmrd_version: str
 

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.config.run import QualityConfig
+from flowmrd.flags import Flag, flag
 from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.quality.debris import DebrisCut, find_debris_cut
 from flowmrd.preprocess.quality.doublets import DoubletBand, find_doublet_band
 from flowmrd.preprocess.quality.dyes import DyeCut, find_dye_cut
-from flowmrd.preprocess.quality.flags import Flag
 from flowmrd.preprocess.quality.margins import scatter_margin
 from flowmrd.preprocess.quality.time import TimeCheck, check_time
 from flowmrd.units import LOGICLE_M
@@ -106,18 +106,14 @@ def build_masks(
     band = find_doublet_band(columns, within=usable, **dict(doublet_settings or {}))
     masks["doublet"] = ~band.inside(columns) if n else np.zeros(0, dtype=np.bool_)
     if band.kind == "none":
-        flags.append(Flag("DOUBLETS_NOT_CHECKED", "warn", f"Doublets could not be excluded: {band.reason}."))
+        flags.append(flag("DOUBLETS_NOT_CHECKED", why=band.reason))
     debris = find_debris_cut(columns, usable=usable)
     masks["debris"] = debris.inside(columns) if "FSC-A" in columns else np.zeros(n, dtype=np.bool_)
     if debris.method == "none":
-        flags.append(Flag("DEBRIS_NOT_CHECKED", "info", f"Debris could not be excluded: {debris.reason}."))
+        flags.append(flag("DEBRIS_NOT_CHECKED", why=debris.reason))
     share = float(margin.mean()) if n else 0.0
     if share > 0.05:
-        flags.append(
-            Flag(
-                "SCATTER_SATURATED", "warn", f"{share:.1%} of events are clipped in forward scatter; lower its voltage."
-            )
-        )
+        flags.append(flag("SCATTER_SATURATED", share=share))
     return MaskSet({step: masks[step] for step in STEPS}, time, band, debris, tuple(dyes), tuple(flags))
 
 
@@ -141,56 +137,32 @@ def attrition(masks: MaskSet) -> list[dict[str, Any]]:
 def _time_flags(time: TimeCheck, config: QualityConfig, *, has_clock: bool) -> list[Flag]:
     flags: list[Flag] = []
     if not time.checked:
-        return [Flag("TIME_NOT_CHECKED", "info", f"Stability over the run could not be judged: {time.reason}.")]
+        return [flag("TIME_NOT_CHECKED", why=time.reason)]
     share = float(time.mask.mean())
     if share > config.time_max_removed_fail:
-        flags.append(
-            Flag(
-                "TIME_UNSTABLE", "fail", f"The signal was disturbed in {share:.1%} of the run; acquire the tube again."
-            )
-        )
+        flags.append(flag("TIME_UNSTABLE", share=share))
     elif share > config.time_max_removed_warn:
-        flags.append(Flag("TIME_DISTURBED", "warn", f"The signal was disturbed in {share:.1%} of the run."))
+        flags.append(flag("TIME_DISTURBED", share=share))
     mild = time.shifted & ~time.bad
     if mild.any():
         most = int(np.argmax(np.where(mild, np.abs(time.shift), 0.0)))
         flags.append(
-            Flag(
+            flag(
                 "SIGNAL_SHIFT",
-                "info",
-                f"In {float(np.mean(mild)):.1%} of the run the signal is shifted by up to "
-                f"{abs(time.shift[most]) * LOGICLE_M:.2f} decades ({time.worst[most]}): too little to mask events.",
+                share=float(np.mean(mild)),
+                decades=abs(time.shift[most]) * LOGICLE_M,
+                channel=time.worst[most],
             )
         )
     if not has_clock:
-        flags.append(Flag("NO_TIME_CHANNEL", "info", "Without a time channel the order of events stands for time."))
+        flags.append(flag("NO_TIME_CHANNEL"))
     if time.time_steps_back:
-        flags.append(
-            Flag(
-                "TIME_STEPS_BACK",
-                "warn",
-                f"Time runs backwards {time.time_steps_back} times: runs were joined, or events are not in order.",
-            )
-        )
+        flags.append(flag("TIME_STEPS_BACK", steps=time.time_steps_back))
     if len(time.rate):
         usual = float(np.median(time.rate))
         odd = float(np.mean((time.rate < usual / 5) | (time.rate > usual * 5))) if usual > 0 else 0.0
         if odd > 0:
-            flags.append(
-                Flag(
-                    "FLOW_RATE_UNEVEN",
-                    "info",
-                    f"The flow rate is more than five-fold off its median in {odd:.1%} of the events; "
-                    "events are masked only where the signal is disturbed as well.",
-                )
-            )
+            flags.append(flag("FLOW_RATE_UNEVEN", share=odd))
     for channel, (rho, extent) in time.drift.items():
-        flags.append(
-            Flag(
-                "SIGNAL_DRIFT",
-                "warn",
-                f"{channel} drifts over the run by {extent * LOGICLE_M:.2f} decades "
-                f"(rank correlation with time {rho:+.2f}).",
-            )
-        )
+        flags.append(flag("SIGNAL_DRIFT", channel=channel, decades=extent * LOGICLE_M, rho=rho))
     return flags

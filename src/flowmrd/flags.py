@@ -1,0 +1,644 @@
+"""Every coded message of flowmrd, once: what it does to the verdict, its sentence, the next step, where it shows.
+
+Adding a message takes one entry in :data:`REGISTRY` below and one call where the fact is known::
+
+    FlagKind(
+        "STAINING_SWAPPED",                                     # the stable code
+        Effect.DOUBT,                                           # what it does to the verdict
+        "{first} and {second} look exchanged in this tube.",    # str.format template of its sentence
+        step="Check the order of the antibodies on the worklist.",
+        look="gates",                                           # part of the page the step points to
+    )
+
+    from flowmrd.flags import flag
+    flags.append(flag("STAINING_SWAPPED", first="CD10", second="CD20"))
+
+Nothing else is needed: the verdict, the page, the cohort and the summary read the registry. ``tests/test_flags.py``
+finds every call in the sources and checks that its code is here and that its values are those of the template. An
+entry's place in the registry is its rank: of several reasons the first here is named first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Final, Literal
+
+from flowmrd.errors import InternalError
+
+__all__ = ["REGISTRY", "Effect", "Flag", "FlagKind", "Place", "UnknownCodeError", "by_rank", "flag", "kind_of"]
+
+
+class Effect(StrEnum):
+    """What a message does to the verdict of its tube."""
+
+    FAILURE = "failure"
+    """The tube cannot be evaluated: NOT_EVALUABLE."""
+    DOUBT = "doubt"
+    """The count can be trusted in neither direction: INDETERMINATE."""
+    NO_POSITIVE = "no_positive"
+    """Cells that were counted may not be leukaemia: a detection becomes INDETERMINATE."""
+    NO_NEGATIVE = "no_negative"
+    """Leukaemia may have been overlooked, and one question decides it: no detection becomes INDETERMINATE."""
+    NOT_SENSITIVE = "not_sensitive"
+    """The tube cannot vouch for the target: no detection becomes NEGATIVE_INSUFFICIENT_SENSITIVITY."""
+    REMARK = "remark"
+    """Changes nothing and must be read with the verdict."""
+    INFO = "info"
+    """Changes nothing and is kept with the quality of the tube, the file or the trial."""
+    ANSWER = "answer"
+    """A sentence of the verdict itself; only the rules of the verdict say it."""
+
+
+Place = Literal["banner", "reasons", "quality", "cohort", "file", "trial"]
+"""Where a message shows: the banner and the reasons of a tube's page, its quality section, its line in the cohort, the
+findings about its file, the trial's page."""
+
+_PLACES: Final[Mapping[Effect, frozenset[Place]]] = {
+    Effect.FAILURE: frozenset({"banner", "reasons", "quality", "cohort"}),
+    Effect.DOUBT: frozenset({"banner", "reasons", "quality", "cohort"}),
+    Effect.NO_POSITIVE: frozenset({"banner", "reasons", "quality", "cohort"}),
+    Effect.NO_NEGATIVE: frozenset({"banner", "reasons", "quality", "cohort"}),
+    Effect.NOT_SENSITIVE: frozenset({"banner", "reasons", "quality", "cohort"}),
+    Effect.REMARK: frozenset({"reasons", "quality", "cohort"}),
+    Effect.INFO: frozenset({"quality"}),
+    Effect.ANSWER: frozenset({"reasons"}),
+}
+
+ALL_ROLES: Final = frozenset({"control", "diagnosis", "followup"})
+
+
+@dataclass(frozen=True)
+class FlagKind:
+    """One entry of the registry.
+
+    Attributes
+    ----------
+    code
+        Stable name; never used again for something else.
+    effect
+        What it does to the verdict.
+    sentence
+        ``str.format`` template of one English sentence for the reviewer.
+    step
+        What the reader can do; empty where there is nothing to do.
+    look
+        Part of the page that the step points to: mrd, first, time, compensation, controls, gates.
+    question
+        The question that ends the doubt, where the message can make a tube INDETERMINATE.
+    shows
+        Where it shows; by its effect unless given.
+    roles
+        Tubes whose answer it speaks of; on others it changes nothing and gives no step.
+    """
+
+    code: str
+    effect: Effect
+    sentence: str
+    step: str = ""
+    look: str = ""
+    question: str = ""
+    shows: frozenset[Place] | None = None
+    roles: frozenset[str] = ALL_ROLES
+
+    @property
+    def places(self) -> frozenset[Place]:
+        """Where the message shows."""
+        return _PLACES[self.effect] if self.shows is None else self.shows
+
+    @property
+    def tone(self) -> Literal["fail", "warn", "info"]:
+        """How loud it is on a page."""
+        if self.effect is Effect.FAILURE:
+            return "fail"
+        return "info" if self.effect in {Effect.INFO, Effect.ANSWER} else "warn"
+
+
+class UnknownCodeError(InternalError, ValueError):
+    """A code without an entry; also a ValueError, so that a model that reads a file reports it as a wrong field."""
+
+
+@dataclass(frozen=True, order=True)
+class Flag:
+    """One message about one tube, file or patient: a code of the registry and its sentence.
+
+    Make one with :func:`flag`; this constructor takes a sentence that is ready, as it stands in a stored file.
+
+    Raises
+    ------
+    UnknownCodeError
+        If the code has no entry in :data:`REGISTRY`.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    code: str
+    message: str
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown code."""
+        kind_of(self.code)
+
+    @property
+    def kind(self) -> FlagKind:
+        """The entry of its code."""
+        return REGISTRY[self.code]
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to the verdict."""
+        return self.kind.effect
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Flag:
+        """Read a flag of a stored file."""
+        return cls(str(record["code"]), str(record["message"]))
+
+    def as_record(self) -> dict[str, str]:
+        """Plain values for JSON: code, level (fail, warn or info) and message."""
+        return {"code": self.code, "level": self.kind.tone, "message": self.message}
+
+
+def flag(code: str, **values: Any) -> Flag:
+    """Make a message from its code and the values of its sentence.
+
+    Raises
+    ------
+    UnknownCodeError
+        If the code has no entry.
+    InternalError
+        If the values are not those of the sentence.
+    """
+    try:
+        return Flag(code, kind_of(code).sentence.format(**values))
+    except (KeyError, IndexError) as error:
+        raise InternalError(f"the sentence of {code} needs the value {error}") from error
+
+
+def kind_of(code: str) -> FlagKind:
+    """Look up the entry of a code.
+
+    Raises
+    ------
+    UnknownCodeError
+        If there is none.
+    """
+    found = REGISTRY.get(code)
+    if found is None:
+        raise UnknownCodeError(f"the code {code[:80]!r} has no entry in flowmrd.flags.REGISTRY")
+    return found
+
+
+def by_rank(flags: Iterable[Flag]) -> list[Flag]:
+    """Sort flags as the registry ranks them, each sentence once."""
+    return sorted(dict.fromkeys(flags), key=lambda item: _RANK[item.code])
+
+
+_FOLLOWUP: Final = frozenset({"followup"})
+_PATIENT: Final = frozenset({"followup", "diagnosis"})
+_COHORT_ONLY: Final[frozenset[Place]] = frozenset({"cohort"})
+_QUALITY: Final[frozenset[Place]] = frozenset({"quality", "cohort"})
+_FILE: Final[frozenset[Place]] = frozenset({"file"})
+_TRIAL: Final[frozenset[Place]] = frozenset({"trial"})
+_REPEAT_GATED: Final = "Repeat the marrow in 2 to 4 weeks, or use another method (molecular MRD)."
+
+
+def _file(code: str, sentence: str = "{text}") -> FlagKind:
+    return FlagKind(code, Effect.INFO, sentence, shows=_FILE)
+
+
+def _trial(code: str, sentence: str) -> FlagKind:
+    return FlagKind(code, Effect.INFO, sentence, shows=_TRIAL)
+
+
+_TUBE_FAILURES: Final = (
+    FlagKind(
+        "NO_DENOMINATOR",
+        Effect.FAILURE,
+        "No event passed the gates of the denominator, so no fraction exists.",
+        step="No event passed the gates of the denominator: check panel, compensation, file.",
+        look="first",
+    ),
+    FlagKind(
+        "NO_NUCLEATED_CELLS",
+        Effect.FAILURE,
+        "No analysable event is a nucleated cell by the gates.",
+        step="No nucleated cell was found: check panel, compensation and the file.",
+        look="first",
+    ),
+    FlagKind(
+        "REQUIRED_GATE_UNAVAILABLE",
+        Effect.FAILURE,
+        "The gate {gate} is unavailable: {why}.",
+        step="A gate that the result needs has no channel: check panel and file.",
+        look="first",
+    ),
+    FlagKind(
+        "TOO_FEW_EVENTS_ACQUIRED",
+        Effect.FAILURE,
+        "The file holds {events:,} events, fewer than the {least:,} required.",
+        step="Acquire the tube again; this file holds too few events for any answer.",
+    ),
+    FlagKind(
+        "TIME_UNSTABLE",
+        Effect.FAILURE,
+        "The signal was disturbed in {share:.1%} of the run; acquire the tube again.",
+        step="Acquire the tube again; look where the run was disturbed.",
+        look="time",
+    ),
+)
+
+_DOUBTS: Final = (
+    FlagKind(
+        "NO_CONTROLS",
+        Effect.DOUBT,
+        "Too few control tubes of this panel: no background rate is known, the result is provisional.",
+        step="Run at least three control marrows with this panel and build a reference; until then the count is "
+        "provisional.",
+        question="What does marrow without leukaemia look like in this panel?",
+    ),
+    FlagKind(
+        "BACKGROUND_UNKNOWN",
+        Effect.DOUBT,
+        "Without a background rate from control tubes no limit of detection is known.",
+        step="Run at least three control marrows with this panel; without them no limit of detection is known.",
+        question="How many such events does marrow without leukaemia show?",
+    ),
+    FlagKind(
+        "TUBE_UNLIKE_CONTROLS",
+        Effect.DOUBT,
+        "The tube is unlike the controls: {why}.",
+        step="The normal cells of this tube lie elsewhere than in the controls: check voltages, compensation and "
+        "staining, then stain and acquire again. Cells that fit no normal population may be leukaemia: gate them by "
+        "hand.",
+        look="controls",
+        question="Was this tube stained and measured like the controls?",
+    ),
+    FlagKind(
+        "PHENOTYPE_LIKE_NORMAL",
+        Effect.DOUBT,
+        "A compact group of {events:,} cells cannot be told from {what}.",
+        step="Look whether such cells follow normal maturation. Stain a diagnosis tube if there is material; repeat "
+        "the marrow in 2 to 4 weeks, or use another method (molecular MRD).",
+        look="mrd",
+        question="Are these cells leukaemia, or normal precursors?",
+        roles=_PATIENT,
+    ),
+    FlagKind(
+        "DIAGNOSIS_LIKE_NORMAL",
+        Effect.DOUBT,
+        "The cells found at diagnosis cannot be told from cells of the control tubes.",
+        step="Look whether the cells at diagnosis are leukaemia: gate the diagnosis tube by hand, or use another "
+        "method (molecular MRD).",
+        look="mrd",
+        question="Are the cells found at diagnosis leukaemia?",
+        roles=_PATIENT,
+    ),
+    FlagKind(
+        "UNRESOLVED_CLUSTER",
+        Effect.NO_NEGATIVE,
+        "A compact group of {events:,} cells {what}; it is not counted.",
+        step="Gate by hand the group of cells that was not counted (A in the plots of the MRD cells): it may be "
+        "leukaemia, or leukaemia that changed. " + _REPEAT_GATED,
+        look="mrd",
+        question="Is the group that was not counted leukaemia, a normal population or an artefact?",
+        roles=_FOLLOWUP,
+    ),
+    FlagKind(
+        "CD19_LOSS_UNSEEN",
+        Effect.NO_NEGATIVE,
+        "After therapy against CD19 blasts may have lost it, and this tube has no way into the B lineage by CD22 or "
+        "CD24: such blasts are seen only if they carry another of its markers.",
+        step="Stain a tube with CD22 and CD24, or use another method (molecular MRD): blasts without CD19 may be "
+        "hidden.",
+        look="gates",
+        question="Did the leukaemia lose CD19?",
+        roles=_PATIENT,
+    ),
+    FlagKind(
+        "NO_LAIP",
+        Effect.NO_NEGATIVE,
+        "The diagnosis tube held fewer than {least:,} cells unlike normal marrow.",
+        step="The diagnosis tube gave no phenotype to look for: gate it by hand, stain another specimen of the "
+        "diagnosis, or use another method (molecular MRD).",
+        question="What does this patient's leukaemia look like?",
+        roles=_PATIENT,
+    ),
+    FlagKind(
+        "WITHIN_BACKGROUND",
+        Effect.ANSWER,
+        "{events} clustered events would count as detected, but controls show up to {limit} such events in a tube of "
+        "this size.",
+        step="Controls show as many such events: look at them by hand, repeat the marrow in 2 to 4 weeks, and find "
+        "out why the controls' background is high.",
+        look="mrd",
+        question="Are these cells leukaemia, or what the controls show as well?",
+        roles=_FOLLOWUP,
+    ),
+)
+
+_ANSWERS: Final = (
+    FlagKind(
+        "SPIKE_IN_MISSED",
+        Effect.ANSWER,
+        "Leukaemic cells spiked into a copy of this tube at the target level were not found reliably.",
+        step="Do not report a negative. Look for a region where leukaemic and normal cells overlap; repeat with a "
+        "fresh sample.",
+        look="mrd",
+        roles=_FOLLOWUP,
+    ),
+    FlagKind(
+        "SPIKE_IN_NOT_TRIED",
+        Effect.ANSWER,
+        "The in-silico spike-in check could not be run on this tube.",
+        step="Acquire a diagnosis tube, or build a library of leukaemias, so that the spike-in check can be run.",
+        roles=_FOLLOWUP,
+    ),
+    FlagKind(
+        "HIGH_BACKGROUND",
+        Effect.NOT_SENSITIVE,
+        "Controls show {per_million:.0f} such cells per million even at the strictest cut.",
+        step="Controls show many such cells: look at the charts of the controls, and take more controls into the "
+        "reference.",
+        look="controls",
+    ),
+    FlagKind(
+        "TOO_FEW_EVENTS",
+        Effect.ANSWER,
+        "{events:,} events give a 95 %-power limit of detection of {lod95:.2g}, above the target of {target:.0e}.",
+        roles=_FOLLOWUP,
+    ),
+    FlagKind(
+        "EMPTY_WINDOW",
+        Effect.REMARK,
+        "No event lies in the B-lineage window of this tube.",
+        step="No cell lies in the B-lineage window: check the markers that open it.",
+        look="mrd",
+    ),
+    FlagKind(
+        "BELOW_DETECTION",
+        Effect.ANSWER,
+        "{events} clustered events, fewer than the {least} that count as detected; this tube would have shown "
+        "{lod95:.2g} with 95 % power.",
+    ),
+    FlagKind(
+        "QUANTIFIED",
+        Effect.ANSWER,
+        "{events} clustered events among {denominator:,}; 95 % interval {low:.2g} to {high:.2g}.",
+    ),
+    FlagKind(
+        "BELOW_QUANTIFICATION",
+        Effect.ANSWER,
+        "{events} clustered events: detected (at least {least}), but fewer than the {quantify} needed to quantify.",
+        step="Report as detected, not quantifiable. Confirm that the cells form one cluster away from normal "
+        "precursors; repeat the marrow in 2 to 4 weeks.",
+        look="mrd",
+        roles=_PATIENT,
+    ),
+    FlagKind(
+        "INTERVAL_STRADDLES_THRESHOLD",
+        Effect.ANSWER,
+        "MRD was detected, but its 95 % interval {low:.2g} to {high:.2g} contains the threshold {target:.0e}.",
+        step="Acquire more events of the same sample to narrow the interval, or repeat the marrow in 2 to 4 weeks.",
+        roles=_PATIENT,
+    ),
+)
+
+_GATES: Final = (
+    FlagKind(
+        "GATE_SHIFT_AT_BOUND",
+        Effect.REMARK,
+        "Anchor cells lie further off than a gate may follow: {shifts}.",
+        step="Some gates could not follow this tube's cells all the way: check them.",
+        look="gates",
+    ),
+    FlagKind(
+        "GATES_SET_BY_HAND",
+        Effect.REMARK,
+        "Set by a reviewer: {gates}.",
+        step="A reviewer placed gates by hand: check them and who did.",
+        look="gates",
+    ),
+    FlagKind("GATE_PARENT_TOO_SMALL", Effect.REMARK, "Too few events to place some gates: {stand_ins}."),
+    FlagKind("GATE_ANCHOR_TOO_SMALL", Effect.REMARK, "Gates could not be anchored on {channels}."),
+    FlagKind("GATES_WITHOUT_CONTROLS", Effect.INFO, "No control marrows: gates were placed on this tube alone."),
+    FlagKind("GATES_MISSING", Effect.REMARK, "gates.json was not found.", shows=_QUALITY),
+    FlagKind("ROUTE_MISSING", Effect.REMARK, "B lineage without {route}: {why}", shows=frozenset({"quality"})),
+    FlagKind(
+        "NUCLEATED_BY_SCATTER",
+        Effect.INFO,
+        "No nucleic acid dye: nucleated cells are what is left after debris; anucleate events of a cell's size are "
+        "counted.",
+    ),
+)
+
+_CHECK_PAIRS: Final = "Check the pairs with residual compensation against the MRD plots."
+
+_QUALITY_FLAGS: Final = (
+    FlagKind(
+        "SIGNAL_DRIFT",
+        Effect.REMARK,
+        "{channel} drifts over the run by {decades:.2f} decades (rank correlation with time {rho:+.2f}).",
+        step="A channel drifts over the run: look whether the MRD cells sit in one stretch of it.",
+        look="time",
+    ),
+    FlagKind(
+        "SIGNAL_SHIFT",
+        Effect.INFO,
+        "In {share:.1%} of the run the signal is shifted by up to {decades:.2f} decades ({channel}): too little to "
+        "mask events.",
+        step="A channel jumps during the run: look whether the MRD cells sit in one stretch.",
+        look="time",
+    ),
+    FlagKind(
+        "TIME_DISTURBED",
+        Effect.REMARK,
+        "The signal was disturbed in {share:.1%} of the run.",
+        step="Part of the run was disturbed and is masked: compare the result with it included.",
+        look="time",
+    ),
+    FlagKind(
+        "TIME_STEPS_BACK",
+        Effect.REMARK,
+        "Time runs backwards {steps} times: runs were joined, or events are not in order.",
+    ),
+    FlagKind("TIME_NOT_CHECKED", Effect.INFO, "Stability over the run could not be judged: {why}."),
+    FlagKind("NO_TIME_CHANNEL", Effect.INFO, "Without a time channel the order of events stands for time."),
+    FlagKind(
+        "FLOW_RATE_UNEVEN",
+        Effect.INFO,
+        "The flow rate is more than five-fold off its median in {share:.1%} of the events; events are masked only "
+        "where the signal is disturbed as well.",
+    ),
+    FlagKind(
+        "OVERCOMPENSATED",
+        Effect.REMARK,
+        "Cells bright in the first channel lie below zero in the second: {pairs}.",
+        step=_CHECK_PAIRS,
+        look="compensation",
+    ),
+    FlagKind(
+        "UNDERCOMPENSATED",
+        Effect.INFO,
+        "The second channel rises in proportion to the first (spillover, or antigens that go together): {pairs}.",
+        step=_CHECK_PAIRS,
+        look="compensation",
+    ),
+    FlagKind(
+        "SPILLOVER_IDENTITY",
+        Effect.REMARK,
+        "The spillover matrix is the identity: nothing was compensated.",
+        step="Nothing was compensated: give the run a spillover matrix.",
+        look="compensation",
+    ),
+    FlagKind(
+        "SPILLOVER_ILL_CONDITIONED",
+        Effect.REMARK,
+        "The spillover matrix has condition number {condition:.3g} (limit {limit:g}): compensation amplifies noise "
+        "that much.",
+    ),
+    FlagKind(
+        "SPILLOVER_ABOVE_ONE",
+        Effect.REMARK,
+        "More of a dye in a neighbour's detector than in its own: {pairs}. A matrix partly written in percent?",
+    ),
+    FlagKind(
+        "CHANNELS_NOT_IN_SPILLOVER",
+        Effect.REMARK,
+        "Not compensated because the matrix does not name them: {channels}.",
+    ),
+    FlagKind("SPILLOVER_RESCALED", Effect.INFO, "Spillover matrix: {note}."),
+    FlagKind("NOT_COMPENSATED", Effect.INFO, "The configuration says that these data need no compensation."),
+    FlagKind(
+        "RANGE_DIFFERS_FROM_CONTROLS",
+        Effect.REMARK,
+        "The range is {own:g}, not {controls:g} as in the controls, for {channels}: another instrument or setting?",
+    ),
+    FlagKind("RANGE_NOT_SOUND", Effect.INFO, "$PnR is no sound range for {channels}; T = {top:g} was taken instead."),
+    FlagKind("LOGICLE_WIDTH_DEFAULT", Effect.INFO, "W is the default for {channels}: {why}."),
+    FlagKind("NONFINITE_EVENTS", Effect.INFO, "{events} events with NaN or infinity are masked."),
+    FlagKind("DETECTOR_SATURATED", Effect.REMARK, "Events at the top of the range: {channels}."),
+    FlagKind("SIDE_SCATTER_SATURATED", Effect.INFO, "Events at the top of the range: {channels}."),
+    FlagKind(
+        "SCATTER_SATURATED",
+        Effect.REMARK,
+        "{share:.1%} of events are clipped in forward scatter; lower its voltage.",
+    ),
+    FlagKind("DOUBLETS_NOT_CHECKED", Effect.REMARK, "Doublets could not be excluded: {why}."),
+    FlagKind("DEBRIS_NOT_CHECKED", Effect.INFO, "Debris could not be excluded: {why}."),
+)
+
+_COHORT: Final = (
+    FlagKind("QC_MISSING", Effect.REMARK, "qc.json was not found for this sample.", shows=_COHORT_ONLY),
+    FlagKind(
+        "CARRY_OVER",
+        Effect.REMARK,
+        "The tube run just before may have left cells; see batch quality.",
+        shows=_COHORT_ONLY,
+    ),
+    FlagKind("NO_RESULT", Effect.INFO, "The tube has no result; see the cohort page for the reason.", shows=_TRIAL),
+)
+
+_FILE_FINDINGS: Final = tuple(
+    _file(code)
+    for code in [
+        "amplification_ignored",
+        "amplification_unreadable",
+        "amplification_zero",
+        "begin_off_by_one",
+        "bit_packed",
+        "blank_events_at_end",
+        "data_padded",
+        "data_set_chosen",
+        "doubled_end",
+        "end_by_count",
+        "end_off_by_one",
+        "float_width",
+        "further_data_set",
+        "gain_ignored",
+        "histograms_skipped",
+        "mode_missing",
+        "name_missing",
+        "names_from_twin",
+        "next_data_set_missing",
+        "no_clock",
+        "no_events",
+        "no_final_delimiter",
+        "odd_tail",
+        "offsets_disagree",
+        "offsets_from_file_start",
+        "offsets_in_text_only",
+        "padded_words",
+        "range_not_positive",
+        "scatter_substitute",
+        "several_clocks",
+        "stray_delimiter",
+        "supplemental_text_unusable",
+        "text_end_long",
+        "text_end_short",
+        "timestep_missing",
+        "timestep_unreadable",
+        "tot_missing",
+        "unescaped_delimiter",
+        "value_missing",
+    ]
+)
+"""Oddities of a file that was still read truthfully; :mod:`flowmrd.fcs` writes their sentences."""
+
+_TRIAL_CODES: Final = (
+    _trial("NO_TUBE", "No follow-up tube after cycle 1 is in the sample sheet."),
+    _trial("REVIEW_REJECTED", "The reviewer rejected this result."),
+    _trial("NO_ASSESSMENT", "No marrow was assessed after treatment."),
+    _trial("EXTRAMEDULLARY_DISEASE", "Extramedullary disease is present."),
+    _trial("CIRCULATING_BLASTS", "Blasts circulate in the blood."),
+    _trial("BLASTS_NOT_BELOW_LIMIT", "{blasts:g} % marrow blasts; CR needs less than {limit:g} %."),
+    _trial("EXTRAMEDULLARY_UNKNOWN", "Extramedullary disease was not recorded as present or absent."),
+    _trial("CIRCULATING_BLASTS_UNKNOWN", "Circulating blasts were not recorded as present or absent."),
+    _trial("BLASTS_BELOW_LIMIT", "{blasts:g} % marrow blasts, below {limit:g} %."),
+    _trial("COUNTS_MISSING", "No count of {missing}: recovery cannot be judged."),
+    _trial("NEUTROPHILS_NOT_RECOVERED", "{count:g} x 10⁹/L, below {limit:g}."),
+    _trial("PLATELETS_NOT_RECOVERED", "{count:g} x 10⁹/L, below {limit:g}."),
+    _trial("PLATELETS_TRANSFUSED", "The platelet count was reached with transfusion."),
+    _trial("RECOVERED", "Neutrophils and platelets have recovered."),
+    _trial("BASELINE_MISSING", "No marrow blasts before treatment: a partial response cannot be told."),
+    _trial("BLASTS_HALVED", "From {before:g} % to {after:g} %."),
+    _trial("DIFFERS_FROM_REPORTED", "The investigator reported {reported}; the rule set gives {found}."),
+    _trial("RELAPSE_SITE_MISSING", "The site of the relapse is not recorded."),
+    _trial("RELAPSE_BLASTS_MISSING", "A marrow relapse without its blast percentage."),
+    _trial("RELAPSE_BELOW_LIMIT", "{blasts:g} % marrow blasts at relapse; the rule asks for {limit:g} %."),
+    _trial("SMALL_SAMPLE", "{patients} patients: read counts and intervals, not percentages; no p-value is given."),
+    _trial(
+        "EVALUABLE_WITHOUT_RESPONSE",
+        "{patient}: evaluable, but the response cannot be told; counted as no response.",
+    ),
+    _trial(
+        "EARLY_DEATH_LEFT_OUT",
+        "{patient}: died before any assessment and is left out as not evaluable; where the protocol counts early "
+        "death as failure, write evaluable yes.",
+    ),
+    _trial("MRD_NOT_EVALUABLE", "{patient}: MRD after cycle 1 not evaluable ({codes})."),
+    _trial(
+        "EVENT_OUTSIDE_SAFETY_POPULATION",
+        "{patient}: has adverse events but is not in the safety population ({population}).",
+    ),
+    _trial("FATAL_EVENT_MISSING", "{patient}: died of toxicity, but no grade 5 event is listed."),
+    _trial("NO_ADVERSE_EVENTS", "No adverse events were given: none can be reported."),
+)
+
+REGISTRY: Final[Mapping[str, FlagKind]] = {
+    kind.code: kind
+    for kind in (
+        *_TUBE_FAILURES,
+        *_DOUBTS,
+        *_ANSWERS,
+        *_GATES,
+        *_QUALITY_FLAGS,
+        *_COHORT,
+        *_FILE_FINDINGS,
+        *_TRIAL_CODES,
+    )
+}
+"""Every code, by rank."""
+
+_RANK: Final = {code: rank for rank, code in enumerate(REGISTRY)}
