@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from flowmrd import __version__
-from flowmrd.cli import analysis, exchange, run, stages
+from flowmrd.cli import analysis, exchange, prepare, run, stages
 from flowmrd.engine.failure import logged_to, print_usage, report_failure
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -59,7 +59,7 @@ def options(
         require_as_planned(Path("config/config.yaml"))
 
 
-for module in (run, stages, analysis, exchange):
+for module in (prepare, run, stages, analysis, exchange):
     module.register(app)
 
 

@@ -1,0 +1,118 @@
+"""From a folder of files to a run directory, and new files into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flowmrd.cli.app import call
+from flowmrd.config import read_sheet
+from flowmrd.config.sheet import Role
+from flowmrd.engine.sheet_proposal import NamingRules, propose_rows, read_naming
+from flowmrd.engine.watch import add_new_tubes
+from flowmrd.errors import ConfigError
+from flowmrd.fcs import ChannelSpec, write_fcs
+from flowmrd.home import PANELS
+from flowmrd.panel import load_panel
+
+INO10 = load_panel(PANELS / "ino10.yaml")
+
+
+def tube(path: Path, *, whole: bool = True) -> Path:
+    """A file of 100 events with the channels of ino10, or without most of them."""
+    names = [channel.marker for channel in INO10.channels]
+    names = names if whole else names[:3]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    events = [np.full(100, 7.0, dtype=np.float32) for _ in names]
+    channels = [ChannelSpec(pnn=name, pns=name, range=262144) for name in names]
+    write_fcs(path, events, channels, keywords={"$DATE": "03-MAR-2026"})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "patient", "timepoint"),
+    [
+        ("P017_dx.fcs", Role.DIAGNOSIS, "P017", "diagnosis"),
+        ("P017_d21.fcs", Role.FOLLOWUP, "P017", "d21"),
+        ("2026-03-01_PT-4a_day_28_tube1.fcs", Role.FOLLOWUP, "4a", "day_28"),
+        ("Control 12.fcs", Role.CONTROL, "12", ""),
+        ("ctrl07.fcs", Role.CONTROL, "ctrl07", ""),
+        ("compensation CD19.fcs", Role.COMPENSATION, "CD19", ""),
+    ],
+)
+def test_role_patient_and_time_point_come_from_the_name(
+    tmp_path: Path, name: str, role: Role, patient: str, timepoint: str
+) -> None:
+    (row,) = propose_rows([tube(tmp_path / name)], INO10)
+    assert (row.role, row.timepoint) == (role, timepoint)
+    if role in (Role.DIAGNOSIS, Role.FOLLOWUP):
+        assert row.patient == patient
+
+
+def test_a_persons_name_never_becomes_a_pseudonym_and_both_tubes_stay_together(tmp_path: Path) -> None:
+    files = [tube(tmp_path / name) for name in ("Doe Jane 4711 dx.fcs", "Doe Jane 4711 d21.fcs", "Roe Richard d21.fcs")]
+    rows = propose_rows(files, INO10)
+    assert [row.patient for row in rows] == ["P001", "P001", "P002"]
+    assert not any(word in f"{row.sample} {row.guesses}" for row in rows for word in ("Doe", "Jane", "4711", "Roe"))
+
+
+def test_the_laboratorys_own_patterns_count_first(tmp_path: Path) -> None:
+    rules = tmp_path / "naming.yaml"
+    pattern = r"^(?P<patient>[A-Z]{2}\d+)\.(?P<role>[A-Z])(?P<timepoint>\d*)"
+    rules.write_text(f"patterns: ['{pattern}']\nroles: {{K: control, V: followup}}\n")
+    (row,) = propose_rows([tube(tmp_path / "AB12.V28.fcs")], INO10, naming=read_naming(rules))
+    assert (row.patient, row.role, row.timepoint) == ("AB12", Role.FOLLOWUP, "28")
+
+
+def test_a_naming_file_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    rules = tmp_path / "naming.yaml"
+    rules.write_text("patterns: ['(']\n")
+    with pytest.raises(ConfigError, match="no regular expression"):
+        read_naming(rules)
+
+
+def test_init_writes_a_sheet_that_can_be_read_with_a_comment_for_every_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, run = tmp_path / "data", tmp_path / "run"
+    for name in ("ctrl01.fcs", "P01_dx.fcs", "sub/P01_d21.fcs"):
+        tube(data / name)
+    tube(data / "P02_d21.fcs", whole=False)
+    assert call(["init", str(run), "--from", str(data)]) == 0
+    assert "3 tubes of panel ino10, 1 files not used" in capsys.readouterr().out
+    rows, problems = read_sheet(run / "config/samples.tsv")
+    assert problems == []
+    assert {row.sample for row in rows} == {"ctrl01", "P01-dx", "P01-d21"}
+    assert all(row.fcs.is_file() for row in rows)
+    assert {row.batch for row in rows} == {"2026-03-03"}
+    text = (run / "config/samples.tsv").read_text()
+    assert all(f"# {row.sample}: " in text for row in rows)
+    assert "NOT USED" in text
+
+
+def test_init_does_not_overwrite_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tube(tmp_path / "data/ctrl01.fcs")
+    arguments = ["init", str(tmp_path / "run"), "--from", str(tmp_path / "data"), "--panel", "ino10"]
+    assert call(arguments) == 0
+    assert call(arguments) == 2
+    assert "there already" in capsys.readouterr().err
+
+
+def test_files_that_no_shipped_panel_fits_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tube(tmp_path / "data/a.fcs", whole=False)
+    assert call(["init", str(tmp_path / "run"), "--from", str(tmp_path / "data")]) == 2
+    assert "none of the shipped panels" in capsys.readouterr().err
+
+
+def test_new_tubes_are_added_once(tmp_path: Path) -> None:
+    data, run = tmp_path / "data", tmp_path / "run"
+    tube(data / "ctrl01.fcs")
+    assert call(["init", str(run), "--from", str(data), "--panel", "ino10"]) == 0
+    new = [tube(data / "P01_d21.fcs"), data / "ctrl01.fcs"]
+    assert add_new_tubes(run, new, naming=NamingRules()) == ["P01_d21.fcs: P01-d21, followup"]
+    assert add_new_tubes(run, new, naming=NamingRules()) == []
+    rows, problems = read_sheet(run / "config/samples.tsv")
+    assert problems == []
+    assert [row.sample for row in rows] == ["ctrl01", "P01-d21"]
