@@ -25,6 +25,10 @@ DOUBLETS, DEBRIS = 0.03, 0.03
 """Shares of the singlets, as in two real marrows (2.5-3.5 % and 2.4-3.9 %)."""
 SPILL_ERROR = 0.01
 """Relative standard deviation of the true spillover around the matrix in the file, per tube."""
+OFF_SCALE = (0.0015, 0.0045)
+"""Share of the events that are off scale in one detector, drawn per tube; real tubes hold as many."""
+BEYOND_RANGE = (1.0, 8.0)
+"""How many times the detector's range such an event is bright, log-uniform; the file holds the end of the range."""
 NORMAL, DOUBLET, JUNK = -1, -2, -3
 """Codes of events that are not a single leukaemic cell; those are 0 and more."""
 
@@ -69,6 +73,28 @@ def linear(values: Floats32) -> Floats32:
     return out
 
 
+def _off_scale(signal: Floats32, rng: np.random.Generator) -> list[tuple[int, int, float]]:
+    """Make a share of the events too bright for one detector, in place; half of them for that detector alone.
+
+    Parameters
+    ----------
+    signal
+        Shape (n, 2 + dyes), linear, before the light of a dye is spread over the detectors.
+
+    Returns
+    -------
+    list of (row, column, signal)
+        Events whose brightness reaches the one detector only; they are set after the light was spread.
+    """
+    n, d = signal.shape
+    rows = rng.choice(n, size=round(rng.uniform(*OFF_SCALE) * n), replace=False)
+    columns = rng.integers(2, d, size=len(rows))
+    beyond = LOGICLE_T * np.exp(rng.uniform(*np.log(BEYOND_RANGE), size=len(rows)))
+    alone = rng.random(len(rows)) < 0.5
+    signal[rows[~alone], columns[~alone]] = beyond[~alone]
+    return [(int(r), int(c), float(b)) for r, c, b in zip(rows[alone], columns[alone], beyond[alone], strict=True)]
+
+
 def acquire(path: Path, cells: Floats32, codes: Codes, spill: Spillover, rng: np.random.Generator) -> Codes:
     """Write a tube and return the code of every event in file order.
 
@@ -98,7 +124,11 @@ def measure(
     debris[:, 1] = np.exp(rng.normal(np.log(14_000), 0.6, n_debris))
     everything = np.concatenate([signal, pairs, debris]).astype(np.float32)
     error = 1.0 + SPILL_ERROR * rng.standard_normal(spill.matrix.shape) * (1 - np.eye(d - 2))
+    bright = _off_scale(everything, rng)
     everything[:, 2:] = everything[:, 2:] @ (spill.matrix * error).astype(np.float32)
+    # Of half of them the neighbours do not see the light: what compensation takes off them is then too much.
+    for row, column, signal_beyond in bright:
+        everything[row, column] = signal_beyond
     width = 60_000 * (1.0 + 0.035 * rng.standard_normal(len(everything)))
     # Doublet over singlet pulse width in two real marrows: median about 1.5.
     width[n : n + n_doublets] *= rng.normal(1.5, 0.18, n_doublets)
