@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.accuracy.cells FOLDER --seed N --pairs N [--simulated]`` makes the tubes.
 Persons are dealt into two halves by their names: one to develop on, one for the figures that are published.
-One file is made for every pair of a marrow and a leukaemia, at the highest level; lower levels leave cells out. of gates are read from all cells, of which one in a thousand more or less changes nothing.
+One file is made for every pair of a marrow and a leukaemia, at the highest level; lower levels leave cells out.
+Thresholds of gates are read from all cells, of which one in a thousand more or less changes nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import argparse
 import shutil
 import sys
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
