@@ -518,7 +518,12 @@ _QUALITY_FLAGS: Final = (
     FlagKind("RANGE_NOT_SOUND", Effect.INFO, "$PnR is no sound range for {channels}; T = {top:g} was taken instead."),
     FlagKind("LOGICLE_WIDTH_DEFAULT", Effect.INFO, "W is the default for {channels}: {why}."),
     FlagKind("NONFINITE_EVENTS", Effect.INFO, "{events} events with NaN or infinity are masked."),
-    FlagKind("DETECTOR_SATURATED", Effect.REMARK, "Events at the top of the range: {channels}."),
+    FlagKind(
+        "DETECTOR_SATURATED",
+        Effect.REMARK,
+        "Events at the top of the range: {channels}; the voltage of the detector may be too high.",
+        step="Compare its voltage with that of the controls; of cells off scale only the other channels speak.",
+    ),
     FlagKind("SIDE_SCATTER_SATURATED", Effect.INFO, "Events at the top of the range: {channels}."),
     FlagKind(
         "SCATTER_SATURATED",

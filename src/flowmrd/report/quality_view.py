@@ -73,6 +73,7 @@ def build(inputs: Inputs, tube: Tube) -> dict[str, Any]:
         "channels": qc.get("channels", []),
         "transforms": qc.get("transforms", {}),
         "saturation": qc.get("saturation", {}),
+        "offscale": qc.get("offscale", {}),
         "instrument": sorted((str(key), str(value)) for key, value in (qc.get("instrument") or {}).items()),
         "cst": cst_status(inputs),
         "reader": _reader(inputs),
@@ -269,11 +270,19 @@ def channel_rows(quality: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 str(entry.get("pns") or "–"),
                 formatting.number(voltage) if voltage is not None else "not recorded",
                 formatting.number(entry.get("range")) if entry.get("range") is not None else "not recorded",
-                formatting.percent(quality["saturation"].get(marker)),
+                _off_scale(quality, marker),
                 how,
             )
         )
     return rows
+
+
+def _off_scale(quality: Mapping[str, Any], marker: str) -> str:
+    """Events at the top of a channel's range: their share, and for fluorescence their number."""
+    found = quality["offscale"].get(marker)
+    if found is None:
+        return formatting.percent(quality["saturation"].get(marker))
+    return f"{formatting.percent(found['share'])} ({found['events']:,})"
 
 
 def instrument_facts(quality: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -2,8 +2,10 @@
 
 ``preprocessed.arrow``
     The panel's channels on the 0..1 scale (float32), time in seconds, and one boolean column ``mask_<step>`` per step
-    of :data:`flowmrd.preprocess.quality.masks.STEPS` (True = masked). Metadata key ``transforms``: JSON, channel to its
-    scale.
+    of :data:`flowmrd.preprocess.quality.masks.STEPS` (True = masked). ``mask_offscale_<channel>`` and
+    ``mask_offscale``: off scale in this, in any fluorescence detector; no event is left out for that. ``censored``
+    uint32: bit i is set where channel i of the metadata key ``censored`` (a JSON list) is no measurement in this event.
+    Metadata key ``transforms``: JSON, channel to its scale.
 
 ``qc.json`` (schema_version 1)::
 
@@ -16,6 +18,9 @@
                   # source "none": condition null, channels, matrix and residuals empty
     transforms:   {channel: {kind, T, M, W, A, cofactor, T_source, W_source}}      # time is absent
     saturation:   {channel: share of events at the top of the range}               # scatter and fluorescence
+    offscale:     {channel: {edge, how, events, share, censored}}                  # fluorescence, before compensation
+                  # edge: raw units or null; how: range | pile | none; censored: events in which the channel is no
+                  # measurement because some detector was off scale (flowmrd.preprocess.quality.offscale)
     time:         {checked, reason, limit, channels, steps_back,
                    bins: [{first, last, seconds, rate, score, worst, shift, shifted, bad,
                           medians: [per channel]}],         # at most 200; bad = masked
@@ -30,6 +35,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,20 +50,24 @@ from flowmrd.errors import TransformError
 from flowmrd.flags import Flag, flag
 from flowmrd.panel.gates import ROOT, SingletGate
 from flowmrd.panel.model import PanelModel
+from flowmrd.preprocess.compensation import Spillover
 from flowmrd.preprocess.compensation.residuals import measure_residuals
 from flowmrd.preprocess.quality import PILE_UP_WARN, saturated_share
 from flowmrd.preprocess.quality.masks import MaskSet, attrition, build_masks
+from flowmrd.preprocess.quality.offscale import OFFSCALE_WARN, OffScale, censored_channels, find_offscale
 from flowmrd.preprocess.quality.sampling import sampled_rows
 from flowmrd.preprocess.quality.time import LIMIT
 from flowmrd.preprocess.transform import ChannelScale, choose_top
 from flowmrd.preprocess.transform.logicle import logicle_table
 from flowmrd.stages.scaling import (
+    FLUORESCENT,
     CompensatedTube,
     choose_scales,
     compensate_tube,
     find_spillover,
     fluorescence,
     scales_as_text,
+    stored_ranges,
 )
 from flowmrd.store import open_columns, read_json, write_columns, write_json
 
@@ -157,6 +167,7 @@ def _preprocess(
     )
     stride = max(n // SAMPLED_EVENTS, 1)
     thinned = {column: values[::stride].copy() for column, values in stored.items()}
+    offscale = find_offscale(_detectors(stored, panel, matrix), stored_ranges(facts))
     tube = compensate_tube(stored, facts, panel, matrix)
     frozen = None if config.transform.width == "sample" else settings.frozen
     scales = choose_scales(tube, config, frozen, estimate=settings.estimate_width)
@@ -164,16 +175,29 @@ def _preprocess(
     del thinned
     flags = _compensation_flags(tube, config) + _scale_flags(tube, scales, settings.frozen, config)
     residuals = _residuals(tube, scales)
+    censored, bits = censored_channels(
+        offscale,
+        {name: tube.columns[name] for name in fluorescence(tube)},
+        scales,
+        matrix.names if matrix is not None else (),
+        matrix.inverse() if matrix is not None else None,
+    )
     columns = _to_scale(tube, scales)
     kinds = {channel: entry.kind for channel, entry in tube.channels.items()}
     nonfinite = _nonfinite(columns, n)
     _refuse_nonfinite(settings.where, nonfinite, config.quality.nonfinite_max)
     masks = build_masks(columns, kinds, nonfinite, config.quality, doublet_settings=singlet_settings(panel))
-    flags += [*masks.flags, *_event_flags(n, nonfinite, saturation, config), *_residual_flags(residuals)]
+    flags += [*masks.flags, *_event_flags(n, nonfinite, saturation, offscale, config), *_residual_flags(residuals)]
     write_columns(
         out,
-        {**columns, **{f"mask_{step}": mask for step, mask in masks.masks.items()}},
-        {"transforms": scales_as_text(scales)},
+        {
+            **columns,
+            **{f"mask_{step}": mask for step, mask in masks.masks.items()},
+            **{f"mask_offscale_{name}": offscale.masks[name] for name in bits},
+            "mask_offscale": offscale.any,
+            "censored": censored,
+        },
+        {"transforms": scales_as_text(scales), "censored": json.dumps(bits)},
     )
     if qc is None:
         return
@@ -193,6 +217,7 @@ def _preprocess(
         "compensation": _compensation_record(tube, residuals),
         "transforms": {channel: scale.as_record() for channel, scale in scales.items()},
         "saturation": saturation,
+        "offscale": _offscale_record(offscale, censored, bits),
         "time": _time_record(masks),
         "doublets": masks.doublets.as_record(),
         "debris": masks.debris.as_record(),
@@ -262,6 +287,21 @@ def singlet_settings(panel: PanelModel) -> dict[str, Any]:
         if isinstance(gate, SingletGate) and gate.parent == ROOT:
             return {"area": gate.area, "partners": gate.partners, "n_mad": gate.n_mad, "min_events": gate.min_events}
     return {}
+
+
+def _detectors(stored: Mapping[str, Float32], panel: PanelModel, matrix: Spillover | None) -> dict[str, Float32]:
+    """Fluorescence columns as stored: those of the panel, and others whose spill the matrix takes off."""
+    dyes = [channel.marker for channel in panel.channels if channel.kind in FLUORESCENT]
+    others = [] if matrix is None else [name for name in matrix.names if name not in dyes]
+    return {name: stored[name] for name in (*dyes, *others) if name in stored}
+
+
+def _offscale_record(
+    offscale: OffScale, censored: npt.NDArray[np.uint32], bits: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    held = censored[censored != 0]
+    counts = {name: int(np.count_nonzero(held >> np.uint32(place) & np.uint32(1))) for place, name in enumerate(bits)}
+    return {name: top.as_record() | {"censored": counts.get(name)} for name, top in offscale.tops.items()}
 
 
 def _to_scale(tube: CompensatedTube, scales: Mapping[str, ChannelScale]) -> dict[str, Float32]:
@@ -345,14 +385,17 @@ def _scale_flags(
     return flags
 
 
-def _event_flags(n: int, nonfinite: Mask, saturation: Mapping[str, float], config: RunConfig) -> list[Flag]:
+def _event_flags(
+    n: int, nonfinite: Mask, saturation: Mapping[str, float], offscale: OffScale, config: RunConfig
+) -> list[Flag]:
     flags: list[Flag] = []
     if n < config.quality.min_events:
         flags.append(flag("TOO_FEW_EVENTS_ACQUIRED", events=n, least=config.quality.min_events))
     bad = int(np.count_nonzero(nonfinite))
     if bad:
         flags.append(flag("NONFINITE_EVENTS", events=bad))
-    high = {name: share for name, share in saturation.items() if share > PILE_UP_WARN}
+    high = {name: share for name, share in saturation.items() if share > PILE_UP_WARN and name not in offscale.tops}
+    high |= {name: top.share for name, top in offscale.tops.items() if top.share > OFFSCALE_WARN}
     for code, chosen in (
         ("SIDE_SCATTER_SATURATED", [name for name in high if name in SIDE_SCATTER]),
         ("DETECTOR_SATURATED", [name for name in high if name not in SIDE_SCATTER]),
