@@ -1,0 +1,67 @@
+"""How many real leukaemias lie in the places of the catalogue: ``python -m benchmarks.accuracy.places``.
+
+A place whose name ends the doubt must hold none. Anchors are read from the components of the same marrow (shared
+data): T and NK cells are the CD45 brightest one of low side scatter, granulocytes the most granular, mature B cells the
+CD20 brightest.
+Markers that the collection lacks (CD22, CD24, CD66b) cannot keep a leukaemia out: places that need them are not judged.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+import numpy as np
+
+from benchmarks.accuracy.__main__ import DATA
+from benchmarks.accuracy.mixtures import FEATURES, Patient, load
+from flowmrd.classifier.catalogue import find_place, load_catalogue
+from flowmrd.classifier.mixture import Floats
+
+SHARE = 1e-3
+"""Share of the nucleated cells at which leukaemias are judged."""
+
+
+def anchors_of(patient: Patient) -> dict[str, Floats]:
+    """Levels of the anchors in a marrow of the collection; without those that it does not hold."""
+    column = {name: i for i, name in enumerate(FEATURES)}
+    out: dict[str, Floats] = {}
+    other = patient.groups["other"].mean
+    smooth = other[other[:, column["SSC-A"]] < 1.0]
+    if len(smooth):
+        out["t_nk"] = smooth[smooth[:, column["CD45"]].argmax()]
+    out["granulocytes"] = other[other[:, column["SSC-A"]].argmax()]
+    if "CD19" in patient.groups:
+        b_cells = patient.groups["CD19"].mean
+        out["mature_b"] = b_cells[b_cells[:, column["CD20"]].argmax()]
+    return out
+
+
+def main() -> int:
+    """Print the number of leukaemias in every place."""
+    if not DATA.is_dir():
+        sys.stderr.write(f"no mixtures in {DATA}\n")
+        return 2
+    inside: Counter[str] = Counter()
+    judged = 0
+    for patient in load(DATA):
+        if not patient.has_blasts or not patient.b_group_ok:
+            continue
+        anchors = anchors_of(patient)
+        if "t_nk" not in anchors or "mature_b" not in anchors:
+            continue
+        judged += 1
+        blasts = patient.groups["blast"]
+        heaviest = blasts.mean[int(np.argmax(blasts.weight))]
+        place = find_place(heaviest, FEATURES, anchors, share=SHARE)
+        inside[place.call if place else "no place of the catalogue"] += 1
+    known = load_catalogue()
+    sys.stdout.write(f"{judged} leukaemias, by their largest component\n")
+    for call, number in inside.most_common():
+        entry = known.entry(call)
+        sys.stdout.write(f"{call}: {number}{'' if entry is None else f' (accepted: {entry.accepted})'}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,276 @@
+"""Names for compact groups of cells: the normal populations and artefacts of ``panels/catalogue/populations.yaml``.
+
+A place is given relative to cells that every marrow holds (the *anchors*: T and NK cells, mature B, granulocytes), so
+that one catalogue serves every panel and staining. A group inside a place bears its name. Whether the name alone
+ends the doubt depends on the entry (some populations lie where leukaemia lies as well) and on the group's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.mixture import Floats
+from flowmrd.config.load import describe
+from flowmrd.config.yaml_file import read_yaml
+from flowmrd.errors import ArtefactError, InputError
+from flowmrd.home import PANELS
+
+CATALOGUE = PANELS / "catalogue" / "populations.yaml"
+"""The shipped catalogue."""
+ANCHORS = ("t_nk", "mature_b", "granulocytes", "erythroblasts")
+"""Gates whose cells other places are given by."""
+MIN_ANCHOR_CELLS = 100
+"""Fewer cells of an anchor than this in a tube, and the reference says where it lies."""
+SUM_TOLERANCE = 0.35
+"""How far a doublet may lie from the sum of its two cells in any antigen, decades."""
+LEAST_DOUBLET_SIZE = 0.7
+"""A doublet scatters at least this much of the light that its two cells scatter forward."""
+HIDDEN = 0.6
+"""A marker that therapy hides may lie this far below the level of T and NK cells, decades."""
+LINEAR_UNIT = 8.3
+"""Linear signal at 0 decades of a logicle scale, T / 10^M: above about 1.5 decades the scale is logarithmic."""
+OFF_SCALE_SHARE = 0.5
+"""From this share of off-scale cells on a group is an artefact of the detector."""
+
+Kind = Literal["normal", "artefact"]
+Range = tuple[str, float, float]
+
+
+class Entry(BaseModel):
+    """One normal population or artefact.
+
+    A place is given either by ranges of markers or by the two cells (``cells``) whose light a doublet adds.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern="^[a-z][a-z0-9_]*$", description="Word used in results.")
+    title: str = Field(description="Name in print.")
+    place: dict[str, Range] = Field(
+        default_factory=dict, description="By marker: anchor, lowest and highest level relative to it, decades."
+    )
+    cells: tuple[str, str] | None = Field(None, description="Anchors whose signals add up to this artefact.")
+    needs: tuple[str, ...] = Field(description="Markers without which the place cannot be told.")
+    spread: float | None = Field(
+        None, description="Largest standard deviation over the antigens of how far they are raised, decades."
+    )
+    most: tuple[float, float] = Field(
+        description="Largest share of the nucleated cells in marrow without leukaemia: untreated, after therapy."
+    )
+    accepted: Literal["always", "with_cd19", "never"] = Field(
+        description="Whether place and number alone say that a group is this."
+    )
+    source: str = Field(description="Where the levels and the number are from.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Entry:
+        named = {anchor for anchor, _, _ in self.place.values()} | set(self.cells or ())
+        if unknown := named - set(ANCHORS):
+            raise ValueError(f"unknown anchor {', '.join(sorted(unknown))}; known: {', '.join(ANCHORS)}")
+        if bool(self.place) == (self.cells is not None):
+            raise ValueError("give either 'place' or 'cells'")
+        for marker, (_, low, high) in self.place.items():
+            if low >= high:
+                raise ValueError(f"{marker}: the lowest level is not below the highest")
+        return self
+
+
+class Catalogue(BaseModel):
+    """All entries."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int
+    populations: tuple[Entry, ...]
+    artefacts: tuple[Entry, ...]
+
+    @model_validator(mode="after")
+    def _unique(self) -> Catalogue:
+        names = [entry.name for entry in (*self.populations, *self.artefacts)]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"named twice: {', '.join(sorted(twice))}")
+        return self
+
+    def entry(self, call: str) -> Entry | None:
+        """Entry of a call such as ``normal:plasma_cells``; None for another call."""
+        name = call.partition(":")[2]
+        return next((entry for entry in (*self.populations, *self.artefacts) if entry.name == name), None)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What lies where a group lies.
+
+    Attributes
+    ----------
+    call
+        ``normal:<name>`` or ``artefact:<name>``.
+    accepted
+        Whether this ends the doubt: leukaemia does not lie there, and the group is no larger than the population
+        ever is.
+    most
+        Largest share of the nucleated cells that marrow without leukaemia holds of it.
+    distance
+        Root mean square distance from the middle of the place, 1 at its border.
+    """
+
+    call: str
+    title: str
+    accepted: bool
+    most: float
+    distance: float
+
+
+@cache
+def load_catalogue(path: Path = CATALOGUE) -> Catalogue:
+    """Read and check a catalogue.
+
+    Raises
+    ------
+    ArtefactError
+        With every problem of the file.
+    """
+    data = read_yaml(path, InputError, expected="a catalogue of populations", if_missing="restore the file").data
+    try:
+        return Catalogue.model_validate(data)
+    except ValidationError as error:
+        raise ArtefactError(
+            str(path),
+            found=describe(error, Catalogue),
+            expected="a catalogue as its first lines describe",
+            todo="correct these entries",
+        ) from error
+
+
+def anchor_levels(tube: CandidateCells, *, expected: Mapping[str, Floats] | None = None) -> dict[str, Floats]:
+    """Median levels (d,) of the anchors in a tube, decades.
+
+    Parameters
+    ----------
+    expected
+        Levels to take where the tube holds too few cells of an anchor, in the staining of this tube.
+    """
+    out = dict(expected or {})
+    if tube.population is None:
+        return out
+    for name in ANCHORS:
+        if name in tube.populations:
+            chosen = tube.population == tube.populations.index(name)
+            if chosen.sum() >= MIN_ANCHOR_CELLS:
+                out[name] = np.median(tube.values[chosen], axis=0).astype(np.float64)
+    return out
+
+
+def find_place(
+    mean: Floats,
+    features: tuple[str, ...],
+    anchors: Mapping[str, Floats],
+    *,
+    share: float,
+    unreliable: frozenset[str] = frozenset(),
+    off_scale: Mapping[str, float] | None = None,
+    catalogue: Catalogue | None = None,
+) -> Place | None:
+    """Name the place of a group; None where no entry lies there.
+
+    Parameters
+    ----------
+    mean
+        Shape (d,): centre of the group, decades.
+    anchors
+        Levels (d,) of the anchors in this tube; entries that need another anchor are left out.
+    share
+        Share of the tube's nucleated cells.
+    unreliable
+        Markers that therapy may have taken away or hidden in this tube; empty for an untreated one.
+    off_scale
+        By detector, the share of the group's cells at the end of its range.
+    """
+    for marker, part in sorted((off_scale or {}).items(), key=lambda item: -item[1]):
+        if part >= OFF_SCALE_SHARE:
+            return Place(
+                f"artefact:off_scale_{marker}", f"Off scale in {marker}", accepted=True, most=1.0, distance=0.0
+            )
+    known = catalogue or load_catalogue()
+    found: list[Place] = []
+    kinds: tuple[tuple[Kind, tuple[Entry, ...]], ...] = (
+        ("normal", known.populations),
+        ("artefact", known.artefacts),
+    )
+    for kind, entries in kinds:
+        for entry in entries:
+            distance = _distance(entry, mean, features, anchors, unreliable)
+            if distance is None:
+                continue
+            most = entry.most[1 if unreliable else 0]
+            safe = entry.accepted == "always" or (entry.accepted == "with_cd19" and "CD19" not in unreliable)
+            call = f"{kind}:{entry.name}"
+            found.append(Place(call, entry.title, accepted=safe and share <= most, most=most, distance=distance))
+    return min(found, key=lambda place: place.distance, default=None)
+
+
+def _distance(
+    entry: Entry,
+    mean: Floats,
+    features: tuple[str, ...],
+    anchors: Mapping[str, Floats],
+    unreliable: frozenset[str],
+) -> float | None:
+    """Distance from the middle of an entry's place; None outside it, or where the panel cannot tell."""
+    if not set(entry.needs) <= set(features):
+        return None
+    if entry.cells is not None:
+        return _distance_from_sum(entry.cells, mean, features, anchors)
+    apart: list[float] = []
+    raised: list[float] = []
+    for marker, (anchor, low, high) in entry.place.items():
+        if marker not in features:
+            continue
+        column = features.index(marker)
+        if anchor not in anchors:
+            return None
+        lowest, highest = anchors[anchor][column] + low, anchors[anchor][column] + high
+        if marker in unreliable and "t_nk" in anchors:
+            lowest = min(lowest, anchors["t_nk"][column] - HIDDEN)
+        half = (highest - lowest) / 2.0
+        apart.append((mean[column] - lowest - half) / half)
+        if marker != "CD45":
+            raised.append(mean[column] - anchors[anchor][column])
+    if not apart or max(map(abs, apart)) > 1.0:
+        return None
+    if entry.spread is not None and float(np.std(raised)) > entry.spread:
+        return None
+    return float(np.sqrt(np.mean(np.square(apart))))
+
+
+def _distance_from_sum(
+    cells: tuple[str, str], mean: Floats, features: tuple[str, ...], anchors: Mapping[str, Floats]
+) -> float | None:
+    """The same for two cells measured as one: antigens add as light does, scatter as size does."""
+    if not set(cells) <= set(anchors):
+        return None
+    first, second = anchors[cells[0]], anchors[cells[1]]
+    apart: list[float] = []
+    for column, marker in enumerate(features):
+        if marker == "SSC-A":
+            continue
+        if marker.startswith("FSC"):
+            if mean[column] < LEAST_DOUBLET_SIZE * (first[column] + second[column]):
+                return None
+            continue
+        low = np.minimum(first[column], second[column])
+        total = np.log10(10.0 ** first[column] + 10.0 ** second[column])
+        # Near zero the scale is linear and two negative cells add up to a negative one.
+        expected = total if total > np.log10(300.0 / LINEAR_UNIT) else max(first[column], low)
+        apart.append((mean[column] - expected) / SUM_TOLERANCE)
+    if not apart or max(map(abs, apart)) > 1.0:
+        return None
+    return float(np.sqrt(np.mean(np.square(apart))))

@@ -1,0 +1,140 @@
+"""Names of compact groups by their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.catalogue import anchor_levels, find_place, load_catalogue
+from flowmrd.errors import ArtefactError
+from flowmrd.simulate.populations import MATURATION, NORMAL, SIGNALS, Code
+
+FEATURES = tuple(name for name in SIGNALS if name != "SYTO41")
+INDEX = [SIGNALS.index(name) for name in FEATURES]
+
+
+def level(code: Code) -> np.ndarray:
+    return NORMAL[code].mean[INDEX]
+
+
+ANCHORS = {
+    "t_nk": level(Code.T_NK),
+    "mature_b": level(Code.MATURE_B),
+    "granulocytes": level(Code.NEUTROPHIL),
+    "erythroblasts": level(Code.ERYTHROBLAST),
+}
+
+
+def call(mean: np.ndarray, share: float = 1e-4, **more: object) -> tuple[str, bool] | None:
+    place = find_place(mean, FEATURES, ANCHORS, share=share, **more)  # type: ignore[arg-type]
+    return None if place is None else (place.call, place.accepted)
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        (Code.PLASMA_CELL, "normal:plasma_cells"),
+        (Code.BASOPHIL, "normal:basophils"),
+        (Code.PDC, "normal:pdc"),
+        (Code.EARLY_PROGENITOR, "normal:early_progenitors_cd22"),
+        (Code.MYELOBLAST, "normal:cd34_myeloid_progenitors"),
+        (Code.MONOCYTE, "normal:monocytes"),
+        (Code.MATURE_B, "normal:mature_b"),
+        (Code.T_NK, "normal:t_nk_subset"),
+        (Code.NEUTROPHIL, "normal:cd10_granulocytes"),
+    ],
+)
+def test_a_group_of_a_normal_population_bears_its_name(code: Code, name: str) -> None:
+    assert call(level(code)) == (name, True)
+
+
+@pytest.mark.parametrize(("knot", "name"), [(0, "haematogones_1"), (2, "haematogones_2"), (3, "haematogones_3")])
+def test_haematogones_are_named_and_never_accepted_by_place_alone(knot: int, name: str) -> None:
+    mean = np.array([MATURATION[marker][knot] for marker in FEATURES])
+    assert call(mean) == (f"normal:{name}", False)
+
+
+def test_a_group_larger_than_its_population_ever_is_stays_a_doubt() -> None:
+    assert call(level(Code.PLASMA_CELL), share=0.1) == ("normal:plasma_cells", False)
+
+
+def test_cd19_negative_progenitors_are_a_doubt_after_therapy_against_cd19_only() -> None:
+    mean = level(Code.EARLY_PROGENITOR)
+    assert call(mean, unreliable=frozenset({"CD19"})) == ("normal:early_progenitors_cd22", False)
+    assert call(mean, unreliable=frozenset({"CD22"})) == ("normal:early_progenitors_cd22", True)
+
+
+def test_a_population_whose_marker_therapy_hides_keeps_its_name() -> None:
+    mean = level(Code.EARLY_PROGENITOR)
+    mean[FEATURES.index("CD22")] = ANCHORS["t_nk"][FEATURES.index("CD22")]
+    found = call(mean, unreliable=frozenset({"CD22"}))
+    assert found is not None
+    assert found[1]
+    assert found[0].startswith("normal:early_progenitors")
+
+
+def test_a_leukaemia_has_no_place_in_the_catalogue() -> None:
+    blast = level(Code.MATURE_B)
+    for marker, value in {"CD10": 3.8, "CD20": 1.1, "CD45": 2.2, "CD34": 2.2, "CD58": 2.6, "CD38": 1.8}.items():
+        blast[FEATURES.index(marker)] = value
+    assert call(blast) is None
+
+
+def test_two_cells_measured_as_one_are_named_as_a_doublet() -> None:
+    mean = np.log10(10 ** ANCHORS["mature_b"] + 10 ** ANCHORS["t_nk"])
+    for marker in ("FSC-A", "SSC-A"):
+        column = FEATURES.index(marker)
+        mean[column] = ANCHORS["mature_b"][column] + ANCHORS["t_nk"][column]
+    place = find_place(mean, FEATURES, {k: ANCHORS[k] for k in ("t_nk", "mature_b")}, share=1e-4)
+    assert place is not None
+    assert place.call in {"artefact:doublets_b_t", "normal:mature_b"}
+    small = mean.copy()
+    small[FEATURES.index("FSC-A")] = 0.9
+    single = find_place(small, FEATURES, ANCHORS, share=1e-4)
+    assert single is None or not single.call.startswith("artefact:doublets")
+
+
+def test_cells_off_scale_in_one_detector_are_an_artefact_of_it() -> None:
+    place = find_place(level(Code.MYELOBLAST), FEATURES, ANCHORS, share=1e-4, off_scale={"CD34": 0.9, "CD10": 0.1})
+    assert place is not None
+    assert (place.call, place.accepted) == ("artefact:off_scale_CD34", True)
+
+
+def test_a_panel_without_the_telling_marker_gives_no_name() -> None:
+    features = tuple(name for name in FEATURES if name != "CD22")
+    keep = [FEATURES.index(name) for name in features]
+    anchors = {name: levels[keep] for name, levels in ANCHORS.items()}
+    place = find_place(level(Code.BASOPHIL)[keep], features, anchors, share=1e-4)
+    assert place is None or "basophils" not in place.call
+
+
+def test_anchors_are_the_tubes_own_cells_where_it_holds_enough() -> None:
+    values = np.repeat([[1.0], [3.0]], 200, axis=0).astype(np.float32)
+    tube = CandidateCells(
+        "a", ("CD19",), values, np.zeros(400, dtype=bool), 400,
+        population=np.repeat([0, 1], [200, 200]).astype(np.int16), populations=("t_nk", "mature_b"),
+    )  # fmt: skip
+    found = anchor_levels(tube, expected={"mature_b": np.array([2.5]), "granulocytes": np.array([1.4])})
+    assert found["mature_b"] == pytest.approx([3.0])
+    assert found["granulocytes"] == pytest.approx([1.4])
+
+
+def test_a_catalogue_with_an_unknown_anchor_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "populations.yaml"
+    path.write_text(
+        "version: 1\nartefacts: []\npopulations:\n"
+        "  - {name: x, title: X, place: {CD19: [t_cells, 0, 1]}, needs: [CD19], most: [1, 1],\n"
+        "     accepted: never, source: s}\n"
+    )
+    with pytest.raises(ArtefactError, match="t_cells"):
+        load_catalogue(path)
+
+
+def test_every_entry_says_where_it_is_from() -> None:
+    known = load_catalogue()
+    assert all(entry.source for entry in (*known.populations, *known.artefacts))
+    assert known.entry("normal:plasma_cells") is not None
+    assert known.entry("counted") is None
