@@ -28,15 +28,16 @@ from pathlib import Path
 import numpy as np
 
 from flowmrd.classifier.storage import load_laip, load_reference
-from flowmrd.config import load_config, read_sheet
+from flowmrd.config import RunConfig, load_config, read_sheet
 from flowmrd.errors import InputError
 from flowmrd.gating.overrides import read_override
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
 from flowmrd.preprocess.compensation.matrix import read_spillover_csv
-from flowmrd.stages.gate import _wiring
 from flowmrd.stages.labels import read_labels
+from flowmrd.stages.tubes import TubeFiles, tube_from_files
 from flowmrd.store import digest_file, open_columns, read_json
+from flowmrd.tube.gate import wiring
 
 SECONDS = 5
 MEMORY = 1 << 30
@@ -106,9 +107,10 @@ def targets(run: Path, folder: Path) -> Iterator[Target]:
     yield Target("spillover table", spill, read_spillover_csv)
     yield Target("expert labels", labels, partial(read_labels, n_events=40))
     for gates in sorted(run.glob("results/samples/CTRL*/gates.xml"))[:1]:
-        with open_columns(run / "results/work" / gates.parent.name / "preprocessed.arrow") as store:
-            wiring = _wiring(store.metadata, gates.with_name("qc.json"))
-        yield Target("gates by hand, GatingML", gates, partial(read_override, panel=panel, wiring=wiring))
+        columns = run / "results/work" / gates.parent.name / "preprocessed.arrow"
+        files = TubeFiles(gates.parent.name, columns, qc=gates.with_name("qc.json"))
+        wired = wiring(tube_from_files(files, panel, RunConfig(panel=panel.name, samples="")))
+        yield Target("gates by hand, GatingML", gates, partial(read_override, panel=panel, wiring=wired))
     for kind, pattern, load in (
         ("normal reference", "results/reference/*/reference.json", load_reference),
         ("LAIP", "results/laip/*/laip.json", load_laip),

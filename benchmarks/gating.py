@@ -24,7 +24,6 @@ import numpy.typing as npt
 from benchmarks.pages import put_output
 from flowmrd.config.run import GatingConfig, RunConfig, TransformConfig
 from flowmrd.gating.gatingml import Wiring, write_gatingml
-from flowmrd.gating.masks import analysable_mask, panel_columns, stored_scales
 from flowmrd.gating.populations import assign, code_table
 from flowmrd.gating.reference import GateReference
 from flowmrd.gating.sample import gate_control, gate_sample, tube_landmark
@@ -39,7 +38,7 @@ from flowmrd.simulate.populations import ADULT, AFTER_ANTI_B, DISEASED, REGENERA
 from flowmrd.simulate.tube import SimulatedTube, TubeSpec, simulate_tube
 from flowmrd.stages.ingest import ingest
 from flowmrd.stages.preprocess import preprocess
-from flowmrd.store import open_columns
+from flowmrd.stages.tubes import TubeFiles, tube_from_files
 from flowmrd.units import LOGICLE_M, LOGICLE_T
 
 Columns = dict[str, npt.NDArray[np.float32]]
@@ -163,9 +162,9 @@ def real(folder: Path) -> None:
             config = RunConfig(panel="vienna_b8", samples="-", transform=TransformConfig(width=width))
             out = folder / f"{tube}.{width}.arrow"
             preprocess(events, record, panel=panel, config=config, transforms=None, out=out, qc=folder / "qc.json")
-            with open_columns(out) as store:
-                columns, usable = panel_columns(store, panel), analysable_mask(store, config.quality)
-                result = gate_sample(columns, panel, usable, config.gating, scales=stored_scales(store)).result
+            made = tube_from_files(TubeFiles(out.stem, out), panel, config)
+            usable = made.analysable()
+            result = gate_sample(made.measured, panel, usable, config.gating, scales=made.scales).result
             values = [f1(result.inside(ours) & usable, labels[expert].to_numpy() & usable) for ours, expert in EXPERT]
             ratio = np.count_nonzero(result.inside("nucleated") & usable) / labels["nucleated"].sum() - 1
             recall = result.inside("b_lineage")[labels["blast"].to_numpy() & usable].mean()

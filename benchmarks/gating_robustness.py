@@ -23,12 +23,12 @@ import numpy.typing as npt
 from benchmarks.gating import EXPERT, PAGE, SHARED
 from benchmarks.pages import put_output
 from flowmrd.config.run import RunConfig, TransformConfig
-from flowmrd.gating.masks import analysable_mask, panel_columns, stored_scales
 from flowmrd.gating.sample import gate_sample
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, load_panel
 from flowmrd.stages.ingest import ingest
 from flowmrd.stages.preprocess import preprocess
+from flowmrd.stages.tubes import TubeFiles, tube_from_files
 from flowmrd.store import open_columns, read_json, write_columns, write_json
 
 BD_TOP: Final = 262143.0
@@ -290,9 +290,9 @@ def measure(tube: Marrow, panel: PanelModel, folder: Path) -> dict[str, float]:
     settings = TransformConfig() if tube.width is None else TransformConfig(width="fixed", default_width=tube.width)
     config = RunConfig(panel=panel.name, samples="-", transform=settings)
     preprocess(events, record, panel=panel, config=config, transforms=None, out=out, qc=folder / "qc.json")
-    with open_columns(out) as store:
-        columns, usable = panel_columns(store, panel), analysable_mask(store, config.quality)
-        result = gate_sample(columns, panel, usable, config.gating, scales=stored_scales(store)).result
+    made = tube_from_files(TubeFiles(out.stem, out), panel, config)
+    usable = made.analysable()
+    result = gate_sample(made.measured, panel, usable, config.gating, scales=made.scales).result
     found: dict[str, float] = {}
     for mine, theirs in EXPERT:
         if mine in tube.exempt or (tube.drop and mine in {"nucleated"}):

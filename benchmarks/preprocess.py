@@ -146,11 +146,11 @@ def by_stage(path: Path) -> dict[str, Any]:
     from flowmrd.config.run import RunConfig, TransformConfig
     from flowmrd.home import PANELS
     from flowmrd.panel import load_panel
-    from flowmrd.stages.ingest import read_columns
     from flowmrd.stages.preprocess import preprocess_file
     from flowmrd.store import open_columns
+    from flowmrd.tube.read import read_tube
 
-    assert callable(read_columns)  # noqa: S101 - imported here, because the stage imports it only when it is needed
+    assert callable(read_tube)  # noqa: S101 - imported here, because the stage imports it only when it is needed
     imported = Clock()
     panel = load_panel(PANELS / "ino10.yaml")
     config = RunConfig(panel="ino10", samples="-", transform=TransformConfig(width="fixed", default_width=WIDTH))

@@ -26,6 +26,8 @@ from benchmarks.accuracy.mixtures import draw, load
 from benchmarks.accuracy.pipeline import Pipeline
 from benchmarks.accuracy.simulated import sheet_of
 from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.tube_candidates import candidates
+from flowmrd.config import RunConfig
 from flowmrd.config.sheet import PriorTherapy
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, load_panel
@@ -34,7 +36,7 @@ from flowmrd.simulate.design import FollowUp, controls, patients, tube_seed
 from flowmrd.simulate.leukaemia import Cd22, Therapy
 from flowmrd.simulate.populations import AFTER_ANTI_B
 from flowmrd.simulate.tube import simulate_tube
-from flowmrd.stages.tubes import TubeFiles, load_tube
+from flowmrd.stages.tubes import TubeFiles, tube_from_files
 from flowmrd.store import open_columns
 
 HIGHEST = 1e-3
@@ -63,10 +65,11 @@ class Kept:
 def keep(path: Path, pipeline: Pipeline, sample: str, panel: PanelModel, codes: npt.NDArray[np.int8]) -> None:
     """Store a gated tube; its files are removed."""
     files = TubeFiles(sample, pipeline.work(sample, "preprocessed.arrow"), pipeline.work(sample, "gated.arrow"))
-    loaded = load_tube(files, panel)
-    tube = loaded.tube
+    whole = tube_from_files(files, panel, RunConfig(panel=panel.name, samples=""))
+    found = candidates(whole)
+    tube = found.cells
     with open_columns(pipeline.work(sample, "events.arrow")) as raw:
-        edge = np.zeros(loaded.n_events, dtype=bool)
+        edge = np.zeros(whole.n_events, dtype=bool)
         for name in raw.names:
             if name.lower() != "time" and not name.startswith(("FSC", "SSC")):
                 edge |= np.asarray(raw[name]) >= 262_142.0
@@ -80,8 +83,8 @@ def keep(path: Path, pipeline: Pipeline, sample: str, panel: PanelModel, codes: 
         population=np.full(tube.n, -1, dtype=np.int16) if tube.population is None else tube.population,
         populations=np.array(tube.populations),
         doublets=np.empty((0, len(tube.features)), dtype=np.float32) if tube.doublets is None else tube.doublets,
-        codes=codes[loaded.rows],
-        off_scale=edge[loaded.rows],
+        codes=codes[found.rows],
+        off_scale=edge[found.rows],
     )
     shutil.rmtree(pipeline.work(sample, ""))
     for fcs in (pipeline.run / "fcs").glob(f"{sample}.*"):

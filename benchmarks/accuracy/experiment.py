@@ -20,11 +20,12 @@ from benchmarks.accuracy.mixtures import FEATURES, Patient, draw
 from benchmarks.accuracy.oracle import oracle_recall
 from benchmarks.accuracy.pipeline import Pipeline
 from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import RunConfig
-from flowmrd.gating.masks import analysable_mask
-from flowmrd.panel import PanelModel
-from flowmrd.stages.tubes import TubeFiles, gate_bit, load_tube
-from flowmrd.store import open_columns, read_json
+from flowmrd.home import PANELS
+from flowmrd.panel import PanelModel, load_panel
+from flowmrd.stages.tubes import TubeFiles, tube_from_files
+from flowmrd.store import read_json
 
 Floats32 = npt.NDArray[np.float32]
 Record = dict[str, Any]
@@ -229,8 +230,8 @@ def _tube(scene: Scene, sample: str) -> tuple[CandidateCells, npt.NDArray[np.int
         scene.pipeline.work(sample, "preprocessed.arrow"),
         scene.pipeline.work(sample, "gated.arrow"),
     )
-    loaded = load_tube(files, scene.panel)
-    return loaded.tube, loaded.rows
+    found = candidates(tube_from_files(files, scene.panel, RunConfig(panel="", samples="")))
+    return found.cells, found.rows
 
 
 def outcome(pipeline: Pipeline, sample: str, real: npt.NDArray[np.bool_]) -> Record:
@@ -242,15 +243,12 @@ def outcome(pipeline: Pipeline, sample: str, real: npt.NDArray[np.bool_]) -> Rec
         Shape (events of the file,): single leukaemic cells.
     """
     work = pipeline.work
-    quality = RunConfig(panel="", samples="").quality
-    with (
-        open_columns(work(sample, "preprocessed.arrow")) as values,
-        open_columns(work(sample, "gated.arrow")) as gated,
-        open_columns(work(sample, "classified.arrow")) as classified,
-    ):
-        counted = analysable_mask(values, quality) & gate_bit(gated, "nucleated")
-        window = gate_bit(gated, "b_lineage")
-        called = np.asarray(classified["mrd"]) & counted
+    files = TubeFiles(sample, *(work(sample, f"{name}.arrow") for name in ("preprocessed", "gated", "classified")))
+    panel = load_panel(PANELS / f"{pipeline.panel}.yaml")
+    tube = tube_from_files(files, panel, RunConfig(panel="", samples=""))
+    counted = tube.analysable() & tube.gate("nucleated")
+    window = tube.gate("b_lineage")
+    called = np.asarray(tube.mrd) & counted
     result = read_json(pipeline.result(sample))
     facts = read_json(work(sample, "classification.json"))
     limits, spike = result["sensitivity"], result["sensitivity"]["spike_in"]

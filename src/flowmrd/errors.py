@@ -13,6 +13,7 @@
     │   ├── CompensationError       a spillover matrix is missing, malformed or singular
     │   ├── TransformError          values or parameters a transform cannot take
     │   ├── GateError               a gate tree, gate override or GatingML file
+    │   │   └── UnavailableGateError  a gate that this tube cannot have, for want of a channel or parent
     │   ├── ArtefactError           a stored reference, LAIP or column file
     │   ├── ReviewError             a review file or the review log
     │   ├── TrialError              clinical tables that contradict themselves
@@ -41,6 +42,7 @@ __all__ = [
     "SheetError",
     "TransformError",
     "TrialError",
+    "UnavailableGateError",
 ]
 
 
@@ -118,7 +120,11 @@ class TransformError(InputError):
 
 
 class GateError(InputError):
-    """A gate tree, a gate override or a GatingML file is wrong."""
+    """A gate tree, a gate override or a GatingML file is wrong, or a gate is asked for that does not exist."""
+
+
+class UnavailableGateError(GateError):
+    """A gate of the panel that this tube cannot have, because a channel or a parent is missing."""
 
 
 class ArtefactError(InputError):

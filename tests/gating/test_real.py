@@ -9,11 +9,10 @@ import pandas as pd
 import pytest
 
 from flowmrd.config.run import GatingConfig, RunConfig, TransformConfig
-from flowmrd.gating.masks import analysable_mask, panel_columns
 from flowmrd.gating.sample import gate_sample
 from flowmrd.stages.ingest import ingest
 from flowmrd.stages.preprocess import preprocess
-from flowmrd.store import open_columns
+from flowmrd.stages.tubes import TubeFiles, tube_from_files
 
 LEAST = {
     "nucleated": ("nucleated", 0.97),
@@ -35,9 +34,9 @@ def test_gates_agree_with_the_experts(shared_data: Any, tmp_path: Any, vienna_b8
     events, record, out = tmp_path / "events.arrow", tmp_path / "ingest.json", tmp_path / "preprocessed.arrow"
     ingest(folder / f"ball_d15_{name}.fcs", panel=vienna_b8, sample=name, events=events, record=record)
     preprocess(events, record, panel=vienna_b8, config=config, transforms=None, out=out, qc=tmp_path / "qc.json")
-    with open_columns(out) as store:
-        usable = analysable_mask(store, config.quality)
-        result = gate_sample(panel_columns(store, vienna_b8), vienna_b8, usable, GatingConfig()).result
+    tube = tube_from_files(TubeFiles(name, out), vienna_b8, config)
+    usable = tube.analysable()
+    result = gate_sample(tube.measured, vienna_b8, usable, GatingConfig()).result
     for gate, (label, least) in LEAST.items():
         # Events that margins or the time check hide are not the gates' affair.
         ours, expert = result.inside(gate) & usable, labels[label].to_numpy() & usable

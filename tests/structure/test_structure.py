@@ -22,6 +22,7 @@ ROOMS = (
     ("store",),
     ("preprocess",),
     ("gating",),
+    ("tube",),
     ("classifier",),
     ("mrd",),
     ("simulate", "validate", "compare"),

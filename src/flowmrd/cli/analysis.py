@@ -82,7 +82,7 @@ def reference_build(
 
     at = Run(run)
     files = [TubeFiles(name, at.work(name, "preprocessed.arrow"), at.work(name, "gated.arrow")) for name in tube or ()]
-    guard("reference", *((one.preprocessed, one.gated) for one in files))
+    guard("reference", *(one.column_files for one in files))
     build(
         files,
         panel=at.panel_named(panel),

@@ -206,7 +206,7 @@ def laip(
 
     at = _open(run)
     files = [_files(at, name) for name in tube]
-    guard("laip", *((one.preprocessed, one.gated) for one in files))
+    guard("laip", *(one.column_files for one in files))
     learn(
         patient,
         files,
@@ -237,7 +237,7 @@ def classify(
     at = _open(run)
     row = at.sample(sample)
     files = _files(at, sample)
-    guard("classify", (files.preprocessed, files.gated))
+    guard("classify", files.column_files)
     stage(
         files,
         patient=row.patient,

@@ -9,13 +9,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.errors import GateError
 from flowmrd.gating.cuts import estimate_cut, frozen_cut, snapped
 from flowmrd.gating.frame import STORED, Frame
 from flowmrd.gating.placement import Parameters, Placement, build_shape, estimate_geometry
 from flowmrd.gating.shapes import Columns, Combination, Everything, Nothing, Rectangle, Shape
 from flowmrd.panel.gates import ROOT, BooleanGate, CutGate, DebrisGate, Gate, SingletGate
 
-__all__ = ["Frozen", "GateResult", "evaluate_tree"]
+__all__ = ["Frozen", "GateResult", "apply_placements", "evaluate_tree"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -71,11 +72,22 @@ class GateResult:
     helper_bits: npt.NDArray[np.uint64]
 
     def inside(self, name: str) -> Mask:
-        """True inside a gate, shape (n_events,). An unknown gate holds no event."""
+        """True inside a gate, shape (n_events,); an unavailable gate holds no event.
+
+        Raises
+        ------
+        GateError
+            If the tree has no gate of this name.
+        """
         for names, bits in ((self.stored, self.bits), (self.helpers, self.helper_bits)):
             if name in names:
                 return np.asarray((bits & np.uint64(1 << names.index(name))) != 0)
-        return np.zeros(len(self.bits), dtype=np.bool_)
+        raise GateError(
+            f"gate {name[:80]!r}",
+            found="no such gate in the tree",
+            expected=f"one of {', '.join(self.names)}",
+            todo="correct the name of the gate",
+        )
 
     def placement(self, name: str) -> Placement:
         """Placement of a gate by name."""
@@ -147,6 +159,32 @@ def evaluate_tree(
         stored.column(),
         tuple(helpers.names),
         helpers.column(),
+    )
+
+
+def apply_placements(columns: Columns, gates: Sequence[Gate], placements: Sequence[Placement]) -> GateResult:
+    """Apply gates that have been placed already, in this tube or another; nothing is estimated.
+
+    Parameters
+    ----------
+    columns
+        Columns on the 0..1 scale, stored with the scales of the tube that the gates were placed in; each of shape
+        (n_events,).
+    gates, placements
+        The tree, parents before children, and the place of each of its gates in the same order.
+    """
+    n = len(next(iter(columns.values()))) if columns else 0
+    stored, helpers = _Word(n), _Word(n)
+    masks: dict[str, Mask] = {ROOT: np.ones(n, dtype=np.bool_)}
+    states: dict[str, bool] = {ROOT: True}
+    for gate, placement in zip(gates, placements, strict=True):
+        mask = _apply(placement.shape, columns, masks[gate.parent], masks, states)
+        masks[gate.name] = mask
+        states[gate.name] = placement.state != "unavailable"
+        (helpers if gate.helper else stored).add(gate.name, mask)
+    names = tuple(gate.name for gate in gates)
+    return GateResult(
+        names, tuple(placements), tuple(stored.names), stored.column(), tuple(helpers.names), helpers.column()
     )
 
 

@@ -36,36 +36,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from flowmrd.classifier.candidate_cells import CandidateCells
-from flowmrd.classifier.classification import Classification, Uncounted
-from flowmrd.classifier.classifier import classify_tube
-from flowmrd.classifier.library import Library
-from flowmrd.classifier.normal_reference import NormalReference, digest
-from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.classifier.patient_laip import PatientLaip
-from flowmrd.classifier.phenotype import nearest_stage, shifts
+from flowmrd.classifier.judge_tube import classify as classify_tube
+from flowmrd.classifier.normal_reference import digest
 from flowmrd.classifier.storage import load_laip, load_reference
 from flowmrd.config import PriorTherapy, RunConfig
-from flowmrd.flags import flag
-from flowmrd.mrd.result import Cluster, MarkerShift
 from flowmrd.panel import PanelModel
-from flowmrd.stages.tubes import TubeFiles, load_tube
+from flowmrd.stages.tubes import TubeFiles, tube_from_files
 from flowmrd.store import digest_file, read_json, write_columns, write_json
-from flowmrd.units import LOGICLE_M
+from flowmrd.tube import Tube
 
-__all__ = ["FORMAT", "classify"]
+__all__ = ["FORMAT", "classify", "classify_loaded", "write_classified"]
 
 FORMAT = "flowmrd-classification/1"
-
-
-def markers_after(panel: PanelModel, therapies: frozenset[str]) -> frozenset[str]:
-    """Markers that the panel calls unreliable after any of these therapies."""
-    return frozenset(channel.marker for channel in panel.channels if set(channel.unreliable_after) & therapies)
 
 
 def classify(
@@ -92,151 +77,57 @@ def classify(
     library_json
         ``laip.json`` of other patients; the patient's own is ignored here.
     """
-    loaded = load_tube(files, panel)
+    tube = classify_loaded(
+        tube_from_files(files, panel, config),
+        patient=patient,
+        therapy=therapy,
+        reference_json=reference_json,
+        laip_json=laip_json,
+        library_json=library_json,
+        config=config,
+    )
+    write_classified(tube, out_columns, out_json)
+
+
+def classify_loaded(
+    tube: Tube,
+    *,
+    patient: str,
+    therapy: PriorTherapy,
+    reference_json: Path,
+    laip_json: Path | None,
+    library_json: Sequence[Path],
+    config: RunConfig,
+) -> Tube:
+    """Judge a tube in memory by the reference and phenotypes of these files."""
     reference = load_reference(reference_json)
     laip = load_laip(laip_json) if laip_json is not None else None
-    entries = [entry for entry in (load_laip(path) for path in sorted(library_json)) if entry is not None]
-    settings = ClassifierParameters(
-        background_per_million=config.laip.background_per_million,
-        target=config.mrd.target,
-        detect_events=config.mrd.min_detect_events,
-        replicates=config.mrd.spike_in_replicates,
-        unreliable=markers_after(panel, therapy.targets),
-        # Steroids are part of every course of B-ALL.
-        shifted=markers_after(panel, frozenset({"steroid"})),
-        seed=config.laip.seed,
-    )
-    result = classify_tube(
-        loaded.tube,
+    library = [entry for entry in (load_laip(path) for path in sorted(library_json)) if entry is not None]
+    judged = classify_tube(
+        tube,
         reference,
         laip=laip,
-        library=Library(tuple(entries)).without(patient),
-        settings=settings,
+        library=library,
+        patient=patient,
+        therapy=therapy,
+        config=config,
+        no_phenotype=laip_json is not None and laip is None,
     )
-    score = np.full(loaded.n_events, -99.0, dtype=np.float32)
-    mrd = np.zeros(loaded.n_events, dtype=bool)
-    cluster = np.full(loaded.n_events, -1, dtype=np.int32)
-    score[loaded.rows], mrd[loaded.rows], cluster[loaded.rows] = result.score, result.mrd, result.cluster
-    write_columns(out_columns, {"mrd_score": score, "mrd": mrd, "cluster": cluster})
-    facts = summarise(result, loaded.tube, reference, laip)
-    if laip_json is not None and laip is None:
-        facts["flags"].append(flag("NO_LAIP", least=config.laip.min_diagnosis_cells).as_record())
-    write_json(
-        out_json,
-        {
-            "format": FORMAT,
-            "sample": files.sample,
-            "patient": patient,
-            "seen_without_cd19": None if laip_json is None else read_json(laip_json).get("seen_without_cd19"),
-            **facts,
-            "reference_digest": digest(reference),
-            "laip_sha256": digest_file(laip_json) if laip_json is not None else None,
-        },
-    )
-
-
-def summarise(
-    result: Classification, tube: CandidateCells, reference: NormalReference, laip: PatientLaip | None
-) -> dict[str, Any]:
-    """The part of ``classification.json`` that follows from the result alone."""
-    tube = tube.select(result.features)
-    clusters = _clusters(result, tube, reference)
-    markers: tuple[MarkerShift, ...] = ()
-    if clusters:
-        markers = max(clusters, key=lambda cluster: cluster.events).markers
-    elif laip is not None:
-        own = laip.select(result.features)
-        heaviest = own.mixture.mean[int(own.mixture.weight.argmax())] - own.staining
-        markers = _markers(heaviest, result.features, reference)[1]
-    background, spike = result.background, result.spike_in
-    return {
-        "mode": result.mode,
-        "features": list(result.features),
-        "cut": round(result.cut, 6),
-        "clusters": [cluster.model_dump(mode="json") for cluster in clusters],
-        "uncounted": [_uncounted(group, result, reference) for group in result.uncounted],
-        "markers": [marker.model_dump(mode="json") for marker in markers],
-        "background": None
-        if background is None
-        else {
-            "per_million": background.per_million,
-            "ci95": list(background.ci95),
-            "worst_per_million": background.worst_per_million,
-            "n_controls": background.n_controls,
-        },
-        "n_controls": 0 if reference.provisional else len(reference.controls),
-        "novelty": {"score": round(result.novelty, 4), "flag": result.novel},
-        "calibration": {key: round(value, 6) for key, value in result.calibration.items()},
-        "staining_shift": {
-            marker: round(float(value), 4) for marker, value in zip(result.features, result.shift, strict=True)
-        },
-        "spike_in": None
-        if spike is None
-        else {
-            "level": spike.level,
-            "replicates": spike.replicates,
-            "expected": spike.expected,
-            "recovered": spike.recovered,
-            "spiked_total": spike.spiked_total,
-            "recovered_total": spike.recovered_total,
-            "detected_replicates": spike.detected_replicates,
-            "detected": spike.detected,
-            "source": spike.source,
-        },
-        "flags": [item.as_record() for item in result.flags],
+    facts = {
+        "format": FORMAT,
+        "sample": tube.name,
+        "patient": patient,
+        "seen_without_cd19": None if laip_json is None else read_json(laip_json).get("seen_without_cd19"),
+        **(judged.classification or {}),
+        "reference_digest": digest(reference),
+        "laip_sha256": digest_file(laip_json) if laip_json is not None else None,
     }
+    return replace(judged, classification=facts)
 
 
-def _markers(
-    mean: np.ndarray, features: tuple[str, ...], reference: NormalReference
-) -> tuple[str, tuple[MarkerShift, ...]]:
-    name, centre = nearest_stage(mean, features, reference)
-    return name, tuple(
-        MarkerShift(marker=s.marker, shift_decades=round(s.shift_decades, 4), direction=s.direction)
-        for s in shifts(mean, centre, features)
-    )
-
-
-def _uncounted(group: Uncounted, result: Classification, reference: NormalReference) -> dict[str, Any]:
-    mixture = group.mixture
-    mean = mixture.weight @ mixture.mean
-    variance = mixture.weight @ (np.diagonal(mixture.covariance, axis1=1, axis2=2) + (mixture.mean - mean) ** 2)
-    name, markers = _markers(mean - result.shift, result.features, reference)
-
-    def by_marker(decades: np.ndarray) -> dict[str, float]:
-        return {
-            marker: round(float(value) / LOGICLE_M, 5) for marker, value in zip(result.features, decades, strict=True)
-        }
-
-    return {
-        "events": round(group.events),
-        "why": group.why,
-        "nearest_normal": name,
-        "markers": [marker.model_dump(mode="json") for marker in markers],
-        "medians": by_marker(mean),
-        "sd": by_marker(np.sqrt(variance)),
-    }
-
-
-def _clusters(result: Classification, tube: CandidateCells, reference: NormalReference) -> list[Cluster]:
-    out: list[Cluster] = []
-    for number, probability in enumerate(result.probabilities):
-        cells = tube.values[result.mrd & (result.cluster == number)]
-        if len(cells) == 0:
-            continue
-        median = np.median(cells, axis=0).astype(np.float64)
-        name, markers = _markers(median - result.shift, result.features, reference)
-        out.append(
-            Cluster(
-                id=number,
-                events=len(cells),
-                probability=round(probability, 4),
-                nearest_normal=name,
-                markers=markers,
-                medians={
-                    marker: round(float(value) / LOGICLE_M, 5)
-                    for marker, value in zip(result.features, median, strict=True)
-                },
-            )
-        )
-    return out
+def write_classified(tube: Tube, out_columns: Path | None, out_json: Path) -> None:
+    """Write ``classified.arrow``, where it is wanted, and ``classification.json`` of a judged tube."""
+    if out_columns is not None:
+        assert tube.mrd_score is not None and tube.mrd is not None and tube.cluster is not None  # noqa: S101
+        write_columns(out_columns, {"mrd_score": tube.mrd_score, "mrd": tube.mrd, "cluster": tube.cluster})
+    write_json(out_json, tube.classification)

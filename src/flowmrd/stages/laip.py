@@ -17,24 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from flowmrd.classifier.normal_reference import NormalReference
-from flowmrd.classifier.patient_laip import PatientLaip, find_laip
-from flowmrd.classifier.phenotype import nearest_stage, shifts
+from flowmrd.classifier.laip_of_tubes import find_laip
 from flowmrd.classifier.storage import load_reference, save_laip
 from flowmrd.config import RunConfig
-from flowmrd.flags import Flag, flag
 from flowmrd.panel import PanelModel
 from flowmrd.stages.labels import read_labels
-from flowmrd.stages.tubes import TubeFiles, gate_bit, load_tube
-from flowmrd.store import open_columns
-from flowmrd.units import LOGICLE_M
+from flowmrd.stages.tubes import TubeFiles, tube_from_files
 
-__all__ = ["learn", "seen_without"]
+__all__ = ["learn"]
 
 
 def learn(
@@ -57,64 +48,13 @@ def learn(
     labels
         Expert labels by sample name; where a tube has them, they say which cells are leukaemic.
     """
-    reference = load_reference(reference_json)
-    laip: PatientLaip | None = None
-    used = ""
-    for files in sorted(diagnosis, key=lambda entry: entry.sample):
-        used = files.sample
-        loaded = load_tube(files, panel)
-        path = (labels or {}).get(files.sample)
-        laip = find_laip(
-            patient,
-            loaded.tube,
-            reference,
-            min_cells=config.laip.min_diagnosis_cells,
-            seed=config.laip.seed,
-            labelled=None if path is None else read_labels(path, loaded.n_events)[loaded.rows],
-        )
-        if laip is not None:
-            break
-    flags: list[Flag] = []
-    if laip is None:
-        flags.append(flag("NO_LAIP", least=config.laip.min_diagnosis_cells))
-    elif laip.indistinct:
-        flags.append(flag("DIAGNOSIS_LIKE_NORMAL"))
-    extra: dict[str, Any] = {
-        "diagnosis": used,
-        "seen_without_cd19": None if laip is None else seen_without(files.gated, loaded.rows[list(laip.rows)], panel),
-        "components": _components(laip, reference) if laip is not None else [],
-        "flags": [item.as_record() for item in flags],
-    }
-    save_laip(laip, patient, out_json, out_npz, extra)
-
-
-def seen_without(gated: Path, rows: npt.NDArray[np.intp], panel: PanelModel, marker: str = "CD19") -> float | None:
-    """Share of events that come into the B lineage by a route that does not use a marker."""
-    seen = np.zeros(len(rows), dtype=bool)
-    with open_columns(gated) as store:
-        for name in panel.routes_without(marker):
-            inside = gate_bit(store, name)
-            if inside is not None:
-                seen |= inside[rows]
-    return round(float(seen.mean()), 4) if len(rows) else None
-
-
-def _components(laip: PatientLaip, reference: NormalReference) -> list[dict[str, Any]]:
-    out: list[dict[str, Any]] = []
-    for weight, mean in zip(laip.mixture.weight, laip.mixture.mean, strict=True):
-        name, centre = nearest_stage(mean - laip.staining, laip.features, reference)
-        out.append(
-            {
-                "share": float(weight),
-                "nearest_normal": name,
-                "markers": [
-                    {"marker": s.marker, "shift_decades": round(s.shift_decades, 4), "direction": s.direction}
-                    for s in shifts(mean - laip.staining, centre, laip.features)
-                ],
-                "medians": {
-                    marker: round(float(value) / LOGICLE_M, 5)
-                    for marker, value in zip(laip.features, mean, strict=True)
-                },
-            }
-        )
-    return out
+    tubes = [tube_from_files(files, panel, config) for files in diagnosis]
+    events = {tube.name: tube.n_events for tube in tubes}
+    found = find_laip(
+        patient,
+        tubes,
+        load_reference(reference_json),
+        config=config,
+        labels={name: read_labels(path, events[name]) for name, path in (labels or {}).items()},
+    )
+    save_laip(found.laip, patient, out_json, out_npz, dict(found.record))

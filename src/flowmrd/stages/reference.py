@@ -21,11 +21,12 @@ from flowmrd import __version__
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.normal_reference import build_reference
 from flowmrd.classifier.storage import save_reference
+from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import RunConfig
 from flowmrd.config.run import ReferenceConfig
 from flowmrd.panel import PanelModel
 from flowmrd.stages.provisional import simulated_controls
-from flowmrd.stages.tubes import TubeFiles, load_tube
+from flowmrd.stages.tubes import TubeFiles, tube_from_files
 
 __all__ = ["build", "reference_settings"]
 
@@ -49,7 +50,7 @@ def build(
     settings = reference_settings(config)
     tubes: list[CandidateCells] = []
     for files in sorted(controls, key=lambda entry: entry.sample):
-        tube = load_tube(files, panel).tube
+        tube = candidates(tube_from_files(files, panel, config)).cells
         if tube.n > 0:
             tubes.append(tube)
     real = len(tubes)

@@ -16,8 +16,8 @@ from flowmrd.panel.model import PanelModel
 from flowmrd.preprocess.compensation.controls import StainControl, spillover_from_controls
 from flowmrd.preprocess.compensation.matrix import normal_name
 from flowmrd.preprocess.quality import find_doublet_band, scatter_margin
+from flowmrd.preprocess.scaling import FLUORESCENT, stored_ranges
 from flowmrd.preprocess.transform import choose_top, upper_value
-from flowmrd.stages.scaling import FLUORESCENT, stored_ranges
 from flowmrd.store import ColumnStore, open_columns, read_json, write_text
 
 __all__ = ["UNSTAINED", "spillover_reference"]

@@ -15,21 +15,15 @@ default width (``default``); T is the largest of the controls' (they agree where
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 from flowmrd.config.run import RunConfig
-from flowmrd.errors import ArtefactError
 from flowmrd.panel.model import PanelModel
-from flowmrd.preprocess.transform import ChannelScale
-from flowmrd.stages.scaling import choose_scales, compensate_tube, find_spillover
-from flowmrd.store import open_columns, read_json, write_json
+from flowmrd.stages.tubes import raw_tube
+from flowmrd.store import write_json
+from flowmrd.tube.transforms import transforms_of_controls
 
 __all__ = ["transform_reference"]
-
-SCHEMA_VERSION = 1
 
 
 def transform_reference(
@@ -42,7 +36,7 @@ def transform_reference(
     spillover: Path | None = None,
     base: Path | None = None,
 ) -> None:
-    """Learn the scaling from control tubes.
+    """Learn the scaling from control tubes; errors as :func:`flowmrd.tube.transforms.transforms_of_controls`.
 
     Parameters
     ----------
@@ -51,57 +45,7 @@ def transform_reference(
     batches
         Control's name to its batch, for the configuration's spillover CSVs.
     spillover, base
-        As in :func:`flowmrd.stages.preprocess.preprocess`.
-
-    Raises
-    ------
-    ArtefactError
-        If there is no control tube.
-    CompensationError
-        If a control has no usable spillover matrix.
+        As in :func:`flowmrd.tube.preprocess.preprocess`.
     """
-    if not tubes:
-        raise ArtefactError(
-            f"controls of panel {panel.name}",
-            found="no control tube",
-            expected="at least one",
-            todo="add rows with role 'control' to the sample sheet, or run without a transform reference",
-        )
-    found: dict[str, dict[str, ChannelScale]] = {}
-    for name, (events, record) in tubes.items():
-        facts = read_json(record)
-        matrix = find_spillover(facts, config, where=name, batch=(batches or {}).get(name), csv=spillover, base=base)
-        with open_columns(events) as store:
-            tube = compensate_tube({column: store[column] for column in store}, facts, panel, matrix)
-            found[name] = choose_scales(tube, config, None, estimate=config.transform.width != "fixed")
-    write_json(
-        out,
-        {
-            "schema_version": SCHEMA_VERSION,
-            "panel": panel.name,
-            "panel_version": panel.version,
-            "controls": list(tubes),
-            "channels": {
-                channel.marker: _combine(channel.marker, found, config)
-                for channel in panel.channels
-                if any(channel.marker in scales for scales in found.values())
-            },
-        },
-    )
-
-
-def _combine(marker: str, found: Mapping[str, Mapping[str, ChannelScale]], config: RunConfig) -> dict[str, Any]:
-    scales = {name: by_channel[marker] for name, by_channel in found.items() if marker in by_channel}
-    first = next(iter(scales.values()))
-    top = max(scales.values(), key=lambda scale: scale.T)
-    combined = replace(first, T=top.T, T_source=top.T_source)
-    if first.kind == "logicle" and first.W_source in ("sample", "default"):
-        estimated = [scale.W for scale in scales.values() if scale.W_source == "sample"]
-        combined = (
-            replace(combined, W=median(estimated), W_source="controls")
-            if estimated
-            else replace(combined, W=config.transform.default_width, W_source="default")
-        )
-    return combined.as_record() | {
-        "per_control": {name: {"T": scale.T, "W": scale.W} for name, scale in scales.items()}
-    }
+    opened = (raw_tube(name, panel, events, record) for name, (events, record) in tubes.items())
+    write_json(out, transforms_of_controls(opened, config, batches=batches, spillover=spillover, base=base))

@@ -1,117 +1,137 @@
-"""From the files of preprocess and gate to the classifier's tube."""
+"""From the files of the stages before to one tube in memory."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from flowmrd.classifier.candidate_cells import CandidateCells
-from flowmrd.classifier.doublet_model import added_cells
+from flowmrd.config.run import RunConfig
 from flowmrd.errors import ArtefactError
+from flowmrd.gating.records import result_from_record, unplaced_result
 from flowmrd.panel import PanelModel
 from flowmrd.preprocess.transform import ChannelScale
-from flowmrd.store import ColumnStore, open_columns
-from flowmrd.units import LOGICLE_M
+from flowmrd.store import ColumnStore, open_columns, read_json
+from flowmrd.tube.tube import Tube
 
-NEVER = ("mask_nonfinite",)
-"""Events that no stage can use."""
-NOT_ANALYSABLE = ("mask_margin", "mask_time", "mask_dead", "mask_nonfinite")
+__all__ = ["TubeFiles", "raw_tube", "tube_from_files"]
 
 
 @dataclass(frozen=True)
 class TubeFiles:
-    """Where one tube's columns are."""
-
-    sample: str
-    preprocessed: Path
-    gated: Path
-
-
-@dataclass(frozen=True)
-class LoadedTube:
-    """A tube with the row of every candidate in the file.
+    """Where one tube's columns and records lie; what is absent is left out of the tube.
 
     Attributes
     ----------
-    rows
-        Shape (tube.n,): file rows of the candidates.
-    n_events
-        Rows of the file.
+    sample
+        Name of the tube.
+    preprocessed, gated, classified
+        Column files.
+    ingest, qc, gates, classification
+        ``ingest.json``, ``qc.json``, ``gates.json`` and ``classification.json``.
+    events
+        ``events.arrow``.
     """
 
-    tube: CandidateCells
-    rows: npt.NDArray[np.intp]
-    n_events: int
+    sample: str
+    preprocessed: Path
+    gated: Path | None = None
+    classified: Path | None = None
+    ingest: Path | None = None
+    qc: Path | None = None
+    gates: Path | None = None
+    classification: Path | None = None
+    events: Path | None = None
+
+    @property
+    def column_files(self) -> tuple[Path, ...]:
+        """Column files that will be opened, for estimates of memory."""
+        files = (self.preprocessed, self.gated, self.classified, self.events)
+        return tuple(path for path in files if path is not None)
 
 
-def gate_bit(gated: ColumnStore, name: str) -> npt.NDArray[np.bool_] | None:
-    """Events inside a gate; None where the tree has no such gate or it was not available."""
-    names = json.loads(gated.metadata.get("gates", "[]"))
-    if name not in names:
-        return None
-    bits: npt.NDArray[np.uint64] = gated["gates"]
-    return (bits >> np.uint64(names.index(name)) & np.uint64(1)).astype(bool)
+def raw_tube(name: str, panel: PanelModel, events: Path, record: Path) -> Tube:
+    """A tube that has been read, from ``events.arrow`` (mapped into memory) and ``ingest.json``."""
+    store = open_columns(events)
+    return Tube(name, panel, where=name, facts=read_json(record), raw={column: store[column] for column in store})
 
 
-def load_tube(files: TubeFiles, panel: PanelModel) -> LoadedTube:
-    """Candidate cells: nucleated singlets with finite signals.
-
-    Masked events are kept as candidates so that the result can be given with and without a mask, but they do not count
-    in the denominator that rates refer to.
+def tube_from_files(files: TubeFiles, panel: PanelModel, config: RunConfig) -> Tube:
+    """A tube as far as its files go. Columns are mapped into memory and read when they are used.
 
     Raises
     ------
     ArtefactError
-        If the gate file lacks the gates every panel must define.
+        If a file is missing or damaged, or the files disagree about the number of events.
     """
-    with open_columns(files.preprocessed) as values, open_columns(files.gated) as gated:
-        nucleated, window = gate_bit(gated, "nucleated"), gate_bit(gated, "b_lineage")
-        if nucleated is None or window is None:
-            raise ArtefactError(
-                str(files.gated),
-                found="no gate nucleated or b_lineage",
-                expected="both, as every panel's tree must define",
-                todo="correct the panel's gate tree and rerun the gate stage",
-            )
-        usable = nucleated.copy()
-        for mask in NEVER:
-            if mask in values:
-                usable &= ~values[mask]
-        counted = usable.copy()
-        for mask in NOT_ANALYSABLE:
-            if mask in values:
-                counted &= ~values[mask]
-        singlets = gate_bit(gated, "singlets")
-        if singlets is not None:
-            usable &= singlets
-        rows = np.flatnonzero(usable)
-        features = tuple(name for name in panel.features if name in values)
-        data = np.empty((len(rows), len(features)), dtype=np.float32)
-        for j, name in enumerate(features):
-            np.multiply(values[name][rows], np.float32(LOGICLE_M), out=data[:, j])
-        good = np.isfinite(data).all(axis=1)
-        if not good.all():
-            rows, data = rows[good], data[good]
-        codes = {int(code): str(name) for name, code in json.loads(gated.metadata.get("populations", "{}")).items()}
-        names = tuple(codes.get(code, "") for code in range(max(codes, default=-1) + 1))
-        scales = json.loads(values.metadata.get("transforms", "{}"))
-        window = window[rows]
-        doublets = None
-        if all(name in scales for name in features):
-            doublets = added_cells(data, window, [ChannelScale.from_record(scales[name]) for name in features])
-        population = gated["population"][rows].astype(np.int16) if "population" in gated else None
-        tube = CandidateCells(
-            name=files.sample,
-            features=features,
-            values=data,
-            window=window,
-            denominator=int(counted.sum()),
-            population=population,
-            populations=names,
-            doublets=doublets,
+    store = open_columns(files.preprocessed)
+    columns = {name: store[name] for name in store}
+    records = json.loads(store.metadata.get("transforms", "{}"))
+    tube = Tube(
+        files.sample,
+        panel,
+        where=files.sample,
+        facts=_record(files.ingest) or {},
+        columns={
+            name: values for name, values in columns.items() if not name.startswith("mask_") and name != "censored"
+        },
+        scales={name: ChannelScale.from_record(record) for name, record in records.items()},
+        masks={name.removeprefix("mask_"): values for name, values in columns.items() if name.startswith("mask_")},
+        censored_names=tuple(json.loads(store.metadata.get("censored", "[]"))),
+        censored=columns.get("censored"),
+        quality=config.quality,
+        qc=_record(files.qc),
+        gates=_record(files.gates),
+        classification=_record(files.classification),
+    )
+    if files.events is not None:
+        raw = open_columns(files.events)
+        tube = replace(tube, raw={name: raw[name] for name in raw})
+    if files.gated is not None:
+        gated = open_columns(files.gated)
+        _require_rows(gated, tube)
+        names = tuple(str(name) for name in json.loads(gated.metadata.get("gates", "[]")))
+        bits = gated["gates"]
+        result = (
+            unplaced_result(names, bits) if tube.gates is None else result_from_record(tube.gates["gates"], names, bits)
         )
-        return LoadedTube(tube, rows, values.n_events)
+        tube = replace(
+            tube,
+            gating=result,
+            populations=json.loads(gated.metadata.get("populations", "{}")),
+            population=_column(gated, "population"),
+            route_names=tuple(json.loads(gated.metadata.get("routes", "[]"))),
+            routes=_column(gated, "routes"),
+        )
+    if files.classified is not None:
+        calls = open_columns(files.classified)
+        _require_rows(calls, tube)
+        tube = replace(
+            tube,
+            mrd_score=_column(calls, "mrd_score"),
+            mrd=calls["mrd"],
+            cluster=_column(calls, "cluster"),
+        )
+    return tube
+
+
+def _record(path: Path | None) -> Any:
+    return None if path is None else read_json(path)
+
+
+def _column(store: ColumnStore, name: str) -> Any:
+    """A column of a file written by hand may be absent."""
+    if name not in store:
+        return None
+    return store[name]
+
+
+def _require_rows(store: ColumnStore, tube: Tube) -> None:
+    if store.n_events != tube.n_events:
+        raise ArtefactError(
+            str(store.path),
+            found=f"{store.n_events} events",
+            expected=f"{tube.n_events}, as in the preprocessed columns of {tube.name}",
+            todo="rerun the stages of this tube from ingest on",
+        )

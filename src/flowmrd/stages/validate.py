@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flowmrd import __version__
+from flowmrd.classifier.judge_tube import markers_after
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.storage import load_laip, load_reference
 from flowmrd.config import RunConfig
@@ -16,7 +17,6 @@ from flowmrd.errors import ArtefactError
 from flowmrd.panel import PanelModel
 from flowmrd.report.page import write_page
 from flowmrd.report.validation import render
-from flowmrd.stages.classify import markers_after
 from flowmrd.store import read_json, write_json
 from flowmrd.validate import dilute, figures, kinds_of
 

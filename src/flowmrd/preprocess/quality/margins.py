@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PILE_UP_WARN", "clip_edge", "saturated_share", "scatter_margin"]
+__all__ = ["MARGIN_CHANNELS", "PILE_UP_WARN", "clip_edge", "margin_edges", "saturated_share", "scatter_margin"]
 
 Values = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
@@ -40,14 +40,31 @@ PILE_SHARE: Final = 1e-3
 """Files of 1,024 channels end at 1023 / 1024: their largest value is the clip where this share of the events has it."""
 
 
-def scatter_margin(columns: Mapping[str, Values], *, names: tuple[str, ...] = ("FSC-A", "FSC-H")) -> Mask:
-    """True where forward scatter is clipped at its top or is not above 0. Columns on the 0..1 scale."""
+MARGIN_CHANNELS: Final = ("FSC-A", "FSC-H")
+"""Channels whose clipped events are masked."""
+
+
+def margin_edges(columns: Mapping[str, Values]) -> dict[str, float]:
+    """Forward scatter channel to the value from which its events are clipped, on the 0..1 scale."""
+    return {name: clip_edge(columns[name]) for name in MARGIN_CHANNELS if name in columns}
+
+
+def scatter_margin(columns: Mapping[str, Values], edges: Mapping[str, float] | None = None) -> Mask:
+    """True where forward scatter is clipped at its top or is not above 0; shape (n_events,).
+
+    Parameters
+    ----------
+    columns
+        Columns on the 0..1 scale, shape (n_events,) each.
+    edges
+        Clips as :func:`margin_edges` found them in this tube or another; this tube's own where absent.
+    """
     n = len(next(iter(columns.values())))
     margin = np.zeros(n, dtype=np.bool_)
-    for name in names:
+    for name, edge in (margin_edges(columns) if edges is None else edges).items():
         if name in columns:
             values = columns[name]
-            margin |= values >= clip_edge(values)
+            margin |= values >= edge
             margin |= values <= 0
     return margin
 

@@ -15,11 +15,11 @@ from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.quality.debris import DebrisCut, find_debris_cut
 from flowmrd.preprocess.quality.doublets import DoubletBand, find_doublet_band
 from flowmrd.preprocess.quality.dyes import DyeCut, find_dye_cut
-from flowmrd.preprocess.quality.margins import scatter_margin
+from flowmrd.preprocess.quality.margins import margin_edges, scatter_margin
 from flowmrd.preprocess.quality.time import TimeCheck, check_time
 from flowmrd.units import LOGICLE_M
 
-__all__ = ["STEPS", "MaskSet", "attrition", "build_masks"]
+__all__ = ["STEPS", "MaskSet", "analysable_events", "attrition", "build_masks"]
 
 Values = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
@@ -33,7 +33,7 @@ ALWAYS: Final = ("nonfinite", "margin", "dead")
 
 @dataclass(frozen=True)
 class MaskSet:
-    """Masks by step (True = masked) and how each was placed."""
+    """Masks by step (True = masked) and how each was placed; ``margins``: forward scatter channel to its clip."""
 
     masks: dict[str, Mask]
     time: TimeCheck
@@ -41,15 +41,28 @@ class MaskSet:
     debris: DebrisCut
     dyes: tuple[DyeCut, ...]
     flags: tuple[Flag, ...]
+    margins: Mapping[str, float]
 
     def analysable(self, *, with_time: bool) -> Mask:
         """True for events that enter the analysis."""
-        excluded = np.zeros(len(self.masks["nonfinite"]), dtype=np.bool_)
-        for step in ALWAYS:
-            excluded |= self.masks[step]
-        if with_time:
-            excluded |= self.masks["time"]
-        return ~excluded
+        return analysable_events(self.masks, len(self.masks["nonfinite"]), time_mask=with_time)
+
+
+def analysable_events(masks: Mapping[str, Mask], n_events: int, *, time_mask: bool) -> Mask:
+    """True for events that enter the analysis, shape (n_events,).
+
+    Parameters
+    ----------
+    masks
+        Step to its mask (True = masked), shape (n_events,); an absent step masks nothing.
+    time_mask
+        Whether events of unstable stretches of the run are left out (``quality.time_mask``).
+    """
+    keep = np.ones(n_events, dtype=np.bool_)
+    for step in (*ALWAYS, *(("time",) if time_mask else ())):
+        if step in masks:
+            keep &= ~masks[step]
+    return keep
 
 
 def build_masks(
@@ -76,7 +89,8 @@ def build_masks(
     """
     n = len(nonfinite)
     flags: list[Flag] = []
-    margin = scatter_margin(columns) & ~nonfinite if n else np.zeros(0, dtype=np.bool_)
+    edges = margin_edges(columns)
+    margin = scatter_margin(columns, edges) & ~nonfinite if n else np.zeros(0, dtype=np.bool_)
     usable = ~(nonfinite | margin)
     dyes: list[DyeCut] = []
     masks: dict[str, Mask] = {"nonfinite": nonfinite, "margin": margin}
@@ -114,7 +128,7 @@ def build_masks(
     share = float(margin.mean()) if n else 0.0
     if share > 0.05:
         flags.append(flag("SCATTER_SATURATED", share=share))
-    return MaskSet({step: masks[step] for step in STEPS}, time, band, debris, tuple(dyes), tuple(flags))
+    return MaskSet({step: masks[step] for step in STEPS}, time, band, debris, tuple(dyes), tuple(flags), edges)
 
 
 def attrition(masks: MaskSet) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from flowmrd.preprocess.quality.margins import EDGE, SMALLEST_RANGE
 from flowmrd.preprocess.transform import ChannelScale, choose_top, upper_value
 from flowmrd.units import LOGICLE_M
 
-__all__ = ["OFFSCALE_WARN", "DetectorTop", "OffScale", "censored_channels", "find_offscale"]
+__all__ = ["OFFSCALE_WARN", "DetectorTop", "OffScale", "censored_channels", "find_offscale", "placed_offscale"]
 
 Values = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
@@ -80,6 +80,7 @@ class DetectorTop:
         return {
             "edge": None if np.isinf(self.edge) else self.edge,
             "how": self.how,
+            "top": self.top,
             "events": self.events,
             "share": self.share,
         }
@@ -128,6 +129,21 @@ def find_offscale(stored: Mapping[str, Values], ranges: Mapping[str, float | Non
         events = int(np.count_nonzero(mask))
         masks[name] = mask
         tops[name] = DetectorTop(edge, how, top, events, events / n if n else 0.0)
+    return OffScale(masks, tops)
+
+
+def placed_offscale(stored: Mapping[str, Values], record: Mapping[str, Mapping[str, Any]]) -> OffScale:
+    """Off-scale events by the edges of another tube; ``record`` is ``offscale`` of its ``qc.json``."""
+    masks: dict[str, Mask] = {}
+    tops: dict[str, DetectorTop] = {}
+    for name, facts in record.items():
+        if name not in stored:
+            continue
+        edge = np.inf if facts["edge"] is None else float(facts["edge"])
+        masks[name] = np.asarray(stored[name] >= edge)
+        events = int(np.count_nonzero(masks[name]))
+        share = events / len(masks[name]) if len(masks[name]) else 0.0
+        tops[name] = DetectorTop(edge, facts["how"], float(facts["top"]), events, share)
     return OffScale(masks, tops)
 
 

@@ -1,0 +1,208 @@
+"""Judging one tube: which events are leukaemic, and the summary of how that was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.classification import Classification, Uncounted
+from flowmrd.classifier.classifier import classify_tube
+from flowmrd.classifier.library import Library
+from flowmrd.classifier.normal_reference import NormalReference
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.patient_laip import PatientLaip
+from flowmrd.classifier.phenotype import nearest_stage, shifts
+from flowmrd.classifier.tube_candidates import candidates
+from flowmrd.config import PriorTherapy, RunConfig
+from flowmrd.flags import flag
+from flowmrd.panel import PanelModel
+from flowmrd.tube import Tube
+from flowmrd.units import LOGICLE_M
+
+__all__ = ["classifier_parameters", "classify", "markers_after", "summarise"]
+
+
+def markers_after(panel: PanelModel, therapies: frozenset[str]) -> frozenset[str]:
+    """Markers that the panel calls unreliable after any of these therapies."""
+    return frozenset(channel.marker for channel in panel.channels if set(channel.unreliable_after) & therapies)
+
+
+def classifier_parameters(panel: PanelModel, config: RunConfig, therapy: PriorTherapy) -> ClassifierParameters:
+    """Parameters of the classifier as the configuration and the therapy before the tube ask for."""
+    return ClassifierParameters(
+        background_per_million=config.laip.background_per_million,
+        target=config.mrd.target,
+        detect_events=config.mrd.min_detect_events,
+        replicates=config.mrd.spike_in_replicates,
+        unreliable=markers_after(panel, therapy.targets),
+        # Steroids are part of every course of B-ALL.
+        shifted=markers_after(panel, frozenset({"steroid"})),
+        seed=config.laip.seed,
+    )
+
+
+def classify(
+    tube: Tube,
+    reference: NormalReference,
+    *,
+    laip: PatientLaip | None = None,
+    library: Sequence[PatientLaip] = (),
+    patient: str = "",
+    therapy: PriorTherapy = PriorTherapy.NONE,
+    config: RunConfig | None = None,
+    parameters: ClassifierParameters | None = None,
+    no_phenotype: bool = False,
+) -> Tube:
+    """Look for leukaemic cells in a gated tube.
+
+    Parameters
+    ----------
+    reference
+        Normal marrow as learned from the controls.
+    laip
+        The patient's phenotype, where there is one.
+    library
+        Phenotypes of other patients; the patient's own is ignored here.
+    patient
+        Whose tube it is.
+    therapy
+        Therapy before the tube.
+    config, parameters
+        Settings; ``parameters`` replaces what ``config`` and ``therapy`` ask for.
+    no_phenotype
+        The patient's diagnosis tube gave no phenotype, which is told.
+
+    Returns
+    -------
+    Tube
+        With ``mrd_score``, ``mrd``, ``cluster`` (shape (n_events,); masked events are judged too) and
+        ``classification``, the part of ``classification.json`` that follows from the result.
+    """
+    settings = config or RunConfig(panel=tube.panel.name, samples="")
+    found = candidates(tube)
+    result = classify_tube(
+        found.cells,
+        reference,
+        laip=laip,
+        library=Library(tuple(library)).without(patient),
+        settings=parameters or classifier_parameters(tube.panel, settings, therapy),
+    )
+    score = np.full(tube.n_events, -99.0, dtype=np.float32)
+    mrd = np.zeros(tube.n_events, dtype=bool)
+    cluster = np.full(tube.n_events, -1, dtype=np.int32)
+    score[found.rows], mrd[found.rows], cluster[found.rows] = result.score, result.mrd, result.cluster
+    facts = summarise(result, found.cells, reference, laip)
+    if no_phenotype:
+        facts["flags"].append(flag("NO_LAIP", least=settings.laip.min_diagnosis_cells).as_record())
+    return replace(tube, mrd_score=score, mrd=mrd, cluster=cluster, classification=facts)
+
+
+def summarise(
+    result: Classification, tube: CandidateCells, reference: NormalReference, laip: PatientLaip | None
+) -> dict[str, Any]:
+    """The part of ``classification.json`` that follows from the result alone."""
+    tube = tube.select(result.features)
+    clusters = _clusters(result, tube, reference)
+    markers: list[dict[str, Any]] = []
+    if clusters:
+        markers = max(clusters, key=lambda cluster: cluster["events"])["markers"]
+    elif laip is not None:
+        own = laip.select(result.features)
+        heaviest = own.mixture.mean[int(own.mixture.weight.argmax())] - own.staining
+        markers = _markers(heaviest, result.features, reference)[1]
+    background, spike = result.background, result.spike_in
+    return {
+        "mode": result.mode,
+        "features": list(result.features),
+        "cut": round(result.cut, 6),
+        "clusters": clusters,
+        "uncounted": [_uncounted(group, result, reference) for group in result.uncounted],
+        "markers": markers,
+        "background": None
+        if background is None
+        else {
+            "per_million": background.per_million,
+            "ci95": list(background.ci95),
+            "worst_per_million": background.worst_per_million,
+            "n_controls": background.n_controls,
+        },
+        "n_controls": 0 if reference.provisional else len(reference.controls),
+        "novelty": {"score": round(result.novelty, 4), "flag": result.novel},
+        "calibration": {key: round(value, 6) for key, value in result.calibration.items()},
+        "staining_shift": {
+            marker: round(float(value), 4) for marker, value in zip(result.features, result.shift, strict=True)
+        },
+        "spike_in": None
+        if spike is None
+        else {
+            "level": spike.level,
+            "replicates": spike.replicates,
+            "expected": spike.expected,
+            "recovered": spike.recovered,
+            "spiked_total": spike.spiked_total,
+            "recovered_total": spike.recovered_total,
+            "detected_replicates": spike.detected_replicates,
+            "detected": spike.detected,
+            "source": spike.source,
+        },
+        "flags": [item.as_record() for item in result.flags],
+    }
+
+
+def _markers(
+    mean: np.ndarray, features: tuple[str, ...], reference: NormalReference
+) -> tuple[str, list[dict[str, Any]]]:
+    name, centre = nearest_stage(mean, features, reference)
+    return name, [
+        {"marker": s.marker, "shift_decades": round(s.shift_decades, 4), "direction": s.direction}
+        for s in shifts(mean, centre, features)
+    ]
+
+
+def _uncounted(group: Uncounted, result: Classification, reference: NormalReference) -> dict[str, Any]:
+    mixture = group.mixture
+    mean = mixture.weight @ mixture.mean
+    variance = mixture.weight @ (np.diagonal(mixture.covariance, axis1=1, axis2=2) + (mixture.mean - mean) ** 2)
+    name, markers = _markers(mean - result.shift, result.features, reference)
+
+    def by_marker(decades: np.ndarray) -> dict[str, float]:
+        return {
+            marker: round(float(value) / LOGICLE_M, 5) for marker, value in zip(result.features, decades, strict=True)
+        }
+
+    return {
+        "events": round(group.events),
+        "why": group.why,
+        "nearest_normal": name,
+        "markers": markers,
+        "medians": by_marker(mean),
+        "sd": by_marker(np.sqrt(variance)),
+    }
+
+
+def _clusters(result: Classification, tube: CandidateCells, reference: NormalReference) -> list[dict[str, Any]]:
+    out: list[dict[str, Any]] = []
+    for number, probability in enumerate(result.probabilities):
+        cells = tube.values[result.mrd & (result.cluster == number)]
+        if len(cells) == 0:
+            continue
+        median = np.median(cells, axis=0).astype(np.float64)
+        name, markers = _markers(median - result.shift, result.features, reference)
+        out.append(
+            {
+                "id": number,
+                "events": len(cells),
+                "probability": round(probability, 4),
+                "nearest_normal": name,
+                "markers": markers,
+                "medians": {
+                    marker: round(float(value) / LOGICLE_M, 5)
+                    for marker, value in zip(result.features, median, strict=True)
+                },
+            }
+        )
+    return out

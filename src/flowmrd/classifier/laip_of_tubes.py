@@ -1,0 +1,123 @@
+"""A patient's phenotype from the diagnosis tubes, with expert labels or without."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.classifier.normal_reference import NormalReference
+from flowmrd.classifier.patient_laip import PatientLaip
+from flowmrd.classifier.patient_laip import find_laip as find_in_cells
+from flowmrd.classifier.phenotype import nearest_stage, shifts
+from flowmrd.classifier.tube_candidates import candidates
+from flowmrd.config import RunConfig
+from flowmrd.flags import Flag, flag
+from flowmrd.tube import Tube
+from flowmrd.units import LOGICLE_M
+
+__all__ = ["FoundLaip", "find_laip", "seen_without"]
+
+
+@dataclass(frozen=True)
+class FoundLaip:
+    """What the diagnosis tubes of a patient gave.
+
+    Attributes
+    ----------
+    laip
+        The phenotype, or None where none was found.
+    record
+        What ``laip.json`` says besides the phenotype itself: ``diagnosis``, ``seen_without_cd19``, ``components``,
+        ``flags``.
+    """
+
+    laip: PatientLaip | None
+    record: Mapping[str, Any]
+
+
+def find_laip(
+    patient: str,
+    tubes: Sequence[Tube],
+    reference: NormalReference,
+    *,
+    config: RunConfig | None = None,
+    labels: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+) -> FoundLaip:
+    """Find a patient's phenotype in gated diagnosis tubes.
+
+    Parameters
+    ----------
+    tubes
+        Diagnosis tubes; the first in order of name that holds aberrant cells is used.
+    labels
+        Tube name to the events that an expert called leukaemic, shape (n_events,); where a tube has them, they say
+        which cells are.
+    """
+    laip: PatientLaip | None = None
+    used, seen = "", None
+    settings = config or RunConfig(panel=reference.panel, samples="")
+    for tube in sorted(tubes, key=lambda one: one.name):
+        used = tube.name
+        found = candidates(tube)
+        labelled = (labels or {}).get(tube.name)
+        laip = find_in_cells(
+            patient,
+            found.cells,
+            reference,
+            min_cells=settings.laip.min_diagnosis_cells,
+            seed=settings.laip.seed,
+            labelled=None if labelled is None else labelled[found.rows],
+        )
+        if laip is not None:
+            seen = seen_without(tube, found.rows[list(laip.rows)])
+            break
+    flags: list[Flag] = []
+    if laip is None:
+        flags.append(flag("NO_LAIP", least=settings.laip.min_diagnosis_cells))
+    elif laip.indistinct:
+        flags.append(flag("DIAGNOSIS_LIKE_NORMAL"))
+    components = _components(laip, reference) if laip is not None else []
+    return FoundLaip(
+        laip,
+        {
+            "diagnosis": used,
+            "seen_without_cd19": seen,
+            "components": components,
+            "flags": [item.as_record() for item in flags],
+        },
+    )
+
+
+def seen_without(tube: Tube, rows: npt.NDArray[np.intp], marker: str = "CD19") -> float | None:
+    """Share of events that come into the B lineage by a route that does not use a marker."""
+    seen = np.zeros(len(rows), dtype=bool)
+    for name in tube.panel.routes_without(marker):
+        inside = tube.gate_or_none(name)
+        if inside is not None:
+            seen |= inside[rows]
+    return round(float(seen.mean()), 4) if len(rows) else None
+
+
+def _components(laip: PatientLaip, reference: NormalReference) -> list[dict[str, Any]]:
+    out: list[dict[str, Any]] = []
+    for weight, mean in zip(laip.mixture.weight, laip.mixture.mean, strict=True):
+        name, centre = nearest_stage(mean - laip.staining, laip.features, reference)
+        out.append(
+            {
+                "share": float(weight),
+                "nearest_normal": name,
+                "markers": [
+                    {"marker": s.marker, "shift_decades": round(s.shift_decades, 4), "direction": s.direction}
+                    for s in shifts(mean - laip.staining, centre, laip.features)
+                ],
+                "medians": {
+                    marker: round(float(value) / LOGICLE_M, 5)
+                    for marker, value in zip(laip.features, mean, strict=True)
+                },
+            }
+        )
+    return out

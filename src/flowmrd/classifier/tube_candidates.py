@@ -1,0 +1,88 @@
+"""From one gated tube to the cells that the classifier looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.doublet_model import added_cells
+from flowmrd.errors import GateError
+from flowmrd.tube import Tube
+from flowmrd.units import LOGICLE_M
+
+__all__ = ["TubeCandidates", "candidates"]
+
+
+@dataclass(frozen=True)
+class TubeCandidates:
+    """Candidate cells of a tube with the row of each.
+
+    Attributes
+    ----------
+    cells
+        The candidates in decades.
+    rows
+        Shape (cells.n,): row of each candidate in the tube.
+    """
+
+    cells: CandidateCells
+    rows: npt.NDArray[np.intp]
+
+
+def candidates(tube: Tube) -> TubeCandidates:
+    """Candidate cells: nucleated singlets with finite signals.
+
+    Masked events are kept as candidates so that the result can be given with and without a mask, but they do not count
+    in the denominator that rates refer to: analysable nucleated events, as :meth:`Tube.analysable` says.
+
+    Raises
+    ------
+    GateError
+        If the tube lacks the gates that every panel must define.
+    """
+    missing = [name for name in ("nucleated", "b_lineage") if name not in tube.gate_names]
+    if missing:
+        raise GateError(
+            f"tube {tube.name}",
+            found=f"no gate {' or '.join(missing)}",
+            expected="both, as every panel's tree must define",
+            todo="correct the panel's gate tree and rerun the gate stage",
+        )
+    nucleated, window = _inside(tube, "nucleated"), _inside(tube, "b_lineage")
+    denominator = int(np.count_nonzero(nucleated & tube.analysable()))
+    usable = nucleated & ~tube.masks["nonfinite"] if "nonfinite" in tube.masks else nucleated
+    if "singlets" in tube.gate_names:
+        usable = usable & _inside(tube, "singlets")
+    rows = np.flatnonzero(usable)
+    features = tuple(name for name in tube.panel.features if name in tube.columns)
+    values = np.empty((len(rows), len(features)), dtype=np.float32)
+    for j, name in enumerate(features):
+        np.multiply(tube.columns[name][rows], np.float32(LOGICLE_M), out=values[:, j])
+    good = np.isfinite(values).all(axis=1)
+    if not good.all():
+        rows, values = rows[good], values[good]
+    codes = {int(code): str(name) for name, code in tube.populations.items()}
+    window = window[rows]
+    doublets = None
+    if all(name in tube.scales for name in features):
+        doublets = added_cells(values, window, [tube.scales[name] for name in features])
+    cells = CandidateCells(
+        name=tube.name,
+        features=features,
+        values=values,
+        window=window,
+        denominator=denominator,
+        population=None if tube.population is None else tube.population[rows].astype(np.int16),
+        populations=tuple(codes.get(code, "") for code in range(max(codes, default=-1) + 1)),
+        doublets=doublets,
+    )
+    return TubeCandidates(cells, rows)
+
+
+def _inside(tube: Tube, name: str) -> npt.NDArray[np.bool_]:
+    """Events of a gate of the tree; none where it could not be looked for, which leaves the tube not evaluable."""
+    inside = tube.gate_or_none(name)
+    return np.zeros(tube.n_events, dtype=np.bool_) if inside is None else inside

@@ -1,0 +1,102 @@
+"""Masks as placed in one tube, applied to other events: thresholds are taken as they are, nothing is estimated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.panel.model import ChannelKind
+from flowmrd.preprocess.quality.debris import DebrisCut
+from flowmrd.preprocess.quality.doublets import DoubletBand
+from flowmrd.preprocess.quality.dyes import DyeCut
+from flowmrd.preprocess.quality.margins import scatter_margin
+from flowmrd.preprocess.quality.masks import STEPS
+
+__all__ = ["PlacedMasks"]
+
+Values = npt.NDArray[np.floating[Any]]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class PlacedMasks:
+    """Every threshold of the quality masks of one tube.
+
+    Attributes
+    ----------
+    margins
+        Forward scatter channel to the value from which events are clipped, 0..1 scale.
+    time_edges, time_bad
+        First row of each stretch of the run and the number of events, shape (n_bins + 1,); masked stretches, (n_bins,).
+    dyes, doublets, debris
+        Cuts on the 0..1 scale.
+    """
+
+    margins: Mapping[str, float]
+    time_edges: npt.NDArray[np.intp]
+    time_bad: Mask
+    dyes: tuple[DyeCut, ...]
+    doublets: DoubletBand
+    debris: DebrisCut
+
+    @classmethod
+    def from_record(cls, qc: Mapping[str, Any]) -> PlacedMasks:
+        """Thresholds from ``qc.json``."""
+        bins = qc["time"]["bins"]
+        edges = [*(entry["first"] for entry in bins), *(entry["last"] + 1 for entry in bins[-1:])]
+        band = dict(qc["doublets"])
+        band["high"] = math.inf if band["high"] is None else band["high"]
+        return cls(
+            margins=dict(qc["margins"]),
+            time_edges=np.array(edges, dtype=np.intp),
+            time_bad=np.array([entry["bad"] for entry in bins], dtype=np.bool_),
+            dyes=tuple(DyeCut(**entry) for entry in qc["dyes"]),
+            doublets=DoubletBand(**band),
+            debris=DebrisCut(**qc["debris"]),
+        )
+
+    def apply(
+        self,
+        columns: Mapping[str, Values],
+        kinds: Mapping[str, ChannelKind],
+        nonfinite: Mask,
+        positions: npt.NDArray[np.intp] | None = None,
+    ) -> dict[str, Mask]:
+        """Masks by step (True = masked), shape (n_events,) each.
+
+        Parameters
+        ----------
+        columns
+            Columns on the 0..1 scale, with the scales of the tube that the thresholds were placed in.
+        kinds
+            Kind of each column.
+        nonfinite
+            True for events with a NaN or infinity.
+        positions
+            Row of that tube beside which each event stands, for the mask of unstable stretches; its own rows, in order,
+            where absent.
+        """
+        n = len(nonfinite)
+        rows = np.arange(n) if positions is None else positions
+        masks = {
+            "nonfinite": nonfinite,
+            "margin": scatter_margin(columns, self.margins) & ~nonfinite,
+            "time": np.zeros(n, dtype=np.bool_),
+            "dead": np.zeros(n, dtype=np.bool_),
+            "anucleate": np.zeros(n, dtype=np.bool_),
+            "doublet": ~self.doublets.inside(columns) if n else np.zeros(0, dtype=np.bool_),
+            "debris": self.debris.inside(columns) if "FSC-A" in columns else np.zeros(n, dtype=np.bool_),
+        }
+        if len(self.time_bad):
+            stretch = np.searchsorted(self.time_edges[1:-1], rows, side="right")
+            masks["time"] = self.time_bad[stretch]
+        for cut in self.dyes:
+            step = "dead" if kinds.get(cut.channel) is ChannelKind.VIABILITY else "anucleate"
+            if cut.channel in columns:
+                masks[step] |= cut.masked(columns[cut.channel])
+        return {step: masks[step] for step in STEPS}

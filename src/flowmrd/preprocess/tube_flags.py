@@ -1,0 +1,108 @@
+"""What preprocessing tells about a tube: coded flags about its matrix, its scales and its events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.config.run import CompensationConfig, RunConfig
+from flowmrd.flags import Flag, flag
+from flowmrd.preprocess.quality import PILE_UP_WARN
+from flowmrd.preprocess.quality.offscale import OFFSCALE_WARN, OffScale
+from flowmrd.preprocess.scaling import CompensatedTube, fluorescence
+from flowmrd.preprocess.transform import ChannelScale, choose_top
+
+__all__ = ["compensation_flags", "event_flags", "residual_flags", "scale_flags"]
+
+Mask = npt.NDArray[np.bool_]
+
+SIDE_SCATTER: Final = frozenset({"SSC-A", "SSC-H", "SSC-W"})
+"""Saturated side scatter is usual (granulocytes) and kept in the denominator: told, not warned about."""
+
+
+def compensation_flags(tube: CompensatedTube, config: RunConfig) -> list[Flag]:
+    """Flags about the spillover matrix: its condition, what it lacks, what looks wrong in it."""
+    flags: list[Flag] = []
+    matrix = tube.spillover
+    if matrix is None:
+        return [flag("NOT_COMPENSATED")]
+    settings = config.compensation
+    limit = settings.max_condition if isinstance(settings, CompensationConfig) else CompensationConfig().max_condition
+    if matrix.condition > limit:
+        flags.append(flag("SPILLOVER_ILL_CONDITIONED", condition=matrix.condition, limit=limit))
+    for note in matrix.notes:
+        flags.append(flag("SPILLOVER_RESCALED", note=note))
+    if tube.uncompensated:
+        flags.append(flag("CHANNELS_NOT_IN_SPILLOVER", channels=", ".join(tube.uncompensated)))
+    rows, targets = np.nonzero(np.abs(matrix.matrix - np.eye(len(matrix.names))) > 1.0)
+    if len(rows):
+        pairs = [f"{matrix.names[i]} into {matrix.names[j]}" for i, j in zip(rows, targets, strict=True)]
+        flags.append(flag("SPILLOVER_ABOVE_ONE", pairs=", ".join(pairs[:5])))
+    identity = np.allclose(matrix.matrix, np.eye(len(matrix.names)))
+    if identity:
+        flags.append(flag("SPILLOVER_IDENTITY"))
+    return flags
+
+
+def scale_flags(
+    tube: CompensatedTube, scales: Mapping[str, ChannelScale], frozen: Mapping[str, Any] | None, config: RunConfig
+) -> list[Flag]:
+    """Flags about the scales: guessed ranges, default widths, ranges that differ from the controls'."""
+    flags: list[Flag] = []
+    guessed = [name for name, scale in scales.items() if scale.T_source == "ladder"]
+    if guessed:
+        flags.append(flag("RANGE_NOT_SOUND", channels=", ".join(guessed), top=scales[guessed[0]].T))
+    default = [name for name, scale in scales.items() if scale.W_source == "default"]
+    if default:
+        reason = "no controls to estimate it from" if frozen is None else "too few negative events in the controls"
+        if config.transform.width == "sample":
+            reason = "too few negative events in this tube"
+        flags.append(flag("LOGICLE_WIDTH_DEFAULT", channels=", ".join(default), why=reason))
+    if frozen is not None:
+        own = {name: choose_top(tube.ranges[name], tube.upper)[0] for name in fluorescence(tube)}
+        other = [name for name, top in own.items() if scales[name].T_source != "panel" and top != scales[name].T]
+        if other:
+            flags.append(
+                flag(
+                    "RANGE_DIFFERS_FROM_CONTROLS",
+                    own=own[other[0]],
+                    controls=scales[other[0]].T,
+                    channels=", ".join(other),
+                )
+            )
+    return flags
+
+
+def event_flags(
+    n: int, nonfinite: Mask, saturation: Mapping[str, float], offscale: OffScale, config: RunConfig
+) -> list[Flag]:
+    """Flags about the events: too few, not finite, at the top of a detector's range."""
+    flags: list[Flag] = []
+    if n < config.quality.min_events:
+        flags.append(flag("TOO_FEW_EVENTS_ACQUIRED", events=n, least=config.quality.min_events))
+    bad = int(np.count_nonzero(nonfinite))
+    if bad:
+        flags.append(flag("NONFINITE_EVENTS", events=bad))
+    high = {name: share for name, share in saturation.items() if share > PILE_UP_WARN and name not in offscale.tops}
+    high |= {name: top.share for name, top in offscale.tops.items() if top.share > OFFSCALE_WARN}
+    for code, chosen in (
+        ("SIDE_SCATTER_SATURATED", [name for name in high if name in SIDE_SCATTER]),
+        ("DETECTOR_SATURATED", [name for name in high if name not in SIDE_SCATTER]),
+    ):
+        if chosen:
+            flags.append(flag(code, channels=", ".join(f"{name} {high[name]:.1%}" for name in chosen)))
+    return flags
+
+
+def residual_flags(residuals: Sequence[Mapping[str, Any]]) -> list[Flag]:
+    """Flags about spillover that compensation left or took too much of; from the records of the residuals."""
+    flags: list[Flag] = []
+    for state, code in (("over", "OVERCOMPENSATED"), ("under", "UNDERCOMPENSATED")):
+        pairs = sorted((item for item in residuals if item["state"] == state), key=lambda item: -abs(item["ratio"]))
+        if pairs:
+            named = ", ".join(f"{item['source']} into {item['target']} ({item['ratio']:+.1%})" for item in pairs[:5])
+            flags.append(flag(code, pairs=named))
+    return flags

@@ -1,0 +1,325 @@
+"""Gating one tube: the panel's gate tree on its columns, and what the gates say about the sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.config.run import RunConfig
+from flowmrd.errors import GateError
+from flowmrd.gating.flags import gate_flags, missing_routes, nucleated_by
+from flowmrd.gating.gatingml import Wiring
+from flowmrd.gating.marrow import STAGES, assess_haemodilution, assess_regeneration
+from flowmrd.gating.overrides import read_override
+from flowmrd.gating.populations import assign, code_table, population_table, route_bits, route_names
+from flowmrd.gating.reference import GateReference
+from flowmrd.gating.sample import GatedSample, gate_control, gate_sample, rounded, tube_landmark
+from flowmrd.gating.shapes import same_shape, shape_channels
+from flowmrd.gating.targets import (
+    NORMAL_B,
+    TARGETS,
+    agreed_b_lineage,
+    assess_targets,
+    expected_others,
+    positive_shape,
+)
+from flowmrd.gating.tree import GateResult, apply_placements
+from flowmrd.panel.gates import CutGate, Gate
+from flowmrd.panel.model import PanelModel
+from flowmrd.tube.placed import Placed
+from flowmrd.tube.tube import Tube
+
+__all__ = ["GATES_SCHEMA_VERSION", "gate", "gates_of_controls", "population_rows", "wiring"]
+
+GATES_SCHEMA_VERSION = 1
+
+
+def gate(
+    tube: Tube,
+    config: RunConfig | None = None,
+    *,
+    reference: GateReference | None = None,
+    exclude: str | None = None,
+    override: Path | None = None,
+    prior_therapy: str = "none",
+    placed: Placed | None = None,
+) -> Tube:
+    """Apply the panel's gate tree to a preprocessed tube.
+
+    Parameters
+    ----------
+    tube
+        With ``columns`` and ``masks``.
+    config
+        Settings of gating; the defaults where absent. Which events estimates rest on is the tube's own ``quality``.
+    reference
+        Gates of the control marrows (:func:`gates_of_controls`); every gate is estimated on this tube where absent.
+    exclude
+        Control to leave out of the reference: the tube itself, when it is a control.
+    override
+        ``config/overrides/<sample>.yaml`` or ``.xml`` whose gates replace the automatic ones.
+    prior_therapy
+        Therapy against CD19 or CD22 before this tube (``none``, ``cd19``, ``cd22``, ``cd19+cd22``), for the wording of
+        target status.
+    placed
+        Thresholds of another tube (:attr:`Tube.placed`). Its gates are applied to these events as they are: nothing is
+        estimated, all other settings are ignored, and ``gates`` stays empty.
+
+    Returns
+    -------
+    Tube
+        With ``gating``, ``gates``, ``populations``, ``population``, ``route_names`` and ``routes``.
+
+    Raises
+    ------
+    GateError
+        If the reference is of another panel, or the override names a gate that does not exist.
+    """
+    panel = tube.panel
+    columns = tube.measured
+    if placed is not None:
+        return _gated(tube, apply_placements(columns, panel.gates, placed.gates))
+    settings = config or RunConfig(panel=panel.name, samples="")
+    learned = _usable_reference(reference, tube, exclude)
+    analysable = tube.analysable()
+    found, manual = _gate(tube, analysable, settings, learned, override)
+    result = found.result
+    gated = _gated(tube, result)
+    assert gated.routes is not None  # noqa: S101 - set by the line above
+    rows = population_rows(gated)
+    facts = _record(found, panel, rows, analysable, exclude)
+    facts["override"] = manual
+    facts["normal_b"] = _normal_levels(learned)
+    nucleated = int(np.count_nonzero(result.inside("nucleated") & analysable))
+    facts["targets"] = assess_targets(
+        columns,
+        agreed_b_lineage(gated.routes, panel.gates) & analysable,
+        {marker: positive_shape(facts, marker) for marker in TARGETS},
+        panel,
+        population="b_lineage",
+        scales=tube.scales,
+        normal=facts["normal_b"],
+        others={marker: expected_others(learned, marker, nucleated) for marker in TARGETS},
+        prior_therapy=prior_therapy,
+    )
+    facts["haemodilution"] = assess_haemodilution(result, analysable, _ranges(learned))
+    facts["regeneration"] = assess_regeneration(
+        {row["population"]: row["analysable_count"] for row in rows if row["population"] in STAGES}, nucleated
+    )
+    by = nucleated_by(panel, tuple(columns))
+    facts["nucleated_by"] = by
+    flags = gate_flags(
+        panel,
+        result,
+        found.shifts,
+        analysable,
+        scatter_only=by == "scatter",
+        has_reference=learned is not None,
+        prior_therapy=prior_therapy,
+    )
+    facts["flags"] = [flag.as_record() for flag in flags]
+    return replace(gated, gates=facts)
+
+
+def _gated(tube: Tube, result: GateResult) -> Tube:
+    gates = tube.panel.gates
+    return replace(
+        tube,
+        gating=result,
+        gates=None,
+        populations=code_table(gates),
+        population=assign(result, gates),
+        route_names=route_names(gates),
+        routes=route_bits(result, gates),
+    )
+
+
+def population_rows(tube: Tube) -> list[dict[str, Any]]:
+    """Rows of ``populations.tsv`` of a gated tube: counts, percentages and medians of every gate."""
+    gates, features = tube.panel.gates, tube.panel.features
+    return population_table(tube.gate_result, gates, tube.measured, tube.analysable(), features, tube.scales)
+
+
+def gates_of_controls(tubes: Mapping[str, Tube], config: RunConfig | None = None) -> GateReference:
+    """Learn the gates of a panel from its preprocessed control tubes, to be frozen.
+
+    Parameters
+    ----------
+    tubes
+        Name to control tube; at least one, all of one panel.
+
+    Raises
+    ------
+    GateError
+        If there is no control.
+    """
+    if not tubes:
+        raise GateError(
+            "gates of the controls",
+            found="no control tube",
+            expected="at least one sample with role control",
+            todo="add controls to the sample sheet, or gate without a reference",
+        )
+    panel = next(iter(tubes.values())).panel
+    settings = config or RunConfig(panel=panel.name, samples="")
+    landmarks = [
+        tube_landmark(tube.measured, panel, tube.analysable(), tube.scales).factors for _, tube in sorted(tubes.items())
+    ]
+    # One factor for all, so that their thresholds can be pooled: they ran on one instrument.
+    factors = {name: median(entry[name] for entry in landmarks) for name in panel.landmark}
+    learned = [
+        gate_control(
+            name, tube.measured, panel, tube.analysable(), settings.gating, scales=tube.scales, factors=factors
+        )
+        for name, tube in sorted(tubes.items())
+    ]
+    return GateReference(panel.name, panel.version, tuple(learned))
+
+
+def wiring(tube: Tube) -> Wiring | None:
+    """How the tube's columns come from its FCS file, so that ``gates.xml`` applies to it; None where not recorded."""
+    if tube.qc is None or not tube.scales:
+        return None
+    detectors = {entry["column"]: entry["pnn"] for entry in tube.qc["channels"]}
+    compensation = tube.qc["compensation"]
+    return Wiring(
+        detectors,
+        {name: scale.as_record() for name, scale in tube.scales.items()},
+        tuple(detectors.get(name, name) for name in compensation["channels"]),
+        tuple(tuple(row) for row in compensation["matrix"]),
+    )
+
+
+def _usable_reference(reference: GateReference | None, tube: Tube, exclude: str | None) -> GateReference | None:
+    """The reference without the control that is left out; None where no control remains."""
+    if reference is None:
+        return None
+    panel = tube.panel
+    if (reference.panel, reference.panel_version) != (panel.name, panel.version):
+        raise GateError(
+            f"gate reference for tube {tube.name}",
+            found=f"gates of panel {reference.panel} version {reference.panel_version}",
+            expected=f"{panel.name} version {panel.version}",
+            todo="rerun the gate-reference stage with this panel, or use the panel the reference was made with",
+        )
+    rest = reference.leaving_out(exclude)
+    return rest if rest.controls else None
+
+
+def _normal_levels(learned: GateReference | None) -> dict[str, float]:
+    """Target marker to its level on the controls' normal B lineage, panel scale."""
+    if learned is None:
+        return {}
+    found = {marker: learned.level(NORMAL_B, marker) for marker in TARGETS}
+    return {marker: level for marker, level in found.items() if level is not None}
+
+
+def _ranges(learned: GateReference | None) -> dict[str, tuple[float, float, float, int]]:
+    """Population to its shares in the controls."""
+    if learned is None:
+        return {}
+    names = dict.fromkeys(name for control in learned.controls for name in control.fractions)
+    found = {name: learned.fraction_range(name) for name in names}
+    return {name: shares for name, shares in found.items() if shares is not None}
+
+
+def _gate(
+    tube: Tube,
+    analysable: npt.NDArray[np.bool_],
+    config: RunConfig,
+    learned: GateReference | None,
+    override: Path | None,
+) -> tuple[GatedSample, dict[str, Any] | None]:
+    """Gate the tube, with a reviewer's gates where there are any, and the record of these."""
+    columns, panel, scales = tube.measured, tube.panel, tube.scales
+    gated = gate_sample(columns, panel, analysable, config.gating, reference=learned, scales=scales)
+    if override is None:
+        return gated, None
+    manual = read_override(override, panel, wiring(tube), gated.frame)
+    shapes = dict(manual.shapes)
+    if manual.from_gatingml:
+        shapes = {name: s for name, s in shapes.items() if not same_shape(s, gated.result.placement(name).shape)}
+    gone = [name for name in shapes if not gated.result.available(name)]
+    if gone:
+        raise GateError(
+            str(override),
+            found=f"a shape for {', '.join(gone)}, which this tube cannot have",
+            expected="gates whose parents and channels this tube has",
+            todo="remove these gates from the override",
+        )
+    for name, shape in shapes.items():
+        absent = [channel for channel in shape_channels(shape) if channel not in columns]
+        if absent:
+            raise GateError(
+                str(override),
+                found=f"gate {name} on {', '.join(absent)}, which this tube does not have",
+                expected=f"one of {', '.join(columns)}",
+                todo="draw the gate on a channel of this tube",
+            )
+    if shapes:
+        gated = gate_sample(
+            columns, panel, analysable, config.gating, reference=learned, overrides=shapes, scales=scales
+        )
+    return gated, {"file": manual.file, "sha256": manual.sha256, "gates": list(shapes)}
+
+
+def _held(gate_: Gate, gated: GatedSample) -> bool:
+    """Whether the anchor cells wanted to move a cut further than it may go."""
+    return isinstance(gate_, CutGate) and gate_.channel in gated.shifts and gated.shifts[gate_.channel].at_bound
+
+
+def _record(
+    gated: GatedSample,
+    panel: PanelModel,
+    rows: list[dict[str, Any]],
+    analysable: npt.NDArray[np.bool_],
+    exclude: str | None,
+) -> dict[str, Any]:
+    result = gated.result
+    entries = []
+    for gate_, placement, row in zip(panel.gates, result.placements, rows, strict=True):
+        entries.append(
+            {
+                "name": gate_.name,
+                "title": gate_.title or gate_.name,
+                "parent": gate_.parent,
+                "method": gate_.method,
+                "population": gate_.population,
+                "route": gate_.route,
+                "helper": gate_.helper,
+                "state": placement.state,
+                "source": placement.source,
+                "how": placement.how,
+                "why": placement.why,
+                "shape": placement.shape.as_record(),
+                "parameters": rounded(dict(placement.parameters)),
+                "shift_decades": round(placement.shift, 4),
+                "at_bound": placement.source == "sample-shift" and _held(gate_, gated),
+                "parent_events": placement.parent_events,
+                "count": row["count"],
+                "analysable_count": row["analysable_count"],
+                "curve": placement.curve,
+            }
+        )
+    return {
+        "schema_version": GATES_SCHEMA_VERSION,
+        "panel": panel.name,
+        "panel_version": panel.version,
+        "events": len(analysable),
+        "analysable": int(np.count_nonzero(analysable)),
+        "reference": None if gated.reference_label is None else {"label": gated.reference_label, "excluded": exclude},
+        "override": None,
+        "landmark": rounded(gated.landmark.as_record() | {"applied": dict(gated.frame.factors)}),
+        "shifts": [rounded(shift.as_record()) for shift in gated.shifts.values()],
+        "gates": entries,
+        "routes": {
+            "present": [name for name in route_names(panel.gates) if result.available(name)],
+            "missing": missing_routes(panel, result),
+        },
+    }

@@ -1,0 +1,76 @@
+"""Every threshold that was placed in one tube, so that other events can be put through the same gates and masks.
+
+The end-to-end sensitivity check adds raw events to a tube. They must meet the very matrix, scales, masks and gates that
+the tube's own events met; placing anything again would cost the whole chain and could move a gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flowmrd.errors import ArtefactError
+from flowmrd.gating.placement import Placement
+from flowmrd.gating.records import placements_from_record
+from flowmrd.preprocess.compensation import Spillover
+from flowmrd.preprocess.quality.placed import PlacedMasks
+from flowmrd.preprocess.transform import ChannelScale
+
+__all__ = ["Placed", "placed_from_records"]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Thresholds of one tube.
+
+    Attributes
+    ----------
+    spillover
+        The matrix that was applied, by column; None where none was.
+    scales
+        Channel to its scale.
+    masks
+        Thresholds of the quality masks.
+    offscale
+        Where the scale of each detector ends, as in ``qc.json``.
+    gates
+        Place of every gate in the order of the tree; empty for a tube that has not been gated.
+    """
+
+    spillover: Spillover | None
+    scales: Mapping[str, ChannelScale]
+    masks: PlacedMasks
+    offscale: Mapping[str, Mapping[str, Any]]
+    gates: tuple[Placement, ...] = ()
+
+
+def placed_from_records(name: str, qc: Mapping[str, Any] | None, gates: Mapping[str, Any] | None) -> Placed:
+    """Thresholds from the contents of ``qc.json`` and ``gates.json``, which hold every number unrounded.
+
+    Raises
+    ------
+    ArtefactError
+        If there is no ``qc``, or it was written before thresholds were recorded in full.
+    """
+    if qc is None or "margins" not in qc:
+        raise ArtefactError(
+            f"tube {name}",
+            found="no record of the thresholds of its masks",
+            expected="a tube preprocessed by this version of flowmrd",
+            todo="preprocess the tube again",
+        )
+    facts = qc["compensation"]
+    matrix = None
+    if facts["source"] != "none":
+        values = np.array(facts["matrix"], dtype=np.float64)
+        matrix = Spillover(tuple(facts["channels"]), values, facts["source"], facts["condition"], tuple(facts["notes"]))
+    return Placed(
+        spillover=matrix,
+        scales={channel: ChannelScale.from_record(dict(record)) for channel, record in qc["transforms"].items()},
+        masks=PlacedMasks.from_record(qc),
+        offscale=qc["offscale"],
+        gates=placements_from_record(gates["gates"]) if gates is not None else (),
+    )

@@ -1,0 +1,172 @@
+"""Reading one FCS file into a tube: raw columns named by marker, and what is known about the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.errors import FcsError
+from flowmrd.fcs.cross_check import second_reading
+from flowmrd.fcs.findings import Finding
+from flowmrd.fcs.reader import DataSet, choose, marker_names, read_fcs
+from flowmrd.fcs.scrub import acquisition, instrument, kept_keywords
+from flowmrd.fcs.spillover import FileSpillover, read_spillover
+from flowmrd.panel.match import ChannelMatch, MatchResult, known_names, match_channels
+from flowmrd.panel.model import PanelModel
+from flowmrd.panel.names import printable_name
+from flowmrd.store import digest_file
+from flowmrd.tube.tube import Tube
+
+__all__ = ["INGEST_SCHEMA", "read_tube"]
+
+INGEST_SCHEMA = "flowmrd-ingest/1"
+"""Version of the facts."""
+
+
+def read_tube(
+    fcs: Path | str,
+    panel: PanelModel,
+    *,
+    name: str | None = None,
+    dataset: int | None = None,
+    check: bool = True,
+    others: bool = True,
+) -> Tube:
+    """Read an FCS or LMD file and match its channels to a panel.
+
+    Parameters
+    ----------
+    panel
+        Panel that the channels are matched to, by ``$PnS`` first and ``$PnN`` second.
+    name
+        Sample name; the file's name without its ending where absent.
+    dataset
+        0-based data set of a file with several; chosen by the rule of :func:`flowmrd.fcs.reader.choose` where absent.
+    check
+        Read the sums of the channels with a second reader too, and make sure that the file did not change meanwhile.
+        Without it ``facts`` lacks everything that describes the file as a whole, its SHA-256 among it.
+    others
+        Also give channels that neither the panel nor the file's spillover matrix names.
+
+    Returns
+    -------
+    Tube
+        With ``facts`` and ``raw``: float32, shape (n_events,), one row per event in file order.
+
+    Raises
+    ------
+    FcsError
+        If the file cannot be read truthfully, a second reader disagrees, or the file changed while it was read.
+    ChannelError
+        If a required channel is missing or ambiguous.
+    """
+    path = Path(fcs)
+    data_sets = read_fcs(path)
+    chosen = choose(data_sets, dataset)
+    names, borrowed = marker_names(chosen, data_sets)
+    matched = match_channels(panel, names, str(path))
+    stored = _spillover(chosen, data_sets, matched)
+    facts: dict[str, Any] = {
+        "channels": _channels(chosen, matched, names, panel),
+        "spillover": stored,
+        "instrument": instrument(chosen.keywords),
+        "acquisition": acquisition(chosen.keywords),
+    }
+    called = path.stem if name is None else name
+    if not check:
+        named = set() if stored is None else set(stored["detectors"])
+        wanted = [one for one in matched.channels if others or one.marker is not None or one.column in named]
+        values = chosen.scaled([channel.index for channel in wanted])
+        raw = {channel.column: row for channel, row in zip(wanted, values, strict=True)}
+        return Tube(called, panel, where=str(path), facts=facts, raw=raw)
+    before = digest_file(path)
+    findings = [*chosen.findings]
+    if len(data_sets) > 1:
+        findings.append(Finding("data_set_chosen", f"data set {chosen.index} of {len(data_sets)} was taken"))
+    if borrowed:
+        findings.append(Finding("names_from_twin", "marker names were taken from another data set of the file"))
+    findings += [Finding("scatter_substitute", note) for note in matched.notes]
+    second = second_reading(chosen, n_sets=len(data_sets))
+    values = chosen.scaled()
+    if digest_file(path) != before:
+        raise FcsError(
+            str(path),
+            found="a file that changed while it was read",
+            expected="a file at rest",
+            todo="wait until the transfer from the instrument has ended, then rerun",
+        )
+    raw = {channel.column: values[channel.index] for channel in matched.channels}
+    whole: dict[str, Any] = {
+        "schema": INGEST_SCHEMA,
+        "sample": called,
+        "sha256": before,
+        "bytes": path.stat().st_size,
+        "data_set": chosen.index,
+        "n_data_sets": len(data_sets),
+        "fcs_version": chosen.version,
+        "n_events": chosen.n_events,
+        "findings": [{"code": finding.code, "message": finding.message} for finding in findings],
+        "second_reader": {"status": second.status, "reason": second.reason},
+        "channels": facts["channels"],
+        "spillover": facts["spillover"],
+        "nonfinite": _nonfinite(raw),
+        "missing": list(matched.missing),
+        "timestep": chosen.timestep,
+        "instrument": facts["instrument"],
+        "acquisition": facts["acquisition"],
+        "keywords": kept_keywords(chosen.keywords),
+    }
+    return Tube(called, panel, where=str(path), facts=whole, raw=raw)
+
+
+def _channels(
+    chosen: DataSet, matched: MatchResult, names: list[tuple[str | None, str | None]], panel: PanelModel
+) -> list[dict[str, Any]]:
+    known = known_names(panel)
+
+    def describe(match: ChannelMatch) -> dict[str, Any]:
+        parameter = chosen.channels[match.index]
+        pnn, pns = names[match.index]
+        return {
+            "column": match.column,
+            "marker": match.marker,
+            "kind": match.kind,
+            "matched_by": match.by,
+            "pnn": printable_name(pnn, known),
+            "pns": printable_name(pns, known),
+            "range": parameter.range,
+            "voltage": parameter.voltage,
+            "gain": parameter.gain,
+            "log": None if parameter.log is None else list(parameter.log),
+            "time": parameter.time,
+        }
+
+    return [describe(match) for match in matched.channels]
+
+
+def _spillover(chosen: DataSet, data_sets: list[DataSet], matched: MatchResult) -> dict[str, Any] | None:
+    """Matrix of the data set; of a twin with the same channels where only that has one."""
+    found = read_spillover(chosen.keywords, chosen.channels)
+    if found is None:
+        for twin in data_sets:
+            if twin is not chosen and twin.n_events == chosen.n_events and found is None:
+                found = read_spillover(twin.keywords, chosen.channels)
+    return None if found is None else _spillover_record(found, [match.column for match in matched.channels])
+
+
+def _spillover_record(found: FileSpillover, columns: list[str]) -> dict[str, Any]:
+    return {
+        "source": found.source,
+        "detectors": [columns[index] for index in found.channels],
+        "matrix": None if found.matrix is None else found.matrix.tolist(),
+        "percent_scaled": found.percent_scaled,
+        "malformed": found.malformed,
+    }
+
+
+def _nonfinite(columns: dict[str, npt.NDArray[np.float32]]) -> dict[str, int]:
+    counts = {name: int(np.count_nonzero(~np.isfinite(values))) for name, values in columns.items()}
+    return {name: count for name, count in counts.items() if count}

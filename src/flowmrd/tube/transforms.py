@@ -1,0 +1,102 @@
+"""Scales learned from the control tubes of a panel, to be frozen for every tube of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from flowmrd.config.run import RunConfig
+from flowmrd.errors import ArtefactError
+from flowmrd.preprocess.scaling import choose_scales, compensate_tube, find_spillover
+from flowmrd.preprocess.transform import ChannelScale
+from flowmrd.tube.tube import Tube
+
+__all__ = ["TRANSFORMS_SCHEMA_VERSION", "transforms_of_controls"]
+
+TRANSFORMS_SCHEMA_VERSION = 1
+
+
+def transforms_of_controls(
+    tubes: Iterable[Tube],
+    config: RunConfig | None = None,
+    *,
+    batches: Mapping[str, str | None] | None = None,
+    spillover: Path | None = None,
+    base: Path | None = None,
+) -> dict[str, Any]:
+    """Learn T and W of every channel from control tubes that have been read.
+
+    Parameters
+    ----------
+    tubes
+        Controls of one panel, with ``facts`` and ``raw``; taken one after the other.
+    batches
+        Control's name to its batch, for the configuration's spillover CSVs.
+    spillover, base
+        As in :func:`flowmrd.tube.preprocess.preprocess`.
+
+    Returns
+    -------
+    dict
+        The content of ``transform.json``; its ``channels`` are what ``preprocess`` takes as ``transforms``.
+
+    Raises
+    ------
+    ArtefactError
+        If there is no control tube.
+    CompensationError
+        If a control has no usable spillover matrix.
+    """
+    found: dict[str, dict[str, ChannelScale]] = {}
+    panel = None
+    settings = config
+    for tube in tubes:
+        panel = tube.panel
+        settings = settings or RunConfig(panel=panel.name, samples="")
+        name = tube.name
+        matrix = find_spillover(
+            tube.facts, settings, where=tube.where or name, batch=(batches or {}).get(name), csv=spillover, base=base
+        )
+        raw = {column: values.view() for column, values in tube.raw.items()}
+        for values in raw.values():
+            values.flags.writeable = False
+        compensated = compensate_tube(raw, tube.facts, panel, matrix)
+        found[name] = choose_scales(compensated, settings, None, estimate=settings.transform.width != "fixed")
+    if panel is None or settings is None:
+        raise ArtefactError(
+            "scales of the controls",
+            found="no control tube",
+            expected="at least one",
+            todo="add rows with role 'control' to the sample sheet, or run without a transform reference",
+        )
+    return {
+        "schema_version": TRANSFORMS_SCHEMA_VERSION,
+        "panel": panel.name,
+        "panel_version": panel.version,
+        "controls": list(found),
+        "channels": {
+            channel.marker: _combine(channel.marker, found, settings)
+            for channel in panel.channels
+            if any(channel.marker in scales for scales in found.values())
+        },
+    }
+
+
+def _combine(marker: str, found: Mapping[str, Mapping[str, ChannelScale]], config: RunConfig) -> dict[str, Any]:
+    scales = {name: by_channel[marker] for name, by_channel in found.items() if marker in by_channel}
+    first = next(iter(scales.values()))
+    top = max(scales.values(), key=lambda scale: scale.T)
+    combined = replace(first, T=top.T, T_source=top.T_source)
+    if first.kind == "logicle" and first.W_source in ("sample", "default"):
+        estimated = [scale.W for scale in scales.values() if scale.W_source == "sample"]
+        combined = (
+            replace(combined, W=median(estimated), W_source="controls")
+            if estimated
+            else replace(combined, W=config.transform.default_width, W_source="default")
+        )
+    return combined.as_record() | {
+        "per_control": {name: {"T": scale.T, "W": scale.W} for name, scale in scales.items()}
+    }

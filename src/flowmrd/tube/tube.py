@@ -1,0 +1,299 @@
+"""One tube in memory: its columns, scales, masks, gates and scores, one row per event in file order."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.config.run import QualityConfig
+from flowmrd.errors import ConfigError, GateError, UnavailableGateError
+from flowmrd.gating.gatingml import write_gatingml
+from flowmrd.gating.shapes import Shape
+from flowmrd.gating.tree import GateResult
+from flowmrd.panel.gates import ROOT
+from flowmrd.panel.model import ChannelKind, PanelModel
+from flowmrd.preprocess.quality.masks import analysable_events
+from flowmrd.preprocess.transform import ChannelScale
+from flowmrd.tube.placed import Placed, placed_from_records
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from flowkit import Session
+    from pandas import DataFrame
+
+__all__ = ["Tube"]
+
+Float32 = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Tube:
+    """One tube. Every array has one row per event of the file, in file order; no step removes or reorders events.
+
+    Each step returns a new tube with more fields filled: :func:`~flowmrd.tube.read.read_tube` gives ``facts`` and
+    ``raw``, :func:`~flowmrd.tube.preprocess.preprocess` gives ``columns`` to ``qc``, :func:`~flowmrd.tube.gate.gate`
+    gives ``gates`` to ``routes``, and the classifier gives ``mrd_score`` to ``classification``. Arrays are shared
+    between the steps' tubes and must not be written to.
+
+    Attributes
+    ----------
+    name
+        Sample name.
+    panel
+        The panel that the file's channels were matched to.
+    where
+        How messages call the tube: its file, or its sample name within a run.
+    facts
+        What is known about the file, as in ``ingest.json``: channels, spillover, instrument, acquisition.
+    raw
+        Column to stored values after gain, logarithmic amplifier and time step; float32, shape (n_events,).
+    positions
+        Row of the file beside which each event stands, shape (n_events,). Only for events that were added to a tube;
+        None for a tube of its own, whose events stand in their own rows.
+    columns
+        The panel's channels on the 0..1 scale, float32, shape (n_events,); the time channel in seconds.
+    scales
+        Channel to the scale of its column; the time channel has none.
+    masks
+        Step (see :data:`flowmrd.preprocess.quality.masks.STEPS`) to its mask, shape (n_events,); True means masked.
+        ``offscale`` and ``offscale_<channel>`` say that a detector was driven beyond its range; they exclude nothing.
+    censored_names, censored
+        Channels, and uint32 of shape (n_events,): bit i is set where channel i is no measurement in this event.
+    quality
+        The settings that decide which masks make an event not analysable.
+    qc
+        Quality findings, as in ``qc.json``; None before preprocessing.
+    gates
+        Where every gate was placed and why, as in ``gates.json``; None before gating.
+    gating
+        Place of every gate and one bit per gate and event (:class:`flowmrd.gating.tree.GateResult`).
+    populations, population
+        Population name to code, and the code of every event, int16 of shape (n_events,).
+    route_names, routes
+        Ways into the B lineage, and uint8 of shape (n_events,) with one bit for each.
+    mrd_score
+        log10 of phenotype over normal density, float32, shape (n_events,); -99 outside the B-lineage window.
+    mrd, cluster
+        Events called leukaemic, and the number of their group (-1 for none); shape (n_events,).
+    classification
+        Summary of the classifier, as in ``classification.json``.
+    """
+
+    name: str
+    panel: PanelModel
+    where: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    raw: Mapping[str, Float32] = field(default_factory=dict, repr=False)
+    positions: npt.NDArray[np.intp] | None = field(default=None, repr=False)
+    columns: Mapping[str, Float32] = field(default_factory=dict, repr=False)
+    scales: Mapping[str, ChannelScale] = field(default_factory=dict, repr=False)
+    masks: Mapping[str, Mask] = field(default_factory=dict, repr=False)
+    censored_names: tuple[str, ...] = field(default=(), repr=False)
+    censored: npt.NDArray[np.uint32] | None = field(default=None, repr=False)
+    quality: QualityConfig = field(default_factory=QualityConfig, repr=False)
+    qc: Mapping[str, Any] | None = field(default=None, repr=False)
+    gates: Mapping[str, Any] | None = field(default=None, repr=False)
+    gating: GateResult | None = field(default=None, repr=False)
+    populations: Mapping[str, int] = field(default_factory=dict, repr=False)
+    population: npt.NDArray[np.int16] | None = field(default=None, repr=False)
+    route_names: tuple[str, ...] = field(default=(), repr=False)
+    routes: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
+    mrd_score: Float32 | None = field(default=None, repr=False)
+    mrd: Mask | None = field(default=None, repr=False)
+    cluster: npt.NDArray[np.int32] | None = field(default=None, repr=False)
+    classification: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def n_events(self) -> int:
+        """Number of events, which is the number of rows of every array."""
+        for columns in (self.columns, self.raw):
+            for values in columns.values():
+                return len(values)
+        return 0
+
+    @property
+    def measured(self) -> dict[str, Float32]:
+        """The panel's channels on the 0..1 scale without the time channel, in panel order."""
+        return {
+            channel.marker: self.columns[channel.marker]
+            for channel in self.panel.channels
+            if channel.marker in self.columns and channel.kind is not ChannelKind.TIME
+        }
+
+    def analysable(self, quality: QualityConfig | None = None) -> Mask:
+        """True for events that enter the analysis, shape (n_events,): the one place where this is decided.
+
+        Parameters
+        ----------
+        quality
+            Settings to apply instead of the tube's own: ``time_mask`` says whether unstable stretches are left out.
+        """
+        return analysable_events(self.masks, self.n_events, time_mask=(quality or self.quality).time_mask)
+
+    @property
+    def gate_names(self) -> tuple[str, ...]:
+        """Gates that :meth:`gate` can be asked for, in the order of their bits; helper gates are not among them."""
+        return self.gating.stored if self.gating is not None else ()
+
+    def available(self, name: str) -> bool:
+        """Whether a gate exists in the tree and could be looked for in this tube."""
+        return name == ROOT or (self.gating is not None and self.gating.available(name))
+
+    def gate(self, name: str) -> Mask:
+        """True inside a gate and all its ancestors, shape (n_events,); ``root`` holds every event.
+
+        Raises
+        ------
+        UnavailableGateError
+            If the tree has the gate, but the tube lacks a channel or a gate that it needs.
+        GateError
+            If the tree has no such gate, or the tube has not been gated.
+        """
+        if name == ROOT:
+            return np.ones(self.n_events, dtype=np.bool_)
+        if name not in self.gate_names:
+            raise GateError(
+                f"tube {self.name}",
+                found=f"a question for the gate {name[:80]!r}",
+                expected=f"one of {', '.join(self.gate_names) or 'none: the tube has not been gated'}",
+                todo="correct the name of the gate",
+            )
+        result = self.gate_result
+        if not result.available(name):
+            raise UnavailableGateError(
+                f"tube {self.name}",
+                found=f"the gate {name}, which could not be looked for: {result.placement(name).why}",
+                expected="a gate whose channels and parents this tube has",
+                todo="ask 'available' first, or measure what is missing",
+            )
+        return result.inside(name)
+
+    def gate_or_none(self, name: str) -> Mask | None:
+        """As :meth:`gate`; None for a gate that the tree lacks or that could not be looked for."""
+        return self.gate(name) if name == ROOT or (name in self.gate_names and self.available(name)) else None
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Gate to its geometry on the 0..1 scale (:mod:`flowmrd.gating.shapes`), as placed in this tube."""
+        return {placement.name: placement.shape for placement in self.gate_result.placements}
+
+    @property
+    def placed(self) -> Placed:
+        """Every threshold that was placed in this tube, to apply to other events with (matrix, scales, masks, gates).
+
+        Raises
+        ------
+        ArtefactError
+            If the tube has not been preprocessed.
+        """
+        return placed_from_records(self.name, self.qc, self.gates)
+
+    @property
+    def gate_result(self) -> GateResult:
+        """Placement of every gate and the bits, in the form that gating itself works with.
+
+        Raises
+        ------
+        GateError
+            If the tube has not been gated.
+        """
+        if self.gating is None:
+            raise GateError(
+                f"tube {self.name}",
+                found="no gates",
+                expected="a tube that has been gated",
+                todo="call 'gate' first",
+            )
+        return self.gating
+
+    def to_pandas(self) -> DataFrame:
+        """One row per event, as a table of the tube.
+
+        Columns: ``event`` (row of the file), the channels on the 0..1 scale (time in seconds), one boolean column
+        ``mask_<step>`` per mask and ``gate_<name>`` per available gate, ``population`` (categories), and ``mrd_score``,
+        ``mrd`` and ``cluster`` where the tube has been classified.
+        """
+        import pandas as pd
+
+        event = np.arange(self.n_events) if self.positions is None else self.positions
+        table: dict[str, Any] = {"event": event, **self.columns}
+        table |= {f"mask_{step}": mask for step, mask in self.masks.items()}
+        table |= {f"gate_{name}": self.gate(name) for name in self.gate_names if self.available(name)}
+        if self.population is not None:
+            names = sorted(self.populations, key=self.populations.__getitem__)
+            order = np.searchsorted([self.populations[name] for name in names], self.population)
+            table["population"] = pd.Categorical.from_codes(order.tolist(), categories=pd.Index(names))
+        for name in ("mrd_score", "mrd", "cluster"):
+            if getattr(self, name) is not None:
+                table[name] = getattr(self, name)
+        return pd.DataFrame(table)
+
+    def to_anndata(self) -> AnnData:
+        """The tube as AnnData, for scanpy and its relatives. Needs the optional package ``anndata``.
+
+        ``X`` is float32 of shape (n_events, n_channels) on the 0..1 scale, without time; ``obs`` is the rest of
+        :meth:`to_pandas`; ``var`` says what each channel measures, its dye and its scale.
+
+        Raises
+        ------
+        ConfigError
+            If the package is not installed.
+        """
+        try:
+            from anndata import AnnData
+        except ImportError as error:
+            raise ConfigError(
+                "to_anndata",
+                found="no package anndata in this environment",
+                expected="the optional part 'anndata' of flowmrd",
+                todo="install flowmrd[anndata]",
+            ) from error
+        import pandas as pd
+
+        measured = self.measured
+        rest = self.to_pandas().drop(columns=list(measured))
+        rest.index = rest.index.astype(str)
+        about = pd.DataFrame(
+            {
+                "kind": [str(self.panel.channel(name).kind) for name in measured],
+                "fluorochrome": [self.panel.channel(name).fluorochrome or "" for name in measured],
+                "feature": [self.panel.channel(name).feature for name in measured],
+                "scale": [self.scales[name].kind if name in self.scales else "" for name in measured],
+                "T": [self.scales[name].T if name in self.scales else np.nan for name in measured],
+                "W": [self.scales[name].W if name in self.scales else np.nan for name in measured],
+            },
+            index=list(measured),
+        )
+        values = np.column_stack(list(measured.values()))
+        return AnnData(X=values, obs=rest, var=about, uns={"sample": self.name, "panel": self.panel.name})
+
+    def to_flowkit(self) -> Session:
+        """A FlowKit session with this tube's events on the 0..1 scale and the same gates, analysed.
+
+        Gates that the tube cannot have are left out. Leaning cuts and combinations are written in GatingML's own words
+        (:mod:`flowmrd.gating.gatingml`), so the session may hold a few helper gates more.
+
+        Raises
+        ------
+        GateError
+            If the tube has not been gated.
+        """
+        import flowkit
+        import pandas as pd
+
+        text = write_gatingml(self.gate_result, self.panel.gates)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "gates.xml"
+            path.write_text(text, encoding="utf-8")
+            strategy = flowkit.parse_gating_xml(str(path))
+        session = flowkit.Session(gating_strategy=strategy)
+        session.add_samples(flowkit.Sample(pd.DataFrame(self.measured), sample_id=self.name))
+        session.analyze_samples(use_mp=False)
+        return session
