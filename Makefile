@@ -4,8 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DATA_LOCK := requirements-data.lock
+DEV := $(VENV)/.installed-for-development
 
-.PHONY: env install demo test check format docs bench scale accuracy stress trial soak
+.PHONY: env dev install demo bundle test check format docs bench scale accuracy stress trial soak
 
 env: $(STAMP)
 
@@ -16,23 +18,30 @@ $(STAMP): requirements.lock requirements-data.lock pyproject.toml
 	$(MAKE) --no-print-directory install PYTHON=$(BIN)/python
 	@touch $@
 
+# What tests and checks need besides: pytest, mypy, browsers' driver, optional packages.
+dev: $(DEV)
+
+$(DEV): $(STAMP) requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
 # flowmrd itself and the data of the demo, into the environment of $(PYTHON), which holds the locked packages: the last
 # step of `make env`, and of those who use conda, in the activated environment. Compiled here once: where Python may not
 # write beside its sources, every stage of every tube would compile them again.
 install:
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --upgrade --require-hashes --target "$$($(PYTHON) -c 'import sys; print(sys.prefix)')/share/flowmrd" -r requirements-data.lock
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --upgrade --require-hashes --target "$$($(PYTHON) -c 'import sys; print(sys.prefix)')/share/flowmrd" -r $(DATA_LOCK)
 	$(PYTHON) -m compileall -q --invalidation-mode checked-hash src/flowmrd
 
 # A real B-ALL tube and a simulated cohort, from FCS to reports.
 demo: env
 	$(BIN)/flowmrd demo demo
 
-test: env
+test: dev
 	$(BIN)/python -m pytest
 
 # Lint, formats, types, workflow.
-check: env
+check: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -40,7 +49,7 @@ check: env
 	$(BIN)/python -m flowmrd.cli.generated --check
 	$(BIN)/snakemake --lint
 
-format: env
+format: dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
@@ -48,6 +57,10 @@ format: env
 # Schemas and reference pages, written from the models and the command line.
 docs: env
 	$(BIN)/python -m flowmrd.cli.generated
+
+# Wheels, lock, sources and a script: an installation without a network; installed once to check it.
+bundle: env
+	$(BIN)/python -m flowmrd.cli.bundle bundle
 
 # Long campaigns; their last results are in docs/.
 bench: env
@@ -73,5 +86,5 @@ trial: env
 	$(BIN)/flowmrd run trial-demo
 	$(BIN)/python -m flowmrd.trial.published trial-demo
 
-soak: env
+soak: dev
 	$(BIN)/python -m benchmarks.soak

@@ -91,18 +91,31 @@ def test_no_code_can_come_out_of_a_file_that_is_read() -> None:
     assert found == []
 
 
-def test_lock_pyproject_and_conda_environment_agree() -> None:
+def locked(name: str) -> dict[str, str]:
+    """Package to version of a lock file."""
+    text = (REPOSITORY / name).read_text()
+    return {canonical(package): version for package, version in re.findall(r"^([\w.-]+)==(\S+)", text, re.M)}
+
+
+def canonical(package: str) -> str:
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def test_locks_pyproject_and_conda_environment_agree() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    lock = (REPOSITORY / "requirements.lock").read_text()
-    locked = {name.lower().replace("_", "-"): version for name, version in re.findall(r"^([\w.-]+)==(\S+)", lock, re.M)}
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    for requirement in wanted:
-        match = re.match(r"([A-Za-z0-9._-]+)(.*)", requirement)
-        assert match
-        name, bounds = match[1].lower().replace("_", "-").replace(".", "-"), match[2]
-        assert name in locked, f"{name} is not in requirements.lock"
-        if bounds.startswith("=="):
-            assert locked[name] == bounds.removeprefix("=="), name
+    extras = project["optional-dependencies"]
+    for lock, wanted in (
+        ("requirements.lock", [*project["dependencies"], *extras["install"]]),
+        ("requirements-dev.lock", [*project["dependencies"], *(one for extra in extras.values() for one in extra)]),
+    ):
+        present = locked(lock)
+        for requirement in wanted:
+            match = re.match(r"([A-Za-z0-9._-]+)(.*)", requirement)
+            assert match
+            name, bounds = canonical(match[1]), match[2]
+            assert name in present, f"{name} is not in {lock}"
+            if bounds.startswith("=="):
+                assert present[name] == bounds.removeprefix("=="), name
     environment = yaml.safe_load((REPOSITORY / "environment.yml").read_text())
     pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
     assert "-r requirements.lock" in pip
@@ -112,12 +125,19 @@ def test_lock_pyproject_and_conda_environment_agree() -> None:
     assert python == f"python={minimum}"
 
 
+def test_the_environment_of_users_has_the_versions_of_the_tested_one_and_no_tool_of_developers() -> None:
+    users, developers = locked("requirements.lock"), locked("requirements-dev.lock")
+    assert users.items() <= developers.items()
+    assert not {"pytest", "mypy", "ruff", "playwright"} & users.keys()
+
+
 def test_every_locked_package_is_pinned_by_hash_and_no_index_is_named() -> None:
-    lock = (REPOSITORY / "requirements.lock").read_text()
-    blocks = re.split(r"\n(?=[\w.-]+==)", lock)
-    assert all("--hash=sha256:" in block for block in blocks if re.match(r"[\w.-]+==", block))
-    assert "http" not in lock
-    assert "--index-url" not in lock
+    for name in ("requirements.lock", "requirements-dev.lock", "requirements-data.lock"):
+        lock = (REPOSITORY / name).read_text()
+        blocks = re.split(r"\n(?=[\w.-]+==)", lock)
+        assert all("--hash=sha256:" in block for block in blocks if re.match(r"[\w.-]+==", block))
+        assert "http" not in lock
+        assert "--index-url" not in lock
 
 
 def test_the_root_snakefile_holds_the_default_target_itself() -> None:

@@ -1,1 +1,10 @@
-"""The command line: one command per stage and per user task. Nothing heavy is imported before a command runs."""
+"""The command line."""
+
+import sys
+
+if sys.platform == "win32":
+    raise SystemExit(
+        "error: flowmrd does not run on Windows itself, because its locks and Snakemake's jobs need Unix.\n"
+        "   in: this computer\n"
+        "   do: install the Windows Subsystem for Linux (wsl --install), then flowmrd in it; see docs/installation.md"
+    )
