@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from flowmrd.config.load import describe
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.errors import PanelError
+from flowmrd.home import PANELS
 from flowmrd.panel.model import PanelModel
 
 
@@ -36,14 +37,21 @@ def find_panel(name: str, *, run_directory: Path, shipped: Path) -> Path:
     )
 
 
-def load_panel(path: Path) -> PanelModel:
+def load_panel(path: Path | str) -> PanelModel:
     """Read and check a panel file.
+
+    Parameters
+    ----------
+    path
+        Path of the file; text may also be the name of a shipped panel (``ino10``, ``vienna_b8``).
 
     Raises
     ------
     PanelError
         With every problem of the file in one message.
     """
+    if isinstance(path, str):
+        path = find_panel(path, run_directory=Path(), shipped=PANELS)
     data = read_yaml(path, PanelError, expected="a panel file", if_missing="correct the panel's name").data
     try:
         panel = PanelModel.model_validate(data)

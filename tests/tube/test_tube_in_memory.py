@@ -1,0 +1,204 @@
+"""One tube in memory: what it promises to a notebook, to the stages and to the spike-in."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flowmrd.classifier.tube_candidates import candidates
+from flowmrd.config.run import QualityConfig, RunConfig
+from flowmrd.errors import ArtefactError, GateError, UnavailableGateError
+from flowmrd.gating.shapes import Polygon, Rectangle
+from flowmrd.home import PANELS
+from flowmrd.panel import PanelModel, load_panel
+from flowmrd.simulate.cohort import write_tube
+from flowmrd.simulate.tube import TubeSpec, simulate_tube
+from flowmrd.stages.gate import write_gated
+from flowmrd.stages.preprocess import write_preprocessed
+from flowmrd.stages.tubes import TubeFiles, tube_from_files
+from flowmrd.tube import Tube
+from flowmrd.tube.gate import gate
+from flowmrd.tube.placed import Placed
+from flowmrd.tube.preprocess import preprocess
+from flowmrd.tube.read import read_tube
+
+
+@pytest.fixture(scope="module")
+def panel() -> PanelModel:
+    return load_panel(PANELS / "ino10.yaml")
+
+
+@pytest.fixture(scope="module")
+def fcs(tmp_path_factory: pytest.TempPathFactory, panel: PanelModel) -> Path:
+    path = tmp_path_factory.mktemp("tube") / "P01.fcs"
+    write_tube(path, simulate_tube(TubeSpec(nucleated=12_000, person_seed=5), panel, 5))
+    return path
+
+
+@pytest.fixture(scope="module")
+def tube(fcs: Path, panel: PanelModel) -> Tube:
+    return gate(preprocess(read_tube(fcs, panel)))
+
+
+def without(tube: Tube, marker: str) -> Tube:
+    """The tube as if a channel had not been measured."""
+    raw = {name: values for name, values in tube.raw.items() if name != marker}
+    channels = [entry for entry in tube.facts["channels"] if entry["column"] != marker]
+    config = RunConfig(panel=tube.panel.name, samples="", compensation="none")
+    return gate(preprocess(replace(tube, raw=raw, facts={**tube.facts, "channels": channels}), config))
+
+
+def test_importing_the_package_imports_no_library() -> None:
+    heavy = ("numpy", "pandas", "pydantic", "pyarrow", "scipy", "sklearn")
+    code = f"import flowmrd, sys; print([name for name in {heavy!r} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_every_public_name_can_be_used_and_is_described() -> None:
+    import flowmrd
+
+    for name in flowmrd.__all__:
+        value = getattr(flowmrd, name)
+        assert name in dir(flowmrd)
+        assert name == "__version__" or value.__doc__
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = flowmrd.no_such_name
+
+
+def test_every_array_has_one_row_per_event_of_the_file(tube: Tube) -> None:
+    n = tube.facts["n_events"]
+    arrays: list[Any] = [*tube.raw.values(), *tube.columns.values(), *tube.masks.values(), tube.population, tube.routes]
+    assert {len(values) for values in arrays} == {n}
+    assert len(tube.analysable()) == len(tube.gate("nucleated")) == n == tube.n_events
+
+
+def test_preprocessing_leaves_the_raw_columns_as_they_were_read(fcs: Path, panel: PanelModel) -> None:
+    read = read_tube(fcs, panel)
+    before = {name: values.copy() for name, values in read.raw.items()}
+    preprocess(read)
+    assert all(np.array_equal(read.raw[name], before[name]) for name in before)
+
+
+def test_an_unknown_gate_is_an_error_and_no_gate_without_events(tube: Tube) -> None:
+    with pytest.raises(GateError, match="nucleatd") as told:
+        tube.gate("nucleatd")
+    assert not isinstance(told.value, UnavailableGateError)
+    assert not tube.available("nucleatd")
+    assert tube.gate_or_none("nucleatd") is None
+    with pytest.raises(GateError, match="no such gate"):
+        tube.gate_result.inside("nucleatd")
+
+
+def test_a_gate_that_the_tube_cannot_have_is_told_from_an_unknown_one(tube: Tube) -> None:
+    poor = without(tube, "CD20")
+    lost = [name for name in poor.gate_names if not poor.available(name)]
+    assert lost
+    with pytest.raises(UnavailableGateError, match=r"CD20|unavailable"):
+        poor.gate(lost[0])
+    assert poor.gate_or_none(lost[0]) is None
+
+
+def test_before_gating_every_gate_is_an_error_that_says_so(fcs: Path, panel: PanelModel) -> None:
+    with pytest.raises(GateError, match="has not been gated"):
+        read_tube(fcs, panel).gate("nucleated")
+    with pytest.raises(ArtefactError, match="preprocess"):
+        _ = read_tube(fcs, panel).placed
+
+
+def test_the_time_mask_is_obeyed_by_every_count(tube: Tube) -> None:
+    masks = dict(tube.masks)
+    masks["time"] = np.arange(tube.n_events) < tube.n_events // 3
+    disturbed = replace(tube, masks=masks)
+    free = replace(disturbed, quality=QualityConfig(time_mask=False))
+    assert free.analysable().sum() > disturbed.analysable().sum()
+    nucleated = disturbed.gate("nucleated")
+    assert candidates(disturbed).cells.denominator == (nucleated & disturbed.analysable()).sum()
+    assert candidates(free).cells.denominator == (nucleated & free.analysable()).sum()
+    assert np.array_equal(disturbed.analysable(QualityConfig(time_mask=False)), free.analysable())
+
+
+def part(tube: Tube, rows: Any) -> Tube:
+    """Some events of a tube as raw events that were added to it."""
+    raw = {name: np.ascontiguousarray(values[rows]) for name, values in tube.raw.items()}
+    return Tube("added", tube.panel, facts=tube.facts, raw=raw, positions=rows)
+
+
+def same_events(added: Tube, tube: Tube, rows: Any) -> None:
+    for name, values in tube.columns.items():
+        assert np.array_equal(added.columns[name], values[rows], equal_nan=True), name
+    for step, mask in tube.masks.items():
+        assert np.array_equal(added.masks[step], mask[rows]), step
+    for name in tube.gate_names:
+        if tube.available(name):
+            assert np.array_equal(added.gate(name), tube.gate(name)[rows]), name
+    assert added.population is not None
+    assert tube.population is not None
+    assert np.array_equal(added.population, tube.population[rows])
+
+
+def test_added_events_meet_the_very_thresholds_of_the_tube(tube: Tube) -> None:
+    rows = np.sort(np.random.default_rng(1).choice(tube.n_events, 500, replace=False))
+    added = part(tube, rows)
+    same_events(gate(preprocess(added, placed=tube.placed), placed=tube.placed), tube, rows)
+
+
+def test_a_disturbed_stretch_masks_the_events_that_were_added_to_it(tube: Tube) -> None:
+    assert tube.qc is not None
+    qc = json.loads(json.dumps(tube.qc))
+    bins = qc["time"]["bins"]
+    bins[len(bins) // 2]["bad"] = True
+    first, last = bins[len(bins) // 2]["first"], bins[len(bins) // 2]["last"]
+    rows = np.array([first - 1, first, last, last + 1])
+    added = preprocess(part(tube, rows), placed=replace(tube, qc=qc).placed)
+    assert added.masks["time"].tolist() == [False, True, True, False]
+
+
+def test_thresholds_and_events_come_back_from_the_files_as_they_were(tube: Tube, tmp_path: Path) -> None:
+    files = TubeFiles(
+        tube.name, tmp_path / "p.arrow", tmp_path / "g.arrow", qc=tmp_path / "qc.json", gates=tmp_path / "gates.json"
+    )
+    assert files.gated is not None
+    assert files.gates is not None
+    write_preprocessed(tube, files.preprocessed, files.qc)
+    write_gated(tube, files.gated, populations=tmp_path / "p.tsv", gatingml=tmp_path / "g.xml", record=files.gates)
+    back = tube_from_files(files, tube.panel, RunConfig(panel="ino10", samples=""))
+    same_events(back, tube, np.arange(tube.n_events))
+    rows = np.arange(0, tube.n_events, 7)
+    placed: Placed = back.placed
+    same_events(gate(preprocess(part(tube, rows), placed=placed), placed=placed), tube, rows)
+
+
+def test_the_table_holds_every_column_mask_and_gate(tube: Tube) -> None:
+    table = tube.to_pandas()
+    assert len(table) == tube.n_events
+    assert np.array_equal(table["gate_nucleated"], tube.gate("nucleated"))
+    assert np.array_equal(table["mask_margin"], tube.masks["margin"])
+    counts = table["population"].value_counts()
+    for name, code in tube.populations.items():
+        assert counts.get(name, 0) == np.count_nonzero(tube.population == code)
+
+
+def test_anndata_holds_the_channels_and_says_what_they_measure(tube: Tube) -> None:
+    pytest.importorskip("anndata")
+    data = tube.to_anndata()
+    assert data.shape == (tube.n_events, len(tube.measured))
+    assert np.array_equal(data[:, "CD19"].X.ravel(), tube.columns["CD19"])
+    assert data.var.loc["CD19", "fluorochrome"] == "PE-Cy7"
+    assert np.array_equal(data.obs["gate_b_lineage"], tube.gate("b_lineage"))
+
+
+def test_flowkit_counts_the_same_events_in_every_gate(tube: Tube) -> None:
+    pytest.importorskip("flowkit")
+    session = tube.to_flowkit()
+    plain = [name for name, shape in tube.shapes.items() if isinstance(shape, Rectangle | Polygon)]
+    assert plain
+    for name in tube.gate_names:
+        if tube.available(name):
+            assert np.array_equal(session.get_gate_membership(tube.name, name), tube.gate(name)), name
