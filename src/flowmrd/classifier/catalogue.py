@@ -65,7 +65,7 @@ class Entry(BaseModel):
     most: tuple[float, float] = Field(
         description="Largest share of the nucleated cells in marrow without leukaemia: untreated, after therapy."
     )
-    accepted: Literal["always", "with_cd19", "never"] = Field(
+    accepted: Literal["always", "with_cd19", "unless_odd", "never"] = Field(
         description="Whether place and number alone say that a group is this."
     )
     source: str = Field(description="Where the levels and the number are from.")
@@ -116,6 +116,9 @@ class Place:
     accepted
         Whether this ends the doubt: leukaemia does not lie there, and the group is no larger than the population
         ever is.
+    firm
+        False where this holds only for groups that marrow without leukaemia shows often enough
+        (:mod:`flowmrd.classifier.false_groups`), since leukaemia lies nearby.
     most
         Largest share of the nucleated cells that marrow without leukaemia holds of it.
     distance
@@ -127,6 +130,7 @@ class Place:
     accepted: bool
     most: float
     distance: float
+    firm: bool = True
 
 
 @cache
@@ -211,9 +215,18 @@ def find_place(
             if distance is None:
                 continue
             most = entry.most[1 if unreliable else 0]
-            safe = entry.accepted == "always" or (entry.accepted == "with_cd19" and "CD19" not in unreliable)
-            call = f"{kind}:{entry.name}"
-            found.append(Place(call, entry.title, accepted=safe and share <= most, most=most, distance=distance))
+            safe = entry.accepted in {"always", "unless_odd"}
+            safe |= entry.accepted == "with_cd19" and "CD19" not in unreliable
+            found.append(
+                Place(
+                    f"{kind}:{entry.name}",
+                    entry.title,
+                    accepted=safe and share <= most,
+                    most=most,
+                    distance=distance,
+                    firm=entry.accepted != "unless_odd",
+                )
+            )
     return min(found, key=lambda place: place.distance, default=None)
 
 
