@@ -154,12 +154,15 @@ NORMAL: Final[dict[Code, Population]] = {
             {"FSC-A": 0.38, "SSC-A": 0.25, "CD45": 0.25, "CD34": 0.33, "CD38": 0.35, "CD10": 0.26, "CD20": 0.25,
              "CD19": 0.22, "CD58": 0.28, "SYTO41": 0.2},
         ),
+        # CD24 comes before CD22: of 111 CD34+ TdT+ CD19- cells of one normal marrow 70 % were CD24+, 27 % CD22+, 77 %
+        # either (Bendall et al., Cell 2014, mass cytometry; optional shared data, progenitors). Means and spreads put
+        # these shares above a positivity line of 1.6 decades.
         _population(
             Code.EARLY_PROGENITOR,
             "normal_b",
-            {"FSC-A": 1.4, "SSC-A": 0.42, "CD45": 2.5, "CD19": 1.2, "CD22": 1.85, "CD10": 1.9, "CD34": 2.85,
-             "CD38": 2.85, "CD20": 1.06, "CD24": 1.5, "CD58": 2.0},
-            {"CD45": 0.22, "CD22": 0.3, "CD10": 0.5, "CD34": 0.3, "CD38": 0.28, "CD24": 0.35, "CD58": 0.28,
+            {"FSC-A": 1.4, "SSC-A": 0.42, "CD45": 2.5, "CD19": 1.2, "CD22": 1.33, "CD10": 1.9, "CD34": 2.85,
+             "CD38": 2.85, "CD20": 1.06, "CD24": 1.9, "CD58": 2.0},
+            {"CD45": 0.22, "CD22": 0.45, "CD10": 0.5, "CD34": 0.3, "CD38": 0.28, "CD24": 0.6, "CD58": 0.28,
              "SYTO41": 0.2},
         ),
         _population(
