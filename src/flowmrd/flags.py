@@ -472,6 +472,22 @@ _QUALITY_FLAGS: Final = (
         "where the signal is disturbed as well.",
     ),
     FlagKind(
+        "RESIDUAL_SPILLOVER",
+        Effect.DOUBT,
+        "Spillover is left after compensation: {pairs} of the signal. The matrix is not that of this acquisition.",
+        step="Give the run the matrix of this acquisition, and make the result again.",
+        look="compensation",
+        question="Does the spillover matrix belong to this acquisition?",
+    ),
+    FlagKind(
+        "OVERCOMPENSATED_MARKERS",
+        Effect.DOUBT,
+        "Cells bright in the first channel lie far below zero in the second, a marker that the result rests on: {pairs}.",
+        step="Give the run the matrix of this acquisition, and make the result again.",
+        look="compensation",
+        question="Does the spillover matrix belong to this acquisition?",
+    ),
+    FlagKind(
         "OVERCOMPENSATED",
         Effect.REMARK,
         "Cells bright in the first channel lie below zero in the second: {pairs}.",
@@ -487,10 +503,11 @@ _QUALITY_FLAGS: Final = (
     ),
     FlagKind(
         "SPILLOVER_IDENTITY",
-        Effect.REMARK,
+        Effect.DOUBT,
         "The spillover matrix is the identity: nothing was compensated.",
-        step="Nothing was compensated: give the run a spillover matrix.",
+        step="Give the run a spillover matrix, or say 'compensation: none' where the values need none.",
         look="compensation",
+        question="Were these values compensated?",
     ),
     FlagKind(
         "SPILLOVER_ILL_CONDITIONED",

@@ -85,6 +85,7 @@ def test_columns_are_named_by_marker_with_gain_and_time_applied(tmp_path: Path, 
         "matrix": [[1.0, 0.1], [0.02, 1.0]],
         "percent_scaled": False,
         "malformed": "",
+        "others": [],
     }
     assert facts["missing"] == ["FSC-W"]
     assert facts["instrument"]["model"] == "FACSLYRIC"

@@ -16,6 +16,7 @@ from flowmrd.engine.launch import find_profile, snakemake_command
 from flowmrd.engine.plan import plan_run
 from flowmrd.engine.refusals import forget_failures
 from flowmrd.errors import ArtefactError, ColumnError, ConfigError, FcsError, ResourceError, SheetError
+from flowmrd.fcs import read_fcs, read_spillover
 from workflow.runs import planned
 
 
@@ -145,7 +146,7 @@ def test_a_header_that_could_not_be_read_because_of_the_drive_is_looked_at_again
 ) -> None:
     run = copied(simulated, tmp_path)
 
-    def drive_fails(path: Path, panel: object) -> int:
+    def drive_fails(path: Path, *_: object) -> int:
         raise refused(str(path)) from OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patched:
@@ -164,6 +165,15 @@ def test_a_new_start_forgets_what_failed_before_and_will_be_tried_again(simulate
     assert "CTRL02" in plan_run(run, include_failed=False).samples
 
 
+def matrix_csv(fcs: Path) -> str:
+    """A file's own matrix as a table."""
+    data_set = read_fcs(fcs)[0]
+    found = read_spillover(data_set.keywords, data_set.channels)
+    assert found is not None and found.matrix is not None
+    lines = [",".join(str(data_set.channels[index].pnn) for index in found.channels)]
+    return "\n".join([*lines, *(",".join(f"{value:.6g}" for value in row) for row in found.matrix)])
+
+
 @pytest.mark.parametrize("change", ["spillover table", "stored reference"])
 def test_what_a_tube_is_judged_by_is_part_of_its_identity_even_if_its_time_goes_back(
     simulated: Path, tmp_path: Path, change: str
@@ -177,9 +187,10 @@ def test_what_a_tube_is_judged_by_is_part_of_its_identity_even_if_its_time_goes_
         file = run / "stored/reference.json"
         file.parent.mkdir()
         config.write_text(config.read_text() + "reference: stored\n")
-    file.write_text("one")
+    text = matrix_csv(run / "fcs/P01-day21.fcs") if change == "spillover table" else "one"
+    file.write_text(text)
     before = plan_run(run).identity("P01-day21")
-    file.write_text("another")
+    file.write_text(f"{text}\n")
     os.utime(file, (0, 0))
     assert plan_run(run).identity("P01-day21") != before
 

@@ -14,7 +14,7 @@ from flowmrd.config import ReferenceConfig, RunConfig, Sample, load_config, read
 from flowmrd.config.load import known_keys, problem_text
 from flowmrd.config.sheet import Role
 from flowmrd.config.yaml_file import read_yaml
-from flowmrd.engine.headers import check_header
+from flowmrd.engine.headers import Asked, check_header
 from flowmrd.engine.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES
 from flowmrd.engine.plan import stored_reference
 from flowmrd.errors import ColumnError, ConfigError, InputError, PanelError, SheetError
@@ -68,7 +68,8 @@ def check_run(run_directory: Path) -> tuple[list[Problem], int]:
         of_panels += found
         of_rows += lines
     for row in rows:
-        of_rows += [(row.line, problem) for problem in _tube(row, panels[row.panel or config.panel], sheet)]
+        asked = Asked(config, sheet.parent)
+        of_rows += [(row.line, problem) for problem in _tube(row, panels[row.panel or config.panel], sheet, asked)]
     problems += of_panels
     problems += [problem for _, problem in sorted(of_rows, key=lambda one: one[0])]
     problems += _cohort(rows, config, run_directory)
@@ -188,9 +189,9 @@ def _overrides(run_directory: Path, panels: Mapping[str, PanelModel | None], she
     return problems
 
 
-def _tube(row: Sample, panel: PanelModel | None, sheet: Path) -> list[Problem]:
+def _tube(row: Sample, panel: PanelModel | None, sheet: Path, asked: Asked) -> list[Problem]:
     try:
-        check_header(row.fcs, None if row.role is Role.COMPENSATION else panel)
+        check_header(row.fcs, None if row.role is Role.COMPENSATION else panel, row, asked)
     except InputError as error:
         where = (
             error.where

@@ -20,8 +20,12 @@ class Section(BaseModel):
 class CompensationConfig(Section):
     """Where the spillover matrix comes from."""
 
-    source: Literal["file", "csv", "controls", "none"] = Field(
-        "file", description="The FCS file's own matrix, a CSV per batch, single-stain tubes, or deliberately none."
+    source: Literal[
+        "file", "csv", "controls", "none", "$SPILLOVER", "SPILL", "SPILLOVER", "$SPILL", "$COMP", "$DFCiTOj"
+    ] = Field(
+        "file",
+        description="The FCS file's own matrix, a CSV per batch, single-stain tubes, or deliberately none. Where files "
+        "hold several matrices that differ, the keyword of the one that counts.",
     )
     csv: dict[str, str] = Field({}, description="Batch name to CSV path, relative to the sheet; key 'default' for all.")
     max_condition: float = Field(50.0, gt=1, description="Above this condition number the matrix is flagged.")

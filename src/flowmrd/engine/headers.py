@@ -1,25 +1,66 @@
-"""What can be known of an FCS file without reading its events: that it is one, and that the panel fits it.
+"""What is known of a tube before anything runs: that its file can be read, that panel and spillover matrix fit it.
 
-Opening a thousand files at every start would be slow, so the outcome is kept in ``.snakemake/flowmrd/`` under size and
-time of each file.
+HEADER and TEXT are read, and some ten thousand events: they tell values that were compensated or transformed before the
+export, and a matrix that is not this file's. Opening a thousand files at every start would be slow, so the outcome is
+kept in ``.snakemake/flowmrd/`` under size and time of each file.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flowmrd.config import RunConfig, Sample
 from flowmrd.engine.code import digest
 from flowmrd.engine.layout import STATE, keep_state
-from flowmrd.errors import InputError
-from flowmrd.fcs.reader import choose, marker_names, read_fcs
+from flowmrd.errors import CompensationError, InputError
+from flowmrd.fcs.exported import export_state
+from flowmrd.fcs.reader import DataSet, choose, read_fcs
 from flowmrd.panel import PanelModel
-from flowmrd.panel.match import match_channels
+from flowmrd.panel.match import MatchResult
+from flowmrd.preprocess.compensation.evidence import SAMPLE, judge_values
+from flowmrd.preprocess.compensation.source import find_spillover, refuse_compensated
+from flowmrd.tube.read import described
 
 
-def check_header(path: Path, panel: PanelModel | None) -> float:
-    """Open a file, choose its data set and match its channels to the panel; read no events.
+@dataclass(frozen=True)
+class Asked:
+    """What the configuration asks of a tube besides its panel.
+
+    Attributes
+    ----------
+    config
+        The run's configuration.
+    base
+        Folder of the sample sheet, which paths of spillover tables are relative to.
+    """
+
+    config: RunConfig
+    base: Path
+
+    def key(self, row: Sample) -> str:
+        """Digest of what the outcome of a tube depends on besides file and panel."""
+        section = self.config.compensation
+        facts: list[str] = [str(section), str(row.role), str(row.batch)]
+        if not isinstance(section, str) and section.source == "csv":
+            path = section.csv.get(row.batch or "default", section.csv.get("default"))
+            facts.append(file_key(self.base / path) if path else "")
+        return hashlib.sha256("|".join(facts).encode()).hexdigest()[:16]
+
+
+def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None, asked: Asked | None = None) -> float:
+    """Open a file, choose its data set, match its channels to the panel, and look at a sample of its events.
+
+    Parameters
+    ----------
+    panel
+        Panel to match the channels to; None for a single-stain tube.
+    row, asked
+        The tube's row and the run's configuration; without them neither matrix nor events are looked at.
 
     Returns
     -------
@@ -32,12 +73,43 @@ def check_header(path: Path, panel: PanelModel | None) -> float:
         If the file is missing, unreadable or not list-mode FCS.
     ChannelError
         If a required channel of the panel is missing or claimed twice.
+    CompensationError
+        If there is no matrix, or not this file's, or the values are compensated already.
+    TransformError
+        If the values were transformed before the export.
     """
     data_sets = read_fcs(path)
     chosen = choose(data_sets)
     if panel is not None:
-        match_channels(panel, marker_names(chosen, data_sets)[0], str(path))
+        matched, facts = described(data_sets, chosen, panel)
+        if row is not None and asked is not None:
+            _check_values(chosen, matched, facts, row, asked)
+    elif asked is not None and not isinstance(asked.config.compensation, str):
+        state = export_state(chosen.keywords, chosen.channels)
+        if asked.config.compensation.source == "controls" and state.compensated:
+            raise CompensationError(
+                str(path),
+                found=f"a single-stain tube whose values are compensated, as {state.by} say(s)",
+                expected="stored values, from which spillover can be measured",
+                todo="export the tube without compensation",
+            )
     return chosen.n_events * len(chosen.channels) * 4 / 2**20
+
+
+def _check_values(chosen: DataSet, matched: MatchResult, facts: Mapping[str, Any], row: Sample, asked: Asked) -> None:
+    """Find the matrix as the stages will, and hold a sample of the events against it."""
+    section, where = asked.config.compensation, str(chosen.path)
+    later = not isinstance(section, str) and section.source == "controls"
+    if later:
+        refuse_compensated(facts, where)
+        return
+    matrix = find_spillover(facts, asked.config, where=where, batch=row.batch, csv=None, base=asked.base)
+    needed = {channel.column for channel in matched.channels if channel.marker is not None}
+    needed |= set(() if matrix is None else matrix.names)
+    wanted = [channel for channel in matched.channels if channel.column in needed]
+    values = chosen.sampled(SAMPLE, [channel.index for channel in wanted])
+    columns = {channel.column: values[position] for position, channel in enumerate(wanted)}
+    judge_values(columns, facts, matrix, where=where)
 
 
 def file_key(path: Path) -> str:
@@ -64,13 +136,17 @@ class HeaderCache:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             self._old = {}  # a cache that cannot be read is only a slower start
 
-    def check(self, path: Path, panel: PanelModel | None, *, panel_key: str) -> float:
-        """Raise what is wrong with a file's header, from memory where the file has not changed.
+    def check(self, row: Sample, panel: PanelModel | None, asked: Asked, *, panel_key: str) -> float:
+        """Raise what is wrong with a tube, from memory where its file has not changed.
 
         Parameters
         ----------
+        row
+            Row of the tube.
         panel
             Panel to match the channels to, if any.
+        asked
+            The run's configuration.
         panel_key
             Digest of the panel file.
 
@@ -79,13 +155,14 @@ class HeaderCache:
         float
             As of :func:`check_header`.
         """
-        key = f"{path}|{panel_key if panel is not None else ''}"
+        path = row.fcs
+        key = f"{path}|{panel_key if panel is not None else ''}|{asked.key(row)}"
         now = file_key(path)
         known = _remembered(self._old.get(key), now)
         if known is None:
             known = {"file": now, "error": None, "mb": 0.0}
             try:
-                known["mb"] = check_header(path, panel)
+                known["mb"] = check_header(path, panel, row, asked)
             except InputError as error:
                 if isinstance(error.__cause__, OSError):
                     raise  # a drive that could not be read says nothing about the file: look again next time

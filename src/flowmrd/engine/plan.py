@@ -21,7 +21,7 @@ from pathlib import Path
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.sheet import Role
 from flowmrd.engine.code import state_of
-from flowmrd.engine.headers import HeaderCache, file_key
+from flowmrd.engine.headers import Asked, HeaderCache, file_key
 from flowmrd.engine.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES, PLAN_FILE, keep_state, stored_library
 from flowmrd.engine.refusals import Refusal, refuse, refuse_row, stage_failures
 from flowmrd.engine.stage_table import STAGES, Unit
@@ -302,6 +302,7 @@ def plan_run(
         raise misspelt[0]
     known, sizes = (None, {}) if main_process else _told_by_parent(run_directory)
     headers = HeaderCache(run_directory)
+    asked = Asked(config, (run_directory / config.samples).parent)
     panels: dict[str, PanelFile] = {}
     panel_of: dict[str, str] = {}
     columns_mb: dict[str, float] = {}
@@ -313,7 +314,7 @@ def plan_run(
             if known is None:
                 _refuse_links_of(row, run_directory)
                 model = None if row.role is Role.COMPENSATION else panel.model
-                columns_mb[row.sample] = headers.check(row.fcs, model, panel_key=panel.sha256)
+                columns_mb[row.sample] = headers.check(row, model, asked, panel_key=panel.sha256)
         except InputError as error:
             refusals.append(refuse(row, error))
             continue

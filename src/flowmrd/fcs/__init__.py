@@ -2,7 +2,7 @@
 
 from flowmrd.fcs.findings import Finding
 from flowmrd.fcs.reader import DataSet, choose, marker_names, read_fcs
-from flowmrd.fcs.spillover import FileSpillover, read_spillover
+from flowmrd.fcs.spillover import FileSpillover, read_spillover, read_spillovers
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "marker_names",
     "read_fcs",
     "read_spillover",
+    "read_spillovers",
     "write_fcs",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from flowmrd.fcs.findings import refuse
 from flowmrd.fcs.layout import Layout, Parameter, ascii_words, dtype_of
 from flowmrd.fcs.segments import DataSegment
 
-__all__ = ["Block", "blocks", "scale_into"]
+__all__ = ["Block", "blocks", "scale_into", "stretches"]
 
 Array = npt.NDArray[Any]
 
@@ -66,6 +66,22 @@ def blocks(path: Path, segment: DataSegment) -> Iterator[Block]:
                     raise refuse(path, "a file that became shorter while it was read", "a file at rest", "try again")
                 got += n
             yield Block(first, last, decode(np.frombuffer(buffer, dtype=np.uint8, count=size), last - first))
+
+
+_STRETCHES = 20
+
+
+def stretches(segment: DataSegment, n_events: int) -> list[DataSegment]:
+    """Parts of DATA, evenly spread, that together hold at least ``n_events`` events; the whole where it holds fewer."""
+    size = -(-n_events // (8 * _STRETCHES)) * 8  # whole bytes in a stream of bits as well
+    if segment.layout.packing == "delimited" or segment.n_events <= size * _STRETCHES:
+        return [segment] if segment.n_events else []
+    parts = []
+    for k in range(_STRETCHES):
+        first = k * (segment.n_events - size) // (_STRETCHES - 1) // 8 * 8
+        begin = segment.begin + first * segment.layout.event_bits // 8
+        parts.append(replace(segment, begin=begin, n_events=size, length=segment.layout.n_bytes(size)))
+    return parts
 
 
 def _decoder(path: Path, segment: DataSegment) -> Any:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.errors import FcsError
-from flowmrd.fcs.decode import Block, blocks, scale_into
+from flowmrd.fcs.decode import Block, blocks, scale_into, stretches
 from flowmrd.fcs.findings import Finding, refuse
 from flowmrd.fcs.header import Header, file_size, is_header, read_at, read_header
 from flowmrd.fcs.layout import Parameter, number, whole
@@ -88,6 +88,16 @@ class DataSet:
         for block in self.blocks():
             scale_into(block, self.segment, self.timestep, out, rows)
         return out
+
+    def sampled(self, n_events: int, wanted: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Some events, evenly spread over the run in stretches: as :meth:`scaled`, of at least ``n_events`` or all."""
+        pieces = []
+        for stretch in stretches(self.segment, n_events):
+            out = np.empty((len(wanted), stretch.n_events), dtype=np.float32)
+            for block in blocks(self.path, stretch):
+                scale_into(block, stretch, self.timestep, out, wanted)
+            pieces.append(out)
+        return np.concatenate(pieces, axis=1) if pieces else np.empty((len(wanted), 0), dtype=np.float32)
 
     def raw(self) -> list[npt.NDArray[Any]]:
         """Stored values of every channel in their own type, integers masked: arrays of shape (n_events,)."""

@@ -17,9 +17,12 @@ import numpy.typing as npt
 
 from flowmrd.fcs.layout import Parameter, number, whole
 
-__all__ = ["FileSpillover", "read_spillover"]
+__all__ = ["KEYWORDS", "FileSpillover", "read_spillover", "read_spillovers"]
 
 _KEYS = ("$SPILLOVER", "SPILL", "SPILLOVER", "$SPILL")
+KEYWORDS = (*_KEYS, "$COMP", "$DFCiTOj")
+"""Where files keep a matrix, in the order in which they are looked at."""
+
 _MAX_CHANNELS = 1000
 
 
@@ -49,25 +52,30 @@ class FileSpillover:
 
 
 def read_spillover(keywords: Mapping[str, str], described: Sequence[Parameter]) -> FileSpillover | None:
-    """Find the spillover matrix of a data set.
+    """Find the spillover matrix of a data set that holds one.
 
     Returns
     -------
-    The first well-formed matrix in the order above; else the first malformed one, saying why; ``None`` where the file
-    has none at all.
+    The first well-formed matrix in the order of :data:`KEYWORDS`; else the first malformed one, saying why; ``None``
+    where the file has none at all. Whether another one differs is for the caller to look at (:func:`read_spillovers`).
     """
+    found = read_spillovers(keywords, described)
+    return next(iter([one for one in found if not one.malformed] or found), None)
+
+
+def read_spillovers(keywords: Mapping[str, str], described: Sequence[Parameter]) -> tuple[FileSpillover, ...]:
+    """Every spillover matrix of a data set, well formed or not, in the order of :data:`KEYWORDS`."""
     found: list[FileSpillover] = []
     for key in _KEYS:
         text = keywords.get(key, "").strip()
         if text and text != "0":
             found.append(_named(key, text, described))
-    if keywords.get("$COMP", "").strip():
+    if keywords.get("$COMP", "").strip() not in {"", "0"}:
         found.append(_unnamed("$COMP", keywords["$COMP"], described))
     subtraction = {key: value for key, value in keywords.items() if re.fullmatch(r"\$DFC\d{1,3}TO\d{1,3}", key)}
     if subtraction:
         found.append(_subtraction(subtraction, described))
-    usable = [one for one in found if not one.malformed]
-    return next(iter(usable or found), None)
+    return tuple(found)
 
 
 def _finish(source: str, channels: Sequence[int], numbers: Sequence[float | None]) -> FileSpillover:
@@ -101,7 +109,10 @@ def _named(source: str, text: str, described: Sequence[Parameter]) -> FileSpillo
         return FileSpillover(source, malformed=f"{n} channels announced, but fewer entries follow")
     names, numbers = parts[1 : 1 + n], [number(part) for part in parts[1 + n :]]
     if len(numbers) != n * n:
-        return FileSpillover(source, malformed=f"{n} channels but {len(numbers)} numbers instead of {n * n}")
+        why = f"{n} channels but {len(numbers)} numbers instead of {n * n}"
+        if n * n < len(numbers) <= 2 * n * n and all(re.fullmatch(r"-?\d*", part) for part in parts[1 + n :]):
+            why += "; these are whole numbers, as where decimals are written with a comma"
+        return FileSpillover(source, malformed=why)
     channels = [_channel(name, described) for name in names]
     unknown = [index for index, channel in enumerate(channels) if channel is None]
     if unknown:

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 __all__ = ["FEATURES", "compact", "detector_forms", "is_noise", "is_plain_scatter", "is_time_name"]
-__all__ += ["printable_name", "pulse_feature", "scatter_name", "tokens", "without_compensation"]
+__all__ += ["printable_name", "pulse_feature", "says_compensated", "scatter_name", "tokens", "without_compensation"]
 
 FEATURES = {
     **dict.fromkeys(("A", "AREA", "INT", "INTEGRAL"), "A"),
@@ -34,7 +34,7 @@ _OPTICS = (
     r"|BP|LP|NM|HDR|GRN|YEL|ORG|FS\d\d|SS\d\d|CH\d{1,3}|\d{1,4}"
 )
 _NOISE = re.compile(
-    rf"(?:{_DYES}|{_OPTICS}|{'|'.join(FEATURES)}|{'|'.join(_SCALES)}|COMP|FJCOMP|UL|ANTI|HU|HUMAN|MAB|CLONE)+"
+    rf"(?:{_DYES}|{_OPTICS}|{'|'.join(FEATURES)}|{'|'.join(_SCALES)}|COMP|FJCOMP|COMPENSATED|UNMIXED|UL|ANTI|HU|HUMAN|MAB|CLONE)+"
 )
 _DYE_START = re.compile(rf"(?:{_DYES}|VIOLET|BLUE|RED|GREEN|YELLOW|UV|FL\d{{1,2}}).*")
 
@@ -151,9 +151,38 @@ def is_time_name(pnn: str | None, pns: str | None = None) -> bool:
     return not name and compact(pns or "") == "TIME"
 
 
+_MARKS = frozenset({"COMP", "FJCOMP", "COMPENSATED", "COMPD", "UNMIXED", "UNMIX"})
+"""Words by which exporting programs say that the values of a channel are compensated or unmixed."""
+
+
+def says_compensated(name: str | None) -> bool:
+    """Whether a detector name says that its values were compensated or unmixed before the export.
+
+    ``Comp-FITC-A`` (FlowJo), ``FJComp-FITC-A`` (flowWorkspace), ``<FITC-A>`` (flowCore, FlowJo 9), ``FITC-A_comp``,
+    ``FITC-A (compensated)``, ``Unmixed FITC-A``, ``CompFITC-A``.
+    """
+    return name is not None and without_compensation(name) != name.strip()
+
+
 def without_compensation(name: str) -> str:
-    """A channel name without the mark of FlowJo (``Comp-``) or flowWorkspace (``FJComp-``) for compensated values."""
-    return re.sub(r"^\s*(?:FJ)?comp[-_ :]+", "", name, flags=re.IGNORECASE)
+    """A channel name without the mark for compensated or unmixed values, see :func:`says_compensated`."""
+    bare = name.strip()
+    if re.fullmatch(r"<.+>", bare):
+        bare = bare[1:-1].strip()
+    for word in re.findall(r"[0-9A-Za-z]+", bare):
+        upper = word.upper()
+        if upper in _MARKS:
+            bare = re.sub(rf"(?<![0-9A-Za-z]){word}(?![0-9A-Za-z])", " ", bare, count=1)
+        else:
+            glued = re.fullmatch(r"(FJCOMP|COMP)(\d?[A-Z][0-9A-Z]+)|([0-9A-Z]*[0-9A-Z])(COMP|UNMIXED)", upper)
+            rest = glued and (glued[2] or glued[3])
+            if rest and is_noise(rest) and starts_with_dye(rest):
+                start = upper.index(rest)
+                bare = bare.replace(word, word[start : start + len(rest)], 1)
+    if bare == name.strip():
+        return bare
+    bare = re.sub(r"\(\s*\)|\[\s*\]", "", bare)
+    return re.sub(r"^[\s\-_:.]+|[\s\-_:.]+$", "", re.sub(r"([-_:. ])[\s\-_:.]+", r"\1", bare))
 
 
 def detector_forms(pnn: str) -> list[str]:

@@ -5,23 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.config.run import CompensationConfig, RunConfig
-from flowmrd.errors import CompensationError
+from flowmrd.config.run import RunConfig
 from flowmrd.panel.model import Channel, ChannelKind, PanelModel
-from flowmrd.panel.names import without_compensation
-from flowmrd.preprocess.compensation import (
-    Spillover,
-    check_spillover,
-    compensate_columns,
-    normal_name,
-    read_spillover_csv,
-)
+from flowmrd.preprocess.compensation import Spillover, compensate_columns
+from flowmrd.preprocess.compensation.source import find_spillover
 from flowmrd.preprocess.transform import ChannelScale, choose_top, estimate_width, negative_reference, upper_value
 
 __all__ = [
@@ -71,132 +63,6 @@ class CompensatedTube:
 def fluorescence(tube: CompensatedTube) -> list[str]:
     """Fluorescence columns of a tube, in panel order."""
     return [name for name, channel in tube.channels.items() if channel.kind in FLUORESCENT]
-
-
-def find_spillover(
-    record: Mapping[str, Any], config: RunConfig, *, where: str, batch: str | None, csv: Path | None, base: Path | None
-) -> Spillover | None:
-    """Return the spillover matrix that the configuration asks for, its names being column names; None for ``none``.
-
-    Parameters
-    ----------
-    record
-        ``ingest.json``.
-    where
-        Name of the tube for messages.
-    csv
-        File made from the single-stain controls (``source: controls``), or a CSV that overrides the configuration's.
-    base
-        Folder that CSV paths of the configuration are relative to.
-
-    Raises
-    ------
-    CompensationError
-        If there is no usable matrix.
-    """
-    settings = config.compensation
-    if settings == "none" or (isinstance(settings, CompensationConfig) and settings.source == "none"):
-        return None
-    _refuse_compensated(record, where)
-    if csv is not None:
-        return _on_columns(read_spillover_csv(csv), record, str(csv))
-    if settings.source == "file":
-        return _from_record(record, where)
-    if settings.source == "controls":
-        raise CompensationError(
-            where,
-            found="no matrix made from single-stain controls",
-            expected="the file that 'flowmrd spillover' writes",
-            todo="add rows with role 'compensation' and a stain for every fluorochrome, or choose another source",
-        )
-    chosen = settings.csv.get(batch or "default", settings.csv.get("default"))
-    if chosen is None:
-        raise CompensationError(
-            where,
-            found=f"no spillover CSV for batch {batch or 'default'}",
-            expected="'compensation: csv:' with this batch or the key 'default'",
-            todo="add it to config.yaml",
-        )
-    path = (base or Path()) / chosen
-    return _on_columns(read_spillover_csv(path), record, str(path))
-
-
-def _refuse_compensated(record: Mapping[str, Any], where: str) -> None:
-    """Refuse a matrix for values that the exporting program has compensated already, by the names that it gave."""
-    names = [str(channel["pnn"]) for channel in record["channels"] if channel["marker"]]
-    marked = [name for name in names if without_compensation(name) != name]
-    if marked:
-        raise CompensationError(
-            where,
-            found=f"channels compensated before the export ({', '.join(marked)[:200]}), and a matrix to apply",
-            expected="stored values",
-            todo="export without compensation, or say 'compensation: none' in config.yaml (one file: --compensated)",
-        )
-
-
-def _from_record(record: Mapping[str, Any], where: str) -> Spillover:
-    stored = record.get("spillover")
-    if not stored:
-        raise CompensationError(
-            where,
-            found="no spillover matrix in the file",
-            expected="$SPILLOVER, SPILL or $COMP",
-            todo="give a CSV or single-stain controls in config.yaml (one file: --spillover), or say "
-            "'compensation: none' (--compensated) if the data are already compensated",
-        )
-    if stored["malformed"]:
-        raise CompensationError(
-            where,
-            found=f"a spillover matrix in {stored['source']} that cannot be used: {stored['malformed']}",
-            expected="n, n channel names and n x n numbers",
-            todo="export the file again, or give the matrix as CSV ('compensation: csv:' in config.yaml; one file: "
-            "--spillover)",
-        )
-    matrix = check_spillover(where, stored["detectors"], stored["matrix"], source=f"file:{stored['source']}")
-    return _on_columns(matrix, record, where)
-
-
-def _on_columns(spillover: Spillover, record: Mapping[str, Any], where: str) -> Spillover:
-    """Rename a matrix's detectors to columns; drop scatter and time where they carry nothing, refuse where they do."""
-    lookup: dict[str, str] = {}
-    for key in ("pns", "marker", "pnn", "column"):
-        for channel in record["channels"]:
-            if channel.get(key):
-                lookup[normal_name(str(channel[key]))] = channel["column"]
-    kinds = {channel["column"]: channel.get("kind") for channel in record["channels"]}
-    missing = [name for name in spillover.names if normal_name(name) not in lookup]
-    if missing:
-        raise CompensationError(
-            where,
-            found=f"{len(missing)} channel(s) of the spillover matrix that the file lacks: {', '.join(missing)[:200]}",
-            expected="detector names of the file",
-            todo="use the matrix that belongs to this acquisition",
-        )
-    columns = [lookup[normal_name(name)] for name in spillover.names]
-    if len(set(columns)) != len(columns):
-        raise CompensationError(
-            where,
-            found="two entries of the spillover matrix for one channel",
-            expected="every channel once",
-            todo="use the matrix that belongs to this acquisition",
-        )
-    keep = [i for i, column in enumerate(columns) if kinds[column] not in ("scatter", "time")]
-    for i in sorted(set(range(len(columns))) - set(keep)):
-        rest = np.delete(spillover.matrix[i], i), np.delete(spillover.matrix[:, i], i)
-        if any(np.any(part != 0) for part in rest):
-            raise CompensationError(
-                where,
-                found=f"spillover from or into {columns[i]}, which is scatter or time",
-                expected="fluorescence channels only",
-                todo="correct the matrix: scatter and time are never compensated",
-            )
-    return Spillover(
-        tuple(columns[i] for i in keep),
-        spillover.matrix[np.ix_(keep, keep)],
-        spillover.source,
-        spillover.condition,
-        spillover.notes,
-    )
 
 
 def compensate_tube(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from flowmrd.config.run import CompensationConfig, RunConfig
 from flowmrd.flags import Flag, flag
+from flowmrd.preprocess.compensation.evidence import Pair
 from flowmrd.preprocess.quality import PILE_UP_WARN
 from flowmrd.preprocess.quality.offscale import OFFSCALE_WARN, OffScale
 from flowmrd.preprocess.scaling import CompensatedTube, fluorescence
@@ -23,12 +24,20 @@ SIDE_SCATTER: Final = frozenset({"SSC-A", "SSC-H", "SSC-W"})
 """Saturated side scatter is usual (granulocytes) and kept in the denominator: told, not warned about."""
 
 
-def compensation_flags(tube: CompensatedTube, config: RunConfig) -> list[Flag]:
-    """Flags about the spillover matrix: its condition, what it lacks, what looks wrong in it."""
+def compensation_flags(tube: CompensatedTube, config: RunConfig, left: Sequence[Pair] = ()) -> list[Flag]:
+    """Flags about the spillover matrix: its condition, what it lacks, what looks wrong in it.
+
+    Parameters
+    ----------
+    left
+        Pairs of dyes of which spillover is left, as :func:`flowmrd.preprocess.compensation.evidence.judge_values` finds.
+    """
     flags: list[Flag] = []
+    if left:
+        flags.append(flag("RESIDUAL_SPILLOVER", pairs=", ".join(map(str, left[:5]))))
     matrix = tube.spillover
     if matrix is None:
-        return [flag("NOT_COMPENSATED")]
+        return [*flags, flag("NOT_COMPENSATED")]
     settings = config.compensation
     limit = settings.max_condition if isinstance(settings, CompensationConfig) else CompensationConfig().max_condition
     if matrix.condition > limit:
@@ -97,12 +106,28 @@ def event_flags(
     return flags
 
 
-def residual_flags(residuals: Sequence[Mapping[str, Any]]) -> list[Flag]:
-    """Flags about spillover that compensation left or took too much of; from the records of the residuals."""
+OVERCOMPENSATED_DOUBT: Final = -0.05
+"""Share of a neighbour's signal taken away too much from which a marker cannot be trusted. Right matrices, on real and
+simulated tubes: not below -0.02; a marker that the classifier uses would lose a dim population at this share."""
+
+
+def residual_flags(residuals: Sequence[Mapping[str, Any]], rests_on: Sequence[str]) -> list[Flag]:
+    """Flags about spillover that compensation left or took too much of; from the records of the residuals.
+
+    Parameters
+    ----------
+    rests_on
+        Markers that the result rests on: the panel's features.
+    """
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for item in sorted((one for one in residuals if one["ratio"] is not None), key=lambda one: -abs(one["ratio"])):
+        if item["state"] == "under":
+            found.setdefault("UNDERCOMPENSATED", []).append(item)
+        elif item["state"] == "over":
+            grave = item["target"] in rests_on and item["ratio"] < OVERCOMPENSATED_DOUBT
+            found.setdefault("OVERCOMPENSATED_MARKERS" if grave else "OVERCOMPENSATED", []).append(item)
     flags: list[Flag] = []
-    for state, code in (("over", "OVERCOMPENSATED"), ("under", "UNDERCOMPENSATED")):
-        pairs = sorted((item for item in residuals if item["state"] == state), key=lambda item: -abs(item["ratio"]))
-        if pairs:
-            named = ", ".join(f"{item['source']} into {item['target']} ({item['ratio']:+.1%})" for item in pairs[:5])
-            flags.append(flag(code, pairs=named))
+    for code, pairs in sorted(found.items()):
+        named = ", ".join(f"{item['source']} into {item['target']} ({item['ratio']:+.1%})" for item in pairs[:5])
+        flags.append(flag(code, pairs=named))
     return flags

@@ -5,8 +5,9 @@
     schema, sample, sha256, bytes, data_set, n_data_sets, fcs_version, n_events
     findings:      [{code, message}]
     second_reader: {status: agree | cannot_read, reason}
-    channels:      [{column, marker, kind, matched_by, pnn, pns, range, voltage, gain, log, time}]
-    spillover:     {source, detectors (column names), matrix, percent_scaled, malformed} or null
+    channels:      [{column, marker, kind, matched_by, pnn, pns, range, voltage, gain, log, time, compensated}]
+    spillover:     {source, detectors (column names), matrix, percent_scaled, malformed, others: [the same]} or null
+    export:        {by, transform}: what says that values were compensated, and which keyword that they were transformed
     nonfinite:     {column: events with NaN or infinity}, only where there are any
     missing:       optional markers of the panel that the file lacks
     timestep, instrument, acquisition, keywords

@@ -15,6 +15,7 @@ from flowmrd.errors import TransformError
 from flowmrd.panel.gates import ROOT, SingletGate
 from flowmrd.panel.model import PanelModel
 from flowmrd.preprocess.compensation import Spillover
+from flowmrd.preprocess.compensation.evidence import SAMPLE, judge_values
 from flowmrd.preprocess.quality import saturated_share
 from flowmrd.preprocess.quality.masks import attrition, build_masks
 from flowmrd.preprocess.quality.offscale import OffScale, censored_channels, find_offscale, placed_offscale
@@ -95,9 +96,9 @@ def preprocess(
     Raises
     ------
     CompensationError
-        If the matrix asked for is missing, malformed or singular.
+        If the matrix asked for is missing, malformed, singular, or not that of these values.
     TransformError
-        If more events than ``quality.nonfinite_max`` hold NaN or infinity.
+        If the values were transformed before the export, or more events than ``quality.nonfinite_max`` hold NaN or infinity.
     """
     settings = config or RunConfig(panel=tube.panel.name, samples="")
     raw = dict(tube.raw) if overwrite else {name: _read_only(values) for name, values in tube.raw.items()}
@@ -106,6 +107,8 @@ def preprocess(
     where = tube.where or tube.name
     n = tube.n_events
     matrix = find_spillover(tube.facts, settings, where=where, batch=batch, csv=spillover, base=base)
+    looked_at = {column: values[:: max(n // SAMPLE, 1)] for column, values in raw.items()}
+    left = judge_values(looked_at, tube.facts, matrix, where=where)
     stride = max(n // SAMPLED_EVENTS, 1)
     thinned = {column: values[::stride].copy() for column, values in raw.items()}
     offscale = find_offscale(_detectors(raw, tube.panel, matrix), stored_ranges(tube.facts))
@@ -118,7 +121,7 @@ def preprocess(
     scales = choose_scales(compensated, settings, frozen, estimate=estimate_width)
     saturation = {channel: saturated_share(thinned[channel], scale.T) for channel, scale in scales.items() if n}
     del thinned
-    flags = compensation_flags(compensated, settings) + scale_flags(compensated, scales, transforms, settings)
+    flags = compensation_flags(compensated, settings, left) + scale_flags(compensated, scales, transforms, settings)
     residuals = residual_spillover(compensated, scales)
     censored, bits = _censored(offscale, compensated, scales)
     columns = _to_scale(compensated, scales)
@@ -126,7 +129,11 @@ def preprocess(
     nonfinite = _nonfinite(columns, n)
     _refuse_nonfinite(where, nonfinite, settings.quality.nonfinite_max)
     masks = build_masks(columns, kinds, nonfinite, settings.quality, doublet_settings=singlet_settings(tube.panel))
-    flags += [*masks.flags, *event_flags(n, nonfinite, saturation, offscale, settings), *residual_flags(residuals)]
+    flags += [
+        *masks.flags,
+        *event_flags(n, nonfinite, saturation, offscale, settings),
+        *residual_flags(residuals, tube.panel.features),
+    ]
     qc = {
         "schema_version": QC_SCHEMA_VERSION,
         "sample": tube.name,

@@ -10,17 +10,18 @@ import numpy.typing as npt
 
 from flowmrd.errors import FcsError
 from flowmrd.fcs.cross_check import second_reading
+from flowmrd.fcs.exported import ExportState, export_state
 from flowmrd.fcs.findings import Finding
 from flowmrd.fcs.reader import DataSet, choose, marker_names, read_fcs
 from flowmrd.fcs.scrub import acquisition, instrument, kept_keywords
-from flowmrd.fcs.spillover import FileSpillover, read_spillover
+from flowmrd.fcs.spillover import FileSpillover, read_spillovers
 from flowmrd.panel.match import ChannelMatch, MatchResult, known_names, match_channels
 from flowmrd.panel.model import PanelModel
 from flowmrd.panel.names import printable_name
 from flowmrd.store import digest_file
 from flowmrd.tube.tube import Tube
 
-__all__ = ["INGEST_SCHEMA", "read_tube"]
+__all__ = ["INGEST_SCHEMA", "described", "read_tube"]
 
 INGEST_SCHEMA = "flowmrd-ingest/1"
 """Version of the facts."""
@@ -66,18 +67,11 @@ def read_tube(
     path = Path(fcs)
     data_sets = read_fcs(path)
     chosen = choose(data_sets, dataset)
-    names, borrowed = marker_names(chosen, data_sets)
-    matched = match_channels(panel, names, str(path))
-    stored = _spillover(chosen, data_sets, matched)
-    facts: dict[str, Any] = {
-        "channels": _channels(chosen, matched, names, panel),
-        "spillover": stored,
-        "instrument": instrument(chosen.keywords),
-        "acquisition": acquisition(chosen.keywords),
-    }
+    matched, facts = described(data_sets, chosen, panel)
+    stored = facts["spillover"]
     called = path.stem if name is None else name
     if not check:
-        named = set() if stored is None else set(stored["detectors"])
+        named = set() if stored is None else {name for one in (stored, *stored["others"]) for name in one["detectors"]}
         wanted = [one for one in matched.channels if others or one.marker is not None or one.column in named]
         values = chosen.scaled([channel.index for channel in wanted])
         raw = {channel.column: row for channel, row in zip(wanted, values, strict=True)}
@@ -86,7 +80,7 @@ def read_tube(
     findings = [*chosen.findings]
     if len(data_sets) > 1:
         findings.append(Finding("data_set_chosen", f"data set {chosen.index} of {len(data_sets)} was taken"))
-    if borrowed:
+    if marker_names(chosen, data_sets)[1]:
         findings.append(Finding("names_from_twin", "marker names were taken from another data set of the file"))
     findings += [Finding("scatter_substitute", note) for note in matched.notes]
     second = second_reading(chosen, n_sets=len(data_sets))
@@ -112,6 +106,7 @@ def read_tube(
         "second_reader": {"status": second.status, "reason": second.reason},
         "channels": facts["channels"],
         "spillover": facts["spillover"],
+        "export": facts["export"],
         "nonfinite": _nonfinite(raw),
         "missing": list(matched.missing),
         "timestep": chosen.timestep,
@@ -122,8 +117,32 @@ def read_tube(
     return Tube(called, panel, where=str(path), facts=whole, raw=raw)
 
 
+def described(data_sets: list[DataSet], chosen: DataSet, panel: PanelModel) -> tuple[MatchResult, dict[str, Any]]:
+    """What the header says of a data set: the matched channels, and the facts that rest on it alone.
+
+    Raises
+    ------
+    ChannelError
+        If a required channel is missing or ambiguous.
+    """
+    names, _ = marker_names(chosen, data_sets)
+    matched = match_channels(panel, names, str(chosen.path))
+    state = export_state(chosen.keywords, chosen.channels)
+    return matched, {
+        "channels": _channels(chosen, matched, names, panel, state),
+        "spillover": _spillover(chosen, data_sets, matched),
+        "export": {"by": state.by, "transform": state.transform},
+        "instrument": instrument(chosen.keywords),
+        "acquisition": acquisition(chosen.keywords),
+    }
+
+
 def _channels(
-    chosen: DataSet, matched: MatchResult, names: list[tuple[str | None, str | None]], panel: PanelModel
+    chosen: DataSet,
+    matched: MatchResult,
+    names: list[tuple[str | None, str | None]],
+    panel: PanelModel,
+    state: ExportState,
 ) -> list[dict[str, Any]]:
     known = known_names(panel)
 
@@ -142,19 +161,26 @@ def _channels(
             "gain": parameter.gain,
             "log": None if parameter.log is None else list(parameter.log),
             "time": parameter.time,
+            "compensated": match.index in state.compensated,
         }
 
     return [describe(match) for match in matched.channels]
 
 
 def _spillover(chosen: DataSet, data_sets: list[DataSet], matched: MatchResult) -> dict[str, Any] | None:
-    """Matrix of the data set; of a twin with the same channels where only that has one."""
-    found = read_spillover(chosen.keywords, chosen.channels)
-    if found is None:
-        for twin in data_sets:
-            if twin is not chosen and twin.n_events == chosen.n_events and found is None:
-                found = read_spillover(twin.keywords, chosen.channels)
-    return None if found is None else _spillover_record(found, [match.column for match in matched.channels])
+    """Matrices of the data set; of a twin with the same channels where only that has any.
+
+    The first well-formed one, the others under ``others``.
+    """
+    found = read_spillovers(chosen.keywords, chosen.channels)
+    for twin in data_sets:
+        if not found and twin is not chosen and twin.n_events == chosen.n_events:
+            found = read_spillovers(twin.keywords, chosen.channels)
+    if not found:
+        return None
+    columns = [match.column for match in matched.channels]
+    first, *others = sorted(found, key=lambda one: bool(one.malformed))
+    return {**_spillover_record(first, columns), "others": [_spillover_record(one, columns) for one in others]}
 
 
 def _spillover_record(found: FileSpillover, columns: list[str]) -> dict[str, Any]:

@@ -73,7 +73,8 @@ def check_spillover(where: str, names: Sequence[str], matrix: Any, *, source: st
     Raises
     ------
     CompensationError
-        If it is not square, names repeat, a value is not finite, a diagonal element is not positive, or it is singular.
+        If it is not square, names repeat, a value is not finite, a diagonal element is not positive, it is singular, or
+        its numbers are not those of a spillover matrix: clearly negative, the inverse, percent in part.
     """
     try:
         values = np.array(matrix, dtype=np.float64)
@@ -93,6 +94,7 @@ def check_spillover(where: str, names: Sequence[str], matrix: Any, *, source: st
         bad = names[int(np.argmin(diagonal))]
         raise _error(where, f"a diagonal value of {diagonal.min():g} ({bad})", "1 (or 100 for percent) on the diagonal")
     notes: list[str] = []
+    _refuse_percent_in_part(where, values, names)
     if 50 <= float(np.median(diagonal)) <= 200:
         values = values / 100.0
         diagonal = np.diag(values)
@@ -101,9 +103,53 @@ def check_spillover(where: str, names: Sequence[str], matrix: Any, *, source: st
         notes.append("rows divided by their diagonal, which was not 1")
         values = values / diagonal[:, None]
     condition = float(np.linalg.cond(values))
+    if math.isfinite(condition) and condition < SINGULAR_CONDITION:
+        _refuse_negative(where, values, names)
     if not math.isfinite(condition) or condition >= SINGULAR_CONDITION:
         raise _error(where, f"a singular spillover matrix (condition number {condition:.2g})", "an invertible matrix")
     return Spillover(tuple(names), values, source, condition, tuple(notes))
+
+
+CLEARLY_NEGATIVE: Final = -0.05
+"""A dye cannot take light away from a detector. Hand-set matrices hold up to some -0.02 of noise, no more."""
+
+
+def _refuse_negative(where: str, values: Float64, names: Sequence[str]) -> None:
+    """Refuse a matrix with clearly negative coefficients, and name the inverse where it is one."""
+    off = values - np.diag(np.diag(values))
+    if off.min() >= -0.005:
+        return
+    inverse = np.linalg.inv(values)
+    scaled = inverse / np.abs(np.diag(inverse))[:, None]
+    turned = scaled - np.diag(np.diag(scaled))
+    # the inverse of a spillover matrix has mostly negative coefficients, and its own inverse has none
+    is_inverse = turned.min() >= -0.01 and -off[off < 0].sum() > off[off > 0].sum()
+    i, j = divmod(int(np.argmin(off)), len(names))
+    found = f"a coefficient of {off[i, j]:.3g} ({names[i]} into {names[j]})"
+    if is_inverse:
+        raise CompensationError(
+            where,
+            found=f"{found}; this looks like the inverse, the compensation matrix",
+            expected="a spillover matrix: the share of each dye in each detector, never clearly negative",
+            todo="give the spillover matrix itself (its inverse is formed here)",
+        )
+    if off.min() < CLEARLY_NEGATIVE:
+        raise _error(where, found, "a spillover matrix: no coefficient clearly negative")
+
+
+def _refuse_percent_in_part(where: str, values: Float64, names: Sequence[str]) -> None:
+    """Refuse a matrix of which diagonal and other coefficients are not in the same unit (1 or percent)."""
+    diagonal = np.diag(values)
+    off = np.abs(values - np.diag(diagonal))
+    expected = "diagonal and coefficients in one unit: 1 and 0.17, or 100 and 17"
+    if np.median(diagonal) <= 2 and off.max() > 3.0:
+        i, j = divmod(int(np.argmax(off)), len(names))
+        found = f"a diagonal of 1 but {off[i, j]:.4g} for {names[i]} into {names[j]}: coefficients in percent"
+        raise _error(where, found, expected)
+    if np.median(diagonal) >= 50 and len(names) >= 4 and 0.02 < off.max() <= 1.0:
+        raise _error(
+            where, f"a diagonal of 100 but no coefficient above {off.max():.3g}: only it is in percent", expected
+        )
 
 
 def read_spillover_csv(path: Path) -> Spillover:

@@ -1,0 +1,320 @@
+"""What the values themselves say: linear or transformed, compensated already, this matrix or another one.
+
+Everything here looks at a sample of events in raw units. A tube with stained leucocytes is assumed; single-stain tubes
+and beads are not judged.
+
+**Too much was taken away.** For dye i and detector j with coefficient s, cells bright in i that lack antigen j must
+lie at the place of the negative cells after compensation, whatever the biology. The share of bright cells that are
+lower than that by more than :data:`TOO_LOW` times s times their own signal is the measure: 0 for the right matrix, near
+the share of cells without antigen j where the values were compensated before, or the coefficient is far too large.
+
+**Too little was taken away.** Spillover that is left makes a floor: of the cells bright in i none lies lower in j than
+a fixed share of their own signal. A floor is told from an antigen that goes with the other one by its shape: it is
+narrow (5th to 25th percentile) and rises in proportion to the signal (slope 1 in logarithms).
+
+**Linear.** On a linear scale the dim cells crowd at the foot: less than 3 % of the way from the lowest value to the
+brightest holds the dimmest fifth of the cells, in the median channel (stained marrows, real and simulated: 0.01 to
+0.03; the same tubes on logarithmic scales: 0.1 and more). And no linear scale of a cytometer ends at 50.
+
+The limits were set on two real tubes, the simulated cohorts and their variants; ``python -m benchmarks.inputs`` counts
+the false alarms and the misses again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.errors import CompensationError, TransformError
+from flowmrd.preprocess.compensation.matrix import Spillover
+from flowmrd.preprocess.compensation.source import DYES
+
+__all__ = ["SAMPLE", "Pair", "judge_compensation", "judge_values", "left_over", "refuse_transformed", "taken_twice"]
+
+Values = npt.NDArray[np.floating[Any]]
+
+TOO_LOW: Final = 0.6
+MOST_TOO_LOW: Final = 0.25
+"""Share of bright cells below their place from which the matrix is refused; right matrices: below 0.1."""
+
+LEAST_COEFFICIENT: Final = 0.02
+LEAST_BRIGHT: Final = 60
+BRIGHT: Final = 0.02
+"""Bright means above this share of the range."""
+
+NEGATIVE: Final = 0.004
+"""Cells count as negative up to this share of the range, as in :mod:`.residuals`."""
+
+LEAST_FLOOR: Final = 0.04
+"""Share of the signal from which a floor counts."""
+
+NARROW: Final = 0.3
+PROPORTIONAL: Final = (0.7, 1.2)
+MOST_FOOT: Final = 0.08
+LEAST_TOP: Final = 50.0
+
+SAMPLE: Final = 20_000
+"""Events that are looked at: every few of a larger tube."""
+
+UNCOMPENSATED: Final = 0.08
+"""Share of the signal from which spillover that is left shows that nothing was compensated."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One pair of channels that compensation did not separate.
+
+    Attributes
+    ----------
+    source, target
+        Column of the bright dye, and of the detector that it reaches.
+    amount
+        Share of the bright cells that lie too low, or share of their signal that is left.
+    """
+
+    source: str
+    target: str
+    amount: float
+
+    def __str__(self) -> str:
+        return f"{self.source} into {self.target} ({self.amount:.0%})"
+
+
+def taken_twice(raw: Mapping[str, Values], spillover: Spillover, top: float) -> list[Pair]:
+    """Pairs of which the matrix takes away what is not there, the worst first.
+
+    Parameters
+    ----------
+    raw
+        Values before compensation of every channel of the matrix, each of shape (n_events,).
+    top
+        Top of the range.
+    """
+    names = spillover.names
+    measured = np.column_stack([raw[name] for name in names]).astype(np.float64)
+    return _too_low(measured, measured @ spillover.inverse(), names, spillover.matrix, top)
+
+
+def _too_low(
+    measured: Values, true: Values, names: Sequence[str], matrix: npt.NDArray[np.float64], top: float
+) -> list[Pair]:
+    places = [_negative(true[:, j], top) for j in range(len(names))]
+    found = []
+    for i, source in enumerate(names):
+        bright = (true[:, i] > BRIGHT * top) & (measured[:, i] < 0.9 * top)
+        if int(bright.sum()) < LEAST_BRIGHT:
+            continue
+        signal = true[bright, i]
+        for j, target in enumerate(names):
+            s, place = matrix[i, j], places[j]
+            # what is taken away must stand out of the noise of the negative cells
+            if i == j or s < LEAST_COEFFICIENT or place is None or s * float(np.median(signal)) < 4 * place[1]:
+                continue
+            share = float(np.mean((true[bright, j] - place[0]) < -TOO_LOW * s * signal))
+            if share > MOST_TOO_LOW:
+                found.append(Pair(source, target, share))
+    return sorted(found, key=lambda pair: -pair.amount)
+
+
+def left_over(compensated: Mapping[str, Values], top: float) -> list[Pair]:
+    """Pairs of which spillover is left, the most first.
+
+    Parameters
+    ----------
+    compensated
+        Compensated values in raw units, each of shape (n_events,).
+    """
+    found = []
+    places = {name: _negative(values, top) for name, values in compensated.items()}
+    for source, on in compensated.items():
+        bright = (on > 1.5 * BRIGHT * top) & (on < 0.9 * top)
+        if int(bright.sum()) < LEAST_BRIGHT:
+            continue
+        signal = on[bright].astype(np.float64)
+        low, high = signal <= np.quantile(signal, 0.33), signal >= np.quantile(signal, 0.67)
+        steps = float(np.log(np.median(signal[high]) / np.median(signal[low])))
+        for target, values in compensated.items():
+            place = places[target]
+            if target == source or place is None or steps < 0.2:
+                continue
+            above = values[bright] - place[0]
+            floor, quarter = np.quantile(above / signal, [0.05, 0.25])
+            if floor < LEAST_FLOOR or floor * float(np.median(signal)) < 4 * place[1]:
+                continue
+            rise = np.log(max(np.quantile(above[high], 0.25), 1.0) / max(np.quantile(above[low], 0.25), 1.0)) / steps
+            if (quarter - floor) / quarter < NARROW and PROPORTIONAL[0] < rise < PROPORTIONAL[1]:
+                found.append(Pair(source, target, float(floor)))
+    return sorted(found, key=lambda pair: -pair.amount)
+
+
+def _negative(values: Values, top: float) -> tuple[float, float] | None:
+    """Place and robust standard deviation of the negative cells, if there are enough of them."""
+    near = values[np.abs(values) <= NEGATIVE * top]
+    if len(near) < max(100, 0.005 * len(values)):
+        return None
+    place = float(np.median(near))
+    return place, 1.4826 * float(np.median(np.abs(near - place)))
+
+
+def judge_compensation(raw: Mapping[str, Values], spillover: Spillover, *, where: str, top: float) -> None:
+    """Refuse a matrix that the values contradict.
+
+    Raises
+    ------
+    CompensationError
+        Naming what fits better where something does: the values as they are, the transposed matrix.
+    """
+    worst = taken_twice(raw, spillover, top)
+    if not worst:
+        return
+    shown = ", ".join(map(str, worst[:3]))
+    found = f"cells far below zero after compensation (share of the bright cells): {shown}"
+    names, measured = spillover.names, np.column_stack([raw[name] for name in spillover.names]).astype(np.float64)
+    if _fits(measured, measured, names, spillover, top):
+        found += "; the values look compensated already: before the matrix is applied nothing is left of its spillover"
+        todo = "export stored values, or say 'compensation: none' in config.yaml (one file: --compensated)"
+    else:
+        try:
+            turned = measured @ np.linalg.inv(spillover.matrix.T)
+            swapped = not _too_low(measured, turned, names, spillover.matrix.T, top)
+        except np.linalg.LinAlgError:
+            swapped = False
+        if swapped and not np.allclose(spillover.matrix, spillover.matrix.T, atol=0.01):
+            found += "; the transposed matrix fits: rows and columns look exchanged"
+        todo = "give the matrix of this acquisition (rows: dyes, columns: detectors)"
+    raise CompensationError(where, found=found, expected="bright cells at the place of the negative ones", todo=todo)
+
+
+def _fits(measured: Values, true: Values, names: Sequence[str], spillover: Spillover, top: float) -> bool:
+    """Whether values hold none of a matrix's spillover: where it is large, the lowest bright cells are at zero."""
+    free = seen = 0
+    for i in range(len(names)):
+        bright = (true[:, i] > BRIGHT * top) & (measured[:, i] < 0.9 * top)
+        if int(bright.sum()) < LEAST_BRIGHT:
+            continue
+        for j in range(len(names)):
+            s = spillover.matrix[i, j]
+            place = _negative(true[:, j], top)
+            if i == j or s < 0.05 or place is None:
+                continue
+            seen += 1
+            free += bool(np.quantile((true[bright, j] - place[0]) / true[bright, i], 0.05) < 0.4 * s)
+    return seen > 0 and free >= 0.8 * seen
+
+
+def refuse_transformed(raw: Mapping[str, Values], *, where: str, keyword: str) -> None:
+    """Refuse values that were transformed before the export.
+
+    Parameters
+    ----------
+    raw
+        Fluorescence columns of the panel in raw units, each of shape (n_events,).
+    keyword
+        Keyword that says so, if any: it names the cause and lets less do as evidence.
+
+    Raises
+    ------
+    TransformError
+        Naming what gave it away.
+    """
+    feet, tops = [], []
+    for values in raw.values():
+        finite = values[np.isfinite(values)].astype(np.float64)
+        lowest = finite.min() if len(finite) else 0.0
+        cells = finite[finite > lowest] if len(finite) else finite  # a pile at the foot was cut off there
+        if len(cells) < 300:
+            continue
+        foot, dim, bright = np.quantile(cells, [0.005, 0.2, 0.999])
+        if bright > foot:
+            feet.append((dim - foot) / (bright - foot))
+            tops.append(bright)
+    if len(feet) < 3:
+        return
+    foot, top = float(np.median(feet)), float(np.max(tops))
+    named = f" (the keyword {keyword} says so too)" if keyword else ""
+    if top < LEAST_TOP:
+        found = (
+            f"fluorescence of at most {top:.3g}{named}: transformed before the export (asinh, log or logicle), "
+            "or rescaled"
+        )
+    elif foot > (MOST_FOOT / 2 if keyword else MOST_FOOT):
+        found = (
+            f"fluorescence spread as on a logarithmic scale up to {top:.4g} (the dimmest fifth of the cells takes up "
+            f"{foot:.0%} of the range){named}: transformed before the export (channels, log, logicle or asinh)"
+        )
+    else:
+        return
+    raise TransformError(
+        where,
+        found=found,
+        expected="linear values as the cytometer stores them",
+        todo="export the original FCS file, not values of a display scale; logarithmic channels need $PnE",
+    )
+
+
+def judge_values(
+    raw: Mapping[str, Values], record: Mapping[str, Any], spillover: Spillover | None, *, where: str
+) -> list[Pair]:
+    """Refuse values that are not linear, or that contradict the matrix they are to be compensated with.
+
+    Parameters
+    ----------
+    raw
+        A sample of events as stored, by column; every column of the matrix and of the panel's dyes.
+    record
+        ``ingest.json``, or the part of it that a header gives.
+    spillover
+        Matrix that is to be applied; None where the configuration says that there is nothing to compensate.
+
+    Returns
+    -------
+    Pairs of dyes of which spillover is left though a matrix was applied, the most first: a doubt, no refusal.
+
+    Raises
+    ------
+    TransformError
+        If the values were transformed before the export.
+    CompensationError
+        If the matrix takes away what is not there, or nothing was compensated and spillover is left.
+    """
+    channels = {channel["column"]: channel for channel in record["channels"]}
+    dyes = [name for name, one in channels.items() if one["marker"] and one.get("kind") in DYES and name in raw]
+    if len(dyes) < 3:
+        return []
+    finite = np.logical_and.reduce([np.isfinite(raw[name]) for name in dyes])
+    sample = {name: values[finite] for name, values in raw.items()}
+    if int(finite.sum()) < 1000:
+        return []
+    refuse_transformed(
+        {name: sample[name] for name in dyes},
+        where=where,
+        keyword=str(record.get("export", {}).get("transform", "")),
+    )
+    top = _top(sample, dyes, channels)
+    compensated: Mapping[str, Values] = {name: sample[name] for name in dyes}
+    if spillover is not None:
+        judge_compensation(sample, spillover, where=where, top=top)
+        true = np.column_stack([sample[name] for name in spillover.names]).astype(np.float64) @ spillover.inverse()
+        compensated = {name: true[:, spillover.names.index(name)] for name in dyes if name in spillover.names}
+    left = left_over(compensated, top)
+    nothing = spillover is None or np.count_nonzero(spillover.matrix) == len(spillover.names)
+    if nothing and left and left[0].amount >= UNCOMPENSATED:
+        source = "no matrix" if spillover is None else "the identity matrix"
+        raise CompensationError(
+            where,
+            found=f"{source}, and values that hold spillover: {', '.join(map(str, left[:3]))} of the signal",
+            expected="the spillover matrix of this acquisition, or values compensated before the export",
+            todo="give the matrix in config.yaml ('compensation: csv:' or controls, or the right keyword as source)",
+        )
+    return left
+
+
+def _top(sample: Mapping[str, Values], dyes: Sequence[str], channels: Mapping[str, Mapping[str, Any]]) -> float:
+    """Top of the range: that of the file where the values reach into it, else what the values reach."""
+    reached = max(float(np.quantile(sample[name], 0.999)) for name in dyes)
+    stated = max((float(channels[name].get("range") or 0) for name in dyes), default=0.0)
+    return stated if reached <= stated <= 8 * reached else 1.1 * reached

@@ -1,0 +1,271 @@
+"""Which spillover matrix a tube is to be compensated with, and whether it may be.
+
+Nothing is settled silently: several matrices that differ, one that does not name every dye of the panel, and values
+that were compensated before the export are refused until the configuration says what is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from flowmrd.config.run import CompensationConfig, RunConfig
+from flowmrd.errors import CompensationError
+from flowmrd.fcs.spillover import KEYWORDS
+from flowmrd.panel.model import ChannelKind
+from flowmrd.preprocess.compensation.matrix import (
+    Float64,
+    Spillover,
+    check_spillover,
+    normal_name,
+    read_spillover_csv,
+)
+
+__all__ = ["DYES", "SAME_MATRIX", "find_spillover", "refuse_compensated", "refuse_mixed_export"]
+
+DYES: Final = frozenset({ChannelKind.ANTIBODY.value, ChannelKind.NUCLEIC_ACID.value, ChannelKind.VIABILITY.value})
+"""Kinds of panel channel that need a coefficient."""
+
+SAME_MATRIX: Final = 2e-3
+"""Two matrices of one file are the same where no coefficient differs by more: some programs round to three digits."""
+
+
+def find_spillover(
+    record: Mapping[str, Any], config: RunConfig, *, where: str, batch: str | None, csv: Path | None, base: Path | None
+) -> Spillover | None:
+    """Return the spillover matrix that the configuration asks for, its names being column names; None for ``none``.
+
+    Parameters
+    ----------
+    record
+        ``ingest.json``, or the part of it that a header gives.
+    where
+        Name of the tube for messages.
+    csv
+        File made from the single-stain controls (``source: controls``), or a CSV that overrides the configuration's.
+    base
+        Folder that CSV paths of the configuration are relative to.
+
+    Raises
+    ------
+    CompensationError
+        If there is no usable matrix, several that differ, one that leaves out a dye of the panel, or a matrix is asked
+        for although the values are compensated already.
+    """
+    settings = config.compensation
+    if settings == "none" or (isinstance(settings, CompensationConfig) and settings.source == "none"):
+        refuse_mixed_export(record, where)
+        return None
+    refuse_compensated(record, where)
+    if csv is not None:
+        return _complete(_on_columns(read_spillover_csv(csv), record, str(csv)), record, str(csv))
+    if settings.source == "controls":
+        raise CompensationError(
+            where,
+            found="no matrix made from single-stain controls",
+            expected="the file that 'flowmrd spillover' writes",
+            todo="add rows with role 'compensation' and a stain for every fluorochrome, or choose another source",
+        )
+    if settings.source != "csv":
+        keyword = None if settings.source == "file" else settings.source
+        return _complete(_from_record(record, where, keyword), record, where)
+    chosen = settings.csv.get(batch or "default", settings.csv.get("default"))
+    if chosen is None:
+        raise CompensationError(
+            where,
+            found=f"no spillover CSV for batch {batch or 'default'}",
+            expected="'compensation: csv:' with this batch or the key 'default'",
+            todo="add it to config.yaml",
+        )
+    path = (base or Path()) / chosen
+    return _complete(_on_columns(read_spillover_csv(path), record, str(path)), record, f"{where}: {path}")
+
+
+def _dyes(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Channels of the panel that carry a dye."""
+    return [channel for channel in record["channels"] if channel["marker"] and channel.get("kind") in DYES]
+
+
+def refuse_compensated(record: Mapping[str, Any], where: str) -> None:
+    """Refuse a matrix for values that the exporting program has compensated already, as it says itself.
+
+    Raises
+    ------
+    CompensationError
+        Naming the channels and what says so.
+    """
+    marked = [str(channel["pnn"]) for channel in _dyes(record) if channel.get("compensated")]
+    if marked:
+        by = record.get("export", {}).get("by") or "the channel names"
+        raise CompensationError(
+            where,
+            found=f"channels compensated before the export, as {by} say(s) ({', '.join(marked)[:200]}), and a matrix "
+            "to apply",
+            expected="stored values",
+            todo="export without compensation, or say 'compensation: none' in config.yaml (one file: --compensated)",
+        )
+
+
+def refuse_mixed_export(record: Mapping[str, Any], where: str) -> None:
+    """Refuse a tube of whose dyes some are compensated and others are not.
+
+    Raises
+    ------
+    CompensationError
+        Naming the dyes that are not.
+    """
+    stored = [str(channel["marker"]) for channel in _dyes(record) if not channel.get("compensated")]
+    if stored and len(stored) < len(_dyes(record)):
+        raise CompensationError(
+            where,
+            found=f"channels of which only some are compensated; not {', '.join(stored)[:200]}",
+            expected="all dyes of the panel compensated, or none",
+            todo="export all channels in the same way",
+        )
+
+
+def _from_record(record: Mapping[str, Any], where: str, keyword: str | None) -> Spillover:
+    """The file's own matrix: the one of ``keyword``, or the only one."""
+    first = record.get("spillover")
+    matrices: list[Mapping[str, Any]] = [] if not first else [first, *first.get("others", ())]
+    if keyword is not None:
+        named = [one for one in matrices if one["source"] == keyword]
+        if not named:
+            held = ", ".join(str(one["source"]) for one in matrices) or "none"
+            raise CompensationError(
+                where,
+                found=f"no spillover matrix in {keyword} (the file has: {held})",
+                expected=f"{keyword}, as 'compensation: source:' says",
+                todo="correct the source in config.yaml",
+            )
+        matrices = named
+    if not matrices:
+        raise CompensationError(
+            where,
+            found="no spillover matrix in the file",
+            expected=f"one of {', '.join(KEYWORDS)}",
+            todo="give a CSV or single-stain controls in config.yaml (one file: --spillover), or say "
+            "'compensation: none' (--compensated) if the data are already compensated",
+        )
+    usable = [one for one in matrices if not one["malformed"]]
+    if not usable:
+        raise CompensationError(
+            where,
+            found=f"a spillover matrix in {matrices[0]['source']} that cannot be used: {matrices[0]['malformed']}",
+            expected="n, n channel names and n x n numbers with a decimal point",
+            todo="export the file again, or give the matrix as CSV ('compensation: csv:' in config.yaml; one file: "
+            "--spillover)",
+        )
+    _refuse_differing(usable, where)
+    chosen = usable[0]
+    of = f"{where}: {chosen['source']}"
+    return _on_columns(
+        check_spillover(of, chosen["detectors"], chosen["matrix"], source=f"file:{chosen['source']}"), record, of
+    )
+
+
+def _refuse_differing(matrices: Sequence[Mapping[str, Any]], where: str) -> None:
+    """Refuse several matrices of one file that are not the same."""
+    first = matrices[0]
+    for other in matrices[1:]:
+        if not _same(first, other):
+            sources = " or ".join(str(one["source"]) for one in matrices)
+            raise CompensationError(
+                where,
+                found=f"spillover matrices in {first['source']} and {other['source']} that differ "
+                f"({_kind(first)}; {_kind(other)})",
+                expected="one matrix",
+                todo=f"say which one holds in config.yaml ('compensation: {{source: {sources.split(' or ')[0]}}}', or "
+                f"{sources}; or csv)",
+            )
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    names = list(dict.fromkeys([*one["detectors"], *other["detectors"]]))
+    return bool(np.abs(_widened(one, names) - _widened(other, names)).max() <= SAME_MATRIX)
+
+
+def _widened(stored: Mapping[str, Any], names: Sequence[str]) -> Float64:
+    """A stored matrix over more channels, rows divided by their diagonal."""
+    values = np.asarray(stored["matrix"], dtype=np.float64)
+    wide: Float64 = np.eye(len(names))
+    places = [names.index(name) for name in stored["detectors"]]
+    wide[np.ix_(places, places)] = values / np.diag(values)[:, None]
+    return wide
+
+
+def _kind(stored: Mapping[str, Any]) -> str:
+    values = np.asarray(stored["matrix"], dtype=np.float64)
+    n = len(stored["detectors"])
+    if np.count_nonzero(values - np.diag(np.diag(values))) == 0:
+        return f"{stored['source']}: the identity for {n} channels"
+    return f"{stored['source']}: {n} channels"
+
+
+def _complete(spillover: Spillover, record: Mapping[str, Any], where: str) -> Spillover:
+    """Refuse a matrix that lacks a dye of the panel."""
+    dyes = _dyes(record)
+    lacking = [channel for channel in dyes if channel["column"] not in spillover.names]
+    if lacking:
+        shown = ", ".join(f"{channel['marker']} ({channel['pnn']})" for channel in lacking)
+        heights = [name for name in spillover.names if _pulse(record, name) not in {"A", ""}]
+        hint = "; it names the pulse heights of this file" if heights and len(lacking) == len(dyes) else ""
+        raise CompensationError(
+            where,
+            found=f"a spillover matrix without {len(lacking)} of the panel's {len(dyes)} dyes: {shown[:300]}{hint}",
+            expected="a coefficient for every dye of the panel",
+            todo="give the matrix of this panel ('compensation: csv:' in config.yaml; one file: --spillover)",
+        )
+    return spillover
+
+
+def _pulse(record: Mapping[str, Any], column: str) -> str:
+    from flowmrd.panel.names import pulse_feature
+
+    return next((pulse_feature(str(one["pnn"])) for one in record["channels"] if one["column"] == column), "")
+
+
+def _on_columns(spillover: Spillover, record: Mapping[str, Any], where: str) -> Spillover:
+    """Rename a matrix's detectors to columns; drop scatter and time where they carry nothing, refuse where they do."""
+    lookup: dict[str, str] = {}
+    for key in ("pns", "marker", "pnn", "column"):
+        for channel in record["channels"]:
+            if channel.get(key):
+                lookup[normal_name(str(channel[key]))] = channel["column"]
+    kinds = {channel["column"]: channel.get("kind") for channel in record["channels"]}
+    missing = [name for name in spillover.names if normal_name(name) not in lookup]
+    if missing:
+        raise CompensationError(
+            where,
+            found=f"{len(missing)} channel(s) of the spillover matrix that the file lacks: {', '.join(missing)[:200]}",
+            expected="detector names of the file",
+            todo="use the matrix that belongs to this acquisition",
+        )
+    columns = [lookup[normal_name(name)] for name in spillover.names]
+    if len(set(columns)) != len(columns):
+        raise CompensationError(
+            where,
+            found="two entries of the spillover matrix for one channel",
+            expected="every channel once",
+            todo="use the matrix that belongs to this acquisition",
+        )
+    keep = [i for i, column in enumerate(columns) if kinds[column] not in ("scatter", "time")]
+    for i in sorted(set(range(len(columns))) - set(keep)):
+        rest = np.delete(spillover.matrix[i], i), np.delete(spillover.matrix[:, i], i)
+        if any(np.any(part != 0) for part in rest):
+            raise CompensationError(
+                where,
+                found=f"spillover from or into {columns[i]}, which is scatter or time",
+                expected="fluorescence channels only",
+                todo="correct the matrix: scatter and time are never compensated",
+            )
+    return Spillover(
+        tuple(columns[i] for i in keep),
+        spillover.matrix[np.ix_(keep, keep)],
+        spillover.source,
+        spillover.condition,
+        spillover.notes,
+    )
