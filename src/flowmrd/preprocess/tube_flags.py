@@ -30,7 +30,7 @@ def compensation_flags(tube: CompensatedTube, config: RunConfig, left: Sequence[
     Parameters
     ----------
     left
-        Pairs of dyes of which spillover is left, as :func:`flowmrd.preprocess.compensation.evidence.judge_values` finds.
+        Pairs of dyes of which spillover is left (:func:`flowmrd.preprocess.compensation.evidence.judge_values`).
     """
     flags: list[Flag] = []
     if left:

@@ -98,7 +98,8 @@ def preprocess(
     CompensationError
         If the matrix asked for is missing, malformed, singular, or not that of these values.
     TransformError
-        If the values were transformed before the export, or more events than ``quality.nonfinite_max`` hold NaN or infinity.
+        If the values were transformed before the export, or more events than ``quality.nonfinite_max`` hold NaN or
+        infinity.
     """
     settings = config or RunConfig(panel=tube.panel.name, samples="")
     raw = dict(tube.raw) if overwrite else {name: _read_only(values) for name, values in tube.raw.items()}
