@@ -83,6 +83,11 @@ def read_tube(
     if marker_names(chosen, data_sets)[1]:
         findings.append(Finding("names_from_twin", "marker names were taken from another data set of the file"))
     findings += [Finding("scatter_substitute", note) for note in matched.notes]
+    findings += [
+        Finding("spillover_malformed_beside", f"a second spillover matrix in {one['source']} cannot be used")
+        for one in (stored or {}).get("others", ())
+        if one["malformed"] and stored and not stored["malformed"]
+    ]
     second = second_reading(chosen, n_sets=len(data_sets))
     values = chosen.scaled()
     if digest_file(path) != before:
