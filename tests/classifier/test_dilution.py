@@ -12,8 +12,12 @@ from flowmrd.validate import dilute, figures
 
 
 def test_every_leukaemia_is_diluted_into_every_control_and_high_levels_are_found() -> None:
-    reference = build_reference("toy", [marrow(f"c{i}", i)[0] for i in range(4)], seed=1)
-    laip = find_laip("p", marrow("dx", 50, blasts=12_000)[0], reference, min_cells=200, seed=1)
+    reference = build_reference(
+        "toy", [marrow(f"c{i}", i)[0] for i in range(4)], parameters=ClassifierParameters(seed=1)
+    )
+    laip = find_laip(
+        "p", marrow("dx", 50, blasts=12_000)[0], reference, min_cells=200, parameters=ClassifierParameters(seed=1)
+    )
     assert laip is not None
     made = dilute(reference, [laip], ClassifierParameters(), levels=(1e-2, 0.0), shares=(1.0,), replicates=1)
     assert {(d.control, d.level) for d in made} == {(f"c{i}", level) for i in range(4) for level in (1e-2, 0.0)}

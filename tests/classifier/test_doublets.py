@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flowmrd.classifier.doublet_model import MIN_PAIRS, added_cells, doublet_mixture
+from flowmrd.classifier.doublet_model import added_cells, doublet_mixture
 from flowmrd.classifier.mixture import log_density
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.units import LOGICLE_M
 
+PARAMETERS = ClassifierParameters()
 SCALES = (ChannelScale("linear", T=1000.0), ChannelScale("linear", T=1000.0))
 
 
@@ -32,10 +34,10 @@ def test_light_beyond_the_scale_is_recorded_at_its_end() -> None:
 def test_doublets_are_dense_where_they_were_made_and_unknown_from_few_cells() -> None:
     rng = np.random.default_rng(3)
     made = rng.normal(2.0, 0.2, (1000, 2)).astype(np.float32)
-    mixture = doublet_mixture(made)
+    mixture = doublet_mixture(made, PARAMETERS)
     assert mixture is not None
     near, far = log_density(mixture, np.array([[2.0, 2.0], [4.0, 0.5]]))
     assert near - far > 10
-    assert doublet_mixture(made[: MIN_PAIRS - 1]) is None
+    assert doublet_mixture(made[: PARAMETERS.doublet_pairs_least - 1], PARAMETERS) is None
     few = added_cells(made[:50], np.ones(50, dtype=bool), SCALES)
     assert few.shape == (0, 2)

@@ -12,8 +12,8 @@ from laip_marrow import BLASTS, FEATURES, POPULATIONS, marrow
 from flowmrd.classifier import (
     CandidateCells,
     ClassifierParameters,
-    NormalReference,
     PatientLaip,
+    ReferenceModel,
     build_reference,
     classify_tube,
     find_laip,
@@ -26,17 +26,18 @@ from flowmrd.classifier.mixture import Mixture, fit_mixture, log_density, mahala
 from flowmrd.classifier.normal_reference import digest
 from flowmrd.errors import ArtefactError
 
-SETTINGS = ClassifierParameters(replicates=2, target=2e-3)
+SEED = ClassifierParameters(seed=1)
+PARAMETERS = ClassifierParameters(replicates=2, target=2e-3)
 
 
 @pytest.fixture(scope="module")
-def reference() -> NormalReference:
-    return build_reference("toy", [marrow(f"c{i}", i)[0] for i in range(5)], seed=1)
+def reference() -> ReferenceModel:
+    return build_reference("toy", [marrow(f"c{i}", i)[0] for i in range(5)], parameters=SEED)
 
 
 @pytest.fixture(scope="module")
-def laip(reference: NormalReference) -> PatientLaip:
-    found = find_laip("p", marrow("dx", 50, blasts=12_000)[0], reference, min_cells=200, seed=1)
+def laip(reference: ReferenceModel) -> PatientLaip:
+    found = find_laip("p", marrow("dx", 50, blasts=12_000)[0], reference, min_cells=200, parameters=SEED)
     assert found is not None
     return found
 
@@ -67,13 +68,13 @@ def test_a_fitted_mixture_finds_two_separate_populations() -> None:
 def test_a_controls_score_does_not_depend_on_its_own_cells_in_the_reference() -> None:
     tubes = [marrow(f"c{i}", i)[0] for i in range(5)]
     poisoned = replace(tubes[2], values=tubes[2].values + np.float32(0.7))
-    first = build_reference("toy", tubes, seed=1)
-    second = build_reference("toy", [*tubes[:2], poisoned, *tubes[3:]], seed=1)
+    first = build_reference("toy", tubes, parameters=SEED)
+    second = build_reference("toy", [*tubes[:2], poisoned, *tubes[3:]], parameters=SEED)
     assert digest(first) != digest(second)
     fold = first.controls[2].fold
     np.testing.assert_array_equal(first.folds[fold].mixture.mean, second.folds[fold].mixture.mean)
-    a = classify_tube(tubes[2], first, laip=None, library=None, settings=SETTINGS)
-    b = classify_tube(tubes[2], second, laip=None, library=None, settings=SETTINGS)
+    a = classify_tube(tubes[2], first, laip=None, library=None, parameters=PARAMETERS)
+    b = classify_tube(tubes[2], second, laip=None, library=None, parameters=PARAMETERS)
     np.testing.assert_array_equal(a.score, b.score)
 
 
@@ -84,14 +85,14 @@ def test_the_diagnosis_tube_gives_the_phenotype_without_labels(laip: PatientLaip
     np.testing.assert_allclose(centre, BLASTS, atol=0.3)
 
 
-def test_a_marrow_without_leukaemia_gives_no_phenotype_or_an_indistinct_one(reference: NormalReference) -> None:
-    found = find_laip("p", marrow("dx", 51)[0], reference, min_cells=200, seed=1)
+def test_a_marrow_without_leukaemia_gives_no_phenotype_or_an_indistinct_one(reference: ReferenceModel) -> None:
+    found = find_laip("p", marrow("dx", 51)[0], reference, min_cells=200, parameters=SEED)
     assert found is None or found.indistinct or found.share < 0.02
 
 
-def test_residual_cells_are_found_and_counted(reference: NormalReference, laip: PatientLaip) -> None:
+def test_residual_cells_are_found_and_counted(reference: ReferenceModel, laip: PatientLaip) -> None:
     tube, truth = marrow("fu", 60, blasts=60)
-    result = classify_tube(tube, reference, laip=laip, library=None, settings=SETTINGS)
+    result = classify_tube(tube, reference, laip=laip, library=None, parameters=PARAMETERS)
     assert result.mode == "patient"
     assert (result.mrd & truth).sum() >= 57
     assert (result.mrd & ~truth).sum() <= 2
@@ -99,8 +100,8 @@ def test_residual_cells_are_found_and_counted(reference: NormalReference, laip: 
     assert (result.cluster[~result.mrd] == -1).all()
 
 
-def test_a_clean_tube_has_no_mrd_and_its_spike_in_is_detected(reference: NormalReference, laip: PatientLaip) -> None:
-    result = classify_tube(marrow("fu", 61)[0], reference, laip=laip, library=None, settings=SETTINGS)
+def test_a_clean_tube_has_no_mrd_and_its_spike_in_is_detected(reference: ReferenceModel, laip: PatientLaip) -> None:
+    result = classify_tube(marrow("fu", 61)[0], reference, laip=laip, library=None, parameters=PARAMETERS)
     assert result.mrd.sum() == 0
     assert result.spike_in is not None
     assert result.spike_in.detected
@@ -108,18 +109,18 @@ def test_a_clean_tube_has_no_mrd_and_its_spike_in_is_detected(reference: NormalR
     assert result.spike_in.recovered_total >= 0.9 * result.spike_in.spiked_total
 
 
-def test_without_a_diagnosis_tube_a_compact_strange_group_is_found(reference: NormalReference) -> None:
+def test_without_a_diagnosis_tube_a_compact_atypical_group_is_found(reference: ReferenceModel) -> None:
     tube, truth = marrow("fu", 62, blasts=60)
-    result = classify_tube(tube, reference, laip=None, library=None, settings=SETTINGS)
+    result = classify_tube(tube, reference, laip=None, library=None, parameters=PARAMETERS)
     assert result.mode == "different_from_normal"
     assert (result.mrd & truth).sum() >= 54
-    clean = classify_tube(marrow("fu", 63)[0], reference, laip=None, library=None, settings=SETTINGS)
+    clean = classify_tube(marrow("fu", 63)[0], reference, laip=None, library=None, parameters=PARAMETERS)
     assert clean.mrd.sum() == 0
 
 
 @pytest.mark.parametrize("offset", [(0.0, 0.4, 0.5, 0.5, -0.5), (0.0, 0.3, 0.5, 0.3, -0.4)])
 def test_leukaemia_near_the_place_of_precursors_that_are_gone_does_not_pass_for_them(
-    reference: NormalReference, offset: tuple[float, ...]
+    reference: ReferenceModel, offset: tuple[float, ...]
 ) -> None:
     """Treatment has left ten haematogones; what has taken their place may be either and forbids a negative."""
     rng = np.random.default_rng(70)
@@ -136,7 +137,7 @@ def test_leukaemia_near_the_place_of_precursors_that_are_gone_does_not_pass_for_
         reference,
         laip=None,
         library=None,
-        settings=SETTINGS,
+        parameters=PARAMETERS,
     )
     told = {flag.code: flag.message for flag in result.flags}
     assert "further from its place than in the controls" in told["UNRESOLVED_CLUSTER"]
@@ -145,44 +146,46 @@ def test_leukaemia_near_the_place_of_precursors_that_are_gone_does_not_pass_for_
     assert group.events == pytest.approx(len(blasts), rel=0.1)
     np.testing.assert_allclose(group.mixture.mean[0], np.median(blasts, axis=0), atol=0.1)
     clean = CandidateCells("fu", FEATURES, bare.values[kept], bare.window[kept], int(kept.sum()))
-    result = classify_tube(clean, reference, laip=None, library=None, settings=SETTINGS)
+    result = classify_tube(clean, reference, laip=None, library=None, parameters=PARAMETERS)
     assert result.mrd.sum() == 0
     assert not result.flags
 
 
-def test_a_relapse_is_counted_not_only_detected(reference: NormalReference, laip: PatientLaip) -> None:
+def test_a_relapse_is_counted_not_only_detected(reference: ReferenceModel, laip: PatientLaip) -> None:
     tube, truth = marrow("fu", 64, blasts=15_000)
     for known in (laip, None):
-        result = classify_tube(tube, reference, laip=known, library=None, settings=SETTINGS)
+        result = classify_tube(tube, reference, laip=known, library=None, parameters=PARAMETERS)
         assert (result.mrd & truth).sum() >= 0.97 * truth.sum()
         assert (result.mrd & ~truth).sum() <= 0.02 * truth.sum()
 
 
-def test_the_same_input_gives_the_same_bytes(reference: NormalReference, laip: PatientLaip, tmp_path: Path) -> None:
-    again = build_reference("toy", [marrow(f"c{i}", i)[0] for i in range(5)], seed=1)
+def test_the_same_input_gives_the_same_bytes(reference: ReferenceModel, laip: PatientLaip, tmp_path: Path) -> None:
+    again = build_reference("toy", [marrow(f"c{i}", i)[0] for i in range(5)], parameters=SEED)
     save_reference(reference, tmp_path / "a.json", tmp_path / "a.npz", {})
     save_reference(again, tmp_path / "b.json", tmp_path / "b.npz", {})
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     tube = marrow("fu", 60, blasts=60)[0]
-    a = classify_tube(tube, reference, laip=laip, library=None, settings=SETTINGS)
-    b = classify_tube(tube, again, laip=laip, library=None, settings=SETTINGS)
+    a = classify_tube(tube, reference, laip=laip, library=None, parameters=PARAMETERS)
+    b = classify_tube(tube, again, laip=laip, library=None, parameters=PARAMETERS)
     assert a.score.tobytes() == b.score.tobytes()
 
 
 def test_a_stored_model_judges_exactly_as_the_one_in_memory(
-    reference: NormalReference, laip: PatientLaip, tmp_path: Path
+    reference: ReferenceModel, laip: PatientLaip, tmp_path: Path
 ) -> None:
     save_reference(reference, tmp_path / "reference.json", tmp_path / "reference.npz", {"note": ""})
     save_laip(laip, "p", tmp_path / "laip.json", tmp_path / "laip.npz", {})
     tube = marrow("fu", 60, blasts=60)[0]
     stored = load_laip(tmp_path / "laip.json")
-    a = classify_tube(tube, reference, laip=laip, library=None, settings=SETTINGS)
-    b = classify_tube(tube, load_reference(tmp_path / "reference.json"), laip=stored, library=None, settings=SETTINGS)
+    a = classify_tube(tube, reference, laip=laip, library=None, parameters=PARAMETERS)
+    b = classify_tube(
+        tube, load_reference(tmp_path / "reference.json"), laip=stored, library=None, parameters=PARAMETERS
+    )
     assert a.score.tobytes() == b.score.tobytes()
     assert a.mrd.tobytes() == b.mrd.tobytes()
 
 
-def test_an_altered_model_is_refused(reference: NormalReference, tmp_path: Path) -> None:
+def test_an_altered_model_is_refused(reference: ReferenceModel, tmp_path: Path) -> None:
     save_reference(reference, tmp_path / "reference.json", tmp_path / "reference.npz", {})
     data = bytearray((tmp_path / "reference.npz").read_bytes())
     data[len(data) // 2] ^= 1
@@ -197,53 +200,53 @@ def test_no_phenotype_is_stored_as_such(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 50])
-def test_tiny_tubes_are_judged_without_a_crash(reference: NormalReference, laip: PatientLaip, n: int) -> None:
+def test_tiny_tubes_are_judged_without_a_crash(reference: ReferenceModel, laip: PatientLaip, n: int) -> None:
     tube, _ = marrow("fu", 70, n=400)
     tiny = replace(tube, values=tube.values[:n], window=tube.window[:n], denominator=n)
     for known in (laip, None):
-        result = classify_tube(tiny, reference, laip=known, library=None, settings=SETTINGS)
+        result = classify_tube(tiny, reference, laip=known, library=None, parameters=PARAMETERS)
         assert len(result.score) == n
         assert np.isfinite(result.score).all()
 
 
-def test_an_empty_window_is_said_and_gives_no_mrd(reference: NormalReference, laip: PatientLaip) -> None:
+def test_an_empty_window_is_said_and_gives_no_mrd(reference: ReferenceModel, laip: PatientLaip) -> None:
     tube, _ = marrow("fu", 71)
     none = replace(tube, window=np.zeros(tube.n, dtype=bool))
-    result = classify_tube(none, reference, laip=laip, library=None, settings=SETTINGS)
+    result = classify_tube(none, reference, laip=laip, library=None, parameters=PARAMETERS)
     assert result.mrd.sum() == 0
     assert "EMPTY_WINDOW" in {flag.code for flag in result.flags}
 
 
 def test_a_tube_without_an_optional_marker_is_judged_by_the_others(
-    reference: NormalReference, laip: PatientLaip
+    reference: ReferenceModel, laip: PatientLaip
 ) -> None:
     tube, truth = marrow("fu", 72, blasts=80)
     fewer = tube.select(tuple(name for name in FEATURES if name != "CD19"))
-    result = classify_tube(fewer, reference, laip=laip, library=None, settings=SETTINGS)
+    result = classify_tube(fewer, reference, laip=laip, library=None, parameters=PARAMETERS)
     assert "CD19" not in result.features
     assert (result.mrd & truth).sum() >= 70
 
 
-def test_a_tube_unlike_all_controls_is_flagged(reference: NormalReference) -> None:
+def test_a_tube_unlike_all_controls_is_flagged(reference: ReferenceModel) -> None:
     tube, _ = marrow("fu", 73)
     moved = replace(tube, values=tube.values + np.array([0, 1.5, -0.6, 1.2, -1.4], dtype=np.float32))
-    result = classify_tube(moved, reference, laip=None, library=None, settings=SETTINGS)
+    result = classify_tube(moved, reference, laip=None, library=None, parameters=PARAMETERS)
     assert result.novel
     assert "TUBE_UNLIKE_CONTROLS" in {flag.code for flag in result.flags}
 
 
 def test_one_control_or_a_simulated_reference_claims_no_background(laip: PatientLaip) -> None:
-    alone = build_reference("toy", [marrow("c0", 0)[0]], seed=1, provisional=True)
-    result = classify_tube(marrow("fu", 74)[0], alone, laip=laip, library=None, settings=SETTINGS)
+    alone = build_reference("toy", [marrow("c0", 0)[0]], parameters=SEED, provisional=True)
+    result = classify_tube(marrow("fu", 74)[0], alone, laip=laip, library=None, parameters=PARAMETERS)
     assert result.background is None
     assert "NO_CONTROLS" in {flag.code for flag in result.flags}
 
 
-def test_a_lost_marker_does_not_hide_the_leukaemia(reference: NormalReference, laip: PatientLaip) -> None:
+def test_a_lost_marker_does_not_hide_the_leukaemia(reference: ReferenceModel, laip: PatientLaip) -> None:
     tube, truth = marrow("fu", 75, blasts=80)
     values = tube.values.copy()
     values[truth, FEATURES.index("CD19")] = np.random.default_rng(0).normal(0.8, 0.2, 80)
     lost = CandidateCells("fu", FEATURES, values, tube.window, tube.denominator)
-    settings = replace(SETTINGS, unreliable=frozenset({"CD19"}))
-    result = classify_tube(lost, reference, laip=laip, library=None, settings=settings)
+    parameters = replace(PARAMETERS, unreliable=frozenset({"CD19"}))
+    result = classify_tube(lost, reference, laip=laip, library=None, parameters=parameters)
     assert (result.mrd & truth).sum() >= 70

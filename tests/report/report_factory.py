@@ -241,7 +241,7 @@ def make_result(
     if clusters is None:
         clusters = (
             Cluster(
-                id=0, events=mrd, probability=0.997, nearest_normal="haematogones_2", markers=shifts,
+                id=0, events=mrd, nearest_normal="haematogones_2", markers=shifts,
                 medians=dict.fromkeys(MARKERS, 0.5),
             ),
         ) if mrd else ()  # fmt: skip

@@ -192,4 +192,3 @@ def test_numbers_for_people() -> None:
     assert formatting.percent(None) == "not available"
     assert formatting.count(278793) == "278\u202f793"
     assert formatting.number(float("nan")) == "not available"
-    assert formatting.probability(0.99999) == "> 0.999"

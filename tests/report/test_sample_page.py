@@ -254,7 +254,7 @@ def hostile_sample(tmp_path: Path) -> MadeSample:
     """A sample whose every free text wants to break out of the page."""
     shifts = tuple(MarkerShift(marker=text[:200], shift_decades=0.9, direction="over") for text in HOSTILE)
     clusters = (
-        Cluster(id=0, events=40, probability=0.9, nearest_normal=HOSTILE[0], markers=shifts,
+        Cluster(id=0, events=40, nearest_normal=HOSTILE[0], markers=shifts,
                 medians=dict.fromkeys(MARKERS, 0.5)),
     )  # fmt: skip
     reasons = tuple(Flag("SIGNAL_DRIFT", text) for text in HOSTILE)

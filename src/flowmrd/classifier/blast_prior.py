@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from flowmrd.classifier.mixture import Floats, Mixture
+from flowmrd.classifier.parameters import ClassifierParameters
 
 # marker: mean shift, sd over patients, sd of cells within a patient's component; all in decades.
 _SHIFTS: dict[str, tuple[float, float, float]] = {
@@ -31,13 +32,9 @@ _SHIFTS: dict[str, tuple[float, float, float]] = {
 }
 _UNKNOWN = (0.0, 0.70, 0.40)
 _SCATTER = ("FSC-A", "SSC-A")
-ANYWHERE = 3.0
-"""A leukaemia that is odd in one marker lies this many times as widely in it as leukaemias do."""
-ODD_SHARE = 0.3
-"""Of leukaemias are odd in one marker: a Gaussian over patients alone would take them for impossible."""
 
 
-def blast_prior(features: tuple[str, ...], normal_b: Floats) -> Mixture:
+def blast_prior(features: tuple[str, ...], normal_b: Floats, parameters: ClassifierParameters) -> Mixture:
     """Blasts of unknown patients: one broad component, and one for every marker in which they may be odd.
 
     Parameters
@@ -50,8 +47,9 @@ def blast_prior(features: tuple[str, ...], normal_b: Floats) -> Mixture:
     odd = [i for i, name in enumerate(features) if name not in _SCATTER]
     variances = np.tile(variance, (1 + len(odd), 1))
     for row, column in enumerate(odd, start=1):
-        variances[row, column] *= ANYWHERE**2
-    weight = np.array([1.0 - ODD_SHARE, *(ODD_SHARE / len(odd) for _ in odd)]) if odd else np.ones(1)
+        variances[row, column] *= parameters.odd_marker_width**2
+    share = parameters.odd_marker_share
+    weight = np.array([1.0 - share, *(share / len(odd) for _ in odd)]) if odd else np.ones(1)
     mean = np.tile(normal_b + rows[:, 0], (len(weight), 1))
     return Mixture(weight, mean, np.stack([np.diag(row) for row in variances]))
 

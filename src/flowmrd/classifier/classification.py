@@ -13,21 +13,25 @@ from flowmrd.flags import Flag
 
 Mode = Literal["patient", "library", "different_from_normal", "none"]
 Why = Literal["like_precursors", "like_controls", "displaced", "not_the_phenotype"]
-"""Why a group is not counted."""
+"""Why a group is not counted: it lies where controls keep B-lineage cells; controls hold as odd a group; it may be a
+normal population further from its place than in the controls; it is not the patient's phenotype."""
 
 
 @dataclass(frozen=True)
-class Target:
-    """One thing that was looked for and found: a Gaussian phenotype with what it claims."""
+class CountedGroup:
+    """A group whose cells are counted as leukaemic.
+
+    ``source``: the patient's phenotype, a burden that is found before normal cells are fitted, or a compact group that
+    is different from normal.
+    """
 
     mixture: Mixture
-    source: Literal["patient", "burden", "spot"]
-    gain: float
+    source: Literal["patient", "burden", "different_from_normal"]
 
 
 @dataclass(frozen=True)
-class Uncounted:
-    """A compact group of cells that is told and not counted."""
+class UncountedGroup:
+    """A compact group of cells that is reported and not counted."""
 
     mixture: Mixture
     events: float
@@ -46,7 +50,7 @@ class Background:
 
 @dataclass(frozen=True)
 class SpikeInResult:
-    """The in-silico experiment; ``gains`` of every replicate, 0 where nothing was found."""
+    """The in-silico experiment."""
 
     level: float
     replicates: int
@@ -57,7 +61,6 @@ class SpikeInResult:
     spiked_total: int
     recovered_total: int
     source: str
-    gains: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,8 @@ class Classification:
         Shape (n,): called MRD; cluster number or -1.
     cut
         Score (log10) from which a cell counts.
-    probabilities
-        Of every target, that it is leukaemia.
+    counted, uncounted
+        Groups whose cells are MRD, in the order of ``cluster``; groups that are reported and not counted.
     """
 
     mode: Mode
@@ -82,8 +85,7 @@ class Classification:
     mrd: npt.NDArray[np.bool_]
     cluster: npt.NDArray[np.int32]
     cut: float
-    targets: tuple[Target, ...]
-    probabilities: tuple[float, ...]
+    counted: tuple[CountedGroup, ...]
     background: Background | None
     novelty: float
     novel: bool
@@ -91,4 +93,4 @@ class Classification:
     calibration: dict[str, float]
     spike_in: SpikeInResult | None
     flags: tuple[Flag, ...]
-    uncounted: tuple[Uncounted, ...] = ()
+    uncounted: tuple[UncountedGroup, ...] = ()

@@ -1,7 +1,7 @@
-"""Judging one tube: the patient's phenotype where it is known, compact strangers where not, and the same on controls.
+"""Judging one tube: the patient's phenotype where it is known, atypical compact groups where not.
 
 The tube's own normal cells set the scale of the score, since normal components are moved to where they lie in this very
-tube; the controls set the cut (:mod:`flowmrd.classifier.search`).
+tube; the controls set the cut (:mod:`flowmrd.classifier.calibration`).
 """
 
 from __future__ import annotations
@@ -9,47 +9,54 @@ from __future__ import annotations
 import numpy as np
 
 from flowmrd.classifier.blast_prior import blast_prior
+from flowmrd.classifier.calibration import Calibration, calibrate
 from flowmrd.classifier.candidate_cells import CandidateCells, thin
-from flowmrd.classifier.classification import Classification, Uncounted, Why
-from flowmrd.classifier.compact_groups import CompactGroup
+from flowmrd.classifier.classification import Classification, UncountedGroup, Why
+from flowmrd.classifier.found_groups import find_groups, find_other_groups
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import log_density
-from flowmrd.classifier.normal_model import BLAST_SHARE, DEGREES, NormalModel, TubeModel, fit_tube
-from flowmrd.classifier.normal_reference import NormalReference
+from flowmrd.classifier.normal_model import NormalModel
+from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.novelty import Novelty, judge_novelty
 from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.classifier.patient_laip import PatientLaip, drift_covariance, find_laip, loosened
-from flowmrd.classifier.phenotype_match import fit_laip
-from flowmrd.classifier.phenotype_score import NOTHING, score_cells
-from flowmrd.classifier.probability import cluster_probabilities
-from flowmrd.classifier.search import (
-    Calibration,
-    Found,
-    Search,
-    calibrate,
-    find_strangers,
-    find_targets,
-    narrowed,
-    score_targets,
-)
+from flowmrd.classifier.patient_laip import PatientLaip, drift_covariance, find_laip, widened_by_spread
+from flowmrd.classifier.phenotype_match import match_laip
+from flowmrd.classifier.phenotype_score import NO_SCORE, PhenotypeFit, score_cells
+from flowmrd.classifier.search import Search, keep_candidates, score_mixtures
 from flowmrd.classifier.spike_in import spike_in
+from flowmrd.classifier.tube_model import TubeModel, fit_tube
 from flowmrd.classifier.window_cells import control_cells, tube_cells
 from flowmrd.errors import InternalError
 from flowmrd.flags import Flag, flag
 
-MUCH = 0.01
-"""From this share of the cells on leukaemia is looked for before the normal model is fitted, which it would pull."""
-BURDEN_CELLS = 10_000
-"""Window cells that tell whether leukaemia is that much."""
+UNCOUNTED_FLAGS: dict[Why, tuple[str, str]] = {
+    "like_precursors": (
+        "PHENOTYPE_LIKE_NORMAL",
+        "regenerating precursors without a diagnosis tube",
+    ),
+    "not_the_phenotype": (
+        "UNRESOLVED_CLUSTER",
+        "is unlike normal marrow and unlike the leukaemia at diagnosis",
+    ),
+    "like_controls": (
+        "UNRESOLVED_CLUSTER",
+        "is unlike normal marrow, but not more so than groups that marrow without leukaemia may hold",
+    ),
+    "displaced": (
+        "UNRESOLVED_CLUSTER",
+        "is leukaemia, or a normal population further from its place than in the controls",
+    ),
+}
+"""Code of the flag, and what it says, for every reason why a group is not counted."""
 
 
 def classify_tube(
     tube: CandidateCells,
-    reference: NormalReference,
+    reference: ReferenceModel,
     *,
     laip: PatientLaip | None,
     library: Library | None,
-    settings: ClassifierParameters,
+    parameters: ClassifierParameters,
 ) -> Classification:
     """Judge a tube.
 
@@ -61,6 +68,11 @@ def classify_tube(
         The patient's phenotype, where a diagnosis tube gave one.
     library
         Other patients' phenotypes (the patient's own already taken out).
+
+    Raises
+    ------
+    InternalError
+        If tube and reference share no marker.
     """
     features = tuple(name for name in reference.features if name in tube.features)
     if laip is not None:
@@ -69,29 +81,34 @@ def classify_tube(
     if not features:
         raise InternalError(f"tube {tube.name} and reference share no feature")
     tube = tube.select(features)
-    search = Search(laip, (library or Library(())).covering(features), settings)
+    search = Search(laip, (library or Library(())).covering(features), parameters)
     own = next((record for record in reference.controls if record.name == tube.name), None)
     # A control is judged by the fold it did not help to build, and is no witness in its own case.
     model = (reference.model if own is None else reference.folds[own.fold]).select(features)
     window = np.flatnonzero(tube.window)
-    controls = [control_cells(reference, record, features) for record in reference.controls if record is not own]
+    controls = [
+        control_cells(reference, record, features, parameters) for record in reference.controls if record is not own
+    ]
     tube_model, burden = _fit_beside_leukaemia(tube, model, reference, search)
     stages = reference.stage_centres[:, [reference.features.index(name) for name in features]]
-    cells = tube_cells(tube, window, tube_model, model, stages, settings.unreliable)
-    cells, kept = narrowed(search, cells)
+    cells = tube_cells(tube, window, tube_model, model, parameters, stages, parameters.unreliable)
+    cells, kept = keep_candidates(search, cells)
     window = window[kept]
     share = burden.share if burden is not None else 0.0
+    fits: list[PhenotypeFit] | None = None
     if search.laip is not None:
-        share = max(share, sum(fit.share for fit in fit_laip(search.laip, settings, cells)))
+        fits = match_laip(search.laip, parameters, cells)
+        share = max(share, sum(fit.share for fit in fits))
     calibration = calibrate(search, controls, share)
-    found = find_targets(search, cells, calibration, burden)
-    score, label = score_targets(cells, found.targets)
-    strangers = find_strangers(cells, calibration, score) if search.laip is not None else ()
+    found = find_groups(search, cells, calibration, burden=burden, fits=fits)
+    score, label = score_mixtures(cells, [group.mixture for group in found.counted])
+    uncounted = found.uncounted
+    if search.laip is not None:
+        uncounted += find_other_groups(cells, calibration, score)
     called = score >= calibration.cut
-    novelty = judge_novelty(tube_model, features, reference, without=tube.name)
-    spiked = spike_in(search, cells, calibration)
-    full_score = np.full(tube.n, NOTHING, dtype=np.float32)
-    full_score[window] = np.maximum(score / np.log(10.0), NOTHING)
+    novelty = judge_novelty(tube_model, features, reference, parameters, without=tube.name)
+    full_score = np.full(tube.n, NO_SCORE, dtype=np.float32)
+    full_score[window] = np.maximum(score / np.log(10.0), NO_SCORE)
     mrd = np.zeros(tube.n, dtype=bool)
     mrd[window] = called
     cluster = np.full(tube.n, -1, dtype=np.int32)
@@ -103,86 +120,75 @@ def classify_tube(
         mrd=mrd,
         cluster=cluster,
         cut=float(calibration.cut / np.log(10.0)),
-        targets=found.targets,
-        probabilities=cluster_probabilities(
-            [target.gain for target in found.targets],
-            false=calibration.control_gains(cells.denominator),
-            true=spiked.gains if spiked is not None else (),
-            limit=calibration.limit(cells.denominator),
-        ),
+        counted=found.counted,
         background=None if reference.provisional else calibration.background,
         novelty=novelty.score,
         novel=novelty.flag,
         shift=tube_model.shift,
         calibration={
-            "strays": tube_model.strays,
-            "displacement": tube_model.distance,
-            "spot_gain_limit": calibration.groups.limit(cells.denominator),
+            "outlier_share": tube_model.outlier_share,
+            "displacement": tube_model.displacement,
+            "group_gain_limit": calibration.groups.gain_limit(cells.denominator, parameters),
         },
-        spike_in=spiked,
-        flags=tuple(_flags(search, tube, reference, novelty, calibration, found, strangers)),
-        uncounted=_uncounted(found, strangers),
+        spike_in=spike_in(search, cells, calibration),
+        flags=tuple(_flags(search, tube, reference, novelty, calibration, uncounted)),
+        uncounted=tuple(sorted(uncounted, key=lambda group: -group.events)),
     )
-
-
-def _uncounted(found: Found, strangers: tuple[CompactGroup, ...]) -> tuple[Uncounted, ...]:
-    """Groups that forbid an answer or a negative one, by falling size."""
-    kinds: tuple[tuple[Why, tuple[CompactGroup, ...]], ...] = (
-        ("like_precursors", found.doubtful),
-        ("like_controls", found.unresolved),
-        ("displaced", found.displaced),
-        ("not_the_phenotype", strangers),
-    )
-    groups = [Uncounted(spot.mixture, spot.events, why) for why, spots in kinds for spot in spots]
-    return tuple(sorted(groups, key=lambda group: -group.events))
 
 
 def _fit_beside_leukaemia(
-    tube: CandidateCells, model: NormalModel, reference: NormalReference, search: Search
+    tube: CandidateCells, model: NormalModel, reference: ReferenceModel, search: Search
 ) -> tuple[TubeModel, PatientLaip | None]:
-    """The tube's normal model. Where leukaemia is so much that it would pass for a normal population of this tube, it
-    is found first and explained beside the normal ones."""
-    unreliable = search.settings.unreliable
-    anchored = fit_tube(model, tube, anchors_only=True)
-    loose = loosened(model, anchored)
-    sample = thin(tube.window, BURDEN_CELLS)
+    """The tube's normal model, and leukaemia that is so much that it would pass for a normal population of this tube.
+
+    Such leukaemia is found first and explained beside the normal populations.
+    """
+    parameters = search.parameters
+    unreliable = parameters.unreliable
+    anchored = fit_tube(model, tube, parameters, outside_window_only=True)
+    widened = widened_by_spread(model, anchored)
+    sample = thin(tube.window, parameters.burden_cells)
     cells = tube.values[sample]
-    known = blast_prior(tube.features, model.normal_b + anchored.shift)
+    known = blast_prior(tube.features, model.normal_b + anchored.shift, parameters)
     if search.laip is not None:
         # The patient's own phenotype says what to look for; what else a tube holds is not taken for a burden.
-        drift = drift_covariance(tube.features, search.settings.unreliable, search.settings.shifted)
+        drift = drift_covariance(tube.features, parameters, unreliable, parameters.shifted)
         known = search.laip.mixture.broadened(drift)
-    foreign = score_cells(known, cells, log_density(loose, cells, degrees=DEGREES)) > 0.0
-    share = float(foreign.mean()) * float(tube.window.sum()) / max(tube.n, 1) if len(sample) else 0.0
+    log_normal = log_density(widened, cells, degrees=parameters.tail_degrees)
+    leukaemic = score_cells(known, cells, log_normal, parameters.blast_tail_degrees) > 0.0
+    share = float(leukaemic.mean()) * float(tube.window.sum()) / max(tube.n, 1) if len(sample) else 0.0
     if search.laip is not None:
-        share = min(max(share, BLAST_SHARE), 0.9)
-        return fit_tube(model, tube, foreign=known, foreign_share=share, unreliable=unreliable), None
-    if share < MUCH:
-        return fit_tube(model, tube, unreliable=unreliable), None
+        share = min(max(share, parameters.unknown_blast_share), parameters.laip_share_most)
+        fitted = fit_tube(model, tube, parameters, leukaemia=known, leukaemia_share=share, unreliable=unreliable)
+        return fitted, None
+    if share < parameters.burden_share:
+        return fit_tube(model, tube, parameters, unreliable=unreliable), None
+    confirmed = round(parameters.burden_share * tube.n * parameters.burden_confirmed)
     found = find_laip(
         tube.name,
         tube,
         reference,
-        min_cells=max(200, round(MUCH * tube.n / 2)),
-        seed=search.settings.seed,
+        min_cells=max(parameters.burden_events_least, confirmed),
+        parameters=parameters,
         model=model,
     )
     if found is None or found.indistinct:
-        return fit_tube(model, tube, unreliable=unreliable), None
-    share = min(found.share, 0.9)
-    return fit_tube(model, tube, foreign=found.mixture, foreign_share=share, unreliable=unreliable), found
+        return fit_tube(model, tube, parameters, unreliable=unreliable), None
+    share = min(found.share, parameters.laip_share_most)
+    fitted = fit_tube(model, tube, parameters, leukaemia=found.mixture, leukaemia_share=share, unreliable=unreliable)
+    return fitted, found
 
 
 def _flags(
     search: Search,
     tube: CandidateCells,
-    reference: NormalReference,
+    reference: ReferenceModel,
     novelty: Novelty,
     calibration: Calibration,
-    found: Found,
-    strangers: tuple[CompactGroup, ...],
+    uncounted: tuple[UncountedGroup, ...],
 ) -> list[Flag]:
     """What a reviewer must know; the verdict treats some of these as doubts."""
+    parameters = search.parameters
     flags: list[Flag] = []
     if reference.provisional or not reference.controls:
         flags.append(flag("NO_CONTROLS"))
@@ -192,23 +198,12 @@ def _flags(
         flags.append(flag("EMPTY_WINDOW"))
     if search.laip is not None and search.laip.indistinct:
         flags.append(flag("DIAGNOSIS_LIKE_NORMAL"))
-    for code, spots, what in (
-        ("PHENOTYPE_LIKE_NORMAL", found.doubtful, "regenerating precursors without a diagnosis tube"),
-        ("UNRESOLVED_CLUSTER", strangers, "is unlike normal marrow and unlike the leukaemia at diagnosis"),
-        (
-            "UNRESOLVED_CLUSTER",
-            found.unresolved,
-            "is unlike normal marrow, but not more so than groups that marrow without leukaemia may hold",
-        ),
-        (
-            "UNRESOLVED_CLUSTER",
-            found.displaced,
-            "is leukaemia, or a normal population further from its place than in the controls",
-        ),
-    ):
-        if spots:
-            flags.append(flag(code, events=round(sum(spot.events for spot in spots)), what=what))
+    for why, (code, what) in UNCOUNTED_FLAGS.items():
+        events = [group.events for group in uncounted if group.why == why]
+        if events:
+            flags.append(flag(code, events=round(sum(events)), what=what))
     background = calibration.background
-    if background is not None and background.per_million > 4 * search.settings.background_per_million:
+    most = parameters.high_background_ratio * parameters.background_per_million
+    if background is not None and background.per_million > most:
         flags.append(flag("HIGH_BACKGROUND", per_million=background.per_million))
     return flags

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 import numpy as np
 
 from flowmrd.classifier.mixture import Floats, Mixture, chi2_quantile, mahalanobis_squared
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.window_cells import WindowCells
 
-PLACE = 0.9
-"""Share of a Gaussian's cells that lie in what counts as its place."""
 
-
-def shares_in_place(group: Mixture, shift: Floats, controls: Iterable[WindowCells]) -> Floats:
+def shares_in_place(
+    group: Mixture, shift: Floats, controls: Iterable[WindowCells], parameters: ClassifierParameters
+) -> Floats:
     """Share of every control's nucleated cells that lies in the place of a single Gaussian.
 
     Parameters
@@ -26,9 +26,9 @@ def shares_in_place(group: Mixture, shift: Floats, controls: Iterable[WindowCell
     Returns
     -------
     numpy.ndarray
-        Shape (n_controls,); comparable with :data:`PLACE` times the group's own share.
+        Shape (n_controls,); comparable with ``place_share`` times the group's own share.
     """
-    limit = chi2_quantile(PLACE, group.d)
+    limit = chi2_quantile(parameters.place_share, group.d)
     half = np.sqrt(limit * np.diagonal(group.covariance[0]))
     shares = []
     for control in controls:

@@ -13,16 +13,17 @@ import numpy as np
 
 from flowmrd.classifier.candidate_cells import Bools, Floats32, thin
 from flowmrd.classifier.mixture import Mixture, fit_mixture
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.units import LOGICLE_M
 
-PAIRS = 3_000
-MIN_PAIRS = 100
-COMPONENTS = 8
-SEED = 20
 
-
-def added_cells(values: Floats32, window: Bools, scales: Sequence[ChannelScale]) -> Floats32:
+def added_cells(
+    values: Floats32,
+    window: Bools,
+    scales: Sequence[ChannelScale],
+    parameters: ClassifierParameters | None = None,
+) -> Floats32:
     """Cells of the B-lineage window, each with the light of another cell of the tube.
 
     Parameters
@@ -37,12 +38,13 @@ def added_cells(values: Floats32, window: Bools, scales: Sequence[ChannelScale])
     Returns
     -------
     numpy.ndarray
-        Shape (m, d), decades; m is at most :data:`PAIRS`, and 0 where there are too few cells.
+        Shape (m, d), decades; m is at most ``doublet_pairs``, and 0 where there are fewer than ``doublet_pairs_least``.
     """
-    first = thin(window, PAIRS)
-    if len(first) < MIN_PAIRS:
+    chosen = parameters or ClassifierParameters()
+    first = thin(window, chosen.doublet_pairs)
+    if len(first) < chosen.doublet_pairs_least:
         return np.empty((0, values.shape[1]), dtype=np.float32)
-    second = np.random.default_rng([SEED, len(values)]).integers(len(values), size=len(first))
+    second = np.random.default_rng([chosen.doublet_seed, len(values)]).integers(len(values), size=len(first))
     out = np.empty((len(first), values.shape[1]), dtype=np.float32)
     for j, scale in enumerate(scales):
         pair = [scale.inverse(values[rows, j].astype(np.float64) / LOGICLE_M) for rows in (first, second)]
@@ -51,8 +53,14 @@ def added_cells(values: Floats32, window: Bools, scales: Sequence[ChannelScale])
     return out[np.isfinite(out).all(axis=1)]
 
 
-def doublet_mixture(doublets: Floats32) -> Mixture | None:
+def doublet_mixture(doublets: Floats32, parameters: ClassifierParameters) -> Mixture | None:
     """Density of such doublets; None where there are too few to tell."""
-    if len(doublets) < MIN_PAIRS:
+    if len(doublets) < parameters.doublet_pairs_least:
         return None
-    return fit_mixture(doublets, COMPONENTS, np.random.default_rng(SEED), floor=0.08, steps=15)
+    return fit_mixture(
+        doublets,
+        parameters.doublet_components,
+        np.random.default_rng(parameters.doublet_seed),
+        sd_least=parameters.doublet_sd_least,
+        steps=parameters.doublet_steps,
+    )

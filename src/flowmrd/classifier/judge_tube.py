@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from flowmrd.classifier.candidate_cells import CandidateCells
-from flowmrd.classifier.classification import Classification, Uncounted
+from flowmrd.classifier.classification import Classification, UncountedGroup
 from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.library import Library
-from flowmrd.classifier.normal_reference import NormalReference
+from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
-from flowmrd.classifier.phenotype import nearest_stage, shifts
+from flowmrd.classifier.phenotype import marker_levels, nearest_stage
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import PriorTherapy, RunConfig
 from flowmrd.flags import flag
@@ -47,7 +47,7 @@ def classifier_parameters(panel: PanelModel, config: RunConfig, therapy: PriorTh
 
 def classify(
     tube: Tube,
-    reference: NormalReference,
+    reference: ReferenceModel,
     *,
     laip: PatientLaip | None = None,
     library: Sequence[PatientLaip] = (),
@@ -89,7 +89,7 @@ def classify(
         reference,
         laip=laip,
         library=Library(tuple(library)).without(patient),
-        settings=parameters or classifier_parameters(tube.panel, settings, therapy),
+        parameters=parameters or classifier_parameters(tube.panel, settings, therapy),
     )
     score = np.full(tube.n_events, -99.0, dtype=np.float32)
     mrd = np.zeros(tube.n_events, dtype=bool)
@@ -102,7 +102,7 @@ def classify(
 
 
 def summarise(
-    result: Classification, tube: CandidateCells, reference: NormalReference, laip: PatientLaip | None
+    result: Classification, tube: CandidateCells, reference: ReferenceModel, laip: PatientLaip | None
 ) -> dict[str, Any]:
     """The part of ``classification.json`` that follows from the result alone."""
     tube = tube.select(result.features)
@@ -154,16 +154,16 @@ def summarise(
 
 
 def _markers(
-    mean: np.ndarray, features: tuple[str, ...], reference: NormalReference
+    mean: np.ndarray, features: tuple[str, ...], reference: ReferenceModel
 ) -> tuple[str, list[dict[str, Any]]]:
     name, centre = nearest_stage(mean, features, reference)
     return name, [
         {"marker": s.marker, "shift_decades": round(s.shift_decades, 4), "direction": s.direction}
-        for s in shifts(mean, centre, features)
+        for s in marker_levels(mean, centre, features)
     ]
 
 
-def _uncounted(group: Uncounted, result: Classification, reference: NormalReference) -> dict[str, Any]:
+def _uncounted(group: UncountedGroup, result: Classification, reference: ReferenceModel) -> dict[str, Any]:
     mixture = group.mixture
     mean = mixture.weight @ mixture.mean
     variance = mixture.weight @ (np.diagonal(mixture.covariance, axis1=1, axis2=2) + (mixture.mean - mean) ** 2)
@@ -184,9 +184,9 @@ def _uncounted(group: Uncounted, result: Classification, reference: NormalRefere
     }
 
 
-def _clusters(result: Classification, tube: CandidateCells, reference: NormalReference) -> list[dict[str, Any]]:
+def _clusters(result: Classification, tube: CandidateCells, reference: ReferenceModel) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
-    for number, probability in enumerate(result.probabilities):
+    for number in range(len(result.counted)):
         cells = tube.values[result.mrd & (result.cluster == number)]
         if len(cells) == 0:
             continue
@@ -196,7 +196,6 @@ def _clusters(result: Classification, tube: CandidateCells, reference: NormalRef
             {
                 "id": number,
                 "events": len(cells),
-                "probability": round(probability, 4),
                 "nearest_normal": name,
                 "markers": markers,
                 "medians": {

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.classifier.normal_reference import NormalReference
+from flowmrd.classifier.normal_reference import ReferenceModel
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.patient_laip import find_laip as find_in_cells
-from flowmrd.classifier.phenotype import nearest_stage, shifts
+from flowmrd.classifier.phenotype import marker_levels, nearest_stage
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import RunConfig
 from flowmrd.flags import Flag, flag
@@ -42,7 +43,7 @@ class FoundLaip:
 def find_laip(
     patient: str,
     tubes: Sequence[Tube],
-    reference: NormalReference,
+    reference: ReferenceModel,
     *,
     config: RunConfig | None = None,
     labels: Mapping[str, npt.NDArray[np.bool_]] | None = None,
@@ -69,7 +70,7 @@ def find_laip(
             found.cells,
             reference,
             min_cells=settings.laip.min_diagnosis_cells,
-            seed=settings.laip.seed,
+            parameters=ClassifierParameters(seed=settings.laip.seed),
             labelled=None if labelled is None else labelled[found.rows],
         )
         if laip is not None:
@@ -102,7 +103,7 @@ def seen_without(tube: Tube, rows: npt.NDArray[np.intp], marker: str = "CD19") -
     return round(float(seen.mean()), 4) if len(rows) else None
 
 
-def _components(laip: PatientLaip, reference: NormalReference) -> list[dict[str, Any]]:
+def _components(laip: PatientLaip, reference: ReferenceModel) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     for weight, mean in zip(laip.mixture.weight, laip.mixture.mean, strict=True):
         name, centre = nearest_stage(mean - laip.staining, laip.features, reference)
@@ -112,7 +113,7 @@ def _components(laip: PatientLaip, reference: NormalReference) -> list[dict[str,
                 "nearest_normal": name,
                 "markers": [
                     {"marker": s.marker, "shift_decades": round(s.shift_decades, 4), "direction": s.direction}
-                    for s in shifts(mean - laip.staining, centre, laip.features)
+                    for s in marker_levels(mean - laip.staining, centre, laip.features)
                 ],
                 "medians": {
                     marker: round(float(value) / LOGICLE_M, 5)

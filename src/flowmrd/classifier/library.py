@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
-
-MIN_ENTRIES = 3
-"""Fewer leukaemias than this do not make a library."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,6 @@ class Library:
         """Entries that know all of these features."""
         return Library(tuple(entry for entry in self.entries if set(features) <= set(entry.features)))
 
-    @property
-    def usable(self) -> bool:
+    def is_usable(self, parameters: ClassifierParameters) -> bool:
         """Whether there are enough leukaemias to speak of a library."""
-        return len(self.entries) >= MIN_ENTRIES
+        return len(self.entries) >= parameters.library_entries_least

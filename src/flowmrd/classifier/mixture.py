@@ -1,8 +1,8 @@
 """Gaussian mixtures as arrays: densities, weighted EM, marginals.
 
-Everything works on *decades* (0..1 scale x 4.5) so that one prior fits all markers. The quadratic form of every
-component is written as a linear function of the products ``x_i x_j``; densities and sufficient statistics of all
-components are then one matrix product each, which is what keeps a million events within seconds.
+All values are in *decades* (0..1 scale x 4.5), so that one prior fits all markers. The quadratic form of every
+component is a linear function of the products ``x_i x_j``. Densities and sufficient statistics of all components are
+then one matrix product each, which keeps a million events within seconds.
 """
 
 from __future__ import annotations
@@ -167,6 +167,36 @@ def log_density(mixture: Mixture, x: npt.NDArray[np.floating], *, degrees: float
 
 
 @dataclass(frozen=True)
+class Expectation:
+    """One E-step.
+
+    Attributes
+    ----------
+    responsibility
+        Shape (n, k): probability of every component for every cell.
+    log_density
+        Shape (n,): log density of every cell under the mixture.
+    """
+
+    responsibility: Floats
+    log_density: Floats
+
+
+def expectation(mixture: Mixture, table: Floats, centre: Floats) -> Expectation:
+    """The E-step for the cells behind ``table`` (n, p), the :func:`products` of cells centred at ``centre``."""
+    coefficient, norm = coefficients(mixture, centre)
+    values = np.log(np.maximum(mixture.weight, 1e-300)) + norm - 0.5 * (table @ coefficient)
+    total = log_sum(values)
+    return Expectation(np.exp(values - total[:, None]), total)
+
+
+def membership(log_odds: Floats) -> Floats:
+    """Probability from log odds, shape (n,)."""
+    out: Floats = 1.0 / (1.0 + np.exp(-np.clip(log_odds, -60, 60)))
+    return out
+
+
+@dataclass(frozen=True)
 class Moments:
     """Weighted sufficient statistics of every component."""
 
@@ -220,8 +250,8 @@ def fit_mixture(
     rng: np.random.Generator,
     *,
     weight: Floats | None = None,
-    floor: float = 0.05,
-    prior_count: float = 30.0,
+    sd_least: float = 0.05,
+    shape_events: float = 30.0,
     steps: int = 40,
 ) -> Mixture:
     """Weighted EM for a full-covariance mixture, regularised towards the pooled within-component covariance.
@@ -232,34 +262,32 @@ def fit_mixture(
         Shape (n, d), decades; needs n > d.
     weight
         Importance weight per row.
-    floor
-        Smallest standard deviation in any direction that is added to every covariance, decades.
-    prior_count
-        Number of pseudo-events that pull a covariance towards the average one.
+    sd_least
+        Smallest standard deviation in any direction; its square is added to every covariance, decades.
+    shape_events
+        Pseudo-events that pull a covariance towards the average one.
     """
     data = np.asarray(x, dtype=np.float64)
     n, d = data.shape
     k = max(1, min(k, n // (2 * d) or 1))
     w = np.ones(n) if weight is None else weight / weight.mean()
     mean = seed_means(data, k, rng) if k > 1 else data.mean(axis=0)[None]
-    total = np.cov(data.T).reshape(d, d) + floor**2 * np.eye(d)
+    total = np.cov(data.T).reshape(d, d) + sd_least**2 * np.eye(d)
     mixture = Mixture(np.full(k, 1 / k), mean, np.repeat(total[None] / max(1.0, k ** (2 / d)), k, axis=0))
     centre = data.mean(axis=0)
     table = products(data, centre)
     last = -np.inf
     for _ in range(steps):
-        coefficient, norm = coefficients(mixture, centre)
-        values = np.log(np.maximum(mixture.weight, 1e-300)) + norm - 0.5 * (table @ coefficient)
-        evidence = log_sum(values)
-        stats = moments(np.exp(values - evidence[:, None]), table, centre, w)
+        found = expectation(mixture, table, centre)
+        stats = moments(found.responsibility, table, centre, w)
         share = np.maximum(stats.count, 1e-9) / max(stats.count.sum(), 1e-9)
         pooled = np.einsum("k,kij->ij", share, stats.covariance)
-        covariance = (stats.effective[:, None, None] * stats.covariance + prior_count * pooled) / (
-            stats.effective + prior_count
-        )[:, None, None] + floor**2 * np.eye(d)
+        covariance = (stats.effective[:, None, None] * stats.covariance + shape_events * pooled) / (
+            stats.effective + shape_events
+        )[:, None, None] + sd_least**2 * np.eye(d)
         empty = stats.effective < 1e-3
         mixture = Mixture(share, np.where(empty[:, None], mixture.mean, stats.mean), covariance)
-        now = float((evidence * w).mean())
+        now = float((found.log_density * w).mean())
         if now - last < 1e-4:
             break
         last = now

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmrd.classifier.candidate_cells import CandidateCells, Floats32
-from flowmrd.classifier.compact_groups import CompactGroup, plausible_spots
-from flowmrd.classifier.mixture import Floats, chi2_quantile, mahalanobis_squared
-from flowmrd.classifier.normal_model import NormalModel, TubeModel, fit_normal, fit_tube
-
-MIN_STAGE_CELLS = 30
-"""Fewer cells of a population than this in a control do not place it."""
+from flowmrd.classifier.compact_groups import CompactGroup, blast_like_groups
+from flowmrd.classifier.mixture import Floats
+from flowmrd.classifier.normal_model import NormalModel, fit_normal
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.tube_model import TubeModel, fit_tube
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ class ControlRecord:
         Candidate cells (n, d) that any LAIP may claim, and their log density under the fold's model of this tube.
     sampling
         Share of such cells that was kept; counts are divided by it.
-    spots
-        Compact strange groups among them, of whatever size.
+    groups
+        Compact groups unlike normal among them, of whatever size.
     """
 
     name: str
@@ -41,11 +40,11 @@ class ControlRecord:
     log_normal: Floats32
     sampling: float
     model: TubeModel
-    spots: tuple[CompactGroup, ...]
+    groups: tuple[CompactGroup, ...]
 
 
 @dataclass(frozen=True)
-class NormalReference:
+class ReferenceModel:
     """The frozen normal: full model, fold models and the controls as judged by them.
 
     ``provisional`` is true where no real control stood behind it; its background rates are not to be believed.
@@ -75,11 +74,10 @@ def build_reference(
     panel: str,
     controls: list[CandidateCells],
     *,
-    seed: int,
+    parameters: ClassifierParameters,
     max_cells: int = 200_000,
-    max_folds: int = 5,
     provisional: bool = False,
-) -> NormalReference:
+) -> ReferenceModel:
     """Fit the reference and judge every control by the fold that it did not help to build.
 
     Parameters
@@ -93,21 +91,23 @@ def build_reference(
     features = controls[0].features
     for tube in controls[1:]:
         features = tuple(name for name in features if name in tube.features)
-    model = fit_normal(controls, features, seed)
+    model = fit_normal(controls, features, parameters.seed, parameters)
     records: list[ControlRecord] = []
     folds: list[NormalModel] = []
     if len(controls) > 1:
-        n_folds = min(len(controls), max_folds)
+        n_folds = min(len(controls), parameters.reference_folds)
         member = fold_of([tube.name for tube in controls], n_folds)
         for fold in range(n_folds):
             rest = [tube for tube in controls if member[tube.name] != fold]
-            folds.append(fit_normal(rest, features, seed))
-        records = [judge(folds[member[tube.name]], tube, member[tube.name], max_cells) for tube in controls]
-    names, centres = _stages(controls, model)
-    return NormalReference(panel, model, tuple(folds), tuple(records), names, centres, provisional=provisional)
+            folds.append(fit_normal(rest, features, parameters.seed, parameters))
+        records = [judge(folds[member[tube.name]], tube, member[tube.name], max_cells, parameters) for tube in controls]
+    names, centres = _stages(controls, model, parameters)
+    return ReferenceModel(panel, model, tuple(folds), tuple(records), names, centres, provisional=provisional)
 
 
-def _stages(tubes: list[CandidateCells], model: NormalModel) -> tuple[tuple[str, ...], Floats]:
+def _stages(
+    tubes: list[CandidateCells], model: NormalModel, parameters: ClassifierParameters
+) -> tuple[tuple[str, ...], Floats]:
     """Centres of the named normal populations of the window, averaged over the controls that hold them.
 
     Where the tubes name no population, the components of the model that lie in the window stand for stages.
@@ -119,26 +119,28 @@ def _stages(tubes: list[CandidateCells], model: NormalModel) -> tuple[tuple[str,
             continue
         for code, name in enumerate(tube.populations):
             chosen = tube.window & (tube.population == code)
-            if name and chosen.sum() >= MIN_STAGE_CELLS:
+            if name and chosen.sum() >= parameters.stage_events:
                 found.setdefault(name, []).append(np.median(tube.values[chosen], axis=0).astype(np.float64))
     if found:
         names = tuple(sorted(found))
         return names, np.array([np.mean(found[name], axis=0) for name in names])
-    inside = np.flatnonzero(model.inside > 0.5)
+    inside = np.flatnonzero(model.in_window)
     if len(inside) == 0:
         inside = np.arange(model.mixture.k)
     return tuple(f"component_{k}" for k in inside), model.mixture.mean[inside]
 
 
-def judge(model: NormalModel, tube: CandidateCells, fold: int, max_cells: int) -> ControlRecord:
+def judge(
+    model: NormalModel, tube: CandidateCells, fold: int, max_cells: int, parameters: ClassifierParameters
+) -> ControlRecord:
     """Fit a control by a model it did not help to build and keep its candidate cells."""
     tube = tube.select(model.features)
-    fitted = fit_tube(model, tube)
+    fitted = fit_tube(model, tube, parameters)
     inside = np.flatnonzero(tube.window)
     step = max(1, -(-len(inside) // max_cells))
     kept = inside[::step]
     values = np.ascontiguousarray(tube.values[kept])
-    log_normal = fitted.log_density(values).astype(np.float32)
+    log_normal = fitted.log_density(values, parameters).astype(np.float32)
     return ControlRecord(
         name=tube.name,
         fold=fold,
@@ -147,24 +149,18 @@ def judge(model: NormalModel, tube: CandidateCells, fold: int, max_cells: int) -
         log_normal=log_normal,
         sampling=1.0 / step,
         model=fitted,
-        spots=plausible_spots(model.features, values, log_normal, tube.denominator, model.normal_b + fitted.shift),
+        groups=blast_like_groups(
+            model.features, values, log_normal, tube.denominator, model.normal_b + fitted.shift, parameters
+        ),
     )
 
 
-def rescore(control: ControlRecord, index: list[int]) -> Floats32:
+def rescore(control: ControlRecord, index: list[int], parameters: ClassifierParameters) -> Floats32:
     """Log normal density of a control's cells in some of the features."""
-    return control.model.select(index).log_density(control.values[:, index]).astype(np.float32)
+    return control.model.select(index).log_density(control.values[:, index], parameters).astype(np.float32)
 
 
-def coverage(model: TubeModel, x: Floats32) -> float:
-    """Share of cells within the 99.9 % region of some normal component."""
-    if len(x) == 0:
-        return 1.0
-    nearest = mahalanobis_squared(model.mixture, x).min(axis=1)
-    return float((nearest < chi2_quantile(0.999, model.mixture.d)).mean())
-
-
-def digest(reference: NormalReference) -> str:
+def digest(reference: ReferenceModel) -> str:
     """SHA-256 over the numbers of the model: two references with the same digest judge alike."""
     sha = hashlib.sha256()
     sha.update("\0".join((reference.panel, *reference.features)).encode())

@@ -7,18 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmrd.classifier.mixture import Floats
-from flowmrd.classifier.normal_model import STRAY_WEIGHT, TubeModel
-from flowmrd.classifier.normal_reference import NormalReference
-
-PRIOR_COUNT = 6.0
-"""Tubes that the values below are worth beside the controls: few controls know little about how tubes vary."""
-SHIFT_SD, SCATTER_SD = 0.2, 0.3
-"""Spread of staining, and of scatter voltages, between tubes of a laboratory, decades."""
-DISTANCE_SD = 0.25
-"""Spread of the distance of a tube's populations, natural log."""
-TAIL = 0.0005
-"""Share of ordinary tubes beyond a limit, on either side."""
-LEAST_STRAYS = 0.03
+from flowmrd.classifier.normal_reference import ReferenceModel
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.tube_model import TubeModel
 
 
 @dataclass(frozen=True)
@@ -35,9 +26,14 @@ class Novelty:
 
 
 def judge_novelty(
-    tube: TubeModel, features: tuple[str, ...], reference: NormalReference, *, without: str = ""
+    tube: TubeModel,
+    features: tuple[str, ...],
+    reference: ReferenceModel,
+    parameters: ClassifierParameters,
+    *,
+    without: str = "",
 ) -> Novelty:
-    """The largest of three scores: staining of a marker, place of the populations, share of strays.
+    """The largest of three scores: staining of a marker, displacement of the populations, share of outliers.
 
     Limits are prediction limits from the controls, each as seen by a reference that it did not help to build, with
     Student's t for their number.
@@ -55,17 +51,27 @@ def judge_novelty(
     from scipy.special import stdtrit
 
     n = len(controls)
-    limit = float(stdtrit(n - 1 + PRIOR_COUNT, 1.0 - TAIL) * np.sqrt(1.0 + 1.0 / n))
+    pseudo = parameters.novelty_pseudo_tubes
+    limit = float(stdtrit(n - 1 + pseudo, 1.0 - parameters.novelty_tail) * np.sqrt(1.0 + 1.0 / n))
     index = [reference.features.index(name) for name in features]
     shifts = np.array([control.shift[index] for control in controls])
-    expected = np.array([SCATTER_SD if name.startswith(("FSC", "SSC")) else SHIFT_SD for name in features])
-    spread = pooled_sd(shifts, expected)
+    expected = np.array(
+        [
+            parameters.expected_scatter_sd if name.startswith(("FSC", "SSC")) else parameters.expected_staining_sd
+            for name in features
+        ]
+    )
+    spread = pooled_sd(shifts, expected, pseudo)
     offset = tube.shift - shifts.mean(axis=0)
     worst = int(np.argmax(np.abs(offset) / spread))
-    distances = np.log(np.maximum([[control.distance] for control in controls], 1e-3))
-    far = (np.log(max(tube.distance, 1e-3)) - distances.mean()) / pooled_sd(distances, np.array([DISTANCE_SD]))[0]
-    strays = np.array([control.strays for control in controls])
-    allowed = max(float(strays.mean()) + limit * max(float(strays.std()), STRAY_WEIGHT), LEAST_STRAYS)
+    distances = np.log(np.maximum([[control.displacement] for control in controls], 1e-3))
+    distance_sd = pooled_sd(distances, np.array([parameters.displacement_log_sd]), pseudo)[0]
+    far = (np.log(max(tube.displacement, 1e-3)) - distances.mean()) / distance_sd
+    outliers = np.array([control.outlier_share for control in controls])
+    allowed = max(
+        float(outliers.mean()) + limit * max(float(outliers.std()), parameters.outlier_share),
+        parameters.outlier_share_limit,
+    )
     way = "brighter" if offset[worst] > 0 else "dimmer"
     found = (
         Novelty(
@@ -75,17 +81,17 @@ def judge_novelty(
         ),
         Novelty(
             max(float(far) / limit, 0.0),
-            f"its populations lie {tube.distance / np.exp(distances.mean()):.1f} times as far from their places as the "
-            "controls'",
+            f"its populations lie {tube.displacement / np.exp(distances.mean()):.1f} times as far from their places as "
+            "the controls'",
         ),
-        Novelty(tube.strays / allowed, f"{tube.strays:.1%} of its cells fit no normal population"),
+        Novelty(tube.outlier_share / allowed, f"{tube.outlier_share:.1%} of its cells fit no normal population"),
     )
     return max(found, key=lambda one: one.score)
 
 
-def pooled_sd(values: Floats, expected: Floats) -> Floats:
-    """Standard deviation of every column of (n, d) values, drawn towards what is expected, shape (d,)."""
+def pooled_sd(values: Floats, expected: Floats, pseudo_tubes: float) -> Floats:
+    """Standard deviation of every column of (n, d) values, shrunken towards what is expected, shape (d,)."""
     n = len(values)
     squares = ((values - values.mean(axis=0)) ** 2).sum(axis=0)
-    out: Floats = np.sqrt((squares + PRIOR_COUNT * expected**2) / (n - 1 + PRIOR_COUNT))
+    out: Floats = np.sqrt((squares + pseudo_tubes * expected**2) / (n - 1 + pseudo_tubes))
     return out

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.classifier.abundance_outliers import excessive
+from flowmrd.classifier.abundance_outliers import abundance_outliers
 from flowmrd.classifier.blast_prior import blast_prior
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells, thin
 from flowmrd.classifier.mixture import (
@@ -22,22 +22,15 @@ from flowmrd.classifier.mixture import (
     fit_mixture,
     log_density,
     log_sum,
+    membership,
     moments,
     products,
 )
-from flowmrd.classifier.normal_model import DEGREES, NormalModel, TubeModel, fit_tube
-from flowmrd.classifier.normal_reference import NormalReference, rescore
-from flowmrd.classifier.phenotype_score import fit_template
-
-MAX_CELLS = 30_000
-STORED_CELLS = 2_000
-INDISTINCT_PER_MILLION = 300.0
-"""A component that claims more than this of every control's cells, at a score of 8, is normal and not leukaemic."""
-FOUNDED = 0.5
-"""Least share of a component's cells that must have been aberrant before it was refined."""
-DRIFT_SD = 0.22
-"""Expected drift of a marker between two tubes of one patient, decades: two tubes of one person differ by 0.1 to 0.3 in
-the group means of normal B cells (128 persons)."""
+from flowmrd.classifier.normal_model import NormalModel
+from flowmrd.classifier.normal_reference import ReferenceModel, rescore
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.phenotype_score import fit_phenotype
+from flowmrd.classifier.tube_model import TubeModel, fit_tube
 
 
 @dataclass(frozen=True)
@@ -91,34 +84,35 @@ class PatientLaip:
 
 def drift_covariance(
     features: tuple[str, ...],
+    parameters: ClassifierParameters,
     unreliable: frozenset[str] = frozenset(),
     shifted: frozenset[str] = frozenset(),
-    *,
-    sd: float = DRIFT_SD,
 ) -> Floats:
-    """Covariance of the shift expected between diagnosis and follow-up.
+    """Covariance of the shift expected between diagnosis and follow-up, shape (d, d), decades squared.
 
     Parameters
     ----------
     unreliable
-        Markers that targeted therapy given in between may take away: twice the spread.
+        Markers that targeted therapy given in between may take away.
     shifted
-        Markers that steroids move: one and a half times the spread.
+        Markers that steroids move.
     """
-    factor = [2.0 if name in unreliable else 1.5 if name in shifted else 1.0 for name in features]
-    return np.diag([(sd * f) ** 2 for f in factor])
+    factor = [
+        parameters.drift_unreliable if name in unreliable else parameters.drift_shifted if name in shifted else 1.0
+        for name in features
+    ]
+    return np.diag([(parameters.drift_sd * f) ** 2 for f in factor])
 
 
 def find_laip(
     patient: str,
     tube: CandidateCells,
-    reference: NormalReference,
+    reference: ReferenceModel,
     *,
     min_cells: int,
-    seed: int,
-    max_components: int = 3,
+    parameters: ClassifierParameters,
     model: NormalModel | None = None,
-    labelled: npt.NDArray[np.bool_] | None = None,
+    labelled: Bools | None = None,
 ) -> PatientLaip | None:
     """Find what the diagnosis tube holds that normal marrow does not.
 
@@ -126,10 +120,10 @@ def find_laip(
     ----------
     min_cells
         Fewest aberrant cells that make a phenotype.
-    labelled
-        Shape (tube.n,): cells that an expert called leukaemic; they are the phenotype then.
     model
         Normal model to use instead of the reference's full one, where the tube is a control.
+    labelled
+        Shape (tube.n,): cells that an expert called leukaemic; they are the phenotype then.
 
     Returns
     -------
@@ -139,102 +133,156 @@ def find_laip(
     features = tuple(name for name in reference.features if name in tube.features)
     tube = tube.select(features)
     model = (model or reference.model).select(features)
-    inside = thin(tube.window, MAX_CELLS)
+    inside = thin(tube.window, parameters.laip_cells)
     if len(inside) < min_cells or len(inside) <= 2 * len(features):
         return None
     scale = float(tube.window.sum()) / len(inside)
-    x = tube.values[inside].astype(np.float64)
-    rng = np.random.default_rng(seed)
-    unit = scale / max(tube.n, 1)
+    diagnosis = _Diagnosis(tube, model, reference, tube.values[inside].astype(np.float64), scale, parameters)
     if labelled is not None:
-        sure = np.flatnonzero(labelled[inside])
-        if len(sure) * scale < min_cells or len(sure) <= 2 * len(features):
-            return None
-        laip = _best_mixture(x[sure], max_components, rng)
-        fitted = fit_tube(model, tube, foreign=laip, foreign_share=min(len(sure) * unit, 0.9))
-        laip, indistinct = _distinct(laip, reference, features)
+        found = _learn_labelled(diagnosis, np.flatnonzero(labelled[inside]), min_cells)
     else:
-        anchored = fit_tube(model, tube, anchors_only=True)
-        normal = loosened(model, anchored)
-        prior = blast_prior(features, model.normal_b + anchored.shift)
-        aberrant = log_density(prior, x, degrees=DEGREES) - log_density(normal, x, degrees=DEGREES) > 0.0
-        aberrant |= excessive(x, unit, anchored.shift, reference, features)
-        if aberrant.sum() * scale < min_cells or aberrant.sum() <= 2 * len(features):
-            return None
-        laip = _best_mixture(x[aberrant], max_components, rng)
-        share = float(aberrant.sum()) * unit
-        for _ in range(2):
-            laip, share = _refine(laip, share, normal, x, unit)
-            laip = _founded(laip, share, normal, x, aberrant)
-            fitted = fit_tube(model, tube, foreign=laip, foreign_share=min(share, 0.9))
-            normal = fitted.mixture
-        laip, indistinct = _distinct(laip, reference, features)
-        values = log_sum(component_log_density(laip, x)) - log_density(normal, x, degrees=DEGREES)
-        sure = np.flatnonzero(np.log(max(share, 1e-9)) + values > 2.0)
-        if len(sure) * scale < min_cells:
-            return None
-    picks = sure[:: max(1, len(sure) // STORED_CELLS)][:STORED_CELLS]
+        found = _learn_aberrant(diagnosis, min_cells)
+    if found is None:
+        return None
+    stored = parameters.laip_stored_cells
+    picks = found.cells[:: max(1, len(found.cells) // stored)][:stored]
+    n_cells = float(len(found.cells)) * scale
     return PatientLaip(
         patient=patient,
         features=features,
-        mixture=laip,
-        staining=fitted.shift,
-        share=float(len(sure)) * scale / max(tube.n, 1),
-        n_cells=round(float(len(sure)) * scale),
-        cells=x[picks].astype(np.float32),
-        indistinct=indistinct,
+        mixture=found.mixture,
+        staining=found.staining,
+        share=n_cells / max(tube.n, 1),
+        n_cells=round(n_cells),
+        cells=diagnosis.x[picks].astype(np.float32),
+        indistinct=found.indistinct,
         by_expert=labelled is not None,
         rows=tuple(inside[picks].tolist()),
     )
 
 
-def loosened(model: NormalModel, anchored: TubeModel) -> Mixture:
-    """Window components widened by how far controls move them: nothing in this tube can be trusted to place them."""
+@dataclass(frozen=True)
+class _Diagnosis:
+    """A diagnosis tube while its phenotype is learned.
+
+    Attributes
+    ----------
+    x
+        Shape (n, d): cells of its window, decades.
+    scale
+        Cells of the window that one row of ``x`` stands for.
+    """
+
+    tube: CandidateCells
+    model: NormalModel
+    reference: ReferenceModel
+    x: Floats
+    scale: float
+    parameters: ClassifierParameters
+
+    @property
+    def unit(self) -> float:
+        """Share of the tube's cells that one row stands for."""
+        return self.scale / max(self.tube.n, 1)
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """A phenotype with the rows of the tube's cells that have it."""
+
+    mixture: Mixture
+    indistinct: bool
+    staining: Floats
+    cells: npt.NDArray[np.intp]
+
+
+def _learn_labelled(diagnosis: _Diagnosis, rows: npt.NDArray[np.intp], min_cells: int) -> _Learned | None:
+    """The phenotype of the cells that an expert called leukaemic."""
+    parameters, x = diagnosis.parameters, diagnosis.x
+    if len(rows) * diagnosis.scale < min_cells or len(rows) <= 2 * x.shape[1]:
+        return None
+    laip = _best_mixture(x[rows], parameters)
+    share = min(len(rows) * diagnosis.unit, parameters.laip_share_most)
+    fitted = fit_tube(diagnosis.model, diagnosis.tube, parameters, leukaemia=laip, leukaemia_share=share)
+    laip, indistinct = _without_normal_components(laip, diagnosis.reference, diagnosis.tube.features, parameters)
+    return _Learned(laip, indistinct, fitted.shift, rows)
+
+
+def _learn_aberrant(diagnosis: _Diagnosis, min_cells: int) -> _Learned | None:
+    """The phenotype of the cells that normal marrow does not explain."""
+    parameters, x, model, tube = diagnosis.parameters, diagnosis.x, diagnosis.model, diagnosis.tube
+    tails, unit = parameters.tail_degrees, diagnosis.unit
+    anchored = fit_tube(model, tube, parameters, outside_window_only=True)
+    normal = widened_by_spread(model, anchored)
+    prior = blast_prior(tube.features, model.normal_b + anchored.shift, parameters)
+    aberrant = log_density(prior, x, degrees=tails) - log_density(normal, x, degrees=tails) > 0.0
+    aberrant |= abundance_outliers(x, unit, anchored.shift, diagnosis.reference, tube.features, parameters)
+    if aberrant.sum() * diagnosis.scale < min_cells or aberrant.sum() <= 2 * x.shape[1]:
+        return None
+    laip = _best_mixture(x[aberrant], parameters)
+    share = float(aberrant.sum()) * unit
+    staining = anchored.shift
+    for _ in range(parameters.laip_rounds):
+        laip, share = _refine(laip, share, normal, x, unit, parameters)
+        laip = _aberrant_components(laip, share, normal, x, aberrant, parameters)
+        known = min(share, parameters.laip_share_most)
+        fitted = fit_tube(model, tube, parameters, leukaemia=laip, leukaemia_share=known)
+        normal, staining = fitted.mixture, fitted.shift
+    laip, indistinct = _without_normal_components(laip, diagnosis.reference, tube.features, parameters)
+    values = log_sum(component_log_density(laip, x)) - log_density(normal, x, degrees=tails)
+    rows = np.flatnonzero(np.log(max(share, 1e-9)) + values > parameters.laip_cell_log_odds)
+    if len(rows) * diagnosis.scale < min_cells:
+        return None
+    return _Learned(laip, indistinct, staining, rows)
+
+
+def widened_by_spread(model: NormalModel, anchored: TubeModel) -> Mixture:
+    """Window components widened by their spread between tubes: nothing in this tube can be trusted to place them."""
     spread = np.zeros_like(anchored.mixture.mean)
-    spread[: len(model.inside)] = np.where((model.inside > 0.5)[:, None], model.between, 0.0) ** 2
+    spread[: len(model.in_window)] = np.where(model.in_window[:, None], model.between_tube_sd, 0.0) ** 2
     covariance = anchored.mixture.covariance + spread[:, :, None] * np.eye(spread.shape[1])
     return Mixture(anchored.mixture.weight, anchored.mixture.mean, covariance)
 
 
-def _best_mixture(x: Floats, most: int, rng: np.random.Generator) -> Mixture:
+def _best_mixture(x: Floats, parameters: ClassifierParameters) -> Mixture:
     """The mixture with the smallest Bayesian information criterion (Schwarz 1978)."""
+    rng = np.random.default_rng(parameters.seed)
     best: Mixture | None = None
     lowest = np.inf
     n, d = x.shape
-    for k in range(1, most + 1):
+    for k in range(1, parameters.laip_components + 1):
         if n < 3 * k * d:
             break
-        mixture = fit_mixture(x, k, rng, floor=0.05, steps=30)
-        parameters = k * (1 + d + d * (d + 1) / 2) - 1
-        criterion = -2 * float(log_density(mixture, x).sum()) + parameters * np.log(n)
+        mixture = fit_mixture(x, k, rng, sd_least=parameters.laip_sd_start, steps=parameters.laip_start_steps)
+        free = k * (1 + d + d * (d + 1) / 2) - 1
+        criterion = -2 * float(log_density(mixture, x).sum()) + free * np.log(n)
         if criterion < lowest:
             best, lowest = mixture, criterion
     return best if best is not None else fit_mixture(x, 1, rng)
 
 
 def _refine(
-    laip: Mixture, share: float, normal: Mixture, x: Floats, unit: float, steps: int = 15
+    laip: Mixture, share: float, normal: Mixture, x: Floats, unit: float, parameters: ClassifierParameters
 ) -> tuple[Mixture, float]:
     """EM of the leukaemic components beside fixed normal ones; ``unit`` is what one row of x stands for, as a share."""
     centre = x.mean(axis=0)
     table = products(x, centre)
     ones = np.ones(len(x))
-    log_normal = log_density(normal, x, degrees=DEGREES)
-    belongs = ones
+    log_normal = log_density(normal, x, degrees=parameters.tail_degrees)
+    prior_events = parameters.laip_shape_events
     d = x.shape[1]
-    for _ in range(steps):
+    for _ in range(parameters.laip_steps):
         values = component_log_density(laip, x)
         total = log_sum(values)
-        odds = np.log(max(share, 1e-9)) + total - log_normal - np.log(max(1 - share, 1e-3))
-        belongs = 1.0 / (1.0 + np.exp(-np.clip(odds, -60, 60)))
+        belongs = membership(np.log(max(share, 1e-9)) + total - log_normal - np.log(max(1 - share, 1e-3)))
         stats = moments(np.exp(values - total[:, None]) * belongs[:, None], table, centre, ones)
-        share = min(float(belongs.sum()) * unit, 0.98)
+        share = min(float(belongs.sum()) * unit, parameters.laip_share_limit)
         weight = np.maximum(stats.count, 1e-6) / np.maximum(stats.count, 1e-6).sum()
         pooled = np.einsum("k,kij->ij", weight, stats.covariance)
-        covariance = (stats.count[:, None, None] * stats.covariance + 20.0 * pooled) / (stats.count + 20.0)[
-            :, None, None
-        ]
-        covariance = covariance + 0.04**2 * np.eye(d)
+        covariance = (stats.count[:, None, None] * stats.covariance + prior_events * pooled) / (
+            stats.count + prior_events
+        )[:, None, None]
+        covariance = covariance + parameters.laip_sd_least**2 * np.eye(d)
         keep = stats.count >= 2 * d
         if not keep.any():
             break
@@ -242,36 +290,46 @@ def _refine(
     return laip, share
 
 
-def _founded(laip: Mixture, share: float, normal: Mixture, x: Floats, aberrant: Bools) -> Mixture:
+def _aberrant_components(
+    laip: Mixture, share: float, normal: Mixture, x: Floats, aberrant: Bools, parameters: ClassifierParameters
+) -> Mixture:
     """Drop components that have wandered to cells which were not aberrant to begin with: the tube's own B cells."""
     values = component_log_density(laip, x)
-    claimed = np.log(max(share, 1e-9)) + log_sum(values) > log_density(normal, x, degrees=DEGREES)
+    log_normal = log_density(normal, x, degrees=parameters.tail_degrees)
+    claimed = np.log(max(share, 1e-9)) + log_sum(values) > log_normal
     label = np.where(claimed, values.argmax(axis=1), -1)
     own = np.array([aberrant[label == j].mean() if (label == j).any() else 0.0 for j in range(laip.k)])
-    return laip.only(own >= FOUNDED) if (own >= FOUNDED).any() else laip.only(own == own.max())
+    keep = own >= parameters.aberrant_at_start
+    return laip.only(keep) if keep.any() else laip.only(own == own.max())
 
 
-def _distinct(laip: Mixture, reference: NormalReference, features: tuple[str, ...]) -> tuple[Mixture, bool]:
-    """Drop components that controls are full of; say so where nothing else is left."""
+def _without_normal_components(
+    laip: Mixture, reference: ReferenceModel, features: tuple[str, ...], parameters: ClassifierParameters
+) -> tuple[Mixture, bool]:
+    """Drop components that controls are full of; the flag is True where nothing else is left."""
     if not reference.controls:
         return laip, False
     index = [reference.features.index(name) for name in features]
-    drift = drift_covariance(features)
-    burden = np.empty((len(reference.controls), laip.k))
+    drift = drift_covariance(features, parameters)
+    per_million = np.empty((len(reference.controls), laip.k))
     for i, control in enumerate(reference.controls):
         normal = control.log_normal
         if features != reference.features:
-            normal = rescore(control, index)
+            normal = rescore(control, index, parameters)
         for j in range(laip.k):
-            flags = np.arange(laip.k) == j
-            fitted = fit_template(
-                laip.only(flags), drift, control.values[:, index], normal, control.denominator, steps=5
+            fitted = fit_phenotype(
+                laip.only(np.arange(laip.k) == j),
+                drift,
+                control.values[:, index],
+                normal,
+                control.denominator,
+                parameters,
+                steps=parameters.indistinct_steps,
             )
-            claimed = (fitted.score > 8.0).sum() / control.sampling
-            burden[i, j] = 1e6 * claimed / max(control.denominator, 1)
-    worst = np.median(burden, axis=0)
-    keep = (worst < INDISTINCT_PER_MILLION) & (laip.weight > 0.02)
+            claimed = (fitted.score > parameters.indistinct_score).sum() / control.sampling
+            per_million[i, j] = 1e6 * claimed / max(control.denominator, 1)
+    middle = np.median(per_million, axis=0)
+    keep = (middle < parameters.indistinct_per_million) & (laip.weight > parameters.laip_component_share_least)
     if keep.any():
         return laip.only(keep), False
-    keep = np.arange(laip.k) == int(worst.argmin())
-    return laip.only(keep), True
+    return laip.only(np.arange(laip.k) == int(middle.argmin())), True

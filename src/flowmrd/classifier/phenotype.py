@@ -8,14 +8,12 @@ from typing import Literal
 import numpy as np
 
 from flowmrd.classifier.mixture import Floats
-from flowmrd.classifier.normal_reference import NormalReference
-
-SAME = 0.3
-"""Shifts below this many decades are not called over- or under-expression: weak but real aberrancies start there."""
+from flowmrd.classifier.normal_reference import ReferenceModel
+from flowmrd.classifier.parameters import ClassifierParameters
 
 
 @dataclass(frozen=True)
-class Shift:
+class MarkerLevel:
     """One marker against the nearest normal stage."""
 
     marker: str
@@ -23,7 +21,7 @@ class Shift:
     direction: Literal["over", "under", "same"]
 
 
-def nearest_stage(mean: Floats, features: tuple[str, ...], reference: NormalReference) -> tuple[str, Floats]:
+def nearest_stage(mean: Floats, features: tuple[str, ...], reference: ReferenceModel) -> tuple[str, Floats]:
     """Name and centre of the normal stage nearest to a centre, in units of the spread of normal populations."""
     index = [reference.features.index(name) for name in features]
     centres = reference.stage_centres[:, index]
@@ -33,14 +31,17 @@ def nearest_stage(mean: Floats, features: tuple[str, ...], reference: NormalRefe
     return reference.stage_names[best], centres[best]
 
 
-def shifts(mean: Floats, centre: Floats, features: tuple[str, ...]) -> list[Shift]:
+def marker_levels(
+    mean: Floats, centre: Floats, features: tuple[str, ...], parameters: ClassifierParameters | None = None
+) -> list[MarkerLevel]:
     """The LAIP as a haematologist writes it down; scatter is left out."""
+    least = (parameters or ClassifierParameters()).marker_shift_least
     out = []
     for marker, value in zip(features, mean - centre, strict=True):
         if marker.startswith(("FSC", "SSC")):
             continue
         direction: Literal["over", "under", "same"] = "same"
-        if abs(value) >= SAME:
+        if abs(value) >= least:
             direction = "over" if value > 0 else "under"
-        out.append(Shift(marker, float(value), direction))
+        out.append(MarkerLevel(marker, float(value), direction))
     return out

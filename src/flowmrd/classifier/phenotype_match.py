@@ -1,4 +1,4 @@
-"""A patient's phenotype in a tube: where it may lie, and the cells that answer to it."""
+"""A patient's phenotype in a tube: where it may lie, and the cells that match it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,11 @@ import numpy as np
 from flowmrd.classifier.mixture import Floats, Mixture
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip, drift_covariance
-from flowmrd.classifier.phenotype_score import NOTHING, Fitted, fit_template
+from flowmrd.classifier.phenotype_score import NO_SCORE, PhenotypeFit, fit_phenotype
 from flowmrd.classifier.window_cells import WindowCells
 
-FIT_GAIN, FIT_PURITY = 12.0, 1.0
-"""Least gain, and least gain per event above the cut, at which cells answering to the patient's phenotype form a
-cluster; below it they are scattered normal cells at its rim and none of them is counted."""
-MOST_SCATTER = 1.5
-"""Scatter of a fit (see ``template.Fitted``) above which its cells are another, diffuse group. Real blasts
-had 0.75 to 1.07 in 20 tubes, normal precursors of an odd marrow that a phenotype overlapped 1.3 to 2.0."""
-CLAIMED = 2.0
-"""Cells scoring above this are explained by the best fit and are not looked at again, natural log."""
 
-
-def starts(laip: PatientLaip, settings: ClassifierParameters, cells: WindowCells) -> list[Floats]:
+def starting_shifts(laip: PatientLaip, parameters: ClassifierParameters, cells: WindowCells) -> list[Floats]:
     """Shifts at which the phenotype may lie, shape (d,) each, decades.
 
     Staining as at diagnosis; staining moved as the tube's normal cells have moved; and the latter with any of the
@@ -33,63 +24,66 @@ def starts(laip: PatientLaip, settings: ClassifierParameters, cells: WindowCells
     moved = cells.shift - laip.staining
     out = [np.zeros(d), moved]
     centre = laip.mixture.weight @ laip.mixture.mean
-    unreliable = [j for j, marker in enumerate(cells.features) if marker in settings.unreliable]
+    unreliable = [j for j, marker in enumerate(cells.features) if marker in parameters.unreliable]
     for number in range(1, len(unreliable) + 1):
         for lost in combinations(unreliable, number):
             start = moved.copy()
             for j in lost:
-                # The level of cells without the marker: the lowest tenth of the tube's normal components.
-                lowest = float(np.quantile(cells.model.mixture.mean[:, j], 0.1))
+                # The level of cells without the marker: a low quantile over the tube's normal components.
+                lowest = float(np.quantile(cells.model.mixture.mean[:, j], parameters.negative_quantile))
                 start[j] = min(lowest - float(centre[j]), 0.0)
             out.append(start)
     return out
 
 
-def fit_laip(laip: PatientLaip, settings: ClassifierParameters, cells: WindowCells) -> list[Fitted]:
+def match_laip(laip: PatientLaip, parameters: ClassifierParameters, cells: WindowCells) -> list[PhenotypeFit]:
     """The best fit over all starts; behind it fits that explain other cells, as a marker may be lost on a part only."""
-    drift = drift_covariance(cells.features, settings.unreliable, settings.shifted)
-    places = starts(laip, settings, cells)
+    drift = drift_covariance(cells.features, parameters, parameters.unreliable, parameters.shifted)
+    starts = starting_shifts(laip, parameters, cells)
 
-    def best(among: WindowCells) -> Fitted:
-        return fit_template(laip.mixture, drift, among.values, among.log_normal, among.denominator, starts=places)
+    def best(among: WindowCells) -> PhenotypeFit:
+        return fit_phenotype(
+            laip.mixture, drift, among.values, among.log_normal, among.denominator, parameters, starts=starts
+        )
 
     found = [best(cells)]
-    while len(found) < len(places) - 1 and found[-1].gain >= FIT_GAIN:
-        claimed = np.max([fit.score for fit in found], axis=0) >= CLAIMED
-        rest = np.flatnonzero(~claimed)
+    while len(found) < len(starts) - 1 and found[-1].log_likelihood_gain >= parameters.match_gain:
+        explained = np.max([fit.score for fit in found], axis=0) >= parameters.match_explained
+        rest = np.flatnonzero(~explained)
         if len(rest) == 0:
             break
         further = best(cells.only(rest))
-        if further.gain < FIT_GAIN:
+        if further.log_likelihood_gain < parameters.match_gain:
             break
-        score = np.full(len(cells.values), NOTHING)
+        score = np.full(len(cells.values), NO_SCORE)
         score[rest] = further.score
         found.append(replace(further, score=score))
     return found
 
 
-def best_score(fits: list[Fitted]) -> Floats:
+def best_score(fits: list[PhenotypeFit]) -> Floats:
     """Best score of every cell over the fits, shape (n,)."""
     out: Floats = np.max([fit.score for fit in fits], axis=0)
     return out
 
 
-def is_cluster(fit: Fitted, cells: WindowCells, cut: float) -> bool:
+def forms_group(fit: PhenotypeFit, cells: WindowCells, cut: float) -> bool:
     """Whether the cells above the cut stand out together: what each gains over normal, at the share they make up.
 
     They must also lie as the phenotype does, not merely overlap it.
     """
-    if fit.scatter > MOST_SCATTER:
+    parameters = cells.parameters
+    if fit.scatter > parameters.match_scatter_most:
         return False
     score = fit.score[fit.score >= cut]
     if len(score) == 0:
         return False
     odds = np.log(len(score) / max(cells.denominator, 1)) + score
     gain = float(np.logaddexp(0.0, odds).sum()) - len(score)
-    return gain >= FIT_GAIN and gain >= FIT_PURITY * len(score)
+    return gain >= parameters.match_gain and gain >= parameters.match_gain_per_event * len(score)
 
 
-def within_reach(laip: PatientLaip, settings: ClassifierParameters, cells: WindowCells) -> list[Mixture]:
-    """Where the phenotype may lie, from any start; what scores below ``REACH`` under all of them is no candidate."""
-    drift = drift_covariance(cells.features, settings.unreliable, settings.shifted)
-    return [laip.mixture.shifted(place).broadened(drift) for place in starts(laip, settings, cells)]
+def places_within_reach(laip: PatientLaip, parameters: ClassifierParameters, cells: WindowCells) -> list[Mixture]:
+    """Where the phenotype may lie, from any start; cells below ``match_reach`` under all of them are no candidates."""
+    drift = drift_covariance(cells.features, parameters, parameters.unreliable, parameters.shifted)
+    return [laip.mixture.shifted(start).broadened(drift) for start in starting_shifts(laip, parameters, cells)]

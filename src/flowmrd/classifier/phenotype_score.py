@@ -1,10 +1,10 @@
 """Looking for a known phenotype in a tube, allowing for drift.
 
-The leukaemia is a Gaussian mixture (the *template*) that may have moved by an unknown common shift with a known spread
-(the *drift*). Where cells answer to it, they tell the shift and the template sharpens around them; where none do, it
-stays as broad as the drift. The score of a cell is the natural log of how much better the template explains it than the
-tube's own normal cells do. Scores are densities per nucleated cell, so that a cut of s lets through at most exp(-s) of
-normal cells if the normal model is right; the controls say whether it is.
+The phenotype is a Gaussian mixture that may have moved by an unknown common shift with a known spread (the *drift*).
+Where cells match it, they tell the shift, and the phenotype sharpens around them. Where none do, it stays as broad as
+the drift. The score of a cell is the natural log of how much better the phenotype explains it than the tube's own
+normal cells do. Scores are densities per nucleated cell, so that a cut of s lets through at most exp(-s) of the normal
+cells if the normal model is right; the controls say whether it is.
 """
 
 from __future__ import annotations
@@ -25,42 +25,30 @@ from flowmrd.classifier.mixture import (
     component_log_density,
     log_sum,
     mahalanobis_squared,
+    membership,
 )
+from flowmrd.classifier.parameters import ClassifierParameters
 
-NOTHING = -99.0
+NO_SCORE = -99.0
 """Score of a cell that nothing claims."""
-REACH = -4.0
-"""Cells scoring below this under the broad template cannot be called MRD and are not looked at again."""
-LEFT_OVER_SD = 0.04
-"""The cells of a known shift still scatter this much more than at diagnosis, decades."""
-MOST_STRAIN, MOST_IN_ONE = 7.5, 5.0
-"""Squared shift in units of the drift, per marker, and shift of any one marker, from which what was found is something
-else: drift of 0.3 decades in each of nine markers stays below with 99.99 and 99.8 %."""
-FIT_CELLS = 100_000
-"""Shift and share are fitted to at most so many of the cells within reach, evenly thinned: a diagnosis tube may hold
-millions."""
-MANY_CELLS = 10_000
-"""Fewer cells explained by a fit to thinned cells, and it is made again with all: none of a rare group is left out."""
-TAIL = 20.0
-"""Degrees of freedom of the template's tails: cells a little outside it still belong to it."""
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A template as it lies in one tube.
+class PhenotypeFit:
+    """A phenotype as it lies in one tube.
 
     Attributes
     ----------
     mixture
-        Moved template, broadened by what is still unknown of the shift.
+        Moved phenotype, broadened by what is still unknown of the shift.
     shift
         Shape (d,), decades.
     share
-        Share of the tube's nucleated cells that the template explains.
-    gain
-        Log likelihood gained by allowing the template, less the price of the shift.
+        Share of the tube's nucleated cells that the phenotype explains.
+    log_likelihood_gain
+        Log likelihood gained by allowing the phenotype, less the price of the shift.
     score
-        Shape (n,), for all cells given; :data:`NOTHING` for cells that even the broad template cannot claim.
+        Shape (n,), for all cells given; :data:`NO_SCORE` for cells that even the broadened phenotype cannot claim.
     scatter
         Mean squared Mahalanobis distance of the cells it explains, per marker: 1 for cells that lie as the phenotype
         does, more for a diffuse group that it only overlaps.
@@ -69,32 +57,34 @@ class Fitted:
     mixture: Mixture
     shift: Floats
     share: float
-    gain: float
+    log_likelihood_gain: float
     score: Floats
     scatter: float = 0.0
 
 
-def score_cells(mixture: Mixture, x: Floats32 | Floats, log_normal: Floats32 | Floats) -> Floats:
-    """Natural log of template density over normal density, shape (n,)."""
-    return score_each([mixture], x, log_normal)[:, 0]
+def score_cells(mixture: Mixture, x: Floats32 | Floats, log_normal: Floats32 | Floats, tail_degrees: float) -> Floats:
+    """Natural log of phenotype density over normal density, shape (n,)."""
+    return score_each([mixture], x, log_normal, tail_degrees)[:, 0]
 
 
-def score_each(mixtures: Sequence[Mixture], x: Floats32 | Floats, log_normal: Floats32 | Floats) -> Floats:
-    """The same for several templates at the cost of little more than one, shape (n, number of templates)."""
+def score_each(
+    mixtures: Sequence[Mixture], x: Floats32 | Floats, log_normal: Floats32 | Floats, tail_degrees: float
+) -> Floats:
+    """The same for several phenotypes at the cost of little more than one, shape (n, number of phenotypes)."""
     together = combine(mixtures, [1.0] * len(mixtures))
     first = np.cumsum([0, *(mixture.k for mixture in mixtures)])
     out = np.empty((len(x), len(mixtures)))
     for start in range(0, len(x), CHUNK):
         part = slice(start, start + CHUNK)
-        values = component_log_density(together, x[part], degrees=TAIL)
+        values = component_log_density(together, x[part], degrees=tail_degrees)
         for column, (begin, end) in enumerate(pairwise(first)):
             out[part, column] = log_sum(values[:, begin:end]) - log_normal[part]
     return out
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A template where it explains the most cells of a tube (attributes as in :class:`Fitted`).
+class Placement:
+    """A phenotype where it explains the most cells of a tube (attributes as in :class:`PhenotypeFit`).
 
     Attributes
     ----------
@@ -105,34 +95,35 @@ class Placed:
     mixture: Mixture
     shift: Floats
     share: float = 0.0
-    gain: float = 0.0
+    log_likelihood_gain: float = 0.0
     scatter: float = 0.0
     near: npt.NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
 
-    def scored(self, x: Floats32, log_normal: Floats32 | Floats) -> Fitted:
+    def scored(self, x: Floats32, log_normal: Floats32 | Floats, tail_degrees: float) -> PhenotypeFit:
         """The same with the score of every cell."""
-        score = np.full(len(x), NOTHING)
+        score = np.full(len(x), NO_SCORE)
         if len(self.near):
-            cells = x[self.near].astype(np.float64)
-            score[self.near] = score_cells(self.mixture, cells, np.asarray(log_normal, dtype=np.float64)[self.near])
-        return Fitted(self.mixture, self.shift, self.share, self.gain, score, self.scatter)
+            cells, normal = x[self.near].astype(np.float64), np.asarray(log_normal, dtype=np.float64)[self.near]
+            score[self.near] = score_cells(self.mixture, cells, normal, tail_degrees)
+        return PhenotypeFit(self.mixture, self.shift, self.share, self.log_likelihood_gain, score, self.scatter)
 
 
-def fit_template(
-    template: Mixture,
+def fit_phenotype(
+    phenotype: Mixture,
     drift: Floats,
     x: Floats32,
     log_normal: Floats32 | Floats,
     denominator: int,
+    parameters: ClassifierParameters,
     *,
     starts: Sequence[Floats] | None = None,
-    steps: int = 15,
-) -> Fitted:
-    """Find the shift at which the template explains the most cells of the tube.
+    steps: int | None = None,
+) -> PhenotypeFit:
+    """Find the shift at which the phenotype explains the most cells of the tube.
 
     Parameters
     ----------
-    template
+    phenotype
         Phenotype where it is expected, decades.
     drift
         Covariance (d, d) of the common shift.
@@ -143,76 +134,93 @@ def fit_template(
     starts
         Expected shifts (d,), for example the staining difference of the two tubes; 0 where absent. The fit with the
         largest gain is kept.
+    steps
+        EM steps at most; ``match_steps`` where absent.
     """
-    expected = [np.zeros(template.d)] if starts is None else starts
-    broad = [template.shifted(shift).broadened(drift) for shift in expected]
+    tails = parameters.blast_tail_degrees
+    expected = [np.zeros(phenotype.d)] if starts is None else starts
+    broad = [phenotype.shifted(shift).broadened(drift) for shift in expected]
     if len(x) == 0 or denominator == 0:
-        return Placed(broad[0], expected[0]).scored(x, log_normal)
-    reached = score_each(broad, x, log_normal) > REACH
+        return Placement(broad[0], expected[0]).scored(x, log_normal, tails)
+    reached = score_each(broad, x, log_normal, tails) > parameters.match_reach
 
-    def best(most: int) -> Placed:
-        fits: list[Placed] = []
+    def best(most: int) -> Placement:
+        fits: list[Placement] = []
         for shift, at, reach in zip(expected, broad, reached.T, strict=True):
             some, near = thin(reach, most), np.flatnonzero(reach)
-            fits.append(_place(template, drift, x, log_normal, denominator, shift, at, some, near, steps))
-        return max(fits, key=lambda fit: fit.gain)
+            cells = _Cells(
+                x[some].astype(np.float64), np.asarray(log_normal, dtype=np.float64)[some], near, denominator
+            )
+            fits.append(_place(phenotype, drift, cells, shift, at, steps or parameters.match_steps, parameters))
+        return max(fits, key=lambda fit: fit.log_likelihood_gain)
 
-    found = best(FIT_CELLS)
-    if reached.sum(axis=0).max() > FIT_CELLS and found.share * denominator < MANY_CELLS:
+    found = best(parameters.match_cells)
+    thinned = reached.sum(axis=0).max() > parameters.match_cells
+    if thinned and found.share * denominator < parameters.match_all_below:
         found = best(len(x))
-    return found.scored(x, log_normal)
+    return found.scored(x, log_normal, tails)
 
 
-def _place(  # the state of one fit
-    template: Mixture,
+@dataclass(frozen=True)
+class _Cells:
+    """Cells within reach of a phenotype (indices ``near``), and those of them that the fit uses."""
+
+    values: Floats
+    log_normal: Floats
+    near: npt.NDArray[np.intp]
+    denominator: int
+
+
+def _place(
+    phenotype: Mixture,
     drift: Floats,
-    x: Floats32,
-    log_normal: Floats32 | Floats,
-    denominator: int,
+    cells: _Cells,
     expected: Floats,
     broad: Mixture,
-    fitted: npt.NDArray[np.intp],
-    near: npt.NDArray[np.intp],
     steps: int,
-) -> Placed:
-    """The fit from one start to some (``fitted``) of the cells within reach (``near``)."""
-    nowhere = Placed(broad, expected)
-    if len(fitted) == 0:
+    parameters: ClassifierParameters,
+) -> Placement:
+    """The fit from one start."""
+    nowhere = Placement(broad, expected)
+    x, normal, denominator, tails = cells.values, cells.log_normal, cells.denominator, parameters.blast_tail_degrees
+    if len(x) == 0:
         return nowhere
-    d = template.d
-    each = len(near) / len(fitted)  # cells that one of them stands for
-    cells = x[fitted].astype(np.float64)
-    normal = np.asarray(log_normal, dtype=np.float64)[fitted]
+    d = phenotype.d
+    each = len(cells.near) / len(x)  # cells that one of them stands for
     drift_precision = np.linalg.inv(drift)
-    share, shift, unknown = max(1e-4, 20.0 / denominator), expected, drift
+    share = max(parameters.match_start_share, parameters.match_start_events / denominator)
+    shift = expected
     gain = 0.0
-    precision = np.linalg.inv(template.covariance)
+    precision = np.linalg.inv(phenotype.covariance)
     current = broad
     for _ in range(steps):
-        values = component_log_density(current, cells, degrees=TAIL)
+        values = component_log_density(current, x, degrees=tails)
         total = log_sum(values)
         odds = np.log(max(share, 1e-9)) + total - normal
-        belongs = 1.0 / (1.0 + np.exp(-np.clip(odds, -60, 60)))
+        belongs = membership(odds)
         gain = float(each * np.logaddexp(0.0, odds).sum() - share * denominator)
-        new_share = min(each * float(belongs.sum()) / denominator, 0.95)
+        new_share = min(each * float(belongs.sum()) / denominator, parameters.match_share_most)
         part = each * np.exp(values - total[:, None]) * belongs[:, None]
         count = part.sum(axis=0)
         known = drift_precision + np.einsum("k,kij->ij", count, precision)
-        pull = np.einsum("kij,kj->i", precision, part.T @ cells - count[:, None] * template.mean)
+        pull = np.einsum("kij,kj->i", precision, part.T @ x - count[:, None] * phenotype.mean)
         unknown = np.linalg.inv(known)
         new_shift = unknown @ (pull + drift_precision @ expected)
-        current = template.shifted(new_shift).broadened(unknown + LEFT_OVER_SD**2 * np.eye(d))
-        done = np.abs(new_shift - shift).max() < 0.002 and abs(new_share - share) < 0.01 * share + 1e-7
+        current = phenotype.shifted(new_shift).broadened(unknown + parameters.residual_drift_sd**2 * np.eye(d))
+        done = (
+            np.abs(new_shift - shift).max() < parameters.match_shift_tolerance
+            and abs(new_share - share) < parameters.match_share_tolerance * share + 1e-7
+        )
         share, shift = new_share, new_shift
         if done:
             break
     moved = shift - expected
     strain = float(moved @ drift_precision @ moved)
-    if strain > MOST_STRAIN * d or (np.abs(moved) > MOST_IN_ONE * np.sqrt(np.diagonal(drift))).any():
+    furthest = parameters.strain_most_in_one * np.sqrt(np.diagonal(drift))
+    if strain > parameters.strain_most * d or (np.abs(moved) > furthest).any():
         return nowhere
     gain -= 0.5 * strain
-    odds = np.log(max(share, 1e-9)) + score_cells(current, cells, normal)
-    belongs = 1.0 / (1.0 + np.exp(-np.clip(odds, -60, 60)))
-    apart = mahalanobis_squared(current, cells).min(axis=1)
+    belongs = membership(np.log(max(share, 1e-9)) + score_cells(current, x, normal, tails))
+    apart = mahalanobis_squared(current, x).min(axis=1)
     scatter = float((belongs * apart).sum() / max(float(belongs.sum()), 1e-9)) / d
-    return Placed(current, shift, share, gain, scatter, near)
+    return Placement(current, shift, share, gain, scatter, cells.near)

@@ -6,14 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
+from flowmrd.classifier.calibration import Calibration
 from flowmrd.classifier.classification import SpikeInResult
-from flowmrd.classifier.search import Calibration, Search, find_targets, score_targets
+from flowmrd.classifier.found_groups import find_groups
+from flowmrd.classifier.search import Search, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
-
-SPIKE_DRIFT_SD = 0.15
-"""Drift of spiked cells against where they came from, decades per marker."""
-DISTINCT_DETECTION = 0.8
-"""Share of spike-ins that must be detected for the check to pass."""
 
 
 def spike_in(search: Search, cells: WindowCells, calibration: Calibration) -> SpikeInResult | None:
@@ -22,54 +19,49 @@ def spike_in(search: Search, cells: WindowCells, calibration: Calibration) -> Sp
     The source is the patient's own diagnosis cells, else cells of library leukaemias, else draws from the prior. Every
     replicate moves them by a drift of its own.
     """
-    settings = search.settings
-    expected = settings.target * cells.denominator
+    parameters = search.parameters
+    expected = parameters.target * cells.denominator
     if cells.denominator == 0:
         return None
-    rng = np.random.default_rng([settings.seed, 7])
+    rng = np.random.default_rng([parameters.seed, 7])
     found, detected, total = 0, 0, 0
-    gains = []
-    source = "patient" if search.laip is not None else ("library" if search.library.usable else "simulated")
-    for replicate in range(settings.replicates):
+    with_library = search.library.is_usable(parameters)
+    source = "patient" if search.laip is not None else ("library" if with_library else "simulated")
+    for replicate in range(parameters.replicates):
         count = int(rng.poisson(expected))
         extra = spike_cells(search, cells, count, rng, replicate)
-        recovered, _, gain = spike_once(search, cells, calibration, extra)
-        gains.append(gain)
+        recovered, _ = spike_once(search, cells, calibration, extra)
         found += recovered
         total += count
-        detected += recovered >= settings.detect_events
+        detected += recovered >= parameters.detect_events
     return SpikeInResult(
-        level=settings.target,
-        replicates=settings.replicates,
+        level=parameters.target,
+        replicates=parameters.replicates,
         expected=float(expected),
-        recovered=found / settings.replicates,
+        recovered=found / parameters.replicates,
         detected_replicates=detected,
-        detected=detected >= DISTINCT_DETECTION * settings.replicates,
+        detected=detected >= parameters.spike_detected_share * parameters.replicates,
         spiked_total=total,
         recovered_total=found,
         source=source,
-        gains=tuple(gains),
     )
 
 
 def spike_once(
     search: Search, cells: WindowCells, calibration: Calibration, extra: npt.NDArray[np.float32]
-) -> tuple[int, int, float]:
+) -> tuple[int, int]:
     """Run the search on the tube with these cells added.
 
     Returns
     -------
-    recovered, others, gain
-        Added cells called MRD, cells of the tube itself called MRD, and the gain of what most added cells were called.
+    recovered, others
+        Added cells called MRD, and cells of the tube itself called MRD.
     """
     spiked = cells.joined(extra)
-    targets = find_targets(search, spiked, calibration).targets
-    score, label = score_targets(spiked, targets)
-    called = score >= calibration.cut
+    counted = find_groups(search, spiked, calibration).counted
+    called = score_mixtures(spiked, [group.mixture for group in counted])[0] >= calibration.cut
     n = len(cells.values)
-    recovered = called[n:]
-    gain = targets[int(np.bincount(label[n:][recovered]).argmax())].gain if recovered.any() else 0.0
-    return int(recovered.sum()), int(called[:n].sum()), gain
+    return int(called[n:].sum()), int(called[:n].sum())
 
 
 def spike_cells(
@@ -77,9 +69,10 @@ def spike_cells(
 ) -> npt.NDArray[np.float32]:
     """Cells to spike, shape (count, d), moved by a drift of their own."""
     d = len(cells.features)
-    drift = rng.normal(0.0, SPIKE_DRIFT_SD, d)
+    parameters = search.parameters
+    drift = rng.normal(0.0, parameters.spike_drift_sd, d)
     entries = [search.laip] if search.laip is not None else list(search.library.entries)
-    if search.laip is not None or search.library.usable:
+    if search.laip is not None or search.library.is_usable(parameters):
         entry = entries[replicate % len(entries)]
         source = entry.select(cells.features).cells
         # A known patient's cells keep the staining of their tube in every second replicate and follow this tube's in
@@ -89,6 +82,6 @@ def spike_cells(
         picked = source[rng.integers(len(source), size=count)]
         return (picked + shift + drift).astype(np.float32)
     shape = cluster_shape(cells.features)
-    prior = blast_prior(cells.features, cells.normal.normal_b + cells.shift)
+    prior = blast_prior(cells.features, cells.normal.normal_b + cells.shift, parameters)
     centre = rng.multivariate_normal(prior.mean[0], prior.covariance[0] - shape)
     return rng.multivariate_normal(centre, shape, size=count).astype(np.float32).reshape(count, d)

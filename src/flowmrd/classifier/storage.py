@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.mixture import Mixture
-from flowmrd.classifier.normal_model import NormalModel, TubeModel
-from flowmrd.classifier.normal_reference import ControlRecord, NormalReference, digest
+from flowmrd.classifier.normal_model import NormalModel
+from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel, digest
 from flowmrd.classifier.patient_laip import PatientLaip
+from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.errors import ArtefactError
 from flowmrd.store import atomic_path, digest_file, read_arrays, read_json, write_json
 
-REFERENCE_FORMAT = "flowmrd-reference/2"
+REFERENCE_FORMAT = "flowmrd-reference/3"
 LAIP_FORMAT = "flowmrd-laip/1"
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -70,8 +71,9 @@ def _put_model(arrays: Arrays, prefix: str, model: NormalModel) -> None:
     arrays[f"{prefix}.weight"] = model.mixture.weight
     arrays[f"{prefix}.mean"] = model.mixture.mean
     arrays[f"{prefix}.covariance"] = model.mixture.covariance
-    arrays[f"{prefix}.between"] = model.between
-    arrays[f"{prefix}.inside"] = model.inside
+    arrays[f"{prefix}.between_tube_sd"] = model.between_tube_sd
+    arrays[f"{prefix}.window_share"] = model.window_share
+    arrays[f"{prefix}.in_window"] = model.in_window
     arrays[f"{prefix}.normal_b"] = model.normal_b
 
 
@@ -83,13 +85,14 @@ def _get_model(arrays: Arrays, prefix: str, features: tuple[str, ...]) -> Normal
     return NormalModel(
         features,
         _get_mixture(arrays, prefix),
-        arrays[f"{prefix}.between"],
-        arrays[f"{prefix}.inside"],
+        arrays[f"{prefix}.between_tube_sd"],
+        arrays[f"{prefix}.window_share"],
+        arrays[f"{prefix}.in_window"],
         arrays[f"{prefix}.normal_b"],
     )
 
 
-def save_reference(reference: NormalReference, json_path: Path, npz_path: Path, manifest: dict[str, Any]) -> None:
+def save_reference(reference: ReferenceModel, json_path: Path, npz_path: Path, manifest: dict[str, Any]) -> None:
     """Write a reference.
 
     Parameters
@@ -109,9 +112,9 @@ def save_reference(reference: NormalReference, json_path: Path, npz_path: Path, 
         arrays[f"control{i}.weight"] = control.model.mixture.weight
         arrays[f"control{i}.mean"] = control.model.mixture.mean
         arrays[f"control{i}.covariance"] = control.model.mixture.covariance
-        for j, spot in enumerate(control.spots):
-            arrays[f"control{i}.spot{j}.mean"] = spot.mixture.mean
-            arrays[f"control{i}.spot{j}.covariance"] = spot.mixture.covariance
+        for j, group in enumerate(control.groups):
+            arrays[f"control{i}.group{j}.mean"] = group.mixture.mean
+            arrays[f"control{i}.group{j}.covariance"] = group.mixture.covariance
     sha = save_arrays(npz_path, arrays)
     write_json(
         json_path,
@@ -132,10 +135,15 @@ def save_reference(reference: NormalReference, json_path: Path, npz_path: Path, 
                     "nucleated": control.denominator,
                     "window_cells": len(control.values),
                     "sampling": control.sampling,
-                    "displacement": control.model.distance,
-                    "strays": control.model.strays,
-                    "spots": [
-                        {"share": spot.share, "gain": spot.gain, "events": spot.events} for spot in control.spots
+                    "displacement": control.model.displacement,
+                    "outlier_share": control.model.outlier_share,
+                    "groups": [
+                        {
+                            "share": group.share,
+                            "log_likelihood_gain": group.log_likelihood_gain,
+                            "events": group.events,
+                        }
+                        for group in control.groups
                     ],
                 }
                 for control in reference.controls
@@ -145,7 +153,7 @@ def save_reference(reference: NormalReference, json_path: Path, npz_path: Path, 
     )
 
 
-def load_reference(json_path: Path, npz_path: Path | None = None) -> NormalReference:
+def load_reference(json_path: Path, npz_path: Path | None = None) -> ReferenceModel:
     """Read a reference.
 
     Raises
@@ -168,24 +176,24 @@ def load_reference(json_path: Path, npz_path: Path | None = None) -> NormalRefer
                 model=TubeModel(
                     _get_mixture(arrays, f"control{i}"),
                     arrays[f"control{i}.shift"],
-                    float(entry["strays"]),
+                    float(entry["outlier_share"]),
                     float(entry["displacement"]),
                 ),
-                spots=tuple(
+                groups=tuple(
                     CompactGroup(
                         Mixture(
-                            np.ones(1), arrays[f"control{i}.spot{j}.mean"], arrays[f"control{i}.spot{j}.covariance"]
+                            np.ones(1), arrays[f"control{i}.group{j}.mean"], arrays[f"control{i}.group{j}.covariance"]
                         ),
-                        float(spot["share"]),
-                        float(spot["gain"]),
-                        float(spot["events"]),
+                        float(group["share"]),
+                        float(group["log_likelihood_gain"]),
+                        float(group["events"]),
                     )
-                    for j, spot in enumerate(entry["spots"])
+                    for j, group in enumerate(entry["groups"])
                 ),
             )
             for i, entry in enumerate(facts["controls"])
         )
-        return NormalReference(
+        return ReferenceModel(
             panel=str(facts["panel"]),
             model=_get_model(arrays, "model", features),
             folds=tuple(_get_model(arrays, f"fold{i}", features) for i in range(int(facts["n_folds"]))),

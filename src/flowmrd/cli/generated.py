@@ -2,13 +2,14 @@
 
 ``python -m flowmrd.cli.generated`` writes them, with ``--check`` it only says which are out of date (exit code 1):
 ``workflow/schemas/*.schema.yaml`` (JSON schema of configuration, panel, sample sheet row, mrd.json),
-``docs/reference/*.md``, and ``config/config.yaml`` with every key and its default.
+``docs/reference/*.md``, ``docs/thresholds.md``, and ``config/config.yaml`` with every key and its default.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from enum import Enum
 from pathlib import Path
 from typing import Any, get_args
@@ -17,14 +18,17 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.config.run import RunConfig
 from flowmrd.config.sheet import COLUMNS, ID_PATTERN, REQUIRED, PriorTherapy, Role
 from flowmrd.home import REPOSITORY
 from flowmrd.mrd.result import MrdResult
 from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import Channel, ChannelTransform, PanelModel
-from flowmrd.store import write_text
+from flowmrd.store import read_json, write_text
 
+ABLATION = REPOSITORY / "docs" / "ablation.json"
+"""Effect of every number of the classifier in words, as ``benchmarks.ablation`` stores it."""
 NOTE = "written by 'make docs' from the code; edit the code, not this file"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -43,6 +47,7 @@ def files() -> dict[Path, str]:
         reference / "panel.md": panel_page(),
         reference / "result.md": result_page(),
         reference / "command-line.md": command_page(),
+        Path("docs/thresholds.md"): thresholds_page(),
         Path("config/config.yaml"): example_config(),
     }
 
@@ -262,6 +267,47 @@ def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
         return
     for name, child in inner.items():
         yield from _commands(f"{path} {name}", child)
+
+
+def thresholds_page() -> str:
+    """Every number of the classifier with its source and its measured effect."""
+    effects = read_json(ABLATION) if ABLATION.is_file() else {}
+    lines = [f"<!-- {NOTE} -->", "# Numbers of the classifier", ""]
+    lines += [
+        "Each number is a field of `flowmrd.classifier.parameters.ClassifierParameters`. *Source* is a measurement, a",
+        'citation, a key of the configuration, or "by hand". *Effect* is what `python -m benchmarks.ablation` found',
+        'when it halved and doubled the number on its development tubes; "not measured" where it was not run.',
+        "Marker shifts and spreads of blasts (332 patients) are a table of their own: `classifier/blast_prior.py`.",
+    ]
+    section = ""
+    for field in fields(ClassifierParameters):
+        facts = field.metadata
+        if facts["section"] != section:
+            section = facts["section"]
+            lines += [
+                f"## {section.capitalize()}",
+                "",
+                "| number | default | unit | what it decides | source | effect |",
+            ]
+            lines += ["|---|---|---|---|---|---|"]
+        effect = effects.get(field.name, "not measured")
+        cells = (
+            f"`{field.name}`",
+            f"`{_number(field.default)}`",
+            facts["unit"],
+            facts["meaning"],
+            facts["source"],
+            effect,
+        )
+        lines.append("| " + " | ".join(_cell(str(cell)) for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: object) -> str:
+    """A default as it is written: digits in groups of three, sets as a list."""
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(str(item) for item in value)) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def example_config() -> str:

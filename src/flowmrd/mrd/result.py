@@ -105,7 +105,6 @@ class Cluster(Part):
 
     id: int
     events: int
-    probability: float = Field(description="Probability that the cluster is leukaemic, from the controls' clusters.")
     nearest_normal: str
     markers: tuple[MarkerShift, ...]
     medians: dict[str, float] = Field(description="Marker to median on the 0..1 scale.")

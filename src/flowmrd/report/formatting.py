@@ -12,7 +12,6 @@ __all__ = [
     "moment",
     "number",
     "percent",
-    "probability",
     "readable",
     "scientific",
     "short_hash",
@@ -79,13 +78,6 @@ def clip(text: object, limit: int = 300) -> str:
 def superscript(value: int) -> str:
     """Whole number as superscript digits."""
     return str(value).translate(_SUPERSCRIPTS)
-
-
-def probability(value: float) -> str:
-    """Probability that is never rounded to certainty."""
-    if value > 0.999:
-        return "> 0.999"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def within(title: str) -> str:

@@ -39,7 +39,6 @@ def tables(
         {
             "id": cluster.id,
             "events": formatting.count(cluster.events),
-            "probability": formatting.probability(cluster.probability),
             "nearest": laip_view.stage_name(cluster.nearest_normal, tube),
             "phenotype": laip_view.cluster_phenotype(cluster),
         }

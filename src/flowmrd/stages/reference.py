@@ -1,10 +1,11 @@
 """Stage ``reference``: what normal marrow looks like, learned from all control tubes of a panel.
 
-``reference.json`` (format ``flowmrd-reference/2``)::
+``reference.json`` (format ``flowmrd-reference/3``)::
 
     format, panel, features, digest, arrays_sha256, n_controls, n_folds, provisional
     stages
-    controls: [{name, fold, nucleated, window_cells, sampling, displacement, strays}]
+    controls: [{name, fold, nucleated, window_cells, sampling, displacement, outlier_share,
+        groups: [{share, log_likelihood_gain, events}]}]
     manifest: {flowmrd_version, panel_version, seed, max_events_per_control, controls: [{sample, source}], note}
 
 ``reference.npz``: mixtures of the full model and of every fold, and the window cells of every control with their log
@@ -20,6 +21,7 @@ from pathlib import Path
 from flowmrd import __version__
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.normal_reference import build_reference
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.storage import save_reference
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import RunConfig
@@ -60,7 +62,7 @@ def build(
     reference = build_reference(
         panel.name,
         tubes,
-        seed=config.laip.seed,
+        parameters=ClassifierParameters(seed=config.laip.seed),
         max_cells=settings.max_events_per_control,
         provisional=provisional,
     )

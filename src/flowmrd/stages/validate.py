@@ -55,7 +55,7 @@ def validate(
             expected="at least one diagnosis tube with leukaemic cells",
             todo="add diagnosis tubes to the sample sheet and run again",
         )
-    settings = ClassifierParameters(
+    parameters = ClassifierParameters(
         background_per_million=config.laip.background_per_million,
         target=config.mrd.target,
         detect_events=config.mrd.min_detect_events,
@@ -63,8 +63,8 @@ def validate(
         seed=config.laip.seed,
     )
     found = figures(
-        dilute(reference, laips, settings),
-        detect_events=settings.detect_events,
+        dilute(reference, laips, parameters),
+        detect_events=parameters.detect_events,
         kinds=dict(_kinds(path) for path in laip_json),
     )
     warnings = []
@@ -75,8 +75,8 @@ def validate(
     write_json(out_json, {"format": "flowmrd-validation/1", "panel": panel.name, "warnings": warnings, **found})
     page = render(
         found,
-        detect_events=settings.detect_events,
-        target=settings.target,
+        detect_events=parameters.detect_events,
+        target=parameters.target,
         warnings=warnings,
         panel=panel.name,
         version=__version__,

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from flowmrd.classifier.calibration import calibrate
 from flowmrd.classifier.library import Library
-from flowmrd.classifier.normal_reference import NormalReference
+from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
-from flowmrd.classifier.search import Search, calibrate, narrowed
+from flowmrd.classifier.search import Search, keep_candidates
 from flowmrd.classifier.spike_in import spike_cells, spike_once
 from flowmrd.classifier.window_cells import WindowCells, control_cells
 
@@ -30,7 +31,7 @@ class Dilution:
     Attributes
     ----------
     true, measured, recovered
-        WindowCells added, cells called MRD, added cells called MRD.
+        Cells added, cells called MRD, added cells called MRD.
     denominator
         Nucleated cells of the tube, the added ones included.
     """
@@ -47,9 +48,9 @@ class Dilution:
 
 
 def dilute(
-    reference: NormalReference,
+    reference: ReferenceModel,
     laips: list[PatientLaip],
-    settings: ClassifierParameters,
+    parameters: ClassifierParameters,
     *,
     levels: tuple[float, ...] = LEVELS,
     shares: tuple[float, ...] = SHARES,
@@ -59,19 +60,21 @@ def dilute(
     out: list[Dilution] = []
     for number, laip in enumerate(laips):
         features = tuple(name for name in reference.features if name in laip.features)
-        search = Search(laip.select(features), Library(()), settings)
-        whole = [control_cells(reference, record, features) for record in reference.controls]
-        kept = [narrowed(search, cells)[0] for cells in whole]
+        search = Search(laip.select(features), Library(()), parameters)
+        whole = [control_cells(reference, record, features, parameters) for record in reference.controls]
+        kept = [keep_candidates(search, cells)[0] for cells in whole]
         for i, record in enumerate(reference.controls):
             calibration = calibrate(search, whole[:i] + whole[i + 1 :])
             for share in shares:
                 cells = _part(kept[i], share)
                 for position, level in enumerate(levels):
                     for replicate in range(replicates):
-                        rng = np.random.default_rng([settings.seed, number, i, position, replicate, round(share * 100)])
+                        rng = np.random.default_rng(
+                            [parameters.seed, number, i, position, replicate, round(share * 100)]
+                        )
                         count = int(rng.poisson(level * cells.denominator))
                         extra = spike_cells(search, cells, count, rng, replicate)
-                        recovered, others, _ = spike_once(search, cells, calibration, extra)
+                        recovered, others = spike_once(search, cells, calibration, extra)
                         out.append(
                             Dilution(
                                 patient=laip.patient,
@@ -98,5 +101,5 @@ def _part(cells: WindowCells, share: float) -> WindowCells:
         values=cells.values[::step],
         log_normal=cells.log_normal[::step],
         denominator=cells.denominator // step,
-        spots=None,
+        groups=None,
     )

@@ -1,0 +1,149 @@
+"""The cut and the background: what the same search finds in controls.
+
+The cut is set on the controls, each under a reference that it did not help to build, so that they keep the background
+asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowmrd.classifier.atypical_groups import atypical_groups
+from flowmrd.classifier.classification import Background
+from flowmrd.classifier.compact_groups import CompactGroup
+from flowmrd.classifier.control_groups import ControlGroups
+from flowmrd.classifier.mixture import Floats, Mixture, chi2_quantile
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.patient_laip import PatientLaip
+from flowmrd.classifier.phenotype_match import best_score, forms_group, match_laip
+from flowmrd.classifier.search import Search, keep_candidates, score_mixtures
+from flowmrd.classifier.window_cells import WindowCells
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the controls say.
+
+    Attributes
+    ----------
+    cut
+        Natural log score from which a cell counts.
+    groups
+        Atypical groups of the controls.
+    background
+        False events at this cut; None without controls.
+    controls
+        The controls themselves, with all cells of their windows.
+    """
+
+    cut: float
+    groups: ControlGroups
+    background: Background | None
+    controls: tuple[WindowCells, ...] = ()
+
+
+def calibrate(search: Search, everything: list[WindowCells], share: float = 0.0) -> Calibration:
+    """Run the same search on every control; none of them is judged by a reference it helped to build.
+
+    Parameters
+    ----------
+    everything
+        All window cells of every control.
+    share
+        Leukaemic share of the tube in question: where it is large, a background of a small part of it is accepted
+        (``heavy_background``), so that a relapse is counted and not only detected.
+    """
+    parameters = search.parameters
+    heavy = share > parameters.heavy_share
+    controls = [keep_candidates(search, control)[0] for control in everything]
+    found = [atypical_groups(control, everything[:i] + everything[i + 1 :]) for i, control in enumerate(controls)]
+    groups = ControlGroups.of(found, controls)
+    if search.laip is not None:
+        cut, counts = _cut_for_phenotype(search.laip, parameters, controls, share if heavy else 0.0)
+    else:
+        cut = parameters.heavy_cut if heavy else parameters.group_cut
+        counts = _counted_in_controls(found, controls, groups, cut)
+    return Calibration(cut, groups, _background(counts, controls), tuple(everything))
+
+
+def reaches_gain_limit(
+    group: CompactGroup, cells: WindowCells, groups: ControlGroups, margin: float = 1.0, *, one_control: bool = True
+) -> bool:
+    """Whether a group gains enough beside what groups of controls gain."""
+    limit = groups.gain_limit(cells.denominator, cells.parameters, group.mixture, cells.shift, one_control=one_control)
+    return group.log_likelihood_gain >= margin * limit
+
+
+def _counted_in_controls(
+    found: list[tuple[CompactGroup, ...]], controls: list[WindowCells], groups: ControlGroups, cut: float
+) -> list[float]:
+    """Cells of every control that would be counted beside the groups of the others."""
+    counts = []
+    for i, control in enumerate(controls):
+        others = groups.without(i)
+        mixtures: list[Mixture] = [group.mixture for group in found[i] if reaches_gain_limit(group, control, others)]
+        counts.append(float((score_mixtures(control, mixtures)[0] >= cut).sum()) / control.sampling)
+    return counts
+
+
+def _cut_for_phenotype(
+    laip: PatientLaip, parameters: ClassifierParameters, controls: list[WindowCells], heavy_share: float
+) -> tuple[float, list[float]]:
+    """The cut for a known phenotype, and what the controls hold at it.
+
+    Parameters
+    ----------
+    heavy_share
+        Leukaemic share of the tube where it is heavy, else 0.
+    """
+    fits = [match_laip(laip, parameters, control) for control in controls]
+    allowed, lowest = parameters.background_per_million, parameters.cut_least
+    if heavy_share > 0.0:
+        allowed = max(allowed, 1e6 * heavy_share / parameters.heavy_background)
+        lowest = parameters.heavy_cut_least
+    cut = choose_cut([best_score(own) for own in fits], controls, allowed, parameters, lowest=lowest)
+    counts = []
+    for own, control in zip(fits, controls, strict=True):
+        groups = [fit for fit in own if forms_group(fit, control, cut)]
+        counts.append(float((best_score(groups) >= cut).sum()) / control.sampling if groups else 0.0)
+    return cut, counts
+
+
+def choose_cut(
+    scores: list[Floats],
+    controls: list[WindowCells],
+    per_million: float,
+    parameters: ClassifierParameters,
+    *,
+    lowest: float,
+) -> float:
+    """Smallest cut at which controls keep the background on average.
+
+    Where there are enough controls (``cut_set_aside_from``) the worst one is set aside. It still counts in the
+    background that is reported, and so in the limit of blank.
+    """
+    if not scores:
+        return min(parameters.cut_without_controls, lowest + 4.0)
+    for cut in np.arange(lowest, parameters.cut_most + 0.01, parameters.cut_step):
+        rates = sorted(
+            control.per_million(float((score >= cut).sum())) for score, control in zip(scores, controls, strict=True)
+        )
+        kept = rates[:-1] if len(rates) >= parameters.cut_set_aside_from else rates
+        low_mean = np.mean(kept) <= parameters.cut_background_share * per_million
+        if low_mean and kept[-1] <= parameters.cut_worst_ratio * per_million:
+            return float(cut)
+    return parameters.cut_most
+
+
+def _background(counts: list[float], controls: list[WindowCells]) -> Background | None:
+    """Rate of false events in all controls together, with its exact Poisson interval (95 %)."""
+    total = sum(control.denominator for control in controls)
+    if not controls or total == 0:
+        return None
+    events = float(sum(counts))
+    low = 0.0 if events == 0 else chi2_quantile(0.025, 2 * events) / 2
+    high = chi2_quantile(0.975, 2 * events + 2) / 2
+    worst = max(control.per_million(count * control.sampling) for count, control in zip(counts, controls, strict=True))
+    return Background(1e6 * events / total, (1e6 * low / total, 1e6 * high / total), worst, len(controls))

@@ -1,0 +1,331 @@
+"""The normal components as they lie in one tube.
+
+A sample is described by the components of the reference, moved to where its own cells are, within the bounds that the
+controls set: normal is learned from controls, staining is adapted to the tube.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.classifier.blast_prior import blast_prior
+from flowmrd.classifier.candidate_cells import CandidateCells, Floats32, thin, training_sample
+from flowmrd.classifier.doublet_model import doublet_mixture
+from flowmrd.classifier.mixture import (
+    CHUNK,
+    Floats,
+    Mixture,
+    chi2_quantile,
+    combine,
+    component_log_density,
+    expectation,
+    log_sum,
+    moments,
+    products,
+)
+from flowmrd.classifier.normal_model import NormalModel, moved
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.staining import common_shift, outlier_component, staining_shift
+
+
+@dataclass(frozen=True)
+class TubeModel:
+    """Normal components as they lie in one tube.
+
+    Attributes
+    ----------
+    mixture
+        Moved components, in the order of the reference's; behind them doublets that pass the singlet gate and normal
+        cells whose markers a drug has masked.
+    shift
+        Shape (d,): common shift of the tube against the reference, decades.
+    outlier_share
+        Share of the cells that no normal component explains.
+    displacement
+        Root mean square of the components' standardised displacement beside the common shift, weighted by their cells
+        outside the window.
+    shrunken
+        The same components with those of the window that lie too far from their place shrunken towards it
+        (:func:`shrunken_to_reference`); None where none does. Not stored.
+    """
+
+    mixture: Mixture
+    shift: Floats
+    outlier_share: float
+    displacement: float
+    shrunken: Mixture | None = None
+
+    def select(self, index: list[int]) -> TubeModel:
+        """The model of some of its features."""
+        shrunken = None if self.shrunken is None else self.shrunken.marginal(index)
+        return TubeModel(
+            self.mixture.marginal(index), self.shift[index], self.outlier_share, self.displacement, shrunken
+        )
+
+    def log_density(self, x: Floats32 | Floats, parameters: ClassifierParameters) -> Floats:
+        """Log density with heavy tails, shape (n,)."""
+        out = np.empty(len(x))
+        for start in range(0, len(x), CHUNK):
+            part = slice(start, start + CHUNK)
+            out[part] = log_sum(component_log_density(self.mixture, x[part], degrees=parameters.tail_degrees))
+        return out
+
+
+def shrunken_to_reference(
+    local: Mixture,
+    expected: Mixture,
+    between_tube_sd: Floats,
+    in_window: npt.NDArray[np.bool_],
+    parameters: ClassifierParameters,
+) -> Mixture | None:
+    """Populations of the window that lie further from their place than normal ones do, shrunken towards it.
+
+    Where treatment has left few precursors, their component is free: a few hundred leukaemic cells near its place pull
+    it onto themselves and would pass for normal. Such a component keeps the number of its cells and the direction in
+    which it lies. It goes no further than populations of controls typically do and takes the spread it has there.
+    Marrow without leukaemia can hold such populations too, so that what then is unlike normal is a doubt.
+
+    Parameters
+    ----------
+    local, expected
+        Components as the tube's cells have them, and as the reference does with the staining of the tube.
+    between_tube_sd
+        Shape (k, d): standard deviation of their places over controls, decades.
+    in_window
+        Shape (k,): components of the B-lineage window; the others have no leukaemia to explain.
+
+    Returns
+    -------
+    Mixture or None
+        None where every population lies where a normal one may.
+    """
+    d = local.d
+    distance = (((local.mean - expected.mean) / between_tube_sd) ** 2).sum(axis=1)
+    strained = in_window & (distance > chi2_quantile(parameters.place_quantile, d))
+    if not strained.any():
+        return None
+    share = np.sqrt(d / np.maximum(distance, 1e-9))[:, None]
+    mean = np.where(strained[:, None], expected.mean + share * (local.mean - expected.mean), local.mean)
+    covariance = np.where(strained[:, None, None], expected.covariance, local.covariance)
+    return Mixture(local.weight, mean, covariance)
+
+
+def bounded(covariance: Floats, reference: Floats, parameters: ClassifierParameters) -> Floats:
+    """Covariances (k, d, d) whose standard deviations exceed the reference's at most ``widest_population`` times."""
+    own = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    most = parameters.widest_population * np.sqrt(np.diagonal(reference, axis1=1, axis2=2))
+    factor = np.minimum(1.0, most / own)
+    out: Floats = covariance * factor[:, :, None] * factor[:, None, :]
+    return out
+
+
+def drug_masked_normals(
+    model: NormalModel, shift: Floats, unreliable: frozenset[str], parameters: ClassifierParameters
+) -> Mixture | None:
+    """Normal cells of the window whose unreliable markers lie anywhere between lost and normal.
+
+    A drug that is an antibody covers its target on normal B cells too: CD22 after inotuzumab, CD20 after rituximab.
+    Such cells are no leukaemia. None where no marker is unreliable.
+    """
+    columns = [j for j, name in enumerate(model.features) if name in unreliable]
+    if not columns or not model.in_window.any():
+        return None
+    own = model.mixture.only(model.in_window)
+    mean, covariance = own.mean + shift, own.covariance.copy()
+    for j in columns:
+        # The level of cells without the marker: a low quantile over all normal components.
+        lowest = float(np.quantile(model.mixture.mean[:, j], parameters.negative_quantile)) + shift[j]
+        gap = np.maximum(mean[:, j] - lowest, 0.0)
+        variance = covariance[:, j, j] + gap**2 / 12.0  # of a uniform distribution over the gap
+        covariance[:, j, :] = covariance[:, :, j] = 0.0
+        covariance[:, j, j] = variance
+        mean[:, j] -= gap / 2.0
+    return Mixture(own.weight, mean, covariance)
+
+
+@dataclass(frozen=True)
+class _Other:
+    """Something beside the normal populations that has a share of its own in the fit.
+
+    ``is_normal``: whether it joins the normal density (doublets, masked cells) or only takes cells (blasts, outliers).
+    """
+
+    mixture: Mixture
+    share: float
+    is_normal: bool = False
+    share_most: float = 1.0
+
+
+def _others(
+    model: NormalModel,
+    tube: CandidateCells,
+    centre: Floats,
+    shift: Floats,
+    leukaemia: _Other | None,
+    *,
+    window_moves: bool,
+    unreliable: frozenset[str],
+    parameters: ClassifierParameters,
+) -> list[_Other]:
+    """Outliers first, then doublets, masked cells, leukaemia.
+
+    Without a place of their own, a few hundred leukaemic cells would draw a small normal population onto themselves.
+    """
+    out = [_Other(outlier_component(centre, parameters), parameters.outlier_share)]
+    doublets = None if tube.doublets is None else doublet_mixture(tube.doublets, parameters)
+    if doublets is not None:
+        out.append(_Other(doublets, parameters.doublet_share, True, parameters.doublet_share_most))
+    masked = drug_masked_normals(model, shift, unreliable, parameters)
+    if masked is not None:
+        out.append(_Other(masked, parameters.masked_share, True))
+    if window_moves:
+        prior = blast_prior(model.features, model.normal_b + shift, parameters)
+        out.append(_Other(prior, parameters.unknown_blast_share))
+    if leukaemia is not None:
+        out.append(leukaemia)
+    return out
+
+
+def _tube_staining(model: NormalModel, tube: CandidateCells, parameters: ClassifierParameters) -> Floats:
+    """Staining of a tube from the cells outside the window, where no leukaemia can mislead it; shape (d,), decades."""
+    outside = thin(~tube.window, parameters.staining_cells)
+    if len(outside) < parameters.staining_cells_least:
+        return np.zeros(len(model.features))
+    anchors = model.window_share < parameters.in_window_share
+    known = model.mixture.only(anchors) if anchors.any() else model.mixture
+    return staining_shift(known, tube.values[outside].astype(np.float64), parameters)
+
+
+def fit_tube(
+    model: NormalModel,
+    tube: CandidateCells,
+    parameters: ClassifierParameters,
+    *,
+    leukaemia: Mixture | None = None,
+    leukaemia_share: float = 0.0,
+    outside_window_only: bool = False,
+    unreliable: frozenset[str] = frozenset(),
+) -> TubeModel:
+    """Move the normal components to where this tube's cells are, within what controls allow.
+
+    Parameters
+    ----------
+    leukaemia
+        Leukaemia known to be in the tube; its cells are explained by it and do not pull normal components.
+    leukaemia_share
+        Starting share of ``leukaemia``.
+    outside_window_only
+        True where the window may be full of leukaemia: only cells outside it tell the common shift, and the window's
+        components follow it without moving by themselves.
+    unreliable
+        Markers that the therapy given takes from normal cells too, or masks on them.
+    """
+    tube = tube.select(model.features)
+    d = len(model.features)
+    base, between = model.mixture, model.between_tube_sd
+    if tube.n == 0:
+        return TubeModel(base, np.zeros(d), 0.0, 0.0)
+    x, weight = training_sample(tube, parameters.tube_cells)
+    centre = base.mean.mean(axis=0)
+    table = products(x, centre)
+    shift = _tube_staining(model, tube, parameters)
+    others = _others(
+        model,
+        tube,
+        x.mean(axis=0),
+        shift,
+        None if leukaemia is None else _Other(leukaemia, leukaemia_share),
+        window_moves=not outside_window_only,
+        unreliable=unreliable,
+        parameters=parameters,
+    )
+    shares = [other.share for other in others]
+    first = np.cumsum([base.k, *(other.mixture.k for other in others)])
+    local, outliers = base.shifted(shift), 0.0
+    for step in range(parameters.tube_steps):
+        full = combine([local, *(other.mixture for other in others)], [max(1.0 - sum(shares), 0.01), *shares])
+        stats = moments(expectation(full, table, centre).responsibility, table, centre, weight)
+        found = [float(stats.count[start:stop].sum()) for start, stop in pairwise(first)]
+        outliers = found[0]
+        shares = _shares(others, shares, found, parameters)
+        # Weights follow from the second step on: the first one only settles the common shift.
+        local, shift = _moved_components(
+            model,
+            local,
+            (stats.count[: base.k], stats.effective[: base.k], stats.mean[: base.k], stats.covariance[: base.k]),
+            parameters,
+            keep_weight=step == 0 or outside_window_only,
+            outside_window_only=outside_window_only,
+        )
+    # The window may hold leukaemia or nothing at all; how foreign a tube is shows in the cells outside it.
+    offset = ((local.mean - base.mean - shift) / between) ** 2
+    judged = base.weight * (1.0 - model.window_share)
+    judged = judged / max(judged.sum(), 1e-12)
+    displacement = float(np.sqrt((judged[:, None] * offset).sum() / d))
+    shrunken = shrunken_to_reference(local, base.shifted(shift), between, model.in_window, parameters)
+    whole = _with_normal_others(local, others, shares)
+    return TubeModel(
+        whole,
+        shift,
+        outliers,
+        displacement,
+        None if shrunken is None else _with_normal_others(shrunken, others, shares),
+    )
+
+
+def _shares(
+    others: Sequence[_Other], shares: list[float], found: list[float], parameters: ClassifierParameters
+) -> list[float]:
+    """Shares for the next step; that of the outliers is fixed."""
+    least = parameters.component_share_least
+    updated = [min(max(value, least), other.share_most) for other, value in zip(others[1:], found[1:], strict=True)]
+    return [shares[0], *updated]
+
+
+def _moved_components(
+    model: NormalModel,
+    local: Mixture,
+    stats: tuple[Floats, Floats, Floats, Floats],
+    parameters: ClassifierParameters,
+    *,
+    keep_weight: bool,
+    outside_window_only: bool,
+) -> tuple[Mixture, Floats]:
+    """The M-step of the normal components, and the common shift of the tube.
+
+    Parameters
+    ----------
+    stats
+        Count, effective count, mean and covariance of every normal component.
+    """
+    base, between = model.mixture, model.between_tube_sd
+    count, effective, found_mean, found_covariance = stats
+    events = np.where(model.in_window, 1e-9, effective) if outside_window_only else effective
+    variance = np.maximum(np.diagonal(local.covariance, axis1=1, axis2=2), parameters.population_sd_least**2)
+    precision = events[:, None] / variance
+    shift = common_shift(found_mean - base.mean, events, precision, between, parameters)
+    expected = base.mean + shift
+    mean = moved(found_mean, precision, expected, between)
+    limit = parameters.furthest_place * between
+    mean = expected + np.clip(mean - expected, -limit, limit)
+    offset = found_mean - mean
+    own = found_covariance + offset[:, :, None] * offset[:, None, :]
+    prior_events = parameters.tube_shape_events
+    covariance = (events[:, None, None] * own + prior_events * base.covariance) / (events + prior_events)[:, None, None]
+    covariance = bounded(covariance, base.covariance, parameters)
+    own_weight = (count + 1e-7) / max(count.sum() + base.k * 1e-7, 1e-12)
+    return Mixture(base.weight if keep_weight else own_weight, mean, covariance), shift
+
+
+def _with_normal_others(local: Mixture, others: Sequence[_Other], shares: list[float]) -> Mixture:
+    """Normal components with the doublets and the masked cells behind them."""
+    seen = [(other.mixture, share) for other, share in zip(others, shares, strict=True) if other.is_normal]
+    if not seen:
+        return local
+    rest = 1.0 - sum(share for _, share in seen)
+    return combine([local, *(mixture for mixture, _ in seen)], [rest, *(share for _, share in seen)])
