@@ -19,8 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowmrd.classifier.compact_groups import DOUBTFUL_PURITY, CompactGroup
+from flowmrd.classifier.compact_groups import CompactGroup
+from flowmrd.classifier.parameters import ClassifierParameters
 
+LEAST_GAIN_PER_EVENT = ClassifierParameters().gain_per_event_atypical
 STANDARD_CELLS = 450_000
 """Nucleated cells that gains are brought to: the gain of a population grows with the number of its cells."""
 LEAST_GAIN = 20.0
@@ -41,14 +43,14 @@ class FalseGroups:
         Tubes that were searched, and groups above :data:`LEAST_GAIN` in them.
     log_gain
         Sum of the excess of their natural log gain over that of :data:`LEAST_GAIN`.
-    purity
-        Sum of the excess of their gain per cell over ``DOUBTFUL_PURITY``.
+    gain_per_event
+        Sum of the excess of their gain per cell over ``LEAST_GAIN_PER_EVENT``.
     """
 
     tubes: float
     groups: float
     log_gain: float
-    purity: float
+    gain_per_event: float
 
     @classmethod
     def of(cls, tubes: Iterable[tuple[int, Iterable[CompactGroup]]]) -> FalseGroups:
@@ -59,31 +61,31 @@ class FalseGroups:
         tubes
             Nucleated cells of each and the groups found in it that no accepted population of the catalogue explains.
         """
-        number, groups, log_gain, purity = 0, 0, 0.0, 0.0
+        number, groups, log_gain, gain_per_event = 0, 0, 0.0, 0.0
         for cells, found in tubes:
             number += 1
             for group in found:
-                gain = standard_gain(group.gain, cells)
-                if gain > LEAST_GAIN and group.purity >= DOUBTFUL_PURITY:
+                gain = standard_gain(group.log_likelihood_gain, cells)
+                if gain > LEAST_GAIN and group.gain_per_event >= LEAST_GAIN_PER_EVENT:
                     groups += 1
                     log_gain += float(np.log(gain / LEAST_GAIN))
-                    purity += group.purity - DOUBTFUL_PURITY
-        return cls(number, groups, log_gain, purity)
+                    gain_per_event += group.gain_per_event - LEAST_GAIN_PER_EVENT
+        return cls(number, groups, log_gain, gain_per_event)
 
     def __add__(self, other: FalseGroups) -> FalseGroups:
         return FalseGroups(
             self.tubes + other.tubes,
             self.groups + other.groups,
             self.log_gain + other.log_gain,
-            self.purity + other.purity,
+            self.gain_per_event + other.gain_per_event,
         )
 
-    def expected(self, gain: float, purity: float, cells: int) -> float:
+    def expected(self, gain: float, gain_per_event: float, cells: int) -> float:
         """Expected number, per tube without leukaemia, of groups at least as odd.
 
         Parameters
         ----------
-        gain, purity
+        gain, gain_per_event
             Of the group; natural log units, and natural log units per cell.
         cells
             Nucleated cells of its tube.
@@ -93,8 +95,10 @@ class FalseGroups:
         if own <= LEAST_GAIN:
             return rate
         by_gain = (1.0 + np.log(own / LEAST_GAIN) / self.log_gain) ** -self.groups
-        by_purity = (1.0 + max(purity - DOUBTFUL_PURITY, 0.0) / self.purity) ** -self.groups
-        return float(rate * min(by_gain, by_purity))
+        by_gain_per_event = (
+            1.0 + max(gain_per_event - LEAST_GAIN_PER_EVENT, 0.0) / self.gain_per_event
+        ) ** -self.groups
+        return float(rate * min(by_gain, by_gain_per_event))
 
 
 def standard_gain(gain: float, cells: int) -> float:
