@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from flowmrd.gating.tree import evaluate_tree
+from flowmrd.gating.tree import Frozen, evaluate_tree
 from flowmrd.panel.gates import Gate
 
 CUT = {"method": "cut", "parent": "root", "channel": "x", "side": "above", "bounds": [0.0, 1.0], "fallback": 0.5}
@@ -104,3 +104,27 @@ def test_the_explaining_curve_carries_the_threshold_and_its_bounds() -> None:
     assert placement.curve["bounds"] == [0.3, 0.7]
     assert placement.curve["threshold"] == pytest.approx(placement.parameters["threshold"], abs=1e-3)
     assert min(placement.curve["x"]) < 0.2 < 0.8 < max(placement.curve["x"])
+
+
+def dye(cells_at: float, *, bare: int = 4000, seed: int = 2) -> Any:
+    """A nucleic acid dye: bare particles at 0.15, cells of two kinds around ``cells_at``."""
+    rng = np.random.default_rng(seed)
+    parts = (rng.normal(0.15, 0.03, bare), rng.normal(cells_at, 0.025, 9000), rng.normal(cells_at + 0.12, 0.02, 3000))
+    return {"x": np.concatenate(parts).astype(np.float32)}
+
+
+OWN = {"name": "dye", **CUT, "bounds": [0.15, 0.65], "estimator": "valley", "own_tube": True, "peak": "positive"}
+
+
+@pytest.mark.parametrize("shift", [-0.12, 0.0, 0.1])
+@pytest.mark.parametrize("bare", [4000, 0])
+def test_a_cut_of_the_own_tube_follows_its_stain_where_controls_are_stained_otherwise(shift: float, bare: int) -> None:
+    (gate,) = gates(OWN)
+    control = evaluate_tree(dye(0.5), (gate,)).placements[0]
+    frozen = {"dye": Frozen(dict(control.nominal), 0.0, False, "controls")}
+    columns = dye(0.5 + shift, bare=bare, seed=3)
+    result = evaluate_tree(columns, (gate,), frozen=frozen)
+    cells = columns["x"] > 0.5 + shift - 0.1
+    assert result.inside("dye")[cells].mean() > 0.999
+    assert result.inside("dye")[columns["x"] < 0.22].mean() < 0.01 if bare else True
+    assert result.placements[0].source == ("sample" if bare else "sample-shift")

@@ -28,7 +28,7 @@ from flowmrd.preprocess.quality.margins import clip_edge
 from flowmrd.preprocess.quality.sampling import sampled_rows
 from flowmrd.units import LOGICLE_M
 
-__all__ = ["estimate_cut", "frozen_cut", "moved_cut", "snap", "snapped", "stored_cut"]
+__all__ = ["estimate_cut", "frozen_cut", "moved_cut", "own_cut", "snap", "snapped", "stored_cut"]
 
 Mask = npt.NDArray[np.bool_]
 Values = npt.NDArray[np.floating[Any]]
@@ -39,6 +39,15 @@ SNAP: Final = 5e-4
 
 CURVE_EVENTS: Final = 20_000
 """Events that a density is drawn from where the threshold was found elsewhere."""
+
+PEAK: Final = "peak"
+"""Number of an ``own_tube`` cut beside its threshold: the mode of the cells above it, panel scale."""
+
+DIMMER: Final = 0.12
+"""A tube's stain is looked for down to this much below that of the controls, panel scale: half a decade."""
+
+ABOVE_PRIOR: Final = 0.07
+"""A valley of the tube may lie this far above the controls' threshold that moved with the cells: 0.3 decades."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,63 @@ def estimate_cut(
     found = _threshold(gate, columns, density, masks, frame)
     placed = _placed(gate, found.threshold, within, frame)
     curve = _curve(gate, density, found.threshold, frame)
-    return replace(placed, state=found.state, source=found.source, how=found.how, why=found.why, curve=curve)
+    nominal = placed.nominal
+    if gate.own_tube:
+        nominal = {**nominal, PEAK: _peak_above(density, min(found.threshold, gate.bounds[1]))}
+    return replace(
+        placed, state=found.state, source=found.source, how=found.how, why=found.why, curve=curve, nominal=nominal
+    )
+
+
+def own_cut(
+    gate: CutGate,
+    prior: Mapping[str, float],
+    columns: Columns,
+    within: Mask,
+    masks: Mapping[str, Mask],
+    frame: Frame,
+    label: str,
+) -> Placement:
+    """Place a cut of ``own_tube`` where there are controls: the tube's own valley, else the controls' threshold.
+
+    The controls' threshold is moved with the peak of the cells, because the stain varies between tubes and the distance
+    of the valley from the cells does not. A valley :data:`ABOVE_PRIOR` or more above it is one between kinds of cells.
+
+    Parameters
+    ----------
+    prior
+        ``threshold`` and ``peak`` of the controls, panel scale.
+    label
+        Name of the reference for the record.
+    """
+    own = estimate_cut(gate, columns, within, masks, frame)
+    expected = prior["threshold"]
+    if own.state == "ok" and PEAK in prior:
+        density = _density(gate, columns, within, frame)
+        # A second kind of cells above a valley of theirs must not pass for the cells' peak.
+        peak = _peak_above(density, max(prior["threshold"] - DIMMER, gate.bounds[0]))
+        expected += peak - prior[PEAK]
+    expected = min(max(expected, gate.bounds[0]), gate.bounds[1])
+    if own.how == gate.estimator and own.nominal["threshold"] <= expected + ABOVE_PRIOR:
+        return own
+    moved = (expected - prior["threshold"]) * LOGICLE_M
+    placed = _placed(gate, expected, within, frame)
+    why = f"no valley of this tube's own near it: threshold of {label}, moved by {moved:+.2f} decades with the cells"
+    return replace(
+        placed,
+        state=own.state,
+        source="sample-shift",
+        how="reference",
+        why=why,
+        shift=moved,
+        curve=_curve(gate, _density(gate, columns, within, frame, CURVE_EVENTS), expected, frame),
+    )
+
+
+def _peak_above(density: Density, threshold: float) -> float:
+    """Mode of the events above a threshold; the threshold itself where there are none."""
+    above = np.where(density.grid > threshold, density.smooth, 0.0)
+    return float(density.grid[int(np.argmax(above))]) if above.any() else threshold
 
 
 def frozen_cut(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.errors import GateError
-from flowmrd.gating.cuts import estimate_cut, frozen_cut, snapped
+from flowmrd.gating.cuts import estimate_cut, frozen_cut, own_cut, snapped
 from flowmrd.gating.frame import STORED, Frame
 from flowmrd.gating.placement import Parameters, Placement, build_shape, estimate_geometry
 from flowmrd.gating.shapes import Columns, Combination, Everything, Nothing, Rectangle, Shape
@@ -253,6 +253,8 @@ def _place(
         return Placement(gate.name, overrides[gate.name], "ok", "override", "manual", "set by a reviewer", n)
     if frozen is None or not isinstance(gate, CutGate | SingletGate | DebrisGate):
         return _estimate(gate, columns, within, masks, frame)
+    if isinstance(gate, CutGate) and gate.own_tube:
+        return own_cut(gate, frozen.parameters, columns, within, masks, frame, frozen.label)
     n = int(np.count_nonzero(within))
     few = n < gate.min_events
     if frozen.geometry and not few:

@@ -151,6 +151,12 @@ class CutGate(_Gate):
     window_decades: tuple[float, float] | None = Field(
         None, description="The valley is looked for between these distances from the mode of relative_to, in decades."
     )
+    own_tube: bool = Field(
+        False,
+        description="The tube's own cells place the cut, also where there are controls; their threshold, moved with "
+        "the peak of the cells above it, stands where this tube shows no valley, or one far above it. For stains that "
+        "vary between tubes more than cells differ, such as nucleic acid dyes.",
+    )
     min_events: int = Field(200, ge=1, description="Below this many parent events the fallback is used.")
 
     def dimensions(self) -> tuple[str, ...]:
