@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flowmrd.cli import selftest
+from flowmrd.cli.app import call
 from flowmrd.cli.selftest import GOLDEN, installation_checks, lines, pipeline_checks, statistics_checks
 from flowmrd.store import read_json
 
@@ -70,6 +71,6 @@ def test_report_names_what_failed(golden: dict[str, Any]) -> None:
 
 @pytest.mark.workflow
 def test_installation_under_test_gives_the_golden_results(tmp_path: Path) -> None:
-    passed, checks = selftest.selftest(tmp_path)
+    passed, checks = selftest.selftest(call, tmp_path)
     assert passed, lines(checks)
     assert read_json(tmp_path / "selftest.json")["passed"] is True

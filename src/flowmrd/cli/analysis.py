@@ -22,7 +22,6 @@ def register(app: typer.Typer) -> None:
     app.command("validate")(validate)
     app.command("verify")(verify)
     app.command("doctor")(doctor)
-    app.command("selftest")(selftest)
     review = typer.Typer(help="Sign, list and check reviews of results.", no_args_is_help=True, rich_markup_mode=None)
     review.command("import")(review_import)
     review.command("status")(review_status)
@@ -294,21 +293,3 @@ def doctor(
 
     bundle, key = stage(rundir, out)
     typer.echo(f"bundle: {bundle}\nkey to its numbers, stays with you: {key}")
-
-
-def selftest(
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for the record (selftest.json) and the simulated run.")
-    ] = None,
-) -> int:
-    """Take golden tubes through this installation and compare what comes out with stored results (IQ/OQ).
-
-    Example: flowmrd selftest --out selftest-2024-06
-    """
-    from flowmrd.cli.selftest import lines
-    from flowmrd.cli.selftest import selftest as stage
-
-    passed, checks = stage(out)
-    for line in lines(checks):
-        typer.echo(line)
-    return 0 if passed else 1

@@ -18,6 +18,8 @@ from flowmrd import __version__
 from flowmrd.cli import analysis, exchange, prepare, run, stages
 from flowmrd.engine.failure import logged_to, print_usage, report_failure
 
+USAGE_ERROR: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""What typer raises for a wrong option: the base of its public errors, wherever typer keeps it."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 app = typer.Typer(
@@ -63,6 +65,30 @@ for module in (prepare, run, stages, analysis, exchange):
     module.register(app)
 
 
+@app.command()
+def selftest(
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the record (selftest.json) and the simulated run.")
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write new golden results, after a change that is meant to alter them.")
+    ] = False,
+) -> int:
+    """Take golden tubes through this installation and compare what comes out with stored results (IQ/OQ).
+
+    Example: flowmrd selftest --out selftest-2024-06
+    """
+    from flowmrd.cli.selftest import lines, record_golden
+    from flowmrd.cli.selftest import selftest as stage
+
+    if record:
+        typer.echo("\n".join(record_golden(call)))
+        return 0
+    passed, checks = stage(call, out)
+    typer.echo("\n".join(lines(checks)))
+    return 0 if passed else 1
+
+
 def _log_option(arguments: Sequence[str]) -> Path | None:
     """Value of the leading ``--log`` option, needed before typer parses anything."""
     for position, argument in enumerate(arguments):
@@ -87,15 +113,15 @@ def call(arguments: Sequence[str]) -> int:
         with logged_to(log) as terminal:
             try:
                 result: Any = app(args=list(arguments), standalone_mode=False)
-            except typer._click.exceptions.ClickException as error:  # a misspelt option: typer's own words are best
-                error.show(file=terminal)
-                return 2
             except (typer.Abort, KeyboardInterrupt):
                 print("interrupted", file=terminal)
                 return 130
             except BrokenPipeError:
                 return 0
             except Exception as error:
+                if isinstance(error, USAGE_ERROR):  # a misspelt option: typer's own words are best
+                    error.show(file=terminal)  # type: ignore[attr-defined]
+                    return 2
                 return report_failure(error, terminal, log)
             finally:
                 if log is not None:

@@ -7,13 +7,12 @@ from a fixed seed go through every stage by the same commands a run uses, and wh
 Verdicts and the simulated truth must be the same; counts may differ by :data:`COUNT_TOLERANCE`, because processors
 round the last bit of a logarithm differently. Whether even the bytes are the same is written beside it.
 
-The record (``selftest.json``) names versions and the class of machine. ``python -m flowmrd.cli.selftest --record``
-writes new golden results after a change that is meant to alter them.
+The record (``selftest.json``) names versions and the class of machine. ``flowmrd selftest --record`` writes new golden
+results after a change that is meant to alter them.
 """
 
 from __future__ import annotations
 
-import json
 import platform
 import sys
 import tempfile
@@ -48,11 +47,17 @@ class Check:
     expected: str
 
 
-def selftest(out: Path | None = None) -> tuple[bool, list[Check]]:
+Command = Callable[[Sequence[str]], int]
+"""Runs one command line and returns its exit code."""
+
+
+def selftest(call: Command, out: Path | None = None) -> tuple[bool, list[Check]]:
     """Run all checks.
 
     Parameters
     ----------
+    call
+        :func:`flowmrd.cli.app.call`.
     out
         Folder for ``selftest.json`` and the simulated run; a temporary one, removed afterwards, by default.
 
@@ -63,11 +68,11 @@ def selftest(out: Path | None = None) -> tuple[bool, list[Check]]:
     """
     checks = [*installation_checks(), *statistics_checks()]
     if out is not None:
-        checks += pipeline_checks(analyse_golden_tubes(out / "run"), read_json(GOLDEN))
+        checks += pipeline_checks(analyse_golden_tubes(call, out / "run"), read_json(GOLDEN))
         write_json(out / "selftest.json", record(checks))
     else:
         with tempfile.TemporaryDirectory(prefix="flowmrd-selftest-") as folder:
-            checks += pipeline_checks(analyse_golden_tubes(Path(folder)), read_json(GOLDEN))
+            checks += pipeline_checks(analyse_golden_tubes(call, Path(folder)), read_json(GOLDEN))
     return all(check.passed for check in checks), checks
 
 
@@ -134,7 +139,7 @@ def statistics_checks() -> list[Check]:
     ]
 
 
-def analyse_golden_tubes(run_directory: Path) -> dict[str, Any]:
+def analyse_golden_tubes(call: Command, run_directory: Path) -> dict[str, Any]:
     """Simulate the golden tubes, take them through every stage, and return what came out by sample.
 
     Raises
@@ -148,7 +153,7 @@ def analyse_golden_tubes(run_directory: Path) -> dict[str, Any]:
     panel = load_panel(find_panel(PANEL, run_directory=run_directory, shipped=PANELS))
     cohort = simulate(run_directory, preset="small", seed=SEED, panel=panel)
     tubes: dict[str, dict[str, Any]] = cohort.manifest["tubes"]  # type: ignore[assignment]
-    run_stages(run_directory, tubes)
+    run_stages(call, run_directory, tubes)
     found = {}
     for name, truth in tubes.items():
         path = run_directory / "results" / "samples" / name / "mrd.json"
@@ -164,7 +169,7 @@ def analyse_golden_tubes(run_directory: Path) -> dict[str, Any]:
     return found
 
 
-def run_stages(run_directory: Path, tubes: dict[str, dict[str, Any]]) -> None:
+def run_stages(call: Command, run_directory: Path, tubes: dict[str, dict[str, Any]]) -> None:
     """The commands of a run, in order, in this process."""
     reference = run_directory / "results" / "reference" / PANEL
     controls = [name for name, tube in tubes.items() if tube["role"] == "control"]
@@ -172,8 +177,6 @@ def run_stages(run_directory: Path, tubes: dict[str, dict[str, Any]]) -> None:
     diagnosis = {str(tube["patient"]): name for name, tube in tubes.items() if tube["role"] == "diagnosis"}
 
     def command(*arguments: str | Path) -> None:
-        from flowmrd.cli.app import call
-
         words = [str(argument) for argument in arguments]
         code = call([*words, "--run", str(run_directory)])
         if code != 0:
@@ -234,17 +237,9 @@ def lines(checks: Sequence[Check]) -> list[str]:
     return text
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Record new golden results."""
-    if list(arguments) != ["--record"]:
-        print("usage: python -m flowmrd.cli.selftest --record", file=sys.stderr)  # noqa: T201
-        return 2
+def record_golden(call: Command) -> list[str]:
+    """Write new golden results; return a line per tube."""
     with tempfile.TemporaryDirectory(prefix="flowmrd-selftest-") as folder:
-        golden = analyse_golden_tubes(Path(folder))
+        golden = analyse_golden_tubes(call, Path(folder))
     write_json(GOLDEN, golden)
-    print(json.dumps({name: (tube["class"], tube["counts"]["mrd_events"]) for name, tube in golden.items()}))  # noqa: T201
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    return [f"{name}: {tube['class']}, {tube['counts']['mrd_events']} MRD events" for name, tube in golden.items()]

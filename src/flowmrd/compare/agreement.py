@@ -22,13 +22,13 @@ COVERED = 0.9
 """Share of the differences that the total deviation index covers (Lin LI, Stat Med 2000;19:255)."""
 
 
-class Part(BaseModel):
+class ComparisonPart(BaseModel):
     """Base of the figures."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Share(Part):
+class Share(ComparisonPart):
     """A count of a total with its exact (Clopper-Pearson) 95 % interval."""
 
     hits: int
@@ -36,7 +36,7 @@ class Share(Part):
     ci95: tuple[float, float] | None = Field(description="null where the total is 0.")
 
 
-class CallsAtThreshold(Part):
+class CallsAtThreshold(ComparisonPart):
     """Positive and negative calls of two methods at one threshold; the first method is the one referred to."""
 
     threshold: float
@@ -49,7 +49,7 @@ class CallsAtThreshold(Part):
     discordant: tuple[str, ...] = Field(description="Specimens called differently.")
 
 
-class LevelAgreement(Part):
+class LevelAgreement(ComparisonPart):
     """Differences of log10 levels, second less first, of the pairs in which both methods give a level."""
 
     pairs: int
@@ -65,7 +65,7 @@ class LevelAgreement(Part):
     difference_90: float | None = Field(description="log10; 90 % of the observed differences are at most this large.")
 
 
-class Censored(Part):
+class Censored(ComparisonPart):
     """Pairs that differences cannot be taken of, because a method says 'not detected'."""
 
     both_not_detected: int

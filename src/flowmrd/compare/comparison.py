@@ -10,8 +10,8 @@ from pydantic import Field
 from flowmrd.compare.agreement import (
     CallsAtThreshold,
     Censored,
+    ComparisonPart,
     LevelAgreement,
-    Part,
     calls_at,
     censored,
     level_agreement,
@@ -23,7 +23,7 @@ from flowmrd.compare.regression import Line, deming, passing_bablok
 THRESHOLDS = (1e-3, 1e-4, 1e-5)
 
 
-class PairRow(Part):
+class PairRow(ComparisonPart):
     """One specimen by both methods."""
 
     name: str
@@ -33,7 +33,7 @@ class PairRow(Part):
     second_limit: float | None
 
 
-class Comparison(Part):
+class Comparison(ComparisonPart):
     """``agreement.json``: how two methods agree that measured the same specimens."""
 
     schema_version: Literal["1"] = "1"

@@ -136,45 +136,56 @@ def _sheet_rows(run_directory: Path, config: dict[str, Any], key: str = "samples
 
 def _known_names(run_directory: Path, config: dict[str, Any], rows: list[dict[str, str]]) -> dict[str, str]:
     """Everything the sheets call by a name, and its number."""
-    panels = {path.stem for path in PANELS.glob("*.yaml")}
-    files: list[str] = []
-    others: list[str] = []
-    for row in rows:
-        for column, cell in row.items():
-            if column in ("sample", "patient") or cell in OWN_WORDS or cell in panels:
-                continue
-            if column in ("fcs", "labels"):
-                path = Path(cell)
-                folder = (run_directory / str(config.get("samples") or "config/samples.tsv")).parent
-                files += [cell, str((folder / cell).resolve()), path.name, path.stem]
-                files += [word for word in WORDS.findall(path.stem) if word != word.lower()]
-                files += [part for part in path.parent.parts if part not in ("/", "..", ".", "fcs") and len(part) > 1]
-            else:
-                others.append(cell)
-    clinical = [
-        cell
-        for key in ("patients", "adverse_events")
-        for row in _sheet_rows(run_directory, config, key)
-        for column, cell in row.items()
-        if column != "patient" and len(cell) > 3 and not cell.replace(".", "").isdigit() and cell not in OWN_WORDS
-    ]
+    files, others = _files_and_other_words(run_directory, config, rows)
     laboratory = config.get("report")
     if isinstance(laboratory, dict) and isinstance(laboratory.get("laboratory"), str):
         others.append(laboratory["laboratory"])
-    patients = [row.get("patient", "") for row in rows]
-    patients += [row.get("patient", "") for row in _sheet_rows(run_directory, config, "patients")]
+    patients = [row.get("patient", "") for row in [*rows, *_sheet_rows(run_directory, config, "patients")]]
     known = {
-        **numbered((cell for cell in clinical if cell), "C"),
-        **numbered((cell for cell in others if cell), "X"),
-        **numbered((cell for cell in files if cell), "F"),
-        **numbered((name for name in patients if name), "P"),
-        **numbered((row.get("sample", "") for row in rows if row.get("sample")), "S"),
+        **numbered(filter(None, _clinical_words(run_directory, config)), "C"),
+        **numbered(filter(None, others), "X"),
+        **numbered(filter(None, files), "F"),
+        **numbered(filter(None, patients), "P"),
+        **numbered(filter(None, (row.get("sample", "") for row in rows)), "S"),
     }
     # Samples that left the sheet still have results and logs under their names.
     for kind, letter in (("samples", "Z"), ("work", "Z"), ("laip", "Y")):
         gone = [path.name for path in sorted((run_directory / "results" / kind).glob("*")) if path.name not in known]
         known.update(numbered(gone, letter))
     return known
+
+
+def _files_and_other_words(
+    run_directory: Path, config: dict[str, Any], rows: list[dict[str, str]]
+) -> tuple[list[str], list[str]]:
+    """Paths of the sheet with their parts, and what stands in its other columns."""
+    panels = {path.stem for path in PANELS.glob("*.yaml")}
+    folder = (run_directory / str(config.get("samples") or "config/samples.tsv")).parent
+    files: list[str] = []
+    others: list[str] = []
+    for row in rows:
+        for column, cell in row.items():
+            if column in ("sample", "patient") or cell in OWN_WORDS or cell in panels:
+                continue
+            if column not in ("fcs", "labels"):
+                others.append(cell)
+                continue
+            path = Path(cell)
+            files += [cell, str((folder / cell).resolve()), path.name, path.stem]
+            files += [word for word in WORDS.findall(path.stem) if word != word.lower()]
+            files += [part for part in path.parent.parts if part not in ("/", "..", ".", "fcs") and len(part) > 1]
+    return files, others
+
+
+def _clinical_words(run_directory: Path, config: dict[str, Any]) -> list[str]:
+    """Cells of the clinical tables that may tell who a person is."""
+    return [
+        cell
+        for key in ("patients", "adverse_events")
+        for row in _sheet_rows(run_directory, config, key)
+        for column, cell in row.items()
+        if column != "patient" and len(cell) > 3 and not cell.replace(".", "").isdigit() and cell not in OWN_WORDS
+    ]
 
 
 def _scrubbed_config(config: dict[str, Any], scrub: Scrubber) -> str:

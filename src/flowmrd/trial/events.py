@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from flowmrd.trial.result import DAYS_PER_MONTH, Endpoint, Landmark, Observation, months
+from flowmrd.trial.result import DAYS_PER_MONTH, Endpoint, Observation, SurvivalAt, months
 from flowmrd.trial.survival import aalen_johansen, kaplan_meier, median_time, numbers_at_risk
 from flowmrd.trial.tables import Patient
 
@@ -218,13 +218,13 @@ def _landmark(
     times: Sequence[int],
     at: int,
     initial: float,
-) -> Landmark:
+) -> SurvivalAt:
     day = round(at * DAYS_PER_MONTH)
     if not times or max(times) < day:
-        return Landmark(months=at, percent=None, ci95_percent=None)
+        return SurvivalAt(months=at, percent=None, ci95_percent=None)
     value, interval = value_at(day, initial)
     limits = None if interval is None else (100 * interval[0], 100 * interval[1])
-    return Landmark(months=at, percent=100 * value, ci95_percent=limits)
+    return SurvivalAt(months=at, percent=100 * value, ci95_percent=limits)
 
 
 def risk_grid(times: Sequence[int]) -> list[int]:

@@ -13,13 +13,13 @@ from flowmrd.trial.survival import Curve, Median
 DAYS_PER_MONTH = 365.25 / 12
 
 
-class Part(BaseModel):
+class TrialPart(BaseModel):
     """Base of all parts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
-class MrdCall(Part):
+class MrdCall(TrialPart):
     """MRD after cycle 1, as the pipeline gave it in ``mrd.json``."""
 
     sample: str | None
@@ -31,7 +31,7 @@ class MrdCall(Part):
     reasons: tuple[Flag, ...] = ()
 
 
-class PatientLine(Part):
+class PatientLine(TrialPart):
     """One patient in the terms of the endpoints."""
 
     patient: str
@@ -56,7 +56,7 @@ class PatientLine(Part):
     safety_not_evaluable_reason: str | None
 
 
-class Rate(Part):
+class Rate(TrialPart):
     """One outcome over every denominator; the first is the protocol's."""
 
     name: str
@@ -66,7 +66,7 @@ class Rate(Part):
     note: str = ""
 
 
-class Landmark(Part):
+class SurvivalAt(TrialPart):
     """An estimate at a fixed time; null beyond the last observation."""
 
     months: int
@@ -74,14 +74,14 @@ class Landmark(Part):
     ci95_percent: tuple[float, float] | None
 
 
-class Months(Part):
+class Months(TrialPart):
     """A median in months (days / 30.4375); null is "not reached"."""
 
     value: float | None
     ci95: tuple[float | None, float | None]
 
 
-class Observation(Part):
+class Observation(TrialPart):
     """One patient of an endpoint: days from its origin, and what ended them (0 censored, 1 the event, 2 competing)."""
 
     patient: str
@@ -89,7 +89,7 @@ class Observation(Part):
     code: Literal[0, 1, 2]
 
 
-class Endpoint(Part):
+class Endpoint(TrialPart):
     """A time-to-event endpoint with its definition."""
 
     name: str
@@ -101,7 +101,7 @@ class Endpoint(Part):
     events: int
     median: Median | None
     median_months: Months | None
-    landmarks: tuple[Landmark, ...]
+    landmarks: tuple[SurvivalAt, ...]
     risk_months: tuple[int, ...]
     risk_patients: tuple[int, ...]
     curve: Curve
@@ -109,7 +109,7 @@ class Endpoint(Part):
     note: str = ""
 
 
-class EventLine(Part):
+class EventLine(TrialPart):
     """One adverse event term; every patient counts once, with the worst grade."""
 
     term: str
@@ -122,7 +122,7 @@ class EventLine(Part):
     worst: dict[str, int] = Field(description="Patient to worst grade, also of those outside the safety population.")
 
 
-class FlowStep(Part):
+class FlowStep(TrialPart):
     """One box of the patient flow, and who was lost before it."""
 
     title: str
@@ -130,7 +130,7 @@ class FlowStep(Part):
     lost: tuple[str, ...] = Field(description="Reason and number of those who did not reach this box.")
 
 
-class Demographics(Part):
+class Demographics(TrialPart):
     """Sex and age of the enrolled."""
 
     sex: dict[str, int]
@@ -139,7 +139,7 @@ class Demographics(Part):
     age_known: int
 
 
-class TrialResult(Part):
+class TrialResult(TrialPart):
     """``results/cohort/trial.json``."""
 
     schema_version: Literal["1"] = "1"

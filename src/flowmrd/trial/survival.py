@@ -29,7 +29,7 @@ TIE: Final = 1e-12
 CENSORED: Final = 0
 
 
-class Step(BaseModel):
+class CurveStep(BaseModel):
     """The curve from ``time`` until the next step."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,7 +49,7 @@ class Curve(BaseModel):
 
     patients: int
     events: int
-    steps: tuple[Step, ...]
+    steps: tuple[CurveStep, ...]
 
     def value_at(self, time: int, initial: float) -> tuple[float, tuple[float, float] | None]:
         """Value and limits at a time; ``initial`` (1 for survival, 0 for incidence) before the first step."""
@@ -103,7 +103,7 @@ def kaplan_meier(times: Sequence[int], events: Sequence[bool]) -> Curve:
         elif survival <= TIE:
             survival = 0.0
         steps.append(
-            Step(
+            CurveStep(
                 time=time,
                 at_risk=at_risk,
                 events=died,
@@ -183,7 +183,7 @@ def aalen_johansen(times: Sequence[int], causes: Sequence[int], cause: int) -> C
         raise InternalError("causes are 0 for censored and positive codes otherwise")
     table = _table(times, causes)
     survival, incidence = 1.0, 0.0
-    steps: list[Step] = []
+    steps: list[CurveStep] = []
     history: list[tuple[float, float, int, int, int]] = []  # F(t), S(t-), n, all events, events of this cause
     for time, at_risk, counts in table:
         mine = counts.get(cause, 0)
@@ -191,7 +191,7 @@ def aalen_johansen(times: Sequence[int], causes: Sequence[int], cause: int) -> C
         incidence += survival * mine / at_risk
         history.append((incidence, survival, at_risk, any_cause, mine))
         steps.append(
-            Step(
+            CurveStep(
                 time=time,
                 at_risk=at_risk,
                 events=mine,

@@ -7,10 +7,11 @@ they are read, so no date of a patient enters a result. The columns are describe
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from flowmrd.config.sheet import ID_PATTERN
 from flowmrd.config.table import Row, read_table
@@ -227,63 +228,153 @@ def _patient(cells: Cells, line: int) -> Patient | None:
     return patient
 
 
+@dataclass(frozen=True)
+class ContradictionRule:
+    """Statements of one row that cannot all be true.
+
+    Attributes
+    ----------
+    broken
+        Whether a row contradicts itself in this way.
+    found, expected, todo
+        For the message; ``p`` in ``found`` is the patient.
+    """
+
+    broken: Callable[[Patient], bool]
+    found: str
+    expected: str
+    todo: str
+
+
+ONE_OF_TWO = "correct one of the two dates"
+RULES: Final = (
+    ContradictionRule(
+        lambda p: p.alive and p.death is not None,
+        "a death date for a patient who is alive",
+        "status dead, or no death date",
+        "correct one of the two",
+    ),
+    ContradictionRule(
+        lambda p: p.alive and p.death_cause is not None,
+        "a cause of death for a patient who is alive",
+        "status dead, or no cause",
+        "correct one of the two",
+    ),
+    ContradictionRule(
+        lambda p: not p.alive and p.death is None,
+        "status dead without a death date",
+        "the death date",
+        "fill in death_date",
+    ),
+    ContradictionRule(
+        lambda p: p.first_dose is None and p.response_day is not None,
+        "a response date but no first dose",
+        "the date of the first dose",
+        "fill in first_dose",
+    ),
+    ContradictionRule(
+        lambda p: _before(p.response_day, p.first_dose),
+        "response_date before first_dose",
+        "a response after treatment began",
+        ONE_OF_TWO,
+    ),
+    ContradictionRule(
+        lambda p: p.blasts is not None and p.response_day is None,
+        "marrow blasts without a response date",
+        "the date of that marrow",
+        "fill in response_date",
+    ),
+    ContradictionRule(
+        lambda p: p.response_day is not None and p.blasts is None,
+        "a response date without marrow blasts",
+        "marrow_blasts_percent of that date",
+        "fill it in",
+    ),
+    ContradictionRule(
+        lambda p: p.response_reported in ("CR", "CRi", "MLFS", "PR") and p.response_day is None,
+        "{p.response_reported} reported without a response date",
+        "the date of response",
+        "fill in response_date",
+    ),
+    ContradictionRule(
+        lambda p: p.relapse is not None and p.response_day is None,
+        "a relapse without a response",
+        "response_date, or progression_date instead",
+        "correct the row",
+    ),
+    ContradictionRule(
+        lambda p: p.relapse is not None and p.response_day is not None and p.relapse <= p.response_day,
+        "relapse_date not after response_date",
+        "a relapse after the response",
+        ONE_OF_TWO,
+    ),
+    ContradictionRule(
+        lambda p: p.relapse_site is not None and p.relapse is None,
+        "a relapse site without a relapse date",
+        "relapse_date",
+        "fill it in, or remove the site",
+    ),
+    ContradictionRule(
+        lambda p: p.relapse is not None and p.progression is not None,
+        "both a relapse and a progression",
+        "relapse after a response, progression without one",
+        "keep one",
+    ),
+    ContradictionRule(
+        lambda p: p.evaluable is False and p.not_evaluable_reason is None,
+        "evaluable no without a reason",
+        "the reason",
+        "fill in not_evaluable_reason",
+    ),
+    ContradictionRule(
+        lambda p: p.safety_evaluable is False and p.safety_reason is None,
+        "safety_evaluable no without a reason",
+        "the reason",
+        "fill in safety_not_evaluable_reason",
+    ),
+    ContradictionRule(
+        lambda p: bool(p.evaluable) and not p.treated,
+        "evaluable yes without a first dose",
+        "a treated patient",
+        "fill in first_dose, or write no",
+    ),
+    ContradictionRule(
+        lambda p: bool(p.safety_evaluable) and not p.treated,
+        "safety_evaluable yes without a first dose",
+        "a treated patient",
+        "fill in first_dose, or write no",
+    ),
+)
+
+
+def _before(day: int | None, other: int | None) -> bool:
+    return day is not None and other is not None and day < other
+
+
 def _contradictions(cells: Cells, patient: Patient) -> None:
-    """Statements of one row that cannot all be true."""
-    p = patient
-    say = cells.contradiction
-    if p.alive and p.death is not None:
-        say("a death date for a patient who is alive", "status dead, or no death date", "correct one of the two")
-    if p.alive and p.death_cause is not None:
-        say("a cause of death for a patient who is alive", "status dead, or no cause", "correct one of the two")
-    if not p.alive and p.death is None:
-        say("status dead without a death date", "the death date", "fill in death_date")
+    """Say every rule that a row breaks, and every date outside the patient's time on the trial."""
+    for rule in RULES:
+        if rule.broken(patient):
+            cells.contradiction(rule.found.format(p=patient), rule.expected, rule.todo)
     days = {
-        "first_dose": p.first_dose,
-        "response_date": p.response_day,
-        "progression_date": p.progression,
-        "relapse_date": p.relapse,
-        "transplant_date": p.transplant,
-        "death_date": p.death,
-        "last_contact": p.last_contact,
+        "first_dose": patient.first_dose,
+        "response_date": patient.response_day,
+        "progression_date": patient.progression,
+        "relapse_date": patient.relapse,
+        "transplant_date": patient.transplant,
+        "death_date": patient.death,
+        "last_contact": patient.last_contact,
     }
     for column, day in days.items():
         if day is None:
             continue
         if day < 0:
-            say(
-                f"{column} {-day} days before enrolment", "a date at or after enrolment", "correct one of the two dates"
-            )
-        elif day > p.last_contact:
+            cells.contradiction(f"{column} {-day} days before enrolment", "a date at or after enrolment", ONE_OF_TWO)
+        elif day > patient.last_contact:
             what = "the death itself" if column == "death_date" else "any event of the patient"
-            say(f"{column} after last_contact", f"last_contact at or after {what}", "correct one of the two dates")
-        elif p.death is not None and day > p.death:
-            say(f"{column} after death", "no date after the death", "correct one of the two dates")
-    if p.first_dose is None and p.response_day is not None:
-        say("a response date but no first dose", "the date of the first dose", "fill in first_dose")
-    if p.first_dose is not None and p.response_day is not None and p.response_day < p.first_dose:
-        say("response_date before first_dose", "a response after treatment began", "correct one of the two dates")
-    if p.blasts is not None and p.response_day is None:
-        say("marrow blasts without a response date", "the date of that marrow", "fill in response_date")
-    if p.response_day is not None and p.blasts is None:
-        say("a response date without marrow blasts", "marrow_blasts_percent of that date", "fill it in")
-    if p.response_reported in ("CR", "CRi", "MLFS", "PR") and p.response_day is None:
-        say(f"{p.response_reported} reported without a response date", "the date of response", "fill in response_date")
-    if p.relapse is not None and p.response_day is None:
-        say("a relapse without a response", "response_date, or progression_date instead", "correct the row")
-    if p.relapse is not None and p.response_day is not None and p.relapse <= p.response_day:
-        say("relapse_date not after response_date", "a relapse after the response", "correct one of the two dates")
-    if p.relapse_site is not None and p.relapse is None:
-        say("a relapse site without a relapse date", "relapse_date", "fill it in, or remove the site")
-    if p.relapse is not None and p.progression is not None:
-        say("both a relapse and a progression", "relapse after a response, progression without one", "keep one")
-    if p.evaluable is False and p.not_evaluable_reason is None:
-        say("evaluable no without a reason", "the reason", "fill in not_evaluable_reason")
-    if p.safety_evaluable is False and p.safety_reason is None:
-        say("safety_evaluable no without a reason", "the reason", "fill in safety_not_evaluable_reason")
-    if p.evaluable and not p.treated:
-        say("evaluable yes without a first dose", "a treated patient", "fill in first_dose, or write no")
-    if p.safety_evaluable and not p.treated:
-        say("safety_evaluable yes without a first dose", "a treated patient", "fill in first_dose, or write no")
+            cells.contradiction(f"{column} after last_contact", f"last_contact at or after {what}", ONE_OF_TWO)
+        elif _before(patient.death, day):
+            cells.contradiction(f"{column} after death", "no date after the death", ONE_OF_TWO)
 
 
 def _event(cells: Cells, line: int, known: dict[str, Patient], on_sheet: bool) -> AdverseEvent | None:

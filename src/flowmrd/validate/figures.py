@@ -33,8 +33,6 @@ def figures(
         (lowest level detected in at least 95 % of tubes), ``loq`` (lowest such level with a CV of at most 30 %),
         ``linearity`` (slope, R² of log10 measured on log10 true), ``by_patient``, ``by_kind``, ``by_events``.
     """
-    blank = [d for d in dilutions if d.level == 0.0]
-    rates = np.array([1e6 * d.measured / max(d.denominator, 1) for d in blank] or [0.0])
     levels = [_level(dilutions, level, detect_events) for level in _levels(dilutions)]
     detected = [row["level"] for row in levels if row["ppa"] >= 0.95]
     quantified = [
@@ -44,29 +42,46 @@ def figures(
         "tubes": len(dilutions),
         "patients": sorted({d.patient for d in dilutions}),
         "controls": sorted({d.control for d in dilutions}),
-        "blank": {
-            "tubes": len(blank),
-            "mean_per_million": float(rates.mean()),
-            "lob_per_million": float(np.quantile(rates, 0.95)),
-            "worst_per_million": float(rates.max()),
-            "npa": _share([d.measured < detect_events for d in blank]),
-        },
+        "blank": _blank(dilutions, detect_events),
         "levels": levels,
         "lod": min(detected) if detected else None,
         "loq": min(quantified) if quantified else None,
         "linearity": _linearity(dilutions),
-        "by_patient": [
-            {
-                "patient": patient,
-                "like_normal": any(d.indistinct for d in dilutions if d.patient == patient),
-                "kinds": list((kinds or {}).get(patient, ())),
-                **_found_and_false([d for d in dilutions if d.patient == patient], detect_events),
-            }
-            for patient in sorted({d.patient for d in dilutions})
-        ],
+        "by_patient": _by_patient(dilutions, detect_events, kinds or {}),
         "by_kind": _by_kind(dilutions, detect_events, kinds or {}),
         "by_events": _by_events(dilutions, detect_events),
     }
+
+
+def _blank(dilutions: list[Dilution], detect_events: int) -> dict[str, Any]:
+    """False events of the tubes that nothing was put into."""
+    blank = [d for d in dilutions if d.level == 0.0]
+    rates = np.array([1e6 * d.measured / max(d.denominator, 1) for d in blank] or [0.0])
+    return {
+        "tubes": len(blank),
+        "mean_per_million": float(rates.mean()),
+        "lob_per_million": float(np.quantile(rates, 0.95)),
+        "worst_per_million": float(rates.max()),
+        "npa": _share([d.measured < detect_events for d in blank]),
+    }
+
+
+def _by_patient(
+    dilutions: list[Dilution], detect_events: int, kinds: Mapping[str, Sequence[str]]
+) -> list[dict[str, Any]]:
+    """One row a leukaemia."""
+    rows = []
+    for patient in sorted({d.patient for d in dilutions}):
+        own = [d for d in dilutions if d.patient == patient]
+        rows.append(
+            {
+                "patient": patient,
+                "like_normal": any(d.indistinct for d in own),
+                "kinds": list(kinds.get(patient, ())),
+                **_found_and_false(own, detect_events),
+            }
+        )
+    return rows
 
 
 def _levels(dilutions: list[Dilution]) -> list[float]:
