@@ -14,7 +14,7 @@ from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
 from flowmrd.cli.app import call
-from flowmrd.compare import Measurement, Pair, compare_methods, parse_measurement
+from flowmrd.compare import MeasuredPair, Measurement, compare_methods, parse_measurement
 from flowmrd.compare.agreement import calls_at, cohens_kappa, total_deviation_index
 from flowmrd.compare.regression import deming, passing_bablok
 from flowmrd.errors import SheetError
@@ -51,8 +51,8 @@ def test_a_level_that_is_none_is_refused_with_its_line(cell: str) -> None:
 
 def test_not_detected_with_a_limit_above_the_threshold_is_no_negative() -> None:
     pairs = [
-        Pair("a", Measurement(2e-4), Measurement(0.0, limit=1e-3)),
-        Pair("b", Measurement(2e-4), Measurement(0.0, 1e-5)),
+        MeasuredPair("a", Measurement(2e-4), Measurement(0.0, limit=1e-3)),
+        MeasuredPair("b", Measurement(2e-4), Measurement(0.0, 1e-5)),
     ]
     found = calls_at(pairs, 1e-4)
     assert found.not_comparable == 1
@@ -135,8 +135,11 @@ def test_total_deviation_index_covers_nine_tenths(mean: float, sd: float) -> Non
 
 
 def test_levels_below_a_limit_are_counted_and_left_out_of_the_differences() -> None:
-    pairs = [Pair(str(k), Measurement(10.0**-k), Measurement(2 * 10.0**-k)) for k in range(1, 7)]
-    pairs += [Pair("x", Measurement(0.0), Measurement(5e-6)), Pair("y", Measurement(0.0, 1e-5), Measurement(0.0))]
+    pairs = [MeasuredPair(str(k), Measurement(10.0**-k), Measurement(2 * 10.0**-k)) for k in range(1, 7)]
+    pairs += [
+        MeasuredPair("x", Measurement(0.0), Measurement(5e-6)),
+        MeasuredPair("y", Measurement(0.0, 1e-5), Measurement(0.0)),
+    ]
     found = compare_methods(pairs, first="a", second="b")
     assert found.levels.pairs == 6
     assert found.levels.mean_difference == pytest.approx(math.log10(2))

@@ -87,6 +87,7 @@ STILL_BRANCHED = {
     "flowmrd.fcs.spillover._subtraction",
     "flowmrd.fcs.layout.candidate_layouts",
     "flowmrd.panel.match._scatter",
+    "flowmrd.tube.read.read_tube",
     "flowmrd.panel.match._candidates",
     "flowmrd.classifier.normal_model.fit_tube",
 }

@@ -4,13 +4,13 @@
 """
 
 from flowmrd.compare.comparison import Comparison, compare_methods
-from flowmrd.compare.measurement import Measurement, Pair, parse_measurement
+from flowmrd.compare.measurement import MeasuredPair, Measurement, parse_measurement
 from flowmrd.compare.tables import TableColumns, read_long_table, read_run, read_table_pairs, read_wide_table
 
 __all__ = [
     "Comparison",
+    "MeasuredPair",
     "Measurement",
-    "Pair",
     "TableColumns",
     "compare_methods",
     "parse_measurement",

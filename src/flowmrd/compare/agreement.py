@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from flowmrd.compare.measurement import Pair
+from flowmrd.compare.measurement import MeasuredPair
 from flowmrd.compare.regression import Z975
 from flowmrd.mrd.limits import binomial_interval
 
@@ -83,7 +83,7 @@ def share(hits: int, of: int) -> Share:
     return Share(hits=hits, of=of, ci95=binomial_interval(hits, of) if of else None)
 
 
-def calls_at(pairs: Sequence[Pair], threshold: float) -> CallsAtThreshold:
+def calls_at(pairs: Sequence[MeasuredPair], threshold: float) -> CallsAtThreshold:
     """Compare the calls at one threshold (a fraction)."""
     table = np.zeros((2, 2), dtype=np.int64)  # [first, second]; 1 = positive
     discordant, unknown = [], 0
@@ -132,7 +132,7 @@ def cohens_kappa(table: npt.NDArray[np.int64]) -> tuple[float | None, tuple[floa
     return kappa, (max(kappa - half, -1.0), min(kappa + half, 1.0))
 
 
-def log_levels(pairs: Sequence[Pair]) -> tuple[Floats, Floats]:
+def log_levels(pairs: Sequence[MeasuredPair]) -> tuple[Floats, Floats]:
     """log10 of both levels, shape (n,) each, of the pairs in which both methods give a level."""
     both = [pair for pair in pairs if pair.first.detected and pair.second.detected]
     return (
@@ -141,7 +141,7 @@ def log_levels(pairs: Sequence[Pair]) -> tuple[Floats, Floats]:
     )
 
 
-def level_agreement(pairs: Sequence[Pair]) -> LevelAgreement:
+def level_agreement(pairs: Sequence[MeasuredPair]) -> LevelAgreement:
     """Bland-Altman, total deviation index and the share within half a log of pairs with two levels.
 
     Limits of agreement and their intervals: Bland JM, Altman DG, Stat Methods Med Res 1999;8:135.
@@ -193,7 +193,7 @@ def total_deviation_index(mean: float, sd: float, covered: float = COVERED) -> f
     return (low + high) / 2
 
 
-def censored(pairs: Sequence[Pair]) -> Censored:
+def censored(pairs: Sequence[MeasuredPair]) -> Censored:
     """What is known of the pairs in which a method gives no level."""
     neither = [pair for pair in pairs if not pair.first.detected and not pair.second.detected]
     first = [pair for pair in pairs if pair.first.detected and not pair.second.detected]

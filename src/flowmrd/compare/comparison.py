@@ -17,7 +17,7 @@ from flowmrd.compare.agreement import (
     level_agreement,
     log_levels,
 )
-from flowmrd.compare.measurement import Pair
+from flowmrd.compare.measurement import MeasuredPair
 from flowmrd.compare.regression import Line, deming, passing_bablok
 
 THRESHOLDS = (1e-3, 1e-4, 1e-5)
@@ -50,7 +50,7 @@ class Comparison(ComparisonPart):
 
 
 def compare_methods(
-    pairs: Sequence[Pair],
+    pairs: Sequence[MeasuredPair],
     *,
     first: str,
     second: str,

@@ -46,7 +46,7 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class Pair:
+class MeasuredPair:
     """The same specimen by two methods."""
 
     name: str

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flowmrd.compare.measurement import Measurement, Pair, parse_measurement
+from flowmrd.compare.measurement import MeasuredPair, Measurement, parse_measurement
 from flowmrd.errors import SheetError
 
 MAX_BYTES = 50_000_000
@@ -165,20 +165,22 @@ def read_run(run_directory: Path) -> dict[str, Measurement]:
     return found
 
 
-def pair_up(first: Mapping[str, Measurement], second: Mapping[str, Measurement]) -> tuple[list[Pair], list[str]]:
+def pair_up(
+    first: Mapping[str, Measurement], second: Mapping[str, Measurement]
+) -> tuple[list[MeasuredPair], list[str]]:
     """Pairs by name, in the order of the first table, and the names that only one of the tables has."""
-    pairs = [Pair(name, value, second[name]) for name, value in first.items() if name in second]
+    pairs = [MeasuredPair(name, value, second[name]) for name, value in first.items() if name in second]
     return pairs, sorted(set(first) ^ set(second))
 
 
 def read_table_pairs(
     first: Path, first_columns: TableColumns, second: Path, second_columns: TableColumns
-) -> tuple[list[Pair], list[str]]:
+) -> tuple[list[MeasuredPair], list[str]]:
     """Pairs of two tables by the name of the specimen, and the names without a partner."""
     return pair_up(read_measurements(first, first_columns), read_measurements(second, second_columns))
 
 
-def read_wide_table(path: Path, first: TableColumns, second: TableColumns) -> list[Pair]:
+def read_wide_table(path: Path, first: TableColumns, second: TableColumns) -> list[MeasuredPair]:
     """Pairs of a table with one row per specimen and one column per method.
 
     The key may be empty: the row number then names the specimen.
@@ -190,13 +192,13 @@ def read_wide_table(path: Path, first: TableColumns, second: TableColumns) -> li
         one, two = (_measurement(path, line, row, columns) for columns in (first, second))
         if one is not None and two is not None:
             name = " / ".join(row.get(key, "") for key in first.key) or f"row {line - 1}"
-            pairs.append(Pair(name, one, two))
+            pairs.append(MeasuredPair(name, one, two))
     return pairs
 
 
 def read_long_table(
     path: Path, columns: TableColumns, *, method: str, methods: tuple[str, str] | None = None
-) -> tuple[list[Pair], list[str], tuple[str, str]]:
+) -> tuple[list[MeasuredPair], list[str], tuple[str, str]]:
     """Pairs of a table with one row per specimen and method.
 
     Parameters
