@@ -47,6 +47,8 @@ class Effect(StrEnum):
     """Changes nothing and must be read with the verdict."""
     INFO = "info"
     """Changes nothing and is kept with the quality of the tube, the file or the trial."""
+    ODD = "odd"
+    """A control shows what no other control does: CONTROL_ODD."""
     ANSWER = "answer"
     """A sentence of the verdict itself; only the rules of the verdict say it."""
 
@@ -61,6 +63,7 @@ _PLACES: Final[Mapping[Effect, frozenset[Place]]] = {
     Effect.NO_POSITIVE: frozenset({"banner", "reasons", "quality", "cohort"}),
     Effect.NO_NEGATIVE: frozenset({"banner", "reasons", "quality", "cohort"}),
     Effect.NOT_SENSITIVE: frozenset({"banner", "reasons", "quality", "cohort"}),
+    Effect.ODD: frozenset({"banner", "reasons", "quality", "cohort"}),
     Effect.REMARK: frozenset({"reasons", "quality", "cohort"}),
     Effect.INFO: frozenset({"quality"}),
     Effect.ANSWER: frozenset({"reasons"}),
@@ -277,7 +280,7 @@ _DOUBTS: Final = (
     ),
     FlagKind(
         "PHENOTYPE_LIKE_NORMAL",
-        Effect.DOUBT,
+        Effect.NO_NEGATIVE,
         "A compact group of {events:,} cells cannot be told from {what}.",
         step="Look whether such cells follow normal maturation. Stain a diagnosis tube if there is material; repeat "
         "the marrow in 2 to 4 weeks, or use another method (molecular MRD).",
@@ -326,6 +329,15 @@ _DOUBTS: Final = (
         roles=_PATIENT,
     ),
     FlagKind(
+        "DIAGNOSIS_NOT_COUNTED",
+        Effect.ANSWER,
+        "The diagnosis gave a phenotype, but only {events} events of this diagnosis tube answer to it.",
+        step="Gate the diagnosis tube by hand and compare it with the phenotype that was found.",
+        look="mrd",
+        question="Is the phenotype found at diagnosis the leukaemia of this tube?",
+        roles=frozenset({"diagnosis"}),
+    ),
+    FlagKind(
         "WITHIN_BACKGROUND",
         Effect.ANSWER,
         "{events} clustered events would count as detected, but controls show up to {limit} such events in a tube of "
@@ -335,6 +347,24 @@ _DOUBTS: Final = (
         look="mrd",
         question="Are these cells leukaemia, or what the controls show as well?",
         roles=_FOLLOWUP,
+    ),
+)
+
+_CONTROLS: Final = (
+    FlagKind(
+        "CONTROL_HAS_CELLS",
+        Effect.ODD,
+        "{events} cells of this control were called leukaemic; the other controls explain {limit} at most.",
+        step="Look what these cells are: marrow with leukaemia must not be a control. "
+        "Accept the control or exclude it.",
+        look="mrd",
+        roles=frozenset({"control"}),
+    ),
+    FlagKind(
+        "CONTROL_LIKE_OTHERS",
+        Effect.ANSWER,
+        "{events} cells of this control were called leukaemic, no more than the other controls explain ({limit}).",
+        roles=frozenset({"control"}),
     ),
 )
 
@@ -362,6 +392,7 @@ _ANSWERS: Final = (
         step="Controls show many such cells: look at the charts of the controls, and take more controls into the "
         "reference.",
         look="controls",
+        roles=_PATIENT,
     ),
     FlagKind(
         "TOO_FEW_EVENTS",
@@ -656,6 +687,7 @@ REGISTRY: Final[Mapping[str, FlagKind]] = {
     for kind in (
         *_TUBE_FAILURES,
         *_DOUBTS,
+        *_CONTROLS,
         *_ANSWERS,
         *_GATES,
         *_QUALITY_FLAGS,

@@ -13,6 +13,7 @@ Three scales are in use and a column is always on exactly one of them:
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 LOGICLE_T: Final = 262144.0
@@ -25,6 +26,21 @@ TARGET_MRD: Final = 1e-4
 """The trial's threshold: one leukaemic cell in 10,000 nucleated cells (ChiCTR2400093987)."""
 
 PER_MILLION: Final = 1e6
+
+
+def percent(fraction: float, digits: int = 2) -> str:
+    """Fraction as a percentage with so many significant digits: ``0.012 %``.
+
+    Parameters
+    ----------
+    fraction
+        Finite; at least seven decimals are shown where it is very small.
+    """
+    if fraction == 0:
+        return "0 %"
+    value = fraction * 100
+    decimals = min(7, max(0, digits - 1 - math.floor(math.log10(abs(value)))))
+    return f"{value:.{decimals}f} %"
 
 
 def to_decades(scale: float) -> float:

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowmrd.flags import Flag, flag
+from flowmrd.flags import REGISTRY, Effect, Flag, flag
 from flowmrd.mrd.limits import limits, poisson_interval
-from flowmrd.mrd.result import VerdictClass
+from flowmrd.mrd.reasons import SortedFlags, sort_flags
+from flowmrd.mrd.reported import report_level
+from flowmrd.mrd.result import DETECTED_CLASSES, MRD_NEGATIVE_OF, Level, Verdict, VerdictClass
 from flowmrd.mrd.verdict import Evidence, decide
 
 DOUBT = flag("TUBE_UNLIKE_CONTROLS", why="x")
@@ -40,7 +42,8 @@ def changed(base: Evidence, **kwargs: object) -> Evidence:
         (25, 1_000_000, VerdictClass.DETECTED_NOT_QUANTIFIABLE, True),
         (40, 20_000, VerdictClass.DETECTED_NOT_QUANTIFIABLE, False),
         (60, 4_000_000, VerdictClass.POSITIVE_BELOW_THRESHOLD, True),
-        (100, 1_000_000, VerdictClass.INDETERMINATE, None),
+        (100, 1_000_000, VerdictClass.POSITIVE, None),
+        (95, 1_000_000, VerdictClass.POSITIVE_BELOW_THRESHOLD, None),
         (400, 400_000, VerdictClass.POSITIVE, False),
         (0, 0, VerdictClass.NOT_EVALUABLE, None),
     ],
@@ -112,3 +115,156 @@ def test_what_may_have_been_overlooked_forbids_a_negative_but_not_a_positive(cod
     found = decide(changed(evidence(400, 400_000), blind_spots=blind))
     assert (found.class_, found.mrd_negative) == (VerdictClass.POSITIVE, False)
     assert code in [reason.code for reason in found.reasons]
+
+
+FORBIDDING = [
+    kind.code
+    for kind in REGISTRY.values()
+    if kind.effect in {Effect.FAILURE, Effect.DOUBT, Effect.NO_NEGATIVE, Effect.NOT_SENSITIVE}
+    and "followup" in kind.roles
+]
+
+
+def with_codes(base: Evidence, codes: list[str], role: str = "followup") -> Evidence:
+    """The evidence with these flags, sorted as the result sorts them."""
+    return changed(base, role=role, **vars(sort_flags((Flag(code, "said") for code in codes), role=role)))
+
+
+any_evidence = st.builds(
+    evidence,
+    st.integers(0, 3000),
+    st.integers(0, 5_000_000),
+    background=st.one_of(st.none(), st.floats(0, 1e-3)),
+    spike=st.sampled_from([True, False, None]),
+)
+any_codes = st.lists(st.sampled_from([code for code in REGISTRY if code.isupper()]), max_size=5)
+
+
+@given(any_evidence, st.lists(st.sampled_from(FORBIDDING), min_size=1, max_size=4), any_codes)
+def test_no_tube_with_a_forbidding_flag_is_negative_or_below_the_threshold(
+    base: Evidence, forbidding: list[str], others: list[str]
+) -> None:
+    verdict = decide(with_codes(base, [*others, *forbidding]))
+    assert verdict.class_ is not VerdictClass.NEGATIVE
+    assert verdict.mrd_negative is not True
+
+
+@given(any_evidence, any_codes, st.sampled_from(["followup", "diagnosis", "control"]), st.booleans())
+def test_every_answer_has_a_reason_and_agrees_with_itself(
+    base: Evidence, codes: list[str], role: str, laip: bool
+) -> None:
+    verdict = decide(changed(with_codes(base, codes, role), laip_found=laip))
+    assert verdict.reasons
+    assert len(set(verdict.reasons)) == len(verdict.reasons)
+    assert verdict.mrd_negative in MRD_NEGATIVE_OF[verdict.class_]
+    assert (verdict.question is not None) is (verdict.class_ is VerdictClass.INDETERMINATE)
+    assert (verdict.question or "?").endswith("?")
+    controls = {VerdictClass.CONTROL_CLEAN, VerdictClass.CONTROL_ODD, VerdictClass.NOT_EVALUABLE}
+    assert (verdict.class_ in controls) or role != "control"
+    assert role == "control" or verdict.class_ not in controls - {VerdictClass.NOT_EVALUABLE}
+
+
+TRUST = [
+    VerdictClass.NOT_EVALUABLE,
+    VerdictClass.INDETERMINATE,
+    VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY,
+    VerdictClass.NEGATIVE,
+]
+"""From the class that says least about absence to the one that says most."""
+
+
+@given(any_evidence, any_codes, st.sampled_from(FORBIDDING))
+def test_one_more_flag_never_makes_an_absence_more_certain(base: Evidence, codes: list[str], more: str) -> None:
+    before, after = decide(with_codes(base, codes)), decide(with_codes(base, [*codes, more]))
+    if before.class_ in TRUST and after.class_ in TRUST:
+        assert TRUST.index(after.class_) <= TRUST.index(before.class_)
+    assert after.class_ not in DETECTED_CLASSES or before.class_ in DETECTED_CLASSES
+
+
+@given(any_evidence, st.integers(1, 500))
+def test_more_events_never_turn_a_detection_into_none(base: Evidence, more: int) -> None:
+    ranks = [*TRUST[2:], VerdictClass.DETECTED_NOT_QUANTIFIABLE]
+    ranks += [VerdictClass.POSITIVE_BELOW_THRESHOLD, VerdictClass.POSITIVE]
+    if base.limits is None or base.denominator == 0:
+        return
+    larger = changed(
+        evidence(base.mrd_events + more, base.denominator), limits=base.limits, spike_in_detected=base.spike_in_detected
+    )
+    first, second = decide(base), decide(larger)
+    if first.class_ in DETECTED_CLASSES:
+        assert second.class_ in DETECTED_CLASSES
+        if VerdictClass.DETECTED_NOT_QUANTIFIABLE not in {first.class_, second.class_}:
+            assert ranks.index(second.class_) >= ranks.index(first.class_)
+
+
+def test_a_detection_whose_interval_holds_the_threshold_keeps_its_class() -> None:
+    for events, kind in ((30, VerdictClass.DETECTED_NOT_QUANTIFIABLE), (60, VerdictClass.POSITIVE)):
+        verdict = decide(evidence(events, events * 10_000))
+        assert (verdict.class_, verdict.mrd_negative, verdict.question) == (kind, None, None)
+        assert "INTERVAL_STRADDLES_THRESHOLD" in [reason.code for reason in verdict.reasons]
+
+
+def test_a_diagnosis_tube_whose_phenotype_was_found_reports_that_leukaemia() -> None:
+    base = with_codes(evidence(46_000, 100_000), ["TUBE_UNLIKE_CONTROLS", "PHENOTYPE_LIKE_NORMAL"], "diagnosis")
+    found = decide(changed(base, laip_found=True))
+    assert (found.class_, found.mrd_negative) == (VerdictClass.POSITIVE, False)
+    assert "TUBE_UNLIKE_CONTROLS" in [reason.code for reason in found.reasons]
+    missed = decide(changed(evidence(3, 500_000), role="diagnosis", laip_found=True))
+    assert missed.class_ is VerdictClass.INDETERMINATE
+    assert missed.reasons[0].code == "DIAGNOSIS_NOT_COUNTED"
+    unknown = decide(with_codes(evidence(3, 500_000), ["NO_LAIP"], "diagnosis"))
+    assert (unknown.class_, unknown.reasons[0].code) == (VerdictClass.INDETERMINATE, "NO_LAIP")
+
+
+def test_a_control_is_clean_or_odd_and_never_a_patient() -> None:
+    clean = decide(with_codes(evidence(3, 500_000), ["UNRESOLVED_CLUSTER", "NO_LAIP"], "control"))
+    assert (clean.class_, clean.mrd_negative) == (VerdictClass.CONTROL_CLEAN, None)
+    assert [reason.code for reason in clean.reasons] == ["CONTROL_LIKE_OTHERS"]
+    for codes, events in (([], 2_069), (["TUBE_UNLIKE_CONTROLS"], 0), (["CONTROL_HAS_CELLS"], 0)):
+        assert decide(with_codes(evidence(events, 500_000), codes, "control")).class_ is VerdictClass.CONTROL_ODD
+    alone = decide(with_codes(evidence(0, 500_000, background=None), ["NO_CONTROLS"], "control"))
+    assert alone.class_ is VerdictClass.NOT_EVALUABLE
+
+
+def test_cells_that_may_not_be_leukaemia_are_no_detection() -> None:
+    doubted = changed(evidence(400, 400_000), not_positive=(flag("PHENOTYPE_LIKE_NORMAL", events=400, what="x"),))
+    verdict = decide(doubted)
+    assert (verdict.class_, verdict.mrd_negative) == (VerdictClass.INDETERMINATE, None)
+    assert verdict.question == "Are these cells leukaemia, or normal precursors?"
+
+
+@pytest.mark.parametrize(
+    ("events", "denominator", "background", "detected", "reported"),
+    [
+        (0, 336_000, 1e-7, False, "< 0.0083 %"),
+        (3, 366_842, 1e-7, False, "< 0.0076 %"),
+        (380, 400_000, 1e-7, True, "0.095 %"),
+        (28, 28_000_000, 1e-7, True, "0.00010 %"),
+        (32, 400_000, 87e-6, False, "not established (counted 0.0080 %)"),
+        (400, 400_000, None, False, "not established (counted 0.10 %, no limit of detection known)"),
+    ],
+)
+def test_what_is_reported_is_a_percentage_or_less_than_the_limit_of_detection(
+    events: int, denominator: int, background: float | None, detected: bool, reported: str
+) -> None:
+    base = evidence(events, denominator, background=background)
+    assert base.interval is not None
+    level = Level(fraction=base.fraction, percent=None, log10=None, ci95=base.interval)
+    mrd = report_level(level, decide(base).class_, base.limits, events)
+    assert (mrd.detected, mrd.reported) == (detected, reported)
+
+
+def test_a_class_that_contradicts_the_trials_flag_cannot_be_stored() -> None:
+    reasons = (flag("NO_DENOMINATOR"),)
+    for kind, negative in ((VerdictClass.NEGATIVE, False), (VerdictClass.INDETERMINATE, True)):
+        with pytest.raises(ValueError, match="cannot go with"):
+            Verdict(class_=kind, mrd_negative=negative, reasons=reasons)
+
+
+def test_flags_are_sorted_by_their_effect_alone() -> None:
+    kinds = list(REGISTRY.values())
+    found = sort_flags(Flag(kind.code, "x") for kind in kinds)
+    assert isinstance(found, SortedFlags)
+    assert {item.effect for item in found.doubts} == {Effect.DOUBT}
+    assert {item.effect for item in found.blind_spots} == {Effect.NO_NEGATIVE}
+    assert not [item for item in found.remarks if item.effect is Effect.INFO]

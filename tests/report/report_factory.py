@@ -15,6 +15,7 @@ from flowmrd.config import RunConfig
 from flowmrd.flags import Flag
 from flowmrd.home import PANELS
 from flowmrd.mrd.limits import events_needed, limits, poisson_interval
+from flowmrd.mrd.reported import report_level
 from flowmrd.mrd.result import (
     Cluster,
     Counts,
@@ -227,7 +228,8 @@ def make_result(
     verdict = decide(
         Evidence(
             mrd_events=mrd, denominator=nucleated, interval=(interval[0], interval[1]), limits=found, target=1e-4,
-            spike_in_detected=spiked, failures=failures, remarks=extra, blind_spots=blind_spots,
+            spike_in_detected=spiked, failures=failures, remarks=extra, blind_spots=blind_spots, role=role,
+            laip_found=role == "diagnosis",
         )
     )  # fmt: skip
     if shifts is None:
@@ -256,13 +258,15 @@ def make_result(
             nucleated=nucleated, mononuclear=int(nucleated * 0.34), b_lineage=b_lineage, mrd_events=mrd,
         ),
         denominator="nucleated",
-        mrd=level,
+        mrd=report_level(level, verdict.class_, found, mrd),
         mrd_without_time_mask=level,
         sensitivity=Sensitivity(
             target=1e-4,
             background_per_million=None if background is None else background * 1e6,
             background_ci95=None if background is None else (0.4, 5.2),
             lob_events=None if found is None else found.lob_events,
+            detect_events=None if found is None else found.detect_events,
+            quantify_events=None if found is None else found.quantify_events,
             lod_nominal=None if found is None else found.lod_nominal,
             lod95=None if found is None else found.lod95,
             loq=None if found is None else found.loq,

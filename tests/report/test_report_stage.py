@@ -243,7 +243,8 @@ def test_what_is_not_a_result_is_not_shown_as_one(tmp_path: Path) -> None:
 def test_controls_and_diagnoses_are_not_given_a_patients_answer() -> None:
     control = make_result("c", role="control", mrd=900)
     diagnosis = make_result("d", role="diagnosis", mrd=200_000)
-    assert wording(control).headline == "Control tube: 900 cells called leukaemic"
+    assert wording(control).headline == "Control tube: unlike the other controls"
+    assert "900 cells of this control" in wording(control).sentence
     assert wording(diagnosis).headline.startswith("Leukaemia at diagnosis: 60 %")
     for result in (control, diagnosis):
         assert trial_flag(result) is None
@@ -272,7 +273,11 @@ def test_events_beside_a_blind_spot_are_not_said_to_be_worthless() -> None:
 
 
 def test_a_result_that_only_leaves_its_side_open_says_that_mrd_was_found() -> None:
-    assert short(make_result("a", mrd=100, nucleated=1_000_000)) == ("warn", "MRD detected, side of target open")
+    open_side = make_result("a", mrd=100, nucleated=1_000_000)
+    assert short(open_side) == ("fail", "MRD positive")
+    assert trial_flag(open_side) == ("warn", "MRD < 10⁻⁴: cannot be told")
+    assert wording(open_side).eln.endswith("by the point estimate only")
+    assert "above or below it is not certain" in wording(open_side).sentence
     assert short(make_result("a", mrd=30))[1] == "MRD detected, not quantifiable"
 
 
@@ -300,7 +305,7 @@ def test_every_verdict_has_words_and_only_a_negative_one_says_not_detected_alone
         VerdictClass.DETECTED_NOT_QUANTIFIABLE: make_result("a", mrd=30),
         VerdictClass.POSITIVE_BELOW_THRESHOLD: make_result("a", mrd=60, nucleated=2_000_000),
         VerdictClass.POSITIVE: make_result("a", mrd=900),
-        VerdictClass.INDETERMINATE: make_result("a", mrd=100, nucleated=1_000_000),
+        VerdictClass.INDETERMINATE: make_result("a", mrd=2, blind_spots=(Flag("NO_LAIP", "No phenotype."),)),
         VerdictClass.NOT_EVALUABLE: make_result("a", mrd=0, failures=(failed,)),
     }
     for kind, result in tubes.items():

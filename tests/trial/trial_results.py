@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowmrd.flags import Flag
+from flowmrd.mrd.limits import limits
+from flowmrd.mrd.reported import report_level
 from flowmrd.mrd.result import (
     Counts,
     Laip,
@@ -45,13 +47,15 @@ def result(sample: str, patient: str, negative: bool | None, fraction: float = 0
             mrd_events=int(350_000 * fraction),
         ),
         denominator="nucleated",
-        mrd=level,
+        mrd=report_level(level, klass, limits(350_000, background=0), int(350_000 * fraction)),
         mrd_without_time_mask=level,
         sensitivity=Sensitivity(
             target=1e-4,
             background_per_million=0.0,
             background_ci95=(0.0, 1.0),
             lob_events=0,
+            detect_events=20,
+            quantify_events=50,
             lod_nominal=6e-5,
             lod95=8e-5,
             loq=1.8e-4,

@@ -50,7 +50,7 @@ class Background:
 
 @dataclass(frozen=True)
 class SpikeInResult:
-    """The in-silico experiment."""
+    """The in-silico experiment; ``recovered_counts`` are the spiked cells called MRD in every replicate."""
 
     level: float
     replicates: int
@@ -61,6 +61,7 @@ class SpikeInResult:
     spiked_total: int
     recovered_total: int
     source: str
+    recovered_counts: tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,7 @@ def summarise(
             "recovered": spike.recovered,
             "spiked_total": spike.spiked_total,
             "recovered_total": spike.recovered_total,
+            "recovered_counts": list(spike.recovered_counts),
             "detected_replicates": spike.detected_replicates,
             "detected": spike.detected,
             "source": spike.source,

@@ -24,26 +24,27 @@ def spike_in(search: Search, cells: WindowCells, calibration: Calibration) -> Sp
     if cells.denominator == 0:
         return None
     rng = np.random.default_rng([parameters.seed, 7])
-    found, detected, total = 0, 0, 0
+    counts, total = [], 0
     with_library = search.library.is_usable(parameters)
     source = "patient" if search.laip is not None else ("library" if with_library else "simulated")
     for replicate in range(parameters.replicates):
         count = int(rng.poisson(expected))
         extra = spike_cells(search, cells, count, rng, replicate)
         recovered, _ = spike_once(search, cells, calibration, extra)
-        found += recovered
+        counts.append(recovered)
         total += count
-        detected += recovered >= parameters.detect_events
+    detected = sum(count >= parameters.detect_events for count in counts)
     return SpikeInResult(
         level=parameters.target,
         replicates=parameters.replicates,
         expected=float(expected),
-        recovered=found / parameters.replicates,
+        recovered=sum(counts) / parameters.replicates,
         detected_replicates=detected,
         detected=detected >= parameters.spike_detected_share * parameters.replicates,
         spiked_total=total,
-        recovered_total=found,
+        recovered_total=sum(counts),
         source=source,
+        recovered_counts=tuple(counts),
     )
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowmrd.engine.failure import RECORD_SUFFIX
 from flowmrd.engine.plan import RunPlan
 from flowmrd.engine.refusals import LOGS, Refusal, StageFailure, stage_failures
 from flowmrd.engine.stage_table import SAMPLE_STAGES
+
+if TYPE_CHECKING:
+    from flowmrd.mrd.result import MrdResult
 
 RESULTS = Path("results/samples")
 
@@ -42,7 +46,6 @@ def print_summary(plan: RunPlan, code: int, began: int) -> int:
     """
     # imported here: a start that is refused must not wait for them
     from flowmrd.mrd.result import MrdResult
-    from flowmrd.report.verdict import level
 
     failed = {failure.refusal.sample: failure for failure in stage_failures(plan.run_directory, plan.samples)}
     unreached = []
@@ -53,10 +56,7 @@ def print_summary(plan: RunPlan, code: int, began: int) -> int:
         try:
             result = MrdResult.model_validate_json(path.read_bytes())
             old = code != 0 and path.stat().st_mtime_ns < began
-            print(  # noqa: T201
-                f"  {name:<24} {result.verdict.class_.value:<34} {level(result)}"
-                f"{'  (from an earlier run)' if old else ''}"
-            )
+            print(f"  {verdict_line(result)}{'  (from an earlier run)' if old else ''}")  # noqa: T201
         except (OSError, ValueError):
             unreached.append(name)
     _print_refusals([*plan.refusals, *(failure.refusal for failure in failed.values())])
@@ -69,6 +69,18 @@ def print_summary(plan: RunPlan, code: int, began: int) -> int:
     if code == 0:
         return 2 if plan.refusals else 0
     return code if code >= 128 else exit_code_of(failed.values(), _common_failures(plan.run_directory))
+
+
+UNEXPLAINED = ("NEGATIVE", "POSITIVE", "POSITIVE_BELOW_THRESHOLD", "DETECTED_NOT_QUANTIFIABLE", "CONTROL_CLEAN")
+"""Classes that a line of the summary leaves without a reason."""
+
+
+def verdict_line(result: MrdResult) -> str:
+    """Sample, class, level as it is reported, and for what is no plain answer the reason that decided."""
+    kind = result.verdict.class_.value
+    why = "" if kind in UNEXPLAINED else f"  {result.verdict.reasons[0].code}: {result.verdict.reasons[0].message}"
+    level = "" if result.role == "control" else result.mrd.reported
+    return f"{result.sample:<24} {kind:<34} {level}{why}".rstrip()
 
 
 def exit_code_of(failures: Iterable[StageFailure], common: Sequence[int]) -> int:

@@ -28,7 +28,6 @@ NAMESPACE = uuid.UUID("5b0c9f5e-3d1a-5c6e-9a35-2f2a7c1d9e10")
 """Namespace of the identifiers (version 5)."""
 STATUS = {"accepted": "final", "rejected": "cancelled"}
 """Review state to status; every other state is preliminary."""
-NOT_DETECTED = frozenset({VerdictClass.NEGATIVE, VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY})
 
 Resource = dict[str, Any]
 
@@ -181,10 +180,11 @@ def _level(result: MrdResult) -> Resource:
     fraction, interval, limit = result.mrd.fraction, result.mrd.ci95, result.sensitivity.lod95
     method = {"method": {"text": f"Multicolour flow cytometry, flowmrd {result.provenance.flowmrd_version}"}}
     of = {"note": [{"text": f"Fraction of {result.denominator.replace('_', ' ')} cells."}]}
-    if result.verdict.class_ is VerdictClass.NOT_EVALUABLE or fraction is None:
+    below = result.mrd.reported.startswith("<")
+    if result.verdict.class_ is VerdictClass.NOT_EVALUABLE or fraction is None or not (below or result.mrd.detected):
         absent = _concept("unknown", "Unknown", "http://terminology.hl7.org/CodeSystem/data-absent-reason")
         return {"dataAbsentReason": absent, **method, **of}
-    if result.verdict.class_ in NOT_DETECTED and limit is not None:
+    if below and limit is not None:
         return {"valueQuantity": _percent(limit, "<"), **method, **of}
     body: Resource = {"valueQuantity": _percent(fraction), **method, **of}
     if interval is not None:

@@ -1,10 +1,13 @@
 """Counting statistics: intervals, limits of blank, detection and quantification.
 
 All counts are taken as Poisson: events of a rare population in a tube of N denominator events with rate t arrive as
-X ~ Poisson(N (b + t)), b being the background rate (false MRD events per denominator event in MRD-free marrow).
-P(X >= k) for mean mu is the regularised lower incomplete gamma function P(k, mu), so every limit below has a closed
-form in its inverse (Garwood 1936, Biometrika 28:437 for the interval; Currie 1968, Anal Chem 40:586 for the idea of
-separate decision and detection limits).
+X ~ Poisson(N t). P(X >= k) for mean mu is the regularised lower incomplete gamma function P(k, mu), so every limit
+below has a closed form in its inverse (Garwood 1936, Biometrika 28:437 for the interval; Currie 1968, Anal Chem 40:586
+for the idea of separate decision and detection limits).
+
+Background is the rate b of false MRD events in marrow without leukaemia, here the upper end of the controls' interval.
+It raises the count from which events are a detection and is never credited to the tube, which may have none: with
+X ~ Poisson(N (b + t)) a dirty reference would look more sensitive than a clean one.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from scipy.special import betaincinv, gammainc, gammaincinv
 
 from flowmrd.errors import InternalError
 
+QUANTIFY_FACTOR = 2.5
+"""Quantification count over detection count: 50 over 20, the counting rule of flow MRD."""
 MAX_DENOMINATOR = 10**9
 """Search limit of :func:`events_needed`; no cytometer acquires a billion events of one tube."""
 
@@ -60,9 +65,21 @@ def blank_threshold(mean_background: float, alpha: float = 0.05) -> int:
     return low
 
 
-def detection_probability(rate: float, *, denominator: int, background: float, threshold: int) -> float:
-    """P(X >= threshold) for a true rate in a tube of ``denominator`` events."""
-    return float(gammainc(threshold, denominator * (background + rate)))
+def detection_count(mean_background: float, *, min_detect_events: int = 20, alpha: float = 0.05) -> int:
+    """Count from which clustered events are a detection: the counting rule, or more where background explains it.
+
+    Parameters
+    ----------
+    mean_background
+        Background events expected in the tube: N times the upper end of the controls' background interval.
+    """
+    return max(min_detect_events, blank_threshold(mean_background, alpha))
+
+
+def quantification_count(detect_events: int, min_quantify_events: int = 50) -> int:
+    """Count from which a detection is quantified: 2.5 times the detection count, at least 50 (coefficient of variation
+    of a Poisson count of 50: 14 %)."""
+    return max(min_quantify_events, math.ceil(QUANTIFY_FACTOR * detect_events))
 
 
 @dataclass(frozen=True)
@@ -76,13 +93,15 @@ class Limits:
     lob_events
         Limit of blank: the largest count still explained by background at level alpha.
     detect_events
-        max(m, lob_events + 1): a clustered count from here on is a detection.
+        n = max(m, lob_events + 1): a clustered count from here on is a detection.
+    quantify_events
+        max(50, 2.5 n): a detection from here on is quantified.
     lod_nominal
         m / N, the limit that many reports print; a true MRD at this rate is missed every other time.
     lod95
-        Smallest rate whose count reaches ``detect_events`` with the wanted power.
+        Smallest rate t with P(X >= n | N t) >= power.
     loq
-        The same for max(quantify, detect) events.
+        The same for ``quantify_events``.
     """
 
     min_detect_events: int
@@ -103,15 +122,20 @@ def limits(
     alpha: float = 0.05,
     power: float = 0.95,
 ) -> Limits:
-    """Limits of a tube with ``denominator`` events and a background rate.
+    """Limits of a tube with ``denominator`` events.
 
-    With no background and the defaults lod95 = 27.88 / N, so that 1e-4 needs 278,793 events, and loq = 62.17 / N.
+    With n = 20 (no background to speak of) lod95 = 27.88 / N, so that 1e-4 needs 278,793 events, and loq = 62.17 / N.
+
+    Parameters
+    ----------
+    background
+        Upper end of the controls' background interval, false MRD events per denominator event.
     """
     if denominator < 0:
         raise InternalError(f"a denominator of {denominator} events is impossible")
     lob = blank_threshold(denominator * background, alpha) - 1
     detect = max(min_detect_events, lob + 1)
-    quantify = max(min_quantify_events, detect)
+    quantify = quantification_count(detect, min_quantify_events)
     if denominator == 0:
         return Limits(min_detect_events, lob, detect, quantify, math.inf, math.inf, math.inf)
     return Limits(
@@ -120,8 +144,8 @@ def limits(
         detect_events=detect,
         quantify_events=quantify,
         lod_nominal=min_detect_events / denominator,
-        lod95=max(float(gammaincinv(detect, power)) / denominator - background, 0.0),
-        loq=max(float(gammaincinv(quantify, power)) / denominator - background, 0.0),
+        lod95=float(gammaincinv(detect, power)) / denominator,
+        loq=float(gammaincinv(quantify, power)) / denominator,
     )
 
 
@@ -138,7 +162,7 @@ def events_needed(
         # Worst case over the next step of the saw-tooth: one event more in the detection count.
         step = blank_threshold(denominator * background, alpha)
         detect = max(min_detect_events, step if background == 0 else step + 1)
-        return float(gammaincinv(detect, power)) / denominator - background <= target
+        return float(gammaincinv(detect, power)) / denominator <= target
 
     if background == 0:
         return math.ceil(float(gammaincinv(min_detect_events, power)) / target)

@@ -15,9 +15,10 @@ from flowmrd.errors import ArtefactError
 from flowmrd.flags import Flag, flag
 from flowmrd.gating.marrow import STAGES, assess_regeneration
 from flowmrd.gating.targets import MIN_CELLS, TARGETS, assess_targets, positive_shape
-from flowmrd.mrd.counts import COUNTED_GATES, count_events, finite_or_none, level
-from flowmrd.mrd.limits import Limits, binomial_interval, events_needed, limits
+from flowmrd.mrd.counts import COUNTED_GATES, count_events, level
+from flowmrd.mrd.groups import groups_of, questions
 from flowmrd.mrd.reasons import covered_blind_spots, sort_flags
+from flowmrd.mrd.reported import report_level
 from flowmrd.mrd.result import (
     Cluster,
     Counts,
@@ -26,10 +27,9 @@ from flowmrd.mrd.result import (
     MrdResult,
     Provenance,
     Regeneration,
-    Sensitivity,
-    SpikeIn,
     Target,
 )
+from flowmrd.mrd.sensitivity import background_rate, judge_spike_in, sensitivity, tube_limits
 from flowmrd.mrd.verdict import Evidence, decide
 from flowmrd.tube import Tube
 
@@ -79,12 +79,16 @@ def quantify(tube: Tube, config: RunConfig | None = None, *, sample: Sample, dig
     chosen = config.mrd.denominator
     denominator = int(getattr(counts, chosen))
     found = level(counts.mrd_events, denominator)
-    background = _background(classification, counts, denominator)
-    tube_limits = None if background is None else _limits(denominator, background, config)
-    spike_in = _spike_in(classification)
+    background = background_rate(classification, counts.nucleated, denominator)
+    limits = None if background is None else tube_limits(denominator, background, config.mrd)
+    spike_in = judge_spike_in(classification["spike_in"], limits)
+    groups = groups_of(classification)
+    raised = [Flag.from_record(item) for item in classification["flags"]]
+    earlier = map(Flag.from_record, [*tube.facts.get("findings", []), *qc["flags"], *gates.get("flags", [])])
     sorted_flags = sort_flags(
-        map(Flag.from_record, [*qc["flags"], *gates.get("flags", []), *classification["flags"]]),
+        [*earlier, *raised, *questions(groups, raised)],
         excused=covered_blind_spots(classification.get("seen_without_cd19")),
+        role=sample.role.value,
     )
     if counts.total < config.quality.min_events:
         few = flag("TOO_FEW_EVENTS_ACQUIRED", events=counts.total, least=config.quality.min_events)
@@ -93,14 +97,14 @@ def quantify(tube: Tube, config: RunConfig | None = None, *, sample: Sample, dig
         mrd_events=counts.mrd_events,
         denominator=denominator,
         interval=found.ci95,
-        limits=tube_limits,
+        limits=limits,
         target=config.mrd.target,
         spike_in_detected=None if spike_in is None else spike_in.detected,
-        failures=sorted_flags.failures,
-        doubts=sorted_flags.doubts,
-        blind_spots=sorted_flags.blind_spots,
-        remarks=sorted_flags.remarks,
+        role=sample.role.value,
+        laip_found=classification["mode"] == "patient",
+        **vars(sorted_flags),
     )
+    verdict = decide(evidence)
     return MrdResult(
         sample=sample.sample,
         patient=sample.patient,
@@ -109,10 +113,11 @@ def quantify(tube: Tube, config: RunConfig | None = None, *, sample: Sample, dig
         panel=tube.panel.name,
         counts=counts,
         denominator=chosen,
-        mrd=found,
+        mrd=report_level(found, verdict.class_, limits, counts.mrd_events),
         mrd_without_time_mask=level(without_time.mrd_events, int(getattr(without_time, chosen))),
-        sensitivity=_sensitivity(evidence, background, counts, denominator, spike_in, classification, config),
-        verdict=decide(evidence),
+        sensitivity=sensitivity(limits, background, spike_in, config.mrd),
+        verdict=verdict,
+        groups=groups,
         laip=_laip(classification),
         targets=_targets(tube, tube.mrd, gates, config, sample) or _b_lineage_targets(gates),
         targets_b_lineage=_b_lineage_targets(gates),
@@ -171,78 +176,6 @@ def _regeneration(tube: Tube, mrd: Mask, config: RunConfig) -> Regeneration | No
     stages = {name: None if bits is None else int(np.count_nonzero(bits & normal)) for name, bits in inside.items()}
     found = assess_regeneration(stages, int(np.count_nonzero(nucleated & usable)), leukaemic_left_out=True)
     return Regeneration(verdict=found["verdict"], statement=found["statement"])
-
-
-def _background(classification: Mapping[str, Any], counts: Counts, denominator: int) -> float | None:
-    """Background rate per event of the reportable denominator; controls give it per nucleated event."""
-    found = classification["background"]
-    if found is None or denominator == 0:
-        return None
-    return float(found["per_million"]) / 1e6 * counts.nucleated / denominator
-
-
-def _limits(denominator: int, background: float, config: RunConfig) -> Limits:
-    rules = config.mrd
-    return limits(
-        denominator,
-        background=background,
-        min_detect_events=rules.min_detect_events,
-        min_quantify_events=rules.min_quantify_events,
-        alpha=rules.alpha,
-        power=rules.power,
-    )
-
-
-def _spike_in(classification: Mapping[str, Any]) -> SpikeIn | None:
-    facts = classification["spike_in"]
-    if facts is None:
-        return None
-    spiked, recovered = int(facts["spiked_total"]), int(facts["recovered_total"])
-    return SpikeIn(
-        level=facts["level"],
-        expected=facts["expected"],
-        recovered=facts["recovered"],
-        detected=facts["detected"],
-        replicates=facts["replicates"],
-        detected_replicates=facts["detected_replicates"],
-        recovery=recovered / spiked if spiked else None,
-        recovery_ci95=binomial_interval(recovered, spiked) if spiked else None,
-        source=facts["source"],
-    )
-
-
-def _sensitivity(
-    evidence: Evidence,
-    background: float | None,
-    counts: Counts,
-    denominator: int,
-    spike_in: SpikeIn | None,
-    classification: Mapping[str, Any],
-    config: RunConfig,
-) -> Sensitivity:
-    target, found = config.mrd.target, evidence.limits
-    interval = (classification["background"] or {}).get("ci95")
-    factor = counts.nucleated / denominator if denominator else 1.0
-    return Sensitivity(
-        target=target,
-        background_per_million=None if background is None else background * 1e6,
-        background_ci95=None if interval is None else (interval[0] * factor, interval[1] * factor),
-        lob_events=None if found is None else found.lob_events,
-        lod_nominal=None if found is None else finite_or_none(found.lod_nominal),
-        lod95=None if found is None else finite_or_none(found.lod95),
-        loq=None if found is None else finite_or_none(found.loq),
-        achieved=found is not None and found.lod95 <= target and spike_in is not None and spike_in.detected,
-        events_needed=None
-        if background is None
-        else events_needed(
-            target,
-            background=background,
-            min_detect_events=config.mrd.min_detect_events,
-            alpha=config.mrd.alpha,
-            power=config.mrd.power,
-        ),
-        spike_in=spike_in,
-    )
 
 
 def _laip(classification: Mapping[str, Any]) -> Laip:

@@ -13,12 +13,15 @@ SEEN_WITHOUT_CD19: Final = 0.95
 
 
 @dataclass
-class Sorted:
-    """Reasons by what they do to the verdict."""
+class SortedFlags:
+    """Flags by their effect on the verdict; ``remarks`` are all that have none and are read with it."""
 
     failures: list[Flag] = field(default_factory=list)
     doubts: list[Flag] = field(default_factory=list)
+    not_positive: list[Flag] = field(default_factory=list)
     blind_spots: list[Flag] = field(default_factory=list)
+    not_sensitive: list[Flag] = field(default_factory=list)
+    oddities: list[Flag] = field(default_factory=list)
     remarks: list[Flag] = field(default_factory=list)
 
 
@@ -34,8 +37,8 @@ def covered_blind_spots(seen_without_cd19: float | None) -> frozenset[str]:
     return frozenset({"CD19_LOSS_UNSEEN"}) if covered else frozenset()
 
 
-def sort_flags(flags: Iterable[Flag], *, excused: frozenset[str] = frozenset()) -> Sorted:
-    """Sort the flags of quality control, gating and classification by their effect, dropping repeated ones.
+def sort_flags(flags: Iterable[Flag], *, excused: frozenset[str] = frozenset(), role: str = "followup") -> SortedFlags:
+    """Sort the flags of a tube's file, quality, gates and classification by their effect, dropping repeated ones.
 
     Parameters
     ----------
@@ -43,16 +46,22 @@ def sort_flags(flags: Iterable[Flag], *, excused: frozenset[str] = frozenset()) 
         Those of effect info are left to the quality section of the report.
     excused
         Codes that something else covers in this tube; they stay as remarks.
+    role
+        Role of the tube; a flag that does not speak of such tubes is left out.
     """
-    found = Sorted()
+    found = SortedFlags()
+    places = {
+        Effect.FAILURE: found.failures,
+        Effect.DOUBT: found.doubts,
+        Effect.NO_POSITIVE: found.not_positive,
+        Effect.NO_NEGATIVE: found.blind_spots,
+        Effect.NOT_SENSITIVE: found.not_sensitive,
+        Effect.ODD: found.oddities,
+        Effect.REMARK: found.remarks,
+        Effect.ANSWER: found.remarks,
+    }
     for item in dict.fromkeys(flags):
-        effect = Effect.REMARK if item.code in excused else item.effect
-        if effect is Effect.FAILURE:
-            found.failures.append(item)
-        elif effect is Effect.DOUBT:
-            found.doubts.append(item)
-        elif effect is Effect.NO_NEGATIVE:
-            found.blind_spots.append(item)
-        elif effect is not Effect.INFO:
-            found.remarks.append(item)
+        if role not in item.kind.roles or item.effect is Effect.INFO:
+            continue
+        places[Effect.REMARK if item.code in excused else item.effect].append(item)
     return found

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from flowmrd.flags import Flag
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
 
 class Part(BaseModel):
@@ -28,6 +29,29 @@ class VerdictClass(StrEnum):
     POSITIVE = "POSITIVE"
     INDETERMINATE = "INDETERMINATE"
     NOT_EVALUABLE = "NOT_EVALUABLE"
+    CONTROL_CLEAN = "CONTROL_CLEAN"
+    CONTROL_ODD = "CONTROL_ODD"
+
+
+DETECTED_CLASSES = frozenset(
+    {VerdictClass.DETECTED_NOT_QUANTIFIABLE, VerdictClass.POSITIVE_BELOW_THRESHOLD, VerdictClass.POSITIVE}
+)
+"""Classes that say: leukaemia was found."""
+
+
+MRD_NEGATIVE_OF: Final[Mapping[VerdictClass, frozenset[bool | None]]] = {
+    VerdictClass.NEGATIVE: frozenset({True}),
+    VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY: frozenset({None}),
+    VerdictClass.DETECTED_NOT_QUANTIFIABLE: frozenset({True, False, None}),
+    VerdictClass.POSITIVE_BELOW_THRESHOLD: frozenset({True, None}),
+    VerdictClass.POSITIVE: frozenset({False, None}),
+    VerdictClass.INDETERMINATE: frozenset({None}),
+    VerdictClass.NOT_EVALUABLE: frozenset({None}),
+    VerdictClass.CONTROL_CLEAN: frozenset({None}),
+    VerdictClass.CONTROL_ODD: frozenset({None}),
+}
+"""Answers to the trial's question (MRD < target) that each class allows, so that the two never contradict each other.
+Null with a detection: the 95 % interval holds the target, or the tube was not sensitive enough to say "below"."""
 
 
 class Counts(Part):
@@ -51,6 +75,24 @@ class Level(Part):
     ci95: tuple[float, float] | None = Field(description="Exact Poisson 95 % interval of the fraction.")
 
 
+class Mrd(Level):
+    """The MRD level, whether it is a detection, and how it is reported."""
+
+    detected: bool = Field(description="Leukaemia was found: the class is one of those that say so.")
+    reported: str = Field(
+        description="What a letter may print: the percentage of a detection, else < the 95 %-power limit of detection; "
+        "'not established' with the count where the verdict doubts the count itself."
+    )
+
+
+class SpikeInStep(Part):
+    """Spiked cells that are left after one step of the way from the raw file to the count."""
+
+    step: str = Field(description="Step of the chain, in its order.")
+    spiked: int = Field(ge=0, description="Spiked cells before the step, all replicates.")
+    kept: int = Field(ge=0, description="Of them, those that the step kept.")
+
+
 class SpikeIn(Part):
     """The in-silico experiment on this very tube."""
 
@@ -63,6 +105,7 @@ class SpikeIn(Part):
     recovery: float | None
     recovery_ci95: tuple[float, float] | None
     source: str = Field(description="Whose cells were spiked: patient, library, simulated.")
+    steps: tuple[SpikeInStep, ...] = Field((), description="Where spiked cells were lost, from the raw file on.")
 
 
 class Sensitivity(Part):
@@ -70,8 +113,10 @@ class Sensitivity(Part):
 
     target: float
     background_per_million: float | None
-    background_ci95: tuple[float, float] | None
+    background_ci95: tuple[float, float] | None = Field(description="Per million; its upper end sets the limits.")
     lob_events: int | None
+    detect_events: int | None = Field(description="n: clustered events from which on there is a detection.")
+    quantify_events: int | None = Field(description="max(50, 2.5 n): events from which on a detection is quantified.")
     lod_nominal: float | None
     lod95: float | None
     loq: float | None
@@ -89,7 +134,16 @@ class Verdict(Part):
     mrd_negative: bool | None = Field(
         description="Trial endpoint MRD < target; null when the tube could not have told."
     )
-    reasons: tuple[Flag, ...]
+    question: str | None = Field(
+        None, description="Of INDETERMINATE: the one question that decides whether leukaemia is there."
+    )
+    reasons: tuple[Flag, ...] = Field(description="The reason that decided comes first.")
+
+    @model_validator(mode="after")
+    def _class_and_flag_agree(self) -> Verdict:
+        if self.mrd_negative not in MRD_NEGATIVE_OF[self.class_]:
+            raise ValueError(f"the class {self.class_} cannot go with mrd_negative {self.mrd_negative}")
+        return self
 
 
 class MarkerShift(Part):
@@ -98,6 +152,39 @@ class MarkerShift(Part):
     marker: str
     shift_decades: float
     direction: Literal["over", "under", "same"]
+
+
+class GroupEvidence(Part):
+    """What speaks for and against leukaemia in one group; null where it was not measured."""
+
+    gain: float | None = Field(None, description="Log likelihood gained by calling the group leukaemia.")
+    false_groups: float | None = Field(
+        None, description="Groups like this one that marrow without leukaemia is expected to show per tube."
+    )
+    fit: float | None = Field(None, description="How well the group fits leukaemia, 0..1.")
+    share_of_controls: float | None = Field(
+        None, description="Share of nucleated cells that controls hold in its place, on average."
+    )
+    said: str = Field("", description="The same in one sentence.")
+
+
+class CellGroup(Part):
+    """A compact group of cells that was found, and what it was called."""
+
+    events: int
+    phenotype: str = Field(description="Markers that set it apart from the nearest normal stage, as CD10+ CD38-.")
+    nearest_normal: str
+    evidence: GroupEvidence
+    call: str = Field(
+        pattern=r"^(counted|normal:.+|artefact:.+|atypical)$",
+        description="counted as leukaemia; normal:<population>; artefact:<kind>; atypical: forbids a negative answer.",
+    )
+    called_by: Literal["classifier", "reviewer"] = "classifier"
+    reviewer: str | None = Field(None, description="Name of the reviewer who called it.")
+    markers: tuple[MarkerShift, ...]
+    medians: dict[str, float] = Field(description="Marker to median on the 0..1 scale.")
+    sd: dict[str, float] = Field({}, description="Marker to standard deviation on the 0..1 scale.")
+    cluster: int | None = Field(None, description="Number of the group in events.parquet; null where not counted.")
 
 
 class Cluster(Part):
@@ -136,6 +223,8 @@ class Provenance(Part):
     panel_sha256: str
     reference_sha256: str | None
     laip_sha256: str | None
+    library_sha256: str | None = Field(None, description="Of the library of leukaemias, where one was used.")
+    review_sha256: str | None = Field(None, description="Of the reviewer's calls of groups, where there are any.")
     flowmrd_version: str
 
 
@@ -149,7 +238,7 @@ class Regeneration(Part):
 class MrdResult(Part):
     """``results/samples/<sample>/mrd.json``."""
 
-    schema_version: Literal["1"] = "1"
+    schema_version: Literal["2"] = "2"
     sample: str
     patient: str
     role: str
@@ -157,10 +246,11 @@ class MrdResult(Part):
     panel: str
     counts: Counts
     denominator: str
-    mrd: Level
+    mrd: Mrd
     mrd_without_time_mask: Level
     sensitivity: Sensitivity
     verdict: Verdict
+    groups: tuple[CellGroup, ...] = Field((), description="Every compact group that was found, largest first.")
     laip: Laip
     targets: dict[Annotated[str, Field(pattern="^(CD19|CD22)$")], Target] = Field(
         description="Of the MRD cells where there are enough of them, else of the B lineage."
@@ -172,6 +262,15 @@ class MrdResult(Part):
         None, description="Haematogone spectrum without the MRD cells; null where there is none."
     )
     provenance: Provenance
+
+    @model_validator(mode="after")
+    def _class_and_role_agree(self) -> MrdResult:
+        of_control = self.verdict.class_ in {VerdictClass.CONTROL_CLEAN, VerdictClass.CONTROL_ODD}
+        if of_control and self.role != "control":
+            raise ValueError(f"the class {self.verdict.class_} is for controls; this tube is a {self.role}")
+        if self.mrd.detected is not (self.verdict.class_ in DETECTED_CLASSES):
+            raise ValueError(f"the class {self.verdict.class_} cannot go with detected {self.mrd.detected}")
+        return self
 
     def to_json_dict(self) -> dict[str, object]:
         """Plain data with the contract's field names, ready for :func:`flowmrd.store.write_json`."""

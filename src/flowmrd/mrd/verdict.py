@@ -1,24 +1,30 @@
-"""From counts, limits and doubts to one verdict.
+"""From counts, limits and flags to one verdict.
 
 The classes follow the ELN 2024 recommendations for adult ALL (Gökbuget et al., Blood 2024): complete MRD response needs
 a minimum sensitivity of 1e-4; a negative without it, and a positive that cannot be quantified, are classes of their
-own.
-Rules are tried from the one that forbids most to the one that allows most, so a weak answer never comes out as a
-negative one:
+own. Detection and the side of the threshold are two statements: the class says whether leukaemia was found and how
+much, ``mrd_negative`` says whether the fraction lies below the threshold (true, false, or null when the tube could not
+have told).
 
-1. ``NOT_EVALUABLE``: the tube failed quality control or has no denominator.
-2. ``INDETERMINATE``: something makes the count itself untrustworthy (no controls, a tube unlike the controls,
-   cells that cannot be told from regenerating precursors); or nothing was detected although leukaemic cells may have
-   been overlooked (a diagnosis tube without a phenotype, a strange group that is not the known phenotype).
-3. Fewer events than the detection count: ``NEGATIVE`` if the tube could have seen the target by counting *and* by
-   experiment, else ``NEGATIVE_INSUFFICIENT_SENSITIVITY``. Enough events for the counting rule, but no more than
-   controls show as background, are neither: ``INDETERMINATE``.
-4. Detected: ``DETECTED_NOT_QUANTIFIABLE`` below the quantification count; else ``POSITIVE`` or
-   ``POSITIVE_BELOW_THRESHOLD`` where the whole 95 % interval lies on one side of the target, and ``INDETERMINATE``
-   (MRD is there, its side of the threshold is not known) where the interval straddles it.
+A follow-up tube: the rules are tried from the one that forbids most to the one that allows most.
 
-``mrd_negative`` answers the trial's question (MRD < target) separately: true, false, or null when the tube could not
-have told.
+1. ``NOT_EVALUABLE``: a failure (quality, gates), or nothing in the denominator.
+2. ``INDETERMINATE``: no limits are known, or a doubt makes the count untrustworthy in both directions.
+3. Fewer events than the detection count n. ``INDETERMINATE`` if the counting rule is met and only the controls'
+   background explains the events, or if leukaemia may have been overlooked. ``NEGATIVE_INSUFFICIENT_SENSITIVITY`` if
+   the tube could not have seen the target, by counting or by experiment. Else ``NEGATIVE``.
+4. Detected. ``INDETERMINATE`` if a flag says that the counted cells may not be leukaemia. Else
+   ``DETECTED_NOT_QUANTIFIABLE`` below the quantification count, ``POSITIVE`` or ``POSITIVE_BELOW_THRESHOLD`` by the
+   point estimate. Where the 95 % interval holds the threshold, ``INTERVAL_STRADDLES_THRESHOLD`` is added and
+   ``mrd_negative`` is null; the class stays.
+
+A diagnosis tube whose LAIP was found reports that leukaemia: what casts doubt on a follow-up is a remark there.
+
+A control gets no patient's verdict: ``CONTROL_ODD`` if it holds what no other control shows, ``NOT_EVALUABLE`` if it
+failed or there are no others to compare it with, else ``CONTROL_CLEAN``.
+
+``INDETERMINATE`` means that it is not known whether leukaemia is there. Its first reason is the one that decided, and
+``question`` is the question that ends the doubt.
 """
 
 from __future__ import annotations
@@ -26,7 +32,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flowmrd.flags import Flag, flag
+from flowmrd.flags import Flag, by_rank, flag
 from flowmrd.mrd.limits import Limits
 from flowmrd.mrd.result import Verdict, VerdictClass
 
@@ -47,14 +53,15 @@ class Evidence:
         Threshold of the protocol as a fraction.
     spike_in_detected
         Whether cells spiked into this tube at the target level were found; ``None`` where it could not be tried.
-    failures
-        Reasons why the tube cannot be evaluated at all.
-    doubts
-        Reasons why its count cannot be trusted in either direction.
-    blind_spots
-        Reasons why leukaemic cells may have been overlooked: they forbid a negative and nothing else.
-    remarks
-        Reasons that change nothing but must be read with the result.
+    failures, doubts, not_positive, blind_spots, not_sensitive, remarks
+        Flags by their effect (:class:`flowmrd.flags.Effect`): failure, doubt, no_positive, no_negative, not_sensitive,
+        and the rest.
+    role
+        ``followup``, ``diagnosis`` or ``control``.
+    laip_found
+        Whether this diagnosis tube gave the patient's phenotype.
+    oddities
+        What this control shows and no other does.
     """
 
     mrd_events: int
@@ -65,37 +72,85 @@ class Evidence:
     spike_in_detected: bool | None
     failures: Sequence[Flag] = ()
     doubts: Sequence[Flag] = ()
+    not_positive: Sequence[Flag] = ()
     blind_spots: Sequence[Flag] = ()
+    not_sensitive: Sequence[Flag] = ()
     remarks: Sequence[Flag] = ()
+    role: str = "followup"
+    laip_found: bool = False
+    oddities: Sequence[Flag] = ()
+
+    @property
+    def notes(self) -> tuple[Flag, ...]:
+        """Flags that are read with an answer, whatever it is."""
+        return (*by_rank([*self.not_positive, *self.blind_spots, *self.not_sensitive]), *self.remarks)
+
+    @property
+    def fraction(self) -> float:
+        """Point estimate."""
+        return self.mrd_events / self.denominator
 
 
 def decide(evidence: Evidence) -> Verdict:
-    """Apply the rules in order and name every reason that counted."""
-    remarks = (*evidence.blind_spots, *evidence.remarks)
+    """Apply the rules in order and name every reason that counted.
+
+    Parameters
+    ----------
+    evidence
+        Counts, limits and flags of one tube.
+
+    Returns
+    -------
+    Verdict
+        At least one reason; a question where the class is ``INDETERMINATE``.
+    """
     if evidence.failures or evidence.denominator == 0 or evidence.interval is None:
-        reasons = tuple(evidence.failures) or (flag("NO_DENOMINATOR"),)
-        return _verdict(VerdictClass.NOT_EVALUABLE, None, (*reasons, *evidence.doubts, *remarks))
+        reasons = by_rank(evidence.failures) or [flag("NO_DENOMINATOR")]
+        return _verdict(VerdictClass.NOT_EVALUABLE, None, (*reasons, *by_rank(evidence.doubts), *evidence.notes))
+    if evidence.role == "control":
+        return _control(evidence)
+    doubts = by_rank(evidence.doubts)
     if evidence.limits is None:
-        doubts = tuple(evidence.doubts) or (flag("BACKGROUND_UNKNOWN"),)
-        return _verdict(VerdictClass.INDETERMINATE, None, (*doubts, *remarks))
-    if evidence.doubts:
-        return _verdict(VerdictClass.INDETERMINATE, None, (*evidence.doubts, *remarks))
-    if evidence.mrd_events < evidence.limits.detect_events:
-        if evidence.mrd_events >= evidence.limits.min_detect_events:
-            return _within_background(evidence, evidence.limits)
-        if evidence.blind_spots:
-            return _verdict(VerdictClass.INDETERMINATE, None, remarks)
+        return _indeterminate((*(doubts or [flag("BACKGROUND_UNKNOWN")]), *evidence.notes))
+    detected = evidence.mrd_events >= evidence.limits.detect_events
+    if evidence.role == "diagnosis" and evidence.laip_found:
+        if not detected:
+            lost = flag("DIAGNOSIS_NOT_COUNTED", events=evidence.mrd_events)
+            return _indeterminate((lost, *doubts, *evidence.notes))
+        return _detected(evidence, evidence.limits, evidence.interval, (*doubts, *evidence.notes))
+    if doubts:
+        return _indeterminate((*doubts, *evidence.notes))
+    if not detected:
         return _not_detected(evidence, evidence.limits)
-    return _detected(evidence, evidence.limits, evidence.interval)
+    if evidence.not_positive:
+        first = by_rank(evidence.not_positive)
+        return _indeterminate((*first, *(note for note in evidence.notes if note not in first)))
+    return _detected(evidence, evidence.limits, evidence.interval, evidence.notes)
 
 
-def _within_background(evidence: Evidence, limits: Limits) -> Verdict:
-    """A background of a few bad controls must not explain away cells that the counting rule would call detected."""
-    hidden = flag("WITHIN_BACKGROUND", events=evidence.mrd_events, limit=limits.lob_events)
-    return _verdict(VerdictClass.INDETERMINATE, None, (hidden, *evidence.blind_spots, *evidence.remarks))
+def _control(evidence: Evidence) -> Verdict:
+    """A control is compared with the other controls, and its cells are nobody's MRD."""
+    odd = by_rank([*evidence.oddities, *(item for item in evidence.doubts if item.code != "NO_CONTROLS")])
+    if odd:
+        return _verdict(VerdictClass.CONTROL_ODD, None, (*odd, *evidence.notes))
+    if evidence.limits is None:
+        unknown = by_rank(evidence.doubts) or [flag("BACKGROUND_UNKNOWN")]
+        return _verdict(VerdictClass.NOT_EVALUABLE, None, (*unknown, *evidence.notes))
+    if evidence.mrd_events >= evidence.limits.detect_events:
+        called = flag("CONTROL_HAS_CELLS", events=evidence.mrd_events, limit=evidence.limits.detect_events - 1)
+        return _verdict(VerdictClass.CONTROL_ODD, None, (called, *evidence.notes))
+    clean = flag("CONTROL_LIKE_OTHERS", events=evidence.mrd_events, limit=evidence.limits.detect_events - 1)
+    return _verdict(VerdictClass.CONTROL_CLEAN, None, (clean, *evidence.notes))
 
 
 def _not_detected(evidence: Evidence, limits: Limits) -> Verdict:
+    if evidence.mrd_events >= limits.min_detect_events:
+        # A background of a few bad controls must not explain away cells that the counting rule would call detected.
+        hidden = flag("WITHIN_BACKGROUND", events=evidence.mrd_events, limit=limits.lob_events)
+        return _indeterminate((hidden, *evidence.notes))
+    if evidence.blind_spots:
+        first = by_rank(evidence.blind_spots)
+        return _indeterminate((*first, *(note for note in evidence.notes if note not in first)))
     reasons: list[Flag] = []
     if limits.lod95 > evidence.target:
         reasons.append(flag("TOO_FEW_EVENTS", events=evidence.denominator, lod95=limits.lod95, target=evidence.target))
@@ -103,43 +158,54 @@ def _not_detected(evidence: Evidence, limits: Limits) -> Verdict:
         reasons.append(flag("SPIKE_IN_NOT_TRIED"))
     elif not evidence.spike_in_detected:
         reasons.append(flag("SPIKE_IN_MISSED"))
+    reasons += evidence.not_sensitive
     if reasons:
-        return _verdict(VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY, None, (*reasons, *evidence.remarks))
+        rest = (note for note in evidence.notes if note not in reasons)
+        return _verdict(VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY, None, (*by_rank(reasons), *rest))
     found = flag("BELOW_DETECTION", events=evidence.mrd_events, least=limits.detect_events, lod95=limits.lod95)
-    return _verdict(VerdictClass.NEGATIVE, True, (found, *evidence.remarks))
+    return _verdict(VerdictClass.NEGATIVE, True, (found, *evidence.notes))
 
 
-def _detected(evidence: Evidence, limits: Limits, interval: tuple[float, float]) -> Verdict:
+def _detected(evidence: Evidence, limits: Limits, interval: tuple[float, float], notes: Sequence[Flag]) -> Verdict:
     low, high = interval
-    sensitive = limits.lod95 <= evidence.target
-    straddle = flag("INTERVAL_STRADDLES_THRESHOLD", low=low, high=high, target=evidence.target)
-    insufficient = flag("TOO_FEW_EVENTS", events=evidence.denominator, lod95=limits.lod95, target=evidence.target)
     straddles = low < evidence.target <= high
+    sensitive = limits.lod95 <= evidence.target
+    whole = sensitive and evidence.spike_in_detected is True and not (*evidence.blind_spots, *evidence.not_sensitive)
+    negative: bool | None = None
     if low >= evidence.target:
-        negative: bool | None = False
-    elif straddles:
-        negative = None
-    else:
-        negative = True if sensitive and not evidence.blind_spots else None
-    notes: list[Flag] = list(evidence.blind_spots)
-    if straddles:
-        notes.append(straddle)
-    if not sensitive and low < evidence.target:
-        notes.append(insufficient)
+        negative = False
+    elif not straddles and whole:
+        negative = True
+    reasons: list[Flag] = []
     if evidence.mrd_events < limits.quantify_events:
-        few = flag(
-            "BELOW_QUANTIFICATION",
-            events=evidence.mrd_events,
-            least=limits.detect_events,
-            quantify=limits.quantify_events,
+        kind = VerdictClass.DETECTED_NOT_QUANTIFIABLE
+        reasons.append(
+            flag(
+                "BELOW_QUANTIFICATION",
+                events=evidence.mrd_events,
+                least=limits.detect_events,
+                quantify=limits.quantify_events,
+            )
         )
-        return _verdict(VerdictClass.DETECTED_NOT_QUANTIFIABLE, negative, (few, *notes, *evidence.remarks))
-    counted = flag("QUANTIFIED", events=evidence.mrd_events, denominator=evidence.denominator, low=low, high=high)
+    else:
+        above = evidence.fraction >= evidence.target
+        kind = VerdictClass.POSITIVE if above else VerdictClass.POSITIVE_BELOW_THRESHOLD
+        reasons.append(
+            flag("QUANTIFIED", events=evidence.mrd_events, denominator=evidence.denominator, low=low, high=high)
+        )
     if straddles:
-        return _verdict(VerdictClass.INDETERMINATE, None, (counted, *notes, *evidence.remarks))
-    kind = VerdictClass.POSITIVE if negative is False else VerdictClass.POSITIVE_BELOW_THRESHOLD
-    return _verdict(kind, negative, (counted, *notes, *evidence.remarks))
+        reasons.append(flag("INTERVAL_STRADDLES_THRESHOLD", low=low, high=high, target=evidence.target))
+    if not sensitive and low < evidence.target:
+        reasons.append(flag("TOO_FEW_EVENTS", events=evidence.denominator, lod95=limits.lod95, target=evidence.target))
+    return _verdict(kind, negative, (*reasons, *notes))
 
 
-def _verdict(kind: VerdictClass, negative: bool | None, reasons: Sequence[Flag]) -> Verdict:
-    return Verdict(class_=kind, mrd_negative=negative, reasons=tuple(reasons))
+def _indeterminate(reasons: Sequence[Flag]) -> Verdict:
+    """The first reason decided; its question is the one to answer."""
+    return _verdict(VerdictClass.INDETERMINATE, None, reasons, question=reasons[0].kind.question)
+
+
+def _verdict(
+    kind: VerdictClass, negative: bool | None, reasons: Sequence[Flag], question: str | None = None
+) -> Verdict:
+    return Verdict(class_=kind, mrd_negative=negative, question=question, reasons=tuple(dict.fromkeys(reasons)))

@@ -12,7 +12,6 @@ from markupsafe import Markup
 from flowmrd.mrd.result import MrdResult
 from flowmrd.report import formatting, svg
 from flowmrd.report.levey_jennings import ChartPoint, chart, control_limits
-from flowmrd.report.verdict import detected
 from flowmrd.units import to_decades
 
 SD_FLOOR: Final = 0.004
@@ -207,7 +206,7 @@ def _carried(before: Tube, after: Tube) -> str:
         return ""
     if before.patient == after.patient:
         same_day = before.acquisition.get("date") and before.acquisition.get("date") == after.acquisition.get("date")
-        if not same_day or after.role != "followup" or not detected(result):
+        if not same_day or after.role != "followup" or not result.mrd.detected:
             return ""
         share = formatting.percent(source.mrd.fraction)
         return (

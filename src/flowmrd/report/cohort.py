@@ -131,7 +131,7 @@ def _row(member: Member, line: Markup | None, suspects: set[str]) -> dict[str, A
         "verdict_key": kind.value,
         "fraction": result.mrd.fraction,
         "level": verdict.level(result),
-        "interval": verdict.span(result.mrd.ci95),
+        "interval": verdict.span(result.mrd.ci95) if result.mrd.detected else f"{result.counts.mrd_events} events",
         "events": result.counts.mrd_events,
         "denominator": int(getattr(result.counts, result.denominator)),
         "lod": result.sensitivity.lod95,
@@ -143,7 +143,7 @@ def _row(member: Member, line: Markup | None, suspects: set[str]) -> dict[str, A
 def _flags(tube: Tube, suspects: set[str]) -> list[tuple[str, str, str]]:
     """(tone, code, message) of everything that a reviewer should see; remarks without weight are in the report."""
     result = tube.result
-    usual = {"BELOW_DETECTION", "QUANTIFIED"}
+    usual = {"BELOW_DETECTION", "QUANTIFIED", "CONTROL_LIKE_OTHERS"}
     flags = [] if result is None else [reason for reason in result.verdict.reasons if reason.code not in usual]
     flags += [
         item for record in (tube.qc or {}).get("flags", []) if (item := Flag.from_record(record)).kind.tone != "info"
@@ -175,7 +175,7 @@ def _sparklines(members: Sequence[Member]) -> dict[str, Markup]:
             continue
         lines[patient] = svg.sparkline(
             [result.mrd.fraction for result in results],
-            [verdict.detected(result) for result in results],
+            [result.mrd.detected for result in results],
             target=results[0].sensitivity.target,
         )
     return lines
@@ -205,7 +205,7 @@ def as_table(members: Sequence[Member], suspects: set[str]) -> str:
         "background_per_million", "lob_events", "lod_nominal", "lod95", "loq", "sensitivity_achieved", "events_needed",
         "spike_in_level", "spike_in_recovery", "spike_in_detected", "laip_mode", "cd19_status", "cd19_percent_positive",
         "cd22_status", "cd22_percent_positive", "reasons", "flags", "review", "problem", "fcs_sha256", "config_sha256",
-        "panel_sha256", "reference_sha256", "laip_sha256", "flowmrd_version",
+        "panel_sha256", "reference_sha256", "laip_sha256", "flowmrd_version", "detected", "reported", "question",
     ]  # fmt: skip
     lines = ["\t".join(header)]
     for member in members:
@@ -241,6 +241,9 @@ def _result_values(result: MrdResult) -> dict[str, Any]:
         "denominator": result.denominator,
         "fraction": result.mrd.fraction,
         "percent": result.mrd.percent,
+        "detected": result.mrd.detected,
+        "reported": result.mrd.reported,
+        "question": result.verdict.question,
         "log10": result.mrd.log10,
         "ci95_low": low,
         "ci95_high": high,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from flowmrd import units
+
 __all__ = [
     "NOT_AVAILABLE",
     "clip",
@@ -45,11 +47,7 @@ def percent(fraction: float | None, digits: int = 2) -> str:
     """Fraction as a percentage with so many significant digits: ``0.012 %``."""
     if fraction is None or not math.isfinite(fraction):
         return NOT_AVAILABLE
-    if fraction == 0:
-        return "0 %"
-    value = fraction * 100
-    decimals = min(7, max(0, digits - 1 - math.floor(math.log10(abs(value)))))
-    return f"{value:.{decimals}f} %".replace("-", "−")
+    return units.percent(fraction, digits).replace("-", "−")
 
 
 def scientific(value: float | None, digits: int = 2) -> str:

@@ -12,7 +12,6 @@ from typing import Final
 from flowmrd.flags import REGISTRY, Effect
 from flowmrd.mrd.result import MrdResult, VerdictClass
 from flowmrd.report import formatting
-from flowmrd.report.verdict import straddles
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def next_steps(result: MrdResult, flags: Sequence[str] = ()) -> list[Step]:
     # Paper shows the first five only.
     if kind is VerdictClass.NOT_EVALUABLE:
         steps.insert(0, Step("Do not report this tube as negative. Correct what the reasons name and repeat it."))
-    if kind is VerdictClass.INDETERMINATE and not straddles(result):
+    if kind is VerdictClass.INDETERMINATE:
         steps.insert(1, Step("Let a second reviewer gate the tube by hand before anything is reported.", "mrd"))
     if kind in _CLASS_STEPS:
         steps.append(_CLASS_STEPS[kind])

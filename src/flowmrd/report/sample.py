@@ -302,7 +302,7 @@ def _scale(result: MrdResult) -> Mapping[str, Any]:
     return {
         "drawing": level_scale.draw(levels),
         "narrow": level_scale.draw(levels, narrow=True),
-        "summary": f"Logarithmic scale. MRD {formatting.percent(result.mrd.fraction)}, 95 % interval "
+        "summary": f"Logarithmic scale. MRD {result.mrd.reported}; 95 % interval of the count "
         f"{verdict.span(result.mrd.ci95)}; target {formatting.scientific(facts.target)}; limit of detection "
         f"with 95 % power "
         f"{formatting.scientific(facts.lod95)}; limit of quantification {formatting.scientific(facts.loq)}.",

@@ -67,7 +67,7 @@ def trend_figure(history: Sequence[Visit], target: float) -> Markup:
             parts.append(svg.text(x, height - bottom - 8, "no result", anchor="middle", css="faint", size=11))
             continue
         parts.append(svg.line(x, y(result.mrd.ci95[0]), x, y(result.mrd.ci95[1]), stroke="var(--mrd)", width=2.5))
-        places.append((x, y(result.mrd.fraction), verdict.detected(result)))
+        places.append((x, y(result.mrd.fraction), result.mrd.detected))
     if len(places) > 1:
         path = "M" + "L".join(f"{x:.1f} {at:.1f}" for x, at, _ in places)
         parts.append(f'<path d="{path}" fill="none" stroke="var(--dens)" stroke-width="1.2"/>')

@@ -44,6 +44,8 @@ SHORT: Final = {
     VerdictClass.POSITIVE: ("fail", "MRD positive"),
     VerdictClass.INDETERMINATE: ("warn", "Indeterminate"),
     VerdictClass.NOT_EVALUABLE: ("none", "Not evaluable"),
+    VerdictClass.CONTROL_CLEAN: ("none", "Control like the others"),
+    VerdictClass.CONTROL_ODD: ("warn", "Odd control"),
 }
 """Tone and short words of every class, for tables."""
 
@@ -52,15 +54,12 @@ def wording(result: MrdResult) -> Wording:
     """Say the verdict of one tube, for what the tube is: a control or a diagnosis has no MRD."""
     said = _wording(result)
     if result.role == "control":
-        none = result.verdict.class_ in {VerdictClass.NEGATIVE, VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY}
-        called = f"{formatting.count(result.counts.mrd_events)} cells called leukaemic"
-        headline = "Control tube: nothing called leukaemic" if none else f"Control tube: {called}"
-        return Wording(said.tone, headline, f"As a patient's tube it would read: {said.headline}. {said.sentence}", "")
+        return Wording(said.tone, f"Control tube: {said.headline}", said.sentence, "")
     if result.role == "diagnosis":
-        sentence = "The leukaemic burden before therapy; this tube shows what the leukaemia looks like."
-        if result.verdict.class_ is VerdictClass.POSITIVE:
-            level = formatting.percent(result.mrd.fraction)
-            return Wording("info", f"Leukaemia at diagnosis: {level} of {result.denominator} cells", sentence, "")
+        if result.mrd.detected:
+            sentence = "The leukaemic burden before therapy; this tube shows what the leukaemia looks like."
+            headline = f"Leukaemia at diagnosis: {result.mrd.reported} of {result.denominator} cells"
+            return Wording("info", headline, sentence, "")
         return Wording(said.tone, f"Diagnosis tube: {said.headline}", said.sentence, "")
     return said
 
@@ -98,39 +97,45 @@ def _wording(result: MrdResult) -> Wording:
             f"{events} clustered leukaemic events, {level} {of} (95 % interval {interval}).",
             "MRD positive, not quantifiable (intermediate)",
         )
-    if kind is VerdictClass.POSITIVE_BELOW_THRESHOLD:
+    if kind in {VerdictClass.POSITIVE, VerdictClass.POSITIVE_BELOW_THRESHOLD}:
+        below = kind is VerdictClass.POSITIVE_BELOW_THRESHOLD
+        if straddles(result):
+            where = f"contains {target}: above or below it is not certain"
+            eln = (
+                f"MRD positive, quantifiable; {'below' if below else 'at or above'} {target} by the point estimate only"
+            )
+        elif below:
+            where, eln = f"lies below {target}", f"MRD positive, quantifiable below {target} (intermediate)"
+        else:
+            where, eln = f"lies above {target}", f"MRD failure (positive at or above {target})"
         return Wording(
             tone,
-            f"MRD positive below {target}: {level}",
-            f"{events} leukaemic events, {level} {of}; the whole 95 % interval ({interval}) lies below {target}.",
-            "MRD positive, quantifiable below 10⁻⁴ (intermediate)",
+            f"MRD positive below {target}: {level}" if below else f"MRD positive: {level}",
+            f"{events} leukaemic events, {level} {of}; the 95 % interval ({interval}) {where}.",
+            eln,
         )
-    if kind is VerdictClass.POSITIVE:
+    if kind is VerdictClass.CONTROL_CLEAN:
+        return Wording(tone, "like the other controls", f"{_because(result)}", "")
+    if kind is VerdictClass.CONTROL_ODD:
         return Wording(
             tone,
-            f"MRD positive: {level}",
-            f"{events} leukaemic events, {level} {of}; the whole 95 % interval ({interval}) lies above {target}.",
-            "MRD failure (positive at or above 10⁻⁴)",
+            "unlike the other controls",
+            f"{_because(result)} The laboratory decides whether it stays among the controls.",
+            "",
         )
     if kind is VerdictClass.INDETERMINATE:
-        if straddles(result):
-            return Wording(
-                tone,
-                f"MRD detected; above or below {target} cannot be told",
-                f"{events} leukaemic events, {level} {of}; the 95 % interval ({interval}) contains {target}.",
-                "MRD positive, side of the threshold not established",
-            )
         reasons = result.verdict.reasons
         if not result.counts.mrd_events:
             counted = "No event was called leukaemic, but leukaemic cells may have been overlooked."
         elif reasons and reasons[0].effect is Effect.NO_NEGATIVE:
             counted = f"{events} events were called leukaemic, too few to count, and others may have been overlooked."
         else:
-            counted = f"{events} events look leukaemic, but the count cannot be trusted in either direction."
+            counted = f"{events} events look leukaemic, but the count cannot be trusted."
+        question = result.verdict.question
         return Wording(
             tone,
-            "Indeterminate: neither positive nor negative",
-            f"{counted} {_because(result)}",
+            f"Indeterminate: {question[0].lower()}{question[1:]}" if question else "Indeterminate",
+            f"Neither positive nor negative. {counted} {_because(result)}",
             "No class can be given",
         )
     return Wording(
@@ -148,7 +153,7 @@ def _because(result: MrdResult) -> str:
 
 
 ROLE_NOTES: Final = {
-    "control": "It was judged by a reference built without it; events called leukaemic here are background.",
+    "control": "It was judged by a reference built without it and compared with the other controls; it has no MRD.",
     "diagnosis": "",
     "followup": "",
 }
@@ -177,22 +182,15 @@ def span(interval: tuple[float, float] | None) -> str:
 
 
 def level(result: MrdResult) -> str:
-    """The fraction for a table; where it is no answer it says that it was only counted."""
-    shown = formatting.percent(result.mrd.fraction)
-    return shown if is_result(result) or result.mrd.fraction is None else f"counted {shown}"
+    """The level as it is reported: below the limit of detection where nothing was detected."""
+    return result.mrd.reported
 
 
 def short(result: MrdResult) -> tuple[str, str]:
     """Tone and words for a table; at diagnosis leukaemia is no alarm, and in a control it is background."""
     kind = result.verdict.class_
-    if result.role == "diagnosis" and kind is VerdictClass.POSITIVE:
+    if result.role == "diagnosis" and result.mrd.detected:
         return "info", "Leukaemia"
-    if result.role == "control" and kind in {VerdictClass.NEGATIVE, VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY}:
-        return "none", "Nothing called leukaemic"
-    if result.role == "control" and detected(result):
-        return "fail", "Cells called leukaemic"
-    if kind is VerdictClass.INDETERMINATE and straddles(result):
-        return SHORT[kind][0], "MRD detected, side of target open"
     return SHORT[kind]
 
 
@@ -265,21 +263,10 @@ def review_state(signatures: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
 
 
 def straddles(result: MrdResult) -> bool:
-    """Whether MRD was found and only its side of the target is open."""
+    """Whether the 95 % interval holds the target."""
     return "INTERVAL_STRADDLES_THRESHOLD" in {reason.code for reason in result.verdict.reasons}
 
 
 def is_result(result: MrdResult) -> bool:
     """Whether the fraction may be read as an answer; otherwise it is only what was counted."""
-    kind = result.verdict.class_
-    if kind in {VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY, VerdictClass.NOT_EVALUABLE}:
-        return False
-    return kind is not VerdictClass.INDETERMINATE or straddles(result)
-
-
-def detected(result: MrdResult) -> bool:
-    """Whether MRD was detected, by the tube's own limit."""
-    kind = result.verdict.class_
-    if kind in {VerdictClass.POSITIVE, VerdictClass.POSITIVE_BELOW_THRESHOLD, VerdictClass.DETECTED_NOT_QUANTIFIABLE}:
-        return True
-    return kind is VerdictClass.INDETERMINATE and straddles(result)
+    return result.mrd.detected or result.verdict.class_ is VerdictClass.NEGATIVE

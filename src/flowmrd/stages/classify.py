@@ -20,8 +20,8 @@
     novelty:  {score, flag}                        # 1 = as far from the controls as allowed
     calibration: {strays, displacement, spot_gain_limit}
     staining_shift: {marker: decades}              # this tube against the reference
-    spike_in: {level, replicates, expected, recovered, spiked_total, recovered_total, detected_replicates, detected,
-               source} | null
+    spike_in: {level, replicates, expected, recovered, spiked_total, recovered_total, recovered_counts,
+               detected_replicates, detected, source} | null
     flags: [{code, message}]
         NO_CONTROLS            fewer controls than reference.min_controls: result provisional   (doubt)
         TUBE_UNLIKE_CONTROLS   normal cells of this tube lie outside what controls show          (doubt)

@@ -79,8 +79,11 @@ def choose_samples(
 def mrd_call(tube: Sample | None, result: MrdResult | None, review: str) -> MrdCall:
     """MRD status of one patient.
 
-    A result that could not have told (``mrd_negative`` null), that is missing, or that the reviewer rejected is not
-    evaluable: it counts neither as negative nor as positive.
+    ``mrd_negative`` of the verdict decides, and every class allows only what agrees with it
+    (:data:`flowmrd.mrd.result.MRD_NEGATIVE_OF`): negative are NEGATIVE, and a detection whose whole 95 % interval lies
+    below the target in a tube that was sensitive enough; positive is a detection whose whole interval lies at or above
+    it. A result that could not have told (null), that is missing, or that the reviewer rejected is not evaluable: it
+    counts neither as negative nor as positive.
 
     Parameters
     ----------
@@ -102,6 +105,7 @@ def mrd_call(tube: Sample | None, result: MrdResult | None, review: str) -> MrdC
         status=status,
         klass=result.verdict.class_.value,
         fraction=result.mrd.fraction,
+        reported=result.mrd.reported,
         lod95=result.sensitivity.lod95,
         review=review,
         reasons=reasons,

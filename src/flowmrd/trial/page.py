@@ -203,10 +203,9 @@ def _patient_row(line: PatientLine) -> tuple[str, ...]:
     ended = line.relapse_day if line.relapse_day is not None else line.progression_day
     why = " ".join(reason.message for reason in line.response_reasons)
     mrd = {"not_evaluable": "cannot be told"}.get(line.mrd.status, line.mrd.status)
-    level = "–" if line.mrd.fraction is None else formatting.percent(line.mrd.fraction)
+    level = line.mrd.reported or "–"
     if line.mrd.status == "not_evaluable":
         mrd += f": {line.mrd.reasons[0].message}" if line.mrd.reasons else ""
-        level = level if line.mrd.fraction is None else f"counted {level}"
     return (
         line.patient,
         "yes" if line.evaluable else formatting.clip(f"no: {line.not_evaluable_reason}", 80),

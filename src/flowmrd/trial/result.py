@@ -26,6 +26,9 @@ class MrdCall(TrialPart):
     status: Literal["negative", "positive", "not_evaluable"]
     klass: str | None = Field(alias="class")
     fraction: float | None = None
+    reported: str | None = Field(
+        None, description="As the tube's result reports it; < the limit of detection below it."
+    )
     lod95: float | None = None
     review: str = Field("not_reviewed", description="not_reviewed, accepted, rejected, commented or void.")
     reasons: tuple[Flag, ...] = ()

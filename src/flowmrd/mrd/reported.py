@@ -1,0 +1,39 @@
+"""How a level is reported: a percentage where MRD was detected, below the limit of detection where it was not."""
+
+from __future__ import annotations
+
+import math
+
+from flowmrd.mrd.limits import Limits
+from flowmrd.mrd.result import DETECTED_CLASSES, Level, Mrd, VerdictClass
+from flowmrd.units import percent
+
+
+def report_level(level: Level, kind: VerdictClass, limits: Limits | None, mrd_events: int) -> Mrd:
+    """The block ``mrd`` of ``mrd.json``.
+
+    Parameters
+    ----------
+    level
+        Fraction and interval of what was counted.
+    kind
+        Class of the verdict; it alone says whether leukaemia was found.
+    limits
+        Limits of the tube, None where no background is known.
+    """
+    detected = kind in DETECTED_CLASSES
+    return Mrd(
+        **level.model_dump(), detected=detected, reported=_reported(level.fraction, detected, limits, mrd_events)
+    )
+
+
+def _reported(fraction: float | None, detected: bool, limits: Limits | None, mrd_events: int) -> str:
+    if fraction is None:
+        return "not evaluable"
+    if detected:
+        return percent(fraction)
+    if limits is None or not math.isfinite(limits.lod95):
+        return f"not established (counted {percent(fraction)}, no limit of detection known)"
+    if mrd_events >= limits.min_detect_events:
+        return f"not established (counted {percent(fraction)})"
+    return f"< {percent(limits.lod95)}"

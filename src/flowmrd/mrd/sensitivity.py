@@ -1,0 +1,118 @@
+"""What a tube could have seen: limits over the controls' background, and the spike-in judged with the same count."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.config.run import MrdConfig
+from flowmrd.mrd.counts import finite_or_none
+from flowmrd.mrd.limits import Limits, binomial_interval, events_needed, limits
+from flowmrd.mrd.result import Sensitivity, SpikeIn, SpikeInStep
+
+
+@dataclass(frozen=True)
+class BackgroundRate:
+    """False MRD events per event of the reportable denominator, as the controls show them.
+
+    Attributes
+    ----------
+    rate
+        Mean over the controls.
+    low, high
+        95 % interval; the upper end sets the limits, since few controls say little about what marrow may show.
+    """
+
+    rate: float
+    low: float
+    high: float
+
+
+def background_rate(classification: Mapping[str, Any], nucleated: int, denominator: int) -> BackgroundRate | None:
+    """Background over the reportable denominator; controls give it per million nucleated events.
+
+    Returns
+    -------
+    BackgroundRate or None
+        None where no controls are known or the denominator is empty.
+    """
+    found = classification["background"]
+    if found is None or denominator == 0:
+        return None
+    per = nucleated / denominator / 1e6
+    low, high = found["ci95"]
+    return BackgroundRate(float(found["per_million"]) * per, float(low) * per, float(high) * per)
+
+
+def tube_limits(denominator: int, background: BackgroundRate, rules: MrdConfig) -> Limits:
+    """Limits of a tube by the rules of its configuration."""
+    return limits(
+        denominator,
+        background=background.high,
+        min_detect_events=rules.min_detect_events,
+        min_quantify_events=rules.min_quantify_events,
+        alpha=rules.alpha,
+        power=rules.power,
+    )
+
+
+def judge_spike_in(facts: Mapping[str, Any] | None, found: Limits | None) -> SpikeIn | None:
+    """The spike-in of a classification, detected with the count that the tube's own verdict asks for.
+
+    Parameters
+    ----------
+    facts
+        ``spike_in`` of ``classification.json``; ``recovered_counts`` are the cells found in every replicate.
+    found
+        Limits of the tube; without them the counting rule of the classifier stands.
+    """
+    if facts is None:
+        return None
+    spiked, recovered = int(facts["spiked_total"]), int(facts["recovered_total"])
+    detected, replicates = int(facts["detected_replicates"]), int(facts["replicates"])
+    counts: Sequence[int] | None = facts.get("recovered_counts")
+    if counts is not None and found is not None:
+        detected = sum(count >= found.detect_events for count in counts)
+    return SpikeIn(
+        level=facts["level"],
+        expected=facts["expected"],
+        recovered=facts["recovered"],
+        detected=detected >= math.ceil(ClassifierParameters().spike_detected_share * replicates),
+        replicates=replicates,
+        detected_replicates=detected,
+        recovery=recovered / spiked if spiked else None,
+        recovery_ci95=binomial_interval(recovered, spiked) if spiked else None,
+        source=facts["source"],
+        steps=tuple(SpikeInStep.model_validate(step) for step in facts.get("steps") or ()),
+    )
+
+
+def sensitivity(
+    found: Limits | None, background: BackgroundRate | None, spike_in: SpikeIn | None, rules: MrdConfig
+) -> Sensitivity:
+    """The block ``sensitivity`` of ``mrd.json``; ``achieved`` asks for the limit by counting and by experiment."""
+    return Sensitivity(
+        target=rules.target,
+        background_per_million=None if background is None else background.rate * 1e6,
+        background_ci95=None if background is None else (background.low * 1e6, background.high * 1e6),
+        lob_events=None if found is None else found.lob_events,
+        detect_events=None if found is None else found.detect_events,
+        quantify_events=None if found is None else found.quantify_events,
+        lod_nominal=None if found is None else finite_or_none(found.lod_nominal),
+        lod95=None if found is None else finite_or_none(found.lod95),
+        loq=None if found is None else finite_or_none(found.loq),
+        achieved=found is not None and found.lod95 <= rules.target and spike_in is not None and spike_in.detected,
+        events_needed=None
+        if background is None
+        else events_needed(
+            rules.target,
+            background=background.high,
+            min_detect_events=rules.min_detect_events,
+            alpha=rules.alpha,
+            power=rules.power,
+        ),
+        spike_in=spike_in,
+    )
