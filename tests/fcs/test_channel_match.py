@@ -12,7 +12,7 @@ from flowmrd.errors import ChannelError
 from flowmrd.panel import PanelModel, load_panel
 from flowmrd.panel.match import match_channels, names_marker
 from flowmrd.panel.model import Channel, ChannelKind
-from flowmrd.panel.names import is_time_name, printable_name, scatter_name
+from flowmrd.panel.names import is_time_name, printable_name, qualifier, scatter_name
 
 SCATTER = [("FSC-A", None), ("SSC-A", None)]
 INO10 = [
@@ -400,3 +400,21 @@ def test_a_detector_is_believed_where_pns_repeats_dyes_and_optics(panel: PanelMo
 def test_side_scatter_of_another_beam_stands_in_and_says_so(panel: PanelModel) -> None:
     matched = match_channels(panel, INSTRUMENTS["Discover S8"], "x")
     assert matched.notes == ("the file has no SSC-A; SSC (Violet)-A stands in for it",)
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["cyCD22", "cy CD22", "icCD22", "CD22 intracellular", "CD22 FMO", "FMO-CD22", "CD22 minus", "CD22 (-)", "no CD22",
+     "CD22 isotype", "CD22 IgG1", "dump CD22", "CD22/CD24", "CD22 + kappa", "CD22 TdT", "w/o CD22", "CD22 CAR"],
+)  # fmt: skip
+def test_a_label_that_qualifies_a_marker_is_not_the_surface_marker(label: str) -> None:
+    assert not names_marker(label, "CD22")
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["CD22 PE-Cy7", "CD22 PE Cy7", "CD22 PE-Cy 7", "APC-Cy7-CD22", "anti-CD22", "CD22 PerCP Cy5.5", "CD22_PE-A"],
+)
+def test_a_dye_beside_a_marker_is_no_qualifier(label: str) -> None:
+    assert names_marker(label, "CD22")
+    assert qualifier(label) == ""

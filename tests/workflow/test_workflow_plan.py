@@ -75,7 +75,9 @@ def test_a_tube_that_a_stage_refused_is_left_out_with_its_stage(with_refused: Pa
 
 
 def replace_file(run: Path) -> None:
-    shutil.copy2(run / "fcs/CTRL01.fcs", run / "fcs/CTRL02.fcs")  # keeps the older time of the other file
+    shutil.copy2(run / "fcs/CTRL02.fcs", run / "fcs/other.fcs")
+    os.utime(run / "fcs/other.fcs", (0, 0))
+    (run / "fcs/other.fcs").replace(run / "fcs/CTRL02.fcs")  # keeps the older time of the other file
 
 
 def change_configuration(run: Path) -> None:

@@ -14,9 +14,10 @@ from flowmrd.config import ReferenceConfig, RunConfig, Sample, load_config, read
 from flowmrd.config.load import known_keys, problem_text
 from flowmrd.config.sheet import Role
 from flowmrd.config.yaml_file import read_yaml
-from flowmrd.engine.headers import Asked, check_header
+from flowmrd.engine.headers import Asked, Look, check_header
 from flowmrd.engine.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES
 from flowmrd.engine.plan import stored_reference
+from flowmrd.engine.tube_comparison import compare_tubes
 from flowmrd.errors import ColumnError, ConfigError, InputError, PanelError, SheetError
 from flowmrd.gating.flags import REQUIRED
 from flowmrd.gating.overrides import read_override
@@ -67,9 +68,14 @@ def check_run(run_directory: Path) -> tuple[list[Problem], int]:
         panels[name], found, lines = _panel(name, run_directory, users, sheet)
         of_panels += found
         of_rows += lines
+    asked = Asked(config, sheet.parent)
+    looks: dict[str, Look] = {}
     for row in rows:
-        asked = Asked(config, sheet.parent)
-        of_rows += [(row.line, problem) for problem in _tube(row, panels[row.panel or config.panel], sheet, asked)]
+        found, look = _tube(row, panels[row.panel or config.panel], sheet, asked)
+        of_rows += [(row.line, problem) for problem in found]
+        if look is not None:
+            looks[row.sample] = look
+    of_rows += _together(rows, looks, config, sheet)
     problems += of_panels
     problems += [problem for _, problem in sorted(of_rows, key=lambda one: one[0])]
     problems += _cohort(rows, config, run_directory)
@@ -189,20 +195,34 @@ def _overrides(run_directory: Path, panels: Mapping[str, PanelModel | None], she
     return problems
 
 
-def _tube(row: Sample, panel: PanelModel | None, sheet: Path, asked: Asked) -> list[Problem]:
+def _tube(row: Sample, panel: PanelModel | None, sheet: Path, asked: Asked) -> tuple[list[Problem], Look | None]:
+    """Problems of one tube, and what was seen of its file where that can be read."""
     try:
-        check_header(row.fcs, None if row.role is Role.COMPENSATION else panel, row, asked)
+        look = check_header(row.fcs, None if row.role is Role.COMPENSATION else panel, row, asked)
     except InputError as error:
         where = (
             error.where
             if f"line {row.line} " in error.where
             else f"{sheet}, line {row.line} ({row.sample}): {error.where}"
         )
-        return [Problem("error", where, error.found, error.expected, error.todo)]
+        return [Problem("error", where, error.found, error.expected, error.todo)], None
     if row.labels is not None and not row.labels.is_file():
         where = f"{sheet}, line {row.line} ({row.sample})"
-        return [Problem("error", where, f"no file {row.labels}", "the labels of the tube", "correct the path")]
-    return []
+        return [Problem("error", where, f"no file {row.labels}", "the labels of the tube", "correct the path")], look
+    return [], look
+
+
+def _together(
+    rows: list[Sample], looks: Mapping[str, Look], config: RunConfig, sheet: Path
+) -> list[tuple[int, Problem]]:
+    """Problems of tubes that others of the run contradict, with the line of each."""
+    readable = [row for row in rows if row.sample in looks]
+    lines = {row.sample: row.line for row in rows}
+    panel_of = {row.sample: row.panel or config.panel for row in readable}
+    return [
+        (lines[fault.sample], Problem.of(fault.error, "error" if fault.refused else "note"))
+        for fault in compare_tubes(readable, looks, panel_of, sheet)
+    ]
 
 
 def _cohort(rows: list[Sample], config: RunConfig, run_directory: Path) -> list[Problem]:
@@ -239,18 +259,6 @@ def _cohort(rows: list[Sample], config: RunConfig, run_directory: Path) -> list[
                     f"no diagnosis tube of patient {row.patient}",
                     "one, for a patient's own LAIP",
                     "add it if there is one; else the tube is compared with normal cells",
-                )
-            )
-    files = Counter(str(row.fcs) for row in rows)
-    for row in rows:
-        if files[str(row.fcs)] > 1:
-            notes.append(
-                Problem(
-                    "note",
-                    f"{sheet}, line {row.line} ({row.sample})",
-                    f"{row.fcs.name}, which another row uses too",
-                    "one file per tube",
-                    "make sure that this is meant",
                 )
             )
     folded = Counter(row.sample.casefold() for row in rows)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from flowmrd.config import RunConfig, Sample
 from flowmrd.engine.code import digest
@@ -22,8 +24,9 @@ from flowmrd.fcs.exported import export_state
 from flowmrd.fcs.reader import DataSet, choose, read_fcs
 from flowmrd.panel import PanelModel
 from flowmrd.panel.match import MatchResult
+from flowmrd.panel.names import detector_name
 from flowmrd.preprocess.compensation.evidence import SAMPLE, judge_values
-from flowmrd.preprocess.compensation.source import find_spillover, refuse_compensated
+from flowmrd.preprocess.compensation.source import DYES, find_spillover, refuse_compensated
 from flowmrd.tube.read import described
 
 
@@ -52,7 +55,30 @@ class Asked:
         return hashlib.sha256("|".join(facts).encode()).hexdigest()[:16]
 
 
-def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None, asked: Asked | None = None) -> float:
+@dataclass(frozen=True)
+class Look:
+    """What was seen of a tube before anything runs.
+
+    Attributes
+    ----------
+    mb
+        Size of its raw columns in MB, as the header promises them: 4 bytes an event and channel.
+    events
+        Number of events.
+    detectors
+        Marker to the detector that carries it, without pulse feature and marks of the exporting program; dyes only.
+    marks
+        Digests of the first and of the last stored values of channels, by which the same events are known again
+        under another name, with other labels or in another order of channels.
+    """
+
+    mb: float
+    events: int
+    detectors: Mapping[str, str]
+    marks: tuple[str, ...]
+
+
+def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None, asked: Asked | None = None) -> Look:
     """Open a file, choose its data set, match its channels to the panel, and look at a sample of its events.
 
     Parameters
@@ -61,11 +87,6 @@ def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None
         Panel to match the channels to; None for a single-stain tube.
     row, asked
         The tube's row and the run's configuration; without them neither matrix nor events are looked at.
-
-    Returns
-    -------
-    float
-        Size of its raw columns in MB, as the header promises them: 4 bytes an event and channel.
 
     Raises
     ------
@@ -80,8 +101,14 @@ def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None
     """
     data_sets = read_fcs(path)
     chosen = choose(data_sets)
+    detectors: dict[str, str] = {}
     if panel is not None:
         matched, facts = described(data_sets, chosen, panel)
+        detectors = {
+            channel.marker: detector_name(chosen.channels[channel.index].pnn)
+            for channel in matched.channels
+            if channel.marker is not None and channel.kind in DYES
+        }
         if row is not None and asked is not None:
             _check_values(chosen, matched, facts, row, asked)
     elif asked is not None and not isinstance(asked.config.compensation, str):
@@ -93,7 +120,25 @@ def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None
                 expected="stored values, from which spillover can be measured",
                 todo="export the tube without compensation",
             )
-    return chosen.n_events * len(chosen.channels) * 4 / 2**20
+    mb = chosen.n_events * len(chosen.channels) * 4 / 2**20
+    return Look(mb, chosen.n_events, detectors, () if row is None else _marks(chosen))
+
+
+MARKED_EVENTS = 512
+LEAST_DIFFERENT = 100
+"""Different values among them from which a channel tells tubes apart: two tubes do not share hundreds of measurements
+in one order."""
+
+
+def _marks(chosen: DataSet) -> tuple[str, ...]:
+    """Digests of the first and the last values of every channel but the clock."""
+    wanted = [index for index, parameter in enumerate(chosen.channels) if not parameter.time]
+    found = set()
+    for values in chosen.ends(MARKED_EVENTS, wanted):
+        for column in values:
+            if len(np.unique(column)) >= LEAST_DIFFERENT:
+                found.add(hashlib.sha256(column.tobytes()).hexdigest()[:16])
+    return tuple(sorted(found))
 
 
 def _check_values(chosen: DataSet, matched: MatchResult, facts: Mapping[str, Any], row: Sample, asked: Asked) -> None:
@@ -136,7 +181,7 @@ class HeaderCache:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             self._old = {}  # a cache that cannot be read is only a slower start
 
-    def check(self, row: Sample, panel: PanelModel | None, asked: Asked, *, panel_key: str) -> float:
+    def check(self, row: Sample, panel: PanelModel | None, asked: Asked, *, panel_key: str) -> Look:
         """Raise what is wrong with a tube, from memory where its file has not changed.
 
         Parameters
@@ -152,7 +197,7 @@ class HeaderCache:
 
         Returns
         -------
-        float
+        Look
             As of :func:`check_header`.
         """
         path = row.fcs
@@ -160,9 +205,9 @@ class HeaderCache:
         now = file_key(path)
         known = _remembered(self._old.get(key), now)
         if known is None:
-            known = {"file": now, "error": None, "mb": 0.0}
+            known = {"file": now, "error": None, "mb": 0.0, "events": 0, "detectors": {}, "marks": []}
             try:
-                known["mb"] = check_header(path, panel, row, asked)
+                known |= asdict(check_header(path, panel, row, asked))
             except InputError as error:
                 if isinstance(error.__cause__, OSError):
                     raise  # a drive that could not be read says nothing about the file: look again next time
@@ -171,7 +216,7 @@ class HeaderCache:
         if known["error"] is not None:
             where, found, expected, todo = known["error"]
             raise InputError(where, found=found, expected=expected, todo=todo)
-        return float(known["mb"])
+        return Look(known["mb"], known["events"], known["detectors"], tuple(known["marks"]))
 
     def save(self) -> None:
         """Keep what was learned for the next start."""
@@ -185,4 +230,12 @@ def _remembered(entry: Any, now: str) -> dict[str, Any] | None:
         return None
     error = entry.get("error", "")
     told = error is None or (isinstance(error, list) and len(error) == 4 and all(isinstance(one, str) for one in error))
-    return entry if told and isinstance(entry.get("mb"), float) else None
+    sound = (
+        isinstance(entry.get("mb"), float)
+        and isinstance(entry.get("events"), int)
+        and isinstance(entry.get("detectors"), dict)
+        and all(isinstance(one, str) for one in entry["detectors"].values())
+        and isinstance(entry.get("marks"), list | tuple)
+        and all(isinstance(one, str) for one in entry["marks"])
+    )
+    return entry if told and sound else None

@@ -21,10 +21,11 @@ from pathlib import Path
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.sheet import Role
 from flowmrd.engine.code import state_of
-from flowmrd.engine.headers import Asked, HeaderCache, file_key
+from flowmrd.engine.headers import Asked, HeaderCache, Look, file_key
 from flowmrd.engine.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES, PLAN_FILE, keep_state, stored_library
 from flowmrd.engine.refusals import Refusal, refuse, refuse_row, stage_failures
 from flowmrd.engine.stage_table import STAGES, Unit
+from flowmrd.engine.tube_comparison import compare_tubes
 from flowmrd.errors import ColumnError, ConfigError, InputError, SheetError
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
@@ -306,6 +307,7 @@ def plan_run(
     panels: dict[str, PanelFile] = {}
     panel_of: dict[str, str] = {}
     columns_mb: dict[str, float] = {}
+    looks: dict[str, Look] = {}
     refusals = [refuse_row(problem) for problem in problems if not isinstance(problem, ColumnError)]
     admitted: dict[str, Sample] = {}
     for row in rows:
@@ -314,12 +316,19 @@ def plan_run(
             if known is None:
                 _refuse_links_of(row, run_directory)
                 model = None if row.role is Role.COMPENSATION else panel.model
-                columns_mb[row.sample] = headers.check(row, model, asked, panel_key=panel.sha256)
+                looks[row.sample] = headers.check(row, model, asked, panel_key=panel.sha256)
+                columns_mb[row.sample] = looks[row.sample].mb
         except InputError as error:
             refusals.append(refuse(row, error))
             continue
         admitted[row.sample] = row
         panel_of[row.sample] = panel.model.name
+
+    if known is None:
+        seen = list(admitted.values())
+        for fault in compare_tubes(seen, looks, panel_of, run_directory / config.samples):
+            if fault.refused:
+                refusals.append(refuse(admitted[fault.sample], fault.error))
 
     def plan_without(refusals: Iterable[Refusal]) -> RunPlan:
         left_out = {refusal.sample for refusal in refusals}

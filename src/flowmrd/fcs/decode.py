@@ -20,7 +20,7 @@ from flowmrd.fcs.findings import refuse
 from flowmrd.fcs.layout import Layout, Parameter, ascii_words, dtype_of
 from flowmrd.fcs.segments import DataSegment
 
-__all__ = ["Block", "blocks", "scale_into", "stretches"]
+__all__ = ["Block", "blocks", "ends", "scale_into", "stretches"]
 
 Array = npt.NDArray[Any]
 
@@ -81,6 +81,19 @@ def stretches(segment: DataSegment, n_events: int) -> list[DataSegment]:
         first = k * (segment.n_events - size) // (_STRETCHES - 1) // 8 * 8
         begin = segment.begin + first * segment.layout.event_bits // 8
         parts.append(replace(segment, begin=begin, n_events=size, length=segment.layout.n_bytes(size)))
+    return parts
+
+
+def ends(segment: DataSegment, n_events: int) -> list[DataSegment]:
+    """The first and the last events of DATA; the whole where it cannot be cut or holds fewer."""
+    if segment.layout.packing == "delimited" or segment.n_events <= n_events:
+        return [segment] if segment.n_events else []
+    parts = []
+    for first in (0, segment.n_events - n_events):
+        bits = first * segment.layout.event_bits
+        if bits % 8 == 0:  # a stream of bits can only be entered at a whole byte
+            length = segment.layout.n_bytes(n_events)
+            parts.append(replace(segment, begin=segment.begin + bits // 8, n_events=n_events, length=length))
     return parts
 
 

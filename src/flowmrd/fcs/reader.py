@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.errors import FcsError
-from flowmrd.fcs.decode import Block, blocks, scale_into, stretches
+from flowmrd.fcs.decode import Block, blocks, ends, scale_into, stretches
 from flowmrd.fcs.findings import Finding, refuse
 from flowmrd.fcs.header import Header, file_size, is_header, read_at, read_header
 from flowmrd.fcs.layout import Parameter, number, whole
@@ -28,7 +28,7 @@ from flowmrd.fcs.segments import DataSegment, NotListMode, find_data
 from flowmrd.fcs.textsegment import Text, read_text
 from flowmrd.panel.names import FEATURES, compact, tokens
 
-__all__ = ["DataSet", "choose", "marker_names", "read_fcs"]
+__all__ = ["DataSet", "analyte", "choose", "marker_names", "read_fcs"]
 
 _MAX_DATA_SETS = 1000
 
@@ -98,6 +98,14 @@ class DataSet:
                 scale_into(block, stretch, self.timestep, out, wanted)
             pieces.append(out)
         return np.concatenate(pieces, axis=1) if pieces else np.empty((len(wanted), 0), dtype=np.float32)
+
+    def ends(self, n_events: int, wanted: Sequence[int]) -> Iterator[npt.NDArray[np.float32]]:
+        """The first and the last ``n_events`` events (once, where there are no more), scaled: (n_wanted, n_events)."""
+        for part in ends(self.segment, n_events):
+            out = np.empty((len(wanted), part.n_events), dtype=np.float32)
+            for block in blocks(self.path, part):
+                scale_into(block, part, self.timestep, out, wanted)
+            yield out[:, :n_events] if part.n_events > n_events else out
 
     def raw(self) -> list[npt.NDArray[Any]]:
         """Stored values of every channel in their own type, integers masked: arrays of shape (n_events,)."""
@@ -251,6 +259,8 @@ def _resolution(one: DataSet) -> float:
 def marker_names(chosen: DataSet, data_sets: list[DataSet]) -> tuple[list[tuple[str | None, str | None]], bool]:
     """``($PnN, $PnS)`` of every channel, marker names taken from a twin data set where only that has them.
 
+    Where ``$PnS`` is missing, ``$PnANALYTE`` of FCS 3.2 stands for it.
+
     A twin is another set with the same number of events. Its channels are found by ``$PnN``, then by detector without
     pulse feature and scale (``FL1 INT LOG`` is FL1), as long as that gives one name.
 
@@ -261,7 +271,7 @@ def marker_names(chosen: DataSet, data_sets: list[DataSet]) -> tuple[list[tuple[
     borrowed
         Whether a name came from a twin.
     """
-    names = [(channel.pnn, channel.pns) for channel in chosen.channels]
+    names = [(channel.pnn, channel.pns or analyte(chosen.keywords, channel.number)) for channel in chosen.channels]
     twins = [one for one in data_sets if one is not chosen and one.n_events == chosen.n_events]
     borrowed = False
     for position, (pnn, pns) in enumerate(names):
@@ -277,6 +287,11 @@ def marker_names(chosen: DataSet, data_sets: list[DataSet]) -> tuple[list[tuple[
                 borrowed = True
                 break
     return names, borrowed
+
+
+def analyte(keywords: Mapping[str, str], number: int) -> str | None:
+    """What a parameter measures by ``$PnANALYTE`` of FCS 3.2 (Spidlen et al. 2021, 3.3.29), where the file says it."""
+    return keywords.get(f"$P{number}ANALYTE", "").strip() or None
 
 
 def _detector(name: str | None) -> str:

@@ -19,11 +19,13 @@ from flowmrd.panel.names import (
     amplification,
     compact,
     detector_forms,
+    is_antigen,
     is_noise,
     is_plain_scatter,
     is_time_name,
     printable_name,
     pulse_feature,
+    qualifier,
     scatter_name,
     starts_with_dye,
     tokens,
@@ -131,7 +133,7 @@ def match_channels(panel: PanelModel, names: Sequence[tuple[str | None, str | No
     missing = _scatter_substitutes(panel, listed, claims, missing, notes)
     for marker in missing:
         if panel.channel(marker).required:
-            problems.append(f"no {marker}{_nearest(panel.channel(marker), listed, panel)}")
+            problems.append(f"no {marker}{_disguised(panel.channel(marker), listed, panel)}")
     problems += _claimed_twice(claims, listed, panel)
     if problems:
         raise ChannelError(
@@ -147,14 +149,19 @@ def names_marker(text: str, marker: str) -> bool:
     """Whether a channel name says this marker: alone, or beside dyes, detectors and pulse features.
 
     ``CD10``, ``cd-10``, ``CD10-PE``, ``PE CD10``, ``CD10BV605VIOLET610-A`` say CD10; ``CD101``, ``CD10/CD20`` do not,
-    and neither does ``CD101UL``, which may be CD101 or 1 µl of CD10.
+    and neither does ``CD101UL``, which may be CD101 or 1 µl of CD10. Nor do ``cyCD10``, ``CD10 FMO``, ``dump CD10``:
+    see :func:`flowmrd.panel.names.qualifier`.
     """
     wanted = compact(marker)
     if not wanted or not text:
         return False
+    if qualifier(text):
+        return False
     words = tokens(text)
-    if "".join(words) == wanted:
-        return True
+    return "".join(words) == wanted or _names_plainly(words, wanted)
+
+
+def _names_plainly(words: list[str], wanted: str) -> bool:
     for first in range(len(words)):
         for last in range(first + 1, min(first + _WINDOW, len(words)) + 1):
             if _word_says("".join(words[first:last]), wanted, alone=last - first == 1):
@@ -178,8 +185,8 @@ def _word_says(word: str, wanted: str, *, alone: bool) -> bool:
 
 
 def _other_marker(word: str) -> bool:
-    """Whether a word beside the marker makes it another one: a second CD number, or an isoform of CD45."""
-    return re.match(r"CD\d", word) is not None or word in {"RA", "RB", "RO"}
+    """Whether a word beside the marker makes it another one: a second antigen, or an isoform of CD45."""
+    return re.match(r"CD\d", word) is not None or word in {"RA", "RB", "RO"} or is_antigen(word)
 
 
 def _says_any_marker(text: str, markers: Sequence[str]) -> bool:
@@ -323,6 +330,18 @@ def _nearest(channel: Channel, listed: Sequence[_Name], panel: PanelModel) -> st
         :3
     ]
     return f" (nearest: {', '.join(_show(name, panel) for name in near)})" if near else ""
+
+
+def _disguised(channel: Channel, listed: Sequence[_Name], panel: PanelModel) -> str:
+    """Why a channel that bears the marker's name is not the marker; else the nearest names."""
+    for name in listed:
+        for text in (name.pns, name.pnn):
+            why = qualifier(text)
+            words = [word for word in tokens(text) if word != "CY"]
+            named = any(compact(own) in "".join(words) for own in (channel.marker, *channel.aliases))
+            if why and named and channel.kind is not ChannelKind.SCATTER:
+                return f" ({_show(name, panel)} is {why}, not the marker on the surface)"
+    return _nearest(channel, listed, panel)
 
 
 def _result(panel: PanelModel, listed: Sequence[_Name], claims: dict[str, tuple[int, str]]) -> tuple[ChannelMatch, ...]:

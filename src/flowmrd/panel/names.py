@@ -9,8 +9,25 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-__all__ = ["FEATURES", "compact", "detector_forms", "is_noise", "is_plain_scatter", "is_time_name"]
-__all__ += ["printable_name", "pulse_feature", "says_compensated", "scatter_name", "tokens", "without_compensation"]
+__all__ = [
+    "FEATURES",
+    "compact",
+    "detector_forms",
+    "detector_name",
+    "is_antigen",
+    "is_noise",
+    "is_plain_scatter",
+    "is_time_name",
+]
+__all__ += [
+    "printable_name",
+    "pulse_feature",
+    "qualifier",
+    "says_compensated",
+    "scatter_name",
+    "tokens",
+    "without_compensation",
+]
 
 FEATURES = {
     **dict.fromkeys(("A", "AREA", "INT", "INTEGRAL"), "A"),
@@ -68,6 +85,63 @@ def compact(text: str) -> str:
 def is_noise(word: str) -> bool:
     """Whether a compact word holds nothing but dyes, optics, pulse features and scales."""
     return _NOISE.fullmatch(word) is not None
+
+
+_QUALIFIERS = {
+    **dict.fromkeys(
+        ("CY", "CYT", "CYTO", "CYTOPLASMIC", "IC", "ICS", "INTRA", "INTRACELLULAR", "I", "C"), "cytoplasmic"
+    ),
+    **dict.fromkeys(("NUC", "NUCLEAR", "INTRANUCLEAR", "PERM"), "cytoplasmic"),
+    **dict.fromkeys(("ISO", "ISOTYPE", "ISOCTRL", "ISOCONTROL", "ISOTYPECONTROL", "MOPC21"), "an isotype control"),
+    **dict.fromkeys(("FMO", "FMX", "MINUS", "WITHOUT", "WO", "OHNE", "SANS", "NO", "NONE"), "a control without it"),
+    **dict.fromkeys(("UNSTAINED", "UNSTAIN", "BLANK", "EMPTY", "NEG", "NEGATIVE", "NEGCTRL"), "a control without it"),
+    **dict.fromkeys(("DUMP", "LINEAGE", "EXCLUSION", "CHANNELDUMP"), "a dump channel"),
+    **dict.fromkeys(("BLOCK", "BLOCKED", "BLOCKING", "COLD"), "blocked"),
+    **dict.fromkeys(("CAR", "SOLUBLE", "SECRETED"), "another molecule"),
+}
+"""Words beside a marker by which the channel is not the marker on the surface of cells."""
+
+_IMMUNOGLOBULIN = re.compile(r"M?R?IGG\d?[ABCK]*K?|M?IGM[K]?|M?IGGK")
+
+
+def qualifier(text: str | None) -> str:
+    """What a label says that makes it something else than a surface marker: ``cytoplasmic``, ``an isotype control``...
+
+    Empty where it says nothing of the kind. ``PE-Cy 7`` is a dye; ``cy CD22`` and ``cyCD22`` are cytoplasmic.
+    """
+    if text is None:
+        return ""
+    if re.search(r"\(\s*[-\u2212\u2013]\s*\)|(?<![A-Za-z])w/o(?![A-Za-z])", text, re.IGNORECASE):
+        return "a control without it"
+    words = tokens(text)
+    for place, word in enumerate(words):
+        if word in {"CY", "C", "I", "NO"} and _is_part_of_name(words, place):
+            continue
+        if word in _QUALIFIERS and not (word == "C" or (word == "I" and len(words) == 1)):
+            return _QUALIFIERS[word]
+        glued = re.fullmatch(r"(CY|CYT|CYTO|IC|ICS|INTRA|C|I|NUC|ISO|FMO|MINUS|NO|NEG|DUMP)(CD\d{1,3}[A-Z]?\d*)", word)
+        if glued and glued[1] in _QUALIFIERS and not (glued[1] in {"CY"} and place and words[place - 1] in _BEFORE_CY):
+            return _QUALIFIERS[glued[1]]
+        glued = re.fullmatch(r"(CD\d{1,3}[A-Z]?)(FMO|ISO|MINUS|NEG|DUMP|CY|IC|CYTO|INTRA|BLOCK)", word)
+        if glued:
+            return _QUALIFIERS[glued[2]]
+        if _IMMUNOGLOBULIN.fullmatch(word) and any(re.match(r"CD\d", other) for other in words):
+            return "an isotype control"
+    return ""
+
+
+_BEFORE_CY = frozenset({"PE", "APC", "PERCP"})
+
+
+def _is_part_of_name(words: list[str], place: int) -> bool:
+    """Whether a short word belongs to a dye or detector: the Cy of ``PE Cy7``, the No of ``No. 5``."""
+    before = words[place - 1] if place else ""
+    after = words[place + 1] if place + 1 < len(words) else ""
+    if words[place] == "CY":
+        return (before in _BEFORE_CY and not after.startswith("CD")) or after[:1].isdigit()
+    if words[place] == "NO":
+        return after[:1].isdigit()
+    return not after.startswith("CD")
 
 
 def starts_with_dye(word: str) -> bool:
@@ -201,6 +275,15 @@ def detector_forms(pnn: str) -> list[str]:
     return list(dict.fromkeys(forms))
 
 
+def detector_name(pnn: str | None) -> str:
+    """A detector without pulse feature, scale and mark of compensation, so that tubes can be compared: ``PE-Cy7``."""
+    bare = without_compensation(pnn or "")
+    words = re.split(r"([\s_\-]+)", bare)
+    while len(words) > 1 and (words[-1].upper() in FEATURES or words[-1].upper() in _SCALES):
+        words = words[:-2]
+    return "".join(words)
+
+
 def printable_name(text: str | None, known: frozenset[str] = frozenset()) -> str:
     """A channel name with every word blanked that is not recognisably about a channel.
 
@@ -223,13 +306,18 @@ def printable_name(text: str | None, known: frozenset[str] = frozenset()) -> str
     return "".join(shown)
 
 
+def is_antigen(word: str) -> bool:
+    """Whether a compact word is an antigen that has no CD number: TdT, kappa, IgM, HLA-DR."""
+    return word not in {"DYE", "LIVE", "DEAD", "VIABILITY"} and _ANTIGEN.fullmatch(word) is not None
+
+
 def _about_channel(word: str, known: frozenset[str]) -> bool:
     name = compact(word)
     if not name.isascii() or not name or (name.isdigit() and len(name) > 4):
         return False
     if name in known or is_noise(name) or len(name) <= 2 or scatter_name(name) or is_time_name(name):
         return True
-    if _ANTIGEN.fullmatch(name):
+    if _ANTIGEN.fullmatch(name) or name in _QUALIFIERS or qualifier(word):
         return True
     match = re.match(r"CD\d{1,3}[A-Z]?", name)
     if match:

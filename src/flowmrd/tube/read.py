@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.errors import FcsError
+from flowmrd.errors import ChannelError, FcsError
 from flowmrd.fcs.cross_check import second_reading
 from flowmrd.fcs.exported import ExportState, export_state
 from flowmrd.fcs.findings import Finding
-from flowmrd.fcs.reader import DataSet, choose, marker_names, read_fcs
+from flowmrd.fcs.reader import DataSet, analyte, choose, marker_names, read_fcs
 from flowmrd.fcs.scrub import acquisition, instrument, kept_keywords
 from flowmrd.fcs.spillover import FileSpillover, read_spillovers
-from flowmrd.panel.match import ChannelMatch, MatchResult, known_names, match_channels
+from flowmrd.panel.match import ChannelMatch, MatchResult, known_names, match_channels, names_marker
 from flowmrd.panel.model import PanelModel
-from flowmrd.panel.names import printable_name
+from flowmrd.panel.names import printable_name, qualifier
+from flowmrd.preprocess.compensation.source import DYES
 from flowmrd.store import digest_file
 from flowmrd.tube.tube import Tube
 
@@ -132,6 +133,7 @@ def described(data_sets: list[DataSet], chosen: DataSet, panel: PanelModel) -> t
     """
     names, _ = marker_names(chosen, data_sets)
     matched = match_channels(panel, names, str(chosen.path))
+    _refuse_other_analyte(chosen, matched, panel)
     state = export_state(chosen.keywords, chosen.channels)
     return matched, {
         "channels": _channels(chosen, matched, names, panel, state),
@@ -140,6 +142,31 @@ def described(data_sets: list[DataSet], chosen: DataSet, panel: PanelModel) -> t
         "instrument": instrument(chosen.keywords),
         "acquisition": acquisition(chosen.keywords),
     }
+
+
+def _refuse_other_analyte(chosen: DataSet, matched: MatchResult, panel: PanelModel) -> None:
+    """Refuse a channel of which ``$PnS`` and the analyte or the tag of FCS 3.2 say different things."""
+    known = known_names(panel)
+    problems = []
+    for match in matched.channels:
+        if match.marker is None or match.kind not in DYES:
+            continue
+        channel = panel.channel(match.marker)
+        said = analyte(chosen.keywords, match.index + 1)
+        own = (channel.marker, *channel.aliases)
+        if said and not any(names_marker(said, name) for name in own):
+            why = qualifier(said)
+            shown = printable_name(said, known)
+            problems.append(
+                f"{channel.marker} by its name, but {shown!r}{why and f' ({why})'} by $P{match.index + 1}ANALYTE"
+            )
+    if problems:
+        raise ChannelError(
+            str(chosen.path),
+            found="; ".join(problems),
+            expected="one reagent for a channel in every keyword",
+            todo="correct the labels in the file: which one holds cannot be known",
+        )
 
 
 def _channels(
