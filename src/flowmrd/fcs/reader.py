@@ -271,7 +271,7 @@ def marker_names(chosen: DataSet, data_sets: list[DataSet]) -> tuple[list[tuple[
     borrowed
         Whether a name came from a twin.
     """
-    names = [(channel.pnn, channel.pns or analyte(chosen.keywords, channel.number)) for channel in chosen.channels]
+    names = [_own_names(chosen, channel) for channel in chosen.channels]
     twins = [one for one in data_sets if one is not chosen and one.n_events == chosen.n_events]
     borrowed = False
     for position, (pnn, pns) in enumerate(names):
@@ -287,6 +287,10 @@ def marker_names(chosen: DataSet, data_sets: list[DataSet]) -> tuple[list[tuple[
                 borrowed = True
                 break
     return names, borrowed
+
+
+def _own_names(data_set: DataSet, channel: Parameter) -> tuple[str | None, str | None]:
+    return channel.pnn, channel.pns or analyte(data_set.keywords, channel.number)
 
 
 def analyte(keywords: Mapping[str, str], number: int) -> str | None:
