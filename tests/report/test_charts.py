@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from flowmrd.report import formatting
 from flowmrd.report.axes import make_axis
 from flowmrd.report.batch import Tube, channel_charts
+from flowmrd.report.charts.description import Outline
 from flowmrd.report.density import BINS, HIGH, LOW, bin_axis, count_grid, picture
 from flowmrd.report.gate_labels import HEIGHT, WIDTH, with_marks
 from flowmrd.report.levey_jennings import broken_rules, chart, control_limits
-from flowmrd.report.svg import Outline
 from flowmrd.report.views import clip_to_plot, outlines
 
 

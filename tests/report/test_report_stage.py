@@ -97,9 +97,10 @@ def test_a_group_that_is_not_counted_is_outlined_where_it_lies_and_described(tmp
     build(made)
     numbers = json.loads((made.sample_dir / "report.json").read_text())
     assert [(entry["letter"], entry["events"]) for entry in numbers["uncounted"]] == [("A", 41)]
-    plot = next(plot for plot in numbers["plots"] if "uncounted" in plot["title"])
-    assert (plot["x"], plot["y"]) == ("CD20", "CD45")  # what tells it best, as nothing was counted
-    points = np.array(plot["outlines"][0]["points"])
+    plot = next(plot for plot in numbers["plots"] if (plot["x"], plot["y"]) == ("CD20", "CD45"))  # what tells it best
+    outline = next(outline for outline in plot["outlines"] if outline["role"] == "group")
+    assert outline["label"] == "group A"
+    points = np.array(outline["points"])
     np.testing.assert_allclose(points.mean(axis=0), [0.6, 0.5], atol=1e-3)
     np.testing.assert_allclose(np.ptp(points, axis=0), [4 * 0.03, 4 * 0.02], atol=1e-3)
     html = html_of(made)

@@ -180,7 +180,7 @@ def test_a_later_decision_is_shown_beside_the_one_it_replaces(tmp_path: Path, op
     assert all("digitally signed, key" in entry for entry in entries)
     assert "Review: rejected by Dr Ada Example" in page.locator(".verdict").inner_text()
     assert violations(page, axe) == []
-    assert len(re.findall(rb"/Type\s*/Page[^s]", page.pdf(prefer_css_page_size=True))) == 2
+    assert len(re.findall(rb"/Type\s*/Page[^s]", page.pdf(prefer_css_page_size=True))) == 3
 
 
 def test_figures_are_saved_as_json_and_tsv_from_the_page(positive: MadeSample, open_page: OpenPage) -> None:
@@ -213,12 +213,12 @@ PRINTED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", PRINTED)
-def test_it_prints_on_two_pages(tmp_path: Path, open_page: OpenPage, name: str) -> None:
+def test_it_prints_on_three_pages(tmp_path: Path, open_page: OpenPage, name: str) -> None:
     page = open_page(build(make_sample(tmp_path, n=4000, **PRINTED[name])))
     ready(page)
     settle(page)
     printed = page.pdf(prefer_css_page_size=True)
-    assert len(re.findall(rb"/Type\s*/Page[^s]", printed)) == 2
+    assert len(re.findall(rb"/Type\s*/Page[^s]", printed)) == 3
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -355,10 +355,20 @@ def report(
         reference_json=reference,
         laip_json=laip,
         controls_qc=[at.work(name, "qc.json") for name in control or ()],
+        controls_work=[at.work(name, "qc.json").parent for name in control or ()],
+        diagnosis_work=_diagnosis_work(at, laip),
         history=[path for name in tubes if (path := at.work(name, "mrd.json")).is_file()],
         run_directory=run,
         out=at.result(sample, "report.html"),
     )
+
+
+def _diagnosis_work(at: Run, laip: Path | None) -> Path | None:
+    """Work folder of the tube that a LAIP was found in."""
+    from flowmrd.store import read_json
+
+    name = read_json(laip).get("diagnosis") if laip is not None and laip.is_file() else None
+    return at.work(str(name), "gated.arrow").parent if name in at.samples else None
 
 
 def cohort(run: RunOption = HERE) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from flowmrd.panel.gates import BooleanGate, Gate, check_tree
+from flowmrd.panel.plots import MATURATION, Plot, standard_plots
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,39}$")]
 
@@ -97,6 +98,18 @@ class PanelModel(Strict):
         "taken as they stand.",
     )
     gates: tuple[Gate, ...] = Field(description="The gate tree, parents before children.")
+    plots: tuple[Plot, ...] = Field(
+        (),
+        max_length=24,
+        description="The standard plots of every report, in order. Where the section is absent, those of "
+        "flowmrd.panel.plots that the panel has the channels for.",
+    )
+    maturation: tuple[str, ...] = Field(
+        (),
+        max_length=8,
+        description="Gates of normal B-cell maturation, earliest first: their contours lie under the standard plots. "
+        f"Where absent, those of {', '.join(MATURATION)} that the gate tree has.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> PanelModel:
@@ -109,7 +122,28 @@ class PanelModel(Strict):
         if wrong:
             raise ValueError(f"landmark names {', '.join(wrong)}, which is no scatter channel of the panel")
         check_tree(self.gates, set(markers))
+        stored = {gate.name for gate in self.gates if not gate.helper}
+        for plot in self.plots:
+            absent = [name for name in (plot.x, plot.y) if name not in kinds]
+            if absent:
+                raise ValueError(f"plots: {plot.x} / {plot.y} names {', '.join(absent)}, no channel of the panel")
+            if plot.parent not in {"root", *stored}:
+                raise ValueError(f"plots: {plot.x} / {plot.y} is of {plot.parent}, no stored gate of the panel")
+        stray = [name for name in self.maturation if name not in stored]
+        if stray:
+            raise ValueError(f"maturation names {', '.join(stray)}, no stored gate of the panel")
         return self
+
+    @property
+    def standard_plots(self) -> tuple[Plot, ...]:
+        """The standard plots of every report: the panel's own, else flowmrd's for the channels that there are."""
+        return self.plots or standard_plots(set(self.markers), {gate.name for gate in self.gates if not gate.helper})
+
+    @property
+    def maturation_gates(self) -> tuple[str, ...]:
+        """Gates of normal B-cell maturation, earliest first."""
+        stored = {gate.name for gate in self.gates if not gate.helper}
+        return self.maturation or tuple(name for name in MATURATION if name in stored)
 
     @property
     def markers(self) -> tuple[str, ...]:

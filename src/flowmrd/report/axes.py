@@ -9,13 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from flowmrd.errors import TransformError
 from flowmrd.preprocess.transform.scale import ChannelScale
 from flowmrd.report.density import HIGH, LOW
+
+ACROSS: Final = 0.075
+UP: Final = 0.042
+"""Distance of two labels that do not touch: side by side, and one above the other."""
 
 _PARAMETERS = frozenset({"kind", "T", "M", "W", "A", "cofactor", "T_source", "W_source"})
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -32,12 +36,16 @@ class Axis:
     label
         Marker and dye.
     ticks
-        Positions on the 0..1 scale and their texts; an empty text is a minor tick.
+        Positions on the axis and their texts; an empty text is a minor tick.
+    low, high
+        Ends of the axis: those of the count grid for event plots.
     """
 
     channel: str
     label: str
     ticks: tuple[tuple[float, str], ...]
+    low: float = LOW
+    high: float = HIGH
 
     def to_json(self) -> dict[str, object]:
         """Plain data for the page's script."""
@@ -48,9 +56,10 @@ class Axis:
         }
 
 
-def make_axis(channel: str, label: str, record: Mapping[str, Any]) -> Axis:
+def make_axis(channel: str, label: str, record: Mapping[str, Any], *, room: float = ACROSS) -> Axis:
     """Axis of a channel from its stored transform (:meth:`flowmrd.preprocess.transform.ChannelScale.as_record`).
 
+    ``room`` is the smallest distance of two labels on the 0..1 scale: :data:`ACROSS`, or :data:`UP` upright.
     Absent parameters give ticks on the 0..1 scale and say so, instead of wrong units.
     """
     try:
@@ -64,7 +73,7 @@ def make_axis(channel: str, label: str, record: Mapping[str, Any]) -> Axis:
         values = [index * step for index in range(math.floor(scale.T / step) + 1)]
         ticks = tuple((value / scale.T, _thousands(value)) for value in values)
     else:
-        ticks = _decades(scale)
+        ticks = _decades(scale, room)
     return Axis(channel, label, tuple((at, text) for at, text in ticks if LOW <= at <= HIGH))
 
 
@@ -72,7 +81,7 @@ def _thousands(value: float) -> str:
     return f"{value / 1000:g}K" if value >= 1000 else f"{value:g}"
 
 
-def _decades(scale: ChannelScale) -> tuple[tuple[float, str], ...]:
+def _decades(scale: ChannelScale, room: float) -> tuple[tuple[float, str], ...]:
     """Ticks at 0 and ±10^k, with unlabelled ticks between; labels that would touch each other are left out."""
     top = scale.T
     exponents = range(2, math.floor(math.log10(top)) + 1)
@@ -91,7 +100,7 @@ def _decades(scale: ChannelScale) -> tuple[tuple[float, str], ...]:
     shown: list[float] = []
     for index in order:
         at, text = placed[index]
-        free = all(abs(at - other) >= 0.075 for other in shown)
+        free = all(abs(at - other) >= room for other in shown)
         if free:
             shown.append(at)
         kept.append((at, text if free else ""))

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from flowmrd.report.charts.description import Mark, Outline, Point
 from flowmrd.report.density import HIGH, LOW
-from flowmrd.report.svg import Mark, Outline, Point
 
 WIDTH: Final = 0.11
 HEIGHT: Final = 0.062

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from flowmrd.config import RunConfig, Sample
 from flowmrd.mrd.result import MrdResult
 from flowmrd.panel.model import PanelModel
+from flowmrd.report.leukaemia import Leukaemia
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,12 @@ class Inputs:
         Contents of the JSON files of the stages before.
     reference, diagnosis
         Contents of ``reference.json`` and of the patient's ``laip.json``.
+    leukaemia
+        The patient's leukaemia at diagnosis, as it is drawn.
     controls_qc
         Contents of the control tubes' ``qc.json``.
+    diagnosis_work, controls_work
+        Work folders of the patient's diagnosis tube and of the control tubes; their columns may be absent.
     history
         The patient's results, this one among them, in the order of the sample sheet.
     signatures
@@ -62,7 +68,10 @@ class Inputs:
     classification: Mapping[str, Any] | None = None
     reference: Mapping[str, Any] | None = None
     diagnosis: Mapping[str, Any] | None = None
+    leukaemia: Leukaemia | None = None
     controls_qc: Sequence[Mapping[str, Any]] = ()
+    diagnosis_work: Path | None = None
+    controls_work: Sequence[Path] = ()
     history: Sequence[Visit] = ()
     signatures: Sequence[Mapping[str, Any]] = ()
     signature_problem: str | None = None

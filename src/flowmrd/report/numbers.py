@@ -145,12 +145,10 @@ def numbers(
             {
                 "title": plot["title"],
                 "parent": plot["parent"],
-                "x": plot["script"]["x"],
-                "y": plot["script"]["y"],
+                "x": plot["x"],
+                "y": plot["y"],
                 "parent_events": plot["parent_events"],
-                "outlines": [
-                    {"points": outline["points"], "closed": outline["closed"]} for outline in plot["script"]["outlines"]
-                ],
+                "outlines": plot["outlines"],
                 "gates": [
                     {key: row[key] for key in ("gate", "events", "of_parent", "of_nucleated", "mrd")}
                     for row in plot["rows"]

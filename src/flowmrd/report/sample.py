@@ -20,21 +20,24 @@ from flowmrd.report import (
     numbers,
     quality_view,
     record,
-    svg,
     uncounted,
     verdict,
 )
-from flowmrd.report.density import count_grid, picture
-from flowmrd.report.gate_labels import with_marks
+from flowmrd.report.canonical import CHANNELS, Canonical, canonical
+from flowmrd.report.cell_layers import CellTable
+from flowmrd.report.charts.description import Chart, Outline
+from flowmrd.report.density import HIGH, LOW
+from flowmrd.report.event_charts import ChartBook, EventCharts, Row
 from flowmrd.report.inputs import Inputs, gate_records
-from flowmrd.report.page import read_asset, render_page
+from flowmrd.report.neighbours import Neighbours
+from flowmrd.report.page import embed_json, read_asset, render_page
 from flowmrd.report.thresholds import threshold_figures
 from flowmrd.report.trend import trend_figure, trend_rows
 from flowmrd.report.tube import Tube
 from flowmrd.report.views import View, gate_views, mrd_views
 
-STILL_POINTS = 250
-"""MRD events drawn in the still picture of a plot; the interactive plot draws up to ``report.max_plot_events``."""
+RAW_STEPS = 111
+"""Places along an axis whose raw values the page knows; between them it interpolates."""
 
 
 @dataclass
@@ -47,144 +50,204 @@ class Page:
 
 def build_page(inputs: Inputs, work: Path) -> Page:
     """Render the page of one sample."""
-    result = inputs.result
     tube = Tube(work, inputs.panel, time_masked=inputs.config.quality.time_mask)
+    neighbours = Neighbours(
+        inputs.panel,
+        diagnosis=inputs.diagnosis_work,
+        controls=inputs.controls_work,
+        time_masked=inputs.config.quality.time_mask,
+    )
     try:
-        markers = laip_view.marker_rows(inputs, tube)
-        groups = uncounted.groups(inputs.classification)
-        plots, grids = _plots(inputs, tube, _telling(result, markers, groups), groups)
-        thin = tube.thinned()
-        payload: dict[str, Any] = {
-            "sample": result.sample,
-            "mrd_sha256": inputs.mrd_sha256,
-            "version": __version__,
-            "max_points": inputs.config.report.max_plot_events,
-            "plots": [plot["script"] for plot in plots],
-            "table": thin.describe(),
-            "axes": {channel: tube.axis(channel).to_json() for channel in tube.channels},
-            "choices": _choices(tube, result),
-        }
-        quality = quality_view.build(inputs, tube)
-        controls = among_controls.build(inputs)
-        facts = record.build(inputs, controls_charted=bool(controls["charts"]))
-        visits = trend_rows(inputs.history, result.sample)
-        figures = numbers.numbers(inputs, tube, plots, markers, quality, controls, facts)
-        payload["numbers"] = figures
-        steps = guidance.next_steps(result, quality["codes"])
-        context = {
-            "result": result,
-            "wording": verdict.wording(result),
-            "trial": verdict.trial_flag(result),
-            "is_result": verdict.is_result(result),
-            "review": verdict.review_state(inputs.signatures),
-            "role_note": verdict.ROLE_NOTES.get(result.role, ""),
-            "steps": [_step(step, _places(plots, inputs)) for step in steps],
-            "sensitivity": verdict.sensitivity_words(result),
-            "interval": verdict.span(result.mrd.ci95),
-            "scale": _scale(result),
-            "thresholds": threshold_figures(tube, gate_records(inputs)),
-            "plots": plots,
-            "thin": thin,
-            "max_points": inputs.config.report.max_plot_events,
-            "choices": payload["choices"],
-            "channels": tube.channels,
-            **numbers.tables(inputs, tube, markers, quality, facts, visits),
-            "free_axes": _free_axes(tube, markers),
-            "gate_remarks": record.gate_remarks(inputs),
-            "laip": laip_view.build(inputs, tube, markers),
-            "quality": quality,
-            "uncounted": numbers.uncounted_rows(groups, tube),
-            "reason_codes": {reason.code for reason in result.verdict.reasons},
-            "controls": controls,
-            "visits": visits,
-            "trend": trend_figure(inputs.history, result.sensitivity.target) if len(inputs.history) > 1 else None,
-            "record": facts,
-            "signatures": inputs.signatures,
-            "signature_problem": inputs.signature_problem,
-            "mrd_sha256": inputs.mrd_sha256,
-            "laboratory": inputs.config.report.laboratory,
-            "summary": verdict.summary_line(result, steps[0].text if steps else ""),
-            "print_plots": [plot["id"] for plot in _for_print(plots)],
-        }
-        html = render_page(
-            "sample.html.j2",
-            context,
-            styles=[read_asset("sample.css")],
-            scripts=[read_asset("plots.js"), read_asset("review.js")],
-            plotly=True,
-            data={"report-data": payload},
-            blobs={"report-events": thin.pack(), "report-grids": grids},
-        )
+        return _page(inputs, tube, neighbours)
     finally:
+        neighbours.close()
         tube.close()
+
+
+def _page(inputs: Inputs, tube: Tube, neighbours: Neighbours) -> Page:
+    result = inputs.result
+    markers = laip_view.marker_rows(inputs, tube)
+    groups = uncounted.groups(inputs.classification)
+    table = CellTable(tube, inputs, groups)
+    placed = gate_records(inputs)
+    charts = EventCharts(inputs, tube, neighbours, table, groups, placed)
+    standard = charts.standard()
+    adaptive = charts.adaptive(mrd_views(tube, _telling(result, markers, groups), 1))
+    plane = canonical(inputs.panel, neighbours, inputs.leukaemia)
+    view = charts.canonical(plane) if plane is not None else None
+    gates = [_gate_plot(charts, view, tube, placed) for view in gate_views(tube, placed)]
+    payload: dict[str, Any] = {
+        "sample": result.sample,
+        "mrd_sha256": inputs.mrd_sha256,
+        "version": __version__,
+        "max_points": inputs.config.report.max_plot_events,
+        "table": table.describe() | {"derived": _derived(plane)},
+        "axes": {channel: _axis_facts(tube, channel) for channel in table.channels},
+        "totals": _totals(result),
+    }
+    quality = quality_view.build(inputs, tube)
+    controls = among_controls.build(inputs)
+    facts = record.build(inputs, controls_charted=bool(controls["charts"]))
+    visits = trend_rows(inputs.history, result.sample)
+    figures = numbers.numbers(
+        inputs, tube, [*_of_rows([*standard, *adaptive], charts.book), *gates], markers, quality, controls, facts
+    )
+    payload["numbers"] = figures
+    steps = guidance.next_steps(result, quality["codes"])
+    context = {
+        "result": result,
+        "wording": verdict.wording(result),
+        "trial": verdict.trial_flag(result),
+        "is_result": verdict.is_result(result),
+        "review": verdict.review_state(inputs.signatures),
+        "role_note": verdict.ROLE_NOTES.get(result.role, ""),
+        "steps": [_step(step, _places(standard, gates, inputs)) for step in steps],
+        "sensitivity": verdict.sensitivity_words(result),
+        "interval": verdict.span(result.mrd.ci95),
+        "scale": _scale(result),
+        "thresholds": threshold_figures(tube, placed),
+        "standard": standard,
+        "adaptive": adaptive,
+        "canonical": view,
+        "loadings": _loadings(plane),
+        "gates": gates,
+        "table": table,
+        "has_diagnosis": inputs.leukaemia is not None,
+        "max_points": inputs.config.report.max_plot_events,
+        "choices": _choices(tube, result),
+        "parents": [(str(index), title) for index, title in _parents(tube)],
+        **numbers.tables(inputs, tube, markers, quality, facts, visits),
+        "free_axes": _free_axes(tube, markers),
+        "gate_remarks": record.gate_remarks(inputs),
+        "laip": laip_view.build(inputs, tube, markers),
+        "quality": quality,
+        "uncounted": numbers.uncounted_rows(groups, tube),
+        "reason_codes": {reason.code for reason in result.verdict.reasons},
+        "controls": controls,
+        "visits": visits,
+        "trend": trend_figure(inputs.history, result.sensitivity.target) if len(inputs.history) > 1 else None,
+        "record": facts,
+        "signatures": inputs.signatures,
+        "signature_problem": inputs.signature_problem,
+        "mrd_sha256": inputs.mrd_sha256,
+        "laboratory": inputs.config.report.laboratory,
+        "summary": verdict.summary_line(result, steps[0].text if steps else ""),
+        "print_plots": [plot["id"] for plot in _for_print(gates)],
+    }
+    html = render_page(
+        "sample.html.j2",
+        context,
+        styles=[read_asset("sample.css"), read_asset("plots.css")],
+        scripts=[read_asset("figures.js"), read_asset("plots.js"), read_asset("review.js")],
+        plotly=True,
+        data={"report-data": payload},
+        blobs={
+            "report-events": table.pack(),
+            "report-grids": charts.book.grids(),
+            "report-figures": embed_json(charts.book.figures).encode(),
+        },
+    )
     return Page(html, figures)
 
 
 def _telling(result: MrdResult, markers: Sequence[laip_view.MarkerRow], groups: Sequence[uncounted.Group]) -> list[str]:
-    """Markers of the plots of MRD cells, most telling first: of what was counted, else of what was not."""
+    """Markers of the adaptive pairs, most telling first: of what was counted, else of what was not."""
     of_cells = [row.marker for row in laip_view.by_shift(markers)]
     return of_cells if result.laip.clusters else [*uncounted.telling(groups), *of_cells]
 
 
-def _plots(
-    inputs: Inputs, tube: Tube, telling: Sequence[str], groups: Sequence[uncounted.Group]
-) -> tuple[list[dict[str, Any]], bytes]:
-    """Every plot as template context, and all count grids as little-endian uint32, one after the other."""
-    placed = gate_records(inputs)
-    views = gate_views(tube, placed)
-    of_cells = mrd_views(tube, telling, len(views) + 1)
-    for view in of_cells:
-        view.outlines = uncounted.outline_in(view, groups)
-        view.outlines = with_marks(view.outlines, [outline.label for outline in view.outlines])
-        if view.outlines:
-            view.title = f"MRD cells and uncounted groups on {view.x} and {view.y}"
-    views += of_cells
-    mrd_rows = np.flatnonzero(tube.mrd)
-    if len(mrd_rows) > STILL_POINTS:
-        mrd_rows = mrd_rows[(np.arange(STILL_POINTS) * len(mrd_rows)) // STILL_POINTS]
-    plots: list[dict[str, Any]] = []
-    grids: list[bytes] = []
-    for view in views:
-        parent = tube.gate(view.parent)
-        counts = count_grid(tube.bins(view.x)[parent], tube.bins(view.y)[parent])
-        grids.append(counts.astype("<u4").tobytes())
-        x, y = tube.axis(view.x), tube.axis(view.y)
-        points = list(zip(tube.events[view.x][mrd_rows].tolist(), tube.events[view.y][mrd_rows].tolist(), strict=True))
-        rows = _gate_rows(view, tube, placed)
-        plots.append(
-            {
-                "id": view.id,
-                "title": view.title,
-                "parent": _parent_title(view.parent, tube),
-                "is_gate": bool(view.gates),
-                "still": svg.gate_plot(png=picture(counts), x=x, y=y, outlines=view.outlines, mrd=points),
-                "rows": rows,
-                "notes": [note for row in rows for note in row["notes"]],
-                "summary": _plot_summary(view, rows, int(parent.sum()), int(tube.mrd.sum())),
-                "parent_events": int(parent.sum()),
-                "script": {
-                    "id": view.id,
-                    "x": view.x,
-                    "y": view.y,
-                    "parent": view.parent,
-                    "outlines": [
-                        {
-                            "points": [[round(a, 5), round(b, 5)] for a, b in outline.points],
-                            "closed": outline.closed,
-                            "mark": None
-                            if outline.mark is None
-                            else {
-                                "text": outline.mark.text,
-                                "at": [round(value, 4) for value in outline.mark.at],
-                                "anchor": outline.mark.anchor,
-                            },
-                        }
-                        for outline in view.outlines
-                    ],
-                },
-            }
-        )
-    return plots, b"".join(grids)
+def _derived(plane: Canonical | None) -> list[dict[str, Any]]:
+    """Columns of the table that the page's script computes: places in the canonical plane."""
+    if plane is None:
+        return []
+    return [
+        {
+            "name": name,
+            "channels": list(plane.features),
+            "weights": [round(float(weight), 6) for weight in plane.weights[:, index]],
+            "offset": round(float(plane.offset[index]), 6),
+        }
+        for index, name in enumerate(CHANNELS)
+    ]
+
+
+def _loadings(plane: Canonical | None) -> list[tuple[str, str, str]]:
+    """How far one decade of a channel moves a cell along either canonical axis, strongest first; in hundredths."""
+    if plane is None:
+        return []
+    order = np.argsort(-np.abs(plane.loadings).max(axis=1))
+    first, second = ([f"{100 * value:+.0f}".replace("-", "−") for value in column] for column in plane.loadings.T)
+    return [(plane.features[k], first[k], second[k]) for k in map(int, order)]
+
+
+def _axis_facts(tube: Tube, channel: str) -> dict[str, Any]:
+    """Ticks both ways, and raw values along the axis for those who hover."""
+    steps = np.linspace(LOW, HIGH, RAW_STEPS)
+    raw = [None if channel == tube.time_channel else tube.raw(channel, float(at)) for at in steps]
+    return {
+        "across": tube.axis(channel).to_json(),
+        "upright": tube.axis(channel, upright=True).to_json(),
+        "raw": None if any(value is None for value in raw) else [float(f"{value:.4g}") for value in raw],
+    }
+
+
+def _totals(result: MrdResult) -> list[tuple[str, int]]:
+    """Denominators that a selection is set against."""
+    titles = dict(record.DENOMINATORS)
+    return [(titles[name], int(getattr(result.counts, name))) for name in ("nucleated", "mononuclear", "b_lineage")]
+
+
+def _gate_plot(charts: EventCharts, view: View, tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A plot of the gate tree as template context."""
+    chart, still = charts.gate(view)
+    parent = int(tube.gate(view.parent).sum())
+    rows = _gate_rows(view, tube, placed)
+    return {
+        "id": view.id,
+        "title": view.title,
+        "parent": _parent_title(view.parent, tube),
+        "x": view.x,
+        "y": view.y,
+        "is_gate": True,
+        "still": still,
+        "rows": rows,
+        "notes": [note for row in rows for note in row["notes"]],
+        "summary": _plot_summary(view, rows, parent, int(tube.mrd.sum())),
+        "parent_events": parent,
+        "outlines": _outlines(chart),
+    }
+
+
+def _of_rows(rows: Sequence[Row], book: ChartBook) -> list[dict[str, Any]]:
+    """This tube's plot of every row, for the page's numbers."""
+    return [
+        {
+            "title": row.title,
+            "parent": row.of,
+            "x": row.x,
+            "y": row.y,
+            "parent_events": column.events,
+            "outlines": _outlines(book.charts[column.id]),
+            "rows": [],
+        }
+        for row in rows
+        for column in row.columns
+        if column.id.endswith("-tube")
+    ]
+
+
+def _outlines(chart: Chart) -> list[dict[str, Any]]:
+    """Borders of a chart as plain data."""
+    return [
+        {
+            "role": outline.role,
+            "label": outline.label,
+            "points": [[round(a, 5), round(b, 5)] for a, b in outline.points],
+            "closed": outline.closed,
+        }
+        for outline in chart.layers
+        if isinstance(outline, Outline)
+    ]
 
 
 def _parent_title(gate: str, tube: Tube) -> str:
@@ -227,19 +290,37 @@ def _plot_summary(view: View, rows: Sequence[Mapping[str, Any]], parent: int, mr
     )
 
 
-def _choices(tube: Tube, result: MrdResult) -> list[dict[str, str]]:
-    """What can be back-gated: the MRD cells, their clusters, every gate."""
+def _choices(tube: Tube, result: MrdResult) -> list[tuple[str, list[dict[str, str]]]]:
+    """What can be back-gated, in groups: MRD cells and their clusters, populations, and the other gates."""
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
-    choices = [{"value": "mrd", "text": f"MRD cells ({formatting.count(result.counts.mrd_events)})"}]
-    choices += [
-        {"value": f"cluster:{cluster.id}", "text": f"MRD cluster {cluster.id} ({formatting.count(cluster.events)})"}
+    population = {gate.name for gate in tube.panel.gates if gate.population}
+    mrd = [{"value": "none", "text": "nothing"}]
+    mrd += [{"value": "mrd", "text": f"MRD cells ({formatting.count(result.counts.mrd_events)})"}]
+    mrd += [
+        {"value": f"cluster:{cluster.id}", "text": f"MRD group {cluster.id} ({formatting.count(cluster.events)})"}
         for cluster in result.laip.clusters
+        if len(result.laip.clusters) > 1
     ]
-    choices += [
-        {"value": f"gate:{index}", "text": f"{titles.get(name, name)} ({formatting.count(int(tube.gate(name).sum()))})"}
-        for index, name in enumerate(tube.gate_names)
+    named: list[dict[str, str]] = []
+    other: list[dict[str, str]] = []
+    for index, name in enumerate(tube.gate_names):
+        inside = tube.gate(name)
+        # A population without the MRD cells: they have an entry of their own.
+        n = int((inside & ~tube.mrd).sum()) if name in population else int(inside.sum())
+        words = f"{titles.get(name, name)} ({formatting.count(n)}{' without MRD' if name in population else ''})"
+        entry = {"value": f"{'population' if name in population else 'gate'}:{index}", "text": words}
+        (named if name in population else other).append(entry)
+    return [("MRD", mrd), ("Populations", named), ("Gates", other)]
+
+
+def _parents(tube: Tube) -> list[tuple[int, str]]:
+    """Gates whose events the free plot can show; -1 is every analysable event."""
+    titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
+    chosen = {"singlets", "nucleated", "mononuclear", "b_lineage"}
+    chosen |= {gate.name for gate in tube.panel.gates if gate.population}
+    return [(-1, "all analysable events")] + [
+        (index, titles.get(name, name)) for index, name in enumerate(tube.gate_names) if name in chosen
     ]
-    return choices
 
 
 def _free_axes(tube: Tube, markers: Sequence[laip_view.MarkerRow]) -> tuple[str, str]:
@@ -252,12 +333,7 @@ def _free_axes(tube: Tube, markers: Sequence[laip_view.MarkerRow]) -> tuple[str,
 def _for_print(plots: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The plots a printed page has room for: how the denominator came about, and where the MRD cells lie."""
     wanted = ("singlets", "nucleated", "mononuclear", "b_lineage")
-    gates = [plot for plot in plots if any(row["gate"] in wanted for row in plot["rows"])]
-    rest = [plot for plot in plots if plot["is_gate"] and plot not in gates]
-    mrd = [plot for plot in plots if not plot["is_gate"]]
-    room = 8 - len(mrd)
-    chosen = (gates + rest)[:room]
-    return [plot for plot in plots if plot in chosen or plot in mrd]
+    return [plot for plot in plots if any(row["gate"] in wanted for row in plot["rows"])][:4]
 
 
 def _step(step: guidance.Step, places: guidance.Places) -> dict[str, Any]:
@@ -266,19 +342,16 @@ def _step(step: guidance.Step, places: guidance.Places) -> dict[str, Any]:
     return {"text": step.text, "target": target, "title": title}
 
 
-def _places(plots: Sequence[Mapping[str, Any]], inputs: Inputs) -> guidance.Places:
+def _places(standard: Sequence[Row], gates: Sequence[Mapping[str, Any]], inputs: Inputs) -> guidance.Places:
     """What a step can point at (:data:`flowmrd.report.guidance.Places`)."""
-
-    def plot(chosen: Mapping[str, Any] | None) -> dict[str, tuple[str, str]]:
-        return {} if chosen is None else {"": (f"{chosen['id']}-figure", str(chosen["title"]))}
-
-    mrd = [entry for entry in plots if not entry["is_gate"]]
-    first = next(iter(plots), None)
-    found = {
-        "mrd": plot(mrd[0] if mrd else first),
-        "first": plot(first),
-    }
-    places = {name: place[""] for name, place in found.items() if place}
+    lineage = next((row for row in standard if row.parent == "b_lineage"), None)
+    places: dict[str, tuple[str, str]] = {}
+    if standard:
+        row = lineage or standard[0]
+        places["mrd"] = (f"{row.columns[0].id}-figure", f"{row.title} and the plots after it")
+        places["first"] = (f"{standard[0].columns[0].id}-figure", standard[0].title)
+    elif gates:
+        places["mrd"] = places["first"] = (f"{gates[0]['id']}-figure", str(gates[0]["title"]))
     places["gates"] = ("gates", "Gates in order")
     if inputs.qc is not None:
         places |= {

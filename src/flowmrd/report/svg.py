@@ -5,15 +5,10 @@ All coordinates are rounded, so the same numbers give the same bytes. All text i
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup, escape
-
-from flowmrd.report.axes import Axis
-from flowmrd.report.density import HIGH, LOW
 
 Point = tuple[float, float]
 
@@ -57,77 +52,6 @@ def drawing(width: float, height: float, parts: Sequence[str], *, css: str = "")
         f'<svg viewBox="0 0 {_n(width)} {_n(height)}" width="{_n(width)}" height="{_n(height)}" '
         f'class="{css}" aria-hidden="true" focusable="false">{"".join(parts)}</svg>'
     )
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A short text at a border: the gate's number, an arrow to its inside. ``anchor`` is start, middle or end."""
-
-    text: str
-    at: Point
-    anchor: str
-
-
-@dataclass(frozen=True)
-class Outline:
-    """Border of a gate on the two axes of a plot: a closed polygon, or an open line.
-
-    ``label`` is the gate's name, ``inward`` the direction in which a line's inside lies (zero where it is not known).
-    """
-
-    points: tuple[Point, ...]
-    closed: bool
-    label: str = ""
-    inward: Point = (0.0, 0.0)
-    mark: Mark | None = None
-
-
-SIZE = 240.0
-_LEFT, _BOTTOM, _TOP, _RIGHT = 44.0, 40.0, 8.0, 8.0
-
-
-def gate_plot(*, png: bytes, x: Axis, y: Axis, outlines: Sequence[Outline], mrd: Sequence[Point]) -> Markup:
-    """Density picture with gate borders and MRD events: what the printed page and a page without scripts show."""
-    width, height = SIZE + _LEFT + _RIGHT, SIZE + _TOP + _BOTTOM
-
-    def place(point: Point) -> Point:
-        return (
-            _LEFT + (min(max(point[0], LOW), HIGH) - LOW) / (HIGH - LOW) * SIZE,
-            _TOP + SIZE - (min(max(point[1], LOW), HIGH) - LOW) / (HIGH - LOW) * SIZE,
-        )
-
-    source = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-    parts = [
-        f'<image href="{source}" x="{_n(_LEFT)}" y="{_n(_TOP)}" width="{_n(SIZE)}" height="{_n(SIZE)}" '
-        'preserveAspectRatio="none" class="density"/>',
-        f'<rect x="{_n(_LEFT)}" y="{_n(_TOP)}" width="{_n(SIZE)}" height="{_n(SIZE)}" fill="none" '
-        'stroke="var(--soft)"/>',
-    ]
-    for at, label in x.ticks:
-        px = place((at, 0))[0]
-        parts.append(line(px, _TOP + SIZE, px, _TOP + SIZE + (5 if label else 3), stroke="var(--soft)"))
-        if label:
-            parts.append(text(px, _TOP + SIZE + 17, label, anchor="middle", css="faint", size=10.5))
-    for at, label in y.ticks:
-        py = place((0, at))[1]
-        parts.append(line(_LEFT - (5 if label else 3), py, _LEFT, py, stroke="var(--soft)"))
-        if label:
-            parts.append(text(_LEFT - 7, py + 4, label, anchor="end", css="faint", size=10.5))
-    parts.append(text(_LEFT + SIZE / 2, height - 6, x.label, anchor="middle", size=11.5))
-    parts.append(turned(11, _TOP + SIZE / 2, -90, text(0, 0, y.label, anchor="middle", size=11.5)))
-    if mrd:
-        dots = "".join(f"M{_n(px)} {_n(py)}h0" for px, py in map(place, mrd))
-        parts.append(f'<path d="{dots}" class="mrd-halo"/><path d="{dots}" class="mrd-dots"/>')
-    for outline in outlines:
-        path = "M" + "L".join(f"{_n(px)} {_n(py)}" for px, py in map(place, outline.points))
-        parts.append(f'<path d="{path}{"z" if outline.closed else ""}" class="gate-line"/>')
-    for outline in outlines:
-        if outline.mark is not None:
-            mark_x, mark_y = place(outline.mark.at)
-            parts.append(
-                text(mark_x, mark_y + 4, outline.mark.text, anchor=outline.mark.anchor, css="halo mark", size=11)
-            )
-    return drawing(width, height, parts, css="gate-still")
 
 
 def sparkline(values: Sequence[float | None], detected: Sequence[bool], *, target: float) -> Markup:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any, Final
 
-from flowmrd.report.svg import Outline
-from flowmrd.report.views import View, outlines
+import numpy as np
+
+from flowmrd.report.charts.description import Mark, Outline
+from flowmrd.report.contours import ellipse
 
 WHY: Final = {
     "like_precursors": "may be regenerating precursors",
@@ -67,18 +69,16 @@ def telling(found: Sequence[Group]) -> list[str]:
     return [marker for marker, _, _ in sorted(shifts, key=lambda shift: -abs(shift[1]))]
 
 
-def outline_in(view: View, found: Sequence[Group]) -> list[Outline]:
-    """Ellipses of the groups in a plot, their letters as labels."""
+def outline_in(x: str, y: str, found: Sequence[Group]) -> list[Outline]:
+    """Ellipses of the groups on two channels, with their letters."""
     drawn = []
     for group in found:
-        if view.x not in group.medians or view.y not in group.medians:
+        if x not in group.medians or y not in group.medians:
             continue
-        shape = {
-            "type": "ellipse",
-            "channels": [view.x, view.y],
-            "mean": [group.medians[view.x], group.medians[view.y]],
-            "covariance": [[group.sd[view.x] ** 2, 0.0], [0.0, group.sd[view.y] ** 2]],
-            "distance_squared": WIDTH**2,
-        }
-        drawn += outlines(shape, view.x, view.y, label=group.letter)
+        mean = np.array([group.medians[x], group.medians[y]])
+        points = ellipse(mean, np.diag([group.sd[x] ** 2, group.sd[y] ** 2]), WIDTH)
+        top = max(points, key=lambda point: point[1])
+        drawn.append(
+            Outline(points, True, f"group {group.letter}", mark=Mark(group.letter, top, "middle"), role="group")
+        )
     return drawn

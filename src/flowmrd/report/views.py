@@ -11,9 +11,9 @@ import numpy as np
 
 from flowmrd.gating.shapes import HalfPlane, shape_from_record
 from flowmrd.report import formatting
+from flowmrd.report.charts.description import Outline, Point
 from flowmrd.report.density import HIGH, LOW
 from flowmrd.report.gate_labels import with_marks
-from flowmrd.report.svg import Outline, Point
 from flowmrd.report.tube import Tube
 
 _SIDE_SCATTER = ("SSC-A", "SSC-H")

@@ -31,6 +31,7 @@ from flowmrd.errors import ArtefactError
 from flowmrd.mrd.result import MrdResult
 from flowmrd.panel.model import PanelModel
 from flowmrd.report.inputs import Inputs, Visit
+from flowmrd.report.leukaemia import read_leukaemia
 from flowmrd.report.page import write_page
 from flowmrd.report.sample import build_page
 from flowmrd.review import signatures_of
@@ -49,6 +50,8 @@ def report(
     reference_json: Path | None = None,
     laip_json: Path | None = None,
     controls_qc: Sequence[Path] = (),
+    controls_work: Sequence[Path] = (),
+    diagnosis_work: Path | None = None,
     history: Sequence[Path] = (),
     run_directory: Path | None = None,
     out: Path | None = None,
@@ -65,6 +68,8 @@ def report(
         What the tube was judged by; ``None`` or absent files are said to be missing.
     controls_qc
         ``qc.json`` of the control tubes of the same panel, for this tube's place among them.
+    controls_work, diagnosis_work
+        Work folders of these controls and of the patient's diagnosis tube, whose columns are drawn beside this tube's.
     history
         ``mrd.json`` of the patient's tubes in the order of the sheet, this one among them.
     run_directory
@@ -96,6 +101,9 @@ def report(
         classification=_optional(work_dir / "classification.json"),
         reference=_optional(reference_json),
         diagnosis=_optional(laip_json),
+        leukaemia=read_leukaemia(laip_json),
+        controls_work=[folder for folder in controls_work if folder != work_dir],
+        diagnosis_work=diagnosis_work if diagnosis_work != work_dir else None,
         controls_qc=[read_json(entry) for entry in controls_qc if entry.is_file()],
         history=[Visit(read_result(entry)) for entry in history if entry.is_file()],
         signatures=signatures,

@@ -89,3 +89,10 @@ function applyFilters(id) {
 }
 for (const field of filters) field.addEventListener("input", () => applyFilters(field.dataset.filter));
 for (const id of new Set(filters.map((field) => field.dataset.filter))) applyFilters(id);
+
+// A menu that is open closes when its entry is chosen or something else is clicked.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.contents[open]")) {
+    if (event.target.closest("summary")?.parentElement !== menu) menu.open = false;
+  }
+});

@@ -1,206 +1,288 @@
 "use strict";
-// Interactive plots: density of all events, MRD cells and back-gated cells on top, gate borders. SVG only, no WebGL.
+// What a reviewer does with the plots: layers, back-gating, zoom that is shared and kept, lasso, free plot, export.
 (async () => {
   const report = flowmrd.data("report-data");
   if (!("DecompressionStream" in window)) {
-    document.getElementById("backgate-status").textContent =
+    document.getElementById("plot-status").textContent =
       "This browser is too old for interactive plots; the pictures and tables hold the same.";
     return;
   }
-  const BINS = 128, LOW = -0.05, HIGH = 1.05;
-  const STEP = (HIGH - LOW) / BINS;
-  const centres = Array.from({ length: BINS }, (_, i) => LOW + (i + 0.5) * STEP);
-  // plotly.js reads a few HTML tags in texts; texts from files must stay texts.
-  const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-
-  const [eventBytes, gridBytes] = await Promise.all([flowmrd.unpack("report-events"), flowmrd.unpack("report-grids")]);
-  const table = report.table;
-  const columns = {};
-  let offset = 0;
-  const take = (Kind) => {
-    const column = new Kind(eventBytes, offset, table.rows);
-    offset += Math.ceil((table.rows * Kind.BYTES_PER_ELEMENT) / 4) * 4;
-    return column;
-  };
-  const span = table.high - table.low;
-  for (const channel of table.channels) {
-    columns[channel] = Float32Array.from(take(Uint16Array), (value) => table.low + (value / 65535) * span);
-  }
-  const gatesLow = take(Uint32Array), gatesHigh = take(Uint32Array), mrd = take(Uint8Array), cluster = take(Int8Array);
-  const grids = new Uint32Array(gridBytes);
-
+  await figures.load(report);
+  figures.hidden = new Set();
+  const element = (id) => document.getElementById(id);
+  const status = element("plot-status");
+  const say = (text) => { status.textContent = text; };
   const MAX_BACK = 800; // more open circles than this only blot out what lies below
-  const thin = (rows, limit = report.max_points) => {
-    if (rows.length <= limit) return rows;
-    return Array.from({ length: limit }, (_, i) => rows[Math.floor((i * rows.length) / limit)]);
-  };
-  const where = (test) => {
-    const rows = [];
-    for (let i = 0; i < table.rows; i++) if (test(i)) rows.push(i);
-    return rows;
-  };
-  const inGate = (bit) => (bit < 32 ? (i) => (gatesLow[i] >>> bit) & 1 : (i) => (gatesHigh[i] >>> (bit - 32)) & 1);
-  function chosenRows(choice) {
-    const [kind, value] = choice.split(":");
-    if (kind === "cluster") return where((i) => cluster[i] === Number(value));
-    if (kind === "gate") return where(inGate(Number(value)));
-    return where((i) => mrd[i]);
-  }
-  const mrdRows = thin(where((i) => mrd[i]));
-  let backRows = [];
+  const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  const count = (n) => Math.round(n).toLocaleString("en").replaceAll(",", "\u202f");
 
   const config = {
     displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: true, doubleClick: "reset",
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toImage", "sendDataToCloud"],
+    modeBarButtonsToRemove: ["select2d", "autoScale2d", "sendDataToCloud"],
+    toImageButtonOptions: { format: "png", scale: 2, filename: `${report.sample}.plot` },
   };
-  const pick = (channel, rows) => rows.map((i) => columns[channel][i]);
+  const drawn = new Map(); // id of a plot -> ranges that the reviewer chose, per channel they are shared
+  const ranges = {}; // channel -> [low, high]
+  const full = (channel) => ranges[channel] ?? [figures.LOW, figures.HIGH];
 
-  function axis(channel, shown) {
-    const facts = report.axes[channel];
-    return {
-      title: { text: plain(facts.label), font: { size: 12 }, standoff: 6 },
-      tickmode: "array", tickvals: facts.at, ticktext: facts.text.map(plain), range: shown ?? [LOW, HIGH], zeroline: false,
-      showgrid: false, ticks: "outside", ticklen: 4, tickfont: { size: 11 },
-      linecolor: flowmrd.colour("--soft"), tickcolor: flowmrd.colour("--soft"), mirror: true, showline: true,
-    };
+  function figureOf(id) {
+    return id === "free-plot" ? freeFigure() : report.figures[id];
   }
-  function layout(x, y, outlines, title) {
-    return {
-      margin: { l: 58, r: 12, t: 10, b: 46 }, showlegend: false, hovermode: "closest", dragmode: "zoom",
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { color: flowmrd.colour("--ink"), family: "system-ui, sans-serif" },
-      modebar: { bgcolor: "rgba(0,0,0,0)", color: flowmrd.colour("--soft"), activecolor: flowmrd.colour("--accent") },
-      hoverlabel: { font: { size: 12 } },
-      xaxis: axis(x), yaxis: axis(y),
-      shapes: outlines.map((outline) => ({
-        type: "path", layer: "above",
-        path: "M" + outline.points.map((point) => point.join(",")).join("L") + (outline.closed ? "Z" : ""),
-        line: { color: flowmrd.colour("--gate"), width: 2 },
-      })),
-      annotations: outlines.filter((outline) => outline.mark).map(({ mark }) => ({
-        x: mark.at[0], y: mark.at[1], text: plain(mark.text), showarrow: false, yanchor: "middle",
-        xanchor: { start: "left", middle: "center", end: "right" }[mark.anchor],
-        font: { size: 12, color: flowmrd.colour("--gate") }, bgcolor: flowmrd.colour("--paper"), borderpad: 0,
-      })),
-      meta: title,
-    };
-  }
-  const density = () => {
-    const steps = flowmrd.isDark()
-      ? ["#27384a", "#3d5770", "#5c7f9f", "#88aecb", "#c4ddf0", "#f2f9ff"]
-      : ["#cdd6e0", "#a3b6ca", "#7893b0", "#4c6e93", "#264a73", "#0a203e"];
-    return steps.map((colour, i) => [i / (steps.length - 1), colour]);
-  };
-  function points(x, y, rows, kind) {
-    const mark = {
-      mrd: { color: flowmrd.colour("--mrd"), size: rows.length > 1500 ? 4 : 6, symbol: "diamond", line: { color: flowmrd.colour("--paper"), width: 0.7 } },
-      back: { color: "rgba(0,0,0,0)", size: 6, symbol: "circle", line: { color: flowmrd.colour("--back"), width: 1.2 } },
-      all: { color: flowmrd.colour("--dens"), size: 3, symbol: "circle", opacity: 0.55 },
-    }[kind];
-    const name = { mrd: "MRD cell", back: "back-gated cell", all: "event" }[kind];
-    return {
-      type: "scatter", mode: "markers", name, x: pick(x, rows), y: pick(y, rows), marker: mark,
-      hovertemplate: `${name}<extra></extra>`, hoverinfo: kind === "all" ? "skip" : undefined,
-    };
-  }
-  function traces(plot, index) {
-    const counts = grids.subarray(index * BINS * BINS, (index + 1) * BINS * BINS);
-    const z = [], text = [];
-    for (let row = 0; row < BINS; row++) {
-      const line = counts.subarray(row * BINS, (row + 1) * BINS);
-      z.push(Array.from(line, (n) => (n ? Math.log10(n) : null)));
-      text.push(Array.from(line));
-    }
-    return [
-      {
-        type: "heatmap", x: centres, y: centres, z, customdata: text, colorscale: density(), showscale: false, zmin: 0,
-        hovertemplate: "%{customdata} events here<extra></extra>", hoverongaps: false,
-      },
-      points(plot.x, plot.y, backRows, "back"),
-      points(plot.x, plot.y, mrdRows, "mrd"),
-    ];
-  }
-
-  const drawn = new Map();
-  function draw(node, data, shape) {
+  function draw(id) {
+    const node = element(id), figure = figureOf(id);
+    const { data, layout } = figures.filled(figure);
+    const { x, y, title } = figure.layout.meta;
+    layout.xaxis.range = [...full(x)];
+    layout.yaxis.range = [...full(y)];
     node.classList.add("live");
     let canvas = node.querySelector(".canvas");
-    if (!canvas) {
+    const isNew = !canvas;
+    if (isNew) {
       canvas = document.createElement("div");
       canvas.className = "canvas";
       canvas.tabIndex = 0;
       canvas.setAttribute("role", "group");
-      canvas.setAttribute("aria-label", `Interactive plot, ${shape.meta}. Plus and minus zoom, arrows move, zero resets.`);
-      canvas.addEventListener("keydown", onKey);
+      canvas.addEventListener("keydown", (event) => onKey(event, id));
       node.append(canvas);
     }
-    return Plotly.react(canvas, data, shape, config);
+    canvas.setAttribute("aria-label", `Interactive plot, ${title}. Plus and minus zoom, arrows move, zero resets.`);
+    const done = Plotly.react(canvas, data, layout, config);
+    drawn.set(id, canvas);
+    if (isNew) {
+      canvas.on("plotly_relayout", (change) => follow(id, change));
+      canvas.on("plotly_selected", (event) => choose(id, event));
+      canvas.on("plotly_deselect", () => select([], ""));
+    }
+    return done;
+  }
+  const redraw = () => { for (const id of drawn.keys()) draw(id); };
+
+  // One range a channel: a zoom in one plot is a zoom in its row, and survives a change of layers.
+  let following = false;
+  function follow(id, change) {
+    if (following) return;
+    const { x, y } = figureOf(id).layout.meta;
+    const canvas = drawn.get(id);
+    const keys = Object.keys(change);
+    if (!keys.some((key) => key.startsWith("xaxis") || key.startsWith("yaxis"))) return;
+    if (keys.some((key) => key.endsWith("autorange"))) setRanges(x, y, null, null);
+    else setRanges(x, y, canvas.layout.xaxis.range.map(Number), canvas.layout.yaxis.range.map(Number));
+  }
+  function setRanges(x, y, across, up) {
+    if (across) ranges[x] = across; else delete ranges[x];
+    if (up) ranges[y] = up; else delete ranges[y];
+    following = true;
+    const jobs = [];
+    for (const [id, canvas] of drawn) {
+      const meta = figureOf(id).layout.meta;
+      if (meta.x !== x && meta.y !== y && meta.x !== y && meta.y !== x) continue;
+      jobs.push(Plotly.relayout(canvas, { "xaxis.range": [...full(meta.x)], "yaxis.range": [...full(meta.y)] }));
+    }
+    Promise.all(jobs).finally(() => { following = false; });
   }
   // Zooming and moving without a mouse.
-  function onKey(event) {
-    const canvas = event.currentTarget;
-    const [x, y] = [canvas.layout.xaxis.range, canvas.layout.yaxis.range].map((range) => range.map(Number));
+  function onKey(event, id) {
+    const { x, y } = figureOf(id).layout.meta;
+    const [across, up] = [full(x), full(y)];
     const zoom = (range, factor) => {
       const middle = (range[0] + range[1]) / 2, half = ((range[1] - range[0]) / 2) * factor;
       return [middle - half, middle + half];
     };
     const move = (range, share) => range.map((end) => end + share * (range[1] - range[0]));
     const moves = {
-      "+": () => [zoom(x, 0.8), zoom(y, 0.8)], "=": () => [zoom(x, 0.8), zoom(y, 0.8)], "-": () => [zoom(x, 1.25), zoom(y, 1.25)],
-      ArrowLeft: () => [move(x, -0.1), y], ArrowRight: () => [move(x, 0.1), y],
-      ArrowUp: () => [x, move(y, 0.1)], ArrowDown: () => [x, move(y, -0.1)], 0: () => [[LOW, HIGH], [LOW, HIGH]],
+      "+": () => [zoom(across, 0.8), zoom(up, 0.8)], "=": () => [zoom(across, 0.8), zoom(up, 0.8)],
+      "-": () => [zoom(across, 1.25), zoom(up, 1.25)],
+      ArrowLeft: () => [move(across, -0.1), up], ArrowRight: () => [move(across, 0.1), up],
+      ArrowUp: () => [across, move(up, 0.1)], ArrowDown: () => [across, move(up, -0.1)], 0: () => [null, null],
     };
     const next = moves[event.key]?.();
     if (!next) return;
     event.preventDefault();
-    Plotly.relayout(canvas, { "xaxis.range": next[0], "yaxis.range": next[1] });
+    setRanges(x, y, next[0], next[1]);
   }
 
-  function drawGate(index) {
-    const plot = report.plots[index];
-    const node = document.getElementById(plot.id);
-    drawn.set(plot.id, index);
-    return draw(node, traces(plot, index), layout(plot.x, plot.y, plot.outlines, `${plot.x} against ${plot.y}`));
-  }
-  function drawFree() {
-    const x = document.getElementById("free-x").value, y = document.getElementById("free-y").value;
-    const uniform = thin(Array.from({ length: table.uniform }, (_, i) => i));
-    drawn.set("free-plot", -1);
-    return draw(
-      document.getElementById("free-plot"),
-      [points(x, y, uniform, "all"), points(x, y, backRows, "back"), points(x, y, mrdRows, "mrd")],
-      layout(x, y, [], `${x} against ${y}`),
-    );
-  }
-  const redraw = (id) => (drawn.get(id) === -1 ? drawFree() : drawGate(drawn.get(id)));
-
-  const backgate = document.getElementById("backgate");
-  function choose() {
-    const rows = chosenRows(backgate.value);
-    backRows = backgate.value === "mrd" ? [] : thin(rows, Math.min(MAX_BACK, report.max_points));
-    const name = backgate.selectedOptions[0].textContent;
-    document.getElementById("backgate-name").textContent = backgate.value === "mrd" ? "back-gated cells (none chosen)" : name;
-    if (backgate.value !== "mrd") {
-      document.getElementById("backgate-status").textContent =
-        `${backRows.length} cells of ${name} shown as open circles in every plot${backRows.length < rows.length ? ", evenly thinned" : ""}.`;
+  // Lasso: the polygon counts this tube's cells, in whichever column it was drawn.
+  const inside = (polygon, px, py) => {
+    let odd = false;
+    for (let i = 0, j = polygon.length - 1; i < polygon.length; j = i++) {
+      const [ax, ay] = polygon[i], [bx, by] = polygon[j];
+      if (ay > py !== by > py && px < ((bx - ax) * (py - ay)) / (by - ay) + ax) odd = !odd;
     }
-    document.documentElement.dataset.backgated = String(backRows.length);
-    for (const id of drawn.keys()) redraw(id);
+    return odd;
+  };
+  let picked = { rows: [], id: "", parent: "" };
+  function choose(id, event) {
+    const path = event?.lassoPoints ?? (event?.range && {
+      x: [event.range.x[0], event.range.x[1], event.range.x[1], event.range.x[0]],
+      y: [event.range.y[0], event.range.y[0], event.range.y[1], event.range.y[1]],
+    });
+    if (!path) return;
+    const polygon = path.x.map((x, i) => [Number(x), Number(path.y[i])]);
+    const { x, y } = figureOf(id).layout.meta;
+    const [across, up] = [figures.columns[x], figures.columns[y]];
+    const clipped = (v) => Math.min(Math.max(v, figures.LOW), figures.HIGH);
+    const rows = figures.where((i) => inside(polygon, clipped(across[i]), clipped(up[i])));
+    select(rows, id, polygon);
   }
-  backgate.addEventListener("change", choose);
-  for (const id of ["free-x", "free-y"]) document.getElementById(id).addEventListener("change", drawFree);
-  document.addEventListener("flowmrd:theme", () => drawn.forEach((_, id) => redraw(id)));
+  function select(rows, id, polygon) {
+    picked = { rows, id };
+    figures.layers.selected = figures.thin(rows.filter((i) => i < figures.inFile), MAX_BACK);
+    element("save-selection").disabled = rows.length === 0;
+    element("clear-selection").disabled = rows.length === 0 && !id;
+    element("selection").replaceChildren(...(id ? summary(rows, id, polygon) : []));
+    redraw();
+  }
+  function summary(rows, id, polygon) {
+    const { x, y } = figureOf(id).layout.meta;
+    const chosen = new Set(rows);
+    const parent = element(id).dataset.parent;
+    const bit = report.table.gates.indexOf(parent);
+    const exact = parent === "b_lineage" && report.table.lineage_complete;
+    let events, how;
+    if (exact) {
+      const gate = figures.inGate(bit);
+      events = rows.filter((i) => i < figures.inFile && gate(i)).length;
+      how = "";
+    } else {
+      events = onGrid(id, polygon);
+      how = "about ";
+    }
+    const line = document.createElement("p");
+    const title = document.createElement("strong");
+    title.textContent = `${how}${count(events)} events of ${element(id).dataset.of} in the selection on ${x} and ${y}`;
+    const shares = report.totals.filter(([, n]) => n > 0)
+      .map(([name, n]) => `${Number((100 * events / n).toPrecision(2))} % of ${name.toLowerCase()}`);
+    line.append(title, `: ${shares.join(", ")}.`);
+    const list = document.createElement("ul");
+    for (const layer of report.table.layers) {
+      const n = figures.layers[layer.id].filter((i) => chosen.has(i)).length;
+      if (n === 0 && layer.id !== "mrd") continue;
+      const item = document.createElement("li");
+      const of = layer.kept < layer.total ? `${count(layer.kept)} shown of ${count(layer.total)}` : count(layer.total);
+      item.textContent = `${layer.name}: ${count(n)} of ${of}`;
+      list.append(item);
+    }
+    return [line, list];
+  }
+  // Events in a polygon by the counts of this tube's grid: a cell of the grid counts where its middle lies inside.
+  function onGrid(id, polygon) {
+    const own = id.replace(/-(diagnosis|controls)$/, "-tube");
+    const grid = (report.figures[own] ?? report.figures[id])?.data[0]?.meta?.grid;
+    if (grid === undefined || !polygon) return picked.rows.length;
+    const counts = figures.grids.subarray(grid * figures.BINS ** 2, (grid + 1) * figures.BINS ** 2);
+    const step = (figures.HIGH - figures.LOW) / figures.BINS;
+    let sum = 0;
+    counts.forEach((n, at) => {
+      if (n && inside(polygon, figures.LOW + ((at % figures.BINS) + 0.5) * step, figures.LOW + (Math.floor(at / figures.BINS) + 0.5) * step)) sum += n;
+    });
+    return sum;
+  }
+  element("clear-selection").addEventListener("click", () => { select([], ""); say("Selection cleared."); });
+  element("save-selection").addEventListener("click", () => {
+    const channels = report.table.channels;
+    const layers = report.table.layers;
+    const lines = [["event", ...channels, ...layers.map((layer) => layer.id)].join("\t")];
+    for (const i of picked.rows) {
+      if (i >= figures.inFile) continue;
+      lines.push([
+        figures.events[i], ...channels.map((channel) => figures.columns[channel][i].toFixed(4)),
+        ...layers.map((_, bit) => (figures.bits[i] >>> bit) & 1),
+      ].join("\t"));
+    }
+    flowmrd.download(`${report.sample}.selection.tsv`, lines.join("\n") + "\n", "text/tab-separated-values");
+    say(`${count(lines.length - 1)} rows saved: event as in events.parquet, values on the 0 to 1 scale.`);
+  });
+  // Plotly puts its own tools on every plot; this switch changes all of them at once.
+  for (const field of document.querySelectorAll('[name="tool"]')) {
+    field.addEventListener("change", () => {
+      figures.dragmode = field.value;
+      for (const canvas of drawn.values()) Plotly.relayout(canvas, { dragmode: field.value });
+    });
+  }
+
+  for (const field of document.querySelectorAll("[data-layer]")) {
+    field.addEventListener("change", () => {
+      figures.shown[field.checked ? "add" : "delete"](field.dataset.layer);
+      redraw();
+    });
+  }
+  for (const field of document.querySelectorAll("[data-role]")) {
+    field.addEventListener("change", () => {
+      figures.hidden[field.checked ? "delete" : "add"](field.dataset.role);
+      redraw();
+    });
+  }
+
+  const backgate = element("backgate");
+  function backGate() {
+    const [kind, value] = backgate.value.split(":");
+    const name = backgate.selectedOptions[0].textContent;
+    let rows = [];
+    if (kind === "cluster") rows = figures.layers[backgate.value] ?? [];
+    else if (kind === "mrd") rows = figures.layers.mrd;
+    else if (kind === "gate") rows = figures.where(figures.inGate(Number(value)));
+    else if (kind === "population") {
+      const mrd = new Set(figures.layers.mrd), gate = figures.inGate(Number(value));
+      rows = figures.where((i) => gate(i) && !mrd.has(i));
+    }
+    figures.layers.back = figures.thin(rows, Math.min(MAX_BACK, report.max_points));
+    const shown = figures.layers.back.length;
+    say(kind === "none" ? "Nothing is back-gated."
+      : `${count(shown)} cells of ${name} shown as open circles in every plot${shown < rows.length ? ", evenly thinned" : ""}.`);
+    document.documentElement.dataset.backgated = String(shown);
+    redraw();
+  }
+  backgate.addEventListener("change", backGate);
+
+  // Free plot: any two channels of any parent, square.
+  function freeFigure() {
+    const x = element("free-x").value, y = element("free-y").value, parent = Number(element("free-parent").value);
+    const axis = (channel, way) => {
+      const facts = report.axes[channel][way];
+      return {
+        title: { text: plain(facts.label), font: { size: 12 }, standoff: 6 }, tickmode: "array", tickvals: facts.at,
+        ticktext: facts.text.map(plain), range: [figures.LOW, figures.HIGH], zeroline: false, showgrid: false, ticks: "outside",
+        ticklen: 4, tickfont: { size: 11 }, linecolor: "var(--soft)", tickcolor: "var(--soft)", mirror: true, showline: true,
+      };
+    };
+    const model = Object.entries(report.figures).find(([id]) => id.endsWith("-tube"))?.[1] ?? Object.values(report.figures)[0];
+    const traces = (model?.data ?? []).filter((trace) => trace.meta?.layer !== undefined).map((trace) => ({
+      ...trace, hovertemplate: `${trace.name}<br>${plain(x)} %{customdata[0]}<br>${plain(y)} %{customdata[1]}<br>%{customdata[2]}<extra></extra>`,
+    }));
+    const gate = figures.inGate(parent);
+    const even = Array.from({ length: report.table.uniform }, (_, i) => i).filter(gate);
+    // A rare parent has few cells in the even sample: then every cell of it that the page holds is shown.
+    figures.layers.all = even.length >= 300 || parent < 0 ? even : figures.where((i) => i < figures.inFile && gate(i));
+    figures.shown.add("all");
+    const all = {
+      type: "scatter", mode: "markers", name: "event", x: [], y: [], meta: { layer: "all", role: "all" },
+      marker: { color: "var(--dens)", size: 3, opacity: 0.55 },
+      hovertemplate: `event<br>${plain(x)} %{customdata[0]}<br>${plain(y)} %{customdata[1]}<br>%{customdata[2]}<extra></extra>`,
+    };
+    return {
+      data: [all, ...traces],
+      layout: { ...(model ?? { layout: {} }).layout, xaxis: axis(x, "across"), yaxis: axis(y, "upright"), shapes: [], annotations: [], meta: { x, y, title: `${x} against ${y}` } },
+    };
+  }
+  for (const id of ["free-x", "free-y", "free-parent"]) {
+    element(id).addEventListener("change", () => {
+      const parent = element("free-parent");
+      element("free-plot").dataset.parent = report.table.gates[Number(parent.value)] ?? "root";
+      element("free-plot").dataset.of = parent.selectedOptions[0].textContent;
+      draw("free-plot");
+    });
+  }
+
+  document.addEventListener("flowmrd:theme", redraw);
 
   // A plot is drawn when it comes near the window; until then its still picture stands there.
   const watcher = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
       watcher.unobserve(entry.target);
-      const index = report.plots.findIndex((plot) => plot.id === entry.target.id);
-      (index < 0 ? drawFree() : drawGate(index)).catch((error) => console.error(error));
+      Promise.resolve(draw(entry.target.id)).catch((error) => console.error(error));
     }
-  }, { rootMargin: "400px" });
-  for (const plot of report.plots) watcher.observe(document.getElementById(plot.id));
-  watcher.observe(document.getElementById("free-plot"));
+  }, { rootMargin: "300px" });
+  for (const node of document.querySelectorAll(".plot")) watcher.observe(node);
   document.documentElement.dataset.ready = "true";
 })();

@@ -1,0 +1,153 @@
+"""What a chart may hold, whatever draws it.
+
+Coordinates are those of the axes: the 0..1 scale of :mod:`flowmrd.units` for event plots, the chart's own otherwise.
+The role of a part decides its colour, its line and its sign; the theme of the page holds the colours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from flowmrd.report.axes import Axis
+from flowmrd.report.density import Counts
+
+Point = tuple[float, float]
+Role = Literal[
+    "all", "back", "diagnosis", "excluded", "gate", "group", "limit", "mrd", "normal", "outlier", "result", "selected",
+    "spiked", "target",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a role looks: theme variable, width of lines, dashes in pixels, sign and size of points."""
+
+    colour: str
+    width: float = 1.8
+    dash: str = ""
+    symbol: str = "circle"
+    size: float = 5.0
+    filled: bool = True
+
+
+STYLES: Final[dict[str, Style]] = {
+    "all": Style("var(--dens)", symbol="circle", size=3),
+    "back": Style("var(--back)", 1.2, symbol="circle", size=6, filled=False),
+    "diagnosis": Style("var(--dia)", 2.0, "6px,3px"),
+    "excluded": Style("var(--fail)", 1.4, symbol="x", size=7),
+    "gate": Style("var(--gate)", 2.0, size=6),
+    "group": Style("var(--group)", 1.4, "2px,2px", symbol="square", size=6),
+    "limit": Style("var(--gate)", 2.0),
+    "mrd": Style("var(--mrd)", 1.2, symbol="diamond", size=6),
+    "normal": Style("var(--normal)", 1.6, symbol="triangle-up", size=5),
+    "outlier": Style("var(--fail)", 1.4, symbol="diamond", size=8),
+    "result": Style("var(--mrd)", 2.4, symbol="diamond", size=9),
+    "selected": Style("var(--ink)", 1.6, symbol="circle", size=8, filled=False),
+    "spiked": Style("var(--spiked)", 1.4, symbol="cross", size=6),
+    "target": Style("var(--ink)", 1.4, "5px,3px"),
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A short text at a border: the gate's number, an arrow to its inside. ``anchor`` is start, middle or end."""
+
+    text: str
+    at: Point
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A border on the two axes of a plot: a closed polygon, or an open line.
+
+    Attributes
+    ----------
+    label
+        The gate's name, the stage's, the group's letter.
+    inward
+        Direction in which a line's inside lies; zero where it is not known.
+    """
+
+    points: tuple[Point, ...]
+    closed: bool
+    label: str = ""
+    inward: Point = (0.0, 0.0)
+    mark: Mark | None = None
+    role: Role = "gate"
+
+
+@dataclass(frozen=True)
+class Density:
+    """Counts on the fixed grid of :mod:`flowmrd.report.density`."""
+
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Single cells of one layer of the page's table (:mod:`flowmrd.report.cell_layers`).
+
+    ``still`` holds the few that the picture without scripts shows; the figure takes all from the table.
+    """
+
+    layer: str
+    name: str
+    role: Role
+    still: tuple[Point, ...] = ()
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points with a text each for those who hover over them."""
+
+    name: str
+    role: Role
+    at: tuple[Point, ...]
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A vertical bar from ``low`` to ``high`` at ``x``."""
+
+    x: float
+    low: float
+    high: float
+    role: Role
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Band:
+    """A shaded stretch of the vertical axis."""
+
+    low: float
+    high: float
+
+
+Layer = Density | Outline | Cells | Points | Interval | Band
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart.
+
+    Attributes
+    ----------
+    id
+        Of its element on the page.
+    summary
+        What it shows, in words, for those who cannot see it.
+    size
+        Width and height of the SVG's plot area in CSS pixels.
+    """
+
+    id: str
+    title: str
+    x: Axis
+    y: Axis
+    layers: tuple[Layer, ...]
+    summary: str = ""
+    size: tuple[float, float] = field(default=(240.0, 240.0))

@@ -1,0 +1,159 @@
+"""A chart as a figure in plotly's own JSON: what ``plotly.graph_objects.Figure`` takes and ``Plotly.react`` draws.
+
+The figures of a page share one table of cells and one block of count grids, so they name those instead of holding them:
+``meta.grid`` of a heatmap is its place in the block, ``meta.layer`` of a scatter its layer of the table. The script of
+the page fills both in and puts the theme's colours in the place of ``var(--name)``. WebGL types are never used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flowmrd.report.axes import Axis
+from flowmrd.report.charts.description import STYLES, Band, Cells, Chart, Density, Interval, Outline, Points, Style
+from flowmrd.report.density import BINS, HIGH, LOW
+
+_ANCHORS: Final = {"start": "left", "middle": "center", "end": "right"}
+
+
+def to_figure(chart: Chart, *, grid: int | None = None) -> dict[str, Any]:
+    """The figure of a chart.
+
+    Parameters
+    ----------
+    grid
+        Place of its counts in the page's block; needed where the chart has a density.
+    """
+    data: list[dict[str, Any]] = []
+    shapes: list[dict[str, Any]] = []
+    notes: list[dict[str, Any]] = []
+    for layer in chart.layers:
+        match layer:
+            case Density():
+                data.append(_density(grid))
+            case Outline():
+                data.append(_outline(layer))
+                if layer.mark is not None:
+                    notes.append(_note(layer))
+            case Cells():
+                data.append(_cells(layer, chart))
+            case Points():
+                data.append(_points(layer))
+            case Interval():
+                style = STYLES[layer.role]
+                data.append(
+                    {
+                        "type": "scatter", "mode": "lines", "name": layer.text, "x": [layer.x, layer.x],
+                        "y": [layer.low, layer.high], "line": _line(style), "hoverinfo": "text", "text": layer.text,
+                        "meta": {"role": layer.role},
+                    }
+                )  # fmt: skip
+            case Band():
+                shapes.append(
+                    {
+                        "type": "rect", "xref": "paper", "x0": 0, "x1": 1, "y0": layer.low, "y1": layer.high,
+                        "layer": "below", "line": {"width": 0}, "fillcolor": "var(--pass-wash)",
+                    }
+                )  # fmt: skip
+    return {
+        "data": data,
+        "layout": {
+            "xaxis": _axis(chart.x), "yaxis": _axis(chart.y), "shapes": shapes, "annotations": notes,
+            "margin": {"l": 52, "r": 8, "t": 8, "b": 42}, "showlegend": False, "hovermode": "closest",
+            "dragmode": "zoom", "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"color": "var(--ink)", "family": "system-ui, sans-serif", "size": 11},
+            "hoverlabel": {"font": {"size": 12}}, "uirevision": chart.id,
+            "meta": {"x": chart.x.channel, "y": chart.y.channel, "title": chart.title},
+        },
+    }  # fmt: skip
+
+
+def resolved(value: Any, palette: Mapping[str, str]) -> Any:
+    """A figure with the colours of a theme: every ``var(--name)`` becomes ``palette["--name"]``."""
+    if isinstance(value, Mapping):
+        return {key: resolved(inner, palette) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [resolved(inner, palette) for inner in value]
+    if isinstance(value, str) and value.startswith("var(--") and value.endswith(")"):
+        return palette[value[4:-1]]
+    return value
+
+
+def plain(text: str) -> str:
+    """Text that plotly.js, which reads a few HTML tags, shows as it is."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _density(grid: int | None) -> dict[str, Any]:
+    step = (HIGH - LOW) / BINS
+    return {
+        "type": "heatmap", "x0": LOW + step / 2, "dx": step, "y0": LOW + step / 2, "dy": step, "z": [],
+        "showscale": False, "zmin": 0, "hoverongaps": False, "meta": {"grid": grid},
+        "hovertemplate": "%{customdata} events here<extra></extra>",
+    }  # fmt: skip
+
+
+def _outline(outline: Outline) -> dict[str, Any]:
+    points = [*outline.points, outline.points[0]] if outline.closed else list(outline.points)
+    return {
+        "type": "scatter", "mode": "lines", "name": plain(outline.label), "x": [round(x, 4) for x, _ in points],
+        "y": [round(y, 4) for _, y in points], "line": _line(STYLES[outline.role]), "hoverinfo": "name",
+        "hoveron": "points", "meta": {"role": outline.role},
+    }  # fmt: skip
+
+
+def _note(outline: Outline) -> dict[str, Any]:
+    mark = outline.mark
+    assert mark is not None  # noqa: S101 - the caller looked
+    return {
+        "x": round(mark.at[0], 4), "y": round(mark.at[1], 4), "text": plain(mark.text), "showarrow": False,
+        "yanchor": "middle", "xanchor": _ANCHORS[mark.anchor], "borderpad": 0, "bgcolor": "var(--paper)",
+        "opacity": 0.9, "font": {"size": 11, "color": STYLES[outline.role].colour},
+    }  # fmt: skip
+
+
+def _cells(cells: Cells, chart: Chart) -> dict[str, Any]:
+    x, y = plain(chart.x.channel), plain(chart.y.channel)
+    return {
+        "type": "scatter", "mode": "markers", "name": plain(cells.name), "x": [], "y": [],
+        "marker": _marker(STYLES[cells.role]), "meta": {"layer": cells.layer, "role": cells.role},
+        "hovertemplate": f"{plain(cells.name)}<br>{x} %{{customdata[0]}}<br>{y} %{{customdata[1]}}"
+        "<br>%{customdata[2]}<extra></extra>",
+    }  # fmt: skip
+
+
+def _points(points: Points) -> dict[str, Any]:
+    return {
+        "type": "scatter", "mode": "markers", "name": plain(points.name), "x": [x for x, _ in points.at],
+        "y": [y for _, y in points.at], "marker": _marker(STYLES[points.role]),
+        "text": [plain(text) for text in points.texts], "hoverinfo": "text" if points.texts else "name",
+        "meta": {"role": points.role},
+    }  # fmt: skip
+
+
+def _marker(style: Style) -> dict[str, Any]:
+    if style.filled:
+        return {
+            "symbol": style.symbol, "size": style.size, "color": style.colour,
+            "line": {"color": "var(--paper)", "width": 0.7},
+        }  # fmt: skip
+    return {
+        "symbol": style.symbol + "-open", "size": style.size, "color": style.colour,
+        "line": {"color": style.colour, "width": style.width},
+    }  # fmt: skip
+
+
+def _line(style: Style) -> dict[str, Any]:
+    line: dict[str, Any] = {"color": style.colour, "width": style.width}
+    return line | ({"dash": style.dash} if style.dash else {})
+
+
+def _axis(axis: Axis) -> dict[str, Any]:
+    return {
+        "title": {"text": plain(axis.label), "font": {"size": 12}, "standoff": 4}, "tickmode": "array",
+        "tickvals": [round(at, 5) for at, _ in axis.ticks], "ticktext": [plain(text) for _, text in axis.ticks],
+        "range": [axis.low, axis.high], "zeroline": False, "showgrid": False, "ticks": "outside", "ticklen": 4,
+        "tickfont": {"size": 10.5}, "linecolor": "var(--soft)", "tickcolor": "var(--soft)", "mirror": True,
+        "showline": True,
+    }  # fmt: skip

@@ -1,0 +1,161 @@
+"""A chart as inline SVG: for paper, for pages without scripts, and until the figure is drawn."""
+
+from __future__ import annotations
+
+import base64
+from typing import Final
+
+from markupsafe import Markup, escape
+
+from flowmrd.report import svg
+from flowmrd.report.charts.description import (
+    STYLES,
+    Band,
+    Cells,
+    Chart,
+    Density,
+    Interval,
+    Layer,
+    Outline,
+    Point,
+    Points,
+    Style,
+)
+from flowmrd.report.density import picture
+
+LEFT, BOTTOM, TOP, RIGHT = 52.0, 42.0, 10.0, 18.0
+"""Room beside the plot; letters of the widest usual fonts (Noto, DejaVu) have room in it."""
+
+
+def to_svg(chart: Chart, *, css: str = "gate-still") -> Markup:
+    """Draw a chart. The same chart gives the same bytes; every text is escaped."""
+    draw = _Canvas(chart)
+    parts: list[str] = []
+    for layer in chart.layers:
+        parts += draw.layer(layer)
+    parts += draw.frame()
+    for layer in chart.layers:
+        if isinstance(layer, Outline) and layer.mark is not None:
+            x, y = draw.place(layer.mark.at)
+            parts.append(
+                f'<text x="{_n(x)}" y="{_n(y + 4)}" text-anchor="{layer.mark.anchor}" class="halo mark {layer.role}" '
+                f'style="font-size:11px">{escape(layer.mark.text)}</text>'
+            )
+    width, height = chart.size
+    return svg.drawing(width + LEFT + RIGHT, height + TOP + BOTTOM, parts, css=css)
+
+
+def _n(value: float) -> str:
+    return f"{value:.1f}".rstrip("0").rstrip(".")
+
+
+class _Canvas:
+    """Places of one chart's coordinates on the paper."""
+
+    def __init__(self, chart: Chart) -> None:
+        self.chart = chart
+        self.width, self.height = chart.size
+
+    def place(self, point: Point) -> Point:
+        x, y = self.chart.x, self.chart.y
+        across = (min(max(point[0], x.low), x.high) - x.low) / (x.high - x.low)
+        up = (min(max(point[1], y.low), y.high) - y.low) / (y.high - y.low)
+        return (LEFT + across * self.width, TOP + self.height - up * self.height)
+
+    def layer(self, layer: Layer) -> list[str]:
+        match layer:
+            case Density():
+                source = "data:image/png;base64," + base64.b64encode(picture(layer.counts)).decode("ascii")
+                return [
+                    f'<image href="{source}" x="{_n(LEFT)}" y="{_n(TOP)}" width="{_n(self.width)}" '
+                    f'height="{_n(self.height)}" preserveAspectRatio="none" class="density"/>'
+                ]
+            case Outline():
+                path = "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in map(self.place, layer.points))
+                style = STYLES[layer.role]
+                return [_path(path + ("z" if layer.closed else ""), style, fill="none")]
+            case Cells():
+                return self._dots(layer.still, STYLES[layer.role])
+            case Points():
+                return self._dots(layer.at, STYLES[layer.role])
+            case Interval():
+                (x, low), (_, high) = self.place((layer.x, layer.low)), self.place((layer.x, layer.high))
+                return [_path(f"M{_n(x)} {_n(low)}V{_n(high)}", STYLES[layer.role], fill="none")]
+            case Band():
+                top, foot = self.place((0, layer.high))[1], self.place((0, layer.low))[1]
+                return [svg.rect(LEFT, top, self.width, foot - top, "var(--pass-wash)")]
+
+    def _dots(self, points: tuple[Point, ...], style: Style) -> list[str]:
+        if not points:
+            return []
+        sign = _SIGNS.get(style.symbol, _SIGNS["circle"])
+        half = style.size / 2 + 0.5
+        path = "".join(sign(x, y, half) for x, y in map(self.place, points))
+        if style.filled and style.symbol != "x":
+            return [f'<path d="{path}" fill="{style.colour}" stroke="var(--paper)" stroke-width="0.7"/>']
+        return [f'<path d="{path}" fill="none" stroke="{style.colour}" stroke-width="{_n(style.width)}"/>']
+
+    def frame(self) -> list[str]:
+        x, y = self.chart.x, self.chart.y
+        foot = TOP + self.height
+        parts = [
+            f'<rect x="{_n(LEFT)}" y="{_n(TOP)}" width="{_n(self.width)}" height="{_n(self.height)}" fill="none" '
+            'stroke="var(--soft)"/>'
+        ]
+        for at, label in x.ticks:
+            place = self.place((at, y.low))[0]
+            parts.append(svg.line(place, foot, place, foot + (5 if label else 3), stroke="var(--soft)"))
+            if label:
+                parts.append(svg.text(place, foot + 17, label, anchor="middle", css="faint", size=10.5))
+        for at, label in y.ticks:
+            place = self.place((x.low, at))[1]
+            parts.append(svg.line(LEFT - (5 if label else 3), place, LEFT, place, stroke="var(--soft)"))
+            if label:
+                parts.append(svg.text(LEFT - 7, place + 4, label, anchor="end", css="faint", size=10.5))
+        parts.append(svg.text(LEFT + self.width / 2, foot + BOTTOM - 8, x.label, anchor="middle", size=11.5))
+        turned = svg.text(0, 0, y.label, anchor="middle", size=11.5)
+        parts.append(svg.turned(15, TOP + self.height / 2, -90, turned))
+        return parts
+
+
+def _path(path: str, style: Style, *, fill: str) -> str:
+    dash = f' stroke-dasharray="{style.dash.replace("px", "")}"' if style.dash else ""
+    return f'<path d="{path}" fill="{fill}" stroke="{style.colour}" stroke-width="{_n(style.width)}"{dash}/>'
+
+
+def _circle(x: float, y: float, r: float) -> str:
+    return f"M{_n(x - r)} {_n(y)}a{_n(r)} {_n(r)} 0 1 0 {_n(2 * r)} 0a{_n(r)} {_n(r)} 0 1 0 {_n(-2 * r)} 0"
+
+
+def _diamond(x: float, y: float, r: float) -> str:
+    return f"M{_n(x)} {_n(y - r)}l{_n(r)} {_n(r)}l{_n(-r)} {_n(r)}l{_n(-r)} {_n(-r)}z"
+
+
+def _square(x: float, y: float, r: float) -> str:
+    return f"M{_n(x - r)} {_n(y - r)}h{_n(2 * r)}v{_n(2 * r)}h{_n(-2 * r)}z"
+
+
+def _triangle(x: float, y: float, r: float) -> str:
+    return f"M{_n(x)} {_n(y - r)}l{_n(r)} {_n(1.8 * r)}h{_n(-2 * r)}z"
+
+
+def _cross(x: float, y: float, r: float) -> str:
+    t = r / 3
+    return (
+        f"M{_n(x - t)} {_n(y - r)}h{_n(2 * t)}v{_n(r - t)}h{_n(r - t)}v{_n(2 * t)}h{_n(t - r)}v{_n(r - t)}"
+        f"h{_n(-2 * t)}v{_n(t - r)}h{_n(t - r)}v{_n(-2 * t)}h{_n(r - t)}z"
+    )
+
+
+def _times(x: float, y: float, r: float) -> str:
+    return f"M{_n(x - r)} {_n(y - r)}l{_n(2 * r)} {_n(2 * r)}m0 {_n(-2 * r)}l{_n(-2 * r)} {_n(2 * r)}"
+
+
+_SIGNS: Final = {
+    "circle": _circle,
+    "diamond": _diamond,
+    "square": _square,
+    "triangle-up": _triangle,
+    "cross": _cross,
+    "x": _times,
+}

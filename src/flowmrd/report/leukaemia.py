@@ -1,0 +1,104 @@
+"""The patient's leukaemia at diagnosis as the report draws it: outlines of its components, and cells of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.report.charts.description import Outline
+from flowmrd.report.contours import ellipse
+from flowmrd.store import digest_file, read_arrays
+from flowmrd.units import LOGICLE_M
+
+LEAST_SHARE: Final = 0.05
+"""A component with less of the leukaemia than this has no outline."""
+MAX_COMPONENTS: Final = 4
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Leukaemia:
+    """Mixture and cells of ``laip.npz``, on the 0..1 scale.
+
+    Attributes
+    ----------
+    diagnosis
+        Name of the diagnosis tube.
+    weight, mean, covariance
+        Shapes (k,), (k, d), (k, d, d) over ``features``.
+    staining
+        Shape (d,): how far the diagnosis tube's staining lies from the reference.
+    cells
+        Shape (n, d): cells of the diagnosis.
+    """
+
+    diagnosis: str
+    features: tuple[str, ...]
+    weight: Array
+    mean: Array
+    covariance: Array
+    staining: Array
+    cells: Array
+
+    def outlines(self, x: str, y: str) -> list[Outline]:
+        """2-SD outlines of the larger components on two channels, largest first."""
+        if x not in self.features or y not in self.features:
+            return []
+        at = [self.features.index(x), self.features.index(y)]
+        order = [int(k) for k in np.argsort(-self.weight)[:MAX_COMPONENTS] if self.weight[k] >= LEAST_SHARE]
+        return [
+            Outline(
+                ellipse(self.mean[k][at], self.covariance[k][np.ix_(at, at)]),
+                True,
+                "leukaemia at diagnosis, 2 SD",
+                role="diagnosis",
+            )
+            for k in order
+        ]
+
+    def spiked(self, count: int, staining: dict[str, float]) -> dict[str, npt.NDArray[np.float32]]:
+        """``count`` cells by channel as this tube would stain them; evenly chosen, no random numbers.
+
+        Parameters
+        ----------
+        staining
+            Decades by which this tube's staining lies from the reference (``staining_shift`` of classification.json).
+        """
+        n = len(self.cells)
+        if n == 0 or count <= 0:
+            return {}
+        chosen = self.cells[(np.arange(count) * n // count) % n] if count < n else self.cells[np.arange(count) % n]
+        shift = np.array([staining.get(name, 0.0) / LOGICLE_M for name in self.features]) - self.staining
+        moved = (chosen + shift).astype(np.float32)
+        return {name: moved[:, index] for index, name in enumerate(self.features)}
+
+
+def read_leukaemia(laip_json: Path | None) -> Leukaemia | None:
+    """The leukaemia of a ``laip.json`` and the arrays beside it; ``None`` where there is none or they do not fit.
+
+    The classifier refuses a pair that does not fit; the page only draws nothing then.
+    """
+    if laip_json is None or not laip_json.is_file():
+        return None
+    facts: dict[str, Any] = json.loads(laip_json.read_text(encoding="utf-8"))
+    path = laip_json.with_suffix(".npz")
+    if not facts.get("found") or not path.is_file() or digest_file(path) != facts.get("arrays_sha256"):
+        return None
+    arrays = read_arrays(path)
+    if not {"weight", "mean", "covariance", "staining", "cells"} <= set(arrays):
+        return None
+    return Leukaemia(
+        diagnosis=str(facts.get("diagnosis") or ""),
+        features=tuple(map(str, facts.get("features") or ())),
+        weight=arrays["weight"],
+        mean=arrays["mean"] / LOGICLE_M,
+        covariance=arrays["covariance"] / LOGICLE_M**2,
+        staining=arrays["staining"] / LOGICLE_M,
+        cells=arrays["cells"].astype(np.float64) / LOGICLE_M,
+    )

@@ -1,0 +1,237 @@
+"""The plots of a page in a real browser, used as a reviewer uses them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_factory import MadeSample, ino10
+from report_neighbours import with_neighbours
+
+from browser import OpenPage
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> MadeSample:
+    """A follow-up with 60 MRD cells, its diagnosis tube and four controls."""
+    return with_neighbours(tmp_path_factory.mktemp("compared"))
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> MadeSample:
+    """The same without a single MRD cell, in a tube large enough for the target."""
+    return with_neighbours(tmp_path_factory.mktemp("empty"), blasts=0, nucleated=331_204)
+
+
+def opened(made: MadeSample, open_page: OpenPage) -> Any:
+    page = open_page(made.sample_dir / "report.html")
+    page.wait_for_selector("html[data-ready]", timeout=30_000)
+    return page
+
+
+def drawn(page: Any, *ids: str) -> None:
+    for name in ids:
+        page.locator(f"#{name}").scroll_into_view_if_needed()
+        page.wait_for_selector(f"#{name}.live .main-svg", timeout=30_000)
+
+
+def lasso(page: Any, plot: str, low: tuple[float, float], high: tuple[float, float]) -> None:
+    """Drag a lasso around a rectangle given on the axes."""
+    page.get_by_role("radio", name="lasso").check()
+    page.locator(f"#{plot}").scroll_into_view_if_needed()
+    corners = page.evaluate(
+        """([plot, low, high]) => {
+          const canvas = document.querySelector(`#${plot} .canvas`), box = canvas.getBoundingClientRect();
+          const {xaxis, yaxis} = canvas._fullLayout;
+          return [[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]].map(([x, y]) =>
+            [box.left + xaxis._offset + xaxis.l2p(x), box.top + yaxis._offset + yaxis.l2p(y)]);
+        }""",
+        [plot, low, high],
+    )
+    page.mouse.move(*corners[0])
+    page.mouse.down()
+    for corner in [*corners[1:], corners[0]]:
+        page.mouse.move(*corner, steps=4)
+    page.mouse.up()
+
+
+def test_the_standard_panel_is_the_panels_own_in_three_columns_on_one_scale(
+    compared: MadeSample, open_page: OpenPage
+) -> None:
+    page = opened(compared, open_page)
+    rows = page.locator(".plot-row").evaluate_all("rows => rows.map(row => row.getAttribute('aria-label'))")
+    wanted = [plot.title or f"{plot.x} / {plot.y}" for plot in ino10().standard_plots]
+    assert [row.rsplit(" of ", 1)[0] for row in rows[: len(wanted)]] == wanted
+    assert page.locator("#std-5-diagnosis, #std-5-tube, #std-5-controls").count() == 3
+    drawn(page, "std-5-diagnosis", "std-5-tube", "std-5-controls")
+    scales = page.evaluate(
+        "['diagnosis', 'tube', 'controls'].map(k => { const l = document.querySelector(`#std-5-${k} .canvas`).layout;"
+        " return JSON.stringify([l.xaxis.range, l.yaxis.range, l.xaxis.ticktext, l.yaxis.ticktext]); })"
+    )
+    assert len(set(scales)) == 1
+
+
+def test_the_diamonds_lie_inside_the_diagnosis_outline_and_outside_normal_maturation(
+    compared: MadeSample, open_page: OpenPage
+) -> None:
+    page = opened(compared, open_page)
+    drawn(page, "std-6-tube")
+    inside = page.evaluate(
+        """() => {
+          const data = document.querySelector('#std-6-tube .canvas').data;
+          const hit = (t, x, y) => { let odd = false;
+            for (let i = 0, j = t.x.length - 1; i < t.x.length; j = i++)
+              if (t.y[i] > y !== t.y[j] > y && x < (t.x[j] - t.x[i]) * (y - t.y[i]) / (t.y[j] - t.y[i]) + t.x[i])
+                odd = !odd;
+            return odd; };
+          const mrd = data.find(t => t.meta.layer === 'mrd');
+          const of = role => data.filter(t => t.meta.role === role && t.mode === 'lines');
+          const share = role => mrd.x.filter((x, i) => of(role).some(t => hit(t, x, mrd.y[i]))).length / mrd.x.length;
+          return {n: mrd.x.length, diagnosis: share('diagnosis'), normal: share('normal'), stages: of('normal').length};
+        }"""
+    )
+    assert inside["n"] == compared.result.counts.mrd_events
+    assert inside["diagnosis"] > 0.8
+    assert inside["stages"] >= 2
+    assert inside["normal"] < 0.2
+
+
+def test_without_mrd_the_spiked_cells_show_what_the_target_would_look_like(
+    empty: MadeSample, open_page: OpenPage
+) -> None:
+    page = opened(empty, open_page)
+    drawn(page, "std-6-tube")
+    counts = page.evaluate(
+        "Object.fromEntries(document.querySelector('#std-6-tube .canvas').data.filter(t => t.meta.layer)"
+        ".map(t => [t.meta.layer, t.x.length]))"
+    )
+    assert counts["mrd"] == 0
+    assert counts["spiked"] == 33, "1 in 10,000 of 331,204 nucleated cells"
+    assert page.locator("#std-6-tube .canvas .scatterlayer .js-line").count() >= 3, "outlines stand without MRD too"
+
+
+def test_a_layer_is_switched_and_a_zoom_is_shared_by_the_row_and_survives_it(
+    compared: MadeSample, open_page: OpenPage
+) -> None:
+    page = opened(compared, open_page)
+    drawn(page, "std-5-tube", "std-5-controls")
+    page.locator("#std-5-tube .canvas").focus()
+    page.keyboard.press("+")
+    ranges = (
+        "['tube', 'controls'].map(k => document.querySelector(`#std-5-${k} .canvas`).layout.xaxis.range"
+        ".map(v => +v.toFixed(3)))"
+    )
+    page.wait_for_function(f"(r => r[0][0] > -0.05 && r[0][0] === r[1][0])({ranges})")
+    zoomed = page.evaluate(ranges)
+    page.locator('[data-layer="stage:mature_b"]').check()
+    page.wait_for_function(
+        "document.querySelector('#std-5-tube .canvas').data.find(t => t.meta.layer === 'stage:mature_b').x.length > 50"
+    )
+    assert page.evaluate(ranges) == zoomed
+    page.locator('[data-layer="mrd"]').uncheck()
+    page.wait_for_function(
+        "document.querySelector('#std-5-tube .canvas').data.find(t => t.meta.layer === 'mrd').x.length === 0"
+    )
+    assert page.evaluate(ranges) == zoomed
+
+
+def test_a_lasso_counts_marks_the_cells_everywhere_and_saves_their_rows(
+    compared: MadeSample, open_page: OpenPage
+) -> None:
+    page = opened(compared, open_page)
+    drawn(page, "std-6-tube")
+    box = page.evaluate(
+        "(t => [[Math.min(...t.x) - 0.01, Math.min(...t.y) - 0.01],"
+        " [Math.max(...t.x) + 0.01, Math.max(...t.y) + 0.01]])"
+        "(document.querySelector('#std-6-tube .canvas').data.find(t => t.meta.layer === 'mrd'))"
+    )
+    lasso(page, "std-6-tube", tuple(box[0]), tuple(box[1]))
+    page.wait_for_selector("#selection strong")
+    n = compared.result.counts.mrd_events
+    said = page.locator("#selection").inner_text()
+    assert f"MRD cell: {n} of {n}" in said
+    assert "% of nucleated cells" in said
+    assert "% of b lineage" in said
+    marked = page.evaluate(
+        "document.querySelector('#std-6-tube .canvas').data.find(t => t.meta.layer === 'selected').x.length"
+    )
+    assert marked >= n
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save selected rows").click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    head = lines[0].split("\t")
+    rows = [dict(zip(head, line.split("\t"), strict=True)) for line in lines[1:]]
+    assert sum(row["mrd"] == "1" for row in rows) == n
+    assert all(0 <= int(row["event"]) < 6000 for row in rows)
+    page.get_by_role("button", name="Clear selection").click()
+    assert page.locator("#selection").inner_text() == ""
+
+
+def test_hovering_tells_the_values_in_raw_units_and_the_event(compared: MadeSample, open_page: OpenPage) -> None:
+    page = opened(compared, open_page)
+    drawn(page, "std-6-tube")
+    trace = page.evaluate(
+        "(t => ({template: t.hovertemplate, first: t.customdata[0]}))"
+        "(document.querySelector('#std-6-tube .canvas').data.find(t => t.meta.layer === 'mrd'))"
+    )
+    assert trace["template"].startswith("MRD cell<br>CD38 %{customdata[0]}<br>CD10 %{customdata[1]}")
+    assert float(trace["first"][1]) > 1000, "bright CD10 in raw units"
+    assert trace["first"][2].startswith("event ")
+
+
+def test_the_canonical_view_parts_the_mrd_cells_from_normal_maturation(
+    compared: MadeSample, open_page: OpenPage
+) -> None:
+    page = opened(compared, open_page)
+    drawn(page, "canonical-plot")
+    assert page.locator(".canonical table tbody tr").count() >= 10
+    inside = page.evaluate(
+        """() => { const data = document.querySelector('#canonical-plot .canvas').data;
+          const mrd = data.find(t => t.meta.layer === 'mrd');
+          const box = t => [Math.min(...t.x), Math.max(...t.x), Math.min(...t.y), Math.max(...t.y)];
+          const normal = data.filter(t => t.meta.role === 'normal' && t.mode === 'lines').map(box);
+          const within = (x, y) => normal.some(([a, b, c, d]) => x > a && x < b && y > c && y < d);
+          return mrd.x.filter((x, i) => within(x, mrd.y[i])).length / mrd.x.length; }"""
+    )
+    assert inside < 0.1
+
+
+def test_the_free_plot_shows_the_chosen_parent_in_a_square(compared: MadeSample, open_page: OpenPage) -> None:
+    page = opened(compared, open_page)
+    drawn(page, "free-plot")
+    n = "document.querySelector('#free-plot .canvas').data.find(t => t.meta.layer === 'all').x.length"
+    everything = page.evaluate(n)
+    page.select_option("#free-parent", label="Mature B cells")
+    page.wait_for_function(f"{n} < {everything}")
+    box = page.locator("#free-plot .canvas").bounding_box()
+    assert box is not None
+    assert box["width"] == pytest.approx(box["height"], rel=0.02)
+
+
+def test_the_first_plot_is_reached_within_eight_tabs(compared: MadeSample, open_page: OpenPage) -> None:
+    page = opened(compared, open_page)
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.closest('.plot') !== null"):
+            break
+    assert page.evaluate("document.activeElement.closest('.plot') !== null")
+
+
+def test_the_page_stays_under_eight_megabytes(compared: MadeSample) -> None:
+    assert (compared.sample_dir / "report.html").stat().st_size < 8_000_000
+
+
+def test_every_figure_is_one_that_plotly_accepts(compared: MadeSample, open_page: OpenPage) -> None:
+    from plotly.graph_objects import Figure
+
+    page = opened(compared, open_page)
+    figures = page.evaluate("Object.values(figures.report.figures).map(f => figures.themed(f))")
+    assert len(figures) > 30
+    for figure in figures:
+        checked = Figure(figure)
+        assert {trace.type for trace in checked.data} <= {"heatmap", "scatter"}, "no WebGL"
+        assert json.loads(checked.to_json())["layout"]["showlegend"] is False
