@@ -21,7 +21,7 @@ from flowmrd.report.axes import Axis
 from flowmrd.report.charts.description import Mark, Outline
 from flowmrd.report.contours import ellipse, region
 from flowmrd.report.density import HIGH, LOW, bin_axis, count_grid
-from flowmrd.report.leukaemia import Leukaemia
+from flowmrd.report.leukaemia import DiagnosisModel
 from flowmrd.report.neighbours import SHORT_NAMES, Neighbours
 
 RIDGE: Final = 0.02**2
@@ -70,7 +70,7 @@ class Canonical:
         return (Axis(CHANNELS[0], "canonical axis 1", ticks), Axis(CHANNELS[1], "canonical axis 2", ticks))
 
 
-def canonical(panel: PanelModel, neighbours: Neighbours, leukaemia: Leukaemia | None) -> Canonical | None:
+def canonical(panel: PanelModel, neighbours: Neighbours, leukaemia: DiagnosisModel | None) -> Canonical | None:
     """The plane of a panel and a patient; ``None`` where there are fewer than three classes."""
     features = _features(panel, neighbours, leukaemia)
     stages = {name: cells for name, cells in neighbours.stage_table(features).items() if len(cells) >= MIN_CELLS}
@@ -107,12 +107,12 @@ def canonical(panel: PanelModel, neighbours: Neighbours, leukaemia: Leukaemia | 
     return Canonical(features, weights, offset, weights / 4.5, outlines, names)
 
 
-def _features(panel: PanelModel, neighbours: Neighbours, leukaemia: Leukaemia | None) -> tuple[str, ...]:
+def _features(panel: PanelModel, neighbours: Neighbours, leukaemia: DiagnosisModel | None) -> tuple[str, ...]:
     known = [name for name in panel.features if all(name in tube.events for tube in neighbours.controls)]
     return tuple(name for name in known if leukaemia is None or name in leukaemia.features)
 
 
-def _blasts(leukaemia: Leukaemia | None, features: Sequence[str]) -> tuple[Array, Array] | None:
+def _blasts(leukaemia: DiagnosisModel | None, features: Sequence[str]) -> tuple[Array, Array] | None:
     """Mean and covariance of the whole leukaemia."""
     if leukaemia is None or not features:
         return None
@@ -134,7 +134,7 @@ def _signs(weights: Array, means: Array) -> Array:
 
 
 def _outlines(
-    view: Canonical, panel: PanelModel, stages: Mapping[str, Array], leukaemia: Leukaemia | None
+    view: Canonical, panel: PanelModel, stages: Mapping[str, Array], leukaemia: DiagnosisModel | None
 ) -> tuple[Outline, ...]:
     titles = {gate.name: gate.title or gate.name for gate in panel.gates}
     found = []

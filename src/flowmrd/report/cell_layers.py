@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.report import formatting
-from flowmrd.report.charts.description import Cells, Role
+from flowmrd.report.charts.description import CellMarks, Role
 from flowmrd.report.inputs import Inputs
 from flowmrd.report.tube import Tube, even
 from flowmrd.report.uncounted import Group
@@ -91,10 +91,10 @@ class CellTable:
         """Spiked cells, at the end of the table."""
         return len(next(iter(self.spiked.values()))) if self.spiked else 0
 
-    def cells(self, x: str, y: str) -> list[Cells]:
+    def cells(self, x: str, y: str) -> list[CellMarks]:
         """Layers of a chart on two channels, in the order in which they are drawn."""
         ordered = sorted(self.layers, key=lambda layer: _ORDER.index(layer.id.split(":")[0]))
-        drawn = [Cells("back", "back-gated cell", "back")]
+        drawn = [CellMarks("back", "back-gated cell", "back")]
         for layer in ordered:
             still: tuple[tuple[float, float], ...] = ()
             if layer.shown and layer.id == "spiked":
@@ -104,8 +104,8 @@ class CellTable:
             elif layer.shown:
                 rows = even(layer.rows, STILL_POINTS)
                 still = tuple(zip(self.tube.column(x)[rows].tolist(), self.tube.column(y)[rows].tolist(), strict=True))
-            drawn.append(Cells(layer.id, layer.name, layer.role, still))
-        return [*drawn, Cells("selected", "selected cell", "selected")]
+            drawn.append(CellMarks(layer.id, layer.name, layer.role, still))
+        return [*drawn, CellMarks("selected", "selected cell", "selected")]
 
     def describe(self) -> dict[str, object]:
         """What the page's script needs to read :meth:`pack`."""

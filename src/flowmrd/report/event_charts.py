@@ -17,7 +17,7 @@ from flowmrd.panel.plots import Plot
 from flowmrd.report import formatting
 from flowmrd.report.canonical import CHANNELS, Canonical
 from flowmrd.report.cell_layers import CellTable
-from flowmrd.report.charts.description import Cells, Chart, Density, Outline
+from flowmrd.report.charts.description import CellMarks, Chart, CountGrid, Outline
 from flowmrd.report.charts.plotly import to_figure
 from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.density import Counts, bin_axis, count_grid
@@ -63,7 +63,7 @@ class ChartBook:
 
     def add(self, chart: Chart) -> Markup:
         """Take a chart in and return its still picture."""
-        counts = next(layer.counts for layer in chart.layers if isinstance(layer, Density))
+        counts = next(layer.counts for layer in chart.layers if isinstance(layer, CountGrid))
         self.charts[chart.id] = chart
         self.figures[chart.id] = to_figure(chart, grid=len(self._grids))
         self._grids.append(counts.astype("<u4").tobytes())
@@ -116,10 +116,10 @@ class EventCharts:
         place = view.place(values)
         counts = count_grid(bin_axis(place[:, 0]), bin_axis(place[:, 1]))
         x, y = view.axes()
-        cells = [Cells(cells.layer, cells.name, cells.role) for cells in self.table.cells(*self.tube.channels[:2])]
+        cells = [CellMarks(cells.layer, cells.name, cells.role) for cells in self.table.cells(*self.tube.channels[:2])]
         # Still points would need every layer's place; the figure computes them from the table.
         chart = Chart(
-            "canonical-plot", "Canonical view", x, y, (Density(counts), *view.outlines, *cells), size=(380, 380)
+            "canonical-plot", "Canonical view", x, y, (CountGrid(counts), *view.outlines, *cells), size=(380, 380)
         )
         summary = (
             f"{formatting.count(len(rows))} {self._title(parent)} events in the plane that parts "
@@ -169,7 +169,7 @@ class EventCharts:
         plot: Plot,
         counts: Counts,
         events: int,
-        layers: Sequence[Outline | Cells],
+        layers: Sequence[Outline | CellMarks],
     ) -> Column:
         kind, _, n = whose.partition(":")
         role = self.inputs.result.role
@@ -187,8 +187,10 @@ class EventCharts:
             summary += f" {formatting.count(self.inputs.result.counts.mrd_events)} MRD events on top."
         return Column(chart.id, heading, events, self.book.add(chart), summary)
 
-    def _chart(self, key: str, title: str, x: str, y: str, counts: Counts, layers: Sequence[Outline | Cells]) -> Chart:
-        return Chart(key, title, self.tube.axis(x), self.tube.axis(y, upright=True), (Density(counts), *layers))
+    def _chart(
+        self, key: str, title: str, x: str, y: str, counts: Counts, layers: Sequence[Outline | CellMarks]
+    ) -> Chart:
+        return Chart(key, title, self.tube.axis(x), self.tube.axis(y, upright=True), (CountGrid(counts), *layers))
 
     def _gates_on(self, plot: Plot) -> list[Outline]:
         """Borders of the gates of the same parent on the same two channels."""

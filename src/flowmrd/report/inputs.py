@@ -10,7 +10,7 @@ from typing import Any
 from flowmrd.config import RunConfig, Sample
 from flowmrd.mrd.result import MrdResult
 from flowmrd.panel.model import PanelModel
-from flowmrd.report.leukaemia import Leukaemia
+from flowmrd.report.leukaemia import DiagnosisModel
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Inputs:
     classification: Mapping[str, Any] | None = None
     reference: Mapping[str, Any] | None = None
     diagnosis: Mapping[str, Any] | None = None
-    leukaemia: Leukaemia | None = None
+    leukaemia: DiagnosisModel | None = None
     controls_qc: Sequence[Mapping[str, Any]] = ()
     diagnosis_work: Path | None = None
     controls_work: Sequence[Path] = ()

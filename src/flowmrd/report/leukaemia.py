@@ -23,7 +23,7 @@ Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Leukaemia:
+class DiagnosisModel:
     """Mixture and cells of ``laip.npz``, on the 0..1 scale.
 
     Attributes
@@ -79,7 +79,7 @@ class Leukaemia:
         return {name: moved[:, index] for index, name in enumerate(self.features)}
 
 
-def read_leukaemia(laip_json: Path | None) -> Leukaemia | None:
+def read_leukaemia(laip_json: Path | None) -> DiagnosisModel | None:
     """The leukaemia of a ``laip.json`` and the arrays beside it; ``None`` where there is none or they do not fit.
 
     The classifier refuses a pair that does not fit; the page only draws nothing then.
@@ -93,7 +93,7 @@ def read_leukaemia(laip_json: Path | None) -> Leukaemia | None:
     arrays = read_arrays(path)
     if not {"weight", "mean", "covariance", "staining", "cells"} <= set(arrays):
         return None
-    return Leukaemia(
+    return DiagnosisModel(
         diagnosis=str(facts.get("diagnosis") or ""),
         features=tuple(map(str, facts.get("features") or ())),
         weight=arrays["weight"],

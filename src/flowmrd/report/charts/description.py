@@ -79,14 +79,14 @@ class Outline:
 
 
 @dataclass(frozen=True)
-class Density:
+class CountGrid:
     """Counts on the fixed grid of :mod:`flowmrd.report.density`."""
 
     counts: Counts
 
 
 @dataclass(frozen=True)
-class Cells:
+class CellMarks:
     """Single cells of one layer of the page's table (:mod:`flowmrd.report.cell_layers`).
 
     ``still`` holds the few that the picture without scripts shows; the figure takes all from the table.
@@ -127,7 +127,7 @@ class Band:
     high: float
 
 
-Layer = Density | Outline | Cells | Points | Interval | Band
+Layer = CountGrid | Outline | CellMarks | Points | Interval | Band
 
 
 @dataclass(frozen=True)

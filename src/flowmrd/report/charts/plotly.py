@@ -11,7 +11,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from flowmrd.report.axes import Axis
-from flowmrd.report.charts.description import STYLES, Band, Cells, Chart, Density, Interval, Outline, Points, Style
+from flowmrd.report.charts.description import (
+    STYLES,
+    Band,
+    CellMarks,
+    Chart,
+    CountGrid,
+    Interval,
+    Outline,
+    Points,
+    Style,
+)
 from flowmrd.report.density import BINS, HIGH, LOW
 
 _ANCHORS: Final = {"start": "left", "middle": "center", "end": "right"}
@@ -30,13 +40,13 @@ def to_figure(chart: Chart, *, grid: int | None = None) -> dict[str, Any]:
     notes: list[dict[str, Any]] = []
     for layer in chart.layers:
         match layer:
-            case Density():
+            case CountGrid():
                 data.append(_density(grid))
             case Outline():
                 data.append(_outline(layer))
                 if layer.mark is not None:
                     notes.append(_note(layer))
-            case Cells():
+            case CellMarks():
                 data.append(_cells(layer, chart))
             case Points():
                 data.append(_points(layer))
@@ -113,7 +123,7 @@ def _note(outline: Outline) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _cells(cells: Cells, chart: Chart) -> dict[str, Any]:
+def _cells(cells: CellMarks, chart: Chart) -> dict[str, Any]:
     x, y = plain(chart.x.channel), plain(chart.y.channel)
     return {
         "type": "scatter", "mode": "markers", "name": plain(cells.name), "x": [], "y": [],

@@ -11,9 +11,9 @@ from flowmrd.report import svg
 from flowmrd.report.charts.description import (
     STYLES,
     Band,
-    Cells,
+    CellMarks,
     Chart,
-    Density,
+    CountGrid,
     Interval,
     Layer,
     Outline,
@@ -64,7 +64,7 @@ class _Canvas:
 
     def layer(self, layer: Layer) -> list[str]:
         match layer:
-            case Density():
+            case CountGrid():
                 source = "data:image/png;base64," + base64.b64encode(picture(layer.counts)).decode("ascii")
                 return [
                     f'<image href="{source}" x="{_n(LEFT)}" y="{_n(TOP)}" width="{_n(self.width)}" '
@@ -74,7 +74,7 @@ class _Canvas:
                 path = "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in map(self.place, layer.points))
                 style = STYLES[layer.role]
                 return [_path(path + ("z" if layer.closed else ""), style, fill="none")]
-            case Cells():
+            case CellMarks():
                 return self._dots(layer.still, STYLES[layer.role])
             case Points():
                 return self._dots(layer.at, STYLES[layer.role])
