@@ -1,22 +1,18 @@
-"""What a run would submit to a cluster: the jobs, and what is asked for each.
+"""What a run would do, and what it would submit to a cluster: the jobs, and what is asked for each.
 
-Snakemake's dry run names the jobs and which of them go together; memory and time come from the same table that the
+Snakemake's dry run tells the jobs and which of them go together; memory and time come from the same table that the
 rules take them from.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from flowmrd.engine.plan import RunPlan
 from flowmrd.engine.stage_table import STAGES, Unit
-
-_GROUP = re.compile(r"^\[.*\] Group job (\S+) \(jobs")
-_JOB = re.compile(r"^( *)Job \d+: ([^:]+): (.+)$")
-_STAGE_OF = {(stage.does, stage.unit is Unit.RUN): name for name, stage in STAGES.items()}
 
 
 @dataclass(frozen=True)
@@ -29,24 +25,28 @@ class BatchJob:
     minutes: int
 
 
-def batch_jobs(dry_run: Iterable[str], plan: RunPlan) -> list[BatchJob]:
+def _stage_and_unit(event: dict[str, Any]) -> tuple[str, str] | None:
+    """Stage of a planned job, and the tube, patient or panel it is for; None for a rule that is no stage."""
+    stage = str(event["rule"]).removesuffix("_kept")
+    if stage not in STAGES:
+        return None
+    of = STAGES[stage].unit
+    return stage, stage if of is Unit.RUN else str(event["wildcards"].get(of, ""))
+
+
+def batch_jobs(events: Iterable[dict[str, Any]], plan: RunPlan) -> list[BatchJob]:
     """Jobs that a run would submit.
 
     Parameters
     ----------
-    dry_run
-        Lines that Snakemake printed.
+    events
+        Events of Snakemake's dry run (:mod:`snakemake_logger_plugin_flowmrd`).
     """
     groups: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    group = ""
-    for line in dry_run:
-        if match := _GROUP.match(line):
-            group = match[1]
-        elif match := _JOB.match(line):
-            indented, unit, does = match.groups()
-            stage = _STAGE_OF.get((does, unit in STAGES))
-            if stage is not None:
-                groups[group if indented else f"{unit} {stage}"].append((stage, unit))
+    for event in events:
+        if event.get("event") == "job" and (found := _stage_and_unit(event)) is not None:
+            stage, unit = found
+            groups[event.get("group") or f"{unit} {stage}"].append((stage, unit))
     return [_job(name, members, plan) for name, members in groups.items()]
 
 
@@ -61,6 +61,20 @@ def _job(name: str, members: list[tuple[str, str]], plan: RunPlan) -> BatchJob:
         max(STAGES[stage].ask_mb(max(mb, default=0), 1) for (stage, _), mb in zip(members, sizes, strict=True)),
         sum(STAGES[stage].ask_minutes(sum(mb), 1) for (stage, _), mb in zip(members, sizes, strict=True)),
     )
+
+
+def work_lines(events: Iterable[dict[str, Any]]) -> list[str]:
+    """What would be done, a line per tube, patient or panel with its stages; "nothing" where all is up to date."""
+    todo: dict[str, list[str]] = defaultdict(list)
+    for event in events:
+        if event.get("event") == "job" and (found := _stage_and_unit(event)) is not None:
+            stage, unit = found
+            if stage not in todo[unit]:
+                todo[unit].append(stage)
+    order = list(STAGES)
+    lines = [f"  {unit:<24} {', '.join(sorted(stages, key=order.index))}" for unit, stages in todo.items()]
+    steps = sum(map(len, todo.values()))
+    return [f"To be done: {steps} steps for {len(todo)} units", *lines] if lines else ["Nothing is to be done."]
 
 
 def lines(jobs: Iterable[BatchJob]) -> list[str]:

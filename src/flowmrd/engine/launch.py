@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -21,13 +20,13 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from flowmrd.config.yaml_file import read_yaml
-from flowmrd.engine.batch_plan import batch_jobs, lines
+from flowmrd.engine.batch_plan import batch_jobs, lines, work_lines
 from flowmrd.engine.clock import set_back_future_times
 from flowmrd.engine.code import package_digest, state_of
 from flowmrd.engine.layout import CONFIG
 from flowmrd.engine.lock import refuse_jobs_in_queue, run_lock, wait_for_orphans
 from flowmrd.engine.plan import RunPlan, plan_run
-from flowmrd.engine.progress import follow
+from flowmrd.engine.progress import planned_events, run_and_follow
 from flowmrd.engine.refusals import LOGS, forget_failures
 from flowmrd.engine.summary import print_plan, print_summary
 from flowmrd.errors import ConfigError, InputError
@@ -198,21 +197,15 @@ def _plan_again(run_directory: Path, plan: RunPlan, *, changed: bool) -> RunPlan
 
 
 def _dry_run(command: Sequence[str], environment: dict[str, str], plan: RunPlan, *, submits: bool) -> int:
-    done = subprocess.run(  # noqa: S603
-        command,
-        cwd=REPOSITORY,
-        env=environment,
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    )
-    print(done.stdout, end="")  # noqa: T201
-    if submits and done.returncode == 0:
-        print("\n".join(lines(batch_jobs(done.stdout.splitlines(), plan))))  # noqa: T201
-    return done.returncode
+    """Say what would be done; what Snakemake said only where it could not plan."""
+    code, events, said = planned_events(command, environment, cwd=REPOSITORY)
+    if code != 0:
+        print(said, end="")  # noqa: T201
+        return code
+    print("\n".join(work_lines(events)))  # noqa: T201
+    if submits:
+        print("\n".join(lines(batch_jobs(events, plan))))  # noqa: T201
+    return code
 
 
 def _one_pass(
@@ -221,19 +214,7 @@ def _one_pass(
     """Run Snakemake once; return its exit code and the number of jobs that were done."""
     log = run_directory / LOGS / "snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    process = subprocess.Popen(  # noqa: S603
-        command,
-        cwd=REPOSITORY,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    )
     try:
-        steps = follow(process, log, verbose=verbose)
-        return process.wait(), steps
+        return run_and_follow(command, environment, cwd=REPOSITORY, log=log, verbose=verbose)
     except KeyboardInterrupt:
-        process.wait()
         return 128 + signal.SIGINT, 0

@@ -1,21 +1,29 @@
-"""Which tube is where, and how long it may take: Snakemake's messages in one line each.
+"""Which tube is where, and how long it may take: Snakemake's events in one line each.
 
-Everything Snakemake says goes to ``results/logs/snakemake.log``; the terminal gets the steps and the share done.
+Events come from the logger plugin ``snakemake_logger_plugin_flowmrd`` through a pipe. Everything that Snakemake and its
+jobs say goes to ``results/logs/snakemake.log``; the three lines that a failing stage says for a person are shown.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
+import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TextIO
 
-_STEP = re.compile(r"^ *Job (\d+): (.+)$")
-_DONE = re.compile(r"^(\d+) of (\d+) steps")
+PLUGIN = "flowmrd"
+DESCRIPTOR = "FLOWMRD_EVENTS_FD"
 _ERROR = re.compile(r"^(error:|   in: |   do: )")
-_TROUBLE = re.compile(
-    r"^(Error|WorkflowError|IncompleteFilesException|MissingInputException|LockException|[A-Za-z]*Exception in )"
-)
+"""What :mod:`flowmrd.engine.failure` prints for a person."""
+
+Event = dict[str, Any]
 
 
 def remaining(done: int, total: int, seconds: float) -> str:
@@ -26,11 +34,105 @@ def remaining(done: int, total: int, seconds: float) -> str:
     return f", about {left / 60:.0f} min left" if left >= 90 else f", about {max(left, 1):.0f} s left"
 
 
-def follow(process: subprocess.Popen[str], log: Path, *, verbose: bool = False) -> int:
-    """Read Snakemake's output until it ends; log all of it, show what a technician needs; return the steps done."""
-    start = time.monotonic()
-    done = 0
-    trouble = 0
+@dataclass
+class Progress:
+    """Lines for the terminal, from events.
+
+    Attributes
+    ----------
+    done, total
+        Steps of the run.
+    """
+
+    done: int = 0
+    total: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def lines(self, event: Event) -> list[str]:
+        """What to print for an event."""
+        kind = event.get("event")
+        if kind == "job" and event["message"]:
+            return [f"  {event['message']}"]
+        if kind == "progress":
+            self.done, self.total = int(event["done"]), int(event["total"])
+            left = remaining(self.done, self.total, time.monotonic() - self.began)
+            return [f"  [{self.done}/{self.total} steps{left}]"]
+        if kind == "trouble":
+            return [line for line in str(event["message"]).splitlines()[:8] if line.strip()]
+        return []
+
+
+@contextmanager
+def event_pipe() -> Iterator[tuple[int, TextIO]]:
+    """A pipe for events: the descriptor to hand to Snakemake, and the stream to read."""
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)
+    with os.fdopen(reading, "r", encoding="utf-8") as stream:
+        try:
+            yield writing, stream
+        finally:
+            with suppress(OSError):  # closed by start() already
+                os.close(writing)
+
+
+def read_events(stream: TextIO) -> Iterator[Event]:
+    """Events as they come; a line cut off by a kill is left out."""
+    for line in stream:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            yield event
+
+
+def start(command: Sequence[str], environment: Mapping[str, str], *, cwd: Path, writing: int) -> subprocess.Popen[str]:
+    """Start Snakemake with the logger plugin; the writing end of the pipe is closed here afterwards."""
+    process = subprocess.Popen(  # noqa: S603
+        [*command, "--logger", PLUGIN],
+        cwd=cwd,
+        env={**environment, DESCRIPTOR: str(writing)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        pass_fds=(writing,),
+    )
+    os.close(writing)  # else reading would never end
+    return process
+
+
+def run_and_follow(
+    command: Sequence[str], environment: Mapping[str, str], *, cwd: Path, log: Path, verbose: bool = False
+) -> tuple[int, int]:
+    """Run Snakemake to its end; log all it says, show what a technician needs.
+
+    Returns
+    -------
+    tuple
+        Its exit code and the number of steps done.
+    """
+    progress = Progress()
+    with event_pipe() as (writing, events):
+        process = start(command, environment, cwd=cwd, writing=writing)
+        copying = threading.Thread(target=_copy, args=(process, log, verbose), daemon=True)
+        copying.start()
+        try:
+            for event in read_events(events):
+                for line in [] if verbose else progress.lines(event):
+                    print(line, flush=True)  # noqa: T201
+            code = process.wait()
+        except KeyboardInterrupt:
+            process.wait()
+            raise
+        finally:
+            copying.join(timeout=10)
+    return code, progress.done
+
+
+def _copy(process: subprocess.Popen[str], log: Path, verbose: bool) -> None:
+    """Everything into the log; to the terminal what a failing stage says for a person, or all of it."""
     assert process.stdout is not None  # noqa: S101 - opened with a pipe by the caller
     with log.open("a", encoding="utf-8") as stream:
         for line in process.stdout:
@@ -39,15 +141,23 @@ def follow(process: subprocess.Popen[str], log: Path, *, verbose: bool = False) 
             text = line.rstrip("\n")
             if verbose or _ERROR.match(text):
                 print(text, flush=True)  # noqa: T201
-            elif step := _STEP.match(text):
-                print(f"  {step[2]}", flush=True)  # noqa: T201
-            elif counted := _DONE.match(text):
-                done, total = int(counted[1]), int(counted[2])
-                left = remaining(done, total, time.monotonic() - start)
-                print(f"  [{done}/{total} steps{left}]", flush=True)  # noqa: T201
-            elif _TROUBLE.match(text) and not text.startswith("Error in rule"):
-                trouble = 8
-            if trouble and not verbose:
-                print(text, flush=True)  # noqa: T201
-                trouble -= 1
-    return done
+
+
+def planned_events(
+    command: Sequence[str], environment: Mapping[str, str], *, cwd: Path
+) -> tuple[int, list[Event], str]:
+    """Run a dry run to its end; return its exit code, its events and what it said."""
+    with event_pipe() as (writing, events):
+        process = start(command, environment, cwd=cwd, writing=writing)
+        said: list[str] = []
+
+        def listen() -> None:
+            assert process.stdout is not None  # noqa: S101 - opened with a pipe by start()
+            said.extend(process.stdout)
+
+        listening = threading.Thread(target=listen, daemon=True)
+        listening.start()
+        found = list(read_events(events))
+        code = process.wait()
+        listening.join(timeout=10)
+    return code, found, "".join(said)
