@@ -17,7 +17,7 @@ from flowmrd.engine.progress import Progress, read_events, run_and_follow
 from snakemake_logger_plugin_flowmrd import as_events
 
 
-def record(level: int = logging.INFO, message: str = "", **facts: object) -> logging.LogRecord:
+def record(facts: dict[str, object], level: int = logging.INFO, message: str = "") -> logging.LogRecord:
     made = logging.LogRecord("snakemake", level, __file__, 1, message, None, None)
     made.__dict__.update(facts)
     return made
@@ -30,24 +30,21 @@ JOB = {
     "rule_msg": "P01: gating",
     "wildcards": {"sample": "P01"},
 }
+GROUP = {"event": LogEvent.GROUP_INFO, "group_id": "P01_judge", "jobs": [SimpleNamespace(jobid=4)]}
 
 
 def test_a_job_is_told_with_the_group_it_is_submitted_with() -> None:
     groups: dict[int, str] = {}
-    assert (
-        as_events(record(event=LogEvent.GROUP_INFO, group_id="P01_judge", jobs=[SimpleNamespace(jobid=4)]), groups)
-        == []
-    )
-    (event,) = as_events(record(**JOB), groups)
+    assert as_events(record(GROUP), groups) == []
+    (event,) = as_events(record(JOB), groups)
     assert event["group"] == "P01_judge"
     assert (event["rule"], event["message"], event["wildcards"]) == ("gate", "P01: gating", {"sample": "P01"})
 
 
 def test_an_error_that_is_no_jobs_is_trouble_and_a_remark_is_nothing() -> None:
-    assert as_events(record(logging.ERROR, "no such profile"), {}) == [
-        {"event": "trouble", "message": "no such profile"}
-    ]
-    assert as_events(record(logging.INFO, "Building DAG"), {}) == []
+    (event,) = as_events(record({}, logging.ERROR, "no such profile"), {})
+    assert event == {"event": "trouble", "message": "no such profile"}
+    assert as_events(record({}, logging.INFO, "Building DAG"), {}) == []
 
 
 def test_events_survive_a_line_that_a_kill_cut_off() -> None:
