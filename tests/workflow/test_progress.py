@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from flowmrd.engine.progress import Progress, read_events, run_and_follow
 from snakemake_logger_plugin_flowmrd import as_events
 
 
-def record(facts: dict[str, object], level: int = logging.INFO, message: str = "") -> logging.LogRecord:
+def record(facts: Mapping[str, object], level: int = logging.INFO, message: str = "") -> logging.LogRecord:
     made = logging.LogRecord("snakemake", level, __file__, 1, message, None, None)
     made.__dict__.update(facts)
     return made
