@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+import benchmarks.stress.antibody_rows  # noqa: F401 - registers its rows
 from benchmarks.accuracy.acquire import measured_spillover
 from benchmarks.accuracy.mixtures import load
 from benchmarks.stress.rows import BOTH, INO, ROWS, VIENNA
