@@ -402,10 +402,52 @@ _ANSWERS: Final = (
     ),
     FlagKind(
         "EMPTY_WINDOW",
-        Effect.REMARK,
-        "No event lies in the B-lineage window of this tube.",
-        step="No cell lies in the B-lineage window: check the markers that open it.",
+        Effect.NO_NEGATIVE,
+        "No event lies in the B-lineage window of this tube; even marrow without B cells has progenitors there.",
+        step="No cell lies in the B-lineage window: check the antibodies that open it, then stain and acquire again.",
         look="mrd",
+        question="Were the antibodies of the B lineage in this tube?",
+    ),
+    FlagKind(
+        "ANTIBODY_ABSENT",
+        Effect.NO_NEGATIVE,
+        "{marker} stained no cell: none of the {carriers:,} cells that should carry it whatever the disease, where "
+        "controls show it on at least {expected:.0%}.",
+        step="An antibody did not stain: check whether it was in the tube, then stain and acquire again.",
+        look="controls",
+        question="Was this antibody in the tube?",
+    ),
+    FlagKind(
+        "STAINING_SHIFTED",
+        Effect.NO_NEGATIVE,
+        "{marker} is {decades:.1f} decades ({factor:.1f} times) {way} on normal cells than in the controls; ordinary "
+        "tubes differ by up to {limit:.1f}.",
+        step="Check voltage and titration of this colour, then acquire or stain again.",
+        look="controls",
+        question="Was this colour stained and measured as in the controls?",
+    ),
+    FlagKind(
+        "ANTIBODY_NOT_VERIFIED",
+        Effect.NO_NEGATIVE,
+        "No cell of this tube shows that these antibodies stained: {markers}.",
+        step="Show that the antibodies stain, for example on normal B cells added to the tube, and acquire again; "
+        "or use another method (molecular MRD).",
+        look="controls",
+        question="Were these antibodies in the tube?",
+        roles=_PATIENT,
+    ),
+    FlagKind(
+        "ANTIBODY_WITHOUT_CELLS",
+        Effect.REMARK,
+        "No cell of this tube shows that this antibody stained: {markers}. The others did.",
+        step="This tube holds no normal cell with this antigen, as after therapy; its antibody is not verified.",
+    ),
+    FlagKind(
+        "MARKER_HIDDEN",
+        Effect.REMARK,
+        "{marker} stained none of the {carriers:,} cells that carry it in controls (at least {expected:.0%}): the "
+        "therapy before this tube took or covers it, or the antibody was forgotten.",
+        step="The tube cannot tell a covered antigen from an antibody that was forgotten: check the pipetting record.",
     ),
     FlagKind(
         "BELOW_DETECTION",

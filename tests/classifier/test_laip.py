@@ -148,7 +148,8 @@ def test_leukaemia_near_the_place_of_precursors_that_are_gone_does_not_pass_for_
     clean = CandidateCells("fu", FEATURES, bare.values[kept], bare.window[kept], int(kept.sum()))
     result = classify_tube(clean, reference, laip=None, library=None, parameters=PARAMETERS)
     assert result.mrd.sum() == 0
-    assert not result.flags
+    # With the haematogones the only cells with CD10 are gone, which is told and changes nothing.
+    assert {flag.code for flag in result.flags} <= {"ANTIBODY_WITHOUT_CELLS"}
 
 
 def test_a_relapse_is_counted_not_only_detected(reference: ReferenceModel, laip: PatientLaip) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.classifier.mixture import Floats, Mixture
+from flowmrd.classifier.staining_control import StainingFinding
 from flowmrd.flags import Flag
 
 Mode = Literal["patient", "library", "different_from_normal", "none"]
@@ -78,6 +79,8 @@ class Classification:
         Score (log10) from which a cell counts.
     counted, uncounted
         Groups whose cells are MRD, in the order of ``cluster``; groups that are reported and not counted.
+    staining
+        What the cells that carry its antigen say of every antibody; empty without controls to compare with.
     """
 
     mode: Mode
@@ -95,3 +98,4 @@ class Classification:
     spike_in: SpikeInResult | None
     flags: tuple[Flag, ...]
     uncounted: tuple[UncountedGroup, ...] = ()
+    staining: tuple[StainingFinding, ...] = ()

@@ -24,6 +24,7 @@ from flowmrd.classifier.phenotype_match import match_laip
 from flowmrd.classifier.phenotype_score import NO_SCORE, PhenotypeFit, score_cells
 from flowmrd.classifier.search import Search, keep_candidates, score_mixtures
 from flowmrd.classifier.spike_in import spike_in
+from flowmrd.classifier.staining_control import StainingFinding, judge_staining, measure_staining, staining_flags
 from flowmrd.classifier.tube_model import TubeModel, fit_tube
 from flowmrd.classifier.window_cells import control_cells, tube_cells
 from flowmrd.errors import InternalError
@@ -107,6 +108,10 @@ def classify_tube(
         uncounted += find_other_groups(cells, calibration, score)
     called = score >= calibration.cut
     novelty = judge_novelty(tube_model, features, reference, parameters, without=tube.name)
+    staining: tuple[StainingFinding, ...] = ()
+    if not reference.provisional:
+        others = [record.staining for record in reference.controls if record is not own]
+        staining = judge_staining(measure_staining(tube, model, tube_model.shift, parameters), others, parameters)
     full_score = np.full(tube.n, NO_SCORE, dtype=np.float32)
     full_score[window] = np.maximum(score / np.log(10.0), NO_SCORE)
     mrd = np.zeros(tube.n, dtype=bool)
@@ -131,8 +136,12 @@ def classify_tube(
             "group_gain_limit": calibration.groups.gain_limit(cells.denominator, parameters),
         },
         spike_in=spike_in(search, cells, calibration),
-        flags=tuple(_flags(search, tube, reference, novelty, calibration, uncounted)),
+        flags=(
+            *_flags(search, tube, reference, novelty, calibration, uncounted),
+            *staining_flags(staining, parameters.unreliable, parameters),
+        ),
         uncounted=tuple(sorted(uncounted, key=lambda group: -group.events)),
+        staining=staining,
     )
 
 

@@ -136,6 +136,7 @@ def summarise(
         "staining_shift": {
             marker: round(float(value), 4) for marker, value in zip(result.features, result.shift, strict=True)
         },
+        "staining_control": [finding.as_record() for finding in result.staining],
         "spike_in": None
         if spike is None
         else {

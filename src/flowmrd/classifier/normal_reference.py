@@ -16,6 +16,7 @@ from flowmrd.classifier.compact_groups import CompactGroup, blast_like_groups
 from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.normal_model import NormalModel, fit_normal
 from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.staining_control import MarkerStaining, measure_staining
 from flowmrd.classifier.tube_model import TubeModel, fit_tube
 
 
@@ -31,6 +32,8 @@ class ControlRecord:
         Share of such cells that was kept; counts are divided by it.
     groups
         Compact groups unlike normal among them, of whatever size.
+    staining
+        How its antibodies stained the cells that carry their antigens.
     """
 
     name: str
@@ -41,6 +44,7 @@ class ControlRecord:
     sampling: float
     model: TubeModel
     groups: tuple[CompactGroup, ...]
+    staining: tuple[MarkerStaining, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,7 @@ def judge(
         groups=blast_like_groups(
             model.features, values, log_normal, tube.denominator, model.normal_b + fitted.shift, parameters
         ),
+        staining=measure_staining(tube, model, fitted.shift, parameters),
     )
 
 

@@ -18,6 +18,7 @@ Section = Literal[
     "markers masked by a drug",
     "prior of blasts",
     "novelty of a tube",
+    "staining control",
     "diagnosis",
     "phenotype match",
     "compact groups",
@@ -229,6 +230,85 @@ class ClassifierParameters:
     )
     outlier_share_limit: float = number(
         0.03, "novelty of a tube", "fraction", "least share of cells that fit nothing at which a tube is called unlike"
+    )
+
+    staining_control_outside: int = number(
+        40_000, "staining control", "cells", "cells outside the window that are looked at, at most"
+    )
+    staining_control_inside: int = number(
+        20_000, "staining control", "cells", "cells of the window that are looked at, at most; rare carriers are here"
+    )
+    carrier_gap: float = number(
+        0.8,
+        "staining control",
+        "decades",
+        "a population carries a marker from this far above the lowest populations on",
+    )
+    without_gap: float = number(
+        0.35, "staining control", "decades", "a population this near to the lowest ones does not carry the marker"
+    )
+    without_level: float = number(
+        1.3, "staining control", "decades", "level of cells without a marker where every population carries it"
+    )
+    without_share_least: float = number(
+        0.05,
+        "staining control",
+        "fraction",
+        "cells without a marker must be this share of those looked at: of few, most are cells assigned wrongly",
+    )
+    other_markers_sd: float = number(
+        0.15, "staining control", "decades", "the other markers may be stained this much otherwise than in the controls"
+    )
+    carrier_probability: float = number(
+        0.9, "staining control", "probability", "from this probability of its populations a cell is called a carrier"
+    )
+    stained_at: float = number(
+        0.5, "staining control", "ratio", "a carrier is stained from this part of the way to its expected level on"
+    )
+    bright_at: float = number(
+        0.6, "staining control", "ratio", "a cell is bright from this part of the way to the brightest population on"
+    )
+    upper_quantile: float = number(
+        0.85, "staining control", "fraction", "quantile of the carriers that dim and young cells among them do not move"
+    )
+    carriers_placed: int = number(10, "staining control", "cells", "fewer carriers have no place")
+    carriers_least: int = number(25, "staining control", "cells", "fewer carriers prove nothing")
+    bright_least: int = number(
+        20, "staining control", "cells", "so many bright cells show that an antibody works, whatever they are"
+    )
+    carriers_stained_least: float = number(
+        0.6, "staining control", "fraction", "carriers of which a control stains less prove nothing"
+    )
+    absent_stained: float = number(
+        0.15,
+        "staining control",
+        "ratio",
+        "an antibody is absent where its carriers are stained in less than this part of what the controls show (95 %)",
+        "forgotten antibodies of simulated tubes stain 0.000 of their carriers, sound ones 0.76 and more",
+    )
+    absent_bright: float = number(
+        0.05, "staining control", "ratio", "and bright cells are rarer than this part of what any control has"
+    )
+    carrier_shift_sd: float = number(
+        0.15, "staining control", "decades", "spread of the carriers' place between ordinary tubes"
+    )
+    without_shift_sd: float = number(
+        0.09, "staining control", "decades", "spread of the place of cells without the marker between ordinary tubes"
+    )
+    staining_pseudo_tubes: float = number(
+        4.0, "staining control", "tubes", "tubes that these two spreads are worth beside the controls"
+    )
+    staining_tail: float = number(
+        0.001, "staining control", "fraction", "ordinary tubes beyond a limit, on either side"
+    )
+    staining_shift_least: float = number(
+        0.3, "staining control", "decades", "smaller shifts of one marker are no fault"
+    )
+    unverified_most: int = number(
+        1,
+        "staining control",
+        "markers",
+        "markers (other than CD19) that no cell verifies, with which a tube may be negative",
     )
 
     laip_cells: int = number(30_000, "diagnosis", "cells", "cells of the window that a phenotype is learned from")

@@ -18,59 +18,26 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from flowmrd.classifier.candidate_cells import CandidateCells, thin
-from flowmrd.classifier.mixture import Floats, Mixture, combine, component_log_density, log_sum
+from flowmrd.classifier.candidate_cells import Bools, CandidateCells, Floats32, thin
+from flowmrd.classifier.mixture import Floats, Mixture, combine, expectation, products
 from flowmrd.classifier.normal_model import NormalModel
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.staining import outlier_component
+from flowmrd.flags import Flag, flag
 
-__all__ = ["MarkerStaining", "StainingFinding", "judge_staining", "measure_staining"]
+__all__ = [
+    "MarkerStaining",
+    "StainingFinding",
+    "judge_staining",
+    "measure_staining",
+    "staining_factors",
+    "staining_flags",
+]
 
 State = Literal["ok", "shifted", "absent", "not_verifiable"]
 
 SCATTER: Final = ("FSC", "SSC")
 """Channels whose name begins so carry no antibody."""
-CELLS_OUTSIDE, CELLS_INSIDE = 40_000, 20_000
-"""Cells outside and inside the B-lineage window that are looked at; rare carriers are mostly inside."""
-CARRIER_GAP = 0.8
-"""A population carries a marker from this distance to the lowest populations on, decades."""
-WITHOUT_GAP = 0.35
-"""A population lies within this distance of the lowest ones where it does not carry the marker, decades."""
-LOWEST_QUANTILE, LOWEST_LEVEL = 0.1, 1.3
-"""The level of cells without a marker: this quantile of the populations, or this many decades where all carry it."""
-DRIFT = 0.15
-"""Staining of the other markers may differ from the controls' by this much without losing the populations, decades."""
-OUTLIER_SHARE, OUTLIER_SD = 0.01, 1.2
-"""Share and spread (decades) of cells that belong to no normal population."""
-SURE = 0.9
-"""Probability of its populations from which a cell is called a carrier, or a cell without the marker."""
-STAINED_AT = 0.5
-"""A carrier is stained from this share of the way between the level without the marker and its expected level on."""
-BRIGHT_AT = 0.6
-"""A cell is clearly positive from this share of the way to the brightest population of the controls on."""
-LEAST_FOR_PLACE = 10
-"""Fewer carriers than this have no place."""
-WITHOUT_SHARE = 0.05
-"""Cells without a marker must be at least this share of those looked at: of few, most are cells assigned wrongly."""
-UPPER = 0.85
-"""Quantile of the carriers that younger and dimmer cells among them do not move."""
-
-LEAST_CARRIERS = 25
-"""Fewer carriers than this do not show that an antibody is missing."""
-LEAST_BRIGHT = 20
-"""So many clearly positive cells show that an antibody works, whatever cells they are."""
-ABSENT_SHARE = 0.3
-"""An antibody is absent where, with 99.9 % confidence, the carriers are stained in less than this share of what the
-control with the fewest shows."""
-ABSENT_BRIGHT = 0.05
-"""... and clearly positive cells are rarer than this share of what any control has."""
-TYPICAL_SHARE = 0.6
-"""Carriers of which the controls stain less than this share prove nothing."""
-CARRIER_SD, WITHOUT_SD = 0.15, 0.09
-"""Spread between ordinary tubes of carriers and of cells without the marker, decades, worth :data:`PRIOR_TUBES`."""
-LEAST_LIMIT = 0.3
-"""Smaller shifts than this are no fault, decades."""
-PRIOR_TUBES = 4.0
-TAIL = 0.001
-"""Share of ordinary tubes beyond a limit, on either side."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +112,9 @@ class MarkerStaining:
         )
 
 
-def measure_staining(tube: CandidateCells, model: NormalModel, shift: Floats) -> tuple[MarkerStaining, ...]:
+def measure_staining(
+    tube: CandidateCells, model: NormalModel, shift: Floats, parameters: ClassifierParameters
+) -> tuple[MarkerStaining, ...]:
     """Look at every antibody and dye of a tube.
 
     Parameters
@@ -164,64 +133,73 @@ def measure_staining(tube: CandidateCells, model: NormalModel, shift: Floats) ->
     tube, model = tube.select(features), model.select(features)
     if tube.n == 0:
         return ()
-    rows = np.concatenate([thin(~tube.window, CELLS_OUTSIDE), thin(tube.window, CELLS_INSIDE)])
+    rows = np.concatenate(
+        [thin(~tube.window, parameters.staining_control_outside), thin(tube.window, parameters.staining_control_inside)]
+    )
     x = tube.values[rows].astype(np.float64)
     # Therapy changes how common populations are; the root lets rare ones keep their cells.
     weight = np.sqrt(model.mixture.weight)
     normal = Mixture(weight / weight.sum(), model.mixture.mean, model.mixture.covariance)
-    normal = normal.broadened(DRIFT**2 * np.eye(len(features)))
+    normal = normal.broadened(parameters.other_markers_sd**2 * np.eye(len(features)))
     scatter = [i for i, name in enumerate(features) if name.startswith(SCATTER)]
     ways = (normal, normal.shifted(moved))
-    by_scatter = [_memberships(ways, x, scatter)] if scatter else []
+    by_scatter = [_memberships(ways, x, scatter, parameters)] if scatter else []
     found = []
     for j, marker in enumerate(features):
         if marker.startswith(SCATTER):
             continue
-        by_others = _memberships(ways, x, [i for i in range(len(features)) if i != j])
-        found.append(_marker(marker, x[:, j], normal.mean[:, j], [by_others, *by_scatter], tube.values[:, j]))
+        by_others = _memberships(ways, x, [i for i in range(len(features)) if i != j], parameters)
+        found.append(
+            _marker(marker, x[:, j], normal.mean[:, j], [by_others, *by_scatter], tube.values[:, j], parameters)
+        )
     return tuple(found)
 
 
-def _memberships(ways: Sequence[Mixture], x: Floats, columns: list[int]) -> Floats:
+def _memberships(ways: Sequence[Mixture], x: Floats, columns: list[int], parameters: ClassifierParameters) -> Floats:
     """Probability of every normal population for every cell by some of the markers, shape (n, k)."""
-    best: tuple[float, Floats] | None = None
-    for normal in ways:
-        known = normal.marginal(columns)
-        middle = x[:, columns].mean(axis=0)
-        outliers = Mixture(np.ones(1), middle[None], OUTLIER_SD**2 * np.eye(len(columns))[None])
-        values = component_log_density(combine([known, outliers], [1.0 - OUTLIER_SHARE, OUTLIER_SHARE]), x[:, columns])
-        total = log_sum(values)
-        if best is None or float(total.mean()) > best[0]:
-            best = float(total.mean()), np.exp(values - total[:, None])[:, : normal.k]
-    assert best is not None  # noqa: S101 - there are two ways
-    return best[1]
+    centre = x[:, columns].mean(axis=0)
+    table = products(x[:, columns], centre)
+    outliers = outlier_component(centre, parameters)
+    share = parameters.outlier_share
+    found = [
+        expectation(combine([normal.marginal(columns), outliers], [1.0 - share, share]), table, centre)
+        for normal in ways
+    ]
+    return max(found, key=lambda one: float(one.log_density.mean())).responsibility[:, : ways[0].k]
 
 
 def _marker(
-    marker: str, values: Floats, level: Floats, memberships: Sequence[Floats], everything: Floats
+    marker: str,
+    values: Floats,
+    level: Floats,
+    memberships: Sequence[Floats],
+    everything: Floats32,
+    parameters: ClassifierParameters,
 ) -> MarkerStaining:
-    lowest = min(float(np.quantile(level, LOWEST_QUANTILE)), LOWEST_LEVEL)
+    lowest = min(float(np.quantile(level, parameters.negative_quantile)), parameters.without_level)
     brightest = max(float(level.max()), lowest + 1.0)
-    carry, lack = level >= lowest + CARRIER_GAP, level <= lowest + WITHOUT_GAP
-    bright = int(np.count_nonzero(everything >= lowest + BRIGHT_AT * (brightest - lowest)))
-    carriers = [_beside(values, level, member, carry) for member in memberships]
+    carry, lack = level >= lowest + parameters.carrier_gap, level <= lowest + parameters.without_gap
+    bright = int(np.count_nonzero(everything >= lowest + parameters.bright_at * (brightest - lowest)))
+    carriers = [_beside(values, level, member, carry, parameters) for member in memberships]
     # Where scatter alone tells more carriers than all other markers do, these have failed as well.
     observed, expected = max(carriers, key=lambda pair: len(pair[0]))
     stained = middle = upper = without = None
     if len(observed):
-        stained = float(np.mean(observed >= lowest + STAINED_AT * (expected - lowest)))
-    if len(observed) >= LEAST_FOR_PLACE:
-        middle, upper = (float(q) for q in np.quantile(observed - expected, (0.5, UPPER)))
-    lacking, level_without = _beside(values, level, memberships[0], lack)
-    if len(lacking) >= max(LEAST_FOR_PLACE, WITHOUT_SHARE * len(values)):
+        stained = float(np.mean(observed >= lowest + parameters.stained_at * (expected - lowest)))
+    if len(observed) >= parameters.carriers_placed:
+        middle, upper = (float(q) for q in np.quantile(observed - expected, (0.5, parameters.upper_quantile)))
+    lacking, level_without = _beside(values, level, memberships[0], lack, parameters)
+    if len(lacking) >= max(parameters.carriers_placed, parameters.without_share_least * len(values)):
         without = float(np.median(lacking - level_without))
     return MarkerStaining(marker, len(observed), stained, middle, upper, without, bright, len(everything))
 
 
-def _beside(values: Floats, level: Floats, member: Floats, which: Any) -> tuple[Floats, Floats]:
+def _beside(
+    values: Floats, level: Floats, member: Floats, which: Bools, parameters: ClassifierParameters
+) -> tuple[Floats, Floats]:
     """Signal of the cells that surely belong to some populations, and the level that these have in the controls."""
     mass = member[:, which].sum(axis=1)
-    sure = mass >= SURE
+    sure = mass >= parameters.carrier_probability
     return values[sure], (member[sure][:, which] @ level[which]) / mass[sure]
 
 
@@ -233,8 +211,11 @@ class StainingFinding:
     ----------
     state
         ``ok``, ``shifted``, ``absent`` or ``not_verifiable`` (no cell that should carry it).
-    decades
-        How far it is shifted; 0 where it is not.
+    decades, limit
+        Largest shift against the controls' mean, of its carriers or of the cells without the marker, and that of an
+        ordinary tube.
+    carrier_decades
+        Shift of the carriers alone; a wrong spillover from a neighbour moves dim cells and leaves bright ones.
     stained, expected
         Share of the carriers that is stained here, and the least share in a control; None where unknown.
     """
@@ -245,6 +226,7 @@ class StainingFinding:
     bright: int
     decades: float = 0.0
     limit: float = 0.0
+    carrier_decades: float = 0.0
     stained: float | None = None
     expected: float | None = None
 
@@ -257,13 +239,14 @@ class StainingFinding:
             "bright": self.bright,
             "decades": round(self.decades, 4),
             "limit": round(self.limit, 4),
+            "carrier_decades": round(self.carrier_decades, 4),
             "stained": None if self.stained is None else round(self.stained, 4),
             "expected": None if self.expected is None else round(self.expected, 4),
         }
 
 
 def judge_staining(
-    tube: Sequence[MarkerStaining], controls: Collection[Sequence[MarkerStaining]]
+    tube: Sequence[MarkerStaining], controls: Collection[Sequence[MarkerStaining]], parameters: ClassifierParameters
 ) -> tuple[StainingFinding, ...]:
     """Compare a tube's staining with the controls'; nothing is judged without a control that has the marker.
 
@@ -276,44 +259,57 @@ def judge_staining(
     for own in tube:
         known = [one for control in controls for one in control if one.marker == own.marker]
         if known:
-            found.append(_judged(own, known))
+            found.append(_judged(own, known, parameters))
     return tuple(found)
 
 
-def _judged(own: MarkerStaining, controls: Sequence[MarkerStaining]) -> StainingFinding:
+def _judged(
+    own: MarkerStaining, controls: Sequence[MarkerStaining], parameters: ClassifierParameters
+) -> StainingFinding:
     finding = StainingFinding(own.marker, "ok", own.carriers, own.bright, stained=own.stained)
-    shares = [one.stained for one in controls if one.stained is not None and one.carriers >= LEAST_CARRIERS]
+    shares = [one.stained for one in controls if one.stained is not None and one.carriers >= parameters.carriers_least]
     expected = min(shares, default=None)
     finding = replace(finding, expected=expected)
-    if expected is not None and expected >= TYPICAL_SHARE and own.carriers >= LEAST_CARRIERS:
+    if (
+        expected is not None
+        and expected >= parameters.carriers_stained_least
+        and own.carriers >= parameters.carriers_least
+    ):
         rarest = min(one.bright / max(one.cells, 1) for one in controls)
         bright = own.bright / max(own.cells, 1)
-        if _highest_share(own) < ABSENT_SHARE * expected and bright <= ABSENT_BRIGHT * rarest:
+        if _highest_share(own) < parameters.absent_stained * expected and bright <= parameters.absent_bright * rarest:
             return replace(finding, state="absent")
-    elif own.bright < LEAST_BRIGHT:
+    elif own.bright < parameters.bright_least:
         return replace(finding, state="not_verifiable")
     shifts = [
-        _beyond((own.middle, own.upper), [(one.middle, one.upper) for one in controls], CARRIER_SD)
-        if own.carriers >= LEAST_CARRIERS
+        _beyond(
+            (own.middle, own.upper),
+            [(one.middle, one.upper) for one in controls],
+            parameters.carrier_shift_sd,
+            parameters,
+        )
+        if own.carriers >= parameters.carriers_least
         else (0.0, 0.0),
-        _beyond((own.without,), [(one.without,) for one in controls], WITHOUT_SD),
+        _beyond((own.without,), [(one.without,) for one in controls], parameters.without_shift_sd, parameters),
     ]
     decades, limit = max(shifts, key=lambda pair: abs(pair[0]) / pair[1] if pair[1] else 0.0)
-    if limit and abs(decades) > limit:
-        return replace(finding, state="shifted", decades=decades, limit=limit)
-    return replace(finding, limit=limit)
+    state: State = "shifted" if limit and abs(decades) > limit else "ok"
+    return replace(finding, state=state, decades=decades, limit=limit, carrier_decades=shifts[0][0])
 
 
 def _highest_share(own: MarkerStaining) -> float:
-    """Upper end of the exact one-sided 99.9 % interval of the stained share (Clopper and Pearson 1934)."""
+    """Upper end of the exact one-sided 95 % interval of the stained share (Clopper and Pearson 1934)."""
     from scipy.special import betaincinv
 
     n, k = own.carriers, round((own.stained or 0.0) * own.carriers)
-    return 1.0 if k == n else float(betaincinv(k + 1, n - k, 0.999))
+    return 1.0 if k == n else float(betaincinv(k + 1, n - k, 0.95))
 
 
 def _beyond(
-    own: tuple[float | None, ...], controls: Sequence[tuple[float | None, ...]], expected_sd: float
+    own: tuple[float | None, ...],
+    controls: Sequence[tuple[float | None, ...]],
+    expected_sd: float,
+    parameters: ClassifierParameters,
 ) -> tuple[float, float]:
     """Distance from the controls' mean, in decades, and the limit of an ordinary tube; 0 and 0 where unknown.
 
@@ -327,10 +323,66 @@ def _beyond(
         if value is None or len(values) == 0:
             return 0.0, 0.0
         n = len(values)
-        variance = (((values - values.mean()) ** 2).sum() + PRIOR_TUBES * expected_sd**2) / (n - 1 + PRIOR_TUBES)
-        limit = float(stdtrit(n - 1 + PRIOR_TUBES, 1.0 - TAIL) * np.sqrt(variance * (1.0 + 1.0 / n)))
-        limit = max(limit, LEAST_LIMIT)
+        variance = (((values - values.mean()) ** 2).sum() + parameters.staining_pseudo_tubes * expected_sd**2) / (
+            n - 1 + parameters.staining_pseudo_tubes
+        )
+        limit = float(
+            stdtrit(n - 1 + parameters.staining_pseudo_tubes, 1.0 - parameters.staining_tail)
+            * np.sqrt(variance * (1.0 + 1.0 / n))
+        )
+        limit = max(limit, parameters.staining_shift_least)
         moved.append((value - float(values.mean()), limit))
     if min(d for d, _ in moved) < 0 < max(d for d, _ in moved):
         return 0.0, moved[0][1]
     return min(moved, key=lambda pair: abs(pair[0]) / pair[1])
+
+
+def staining_factors(findings: Sequence[StainingFinding]) -> dict[str, float]:
+    """Marker to the part of its light that this tube shows: 0 for an antibody that is absent, 1 for a sound one.
+
+    Cells that are put into the tube to see whether they would be found are to be multiplied with these.
+    """
+    factors = {}
+    for one in findings:
+        shift = one.carrier_decades or one.decades
+        factors[one.marker] = 0.0 if one.state == "absent" else 10.0**shift if one.state == "shifted" else 1.0
+    return factors
+
+
+def staining_flags(
+    findings: Sequence[StainingFinding], hidden: Collection[str], parameters: ClassifierParameters
+) -> list[Flag]:
+    """What the staining control says of a tube's answer.
+
+    Parameters
+    ----------
+    hidden
+        Markers that the therapy before the tube takes from normal cells too, or covers.
+    """
+    flags = []
+    unverified = []
+    for one in findings:
+        if one.state == "absent":
+            facts = {"marker": one.marker, "carriers": one.carriers, "expected": one.expected or 0.0}
+            flags.append(flag("MARKER_HIDDEN" if one.marker in hidden else "ANTIBODY_ABSENT", **facts))
+        elif one.state == "not_verifiable" and one.marker not in hidden:
+            unverified.append(one.marker)
+    if unverified:
+        few = "CD19" not in unverified and len(unverified) <= parameters.unverified_most
+        code = "ANTIBODY_WITHOUT_CELLS" if few else "ANTIBODY_NOT_VERIFIED"
+        flags.append(flag(code, markers=", ".join(unverified)))
+    for one in _at_fault([one for one in findings if one.state == "shifted" and one.marker not in hidden]):
+        way = "brighter" if one.decades > 0 else "dimmer"
+        size = abs(one.decades)
+        flags.append(
+            flag("STAINING_SHIFTED", marker=one.marker, factor=10.0**size, decades=size, way=way, limit=one.limit)
+        )
+    return flags
+
+
+def _at_fault(shifted: Sequence[StainingFinding]) -> list[StainingFinding]:
+    """The channels that were shifted, and not those that only lost or gained spillover from these."""
+    moved = [one for one in shifted if abs(one.carrier_decades) > one.limit]
+    if not moved and len(shifted) > 1:
+        return [max(shifted, key=lambda one: abs(one.carrier_decades))]
+    return list(moved or shifted)

@@ -16,6 +16,7 @@ from flowmrd.classifier.mixture import Mixture
 from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel, digest
 from flowmrd.classifier.patient_laip import PatientLaip
+from flowmrd.classifier.staining_control import MarkerStaining
 from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.errors import ArtefactError
 from flowmrd.store import atomic_path, digest_file, read_arrays, read_json, write_json
@@ -145,6 +146,7 @@ def save_reference(reference: ReferenceModel, json_path: Path, npz_path: Path, m
                         }
                         for group in control.groups
                     ],
+                    "staining": [marker.as_record() for marker in control.staining],
                 }
                 for control in reference.controls
             ],
@@ -190,6 +192,7 @@ def load_reference(json_path: Path, npz_path: Path | None = None) -> ReferenceMo
                     )
                     for j, group in enumerate(entry["groups"])
                 ),
+                staining=tuple(MarkerStaining.from_record(marker) for marker in entry["staining"]),
             )
             for i, entry in enumerate(facts["controls"])
         )

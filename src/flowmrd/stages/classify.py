@@ -20,6 +20,8 @@
     novelty:  {score, flag}                        # 1 = as far from the controls as allowed
     calibration: {strays, displacement, spot_gain_limit}
     staining_shift: {marker: decades}              # this tube against the reference
+    staining_control: [{marker, state, carriers, bright, decades, limit, carrier_decades, stained, expected}]
+                                                   # state: ok | shifted | absent | not_verifiable
     spike_in: {level, replicates, expected, recovered, spiked_total, recovered_total, recovered_counts,
                detected_replicates, detected, source} | null
     flags: [{code, message}]

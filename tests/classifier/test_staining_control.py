@@ -1,0 +1,92 @@
+"""Promises of the staining control, on made-up marrows whose antibodies are known to have failed or not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from laip_marrow import FEATURES, marrow
+
+from flowmrd.classifier import CandidateCells, ClassifierParameters, ReferenceModel, build_reference, classify_tube
+from flowmrd.classifier.staining_control import MarkerStaining, judge_staining, staining_factors
+from flowmrd.flags import REGISTRY, Effect
+
+PARAMETERS = ClassifierParameters(replicates=1)
+
+
+@pytest.fixture(scope="module")
+def reference() -> ReferenceModel:
+    controls = [marrow(f"c{i}", i)[0] for i in range(5)]
+    return build_reference("test", controls, parameters=PARAMETERS)
+
+
+def judged(tube: CandidateCells, reference: ReferenceModel, hidden: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Code to sentence of what forbids a negative answer."""
+    parameters = replace(PARAMETERS, unreliable=hidden)
+    result = classify_tube(tube, reference, laip=None, library=None, parameters=parameters)
+    return {flag.code: flag.message for flag in result.flags if REGISTRY[flag.code].effect is not Effect.REMARK}
+
+
+def without(tube: CandidateCells, *markers: str) -> CandidateCells:
+    """The tube with these antibodies forgotten."""
+    values = tube.values.copy()
+    rng = np.random.default_rng(9)
+    for marker in markers:
+        values[:, FEATURES.index(marker)] = rng.normal(0.8, 0.15, tube.n)
+    return replace(tube, values=values)
+
+
+def test_a_sound_tube_is_not_blamed(reference: ReferenceModel) -> None:
+    assert judged(marrow("fu", 30)[0], reference) == {}
+
+
+@pytest.mark.parametrize("marker", ["CD19", "CD10", "CD45"])
+def test_a_forgotten_antibody_is_named_and_forbids_a_negative(reference: ReferenceModel, marker: str) -> None:
+    told = judged(without(marrow("fu", 31)[0], marker), reference)
+    assert told["ANTIBODY_ABSENT"].startswith(f"{marker} stained no cell")
+
+
+def test_leukaemia_in_a_tube_without_its_antibodies_is_never_missed_as_negative(reference: ReferenceModel) -> None:
+    tube, _ = marrow("fu", 32, blasts=60)
+    told = judged(without(tube, "CD19", "CD10"), reference)
+    assert "CD19" in told["ANTIBODY_NOT_VERIFIED"]
+
+
+def test_a_marker_that_therapy_covers_is_told_and_forbids_nothing(reference: ReferenceModel) -> None:
+    tube = without(marrow("fu", 33)[0], "CD19")
+    assert "ANTIBODY_ABSENT" not in judged(tube, reference, frozenset({"CD19"}))
+
+
+def test_a_colour_at_three_times_its_signal_is_named_and_not_its_neighbours(reference: ReferenceModel) -> None:
+    tube, _ = marrow("fu", 34)
+    values = tube.values.copy()
+    values[:, FEATURES.index("CD10")] += np.float32(np.log10(3.0))
+    told = judged(replace(tube, values=values), reference)
+    assert told["STAINING_SHIFTED"].startswith("CD10 is 0.")
+    assert "brighter on normal cells" in told["STAINING_SHIFTED"]
+
+
+def test_a_control_is_compared_with_the_others_alone(reference: ReferenceModel) -> None:
+    for record in reference.controls:
+        others = [other.staining for other in reference.controls if other is not record]
+        assert {one.state for one in judge_staining(record.staining, others, PARAMETERS)} == {"ok"}
+
+
+def test_few_carriers_prove_no_absence() -> None:
+    controls = [[MarkerStaining("CD19", 5_000, 0.99, 0.0, 0.3, 0.0, 5_000, 100_000)] for _ in range(4)]
+    (few,) = judge_staining([MarkerStaining("CD19", 8, 0.0, None, None, 0.0, 0, 100_000)], controls, PARAMETERS)
+    (many,) = judge_staining([MarkerStaining("CD19", 80, 0.0, -1.5, -1.2, 0.0, 0, 100_000)], controls, PARAMETERS)
+    assert (few.state, many.state) == ("not_verifiable", "absent")
+    assert staining_factors([few, many]) == {"CD19": 0.0}
+
+
+def test_bright_cells_of_any_kind_show_that_an_antibody_works() -> None:
+    controls = [[MarkerStaining("CD34", 500, 0.95, 0.0, 0.3, 0.0, 900, 100_000)] for _ in range(4)]
+    (found,) = judge_staining([MarkerStaining("CD34", 3, None, None, None, 0.0, 40, 100_000)], controls, PARAMETERS)
+    assert found.state == "ok"
+
+
+def test_what_is_stored_of_a_marker_is_read_again() -> None:
+    marker = MarkerStaining("CD34", 500, 0.95, None, 0.3, 0.01, 900, 100_000)
+    assert MarkerStaining.from_record(marker.as_record()) == marker
