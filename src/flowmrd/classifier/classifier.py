@@ -16,7 +16,7 @@ from flowmrd.classifier.found_groups import find_groups, find_other_groups
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import log_density
 from flowmrd.classifier.normal_model import NormalModel
-from flowmrd.classifier.normal_reference import ReferenceModel
+from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel
 from flowmrd.classifier.novelty import Novelty, judge_novelty
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip, drift_covariance, find_laip, widened_by_spread
@@ -108,10 +108,7 @@ def classify_tube(
         uncounted += find_other_groups(cells, calibration, score)
     called = score >= calibration.cut
     novelty = judge_novelty(tube_model, features, reference, parameters, without=tube.name)
-    staining: tuple[StainingFinding, ...] = ()
-    if not reference.provisional:
-        others = [record.staining for record in reference.controls if record is not own]
-        staining = judge_staining(measure_staining(tube, model, tube_model.shift, parameters), others, parameters)
+    staining = _staining(tube, model, tube_model, reference, own, parameters)
     full_score = np.full(tube.n, NO_SCORE, dtype=np.float32)
     full_score[window] = np.maximum(score / np.log(10.0), NO_SCORE)
     mrd = np.zeros(tube.n, dtype=bool)
@@ -143,6 +140,21 @@ def classify_tube(
         uncounted=tuple(sorted(uncounted, key=lambda group: -group.events)),
         staining=staining,
     )
+
+
+def _staining(
+    tube: CandidateCells,
+    model: NormalModel,
+    fitted: TubeModel,
+    reference: ReferenceModel,
+    own: ControlRecord | None,
+    parameters: ClassifierParameters,
+) -> tuple[StainingFinding, ...]:
+    """What the tube's cells say of its antibodies; nothing where simulated marrows stand in for controls."""
+    if reference.provisional:
+        return ()
+    others = [record.staining for record in reference.controls if record is not own]
+    return judge_staining(measure_staining(tube, model, fitted.shift, parameters), others, parameters)
 
 
 def _fit_beside_leukaemia(
