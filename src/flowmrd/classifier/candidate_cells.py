@@ -14,6 +14,39 @@ Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
+class OffscaleCells:
+    """Candidate cells that are off scale in a detector (:mod:`flowmrd.preprocess.quality.offscale`).
+
+    Attributes
+    ----------
+    values
+        Shape (m, d), float32, decades; finite.
+    measured
+        Shape (m, d): False where a value is no measurement.
+    detectors, off
+        Names of the panel's detectors, and shape (m, number of detectors): in which each cell is off scale.
+    """
+
+    values: Floats32
+    measured: Bools
+    detectors: tuple[str, ...]
+    off: Bools
+
+    @property
+    def n(self) -> int:
+        """Number of cells."""
+        return len(self.values)
+
+    def select(self, columns: list[int]) -> OffscaleCells:
+        """The same cells with some of their channels."""
+        return replace(
+            self,
+            values=np.ascontiguousarray(self.values[:, columns]),
+            measured=np.ascontiguousarray(self.measured[:, columns]),
+        )
+
+
+@dataclass(frozen=True)
 class CandidateCells:
     """Candidate cells (nucleated singlets) of one tube.
 
@@ -35,6 +68,8 @@ class CandidateCells:
         Names behind ``population``.
     doublets
         Shape (m, d), decades: what two cells of this tube measured as one would look like; None where not known.
+    offscale
+        Candidate cells that are off scale in a detector, which are not among the others; None where not known.
     """
 
     name: str
@@ -45,6 +80,7 @@ class CandidateCells:
     population: npt.NDArray[np.int16] | None = None
     populations: tuple[str, ...] = ()
     doublets: Floats32 | None = None
+    offscale: OffscaleCells | None = None
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.window), len(self.features)):
@@ -68,6 +104,7 @@ class CandidateCells:
             features=features,
             values=np.ascontiguousarray(self.values[:, index]),
             doublets=None if self.doublets is None else np.ascontiguousarray(self.doublets[:, index]),
+            offscale=None if self.offscale is None else self.offscale.select(index),
         )
 
 

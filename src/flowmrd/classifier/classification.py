@@ -13,9 +13,10 @@ from flowmrd.classifier.staining_control import StainingFinding
 from flowmrd.flags import Flag
 
 Mode = Literal["patient", "library", "different_from_normal", "none"]
-Why = Literal["like_precursors", "like_controls", "displaced", "not_the_phenotype"]
+Why = Literal["like_precursors", "like_controls", "displaced", "not_the_phenotype", "offscale"]
 """Why a group is not counted: it lies where controls keep B-lineage cells; controls hold as odd a group; it may be a
-normal population further from its place than in the controls; it is not the patient's phenotype."""
+normal population further from its place than in the controls; it is not the patient's phenotype; its cells are off
+scale in a detector."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,21 @@ class CountedGroup:
 
 @dataclass(frozen=True)
 class UncountedGroup:
-    """A compact group of cells that is reported and not counted."""
+    """A compact group of cells that is reported and not counted; ``detector`` is the one that they are off scale in."""
 
     mixture: Mixture
     events: float
     why: Why
+    detector: str = ""
+
+
+@dataclass(frozen=True)
+class OffscaleDetector:
+    """Candidate cells that are off scale in one detector, and how many of them counted groups claim."""
+
+    detector: str
+    events: int
+    joined: int
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,11 @@ class Classification:
         Groups whose cells are MRD, in the order of ``cluster``; groups that are reported and not counted.
     staining
         What the cells that carry its antigen say of every antibody; empty without controls to compare with.
+    offscale
+        Off-scale cells by detector.
+    offscale_score, offscale_cluster
+        Shape (m,): as ``score`` and ``cluster`` for the tube's off-scale cells, by their measured channels; None where
+        there are none.
     """
 
     mode: Mode
@@ -99,3 +115,6 @@ class Classification:
     flags: tuple[Flag, ...]
     uncounted: tuple[UncountedGroup, ...] = ()
     staining: tuple[StainingFinding, ...] = ()
+    offscale: tuple[OffscaleDetector, ...] = ()
+    offscale_score: npt.NDArray[np.float32] | None = None
+    offscale_cluster: npt.NDArray[np.int32] | None = None

@@ -18,6 +18,7 @@ from flowmrd.classifier.mixture import log_density
 from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel
 from flowmrd.classifier.novelty import Novelty, judge_novelty
+from flowmrd.classifier.offscale_cells import judge_offscale
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip, drift_covariance, find_laip, widened_by_spread
 from flowmrd.classifier.phenotype_match import match_laip
@@ -46,6 +47,10 @@ UNCOUNTED_FLAGS: dict[Why, tuple[str, str]] = {
     "displaced": (
         "UNRESOLVED_CLUSTER",
         "is leukaemia, or a normal population further from its place than in the controls",
+    ),
+    "offscale": (
+        "UNRESOLVED_CLUSTER",
+        "is off scale in one detector and unlike normal marrow in the other channels",
     ),
 }
 """Code of the flag, and what it says, for every reason why a group is not counted."""
@@ -107,6 +112,8 @@ def classify_tube(
     if search.laip is not None:
         uncounted += find_other_groups(cells, calibration, score)
     called = score >= calibration.cut
+    offscale = judge_offscale(tube.offscale, found.counted, cells, calibration.cut)
+    uncounted += offscale.uncounted
     novelty = judge_novelty(tube_model, features, reference, parameters, without=tube.name)
     staining = _staining(tube, model, tube_model, reference, own, parameters)
     full_score = np.full(tube.n, NO_SCORE, dtype=np.float32)
@@ -139,6 +146,9 @@ def classify_tube(
         ),
         uncounted=tuple(sorted(uncounted, key=lambda group: -group.events)),
         staining=staining,
+        offscale=offscale.detectors,
+        offscale_score=offscale.score,
+        offscale_cluster=offscale.cluster,
     )
 
 

@@ -95,6 +95,13 @@ def classify(
     mrd = np.zeros(tube.n_events, dtype=bool)
     cluster = np.full(tube.n_events, -1, dtype=np.int32)
     score[found.rows], mrd[found.rows], cluster[found.rows] = result.score, result.mrd, result.cluster
+    if result.offscale_score is not None and result.offscale_cluster is not None:
+        rows = found.offscale_rows
+        score[rows], cluster[rows], mrd[rows] = (
+            result.offscale_score,
+            result.offscale_cluster,
+            result.offscale_cluster >= 0,
+        )
     facts = summarise(result, found.cells, reference, laip)
     if no_phenotype:
         facts["flags"].append(flag("NO_LAIP", least=settings.laip.min_diagnosis_cells).as_record())
@@ -121,6 +128,15 @@ def summarise(
         "cut": round(result.cut, 6),
         "clusters": clusters,
         "uncounted": [_uncounted(group, result, reference) for group in result.uncounted],
+        "offscale": [
+            {
+                "detector": one.detector,
+                "events": one.events,
+                "joined": one.joined,
+                "call": f"artefact:offscale_{one.detector}",
+            }
+            for one in result.offscale
+        ],
         "markers": markers,
         "background": None
         if background is None
@@ -179,6 +195,7 @@ def _uncounted(group: UncountedGroup, result: Classification, reference: Referen
     return {
         "events": round(group.events),
         "why": group.why,
+        **({"detector": group.detector} if group.detector else {}),
         "nearest_normal": name,
         "markers": markers,
         "medians": by_marker(mean),

@@ -22,6 +22,7 @@ Section = Literal[
     "diagnosis",
     "phenotype match",
     "compact groups",
+    "off-scale cells",
     "comparison with controls",
     "cut",
     "heavy burden",
@@ -515,6 +516,12 @@ class ClassifierParameters:
         "comparison with controls",
         "natural log",
         "least log-likelihood gain of a group, whatever few controls say",
+    )
+    offscale_channels_least: int = number(
+        4, "off-scale cells", "channels", "fewest measured channels by which an off-scale cell is judged"
+    )
+    offscale_measured_share: float = number(
+        0.9, "off-scale cells", "share", "of a group's cells that a channel must be measured in to be used"
     )
     group_gain_margin: float = number(
         1.5, "comparison with controls", "ratio", "a group must gain this many times what groups of controls gain"

@@ -28,6 +28,7 @@ from flowmrd.classifier.mixture import (
 )
 from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.normal_reference import ReferenceModel, rescore
+from flowmrd.classifier.offscale_cells import score_offscale
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype_score import fit_phenotype
 from flowmrd.classifier.tube_model import TubeModel, fit_tube
@@ -146,13 +147,13 @@ def find_laip(
         return None
     stored = parameters.laip_stored_cells
     picks = found.cells[:: max(1, len(found.cells) // stored)][:stored]
-    n_cells = float(len(found.cells)) * scale
+    n_cells = float(len(found.cells)) * scale + _offscale_members(found, diagnosis)
     return PatientLaip(
         patient=patient,
         features=features,
         mixture=found.mixture,
         staining=found.staining,
-        share=n_cells / max(tube.n, 1),
+        share=n_cells / max(tube.n + (tube.offscale.n if tube.offscale is not None else 0), 1),
         n_cells=round(n_cells),
         cells=diagnosis.x[picks].astype(np.float32),
         indistinct=found.indistinct,
@@ -194,6 +195,17 @@ class _Learned:
     indistinct: bool
     staining: Floats
     cells: npt.NDArray[np.intp]
+    model: TubeModel
+
+
+def _offscale_members(found: _Learned, diagnosis: _Diagnosis) -> int:
+    """Off-scale cells that have the phenotype by their measured channels: the brightest blasts of some leukaemias."""
+    offscale, parameters = diagnosis.tube.offscale, diagnosis.parameters
+    if offscale is None:
+        return 0
+    share = len(found.cells) * diagnosis.unit
+    score = score_offscale(offscale, [found.mixture], found.model, parameters)[0]
+    return int(np.count_nonzero(np.log(max(share, 1e-9)) + score > parameters.laip_cell_log_odds))
 
 
 def _learn_labelled(diagnosis: _Diagnosis, rows: npt.NDArray[np.intp], min_cells: int) -> _Learned | None:
@@ -205,7 +217,7 @@ def _learn_labelled(diagnosis: _Diagnosis, rows: npt.NDArray[np.intp], min_cells
     share = min(len(rows) * diagnosis.unit, parameters.laip_share_most)
     fitted = fit_tube(diagnosis.model, diagnosis.tube, parameters, leukaemia=laip, leukaemia_share=share)
     laip, indistinct = _without_normal_components(laip, diagnosis.reference, diagnosis.tube.features, parameters)
-    return _Learned(laip, indistinct, fitted.shift, rows)
+    return _Learned(laip, indistinct, fitted.shift, rows, fitted)
 
 
 def _learn_aberrant(diagnosis: _Diagnosis, min_cells: int) -> _Learned | None:
@@ -221,7 +233,7 @@ def _learn_aberrant(diagnosis: _Diagnosis, min_cells: int) -> _Learned | None:
         return None
     laip = _best_mixture(x[aberrant], parameters)
     share = float(aberrant.sum()) * unit
-    staining = anchored.shift
+    staining, fitted = anchored.shift, anchored
     for _ in range(parameters.laip_rounds):
         laip, share = _refine(laip, share, normal, x, unit, parameters)
         laip = _aberrant_components(laip, share, normal, x, aberrant, parameters)
@@ -233,7 +245,7 @@ def _learn_aberrant(diagnosis: _Diagnosis, min_cells: int) -> _Learned | None:
     rows = np.flatnonzero(np.log(max(share, 1e-9)) + values > parameters.laip_cell_log_odds)
     if len(rows) * diagnosis.scale < min_cells:
         return None
-    return _Learned(laip, indistinct, staining, rows)
+    return _Learned(laip, indistinct, staining, rows, fitted)
 
 
 def widened_by_spread(model: NormalModel, anchored: TubeModel) -> Mixture:

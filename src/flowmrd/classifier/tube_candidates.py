@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.candidate_cells import CandidateCells, OffscaleCells
 from flowmrd.classifier.doublet_model import added_cells
 from flowmrd.errors import GateError
 from flowmrd.tube import Tube
@@ -26,10 +26,13 @@ class TubeCandidates:
         The candidates in decades.
     rows
         Shape (cells.n,): row of each candidate in the tube.
+    offscale_rows
+        Shape (m,): rows of the candidates that are off scale in a detector (``cells.offscale``).
     """
 
     cells: CandidateCells
     rows: npt.NDArray[np.intp]
+    offscale_rows: npt.NDArray[np.intp]
 
 
 def candidates(tube: Tube) -> TubeCandidates:
@@ -56,14 +59,10 @@ def candidates(tube: Tube) -> TubeCandidates:
     usable = nucleated & ~tube.masks["nonfinite"] if "nonfinite" in tube.masks else nucleated
     if "singlets" in tube.gate_names:
         usable = usable & _inside(tube, "singlets")
-    rows = np.flatnonzero(usable)
     features = tuple(name for name in tube.panel.features if name in tube.columns)
-    values = np.empty((len(rows), len(features)), dtype=np.float32)
-    for j, name in enumerate(features):
-        np.multiply(tube.columns[name][rows], np.float32(LOGICLE_M), out=values[:, j])
-    good = np.isfinite(values).all(axis=1)
-    if not good.all():
-        rows, values = rows[good], values[good]
+    censored = tube.masks.get("offscale", np.zeros(tube.n_events, dtype=np.bool_))
+    rows, values = _values(tube, usable & ~censored, features)
+    offscale_rows, offscale = _offscale(tube, usable & censored, features)
     codes = {int(code): str(name) for name, code in tube.populations.items()}
     window = window[rows]
     doublets = None
@@ -78,8 +77,37 @@ def candidates(tube: Tube) -> TubeCandidates:
         population=None if tube.population is None else tube.population[rows].astype(np.int16),
         populations=tuple(codes.get(code, "") for code in range(max(codes, default=-1) + 1)),
         doublets=doublets,
+        offscale=offscale,
     )
-    return TubeCandidates(cells, rows)
+    return TubeCandidates(cells, rows, offscale_rows)
+
+
+def _values(
+    tube: Tube, chosen: npt.NDArray[np.bool_], features: tuple[str, ...]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """Rows of the chosen events with finite signals and their values in decades."""
+    rows = np.flatnonzero(chosen)
+    values = np.empty((len(rows), len(features)), dtype=np.float32)
+    for j, name in enumerate(features):
+        np.multiply(tube.columns[name][rows], np.float32(LOGICLE_M), out=values[:, j])
+    good = np.isfinite(values).all(axis=1)
+    return (rows, values) if good.all() else (rows[good], values[good])
+
+
+def _offscale(
+    tube: Tube, chosen: npt.NDArray[np.bool_], features: tuple[str, ...]
+) -> tuple[npt.NDArray[np.intp], OffscaleCells]:
+    """The chosen events with what of them is measured."""
+    rows, values = _values(tube, chosen, features)
+    measured = np.ones(values.shape, dtype=np.bool_)
+    if tube.censored is not None:
+        bits = tube.censored[rows]
+        for place, name in enumerate(tube.censored_names):
+            if name in features:
+                measured[:, features.index(name)] = (bits >> np.uint32(place) & np.uint32(1)) == 0
+    off = [tube.masks[f"offscale_{name}"][rows] for name in tube.censored_names]
+    stacked = np.stack(off, axis=1) if off else np.zeros((len(rows), 0), dtype=np.bool_)
+    return rows, OffscaleCells(values, measured, tube.censored_names, stacked)
 
 
 def _inside(tube: Tube, name: str) -> npt.NDArray[np.bool_]:

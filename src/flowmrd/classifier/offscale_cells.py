@@ -1,0 +1,181 @@
+"""Cells that are off scale in a detector: only the channels in which they are measured speak.
+
+They found no group and set no limit, in tubes and controls alike: what compensation makes of them looks like cells that
+do not exist. They join a group that other cells have founded where their measured channels say so. Leukaemia of which
+every cell is off scale in one detector is looked for in the channels that are left; it is told and not counted, because
+the marker that is missing may be the one that tells it from normal cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.classifier.atypical_groups import like_normal
+from flowmrd.classifier.candidate_cells import Bools, Floats32, OffscaleCells
+from flowmrd.classifier.classification import CountedGroup, OffscaleDetector, UncountedGroup
+from flowmrd.classifier.compact_groups import CompactGroup
+from flowmrd.classifier.mixture import Floats, Mixture
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.phenotype_score import NO_SCORE, score_cells
+from flowmrd.classifier.tube_model import TubeModel
+from flowmrd.classifier.window_cells import WindowCells
+
+__all__ = ["JudgedOffscale", "judge_offscale", "score_offscale"]
+
+
+@dataclass(frozen=True)
+class JudgedOffscale:
+    """A tube's off-scale cells.
+
+    Attributes
+    ----------
+    score, cluster
+        Shape (m,): log10 score and number of the group that has the cell, -1 for none; None where no cell is off scale.
+    detectors
+        Cells by detector.
+    uncounted
+        Groups unlike normal among them.
+    """
+
+    score: Floats32 | None = None
+    cluster: npt.NDArray[np.int32] | None = None
+    detectors: tuple[OffscaleDetector, ...] = ()
+    uncounted: tuple[UncountedGroup, ...] = ()
+
+
+def judge_offscale(
+    offscale: OffscaleCells | None, counted: Sequence[CountedGroup], cells: WindowCells, cut: float
+) -> JudgedOffscale:
+    """Let off-scale cells join the groups that count, and look for groups among those that do not.
+
+    Parameters
+    ----------
+    cells
+        The cells of the tube's window: its normal model, denominator and staining.
+    cut
+        Natural log score from which a cell counts.
+    """
+    if offscale is None or offscale.n == 0:
+        return JudgedOffscale()
+    score, cluster = score_offscale(offscale, [group.mixture for group in counted], cells.model, cells.parameters)
+    cluster[score < cut] = -1
+    return JudgedOffscale(
+        np.maximum(score / np.log(10.0), NO_SCORE).astype(np.float32),
+        cluster,
+        _describe_detectors(offscale, cluster >= 0),
+        _offscale_groups(offscale, cluster >= 0, cells),
+    )
+
+
+def score_offscale(
+    cells: OffscaleCells, mixtures: Sequence[Mixture], model: TubeModel, parameters: ClassifierParameters
+) -> tuple[Floats, npt.NDArray[np.int32]]:
+    """Best score of every off-scale cell over the groups, by its measured channels, and which group gives it.
+
+    Parameters
+    ----------
+    mixtures
+        Groups that other cells have founded, decades.
+    model
+        The tube's normal model.
+
+    Returns
+    -------
+    score, label
+        Shape (m,); natural log, and -1 where no group claims the cell.
+    """
+    score = np.full(cells.n, NO_SCORE)
+    label = np.full(cells.n, -1, dtype=np.int32)
+    if not mixtures:
+        return score, label
+    for rows, columns in _patterns(cells.measured):
+        if len(columns) < parameters.offscale_channels_least:
+            continue
+        values = np.ascontiguousarray(cells.values[rows][:, columns])
+        normal = model.select(columns).log_density(values, parameters)
+        for number, mixture in enumerate(mixtures):
+            own = score_cells(mixture.marginal(columns), values, normal, parameters.blast_tail_degrees)
+            better = own > score[rows]
+            score[rows[better]], label[rows[better]] = own[better], number
+    return score, label
+
+
+def _patterns(measured: Bools) -> Iterator[tuple[npt.NDArray[np.intp], list[int]]]:
+    """Rows that are measured in the same channels, and these channels."""
+    if len(measured) == 0:
+        return
+    kinds, member = np.unique(measured, axis=0, return_inverse=True)
+    for number, kind in enumerate(kinds):
+        yield np.flatnonzero(member.ravel() == number), np.flatnonzero(kind).tolist()
+
+
+def _offscale_groups(cells: OffscaleCells, claimed: Bools, beside: WindowCells) -> tuple[UncountedGroup, ...]:
+    """Compact groups unlike normal among cells that are off scale in one detector, in the channels that are left.
+
+    Parameters
+    ----------
+    claimed
+        Shape (m,): off-scale cells that a counted group has.
+    beside
+        The cells of the tube's window: its normal model, denominator and staining.
+    """
+    parameters = beside.parameters
+    found: list[UncountedGroup] = []
+    for place, detector in enumerate(cells.detectors):
+        rows = np.flatnonzero(cells.off[:, place] & ~claimed)
+        if len(rows) < parameters.detect_events:
+            continue
+        columns = np.flatnonzero(cells.measured[rows].mean(axis=0) >= parameters.offscale_measured_share).tolist()
+        rows = rows[cells.measured[rows][:, columns].all(axis=1)]
+        if len(rows) < parameters.detect_events or len(columns) < parameters.offscale_channels_least:
+            continue
+        part = _in_channels(beside, cells.values[rows][:, columns], columns)
+        for group in part.compact_groups():
+            enough = group.events >= parameters.detect_events
+            gain = group.log_likelihood_gain >= parameters.group_gain_least
+            if enough and gain and group.is_distinct(parameters) and not like_normal(group.mixture, part):
+                whole = _in_all_channels(group, columns, np.median(cells.values[rows], axis=0))
+                found.append(UncountedGroup(whole, group.events, "offscale", detector))
+    return tuple(found)
+
+
+def _in_channels(cells: WindowCells, values: Floats32, columns: list[int]) -> WindowCells:
+    """Other cells of the same tube in some of the channels."""
+    features = tuple(cells.features[column] for column in columns)
+    model = cells.model.select(columns)
+    values = np.ascontiguousarray(values)
+    return replace(
+        cells,
+        features=features,
+        values=values,
+        log_normal=model.log_density(values, cells.parameters).astype(np.float32),
+        shift=cells.shift[columns],
+        normal=cells.normal.select(features),
+        model=model,
+        groups=None,
+        stages=None if cells.stages is None else cells.stages[:, columns],
+        log_normal_shrunken=None,
+    )
+
+
+def _in_all_channels(group: CompactGroup, columns: list[int], centre: Floats32) -> Mixture:
+    """A group of some channels in all of them; in the others it has the cells' median and a spread of a decade."""
+    d = len(centre)
+    mean = centre.astype(np.float64)
+    mean[columns] = group.mixture.mean[0]
+    covariance = np.eye(d)
+    covariance[np.array(columns)[:, None], columns] = group.mixture.covariance[0]
+    return Mixture(np.ones(1), mean[None], covariance[None])
+
+
+def _describe_detectors(cells: OffscaleCells, claimed: Bools) -> tuple[OffscaleDetector, ...]:
+    """Off-scale cells of every detector that has any, and how many of them a counted group claims."""
+    return tuple(
+        OffscaleDetector(name, int(cells.off[:, place].sum()), int((cells.off[:, place] & claimed).sum()))
+        for place, name in enumerate(cells.detectors)
+        if cells.off[:, place].any()
+    )
