@@ -379,6 +379,15 @@ _ANSWERS: Final = (
         roles=_FOLLOWUP,
     ),
     FlagKind(
+        "KINDS_MISSED",
+        Effect.ANSWER,
+        "{found} of {tried} kinds of leukaemia would have been found in this tube at {level:.0e}; not: {missed}.",
+        step="A negative answer speaks only of the kinds that would have been found. Stain a diagnosis tube if there "
+        "is material, so that the patient's own leukaemia is looked for.",
+        look="mrd",
+        roles=_FOLLOWUP,
+    ),
+    FlagKind(
         "SPIKE_IN_NOT_TRIED",
         Effect.ANSWER,
         "The in-silico spike-in check could not be run on this tube.",

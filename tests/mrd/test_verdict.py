@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from flowmrd.mrd.limits import limits, poisson_interval
 from flowmrd.mrd.reasons import SortedFlags, sort_flags
 from flowmrd.mrd.reported import report_level
 from flowmrd.mrd.result import DETECTED_CLASSES, MRD_NEGATIVE_OF, Level, Verdict, VerdictClass
+from flowmrd.mrd.sensitivity import judge_spike_in, partial_sensitivity
 from flowmrd.mrd.verdict import Evidence, decide
 
 DOUBT = flag("TUBE_UNLIKE_CONTROLS", why="x")
@@ -268,3 +271,52 @@ def test_flags_are_sorted_by_their_effect_alone() -> None:
     assert {item.effect for item in found.doubts} == {Effect.DOUBT}
     assert {item.effect for item in found.blind_spots} == {Effect.NO_NEGATIVE}
     assert not [item for item in found.remarks if item.effect is Effect.INFO]
+
+
+def spiked_kinds(*recovered: int, noticed: int = 0) -> dict[str, object]:
+    kinds = [
+        {
+            "phenotype": f"CD10+ CD34{'+' if number % 2 else '-'}",
+            "nearest_normal": "haematogones_1",
+            "spiked": 45,
+            "recovered": count,
+            "noticed": max(count, noticed),
+        }
+        for number, count in enumerate(recovered)
+    ]
+    return {
+        "level": 1e-4,
+        "expected": 45.0,
+        "recovered": sum(recovered) / len(recovered),
+        "spiked_total": 45 * len(recovered),
+        "recovered_total": sum(recovered),
+        "replicates": len(recovered),
+        "detected_replicates": 0,
+        "source": "simulated",
+        "recovered_counts": list(recovered),
+        "kinds": kinds,
+    }
+
+
+@pytest.mark.parametrize(("missed", "negative"), [(0, True), (1, True), (2, None), (5, None)])
+def test_without_a_diagnosis_tube_a_negative_asks_for_nine_in_ten_kinds_and_names_those_that_are_missed(
+    missed: int, negative: bool | None
+) -> None:
+    spike = judge_spike_in(spiked_kinds(*[44] * (10 - missed), *[3] * missed), None)
+    assert spike is not None
+    base = replace(evidence(0, 450_000, spike=spike.detected), kinds_missed=partial_sensitivity(spike))
+    verdict = decide(base)
+    assert verdict.mrd_negative is negative
+    said = [reason.message for reason in verdict.reasons if reason.code == "KINDS_MISSED"]
+    assert bool(said) == (missed > 0)
+    if said:
+        assert said[0].startswith(f"{10 - missed} of 10 kinds of leukaemia would have been found")
+        assert "CD10+ CD34+ (most like haematogones 1)" in said[0]
+
+
+def test_a_kind_that_would_be_put_before_the_reviewer_is_not_overlooked() -> None:
+    spike = judge_spike_in(spiked_kinds(*[44] * 7, *[0] * 3, noticed=40), None)
+    assert spike is not None
+    assert spike.detected
+    assert [kind.outcome for kind in spike.kinds] == ["counted"] * 7 + ["reported"] * 3
+    assert partial_sensitivity(spike) is None

@@ -10,6 +10,7 @@ from flowmrd.classifier.blast_prior import cluster_shape
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.control_abundance import shares_in_place
 from flowmrd.classifier.mixture import Mixture
+from flowmrd.classifier.phenotype import positive_markers
 from flowmrd.classifier.window_cells import WindowCells
 
 
@@ -62,13 +63,6 @@ def like_early_progenitors(mixture: Mixture, cells: WindowCells) -> bool:
     """
     if not {"CD19", "CD22"} & cells.unreliable or not {"CD19", "CD34"} <= set(cells.features):
         return False
-    parameters = cells.parameters
-
-    def is_positive(marker: str) -> bool:
-        column = cells.features.index(marker)
-        ends = [parameters.negative_quantile, parameters.positive_quantile]
-        low, high = np.quantile(cells.normal.mixture.mean[:, column], ends)
-        at = float(mixture.weight @ mixture.mean[:, column] - cells.shift[column])
-        return bool(at > max((low + high) / 2.0, low + parameters.positive_least))
-
-    return is_positive("CD34") and not is_positive("CD19")
+    centre = mixture.weight @ mixture.mean - cells.shift
+    positive = positive_markers(centre, cells.features, cells.normal, cells.parameters)
+    return "CD34" in positive and "CD19" not in positive

@@ -61,8 +61,36 @@ class Background:
 
 
 @dataclass(frozen=True)
+class SpikedKind:
+    """One kind of leukaemia that was spiked into the tube.
+
+    Attributes
+    ----------
+    mixture
+        Its phenotype in the staining of the tube, decades.
+    spiked, recovered
+        Cells spiked, and cells of them counted as MRD.
+    noticed
+        Cells of them counted, or in a group that is reported and forbids a negative answer.
+    """
+
+    mixture: Mixture
+    spiked: int
+    recovered: int
+    noticed: int
+
+
+@dataclass(frozen=True)
 class SpikeInResult:
-    """The in-silico experiment; ``recovered_counts`` are the spiked cells called MRD in every replicate."""
+    """The in-silico experiment.
+
+    Attributes
+    ----------
+    recovered_counts
+        Cells counted as MRD in every replicate.
+    kinds
+        Without a diagnosis tube: every kind of leukaemia that was tried, one a replicate.
+    """
 
     level: float
     replicates: int
@@ -73,7 +101,8 @@ class SpikeInResult:
     spiked_total: int
     recovered_total: int
     source: str
-    recovered_counts: tuple[int, ...]
+    recovered_counts: tuple[int, ...] = ()
+    kinds: tuple[SpikedKind, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from flowmrd.classifier.candidate_cells import CandidateCells
-from flowmrd.classifier.classification import Classification, UncountedGroup
+from flowmrd.classifier.classification import Classification, SpikedKind, UncountedGroup
 from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
-from flowmrd.classifier.phenotype import marker_levels, nearest_stage
+from flowmrd.classifier.phenotype import marker_levels, nearest_stage, phenotype_in_words
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import PriorTherapy, RunConfig
 from flowmrd.flags import flag
@@ -162,10 +162,11 @@ def summarise(
             "recovered": spike.recovered,
             "spiked_total": spike.spiked_total,
             "recovered_total": spike.recovered_total,
-            "recovered_counts": list(spike.recovered_counts),
             "detected_replicates": spike.detected_replicates,
             "detected": spike.detected,
             "source": spike.source,
+            "recovered_counts": list(spike.recovered_counts),
+            "kinds": [_kind(kind, result, reference) for kind in spike.kinds],
         },
         "flags": [item.as_record() for item in result.flags],
     }
@@ -179,6 +180,18 @@ def _markers(
         {"marker": s.marker, "shift_decades": round(s.shift_decades, 4), "direction": s.direction}
         for s in marker_levels(mean, centre, features)
     ]
+
+
+def _kind(kind: SpikedKind, result: Classification, reference: ReferenceModel) -> dict[str, Any]:
+    """A kind of leukaemia that was spiked in, in words, and what became of its cells."""
+    mean = kind.mixture.weight @ kind.mixture.mean - result.shift
+    return {
+        "phenotype": phenotype_in_words(mean, result.features, reference),
+        "nearest_normal": nearest_stage(mean, result.features, reference)[0],
+        "spiked": kind.spiked,
+        "recovered": kind.recovered,
+        "noticed": kind.noticed,
+    }
 
 
 def _uncounted(group: UncountedGroup, result: Classification, reference: ReferenceModel) -> dict[str, Any]:

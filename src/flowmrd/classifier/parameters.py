@@ -607,4 +607,15 @@ class ClassifierParameters:
     spike_detected_share: float = number(
         0.8, "spike-in", "fraction", "spike-ins that must be detected for the check to pass"
     )
+    spike_kinds: int = number(
+        10, "spike-in", "count", "kinds of leukaemia that are tried without a diagnosis tube, at most"
+    )
+    spike_kinds_seed: int = number(332, "spike-in", "", "seed of the phenotypes that are drawn from the prior")
+    spike_kinds_found_share: float = number(
+        0.9,
+        "spike-in",
+        "fraction",
+        "kinds that must be found for a negative answer",
+        "nine in ten leukaemias",
+    )
     library_entries_least: int = number(3, "spike-in", "phenotypes", "fewer do not make a library")

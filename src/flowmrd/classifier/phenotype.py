@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from flowmrd.classifier.mixture import Floats
+from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
 
@@ -45,3 +46,30 @@ def marker_levels(
             direction = "over" if value > 0 else "under"
         out.append(MarkerLevel(marker, float(value), direction))
     return out
+
+
+def positive_markers(
+    mean: Floats, features: tuple[str, ...], model: NormalModel, parameters: ClassifierParameters
+) -> frozenset[str]:
+    """Markers that a population has: those nearer to the bright end of the normal populations than to their dim end.
+
+    Parameters
+    ----------
+    mean
+        Shape (d,): centre of the population in the staining of the reference, decades.
+    """
+    index = [model.features.index(name) for name in features]
+    ends = [parameters.negative_quantile, parameters.positive_quantile]
+    low, high = np.quantile(model.mixture.mean[:, index], ends, axis=0)
+    bright = mean > np.maximum((low + high) / 2.0, low + parameters.positive_least)
+    return frozenset(name for name, flag in zip(features, bright, strict=True) if flag)
+
+
+KIND_MARKERS = ("CD19", "CD10", "CD34", "CD20", "CD38", "CD58", "CD22")
+"""Markers that tell kinds of B-ALL apart, in the order in which they are named."""
+
+
+def phenotype_in_words(mean: Floats, features: tuple[str, ...], reference: ReferenceModel) -> str:
+    """The markers of :data:`KIND_MARKERS` with + or -, such as ``CD19+ CD10+ CD34-``; ``mean`` as above."""
+    positive = positive_markers(mean, features, reference.model, ClassifierParameters())
+    return " ".join(f"{name}{'+' if name in positive else '-'}" for name in KIND_MARKERS if name in features)

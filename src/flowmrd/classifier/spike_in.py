@@ -2,87 +2,88 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass
 
-from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
+import numpy as np
+
 from flowmrd.classifier.calibration import Calibration
-from flowmrd.classifier.classification import SpikeInResult
+from flowmrd.classifier.candidate_cells import Floats32
+from flowmrd.classifier.classification import SpikedKind, SpikeInResult
 from flowmrd.classifier.found_groups import find_groups
+from flowmrd.classifier.leukaemia_kinds import kinds_of_leukaemia
 from flowmrd.classifier.search import Search, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
+
+
+@dataclass(frozen=True)
+class SpikeOutcome:
+    """What the search made of spiked cells.
+
+    Attributes
+    ----------
+    recovered
+        Spiked cells that are counted as MRD.
+    noticed
+        Spiked cells that are counted, or lie in a group that is reported and not counted: such a group keeps a tube
+        from being called negative.
+    others
+        Cells of the tube itself that are counted as MRD.
+    """
+
+    recovered: int
+    noticed: int
+    others: int
 
 
 def spike_in(search: Search, cells: WindowCells, calibration: Calibration) -> SpikeInResult | None:
     """Put leukaemic cells into a copy of the tube at the target level and run the same search on it.
 
-    The source is the patient's own diagnosis cells, else cells of library leukaemias, else draws from the prior. Every
-    replicate moves them by a drift of its own.
+    A patient's own cells are spiked ``replicates`` times. Without a diagnosis tube every kind of leukaemia
+    (:mod:`flowmrd.classifier.leukaemia_kinds`) is spiked once.
     """
     parameters = search.parameters
     expected = parameters.target * cells.denominator
     if cells.denominator == 0:
         return None
     rng = np.random.default_rng([parameters.seed, 7])
-    counts, total = [], 0
-    with_library = search.library.is_usable(parameters)
-    source = "patient" if search.laip is not None else ("library" if with_library else "simulated")
-    for replicate in range(parameters.replicates):
+    kinds = kinds_of_leukaemia(search, cells)
+    one_patient = search.laip is not None
+    replicates = parameters.replicates if one_patient else len(kinds)
+    tried: list[SpikedKind] = []
+    for replicate in range(replicates):
+        kind = kinds[replicate % len(kinds)]
         count = int(rng.poisson(expected))
-        extra = spike_cells(search, cells, count, rng, replicate)
-        recovered, _ = spike_once(search, cells, calibration, extra)
-        counts.append(recovered)
-        total += count
-    detected = sum(count >= parameters.detect_events for count in counts)
+        outcome = spike_once(search, cells, calibration, kind.draw(count, rng, parameters.spike_drift_sd))
+        tried.append(SpikedKind(kind.mixture, count, outcome.recovered, outcome.noticed))
+    found = sum(one.recovered for one in tried)
+    least = parameters.spike_detected_share if one_patient else parameters.spike_kinds_found_share
+    detected = sum(_is_found(one, parameters.detect_events, one_patient=one_patient) for one in tried)
     return SpikeInResult(
         level=parameters.target,
-        replicates=parameters.replicates,
+        replicates=replicates,
         expected=float(expected),
-        recovered=sum(counts) / parameters.replicates,
+        recovered=found / replicates,
         detected_replicates=detected,
-        detected=detected >= parameters.spike_detected_share * parameters.replicates,
-        spiked_total=total,
-        recovered_total=sum(counts),
-        source=source,
-        recovered_counts=tuple(counts),
+        detected=detected >= least * replicates,
+        spiked_total=sum(one.spiked for one in tried),
+        recovered_total=found,
+        source=kinds[0].source,
+        recovered_counts=tuple(one.recovered for one in tried),
+        kinds=() if one_patient else tuple(tried),
     )
 
 
-def spike_once(
-    search: Search, cells: WindowCells, calibration: Calibration, extra: npt.NDArray[np.float32]
-) -> tuple[int, int]:
-    """Run the search on the tube with these cells added.
+def _is_found(one: SpikedKind, least: int, *, one_patient: bool) -> bool:
+    """Whether spiked cells were found: counted, or without a diagnosis tube at least put before the reviewer."""
+    return one.recovered >= least or (not one_patient and one.noticed >= least)
 
-    Returns
-    -------
-    recovered, others
-        Added cells called MRD, and cells of the tube itself called MRD.
-    """
+
+def spike_once(search: Search, cells: WindowCells, calibration: Calibration, extra: Floats32) -> SpikeOutcome:
+    """Run the search on the tube with these cells added."""
     spiked = cells.joined(extra)
-    counted = find_groups(search, spiked, calibration).counted
-    called = score_mixtures(spiked, [group.mixture for group in counted])[0] >= calibration.cut
+    found = find_groups(search, spiked, calibration)
     n = len(cells.values)
-    return int(called[n:].sum()), int(called[:n].sum())
-
-
-def spike_cells(
-    search: Search, cells: WindowCells, count: int, rng: np.random.Generator, replicate: int
-) -> npt.NDArray[np.float32]:
-    """Cells to spike, shape (count, d), moved by a drift of their own."""
-    d = len(cells.features)
-    parameters = search.parameters
-    drift = rng.normal(0.0, parameters.spike_drift_sd, d)
-    entries = [search.laip] if search.laip is not None else list(search.library.entries)
-    if search.laip is not None or search.library.is_usable(parameters):
-        entry = entries[replicate % len(entries)]
-        source = entry.select(cells.features).cells
-        # A known patient's cells keep the staining of their tube in every second replicate and follow this tube's in
-        # the others: which of the two real drift does is not known beforehand. Other patients' cells always follow.
-        follow = search.laip is None or replicate % 2 == 1
-        shift = cells.shift - entry.select(cells.features).staining if follow else np.zeros(d)
-        picked = source[rng.integers(len(source), size=count)]
-        return (picked + shift + drift).astype(np.float32)
-    shape = cluster_shape(cells.features)
-    prior = blast_prior(cells.features, cells.normal.normal_b + cells.shift, parameters)
-    centre = rng.multivariate_normal(prior.mean[0], prior.covariance[0] - shape)
-    return rng.multivariate_normal(centre, shape, size=count).astype(np.float32).reshape(count, d)
+    called = score_mixtures(spiked, [group.mixture for group in found.counted])[0] >= calibration.cut
+    reported = [group.mixture for group in found.uncounted]
+    seen = score_mixtures(spiked, reported)[0] >= search.parameters.group_cut if reported else called
+    return SpikeOutcome(int(called[n:].sum()), int((called | seen)[n:].sum()), int(called[:n].sum()))

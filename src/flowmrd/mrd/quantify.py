@@ -29,7 +29,7 @@ from flowmrd.mrd.result import (
     Regeneration,
     Target,
 )
-from flowmrd.mrd.sensitivity import background_rate, judge_spike_in, sensitivity, tube_limits
+from flowmrd.mrd.sensitivity import background_rate, judge_spike_in, partial_sensitivity, sensitivity, tube_limits
 from flowmrd.mrd.verdict import Evidence, decide
 from flowmrd.tube import Tube
 
@@ -100,6 +100,7 @@ def quantify(tube: Tube, config: RunConfig | None = None, *, sample: Sample, dig
         limits=limits,
         target=config.mrd.target,
         spike_in_detected=None if spike_in is None else spike_in.detected,
+        kinds_missed=partial_sensitivity(spike_in),
         role=sample.role.value,
         laip_found=classification["mode"] == "patient",
         **vars(sorted_flags),

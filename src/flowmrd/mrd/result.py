@@ -93,6 +93,19 @@ class SpikeInStep(Part):
     kept: int = Field(ge=0, description="Of them, those that the step kept.")
 
 
+class KindOutcome(Part):
+    """One kind of leukaemia whose cells were spiked into the tube; without a diagnosis tube many are tried."""
+
+    phenotype: str = Field(description="Its markers, such as CD19+ CD10+ CD34-.")
+    nearest_normal: str = Field(description="Normal population that it resembles most.")
+    spiked: int = Field(ge=0, description="Cells spiked.")
+    recovered: int = Field(ge=0, description="Of them, cells counted as MRD.")
+    noticed: int = Field(ge=0, description="Of them, cells counted or in a group that forbids a negative answer.")
+    outcome: Literal["counted", "reported", "missed"] = Field(
+        description="Counted as MRD; only reported, so that the tube would not have been negative; or overlooked."
+    )
+
+
 class SpikeIn(Part):
     """The in-silico experiment on this very tube."""
 
@@ -106,6 +119,7 @@ class SpikeIn(Part):
     recovery_ci95: tuple[float, float] | None
     source: str = Field(description="Whose cells were spiked: patient, library, simulated.")
     steps: tuple[SpikeInStep, ...] = Field((), description="Where spiked cells were lost, from the raw file on.")
+    kinds: tuple[KindOutcome, ...] = Field((), description="Kinds of leukaemia tried without a diagnosis tube.")
 
 
 class Sensitivity(Part):

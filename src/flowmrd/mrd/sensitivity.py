@@ -9,9 +9,10 @@ from typing import Any
 
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.config.run import MrdConfig
+from flowmrd.flags import Flag, flag
 from flowmrd.mrd.counts import finite_or_none
 from flowmrd.mrd.limits import Limits, binomial_interval, events_needed, limits
-from flowmrd.mrd.result import Sensitivity, SpikeIn, SpikeInStep
+from flowmrd.mrd.result import KindOutcome, Sensitivity, SpikeIn, SpikeInStep
 
 
 @dataclass(frozen=True)
@@ -74,19 +75,47 @@ def judge_spike_in(facts: Mapping[str, Any] | None, found: Limits | None) -> Spi
     spiked, recovered = int(facts["spiked_total"]), int(facts["recovered_total"])
     detected, replicates = int(facts["detected_replicates"]), int(facts["replicates"])
     counts: Sequence[int] | None = facts.get("recovered_counts")
-    if counts is not None and found is not None:
+    least = found.detect_events if found is not None else MrdConfig().min_detect_events
+    kinds = tuple(_kind(kind, least) for kind in facts.get("kinds") or ())
+    rules = ClassifierParameters()
+    share = rules.spike_kinds_found_share if kinds else rules.spike_detected_share
+    if kinds:
+        detected = sum(kind.outcome != "missed" for kind in kinds)
+    elif counts is not None and found is not None:
         detected = sum(count >= found.detect_events for count in counts)
     return SpikeIn(
         level=facts["level"],
         expected=facts["expected"],
         recovered=facts["recovered"],
-        detected=detected >= math.ceil(ClassifierParameters().spike_detected_share * replicates),
+        detected=detected >= math.ceil(share * replicates),
         replicates=replicates,
         detected_replicates=detected,
         recovery=recovered / spiked if spiked else None,
         recovery_ci95=binomial_interval(recovered, spiked) if spiked else None,
         source=facts["source"],
         steps=tuple(SpikeInStep.model_validate(step) for step in facts.get("steps") or ()),
+        kinds=kinds,
+    )
+
+
+def _kind(facts: Mapping[str, Any], least: int) -> KindOutcome:
+    """What became of one kind of leukaemia, by the count that is asked of the tube."""
+    outcome = "counted" if facts["recovered"] >= least else "reported" if facts["noticed"] >= least else "missed"
+    return KindOutcome.model_validate({**facts, "outcome": outcome})
+
+
+def partial_sensitivity(spike_in: SpikeIn | None) -> Flag | None:
+    """Which kinds of leukaemia would have been overlooked; None where all would have been found or one is known."""
+    missed = [kind for kind in spike_in.kinds if kind.outcome == "missed"] if spike_in is not None else []
+    if spike_in is None or not missed:
+        return None
+    words = [f"{kind.phenotype} (most like {kind.nearest_normal.replace('_', ' ')})" for kind in missed]
+    return flag(
+        "KINDS_MISSED",
+        found=len(spike_in.kinds) - len(missed),
+        tried=len(spike_in.kinds),
+        level=spike_in.level,
+        missed="; ".join(dict.fromkeys(words)),
     )
 
 

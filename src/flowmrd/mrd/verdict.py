@@ -53,6 +53,8 @@ class Evidence:
         Threshold of the protocol as a fraction.
     spike_in_detected
         Whether cells spiked into this tube at the target level were found; ``None`` where it could not be tried.
+    kinds_missed
+        Which kinds of leukaemia the spike-in would have overlooked, where the patient's own is not known.
     failures, doubts, not_positive, blind_spots, not_sensitive, remarks
         Flags by their effect (:class:`flowmrd.flags.Effect`): failure, doubt, no_positive, no_negative, not_sensitive,
         and the rest.
@@ -70,6 +72,7 @@ class Evidence:
     limits: Limits | None
     target: float
     spike_in_detected: bool | None
+    kinds_missed: Flag | None = None
     failures: Sequence[Flag] = ()
     doubts: Sequence[Flag] = ()
     not_positive: Sequence[Flag] = ()
@@ -157,13 +160,14 @@ def _not_detected(evidence: Evidence, limits: Limits) -> Verdict:
     if evidence.spike_in_detected is None:
         reasons.append(flag("SPIKE_IN_NOT_TRIED"))
     elif not evidence.spike_in_detected:
-        reasons.append(flag("SPIKE_IN_MISSED"))
+        reasons.append(evidence.kinds_missed or flag("SPIKE_IN_MISSED"))
     reasons += evidence.not_sensitive
     if reasons:
         rest = (note for note in evidence.notes if note not in reasons)
         return _verdict(VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY, None, (*by_rank(reasons), *rest))
     found = flag("BELOW_DETECTION", events=evidence.mrd_events, least=limits.detect_events, lod95=limits.lod95)
-    return _verdict(VerdictClass.NEGATIVE, True, (found, *evidence.notes))
+    partial = () if evidence.kinds_missed is None else (evidence.kinds_missed,)
+    return _verdict(VerdictClass.NEGATIVE, True, (found, *partial, *evidence.notes))
 
 
 def _detected(evidence: Evidence, limits: Limits, interval: tuple[float, float], notes: Sequence[Flag]) -> Verdict:

@@ -221,7 +221,8 @@ def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:
     if spike is None:
         lines.append(("warn", "By experiment: no cells could be spiked into this tube in silico."))
     else:
-        share = f"{spike.detected_replicates} of {spike.replicates} replicates"
+        tried = "kinds of leukaemia" if spike.kinds else "replicates"
+        share = f"{spike.detected_replicates} of {spike.replicates} {tried}"
         found = f"{formatting.number(spike.recovered)} of {formatting.number(spike.expected)} spiked cells "
         "recovered on average"
         source = {"patient": "this patient's diagnosis", "library": "other leukaemias", "simulated": "a simulation"}

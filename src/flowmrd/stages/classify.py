@@ -19,12 +19,13 @@
     background: {per_million, ci95: [low, high], worst_per_million, n_controls} | null
     n_controls
     novelty:  {score, flag}                        # 1 = as far from the controls as allowed
-    calibration: {strays, displacement, spot_gain_limit}
+    calibration: {outlier_share, displacement, group_gain_limit}
     staining_shift: {marker: decades}              # this tube against the reference
     staining_control: [{marker, state, carriers, bright, decades, limit, carrier_decades, stained, expected}]
                                                    # state: ok | shifted | absent | not_verifiable
-    spike_in: {level, replicates, expected, recovered, spiked_total, recovered_total, recovered_counts,
-               detected_replicates, detected, source} | null
+    spike_in: {level, replicates, expected, recovered, spiked_total, recovered_total, detected_replicates, detected,
+               source, recovered_counts,
+               kinds: [{phenotype, nearest_normal, spiked, recovered, noticed}]} | null   # without a diagnosis tube
     flags: [{code, message}]
         NO_CONTROLS            fewer controls than reference.min_controls: result provisional   (doubt)
         TUBE_UNLIKE_CONTROLS   normal cells of this tube lie outside what controls show          (doubt)

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from flowmrd.classifier.calibration import calibrate
+from flowmrd.classifier.leukaemia_kinds import kinds_of_leukaemia
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.search import Search, keep_candidates
-from flowmrd.classifier.spike_in import spike_cells, spike_once
+from flowmrd.classifier.spike_in import spike_once
 from flowmrd.classifier.window_cells import WindowCells, control_cells
 
 LEVELS = (1e-2, 1e-3, 1e-4, 3e-5, 1e-5, 1e-6, 0.0)
@@ -67,14 +68,16 @@ def dilute(
             calibration = calibrate(search, whole[:i] + whole[i + 1 :])
             for share in shares:
                 cells = _part(kept[i], share)
+                kinds = kinds_of_leukaemia(search, cells)
                 for position, level in enumerate(levels):
                     for replicate in range(replicates):
                         rng = np.random.default_rng(
                             [parameters.seed, number, i, position, replicate, round(share * 100)]
                         )
                         count = int(rng.poisson(level * cells.denominator))
-                        extra = spike_cells(search, cells, count, rng, replicate)
-                        recovered, others = spike_once(search, cells, calibration, extra)
+                        kind = kinds[replicate % len(kinds)]
+                        extra = kind.draw(count, rng, parameters.spike_drift_sd)
+                        outcome = spike_once(search, cells, calibration, extra)
                         out.append(
                             Dilution(
                                 patient=laip.patient,
@@ -83,8 +86,8 @@ def dilute(
                                 replicate=replicate,
                                 denominator=cells.denominator + count,
                                 true=count,
-                                measured=recovered + others,
-                                recovered=recovered,
+                                measured=outcome.recovered + outcome.others,
+                                recovered=outcome.recovered,
                                 indistinct=laip.indistinct,
                             )
                         )

@@ -1,0 +1,83 @@
+"""Kinds of leukaemia that are spiked into a tube without a diagnosis tube."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from laip_marrow import FEATURES, marrow
+
+from flowmrd.classifier import ClassifierParameters, Library, ReferenceModel, build_reference, classify_tube, find_laip
+from flowmrd.classifier.blast_prior import blast_prior
+from flowmrd.classifier.leukaemia_kinds import kinds_of_leukaemia
+from flowmrd.classifier.phenotype import phenotype_in_words
+from flowmrd.classifier.search import Search
+from flowmrd.classifier.tube_model import fit_tube
+from flowmrd.classifier.window_cells import WindowCells, tube_cells
+
+PARAMETERS = ClassifierParameters(target=2e-3, replicates=2)
+
+
+@pytest.fixture(scope="module")
+def reference() -> ReferenceModel:
+    return build_reference("toy", [marrow(f"c{i}", i)[0] for i in range(4)], parameters=ClassifierParameters(seed=1))
+
+
+def cells_of(reference: ReferenceModel, seed: int) -> WindowCells:
+    tube, _ = marrow("tube", seed)
+    fitted = fit_tube(reference.model, tube, PARAMETERS)
+    return tube_cells(tube, np.flatnonzero(tube.window), fitted, reference.model, PARAMETERS)
+
+
+def test_ten_kinds_spread_evenly_over_the_prior_and_are_the_same_for_every_tube(reference: ReferenceModel) -> None:
+    search = Search(None, Library(()), PARAMETERS)
+    first, second = (cells_of(reference, seed) for seed in (80, 81))
+    centres = []
+    for cells in (first, second):
+        kinds = kinds_of_leukaemia(search, cells)
+        assert [kind.source for kind in kinds] == ["simulated"] * PARAMETERS.spike_kinds
+        centres.append(np.array([kind.mixture.mean[0] - cells.shift for kind in kinds]))
+    np.testing.assert_allclose(centres[0], centres[1], atol=1e-9)
+    prior = blast_prior(FEATURES, reference.model.normal_b, PARAMETERS)
+    np.testing.assert_allclose(centres[0].mean(axis=0), prior.mean[0], atol=0.05)
+    assert all(len(set(np.round(column, 6))) == PARAMETERS.spike_kinds for column in centres[0].T)
+
+
+def test_cells_of_a_kind_lie_where_the_kind_does_but_for_its_drift(reference: ReferenceModel) -> None:
+    kind = kinds_of_leukaemia(Search(None, Library(()), PARAMETERS), cells_of(reference, 82))[0]
+    drawn = kind.draw(4_000, np.random.default_rng(1), 0.0)
+    np.testing.assert_allclose(drawn.mean(axis=0), kind.mixture.mean[0], atol=0.05)
+    np.testing.assert_allclose(np.cov(drawn.T), kind.mixture.covariance[0], atol=0.05)
+    assert kind.draw(0, np.random.default_rng(1), 0.15).shape == (0, len(FEATURES))
+
+
+def test_without_a_diagnosis_tube_every_kind_is_tried_and_a_kind_like_precursors_is_not_counted(
+    reference: ReferenceModel,
+) -> None:
+    result = classify_tube(marrow("fu", 83)[0], reference, laip=None, library=None, parameters=PARAMETERS)
+    spike = result.spike_in
+    assert spike is not None
+    assert len(spike.kinds) == spike.replicates == PARAMETERS.spike_kinds
+    assert spike.source == "simulated"
+    assert all(kind.recovered <= kind.noticed <= kind.spiked for kind in spike.kinds)
+    assert [kind.recovered for kind in spike.kinds] == list(spike.recovered_counts)
+    found = sum(max(kind.recovered, kind.noticed) >= PARAMETERS.detect_events for kind in spike.kinds)
+    assert spike.detected_replicates == found
+    assert spike.detected == (found >= 0.9 * len(spike.kinds))
+
+
+def test_the_entries_of_a_library_are_the_kinds(reference: ReferenceModel) -> None:
+    laip = find_laip("p", marrow("dx", 50, blasts=12_000)[0], reference, min_cells=200, parameters=PARAMETERS)
+    assert laip is not None
+    cells = cells_of(reference, 84)
+    kinds = kinds_of_leukaemia(Search(None, Library((laip,) * 12), PARAMETERS), cells)
+    assert len(kinds) == PARAMETERS.spike_kinds
+    assert {kind.source for kind in kinds} == {"library"}
+    few = kinds_of_leukaemia(Search(None, Library((laip,) * 2), PARAMETERS), cells)
+    assert {kind.source for kind in few} == {"simulated"}
+    own = kinds_of_leukaemia(Search(laip, Library(()), PARAMETERS), cells)
+    np.testing.assert_allclose(own[1].mixture.mean - own[0].mixture.mean, (cells.shift - laip.staining)[None])
+
+
+def test_a_kind_is_told_in_the_markers_of_the_field(reference: ReferenceModel) -> None:
+    words = phenotype_in_words(np.array([0.8, 3.1, 3.3, 0.7, 1.6]), FEATURES, reference)
+    assert words == "CD19+ CD10+ CD34-"
