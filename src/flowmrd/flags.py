@@ -410,6 +410,19 @@ _ANSWERS: Final = (
         roles=_FOLLOWUP,
     ),
     FlagKind(
+        "TUBES_OF_SPECIMEN_DIFFER",
+        Effect.NO_NEGATIVE,
+        "The tubes of this specimen differ more than counting explains (probability {probability:.1g}).",
+        step="Check that all tubes hold the same specimen, then look at each tube's own page.",
+        question="Do all tubes of this specimen hold the same cells?",
+    ),
+    FlagKind(
+        "TUBE_LEFT_OUT_OF_SPECIMEN",
+        Effect.REMARK,
+        "Left out of the pool, because it could not be evaluated: {tubes}.",
+        step="Look at the page of the tube that was left out.",
+    ),
+    FlagKind(
         "EMPTY_WINDOW",
         Effect.NO_NEGATIVE,
         "No event lies in the B-lineage window of this tube; even marrow without B cells has progenitors there.",

@@ -23,6 +23,7 @@ from flowmrd.config.run import RunConfig
 from flowmrd.config.sheet import COLUMNS, ID_PATTERN, REQUIRED, PriorTherapy, Role
 from flowmrd.home import REPOSITORY
 from flowmrd.mrd.result import MrdResult
+from flowmrd.mrd.specimen import SpecimenResult
 from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import Channel, ChannelTransform, PanelModel
 from flowmrd.store import read_json, write_text
@@ -41,6 +42,7 @@ def files() -> dict[Path, str]:
         schemas / "config.schema.yaml": _schema(RunConfig.model_json_schema()),
         schemas / "panel.schema.yaml": _schema(PanelModel.model_json_schema()),
         schemas / "mrd.schema.yaml": _schema(MrdResult.model_json_schema(by_alias=True)),
+        schemas / "specimen.schema.yaml": _schema(SpecimenResult.model_json_schema(by_alias=True)),
         schemas / "samples.schema.yaml": _schema(sheet_schema()),
         reference / "configuration.md": configuration_page(),
         reference / "sample-sheet.md": sheet_page(),

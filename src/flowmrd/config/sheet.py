@@ -21,6 +21,7 @@ COLUMNS = {
     "panel": "Panel of this tube where it is not the configuration's.",
     "timepoint": "Free text for the report; the trial report looks for its own words (trial.mrd_timepoints).",
     "specimen": "Free text for the report, for example bone marrow.",
+    "specimen_id": "Name of the specimen, same characters as sample: tubes of one name are judged together as well.",
     "pull": "Free text for the report: first pull, second pull.",
     "anticoagulant": "Free text for the report: EDTA, heparin.",
     "collected": "When it was aspirated: YYYY-MM-DD, or with the time, YYYY-MM-DDTHH:MM; the report computes its age.",
@@ -72,6 +73,7 @@ class Sample:
     panel: str | None = None
     timepoint: str | None = None
     specimen: str | None = None
+    specimen_id: str | None = None
     pull: str | None = None
     anticoagulant: str | None = None
     collected: str | None = None
@@ -119,18 +121,43 @@ def read_sheet(path: Path) -> tuple[list[Sample], list[SheetError]]:
             continue
         first_line[sample] = line
         samples.append(_to_sample(path.parent, row, line))
+    problems += _specimen_errors(path, samples)
     # which of two tubes of one name is meant cannot be known, so neither is used
     return [sample for sample in samples if sample.sample not in repeated], problems
 
 
+def _specimen_errors(path: Path, samples: list[Sample]) -> list[SheetError]:
+    """Rows of one specimen that cannot be of one specimen."""
+    first: dict[str, Sample] = {}
+    errors = []
+    for sample in samples:
+        if sample.specimen_id is None:
+            continue
+        other = first.setdefault(sample.specimen_id, sample)
+        for column in ("patient", "role", "timepoint"):
+            mine, theirs = getattr(sample, column), getattr(other, column)
+            if mine != theirs:
+                errors.append(
+                    SheetError(
+                        f"{path}, line {sample.line}",
+                        found=f"specimen {sample.specimen_id} with {column} {mine or 'empty'}, "
+                        f"on line {other.line} {theirs or 'empty'}",
+                        expected="tubes of one specimen to be of one patient, role and time point",
+                        todo="correct the row, or give the specimens different names",
+                    )
+                )
+    return errors
+
+
 def _row_errors(where: str, row: Mapping[str, str]) -> list[SheetError]:
     errors = []
-    for column in ("sample", "patient"):
-        if not ID_PATTERN.fullmatch(row[column]):
+    for column in ("sample", "patient", "specimen_id"):
+        name = row.get(column, "")
+        if not ID_PATTERN.fullmatch(name) and (name or column != "specimen_id"):
             errors.append(
                 SheetError(
                     where,
-                    found=f"{column} {row[column][:80]!r}",
+                    found=f"{column} {name[:80]!r}",
                     expected="1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit",
                     todo="choose another id",
                 )
@@ -177,6 +204,7 @@ def _to_sample(folder: Path, row: Mapping[str, str], line: int) -> Sample:
         panel=optional("panel"),
         timepoint=optional("timepoint"),
         specimen=optional("specimen"),
+        specimen_id=optional("specimen_id"),
         pull=optional("pull"),
         anticoagulant=optional("anticoagulant"),
         collected=optional("collected"),

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from flowmrd import __version__
 from flowmrd.flags import Effect, Flag, flag
 from flowmrd.mrd.result import MrdResult
+from flowmrd.mrd.specimen import SpecimenResult
 from flowmrd.report import svg, verdict
 from flowmrd.report.batch import Tube, carry_over, channel_charts, in_order, voltage_changes
 from flowmrd.report.guidance import BY_CODE
@@ -64,7 +65,12 @@ class CohortPage:
 
 
 def build_cohort(
-    members: Sequence[Member], *, review_problems: Sequence[str], laboratory: str, has_trial: bool
+    members: Sequence[Member],
+    *,
+    review_problems: Sequence[str],
+    laboratory: str,
+    has_trial: bool,
+    specimens: Sequence[SpecimenResult] = (),
 ) -> CohortPage:
     """Render the index of a run."""
     tubes = [member.tube for member in members]
@@ -80,6 +86,7 @@ def build_cohort(
         {
             "rows": rows,
             "flag_steps": _flag_steps(rows),
+            "specimens": [_specimen_row(specimen) for specimen in specimens],
             "tiles": _tiles(members),
             "verdicts": [(kind.value, short) for kind, (_, short) in verdict.SHORT.items()],
             "reviews": [(key, text) for key, (_, text) in REVIEW_WORDS.items()],
@@ -137,6 +144,36 @@ def _row(member: Member, line: Markup | None, suspects: set[str]) -> dict[str, A
         "lod": result.sensitivity.lod95,
         "achieved": result.sensitivity.achieved,
         "is_result": verdict.is_result(result),
+    }
+
+
+def _specimen_row(specimen: SpecimenResult) -> dict[str, Any]:
+    """What the page says of several tubes of one specimen."""
+    limits, more = specimen.sensitivity, specimen.more_tubes_needed
+    needed = "not reachable by more tubes" if more is None else "reached" if more == 0 else f"{more} more"
+    return {
+        "name": specimen.specimen_id,
+        "verdict": verdict.SHORT[specimen.verdict.class_],
+        "reported": specimen.mrd.reported,
+        "interval": verdict.span(specimen.mrd.ci95),
+        "events": specimen.mrd_events,
+        "denominator": specimen.denominator,
+        "lod": limits.lod95,
+        "target": limits.target,
+        "needed": needed,
+        "question": specimen.verdict.question or "",
+        "reasons": [reason.message for reason in specimen.verdict.reasons[:3]],
+        "probability": specimen.same_rate_probability,
+        "tubes": [
+            (
+                tube.sample,
+                f"../samples/{quote(tube.sample)}/report.html",
+                tube.mrd_events,
+                tube.denominator,
+                tube.counted,
+            )
+            for tube in specimen.tubes
+        ],
     }
 
 

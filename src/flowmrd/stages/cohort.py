@@ -2,6 +2,8 @@
 
 ``index.html``
     Sortable, filterable table of every sample of the sheet, also of those without a result; quality over the batch.
+``../specimens/<specimen_id>.json``
+    Of every specimen with several tubes: counts, limits and verdict of all its tubes together.
 ``mrd.tsv``
     One row a sample: identity, verdict, counts, MRD with interval, limits, spike-in, targets, reasons, flags, review,
     digests. Empty = unknown; ``true`` / ``false``; verdict ``NO_RESULT`` where a sample failed, with the reason in
@@ -10,17 +12,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from flowmrd.config import Role, RunConfig, Sample
+from flowmrd.mrd.result import MrdResult
+from flowmrd.mrd.specimen import SpecimenResult, pool_specimen
 from flowmrd.report.batch import Tube
 from flowmrd.report.cohort import Member, build_cohort
 from flowmrd.report.page import write_page
 from flowmrd.review import review_status
 from flowmrd.stages.report import read_result
-from flowmrd.store import read_json, write_text
+from flowmrd.store import read_json, write_json, write_text
 
 __all__ = ["cohort"]
 
@@ -81,14 +85,36 @@ def cohort(
                 review_reason=(review.reason or "") if review is not None else "",
             )
         )
+    specimens = _specimens(rows.values(), {member.tube.sample: member.tube.result for member in members}, config)
+    for specimen in specimens:
+        write_json(
+            results / "specimens" / f"{specimen.specimen_id}.json", specimen.model_dump(mode="json", by_alias=True)
+        )
     page = build_cohort(
         members,
+        specimens=specimens,
         review_problems=[f"{finding.where}: {finding.what}" for finding in status.findings],
         laboratory=config.report.laboratory,
         has_trial=(run_directory / config.patients).is_file(),
     )
     write_page(out / "index.html", page.html)
     write_text(out / "mrd.tsv", page.table)
+
+
+def _specimens(
+    rows: Iterable[Sample], results: Mapping[str, MrdResult | None], config: RunConfig
+) -> list[SpecimenResult]:
+    """Specimens that the sheet gives several tubes, of which at least one has a result, in the order of the sheet."""
+    tubes: dict[str, list[str]] = {}
+    for row in rows:
+        if row.specimen_id is not None and row.role is not Role.CONTROL:
+            tubes.setdefault(row.specimen_id, []).append(row.sample)
+    found = []
+    for name, samples in tubes.items():
+        present = [result for sample in samples if (result := results.get(sample)) is not None]
+        if len(samples) > 1 and present:
+            found.append(pool_specimen(name, present, config.mrd))
+    return found
 
 
 def _optional(path: Path) -> dict[str, Any]:

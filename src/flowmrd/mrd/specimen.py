@@ -1,0 +1,215 @@
+"""Several acquisitions of one specimen judged together: two tubes, or one tube in two files.
+
+Counts and denominators add up, and the limits are those of the pool: 5 million events in all can say less than 1 in
+100,000 where each tube alone cannot. What casts doubt on one tube casts it on the pool. Tubes whose rates differ more
+than counting explains are no pool of one specimen; that forbids a negative answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+from scipy.special import gammainc
+
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.config.run import MrdConfig
+from flowmrd.errors import InternalError
+from flowmrd.flags import Effect, flag
+from flowmrd.mrd.counts import level
+from flowmrd.mrd.reasons import sort_flags
+from flowmrd.mrd.reported import report_level
+from flowmrd.mrd.result import Mrd, MrdResult, Part, Sensitivity, SpikeIn, Verdict, VerdictClass
+from flowmrd.mrd.sensitivity import BackgroundRate, sensitivity, tube_limits
+from flowmrd.mrd.verdict import Evidence, decide
+
+DIFFER = 0.001
+"""Probability of tubes of one specimen below which they are said to differ. Of a thousand specimens one is told so by
+chance."""
+
+
+class SpecimenTube(Part):
+    """One acquisition of the specimen."""
+
+    sample: str
+    mrd_events: int
+    denominator: int
+    fraction: float | None
+    verdict: VerdictClass
+    counted: bool = Field(description="Whether it counts in the pool; a tube that could not be evaluated does not.")
+
+
+class SpecimenResult(Part):
+    """``results/specimens/<specimen_id>.json``: the acquisitions of one specimen judged together."""
+
+    schema_version: Literal["1"] = "1"
+    specimen_id: str
+    patient: str
+    timepoint: str | None
+    denominator_name: str
+    mrd_events: int
+    denominator: int
+    mrd: Mrd
+    sensitivity: Sensitivity
+    verdict: Verdict
+    more_tubes_needed: int | None = Field(
+        description="Acquisitions like these that the target still asks for; 0 where it is reached, null where none "
+        "suffice."
+    )
+    same_rate_probability: float | None = Field(
+        description="Probability that tubes of one specimen differ as much as these; null for one tube."
+    )
+    tubes: tuple[SpecimenTube, ...]
+
+
+def pool_specimen(specimen_id: str, results: Sequence[MrdResult], rules: MrdConfig) -> SpecimenResult:
+    """Judge the acquisitions of one specimen together.
+
+    Parameters
+    ----------
+    specimen_id
+        As the sheet names it.
+    results
+        Results of its tubes: of one patient and one time point, at least one.
+    rules
+        Counting rules of the run.
+
+    Raises
+    ------
+    InternalError
+        If the results are of several patients, or there is none.
+    """
+    if len({result.patient for result in results}) != 1:
+        raise InternalError(f"specimen {specimen_id}: results of {len({r.patient for r in results})} patients")
+    counted = [result for result in results if result.verdict.class_ is not VerdictClass.NOT_EVALUABLE]
+    sizes = [_denominator(result) for result in counted]
+    events, total = sum(result.counts.mrd_events for result in counted), sum(sizes)
+    background = _pooled_background(counted, sizes)
+    limits = None if background is None or total == 0 else tube_limits(total, background, rules)
+    probability = same_rate_probability([result.counts.mrd_events for result in counted], sizes)
+    flags = [reason for result in counted for reason in result.verdict.reasons if reason.effect is not Effect.ANSWER]
+    left_out = [result.sample for result in results if result not in counted]
+    if left_out:
+        flags.append(flag("TUBE_LEFT_OUT_OF_SPECIMEN", tubes=", ".join(left_out)))
+    if probability is not None and probability < DIFFER:
+        flags.append(flag("TUBES_OF_SPECIMEN_DIFFER", probability=probability))
+    spike_in = _pooled_spike_in(counted, None if limits is None else limits.detect_events)
+    found = level(events, total)
+    role = results[0].role
+    verdict = decide(
+        Evidence(
+            mrd_events=events,
+            denominator=total,
+            interval=found.ci95,
+            limits=limits,
+            target=rules.target,
+            spike_in_detected=None if spike_in is None else spike_in.detected,
+            role=role,
+            laip_found=any(result.laip.mode == "patient" for result in counted),
+            **vars(sort_flags(flags, role=role)),
+        )
+    )
+    limit = sensitivity(limits, background, spike_in, rules)
+    return SpecimenResult(
+        specimen_id=specimen_id,
+        patient=results[0].patient,
+        timepoint=results[0].timepoint,
+        denominator_name=results[0].denominator,
+        mrd_events=events,
+        denominator=total,
+        mrd=report_level(found, verdict.class_, limits, events),
+        sensitivity=limit,
+        verdict=verdict,
+        more_tubes_needed=more_tubes(limit.events_needed, sizes),
+        same_rate_probability=probability,
+        tubes=tuple(
+            SpecimenTube(
+                sample=result.sample,
+                mrd_events=result.counts.mrd_events,
+                denominator=_denominator(result),
+                fraction=result.mrd.fraction,
+                verdict=result.verdict.class_,
+                counted=result in counted,
+            )
+            for result in results
+        ),
+    )
+
+
+def more_tubes(events_needed: int | None, sizes: Sequence[int]) -> int | None:
+    """Acquisitions of the mean size that are still needed; ``None`` where no number suffices."""
+    if events_needed is None or not sum(sizes):
+        return None
+    missing = events_needed - sum(sizes)
+    return max(math.ceil(missing / (sum(sizes) / len(sizes))), 0)
+
+
+def same_rate_probability(counts: Sequence[int], sizes: Sequence[int]) -> float | None:
+    """Probability that tubes with one rate differ as much as these; ``None`` for fewer than two tubes.
+
+    Given their sum, the count of each tube is binomial with its share of the denominator. The smallest of the two-sided
+    probabilities, each twice the smaller tail, times the number of tubes (Bonferroni).
+    """
+    if len(counts) < 2:
+        return None
+    events, total = sum(counts), sum(sizes)
+    if events == 0 or total == 0:
+        return 1.0
+    from scipy.special import bdtr, bdtrc
+
+    smallest = 1.0
+    for count, size in zip(counts, sizes, strict=True):
+        share = size / total
+        below = float(bdtr(count, events, share))
+        above = 1.0 if count == 0 else float(bdtrc(count - 1, events, share))
+        smallest = min(smallest, 2.0 * min(below, above))
+    return min(smallest * len(counts), 1.0)
+
+
+def _denominator(result: MrdResult) -> int:
+    return int(getattr(result.counts, result.denominator))
+
+
+def _pooled_background(counted: Sequence[MrdResult], sizes: Sequence[int]) -> BackgroundRate | None:
+    """Background of the pool: the tubes' own, weighted by their denominators; ``None`` where a tube has none."""
+    rates = []
+    for result in counted:
+        rate, interval = result.sensitivity.background_per_million, result.sensitivity.background_ci95
+        if rate is None or interval is None:
+            return None
+        rates.append((rate, *interval))
+    if not rates or not sum(sizes):
+        return None
+    mean, low, high = (
+        sum(rate[position] * size for rate, size in zip(rates, sizes, strict=True)) / sum(sizes) / 1e6
+        for position in range(3)
+    )
+    return BackgroundRate(mean, low, high)
+
+
+def _pooled_spike_in(counted: Sequence[MrdResult], detect_events: int | None) -> SpikeIn | None:
+    """Spiked cells of all tubes together; ``None`` where a tube could not be spiked.
+
+    The pool counts as found where the detection count is reached with the probability that a single tube's replicates
+    must show, for a Poisson count with the mean number of cells found in all tubes.
+    """
+    spikes = [result.sensitivity.spike_in for result in counted]
+    known = [spike for spike in spikes if spike is not None]
+    if not known or len(known) != len(spikes):
+        return None
+    recovered, expected = sum(spike.recovered for spike in known), sum(spike.expected for spike in known)
+    needed = detect_events if detect_events is not None else 1
+    detected = bool(gammainc(needed, recovered) >= ClassifierParameters().spike_detected_share)
+    return SpikeIn(
+        level=known[0].level,
+        expected=expected,
+        recovered=recovered,
+        detected=detected,
+        replicates=min(spike.replicates for spike in known),
+        detected_replicates=min(spike.replicates for spike in known) if detected else 0,
+        recovery=recovered / expected if expected else None,
+        recovery_ci95=None,
+        source=known[0].source,
+    )
