@@ -89,12 +89,7 @@ def pool_specimen(specimen_id: str, results: Sequence[MrdResult], rules: MrdConf
     background = _pooled_background(counted, sizes)
     limits = None if background is None or total == 0 else tube_limits(total, background, rules)
     probability = same_rate_probability([result.counts.mrd_events for result in counted], sizes)
-    flags = [reason for result in counted for reason in result.verdict.reasons if reason.effect is not Effect.ANSWER]
-    left_out = [result.sample for result in results if result not in counted]
-    if left_out:
-        flags.append(flag("TUBE_LEFT_OUT_OF_SPECIMEN", tubes=", ".join(left_out)))
-    if probability is not None and probability < DIFFER:
-        flags.append(flag("TUBES_OF_SPECIMEN_DIFFER", probability=probability))
+    flags = _flags(results, counted, probability)
     spike_in = _pooled_spike_in(counted, None if limits is None else limits.detect_events)
     found = level(events, total)
     role = results[0].role
@@ -124,18 +119,30 @@ def pool_specimen(specimen_id: str, results: Sequence[MrdResult], rules: MrdConf
         verdict=verdict,
         more_tubes_needed=more_tubes(limit.events_needed, sizes),
         same_rate_probability=probability,
-        tubes=tuple(
-            SpecimenTube(
-                sample=result.sample,
-                mrd_events=result.counts.mrd_events,
-                denominator=_denominator(result),
-                fraction=result.mrd.fraction,
-                verdict=result.verdict.class_,
-                counted=result in counted,
-            )
-            for result in results
-        ),
+        tubes=tuple(_tube(result, counted=result in counted) for result in results),
     )
+
+
+def _tube(result: MrdResult, *, counted: bool) -> SpecimenTube:
+    return SpecimenTube(
+        sample=result.sample,
+        mrd_events=result.counts.mrd_events,
+        denominator=_denominator(result),
+        fraction=result.mrd.fraction,
+        verdict=result.verdict.class_,
+        counted=counted,
+    )
+
+
+def _flags(results: Sequence[MrdResult], counted: Sequence[MrdResult], probability: float | None) -> list[Flag]:
+    """What is said of the tubes, and of the pool."""
+    flags = [reason for result in counted for reason in result.verdict.reasons if reason.effect is not Effect.ANSWER]
+    left_out = [result.sample for result in results if result not in counted]
+    if left_out:
+        flags.append(flag("TUBE_LEFT_OUT_OF_SPECIMEN", tubes=", ".join(left_out)))
+    if probability is not None and probability < DIFFER:
+        flags.append(flag("TUBES_OF_SPECIMEN_DIFFER", probability=probability))
+    return flags
 
 
 def more_tubes(events_needed: int | None, sizes: Sequence[int]) -> int | None:
