@@ -17,7 +17,7 @@ from scipy.special import gammainc
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.config.run import MrdConfig
 from flowmrd.errors import InternalError
-from flowmrd.flags import Effect, flag
+from flowmrd.flags import Effect, Flag, flag
 from flowmrd.mrd.counts import level
 from flowmrd.mrd.reasons import sort_flags
 from flowmrd.mrd.reported import report_level
