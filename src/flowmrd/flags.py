@@ -449,6 +449,16 @@ _ANSWERS: Final = (
         question="Was this colour stained and measured as in the controls?",
     ),
     FlagKind(
+        "UNKNOWN_POPULATION",
+        Effect.NO_NEGATIVE,
+        "{share:.0%} of the cells are a population that the controls do not hold in such numbers (at most {most:.1%}): "
+        "{what}.",
+        step="Look at this population by hand: it may be another leukaemia, or a leukaemia that changed its lineage "
+        "under therapy. Stain a tube with myeloid and T-cell markers.",
+        look="gates",
+        question="What is this population?",
+    ),
+    FlagKind(
         "ANTIBODY_NOT_VERIFIED",
         Effect.NO_NEGATIVE,
         "No cell of this tube shows that these antibodies stained: {markers}.",

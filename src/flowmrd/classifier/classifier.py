@@ -10,7 +10,7 @@ import numpy as np
 
 from flowmrd.classifier.blast_prior import blast_prior
 from flowmrd.classifier.calibration import Calibration, calibrate
-from flowmrd.classifier.candidate_cells import CandidateCells, thin
+from flowmrd.classifier.candidate_cells import Bools, CandidateCells, thin
 from flowmrd.classifier.classification import Classification, UncountedGroup, Why
 from flowmrd.classifier.found_groups import find_groups, find_other_groups
 from flowmrd.classifier.library import Library
@@ -27,6 +27,7 @@ from flowmrd.classifier.search import Search, keep_candidates, score_mixtures
 from flowmrd.classifier.spike_in import spike_in
 from flowmrd.classifier.staining_control import StainingFinding, judge_staining, measure_staining, staining_flags
 from flowmrd.classifier.tube_model import TubeModel, fit_tube
+from flowmrd.classifier.unknown_population import find_unknown_populations, in_words
 from flowmrd.classifier.window_cells import control_cells, tube_cells
 from flowmrd.errors import InternalError
 from flowmrd.flags import Flag, flag
@@ -143,6 +144,7 @@ def classify_tube(
         flags=(
             *_flags(search, tube, reference, novelty, calibration, uncounted),
             *staining_flags(staining, parameters.unreliable, parameters),
+            *_unknown(tube, model, tube_model, reference, own, mrd, parameters),
         ),
         uncounted=tuple(sorted(uncounted, key=lambda group: -group.events)),
         staining=staining,
@@ -165,6 +167,32 @@ def _staining(
         return ()
     others = [record.staining for record in reference.controls if record is not own]
     return judge_staining(measure_staining(tube, model, fitted.shift, parameters), others, parameters)
+
+
+def _unknown(
+    tube: CandidateCells,
+    model: NormalModel,
+    fitted: TubeModel,
+    reference: ReferenceModel,
+    own: ControlRecord | None,
+    mrd: Bools,
+    parameters: ClassifierParameters,
+) -> list[Flag]:
+    """The largest population that no control holds in such numbers."""
+    if reference.provisional:
+        return []
+    others = [record for record in reference.controls if record is not own]
+    columns = [reference.features.index(name) for name in tube.features]
+    found = find_unknown_populations(tube, others, columns, fitted.shift, mrd, parameters)
+    return [
+        flag(
+            "UNKNOWN_POPULATION",
+            share=one.share,
+            most=one.most,
+            what=in_words(one, tube.features, model.mixture, fitted.shift),
+        )
+        for one in found[:1]
+    ]
 
 
 def _fit_beside_leukaemia(

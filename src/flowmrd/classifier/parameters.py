@@ -19,6 +19,7 @@ Section = Literal[
     "prior of blasts",
     "novelty of a tube",
     "staining control",
+    "unknown population",
     "diagnosis",
     "phenotype match",
     "compact groups",
@@ -310,6 +311,24 @@ class ClassifierParameters:
         "staining control",
         "markers",
         "markers (other than CD19) that no cell verifies, with which a tube may be negative",
+    )
+
+    unknown_cells: int = number(
+        20_000, "unknown population", "cells", "cells of the tube, and drawn from each control, that are compared"
+    )
+    unknown_cells_least: int = number(2_000, "unknown population", "cells", "fewer cells are not divided")
+    unknown_components: int = number(12, "unknown population", "count", "populations that the tube is divided into")
+    unknown_blur_sd: float = number(
+        0.2, "unknown population", "decades", "the place of a population is this much wider than its cells lie"
+    )
+    unknown_place: float = number(
+        0.8, "unknown population", "fraction", "cells of a population that lie in what counts as its place"
+    )
+    unknown_share_least: float = number(
+        0.08, "unknown population", "fraction", "a smaller part of the tube is left to the search for leukaemia"
+    )
+    unknown_ratio: float = number(
+        10.0, "unknown population", "ratio", "a population is unknown from this many times the largest control's share"
     )
 
     laip_cells: int = number(30_000, "diagnosis", "cells", "cells of the window that a phenotype is learned from")

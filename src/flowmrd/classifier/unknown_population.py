@@ -1,0 +1,105 @@
+"""A large population that marrow without leukaemia does not hold: another disease, or a leukaemia that switched lineage.
+
+The cells of a tube are divided into populations without looking at the reference. The share of each is compared with
+the share that the controls hold in the same place, in this tube's staining. A population that is many times as frequent as
+in any control, and a good part of the tube, is named: acute myeloid leukaemia, myeloma, or B-ALL that lost its
+lineage under therapy. Populations that therapy makes frequent (T cells, erythroblasts) are frequent in controls too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowmrd.classifier.candidate_cells import Bools, CandidateCells, thin
+from flowmrd.classifier.mixture import Floats, Mixture, chi2_quantile, fit_mixture, mahalanobis_squared
+from flowmrd.classifier.normal_reference import ControlRecord
+from flowmrd.classifier.parameters import ClassifierParameters
+
+__all__ = ["UnknownPopulation", "find_unknown_populations", "in_words"]
+
+
+@dataclass(frozen=True)
+class UnknownPopulation:
+    """A population that the controls hardly hold.
+
+    Attributes
+    ----------
+    share
+        Of the tube's cells, those in its place; ``most`` is the largest such share of a control.
+    mean
+        Shape (d,): its centre, decades.
+    """
+
+    share: float
+    most: float
+    mean: Floats
+
+
+def find_unknown_populations(
+    tube: CandidateCells,
+    controls: list[ControlRecord],
+    columns: list[int],
+    shift: Floats,
+    called: Bools,
+    parameters: ClassifierParameters,
+) -> tuple[UnknownPopulation, ...]:
+    """Populations of a tube that no control holds in such numbers, by falling share.
+
+    Parameters
+    ----------
+    controls, columns
+        Controls that the tube is not one of, and the columns that the tube's markers have there.
+    shift
+        Shape (d,): staining of the tube against the reference, decades.
+    called
+        Shape (n,): cells that are called leukaemic; they are known.
+    """
+    rows = thin(~called, parameters.unknown_cells)
+    if not controls or len(rows) < parameters.unknown_cells_least:
+        return ()
+    x = tube.values[rows].astype(np.float64)
+    rng = np.random.default_rng([parameters.seed, 31])
+    drawn = [
+        _drawn(record.model.mixture.marginal(columns), parameters.unknown_cells, rng)
+        - record.model.shift[columns]
+        + shift
+        for record in controls
+    ]
+    found = []
+    mixture = fit_mixture(x, parameters.unknown_components, rng)
+    mixture = mixture.broadened(parameters.unknown_blur_sd**2 * np.eye(mixture.d))
+    near = chi2_quantile(parameters.unknown_place, mixture.d)
+    share = (mahalanobis_squared(mixture, x) <= near).mean(axis=0)
+    most = np.max([(mahalanobis_squared(mixture, cells) <= near).mean(axis=0) for cells in drawn], axis=0)
+    for k in np.argsort(-share):
+        large = share[k] >= parameters.unknown_share_least
+        if large and share[k] >= parameters.unknown_ratio * max(float(most[k]), 1.0 / parameters.unknown_cells):
+            found.append(UnknownPopulation(float(share[k]), float(most[k]), mixture.mean[k]))
+    return tuple(found)
+
+
+def _drawn(mixture: Mixture, n: int, rng: np.random.Generator) -> Floats:
+    """Cells of a mixture, shape (n, d)."""
+    counts = rng.multinomial(n, mixture.weight / mixture.weight.sum())
+    parts = [
+        rng.multivariate_normal(mixture.mean[k], mixture.covariance[k], size=int(count))
+        for k, count in enumerate(counts)
+        if count
+    ]
+    out: Floats = np.concatenate(parts)
+    return out
+
+
+def in_words(population: UnknownPopulation, features: tuple[str, ...], normal: Mixture, shift: Floats) -> str:
+    """Its antibodies beside the levels of normal populations: ``CD45 dim, CD38+, CD34-``."""
+    words = []
+    for j, marker in enumerate(features):
+        if marker.startswith(("FSC", "SSC")):
+            continue
+        level = normal.mean[:, j] + shift[j]
+        low, high = float(np.quantile(level, 0.1)), float(level.max())
+        place = (population.mean[j] - low) / max(high - low, 0.5)
+        words.append(f"{marker}-" if place < 0.25 else f"{marker} dim" if place < 0.6 else f"{marker}+")
+    return ", ".join(words)
