@@ -256,10 +256,28 @@ _DOUBTS: Final = (
     FlagKind(
         "NO_CONTROLS",
         Effect.DOUBT,
-        "Too few control tubes of this panel: no background rate is known, the result is provisional.",
+        "Too few control tubes of this panel: simulated marrows stand in, no background rate is known, the result is "
+        "provisional.",
         step="Run at least three control marrows with this panel and build a reference; until then the count is "
         "provisional.",
         question="What does marrow without leukaemia look like in this panel?",
+    ),
+    FlagKind(
+        "MARKERS_NOT_SIMULATED",
+        Effect.DOUBT,
+        "The simulated marrows that stand in for controls lack {markers}: these markers are not used.",
+        step="Run control marrows with this panel; simulated ones do not know all of its markers.",
+        question="What does marrow without leukaemia look like in these markers?",
+    ),
+    FlagKind(
+        "PANEL_TOO_WEAK",
+        Effect.DOUBT,
+        "The tube lacks {markers}, which the controls have; of the markers that tell leukaemia only these are left: "
+        "{left}.",
+        step="Stain a tube with all markers of the panel: without these, leukaemia and normal precursors look alike.",
+        look="gates",
+        question="What do the missing markers show?",
+        roles=_PATIENT,
     ),
     FlagKind(
         "BACKGROUND_UNKNOWN",
@@ -447,6 +465,23 @@ _ANSWERS: Final = (
         step="Check voltage and titration of this colour, then acquire or stain again.",
         look="controls",
         question="Was this colour stained and measured as in the controls?",
+    ),
+    FlagKind(
+        "CD19_NOT_MEASURED",
+        Effect.NO_NEGATIVE,
+        "The tube lacks {markers}, which the controls have: B cells are looked for by {left} alone, and leukaemia that "
+        "these markers do not show is missed.",
+        step="Stain a tube with CD19, or use another method (molecular MRD).",
+        look="gates",
+        question="What does CD19 show?",
+        roles=_PATIENT,
+    ),
+    FlagKind(
+        "MARKER_MISSING",
+        Effect.REMARK,
+        "The tube lacks {markers}, which the controls have: leukaemia that differs from normal cells mainly in this "
+        "marker is missed; {left} are used.",
+        step="Stain a tube with all markers of the panel where the leukaemia at diagnosis was odd in the missing one.",
     ),
     FlagKind(
         "UNKNOWN_POPULATION",

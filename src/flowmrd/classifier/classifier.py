@@ -56,6 +56,9 @@ UNCOUNTED_FLAGS: dict[Why, tuple[str, str]] = {
 }
 """Code of the flag, and what it says, for every reason why a group is not counted."""
 
+BLAST_MARKERS = ("CD19", "CD10", "CD20", "CD34", "CD22", "CD24")
+"""Markers by which cells enter the B lineage and leukaemia is told from normal precursors."""
+
 
 def classify_tube(
     tube: CandidateCells,
@@ -87,6 +90,7 @@ def classify_tube(
         laip = laip.select(features)
     if not features:
         raise InternalError(f"tube {tube.name} and reference share no feature")
+    measured = tube.features
     tube = tube.select(features)
     search = Search(laip, (library or Library(())).covering(features), parameters)
     own = next((record for record in reference.controls if record.name == tube.name), None)
@@ -142,7 +146,7 @@ def classify_tube(
         },
         spike_in=spike_in(search, cells, calibration),
         flags=(
-            *_flags(search, tube, reference, novelty, calibration, uncounted),
+            *_flags(search, tube, measured, reference, novelty, calibration, uncounted),
             *staining_flags(staining, parameters.unreliable, parameters),
             *_unknown(tube, model, tube_model, reference, own, mrd, parameters),
         ),
@@ -238,9 +242,25 @@ def _fit_beside_leukaemia(
     return fitted, found
 
 
+def _missing_markers(
+    measured: tuple[str, ...], reference: ReferenceModel, parameters: ClassifierParameters
+) -> list[Flag]:
+    """What it costs that the tube lacks markers which the controls have."""
+    missing = [name for name in reference.features if name not in measured]
+    of_blasts = [name for name in missing if name in BLAST_MARKERS]
+    left = [name for name in BLAST_MARKERS if name in measured]
+    if not missing:
+        return []
+    if len(of_blasts) >= parameters.blast_markers_missing or ("CD19" in missing and not {"CD22", "CD24"} <= set(left)):
+        return [flag("PANEL_TOO_WEAK", markers=", ".join(missing), left=", ".join(left) or "none")]
+    code = "CD19_NOT_MEASURED" if "CD19" in missing else "MARKER_MISSING"
+    return [flag(code, markers=", ".join(missing), left=", ".join(left))]
+
+
 def _flags(
     search: Search,
     tube: CandidateCells,
+    measured: tuple[str, ...],
     reference: ReferenceModel,
     novelty: Novelty,
     calibration: Calibration,
@@ -251,7 +271,11 @@ def _flags(
     flags: list[Flag] = []
     if reference.provisional or not reference.controls:
         flags.append(flag("NO_CONTROLS"))
-    if novelty.flag:
+        lost = [name for name in measured if name not in reference.features]
+        if reference.provisional and lost:
+            flags.append(flag("MARKERS_NOT_SIMULATED", markers=", ".join(lost)))
+    flags += _missing_markers(measured, reference, parameters)
+    if novelty.flag and not reference.provisional:
         flags.append(flag("TUBE_UNLIKE_CONTROLS", why=novelty.reason))
     if tube.window.sum() == 0:
         flags.append(flag("EMPTY_WINDOW"))

@@ -313,6 +313,13 @@ class ClassifierParameters:
         "markers (other than CD19) that no cell verifies, with which a tube may be negative",
     )
 
+    blast_markers_missing: int = number(
+        2,
+        "staining control",
+        "markers",
+        "a tube that lacks so many of CD19, CD10, CD20, CD34, CD22 and CD24 can be trusted in neither direction",
+    )
+
     unknown_cells: int = number(
         20_000, "unknown population", "cells", "cells of the tube, and drawn from each control, that are compared"
     )

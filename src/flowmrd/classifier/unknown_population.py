@@ -1,8 +1,8 @@
-"""A large population that marrow without leukaemia does not hold: another disease, or a leukaemia that switched lineage.
+"""A large population that marrow without leukaemia does not hold: another disease, or leukaemia of another lineage.
 
 The cells of a tube are divided into populations without looking at the reference. The share of each is compared with
-the share that the controls hold in the same place, in this tube's staining. A population that is many times as frequent as
-in any control, and a good part of the tube, is named: acute myeloid leukaemia, myeloma, or B-ALL that lost its
+the share that the controls hold in the same place, in this tube's staining. A population that is many times as frequent
+as in any control, and a good part of the tube, is named: acute myeloid leukaemia, myeloma, or B-ALL that lost its
 lineage under therapy. Populations that therapy makes frequent (T cells, erythroblasts) are frequent in controls too.
 """
 

@@ -14,14 +14,19 @@ NUCLEATED = 40_000
 
 
 def simulated_controls(panel: PanelModel, config: RunConfig, real: list[CandidateCells]) -> list[CandidateCells]:
-    """Simulated control tubes with the features of the real ones, or of the panel as far as the simulator knows it."""
+    """Simulated control tubes with the features of the real ones, or of the panel as far as the simulator knows it.
+
+    Channels that it does not know are left out; a tube that has them is told so (MARKERS_NOT_SIMULATED).
+    """
+    from flowmrd.simulate.cytometer import SCATTER_SIGNALS
     from flowmrd.simulate.populations import NORMAL, SIGNALS, Code
     from flowmrd.simulate.tube import TubeSpec, simulate_tube
 
     known = tuple(
         channel
         for channel in panel.channels
-        if channel.kind in (ChannelKind.SCATTER, ChannelKind.TIME) or channel.marker in SIGNALS
+        if channel.kind is ChannelKind.TIME
+        or channel.marker in (SCATTER_SIGNALS if channel.kind is ChannelKind.SCATTER else SIGNALS)
     )
     # The gate tree may name markers that the simulator lacks; it is not used here, so it is not checked again.
     simulated = panel.model_copy(update={"channels": known, "gates": ()})
