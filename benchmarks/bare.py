@@ -19,13 +19,14 @@ def run_all(run: Path) -> None:
         controls = plan.controls_of(panel)
         folder = run / "results/reference" / panel
         tubes = [name for name in plan.analysed if plan.panel_of[name] == panel]
-        for name in tubes:
+        kept = [name for name in tubes if name in plan.kept]
+        for name in kept:
             stages.ingest(name, run)
         stages.transform_reference(panel, controls, run=run)
-        for name in tubes:
+        for name in kept:
             analysis.preprocess(None, sample=name, transforms=folder / "transform.json", run=run)
         stages.gate_reference(panel, controls, run)
-        for name in tubes:
+        for name in kept:
             stages.gate(name, folder / "gates.json", run=run)
         analysis.reference_build(panel, controls, run)
         reference = folder / "reference.json"
@@ -35,10 +36,18 @@ def run_all(run: Path) -> None:
         for name in tubes:
             learned = run / "results/laip" / plan.samples[name].patient / "laip.json"
             laip = learned if learned.is_file() else None
-            stages.classify(name, reference, laip, run=run)
-            stages.quantify(name, reference, laip, run)
-            stages.export(name, run)
-            stages.report(name, reference, laip, controls, run)
+            if name in kept:
+                stages.judge(name, reference, gated=True, laip=laip, control=controls, run=run)
+            else:
+                stages.judge(
+                    name,
+                    reference,
+                    transforms=folder / "transform.json",
+                    thresholds=folder / "gates.json",
+                    laip=laip,
+                    control=controls,
+                    run=run,
+                )
     stages.cohort(run)
     stages.provenance(run)
 

@@ -35,8 +35,8 @@ from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
 from flowmrd.preprocess.compensation.matrix import read_spillover_csv
 from flowmrd.stages.labels import read_labels
-from flowmrd.stages.tubes import TubeFiles, tube_from_files
 from flowmrd.store import digest_file, open_columns, read_json
+from flowmrd.tube.files import TubeFiles, tube_from_files
 from flowmrd.tube.gate import wiring
 
 SECONDS = 5

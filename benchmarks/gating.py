@@ -38,7 +38,7 @@ from flowmrd.simulate.populations import ADULT, AFTER_ANTI_B, DISEASED, REGENERA
 from flowmrd.simulate.tube import SimulatedTube, TubeSpec, simulate_tube
 from flowmrd.stages.ingest import ingest
 from flowmrd.stages.preprocess import preprocess
-from flowmrd.stages.tubes import TubeFiles, tube_from_files
+from flowmrd.tube.files import TubeFiles, tube_from_files
 from flowmrd.units import LOGICLE_M, LOGICLE_T
 
 Columns = dict[str, npt.NDArray[np.float32]]

@@ -28,8 +28,8 @@ from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, load_panel
 from flowmrd.stages.ingest import ingest
 from flowmrd.stages.preprocess import preprocess
-from flowmrd.stages.tubes import TubeFiles, tube_from_files
 from flowmrd.store import open_columns, read_json, write_columns, write_json
+from flowmrd.tube.files import TubeFiles, tube_from_files
 
 BD_TOP: Final = 262143.0
 NAVIOS_TOP: Final = 1048576.0

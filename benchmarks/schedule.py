@@ -50,13 +50,9 @@ class Lengths:
         learned = stage.endswith("reference")
         return base + slope * self.million_events * (self.controls if learned else 1)
 
-    def judge(self, role: str) -> float:
-        """The stages after classification, one after the other."""
-        return sum(self.of(stage, role) for stage in ("classify", "quantify", "export", "report"))
-
     def followup(self) -> float:
-        """All stages of a follow-up tube."""
-        return sum(self.of(stage, "followup") for stage in ("ingest", "preprocess", "gate")) + self.judge("followup")
+        """A follow-up tube from its FCS file to its report."""
+        return self.of("judge", "followup")
 
     def critical(self) -> float:
         """Longest chain of jobs: what a run takes where none waits for a slot."""
@@ -73,13 +69,13 @@ class Lengths:
         yield "reference", self.of("reference", "control"), [f"{name} gate" for name in controls]
         last = []
         for name in controls:
-            yield f"{name} judge", self.judge("control"), ["reference"]
+            yield f"{name} judge", self.of("judge", "control"), ["reference"]
             last.append(f"{name} judge")
         before = ("ingest", "preprocess", "gate")
         for i in range(self.patients):
             prepare = sum(self.of(stage, "diagnosis") for stage in (*before, "laip"))
             yield f"P{i} prepare", prepare, ["reference"]
-            yield f"P{i} judge", self.judge("diagnosis"), [f"P{i} prepare"]
+            yield f"P{i} judge", self.of("judge", "diagnosis"), [f"P{i} prepare"]
             yield f"P{i} followup", self.followup(), [f"P{i} prepare"]
             last += [f"P{i} judge", f"P{i} followup"]
         yield "cohort", self.of("cohort", "run"), last
@@ -125,14 +121,15 @@ OUTPUTS = {
     "results/samples/U/gates.xml",
     "reference": "results/reference/U/reference.json results/reference/U/reference.npz",
     "laip": "results/laip/U/laip.json results/laip/U/laip.npz",
-    "classify": "results/work/U/classified.arrow results/work/U/classification.json",
-    "quantify": "results/samples/U/mrd.json results/work/U/mrd.json",
-    "export": "results/samples/U/events.parquet results/samples/U/annotated.fcs",
-    "report": "results/samples/U/report.html results/samples/U/report.json results/samples/U/report.tsv",
+    "judge": "results/work/U/classification.json results/samples/U/mrd.json results/work/U/mrd.json "
+    "results/samples/U/events.parquet results/samples/U/annotated.fcs "
+    "results/samples/U/report.html results/samples/U/report.json results/samples/U/report.tsv",
+    "judge-fcs": "results/work/U/ingest.json results/samples/U/qc.json results/work/U/qc.json "
+    "results/work/U/gates.json results/samples/U/populations.tsv results/samples/U/gates.xml",
     "cohort": "results/cohort/index.html results/cohort/mrd.tsv",
     "provenance": "results/provenance.json results/ro-crate-metadata.json results/manifest.json",
 }
-"""What each command writes; U is its tube, patient or panel."""
+"""What each command writes; U is its tube, patient or panel. ``judge-fcs``: besides, from the file on."""
 
 
 def simulated_makespan(lengths: Lengths, slots: int, folder: Path) -> float:
@@ -152,7 +149,7 @@ def simulated_makespan(lengths: Lengths, slots: int, folder: Path) -> float:
     ]
     for tube, patient, role in names:
         rows.append("\t".join([tube, patient, role, *by_role[role if role in by_role else "diagnosis"][3:]]))
-        for stage in ("ingest", "preprocess", "gate", "classify", "quantify", "export", "report"):
+        for stage in ("judge",) if role == "followup" else ("ingest", "preprocess", "gate", "judge"):
             seconds.append(f"{stage} {tube} {lengths.of(stage, role):.2f}")
     for i in range(lengths.patients):
         seconds.append(f"laip P{i} {lengths.of('laip', 'diagnosis'):.2f}")
@@ -192,12 +189,16 @@ def _sleeping_command(seconds: Path) -> str:
 # --log FILE --mem-mb N STAGE [build] [--sample|--panel|--patient UNIT] ...
 log=$2; stage=$5; unit=run; shift 5
 while [ $# -gt 0 ]; do
-    case $1 in --sample|--panel|--patient) unit=$2; shift;; esac
+    case $1 in
+        --sample|--panel|--patient) unit=$2; shift;;
+        --gated) gated=1;;
+    esac
     shift
 done
 case $stage in
 {cases}
 esac
+if [ "$stage" = judge ] && [ -z "$gated" ]; then files="$files {OUTPUTS["judge-fcs"]}"; fi
 sleep "$(grep -m 1 "^$stage $unit " '{seconds}' | cut -d' ' -f3)"
 for file in ${{files//\\/U\\//\\/$unit\\/}}; do echo x > "$file"; done
 echo done > "$log"

@@ -36,8 +36,8 @@ from flowmrd.simulate.design import FollowUp, controls, patients, tube_seed
 from flowmrd.simulate.leukaemia import Cd22, Therapy
 from flowmrd.simulate.populations import AFTER_ANTI_B
 from flowmrd.simulate.tube import simulate_tube
-from flowmrd.stages.tubes import TubeFiles, tube_from_files
 from flowmrd.store import open_columns
+from flowmrd.tube.files import TubeFiles, tube_from_files
 
 HIGHEST = 1e-3
 CONTROL_EVENTS = (150_000, 450_000)

@@ -24,8 +24,8 @@ from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import RunConfig
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, load_panel
-from flowmrd.stages.tubes import TubeFiles, tube_from_files
 from flowmrd.store import read_json
+from flowmrd.tube.files import TubeFiles, tube_from_files
 
 Floats32 = npt.NDArray[np.float32]
 Record = dict[str, Any]

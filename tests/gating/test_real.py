@@ -12,7 +12,7 @@ from flowmrd.config.run import GatingConfig, RunConfig, TransformConfig
 from flowmrd.gating.sample import gate_sample
 from flowmrd.stages.ingest import ingest
 from flowmrd.stages.preprocess import preprocess
-from flowmrd.stages.tubes import TubeFiles, tube_from_files
+from flowmrd.tube.files import TubeFiles, tube_from_files
 
 LEAST = {
     "nucleated": ("singlets", 0.97),

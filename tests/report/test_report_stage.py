@@ -125,7 +125,7 @@ def test_groups_that_the_page_has_no_room_for_are_said_to_be_more(tmp_path: Path
 def test_columns_of_different_lengths_are_refused(tmp_path: Path) -> None:
     made = make_sample(tmp_path, n=3000, blasts=30)
     write_columns(made.work_dir / "classified.arrow", {"mrd": np.zeros(5, dtype=np.bool_)})
-    with pytest.raises(ArtefactError, match="one row per event"):
+    with pytest.raises(ArtefactError, match="as in the preprocessed columns"):
         build(made)
 
 

@@ -22,8 +22,8 @@ from flowmrd.simulate.cohort import write_tube
 from flowmrd.simulate.tube import TubeSpec, simulate_tube
 from flowmrd.stages.gate import write_gated
 from flowmrd.stages.preprocess import write_preprocessed
-from flowmrd.stages.tubes import TubeFiles, tube_from_files
 from flowmrd.tube import Tube
+from flowmrd.tube.files import TubeFiles, tube_from_files
 from flowmrd.tube.gate import gate
 from flowmrd.tube.placed import Placed
 from flowmrd.tube.preprocess import preprocess
@@ -49,10 +49,7 @@ def tube(fcs: Path, panel: PanelModel) -> Tube:
 
 def without(tube: Tube, marker: str) -> Tube:
     """The tube as if a channel had not been measured."""
-    raw = {name: values for name, values in tube.raw.items() if name != marker}
-    channels = [entry for entry in tube.facts["channels"] if entry["column"] != marker]
-    config = RunConfig(panel=tube.panel.name, samples="", compensation="none")
-    return gate(preprocess(replace(tube, raw=raw, facts={**tube.facts, "channels": channels}), config))
+    return gate(replace(tube, columns={name: values for name, values in tube.columns.items() if name != marker}))
 
 
 def test_importing_the_package_imports_no_library() -> None:

@@ -105,7 +105,7 @@ def test_job_node_daemon_and_run_are_killed_and_nothing_is_lost(
         # a job: it is tried again with twice the memory
         os.kill(until(lambda: stage_at_work(run, b"ingest"), first), signal.SIGKILL)
         # the daemon of the node: the job goes on and is counted
-        until(lambda: stage_at_work(run, b"classify"), first)
+        until(lambda: stage_at_work(run, b"judge"), first)
         cluster.processes["slurmd"].kill()
         cluster.processes["slurmd"].wait()
         time.sleep(2)

@@ -332,7 +332,7 @@ def settled_for_report(paths: Iterable[str], wildcards) -> list:
         paths,
         f"{SAMPLES}/{wildcards.sample}/report.html",
         (
-            made_by("report"),
+            made_by("judge"),
             controls_of_sample_option(wildcards),
             identities_for_report(wildcards),
         ),
@@ -348,8 +348,10 @@ def qc_of_controls(wildcards):
 
 
 def history(wildcards):
-    """Results of the patient's tubes up to this one."""
-    tubes = PLAN.history(wildcards.sample)
+    """Results of the patient's tubes before this one; its own is made by the job itself."""
+    tubes = [
+        tube for tube in PLAN.history(wildcards.sample) if tube != wildcards.sample
+    ]
     return settled_for_report((f"{WORK}/{name}/mrd.json" for name in tubes), wildcards)
 
 

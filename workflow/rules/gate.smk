@@ -1,3 +1,5 @@
+# Controls and diagnosis tubes, whose columns are kept because others are compared with them; a follow-up tube goes
+# through this step where it is judged (judge.smk).
 rule gate:
     input:
         preprocessed=f"{WORK}/{{sample}}/preprocessed.arrow",
@@ -5,7 +7,7 @@ rule gate:
         record=f"{WORK}/{{sample}}/ingest.json",
         thresholds=from_controls("gates.json"),
     output:
-        gated=temp(ensure(f"{WORK}/{{sample}}/gated.arrow", non_empty=True)),
+        gated=ensure(f"{WORK}/{{sample}}/gated.arrow", non_empty=True),
         gates=ensure(f"{WORK}/{{sample}}/gates.json", non_empty=True),
         populations=ensure(
             report(
@@ -21,6 +23,8 @@ rule gate:
         f"{LOGS}/gate/{{sample}}.log",
     benchmark:
         f"{BENCHMARKS}/gate/{{sample}}.tsv"
+    wildcard_constraints:
+        sample=one_of(PLAN.kept),
     group:
         group_of("gate")
     conda:
@@ -37,25 +41,3 @@ rule gate:
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} gate"
         " --sample {wildcards.sample} {params.thresholds} {params.override}"
-
-
-# Kept for tubes that others are compared with: controls and diagnoses.
-use rule gate as gate_kept with:
-    output:
-        gated=ensure(f"{WORK}/{{sample}}/gated.arrow", non_empty=True),
-        gates=ensure(f"{WORK}/{{sample}}/gates.json", non_empty=True),
-        populations=ensure(
-            report(
-                f"{SAMPLES}/{{sample}}/populations.tsv",
-                caption="../report/populations.rst",
-                category="Populations",
-                labels={"tube": "{sample}"},
-            ),
-            non_empty=True,
-        ),
-        gatingml=ensure(f"{SAMPLES}/{{sample}}/gates.xml", non_empty=True),
-    wildcard_constraints:
-        sample=one_of(PLAN.kept),
-
-
-ruleorder: gate_kept > gate

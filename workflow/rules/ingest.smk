@@ -1,3 +1,4 @@
+# Tubes that something common is learned from; a follow-up tube is read where it is judged (judge.smk).
 # The FCS file is no input: its age does not count (clocks of instruments go wrong), its size and time are in `identity`.
 rule ingest:
     output:
@@ -7,6 +8,8 @@ rule ingest:
         f"{LOGS}/ingest/{{sample}}.log",
     benchmark:
         f"{BENCHMARKS}/ingest/{{sample}}.tsv"
+    wildcard_constraints:
+        sample=one_of(PLAN.prepared),
     group:
         group_of("read")
     conda:

@@ -1,3 +1,5 @@
+# Controls and diagnosis tubes, whose columns are kept because others are compared with them; a follow-up tube goes
+# through this step where it is judged (judge.smk).
 rule preprocess:
     input:
         events=f"{WORK}/{{sample}}/events.arrow",
@@ -5,7 +7,7 @@ rule preprocess:
         transforms=from_controls("transform.json"),
         spillover=spillover,
     output:
-        out=temp(ensure(f"{WORK}/{{sample}}/preprocessed.arrow", non_empty=True)),
+        out=ensure(f"{WORK}/{{sample}}/preprocessed.arrow", non_empty=True),
         qc=ensure(
             report(
                 f"{SAMPLES}/{{sample}}/qc.json",
@@ -20,6 +22,8 @@ rule preprocess:
         f"{LOGS}/preprocess/{{sample}}.log",
     benchmark:
         f"{BENCHMARKS}/preprocess/{{sample}}.tsv"
+    wildcard_constraints:
+        sample=one_of(PLAN.kept),
     group:
         group_of("scale")
     conda:
@@ -36,16 +40,3 @@ rule preprocess:
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} preprocess"
         " --sample {wildcards.sample} {params.transforms} {params.spillover}"
-
-
-# Kept for tubes that others are compared with: controls and diagnoses.
-use rule preprocess as preprocess_kept with:
-    output:
-        out=ensure(f"{WORK}/{{sample}}/preprocessed.arrow", non_empty=True),
-        qc=ensure(f"{SAMPLES}/{{sample}}/qc.json", non_empty=True),
-        kept=ensure(f"{WORK}/{{sample}}/qc.json", non_empty=True),
-    wildcard_constraints:
-        sample=one_of(PLAN.kept),
-
-
-ruleorder: preprocess_kept > preprocess

@@ -77,7 +77,7 @@ def reference_build(
     from flowmrd.cli.stages import guard
     from flowmrd.engine.layout import Run
     from flowmrd.stages.reference import build
-    from flowmrd.stages.tubes import TubeFiles
+    from flowmrd.tube.files import TubeFiles
 
     at = Run(run)
     files = [TubeFiles(name, at.work(name, "preprocessed.arrow"), at.work(name, "gated.arrow")) for name in tube or ()]

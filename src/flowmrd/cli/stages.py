@@ -14,7 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from flowmrd.engine.layout import Run
-    from flowmrd.stages.tubes import TubeFiles
+    from flowmrd.tube.files import TubeFiles
 
 SampleOption = Annotated[str, typer.Option(help="Name of the tube in the sample sheet.")]
 PanelOption = Annotated[str, typer.Option(help="Name of the panel.")]
@@ -37,6 +37,7 @@ def register(app: typer.Typer) -> None:
         ("export", export),
         ("flowjo", flowjo),
         ("report", report),
+        ("judge", judge),
         ("cohort", cohort),
         ("trial", trial),
         ("provenance", provenance),
@@ -53,11 +54,11 @@ def _open(run: Path) -> Run:
 def guard(stage: str, *tubes: Sequence[Path]) -> None:
     """Refuse to start with less memory than the files of the largest tube need."""
     from flowmrd.engine.memory import require_for_files
-    from flowmrd.engine.stage_table import STAGES
+    from flowmrd.engine.stage_table import need_of
 
     for files in tubes or ((),):
         of = f" of {files[0]}" if files else ""
-        require_for_files(files, factor=STAGES[stage].need, where=f"{stage}{of}")
+        require_for_files(files, factor=need_of(stage), where=f"{stage}{of}")
 
 
 def keep_copy(result: Path, copy: Path) -> None:
@@ -161,7 +162,6 @@ def gate(
     """
     from flowmrd.config.sheet import Role
     from flowmrd.stages.gate import gate as stage
-    from flowmrd.store import read_json
 
     at = _open(run)
     preprocessed = at.work(sample, "preprocessed.arrow")
@@ -180,6 +180,13 @@ def gate(
         qc=at.result(sample, "qc.json"),
         prior_therapy=at.sample(sample).prior_therapy.value,
     )
+    tell_override(at, sample, override)
+
+
+def tell_override(at: Run, sample: str, override: Path | None) -> None:
+    """Say in the log which gates a reviewer has set."""
+    from flowmrd.store import read_json
+
     if override is not None:
         manual = read_json(at.work(sample, "gates.json"))["override"]
         gates = ", ".join(manual["gates"]) or "none that differs from the automatic ones"
@@ -187,7 +194,7 @@ def gate(
 
 
 def _files(at: Run, sample: str) -> TubeFiles:
-    from flowmrd.stages.tubes import TubeFiles
+    from flowmrd.tube.files import TubeFiles
 
     return TubeFiles(sample, at.work(sample, "preprocessed.arrow"), at.work(sample, "gated.arrow"))
 
@@ -369,6 +376,77 @@ def _diagnosis_work(at: Run, laip: Path | None) -> Path | None:
 
     name = read_json(laip).get("diagnosis") if laip is not None and laip.is_file() else None
     return at.work(str(name), "gated.arrow").parent if name in at.samples else None
+
+
+def judge(
+    sample: SampleOption,
+    reference: Annotated[Path, typer.Option(help="reference.json of the panel.")],
+    gated: Annotated[
+        bool, typer.Option("--gated", help="Start at the columns that the stages up to gate have made.")
+    ] = False,
+    transforms: Annotated[Path | None, typer.Option(help="transform.json of the controls.")] = None,
+    spillover: Annotated[Path | None, typer.Option(help="Spillover CSV to use instead of the file's matrix.")] = None,
+    thresholds: Annotated[Path | None, typer.Option(help="gates.json of the controls.")] = None,
+    override: Annotated[Path | None, typer.Option(help="A reviewer's gates that replace the automatic ones.")] = None,
+    laip: Annotated[Path | None, typer.Option(help="laip.json of the patient.")] = None,
+    library: Annotated[list[Path] | None, typer.Option(help="laip.json of another patient; once for each.")] = None,
+    control: Annotated[list[str] | None, typer.Option(help="Name of a control tube; once for each.")] = None,
+    run: RunOption = HERE,
+) -> None:
+    """Take a tube from its FCS file to its report in one step, as a run does.
+
+    Example: flowmrd judge --sample P01_day21 --reference results/reference/ino10/reference.json
+    --transforms results/reference/ino10/transform.json --thresholds results/reference/ino10/gates.json
+    """
+    from flowmrd.engine.layout import CONFIG, stored_library
+    from flowmrd.stages.judge import TubeFolders, file_state, gated_from_fcs, gated_from_files, require_unchanged
+    from flowmrd.stages.judge import judge as stage
+    from flowmrd.stages.quantify import Digests
+    from flowmrd.store import digest_file
+
+    at = _open(run)
+    row, panel, config = at.sample(sample), at.panel_of(sample), at.config
+    seen = file_state(row.fcs)
+    folders = TubeFolders(at.work(sample, "gates.json").parent, at.result(sample, "mrd.json").parent)
+    if gated:
+        guard("judge_gated", [at.work(sample, f"{name}.arrow") for name in ("preprocessed", "gated")])
+        tube = gated_from_files(row, folders, panel=panel, config=config)
+    else:
+        guard("judge", (row.fcs,))
+        tube = gated_from_fcs(
+            row,
+            folders,
+            panel=panel,
+            config=config,
+            transforms=transforms,
+            spillover=spillover,
+            thresholds=thresholds,
+            override=override,
+            base=at.sheet.parent,
+        )
+        tell_override(at, sample, override)
+    earlier = [name for name, other in at.samples.items() if other.patient == row.patient and other.line <= row.line]
+    stage(
+        tube,
+        row,
+        folders,
+        config=config,
+        digests=Digests(
+            config=digest_file(run / CONFIG),
+            panel=digest_file(at.panel_path_of(sample)),
+            reference=digest_file(reference),
+            laip=digest_file(laip) if laip else None,
+        ),
+        reference_json=reference,
+        laip_json=laip,
+        library_json=(*(library or ()), *stored_library(run, config)),
+        controls_qc=[at.work(name, "qc.json") for name in control or ()],
+        controls_work=[at.work(name, "qc.json").parent for name in control or ()],
+        diagnosis_work=_diagnosis_work(at, laip),
+        history=[at.work(name, "mrd.json") for name in earlier],
+        run_directory=run,
+    )
+    require_unchanged(row.fcs, seen)
 
 
 def cohort(run: RunOption = HERE) -> None:

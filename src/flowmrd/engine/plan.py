@@ -71,6 +71,16 @@ class RunPlan:
         return tuple(n for n in self.analysed if self.samples[n].role in (Role.CONTROL, Role.DIAGNOSIS))
 
     @cached_property
+    def followups(self) -> tuple[str, ...]:
+        """Tubes that nothing is learned from; each goes from its FCS file to its report in one process."""
+        return tuple(name for name in self.analysed if name not in self.kept)
+
+    @cached_property
+    def prepared(self) -> tuple[str, ...]:
+        """Tubes that are read in a process of their own, because something is learned from them."""
+        return tuple(name for name in self.samples if name not in self.followups)
+
+    @cached_property
     def kept_raw(self) -> tuple[str, ...]:
         """Tubes whose raw columns are kept: controls and single-stain tubes."""
         return tuple(n for n, row in self.samples.items() if row.role in (Role.CONTROL, Role.COMPENSATION))
@@ -139,7 +149,7 @@ class RunPlan:
         Parameters
         ----------
         part
-            ``read`` (ingest), ``scale`` (preprocess), ``gate``, or ``judge`` (classify to report).
+            ``read`` (ingest), ``scale`` (preprocess), ``gate``, or ``judge`` (to the report).
         """
         role = self.samples[sample].role
         if role is Role.CONTROL:

@@ -111,23 +111,31 @@ STAGES = {
         mb_per_mb=5.0,
         seconds_per_mb=4.0,
     ),
-    "classify": Stage(
-        "looking for leukaemic cells",
+    "judge": Stage(
+        "looking for leukaemic cells, report",
         Unit.SAMPLE,
         ("laip",),
-        ("reference", "laip"),
+        ("*",),
         base_mb=1000,
-        mb_per_mb=5.0,
-        seconds_per_mb=4.0,
+        mb_per_mb=8.0,
+        need=5.0,
+        seconds_per_mb=9.0,
     ),
-    "quantify": Stage("counts, limits, verdict", Unit.SAMPLE, ("classify",), ("*",), mb_per_mb=2.0, need=0.5),
-    "export": Stage("tables and annotated FCS", Unit.SAMPLE, ("classify",), need=1.0),
-    "report": Stage("report", Unit.SAMPLE, ("quantify",), ("*",), mb_per_mb=5.0),
-    "cohort": Stage("index and table", Unit.RUN, ("report",), ("*",)),
-    "provenance": Stage("versions, inputs, digests", Unit.RUN, ("report",), ("*",)),
-    "trial": Stage("endpoints", Unit.RUN, ("quantify",), ("*",)),
+    "cohort": Stage("index and table", Unit.RUN, ("judge",), ("*",)),
+    "provenance": Stage("versions, inputs, digests", Unit.RUN, ("judge",), ("*",)),
+    "trial": Stage("endpoints", Unit.RUN, ("judge",), ("*",)),
 }
 """Stages in the order of the data."""
+
+SINGLE_STEPS = {"judge_gated": 3.0, "classify": 2.0, "quantify": 0.5, "export": 1.0, "report": 2.0}
+"""Steps of ``judge`` that have a command of their own, and judging from gated columns: what they cannot do without, as
+:attr:`Stage.need`."""
+
+
+def need_of(step: str) -> float:
+    """Memory that a stage or step cannot do without, in MB per MB of the files it opens."""
+    return SINGLE_STEPS[step] if step in SINGLE_STEPS else STAGES[step].need
+
 
 SAMPLE_STAGES = tuple(name for name, stage in STAGES.items() if stage.unit is Unit.SAMPLE)
 """Stages that look at one tube."""

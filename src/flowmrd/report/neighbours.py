@@ -29,7 +29,7 @@ _MARK_ROOM: Final = 0.06
 
 
 class Neighbours:
-    """Diagnosis and control tubes, opened together; close it after use."""
+    """Diagnosis and control tubes, opened together."""
 
     def __init__(
         self,
@@ -45,12 +45,6 @@ class Neighbours:
         self._rows: dict[tuple[int, str], npt.NDArray[np.intp]] = {}
         self._stages: dict[tuple[str, str], npt.NDArray[np.float32]] = {}
         self._outlines: dict[tuple[str, str], list[Outline]] = {}
-
-    def close(self) -> None:
-        """Release the memory maps."""
-        for tube in (self.diagnosis, *self.controls):
-            if tube is not None:
-                tube.close()
 
     def pooled(self, x: str, y: str, parent: str) -> tuple[Counts, int]:
         """Counts over the controls that have both channels and the gate, and how many these are."""
@@ -115,7 +109,7 @@ def _open(folder: Path | None, panel: PanelModel, time_masked: bool) -> Tube | N
     """A tube whose columns are there, else ``None``."""
     if folder is None or not all((folder / f"{name}.arrow").is_file() for name in ("preprocessed", "gated")):
         return None
-    return Tube(folder, panel, time_masked=time_masked)
+    return Tube.open(folder, panel, time_masked=time_masked)
 
 
 def _has(tube: Tube, x: str, y: str) -> bool:

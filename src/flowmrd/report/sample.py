@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +34,7 @@ from flowmrd.report.thresholds import threshold_figures
 from flowmrd.report.trend import trend_figure, trend_rows
 from flowmrd.report.tube import Tube
 from flowmrd.report.views import View, gate_views, mrd_views
+from flowmrd.tube import Tube as TubeInMemory
 
 RAW_STEPS = 111
 """Places along an axis whose raw values the page knows; between them it interpolates."""
@@ -48,20 +48,15 @@ class Page:
     numbers: dict[str, Any] = field(default_factory=dict)
 
 
-def build_page(inputs: Inputs, work: Path) -> Page:
+def build_page(inputs: Inputs, events: TubeInMemory) -> Page:
     """Render the page of one sample."""
-    tube = Tube(work, inputs.panel, time_masked=inputs.config.quality.time_mask)
     neighbours = Neighbours(
         inputs.panel,
         diagnosis=inputs.diagnosis_work,
         controls=inputs.controls_work,
         time_masked=inputs.config.quality.time_mask,
     )
-    try:
-        return _page(inputs, tube, neighbours)
-    finally:
-        neighbours.close()
-        tube.close()
+    return _page(inputs, Tube(events), neighbours)
 
 
 def _page(inputs: Inputs, tube: Tube, neighbours: Neighbours) -> Page:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,63 +9,71 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.errors import ArtefactError
+from flowmrd.config.run import QualityConfig, RunConfig
+from flowmrd.panel.gates import ROOT
 from flowmrd.panel.model import ChannelKind, PanelModel
-from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.report import formatting
 from flowmrd.report.axes import ACROSS, UP, Axis, make_axis
 from flowmrd.report.density import Bins, bin_axis
-from flowmrd.store import ColumnStore, open_columns
+from flowmrd.tube import Tube as TubeInMemory
+from flowmrd.tube.files import TubeFiles, tube_from_files
 
 Mask = npt.NDArray[np.bool_]
 
 
 class Tube:
-    """Column files of one sample, opened together; they all have one row per event.
+    """A tube as its page shows it: analysable events, gates, axes. All arrays have one row per event of the file.
 
-    Raises
-    ------
-    ArtefactError
-        If the files disagree about the number of events.
+    Attributes
+    ----------
+    events
+        Channel to its column on the 0..1 scale.
+    gated
+        ``gates``: one bit per gate and event.
+    classified
+        ``mrd`` and, where it is known, ``cluster`` of every event; None where the tube was not classified.
     """
 
-    def __init__(self, work: Path, panel: PanelModel, *, time_masked: bool) -> None:
-        self.panel = panel
-        self.events = open_columns(work / "preprocessed.arrow")
-        self.gated = open_columns(work / "gated.arrow")
-        self.classified: ColumnStore | None = (
-            open_columns(work / "classified.arrow") if (work / "classified.arrow").is_file() else None
-        )
-        sizes = {store.path.name: store.n_events for store in (self.events, self.gated, self.classified) if store}
-        if len(set(sizes.values())) > 1:
-            raise ArtefactError(
-                str(work),
-                found=", ".join(f"{name} with {n} events" for name, n in sizes.items()),
-                expected="one row per event in every file",
-                todo="delete this sample's work files and rerun it",
-            )
-        self._time_masked = time_masked
-        self._transforms: Mapping[str, Mapping[str, Any]] = json.loads(self.events.metadata.get("transforms", "{}"))
+    def __init__(self, tube: TubeInMemory) -> None:
+        self.panel = tube.panel
+        self.events = tube.columns
+        self.gated = {"gates": tube.gate_result.bits}
+        self.classified: dict[str, npt.NDArray[Any]] | None = None
+        if tube.mrd is not None:
+            self.classified = {"mrd": tube.mrd} | ({} if tube.cluster is None else {"cluster": tube.cluster})
+        self._tube = tube
         self._bins: dict[str, Bins] = {}
         self._axes: dict[tuple[str, bool], Axis] = {}
         self._gates: dict[str, Mask] = {}
 
-    def close(self) -> None:
-        """Release the memory maps."""
-        for store in (self.events, self.gated, self.classified):
-            if store is not None:
-                store.close()
+    @classmethod
+    def open(cls, work: Path, panel: PanelModel, *, time_masked: bool) -> Tube:
+        """A tube from the column files in its work folder.
+
+        Raises
+        ------
+        ArtefactError
+            If a file is missing, or the files disagree about the number of events.
+        """
+        classified = work / "classified.arrow"
+        files = TubeFiles(
+            work.name,
+            work / "preprocessed.arrow",
+            work / "gated.arrow",
+            classified if classified.is_file() else None,
+        )
+        config = RunConfig(panel=panel.name, samples="", quality=QualityConfig(time_mask=time_masked))
+        return cls(tube_from_files(files, panel, config))
 
     @property
     def n_events(self) -> int:
         """Events in the file."""
-        return self.events.n_events
+        return self._tube.n_events
 
     @cached_property
     def channels(self) -> tuple[str, ...]:
         """Measured channels of the panel that the file has, in panel order, without Time."""
-        time = {channel.marker for channel in self.panel.channels if channel.kind is ChannelKind.TIME}
-        return tuple(marker for marker in self.panel.markers if marker in self.events and marker not in time)
+        return tuple(self._tube.measured)
 
     @cached_property
     def time_channel(self) -> str | None:
@@ -84,42 +90,35 @@ class Tube:
         length = float(np.nanmax(values)) if len(values) else 0.0
         return values / np.float32(length) if length > 0 else values
 
-    @cached_property
+    @property
     def gate_names(self) -> tuple[str, ...]:
         """Names of the gates, in the order of their bits."""
-        names = json.loads(self.gated.metadata.get("gates", "[]"))
-        if isinstance(names, dict):
-            names = [name for name, _ in sorted(names.items(), key=lambda item: int(item[1]))]
-        return tuple(str(name) for name in names)
+        return self._tube.gate_names
 
-    @cached_property
+    @property
     def masks(self) -> tuple[str, ...]:
         """Names of the quality masks without their prefix."""
-        return tuple(name.removeprefix("mask_") for name in self.events if name.startswith("mask_"))
+        return tuple(self._tube.masks)
 
     @cached_property
     def analysable(self) -> Mask:
         """Events that quality control left in (``docs/architecture.md``)."""
-        kept = np.ones(self.n_events, dtype=np.bool_)
-        for name in ("nonfinite", "margin", "dead", *(("time",) if self._time_masked else ())):
-            if f"mask_{name}" in self.events:
-                kept &= ~self.events[f"mask_{name}"].astype(np.bool_)
-        return kept
+        return self._tube.analysable()
 
     @cached_property
     def mrd(self) -> Mask:
         """Analysable events called MRD; none where the tube was not classified."""
-        if self.classified is None:
+        if self._tube.mrd is None:
             return np.zeros(self.n_events, dtype=np.bool_)
-        return self.classified["mrd"].astype(np.bool_) & self.analysable
+        return self._tube.mrd & self.analysable
 
     def gate(self, name: str) -> Mask:
         """Analysable events inside a gate and its ancestors; ``root`` are all analysable ones."""
-        if name == "root":
+        if name == ROOT:
             return self.analysable
         if name not in self._gates:
-            bit = np.uint64(self.gate_names.index(name))
-            self._gates[name] = ((self.gated["gates"] >> bit) & np.uint64(1)).astype(np.bool_) & self.analysable
+            # An unavailable gate holds no event; the page says why beside it.
+            self._gates[name] = self._tube.gate_result.inside(name) & self.analysable
         return self._gates[name]
 
     def bins(self, channel: str) -> Bins:
@@ -140,12 +139,13 @@ class Tube:
         known = self.panel.channel(channel)
         dye = f" {known.fluorochrome}" if known.fluorochrome else ""
         label = formatting.clip(f"{channel}{dye}", 60)
-        return make_axis(channel, label, self._transforms.get(channel, {}), room=UP if upright else ACROSS)
+        scale = self._tube.scales.get(channel)
+        return make_axis(channel, label, {} if scale is None else scale.as_record(), room=UP if upright else ACROSS)
 
     def raw(self, channel: str, value: float) -> float | None:
         """A value of the 0..1 scale in compensated raw units, or ``None`` where the transform was not recorded."""
-        record = self._transforms.get(channel)
-        return None if record is None else float(ChannelScale.from_record(dict(record)).inverse(np.array([value]))[0])
+        scale = self._tube.scales.get(channel)
+        return None if scale is None else float(scale.inverse(np.array([value]))[0])
 
 
 def even(rows: npt.NDArray[np.intp], limit: int) -> npt.NDArray[np.intp]:

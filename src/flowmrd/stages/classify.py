@@ -48,9 +48,9 @@ from flowmrd.classifier.normal_reference import digest
 from flowmrd.classifier.storage import load_laip, load_reference
 from flowmrd.config import PriorTherapy, RunConfig
 from flowmrd.panel import PanelModel
-from flowmrd.stages.tubes import TubeFiles, tube_from_files
 from flowmrd.store import digest_file, read_json, write_columns, write_json
 from flowmrd.tube import Tube
+from flowmrd.tube.files import TubeFiles, tube_from_files
 
 __all__ = ["FORMAT", "classify", "classify_loaded", "write_classified"]
 

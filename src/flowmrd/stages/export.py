@@ -16,19 +16,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.errors import ArtefactError
+from flowmrd.errors import ArtefactError, InternalError
 from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
-from flowmrd.store import ColumnStore, atomic_path, digest_file, open_columns, read_json
+from flowmrd.store import atomic_path, digest_file, open_columns, read_json
+from flowmrd.tube import Tube
 
-__all__ = ["export"]
+__all__ = ["Events", "events_of", "export", "original_values", "write_annotated", "write_parquet"]
 
 
 def export(
@@ -60,11 +62,48 @@ def export(
                     expected=f"{facts['n_events']}, as in {record.name}",
                     todo="rerun the stages of this tube from ingest on",
                 )
-        _write_parquet(parquet, masks, gates, calls)
-        _write_annotated(fcs, facts, _original(source, facts), gates, calls)
+        events = Events(
+            {name.removeprefix("mask_"): masks[name] for name in masks.names if name.startswith("mask_")},
+            json.loads(gates.metadata["populations"]),
+            gates["population"],
+            tuple(json.loads(gates.metadata["routes"])),
+            gates["routes"],
+            calls["mrd_score"],
+            calls["mrd"],
+        )
+        write_parquet(parquet, events)
+        write_annotated(fcs, facts, list(original_values(source, facts)), events)
 
 
-def _original(source: Path, facts: Mapping[str, Any]) -> npt.NDArray[np.float32]:
+@dataclass(frozen=True)
+class Events:
+    """What is exported of every event besides its original values; fields as those of :class:`flowmrd.tube.Tube`."""
+
+    masks: Mapping[str, npt.NDArray[np.bool_]]
+    populations: Mapping[str, int]
+    population: npt.NDArray[np.int16]
+    route_names: tuple[str, ...]
+    routes: npt.NDArray[np.uint8]
+    mrd_score: npt.NDArray[np.float32]
+    mrd: npt.NDArray[np.bool_]
+
+
+def events_of(tube: Tube) -> Events:
+    """What is exported of a judged tube.
+
+    Raises
+    ------
+    InternalError
+        If the tube has not been gated and classified.
+    """
+    if tube.population is None or tube.routes is None or tube.mrd_score is None or tube.mrd is None:
+        raise InternalError(f"tube {tube.name} is to be exported before it was judged")
+    return Events(
+        tube.masks, tube.populations, tube.population, tube.route_names, tube.routes, tube.mrd_score, tube.mrd
+    )
+
+
+def original_values(source: Path, facts: Mapping[str, Any]) -> npt.NDArray[np.float32]:
     """Values of the data set that was ingested, float32 of shape (n_channels, n_events)."""
     if digest_file(source) != facts["sha256"]:
         raise ArtefactError(
@@ -84,18 +123,18 @@ def _original(source: Path, facts: Mapping[str, Any]) -> npt.NDArray[np.float32]
     return chosen.scaled()
 
 
-def _write_parquet(path: Path, masks: ColumnStore, gates: ColumnStore, calls: ColumnStore) -> None:
+def write_parquet(path: Path, events: Events) -> None:
+    """Write ``events.parquet``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = json.loads(gates.metadata["populations"])
     columns: dict[str, Any] = {
-        "event": pa.array(np.arange(gates.n_events, dtype=np.int64)),
-        "population": _dictionary(gates["population"], {int(code): name for name, code in table.items()}),
-        "mrd": pa.array(calls["mrd"]),
-        "mrd_score": pa.array(calls["mrd_score"]),
-        **{name: pa.array(masks[name]) for name in masks.names if name.startswith("mask_")},
-        "routes": _dictionary(gates["routes"], _route_words(json.loads(gates.metadata["routes"]), gates["routes"])),
+        "event": pa.array(np.arange(len(events.mrd), dtype=np.int64)),
+        "population": _dictionary(events.population, {int(code): name for name, code in events.populations.items()}),
+        "mrd": pa.array(events.mrd),
+        "mrd_score": pa.array(events.mrd_score),
+        **{f"mask_{step}": pa.array(mask) for step, mask in events.masks.items()},
+        "routes": _dictionary(events.routes, _route_words(events.route_names, events.routes)),
     }
     with atomic_path(path) as temporary:
         pq.write_table(pa.table(columns), temporary, compression="zstd")
@@ -111,7 +150,7 @@ def _dictionary(codes: npt.NDArray[Any], names: Mapping[int, str]) -> Any:
     return pa.DictionaryArray.from_arrays(pa.array(lookup[codes]), pa.array([names[code] for code in order]))
 
 
-def _route_words(routes: list[str], bits: npt.NDArray[np.uint8]) -> dict[int, str]:
+def _route_words(routes: Sequence[str], bits: npt.NDArray[np.uint8]) -> dict[int, str]:
     seen = {0, *(int(value) for value in np.flatnonzero(np.bincount(bits, minlength=256)))}
     return {
         value: "+".join(name.removeprefix("route_") for i, name in enumerate(routes) if value >> i & 1)
@@ -119,15 +158,12 @@ def _route_words(routes: list[str], bits: npt.NDArray[np.uint8]) -> dict[int, st
     }
 
 
-def _write_annotated(
-    path: Path,
-    facts: Mapping[str, Any],
-    values: npt.NDArray[np.float32],
-    gates: ColumnStore,
-    calls: ColumnStore,
+def write_annotated(
+    path: Path, facts: Mapping[str, Any], values: Sequence[npt.NDArray[np.float32]], events: Events
 ) -> None:
+    """Write ``annotated.fcs``; ``values`` are the original columns in the order of ``facts["channels"]``."""
     described = {entry["column"]: entry for entry in facts["channels"]}
-    table = json.loads(gates.metadata["populations"])
+    table = events.populations
     channels = [_channel(entry, column) for entry, column in zip(facts["channels"], values, strict=True)]
     top = max((int(code) for code in table.values()), default=1)
     channels += [
@@ -137,9 +173,9 @@ def _write_annotated(
     ]
     columns: list[npt.NDArray[Any]] = list(values)
     columns += [
-        gates["population"].astype(np.float32),
-        calls["mrd_score"].astype(np.float32),
-        calls["mrd"].astype(np.float32),
+        events.population.astype(np.float32),
+        events.mrd_score.astype(np.float32),
+        events.mrd.astype(np.float32),
     ]
     keywords = {"FLOWMRD POPULATIONS": "; ".join(f"{code} {name}" for name, code in table.items())}
     matrix = _spillover(facts, described)

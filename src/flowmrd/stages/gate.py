@@ -37,8 +37,8 @@ from flowmrd.gating.gatingml import write_gatingml
 from flowmrd.gating.populations import as_tsv
 from flowmrd.gating.reference import GateReference
 from flowmrd.panel.model import PanelModel
-from flowmrd.stages.tubes import TubeFiles, tube_from_files
 from flowmrd.store import read_json, write_columns, write_json, write_text
+from flowmrd.tube.files import TubeFiles, tube_from_files
 from flowmrd.tube.gate import gate as gate_tube
 from flowmrd.tube.gate import population_rows, wiring
 from flowmrd.tube.tube import Tube

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from flowmrd.config.run import RunConfig
 from flowmrd.panel.model import PanelModel
-from flowmrd.stages.tubes import TubeFiles, tube_from_files
 from flowmrd.store import write_json
+from flowmrd.tube.files import TubeFiles, tube_from_files
 from flowmrd.tube.gate import gates_of_controls
 
 __all__ = ["gate_reference"]

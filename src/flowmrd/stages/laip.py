@@ -23,7 +23,7 @@ from flowmrd.classifier.storage import load_reference, save_laip
 from flowmrd.config import RunConfig
 from flowmrd.panel import PanelModel
 from flowmrd.stages.labels import read_labels
-from flowmrd.stages.tubes import TubeFiles, tube_from_files
+from flowmrd.tube.files import TubeFiles, tube_from_files
 
 __all__ = ["learn"]
 

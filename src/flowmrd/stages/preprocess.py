@@ -46,8 +46,8 @@ from flowmrd.config.run import RunConfig
 from flowmrd.config.sheet import Sample
 from flowmrd.panel.model import PanelModel
 from flowmrd.preprocess.scaling import scales_as_text
-from flowmrd.stages.tubes import raw_tube
 from flowmrd.store import read_json, write_columns, write_json
+from flowmrd.tube.files import raw_tube
 from flowmrd.tube.preprocess import preprocess as preprocess_tube
 from flowmrd.tube.read import read_tube
 from flowmrd.tube.tube import Tube

@@ -9,8 +9,8 @@ from flowmrd.config import RunConfig, Sample
 from flowmrd.mrd.quantify import Digests
 from flowmrd.mrd.quantify import quantify as quantify_tube
 from flowmrd.panel import PanelModel
-from flowmrd.stages.tubes import TubeFiles, tube_from_files
 from flowmrd.store import write_json
+from flowmrd.tube.files import TubeFiles, tube_from_files
 
 __all__ = ["Digests", "QuantifyInputs", "quantify"]
 

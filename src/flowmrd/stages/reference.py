@@ -28,7 +28,7 @@ from flowmrd.config import RunConfig
 from flowmrd.config.run import ReferenceConfig
 from flowmrd.panel import PanelModel
 from flowmrd.stages.provisional import simulated_controls
-from flowmrd.stages.tubes import TubeFiles, tube_from_files
+from flowmrd.tube.files import TubeFiles, tube_from_files
 
 __all__ = ["build", "reference_settings"]
 

@@ -36,6 +36,8 @@ from flowmrd.report.page import write_page
 from flowmrd.report.sample import build_page
 from flowmrd.review import signatures_of
 from flowmrd.store import digest_file, read_json, write_json, write_text
+from flowmrd.tube import Tube
+from flowmrd.tube.files import TubeFiles, tube_from_files
 
 __all__ = ["read_result", "report"]
 
@@ -55,6 +57,7 @@ def report(
     history: Sequence[Path] = (),
     run_directory: Path | None = None,
     out: Path | None = None,
+    tube: Tube | None = None,
 ) -> None:
     """Write the page of one sample.
 
@@ -76,6 +79,8 @@ def report(
         Where the review log lies; without it the page shows no signatures.
     out
         The page; ``report.html`` in ``sample_dir`` by default. JSON and TSV go beside it.
+    tube
+        The tube's events; read from the column files of ``work_dir`` where absent.
 
     Raises
     ------
@@ -109,7 +114,7 @@ def report(
         signatures=signatures,
         signature_problem=problem,
     )
-    page = build_page(inputs, work_dir)
+    page = build_page(inputs, tube or _events(result.sample, work_dir, panel, config))
     write_page(out, page.html)
     write_json(out.with_suffix(".json"), page.numbers)
     rows = [f"{name}\t{value}" for name, value in _flat(page.numbers, "")]
@@ -134,6 +139,15 @@ def read_result(path: Path) -> MrdResult:
             expected="a mrd.json of schema version 1",
             todo="rerun the stage quantify",
         ) from error
+
+
+def _events(name: str, work: Path, panel: PanelModel, config: RunConfig) -> Tube:
+    """The tube's columns, masks, gates and, where it was classified, calls."""
+    classified = work / "classified.arrow"
+    files = TubeFiles(
+        name, work / "preprocessed.arrow", work / "gated.arrow", classified if classified.is_file() else None
+    )
+    return tube_from_files(files, panel, config)
 
 
 def _optional(path: Path | None) -> Any:

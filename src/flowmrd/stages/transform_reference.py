@@ -19,8 +19,8 @@ from pathlib import Path
 
 from flowmrd.config.run import RunConfig
 from flowmrd.panel.model import PanelModel
-from flowmrd.stages.tubes import raw_tube
 from flowmrd.store import write_json
+from flowmrd.tube.files import raw_tube
 from flowmrd.tube.transforms import transforms_of_controls
 
 __all__ = ["transform_reference"]

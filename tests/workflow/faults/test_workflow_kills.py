@@ -26,7 +26,7 @@ def stage_process(session: int, stage: bytes) -> int:
 def test_a_job_that_outlives_its_run_is_waited_for(pair: Path, finished_pair: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(pair, tmp_path / "run"))
     with started(run, "--cores", 2) as first:
-        job = until(lambda: stage_process(first.pid, b"classify"), first)
+        job = until(lambda: stage_process(first.pid, b"judge"), first)
         os.kill(job, signal.SIGSTOP)
         for pid, command in session_members(first.pid).items():
             if b"--mem-mb" not in command:
