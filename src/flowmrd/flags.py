@@ -406,6 +406,15 @@ _ANSWERS: Final = (
         roles=_FOLLOWUP,
     ),
     FlagKind(
+        "SPIKE_IN_STEP_LOSES",
+        Effect.REMARK,
+        "Of leukaemic cells added to this tube as raw events, the step '{step}' lost {share:.0%}: {kept} of {spiked} "
+        "are left.",
+        step="Look at the gate or mask of that step: leukaemia of this tube is lost there as well.",
+        look="gates",
+        roles=_FOLLOWUP,
+    ),
+    FlagKind(
         "SPIKE_IN_NOT_TRIED",
         Effect.ANSWER,
         "The in-silico spike-in check could not be run on this tube.",

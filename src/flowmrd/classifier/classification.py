@@ -81,6 +81,15 @@ class SpikedKind:
 
 
 @dataclass(frozen=True)
+class SpikeStep:
+    """Spiked cells before a step of the way from the raw file to the count, and those that it kept."""
+
+    step: str
+    spiked: int
+    kept: int
+
+
+@dataclass(frozen=True)
 class SpikeInResult:
     """The in-silico experiment.
 
@@ -103,6 +112,7 @@ class SpikeInResult:
     source: str
     recovered_counts: tuple[int, ...] = ()
     kinds: tuple[SpikedKind, ...] = ()
+    steps: tuple[SpikeStep, ...] = ()
 
 
 @dataclass(frozen=True)

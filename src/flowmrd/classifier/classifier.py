@@ -20,6 +20,7 @@ from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel
 from flowmrd.classifier.novelty import Novelty, judge_novelty
 from flowmrd.classifier.offscale_cells import judge_offscale
 from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.passed_cells import Chain
 from flowmrd.classifier.patient_laip import PatientLaip, drift_covariance, find_laip, widened_by_spread
 from flowmrd.classifier.phenotype_match import match_laip
 from flowmrd.classifier.phenotype_score import NO_SCORE, PhenotypeFit, score_cells
@@ -67,6 +68,7 @@ def classify_tube(
     laip: PatientLaip | None,
     library: Library | None,
     parameters: ClassifierParameters,
+    chain: Chain | None = None,
 ) -> Classification:
     """Judge a tube.
 
@@ -78,6 +80,8 @@ def classify_tube(
         The patient's phenotype, where a diagnosis tube gave one.
     library
         Other patients' phenotypes (the patient's own already taken out).
+    chain
+        The way of spiked cells from the raw file to the classifier; without it they start in the B-lineage window.
 
     Raises
     ------
@@ -144,7 +148,7 @@ def classify_tube(
             "displacement": tube_model.displacement,
             "group_gain_limit": calibration.groups.gain_limit(cells.denominator, parameters),
         },
-        spike_in=spike_in(search, cells, calibration),
+        spike_in=spike_in(search, cells, calibration, chain),
         flags=(
             *_flags(search, tube, measured, reference, novelty, calibration, uncounted),
             *staining_flags(staining, parameters.unreliable, parameters),

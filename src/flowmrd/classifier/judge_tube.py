@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,14 +16,29 @@ from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype import marker_levels, nearest_stage, phenotype_in_words
+from flowmrd.classifier.raw_chain import RawChain
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import PriorTherapy, RunConfig
-from flowmrd.flags import flag
+from flowmrd.flags import Flag, flag
 from flowmrd.panel import PanelModel
 from flowmrd.tube import Tube
 from flowmrd.units import LOGICLE_M
 
 __all__ = ["classifier_parameters", "classify", "markers_after", "summarise"]
+
+
+STEP_LOSS: Final = 0.1
+"""Share of the spiked cells that a step may lose before the verdict names it."""
+
+STEP_WORDS: Final = {
+    "scale": "compensation and scales",
+    "masks": "quality masks",
+    "singlets": "single cells",
+    "nucleated": "nucleated cells",
+    "window": "B-lineage window",
+    "counted": "classifier",
+}
+"""Steps of :data:`flowmrd.classifier.raw_chain.STEPS` in words."""
 
 
 def markers_after(panel: PanelModel, therapies: frozenset[str]) -> frozenset[str]:
@@ -84,12 +99,16 @@ def classify(
     """
     settings = config or RunConfig(panel=tube.panel.name, samples="")
     found = candidates(tube)
+    chosen = parameters or classifier_parameters(tube.panel, settings, therapy)
+    # Tubes put together by hand have no record of their thresholds: their spiked cells start in the window.
+    chain = RawChain(tube, chosen.seed) if tube.qc and tube.gates and "margins" in tube.qc else None
     result = classify_tube(
         found.cells,
         reference,
         laip=laip,
         library=Library(tuple(library)).without(patient),
-        parameters=parameters or classifier_parameters(tube.panel, settings, therapy),
+        parameters=chosen,
+        chain=chain,
     )
     score = np.full(tube.n_events, -99.0, dtype=np.float32)
     mrd = np.zeros(tube.n_events, dtype=bool)
@@ -103,9 +122,26 @@ def classify(
             result.offscale_cluster >= 0,
         )
     facts = summarise(result, found.cells, reference, laip)
+    facts["flags"] += [item.as_record() for item in _lossy_steps(result)]
     if no_phenotype:
         facts["flags"].append(flag("NO_LAIP", least=settings.laip.min_diagnosis_cells).as_record())
     return replace(tube, mrd_score=score, mrd=mrd, cluster=cluster, classification=facts)
+
+
+def _lossy_steps(result: Classification) -> list[Flag]:
+    """A message for every step that loses more of the spiked cells than it may."""
+    steps = result.spike_in.steps if result.spike_in is not None else ()
+    return [
+        flag(
+            "SPIKE_IN_STEP_LOSES",
+            step=STEP_WORDS[one.step],
+            share=1.0 - one.kept / one.spiked,
+            kept=one.kept,
+            spiked=one.spiked,
+        )
+        for one in steps
+        if one.spiked and one.kept < (1.0 - STEP_LOSS) * one.spiked
+    ]
 
 
 def summarise(
@@ -167,6 +203,7 @@ def summarise(
             "source": spike.source,
             "recovered_counts": list(spike.recovered_counts),
             "kinds": [_kind(kind, result, reference) for kind in spike.kinds],
+            "steps": [{"step": one.step, "spiked": one.spiked, "kept": one.kept} for one in spike.steps],
         },
         "flags": [item.as_record() for item in result.flags],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,11 @@ def find_laip(
             labelled=None if labelled is None else labelled[found.rows],
         )
         if laip is not None:
-            seen = seen_without(tube, found.rows[list(laip.rows)])
+            rows = found.rows[list(laip.rows)]
+            seen = seen_without(tube, rows)
+            others = tuple(name for name in tube.measured if name not in laip.features)
+            beside = [tube.columns[name][rows] for name in others]
+            laip = replace(laip, others=others, other_values=np.stack(beside, axis=1) if beside else laip.other_values)
             break
     flags: list[Flag] = []
     if laip is None:

@@ -9,10 +9,12 @@ once (a Latin hypercube, McKay et al., Technometrics 1979;21:239).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
 from flowmrd.classifier.candidate_cells import Floats32
@@ -26,6 +28,52 @@ Source = Literal["patient", "library", "simulated"]
 
 
 @dataclass(frozen=True)
+class DrawnCells:
+    """Cells to spike: decades (n, d), and further channels of them on the 0..1 scale, shape (n,), as far as known."""
+
+    values: Floats32
+    others: Mapping[str, Floats32]
+
+
+@dataclass(frozen=True)
+class PulseShapes:
+    """Channels of a diagnosis tube's cells that are no features: pulse height and width.
+
+    Attributes
+    ----------
+    values
+        Channel to its values on the 0..1 scale, shape (m,).
+    areas
+        Area channel to its column in the features and the cells' own values in it, shape (m,), decades.
+    """
+
+    values: Mapping[str, Floats32]
+    areas: Mapping[str, tuple[int, Floats32]]
+
+    def of(self, rows: npt.NDArray[np.intp], moved: Floats32) -> dict[str, Floats32]:
+        """Pulse shape of some cells whose features were moved; a height goes with its area."""
+        out: dict[str, Floats32] = {}
+        for name, values in self.values.items():
+            area = f"{name.removesuffix('-H')}-A"
+            out[name] = values[rows]
+            if name.endswith("-H") and area in self.areas:
+                column, before = self.areas[area]
+                ratio = moved[:, column] / np.maximum(before[rows], np.float32(1e-3))
+                out[name] = (values[rows] * ratio).astype(np.float32)
+        return out
+
+
+def _pulses(laip: PatientLaip) -> PulseShapes | None:
+    if not laip.others:
+        return None
+    areas = {name: place for place, name in enumerate(laip.features) if name.endswith("-A")}
+    return PulseShapes(
+        {name: np.ascontiguousarray(laip.other_values[:, place]) for place, name in enumerate(laip.others)},
+        {name: (place, np.ascontiguousarray(laip.cells[:, place])) for name, place in areas.items()},
+    )
+
+
+@dataclass(frozen=True)
 class LeukaemiaKind:
     """One kind of leukaemia as it would lie in a tube.
 
@@ -35,24 +83,31 @@ class LeukaemiaKind:
         Its phenotype in the staining of the tube, decades.
     cells
         Shape (m, d): real cells of it in that staining, decades; None where cells are drawn from the mixture.
+    pulses
+        Pulse shape of these cells; None where it is not known.
     """
 
     source: Source
     mixture: Mixture
     cells: Floats | None = None
+    pulses: PulseShapes | None = None
 
     def draw(self, count: int, rng: np.random.Generator, drift_sd: float) -> Floats32:
         """Cells of this kind, moved together by a drift of their own, shape (count, d), decades."""
+        return self.draw_whole(count, rng, drift_sd).values
+
+    def draw_whole(self, count: int, rng: np.random.Generator, drift_sd: float) -> DrawnCells:
+        """The same with the pulse shape of the cells, where it is known."""
         d = self.mixture.d
         drift = rng.normal(0.0, drift_sd, d)
         if self.cells is not None:
-            picked: Floats32 = (self.cells[rng.integers(len(self.cells), size=count)] + drift).astype(np.float32)
-            return picked
+            rows = rng.integers(len(self.cells), size=count)
+            picked: Floats32 = (self.cells[rows] + drift).astype(np.float32)
+            return DrawnCells(picked, {} if self.pulses is None else self.pulses.of(rows, picked))
         which = rng.choice(self.mixture.k, size=count, p=self.mixture.weight)
         root = np.linalg.cholesky(self.mixture.covariance)
         noise = np.einsum("nij,nj->ni", root[which], rng.standard_normal((count, d)))
-        drawn: Floats32 = (self.mixture.mean[which] + noise + drift).astype(np.float32).reshape(count, d)
-        return drawn
+        return DrawnCells((self.mixture.mean[which] + noise + drift).astype(np.float32).reshape(count, d), {})
 
 
 def kinds_of_leukaemia(search: Search, cells: WindowCells) -> list[LeukaemiaKind]:
@@ -79,7 +134,7 @@ def kinds_of_leukaemia(search: Search, cells: WindowCells) -> list[LeukaemiaKind
 
 
 def _of_laip(laip: PatientLaip, source: Source, shift: Floats) -> LeukaemiaKind:
-    return LeukaemiaKind(source, laip.mixture.shifted(shift), laip.cells + shift)
+    return LeukaemiaKind(source, laip.mixture.shifted(shift), laip.cells + shift, _pulses(laip))
 
 
 def _followed(laip: PatientLaip, source: Source, cells: WindowCells) -> LeukaemiaKind:

@@ -7,7 +7,7 @@ mixture of one to three components that is refined together with the normal ones
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,9 @@ class PatientLaip:
         True where an expert's labels said which cells are leukaemic.
     rows
         Which cells of the diagnosis tube ``cells`` are; empty for a phenotype read from disk.
+    others, other_values
+        Channels of the tube that are no features (pulse height and width), and ``cells`` in them on the 0..1 scale,
+        shape (m, number of them).
     """
 
     patient: str
@@ -66,6 +69,8 @@ class PatientLaip:
     indistinct: bool
     by_expert: bool = False
     rows: tuple[int, ...] = ()
+    others: tuple[str, ...] = ()
+    other_values: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
 
     def select(self, features: tuple[str, ...]) -> PatientLaip:
         """The phenotype in some of its features."""
@@ -80,6 +85,8 @@ class PatientLaip:
             np.ascontiguousarray(self.cells[:, index]),
             self.indistinct,
             self.by_expert,
+            others=self.others,
+            other_values=self.other_values,
         )
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmrd.classifier.calibration import Calibration
-from flowmrd.classifier.candidate_cells import Floats32
-from flowmrd.classifier.classification import SpikedKind, SpikeInResult
+from flowmrd.classifier.candidate_cells import Bools, Floats32
+from flowmrd.classifier.classification import SpikedKind, SpikeInResult, SpikeStep
 from flowmrd.classifier.found_groups import find_groups
-from flowmrd.classifier.leukaemia_kinds import kinds_of_leukaemia
+from flowmrd.classifier.leukaemia_kinds import DrawnCells, kinds_of_leukaemia
+from flowmrd.classifier.offscale_cells import score_offscale
+from flowmrd.classifier.passed_cells import Chain, PassedCells
 from flowmrd.classifier.search import Search, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
 
@@ -35,11 +37,18 @@ class SpikeOutcome:
     others: int
 
 
-def spike_in(search: Search, cells: WindowCells, calibration: Calibration) -> SpikeInResult | None:
+def spike_in(
+    search: Search, cells: WindowCells, calibration: Calibration, chain: Chain | None = None
+) -> SpikeInResult | None:
     """Put leukaemic cells into a copy of the tube at the target level and run the same search on it.
 
     A patient's own cells are spiked ``replicates`` times. Without a diagnosis tube every kind of leukaemia
     (:mod:`flowmrd.classifier.leukaemia_kinds`) is spiked once.
+
+    Parameters
+    ----------
+    chain
+        The way of the cells from the raw file to the classifier; without it they start in the B-lineage window.
     """
     parameters = search.parameters
     expected = parameters.target * cells.denominator
@@ -49,12 +58,18 @@ def spike_in(search: Search, cells: WindowCells, calibration: Calibration) -> Sp
     kinds = kinds_of_leukaemia(search, cells)
     one_patient = search.laip is not None
     replicates = parameters.replicates if one_patient else len(kinds)
+    chosen = [kinds[replicate % len(kinds)] for replicate in range(replicates)]
+    drawn = [kind.draw_whole(int(rng.poisson(expected)), rng, parameters.spike_drift_sd) for kind in chosen]
+    passed = _passed(drawn, cells.features, chain)
+    member = np.repeat(np.arange(replicates), [len(one.values) for one in drawn])
+    called, noticed = np.zeros(len(member), dtype=np.bool_), np.zeros(len(member), dtype=np.bool_)
     tried: list[SpikedKind] = []
-    for replicate in range(replicates):
-        kind = kinds[replicate % len(kinds)]
-        count = int(rng.poisson(expected))
-        outcome = spike_once(search, cells, calibration, kind.draw(count, rng, parameters.spike_drift_sd))
-        tried.append(SpikedKind(kind.mixture, count, outcome.recovered, outcome.noticed))
+    for replicate, kind in enumerate(chosen):
+        mine = member == replicate
+        counted, reported = _searched(search, cells, calibration, passed, mine)
+        called |= counted
+        noticed |= counted | reported
+        tried.append(SpikedKind(kind.mixture, int(mine.sum()), int(counted.sum()), int((counted | reported).sum())))
     found = sum(one.recovered for one in tried)
     least = parameters.spike_detected_share if one_patient else parameters.spike_kinds_found_share
     detected = sum(_is_found(one, parameters.detect_events, one_patient=one_patient) for one in tried)
@@ -70,7 +85,53 @@ def spike_in(search: Search, cells: WindowCells, calibration: Calibration) -> Sp
         source=kinds[0].source,
         recovered_counts=tuple(one.recovered for one in tried),
         kinds=() if one_patient else tuple(tried),
+        steps=_steps(passed, called if one_patient else noticed, len(member)),
     )
+
+
+def _passed(drawn: list[DrawnCells], features: tuple[str, ...], chain: Chain | None) -> PassedCells:
+    """All drawn cells after the steps before the classifier, in their order."""
+    values = np.concatenate([one.values for one in drawn])
+    if chain is None or len(values) == 0:
+        return PassedCells({}, values)
+    some = [one.others for one in drawn if len(one.values)]
+    shared = sorted(set.intersection(*(set(others) for others in some)))
+    return chain(values, features, {name: np.concatenate([others[name] for others in some]) for name in shared})
+
+
+def _searched(
+    search: Search, cells: WindowCells, calibration: Calibration, passed: PassedCells, chosen: Bools
+) -> tuple[Bools, Bools]:
+    """Which of the chosen cells are counted, and which are in a group that is reported, shape (n,) each."""
+    left = chosen if not passed.kept else chosen & passed.kept["window"]
+    far = np.zeros(len(chosen), dtype=np.bool_)
+    if passed.offscale_rows is not None:
+        far[passed.offscale_rows] = True
+    rows = np.flatnonzero(left & ~far)
+    spiked = cells.joined(passed.values[rows])
+    found = find_groups(search, spiked, calibration)
+    out: list[Bools] = []
+    for mixtures, cut in (
+        ([group.mixture for group in found.counted], calibration.cut),
+        ([group.mixture for group in found.uncounted], search.parameters.group_cut),
+    ):
+        inside = np.zeros(len(chosen), dtype=np.bool_)
+        inside[rows] = score_mixtures(spiked, mixtures)[0][len(cells.values) :] >= cut
+        if passed.offscale is not None and passed.offscale_rows is not None:
+            score, _ = score_offscale(passed.offscale, mixtures, cells.model, cells.parameters)
+            inside[passed.offscale_rows] |= (score >= cut) & left[passed.offscale_rows]
+        out.append(inside)
+    return out[0], out[1]
+
+
+def _steps(passed: PassedCells, found: Bools, total: int) -> tuple[SpikeStep, ...]:
+    """Cells before and after every step; the last one is the classifier, or what the reviewer is shown."""
+    steps, before = [], total
+    for step, kept in (*passed.kept.items(), ("counted", found)):
+        after = int(np.count_nonzero(kept))
+        steps.append(SpikeStep(step, before, after))
+        before = after
+    return tuple(steps)
 
 
 def _is_found(one: SpikedKind, least: int, *, one_patient: bool) -> bool:

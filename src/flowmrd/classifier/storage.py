@@ -222,6 +222,7 @@ def save_laip(laip: PatientLaip | None, patient: str, json_path: Path, npz_path:
             "covariance": laip.mixture.covariance,
             "staining": laip.staining,
             "cells": laip.cells,
+            "other_values": laip.other_values,
         }
         facts |= {
             "features": list(laip.features),
@@ -229,6 +230,7 @@ def save_laip(laip: PatientLaip | None, patient: str, json_path: Path, npz_path:
             "n_cells": laip.n_cells,
             "indistinct": laip.indistinct,
             "by_expert": laip.by_expert,
+            "others": list(laip.others),
         }
     facts["arrays_sha256"] = save_arrays(npz_path, arrays)
     write_json(json_path, facts | extra)
@@ -257,6 +259,8 @@ def load_laip(json_path: Path, npz_path: Path | None = None) -> PatientLaip | No
             cells=arrays["cells"],
             indistinct=bool(facts["indistinct"]),
             by_expert=bool(facts.get("by_expert", False)),
+            others=tuple(str(name) for name in facts.get("others", ()) if "other_values" in arrays),
+            other_values=arrays.get("other_values", np.empty((0, 0), dtype=np.float32)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtefactError(

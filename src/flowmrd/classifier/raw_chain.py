@@ -1,0 +1,141 @@
+"""Leukaemic cells as raw events of a tube, taken through every step that the tube's own events went through.
+
+The sensitivity of a tube is a statement about its file: cells that compensation, a mask, a gate or the window loses are
+lost as much as those that the classifier overlooks. Cells to be added are given as they would be measured, on the
+scale; here they become the light of their dyes, are spilled over and clipped as this tube's detectors do, and pass the
+matrix, the scales, the masks and the gates with the thresholds that were placed in this tube. Only the added cells are
+computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.classifier.candidate_cells import Bools, Floats32
+from flowmrd.classifier.passed_cells import PassedCells
+from flowmrd.classifier.tube_candidates import candidates
+from flowmrd.panel.model import ChannelKind
+from flowmrd.preprocess.scaling import FLUORESCENT
+from flowmrd.tube import Tube
+from flowmrd.tube.gate import gate
+from flowmrd.tube.preprocess import preprocess
+from flowmrd.units import LOGICLE_M
+
+__all__ = ["STEPS", "RawChain", "as_raw_tube"]
+
+STEPS: Final = ("scale", "masks", "singlets", "nucleated", "window", "counted")
+"""Steps of the way from the raw file to the count: compensation and scales, quality masks, three gates, classifier."""
+
+MIN_DONORS: Final = 100
+
+
+@dataclass(frozen=True)
+class RawChain:
+    """The chain of one gated tube.
+
+    Attributes
+    ----------
+    seed
+        Seed of the choice of places in the run and of cells whose pulse shape the added ones take over.
+    """
+
+    tube: Tube
+    seed: int = 0
+
+    def __call__(self, cells: Floats32, features: tuple[str, ...], others: Mapping[str, Floats32]) -> PassedCells:
+        """Take cells through the steps; see :class:`flowmrd.classifier.passed_cells.Chain`."""
+        tube = self.tube
+        added = preprocess(as_raw_tube(tube, cells, features, others, self.seed), placed=tube.placed)
+        added = gate(added, placed=tube.placed)
+        left = np.ones(len(cells), dtype=np.bool_)
+        kept: dict[str, Bools] = {}
+        finite = np.logical_and.reduce([np.isfinite(values) for values in added.measured.values()])
+        for step, inside in (
+            ("scale", finite),
+            ("masks", added.analysable()),
+            ("singlets", added.gate_or_none("singlets")),
+            ("nucleated", added.gate_or_none("nucleated")),
+        ):
+            left = left if inside is None else left & inside
+            kept[step] = left
+        found = candidates(added)
+        offscale = np.zeros(len(cells), dtype=np.bool_)
+        offscale[found.offscale_rows] = True
+        window = added.gate_or_none("b_lineage")
+        # Cells off scale are judged wherever they lie.
+        kept["window"] = left & (offscale if window is None else window | offscale)
+        values = np.stack([added.columns[name] * np.float32(LOGICLE_M) for name in features], axis=1)
+        return PassedCells(kept, values, found.cells.select(features).offscale, found.offscale_rows)
+
+
+def as_raw_tube(
+    tube: Tube, cells: Floats32, features: tuple[str, ...], others: Mapping[str, Floats32], seed: int
+) -> Tube:
+    """A tube of these cells alone, as raw events that stand beside events of another tube.
+
+    Parameters
+    ----------
+    tube
+        Gated tube whose matrix, scales and detectors the cells meet.
+    cells, features
+        Shape (n, d), decades, and the channels.
+    others
+        Further channels of the same cells on the 0..1 scale, shape (n,): pulse height and width.
+    seed
+        Of the choice of places in the run, and of donors: single cells of this tube whose pulse shape, and whose values
+        in channels that are not given, the cells take over.
+    """
+    rng = np.random.default_rng([seed, 8])
+    n = len(cells)
+    donors = _donors(tube, rng, n)
+    scaled = {name: cells[:, place] / np.float32(LOGICLE_M) for place, name in enumerate(features)}
+    scaled |= {name: values for name, values in others.items() if name in tube.columns and name not in scaled}
+    for name, values in tube.measured.items():
+        if name in scaled:
+            continue
+        area = f"{name.removesuffix('-H')}-A"
+        if name.endswith("-H") and area in scaled and area in tube.columns:
+            scaled[name] = scaled[area] * values[donors] / np.maximum(tube.columns[area][donors], np.float32(1e-6))
+        else:
+            scaled[name] = values[donors]
+    raw = _stored(tube, scaled)
+    positions = np.sort(rng.integers(tube.n_events, size=n))
+    for channel in tube.panel.channels:
+        if channel.kind is ChannelKind.TIME and channel.marker in tube.columns:
+            raw[channel.marker] = np.asarray(tube.columns[channel.marker][positions], dtype=np.float32)
+    facts = {"channels": (tube.qc or {}).get("channels", [])}
+    return Tube(tube.name, tube.panel, where=tube.where, facts=facts, raw=raw, positions=positions)
+
+
+def _stored(tube: Tube, scaled: Mapping[str, Floats32]) -> dict[str, Floats32]:
+    """What the tube's detectors store of cells: light, spilled over and clipped at the top of the range."""
+    light = {name: np.asarray(tube.scales[name].inverse(values), np.float64) for name, values in scaled.items()}
+    raw = {name: np.minimum(values, tube.scales[name].T).astype(np.float32) for name, values in light.items()}
+    matrix = tube.placed.spillover
+    if matrix is None:
+        return raw
+    fluorescent = {channel.marker for channel in tube.panel.channels if channel.kind in FLUORESCENT}
+    dark = np.zeros(len(next(iter(scaled.values()))))
+    dyes = np.stack([light[name] if name in light and name in fluorescent else dark for name in matrix.names], axis=1)
+    for name, values in zip(matrix.names, (dyes @ matrix.matrix).T, strict=True):
+        top = tube.scales[name].T if name in tube.scales else np.inf
+        raw[name] = np.minimum(values, top).astype(np.float32)
+    return raw
+
+
+def _donors(tube: Tube, rng: np.random.Generator, n: int) -> npt.NDArray[np.intp]:
+    """Rows of single cells of the tube, of the B lineage where there are enough."""
+    usable = tube.analysable()
+    for name in ("singlets", "nucleated", "b_lineage"):
+        inside = tube.gate_or_none(name)
+        if inside is not None and np.count_nonzero(usable & inside) >= MIN_DONORS:
+            usable = usable & inside
+    rows = np.flatnonzero(usable)
+    if len(rows) == 0:
+        rows = np.arange(max(tube.n_events, 1))
+    return rows[rng.integers(len(rows), size=n)]

@@ -1,0 +1,108 @@
+"""Cells that are added to a tube as raw events: what happens to them is what happens to events of the file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from flowmrd.classifier.raw_chain import RawChain, as_raw_tube
+from flowmrd.home import PANELS
+from flowmrd.panel import PanelModel, load_panel
+from flowmrd.simulate.cohort import write_tube
+from flowmrd.simulate.design import leukaemia_of, tube_seed
+from flowmrd.simulate.populations import DISEASED
+from flowmrd.simulate.tube import TubeSpec, simulate_tube
+from flowmrd.tube import Tube
+from flowmrd.tube.gate import gate
+from flowmrd.tube.preprocess import preprocess
+from flowmrd.tube.read import read_tube
+from flowmrd.units import LOGICLE_M
+
+CELLS = 200
+
+
+@pytest.fixture(scope="module")
+def panel() -> PanelModel:
+    return load_panel(PANELS / "ino10.yaml")
+
+
+@pytest.fixture(scope="module")
+def raw(panel: PanelModel, tmp_path_factory: pytest.TempPathFactory) -> Tube:
+    path = tmp_path_factory.mktemp("chain") / "tube.fcs"
+    spec = TubeSpec(20_000, DISEASED, leukaemia_of(3, "P1"), 0.05, person_seed=3)
+    write_tube(path, simulate_tube(spec, panel, tube_seed(3, "tube")))
+    return read_tube(path, panel)
+
+
+@pytest.fixture(scope="module")
+def tube(raw: Tube) -> Tube:
+    return gate(preprocess(raw))
+
+
+@pytest.fixture(scope="module")
+def blasts(tube: Tube) -> tuple[np.ndarray, tuple[str, ...]]:
+    features = tuple(name for name in tube.panel.features if name in tube.columns)
+    rows = np.flatnonzero(tube.gate("route_precursor"))[:CELLS]
+    return np.stack([tube.columns[name][rows] * np.float32(LOGICLE_M) for name in features], axis=1), features
+
+
+def with_cells_in_the_file(raw: Tube, added: Tube) -> Tube:
+    assert added.positions is not None
+    joined = {name: np.concatenate([raw.raw[name], added.raw[name]]) for name in added.raw}
+    return replace(raw, raw=joined, positions=np.concatenate([np.arange(raw.n_events), added.positions]))
+
+
+def test_computing_only_the_added_cells_equals_a_run_with_the_cells_in_the_file(
+    raw: Tube, tube: Tube, blasts: tuple[np.ndarray, tuple[str, ...]]
+) -> None:
+    cells, features = blasts
+    added = as_raw_tube(tube, cells, features, {}, seed=1)
+    alone = gate(preprocess(added, placed=tube.placed), placed=tube.placed)
+    whole = gate(preprocess(with_cells_in_the_file(raw, added), placed=tube.placed), placed=tube.placed)
+    for name in features:
+        assert np.array_equal(whole.columns[name][-CELLS:], alone.columns[name])
+        assert np.array_equal(whole.columns[name][:-CELLS], tube.columns[name])
+    for name in tube.gate_names:
+        assert np.array_equal(whole.gate(name)[-CELLS:], alone.gate(name)), name
+    for step, mask in alone.masks.items():
+        assert np.array_equal(whole.masks[step][-CELLS:], mask), step
+
+
+def test_a_run_that_places_every_threshold_anew_keeps_the_same_cells(
+    raw: Tube, tube: Tube, blasts: tuple[np.ndarray, tuple[str, ...]]
+) -> None:
+    cells, features = blasts
+    passed = RawChain(tube, seed=1)(cells, features, {})
+    added = as_raw_tube(tube, cells, features, {}, seed=1)
+    file = with_cells_in_the_file(raw, added)
+    assert file.positions is not None
+    order = np.argsort(file.positions, kind="stable")  # in the file, every cell stands where it was acquired
+    there = np.flatnonzero(order >= raw.n_events)
+    anew = gate(preprocess(replace(file, raw={name: one[order] for name, one in file.raw.items()}, positions=None)))
+    for step, name in (("singlets", "singlets"), ("nucleated", "nucleated"), ("window", "b_lineage")):
+        kept = (anew.analysable() & anew.gate(name))[there]
+        assert abs(int(kept.sum()) - int(passed.kept[step].sum())) <= 0.02 * CELLS
+
+
+def test_added_cells_come_back_with_the_values_they_were_given(
+    tube: Tube, blasts: tuple[np.ndarray, tuple[str, ...]]
+) -> None:
+    cells, features = blasts
+    passed = RawChain(tube, seed=1)(cells, features, {})
+    on_scale = (cells < 0.97 * LOGICLE_M).all(axis=1)
+    np.testing.assert_allclose(passed.values[on_scale], cells[on_scale], atol=2e-3)
+
+
+def test_cells_that_a_gate_would_lose_are_seen_to_be_lost(
+    tube: Tube, blasts: tuple[np.ndarray, tuple[str, ...]]
+) -> None:
+    cells, features = blasts
+    passed = RawChain(tube, seed=1)(
+        cells,
+        features,
+        {"FSC-W": np.full(CELLS, 0.9, dtype=np.float32), "FSC-H": np.full(CELLS, 0.05, dtype=np.float32)},
+    )
+    assert passed.kept["masks"].mean() > 0.9
+    assert passed.kept["singlets"].mean() < 0.05
