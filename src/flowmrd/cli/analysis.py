@@ -173,18 +173,27 @@ RunDirectory = Annotated[Path, typer.Argument(help="Run directory.", metavar="RU
 PublicKey = Annotated[Path | None, typer.Option(help="The laboratory's public key, if not config/flowmrd-review.pub.")]
 
 
-def validate(rundir: RunDirectory) -> None:
+def validate(
+    rundir: RunDirectory,
+    rules: Annotated[
+        Path | None, typer.Option(help="Acceptance limits (YAML); RUNDIR/config/validation_rules.yaml if not given.")
+    ] = None,
+) -> None:
     """Validate the assay with a finished run's own tubes: every diagnosis diluted in silico into every control.
 
-    Writes results/validation/<panel>/report.html and validation.json for every panel of the run.
+    Where config/validation.tsv names measured series (dilutions, repeats, blanks, stability, carry-over), their figures
+    stand beside, with the laboratory's acceptance limits; so does a comparison made by flowmrd compare. Writes
+    results/validation/<panel>/report.html and validation.json for every panel of the run.
 
     Example: flowmrd validate my-run
     """
     from flowmrd.config import Role
     from flowmrd.engine.layout import Run
+    from flowmrd.stages.validate import comparison_of, measured_series
     from flowmrd.stages.validate import validate as stage
 
     at = Run(rundir)
+    measured, comparison = measured_series(rundir, rules), comparison_of(rundir)
     panel_of = {name: at.panel_of(name) for name, row in at.samples.items() if row.role is not Role.COMPENSATION}
     for name, panel in sorted({panel.name: panel for panel in panel_of.values()}.items()):
         diagnosed = {
@@ -200,6 +209,8 @@ def validate(rundir: RunDirectory) -> None:
             config=at.config,
             out_json=folder / "validation.json",
             out_html=folder / "report.html",
+            measured=measured,
+            comparison=comparison,
         )
         typer.echo(str(folder / "report.html"))
 

@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
+from flowmrd.compare import Comparison
 from flowmrd.report import formatting, svg
 from flowmrd.report.page import read_asset, render_page
+from flowmrd.validate.series import MeasuredValidation
 
 POWER: Final = 0.95
 """Share of tubes in which a level must be found to be called detectable."""
@@ -20,7 +22,15 @@ _LOW, _HIGH = -7, 0
 
 
 def render(
-    figures: Mapping[str, Any], *, detect_events: int, target: float, warnings: Sequence[str], panel: str, version: str
+    figures: Mapping[str, Any],
+    *,
+    detect_events: int,
+    target: float,
+    warnings: Sequence[str],
+    panel: str,
+    version: str,
+    measured: MeasuredValidation | None = None,
+    comparison: Comparison | None = None,
 ) -> str:
     """The page as one self-contained HTML text.
 
@@ -34,6 +44,10 @@ def render(
         Level that the protocol asks for.
     warnings
         What limits the validation, in sentences.
+    measured
+        Figures from the laboratory's measured series, where there are any.
+    comparison
+        Agreement with another method, where one was made.
     """
     levels = [row for row in figures["levels"] if row["level"] > 0]
     return render_page(
@@ -56,6 +70,8 @@ def render(
             "kind_rows": [_kind_row(row) for row in figures["by_kind"]],
             "event_rows": [(_range(row["from"], row["to"]), *_share(row["ppa_1e-4"])) for row in figures["by_events"]],
             "blank_rows": _blank_rows(figures["blank"]),
+            "measured": None if measured is None else _measured(measured),
+            "comparison": None if comparison is None else _comparison(comparison),
         },
         styles=[read_asset("trial.css")],
     )
@@ -163,6 +179,76 @@ def _blank_rows(blank: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Limit of blank (95th percentile)", f"{formatting.number(blank['lob_per_million'])} per million"),
         ("Worst blank tube", f"{formatting.number(blank['worst_per_million'])} per million"),
     ]
+
+
+def _cv(value: float | None) -> str:
+    return "–" if value is None else formatting.percent(value)
+
+
+def _measured(found: MeasuredValidation) -> dict[str, Any]:
+    """Rows of the measured series."""
+    line, limits = found.linearity, found.limits
+    facts = [("Tubes in the series", str(found.tubes))]
+    if line is not None:
+        low, high = line.slope_ci95
+        facts += [
+            ("Slope of log10 measured on log10 made", f"{line.slope:.3f} ({low:.3f} to {high:.3f})"),
+            ("R²", f"{line.r_squared:.3f}"),
+            ("Largest deviation of a level from the line, log10", f"{line.largest_deviation:.3f}"),
+            ("Tubes with a level in which nothing was called", str(line.not_measured)),
+        ]
+    how = {"percentile": "95th percentile", "normal": "mean + 1.645 SD, fewer than 20 blanks", None: "no blanks"}
+    facts += [
+        ("Limit of blank", f"{_level(limits.lob)} ({limits.blanks} blanks, {how[limits.lob_method]})"),
+        ("Limit of detection", f"{_level(limits.lod)} ({limits.low_tubes} low tubes)"),
+        ("Limit of quantification", _level(limits.loq)),
+    ]
+    return {
+        "rules": found.rules,
+        "facts": facts,
+        "judgements": [
+            (
+                {True: "pass", False: "fail", None: "none"}[one.met],
+                {True: "met", False: "not met", None: "not judged"}[one.met],
+                one.figure,
+                "–" if one.found is None else f"{one.found:.3g}",
+                one.limit,
+            )
+            for one in found.judgements
+        ],
+        "precision": [
+            (
+                one.material,
+                str(one.tubes),
+                _level(one.mean),
+                _cv(one.repeatability_cv),
+                _cv(one.reproducibility_cv),
+                ", ".join(f"{part.source} {_cv(part.cv)}" for part in one.components) or "–",
+            )
+            for one in found.precision
+        ],
+        "stability": [(f"{one.hours:g} h", str(one.tubes), f"{one.change_log10:+.3f}") for one in found.stability],
+        "carry_over": [(one.high, one.blank, f"{one.share:.2g}") for one in found.carry_over],
+    }
+
+
+def _comparison(found: Comparison) -> dict[str, Any]:
+    """Agreement with another method in short; its own page has all figures."""
+    return {
+        "first": found.first,
+        "second": found.second,
+        "rows": [
+            (
+                formatting.scientific(call.threshold),
+                f"{call.positive_agreement.hits} / {call.positive_agreement.of}",
+                f"{call.negative_agreement.hits} / {call.negative_agreement.of}",
+                "–" if call.kappa is None else f"{call.kappa:.2f}",
+            )
+            for call in found.calls
+        ],
+        "close": f"{found.levels.within_half_log.hits} of {found.levels.within_half_log.of} pairs with two levels "
+        "agree within half a log.",
+    }
 
 
 def _range(start: int, end: int | None) -> str:

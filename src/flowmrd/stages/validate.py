@@ -12,6 +12,8 @@ from flowmrd import __version__
 from flowmrd.classifier.judge_tube import markers_after
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.storage import load_laip, load_reference
+from flowmrd.compare import Comparison
+from flowmrd.compare.tables import RUN_TABLE, read_rows
 from flowmrd.config import RunConfig
 from flowmrd.errors import ArtefactError
 from flowmrd.panel import PanelModel
@@ -19,6 +21,7 @@ from flowmrd.report.page import write_page
 from flowmrd.report.validation import render
 from flowmrd.store import read_json, write_json
 from flowmrd.validate import dilute, figures, kinds_of
+from flowmrd.validate.series import MeasuredValidation, judge_series, read_rules, read_series
 
 __all__ = ["validate"]
 
@@ -31,8 +34,17 @@ def validate(
     config: RunConfig,
     out_json: Path,
     out_html: Path,
+    measured: MeasuredValidation | None = None,
+    comparison: Comparison | None = None,
 ) -> None:
     """Dilute every diagnosis into every control and report.
+
+    Parameters
+    ----------
+    measured
+        Figures of measured series, for the page and ``measured.json`` beside it.
+    comparison
+        Agreement with another method, for the page.
 
     Raises
     ------
@@ -80,7 +92,11 @@ def validate(
         warnings=warnings,
         panel=panel.name,
         version=__version__,
+        measured=measured,
+        comparison=comparison,
     )
+    if measured is not None:
+        write_json(out_json.with_name("measured.json"), measured.model_dump(mode="json"))
     write_page(out_html, page)
 
 
@@ -89,3 +105,30 @@ def _kinds(laip_json: Path) -> tuple[str, tuple[str, ...]]:
     facts = read_json(laip_json)
     kinds = kinds_of(facts["components"], indistinct=bool(facts["indistinct"])) if facts.get("found") else ()
     return str(facts["patient"]), kinds
+
+
+def measured_series(run_directory: Path, rules: Path | None) -> MeasuredValidation | None:
+    """Figures of the series that ``config/validation.tsv`` names; ``None`` where there is no such table.
+
+    Parameters
+    ----------
+    rules
+        Acceptance limits; ``config/validation_rules.yaml`` of the run where it exists and nothing is given.
+    """
+    table = run_directory / "config/validation.tsv"
+    if not table.is_file():
+        return None
+    own = run_directory / "config/validation_rules.yaml"
+    chosen = rules or (own if own.is_file() else None)
+    fractions = {
+        row["sample"]: float(row["fraction"])
+        for _, row in read_rows(run_directory / RUN_TABLE)
+        if row.get("fraction") and row["verdict"] != "NOT_EVALUABLE"
+    }
+    return judge_series(read_series(table, fractions), None if chosen is None else read_rules(chosen))
+
+
+def comparison_of(run_directory: Path) -> Comparison | None:
+    """The comparison with another method that ``flowmrd compare`` left in a run, if it did."""
+    path = run_directory / "results/compare/agreement.json"
+    return Comparison.model_validate_json(path.read_bytes()) if path.is_file() else None
