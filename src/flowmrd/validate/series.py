@@ -457,43 +457,32 @@ def _judgements(
     carried: Sequence[CarryOver],
 ) -> list[Judgement]:
     """Every limit of the rule set beside what was found."""
-
-    def largest(values: Iterable[float | None]) -> float | None:
-        known = [value for value in values if value is not None]
-        return max(known) if known else None
-
     low, high = rules.slope or (None, None)
-    slope = None if line is None else line.slope
-    found = [
-        Judgement(
-            figure="slope of the dilution series",
-            found=slope,
-            limit="not set" if low is None or high is None else f"{low:g} to {high:g}",
-            met=None if slope is None or low is None or high is None else low <= slope <= high,
+    slope, r_squared = (None, None) if line is None else (line.slope, line.r_squared)
+    return [
+        _judgement("slope of the dilution series", [slope], low, high),
+        _judgement("R² of the dilution series", [r_squared], rules.r_squared, None),
+        _judgement("largest CV of repeats", [one.repeatability_cv for one in precision], None, rules.repeatability_cv),
+        _judgement(
+            "largest CV with all factors", [one.reproducibility_cv for one in precision], None, rules.reproducibility_cv
         ),
-        Judgement(
-            figure="R² of the dilution series",
-            found=None if line is None else line.r_squared,
-            limit="not set" if rules.r_squared is None else f"at least {rules.r_squared:g}",
-            met=None if line is None or rules.r_squared is None else line.r_squared >= rules.r_squared,
+        _judgement("limit of blank", [limits.lob], None, rules.lob),
+        _judgement("limit of detection", [limits.lod], None, rules.lod),
+        _judgement("limit of quantification", [limits.loq], None, rules.loq),
+        _judgement(
+            "largest change with time, log10", [abs(one.change_log10) for one in steady], None, rules.stability_log10
         ),
+        _judgement("largest carry-over", [one.share for one in carried], None, rules.carry_over),
     ]
-    upper = (
-        ("largest CV of repeats", largest(one.repeatability_cv for one in precision), rules.repeatability_cv),
-        ("largest CV with all factors", largest(one.reproducibility_cv for one in precision), rules.reproducibility_cv),
-        ("limit of blank", limits.lob, rules.lob),
-        ("limit of detection", limits.lod, rules.lod),
-        ("limit of quantification", limits.loq, rules.loq),
-        ("largest change with time, log10", largest(abs(one.change_log10) for one in steady), rules.stability_log10),
-        ("largest carry-over", largest(one.share for one in carried), rules.carry_over),
-    )
-    for figure, value, limit in upper:
-        found.append(
-            Judgement(
-                figure=figure,
-                found=value,
-                limit="not set" if limit is None else f"at most {limit:g}",
-                met=None if value is None or limit is None else value <= limit,
-            )
-        )
-    return found
+
+
+def _judgement(figure: str, values: Sequence[float | None], low: float | None, high: float | None) -> Judgement:
+    """The largest known value beside its bounds; not judged where there is no value or no bound."""
+    known = [value for value in values if value is not None]
+    found = max(known) if known else None
+    words = [f"at least {low:g}" if low is not None else "", f"at most {high:g}" if high is not None else ""]
+    bounded = low is not None or high is not None
+    met = None
+    if found is not None and bounded:
+        met = (low is None or found >= low) and (high is None or found <= high)
+    return Judgement(figure=figure, found=found, limit=", ".join(filter(None, words)) or "not set", met=met)
