@@ -288,7 +288,7 @@ def test_a_target_given_after_the_dashes_is_no_value_of_an_option(tmp_path: Path
 
 @pytest.mark.workflow
 @pytest.mark.timeout(600)
-def test_a_followup_without_diagnosis_uses_the_phenotypes_of_the_others(
+def test_a_phenotype_is_learned_for_patients_with_a_diagnosis_tube_only(
     few: Callable[[Sequence[str]], Path],
 ) -> None:
     jobs = planned(few(["CTRL01", "P01-day21", "P02-dx"]))

@@ -13,8 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from flowmrd.home import REPOSITORY
+from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.mrd.result import MrdResult
+from flowmrd.panel import load_panel
+from flowmrd.simulate.cohort import write_tube
+from flowmrd.simulate.design import FollowUp, patients, tube_seed
+from flowmrd.simulate.tube import simulate_tube
 from workflow.runs import ENVIRONMENT, digests, flowmrd, planned, snakemake, times
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
@@ -220,3 +224,41 @@ def test_a_tube_removed_from_the_sheet_is_gone_from_the_cohort(finished: Path, t
     sheet.write_text("\n".join(line for line in sheet.read_text().splitlines() if "P02-day21" not in line) + "\n")
     assert snakemake(run).returncode == 0
     assert "P02-day21" not in (run / "results/cohort/mrd.tsv").read_text()
+
+
+def test_another_patient_never_changes_a_finished_tube_also_where_that_tube_has_no_diagnosis(
+    finished: Path, tmp_path: Path
+) -> None:
+    """No tube is judged by the phenotypes of the others in the folder."""
+    run = copy_of(finished, tmp_path)
+    sheet = run / "config/samples.tsv"
+    header, *rows = sheet.read_text().splitlines()
+    before = "\n".join([header, *(row for row in rows if not row.startswith("P01-dx\t"))]) + "\n"
+    sheet.write_text(before)
+    assert snakemake(run).returncode == 0
+    old = {name: sha for name, sha in digests(run).items() if name.startswith("samples/")}
+    seed = 31
+    extra = patients([FollowUp("P09", 1e-3, nucleated=6000, diagnosis_nucleated=6000, timepoint="day21")], seed)
+    panel = load_panel(PANELS / "ino10.yaml")
+    lines = []
+    for plan in extra:
+        write_tube(run / f"fcs/{plan.sample}.fcs", simulate_tube(plan.spec, panel, tube_seed(seed, plan.sample)))
+        facts = {
+            "sample": plan.sample,
+            "patient": plan.patient,
+            "role": plan.role.value,
+            "fcs": f"../fcs/{plan.sample}.fcs",
+            "timepoint": plan.timepoint,
+            "prior_therapy": plan.prior_therapy.value,
+            "batch": "sim1",
+        }
+        lines.append("\t".join(facts.get(column, "") for column in header.split("\t")))
+    sheet.write_text(before + "\n".join(lines) + "\n")
+    mine = ("P09", "cohort:", "provenance:")
+    assert [job for job in planned(run) if not job.startswith(mine)] == []
+    assert snakemake(run).returncode == 0
+    new = digests(run)
+    assert {name: new[name] for name in old} == old
+    assert any(name.startswith("samples/P09-day21") for name in new)
+    sheet.write_text(before)
+    assert [job for job in planned(run) if not job.startswith(mine)] == []

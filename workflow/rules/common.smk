@@ -178,18 +178,6 @@ def normal_reference(name: str):
     return file
 
 
-def library(wildcards):
-    """Phenotypes of the run's other patients, for a tube whose patient has none."""
-    if PLAN.samples[wildcards.sample].patient in PLAN.patients_with_laip:
-        return []
-    panel = PLAN.panel_of[wildcards.sample]
-    return [
-        f"results/laip/{patient}/laip.json"
-        for patient, of in PLAN.patients_with_laip.items()
-        if of == panel
-    ]
-
-
 def laip_file(name: str):
     """One file of the patient's LAIP, where the patient has a diagnosis tube of the same panel."""
 
@@ -294,10 +282,6 @@ def reference_option(wildcards, input) -> str:
 
 def laip_option(wildcards, input) -> str:
     return option("--laip", input.laip)
-
-
-def library_option(wildcards, input) -> str:
-    return " ".join(option("--library", path) for path in input.library)
 
 
 def controls_option(wildcards) -> str:

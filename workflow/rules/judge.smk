@@ -9,7 +9,6 @@ rule judge:
         reference_arrays=normal_reference("reference.npz"),
         laip=laip_file("laip.json"),
         laip_arrays=laip_file("laip.npz"),
-        library=library,
         controls_qc=qc_of_controls,
         history=history,
     output:
@@ -82,7 +81,6 @@ rule judge:
         override=override_option,
         reference=reference_option,
         laip=laip_option,
-        library=library_option,
         controls=controls_of_sample_option,
         identities=identities_for_report,
         signatures=signatures,
@@ -91,7 +89,7 @@ rule judge:
     shell:
         "flowmrd --log {log:q} --mem-mb {resources.mem_mb} judge --sample {wildcards.sample} {params.start}"
         " {params.transforms} {params.spillover} {params.thresholds} {params.override}"
-        " {params.reference} {params.laip} {params.library} {params.controls}"
+        " {params.reference} {params.laip} {params.controls}"
 
 
 # Controls and diagnosis tubes start at the columns that have been made of them already.
@@ -107,7 +105,6 @@ use rule judge as judge_kept with:
         reference_arrays=normal_reference("reference.npz"),
         laip=laip_file("laip.json"),
         laip_arrays=laip_file("laip.npz"),
-        library=library,
         controls_qc=qc_of_controls,
         history=history,
     output:
@@ -147,7 +144,6 @@ use rule judge as judge_kept with:
         override="",
         reference=reference_option,
         laip=laip_option,
-        library=library_option,
         controls=controls_of_sample_option,
         identities=identities_for_report,
         signatures=signatures,

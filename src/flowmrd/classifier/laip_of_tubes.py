@@ -53,7 +53,8 @@ def find_laip(
     Parameters
     ----------
     tubes
-        Diagnosis tubes; the first in order of name that holds aberrant cells is used.
+        Diagnosis tubes in the order of acquisition (that of the sheet); the last one that holds aberrant cells counts,
+        since a leukaemia changes and the last tube is nearest to the follow-ups.
     labels
         Tube name to the events that an expert called leukaemic, shape (n_events,); where a tube has them, they say
         which cells are.
@@ -61,7 +62,7 @@ def find_laip(
     laip: PatientLaip | None = None
     used, seen = "", None
     settings = config or RunConfig(panel=reference.panel, samples="")
-    for tube in sorted(tubes, key=lambda one: one.name):
+    for tube in reversed(tubes):
         used = tube.name
         found = candidates(tube)
         labelled = (labels or {}).get(tube.name)

@@ -52,7 +52,7 @@ def spike_in(
     """
     parameters = search.parameters
     expected = parameters.target * cells.denominator
-    if cells.denominator == 0:
+    if cells.denominator == 0 or parameters.replicates == 0:
         return None
     rng = np.random.default_rng([parameters.seed, 7])
     kinds = kinds_of_leukaemia(search, cells)

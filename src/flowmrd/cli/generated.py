@@ -176,7 +176,8 @@ def sheet_page() -> str:
     lines += ["", "## Roles", "", "| role | what the tube is for |", "|---|---|"]
     lines += [
         "| `control` | marrow without B-ALL; all controls together say what is normal |",
-        "| `diagnosis` | tube of a patient with active disease; says what this leukaemia looks like |",
+        "| `diagnosis` | tube of a patient with active disease; says what this leukaemia looks like. Of several, the "
+        "last row with leukaemic cells counts |",
         "| `followup` | tube that is judged |",
         "| `compensation` | single-stain tube; `stain` names the marker, or `unstained` |",
     ]

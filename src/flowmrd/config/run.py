@@ -74,7 +74,7 @@ class LaipConfig(Section):
     background_per_million: float = Field(5.0, gt=0, description="Background that the cut is set to keep in controls.")
     library: str | None = Field(
         None,
-        description="Folder of other patients' phenotypes, such as results/laip of another run; joins the run's own.",
+        description="Folder of a library of other patients' phenotypes, as 'flowmrd library build' makes it.",
     )
     seed: int = Field(20240093, ge=0, description="Seed of every random draw.")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
-from flowmrd.errors import ConfigError, SheetError
+from flowmrd.errors import SheetError
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
 from flowmrd.store import write_json
@@ -31,24 +31,16 @@ def keep_state(path: Path, value: Any) -> None:
 
 
 def stored_library(directory: Path, config: RunConfig) -> list[Path]:
-    """``laip.json`` of every patient of the library that the configuration names.
+    """``laip.json`` of every phenotype of the library that the configuration names; none where it names none.
 
     Raises
     ------
-    ConfigError
-        If it names a folder without any.
+    ArtefactError
+        If it names a folder that is no library, or a library that was altered.
     """
-    if config.laip.library is None:
-        return []
-    found = sorted((directory / config.laip.library).glob("*/laip.json"))
-    if not found:
-        raise ConfigError(
-            str(directory / CONFIG),
-            found=f"laip.library: {config.laip.library}, a folder without phenotypes",
-            expected="a folder of <patient>/laip.json with their .npz, such as results/laip of another run",
-            todo="correct the path, or leave the key out",
-        )
-    return found
+    from flowmrd.classifier.stored_library import library_files
+
+    return [] if config.laip.library is None else library_files(directory / config.laip.library)
 
 
 @dataclass(frozen=True)

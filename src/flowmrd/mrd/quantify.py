@@ -129,6 +129,7 @@ def quantify(tube: Tube, config: RunConfig | None = None, *, sample: Sample, dig
             panel_sha256=digests.panel,
             reference_sha256=digests.reference,
             laip_sha256=digests.laip,
+            library_sha256=classification.get("library_sha256"),
             flowmrd_version=__version__,
         ),
     )

@@ -34,7 +34,7 @@
         HIGH_BACKGROUND        controls show many such cells even at the strictest cut           (remark)
         EMPTY_WINDOW           no event in the B-lineage window                                  (remark)
         NO_LAIP                the diagnosis tube gave no phenotype                       (no negative)
-    reference_digest, laip_sha256
+    reference_digest, laip_sha256, library_sha256  # the library only where it was used
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ from pathlib import Path
 from flowmrd.classifier.judge_tube import classify as classify_tube
 from flowmrd.classifier.normal_reference import digest
 from flowmrd.classifier.storage import load_laip, load_reference
+from flowmrd.classifier.stored_library import library_digest
 from flowmrd.config import PriorTherapy, RunConfig
 from flowmrd.panel import PanelModel
 from flowmrd.store import digest_file, read_json, write_columns, write_json
@@ -117,6 +118,7 @@ def classify_loaded(
         config=config,
         no_phenotype=laip_json is not None and laip is None,
     )
+    mode = (judged.classification or {})["mode"]
     facts = {
         "format": FORMAT,
         "sample": tube.name,
@@ -125,6 +127,7 @@ def classify_loaded(
         **(judged.classification or {}),
         "reference_digest": digest(reference),
         "laip_sha256": digest_file(laip_json) if laip_json is not None else None,
+        "library_sha256": library_digest(library_json) if mode == "library" else None,
     }
     return replace(judged, classification=facts)
 

@@ -44,7 +44,7 @@ def learn(
     Parameters
     ----------
     diagnosis
-        Diagnosis tubes; the first in order of sample name that holds aberrant cells is used.
+        Diagnosis tubes; in the order of the sheet; the last one that holds aberrant cells counts.
     labels
         Expert labels by sample name; where a tube has them, they say which cells are leukaemic.
     """

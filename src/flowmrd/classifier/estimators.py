@@ -1,0 +1,318 @@
+"""The classifier as scikit-learn estimators, so that its numbers can be searched with scikit-learn's own tools.
+
+The contract is scikit-learn's: ``get_params``, ``set_params``, ``clone``; ``fit`` returns the estimator; fitted
+attributes end in ``_``; an estimator that is not fitted raises ``NotFittedError``. Every number of
+:class:`~flowmrd.classifier.parameters.ClassifierParameters` is a nested parameter::
+
+    search = GridSearchCV(MrdClassifier(), {"parameters__group_gain_least": [30.0, 45.0, 60.0]}, cv=3)
+    search.fit(tubes, true_cells)        # tubes with 0 true cells are the controls of every training fold
+
+Only this module imports scikit-learn; a run of the workflow does not pay for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from flowmrd.classifier.candidate_cells import Bools, CandidateCells
+from flowmrd.classifier.classification import Classification
+from flowmrd.classifier.classifier import classify_tube
+from flowmrd.classifier.judge_tube import classify, markers_after
+from flowmrd.classifier.laip_of_tubes import FoundLaip
+from flowmrd.classifier.library import Library
+from flowmrd.classifier.normal_reference import ReferenceModel, build_reference
+from flowmrd.classifier.novelty import Novelty, judge_novelty
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.patient_laip import PatientLaip
+from flowmrd.classifier.phenotype_score import NO_SCORE
+from flowmrd.classifier.tube_candidates import candidates
+from flowmrd.classifier.tube_model import fit_tube
+from flowmrd.config import PriorTherapy
+from flowmrd.tube import Tube
+
+__all__ = ["MrdClassifier", "NormalReference", "NotFittedError"]
+
+AnyTube = Tube | CandidateCells
+NESTED = "parameters__"
+
+
+def cells_of(tube: AnyTube) -> CandidateCells:
+    """The candidate cells of a gated tube; candidate cells as they are."""
+    return tube if isinstance(tube, CandidateCells) else candidates(tube).cells
+
+
+class _WithParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """An estimator whose ``parameters`` are searched field by field, as ``parameters__<name>``."""
+
+    parameters: ClassifierParameters | None
+
+    @property
+    def chosen(self) -> ClassifierParameters:
+        """The parameters in use: the defaults of the product where none are given."""
+        return self.parameters or ClassifierParameters()
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters of the estimator; with ``deep`` every number of the classifier too."""
+        found: dict[str, Any] = super().get_params(deep=False)
+        if deep:
+            found |= {f"{NESTED}{field.name}": getattr(self.chosen, field.name) for field in fields(self.chosen)}
+        return found
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name.
+
+        Raises
+        ------
+        ValueError
+            If the estimator or the classifier has no such parameter.
+        """
+        nested = {name.removeprefix(NESTED): value for name, value in params.items() if name.startswith(NESTED)}
+        super().set_params(**{name: value for name, value in params.items() if not name.startswith(NESTED)})
+        unknown = sorted(set(nested) - {field.name for field in fields(ClassifierParameters)})
+        if unknown:
+            raise ValueError(f"the classifier has no parameter {', '.join(unknown)}; docs/thresholds.md lists all")
+        if nested:
+            self.parameters = replace(self.chosen, **nested)
+        return self
+
+
+class NormalReference(_WithParameters):
+    """What normal marrow looks like, learned from control tubes.
+
+    Parameters
+    ----------
+    parameters
+        Numbers of the classifier; the defaults where None.
+    panel
+        Name of the panel; that of the tubes where empty.
+    max_cells
+        Cells of the B-lineage window that are kept of a control.
+
+    Attributes
+    ----------
+    model_
+        The fitted reference: full model, fold models, and every control as judged without itself.
+    features_
+        Names of the markers that all controls have.
+    n_controls_
+        Number of controls.
+    """
+
+    def __init__(
+        self, parameters: ClassifierParameters | None = None, *, panel: str = "", max_cells: int = 200_000
+    ) -> None:
+        self.parameters = parameters
+        self.panel = panel
+        self.max_cells = max_cells
+
+    def fit(self, controls: Sequence[AnyTube], y: object = None) -> Self:
+        """Learn from controls.
+
+        Parameters
+        ----------
+        controls
+            Gated tubes of marrow without leukaemia, or their candidate cells; at least one. With one, nothing is known
+            of how tubes differ.
+        y
+            Not used; scikit-learn passes it.
+
+        Raises
+        ------
+        ValueError
+            If there is no control.
+        """
+        tubes = list(controls)
+        if not tubes:
+            raise ValueError("a reference needs at least one control tube")
+        panel = self.panel or next((tube.panel.name for tube in tubes if isinstance(tube, Tube)), "")
+        self.model_ = build_reference(
+            panel, [cells_of(tube) for tube in tubes], parameters=self.chosen, max_cells=self.max_cells
+        )
+        self.features_ = self.model_.features
+        self.n_controls_ = len(tubes)
+        return self
+
+    def novelty(self, tube: AnyTube) -> Novelty:
+        """How unlike the controls a tube is; a score above 1 is more than the controls make expected.
+
+        Raises
+        ------
+        NotFittedError
+            If the reference has not been fitted.
+        """
+        check_is_fitted(self, "model_")
+        cells = cells_of(tube).select(self.features_)
+        own = next((record for record in self.model_.controls if record.name == cells.name), None)
+        normal = self.model_.model if own is None else self.model_.folds[own.fold]
+        fitted = fit_tube(normal, cells, self.chosen)
+        return judge_novelty(fitted, self.features_, self.model_, self.chosen, without=cells.name)
+
+
+class MrdClassifier(_WithParameters):
+    """Which events of a tube are leukaemic.
+
+    Parameters
+    ----------
+    parameters
+        Numbers of the classifier; the defaults where None.
+    prior_therapy
+        ``none``, ``cd19``, ``cd22`` or ``cd19+cd22``: therapy before the tubes. With gated tubes it says, by the panel,
+        which markers may be lost or masked, unless ``parameters.unreliable`` names them.
+    patient
+        Whose tubes are judged; the own phenotype of a library is left out.
+
+    Attributes
+    ----------
+    reference_
+        Normal marrow, a :class:`~flowmrd.classifier.normal_reference.ReferenceModel`.
+    laip_
+        The patient's phenotype, or None.
+    library_
+        Phenotypes of other patients.
+    """
+
+    def __init__(
+        self,
+        parameters: ClassifierParameters | None = None,
+        *,
+        prior_therapy: str = "none",
+        patient: str = "",
+    ) -> None:
+        self.parameters = parameters
+        self.prior_therapy = prior_therapy
+        self.patient = patient
+
+    def fit(
+        self,
+        reference: NormalReference | ReferenceModel | Sequence[AnyTube],
+        y: Sequence[float] | npt.NDArray[Any] | None = None,
+        *,
+        laip: PatientLaip | FoundLaip | None = None,
+        library: Sequence[PatientLaip] | None = None,
+    ) -> Self:
+        """Take a reference and phenotypes.
+
+        Parameters
+        ----------
+        reference
+            A fitted reference; or tubes, as scikit-learn's tools pass them: those without leukaemia are the controls
+            that a reference is fitted to here.
+        y
+            Shape (n_tubes,): leukaemic cells of every tube where ``reference`` are tubes. Without it all are controls.
+        laip
+            The patient's phenotype, where a diagnosis tube gave one.
+        library
+            Phenotypes of other patients.
+
+        Raises
+        ------
+        NotFittedError
+            If the reference has not been fitted.
+        ValueError
+            If tubes are given and none of them is free of leukaemia.
+        """
+        if isinstance(reference, NormalReference):
+            check_is_fitted(reference, "model_")
+            self.reference_: ReferenceModel = reference.model_
+        elif isinstance(reference, ReferenceModel):
+            self.reference_ = reference
+        else:
+            clean = [tube for i, tube in enumerate(reference) if y is None or float(y[i]) == 0.0]
+            self.reference_ = NormalReference(self.chosen).fit(clean).model_
+        self.laip_ = laip.laip if isinstance(laip, FoundLaip) else laip
+        self.library_ = tuple(library or ())
+        return self
+
+    def judge(self, tube: Tube) -> Tube:
+        """The tube with ``mrd``, ``mrd_score``, ``cluster`` and ``classification``, ready for ``flowmrd.quantify``."""
+        check_is_fitted(self, "reference_")
+        return classify(
+            tube,
+            self.reference_,
+            laip=self.laip_,
+            library=self.library_,
+            patient=self.patient,
+            parameters=self._for(tube),
+        )
+
+    def predict(self, tubes: AnyTube | Sequence[AnyTube]) -> Any:
+        """Leukaemic events.
+
+        Parameters
+        ----------
+        tubes
+            One tube, or several.
+
+        Returns
+        -------
+        numpy.ndarray or list
+            Of one gated tube: shape (n_events,), boolean; of candidate cells: shape (n,). Of several tubes: a list.
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier has not been fitted.
+        """
+        check_is_fitted(self, "reference_")
+        if isinstance(tubes, Tube | CandidateCells):
+            return self._one(tubes)[0]
+        return [self._one(tube)[0] for tube in tubes]
+
+    def decision_function(self, tubes: AnyTube | Sequence[AnyTube]) -> Any:
+        """Log10 of leukaemic over normal density of every event, as :meth:`predict`; -99 outside the search."""
+        check_is_fitted(self, "reference_")
+        if isinstance(tubes, Tube | CandidateCells):
+            return self._one(tubes)[1]
+        return [self._one(tube)[1] for tube in tubes]
+
+    def score(self, tubes: Sequence[AnyTube], y: Sequence[float] | npt.NDArray[Any]) -> float:
+        """Share of tubes that are judged right.
+
+        Parameters
+        ----------
+        y
+            Shape (n_tubes,): true leukaemic cells. A tube with some is right where the count is within a factor of two
+            of them and at least ``detect_events``; one with none where fewer than ``detect_events`` are counted.
+        """
+        least = self.chosen.detect_events
+        right = []
+        for found, true in zip(self.predict(tubes), y, strict=True):
+            count = int(found.sum())
+            right.append(count < least if true == 0 else count >= least and true / 2.0 <= count <= 2.0 * true)
+        return float(np.mean(right))
+
+    def _for(self, tube: AnyTube) -> ClassifierParameters:
+        """The parameters with the markers that the therapy may have changed, where the tube's panel tells them."""
+        chosen = self.chosen
+        if not isinstance(tube, Tube):
+            return chosen
+        therapy = PriorTherapy(self.prior_therapy)
+        return replace(
+            chosen,
+            unreliable=chosen.unreliable or markers_after(tube.panel, therapy.targets),
+            shifted=chosen.shifted or markers_after(tube.panel, frozenset({"steroid"})),
+        )
+
+    def _one(self, tube: AnyTube) -> tuple[Bools, npt.NDArray[np.float32]]:
+        """Mask and score of one tube; no cells are spiked into it."""
+        parameters = replace(self._for(tube), replicates=0)
+        cells = cells_of(tube)
+        result = self._classified(cells, parameters)
+        if isinstance(tube, CandidateCells):
+            return result.mrd, result.score
+        rows = candidates(tube).rows
+        mrd, score = np.zeros(tube.n_events, dtype=bool), np.full(tube.n_events, NO_SCORE, dtype=np.float32)
+        mrd[rows], score[rows] = result.mrd, result.score
+        return mrd, score
+
+    def _classified(self, cells: CandidateCells, parameters: ClassifierParameters) -> Classification:
+        library = Library(self.library_).without(self.patient)
+        return classify_tube(cells, self.reference_, laip=self.laip_, library=library, parameters=parameters)

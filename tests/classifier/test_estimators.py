@@ -1,0 +1,93 @@
+"""The estimators keep scikit-learn's contract and can be searched with its tools."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from laip_marrow import marrow
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_validate
+
+from flowmrd.classifier import CandidateCells, ClassifierParameters, classify_tube, find_laip
+from flowmrd.classifier.estimators import MrdClassifier, NormalReference
+
+PARAMETERS = ClassifierParameters(seed=1, components=8, model_steps=4)
+
+
+@pytest.fixture(scope="module")
+def reference() -> NormalReference:
+    return NormalReference(PARAMETERS, panel="toy").fit([marrow(f"c{i}", i, n=12_000)[0] for i in range(3)])
+
+
+def test_a_fitted_estimator_says_what_the_functions_say(reference: NormalReference) -> None:
+    tube, truth = marrow("fu", 60, n=12_000, blasts=60)
+    assert reference.features_ == tube.features
+    assert reference.n_controls_ == 3
+    laip = find_laip(
+        "p", marrow("dx", 50, n=12_000, blasts=6_000)[0], reference.model_, min_cells=200, parameters=PARAMETERS
+    )
+    for known in (None, laip):
+        fitted = MrdClassifier(PARAMETERS).fit(reference, laip=known)
+        result = classify_tube(tube, reference.model_, laip=known, library=None, parameters=PARAMETERS)
+        np.testing.assert_array_equal(fitted.predict(tube), result.mrd)
+        np.testing.assert_array_equal(fitted.decision_function(tube), result.score)
+        assert (fitted.predict(tube) & truth).sum() >= 50
+    assert reference.novelty(tube).score < 1.0
+    moved = CandidateCells("odd", tube.features, tube.values + np.float32(1.0), tube.window, tube.denominator)
+    assert reference.novelty(moved).flag
+
+
+def test_parameters_are_read_set_and_cloned_as_scikit_learn_does() -> None:
+    estimator = MrdClassifier(PARAMETERS, prior_therapy="cd22")
+    assert estimator.get_params(deep=False) == {"parameters": PARAMETERS, "prior_therapy": "cd22", "patient": ""}
+    assert estimator.get_params()["parameters__components"] == 8
+    assert estimator.set_params(parameters__group_gain_least=30.0) is estimator
+    assert estimator.chosen.group_gain_least == 30.0
+    assert estimator.chosen.components == 8
+    assert PARAMETERS.group_gain_least == 45.0
+    copy = clone(estimator)
+    assert copy is not estimator
+    assert copy.get_params() == estimator.get_params()
+    assert MrdClassifier().set_params(parameters__seeds=3).get_params()["parameters__seeds"] == 3
+    for wrong in ("parameters__no_such", "no_such"):
+        with pytest.raises(ValueError, match="no_such"):
+            estimator.set_params(**{wrong: 1})
+
+
+def test_an_estimator_that_is_not_fitted_says_so(reference: NormalReference) -> None:
+    tube = marrow("fu", 61, n=2_000)[0]
+    for use in (MrdClassifier().predict, MrdClassifier().decision_function, NormalReference().novelty):
+        with pytest.raises(NotFittedError):
+            use(tube)
+    with pytest.raises(NotFittedError):
+        MrdClassifier().fit(NormalReference())
+    with pytest.raises(NotFittedError):
+        clone(MrdClassifier().fit(reference)).predict(tube)
+    with pytest.raises(ValueError, match="control"):
+        NormalReference().fit([])
+
+
+def test_one_number_of_the_classifier_is_searched_with_grid_search() -> None:
+    blasts = [0, 60, 0, 60, 0, 0, 60, 0]
+    tubes = [marrow(f"t{i}", 90 + i, n=12_000, blasts=count)[0] for i, count in enumerate(blasts)]
+    grid = {"parameters__group_gain_least": [45.0, 1e6]}
+    search = GridSearchCV(MrdClassifier(PARAMETERS), grid, cv=2, error_score="raise").fit(tubes, blasts)
+    assert search.best_params_ == {"parameters__group_gain_least": 45.0}
+    assert search.best_score_ > search.cv_results_["mean_test_score"][1]
+    assert len(search.predict(tubes[:2])) == 2
+    scores = cross_validate(
+        MrdClassifier(PARAMETERS), tubes, blasts, cv=2, scoring=lambda one, x, y: one.score(x, y), error_score="raise"
+    )
+    assert scores["test_score"].shape == (2,)
+
+
+def test_the_path_of_a_run_does_not_import_scikit_learn() -> None:
+    code = (
+        "import sys, flowmrd.classifier, flowmrd.stages.classify, flowmrd.stages.laip; print('sklearn' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
