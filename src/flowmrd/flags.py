@@ -721,6 +721,7 @@ _FILE_FINDINGS: Final = tuple(
         "bit_packed",
         "blank_events_at_end",
         "data_padded",
+        "date_unreadable",
         "data_set_chosen",
         "doubled_end",
         "duplicate_keywords",

@@ -138,7 +138,7 @@ def test_a_sheet_as_a_spreadsheet_saves_it_is_read(tmp_path: Path) -> None:
     assert samples[0].patient == "P1"
 
 
-@pytest.mark.parametrize("text", ["", "\n", "\t\t\n", "sample,patient,role,fcs\n", "sample\tpatient\n"])
+@pytest.mark.parametrize("text", ["", "\n", "\t\t\n", "sample\tpatient\n"])
 def test_a_sheet_without_a_header_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(SheetError, match="line 1"):
         read_sheet(write(tmp_path, sheet=text) / "config/samples.tsv")

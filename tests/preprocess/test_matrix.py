@@ -111,3 +111,9 @@ def test_compensation_in_place_equals_compensation_into_new_columns() -> None:
     apart = compensate_columns(columns, NAMES, np.linalg.inv(MATRIX), NAMES)
     compensate_columns(columns, NAMES, np.linalg.inv(MATRIX), NAMES, out=columns)
     assert all((columns[name] == apart[name]).all() for name in NAMES)
+
+
+def test_decimal_commas_are_read_where_commas_do_not_separate(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(";A;B\nA;1;0,17\nB;0,01;1\n", encoding="utf-8")
+    assert read_spillover_csv(path).matrix[0, 1] == 0.17

@@ -85,12 +85,13 @@ def test_contradiction_is_found_with_its_line(tmp_path: Path, changes: dict[str,
 
 
 MALFORMED = [
-    ({"last_contact": "01.09.2024"}, "last_contact"),
+    ({"last_contact": "09/08/2024"}, "may mean 2024-08-09 or 2024-09-08"),
+    ({"last_contact": "45536"}, "day number of a spreadsheet"),
     ({"last_contact": "2024-02-30"}, "last_contact"),
-    ({"last_contact": "20240901"}, "last_contact"),
+    ({"last_contact": "september"}, "no date"),
     ({"last_contact": ""}, "last_contact"),
     ({"status": "alife"}, "did you mean alive"),
-    ({"marrow_blasts_percent": "1,5"}, "decimal point"),
+    ({"marrow_blasts_percent": "1,500"}, "decimal point"),
     ({"marrow_blasts_percent": "150"}, "0 to 100"),
     ({"marrow_blasts_percent": "nan"}, "0 to 100"),
     ({"extramedullary_disease": "maybe"}, "yes or no"),
@@ -98,6 +99,11 @@ MALFORMED = [
     ({"enrolled": ""}, "enrolment"),
     ({"mrd_sample": "a b"}, "mrd_sample"),
 ]
+
+
+@pytest.mark.parametrize("written", ["2024-09-01", "01.09.2024", "1 Sep 2024", "1. September 2024", "20240901"])
+def test_a_date_that_can_mean_one_day_only_is_read(tmp_path: Path, written: str) -> None:
+    assert problems_of(tmp_path, last_contact=written, marrow_blasts_percent="1,5") == []
 
 
 @pytest.mark.parametrize(("changes", "words"), MALFORMED)

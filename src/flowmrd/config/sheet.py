@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
+from unicodedata import normalize
 
 from flowmrd.config.table import read_table
+from flowmrd.dates import DayError, read_day
 from flowmrd.errors import SheetError
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -102,8 +104,9 @@ def read_sheet(path: Path) -> tuple[list[Sample], list[SheetError]]:
     samples: list[Sample] = []
     first_line: dict[str, int] = {}
     repeated: set[str] = set()
-    for line, row in rows:
+    for line, cells in rows:
         where = f"{path}, line {line}"
+        row = _as_meant(cells)
         errors = _row_errors(where, row)
         sample = row["sample"]
         if sample in first_line:
@@ -149,6 +152,30 @@ def _specimen_errors(path: Path, samples: list[Sample]) -> list[SheetError]:
     return errors
 
 
+def _as_meant(row: Mapping[str, str]) -> dict[str, str]:
+    """A row with its fixed words in their own spelling: ``Follow-up`` and ``CONTROL`` can mean one thing only."""
+    meant = dict(row)
+    for column, words in (("role", Role), ("prior_therapy", PriorTherapy)):
+        folded = re.sub(r"[\s_\-]+", "", meant.get(column, "").casefold())
+        for word in words:
+            if folded == word.value:
+                meant[column] = word.value
+    for column in ("collected", "received"):
+        if value := meant.get(column, ""):
+            meant[column] = _iso(value)
+    return meant
+
+
+def _iso(value: str) -> str:
+    """A day, with its time where there is one, as ISO; what is no single day stays as it is and is reported."""
+    try:
+        day = read_day(value)
+    except DayError:
+        return value
+    clock = re.search(r"[T ](\d{1,2}):(\d{2})", value)
+    return day.isoformat() + (f"T{int(clock[1]):02d}:{clock[2]}" if clock else "")
+
+
 def _row_errors(where: str, row: Mapping[str, str]) -> list[SheetError]:
     errors = []
     for column in ("sample", "patient", "specimen_id"):
@@ -175,6 +202,19 @@ def _row_errors(where: str, row: Mapping[str, str]) -> list[SheetError]:
                     todo=f"did you mean {near[0]}?" if near else "correct it",
                 )
             )
+    for column in ("collected", "received"):
+        if value := row.get(column, ""):
+            try:
+                read_day(value)
+            except DayError as error:
+                errors.append(
+                    SheetError(
+                        where,
+                        found=f"{column} {value[:80]!r}, which {error}",
+                        expected="a date as YYYY-MM-DD, or with the time as YYYY-MM-DDTHH:MM",
+                        todo="rewrite the date",
+                    )
+                )
     if not row["fcs"]:
         errors.append(
             SheetError(where, found="no fcs file", expected="the path of the tube's FCS file", todo="fill it in")
@@ -191,6 +231,19 @@ def _row_errors(where: str, row: Mapping[str, str]) -> list[SheetError]:
     return errors
 
 
+def _file(folder: Path, written: str) -> Path:
+    """The file that a cell names: as written, else with the slashes or the Unicode form of this system."""
+    turned = written.replace("\\", "/")
+    forms = [form for text in (written, turned) for form in (text, *(normalize(one, text) for one in ("NFC", "NFD")))]
+    for form in forms:
+        try:
+            if (folder / form).is_file():
+                return folder / form
+        except (OSError, ValueError):
+            break
+    return folder / written
+
+
 def _to_sample(folder: Path, row: Mapping[str, str], line: int) -> Sample:
     def optional(name: str) -> str | None:
         return row.get(name) or None
@@ -200,7 +253,7 @@ def _to_sample(folder: Path, row: Mapping[str, str], line: int) -> Sample:
         sample=row["sample"],
         patient=row["patient"],
         role=Role(row["role"]),
-        fcs=folder / row["fcs"],
+        fcs=_file(folder, row["fcs"]),
         panel=optional("panel"),
         timepoint=optional("timepoint"),
         specimen=optional("specimen"),
@@ -215,6 +268,6 @@ def _to_sample(folder: Path, row: Mapping[str, str], line: int) -> Sample:
         prior_therapy=PriorTherapy(row.get("prior_therapy") or "none"),
         batch=optional("batch"),
         stain=optional("stain"),
-        labels=folder / labels if labels else None,
+        labels=_file(folder, labels) if labels else None,
         line=line,
     )

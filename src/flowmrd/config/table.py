@@ -1,4 +1,4 @@
-"""Reading a tab-separated sheet: the header is checked, rows come back with their line numbers, problems together."""
+"""Reading a sheet: the header is checked, rows come back with their line numbers, problems together."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from flowmrd.config.spreadsheet import MAX_SHEET_BYTES, plain_cell, read_grid
 from flowmrd.errors import ColumnError, SheetError
 
-MAX_SHEET_BYTES = 50_000_000
-"""A larger file is not a sheet a person wrote."""
+__all__ = ["MAX_SHEET_BYTES", "Row", "read_table"]
 
 Row = dict[str, str]
 
@@ -25,7 +25,7 @@ def read_table(
     Parameters
     ----------
     path
-        The sheet, UTF-8 with or without a byte order mark.
+        The sheet, as :func:`flowmrd.config.spreadsheet.read_grid` reads it.
     required, optional
         Column names. An unknown column is a problem (:class:`ColumnError`), with the nearest known name.
     one_row_per
@@ -36,82 +36,74 @@ def read_table(
     Raises
     ------
     SheetError
-        Where the sheet as a whole cannot be read: missing, not UTF-8, empty, or a required column absent.
+        Where the sheet as a whole cannot be read: missing, no sheet, empty, or a required column absent.
     """
-    lines = _read_lines(path, one_row_per, setting)
-    header = [name.strip() for name in lines[0].rstrip("\t ").split("\t")]
+    grid = read_grid(path, required, one_row_per=one_row_per, setting=setting).rows
+    first_line, top = grid[0]
+    if not any(top):
+        raise SheetError(
+            f"{path}, line {first_line}",
+            found="an empty line",
+            expected=f"a header, then one row per {one_row_per}",
+            todo="write the column names into the first line",
+        )
     known = (*required, *optional)
+    header = [_known_name(cell, known) for cell in top]
+    while header and not header[-1]:
+        header.pop()
     missing = [name for name in required if name not in header]
     if missing:
-        separators = (
-            "commas instead of tabs" if "," in lines[0] and len(header) == 1 else f"columns {', '.join(header)}"[:300]
-        )
+        meant = {name: near for name in missing if (near := _misspelt(name, header, known))}
+        todo = "; ".join(f"rename {near!r} to {name!r}" for name, near in meant.items())
+        absent = [name for name in missing if name not in meant]
+        if absent:
+            todo += f"{todo and '; '}add the column(s) {', '.join(absent)}"
         raise SheetError(
-            f"{path}, line 1",
-            found=separators,
-            expected=f"the columns {', '.join(required)}, separated by tabs",
-            todo=f"add the column(s) {', '.join(missing)}",
+            f"{path}, line {first_line}",
+            found=f"columns {', '.join(header)}"[:300],
+            expected=f"the columns {', '.join(required)}",
+            todo=todo,
         )
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         raise SheetError(
-            f"{path}, line 1",
+            f"{path}, line {first_line}",
             found=f"the column(s) {', '.join(repeated)} more than once"[:300],
             expected="every column once",
             todo="remove or rename the repeated column",
         )
     problems: list[SheetError] = [_unknown_column(path, name, known) for name in header if name not in known]
     rows: list[tuple[int, Row]] = []
-    for line, text in enumerate(lines[1:], start=2):
-        cells = text.split("\t")
-        if not any(cell.strip() for cell in cells) or cells[0].startswith("#"):
+    for line, cells in grid[1:]:
+        if not any(cells) or cells[0].startswith("#"):
             continue
-        if any(cell.strip() for cell in cells[len(header) :]):
+        if any(cells[len(header) :]):
             problems.append(
                 SheetError(
                     f"{path}, line {line}",
                     found=f"{len(cells)} cells",
                     expected=f"{len(header)} as in the header",
-                    todo="remove the extra tabs",
+                    todo="remove the extra cells; put quotes around a cell that holds the separator",
                 )
             )
             continue
-        padded = cells[: len(header)] + [""] * (len(header) - len(cells))
-        rows.append((line, {name: cell.strip() for name, cell in zip(header, padded, strict=True)}))
+        padded = [*cells[: len(header)], *[""] * (len(header) - len(cells))]
+        rows.append((line, {name: plain_cell(cell) for name, cell in zip(header, padded, strict=True)}))
     return rows, problems
 
 
-def _read_lines(path: Path, one_row_per: str, setting: str) -> list[str]:
-    try:
-        size = path.stat().st_size
-        if size > MAX_SHEET_BYTES:
-            raise SheetError(
-                str(path), found=f"{size} bytes", expected=f"at most {MAX_SHEET_BYTES}", todo="check that it is a sheet"
-            )
-        # not splitlines(): it also splits at signs that are part of a cell, and the line numbers would be wrong
-        lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
-    except FileNotFoundError as error:
-        raise SheetError(
-            str(path),
-            found="no such file",
-            expected=f"a tab-separated sheet with one row per {one_row_per}",
-            todo=f"create it, or correct '{setting}:' in config.yaml",
-        ) from error
-    except (UnicodeDecodeError, IsADirectoryError) as error:
-        raise SheetError(
-            str(path),
-            found="bytes that are not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "a folder",
-            expected="UTF-8 text",
-            todo="save the sheet as UTF-8, tab separated",
-        ) from error
-    if not lines[0].strip():
-        raise SheetError(
-            f"{path}, line 1",
-            found="an empty line",
-            expected=f"a header, then one row per {one_row_per}",
-            todo="write the column names into the first line",
-        )
-    return lines
+def _known_name(cell: str, known: Sequence[str]) -> str:
+    """A column's name as it is known, where only case, blanks or a quote differ; else as it stands."""
+    plain = cell.strip().strip('"').strip()
+    folded = plain.casefold().replace(" ", "_")
+    return folded if folded in known else plain
+
+
+def _misspelt(name: str, header: Sequence[str], known: Sequence[str]) -> str | None:
+    """The column of the header that was probably meant by a required one."""
+    others = {cell.casefold(): cell for cell in header if cell not in known}
+    near = get_close_matches(name, others, n=1, cutoff=0.7)
+    return others[near[0]] if near else None
 
 
 def _unknown_column(path: Path, name: str, known: Sequence[str]) -> ColumnError:

@@ -13,9 +13,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import date
 
-__all__ = ["acquisition", "instrument", "kept_keywords"]
+from flowmrd.dates import DayError, read_day
+
+__all__ = ["acquisition", "instrument", "kept_keywords", "unreadable_dates"]
 
 _NUMBER = r"[+-]?\d{1,12}(?:\.\d{1,9})?(?:[eE][+-]?\d{1,3})?"
 _NUMERIC_KEYS = re.compile(
@@ -138,24 +139,20 @@ def acquisition(keywords: Mapping[str, str]) -> dict[str, str | float | None]:
     }
 
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+def unreadable_dates(keywords: Mapping[str, str]) -> list[str]:
+    """Keywords of the day of acquisition that hold something from which no single day can be read."""
+    day = keywords.get("$DATE", "").strip(), keywords.get("$BEGINDATETIME", "").strip()
+    if acquisition(keywords)["date"] is not None:
+        return []
+    return [key for key, text in zip(("$DATE", "$BEGINDATETIME"), day, strict=True) if text]
 
 
 def _day(text: str) -> str | None:
-    """ISO day of ``dd-mmm-yyyy`` (FCS), ``yyyy-mmm-dd`` or ``yyyy-mm-dd``; two-digit years are not guessed."""
-    fcs = re.fullmatch(r"(\d{1,2})[- ]([A-Za-z]{3})[a-z]*[- ](\d{4})", text.strip())
-    turned = re.fullmatch(r"(\d{4})-([A-Za-z]{3})[a-z]*-(\d{1,2})", text.strip())  # MACSQuant
-    if turned:
-        fcs = re.fullmatch(r"(\d{1,2})-([A-Za-z]{3})-(\d{4})", f"{turned[3]}-{turned[2]}-{turned[1]}")
-    iso = re.fullmatch(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})", text.strip())
+    """ISO day of a text, see :mod:`flowmrd.dates`; ``None`` where no single day can be read from it."""
     try:
-        if fcs and fcs.group(2).lower() in _MONTHS:
-            return date(int(fcs.group(3)), _MONTHS.index(fcs.group(2).lower()) + 1, int(fcs.group(1))).isoformat()
-        if iso:
-            return date(int(iso.group(1)), int(iso.group(2)), int(iso.group(3))).isoformat()
-    except ValueError:
+        return read_day(text).isoformat()
+    except DayError:
         return None
-    return None
 
 
 def _seconds(text: str) -> float | None:

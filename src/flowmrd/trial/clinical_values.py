@@ -9,11 +9,21 @@ from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
 
+from flowmrd.dates import DayError, read_day
 from flowmrd.errors import InputError, SheetError, TrialError
 
 DAY = re.compile(r"-?\d{1,5}")
-ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+MOST_DAYS = 20_000
+"""Beyond 54 years a number is no count of days since enrolment but the day number of a spreadsheet (since 1900)."""
 YES = {"yes": True, "y": True, "1": True, "true": True, "no": False, "n": False, "0": False, "false": False}
+
+
+def _is_day(value: str) -> bool:
+    try:
+        read_day(value)
+    except DayError:
+        return False
+    return True
 
 
 @dataclass
@@ -68,7 +78,9 @@ class Cells:
         if not value:
             return None
         try:
-            number = float(value)
+            # 12,5 can only be a decimal comma; 1,234 may be one thousand and is not guessed
+            decimal = re.fullmatch(r"[+-]?\d+,(\d{1,2}|\d{4,})", value)
+            number = float(value.replace(",", ".") if decimal else value)
         except ValueError:
             hint = "write it with a decimal point" if "," in value else "correct it, or leave it empty where unknown"
             self.bad(column, repr(value[:80]), "a number", hint)
@@ -98,9 +110,9 @@ class Cells:
             if required:
                 self.bad(column, "an empty cell", "a date (YYYY-MM-DD) or days since enrolment", "fill it in")
             return None
-        if DAY.fullmatch(value):
+        if DAY.fullmatch(value) and not (self.enrolled is not None and int(value) > MOST_DAYS):
             return int(value)
-        if self.enrolled is None and ISO_DATE.fullmatch(value):
+        if self.enrolled is None and not DAY.fullmatch(value) and _is_day(value):
             self.bad(
                 column,
                 "a date, but the enrolment is not given as one",
@@ -115,10 +127,10 @@ class Cells:
         if not value:
             return None
         try:
-            # fromisoformat alone would also take 20240131 and week dates.
-            found = date.fromisoformat(value if ISO_DATE.fullmatch(value) else "")
-        except ValueError:
-            self.bad(column, repr(value[:80]), "a date as YYYY-MM-DD or days since enrolment", "rewrite the date")
+            found = read_day(value)
+        except DayError as error:
+            expected = "a date as YYYY-MM-DD or days since enrolment"
+            self.bad(column, f"{value[:80]!r}, which {error}", expected, "rewrite the date")
             return None
         if self.cutoff is not None and found > self.cutoff:
             self.contradiction(

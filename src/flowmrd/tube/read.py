@@ -13,7 +13,7 @@ from flowmrd.fcs.cross_check import second_reading
 from flowmrd.fcs.exported import ExportState, export_state
 from flowmrd.fcs.findings import Finding
 from flowmrd.fcs.reader import DataSet, analyte, choose, marker_names, read_fcs
-from flowmrd.fcs.scrub import acquisition, instrument, kept_keywords
+from flowmrd.fcs.scrub import acquisition, instrument, kept_keywords, unreadable_dates
 from flowmrd.fcs.spillover import FileSpillover, read_spillovers
 from flowmrd.panel.match import ChannelMatch, MatchResult, known_names, match_channels, names_marker
 from flowmrd.panel.model import PanelModel
@@ -88,6 +88,9 @@ def read_tube(
         Finding("spillover_malformed_beside", f"a second spillover matrix in {one['source']} cannot be used")
         for one in (stored or {}).get("others", ())
         if one["malformed"] and stored and not stored["malformed"]
+    ]
+    findings += [
+        Finding("date_unreadable", f"no single day can be read from {key}") for key in unreadable_dates(chosen.keywords)
     ]
     second = second_reading(chosen, n_sets=len(data_sets))
     values = chosen.scaled()

@@ -176,7 +176,7 @@ def read_spillover_csv(path: Path) -> Spillover:
     if len(rows) < 2:
         raise _error(where, f"{len(rows)} lines", "a header with detector names and one line per detector")
     header, body = rows[0], rows[1:]
-    labelled = not _is_number(body[0][0])
+    labelled = not _is_number(body[0][0], delimiter)
     names = header[1:] if labelled and (header[0] == "" or len(header) == len(body[0])) else header
     values = [row[1:] if labelled else row for row in body]
     if any(len(row) != len(names) for row in values) or len(values) != len(names):
@@ -186,7 +186,7 @@ def read_spillover_csv(path: Path) -> Spillover:
             "a square table",
         )
     try:
-        matrix = np.array([[float(cell.removesuffix("%")) for cell in row] for row in values])
+        matrix = np.array([[_number(cell, delimiter) for cell in row] for row in values])
     except ValueError as error:
         raise _error(where, "a cell that is not a number", "numbers with a decimal point") from error
     if labelled:
@@ -198,9 +198,15 @@ def read_spillover_csv(path: Path) -> Spillover:
     return check_spillover(where, names, matrix, source=f"csv:{path.name}")
 
 
-def _is_number(cell: str) -> bool:
+def _number(cell: str, delimiter: str) -> float:
+    """A coefficient; a decimal comma is one where commas do not separate the cells."""
+    bare = cell.removesuffix("%").strip()
+    return float(bare.replace(",", ".") if delimiter != "," else bare)
+
+
+def _is_number(cell: str, delimiter: str) -> bool:
     try:
-        float(cell.removesuffix("%"))
+        _number(cell, delimiter)
     except ValueError:
         return False
     return True

@@ -1,0 +1,191 @@
+"""What a spreadsheet program saves, as rows of cells: .xlsx, and text in its usual encodings and separators.
+
+Read where only one reading is possible, refused with the cause otherwise. Cells come back as text: a number without a
+needless ``.0``, a date as ISO, both Unicode forms as one (NFC), blanks at the ends cut off, invisible signs removed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any, Final
+
+from flowmrd.errors import SheetError
+
+__all__ = ["MAX_SHEET_BYTES", "Grid", "plain_cell", "read_grid"]
+
+MAX_SHEET_BYTES: Final = 50_000_000
+"""A larger file is not a sheet a person wrote."""
+
+_MAX_CELLS: Final = 2_000_000
+_NO_SHEETS: Final = (
+    (b"%PDF", "a PDF"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel file (.xls)"),
+    (b"FCS", "an FCS file"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"{\\rtf", "a text document (RTF)"),
+    (b"<!DOCTYPE", "a web page"),
+    (b"<html", "a web page"),
+    (b"<?xml", "an XML file"),
+)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows of a sheet: the number of each row's line, and its cells as text."""
+
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+
+
+def plain_cell(text: str) -> str:
+    """A cell without what nobody sees: blanks at its ends, zero-width signs, the difference of Unicode forms."""
+    return unicodedata.normalize("NFC", re.sub(r"[\u200b-\u200d\u2060\ufeff]", "", text)).strip()
+
+
+def read_grid(path: Path, required: Sequence[str], *, one_row_per: str, setting: str) -> Grid:
+    """Read a sheet, whatever program saved it.
+
+    Parameters
+    ----------
+    required
+        Columns by which header, separator and the sheet of a workbook are known; case does not count.
+    one_row_per, setting
+        For messages, see :func:`flowmrd.config.table.read_table`.
+
+    Raises
+    ------
+    SheetError
+        If the file is missing, no sheet, or can be read in more than one way.
+    """
+    expected = f"a sheet (.tsv, .csv or .xlsx) with one row per {one_row_per}"
+
+    def refuse(found: str, todo: str) -> SheetError:
+        return SheetError(str(path), found=found, expected=expected, todo=todo)
+
+    try:
+        size = path.stat().st_size
+        if size > MAX_SHEET_BYTES:
+            raise refuse(f"{size} bytes", "check that it is a sheet")
+        raw = path.read_bytes()
+    except FileNotFoundError as error:
+        raise refuse("no such file", f"create it, or correct '{setting}:' in config.yaml") from error
+    except IsADirectoryError as error:
+        raise refuse("a folder", f"correct '{setting}:' in config.yaml") from error
+    for start, kind in _NO_SHEETS:
+        if raw.lstrip(b"\xef\xbb\xbf \r\n").startswith(start):
+            raise refuse(kind, "save the table as .xlsx, or as text separated by tabs")
+    if raw.startswith(b"PK\x03\x04"):
+        return _workbook(path, raw, required, refuse)
+    return _text(_decoded(raw, refuse), required)
+
+
+def _decoded(raw: bytes, refuse: Any) -> str:
+    """Text of a sheet: UTF-8, UTF-16 with or without its mark, else Windows-1252."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
+    elif raw.count(b"\x00") > len(raw) // 4:
+        encoding = "utf-16-le" if raw[1:2] == b"\x00" else "utf-16-be"
+    else:
+        encoding = "utf-8-sig"
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError:
+        pass
+    try:
+        text = raw.decode("cp1252")
+    except UnicodeDecodeError as error:
+        raise refuse("bytes that are neither UTF-8, UTF-16 nor Windows-1252 text", "save the sheet as UTF-8") from error
+    if re.search(r"[\x00-\x08\x0e-\x1f]", text):
+        raise refuse("bytes that are no text", "save the sheet as UTF-8, separated by tabs")
+    return text
+
+
+def _text(text: str, required: Sequence[str]) -> Grid:
+    # not splitlines(): it also splits at signs that are part of a cell, and the line numbers would be wrong
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    first = text.split("\n", 1)[0]
+    separator = next((sign for sign in "\t;,|" if _names(first.split(sign)) >= set(required)), "")
+    if not separator:
+        separator = max("\t;,", key=lambda sign: (first.count(sign), sign == "\t"))
+    if '"' not in text:
+        lines = text.removesuffix("\n").split("\n")
+        return Grid(tuple((n, tuple(map(plain_cell, line.split(separator)))) for n, line in enumerate(lines, start=1)))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    rows, before = [], 0
+    for cells in reader:
+        rows.append((before + 1, tuple(plain_cell(cell.replace("\n", " ")) for cell in cells) or ("",)))
+        before = reader.line_num
+    return Grid(tuple(rows) or ((1, ("",)),))
+
+
+def _names(cells: Sequence[str]) -> set[str]:
+    return {plain_cell(cell).strip('"').casefold() for cell in cells}
+
+
+def _workbook(path: Path, raw: bytes, required: Sequence[str], refuse: Any) -> Grid:
+    """The sheet of a workbook whose first row holds the required columns; the first sheet where none does."""
+    todo = "save the table as .xlsx with one sheet, or as text separated by tabs"
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            names = {entry.filename: entry.file_size for entry in archive.infolist()}
+    except zipfile.BadZipFile as error:
+        raise refuse("a damaged .xlsx or .zip file", todo) from error
+    if "xl/workbook.xml" not in names:
+        kind = "an OpenDocument file" if "content.xml" in names else "a .zip file that is no .xlsx"
+        raise refuse(kind, todo)
+    if sum(names.values()) > 10 * MAX_SHEET_BYTES:
+        raise refuse("a workbook of more than 500 MB", "check that it is a sheet")
+    from openpyxl import load_workbook
+
+    try:
+        book = load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
+        sheets = {name: _sheet_rows(book[name]) for name in book.sheetnames}
+    except Exception as error:  # whatever openpyxl stumbles over is a file that cannot be read
+        raise refuse(f"a workbook that cannot be read ({type(error).__name__})", todo) from error
+    fitting = {name: rows for name, rows in sheets.items() if rows and _names(rows[0][1]) >= set(required)}
+    if len(fitting) > 1:
+        raise refuse(f"{len(fitting)} sheets with these columns", "keep one of them in the workbook")
+    filled = [rows for rows in sheets.values() if rows]
+    if not filled:
+        return Grid(((1, ("",)),))
+    return Grid(tuple(next(iter(fitting.values()), filled[0])))
+
+
+def _sheet_rows(sheet: Any) -> list[tuple[int, tuple[str, ...]]]:
+    rows: list[tuple[int, tuple[str, ...]]] = []
+    cells = 0
+    for number, row in enumerate(sheet.iter_rows(), start=1):
+        texts = [_cell(cell) for cell in row]
+        while texts and not texts[-1]:
+            texts.pop()
+        cells += len(texts)
+        if cells > _MAX_CELLS:
+            raise ValueError("too many cells")
+        if texts or rows:
+            rows.append((number, tuple(texts) or ("",)))
+    while rows and rows[-1][1] == ("",):
+        rows.pop()
+    return rows
+
+
+def _cell(cell: Any) -> str:
+    value = cell.value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == time() else value.isoformat(timespec="minutes")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return plain_cell(str(value).replace("\n", " "))
