@@ -55,9 +55,7 @@ def test_a_workbook_is_read_with_its_dates_and_numbers(tmp_path: Path) -> None:
     from openpyxl import Workbook
 
     book = Workbook()
-    notes = book.active
-    notes.title = "notes"
-    notes.append(["anything"])
+    book.create_sheet("notes", 0).append(["anything"])
     sheet = book.create_sheet("tubes")
     for row in ROWS:
         sheet.append(row)
