@@ -176,6 +176,20 @@ def _iso(value: str) -> str:
     return day.isoformat() + (f"T{int(clock[1]):02d}:{clock[2]}" if clock else "")
 
 
+def _date_errors(where: str, row: Mapping[str, str]) -> list[SheetError]:
+    errors = []
+    for column in ("collected", "received"):
+        value = row.get(column, "")
+        try:
+            if value:
+                read_day(value)
+        except DayError as error:
+            found = f"{column} {value[:80]!r}, which {error}"
+            expected = "a date as YYYY-MM-DD, or with the time as YYYY-MM-DDTHH:MM"
+            errors.append(SheetError(where, found=found, expected=expected, todo="rewrite the date"))
+    return errors
+
+
 def _row_errors(where: str, row: Mapping[str, str]) -> list[SheetError]:
     errors = []
     for column in ("sample", "patient", "specimen_id"):
@@ -202,19 +216,7 @@ def _row_errors(where: str, row: Mapping[str, str]) -> list[SheetError]:
                     todo=f"did you mean {near[0]}?" if near else "correct it",
                 )
             )
-    for column in ("collected", "received"):
-        if value := row.get(column, ""):
-            try:
-                read_day(value)
-            except DayError as error:
-                errors.append(
-                    SheetError(
-                        where,
-                        found=f"{column} {value[:80]!r}, which {error}",
-                        expected="a date as YYYY-MM-DD, or with the time as YYYY-MM-DDTHH:MM",
-                        todo="rewrite the date",
-                    )
-                )
+    errors += _date_errors(where, row)
     if not row["fcs"]:
         errors.append(
             SheetError(where, found="no fcs file", expected="the path of the tube's FCS file", todo="fill it in")
