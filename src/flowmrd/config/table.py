@@ -40,38 +40,8 @@ def read_table(
     """
     grid = read_grid(path, required, one_row_per=one_row_per, setting=setting).rows
     first_line, top = grid[0]
-    if not any(top):
-        raise SheetError(
-            f"{path}, line {first_line}",
-            found="an empty line",
-            expected=f"a header, then one row per {one_row_per}",
-            todo="write the column names into the first line",
-        )
     known = (*required, *optional)
-    header = [_known_name(cell, known) for cell in top]
-    while header and not header[-1]:
-        header.pop()
-    missing = [name for name in required if name not in header]
-    if missing:
-        meant = {name: near for name in missing if (near := _misspelt(name, header, known))}
-        todo = "; ".join(f"rename {near!r} to {name!r}" for name, near in meant.items())
-        absent = [name for name in missing if name not in meant]
-        if absent:
-            todo += f"{todo and '; '}add the column(s) {', '.join(absent)}"
-        raise SheetError(
-            f"{path}, line {first_line}",
-            found=f"columns {', '.join(header)}"[:300],
-            expected=f"the columns {', '.join(required)}",
-            todo=todo,
-        )
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
-        raise SheetError(
-            f"{path}, line {first_line}",
-            found=f"the column(s) {', '.join(repeated)} more than once"[:300],
-            expected="every column once",
-            todo="remove or rename the repeated column",
-        )
+    header = _header(f"{path}, line {first_line}", top, required, known, one_row_per)
     problems: list[SheetError] = [_unknown_column(path, name, known) for name in header if name not in known]
     rows: list[tuple[int, Row]] = []
     for line, cells in grid[1:]:
@@ -90,6 +60,44 @@ def read_table(
         padded = [*cells[: len(header)], *[""] * (len(header) - len(cells))]
         rows.append((line, {name: plain_cell(cell) for name, cell in zip(header, padded, strict=True)}))
     return rows, problems
+
+
+def _header(
+    where: str, top: Sequence[str], required: Sequence[str], known: Sequence[str], one_row_per: str
+) -> list[str]:
+    """Column names of a sheet, checked."""
+    if not any(top):
+        raise SheetError(
+            where,
+            found="an empty line",
+            expected=f"a header, then one row per {one_row_per}",
+            todo="write the column names into the first line",
+        )
+    header = [_known_name(cell, known) for cell in top]
+    while header and not header[-1]:
+        header.pop()
+    missing = [name for name in required if name not in header]
+    if missing:
+        meant = {name: near for name in missing if (near := _misspelt(name, header, known))}
+        todo = "; ".join(f"rename {near!r} to {name!r}" for name, near in meant.items())
+        absent = [name for name in missing if name not in meant]
+        if absent:
+            todo += f"{todo and '; '}add the column(s) {', '.join(absent)}"
+        raise SheetError(
+            where,
+            found=f"columns {', '.join(header)}"[:300],
+            expected=f"the columns {', '.join(required)}",
+            todo=todo,
+        )
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise SheetError(
+            where,
+            found=f"the column(s) {', '.join(repeated)} more than once"[:300],
+            expected="every column once",
+            todo="remove or rename the repeated column",
+        )
+    return header
 
 
 def _known_name(cell: str, known: Sequence[str]) -> str:
