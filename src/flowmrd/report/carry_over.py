@@ -1,21 +1,25 @@
 """When the MRD cells came during the run.
 
 Cells of a real population come evenly. Cells that the tube before left in the line come first (carry-over), and a
-bubble or a clog makes odd cells come at once. The tube alone tells this; what ran before it is told by the cohort page
-(:mod:`flowmrd.report.batch`). The places of the MRD cells among the analysable events are compared with an even spread
-by the one-sample Kolmogorov-Smirnov test (Massey, J Am Stat Assoc 1951;46:68-78).
+bubble or a clog makes odd cells come at once. What ran before it is told by the cohort page
+(:mod:`flowmrd.report.batch`), and its patient's own leukaemic tube by :func:`from_own_tube`. The places of the MRD
+cells among the analysable events are compared with an even spread by the one-sample Kolmogorov-Smirnov test (Massey, J
+Am Stat Assoc 1951;46:68-78).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.mrd.result import MrdResult
 from flowmrd.report import formatting
+from flowmrd.report.inputs import Visit
 from flowmrd.report.tube import Tube
 
 MIN_EVENTS: Final = 10
@@ -84,6 +88,34 @@ def arrival(tube: Tube) -> Arrival:
     even = (order[rows] - 0.5) / order[-1]
     p_value = uniform_p_value(np.sort(even))
     return Arrival(len(rows), places, round(float(np.mean(even < 0.1)), 4), float(f"{p_value:.3g}"))
+
+
+SOON: Final = 30 * 60.0
+"""Seconds between two runs within which cells of the first are looked for in the second (a default)."""
+SOURCE: Final = 0.01
+"""MRD fraction from which a tube can leave cells in the line that the next tube shows."""
+
+
+def from_own_tube(result: MrdResult, acquisition: Mapping[str, Any], history: Sequence[Visit]) -> list[str]:
+    """Sentences about leukaemic tubes of the same patient that ran just before this one.
+
+    They hold the same leukaemia, so cells that were carried over cannot be told from MRD.
+    """
+    day, begin = acquisition.get("date"), acquisition.get("begin")
+    if result.role != "followup" or not result.mrd.detected or not day or begin is None:
+        return []
+    said = []
+    for visit in history:
+        before, when = visit.result, visit.acquisition
+        if before.sample == result.sample or (before.mrd.fraction or 0.0) < SOURCE or when.get("date") != day:
+            continue
+        ended = when.get("end") if when.get("end") is not None else when.get("begin")
+        if ended is not None and 0 <= float(begin) - float(ended) <= SOON:
+            said.append(
+                f"Carry-over possible: {before.sample} ({formatting.percent(before.mrd.fraction)} leukaemic) ran "
+                f"{(float(begin) - float(ended)) / 60:.0f} min before this tube. Rinse and run the tube again."
+            )
+    return said
 
 
 def uniform_p_value(ordered: npt.NDArray[np.float64]) -> float:

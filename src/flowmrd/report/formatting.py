@@ -11,6 +11,7 @@ __all__ = [
     "NOT_AVAILABLE",
     "clip",
     "count",
+    "level",
     "moment",
     "number",
     "percent",
@@ -48,6 +49,13 @@ def percent(fraction: float | None, digits: int = 2) -> str:
     if fraction is None or not math.isfinite(fraction):
         return NOT_AVAILABLE
     return units.percent(fraction, digits).replace("-", "−")
+
+
+def level(fraction: float | None, digits: int = 2) -> str:
+    """A level as it is written everywhere: percentage, with the power of ten in brackets below 0.1 %."""
+    if fraction is None or not math.isfinite(fraction) or fraction >= 1e-3 or fraction <= 0:
+        return percent(fraction, digits)
+    return f"{percent(fraction, digits)} ({scientific(fraction, digits)})"
 
 
 def scientific(value: float | None, digits: int = 2) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from flowmrd.report.leukaemia import DiagnosisModel
 
 @dataclass(frozen=True)
 class Visit:
-    """One result of the patient."""
+    """One result of the patient; ``acquisition`` is that of its ``qc.json``: date, begin and end of the run."""
 
     result: MrdResult
+    acquisition: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The numbers of the trend."""
@@ -53,6 +54,8 @@ class Inputs:
         Work folders of the patient's diagnosis tube and of the control tubes; their columns may be absent.
     history
         The patient's results, this one among them, in the order of the sample sheet.
+    odd_controls
+        Names of the controls that were judged odd.
     signatures
         Entries of the review log for this sample, oldest first, each with ``valid`` and ``reason``.
     """
@@ -73,6 +76,7 @@ class Inputs:
     diagnosis_work: Path | None = None
     controls_work: Sequence[Path] = ()
     history: Sequence[Visit] = ()
+    odd_controls: Sequence[str] = ()
     signatures: Sequence[Mapping[str, Any]] = ()
     signature_problem: str | None = None
 

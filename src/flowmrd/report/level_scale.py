@@ -43,6 +43,8 @@ class Levels:
     lod: float | None
     loq: float | None
     lod_nominal: float | None = None
+    absent: str = formatting.NOT_AVAILABLE
+    """Words in the place of the result where there is none to draw."""
 
 
 def draw(levels: Levels, *, narrow: bool = False) -> Markup:
@@ -53,7 +55,7 @@ def draw(levels: Levels, *, narrow: bool = False) -> Markup:
     bottom = rows[-1] + 16
     parts = [svg.rect(at.x(levels.target), top, at.right - at.x(levels.target), bottom - top, "var(--fail-wash)")]
     parts += _axis(at, top, bottom, levels.target)
-    parts += _result(at, rows[0], levels.level, levels.interval)
+    parts += _result(at, rows[0], levels)
     parts += _limit(at, rows[1], "LOD, 95 % power", levels.lod, levels.lod_nominal)
     parts += _limit(at, rows[2], "LOQ", levels.loq, None)
     parts.append(svg.line(at.left, bottom, at.right, bottom, stroke="var(--ink)"))
@@ -65,16 +67,16 @@ def _axis(at: _Layout, top: float, bottom: float, target: float) -> list[str]:
     for power in range(_LOW, _HIGH + 1):
         x = at.x(10.0**power)
         parts.append(svg.line(x, top, x, bottom))
-        label = "1" if power == 0 else "10" + formatting.superscript(power)
-        parts.append(svg.text(x, bottom + 16, label, anchor="middle", css="faint", size=at.small))
-        if power < 0 and (at.beside or power % 2 == 0):
+        if at.beside or power % 2 == 0:
             percent = formatting.percent(10.0**power, 1)
-            parts.append(svg.text(x, bottom + 31, percent, anchor="middle", css="faint", size=at.small - 1))
+            parts.append(svg.text(x, bottom + 16, percent, anchor="middle", css="faint", size=at.small))
+        label = "1" if power == 0 else "10" + formatting.superscript(power)
+        parts.append(svg.text(x, bottom + 31, f"({label})", anchor="middle", css="faint", size=at.small - 1))
     for value in (target, *(line for line in _REFERENCE_LINES if not math.isclose(line, target))):
         x, is_target = at.x(value), value == target
         dash = "5 3" if is_target else "2 3"
         parts.append(svg.line(x, top - 4, x, bottom, stroke="var(--ink)", width=1.4, dash=dash))
-        label = f"target {formatting.scientific(value)}" if is_target else formatting.scientific(value)
+        label = f"target {formatting.percent(value, 1)}" if is_target else formatting.percent(value, 1)
         parts.append(
             svg.text(x, top - 10, label, anchor="middle" if at.beside or not is_target else "start", size=11.5)
         )
@@ -92,13 +94,14 @@ def _name(at: _Layout, y: float, name: str, value: str, *, known: bool) -> list[
     return [svg.text(at.left + 2, y - 13, both, css="halo", size=12)]
 
 
-def _result(at: _Layout, y: float, level: float | None, interval: tuple[float, float] | None) -> list[str]:
+def _result(at: _Layout, y: float, levels: Levels) -> list[str]:
+    level, interval = levels.level, levels.interval
     if at.beside:
         parts = [svg.text(at.left - 12, y + 4, "MRD, 95 % interval", anchor="end")]
     else:
         parts = _name(at, y, "MRD, 95 % interval", "", known=True)
     if interval is None:
-        return [*parts, svg.text(at.left + 6, y + 4, formatting.NOT_AVAILABLE, css="faint halo", size=11)]
+        return [*parts, svg.text(at.left + 6, y + 4, levels.absent, css="faint halo", size=11)]
     start, end = at.x(interval[0]) if interval[0] > 0 else at.left, at.x(interval[1])
     parts.append(svg.line(start, y, end, y, stroke="var(--mrd)", width=5))
     if interval[0] <= 0 or math.log10(interval[0]) < _LOW:
@@ -114,7 +117,7 @@ def _result(at: _Layout, y: float, level: float | None, interval: tuple[float, f
 def _limit(at: _Layout, y: float, name: str, limit: float | None, nominal: float | None) -> list[str]:
     if limit is None:
         return _name(at, y, name, formatting.NOT_AVAILABLE, known=False)
-    parts = _name(at, y, name, formatting.scientific(limit), known=True)
+    parts = _name(at, y, name, formatting.percent(limit), known=True)
     parts.append(svg.line(at.x(limit), y, at.right, y, stroke="var(--gate)", width=3))
     parts.append(f'<path d="M{at.x(limit):.1f} {y - 7:.1f}v14" stroke="var(--gate)" stroke-width="3"/>')
     if nominal:

@@ -56,6 +56,7 @@ def environment(*folders: Path) -> Environment:
         number=formatting.number,
         percent=formatting.percent,
         sci=formatting.scientific,
+        level=formatting.level,
         short_hash=formatting.short_hash,
         clip=formatting.clip,
         readable=formatting.readable,

@@ -23,6 +23,7 @@ from flowmrd.report import (
     verdict,
 )
 from flowmrd.report.canonical import CHANNELS, Canonical, canonical
+from flowmrd.report.carry_over import from_own_tube
 from flowmrd.report.cell_layers import CellTable
 from flowmrd.report.charts.description import Chart, Outline
 from flowmrd.report.density import HIGH, LOW
@@ -95,6 +96,13 @@ def _page(inputs: Inputs, tube: Tube, neighbours: Neighbours) -> Page:
         "trial": verdict.trial_flag(result),
         "is_result": verdict.is_result(result),
         "review": verdict.review_state(inputs.signatures),
+        "notes": verdict.banner_notes(
+            inputs,
+            arrival=quality.get("arrival"),
+            beyond=[str(row["channel"]) for row in controls["rows"] if row["beyond"]],
+            carried=from_own_tube(result, (inputs.qc or {}).get("acquisition") or {}, inputs.history),
+        ),
+        "rejected": verdict.rejected(inputs.signatures),
         "role_note": verdict.ROLE_NOTES.get(result.role, ""),
         "steps": [_step(step, _places(standard, gates, inputs)) for step in steps],
         "sensitivity": verdict.sensitivity_words(result),
@@ -357,21 +365,25 @@ def _places(standard: Sequence[Row], gates: Sequence[Mapping[str, Any]], inputs:
     return places
 
 
-def _scale(result: MrdResult) -> Mapping[str, Any]:
-    facts = result.sensitivity
+def _scale(result: MrdResult) -> Mapping[str, Any] | None:
+    """The result on a log scale beside the tube's limits; a control has none, an answer below detection no mark."""
+    if result.role == "control":
+        return None
+    facts, detected = result.sensitivity, result.mrd.detected
     levels = level_scale.Levels(
-        level=result.mrd.fraction,
-        interval=result.mrd.ci95,
+        level=result.mrd.fraction if detected else None,
+        interval=result.mrd.ci95 if detected else None,
         target=facts.target,
         lod=facts.lod95,
         loq=facts.loq,
         lod_nominal=facts.lod_nominal,
+        absent=result.mrd.reported,
     )
+    interval = f"; 95 % interval {verdict.span(result.mrd.ci95)}" if detected else ""
     return {
         "drawing": level_scale.draw(levels),
         "narrow": level_scale.draw(levels, narrow=True),
-        "summary": f"Logarithmic scale. MRD {result.mrd.reported}; 95 % interval of the count "
-        f"{verdict.span(result.mrd.ci95)}; target {formatting.scientific(facts.target)}; limit of detection "
-        f"with 95 % power "
-        f"{formatting.scientific(facts.lod95)}; limit of quantification {formatting.scientific(facts.loq)}.",
+        "summary": f"Logarithmic scale. MRD {result.mrd.reported}{interval}; target "
+        f"{formatting.level(facts.target, 1)}; limit of detection {formatting.level(facts.lod95)} (95 % power); limit "
+        f"of quantification {formatting.level(facts.loq)}.",
     }

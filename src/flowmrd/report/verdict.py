@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flowmrd.flags import Effect
 from flowmrd.mrd.result import MrdResult, VerdictClass
 from flowmrd.report import formatting
+from flowmrd.report.carry_over import Arrival
+from flowmrd.report.inputs import Inputs
 
 
 @dataclass(frozen=True)
@@ -44,106 +45,136 @@ SHORT: Final = {
     VerdictClass.POSITIVE: ("fail", "MRD positive"),
     VerdictClass.INDETERMINATE: ("warn", "Indeterminate"),
     VerdictClass.NOT_EVALUABLE: ("none", "Not evaluable"),
-    VerdictClass.CONTROL_CLEAN: ("none", "Control like the others"),
+    VerdictClass.CONTROL_CLEAN: ("pass", "Control like the others"),
     VerdictClass.CONTROL_ODD: ("warn", "Odd control"),
 }
 """Tone and short words of every class, for tables."""
 
 
 def wording(result: MrdResult) -> Wording:
-    """Say the verdict of one tube, for what the tube is: a control or a diagnosis has no MRD."""
-    said = _wording(result)
-    if result.role == "control":
-        return Wording(said.tone, f"Control tube: {said.headline}", said.sentence, "")
-    if result.role == "diagnosis":
-        if result.mrd.detected:
-            sentence = "The leukaemic burden before therapy; this tube shows what the leukaemia looks like."
-            headline = f"Leukaemia at diagnosis: {result.mrd.reported} of {result.denominator} cells"
-            return Wording("info", headline, sentence, "")
-        return Wording(said.tone, f"Diagnosis tube: {said.headline}", said.sentence, "")
-    return said
+    """Say the verdict of one tube, for what the tube is: a control or a diagnosis has no MRD.
 
-
-def _wording(result: MrdResult) -> Wording:
+    A follow-up's banner has one of four forms: not detected (with the limit of detection), below the limit of detection
+    (with the count), detected (with percentage and interval), not answered (with the one question).
+    """
     kind = result.verdict.class_
-    tone = SHORT[kind][0]
-    target = formatting.scientific(result.sensitivity.target)
-    level = formatting.percent(result.mrd.fraction)
-    interval = span(result.mrd.ci95)
-    events = formatting.count(result.counts.mrd_events)
-    lod = formatting.scientific(result.sensitivity.lod95)
-    of = f"of {result.denominator} cells"
-    if kind is VerdictClass.NEGATIVE:
-        few = f": {events} events, fewer than count as a detection" if result.counts.mrd_events else ""
+    if result.role == "control":
+        return _of_control(result)
+    if kind is VerdictClass.NOT_EVALUABLE:
         return Wording(
-            tone,
-            "MRD not detected",
-            f"No residual leukaemia above the limit of detection{few}. With 95 % probability this tube would have "
-            f"shown {lod} {of} or more; the target is {target}.",
-            "Complete MRD response: MRD-negative with the required minimum sensitivity",
+            "none", "Not evaluable", f"The tube failed a condition for any answer. {_because(result)}", NO_CLASS
         )
-    if kind is VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY:
-        return Wording(
-            tone,
-            f"Not detected, but MRD at {target} is not excluded",
-            f"This is not a negative result. The tube was not good enough to say “less than {target}” "
-            f"(limit of detection {lod}).",
-            "MRD negative with insufficient sensitivity (intermediate)",
-        )
-    if kind is VerdictClass.DETECTED_NOT_QUANTIFIABLE:
-        return Wording(
-            tone,
-            "MRD detected, too few cells to quantify",
-            f"{events} clustered leukaemic events, {level} {of} (95 % interval {interval}).",
-            "MRD positive, not quantifiable (intermediate)",
-        )
-    if kind in {VerdictClass.POSITIVE, VerdictClass.POSITIVE_BELOW_THRESHOLD}:
-        below = kind is VerdictClass.POSITIVE_BELOW_THRESHOLD
-        if straddles(result):
-            where = f"contains {target}: above or below it is not certain"
-            eln = (
-                f"MRD positive, quantifiable; {'below' if below else 'at or above'} {target} by the point estimate only"
-            )
-        elif below:
-            where, eln = f"lies below {target}", f"MRD positive, quantifiable below {target} (intermediate)"
-        else:
-            where, eln = f"lies above {target}", f"MRD failure (positive at or above {target})"
-        return Wording(
-            tone,
-            f"MRD positive below {target}: {level}" if below else f"MRD positive: {level}",
-            f"{events} leukaemic events, {level} {of}; the 95 % interval ({interval}) {where}.",
-            eln,
-        )
-    if kind is VerdictClass.CONTROL_CLEAN:
-        return Wording(tone, "like the other controls", f"{_because(result)}", "")
-    if kind is VerdictClass.CONTROL_ODD:
-        return Wording(
-            tone,
-            "unlike the other controls",
-            f"{_because(result)} The laboratory decides whether it stays among the controls.",
-            "",
-        )
+    if result.role == "diagnosis":
+        return _of_diagnosis(result)
+    if result.mrd.detected:
+        return _detected(result)
     if kind is VerdictClass.INDETERMINATE:
-        reasons = result.verdict.reasons
-        if not result.counts.mrd_events:
-            counted = "No event was called leukaemic, but leukaemic cells may have been overlooked."
-        elif reasons and reasons[0].effect is Effect.NO_NEGATIVE:
-            counted = f"{events} events were called leukaemic, too few to count, and others may have been overlooked."
-        else:
-            counted = f"{events} events look leukaemic, but the count cannot be trusted."
-        question = result.verdict.question
-        return Wording(
-            tone,
-            f"Indeterminate: {question[0].lower()}{question[1:]}" if question else "Indeterminate",
-            f"Neither positive nor negative. {counted} {_because(result)}",
-            "No class can be given",
+        return _not_answered(result)
+    return _not_detected(result)
+
+
+NO_CLASS: Final = "no class"
+"""ELN chip where the recommendations give no class."""
+
+
+def _of_control(result: MrdResult) -> Wording:
+    kind = result.verdict.class_
+    if kind is VerdictClass.CONTROL_CLEAN:
+        return Wording("pass", "Control: like the other controls", _because(result), "")
+    if kind is VerdictClass.CONTROL_ODD:
+        sentence = f"{_because(result)} The laboratory decides whether it stays among the controls."
+        return Wording("warn", "Odd control: unlike the others", sentence, "")
+    return Wording(SHORT[kind][0], "Control: not judged", _because(result), "")
+
+
+def _of_diagnosis(result: MrdResult) -> Wording:
+    events = formatting.count(result.counts.mrd_events)
+    if result.mrd.detected:
+        sentence = (
+            f"{events} events, {span(result.mrd.ci95)} of {result.denominator} cells (95 % interval). "
+            "Follow-up tubes are searched for this phenotype."
         )
-    return Wording(
-        tone,
-        "Not evaluable",
-        f"This is not a negative result: the tube failed a condition for any answer. {_because(result)}",
-        "No class can be given",
+        return Wording("info", f"Leukaemia at diagnosis: {result.mrd.reported}", sentence, "")
+    question = result.verdict.question or "What does this patient's leukaemia look like?"
+    return Wording("warn", "Diagnosis: leukaemia not established", f"{question} {_because(result)}", "")
+
+
+def _detected(result: MrdResult) -> Wording:
+    kind = result.verdict.class_
+    target = formatting.level(result.sensitivity.target, 1)
+    few = kind is VerdictClass.DETECTED_NOT_QUANTIFIABLE
+    needed = result.sensitivity.quantify_events
+    sentence = (
+        f"{formatting.count(result.counts.mrd_events)} clustered events; 95 % interval {span(result.mrd.ci95)} of "
+        f"{result.denominator} cells"
     )
+    negative = result.verdict.mrd_negative
+    side = {True: f"below {target}", False: f"at or above {target}", None: f"either side of {target} is possible"}
+    sentence += f"; {side[negative]}."
+    if few:
+        enough = f" of {needed}" if needed else ""
+        sentence += f" Fewer events than the limit of quantification{enough} asks for: the percentage is approximate."
+        eln = "intermediate (positive, not quantifiable)"
+    elif kind is VerdictClass.POSITIVE_BELOW_THRESHOLD:
+        eln = f"intermediate (positive below {target})" if negative else "positive, side of the threshold open"
+    else:
+        eln = (
+            f"MRD failure (positive at or above {target})"
+            if negative is False
+            else ("positive, side of the threshold open")
+        )
+    about = "about " if few else ""
+    return Wording(SHORT[kind][0], f"MRD detected: {about}{result.mrd.reported}", sentence, eln)
+
+
+def _not_detected(result: MrdResult) -> Wording:
+    events, facts = result.counts.mrd_events, result.sensitivity
+    target = formatting.level(facts.target, 1)
+    sensitive = result.verdict.class_ is VerdictClass.NEGATIVE
+    limit = f"Limit of detection {formatting.level(facts.lod95)}, 95 % power."
+    if events:
+        headline = f"Below the limit of detection: {result.mrd.reported}"
+        limit = (
+            f"{formatting.count(events)} clustered event{'' if events == 1 else 's'}, fewer than the "
+            f"{formatting.count(facts.detect_events)} that count as a detection. {limit}"
+        )
+    else:
+        headline = f"MRD not detected: {result.mrd.reported}"
+    if sensitive:
+        eln = "complete MRD response (none detected, required sensitivity reached)"
+        if events:
+            eln = "complete MRD response (below the limit of detection, required sensitivity reached)"
+        return Wording("warn" if events else "pass", headline, limit, eln)
+    missing = f" MRD at {target} is not excluded: {_because(result)}"
+    return Wording("warn", headline, limit + missing, "intermediate (sensitivity insufficient)")
+
+
+EVIDENT: Final = 0.01
+"""Fraction from which leukaemia is evident although nothing validates the figure (a display choice)."""
+
+
+def _not_answered(result: MrdResult) -> Wording:
+    code = result.verdict.reasons[0].code if result.verdict.reasons else ""
+    if code in {"NO_CONTROLS", "BACKGROUND_UNKNOWN"} and (result.mrd.fraction or 0.0) >= EVIDENT:
+        return Wording(
+            "warn",
+            f"Leukaemia evident, about {formatting.percent(result.mrd.fraction)}: not validated",
+            f"{formatting.count(result.counts.mrd_events)} events look leukaemic. {_because(result)}",
+            NO_CLASS,
+        )
+    events = result.counts.mrd_events
+    counted = (
+        f"{formatting.count(events)} event{' was' if events == 1 else 's were'} counted; the count is no answer."
+        if events
+        else "No event was counted, and leukaemia may have been overlooked."
+    )
+    question = result.verdict.question or "is leukaemia there?"
+    headline = (
+        f"Not answered: {question[:1].lower()}{question[1:]}"
+        if question[1:2].islower()
+        else f"Not answered: {question}"
+    )
+    return Wording("warn", headline, f"{counted} {_because(result)}", NO_CLASS)
 
 
 def _because(result: MrdResult) -> str:
@@ -164,9 +195,9 @@ def trial_flag(result: MrdResult) -> tuple[str, str] | None:
     """Tone and words of the trial's own question; None for tubes it is not asked of."""
     if result.role != "followup":
         return None
-    target = formatting.scientific(result.sensitivity.target)
+    target = formatting.level(result.sensitivity.target, 1)
     if result.verdict.mrd_negative is None:
-        return "warn", f"MRD < {target}: cannot be told"
+        return "warn", f"MRD < {target}: not assessable"
     return ("pass", f"MRD < {target}: yes") if result.verdict.mrd_negative else ("fail", f"MRD < {target}: no")
 
 
@@ -197,44 +228,32 @@ def short(result: MrdResult) -> tuple[str, str]:
 def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:
     """The two halves of the sensitivity check as (tone, sentence)."""
     facts = result.sensitivity
-    target = formatting.scientific(facts.target)
+    target = formatting.level(facts.target, 1)
     lines: list[tuple[str, str]] = []
     if facts.lod95 is None:
-        lines.append(("warn", "By counting: the limit of detection is not known, because no background rate is."))
-    elif facts.lod95 <= facts.target:
-        lines.append(
-            (
-                "pass",
-                f"By counting: the 95 %-power limit of detection {formatting.scientific(facts.lod95)} is at or "
-                f"below {target}.",
-            )
-        )
+        lines.append(("warn", "Limit of detection unknown: no background rate of controls."))
     else:
+        reached = facts.lod95 <= facts.target
+        words = "reaches" if reached else "above"
         lines.append(
             (
-                "fail",
-                f"By counting: the 95 %-power limit of detection {formatting.scientific(facts.lod95)} is "
-                f"above {target}.",
+                "pass" if reached else "fail",
+                f"Limit of detection {formatting.level(facts.lod95)} (95 % power), {words} the target of {target}.",
             )
         )
     spike = facts.spike_in
     if spike is None:
-        lines.append(("warn", "By experiment: no cells could be spiked into this tube in silico."))
-    else:
-        tried = "kinds of leukaemia" if spike.kinds else "replicates"
-        share = f"{spike.detected_replicates} of {spike.replicates} {tried}"
-        found = f"{formatting.number(spike.recovered)} of {formatting.number(spike.expected)} spiked cells "
-        "recovered on average"
-        source = {"patient": "this patient's diagnosis", "library": "other leukaemias", "simulated": "a simulation"}
-        origin = source.get(spike.source, spike.source)
-        lines.append(
-            (
-                "pass" if spike.detected else "fail",
-                f"By experiment: cells of {origin} put into a copy of this tube at "
-                f"{formatting.scientific(spike.level)} were {'detected' if spike.detected else 'missed'} "
-                f"({share}; {found}).",
-            )
+        lines.append(("warn", "No in-silico spike-in for this tube."))
+        return lines
+    source = {"patient": "the patient's diagnosis", "library": "other leukaemias", "simulated": "simulated leukaemias"}
+    lines.append(
+        (
+            "pass" if spike.detected else "fail",
+            f"In-silico spike-in at {formatting.percent(spike.level, 1)} with cells of "
+            f"{source.get(spike.source, spike.source)}: detected in {spike.detected_replicates} of {spike.replicates} "
+            f"{'kinds of leukaemia' if spike.kinds else 'tubes'}; {formatting.number(spike.recovered)} of {formatting.number(spike.expected)} cells counted.",
         )
+    )
     return lines
 
 
@@ -255,12 +274,25 @@ def review_state(signatures: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     decisions = [entry for entry in signatures if entry["decision"] != "comment"]
     if not decisions:
         return "none", "Review: commented, not decided" if signatures else "Review: not reviewed yet"
-    entry = decisions[-1]
-    who = formatting.clip(entry["name"], 60)
-    if not entry["valid"]:
-        return "warn", f"Review by {who} is void: {entry['reason']}"
-    tone, said = ("pass", "accepted") if entry["decision"] == "accept" else ("fail", "rejected")
-    return tone, f"Review: {said} by {who}"
+    standing = [entry for entry in decisions if entry["valid"] and not entry.get("replaced_by")]
+    if not standing:
+        entry = decisions[-1]
+        return "warn", f"Review by {formatting.clip(entry['name'], 60)} is void: {entry['reason']}"
+    who = " and ".join(dict.fromkeys(formatting.clip(entry["name"], 60) for entry in standing))
+    if any(entry["decision"] == "reject" for entry in standing):
+        rejecting = [entry for entry in standing if entry["decision"] == "reject"]
+        return "fail", f"Review: rejected by {formatting.clip(rejecting[-1]['name'], 60)}"
+    return "pass", f"Review: accepted by {who}"
+
+
+def rejected(signatures: Sequence[Mapping[str, Any]]) -> str:
+    """Name of who rejected the result; empty where nobody's rejection stands."""
+    names = [
+        entry["name"]
+        for entry in signatures
+        if entry["decision"] == "reject" and entry["valid"] and not entry.get("replaced_by")
+    ]
+    return formatting.clip(names[-1], 60) if names else ""
 
 
 def straddles(result: MrdResult) -> bool:
@@ -271,3 +303,31 @@ def straddles(result: MrdResult) -> bool:
 def is_result(result: MrdResult) -> bool:
     """Whether the fraction may be read as an answer; otherwise it is only what was counted."""
     return result.mrd.detected or result.verdict.class_ is VerdictClass.NEGATIVE
+
+
+def banner_notes(
+    inputs: Inputs, *, arrival: Arrival | None, beyond: Sequence[str], carried: Sequence[str]
+) -> list[tuple[str, str]]:
+    """What else the signer must see beside the verdict, as (sentence, id of the place on the page).
+
+    Parameters
+    ----------
+    arrival
+        When the MRD cells came during the run.
+    beyond
+        Channels beyond 3 SD of the controls.
+    carried
+        Sentences about carry-over from the tube before.
+    """
+    notes = [(sentence, "quality") for sentence in carried]
+    if arrival is not None and arrival.uneven:
+        notes.append((arrival.sentence(), "stability"))
+    if beyond:
+        notes.append((f"Beyond 3 SD of the controls: {', '.join(beyond)}.", "position"))
+    drift = [str(entry["channel"]) for entry in ((inputs.qc or {}).get("time") or {}).get("drift", [])]
+    if drift:
+        notes.append((f"Drift during the run: {', '.join(drift)}.", "stability"))
+    odd = inputs.odd_controls
+    if odd:
+        notes.append((f"Odd control{'s' if len(odd) > 1 else ''} in this batch: {', '.join(odd)}.", "position"))
+    return notes

@@ -110,7 +110,12 @@ def report(
         controls_work=[folder for folder in controls_work if folder != work_dir],
         diagnosis_work=diagnosis_work if diagnosis_work != work_dir else None,
         controls_qc=[read_json(entry) for entry in controls_qc if entry.is_file()],
-        history=[Visit(read_result(entry)) for entry in history if entry.is_file()],
+        history=[
+            Visit(read_result(entry), (_optional(entry.with_name("qc.json")) or {}).get("acquisition") or {})
+            for entry in history
+            if entry.is_file()
+        ],
+        odd_controls=_odd_controls(_optional(reference_json)),
         signatures=signatures,
         signature_problem=problem,
     )
@@ -152,6 +157,12 @@ def _events(name: str, work: Path, panel: PanelModel, config: RunConfig) -> Tube
 
 def _optional(path: Path | None) -> Any:
     return read_json(path) if path is not None and path.is_file() else None
+
+
+def _odd_controls(reference: Any) -> list[str]:
+    """Names of the controls that the frozen reference calls odd."""
+    controls = (reference or {}).get("controls") or []
+    return [str(control["name"]) for control in controls if control.get("odd")]
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
