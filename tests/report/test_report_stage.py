@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from report_factory import MadeSample, config, ino10, make_result, make_sample
 from report_pages import build
 
@@ -73,7 +74,7 @@ def test_no_controls_is_said(tmp_path: Path) -> None:
     made = make_sample(tmp_path, n=3000, blasts=0, background=None)
     report(made.sample_dir, made.work_dir, panel=ino10(), config=config())
     html = html_of(made)
-    assert "Indeterminate" in html
+    assert "Not answered: " in html
     assert "BACKGROUND_UNKNOWN" in html
     assert "not available: no controls" in html
     assert "limits need at least 5 control tubes, 0 are at hand" in html
@@ -140,7 +141,7 @@ def test_an_altered_review_log_is_named_on_the_page(tmp_path: Path) -> None:
 def test_a_tube_without_one_event_in_a_gate_still_has_a_page(tmp_path: Path) -> None:
     made = make_sample(tmp_path, n=60, blasts=0, nucleated=50)
     build(made)
-    assert wording(made.result).headline in html_of(made)
+    assert escape(wording(made.result).headline) in html_of(made)
 
 
 @pytest.mark.parametrize("early", [True, False])
@@ -238,13 +239,13 @@ def test_what_is_not_a_result_is_not_shown_as_one(tmp_path: Path) -> None:
     ):
         made = make_sample(tmp_path / name, n=3000, blasts=0, **changes)
         build(made)
-        assert ("<strong>not a result</strong>" in html_of(made)) is counted, name
+        assert ("<strong>no result</strong>" in html_of(made)) is counted, name
 
 
 def test_controls_and_diagnoses_are_not_given_a_patients_answer() -> None:
     control = make_result("c", role="control", mrd=900)
     diagnosis = make_result("d", role="diagnosis", mrd=200_000)
-    assert wording(control).headline == "Control tube: unlike the other controls"
+    assert wording(control).headline == "Odd control: unlike the others"
     assert "900 cells of this control" in wording(control).sentence
     assert wording(diagnosis).headline.startswith("Leukaemia at diagnosis: 60 %")
     for result in (control, diagnosis):
@@ -263,7 +264,7 @@ def test_every_reason_that_forbids_an_answer_says_what_to_do() -> None:
 def test_events_beside_a_blind_spot_are_not_said_to_be_worthless() -> None:
     hidden = Flag("UNRESOLVED_CLUSTER", "A group is not counted.")
     for events, said in (
-        (12, "too few to count, and others may have been overlooked"),
+        (12, "12 events were counted; the count is no answer"),
         (0, "may have been overlooked"),
     ):
         result = make_result("a", mrd=events, nucleated=500_000, blind_spots=(hidden,))
@@ -276,9 +277,9 @@ def test_events_beside_a_blind_spot_are_not_said_to_be_worthless() -> None:
 def test_a_result_that_only_leaves_its_side_open_says_that_mrd_was_found() -> None:
     open_side = make_result("a", mrd=100, nucleated=1_000_000)
     assert short(open_side) == ("fail", "MRD positive")
-    assert trial_flag(open_side) == ("warn", "MRD < 10⁻⁴: cannot be told")
-    assert wording(open_side).eln.endswith("by the point estimate only")
-    assert "above or below it is not certain" in wording(open_side).sentence
+    assert trial_flag(open_side) == ("warn", "MRD < 0.01 % (10⁻⁴): not assessable")
+    assert wording(open_side).eln.endswith("side of the threshold open")
+    assert "either side of 0.01 % (10⁻⁴) is possible" in wording(open_side).sentence
     assert short(make_result("a", mrd=30))[1] == "MRD detected, not quantifiable"
 
 
@@ -301,7 +302,7 @@ def test_every_step_with_a_place_points_at_an_element_of_the_page(positive: Made
 def test_every_verdict_has_words_and_only_a_negative_one_says_not_detected_alone() -> None:
     failed = Flag("NO_NUCLEATED_CELLS", "Failed.")
     tubes = {
-        VerdictClass.NEGATIVE: make_result("a", mrd=2),
+        VerdictClass.NEGATIVE: make_result("a", mrd=0),
         VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY: make_result("a", mrd=2, nucleated=100_000),
         VerdictClass.DETECTED_NOT_QUANTIFIABLE: make_result("a", mrd=30),
         VerdictClass.POSITIVE_BELOW_THRESHOLD: make_result("a", mrd=60, nucleated=2_000_000),
@@ -314,14 +315,14 @@ def test_every_verdict_has_words_and_only_a_negative_one_says_not_detected_alone
         said = wording(result)
         assert kind in SHORT
         assert said.headline
-        assert (said.headline == "MRD not detected") is (kind is VerdictClass.NEGATIVE)
+        assert said.headline.startswith("MRD not detected: <") is (kind is VerdictClass.NEGATIVE)
         assert (said.tone == "pass") is (kind is VerdictClass.NEGATIVE)
         assert next_steps(result)
     weak = tubes[VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY]
-    assert "not excluded" in wording(weak).headline
+    assert "sensitivity insufficient" in wording(weak).headline
     flag = trial_flag(weak)
     assert flag is not None
-    assert flag[1].endswith("cannot be told")
+    assert flag[1].endswith("not assessable")
     assert "more nucleated events" in next_steps(weak)[0].text
 
 

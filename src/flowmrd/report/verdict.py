@@ -145,6 +145,7 @@ def _not_detected(result: MrdResult) -> Wording:
         if events:
             eln = "complete MRD response (below the limit of detection, required sensitivity reached)"
         return Wording("warn" if events else "pass", headline, limit, eln)
+    headline = f"Not detected, sensitivity insufficient: {result.mrd.reported}"
     missing = f" MRD at {target} is not excluded: {_because(result)}"
     return Wording("warn", headline, limit + missing, "intermediate (sensitivity insufficient)")
 

@@ -1,0 +1,176 @@
+"""One truth on the page: no two statements about a result may disagree, whatever its class, flags and role."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from report_factory import make_result
+
+from flowmrd.flags import REGISTRY, Effect, Flag
+from flowmrd.mrd.result import MRD_NEGATIVE_OF, MrdResult, VerdictClass
+from flowmrd.report import verdict
+from flowmrd.report.guidance import next_steps
+from flowmrd.report.page import environment
+
+FORBIDDEN = (
+    (r"MRD not detected", r"MRD detected"),
+    (r"MRD not detected", r"MRD failure|positive, not quantifiable|positive below"),
+    (r"MRD not detected|Below the limit of detection", r"95 % interval"),
+    (r"MRD not detected|Below the limit of detection", r"log10"),
+    (r"MRD detected", r"< 0\.\d+ %(?! \()(?=</dd>)"),
+    (r"MRD detected", r"complete MRD response"),
+    (r"MRD detected", r"no result"),
+    (r"MRD failure", r"Trial endpoint MRD &lt; [^<]*: (yes|not assessable)"),
+    (r"complete MRD response", r"Trial endpoint MRD &lt; [^<]*: (no\b|not)"),
+    (r"complete MRD response", r"is not excluded"),
+    (r"intermediate \(positive below", r"Trial endpoint MRD &lt; [^<]*: (no\b|not)"),
+    (r"sensitivity insufficient", r"Trial endpoint MRD &lt; [^<]*: (yes|no\b(?!t))"),
+    (r"Not answered|Not evaluable", r"Trial endpoint MRD &lt; [^<]*: (yes|no\b(?!t))"),
+    (r"Not answered|Not evaluable|evident", r"complete MRD response|MRD failure|intermediate"),
+    (r"Not answered|Not evaluable", r"MRD not detected|MRD detected"),
+    (r"Rejected by", r"Trial endpoint|ELN 2024|accepted by"),
+    (r"Control:|Odd control", r"Trial endpoint|ELN 2024|MRD of |overlooked|MRD not detected|MRD detected"),
+    (r"at diagnosis: |Diagnosis: ", r"Trial endpoint|ELN 2024|passed|MRD not detected|overlooked"),
+    (r"negative result", r"negative"),
+    (r"cannot be told|beyond doubt|second reader", r""),
+)
+"""Pairs of statements that exclude each other: a page that says the first must not say the second."""
+
+REJECTED = {
+    "decision": "reject", "name": "Dr Reject", "valid": True, "replaced_by": None, "reason": None, "comment": "no",
+    "meaning": "review", "signed_at": "2026-01-01T00:00:00+00:00", "seq": 1,
+}  # fmt: skip
+
+
+PAGE = environment().from_string('{% import "parts.html.j2" as parts %}{% include "verdict.html.j2" %}')
+
+
+def said(result: MrdResult, signatures: tuple[dict[str, Any], ...] = (), notes: tuple[str, ...] = ()) -> str:
+    """The page's answer as HTML."""
+    return PAGE.render(
+        result=result,
+        wording=verdict.wording(result),
+        trial=verdict.trial_flag(result),
+        is_result=verdict.is_result(result),
+        review=verdict.review_state(signatures),
+        rejected=verdict.rejected(signatures),
+        role_note=verdict.ROLE_NOTES.get(result.role, ""),
+        notes=[(note, "") for note in notes],
+        interval=verdict.span(result.mrd.ci95),
+        scale=None,
+    )
+
+
+def contradictions(html: str) -> list[tuple[str, str]]:
+    """Forbidden pairs that stand in a text."""
+    return [
+        (first, second)
+        for first, second in FORBIDDEN
+        if re.search(first, html) and re.search(second, re.sub(first, "", html, count=1))
+    ]
+
+
+def of_class(kind: VerdictClass, negative: bool | None, flags: tuple[Flag, ...], role: str) -> MrdResult:
+    """A result of this class with these reasons; counts that go with it."""
+    events = {
+        VerdictClass.POSITIVE: 400, VerdictClass.POSITIVE_BELOW_THRESHOLD: 60,
+        VerdictClass.DETECTED_NOT_QUANTIFIABLE: 30, VerdictClass.NEGATIVE: 0,
+    }.get(kind, 5)  # fmt: skip
+    base = make_result("P01_d21", mrd=events, nucleated=1_000_000, role="followup")
+    detected = kind in {
+        VerdictClass.POSITIVE, VerdictClass.POSITIVE_BELOW_THRESHOLD, VerdictClass.DETECTED_NOT_QUANTIFIABLE
+    }  # fmt: skip
+    reported = base.mrd.reported if detected == base.mrd.detected else ("0.04 %" if detected else "< 0.0028 %")
+    changed = base.model_dump(by_alias=True) | {
+        "role": role,
+        "mrd": base.mrd.model_dump() | {"detected": detected, "reported": reported},
+        "verdict": {
+            "class": kind, "mrd_negative": negative, "question": "Is leukaemia there?",
+            "reasons": [{"code": flag.code, "message": flag.message} for flag in flags],
+        },
+    }  # fmt: skip
+    return MrdResult.model_validate(changed)
+
+
+def everything() -> Iterator[tuple[VerdictClass, bool | None, Flag, str]]:
+    """Every class with every answer it allows, every flag and every role it is given to."""
+    for kind in VerdictClass:
+        control = kind in {VerdictClass.CONTROL_CLEAN, VerdictClass.CONTROL_ODD}
+        for negative in MRD_NEGATIVE_OF[kind]:
+            for code, entry in REGISTRY.items():
+                if "reasons" not in entry.places and entry.effect is not Effect.ANSWER:
+                    continue
+                for role in ("control",) if control else ("followup", "diagnosis"):
+                    yield kind, negative, Flag(code, f"The sentence of {code}."), role
+
+
+@pytest.mark.parametrize("kind", list(VerdictClass))
+def test_no_two_statements_disagree_for_any_class_flag_and_role(kind: VerdictClass) -> None:
+    found = {}
+    for case in everything():
+        if case[0] is kind:
+            result = of_class(kind, case[1], (case[2],), case[3])
+            wrong = contradictions(said(result))
+            if wrong:
+                found[case[3], case[1], case[2].code] = wrong
+    assert found == {}
+
+
+@pytest.mark.parametrize("kind", [VerdictClass.POSITIVE, VerdictClass.NEGATIVE, VerdictClass.INDETERMINATE])
+def test_a_rejection_takes_the_place_of_the_answer(kind: VerdictClass) -> None:
+    negative = next(iter(MRD_NEGATIVE_OF[kind]))
+    html = said(of_class(kind, negative, (Flag("QUANTIFIED", "x"),), "followup"), (REJECTED,))
+    assert "Rejected by" in html
+    assert contradictions(html) == []
+    assert 'class="card verdict none"' in html
+
+
+@pytest.mark.parametrize(
+    ("events", "nucleated", "headline"),
+    [
+        (0, 1_000_000, "MRD not detected: < 0.0028 %"),
+        (11, 1_000_000, "Below the limit of detection: < 0.0028 %"),
+        (950, 1_000_000, "MRD detected: 0.095 %"),
+        (30, 1_000_000, "MRD detected: about 0.0030 %"),
+    ],
+)
+def test_the_banner_has_one_of_four_forms(events: int, nucleated: int, headline: str) -> None:
+    result = make_result("P01_d21", mrd=events, nucleated=nucleated)
+    assert verdict.wording(result).headline == headline
+    assert contradictions(said(result)) == []
+
+
+def test_an_unanswered_tube_asks_its_one_question() -> None:
+    result = of_class(
+        VerdictClass.INDETERMINATE, None, (Flag("UNRESOLVED_CLUSTER", "A group of 51 cells."),), "followup"
+    )
+    assert verdict.wording(result).headline == "Not answered: is leukaemia there?"
+
+
+def test_below_the_limit_with_cells_is_amber_and_gives_the_count() -> None:
+    result = make_result("P01_d21", mrd=11, nucleated=1_000_000)
+    said_now = verdict.wording(result)
+    assert said_now.tone == "warn"
+    assert "11 clustered events" in said_now.sentence
+
+
+def test_a_control_and_a_diagnosis_tube_get_their_own_next_steps() -> None:
+    odd = of_class(VerdictClass.CONTROL_ODD, None, (Flag("CONTROL_HAS_CELLS", "57 cells."),), "control")
+    assert any("Accept the control or exclude it" in step.text for step in next_steps(odd))
+    first = of_class(VerdictClass.POSITIVE, False, (Flag("QUANTIFIED", "x"),), "diagnosis")
+    assert [step.text for step in next_steps(first)][-1].startswith("Check that the cells are the leukaemia")
+
+
+def test_an_evident_leukaemia_without_controls_is_said_to_be_there() -> None:
+    base = make_result("P01_d15", mrd=400_000, nucleated=900_000, background=None)
+    assert base.verdict.class_ is VerdictClass.INDETERMINATE
+    assert verdict.wording(base).headline == "Leukaemia evident, about 44 %: not validated"
+
+
+def test_statements_that_disagree_would_be_found() -> None:
+    assert contradictions("<h2>MRD not detected</h2><p>95 % interval 0 % to 0.0011 %</p>")
+    assert contradictions("MRD failure ... Trial endpoint MRD &lt; 0.01 %: yes")
+    assert not contradictions("MRD detected: 0.095 %, 95 % interval 0.09 % to 0.1 %")
