@@ -252,10 +252,22 @@ def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:
             "pass" if spike.detected else "fail",
             f"In-silico spike-in at {formatting.percent(spike.level, 1)} with cells of "
             f"{source.get(spike.source, spike.source)}: detected in {spike.detected_replicates} of {spike.replicates} "
-            f"{'kinds of leukaemia' if spike.kinds else 'tubes'}; {formatting.number(spike.recovered)} of {formatting.number(spike.expected)} cells counted.",
+            f"{'kinds of leukaemia' if spike.kinds else 'tubes'}; "
+            f"{formatting.number(spike.recovered)} of {formatting.number(spike.expected)} cells counted.",
         )
     )
+    lost = [step for step in spike.steps if step.spiked and step.kept < (1 - MUCH_LOST) * step.spiked]
+    lines += [
+        ("warn", f"Lost at {step.step}: {step.spiked - step.kept} of {step.spiked} spiked cells.") for step in lost
+    ]
+    missed = [kind.phenotype for kind in spike.kinds if kind.outcome == "missed"]
+    if missed:
+        lines.append(("warn", f"Kinds of leukaemia that would have been overlooked: {'; '.join(missed)}."))
     return lines
+
+
+MUCH_LOST: Final = 0.1
+"""Share of the spiked cells that a step may lose without a word."""
 
 
 def summary_line(result: MrdResult, first_step: str) -> str:
