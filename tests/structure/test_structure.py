@@ -20,6 +20,7 @@ ROOMS = (
     ("panel",),
     ("fcs",),
     ("store",),
+    ("records",),
     ("preprocess",),
     ("gating",),
     ("tube",),

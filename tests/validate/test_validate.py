@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from flowmrd.records.base import MarkerShift
+from flowmrd.records.references import LaipComponent
 from flowmrd.validate import Dilution, figures, kinds_of
 
 
@@ -22,20 +22,21 @@ def test_limits_are_the_lowest_levels_that_hold() -> None:
     assert found["linearity"]["r_squared"] > 0.99
 
 
-def component(share: float, **shifts: float) -> dict[str, Any]:
+def component(share: float, **shifts: float) -> LaipComponent:
     """One population of a leukaemia, as ``laip.json`` has it."""
-    return {
-        "share": share,
-        "nearest_normal": "haematogones_1",
-        "markers": [
-            {
-                "marker": marker,
-                "shift_decades": value,
-                "direction": "same" if abs(value) < 0.3 else "over" if value > 0 else "under",
-            }
+    return LaipComponent(
+        share=share,
+        nearest_normal="haematogones_1",
+        markers=tuple(
+            MarkerShift(
+                marker=marker,
+                shift_decades=value,
+                direction="same" if abs(value) < 0.3 else "over" if value > 0 else "under",
+            )
             for marker, value in shifts.items()
-        ],
-    }
+        ),
+        medians={},
+    )
 
 
 def test_a_leukaemia_is_of_the_kinds_that_hold_for_half_of_its_cells() -> None:

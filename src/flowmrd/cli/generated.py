@@ -26,12 +26,41 @@ from flowmrd.mrd.result import MrdResult
 from flowmrd.mrd.specimen import SpecimenResult
 from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import Channel, ChannelTransform, PanelModel
+from flowmrd.records.classification import ClassificationFile
+from flowmrd.records.gates import GatesFile
+from flowmrd.records.ingest import IngestFile
+from flowmrd.records.quality import QualityFile
+from flowmrd.records.references import GateReferenceFile, LaipFile, LibraryFile, ReferenceFile, TransformFile
+from flowmrd.records.run import FailureFile, ManifestFile, ProvenanceFile
+from flowmrd.review.model import ReviewFile
 from flowmrd.store import read_json, write_text
+from flowmrd.trial.result import TrialResult
 
 ABLATION = REPOSITORY / "docs" / "ablation.json"
 """Effect of every number of the classifier in words, as ``benchmarks.ablation`` stores it."""
 NOTE = "written by 'make docs' from the code; edit the code, not this file"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+ARTEFACTS: dict[str, tuple[type[BaseModel], str]] = {
+    "mrd": (MrdResult, "results/samples/<sample>/mrd.json"),
+    "specimen": (SpecimenResult, "results/specimens/<specimen>.json"),
+    "qc": (QualityFile, "results/samples/<sample>/qc.json"),
+    "ingest": (IngestFile, "results/work/<sample>/ingest.json"),
+    "gates": (GatesFile, "results/work/<sample>/gates.json"),
+    "classification": (ClassificationFile, "results/work/<sample>/classification.json"),
+    "laip": (LaipFile, "results/laip/<patient>/laip.json"),
+    "library": (LibraryFile, "<library>/library.json"),
+    "reference": (ReferenceFile, "results/reference/<panel>/reference.json"),
+    "gate-reference": (GateReferenceFile, "results/reference/<panel>/gates.json"),
+    "transform-reference": (TransformFile, "results/reference/<panel>/transform.json"),
+    "trial": (TrialResult, "results/cohort/trial.json"),
+    "manifest": (ManifestFile, "results/manifest.json"),
+    "provenance": (ProvenanceFile, "results/provenance.json"),
+    "failure": (FailureFile, "results/logs/<stage>/<unit>.error.json"),
+    "review": (ReviewFile, "review.json, as a report saves it"),
+}
+"""Name of a schema to the model of the artefact and where the file lies."""
 
 
 def files() -> dict[Path, str]:
@@ -41,17 +70,35 @@ def files() -> dict[Path, str]:
     return {
         schemas / "config.schema.yaml": _schema(RunConfig.model_json_schema()),
         schemas / "panel.schema.yaml": _schema(PanelModel.model_json_schema()),
-        schemas / "mrd.schema.yaml": _schema(MrdResult.model_json_schema(by_alias=True)),
-        schemas / "specimen.schema.yaml": _schema(SpecimenResult.model_json_schema(by_alias=True)),
+        **{
+            schemas / f"{name}.schema.yaml": _schema(model.model_json_schema(by_alias=True))
+            for name, (model, _) in ARTEFACTS.items()
+        },
         schemas / "samples.schema.yaml": _schema(sheet_schema()),
         reference / "configuration.md": configuration_page(),
         reference / "sample-sheet.md": sheet_page(),
         reference / "panel.md": panel_page(),
         reference / "result.md": result_page(),
+        reference / "artefacts.md": artefacts_page(),
         reference / "command-line.md": command_page(),
         Path("docs/thresholds.md"): thresholds_page(),
         Path("config/config.yaml"): example_config(),
     }
+
+
+def artefacts_page() -> str:
+    """Markdown table of every JSON artefact: where it lies, its schema, what it is."""
+    lines = [f"<!-- {NOTE} -->", "# JSON artefacts", ""]
+    lines += [
+        "Every file is checked against its model when it is written and when it is read; none has other fields.",
+        "",
+    ]
+    lines += ["| file | schema | model | what it holds |", "|---|---|---|---|"]
+    for name, (model, place) in ARTEFACTS.items():
+        said = _cell((model.__doc__ or "").strip().partition("\n")[0])
+        schema = f"[{name}](../../workflow/schemas/{name}.schema.yaml)"
+        lines.append(f"| `{place}` | {schema} | `{model.__module__}.{model.__name__}` | {said} |")
+    return "\n".join(lines) + "\n"
 
 
 def sheet_schema() -> dict[str, Any]:

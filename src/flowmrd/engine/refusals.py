@@ -8,17 +8,18 @@ too little memory or a fault of ours is tried again whenever the run is started.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from flowmrd.config import Sample
 from flowmrd.engine.failure import RECORD_SUFFIX
 from flowmrd.engine.stage_table import SAMPLE_STAGES
-from flowmrd.errors import InputError, SheetError
+from flowmrd.errors import ArtefactError, InputError, SheetError
+from flowmrd.records.read import read_if_there
+from flowmrd.records.run import FailureFile
 
 LOGS: Final = Path("results/logs")
 CHECK: Final = "check"
@@ -111,13 +112,14 @@ def set_aside(run_directory: Path, refused: Iterable[Sample]) -> None:
 
 def _read(record: Path, row: Sample, stage: str) -> StageFailure | None:
     try:
-        facts: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-        texts = [str(facts[key]) for key in ("what", "where", "todo")]
-        return StageFailure(
-            Refusal(row.sample, row.patient, row.role.value, stage, *texts),
-            int(facts["exit_code"]),
-            facts["lasting"] is True,
-            str(facts["fingerprint"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        failure = read_if_there(record, FailureFile)
+    except ArtefactError:
         return None
+    if failure is None:
+        return None
+    return StageFailure(
+        Refusal(row.sample, row.patient, row.role.value, stage, failure.what, failure.where, failure.todo),
+        failure.exit_code,
+        failure.lasting,
+        failure.fingerprint,
+    )

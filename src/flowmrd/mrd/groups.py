@@ -23,6 +23,7 @@ def groups_of(classification: Mapping[str, Any]) -> tuple[CellGroup, ...]:
     """
     found = [_group(entry, "counted", cluster=int(entry["id"])) for entry in classification["clusters"]]
     found += [_group(entry, str(entry.get("call") or "atypical")) for entry in classification.get("uncounted") or ()]
+    found += [_off_scale(entry) for entry in classification.get("offscale") or () if entry["events"] > entry["joined"]]
     return tuple(sorted(found, key=lambda group: -group.events))
 
 
@@ -40,6 +41,19 @@ def _group(entry: Mapping[str, Any], call: str, cluster: int | None = None) -> C
         medians=entry["medians"],
         sd=entry.get("sd") or {},
         cluster=cluster,
+    )
+
+
+def _off_scale(entry: Mapping[str, Any]) -> CellGroup:
+    """Cells off scale in a detector that no counted group took: no measurement places them anywhere."""
+    return CellGroup(
+        events=int(entry["events"]) - int(entry["joined"]),
+        phenotype=f"off scale in {entry['detector']}",
+        nearest_normal="none",
+        evidence=GroupEvidence(said="Their place in this detector is not known; they found no group."),
+        call=str(entry["call"]),
+        markers=(),
+        medians={},
     )
 
 

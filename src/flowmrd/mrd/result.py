@@ -9,6 +9,32 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from flowmrd.flags import Flag
+from flowmrd.records.base import MarkerShift
+from flowmrd.records.base import TargetState as Target
+
+__all__ = [
+    "DETECTED_CLASSES",
+    "MRD_NEGATIVE_OF",
+    "SCHEMA_VERSION",
+    "CellGroup",
+    "Cluster",
+    "Counts",
+    "GroupEvidence",
+    "Laip",
+    "Level",
+    "MarkerShift",
+    "Mrd",
+    "MrdResult",
+    "Part",
+    "Provenance",
+    "Regeneration",
+    "Sensitivity",
+    "SpikeIn",
+    "SpikeInStep",
+    "Target",
+    "Verdict",
+    "VerdictClass",
+]
 
 SCHEMA_VERSION = "2"
 
@@ -160,14 +186,6 @@ class Verdict(Part):
         return self
 
 
-class MarkerShift(Part):
-    """One line of a LAIP: the leukaemia against the nearest normal stage."""
-
-    marker: str
-    shift_decades: float
-    direction: Literal["over", "under", "same"]
-
-
 class GroupEvidence(Part):
     """What speaks for and against leukaemia in one group; null where it was not measured."""
 
@@ -217,16 +235,6 @@ class Laip(Part):
     mode: Literal["patient", "library", "different_from_normal", "none"]
     markers: tuple[MarkerShift, ...]
     clusters: tuple[Cluster, ...]
-
-
-class Target(Part):
-    """State of a therapy target on the B-lineage or MRD cells."""
-
-    percent_positive: float | None
-    median_ratio_to_reference: float | None
-    status: Literal["present", "dim", "lost", "masked_or_lost", "not_evaluable"]
-    population: str = Field(description="Population it was measured on: mrd or b_lineage.")
-    note: str
 
 
 class Provenance(Part):

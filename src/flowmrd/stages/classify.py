@@ -49,6 +49,8 @@ from flowmrd.classifier.storage import load_laip, load_reference
 from flowmrd.classifier.stored_library import library_digest
 from flowmrd.config import PriorTherapy, RunConfig
 from flowmrd.panel import PanelModel
+from flowmrd.records.classification import ClassificationFile
+from flowmrd.records.read import checked
 from flowmrd.store import digest_file, read_json, write_columns, write_json
 from flowmrd.tube import Tube
 from flowmrd.tube.files import TubeFiles, tube_from_files
@@ -137,4 +139,4 @@ def write_classified(tube: Tube, out_columns: Path | None, out_json: Path) -> No
     if out_columns is not None:
         assert tube.mrd_score is not None and tube.mrd is not None and tube.cluster is not None  # noqa: S101
         write_columns(out_columns, {"mrd_score": tube.mrd_score, "mrd": tube.mrd, "cluster": tube.cluster})
-    write_json(out_json, tube.classification)
+    write_json(out_json, checked(tube.classification, ClassificationFile))

@@ -8,8 +8,10 @@ from pathlib import Path
 from flowmrd.errors import ArtefactError
 from flowmrd.exchange.fhir import PSEUDONYMS, Document, result_bundle
 from flowmrd.mrd.result import MrdResult
+from flowmrd.records.quality import QualityFile
+from flowmrd.records.read import read_if_there
 from flowmrd.review import review_status
-from flowmrd.store import digest_file, read_json, write_json
+from flowmrd.store import digest_file, write_json
 
 __all__ = ["write_bundles"]
 
@@ -41,7 +43,8 @@ def write_bundles(
             continue
         review = states[name]
         qc = results / name / "qc.json"
-        acquired = (read_json(qc).get("acquisition") or {}).get("date") if qc.is_file() else None
+        quality = read_if_there(qc, QualityFile)
+        acquired = None if quality is None else quality.acquisition.date
         pdf = results / name / "report.pdf"
         bundle = result_bundle(
             result,

@@ -37,6 +37,8 @@ from flowmrd.gating.gatingml import write_gatingml
 from flowmrd.gating.populations import as_tsv
 from flowmrd.gating.reference import GateReference
 from flowmrd.panel.model import PanelModel
+from flowmrd.records.gates import GatesFile
+from flowmrd.records.read import checked
 from flowmrd.store import read_json, write_columns, write_json, write_text
 from flowmrd.tube.files import TubeFiles, tube_from_files
 from flowmrd.tube.gate import gate as gate_tube
@@ -102,4 +104,4 @@ def write_gated(tube: Tube, out: Path | None, *, populations: Path, gatingml: Pa
         )
     write_text(populations, as_tsv(population_rows(tube)))
     write_text(gatingml, write_gatingml(tube.gate_result, tube.panel.gates, wiring(tube)))
-    write_json(record, tube.gates)
+    write_json(record, checked(tube.gates, GatesFile))

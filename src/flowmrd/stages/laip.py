@@ -22,6 +22,8 @@ from flowmrd.classifier.laip_of_tubes import find_laip
 from flowmrd.classifier.storage import load_reference, save_laip
 from flowmrd.config import RunConfig
 from flowmrd.panel import PanelModel
+from flowmrd.records.read import read_record
+from flowmrd.records.references import LaipFile
 from flowmrd.stages.labels import read_labels
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
@@ -58,3 +60,4 @@ def learn(
         labels={name: read_labels(path, events[name]) for name, path in (labels or {}).items()},
     )
     save_laip(found.laip, patient, out_json, out_npz, dict(found.record))
+    read_record(out_json, LaipFile)

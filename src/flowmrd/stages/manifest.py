@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from flowmrd.errors import ArtefactError
+from flowmrd.records.read import checked
+from flowmrd.records.run import ManifestFile
 from flowmrd.store import digest_file, read_json, write_json
 
 MANIFEST: Final = Path("results/manifest.json")
@@ -40,7 +42,7 @@ def write_manifest(run_directory: Path) -> dict[str, dict[str, Any]]:
         path.as_posix(): {"sha256": digest_file(results / path), "bytes": (results / path).stat().st_size}
         for path in result_files(run_directory)
     }
-    write_json(run_directory / MANIFEST, {"format": FORMAT, "files": files})
+    write_json(run_directory / MANIFEST, checked({"format": FORMAT, "files": files}, ManifestFile))
     return files
 
 

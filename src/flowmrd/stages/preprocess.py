@@ -46,6 +46,8 @@ from flowmrd.config.run import RunConfig
 from flowmrd.config.sheet import Sample
 from flowmrd.panel.model import PanelModel
 from flowmrd.preprocess.scaling import scales_as_text
+from flowmrd.records.quality import QualityFile
+from flowmrd.records.read import checked
 from flowmrd.store import read_json, write_columns, write_json
 from flowmrd.tube.files import raw_tube
 from flowmrd.tube.preprocess import preprocess as preprocess_tube
@@ -105,7 +107,7 @@ def write_preprocessed(tube: Tube, out: Path | None, qc: Path | None) -> None:
         facts = {"transforms": scales_as_text(tube.scales), "censored": json.dumps(tube.censored_names)}
         write_columns(out, columns, facts)
     if qc is not None:
-        write_json(qc, tube.qc)
+        write_json(qc, checked(tube.qc, QualityFile))
 
 
 def preprocess_file(

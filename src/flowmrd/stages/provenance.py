@@ -30,6 +30,8 @@ from flowmrd.config.table import read_table
 from flowmrd.errors import ArtefactError, PanelError
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import find_panel
+from flowmrd.records.read import checked
+from flowmrd.records.run import ProvenanceFile
 from flowmrd.review.keys import key_id
 from flowmrd.review.log import check_log
 from flowmrd.review.status import trusted_key
@@ -88,7 +90,7 @@ def write_provenance(
         "results": {"files": len(files), "manifest_sha256": digest_file(run_directory / MANIFEST)},
         "review": review_state(run_directory),
     }
-    write_json(run_directory / PROVENANCE, record)
+    write_json(run_directory / PROVENANCE, checked(record, ProvenanceFile))
     write_crate(run_directory, record, files)
     return record
 

@@ -27,6 +27,8 @@ from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import RunConfig
 from flowmrd.config.run import ReferenceConfig
 from flowmrd.panel import PanelModel
+from flowmrd.records.read import read_record
+from flowmrd.records.references import ReferenceFile
 from flowmrd.stages.provisional import simulated_controls
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
@@ -81,3 +83,4 @@ def build(
             "note": f"{real} of at least {settings.min_controls} control tubes" if provisional else "",
         },
     )
+    read_record(out_json, ReferenceFile)

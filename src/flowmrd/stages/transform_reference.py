@@ -19,6 +19,8 @@ from pathlib import Path
 
 from flowmrd.config.run import RunConfig
 from flowmrd.panel.model import PanelModel
+from flowmrd.records.read import checked
+from flowmrd.records.references import TransformFile
 from flowmrd.store import write_json
 from flowmrd.tube.files import raw_tube
 from flowmrd.tube.transforms import transforms_of_controls
@@ -48,4 +50,7 @@ def transform_reference(
         As in :func:`flowmrd.tube.preprocess.preprocess`.
     """
     opened = (raw_tube(name, panel, events, record) for name, (events, record) in tubes.items())
-    write_json(out, transforms_of_controls(opened, config, batches=batches, spillover=spillover, base=base))
+    write_json(
+        out,
+        checked(transforms_of_controls(opened, config, batches=batches, spillover=spillover, base=base), TransformFile),
+    )

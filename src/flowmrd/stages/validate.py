@@ -17,9 +17,11 @@ from flowmrd.compare.tables import RUN_TABLE, read_rows
 from flowmrd.config import RunConfig
 from flowmrd.errors import ArtefactError
 from flowmrd.panel import PanelModel
+from flowmrd.records.read import read_record
+from flowmrd.records.references import LaipFile
 from flowmrd.report.page import write_page
 from flowmrd.report.validation import render
-from flowmrd.store import read_json, write_json
+from flowmrd.store import write_json
 from flowmrd.validate import dilute, figures, kinds_of
 from flowmrd.validate.series import MeasuredValidation, judge_series, read_rules, read_series
 
@@ -102,9 +104,9 @@ def validate(
 
 def _kinds(laip_json: Path) -> tuple[str, tuple[str, ...]]:
     """A patient, and in which ways the leukaemia is aberrant."""
-    facts = read_json(laip_json)
-    kinds = kinds_of(facts["components"], indistinct=bool(facts["indistinct"])) if facts.get("found") else ()
-    return str(facts["patient"]), kinds
+    laip = read_record(laip_json, LaipFile)
+    kinds = kinds_of(laip.components, indistinct=bool(laip.indistinct)) if laip.found else ()
+    return laip.patient, kinds
 
 
 def measured_series(run_directory: Path, rules: Path | None) -> MeasuredValidation | None:

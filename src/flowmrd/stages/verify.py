@@ -23,12 +23,14 @@ from typing import Any
 from flowmrd.config import load_config, read_sheet
 from flowmrd.errors import ArtefactError, InputError
 from flowmrd.home import REPOSITORY
+from flowmrd.records.read import read_record
+from flowmrd.records.run import ProvenanceFile, ReviewEntry
 from flowmrd.review.keys import key_id
 from flowmrd.review.log import GENESIS, Finding, LogCheck, check_log, digest
 from flowmrd.review.status import PUBLIC_KEY, ReviewState, harmless, review_status, trusted_key
 from flowmrd.stages.crate import CRATE, RECORDS
 from flowmrd.stages.manifest import MANIFEST, read_manifest, result_files
-from flowmrd.stages.provenance import CONFIG, FORMAT, PROVENANCE, input_paths, locked_packages
+from flowmrd.stages.provenance import CONFIG, PROVENANCE, input_paths, locked_packages
 from flowmrd.store import digest_file, read_json
 
 
@@ -115,7 +117,7 @@ def verify(
         _check_crate(run_directory, files, report)
     _check_reviews(run_directory, report, public_key, head)
     if record is not None:
-        _check_noted_review(run_directory, record.get("review"), report, public_key)
+        _check_noted_review(run_directory, record.review, report, public_key)
     return report
 
 
@@ -139,29 +141,20 @@ def _check_results(run_directory: Path, report: Verification) -> Mapping[str, Ma
     return files
 
 
-def _check_provenance(run_directory: Path, report: Verification) -> dict[str, Any] | None:
+def _check_provenance(run_directory: Path, report: Verification) -> ProvenanceFile | None:
     path = run_directory / PROVENANCE
     try:
-        record = read_json(path)
-        if record["format"] != FORMAT or not isinstance(record["inputs"]["tubes"], list):
-            raise KeyError("format")  # noqa: TRY301 - the same outcome as a missing key
-        expected = record["results"]["manifest_sha256"]
-        [(tube["sample"], tube["sha256"]) for tube in record["inputs"]["tubes"]]
-        [(facts["path"], facts["sha256"]) for facts in record["inputs"]["files"]]
-        record["software"]["lock_sha256"]
+        record = read_record(path, ProvenanceFile)
     except ArtefactError as error:
-        report.add("results/provenance.json", f"{error.found}: inputs cannot be checked")
-        return None
-    except (KeyError, TypeError):
-        report.add("results/provenance.json", "it is not a provenance record any more")
+        report.add("results/provenance.json", f"it is no provenance record ({error.found}): inputs cannot be checked")
         return None
     manifest = run_directory / MANIFEST
-    if manifest.is_file() and digest_file(manifest) != expected:
+    if manifest.is_file() and digest_file(manifest) != record.results.manifest_sha256:
         report.add("results/manifest.json", "it is not the one the provenance names")
-    return dict(record)
+    return record
 
 
-def _check_inputs(run_directory: Path, record: Mapping[str, Any], report: Verification, *, tubes: bool) -> None:
+def _check_inputs(run_directory: Path, record: ProvenanceFile, report: Verification, *, tubes: bool) -> None:
     try:
         config = load_config(run_directory / CONFIG)
         samples, _ = read_sheet(run_directory / config.samples)
@@ -169,7 +162,7 @@ def _check_inputs(run_directory: Path, record: Mapping[str, Any], report: Verifi
     except InputError as error:
         report.add(error.where, f"it cannot be read any more ({error.found})")
         return
-    expected = {facts["path"]: facts["sha256"] for facts in record["inputs"]["files"]}
+    expected = {facts.path: facts.sha256 for facts in record.inputs.files}
     for label, sha256 in expected.items():
         path = paths.get(label)
         if path is None:
@@ -184,9 +177,9 @@ def _check_inputs(run_directory: Path, record: Mapping[str, Any], report: Verifi
         return
     present = {sample.sample: sample.fcs for sample in samples}
     read = 0
-    for tube in record["inputs"]["tubes"]:
-        name, sha256 = tube["sample"], tube["sha256"]
-        if sha256 is None:
+    for tube in record.inputs.tubes:
+        name = tube.sample
+        if tube.sha256 is None:
             report.notes.append(f"sample {name} had no result, its FCS file is not checked")
             continue
         fcs = present.get(name)
@@ -194,19 +187,17 @@ def _check_inputs(run_directory: Path, record: Mapping[str, Any], report: Verifi
             report.add(f"sample {name}", "its row is gone from the sample sheet")
         elif not fcs.is_file():
             report.notes.append(f"sample {name}: its FCS file is not here (archived?), so it is not checked")
-        elif digest_file(fcs) != sha256:
+        elif digest_file(fcs) != tube.sha256:
             report.add(f"sample {name}", "its FCS file is not the one that was analysed")
         read += fcs is not None and fcs.is_file()
     report.checked["FCS files"] = read
 
 
-def _check_software(record: Mapping[str, Any], report: Verification) -> None:
+def _check_software(record: ProvenanceFile, report: Verification) -> None:
     lock = REPOSITORY / "requirements.lock"
-    if lock.is_file() and digest_file(lock) != record["software"]["lock_sha256"]:
+    if lock.is_file() and digest_file(lock) != record.software.lock_sha256:
         report.notes.append("this installation has another requirements.lock than the run")
-    installed = record["software"].get("packages")
-    if not isinstance(installed, dict):
-        return
+    installed = record.software.packages
     differing = sum(1 for name, version in locked_packages().items() if installed.get(name) not in (version, None))
     if differing:
         report.notes.append(f"{differing} packages had other versions in the run than this lock file asks for")
@@ -259,23 +250,25 @@ def _check_reviews(run_directory: Path, report: Verification, public_key: Path |
             report.add(f"review of sample {sample.sample}", f"void: {sample.reason}")
 
 
-def _check_noted_review(run_directory: Path, noted: Any, report: Verification, public_key: Path | None) -> None:
+def _check_noted_review(
+    run_directory: Path, noted: ReviewEntry | None, report: Verification, public_key: Path | None
+) -> None:
     """The review log and key as the run's provenance noted them: the log must have grown from there."""
-    if not isinstance(noted, dict) or not {"entries", "head", "key_id"} <= noted.keys():
+    if noted is None:
         report.add("results/provenance.json", "it does not say how the review log stood: the note was taken out")
         return
-    if noted["head"] not in digests_of_chain(check_log(run_directory)):
+    if noted.head not in digests_of_chain(check_log(run_directory)):
         report.add(
             "results/review",
-            f"the log that the run noted ({noted['entries']} entries, head {str(noted['head'])[:12]}) is not the "
+            f"the log that the run noted ({noted.entries} entries, head {str(noted.head)[:12]}) is not the "
             "beginning of this one: it was put back, rebuilt or removed",
         )
-    if noted["key_id"] is not None:
+    if noted.key_id is not None:
         key = trusted_key(run_directory, public_key)
         if key is None:
             report.add(PUBLIC_KEY.as_posix(), "the laboratory's public key is gone: signatures are not checked")
-        elif key_id(key) != noted["key_id"]:
-            report.add(PUBLIC_KEY.as_posix(), f"another key ({key_id(key)}) than in the run ({noted['key_id']})")
+        elif key_id(key) != noted.key_id:
+            report.add(PUBLIC_KEY.as_posix(), f"another key ({key_id(key)}) than in the run ({noted.key_id})")
 
 
 def digests_of_chain(check: LogCheck) -> set[str]:

@@ -6,38 +6,39 @@ every kind that holds for at least half of its cells, so most are of several.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
+
+from flowmrd.records.references import LaipComponent
 
 LOST: Final = -1.0
 """A marker this many decades below the nearest normal stage is called lost: a tenth of the molecules is left."""
 HALF: Final = 0.5
 
 
-def kinds_of(components: Sequence[Mapping[str, Any]], *, indistinct: bool) -> tuple[str, ...]:
+def kinds_of(components: Sequence[LaipComponent], *, indistinct: bool) -> tuple[str, ...]:
     """Kinds of one leukaemia: aberrant markers by name, its nearest normal stage, how far it can be told.
 
     Parameters
     ----------
     components
-        As in ``laip.json``: ``share``, ``nearest_normal``, ``markers`` of ``marker``, ``shift_decades``, ``direction``.
+        Of ``laip.json``.
     indistinct
         True where controls hold cells that cannot be told from it.
     """
-    total = sum(float(component["share"]) for component in components) or 1.0
+    total = sum(component.share for component in components) or 1.0
     shares: dict[tuple[str, str], float] = {}
     stages: dict[str, float] = {}
     for component in components:
-        share = float(component["share"]) / total
-        stage = str(component["nearest_normal"])
+        share = component.share / total
+        stage = component.nearest_normal
         stages[stage] = stages.get(stage, 0.0) + share
-        for entry in component["markers"]:
-            direction = str(entry["direction"])
-            if direction == "same":
+        for entry in component.markers:
+            if entry.direction == "same":
                 continue
-            names = ("lost", "under") if float(entry["shift_decades"]) <= LOST else (direction,)
+            names = ("lost", "under") if entry.shift_decades <= LOST else (entry.direction,)
             for name in names:
-                key = (str(entry["marker"]), name)
+                key = (entry.marker, name)
                 shares[key] = shares.get(key, 0.0) + share
     kinds = []
     for marker in sorted({marker for marker, _ in shares}):

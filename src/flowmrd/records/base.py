@@ -1,0 +1,44 @@
+"""The base of all models of artefacts, and the parts that several artefacts share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Artefact", "FlagEntry", "MarkerLevels", "MarkerShift", "TargetState"]
+
+MarkerLevels = dict[str, float]
+"""Channel to a level on the 0..1 scale."""
+
+
+class Artefact(BaseModel):
+    """A file or a part of one: every field is named, none can be changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class FlagEntry(Artefact):
+    """A coded message as it is stored (:mod:`flowmrd.flags`); ``level`` is absent among the findings of a file."""
+
+    code: str
+    level: Literal["fail", "warn", "info"] | None = None
+    message: str
+
+
+class MarkerShift(Artefact):
+    """One line of a LAIP: the leukaemia against the nearest normal stage."""
+
+    marker: str
+    shift_decades: float
+    direction: Literal["over", "under", "same"]
+
+
+class TargetState(Artefact):
+    """State of a therapy target on the B-lineage or MRD cells."""
+
+    percent_positive: float | None
+    median_ratio_to_reference: float | None
+    status: Literal["present", "dim", "lost", "masked_or_lost", "not_evaluable"]
+    population: str = Field(description="Population it was measured on: mrd or b_lineage.")
+    note: str

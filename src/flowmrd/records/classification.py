@@ -1,0 +1,141 @@
+"""``classification.json``: the groups found in a tube, and how well others would have been found."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from flowmrd.records.base import Artefact, FlagEntry, MarkerLevels, MarkerShift
+
+__all__ = ["BackgroundEntry", "ClassificationFile", "CountedEntry", "NoveltyEntry", "SpikeInEntry", "UncountedEntry"]
+
+
+class CountedEntry(Artefact):
+    """A group of cells that was called leukaemia."""
+
+    id: int
+    events: int
+    phenotype: str | None = None
+    evidence: dict[str, float | str | None] | None = Field(None, description="As in groups of mrd.json.")
+    nearest_normal: str
+    markers: tuple[MarkerShift, ...]
+    medians: MarkerLevels
+
+
+class UncountedEntry(Artefact):
+    """A compact group that is told and not counted; without a ``call`` it is atypical."""
+
+    events: int
+    why: str
+    call: str | None = Field(None, description="normal:<population>, artefact:<kind> or atypical.")
+    phenotype: str | None = None
+    evidence: dict[str, float | str | None] | None = Field(None, description="As in groups of mrd.json.")
+    detector: str | None = Field(None, description="Detector in which its cells are off scale.")
+    nearest_normal: str
+    markers: tuple[MarkerShift, ...]
+    medians: MarkerLevels
+    sd: MarkerLevels
+
+
+class BackgroundEntry(Artefact):
+    """False events in the controls by the same code at the same cut."""
+
+    per_million: float
+    ci95: tuple[float, float]
+    worst_per_million: float
+    n_controls: int
+
+
+class NoveltyEntry(Artefact):
+    """How far the tube lies from the controls; 1 is as far as allowed."""
+
+    score: float
+    flag: bool
+
+
+class OffScaleCells(Artefact):
+    """Cells off scale in one detector; they found no group."""
+
+    detector: str
+    events: int
+    joined: int = Field(description="Of them, those that a counted group took by its other channels.")
+    call: str
+
+
+class StainingControlEntry(Artefact):
+    """What the cells that should carry a marker say of its antibody."""
+
+    marker: str
+    state: Literal["ok", "shifted", "absent", "not_verifiable"]
+    carriers: int
+    bright: int
+    decades: float
+    limit: float
+    carrier_decades: float
+    stained: float | None
+    expected: float | None
+
+
+class SpikedKindEntry(Artefact):
+    """One kind of leukaemia that was spiked in."""
+
+    phenotype: str
+    nearest_normal: str
+    spiked: int
+    recovered: int
+    noticed: int
+
+
+class SpikeInStepEntry(Artefact):
+    """Spiked cells before and after one step."""
+
+    step: str
+    spiked: int
+    kept: int
+
+
+class SpikeInEntry(Artefact):
+    """Leukaemic cells put into copies of the tube at the target level."""
+
+    level: float
+    replicates: int
+    expected: float
+    recovered: float
+    spiked_total: int
+    recovered_total: int
+    recovered_counts: tuple[int, ...]
+    detected_replicates: int
+    detected: bool
+    source: str
+    kinds: tuple[SpikedKindEntry, ...]
+    steps: tuple[SpikeInStepEntry, ...] = Field((), description="Where spiked cells were lost, from the raw file on.")
+
+
+class ClassificationFile(Artefact):
+    """``results/work/<sample>/classification.json``."""
+
+    format: str
+    sample: str
+    patient: str
+    seen_without_cd19: float | None = Field(
+        description="Share of the blasts at diagnosis that need no CD19 to be seen."
+    )
+    mode: Literal["patient", "library", "different_from_normal", "none"]
+    features: tuple[str, ...]
+    cut: float = Field(description="Score (log10 of phenotype over normal density) from which a cell counts.")
+    clusters: tuple[CountedEntry, ...]
+    uncounted: tuple[UncountedEntry, ...]
+    offscale: tuple[OffScaleCells, ...]
+    staining_control: tuple[StainingControlEntry, ...]
+    markers: tuple[MarkerShift, ...]
+    background: BackgroundEntry | None
+    n_controls: int
+    novelty: NoveltyEntry
+    calibration: dict[str, float]
+    staining_shift: dict[str, float] = Field(description="Marker to decades, this tube against the reference.")
+    spike_in: SpikeInEntry | None
+    flags: tuple[FlagEntry, ...]
+    reference_digest: str
+    laip_sha256: str | None
+    library_sha256: str | None = Field(description="Digest of the library of leukaemias, only where it was used.")

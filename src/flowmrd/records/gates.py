@@ -1,0 +1,220 @@
+"""``gates.json`` of a tube: where each gate was put and why, and what the gates say about the marrow."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from flowmrd.records.base import Artefact, FlagEntry, TargetState
+
+__all__ = ["CurveEntry", "GateEntry", "GatesFile", "ShapeEntry"]
+
+Point = tuple[float, float]
+
+
+class RectangleShape(Artefact):
+    """Ranges of channels; null is an open end."""
+
+    type: Literal["rectangle"]
+    ranges: dict[str, tuple[float | None, float | None]]
+
+
+class HalfPlaneShape(Artefact):
+    """``x - slope * y - bend(y)`` above or below a threshold."""
+
+    type: Literal["halfplane"]
+    x: str
+    y: str
+    slope: float
+    threshold: float
+    side: Literal["above", "below"]
+    bends: tuple[Point, ...]
+
+
+class PolygonShape(Artefact):
+    """Inside of a polygon."""
+
+    type: Literal["polygon"]
+    x: str
+    y: str
+    vertices: tuple[Point, ...]
+
+
+class EllipseShape(Artefact):
+    """Inside a Mahalanobis distance."""
+
+    type: Literal["ellipse"]
+    channels: tuple[str, ...]
+    mean: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]
+    distance_squared: float
+
+
+class BooleanShape(Artefact):
+    """A combination of other gates."""
+
+    type: Literal["boolean"]
+    all_of: tuple[str, ...]
+    any_of: tuple[str, ...]
+    at_least: int
+    none_of: tuple[str, ...]
+
+
+class WholeShape(Artefact):
+    """All events of the parent, or none."""
+
+    type: Literal["everything", "nothing"]
+
+
+ShapeEntry = Annotated[
+    RectangleShape | HalfPlaneShape | PolygonShape | EllipseShape | BooleanShape | WholeShape,
+    Field(discriminator="type"),
+]
+"""A gate's shape (:mod:`flowmrd.gating.shapes`)."""
+
+
+class CurveEntry(Artefact):
+    """The density that a cut was read from."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    threshold: float
+    bounds: tuple[float, ...]
+
+
+class GateEntry(Artefact):
+    """One gate as placed."""
+
+    name: str
+    title: str
+    parent: str
+    method: str
+    population: bool
+    route: bool
+    helper: bool
+    state: Literal["ok", "insufficient_parent", "unavailable"]
+    source: Literal["sample", "reference", "sample-shift", "fallback", "default", "override"]
+    how: str
+    why: str
+    shape: ShapeEntry
+    parameters: dict[str, float]
+    shift_decades: float
+    at_bound: bool
+    parent_events: int
+    count: int | None = Field(description="null where the gate is unavailable.")
+    analysable_count: int | None
+    curve: CurveEntry | None
+
+
+class ReferenceUsed(Artefact):
+    """The frozen gates this tube was given."""
+
+    label: str
+    excluded: str | None = Field(description="Control left out because it is this tube.")
+
+
+class OverrideUsed(Artefact):
+    """A reviewer's gates."""
+
+    file: str
+    sha256: str
+    gates: tuple[str, ...]
+
+
+class LandmarkEntry(Artefact):
+    """Place of the lymphocytes in scatter."""
+
+    levels: dict[str, float]
+    factors: dict[str, float]
+    events: int
+    why: str
+    applied: dict[str, float]
+
+
+class ShiftEntry(Artefact):
+    """How far the anchor cells of a channel lie from those of the controls."""
+
+    channel: str
+    population: str
+    events: int
+    level: float | None
+    reference: float | None
+    measured_decades: float | None
+    applied_decades: float
+    at_bound: bool
+    why: str
+
+
+class MissingRoute(Artefact):
+    """A way into the B lineage that this tube does not have."""
+
+    route: str
+    why: str
+
+
+class RoutesEntry(Artefact):
+    """Ways into the B lineage."""
+
+    present: tuple[str, ...]
+    missing: tuple[MissingRoute, ...]
+
+
+class ControlRange(Artefact):
+    """Share of a population in the controls."""
+
+    low: float
+    median: float
+    high: float
+    n: int
+
+
+class DilutionRow(Artefact):
+    """One population that dilution with blood changes."""
+
+    population: str
+    events: int
+    of: str
+    share: float | None
+    limit: float
+    met: bool | None
+    controls: ControlRange | None
+
+
+class HaemodilutionEntry(Artefact):
+    """Whether the marrow was diluted with blood."""
+
+    verdict: Literal["suspected", "possible", "not_suggested", "not_evaluable"]
+    statement: str
+    populations: tuple[DilutionRow, ...]
+
+
+class RegenerationEntry(Artefact):
+    """The haematogone spectrum, before MRD cells are left out."""
+
+    verdict: Literal["increased", "present", "incomplete", "few", "not_evaluable"]
+    statement: str
+    share: float | None = None
+    stages: dict[str, int]
+
+
+class GatesFile(Artefact):
+    """``results/work/<sample>/gates.json``."""
+
+    schema_version: int
+    panel: str
+    panel_version: str
+    events: int
+    analysable: int
+    reference: ReferenceUsed | None
+    override: OverrideUsed | None
+    landmark: LandmarkEntry
+    shifts: tuple[ShiftEntry, ...]
+    gates: tuple[GateEntry, ...]
+    routes: RoutesEntry
+    normal_b: dict[str, float]
+    targets: dict[str, TargetState]
+    haemodilution: HaemodilutionEntry
+    regeneration: RegenerationEntry
+    nucleated_by: Literal["dye", "scatter"]
+    flags: tuple[FlagEntry, ...]

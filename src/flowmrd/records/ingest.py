@@ -1,0 +1,85 @@
+"""``ingest.json``: one FCS file as it was read."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from flowmrd.records.base import Artefact, FlagEntry
+
+__all__ = ["AcquisitionEntry", "ChannelEntry", "ExportEntry", "IngestFile", "SecondReaderEntry", "SpilloverEntry"]
+
+
+class ChannelEntry(Artefact):
+    """One parameter of the file and the panel's channel it was matched to."""
+
+    column: str = Field(description="Name of its column: the marker, or ch<NN> where the panel does not know it.")
+    marker: str | None
+    kind: str | None
+    matched_by: str | None = Field(description="Name by which it was matched: pns or pnn; null where it was not.")
+    pnn: str | None
+    pns: str | None
+    range: float | None
+    voltage: float | None
+    gain: float | None
+    log: tuple[float, float] | None = Field(description="Decades and offset of a logarithmic amplifier.")
+    time: bool
+    compensated: bool = Field(description="Something in the file says that its values are compensated.")
+
+
+class SpilloverEntry(Artefact):
+    """A spillover matrix of the file."""
+
+    source: str
+    detectors: tuple[str, ...] = Field(description="Columns of the matrix.")
+    matrix: tuple[tuple[float, ...], ...] | None
+    percent_scaled: bool
+    malformed: str
+    others: tuple[SpilloverEntry, ...] | None = Field(None, description="Further matrices; of the first one alone.")
+
+
+class SecondReaderEntry(Artefact):
+    """What a second reader of the file said."""
+
+    status: str
+    reason: str
+
+
+class ExportEntry(Artefact):
+    """What says that values were compensated, and which keyword that they were transformed, before the export."""
+
+    by: str
+    transform: str
+
+
+class AcquisitionEntry(Artefact):
+    """When the tube was acquired."""
+
+    date: str | None = Field(None, description="ISO day.")
+    begin: float | None = Field(None, description="Seconds after midnight.")
+    end: float | None = Field(None, description="Seconds after midnight.")
+
+
+class IngestFile(Artefact):
+    """``results/work/<sample>/ingest.json``."""
+
+    schema_: Literal["flowmrd-ingest/1"] = Field(alias="schema")
+    sample: str
+    sha256: str
+    bytes: int
+    data_set: int = Field(description="0-based data set of the file that was taken.")
+    n_data_sets: int
+    fcs_version: str
+    n_events: int
+    findings: tuple[FlagEntry, ...]
+    second_reader: SecondReaderEntry
+    channels: tuple[ChannelEntry, ...]
+    spillover: SpilloverEntry | None
+    export: ExportEntry
+    nonfinite: dict[str, int] = Field(description="Column to events with NaN or infinity, only where there are any.")
+    missing: tuple[str, ...] = Field(description="Optional markers of the panel that the file lacks.")
+    timestep: float | None = Field(description="Seconds of one tick of the clock.")
+    instrument: dict[str, str] = Field(description="Model, and digests of serial number and configuration.")
+    acquisition: AcquisitionEntry
+    keywords: dict[str, str] = Field(description="Keywords that may be stored (flowmrd.fcs.scrub).")

@@ -1,0 +1,186 @@
+"""``qc.json``: what was masked in a tube and why, its matrix, scales and stability."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from flowmrd.records.base import Artefact, FlagEntry
+from flowmrd.records.ingest import AcquisitionEntry, ChannelEntry
+
+__all__ = [
+    "AnalysableEntry",
+    "AttritionEntry",
+    "CompensationEntry",
+    "DebrisEntry",
+    "DoubletsEntry",
+    "DriftEntry",
+    "DyeEntry",
+    "OffScaleEntry",
+    "QualityFile",
+    "ResidualEntry",
+    "ScaleEntry",
+    "StretchEntry",
+    "TimeEntry",
+]
+
+
+class AnalysableEntry(Artefact):
+    """Events that are not masked."""
+
+    with_time_mask: int
+    without_time_mask: int
+    time_mask_applied: bool
+
+
+class AttritionEntry(Artefact):
+    """One step of masking; the first row is ``acquired``."""
+
+    step: str
+    masked: int = Field(description="Events masked by this step, whatever the others say.")
+    removed: int = Field(description="Events masked by this step and none before.")
+    remaining: int
+
+
+class ResidualEntry(Artefact):
+    """Residual spillover of one ordered pair of channels."""
+
+    source: str
+    target: str
+    ratio: float | None = Field(description="Signal left in target, as a share of that in source.")
+    slope: float | None
+    n_bright: int
+    state: Literal["ok", "over", "under", "coexpressed", "undecided"]
+
+
+class CompensationEntry(Artefact):
+    """The matrix that was applied and what it left; ``condition`` null and all lists empty where there was none."""
+
+    source: str
+    condition: float | None
+    notes: tuple[str, ...]
+    channels: tuple[str, ...]
+    matrix: tuple[tuple[float, ...], ...]
+    uncompensated: tuple[str, ...] = Field(description="Fluorescence channels that the matrix does not name.")
+    residuals: tuple[ResidualEntry, ...]
+
+
+class ScaleEntry(Artefact):
+    """How a channel was brought to 0..1 (:class:`flowmrd.preprocess.transform.ChannelScale`)."""
+
+    kind: str
+    T: float
+    M: float
+    W: float
+    A: float
+    cofactor: float
+    T_source: str
+    W_source: str
+
+
+class OffScaleEntry(Artefact):
+    """Where the scale of a detector ends, and the events beyond."""
+
+    edge: float | None = Field(description="Raw units; null where no event lies at an edge.")
+    how: str = Field(description="How the edge was found: range, pile or none.")
+    top: float = Field(description="Raw units.")
+    events: int
+    share: float
+    censored: int | None = Field(description="Events in which this channel is no measurement.")
+
+
+class StretchEntry(Artefact):
+    """One stretch of the run."""
+
+    first: int
+    last: int
+    seconds: float | None
+    rate: float | None
+    score: float = Field(description="Distance of the signal from its usual level; masked above the limit.")
+    worst: str
+    shift: float
+    shifted: bool
+    bad: bool = Field(description="Masked.")
+    medians: tuple[float | None, ...]
+
+
+class DriftEntry(Artefact):
+    """A channel that drifts over the run."""
+
+    channel: str
+    rho: float = Field(description="Rank correlation of its level with time.")
+    range: float
+
+
+class TimeEntry(Artefact):
+    """Stability over the run."""
+
+    checked: bool
+    reason: str
+    limit: float
+    channels: tuple[str, ...]
+    steps_back: int
+    bins: tuple[StretchEntry, ...]
+    drift: tuple[DriftEntry, ...]
+
+
+class DoubletsEntry(Artefact):
+    """The band of single cells (:class:`flowmrd.preprocess.quality.DoubletBand`)."""
+
+    kind: str
+    x: str
+    y: str
+    low: float | None
+    high: float | None
+    centre: float | None
+    spread: float | None
+    method: str
+    n_events: int
+    reason: str
+
+
+class DebrisEntry(Artefact):
+    """The debris cut (:class:`flowmrd.preprocess.quality.DebrisCut`)."""
+
+    fsc: float | None
+    ssc: float | None
+    cd45: float | None
+    anchor: float | None
+    method: str
+    reason: str
+
+
+class DyeEntry(Artefact):
+    """The cut of one dye."""
+
+    channel: str
+    value: float | None
+    masked_side: Literal["above", "below"]
+    reason: str
+
+
+class QualityFile(Artefact):
+    """``results/samples/<sample>/qc.json``."""
+
+    schema_version: int
+    sample: str
+    panel: str
+    panel_version: str
+    events: int
+    analysable: AnalysableEntry
+    attrition: tuple[AttritionEntry, ...]
+    flags: tuple[FlagEntry, ...]
+    compensation: CompensationEntry
+    transforms: dict[str, ScaleEntry]
+    saturation: dict[str, float] = Field(description="Channel to share of events at the top of its range.")
+    offscale: dict[str, OffScaleEntry]
+    time: TimeEntry
+    margins: dict[str, float]
+    doublets: DoubletsEntry
+    debris: DebrisEntry
+    dyes: tuple[DyeEntry, ...]
+    channels: tuple[ChannelEntry, ...]
+    medians: dict[str, float | None] = Field(description="Channel to the median of analysable single cells, 0..1.")
+    instrument: dict[str, str]
+    acquisition: AcquisitionEntry

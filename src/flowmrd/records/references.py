@@ -1,0 +1,181 @@
+"""What is learned from several tubes and frozen: gates and scales of the controls, normal reference, LAIP."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from flowmrd.records.base import Artefact, FlagEntry, MarkerLevels, MarkerShift
+from flowmrd.records.quality import ScaleEntry
+
+__all__ = ["GateReferenceFile", "LaipFile", "LibraryFile", "ReferenceFile", "TransformFile"]
+
+Levels = dict[str, MarkerLevels]
+"""Population to its levels by channel."""
+
+
+class PooledGates(Artefact):
+    """Numbers of all controls together."""
+
+    parameters: dict[str, dict[str, float]]
+    anchors: dict[str, float]
+    factors: dict[str, float]
+
+
+class ControlGatesEntry(Artefact):
+    """Numbers of one control."""
+
+    name: str
+    parameters: dict[str, dict[str, float]]
+    anchors: dict[str, float]
+    levels: Levels
+    fractions: dict[str, float]
+    factors: dict[str, float]
+
+
+class GateReferenceFile(Artefact):
+    """``results/reference/<panel>/gates.json``."""
+
+    schema_version: str
+    panel: str
+    panel_version: str
+    pooled: PooledGates
+    controls: tuple[ControlGatesEntry, ...]
+
+
+class ControlScale(Artefact):
+    """Scale of one control."""
+
+    T: float
+    W: float
+
+
+class FrozenScale(ScaleEntry):
+    """Scale of a channel for all tubes of the panel."""
+
+    per_control: dict[str, ControlScale]
+
+
+class TransformFile(Artefact):
+    """``results/reference/<panel>/transform.json``."""
+
+    schema_version: int
+    panel: str
+    panel_version: str
+    controls: tuple[str, ...]
+    channels: dict[str, FrozenScale]
+
+
+class ControlGroupEntry(Artefact):
+    """A compact group of a control."""
+
+    share: float
+    log_likelihood_gain: float
+    events: float
+
+
+class MarkerStainingEntry(Artefact):
+    """How one marker stained the cells of a control that should carry it; levels in decades."""
+
+    marker: str
+    carriers: int
+    stained: float | None
+    middle: float | None
+    upper: float | None
+    without: float | None
+    bright: int
+    cells: int
+
+
+class ControlEntry(Artefact):
+    """A control of the normal reference."""
+
+    name: str
+    fold: int
+    nucleated: int
+    window_cells: int
+    sampling: float
+    displacement: float
+    outlier_share: float
+    groups: tuple[ControlGroupEntry, ...]
+    staining: tuple[MarkerStainingEntry, ...]
+
+
+class ControlSource(Artefact):
+    """Where a control of the reference came from."""
+
+    sample: str
+    source: Literal["control", "simulated"]
+
+
+class ReferenceManifest(Artefact):
+    """What the reference was made from."""
+
+    flowmrd_version: str
+    panel_version: str
+    seed: int
+    max_events_per_control: int
+    controls: tuple[ControlSource, ...]
+    note: str
+
+
+class ReferenceFile(Artefact):
+    """``results/reference/<panel>/reference.json``; the arrays lie in ``reference.npz`` beside it."""
+
+    format: str
+    panel: str
+    features: tuple[str, ...]
+    digest: str
+    arrays_sha256: str
+    n_controls: int
+    n_folds: int
+    provisional: bool
+    stages: tuple[str, ...]
+    controls: tuple[ControlEntry, ...]
+    manifest: ReferenceManifest
+
+
+class LibraryEntry(Artefact):
+    """One leukaemia of a library."""
+
+    patient: str
+    features: tuple[str, ...]
+    n_cells: int
+    laip_sha256: str
+
+
+class LibraryFile(Artefact):
+    """``library.json`` of a library of leukaemias, as ``flowmrd library build`` writes it."""
+
+    format: Literal["flowmrd-library/1"]
+    digest: str
+    entries: tuple[LibraryEntry, ...]
+
+
+class LaipComponent(Artefact):
+    """One component of the phenotype."""
+
+    share: float
+    nearest_normal: str
+    markers: tuple[MarkerShift, ...]
+    medians: MarkerLevels
+
+
+class LaipFile(Artefact):
+    """``results/laip/<patient>/laip.json``; what needs a phenotype is null where none was found."""
+
+    format: str
+    patient: str
+    found: bool
+    features: tuple[str, ...] | None = None
+    share: float | None = Field(None, description="Share of the diagnosis tube's nucleated cells.")
+    n_cells: int | None = None
+    indistinct: bool | None = None
+    by_expert: bool | None = None
+    others: tuple[str, ...] | None = Field(None, description="Further channels whose values of the cells are stored.")
+    arrays_sha256: str
+    diagnosis: str = Field(description="Sample it was learned from.")
+    seen_without_cd19: float | None
+    components: tuple[LaipComponent, ...]
+    flags: tuple[FlagEntry, ...]
