@@ -102,7 +102,7 @@ def test_polygons_ellipses_and_empty_gates_survive_the_way_through_flowkit(
          "covariance": [[0.01, 0.002], [0.002, 0.01]], "distance_squared": 4},
         {"name": "box", "parent": "poly", "method": "rectangle", "ranges": {"CD19": [None, 0.4], "CD10": [0.1, 0.5]}},
         {"name": "mixed", "parent": "root", "method": "boolean", "all_of": ["poly"], "any_of": ["round", "box"],
-         "none_of": ["lost"]},
+         "unless": ["lost"]},
         {"name": "single", "parent": "poly", "method": "boolean", "all_of": ["poly"]},
         {"name": "two", "parent": "root", "method": "boolean", "any_of": ["poly", "round", "box", "lost"],
          "at_least": 2},

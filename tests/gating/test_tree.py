@@ -86,6 +86,7 @@ def test_a_missing_channel_makes_a_gate_and_its_children_unavailable_and_others_
             {"name": "either", "parent": "root", "method": "boolean", "any_of": ["z_pos", "x_pos"]},
             {"name": "both", "parent": "root", "method": "boolean", "all_of": ["z_pos", "x_pos"]},
             {"name": "not_z", "parent": "root", "method": "boolean", "none_of": ["z_pos"]},
+            {"name": "but_z", "parent": "x_pos", "method": "boolean", "all_of": ["x_pos"], "unless": ["z_pos"]},
         ),
     )
     states = {placement.name: placement.state for placement in result.placements}
@@ -95,8 +96,10 @@ def test_a_missing_channel_makes_a_gate_and_its_children_unavailable_and_others_
         "x_pos": "ok",
         "either": "ok",
         "both": "unavailable",
-        "not_z": "ok",
+        "not_z": "unavailable",
+        "but_z": "ok",
     }
+    assert np.array_equal(result.inside("but_z"), result.inside("x_pos"))
     assert np.array_equal(result.inside("either"), result.inside("x_pos"))
     assert not result.inside("both").any()
     assert "no z" in result.placement("z_pos").why

@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.config.run import RunConfig
 from flowmrd.config.sheet import COLUMNS, ID_PATTERN, REQUIRED, PriorTherapy, Role
+from flowmrd.gating.flags import REQUIRED as REQUIRED_GATES
 from flowmrd.home import REPOSITORY
 from flowmrd.mrd.result import MrdResult
 from flowmrd.mrd.specimen import SpecimenResult
@@ -237,6 +238,10 @@ def panel_page() -> str:
     lines += [
         "Copy a shipped panel to `RUNDIR/panels/<name>.yaml`, change `name` and `version`, adapt channels and gates,",
         "and name it in `config.yaml`. A panel in use is never edited in place: make a new version.",
+        "",
+        f"Required gates: {', '.join(f'`{name}`' for name in REQUIRED_GATES)}, and at least one gate with `route: true`.",
+        "`flowmrd panel check FILE --tubes TUBE.fcs` tells what is wrong before a run; the way through it is in",
+        "[writing a panel](../guides/panel.md).",
         "",
         *_table(PanelModel),
         "## `channels`",

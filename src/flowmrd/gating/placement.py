@@ -167,7 +167,7 @@ def build_shape(gate: Gate, parameters: Mapping[str, float], columns: Columns, f
     if isinstance(gate, EllipseGate):
         return _ellipse(gate, frame)
     assert isinstance(gate, BooleanGate)  # noqa: S101 - cuts have a shape of their own, and the union is exhausted
-    return Combination(gate.all_of, gate.any_of, gate.none_of, gate.at_least)
+    return Combination(gate.all_of, gate.any_of, (*gate.none_of, *gate.unless), gate.at_least)
 
 
 def _stored(frame: Frame, channel: str, ends: tuple[float | None, float | None]) -> tuple[float | None, float | None]:

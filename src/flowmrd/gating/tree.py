@@ -223,7 +223,7 @@ def _missing(gate: Gate, columns: Columns, states: Mapping[str, bool]) -> str:
     if not states[gate.parent]:
         return f"its parent {gate.parent} is unavailable"
     if isinstance(gate, BooleanGate):
-        lost = [name for name in gate.all_of if not states[name]]
+        lost = [name for name in (*gate.all_of, *gate.none_of) if not states[name]]
         if lost:
             return f"{', '.join(lost)} is unavailable"
         available = [name for name in dict.fromkeys(gate.any_of) if states[name]]

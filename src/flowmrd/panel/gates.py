@@ -205,11 +205,16 @@ class BooleanGate(_Gate):
     all_of: tuple[GateName, ...] = Field((), description="Inside every one of these.")
     any_of: tuple[GateName, ...] = Field((), description="Inside at least one of these that is available.")
     at_least: int = Field(1, ge=1, description="Inside at least this many of any_of instead of one.")
-    none_of: tuple[GateName, ...] = Field((), description="Outside each of these that is available.")
+    none_of: tuple[GateName, ...] = Field(
+        (), description="Outside every one of these; where one is unavailable, so is this gate."
+    )
+    unless: tuple[GateName, ...] = Field(
+        (), description="Outside each of these that is available: exclusions that the gate can do without."
+    )
 
     def references(self) -> tuple[str, ...]:
         """Other gates that the gate's definition names."""
-        return (*self.all_of, *self.any_of, *self.none_of)
+        return (*self.all_of, *self.any_of, *self.none_of, *self.unless)
 
 
 Gate = Annotated[

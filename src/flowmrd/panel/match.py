@@ -238,6 +238,9 @@ def _detects(name: _Name, channel: Channel) -> bool:
 
 
 def _scatter(channel: Channel, own: Sequence[str], listed: Sequence[_Name]) -> tuple[list[_Name], str]:
+    given = [name for name in listed if _detects(name, channel)]
+    if given:
+        return given, "detector"
     signal = scatter_name(channel.marker)
     by_signal = []
     for name in listed:

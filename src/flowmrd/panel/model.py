@@ -6,10 +6,11 @@ these models.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from flowmrd.panel.gates import BooleanGate, Gate, check_tree
 from flowmrd.panel.plots import MATURATION, Plot, standard_plots
@@ -74,13 +75,27 @@ class Channel(Strict):
     aliases: tuple[str, ...] = Field(
         (), description="Other names of the marker in $PnS, compared without case or punctuation."
     )
-    detectors: tuple[str, ...] = Field((), description="Regular expressions for $PnN, tried after the marker names.")
+    detectors: tuple[str, ...] = Field(
+        (),
+        description="Regular expressions for $PnN, tried after the marker names; of scatter before them, so that an "
+        "odd pulse name can be given.",
+    )
     required: bool = Field(True, description="True for backbone channels: a file without it stops that sample.")
     feature: bool = Field(False, description="True where the LAIP model uses the channel.")
     unreliable_after: tuple[Literal["cd19", "cd22", "steroid"], ...] = Field(
         (), description="Therapies after which the marker may be lost or shifted and is down-weighted."
     )
     transform: ChannelTransform = Field(ChannelTransform(), description="Scaling to 0..1.")
+
+    @field_validator("detectors")
+    @classmethod
+    def _readable(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        return patterns
 
 
 class PanelModel(Strict):

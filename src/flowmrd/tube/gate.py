@@ -17,6 +17,7 @@ from flowmrd.gating.flags import gate_flags, missing_routes, nucleated_by
 from flowmrd.gating.gatingml import Wiring
 from flowmrd.gating.marrow import STAGES, assess_haemodilution, assess_regeneration
 from flowmrd.gating.overrides import read_override
+from flowmrd.gating.placement import Placement
 from flowmrd.gating.populations import assign, code_table, population_table, route_bits, route_names
 from flowmrd.gating.reference import GateReference
 from flowmrd.gating.sample import GatedSample, gate_control, gate_sample, rounded, tube_landmark
@@ -269,6 +270,13 @@ def _gate(
     return gated, {"file": manual.file, "sha256": manual.sha256, "gates": list(shapes)}
 
 
+def _at_bound(gate_: Gate, placement: Placement) -> bool:
+    """Whether this tube's own estimate ended at a bound of the panel, so that the tube may want it elsewhere."""
+    if not isinstance(gate_, CutGate) or placement.source != "sample" or gate_.estimator == "fixed":
+        return False
+    return placement.nominal.get("threshold") in gate_.bounds
+
+
 def _held(gate_: Gate, gated: GatedSample) -> bool:
     """Whether the anchor cells wanted to move a cut further than it may go."""
     return isinstance(gate_, CutGate) and gate_.channel in gated.shifts and gated.shifts[gate_.channel].at_bound
@@ -300,7 +308,7 @@ def _record(
                 "shape": placement.shape.as_record(),
                 "parameters": rounded(dict(placement.parameters)),
                 "shift_decades": round(placement.shift, 4),
-                "at_bound": placement.source == "sample-shift" and _held(gate_, gated),
+                "at_bound": _at_bound(gate_, placement) or (placement.source == "sample-shift" and _held(gate_, gated)),
                 "parent_events": placement.parent_events,
                 "count": row["count"],
                 "analysable_count": row["analysable_count"],
