@@ -239,7 +239,7 @@ def panel_page() -> str:
         "Copy a shipped panel to `RUNDIR/panels/<name>.yaml`, change `name` and `version`, adapt channels and gates,",
         "and name it in `config.yaml`. A panel in use is never edited in place: make a new version.",
         "",
-        f"Required gates: {', '.join(f'`{name}`' for name in REQUIRED_GATES)}, and at least one gate with `route: true`.",
+        f"Required gates: {', '.join(f'`{name}`' for name in REQUIRED_GATES)}, and a gate with `route: true`.",
         "`flowmrd panel check FILE --tubes TUBE.fcs` tells what is wrong before a run; the way through it is in",
         "[writing a panel](../guides/panel.md).",
         "",
