@@ -204,11 +204,37 @@ def test_a_yaml_override_gives_shapes_on_the_unit_scale(tmp_path: Any, ino10: An
     assert isinstance(shapes["t_nk"], Ellipse)
 
 
+def in_gates(text: str, old: str, new: str) -> str:
+    """Replace behind the matrices and scales."""
+    head, mark, gates = text.partition("<gating:RectangleGate")
+    return head + (mark + gates).replace(old, new)
+
+
+def test_the_tubes_own_gates_are_taken_with_their_combinations(
+    tmp_path: Any, ino10: Any, gated: Any, wiring: Any
+) -> None:
+    path = tmp_path / "tube.xml"
+    text = write_gatingml(gated, ino10.gates, wiring)
+    for written in (text, in_gates(text, 'compensation-ref="spillover"', 'compensation-ref="FCS"')):
+        path.write_text(written, encoding="utf-8")
+        assert read_override(path, ino10, wiring, automatic=text).shapes
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda text: text.replace('id="cd22_pos"', 'id="cd2_pos"'), "a gate 'cd2_pos'"),
-        (lambda text: text.replace('name="PE-A"', 'name="Violet-A"'), "the dimension 'Violet-A'"),
+        (lambda text: in_gates(text, 'name="PE-A"', 'name="Violet-A"'), "the dimension 'Violet-A'"),
+        (
+            lambda text: in_gates(text, 'compensation-ref="spillover"', 'compensation-ref="uncompensated"'),
+            "uncompensated",
+        ),
+        (lambda text: in_gates(text, 'compensation-ref="spillover"', 'compensation-ref="other"'), "does not define"),
+        (lambda text: text.replace('transforms:value="0.', 'transforms:value="0.5'), "is not the tube's"),
+        (lambda text: in_gates(text, 'parent_id="singlets"', 'parent_id="core"'), "within core"),
+        (lambda text: in_gates(text, ' gating:parent_id="singlets"', ""), "within root"),
+        (lambda text: text.replace("BooleanGate", "QuadrantGate"), "the QuadrantGate"),
+        (lambda text: text.replace('gating:use-as-complement="true"', ""), "the BooleanGate"),
         (lambda text: text.replace('transforms:W="', 'transforms:W="1'), "another scale"),
         (lambda text: text[: len(text) // 2], "not well-formed"),
         (lambda text: '<!DOCTYPE a [<!ENTITY b "c">]>' + text.split("?>", 1)[1], "entity declaration"),
@@ -219,9 +245,10 @@ def test_an_impossible_gatingml_override_is_refused(
     tmp_path: Any, ino10: Any, gated: Any, wiring: Any, change: Any, message: Any
 ) -> None:
     path = tmp_path / "tube.xml"
-    path.write_text(change(write_gatingml(gated, ino10.gates, wiring)), encoding="utf-8")
+    own = write_gatingml(gated, ino10.gates, wiring)
+    path.write_text(change(own), encoding="utf-8")
     with pytest.raises(GateError, match=message):
-        read_override(path, ino10, wiring)
+        read_override(path, ino10, wiring, automatic=own)
 
 
 def test_an_override_of_a_gate_that_the_tube_cannot_have_is_refused(

@@ -54,12 +54,15 @@ class Wiring:
         Channel to its transform record (``flowmrd.preprocess.transform.ChannelScale.as_record``).
     matrix_names, matrix
         Detectors (``$PnN``) and spillover matrix, row = fluorochrome, column = detector; empty where not compensated.
+    source
+        Where the matrix came from (``file:SPILL``, ``csv:...``, ``controls``, ``none``); empty where not recorded.
     """
 
     detectors: Mapping[str, str] = field(default_factory=dict)
     scales: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     matrix_names: tuple[str, ...] = ()
     matrix: tuple[tuple[float, ...], ...] = ()
+    source: str = ""
 
     def compensated(self, channel: str) -> bool:
         """Whether the channel goes through the spillover matrix."""

@@ -1,7 +1,11 @@
 """GatingML 2.0 in: rectangles, polygons and ellipsoids of known gates, as a reviewer's software wrote them.
 
-Boolean and quadrant gates are not read: combinations are the panel's business. Dimensions may be named by ``$PnN`` or
-by marker. A dimension drawn on another scale than the tube's is an error, because its numbers mean something else.
+A gate is taken as it was drawn or refused, and nothing of the file is dropped. A dimension on another scale than the
+tube's, on values compensated in another way, or under another parent is an error: its numbers mean something else.
+Combinations are the panel's business, so Boolean and quadrant gates are accepted only where they are those that
+``gates.xml`` of this tube holds. Dimensions may be named by ``$PnN`` or by marker.
+
+FlowKit's parser is not used: it wants every parent in the file, and a reviewer's file may hold the edited gates alone.
 """
 
 from __future__ import annotations
@@ -15,8 +19,8 @@ from typing import Any, Final
 from flowmrd.errors import GateError
 from flowmrd.gating.gatingml import BEYOND, GATING, TRANSFORMS, TYPES, Wiring
 from flowmrd.gating.shapes import Ellipse, Polygon, Rectangle, Shape
-from flowmrd.panel.gates import polygon_crosses_itself
-from flowmrd.panel.model import PanelModel
+from flowmrd.panel.gates import ROOT, polygon_crosses_itself
+from flowmrd.panel.model import ChannelKind, PanelModel
 
 __all__ = ["read_gatingml"]
 
@@ -24,13 +28,22 @@ MAX_BYTES: Final = 10_000_000
 _SHAPES: Final = ("RectangleGate", "PolygonGate", "EllipsoidGate")
 
 
-def read_gatingml(path: Path, panel: PanelModel, wiring: Wiring | None) -> dict[str, Shape]:
+def read_gatingml(
+    path: Path, panel: PanelModel, wiring: Wiring | None, automatic: str | None = None
+) -> dict[str, Shape]:
     """Shapes of the panel's gates in a GatingML file, by gate name; other gates of the file are errors.
+
+    Parameters
+    ----------
+    automatic
+        ``gates.xml`` of the tube as its gates were placed: what the file may repeat of combinations. Where absent,
+        combinations are not looked at.
 
     Raises
     ------
     GateError
-        If the file is not GatingML 2.0, declares entities, names an unknown gate or dimension, or a gate is impossible.
+        If a gate cannot be taken as it was drawn, or if the file is not GatingML 2.0, declares entities, names an
+        unknown gate or dimension, or a gate is impossible.
     """
     where = str(path)
     text = path.read_bytes()
@@ -47,7 +60,9 @@ def read_gatingml(path: Path, panel: PanelModel, wiring: Wiring | None) -> dict[
     if root.tag != f"{{{GATING}}}Gating-ML":
         raise _error(where, f"the root element {root.tag[:80]}", "Gating-ML version 2.0", "export as GatingML 2.0")
     reader = _Reader(where, root, panel, wiring or Wiring())
-    return reader.shapes()
+    shapes = reader.shapes()
+    reader.refuse_other_gates(None if automatic is None else ET.fromstring(automatic))  # noqa: S314 - written by us
+    return shapes
 
 
 class _Reader:
@@ -72,12 +87,112 @@ class _Reader:
                 known_gate(self.where, name, self.panel)
                 if name in found:
                     raise _error(self.where, f"the gate {name} twice", "every gate once", "remove one of them")
+                self._check_parent(name, element)
                 found[name] = self._shape(tag, name, element)
         if not found:
             raise _error(
                 self.where, "no rectangle, polygon or ellipsoid gate", "at least one", "export the edited gates"
             )
         return found
+
+    def _check_parent(self, name: str, element: ET.Element) -> None:
+        """Refuse a gate that was drawn within another population than the panel's tree applies it to."""
+        given = element.get(f"{{{GATING}}}parent_id") or ROOT
+        expected = next(gate.parent for gate in self.panel.gates if gate.name == name)
+        if given != expected:
+            raise _error(
+                self.where,
+                f"{name} within {given[:60]}",
+                f"{name} within {expected}, as in panel {self.panel.name}",
+                "draw the gate within that population, or change the panel's tree",
+            )
+
+    def refuse_other_gates(self, automatic: ET.Element | None) -> None:
+        """Refuse gates of kinds that are not read, unless the tube's own ``gates.xml`` holds them as they are.
+
+        Raises
+        ------
+        GateError
+            Naming the gate.
+        """
+        own = None if automatic is None else {_as_text(element) for element in automatic}
+        for element in self.root:
+            kind = element.tag.rpartition("}")[2]
+            if not kind.endswith("Gate") or kind in _SHAPES:
+                continue
+            if kind == "BooleanGate" and (own is None or _as_text(element) in own):
+                continue
+            name = element.get(f"{{{GATING}}}id", "")
+            raise _error(
+                self.where,
+                f"the {kind} {name[:60]}, which would not be applied as drawn",
+                "rectangles, polygons and ellipsoids; combinations as gates.xml holds them",
+                "draw the gates that it combines, or change the panel's tree",
+            )
+
+    def _check_compensation(self, gate: str, channel: str, reference: str | None) -> None:
+        """Refuse a dimension drawn on values that were compensated in another way than the tube's."""
+        wiring = self.wiring
+        compensated = wiring.compensated(channel)
+        if not wiring.scales or reference is None:
+            return
+        found = ""
+        if reference == "uncompensated":
+            found = "uncompensated values" if compensated else ""
+        elif reference == "FCS":
+            if wiring.source and not wiring.source.startswith("file:") and channel not in _scatter(self.panel):
+                found = "values compensated with the FCS file's own matrix"
+        else:
+            matrix = self._matrix(gate, reference)
+            if compensated and not self._same_matrix(matrix):
+                found = f"values compensated with the matrix {reference[:40]!r}, which is not the tube's"
+            elif not compensated and wiring.detectors.get(channel, channel) in matrix:
+                found = f"values compensated with the matrix {reference[:40]!r}"
+        if found:
+            source = f"({wiring.source or 'none'})"
+            expected = f"values compensated as the tube's are {source}" if compensated else "values as stored"
+            raise _error(self.where, f"{gate}: {channel} on {found}", expected, "draw the gate on such values")
+
+    def _matrix(self, gate: str, reference: str) -> dict[str, dict[str, float]]:
+        """A spectrum matrix of the file: fluorochrome to detector to coefficient."""
+        for element in self.root.findall(f"{{{TRANSFORMS}}}spectrumMatrix"):
+            if element.get(f"{{{TRANSFORMS}}}id") != reference:
+                continue
+            rows, columns = (
+                [
+                    item.get(f"{{{TYPES}}}name", "")
+                    for item in element.findall(f"{{{TRANSFORMS}}}{part}/{{{TYPES}}}fcs-dimension")
+                ]
+                for part in ("fluorochromes", "detectors")
+            )
+            values = [
+                [
+                    self._number(gate, item.get(f"{{{TRANSFORMS}}}value"))
+                    for item in spectrum.findall(f"{{{TRANSFORMS}}}coefficient")
+                ]
+                for spectrum in element.findall(f"{{{TRANSFORMS}}}spectrum")
+            ]
+            if element.get(f"{{{TRANSFORMS}}}matrix-inverted-already") == "true" or [len(row) for row in values] != [
+                len(columns)
+            ] * len(rows):
+                break
+            # dyes may be named as such; their order is that of the detectors
+            named = rows if set(rows) == set(columns) else columns[: len(rows)]
+            return {row: dict(zip(columns, line, strict=True)) for row, line in zip(named, values, strict=True)}
+        raise _error(
+            self.where,
+            f"{gate}: the compensation {reference[:40]!r}, which the file does not define as a spillover matrix",
+            "uncompensated, FCS, or a spectrumMatrix of the file",
+            "export the gates with their matrix",
+        )
+
+    def _same_matrix(self, matrix: Mapping[str, Mapping[str, float]]) -> bool:
+        names = self.wiring.matrix_names
+        return set(matrix) == set(names) and all(
+            math.isclose(matrix[row].get(column, 0.0), value, abs_tol=2e-3)
+            for row, line in zip(names, self.wiring.matrix, strict=True)
+            for column, value in zip(names, line, strict=True)
+        )
 
     def _shape(self, tag: str, name: str, element: ET.Element) -> Shape:
         dimensions = [self._dimension(name, item) for item in element.findall(f"{{{GATING}}}dimension")]
@@ -143,6 +258,7 @@ class _Reader:
                 self.where, f"{gate}: the dimension {str(name)[:60]!r}", f"one of {known}", "correct the channel"
             )
         channel = self.channels[name]
+        self._check_compensation(gate, channel, element.get(f"{{{GATING}}}compensation-ref"))
         self._check_scale(gate, channel, element.get(f"{{{GATING}}}transformation-ref"))
         low, high = (element.get(f"{{{GATING}}}{key}") for key in ("min", "max"))
         bounds = [None if text is None else self._number(gate, text) for text in (low, high)]
@@ -184,6 +300,17 @@ class _Reader:
         if not math.isfinite(value):
             raise _error(self.where, f"{gate}: the number {str(text)[:40]!r}", "a finite number", "correct it")
         return value
+
+
+def _scatter(panel: PanelModel) -> set[str]:
+    kinds = {ChannelKind.SCATTER, ChannelKind.TIME}
+    return {channel.marker for channel in panel.channels if channel.kind in kinds}
+
+
+def _as_text(element: ET.Element) -> str:
+    """An element in one form, whatever the order of its attributes and the blanks between its parts."""
+    parts = sorted(element.attrib.items())
+    return f"{element.tag}{parts}{[_as_text(child) for child in element]}"
 
 
 def _parameters(element: ET.Element) -> tuple[str, dict[str, float]] | None:

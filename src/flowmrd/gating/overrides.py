@@ -57,11 +57,15 @@ class Override:
     from_gatingml: bool
 
 
-def read_override(path: Path, panel: PanelModel, wiring: Wiring | None, frame: Frame = STORED) -> Override:
+def read_override(
+    path: Path, panel: PanelModel, wiring: Wiring | None, frame: Frame = STORED, automatic: str | None = None
+) -> Override:
     """Read and check an override.
 
     Parameters
     ----------
+    automatic
+        ``gates.xml`` of the tube as its gates were placed; what a GatingML file may repeat of combinations.
     frame
         Way of this tube's columns to the panel scale: a cut keeps the panel's lean, its numbers are as stored.
 
@@ -76,7 +80,7 @@ def read_override(path: Path, panel: PanelModel, wiring: Wiring | None, frame: F
             where, "no such file", "a .yaml or .xml file with gates", "correct the path or remove the override"
         )
     if path.suffix.lower() in {".xml", ".gml", ".gatingml"}:
-        shapes: dict[str, Shape] = dict(read_gatingml(path, panel, wiring))
+        shapes: dict[str, Shape] = dict(read_gatingml(path, panel, wiring, automatic))
         return Override(path.name, digest_file(path), shapes, True)
     if path.suffix.lower() not in {".yaml", ".yml"}:
         raise _error(where, f"a {path.suffix or 'nameless'} file", ".yaml or .xml", "rename or convert it")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from flowmrd.config.run import RunConfig
 from flowmrd.errors import GateError
 from flowmrd.gating.flags import gate_flags, missing_routes, nucleated_by
-from flowmrd.gating.gatingml import Wiring
+from flowmrd.gating.gatingml import Wiring, write_gatingml
 from flowmrd.gating.marrow import STAGES, assess_haemodilution, assess_regeneration
 from flowmrd.gating.overrides import read_override
 from flowmrd.gating.placement import Placement
@@ -194,6 +194,7 @@ def wiring(tube: Tube) -> Wiring | None:
         {name: scale.as_record() for name, scale in tube.scales.items()},
         tuple(detectors.get(name, name) for name in compensation["channels"]),
         tuple(tuple(row) for row in compensation["matrix"]),
+        str(compensation["source"]),
     )
 
 
@@ -242,7 +243,9 @@ def _gate(
     gated = gate_sample(columns, panel, analysable, config.gating, reference=learned, scales=scales)
     if override is None:
         return gated, None
-    manual = read_override(override, panel, wiring(tube), gated.frame)
+    own = wiring(tube)
+    automatic = write_gatingml(gated.result, panel.gates, own)
+    manual = read_override(override, panel, own, gated.frame, automatic)
     shapes = dict(manual.shapes)
     if manual.from_gatingml:
         shapes = {name: s for name, s in shapes.items() if not same_shape(s, gated.result.placement(name).shape)}
