@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
-from flowmrd.cli.app import THREAD_VARIABLES, app, call
+from flowmrd.cli.app import app, call
 from flowmrd.cli.generated import _commands, files
 from flowmrd.engine import code, memory
 from flowmrd.engine.code import module_files
@@ -24,6 +24,7 @@ from flowmrd.engine.stage_table import STAGES, stages_up_to
 from flowmrd.errors import ConfigError, FcsError, ResourceError
 from flowmrd.fcs import ChannelSpec, write_fcs
 from flowmrd.home import REPOSITORY
+from flowmrd.threads import THREAD_VARIABLES
 
 HEAVY = {"numpy", "pydantic", "pyarrow", "scipy", "sklearn", "flowkit", "plotly", "pandas", "snakemake"}
 

@@ -14,7 +14,7 @@ from flowmrd.home import REPOSITORY
 
 SOURCE = REPOSITORY / "src" / "flowmrd"
 ROOMS = (
-    ("errors", "units", "home"),
+    ("errors", "units", "home", "threads"),
     ("flags",),
     ("config",),
     ("panel",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -67,6 +68,30 @@ def test_every_public_name_can_be_used_and_is_described() -> None:
         assert name == "__version__" or value.__doc__
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = flowmrd.no_such_name
+
+
+def test_in_a_notebook_too_the_library_computes_with_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    from threadpoolctl import threadpool_info
+
+    from flowmrd.threads import THREAD_VARIABLES, one_thread
+
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+    @one_thread()
+    def threads() -> set[int]:
+        return {library["num_threads"] for library in threadpool_info()}
+
+    assert threads() == threads() == {1}
+
+
+@pytest.mark.parametrize("function", ["preprocess_tube", "gate_tube", "classify_tube", "find_laip"])
+def test_every_step_that_computes_limits_its_threads(function: str) -> None:
+    import flowmrd
+
+    step = getattr(flowmrd, function)
+    assert inspect.unwrap(step) is not step
+    assert "one_thread" in inspect.getsource(step).splitlines()[0]
 
 
 def test_every_array_has_one_row_per_event_of_the_file(tube: Tube) -> None:

@@ -21,6 +21,7 @@ from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import PriorTherapy, RunConfig
 from flowmrd.flags import Flag, flag
 from flowmrd.panel import PanelModel
+from flowmrd.threads import one_thread
 from flowmrd.tube import Tube
 from flowmrd.units import LOGICLE_M
 
@@ -60,6 +61,7 @@ def classifier_parameters(panel: PanelModel, config: RunConfig, therapy: PriorTh
     )
 
 
+@one_thread()
 def classify(
     tube: Tube,
     reference: ReferenceModel,

@@ -17,6 +17,7 @@ from flowmrd.classifier.phenotype import marker_levels, nearest_stage
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import RunConfig
 from flowmrd.flags import Flag, flag
+from flowmrd.threads import one_thread
 from flowmrd.tube import Tube
 from flowmrd.units import LOGICLE_M
 
@@ -40,6 +41,7 @@ class FoundLaip:
     record: Mapping[str, Any]
 
 
+@one_thread()
 def find_laip(
     patient: str,
     tubes: Sequence[Tube],

@@ -18,6 +18,7 @@ from flowmrd.classifier.normal_model import NormalModel, fit_normal
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.staining_control import MarkerStaining, measure_staining
 from flowmrd.classifier.tube_model import TubeModel, fit_tube
+from flowmrd.threads import one_thread
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def fold_of(names: list[str], folds: int) -> dict[str, int]:
     return {name: i % folds for i, name in enumerate(sorted(names))}
 
 
+@one_thread()
 def build_reference(
     panel: str,
     controls: list[CandidateCells],

@@ -17,11 +17,10 @@ import typer
 from flowmrd import __version__
 from flowmrd.cli import analysis, exchange, library, panel, prepare, run, stages
 from flowmrd.engine.failure import logged_to, print_usage, report_failure
+from flowmrd.threads import THREAD_VARIABLES
 
 USAGE_ERROR: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 """What typer raises for a wrong option: the base of its public errors, wherever typer keeps it."""
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
 app = typer.Typer(
     name="flowmrd",
     help="Measurable residual disease of B-ALL from flow cytometry files. For research use.",

@@ -33,6 +33,7 @@ from flowmrd.gating.targets import (
 from flowmrd.gating.tree import GateResult, apply_placements
 from flowmrd.panel.gates import CutGate, Gate
 from flowmrd.panel.model import PanelModel
+from flowmrd.threads import one_thread
 from flowmrd.tube.placed import Placed
 from flowmrd.tube.tube import Tube
 
@@ -41,6 +42,7 @@ __all__ = ["GATES_SCHEMA_VERSION", "gate", "gates_of_controls", "population_rows
 GATES_SCHEMA_VERSION = 1
 
 
+@one_thread()
 def gate(
     tube: Tube,
     config: RunConfig | None = None,
@@ -147,6 +149,7 @@ def population_rows(tube: Tube) -> list[dict[str, Any]]:
     return population_table(tube.gate_result, gates, tube.measured, tube.analysable(), features, tube.scales)
 
 
+@one_thread()
 def gates_of_controls(tubes: Mapping[str, Tube], config: RunConfig | None = None) -> GateReference:
     """Learn the gates of a panel from its preprocessed control tubes, to be frozen.
 

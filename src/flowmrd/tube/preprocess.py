@@ -39,6 +39,7 @@ from flowmrd.preprocess.scaling import (
 from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.preprocess.transform.logicle import logicle_table
 from flowmrd.preprocess.tube_flags import compensation_flags, event_flags, residual_flags, scale_flags
+from flowmrd.threads import one_thread
 from flowmrd.tube.placed import Placed
 from flowmrd.tube.tube import Tube
 
@@ -50,6 +51,7 @@ Float32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 
+@one_thread()
 def preprocess(
     tube: Tube,
     config: RunConfig | None = None,
