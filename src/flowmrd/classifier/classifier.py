@@ -6,6 +6,8 @@ tube; the controls set the cut (:mod:`flowmrd.classifier.calibration`).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from flowmrd.classifier.blast_prior import blast_prior
@@ -14,7 +16,7 @@ from flowmrd.classifier.candidate_cells import Bools, CandidateCells, thin
 from flowmrd.classifier.classification import Classification, UncountedGroup, Why
 from flowmrd.classifier.found_groups import find_groups, find_other_groups
 from flowmrd.classifier.library import Library
-from flowmrd.classifier.mixture import log_density
+from flowmrd.classifier.mixture import Mixture, combine, log_density
 from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel
 from flowmrd.classifier.novelty import Novelty, judge_novelty
@@ -225,6 +227,9 @@ def _fit_beside_leukaemia(
     leukaemic = score_cells(known, cells, log_normal, parameters.blast_tail_degrees) > 0.0
     share = float(leukaemic.mean()) * float(tube.window.sum()) / max(tube.n, 1) if len(sample) else 0.0
     if search.laip is not None:
+        heavy = _heavy_phenotype(tube, search.laip, model, anchored, widened, parameters)
+        if heavy is not None:
+            known, share = heavy
         share = min(max(share, parameters.unknown_blast_share), parameters.laip_share_most)
         fitted = fit_tube(model, tube, parameters, leukaemia=known, leukaemia_share=share, unreliable=unreliable)
         return fitted, None
@@ -259,6 +264,38 @@ def _missing_markers(
         return [flag("PANEL_TOO_WEAK", markers=", ".join(missing), left=", ".join(left) or "none")]
     code = "CD19_NOT_MEASURED" if "CD19" in missing else "MARKER_MISSING"
     return [flag(code, markers=", ".join(missing), left=", ".join(left))]
+
+
+def _heavy_phenotype(
+    tube: CandidateCells,
+    laip: PatientLaip,
+    model: NormalModel,
+    anchored: TubeModel,
+    widened: Mixture,
+    parameters: ClassifierParameters,
+) -> tuple[Mixture, float] | None:
+    """The phenotype as it lies in a tube that is full of it, and its share; None where it is not.
+
+    Allowed to lie anywhere within the drift, the phenotype is so broad that a normal population moved onto its cells
+    explains them better, and the leukaemia would pass for normal.
+    """
+    rows = thin(tube.window, parameters.burden_cells)
+    if len(rows) == 0:
+        return None
+    cells = tube_cells(tube, rows, anchored, model, parameters, unreliable=parameters.unreliable)
+    log_normal = log_density(widened, cells.values, degrees=parameters.tail_degrees)
+    part = len(rows) / max(int(tube.window.sum()), 1)
+    cells = replace(
+        cells,
+        log_normal=log_normal,
+        log_normal_shrunken=None,
+        denominator=max(round(tube.denominator * part), 1),
+    )
+    fits = match_laip(laip, parameters, cells)
+    share = sum(fit.share for fit in fits)
+    if share < parameters.burden_share:
+        return None
+    return combine([fit.mixture for fit in fits], [fit.share / share for fit in fits]), share
 
 
 def _flags(

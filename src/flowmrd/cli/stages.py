@@ -7,6 +7,7 @@ writing its own where docs/architecture.md says. A failing step of a run can be 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -243,7 +244,8 @@ def classify(
 
     at = _open(run)
     row = at.sample(sample)
-    files = _files(at, sample)
+    # With its records the tube has every threshold that was placed in it: spiked cells start at the raw file.
+    files = replace(_files(at, sample), qc=at.result(sample, "qc.json"), gates=at.work(sample, "gates.json"))
     guard("classify", files.column_files)
     stage(
         files,
