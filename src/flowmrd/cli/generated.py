@@ -2,7 +2,8 @@
 
 ``python -m flowmrd.cli.generated`` writes them, with ``--check`` it only says which are out of date (exit code 1):
 ``workflow/schemas/*.schema.yaml`` (JSON schema of configuration, panel, sample sheet row, mrd.json),
-``docs/reference/*.md``, ``docs/thresholds.md``, and ``config/config.yaml`` with every key and its default.
+``docs/reference/*.md``, ``docs/thresholds.md``, ``docs/api.md``, and ``config/config.yaml`` with every key and its
+default.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.cli.api_page import api_page
 from flowmrd.config.run import RunConfig
 from flowmrd.config.sheet import COLUMNS, ID_PATTERN, REQUIRED, PriorTherapy, Role
 from flowmrd.gating.flags import REQUIRED as REQUIRED_GATES
@@ -83,6 +85,7 @@ def files() -> dict[Path, str]:
         reference / "artefacts.md": artefacts_page(),
         reference / "command-line.md": command_page(),
         Path("docs/thresholds.md"): thresholds_page(),
+        Path("docs/api.md"): api_page(NOTE),
         Path("config/config.yaml"): example_config(),
     }
 
