@@ -732,6 +732,7 @@ _FILE_FINDINGS: Final = tuple(
         "further_data_set",
         "gain_ignored",
         "histograms_skipped",
+        "integers_above_range",
         "mode_missing",
         "name_missing",
         "names_from_twin",

@@ -342,3 +342,12 @@ def test_a_text_end_written_too_early_is_read_up_to_data(tmp_path: Path) -> None
     assert table(one) == ROWS
     assert one.channels[2].range == 65536
     assert "text_end_short" in codes(one)
+
+
+def test_integers_above_the_range_are_counted_before_they_are_folded(tmp_path: Path) -> None:
+    path = tmp_path / "a.fcs"
+    values = b"".join(value.to_bytes(2, "little") for value in (5, 1023, 1024, 1000, 2000, 999))
+    path.write_bytes(build(keywords(6, [16], ranges=[1000]), values))
+    one = read_fcs(path)[0]
+    assert one.raw()[0].tolist() == [5, 1023, 0, 1000, 976, 999]
+    assert one.above_range() == {0: 4}

@@ -12,7 +12,7 @@ import errno
 import math
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -114,6 +114,22 @@ class DataSet:
             for index, column in enumerate(block.columns):
                 parts[index].append(column.copy())
         return [np.concatenate(part) if part else np.empty(0) for part in parts]
+
+    def above_range(self) -> dict[int, int]:
+        """0-based channel to the number of its stored integers at or above ``$PnR``; channels without any are left out.
+
+        Bits above the range are dropped when events are read (FCS 3.1, 3.2.20), so that such a value comes back folded
+        into the range, or lies above it where ``$PnR`` is no power of two.
+        """
+        limited = {i: p.range for i, p in enumerate(self.channels) if p.kind == "I" and p.range and not p.time}
+        if not limited:
+            return {}
+        unmasked = replace(self.segment, parameters=tuple(replace(p, mask=None) for p in self.channels))
+        counts = dict.fromkeys(limited, 0)
+        for block in blocks(self.path, unmasked):
+            for index, limit in limited.items():
+                counts[index] += int(np.count_nonzero(block.columns[index] >= limit))
+        return {index: count for index, count in counts.items() if count}
 
     def raw_sums(self) -> npt.NDArray[np.float64]:
         """Sum of the stored values of every channel in float64, before gain, log and time scaling."""

@@ -284,6 +284,20 @@ def detector_name(pnn: str | None) -> str:
     return "".join(words)
 
 
+_DETECTOR_WORDS = re.compile(
+    r"TRITC|CFSE|7?AAD|RHODAMINE|CALCEIN|E[GYC]FP|TAG[BR]FP|CERULEAN|TOMATO|AUTOFLUORESCENCE|HOECHST|SYTOX|INDO1?|FURA"
+    r"|FLUO[34]?|CELL(?:TRACE|TRACKER|TOX)|(?:SUPER)?BRIGHT|CASCADE|KUSABIRA|EVENTS?|LENGTH|RATIO|(?:BLUE|RED|VIOLET)?PMT"
+    r"|(?:GREEN|YELLOW)PMT|APD|DETECTOR|CHANNEL|NEAR|DICHROIC|FIXABLE|GHOST|MITOTRACKER|BODIPY|TAMRA|ROX|ZSGREEN|AZAMI"
+    r"|CITRINE|TSAPPHIRE|[CY]YPET|INTENSITY|SIGNAL|OFF|REAL|BLANK"
+)
+"""Words of detectors and dyes that no list above has and nobody is called."""
+
+_DETECTOR_NAMES = re.compile(
+    r"MARINABLUE|NILERED|VENUS|CASCADE(?:BLUE|YELLOW)|FURARED|LASERPOWER|SAMPLEFLOWRATE|EVENT(?:NUMBER|COUNT|LENGTH)?"
+)
+"""Dyes and detectors of which a word alone might be a person's name: kept only as a whole."""
+
+
 def printable_name(text: str | None, known: frozenset[str] = frozenset()) -> str:
     """A channel name with every word blanked that is not recognisably about a channel.
 
@@ -301,6 +315,8 @@ def printable_name(text: str | None, known: frozenset[str] = frozenset()) -> str
         return ""
     if compact(text) in known or scatter_name(text) or is_time_name(text):
         return text.strip()
+    if _DETECTOR_NAMES.fullmatch(compact(detector_name(text))):
+        return text.strip()
     parts = re.split(r"([^0-9A-Za-z\u00c0-\uffff]+)", text.strip())
     shown = [part if index % 2 or not part or _about_channel(part, known) else "?" for index, part in enumerate(parts)]
     return "".join(shown)
@@ -317,7 +333,7 @@ def _about_channel(word: str, known: frozenset[str]) -> bool:
         return False
     if name in known or is_noise(name) or len(name) <= 2 or scatter_name(name) or is_time_name(name):
         return True
-    if _ANTIGEN.fullmatch(name) or name in _QUALIFIERS or qualifier(word):
+    if _ANTIGEN.fullmatch(name) or name in _QUALIFIERS or _DETECTOR_WORDS.fullmatch(name) or qualifier(word):
         return True
     match = re.match(r"CD\d{1,3}[A-Z]?", name)
     if match:

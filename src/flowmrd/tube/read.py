@@ -92,6 +92,15 @@ def read_tube(
     findings += [
         Finding("date_unreadable", f"no single day can be read from {key}") for key in unreadable_dates(chosen.keywords)
     ]
+    if above := chosen.above_range():
+        most = max(above, key=lambda index: above[index])
+        findings.append(
+            Finding(
+                "integers_above_range",
+                f"stored integers at or above $PnR in {len(above)} channel(s), most in parameter {most + 1} "
+                f"({above[most]} of {chosen.n_events} events); bits above the range are dropped, so they are folded",
+            )
+        )
     second = second_reading(chosen, n_sets=len(data_sets))
     values = chosen.scaled()
     if digest_file(path) != before:
