@@ -170,7 +170,18 @@ def test_check_lists_problems_of_the_sheet_by_line(tmp_path: Path) -> None:
     rows = "A\tP1\tcontrol\tnowhere.fcs\nb ad\tP1\tcontrol\tx.fcs\nC\tP1\tcontrol\tnowhere.fcs\n"
     problems, _ = check_run(write(tmp_path, sheet=HEADER + rows))
     lines = [problem.where.split("line ")[1][0] for problem in problems if problem.level == "error"]
-    assert lines == ["2", "3", "4"]
+    assert lines == ["2", "3"]
+    assert "also line(s) 4 (C)" in problems[0].where  # one fault of several rows is one line of the table
+
+
+def test_misspelt_keys_are_told_once_each_and_in_plain_words(tmp_path: Path) -> None:
+    text = "panle: ino10\nsamples: s.tsv\nmrd: {target: x}\ncompensation: {source: fiel}\n"
+    problems, _ = check_run(write(tmp_path, text, HEADER))
+    found = [problem.found for problem in problems]
+    assert "panle: unknown key, did you mean panel?" in found
+    assert "mrd.target: not a number" in found
+    assert any(text.startswith("compensation.source: 'fiel', which is not one of") for text in found)
+    assert not any("Field" in text or "Input should" in text or "missing" in text for text in found)
 
 
 @pytest.mark.parametrize(

@@ -422,8 +422,10 @@ def test_a_dye_beside_a_marker_is_no_qualifier(label: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["Cascade Yellow-A", "Super Bright 600-A", "TRITC-A", "Hoechst Red-A", "Indo-1 (Violet)-A", "SYTOX Blue-A", "7-AAD-A",
-     "Cell Trace Violet-A", "Real Blue 744-A", "Marina Blue-A", "Nile Red-A", "Kusabira Orange-A", "EGFP-A", "Near IR-A",
+    ["Cascade Yellow-A", "Super Bright 600-A", "TRITC-A", "Hoechst Red-A", "Indo-1 (Violet)-A", "SYTOX Blue-A",
+     "7-AAD-A",
+     "Cell Trace Violet-A", "Real Blue 744-A", "Marina Blue-A", "Nile Red-A", "Kusabira Orange-A", "EGFP-A",
+     "Near IR-A",
      "Comp-PE-A", "<PE-A>", "Unmixed PE-A", "PE-Fire 810-A", "488-530_30-A", "VioGreen-A", "BluePMT-A", "Event #"],
 )  # fmt: skip
 def test_detector_names_survive_scrubbing(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,17 +12,18 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from flowmrd.config import ReferenceConfig, RunConfig, Sample, load_config, read_sheet
-from flowmrd.config.load import known_keys, problem_text
+from flowmrd.config.load import told
 from flowmrd.config.sheet import Role
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.engine.headers import Asked, Look, check_header
 from flowmrd.engine.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES
 from flowmrd.engine.plan import stored_reference
 from flowmrd.engine.tube_comparison import compare_tubes
-from flowmrd.errors import ColumnError, ConfigError, InputError, PanelError, SheetError
+from flowmrd.errors import ChannelError, ColumnError, ConfigError, InputError, PanelError, SheetError
 from flowmrd.gating.flags import REQUIRED
 from flowmrd.gating.overrides import read_override
 from flowmrd.home import PANELS
+from flowmrd.mrd.limits import events_needed
 from flowmrd.panel import PanelModel, find_panel, load_panel
 
 __all__ = ["Problem", "check_run", "print_problems"]
@@ -80,7 +82,58 @@ def check_run(run_directory: Path) -> tuple[list[Problem], int]:
     problems += [problem for _, problem in sorted(of_rows, key=lambda one: one[0])]
     problems += _cohort(rows, config, run_directory)
     problems += _overrides(run_directory, {row.sample: panels[row.panel or config.panel] for row in rows}, sheet)
-    return problems, len(rows)
+    problems += _events(rows, looks, config, sheet)
+    return _grouped(problems), len(rows)
+
+
+def _grouped(problems: list[Problem]) -> list[Problem]:
+    """Problems with one row for a fault that several files or rows share, in the place of the first."""
+    shared: dict[tuple[str, str, str, str], list[str]] = {}
+    for one in problems:
+        places = shared.setdefault((one.level, one.found, one.expected, one.todo), [])
+        if one.where not in places:
+            places.append(one.where)
+    return [
+        Problem(level, _places(places), found, expected, todo)
+        for (level, found, expected, todo), places in shared.items()
+    ]
+
+
+def _places(places: list[str]) -> str:
+    """The first place in full, of the others the lines, as far as a cell holds them."""
+    if len(places) == 1:
+        return places[0]
+    others = [re.search(r"line (\d+)(?: \(([^)]*)\))?", place) for place in places[1:]]
+    names = [f"{match[1]}{(match[2] and f' ({match[2]})') or ''}" if match else "" for match in others]
+    if not all(names):
+        return f"{places[0]} and {len(places) - 1} more"
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return f"{places[0]}; also line(s) {', '.join(names[:20])}{more}"
+
+
+def _events(rows: list[Sample], looks: Mapping[str, Look], config: RunConfig, sheet: Path) -> list[Problem]:
+    """Follow-up tubes that cannot say "less than the target", whatever the result: they hold too few events."""
+    mrd = config.mrd
+    needed = events_needed(
+        mrd.target, background=0.0, min_detect_events=mrd.min_detect_events, alpha=mrd.alpha, power=mrd.power
+    )
+    if needed is None:
+        return []
+    short = [row for row in rows if row.role is Role.FOLLOWUP and row.sample in looks]
+    short = [row for row in short if looks[row.sample].events < needed]
+    if not short:
+        return []
+    listed = ", ".join(f"{row.sample} {looks[row.sample].events:,}" for row in short[:12])
+    more = f" and {len(short) - 12} more tubes" if len(short) > 12 else ""
+    return [
+        Problem(
+            "note",
+            str(sheet),
+            f"events of {len(short)} follow-up tube(s): {listed}{more}",
+            f"{needed:,} nucleated cells for a negative at {config.mrd.target:.0e}".replace("e-0", "e-"),
+            "acquire more cells; such a tube can be positive, but never negative at the target",
+        )
+    ]
 
 
 def _config(path: Path) -> tuple[RunConfig, list[Problem]]:
@@ -122,14 +175,8 @@ def _yaml_problems(path: Path, model: type[BaseModel], error: InputError) -> lis
         if not isinstance(file.data, dict):
             return [Problem.of(error)]
         return [
-            Problem(
-                "error",
-                f"{path}, line {file.line(problem['loc'])}",
-                f"{'.'.join(map(str, problem['loc']))}: {problem_text(problem, known_keys(model))}",
-                error.expected,
-                error.todo,
-            )
-            for problem in invalid.errors()
+            Problem("error", f"{path}, line {file.line(problem['loc'])}", found, error.expected, error.todo)
+            for problem, found in told(invalid, model)
         ]
     except InputError:
         return [Problem.of(error)]
@@ -187,7 +234,7 @@ def _overrides(run_directory: Path, panels: Mapping[str, PanelModel | None], she
         else:
             taken[sample] = path
             panel = panels[sample]
-            if panel is not None and path.suffix != ".xml":
+            if panel is not None:
                 try:
                     read_override(path, panel, None)
                 except InputError as error:
@@ -200,16 +247,35 @@ def _tube(row: Sample, panel: PanelModel | None, sheet: Path, asked: Asked) -> t
     try:
         look = check_header(row.fcs, None if row.role is Role.COMPENSATION else panel, row, asked)
     except InputError as error:
+        todo = error.todo
+        if isinstance(error, ChannelError) and panel is not None and (fitting := _fitting_panels(row.fcs, panel)):
+            todo = (
+                f"choose panel {' or '.join(fitting)}, which this file fits ('panel:' in config.yaml, or column panel)"
+            )
         where = (
             error.where
             if f"line {row.line} " in error.where
             else f"{sheet}, line {row.line} ({row.sample}): {error.where}"
         )
-        return [Problem("error", where, error.found, error.expected, error.todo)], None
+        return [Problem("error", where, error.found, error.expected, todo)], None
     if row.labels is not None and not row.labels.is_file():
         where = f"{sheet}, line {row.line} ({row.sample})"
         return [Problem("error", where, f"no file {row.labels}", "the labels of the tube", "correct the path")], look
     return [], look
+
+
+def _fitting_panels(fcs: Path, wrong: PanelModel) -> list[str]:
+    """Shipped panels that a file fits, though not the one that was asked for."""
+    fitting = []
+    for path in sorted(PANELS.glob("*.yaml")):
+        try:
+            panel = load_panel(path)
+            if panel.name != wrong.name:
+                check_header(fcs, panel)
+                fitting.append(panel.name)
+        except InputError:
+            continue
+    return fitting
 
 
 def _together(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -43,20 +44,57 @@ def load_config(path: Path) -> RunConfig:
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
     """All problems of a validation error in one line, with the nearest known key for an unknown one."""
+    return "; ".join(text for _, text in told(error, model))
+
+
+def told(error: ValidationError, model: type[BaseModel]) -> list[tuple[ErrorDetails, str]]:
+    """Every problem of a validation error with its words; a key that is missing because it is misspelt is told once."""
     known = known_keys(model)
-    parts = []
-    for problem in error.errors():
-        name = ".".join(str(piece) for piece in problem["loc"])
-        parts.append(f"{name or 'file'}: {problem_text(problem, known)}")
-    return "; ".join(parts)
+    meant = {_nearest(problem, known) for problem in error.errors() if problem["type"] == "extra_forbidden"}
+    return [
+        (problem, f"{_key(problem) or 'file'}: {problem_text(problem, known)}")
+        for problem in error.errors()
+        if not (problem["type"] == "missing" and problem["loc"][-1] in meant)
+        # of a section that may be one word instead, the section's own problems say more
+        and not any(str(piece).startswith("literal[") for piece in problem["loc"])
+    ]
+
+
+def _key(problem: ErrorDetails) -> str:
+    """Name of a key as it stands in the file: without the validator's names of alternatives."""
+    return ".".join(str(piece) for piece in problem["loc"] if not re.match(r"[A-Z]\w+Config$|str$", str(piece)))
+
+
+def _nearest(problem: ErrorDetails, known: Sequence[str]) -> str | None:
+    return next(iter(get_close_matches(str(problem["loc"][-1]), known, n=1)), None)
+
+
+_PLAIN = {
+    "missing": "this key is missing",
+    "int_parsing": "not a whole number",
+    "int_type": "not a whole number",
+    "int_from_float": "not a whole number",
+    "float_parsing": "not a number",
+    "float_type": "not a number",
+    "bool_parsing": "not true or false",
+    "bool_type": "not true or false",
+    "string_type": "not a text",
+    "model_type": "not a section with keys",
+    "dict_type": "not a section with keys",
+    "model_attributes_type": "not a section with keys",
+}
+"""Words for kinds of validation problem, in place of the validator's own."""
 
 
 def problem_text(problem: ErrorDetails, known: Sequence[str]) -> str:
     """Words for one validation problem, with the nearest of the known keys for an unknown one."""
-    if problem["type"] != "extra_forbidden":
-        return problem["msg"]
-    near = get_close_matches(str(problem["loc"][-1]), known, n=1)
-    return "unknown key" + (f", did you mean {near[0]}?" if near else "")
+    if problem["type"] == "extra_forbidden":
+        near = _nearest(problem, known)
+        return "unknown key" + (f", did you mean {near}?" if near else "")
+    if problem["type"] == "literal_error":
+        return f"{str(problem['input'])[:40]!r}, which is not one of {problem['ctx']['expected']}"
+    plain = _PLAIN.get(problem["type"])
+    return f"{plain}" if plain else f"{problem['msg'][:1].lower()}{problem['msg'][1:]}"
 
 
 def known_keys(model: type[BaseModel]) -> list[str]:

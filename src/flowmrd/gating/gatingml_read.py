@@ -59,15 +59,19 @@ def read_gatingml(
         ) from error
     if root.tag != f"{{{GATING}}}Gating-ML":
         raise _error(where, f"the root element {root.tag[:80]}", "Gating-ML version 2.0", "export as GatingML 2.0")
-    reader = _Reader(where, root, panel, wiring or Wiring())
+    reader = _Reader(where, root, panel, wiring)
     shapes = reader.shapes()
     reader.refuse_other_gates(None if automatic is None else ET.fromstring(automatic))  # noqa: S314 - written by us
     return shapes
 
 
 class _Reader:
-    def __init__(self, where: str, root: ET.Element, panel: PanelModel, wiring: Wiring) -> None:
-        self.where, self.root, self.panel, self.wiring = where, root, panel, wiring
+    def __init__(self, where: str, root: ET.Element, panel: PanelModel, wiring: Wiring | None) -> None:
+        self.where, self.root, self.panel = where, root, panel
+        self.blind = wiring is None
+        """Whether the tube itself is not known, as in ``check``: detectors and scales cannot be looked at then."""
+        wiring = wiring or Wiring()
+        self.wiring = wiring
         self.channels = {
             detector: channel for channel, detector in wiring.detectors.items() if channel in panel.markers
         }
@@ -244,7 +248,7 @@ class _Reader:
             distance_squared=distance,
         )
         try:
-            check_tree((gate,), set(self.panel.markers))
+            check_tree((gate,), set(self.panel.markers) | (set(channels) if self.blind else set()))
         except ValueError as error:
             raise _error(self.where, f"ellipsoid {name}: {error}", "a possible ellipsoid", "redraw it") from error
         return Ellipse(channels, centre, covariance, distance)
@@ -252,6 +256,8 @@ class _Reader:
     def _dimension(self, gate: str, element: ET.Element) -> tuple[str, float | None, float | None]:
         item = element.find(f"{{{TYPES}}}fcs-dimension")
         name = None if item is None else item.get(f"{{{TYPES}}}name")
+        if name is not None and self.blind:
+            self.channels.setdefault(name, name)
         if name is None or name not in self.channels:
             known = ", ".join(sorted(self.channels))
             raise _error(
@@ -266,6 +272,8 @@ class _Reader:
 
     def _check_scale(self, gate: str, channel: str, reference: str | None) -> None:
         scale = self.wiring.scales.get(channel)
+        if self.blind:
+            return
         if scale is None:
             if reference is not None:
                 raise _error(
