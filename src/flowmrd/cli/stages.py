@@ -304,14 +304,51 @@ def quantify(
     keep_copy(at.result(sample, "mrd.json"), at.work(sample, "mrd.json"))
 
 
-def export(sample: SampleOption, run: RunOption = HERE) -> None:
-    """Write a tube's events as Parquet and as an annotated FCS file.
+def export(
+    sample: SampleOption,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="h5ad, fcs or csv: export a population of a finished tube.")
+    ] = None,
+    population: Annotated[
+        str, typer.Option(help="mrd, all, a gate (b_lineage, ...) or a population of populations.tsv.")
+    ] = "mrd",
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="File; beside the tube's results if not given.")
+    ] = None,
+    run: RunOption = HERE,
+) -> None:
+    """Write a tube's events: one population for other software, or (without --format) the stage's own files.
 
-    Example: flowmrd export --sample P01_day21
+    h5ad and csv hold the channels on the 0..1 scale with masks, gates and calls; fcs the original values.
+
+    Example: flowmrd export --sample P01_day21 --format h5ad --population b_lineage
     """
     from flowmrd.stages.export import export as stage
 
     at = _open(run)
+    if format_ is not None:
+        from flowmrd.stages.export_population import FORMATS, FinishedFiles, export_population
+
+        if format_ not in FORMATS:
+            raise typer.BadParameter(f"give one of {', '.join(FORMATS)}", param_hint="--format")
+        target = out or at.result(sample, f"{population}.{format_}")
+        number = export_population(
+            FinishedFiles(
+                at.sample(sample).fcs,
+                at.work(sample, "ingest.json"),
+                at.result(sample, "qc.json"),
+                at.work(sample, "gates.json"),
+                at.result(sample, "events.parquet"),
+            ),
+            target,
+            panel=at.panel_of(sample),
+            config=at.config,
+            name=sample,
+            population=population,
+            format_=format_,
+        )
+        typer.echo(f"{number:,} events of {population}: {target}")
+        return
     files = [at.work(sample, f"{name}.arrow") for name in ("preprocessed", "gated", "classified")]
     source = at.sample(sample).fcs
     guard("export", (source, *files))
