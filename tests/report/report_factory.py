@@ -31,6 +31,7 @@ from flowmrd.mrd.result import (
 from flowmrd.mrd.verdict import Evidence, decide
 from flowmrd.panel.load import load_panel
 from flowmrd.panel.model import PanelModel
+from flowmrd.records.quality import QualityFile
 from flowmrd.stages.gate import gate
 from flowmrd.store import open_columns, write_columns, write_json
 
@@ -127,6 +128,8 @@ def qc_record(sample: str, n: int, medians: dict[str, float], *, disturbed: bool
             "rate": 3000.0 + 160 * math.sin(index),
             "score": 9.4 if disturbed and index in (41, 42) else 1.2 + 0.8 * math.sin(index * 1.7) ** 2,
             "worst": "CD10",
+            "shift": 0.0,
+            "shifted": False,
             "bad": disturbed and index in (41, 42),
             "medians": [],
         }
@@ -183,17 +186,51 @@ def qc_record(sample: str, n: int, medians: dict[str, float], *, disturbed: bool
             "bins": bins,
             "drift": [{"channel": "CD58", "rho": 0.31, "range": 0.01}],
         },
-        "doublets": {"kind": "ratio", "x": "FSC-A", "y": "FSC-H", "low": 0.9, "high": 1.1, "method": "mad"},
+        "offscale": {},
+        "margins": {},
+        "doublets": {
+            "kind": "ratio", "x": "FSC-A", "y": "FSC-H", "low": 0.9, "high": 1.1, "centre": 1.0, "spread": 0.03,
+            "method": "mad", "n_events": n, "reason": "",
+        },
         "debris": {"fsc": 0.11, "ssc": 0.2, "cd45": None, "anchor": 0.2, "method": "valley", "reason": ""},
         "dyes": [],
         "channels": [
             {"column": name, "marker": name, "kind": "antibody", "pnn": f"FL{i}-A", "pns": name, "range": RANGE,
-             "voltage": 480.0 + 7 * i}
+             "voltage": 480.0 + 7 * i, "matched_by": "pns", "gain": None, "log": None, "time": False,
+             "compensated": False}
             for i, name in enumerate(transforms())
         ],
         "medians": medians,
         "instrument": {"$CYT": "Simulated", "CST SETUP STATUS": "SUCCESS WITH WARNING"},
+        "acquisition": {"date": None, "begin": None, "end": None},
     }  # fmt: skip
+
+
+def ingest_record(sample: str, **changes: Any) -> dict[str, Any]:
+    """``ingest.json`` of a file that was read without a remark."""
+    return {
+        "schema": "flowmrd-ingest/1", "sample": sample, "sha256": "a" * 64, "bytes": 1000, "data_set": 0,
+        "n_data_sets": 1, "fcs_version": "FCS3.1", "n_events": 10, "findings": [],
+        "second_reader": {"status": "agree", "reason": ""}, "channels": [], "spillover": None,
+        "export": {"by": "", "transform": ""}, "nonfinite": {}, "missing": [], "timestep": None, "instrument": {},
+        "acquisition": {}, "keywords": {},
+    } | changes  # fmt: skip
+
+
+def classification_record(sample: str, **changes: Any) -> dict[str, Any]:
+    """``classification.json`` of a tube in which nothing was found."""
+    return {
+        "format": "flowmrd-classification/1", "sample": sample, "patient": "P01", "seen_without_cd19": None,
+        "mode": "patient", "features": [], "cut": 2.0, "clusters": [], "uncounted": [], "offscale": [],
+        "staining_control": [], "markers": [], "background": None, "n_controls": 6,
+        "novelty": {"score": 0.1, "flag": False}, "calibration": {}, "staining_shift": {}, "spike_in": None,
+        "flags": [], "reference_digest": "d" * 64, "laip_sha256": None, "library_sha256": None,
+    } | changes  # fmt: skip
+
+
+def quality(sample: str, **changes: Any) -> QualityFile:
+    """Quality of a tube as a model."""
+    return QualityFile.model_validate(qc_record(sample, 1000, {}) | changes)
 
 
 def make_result(
@@ -341,6 +378,10 @@ def make_sample(
             "format": "flowmrd-laip/1",
             "patient": result.patient,
             "found": True,
+            "arrays_sha256": "f" * 64,
+            "diagnosis": "P01_dx",
+            "seen_without_cd19": 1.0,
+            "flags": [],
             "components": [
                 {"share": 1.0, "nearest_normal": "haematogones_2", "markers": [],
                  "medians": {name: float(np.interp(level, [0, 1, 2, 3, 4, 4.5], [*LEVELS, 0.87])) + 0.02

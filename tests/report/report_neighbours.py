@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report_factory import MARKERS, MadeSample, config, ino10, make_sample
+from report_factory import MARKERS, MadeSample, classification_record, config, ino10, make_sample
 
 from flowmrd.stages.report import report
 from flowmrd.store import digest_file, read_json, write_json
@@ -20,7 +20,7 @@ def with_neighbours(run: Path, *, blasts: int = 60, n: int = 6000, **changes: An
     first = make_sample(run, "P01_dx", n=5000, blasts=3000, seed=3, role="diagnosis", timepoint="diagnosis")
     made = make_sample(run, n=n, blasts=blasts, **changes)
     write_leukaemia(run / "results/laip/P01/laip.json", diagnosis="P01_dx")
-    write_json(made.work_dir / "classification.json", {"staining_shift": {"CD10": 0.0}, "uncounted": []})
+    write_json(made.work_dir / "classification.json", classification_record(made.sample, staining_shift={"CD10": 0.0}))
     report(
         made.sample_dir,
         made.work_dir,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from report_factory import MadeSample, config, ino10, make_result
+from report_factory import MadeSample, config, ino10, make_result, qc_record
 
 from flowmrd.panel.model import PanelModel
 from flowmrd.stages.report import report
@@ -19,7 +19,7 @@ def build(
     for index in range(n_controls):
         path = made.run / f"results/samples/CTRL{index}/qc.json"
         medians = dict.fromkeys(("CD10", "CD45", "SSC-A"), 0.4 + 0.004 * (index * 7 % 5))
-        write_json(path, {"sample": f"CTRL{index}", "medians": medians})
+        write_json(path, qc_record(f"CTRL{index}", 1000, medians, disturbed=False))
         controls.append(path)
     history = []
     if visits:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from report_factory import quality
 
+from flowmrd.records.gates import HalfPlaneShape, RectangleShape
 from flowmrd.report import formatting
 from flowmrd.report.axes import make_axis
 from flowmrd.report.batch import Tube, channel_charts
@@ -67,7 +69,7 @@ def test_a_border_inside_the_plot_is_left_as_it_is() -> None:
 
 
 def test_a_leaning_cut_is_drawn_as_a_leaning_line_on_either_axis_order() -> None:
-    shape = {"type": "halfplane", "x": "CD19", "y": "SSC-A", "slope": 0.2, "threshold": 0.4}
+    shape = HalfPlaneShape(type="halfplane", x="CD19", y="SSC-A", slope=0.2, threshold=0.4, side="above")
     (line,) = outlines(shape, "CD19", "SSC-A", label="g")
     for x, y in line.points:
         assert x - 0.2 * y == pytest.approx(0.4)
@@ -102,12 +104,12 @@ def test_limits_need_five_controls_and_give_the_sample_standard_deviation() -> N
 
 
 def test_a_cut_is_marked_on_its_inner_side_with_its_number() -> None:
-    ranges = {"CD19": [0.4, None], "SSC-A": [None, None]}
-    (line,) = with_marks(outlines({"type": "rectangle", "ranges": ranges}, "CD19", "SSC-A", label="g"), ["1"])
+    box = RectangleShape(type="rectangle", ranges={"CD19": (0.4, None), "SSC-A": (None, None)})
+    (line,) = with_marks(outlines(box, "CD19", "SSC-A", label="g"), ["1"])
     assert line.mark is not None
     assert (line.mark.text, line.mark.anchor) == ("1→", "start")
     assert line.mark.at[0] > 0.4
-    shape = {"type": "halfplane", "x": "CD19", "y": "SSC-A", "slope": 0.2, "threshold": 0.4, "side": "below"}
+    shape = HalfPlaneShape(type="halfplane", x="CD19", y="SSC-A", slope=0.2, threshold=0.4, side="below")
     (leaning,) = with_marks(outlines(shape, "CD19", "SSC-A", label="g"), [""])
     assert leaning.mark is not None
     assert (leaning.mark.text, leaning.mark.anchor) == ("←", "end")
@@ -116,7 +118,8 @@ def test_a_cut_is_marked_on_its_inner_side_with_its_number() -> None:
 def test_numbers_of_cuts_close_to_each_other_do_not_cover_each_other() -> None:
     bounds = (0.40, 0.41, 0.42, 0.43)
     lines = [
-        outlines({"type": "rectangle", "ranges": {"CD45": [at, None]}}, "SSC-A", "CD45", label="g") for at in bounds
+        outlines(RectangleShape(type="rectangle", ranges={"CD45": (at, None)}), "SSC-A", "CD45", label="g")
+        for at in bounds
     ]
     placed = with_marks([line for (line,) in lines], ["1", "2", "3", "4"])
     places = [outline.mark.at for outline in placed if outline.mark is not None]
@@ -135,7 +138,7 @@ def test_the_number_of_a_border_stands_in_the_plot(points: list[tuple[float, flo
 
 def test_this_tube_is_left_out_of_the_limits_it_is_compared_with() -> None:
     def tube(index: int, value: float) -> Tube:
-        facts = {"medians": {"CD45": value}}
+        facts = quality(f"C{index}", medians={"CD45": value}, instrument={})
         return Tube(f"C{index}", f"C{index}", "control", "ino10", None, facts)
 
     tubes = [tube(index, 0.5 + 0.01 * (index % 3)) for index in range(6)] + [tube(6, 0.9)]

@@ -8,11 +8,12 @@ import re
 from pathlib import Path
 
 import pytest
-from report_factory import config, make_result, qc_record, transforms
+from report_factory import config, make_result, qc_record, quality, transforms
 
 from browser import OpenPage, labels_cut_off, violations
 from flowmrd.config import Role, Sample
 from flowmrd.flags import Flag
+from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report.batch import Tube, carry_over
 from flowmrd.report.guidance import BY_CODE
 from flowmrd.report.verdict import level
@@ -106,8 +107,9 @@ def test_mrd_found_just_after_the_patients_own_full_blown_tube_is_named(tmp_path
 def test_carry_over_is_looked_for_on_each_cytometer_by_itself() -> None:
     def tube(sample: str, patient: str, events: int, minute: float, serial: str) -> Tube:
         result = make_result(sample, patient=patient, mrd=events)
-        qc = {"instrument": {"serial_digest": serial}}
-        return Tube(sample, patient, "followup", "ino10", result, qc, {"date": "2026-03-01", "begin": 60 * minute})
+        qc = quality(sample, instrument={"serial_digest": serial})
+        when = AcquisitionEntry(date="2026-03-01", begin=60 * minute)
+        return Tube(sample, patient, "followup", "ino10", result, qc, when)
 
     tubes = [tube("full", "A", 100_000, 1, "a"), tube("other", "B", 0, 2, "b"), tube("after", "C", 40, 3, "a")]
     assert [entry["sample"] for entry in carry_over(tubes)] == ["after"]

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from markupsafe import escape
-from report_factory import MadeSample, config, ino10, make_result, make_sample
+from report_factory import MadeSample, classification_record, config, ingest_record, ino10, make_result, make_sample
 from report_pages import build
 
 from flowmrd.config import Role, Sample
 from flowmrd.errors import ArtefactError
 from flowmrd.flags import REGISTRY, Effect, Flag
 from flowmrd.mrd.result import VerdictClass
+from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report import formatting
 from flowmrd.report.guidance import BY_CODE, next_steps
 from flowmrd.report.methods import REFERENCES
@@ -94,7 +95,7 @@ def test_a_group_that_is_not_counted_is_outlined_where_it_lies_and_described(tmp
         "medians": {"CD20": 0.6, "CD45": 0.5, "CD10": 0.7},
         "sd": {"CD20": 0.03, "CD45": 0.02, "CD10": 0.02},
     }
-    write_json(made.work_dir / "classification.json", {"uncounted": [group]})
+    write_json(made.work_dir / "classification.json", classification_record(made.sample, uncounted=[group]))
     build(made)
     numbers = json.loads((made.sample_dir / "report.json").read_text())
     assert [(entry["letter"], entry["events"]) for entry in numbers["uncounted"]] == [("A", 41)]
@@ -114,7 +115,7 @@ def test_groups_that_the_page_has_no_room_for_are_said_to_be_more(tmp_path: Path
     made = make_sample(tmp_path, n=3000, blasts=0)
     shape = {"markers": [], "medians": {"CD20": 0.6, "CD45": 0.5}, "sd": {"CD20": 0.03, "CD45": 0.02}}
     group = {"events": 41, "why": "like_controls", "nearest_normal": "mature_b", **shape}
-    write_json(made.work_dir / "classification.json", {"uncounted": [group] * 8})
+    write_json(made.work_dir / "classification.json", classification_record(made.sample, uncounted=[group] * 8))
     build(made)
     html = html_of(made)
     assert "Group F" in html
@@ -182,7 +183,8 @@ def test_a_voltage_unlike_the_controls_is_named(tmp_path: Path) -> None:
 
 def test_what_the_sheet_says_of_the_specimen_is_on_the_page_and_the_rest_is_named_as_missing(tmp_path: Path) -> None:
     made = make_sample(tmp_path, n=3000, blasts=30)
-    write_json(made.work_dir / "ingest.json", {"acquisition": {"date": "2026-03-04", "begin": 36000.0, "end": 36100.0}})
+    when = {"date": "2026-03-04", "begin": 36000.0, "end": 36100.0}
+    write_json(made.work_dir / "ingest.json", ingest_record(made.sample, acquisition=when))
     row = Sample(
         made.sample, "P01", Role.FOLLOWUP, Path("x.fcs"), specimen="bone marrow", pull="first", anticoagulant="EDTA",
         collected="2026-03-03T09:00", viability="96 %", lots="CD19 4711", analyst="AB",
@@ -209,7 +211,7 @@ def test_what_the_sheet_says_of_the_specimen_is_on_the_page_and_the_rest_is_name
     ],
 )
 def test_age_of_the_specimen(collected: str | None, acquired: dict[str, object], shown: str) -> None:
-    assert sample_age(collected, acquired) == shown
+    assert sample_age(collected, AcquisitionEntry.model_validate(acquired)) == shown
 
 
 def test_methods_cite_every_reference_once_it_is_listed(positive: MadeSample) -> None:

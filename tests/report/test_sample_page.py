@@ -262,7 +262,7 @@ def hostile_sample(tmp_path: Path) -> MadeSample:
         tmp_path, n=4000, blasts=40, extra=reasons, timepoint=HOSTILE[0], shifts=shifts, clusters=clusters
     )
     qc = json.loads((made.sample_dir / "qc.json").read_text())
-    qc["flags"] += [{"code": text, "level": "warn", "message": text} for text in HOSTILE]
+    qc["flags"] += [{"code": "SIGNAL_DRIFT", "level": "warn", "message": text} for text in HOSTILE]
     qc["instrument"] = {text[:40]: text for text in HOSTILE}
     for entry, text in zip(qc["channels"], HOSTILE, strict=False):
         entry["pns"] = text
@@ -270,7 +270,7 @@ def hostile_sample(tmp_path: Path) -> MadeSample:
     gates = json.loads((made.work_dir / "gates.json").read_text())
     for gate, text in zip(gates["gates"], HOSTILE, strict=False):
         gate["why"], gate["state"] = text, "insufficient_parent"
-    gates["flags"] = [{"code": text, "level": "warn", "message": text} for text in HOSTILE]
+    gates["flags"] = [{"code": "GATE_SHIFT_AT_BOUND", "level": "warn", "message": text} for text in HOSTILE]
     write_json(made.work_dir / "gates.json", gates)
     result = json.loads((made.sample_dir / "mrd.json").read_text())
     result["sample"], result["patient"] = HOSTILE[0], "".join(HOSTILE)

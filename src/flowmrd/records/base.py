@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from flowmrd.flags import kind_of
 
 __all__ = ["Artefact", "FlagEntry", "MarkerLevels", "MarkerShift", "TargetState"]
 
@@ -18,10 +20,14 @@ class Artefact(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
+def _known(code: str) -> str:
+    return kind_of(code).code
+
+
 class FlagEntry(Artefact):
     """A coded message as it is stored (:mod:`flowmrd.flags`); ``level`` is absent among the findings of a file."""
 
-    code: str
+    code: Annotated[str, AfterValidator(_known)]
     level: Literal["fail", "warn", "info"] | None = None
     message: str
 

@@ -8,7 +8,19 @@ from pydantic import Field
 
 from flowmrd.records.base import Artefact, FlagEntry, TargetState
 
-__all__ = ["CurveEntry", "GateEntry", "GatesFile", "ShapeEntry"]
+__all__ = [
+    "BooleanShape",
+    "CurveEntry",
+    "EllipseShape",
+    "GateEntry",
+    "GatesFile",
+    "HalfPlaneShape",
+    "PolygonShape",
+    "RectangleShape",
+    "ShapeEntry",
+    "WholeShape",
+    "channels_of",
+]
 
 Point = tuple[float, float]
 
@@ -29,7 +41,7 @@ class HalfPlaneShape(Artefact):
     slope: float
     threshold: float
     side: Literal["above", "below"]
-    bends: tuple[Point, ...]
+    bends: tuple[Point, ...] = ()
 
 
 class PolygonShape(Artefact):
@@ -72,6 +84,18 @@ ShapeEntry = Annotated[
     Field(discriminator="type"),
 ]
 """A gate's shape (:mod:`flowmrd.gating.shapes`)."""
+
+
+def channels_of(shape: ShapeEntry) -> tuple[str, ...]:
+    """Channels a shape is drawn on; empty for a combination of gates."""
+    match shape:
+        case RectangleShape():
+            return tuple(shape.ranges)
+        case EllipseShape():
+            return shape.channels
+        case HalfPlaneShape() | PolygonShape():
+            return (shape.x, shape.y)
+    return ()
 
 
 class CurveEntry(Artefact):

@@ -11,6 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from flowmrd.records.quality import QualityFile
 from flowmrd.report import formatting, svg
 from flowmrd.report.batch import Tube, channel_charts, in_order, voltage_changes
 from flowmrd.report.inputs import Inputs
@@ -22,7 +23,7 @@ BEYOND = 3.0
 def build(inputs: Inputs) -> dict[str, Any]:
     """Context of the two cards: this tube against the controls, and the controls over time."""
     sample = inputs.result.sample
-    tubes = [_tube(facts, inputs.panel.name) for facts in inputs.controls_qc if facts.get("sample") != sample]
+    tubes = [_tube(facts, inputs.panel.name) for facts in inputs.controls_qc if facts.sample != sample]
     n_controls = len(tubes)
     if inputs.qc is not None:
         tubes.append(_tube(inputs.qc, inputs.panel.name, role="control" if inputs.result.role == "control" else ""))
@@ -61,15 +62,15 @@ def build(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _tube(facts: Mapping[str, Any], panel: str, role: str = "control") -> Tube:
+def _tube(facts: QualityFile, panel: str, role: str = "control") -> Tube:
     return Tube(
-        sample=str(facts.get("sample")),
+        sample=facts.sample,
         patient="",
         role=role,
         panel=panel,
         result=None,
         qc=facts,
-        acquisition=facts.get("acquisition") or {},
+        acquisition=facts.acquisition,
     )
 
 

@@ -10,6 +10,8 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from flowmrd.mrd.result import MrdResult
+from flowmrd.records.ingest import AcquisitionEntry
+from flowmrd.records.quality import QualityFile
 from flowmrd.report import formatting, svg
 from flowmrd.report.levey_jennings import ChartPoint, chart, control_limits
 from flowmrd.units import to_decades
@@ -31,20 +33,25 @@ class Tube:
     role: str
     panel: str
     result: MrdResult | None
-    qc: Mapping[str, Any] | None = None
-    acquisition: Mapping[str, Any] = field(default_factory=dict)
+    qc: QualityFile | None = None
+    acquisition: AcquisitionEntry = field(default_factory=AcquisitionEntry)
 
     @property
     def instrument(self) -> str:
         """Digest of the cytometer's serial number, else its model; empty where the file does not say."""
-        facts = (self.qc or {}).get("instrument") or {}
-        return str(facts.get("serial_digest") or facts.get("model") or "")
+        facts = {} if self.qc is None else self.qc.instrument
+        return facts.get("serial_digest") or facts.get("model") or ""
+
+    @property
+    def medians(self) -> Mapping[str, float | None]:
+        """Channel to the median of its single cells; empty without ``qc.json``."""
+        return {} if self.qc is None else self.qc.medians
 
     @property
     def when(self) -> tuple[str, float] | None:
         """Day and second of acquisition, or ``None`` where the file does not say."""
-        day = self.acquisition.get("date")
-        return None if not day else (str(day), float(self.acquisition.get("begin") or 0.0))
+        day = self.acquisition.date
+        return None if not day else (day, self.acquisition.begin or 0.0)
 
 
 def in_order(tubes: Sequence[Tube]) -> tuple[list[Tube], str]:
@@ -80,11 +87,10 @@ def channel_charts(tubes: Sequence[Tube], this: str = "") -> list[dict[str, Any]
     """
     charts: list[dict[str, Any]] = []
     for panel, together in by_cytometer(tubes).items():
-        mine = [tube for tube in together if (tube.qc or {}).get("medians")]
-        channels = dict.fromkeys(name for tube in mine for name in (tube.qc or {})["medians"])
+        channels = dict.fromkeys(name for tube in together for name in tube.medians)
         for channel in channels:
-            known = [tube for tube in mine if (tube.qc or {})["medians"].get(channel) is not None]
-            values = [float((tube.qc or {})["medians"][channel]) for tube in known]
+            found = [(tube, value) for tube in together if (value := tube.medians.get(channel)) is not None]
+            known, values = [tube for tube, _ in found], [value for _, value in found]
             controls = [
                 value
                 for tube, value in zip(known, values, strict=True)
@@ -153,11 +159,10 @@ def voltage_changes(tubes: Sequence[Tube]) -> list[dict[str, Any]]:
     for panel, together in by_cytometer(tubes).items():
         seen: dict[str, dict[float, list[str]]] = {}
         for tube in together:
-            for entry in (tube.qc or {}).get("channels", []):
-                voltage = entry.get("voltage")
-                if voltage is not None:
-                    name = str(entry.get("marker") or entry.get("column"))
-                    seen.setdefault(name, {}).setdefault(float(voltage), []).append(tube.sample)
+            for entry in () if tube.qc is None else tube.qc.channels:
+                if entry.voltage is not None:
+                    name = entry.marker or entry.column
+                    seen.setdefault(name, {}).setdefault(entry.voltage, []).append(tube.sample)
         for name, settings in seen.items():
             if len(settings) > 1:
                 usual = max(settings, key=lambda value: len(settings[value]))
@@ -205,7 +210,7 @@ def _carried(before: Tube, after: Tube) -> str:
     if source is None or result is None or before.panel != after.panel or (source.mrd.fraction or 0) < CARRY_SOURCE:
         return ""
     if before.patient == after.patient:
-        same_day = before.acquisition.get("date") and before.acquisition.get("date") == after.acquisition.get("date")
+        same_day = before.acquisition.date and before.acquisition.date == after.acquisition.date
         if not same_day or after.role != "followup" or not result.mrd.detected:
             return ""
         share = formatting.percent(source.mrd.fraction)

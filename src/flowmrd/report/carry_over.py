@@ -10,7 +10,7 @@ Am Stat Assoc 1951;46:68-78).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.mrd.result import MrdResult
+from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report import formatting
 from flowmrd.report.inputs import Visit
 from flowmrd.report.tube import Tube
@@ -96,24 +97,24 @@ SOURCE: Final = 0.01
 """MRD fraction from which a tube can leave cells in the line that the next tube shows."""
 
 
-def from_own_tube(result: MrdResult, acquisition: Mapping[str, Any], history: Sequence[Visit]) -> list[str]:
+def from_own_tube(result: MrdResult, acquisition: AcquisitionEntry, history: Sequence[Visit]) -> list[str]:
     """Sentences about leukaemic tubes of the same patient that ran just before this one.
 
     They hold the same leukaemia, so cells that were carried over cannot be told from MRD.
     """
-    day, begin = acquisition.get("date"), acquisition.get("begin")
+    day, begin = acquisition.date, acquisition.begin
     if result.role != "followup" or not result.mrd.detected or not day or begin is None:
         return []
     said = []
     for visit in history:
         before, when = visit.result, visit.acquisition
-        if before.sample == result.sample or (before.mrd.fraction or 0.0) < SOURCE or when.get("date") != day:
+        if before.sample == result.sample or (before.mrd.fraction or 0.0) < SOURCE or when.date != day:
             continue
-        ended = when.get("end") if when.get("end") is not None else when.get("begin")
-        if ended is not None and 0 <= float(begin) - float(ended) <= SOON:
+        ended = when.end if when.end is not None else when.begin
+        if ended is not None and 0 <= begin - ended <= SOON:
             said.append(
                 f"Carry-over possible: {before.sample} ({formatting.percent(before.mrd.fraction)} leukaemic) ran "
-                f"{(float(begin) - float(ended)) / 60:.0f} min before this tube. Rinse and run the tube again."
+                f"{(begin - ended) / 60:.0f} min before this tube. Rinse and run the tube again."
             )
     return said
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -218,5 +218,5 @@ def _spiked(inputs: Inputs) -> Mapping[str, npt.NDArray[np.float32]]:
     if inputs.leukaemia is None or result.role != "followup":
         return {}
     count = round(result.sensitivity.target * int(getattr(result.counts, result.denominator)))
-    staining: dict[str, Any] = dict((inputs.classification or {}).get("staining_shift") or {})
-    return inputs.leukaemia.spiked(min(count, 2000), {str(name): float(value) for name, value in staining.items()})
+    staining = {} if inputs.classification is None else inputs.classification.staining_shift
+    return inputs.leukaemia.spiked(min(count, 2000), staining)

@@ -183,7 +183,9 @@ def _flags(tube: Tube, suspects: set[str]) -> list[tuple[str, str, str]]:
     usual = {"BELOW_DETECTION", "QUANTIFIED", "CONTROL_LIKE_OTHERS"}
     flags = [] if result is None else [reason for reason in result.verdict.reasons if reason.code not in usual]
     flags += [
-        item for record in (tube.qc or {}).get("flags", []) if (item := Flag.from_record(record)).kind.tone != "info"
+        item
+        for record in (() if tube.qc is None else tube.qc.flags)
+        if (item := Flag(record.code, record.message)).kind.tone != "info"
     ]
     if result is not None and tube.qc is None:
         flags.append(flag("QC_MISSING"))

@@ -14,6 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from flowmrd.panel.plots import Plot
+from flowmrd.records.gates import GateEntry, channels_of
 from flowmrd.report import formatting
 from flowmrd.report.canonical import CHANNELS, Canonical
 from flowmrd.report.cell_layers import CellTable
@@ -84,7 +85,7 @@ class EventCharts:
         neighbours: Neighbours,
         table: CellTable,
         groups: Sequence[Group],
-        placed: Mapping[str, Mapping[str, Any]],
+        placed: Mapping[str, GateEntry],
     ) -> None:
         self.inputs, self.tube, self.neighbours = inputs, tube, neighbours
         self.table, self.groups, self.placed = table, groups, placed
@@ -196,10 +197,10 @@ class EventCharts:
         """Borders of the gates of the same parent on the same two channels."""
         found: list[Outline] = []
         for name, entry in self.placed.items():
-            shape = entry.get("shape") or {}
-            if entry.get("parent") != plot.parent or name not in self.tube.gate_names:
+            shape = entry.shape
+            if entry.parent != plot.parent or name not in self.tube.gate_names:
                 continue
-            if _channels(shape) == {plot.x, plot.y}:
+            if set(channels_of(shape)) == {plot.x, plot.y}:
                 found += outlines(shape, plot.x, plot.y, label=self._titles.get(name, name))
         return found
 
@@ -217,14 +218,3 @@ class EventCharts:
 
 
 _ON_GATES: Final = ("back", "group", "mrd", "selected")
-
-
-def _channels(shape: Mapping[str, Any]) -> set[str]:
-    match shape.get("type"):
-        case "rectangle":
-            return set(map(str, shape.get("ranges", {})))
-        case "ellipse":
-            return set(map(str, shape.get("channels", ())))
-        case "halfplane" | "polygon":
-            return {str(shape.get("x")), str(shape.get("y"))}
-    return set()

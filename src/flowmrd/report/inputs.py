@@ -10,6 +10,11 @@ from typing import Any
 from flowmrd.config import RunConfig, Sample
 from flowmrd.mrd.result import MrdResult
 from flowmrd.panel.model import PanelModel
+from flowmrd.records.classification import ClassificationFile
+from flowmrd.records.gates import GateEntry, GatesFile
+from flowmrd.records.ingest import AcquisitionEntry, IngestFile
+from flowmrd.records.quality import QualityFile
+from flowmrd.records.references import LaipFile, ReferenceFile
 from flowmrd.report.leukaemia import DiagnosisModel
 
 
@@ -18,7 +23,7 @@ class Visit:
     """One result of the patient; ``acquisition`` is that of its ``qc.json``: date, begin and end of the run."""
 
     result: MrdResult
-    acquisition: Mapping[str, Any] = field(default_factory=dict)
+    acquisition: AcquisitionEntry = field(default_factory=AcquisitionEntry)
 
     def to_json(self) -> dict[str, Any]:
         """The numbers of the trend."""
@@ -65,14 +70,14 @@ class Inputs:
     panel: PanelModel
     config: RunConfig
     sample: Sample | None = None
-    qc: Mapping[str, Any] | None = None
-    gates: Mapping[str, Any] | None = None
-    ingest: Mapping[str, Any] | None = None
-    classification: Mapping[str, Any] | None = None
-    reference: Mapping[str, Any] | None = None
-    diagnosis: Mapping[str, Any] | None = None
+    qc: QualityFile | None = None
+    gates: GatesFile | None = None
+    ingest: IngestFile | None = None
+    classification: ClassificationFile | None = None
+    reference: ReferenceFile | None = None
+    diagnosis: LaipFile | None = None
     leukaemia: DiagnosisModel | None = None
-    controls_qc: Sequence[Mapping[str, Any]] = ()
+    controls_qc: Sequence[QualityFile] = ()
     diagnosis_work: Path | None = None
     controls_work: Sequence[Path] = ()
     history: Sequence[Visit] = ()
@@ -81,9 +86,6 @@ class Inputs:
     signature_problem: str | None = None
 
 
-def gate_records(inputs: Inputs) -> dict[str, Mapping[str, Any]]:
-    """Gate name to its record in ``gates.json``."""
-    found: Any = (inputs.gates or {}).get("gates", {})
-    if isinstance(found, Mapping):
-        return {str(name): entry for name, entry in found.items() if isinstance(entry, Mapping)}
-    return {str(entry.get("name", entry.get("gate"))): entry for entry in found if isinstance(entry, Mapping)}
+def gate_records(inputs: Inputs) -> dict[str, GateEntry]:
+    """Gate name to its record in ``gates.json``; empty where there is none."""
+    return {} if inputs.gates is None else {entry.name: entry for entry in inputs.gates.gates}

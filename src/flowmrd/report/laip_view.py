@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from flowmrd.mrd.result import Cluster, Target
 from flowmrd.panel.model import ChannelKind
+from flowmrd.records.references import LaipComponent
 from flowmrd.report import formatting, svg
 from flowmrd.report.density import HIGH, LOW
 from flowmrd.report.inputs import Inputs
@@ -77,12 +78,12 @@ def marker_rows(inputs: Inputs, tube: Tube) -> list[MarkerRow]:
     mrd = np.flatnonzero(tube.mrd)
     normal_name, normal = _normal_cells(inputs, tube)
     component = _diagnosis_component(inputs)
-    diagnosis = _levels(component)
+    diagnosis = {} if component is None else component.medians
     largest = max(inputs.result.laip.clusters, key=lambda cluster: cluster.events, default=None)
     # Where nothing was found, the leukaemia that was looked for is shown instead.
-    compared: Mapping[str, Any] = component if largest is None else largest.model_dump(mode="json")
-    stage = _levels(compared, less_shift=True)
-    shifts = {str(entry["marker"]): entry for entry in compared.get("markers") or []}
+    compared = component if largest is None else largest
+    shifts = {} if compared is None else {entry.marker: entry for entry in compared.markers}
+    stage = {} if compared is None else _nearest_stage(compared)
     rows = []
     for channel in tube.panel.channels:
         marker = channel.marker
@@ -98,20 +99,20 @@ def marker_rows(inputs: Inputs, tube: Tube) -> list[MarkerRow]:
                 normal_name=normal_name,
                 stage=stage.get(marker),
                 diagnosis=diagnosis.get(marker),
-                shift=float(shift["shift_decades"]) if shift else None,
-                direction=str(shift["direction"]) if shift else "",
+                shift=shift.shift_decades if shift else None,
+                direction=shift.direction if shift else "",
             )
         )
     return rows
 
 
-def _levels(component: Mapping[str, Any], *, less_shift: bool = False) -> dict[str, float]:
-    """Medians of a cluster or of a component of the leukaemia; less its shifts, the nearest normal stage's."""
-    medians = {name: float(value) for name, value in (component.get("medians") or {}).items() if value is not None}
-    if not less_shift:
-        return medians
-    shifts = {str(entry["marker"]): float(entry["shift_decades"]) for entry in component.get("markers") or []}
-    return {name: round(medians[name] - shift / LOGICLE_M, 4) for name, shift in shifts.items() if name in medians}
+def _nearest_stage(of: LaipComponent | Cluster) -> dict[str, float]:
+    """Levels of the nearest normal stage: the medians of a cluster, or of a component at diagnosis, less its shifts."""
+    return {
+        shift.marker: round(of.medians[shift.marker] - shift.shift_decades / LOGICLE_M, 4)
+        for shift in of.markers
+        if shift.marker in of.medians
+    }
 
 
 def by_shift(rows: Sequence[MarkerRow]) -> list[MarkerRow]:
@@ -147,11 +148,10 @@ def _normal_cells(inputs: Inputs, tube: Tube) -> tuple[str, npt.NDArray[np.intp]
     return "", np.empty(0, dtype=np.intp)
 
 
-def _diagnosis_component(inputs: Inputs) -> Mapping[str, Any]:
-    """Largest component of the leukaemia at diagnosis; empty where there is none."""
-    components = (inputs.diagnosis or {}).get("components") or []
-    largest: Mapping[str, Any] = max(components, key=lambda entry: float(entry.get("share") or 0), default={})
-    return largest
+def _diagnosis_component(inputs: Inputs) -> LaipComponent | None:
+    """Largest component of the leukaemia at diagnosis; None where there is none."""
+    components = () if inputs.diagnosis is None else inputs.diagnosis.components
+    return max(components, key=lambda entry: entry.share, default=None)
 
 
 _ROMAN: Final = {"1": "I", "2": "II", "3": "III"}
@@ -172,7 +172,8 @@ def build(inputs: Inputs, tube: Tube, rows: Sequence[MarkerRow]) -> dict[str, An
     """Context of the section."""
     laip = inputs.result.laip
     largest = max(laip.clusters, key=lambda cluster: cluster.events, default=None)
-    nearest = largest.nearest_normal if largest is not None else _diagnosis_component(inputs).get("nearest_normal")
+    known = largest or _diagnosis_component(inputs)
+    nearest = "" if known is None else known.nearest_normal
     return {
         "mode": MODES.get(laip.mode, laip.mode),
         "figure": _figure(rows, tube),

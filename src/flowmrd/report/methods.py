@@ -49,13 +49,13 @@ def methods(inputs: Inputs, *, controls_charted: bool) -> Methods:
 
 
 def _paragraphs(inputs: Inputs, cite: Callable[[str], str], *, controls_charted: bool) -> list[str]:
-    config, result, qc = inputs.config, inputs.result, inputs.qc or {}
-    compensation = qc.get("compensation") or {}
-    condition = compensation.get("condition")
-    kinds = sorted({str(entry.get("kind")) for entry in (qc.get("transforms") or {}).values()} - {"linear"})
+    config, result, qc = inputs.config, inputs.result, inputs.qc
+    condition = None if qc is None else qc.compensation.condition
+    kinds = sorted({entry.kind for entry in (() if qc is None else qc.transforms.values())} - {"linear"})
     scaled = f" {cite('logicle')}" if "logicle" in kinds else ""
     facts = result.sensitivity
-    controls = (inputs.classification or {}).get("n_controls") or (inputs.reference or {}).get("n_controls")
+    by_classifier = inputs.classification.n_controls if inputs.classification is not None else 0
+    controls = by_classifier or (inputs.reference.n_controls if inputs.reference is not None else 0)
     interval = facts.background_ci95
     span = f" (95 % interval {formatting.number(interval[0])} to {formatting.number(interval[1])})" if interval else ""
     background = (
@@ -73,7 +73,7 @@ def _paragraphs(inputs: Inputs, cite: Callable[[str], str], *, controls_charted:
     return [
         f"FCS data were analysed with flowmrd {result.provenance.flowmrd_version} and the panel {inputs.panel.name} "
         f"version {inputs.panel.version}. No event was deleted; exclusions are masks. "
-        f"Compensation: {_compensation_words(str(compensation.get('source') or ''))}"
+        f"Compensation: {_compensation_words('' if qc is None else qc.compensation.source)}"
         + (f" (condition number {formatting.number(condition)})" if condition else "")
         + f". Fluorescence was scaled by {' and '.join(kinds) or 'a transform that was not recorded'}{scaled}; "
         "scatter linearly. Events with invalid values, at the margins of scatter"

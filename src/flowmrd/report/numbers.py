@@ -138,7 +138,7 @@ def numbers(
         "format": "flowmrd-report/1",
         "mrd_sha256": inputs.mrd_sha256,
         "result": inputs.result.to_json_dict(),
-        "acquisition": dict((inputs.ingest or {}).get("acquisition") or {}),
+        "acquisition": {} if inputs.ingest is None else inputs.ingest.acquisition.model_dump(),
         "specimen": dict(facts["specimen"]),
         "denominators": facts["denominators"],
         "plots": [

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from flowmrd.flags import kind_of
+from flowmrd.records.quality import AttritionEntry, CompensationEntry, QualityFile, TimeEntry
 from flowmrd.report import formatting, svg
 from flowmrd.report.carry_over import Arrival, arrival
 from flowmrd.report.inputs import Inputs
@@ -38,59 +39,44 @@ def build(inputs: Inputs, tube: Tube) -> dict[str, Any]:
             "codes": [],
             "numbers": None,
         }
-    attrition = list(qc.get("attrition", []))
-    time = qc.get("time") or {}
-    compensation = qc.get("compensation") or {}
+    residuals = qc.compensation.residuals
     came = arrival(tube)
     return {
         "missing": None,
         "flags": [
-            {
-                "code": flag["code"],
-                "tone": kind_of(flag["code"]).tone,
-                "level": kind_of(flag["code"]).tone,
-                "message": flag["message"],
-            }
-            for flag in qc.get("flags", [])
+            {"code": flag.code, "tone": tone, "level": tone, "message": flag.message}
+            for flag in qc.flags
+            for tone in (kind_of(flag.code).tone,)
         ],
-        "codes": [flag["code"] for flag in qc.get("flags", []) if kind_of(flag["code"]).tone != "info"],
-        "attrition": (steps := _attrition_rows(attrition, dyes=bool(qc.get("dyes")))),
+        "codes": [flag.code for flag in qc.flags if kind_of(flag.code).tone != "info"],
+        "attrition": (steps := _attrition_rows(qc.attrition, dyes=bool(qc.dyes))),
         "attrition_figure": _attrition_figure(steps),
-        "time": time,
-        "time_figure": _time_figure(time, came),
-        "time_summary": _time_summary(time),
+        "time_figure": _time_figure(qc.time, came),
+        "time_summary": _time_summary(qc.time),
         "arrival": came,
-        "compensation": compensation,
+        "compensation": qc.compensation,
         "residuals": sorted(
-            (pair for pair in compensation.get("residuals", []) if pair.get("state") in {"over", "under"}),
-            key=lambda pair: -abs(pair["ratio"]),
+            (pair for pair in residuals if pair.state in {"over", "under"}), key=lambda pair: -abs(pair.ratio or 0.0)
         )[:8],
-        "pairs": len(compensation.get("residuals", [])),
-        "undecided": sum(pair.get("state") == "undecided" for pair in compensation.get("residuals", [])),
-        "matrix": _matrix_figure(compensation),
-        "doublets": qc.get("doublets") or {},
-        "debris": qc.get("debris") or {},
-        "channels": qc.get("channels", []),
-        "transforms": qc.get("transforms", {}),
-        "saturation": qc.get("saturation", {}),
-        "offscale": qc.get("offscale", {}),
-        "instrument": sorted((str(key), str(value)) for key, value in (qc.get("instrument") or {}).items()),
+        "pairs": len(residuals),
+        "undecided": sum(pair.state == "undecided" for pair in residuals),
+        "matrix": _matrix_figure(qc.compensation),
+        "record": qc,
+        "instrument": sorted(qc.instrument.items()),
         "cst": cst_status(inputs),
         "reader": _reader(inputs),
         "numbers": {
-            "flags": qc.get("flags", []),
-            "attrition": attrition,
-            "analysable": qc.get("analysable"),
+            "flags": [flag.model_dump() for flag in qc.flags],
+            "attrition": [step.model_dump() for step in qc.attrition],
+            "analysable": qc.analysable.model_dump(),
             "residuals": [
-                {name: pair.get(name) for name in ("source", "target", "ratio", "n_bright", "state")}
-                for pair in compensation.get("residuals", [])
+                pair.model_dump(include={"source", "target", "ratio", "n_bright", "state"}) for pair in residuals
             ],
-            "condition": compensation.get("condition"),
+            "condition": qc.compensation.condition,
             "time": [
-                {name: entry.get(name) for name in ("first", "last", "seconds", "rate", "score", "bad")}
-                for entry in time.get("bins") or []
+                entry.model_dump(include={"first", "last", "seconds", "rate", "score", "bad"}) for entry in qc.time.bins
             ],
-            "drift": time.get("drift", []),
+            "drift": [entry.model_dump() for entry in qc.time.drift],
             "mrd_cells_over_the_run": came.to_json(),
         },
     }
@@ -98,13 +84,15 @@ def build(inputs: Inputs, tube: Tube) -> dict[str, Any]:
 
 def cst_status(inputs: Inputs) -> tuple[str, str]:
     """Tone and words of the cytometer set-up (``CST SETUP STATUS`` of BD headers) and its age at acquisition."""
-    facts = {**((inputs.qc or {}).get("instrument") or {}), **((inputs.ingest or {}).get("keywords") or {})}
+    facts = (inputs.qc.instrument if inputs.qc is not None else {}) | (
+        inputs.ingest.keywords if inputs.ingest is not None else {}
+    )
     status = next((str(facts[key]) for key in sorted(facts) if "CST" in key.upper() and "STATUS" in key.upper()), None)
     if status is None:
         return "none", "the file's header holds no bead or set-up status"
     tone = "pass" if status.strip().upper() == "SUCCESS" else "fail" if "FAIL" in status.upper() else "warn"
     made = next((str(facts[key]) for key in ("CST SETUP DATE", "CST BASELINE DATE") if key in facts), None)
-    acquired = ((inputs.ingest or {}).get("acquisition") or {}).get("date")
+    acquired = inputs.ingest.acquisition.date if inputs.ingest is not None else None
     if not made or not acquired:
         return tone, f"{status}; age of the set-up not known"
     try:
@@ -115,17 +103,17 @@ def cst_status(inputs: Inputs) -> tuple[str, str]:
     return ("warn" if old and tone == "pass" else tone), f"{status}; set up {days} days before acquisition"
 
 
-def _attrition_rows(steps: Sequence[Mapping[str, Any]], *, dyes: bool) -> list[dict[str, Any]]:
+def _attrition_rows(steps: Sequence[AttritionEntry], *, dyes: bool) -> list[dict[str, Any]]:
     """Rows of figure and table; a step that needs a dye the tube does not have is said to be without one."""
-    acquired = int(steps[0].get("remaining") or 0) if steps else 0
+    acquired = steps[0].remaining if steps else 0
     return [
         {
-            "step": STEP_WORDS.get(str(entry.get("step")), str(entry.get("step")))
-            + (" (no dye)" if not dyes and entry.get("step") in {"dead", "anucleate"} else ""),
-            "masked": entry.get("masked"),
-            "removed": entry.get("removed"),
-            "remaining": entry.get("remaining"),
-            "share": (entry["remaining"] / acquired) if acquired and entry.get("remaining") is not None else None,
+            "step": STEP_WORDS.get(entry.step, entry.step)
+            + (" (no dye)" if not dyes and entry.step in {"dead", "anucleate"} else ""),
+            "masked": entry.masked,
+            "removed": entry.removed,
+            "remaining": entry.remaining,
+            "share": entry.remaining / acquired if acquired else None,
         }
         for entry in steps
     ]
@@ -150,25 +138,25 @@ def _attrition_figure(rows: Sequence[Mapping[str, Any]]) -> Markup:
     return svg.drawing(width, 12 + len(rows) * (bar + 6), parts)
 
 
-def _time_figure(time: Mapping[str, Any], came: Arrival) -> Markup | None:
+def _time_figure(time: TimeEntry, came: Arrival) -> Markup | None:
     """Flow rate, distance of the signal from its usual level, MRD cells; masked stretches are hatched."""
-    bins = time.get("bins") or []
+    bins = time.bins
     if not bins:
         return None
     width, left, lane = 600.0, 74.0, 178.0
     span = width - left - 14
     step = span / len(bins)
-    limit = float(time.get("limit") or 6.0)
-    rates = [entry.get("rate") for entry in bins]
+    limit = time.limit
+    rates = [entry.rate for entry in bins]
     top_rate = max((rate for rate in rates if rate is not None), default=0.0)
-    top_score = max([limit * 1.6, *(min(float(entry.get("score") or 0), 4 * limit) for entry in bins)])
+    top_score = max([limit * 1.6, *(min(entry.score, 4 * limit) for entry in bins)])
     parts = [
         '<defs><pattern id="masked" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
         '<rect width="6" height="6" fill="var(--fail-wash)"/>'
         '<path d="M0 0v6" stroke="var(--fail)" stroke-width="1.6"/></pattern></defs>'
     ]
     for index, entry in enumerate(bins):
-        if entry.get("bad"):
+        if entry.bad:
             parts.append(svg.rect(left + index * step, 6, step, 150, "url(#masked)"))
     if top_rate > 0:
         points = [
@@ -184,7 +172,7 @@ def _time_figure(time: Mapping[str, Any], came: Arrival) -> Markup | None:
     parts.append(svg.text(left - 8, 46, "flow rate", anchor="end", size=11.5))
     parts.append(svg.line(left, 72, width - 14, 72, stroke="var(--soft)"))
     scores = [
-        f"{left + (index + 0.5) * step:.1f} {154 - 70 * min(float(entry.get('score') or 0), top_score) / top_score:.1f}"
+        f"{left + (index + 0.5) * step:.1f} {154 - 70 * min(entry.score, top_score) / top_score:.1f}"
         for index, entry in enumerate(bins)
     ]
     at = 154 - 70 * limit / top_score
@@ -201,29 +189,27 @@ def _time_figure(time: Mapping[str, Any], came: Arrival) -> Markup | None:
         else svg.text(left + 6, lane, "none", css="faint", size=11)
     )
     parts.append(svg.line(left, lane + 6, width - 14, lane + 6, stroke="var(--ink)"))
-    seconds = bins[-1].get("seconds")
-    end = f"{seconds:.0f} s" if seconds is not None else f"event {formatting.count(bins[-1].get('last'))}"
+    seconds = bins[-1].seconds
+    end = f"{seconds:.0f} s" if seconds is not None else f"event {formatting.count(bins[-1].last)}"
     parts.append(svg.text(left, lane + 22, "start", css="faint", size=11))
     parts.append(svg.text(width - 14, lane + 22, end, anchor="end", css="faint", size=11))
     return svg.drawing(width, lane + 28, parts)
 
 
-def _time_summary(time: Mapping[str, Any]) -> str:
-    if not time.get("checked"):
-        return f"Stability over time was not checked: {time.get('reason') or 'no reason recorded'}."
-    bins = time.get("bins") or []
-    bad = sum(bool(entry.get("bad")) for entry in bins)
-    drifting = [str(entry["channel"]) for entry in time.get("drift", [])]
+def _time_summary(time: TimeEntry) -> str:
+    if not time.checked:
+        return f"Stability over time was not checked: {time.reason or 'no reason recorded'}."
+    bad = sum(entry.bad for entry in time.bins)
+    drifting = [entry.channel for entry in time.drift]
     slow = f" Slow drift in {', '.join(drifting)}." if drifting else " No slow drift."
-    back = f" Time ran backwards {time['steps_back']} times." if time.get("steps_back") else ""
-    return f"{bad} of {len(bins)} stretches of the run are disturbed and masked.{slow}{back}"
+    back = f" Time ran backwards {time.steps_back} times." if time.steps_back else ""
+    return f"{bad} of {len(time.bins)} stretches of the run are disturbed and masked.{slow}{back}"
 
 
-def _matrix_figure(compensation: Mapping[str, Any]) -> Markup | None:
+def _matrix_figure(compensation: CompensationEntry) -> Markup | None:
     """Residual spillover by pair in percent of the bright signal; bold and shaded where beyond the tolerance."""
-    pairs = compensation.get("residuals") or []
-    names = [str(name) for name in compensation.get("channels") or []]
-    named = {str(pair["source"]) for pair in pairs} | {str(pair["target"]) for pair in pairs}
+    pairs, names = compensation.residuals, compensation.channels
+    named = {pair.source for pair in pairs} | {pair.target for pair in pairs}
     order = [name for name in names if name in named] + sorted(named - set(names))
     if not order:
         return None
@@ -237,11 +223,11 @@ def _matrix_figure(compensation: Mapping[str, Any]) -> Markup | None:
         )
         parts.append(svg.rect(left + index * cell, top + index * cell, cell - 1, cell - 1, "var(--wash)"))
     for pair in pairs:
-        x = left + place[str(pair["target"])] * cell
-        y = top + place[str(pair["source"])] * cell
-        if pair.get("ratio") is None:  # not measured: too few bright cells
+        x = left + place[pair.target] * cell
+        y = top + place[pair.source] * cell
+        if pair.ratio is None:  # not measured: too few bright cells
             continue
-        ratio, state = float(pair["ratio"]), str(pair.get("state"))
+        ratio, state = pair.ratio, pair.state
         beyond = state in {"over", "under"}
         colour = {"over": "var(--gate)", "under": "var(--mrd)"}.get(state, "var(--dens)")
         strength = min(0.5, 0.12 + abs(ratio) * 4) if beyond else min(0.22, abs(ratio) * 3)
@@ -255,65 +241,65 @@ def _matrix_figure(compensation: Mapping[str, Any]) -> Markup | None:
 
 def channel_rows(quality: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Table of the channels as the file recorded them."""
+    qc: QualityFile | None = quality.get("record")
     rows: list[tuple[str, ...]] = []
-    for entry in quality.get("channels", []):
-        marker = str(entry.get("marker") or entry.get("column") or "")
-        scale = quality["transforms"].get(marker) or {}
-        how = str(scale.get("kind") or "none")
-        if how == "logicle":
-            how += f", W {formatting.number(scale.get('W'))} ({scale.get('W_source', 'source not recorded')})"
-        voltage = entry.get("voltage")
+    for entry in () if qc is None else qc.channels:
+        assert qc is not None  # noqa: S101 - there are channels only of a record
+        marker = entry.marker or entry.column
+        scale = qc.transforms.get(marker)
+        how = "none" if scale is None else scale.kind
+        if scale is not None and how == "logicle":
+            how += f", W {formatting.number(scale.W)} ({scale.W_source})"
         rows.append(
             (
                 marker,
-                str(entry.get("pnn") or "–"),
-                str(entry.get("pns") or "–"),
-                formatting.number(voltage) if voltage is not None else "not recorded",
-                formatting.number(entry.get("range")) if entry.get("range") is not None else "not recorded",
-                _off_scale(quality, marker),
+                entry.pnn or "–",
+                entry.pns or "–",
+                formatting.number(entry.voltage) if entry.voltage is not None else "not recorded",
+                formatting.number(entry.range) if entry.range is not None else "not recorded",
+                _off_scale(qc, marker),
                 how,
             )
         )
     return rows
 
 
-def _off_scale(quality: Mapping[str, Any], marker: str) -> str:
+def _off_scale(qc: QualityFile, marker: str) -> str:
     """Events at the top of a channel's range: their share, and for fluorescence their number."""
-    found = quality["offscale"].get(marker)
+    found = qc.offscale.get(marker)
     if found is None:
-        return formatting.percent(quality["saturation"].get(marker))
-    return f"{formatting.percent(found['share'])} ({found['events']:,})"
+        return formatting.percent(qc.saturation.get(marker))
+    return f"{formatting.percent(found.share)} ({found.events:,})"
 
 
 def instrument_facts(quality: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Instrument, set-up status and the cuts for single cells and debris."""
     if quality.get("missing"):
         return []
-    doublets, debris = quality["doublets"], quality["debris"]
-    back = (quality["time"] or {}).get("steps_back")
+    qc: QualityFile = quality["record"]
+    doublets, debris = qc.doublets, qc.debris
     rows = [
         ("Set-up status (beads, CST)", quality["cst"][1]),
         ("Second reader of the file", quality["reader"]),
         (
             "Doublets told by",
-            f"{doublets.get('y') or doublets.get('kind') or 'nothing'} "
-            f"({doublets.get('method') or doublets.get('reason') or 'not recorded'})",
+            f"{doublets.y or doublets.kind or 'nothing'} ({doublets.method or doublets.reason or 'not recorded'})",
         ),
         (
             "Debris cut",
-            f"FSC-A below {formatting.number(debris.get('fsc'))} of the range"
-            if debris.get("fsc") is not None
-            else f"none: {debris.get('reason') or 'not recorded'}",
+            f"FSC-A below {formatting.number(debris.fsc)} of the range"
+            if debris.fsc is not None
+            else f"none: {debris.reason or 'not recorded'}",
         ),
-        ("Time steps backwards", formatting.count(back) if back is not None else formatting.NOT_AVAILABLE),
+        ("Time steps backwards", formatting.count(qc.time.steps_back)),
     ]
     names = {"model": "Model", "serial_digest": "Serial number (digest)"}
     return rows + [(names.get(key, key), formatting.clip(value, 120)) for key, value in quality["instrument"]]
 
 
 def _reader(inputs: Inputs) -> str:
-    found = (inputs.ingest or {}).get("second_reader") or {}
-    if not found:
+    if inputs.ingest is None:
         return formatting.NOT_AVAILABLE
-    reason = f" ({found['reason']})" if found.get("reason") else ""
-    return {"agree": "agrees", "cannot_read": "cannot read this file"}.get(str(found.get("status")), "differs") + reason
+    found = inputs.ingest.second_reader
+    reason = f" ({found.reason})" if found.reason else ""
+    return {"agree": "agrees", "cannot_read": "cannot read this file"}.get(found.status, "differs") + reason

@@ -13,6 +13,8 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from flowmrd.flags import flag, kind_of
+from flowmrd.records.gates import GateEntry
+from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report import formatting, methods
 from flowmrd.report.inputs import Inputs, gate_records
 
@@ -36,22 +38,23 @@ DENOMINATORS: Final = (
 )
 
 
-def gate_notes(title: str, entry: Mapping[str, Any]) -> list[str]:
+def gate_notes(title: str, entry: GateEntry | None) -> list[str]:
     """What a reviewer must know about where a gate lies; empty for a gate that needs no remark."""
+    if entry is None:
+        return []
     notes = []
-    why = str(entry.get("why") or "")
-    if entry.get("state") == "insufficient_parent":
+    why = entry.why
+    if entry.state == "insufficient_parent":
         notes.append(
-            f"{title}: too few parent events to place it here "
-            f"({SOURCES.get(str(entry.get('source')), 'fallback')}). {why}"
+            f"{title}: too few parent events to place it here ({SOURCES.get(entry.source, 'fallback')}). {why}"
         )
-    elif entry.get("state") == "unavailable":
+    elif entry.state == "unavailable":
         notes.append(f"{title}: not available, {why or 'a channel is missing'}")
-    elif entry.get("source") == "override":
+    elif entry.source == "override":
         notes.append(f"{title}: set by hand by a reviewer. {why}")
-    elif entry.get("source") == "fallback":
+    elif entry.source == "fallback":
         notes.append(f"{title}: the panel's fallback value. {why}")
-    elif entry.get("at_bound"):
+    elif entry.at_bound:
         notes.append(f"{title}: its shift is at the allowed bound.")
     return notes
 
@@ -61,24 +64,29 @@ def gate_remarks(inputs: Inputs) -> list[dict[str, str]]:
     if inputs.gates is None:
         return [{**flag("GATES_MISSING").as_record(), "tone": "fail", "level": "missing"}]
     notes = [
-        {**record, "tone": (kind := kind_of(record["code"])).tone, "level": kind.tone}
-        for record in inputs.gates.get("flags", [])
+        {
+            "code": record.code,
+            "message": record.message,
+            "tone": (kind := kind_of(record.code)).tone,
+            "level": kind.tone,
+        }
+        for record in inputs.gates.flags
     ]
-    for route in (inputs.gates.get("routes") or {}).get("missing", []):
+    for route in inputs.gates.routes.missing:
         notes.append(
             {
-                **flag("ROUTE_MISSING", route=route["route"], why=route["why"]).as_record(),
+                **flag("ROUTE_MISSING", route=route.route, why=route.why).as_record(),
                 "tone": "warn",
             }
         )
-    override = inputs.gates.get("override")
-    if override:
+    override = inputs.gates.override
+    if override is not None:
         notes.append(
             {
                 **flag(
                     "GATES_SET_BY_HAND",
-                    gates=f"{', '.join(map(str, override.get('gates', [])))} from {override.get('file')} "
-                    f"(SHA-256 {formatting.short_hash(override.get('sha256'))})",
+                    gates=f"{', '.join(override.gates)} from {override.file} "
+                    f"(SHA-256 {formatting.short_hash(override.sha256)})",
                 ).as_record(),
                 "tone": "warn",
                 "level": "manual",
@@ -121,8 +129,9 @@ def _denominators(inputs: Inputs) -> list[dict[str, Any]]:
 
 def _specimen(inputs: Inputs) -> list[tuple[str, str]]:
     """Who, what, when and with which instrument; the fields that nobody supplied are named in the last row."""
-    sample, result, instrument = inputs.sample, inputs.result, (inputs.qc or {}).get("instrument") or {}
-    acquired = (inputs.ingest or {}).get("acquisition") or {}
+    sample, result = inputs.sample, inputs.result
+    instrument = inputs.qc.instrument if inputs.qc is not None else {}
+    acquired = inputs.ingest.acquisition if inputs.ingest is not None else AcquisitionEntry()
     antibodies = ", ".join(
         " ".join(part for part in (channel.marker, channel.fluorochrome, channel.clone) if part)
         for channel in inputs.panel.channels
@@ -141,7 +150,7 @@ def _specimen(inputs: Inputs) -> list[tuple[str, str]]:
 
     settings = {
         key: str(value)
-        for key, value in sorted(((inputs.ingest or {}).get("keywords") or {}).items())
+        for key, value in sorted((inputs.ingest.keywords if inputs.ingest is not None else {}).items())
         if "CONFIG" in key.upper() or "LOT" in key.upper()
     }
     prior = {"none": "none recorded", "cd19": "anti-CD19", "cd22": "anti-CD22", "cd19+cd22": "anti-CD19 and anti-CD22"}
@@ -173,16 +182,16 @@ def _specimen(inputs: Inputs) -> list[tuple[str, str]]:
     return [*known, (NOT_SUPPLIED.capitalize(), ", ".join(absent))] if absent else known
 
 
-def _acquired(acquired: Mapping[str, Any]) -> str:
+def _acquired(acquired: AcquisitionEntry) -> str:
     """Day and time of acquisition from the header."""
-    if not acquired.get("date"):
+    if not acquired.date:
         return ""
-    begin = acquired.get("begin")
+    begin = acquired.begin
     clock = "" if begin is None else f" {int(begin) // 3600:02d}:{int(begin) % 3600 // 60:02d}"
-    return f"{acquired['date']}{clock}"
+    return f"{acquired.date}{clock}"
 
 
-def sample_age(collected: str | None, acquired: Mapping[str, Any]) -> str:
+def sample_age(collected: str | None, acquired: AcquisitionEntry) -> str:
     """Hours, or days where only days are known, from aspiration to acquisition; ELN 2021 asks for a note beyond 3 days.
 
     Parameters
@@ -190,18 +199,18 @@ def sample_age(collected: str | None, acquired: Mapping[str, Any]) -> str:
     collected
         ISO date, or date and time, as the sheet has it.
     acquired
-        ``date`` and ``begin`` (seconds after midnight) of the file's header.
+        Of the file's header.
     """
     if not collected:
         return NOT_SUPPLIED
-    if not acquired.get("date"):
+    if not acquired.date:
         return "not known: the file does not say when it was acquired"
     try:
         start = datetime.fromisoformat(collected).replace(tzinfo=None)
-        end = datetime.fromisoformat(str(acquired["date"])) + timedelta(seconds=float(acquired.get("begin") or 0))
+        end = datetime.fromisoformat(acquired.date) + timedelta(seconds=acquired.begin or 0.0)
     except ValueError:
         return f"not known: {formatting.clip(collected, 40)!r} is no date"
-    exact = len(collected) > len("2024-01-31") and acquired.get("begin") is not None
+    exact = len(collected) > len("2024-01-31") and acquired.begin is not None
     hours = (end - start).total_seconds() / 3600
     days = (end.date() - start.date()).days
     if (hours if exact else days) < 0:
@@ -230,18 +239,17 @@ def _thresholds(inputs: Inputs) -> list[tuple[str, str, str]]:
 
 def _measured_thresholds(inputs: Inputs) -> list[tuple[str, str, str]]:
     """Numbers that no configuration gives: found in this tube, or learned from the controls."""
-    qc, classification = inputs.qc or {}, inputs.classification or {}
-    doublets, debris, time = qc.get("doublets") or {}, qc.get("debris") or {}, qc.get("time") or {}
     rows: list[tuple[str, str, str]] = []
-    if doublets.get("low") is not None:
-        band = f"{formatting.number(doublets['low'])} to {formatting.number(doublets.get('high'))}"
-        rows.append((f"single cells, {doublets.get('y')} / {doublets.get('x')}", band, "this tube (sample)"))
-    if debris.get("fsc") is not None:
-        rows.append(("debris, FSC-A below", formatting.number(debris["fsc"]), "this tube (sample)"))
-    if time.get("limit") is not None:
-        rows.append(("signal disturbance over the run", formatting.number(time["limit"]), "default"))
-    if classification.get("cut") is not None:
-        rows.append(("score of an MRD cell", formatting.number(classification["cut"]), "the controls (reference)"))
+    if inputs.qc is not None:
+        doublets, debris = inputs.qc.doublets, inputs.qc.debris
+        if doublets.low is not None:
+            band = f"{formatting.number(doublets.low)} to {formatting.number(doublets.high)}"
+            rows.append((f"single cells, {doublets.y} / {doublets.x}", band, "this tube (sample)"))
+        if debris.fsc is not None:
+            rows.append(("debris, FSC-A below", formatting.number(debris.fsc), "this tube (sample)"))
+        rows.append(("signal disturbance over the run", formatting.number(inputs.qc.time.limit), "default"))
+    if inputs.classification is not None:
+        rows.append(("score of an MRD cell", formatting.number(inputs.classification.cut), "the controls (reference)"))
     return rows
 
 
@@ -255,18 +263,16 @@ def _gates(inputs: Inputs) -> list[dict[str, str]]:
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in inputs.panel.gates}
     rows = []
     for name, entry in gate_records(inputs).items():
-        numbers = ", ".join(
-            f"{key} {formatting.number(value)}" for key, value in (entry.get("parameters") or {}).items()
-        )
-        shift = entry.get("shift_decades") or 0.0
+        numbers = ", ".join(f"{key} {formatting.number(value)}" for key, value in entry.parameters.items())
+        shift = entry.shift_decades
         rows.append(
             {
                 "gate": titles.get(name, name),
                 "numbers": numbers or "–",
-                "source": SOURCES.get(str(entry.get("source")), str(entry.get("source") or "–")),
+                "source": SOURCES.get(entry.source, entry.source),
                 "shift": f"{shift:+.2f} decades".replace("-", "−") if shift else "–",
-                "why": str(entry.get("why") or ""),
-                "state": str(entry.get("state") or "ok"),
+                "why": entry.why,
+                "state": entry.state,
             }
         )
     return rows
@@ -288,10 +294,10 @@ def _provenance(inputs: Inputs) -> list[tuple[str, str]]:
 
 def _marrow(inputs: Inputs) -> list[str]:
     """Statements about haemodilution and regeneration; the latter without the MRD cells where they are known."""
-    statements = []
-    for name in ("haemodilution", "regeneration"):
-        found = (inputs.gates or {}).get(name) or {}
-        if name == "regeneration" and inputs.result.regeneration is not None:
-            found = {"statement": inputs.result.regeneration.statement}
-        statements.append(str(found.get("statement") or f"{name.capitalize()}: not assessed for this tube."))
-    return statements
+    gates, told = inputs.gates, inputs.result.regeneration
+    diluted = "" if gates is None else gates.haemodilution.statement
+    regenerating = told.statement if told is not None else "" if gates is None else gates.regeneration.statement
+    return [
+        diluted or "Haemodilution: not assessed for this tube.",
+        regenerating or "Regeneration: not assessed for this tube.",
+    ]

@@ -10,6 +10,8 @@ import numpy as np
 
 from flowmrd import __version__
 from flowmrd.mrd.result import MrdResult
+from flowmrd.records.gates import GateEntry
+from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report import (
     among_controls,
     formatting,
@@ -100,7 +102,9 @@ def _page(inputs: Inputs, tube: Tube, neighbours: Neighbours) -> Page:
             inputs,
             arrival=quality.get("arrival"),
             beyond=[str(row["channel"]) for row in controls["rows"] if row["beyond"]],
-            carried=from_own_tube(result, (inputs.qc or {}).get("acquisition") or {}, inputs.history),
+            carried=from_own_tube(
+                result, AcquisitionEntry() if inputs.qc is None else inputs.qc.acquisition, inputs.history
+            ),
         ),
         "rejected": verdict.rejected(inputs.signatures),
         "role_note": verdict.ROLE_NOTES.get(result.role, ""),
@@ -200,7 +204,7 @@ def _totals(result: MrdResult) -> list[tuple[str, int]]:
     return [(titles[name], int(getattr(result.counts, name))) for name in ("nucleated", "mononuclear", "b_lineage")]
 
 
-def _gate_plot(charts: EventCharts, view: View, tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _gate_plot(charts: EventCharts, view: View, tube: Tube, placed: Mapping[str, GateEntry]) -> dict[str, Any]:
     """A plot of the gate tree as template context."""
     chart, still = charts.gate(view)
     parent = int(tube.gate(view.parent).sum())
@@ -257,7 +261,7 @@ def _parent_title(gate: str, tube: Tube) -> str:
     return "all analysable events" if gate == "root" else laip_view.stage_name(gate, tube)
 
 
-def _gate_rows(view: View, tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _gate_rows(view: View, tube: Tube, placed: Mapping[str, GateEntry]) -> list[dict[str, Any]]:
     parent_count = int(tube.gate(view.parent).sum())
     nucleated = int(tube.gate("nucleated").sum()) if "nucleated" in tube.gate_names else 0
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
@@ -265,7 +269,7 @@ def _gate_rows(view: View, tube: Tube, placed: Mapping[str, Mapping[str, Any]]) 
     for name in view.gates:
         inside = tube.gate(name)
         events = int(inside.sum())
-        notes = record.gate_notes(titles.get(name, name), placed.get(name, {}))
+        notes = record.gate_notes(titles.get(name, name), placed.get(name))
         rows.append(
             {
                 "gate": name,

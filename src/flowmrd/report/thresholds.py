@@ -11,6 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from flowmrd.records.gates import CurveEntry, GateEntry
 from flowmrd.report import formatting, svg
 from flowmrd.report.record import SOURCES
 from flowmrd.report.tube import Tube
@@ -24,19 +25,18 @@ _UNIT_TICKS = tuple((value / 5, f"{value / 5:.1f}") for value in range(11))
 Ticks = Sequence[tuple[float, str]]
 
 
-def threshold_figures(tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def threshold_figures(tube: Tube, placed: Mapping[str, GateEntry]) -> list[dict[str, Any]]:
     """One figure for every cut whose density was kept, in the order of the tree."""
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
     figures: list[dict[str, Any]] = []
     for name, entry in placed.items():
-        curve = entry.get("curve") or {}
-        if len(curve.get("x", ())) < 2 or "threshold" not in curve:
+        curve, shape = entry.curve, entry.shape
+        if curve is None or len(curve.x) < 2:
             continue
-        shape = entry.get("shape") or {}
-        channel = str(shape.get("x") or next(iter(shape.get("ranges", {})), ""))
-        leaning = shape.get("type") == "halfplane"
+        channel = next(iter(shape.ranges), "") if shape.type == "rectangle" else getattr(shape, "x", "")
+        leaning = shape.type == "halfplane"
         in_raw_units = not leaning and channel in tube.channels
-        axis = f"{channel}, leaning with {shape.get('y')}" if leaning else channel
+        axis = f"{channel}, leaning with {shape.y}" if shape.type == "halfplane" else channel
         numbers = _numbers(curve, partial(tube.raw, channel) if in_raw_units else None)
         title = titles.get(name, name)
         figures.append(
@@ -47,16 +47,16 @@ def threshold_figures(tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> li
                 "drawing": _drawing(curve, tube.axis(channel).ticks if in_raw_units else _UNIT_TICKS),
                 "numbers": numbers,
                 "summary": f"Density on {axis}. {title}: {numbers}.",
-                "source": SOURCES.get(str(entry.get("source")), str(entry.get("source") or "")),
-                "why": str(entry.get("why") or ""),
+                "source": SOURCES.get(entry.source, entry.source),
+                "why": entry.why,
             }
         )
     return figures
 
 
-def _numbers(curve: Mapping[str, Any], raw: Callable[[float], float | None] | None) -> str:
+def _numbers(curve: CurveEntry, raw: Callable[[float], float | None] | None) -> str:
     """Threshold and bounds in words, in raw units where the channel has them."""
-    marks = [float(value) for value in (curve["threshold"], *curve["bounds"])]
+    marks = (curve.threshold, *curve.bounds)
     known = [None if raw is None else raw(mark) for mark in marks]
     if any(value is None for value in known):
         at, low, high = (formatting.number(mark) for mark in marks)
@@ -65,10 +65,10 @@ def _numbers(curve: Mapping[str, Any], raw: Callable[[float], float | None] | No
     return f"threshold {at}, bounds {low} to {high}"
 
 
-def _drawing(curve: Mapping[str, Any], ticks: Ticks) -> Markup:
+def _drawing(curve: CurveEntry, ticks: Ticks) -> Markup:
     """Density as a filled curve, the bounds as a band with dashed edges, the threshold as a line."""
-    xs, ys = [float(value) for value in curve["x"]], [float(value) for value in curve["y"]]
-    threshold, bounds = float(curve["threshold"]), [float(value) for value in curve["bounds"]]
+    xs, ys = curve.x, curve.y
+    threshold, bounds = curve.threshold, curve.bounds
     low, high = min(*xs, *bounds, threshold), max(*xs, *bounds, threshold)
     span = (high - low) or 1.0
 

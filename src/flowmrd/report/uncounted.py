@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from flowmrd.records.classification import ClassificationFile
 from flowmrd.report.charts.description import Mark, Outline
 from flowmrd.report.contours import ellipse
 
@@ -43,21 +44,18 @@ class Group:
     sd: Mapping[str, float]
 
 
-def groups(classification: Mapping[str, Any] | None) -> list[Group]:
+def groups(classification: ClassificationFile | None) -> list[Group]:
     """Groups of ``classification.json``, largest first."""
-    entries = (classification or {}).get("uncounted") or []
+    entries = () if classification is None else classification.uncounted
     return [
         Group(
             letter,
-            int(entry["events"]),
-            WHY.get(str(entry["why"]), str(entry["why"]).replace("_", " ")),
-            str(entry["nearest_normal"]),
-            tuple(
-                (str(shift["marker"]), float(shift["shift_decades"]), str(shift["direction"]))
-                for shift in entry["markers"]
-            ),
-            entry["medians"],
-            entry["sd"],
+            entry.events,
+            WHY.get(entry.why, entry.why.replace("_", " ")),
+            entry.nearest_normal,
+            tuple((shift.marker, shift.shift_decades, shift.direction) for shift in entry.markers),
+            entry.medians,
+            entry.sd,
         )
         for letter, entry in zip(ascii_uppercase, entries, strict=False)
     ]

@@ -337,7 +337,7 @@ def banner_notes(
         notes.append((arrival.sentence(), "stability"))
     if beyond:
         notes.append((f"Beyond 3 SD of the controls: {', '.join(beyond)}.", "position"))
-    drift = [str(entry["channel"]) for entry in ((inputs.qc or {}).get("time") or {}).get("drift", [])]
+    drift = [entry.channel for entry in (() if inputs.qc is None else inputs.qc.time.drift)]
     if drift:
         notes.append((f"Drift during the run: {', '.join(drift)}.", "stability"))
     odd = inputs.odd_controls

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from flowmrd.gating.shapes import HalfPlane, shape_from_record
+from flowmrd.records.gates import EllipseShape, GateEntry, ShapeEntry, channels_of
 from flowmrd.report import formatting
 from flowmrd.report.charts.description import Outline, Point
 from flowmrd.report.density import HIGH, LOW
@@ -44,7 +44,7 @@ class View:
     outlines: list[Outline] = field(default_factory=list)
 
 
-def gate_views(tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> list[View]:
+def gate_views(tube: Tube, placed: Mapping[str, GateEntry]) -> list[View]:
     """Plots of the gate tree, parents before children; gates on the same axes of the same parent share a plot.
 
     Parameters
@@ -57,14 +57,14 @@ def gate_views(tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> list[View
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
     parents = {gate.name: gate.parent for gate in tube.panel.gates}
     for name in tube.gate_names:
-        shape = placed.get(name, {}).get("shape") or {}
-        parent = str(placed.get(name, {}).get("parent") or parents.get(name, "root"))
-        axes = partners.get(name) or _axes(shape, tube)
-        if axes is None or parent not in {"root", *tube.gate_names}:
+        entry = placed.get(name)
+        parent = entry.parent if entry is not None else parents.get(name, "root")
+        axes = partners.get(name) or (None if entry is None else _axes(entry.shape, tube))
+        if entry is None or axes is None or parent not in {"root", *tube.gate_names}:
             continue
         view = views.setdefault((parent, *axes), View(f"plot-{len(views) + 1}", "", parent, *axes))
         view.gates.append(name)
-        view.outlines.extend(outlines(shape, *axes, label=name))
+        view.outlines.extend(outlines(entry.shape, *axes, label=name))
     for view in views.values():
         view.title = ", ".join(formatting.clip(titles.get(name, name), 80) for name in view.gates)
         several = len(view.gates) > 1
@@ -86,15 +86,19 @@ def mrd_views(tube: Tube, markers: Sequence[str], start: int) -> list[View]:
     ]
 
 
-def _paired(tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
+def _paired(tube: Tube, placed: Mapping[str, GateEntry]) -> dict[str, tuple[str, str]]:
     """Axes of cuts on one marker: two such gates of one parent share a plot, marker against marker."""
     waiting: dict[str, list[tuple[str, str]]] = {}
     for name in tube.gate_names:
-        record = placed.get(name, {})
-        shape = record.get("shape") or {}
-        channels = list(shape.get("ranges", {})) if shape.get("type") == "rectangle" else []
-        if len(channels) == 1 and channels[0] in tube.channels and channels[0] not in {*_SIDE_SCATTER, *_PULSE}:
-            waiting.setdefault(str(record.get("parent") or "root"), []).append((name, channels[0]))
+        record = placed.get(name)
+        channels = list(record.shape.ranges) if record is not None and record.shape.type == "rectangle" else []
+        if (
+            record is not None
+            and len(channels) == 1
+            and channels[0] in tube.channels
+            and channels[0] not in {*_SIDE_SCATTER, *_PULSE}
+        ):
+            waiting.setdefault(record.parent, []).append((name, channels[0]))
     axes: dict[str, tuple[str, str]] = {}
     for gates in waiting.values():
         markers = list(dict.fromkeys(channel for _, channel in gates))
@@ -103,18 +107,9 @@ def _paired(tube: Tube, placed: Mapping[str, Mapping[str, Any]]) -> dict[str, tu
     return axes
 
 
-def _axes(shape: Mapping[str, Any], tube: Tube) -> tuple[str, str] | None:
+def _axes(shape: ShapeEntry, tube: Tube) -> tuple[str, str] | None:
     """The two channels a shape is shown on, or None for shapes without a border of their own."""
-    kind = shape.get("type")
-    if kind == "rectangle":
-        names = list(shape.get("ranges", {}))
-    elif kind in {"halfplane", "polygon"}:
-        names = [shape.get("x"), shape.get("y")]
-    elif kind == "ellipse":
-        names = list(shape.get("channels", ()))
-    else:
-        return None
-    present = [str(name) for name in names if name in tube.channels]
+    present = [name for name in channels_of(shape) if name in tube.channels]
     if not present:
         return None
     if len(present) == 1:
@@ -128,37 +123,32 @@ def _axes(shape: Mapping[str, Any], tube: Tube) -> tuple[str, str] | None:
     return (y, x) if x in _SIDE_SCATTER else (x, y)
 
 
-def outlines(shape: Mapping[str, Any], x: str, y: str, *, label: str) -> list[Outline]:
+def outlines(shape: ShapeEntry, x: str, y: str, *, label: str) -> list[Outline]:
     """Borders of a placed shape on two axes, cut to the plot."""
-    kind = shape.get("type")
-    if kind == "rectangle":
-        return _rectangle(shape.get("ranges", {}), x, y, label)
-    if kind == "halfplane":
-        cut = shape_from_record({"side": "above", **shape})
+    if shape.type == "rectangle":
+        return _rectangle(shape.ranges, x, y, label)
+    if shape.type == "halfplane":
+        cut = shape_from_record(shape.model_dump())
         assert isinstance(cut, HalfPlane)  # noqa: S101 - that is what the type says
         places = [LOW, *(at for at, _ in cut.bends if LOW < at < HIGH), HIGH]
         ends: list[Point] = [(cut.edge(at), at) for at in places]
-        side = {"above": 1.0, "below": -1.0}.get(str(shape.get("side")), 0.0)
-        if shape["x"] == x:
+        side = {"above": 1.0, "below": -1.0}[shape.side]
+        if shape.x == x:
             return [Outline(tuple(ends), False, label, (side, -side * cut.slope))]
         return [Outline(tuple((b, a) for a, b in ends), False, label, (-side * cut.slope, side))]
-    if kind == "polygon":
-        corners: list[Point] = [(float(a), float(b)) for a, b in shape["vertices"]]
-        clipped = clip_to_plot(corners if shape["x"] == x else [(b, a) for a, b in corners])
+    if shape.type == "polygon":
+        corners = list(shape.vertices)
+        clipped = clip_to_plot(corners if shape.x == x else [(b, a) for a, b in corners])
         return [Outline(tuple(clipped), True, label)] if clipped else []
-    if kind == "ellipse":
+    if shape.type == "ellipse":
         return _ellipse(shape, x, y, label)
     return []
 
 
-def _rectangle(ranges: Mapping[str, Sequence[float | None]], x: str, y: str, label: str) -> list[Outline]:
+def _rectangle(ranges: Mapping[str, tuple[float | None, float | None]], x: str, y: str, label: str) -> list[Outline]:
     """A closed box where both axes are bounded, else the lines of the bounded one."""
 
-    def ends(channel: str) -> tuple[float | None, float | None]:
-        low, high = ranges.get(channel, (None, None))
-        return (None if low is None else float(low), None if high is None else float(high))
-
-    (x0, x1), (y0, y1) = ends(x), ends(y)
+    (x0, x1), (y0, y1) = ranges.get(x, (None, None)), ranges.get(y, (None, None))
     if (y0, y1) == (None, None):
         bounds = ((x0, (1.0, 0.0)), (x1, (-1.0, 0.0)))
         return [Outline(((at, LOW), (at, HIGH)), False, label, way) for at, way in bounds if at is not None]
@@ -191,17 +181,17 @@ def clip_to_plot(corners: Sequence[Point]) -> list[Point]:
     return points
 
 
-def _ellipse(shape: Mapping[str, Any], x: str, y: str, label: str) -> list[Outline]:
+def _ellipse(shape: EllipseShape, x: str, y: str, label: str) -> list[Outline]:
     """Border of the ellipse's shadow on the two axes."""
-    channels = list(shape["channels"])
+    channels = shape.channels
     if x not in channels or y not in channels:
         return []
     chosen = [channels.index(x), channels.index(y)]
-    mean = np.asarray(shape["mean"], dtype=np.float64)[chosen]
-    covariance = np.asarray(shape["covariance"], dtype=np.float64)[np.ix_(chosen, chosen)]
+    mean = np.asarray(shape.mean, dtype=np.float64)[chosen]
+    covariance = np.asarray(shape.covariance, dtype=np.float64)[np.ix_(chosen, chosen)]
     values, vectors = np.linalg.eigh(covariance)
     angles = np.linspace(0, 2 * math.pi, 49)[:-1]
-    radii = np.sqrt(np.maximum(values, 0) * float(shape["distance_squared"]))
+    radii = np.sqrt(np.maximum(values, 0) * shape.distance_squared)
     points = (vectors @ (np.stack([np.cos(angles), np.sin(angles)]) * radii[:, None])).T + mean
     clipped = clip_to_plot([(float(a), float(b)) for a, b in points])
     return [Outline(tuple(clipped), True, label)] if clipped else []

@@ -14,17 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from flowmrd.config import Role, RunConfig, Sample
 from flowmrd.mrd.result import MrdResult
 from flowmrd.mrd.specimen import SpecimenResult, pool_specimen
+from flowmrd.records.ingest import AcquisitionEntry
+from flowmrd.records.quality import QualityFile
+from flowmrd.records.read import read_if_there
 from flowmrd.report.batch import Tube
 from flowmrd.report.cohort import Member, build_cohort
 from flowmrd.report.page import write_page
 from flowmrd.review import review_status
 from flowmrd.stages.report import read_result
-from flowmrd.store import read_json, write_json, write_text
+from flowmrd.store import write_json, write_text
 
 __all__ = ["cohort"]
 
@@ -65,7 +67,7 @@ def cohort(
         folder = results / "samples" / row.sample
         present = (folder / "mrd.json").is_file()
         result = read_result(folder / "mrd.json") if present else None
-        qc = _optional(folder / "qc.json")
+        qc = read_if_there(folder / "qc.json", QualityFile)
         review = reviews.get(row.sample)
         members.append(
             Member(
@@ -75,8 +77,8 @@ def cohort(
                     role=row.role.value,
                     panel=result.panel if result is not None else row.panel or config.panel,
                     result=result,
-                    qc=qc or None,
-                    acquisition=qc.get("acquisition") or {},
+                    qc=qc,
+                    acquisition=AcquisitionEntry() if qc is None else qc.acquisition,
                 ),
                 timepoint=row.timepoint or "",
                 batch=row.batch or "",
@@ -115,8 +117,3 @@ def _specimens(
         if len(samples) > 1 and present:
             found.append(pool_specimen(name, present, config.mrd))
     return found
-
-
-def _optional(path: Path) -> dict[str, Any]:
-    value = read_json(path) if path.is_file() else {}
-    return value if isinstance(value, dict) else {}

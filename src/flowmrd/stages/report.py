@@ -30,6 +30,12 @@ from flowmrd.config import RunConfig, Sample
 from flowmrd.errors import ArtefactError
 from flowmrd.mrd.result import MrdResult
 from flowmrd.panel.model import PanelModel
+from flowmrd.records.classification import ClassificationFile
+from flowmrd.records.gates import GatesFile
+from flowmrd.records.ingest import AcquisitionEntry, IngestFile
+from flowmrd.records.quality import QualityFile
+from flowmrd.records.read import read_if_there, read_record
+from flowmrd.records.references import LaipFile, ReferenceFile
 from flowmrd.report.inputs import Inputs, Visit
 from flowmrd.report.leukaemia import read_leukaemia
 from flowmrd.report.page import write_page
@@ -100,22 +106,23 @@ def report(
         panel=panel,
         config=config,
         sample=sample,
-        qc=_optional(sample_dir / "qc.json"),
-        gates=_optional(work_dir / "gates.json"),
-        ingest=_optional(work_dir / "ingest.json"),
-        classification=_optional(work_dir / "classification.json"),
-        reference=_optional(reference_json),
-        diagnosis=_optional(laip_json),
+        qc=read_if_there(sample_dir / "qc.json", QualityFile),
+        gates=read_if_there(work_dir / "gates.json", GatesFile),
+        ingest=read_if_there(work_dir / "ingest.json", IngestFile),
+        classification=read_if_there(work_dir / "classification.json", ClassificationFile),
+        reference=(reference := read_if_there(reference_json, ReferenceFile)),
+        diagnosis=read_if_there(laip_json, LaipFile),
         leukaemia=read_leukaemia(laip_json),
         controls_work=[folder for folder in controls_work if folder != work_dir],
         diagnosis_work=diagnosis_work if diagnosis_work != work_dir else None,
-        controls_qc=[read_json(entry) for entry in controls_qc if entry.is_file()],
+        controls_qc=[read_record(entry, QualityFile) for entry in controls_qc if entry.is_file()],
         history=[
-            Visit(read_result(entry), (_optional(entry.with_name("qc.json")) or {}).get("acquisition") or {})
+            Visit(read_result(entry), AcquisitionEntry() if quality is None else quality.acquisition)
             for entry in history
             if entry.is_file()
+            for quality in (read_if_there(entry.with_name("qc.json"), QualityFile),)
         ],
-        odd_controls=_odd_controls(_optional(reference_json)),
+        odd_controls=[] if reference is None else [control.name for control in reference.controls if control.odd],
         signatures=signatures,
         signature_problem=problem,
     )
@@ -141,7 +148,7 @@ def read_result(path: Path) -> MrdResult:
         raise ArtefactError(
             str(path),
             found=f"{error.error_count()} fields that do not fit ({error.errors()[0]['loc']})",
-            expected="a mrd.json of schema version 1",
+            expected="a mrd.json of schema version 2",
             todo="rerun the stage quantify",
         ) from error
 
@@ -153,16 +160,6 @@ def _events(name: str, work: Path, panel: PanelModel, config: RunConfig) -> Tube
         name, work / "preprocessed.arrow", work / "gated.arrow", classified if classified.is_file() else None
     )
     return tube_from_files(files, panel, config)
-
-
-def _optional(path: Path | None) -> Any:
-    return read_json(path) if path is not None and path.is_file() else None
-
-
-def _odd_controls(reference: Any) -> list[str]:
-    """Names of the controls that the frozen reference calls odd."""
-    controls = (reference or {}).get("controls") or []
-    return [str(control["name"]) for control in controls if control.get("odd")]
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
