@@ -338,6 +338,15 @@ _DOUBTS: Final = (
         roles=_PATIENT,
     ),
     FlagKind(
+        "EXCLUDED_PHENOTYPE",
+        Effect.NO_NEGATIVE,
+        "{events:,} cells of this phenotype were excluded and are not counted: {why}.",
+        step="Look at these events in the plots of the gates: they may be leukaemia that a mask or gate took away.",
+        look="gates",
+        question="Are the excluded cells of this phenotype leukaemia?",
+        roles=_FOLLOWUP,
+    ),
+    FlagKind(
         "NO_LAIP",
         Effect.NO_NEGATIVE,
         "The diagnosis tube held fewer than {least:,} cells unlike normal marrow.",

@@ -7,7 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from flowmrd.classifier import ClassifierParameters
+from flowmrd.classifier.excluded_cells import find_excluded
+from flowmrd.classifier.mixture import Mixture
 from flowmrd.classifier.raw_chain import RawChain, as_raw_tube
+from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, load_panel
 from flowmrd.simulate.cohort import write_tube
@@ -106,3 +110,22 @@ def test_cells_that_a_gate_would_lose_are_seen_to_be_lost(
     )
     assert passed.kept["masks"].mean() > 0.9
     assert passed.kept["singlets"].mean() < 0.05
+
+
+def test_cells_of_a_phenotype_that_a_gate_took_away_are_found_with_the_reason(
+    raw: Tube, tube: Tube, blasts: tuple[np.ndarray, tuple[str, ...]]
+) -> None:
+    cells, features = blasts
+    rng = np.random.default_rng(4)
+    centre = np.median(cells, axis=0)
+    lost = (centre + rng.normal(0.0, 0.1, (60, len(features)))).astype(np.float32)
+    wide = {"FSC-W": np.full(60, 0.9, np.float32), "FSC-H": np.full(60, 0.05, np.float32)}
+    added = as_raw_tube(tube, lost, features, wide, seed=1)
+    whole = gate(preprocess(with_cells_in_the_file(raw, added), placed=tube.placed), placed=tube.placed)
+    place = Mixture(np.ones(1), centre[None].astype(float), 0.15**2 * np.eye(len(features))[None])
+    normal = Mixture(np.ones(1), centre[None] - 1.0, 0.2**2 * np.eye(len(features))[None])
+    model = TubeModel(normal, np.zeros(len(features)), 0.0, 0.0)
+    before = find_excluded(tube, features, [place], model, 4.0, ClassifierParameters())
+    found = find_excluded(whole, features, [place], model, 4.0, ClassifierParameters())
+    assert found.events["doublets"] - before.events.get("doublets", 0) >= 50
+    assert set(found.rows) - set(before.rows) <= set(range(raw.n_events, raw.n_events + 60))

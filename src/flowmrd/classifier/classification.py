@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from flowmrd.classifier.mixture import Floats, Mixture
 from flowmrd.classifier.staining_control import StainingFinding
+from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.flags import Flag
 
 Mode = Literal["patient", "library", "different_from_normal", "none"]
@@ -131,6 +132,10 @@ class Classification:
         Groups whose cells are MRD, in the order of ``cluster``; groups that are reported and not counted.
     staining
         What the cells that carry its antigen say of every antibody; empty without controls to compare with.
+    places
+        Phenotypes where they may lie in this tube, decades: what is counted, and the patient's own.
+    tube_model
+        Normal cells of the tube.
     offscale
         Off-scale cells by detector.
     offscale_score, offscale_cluster
@@ -154,6 +159,8 @@ class Classification:
     flags: tuple[Flag, ...]
     uncounted: tuple[UncountedGroup, ...] = ()
     staining: tuple[StainingFinding, ...] = ()
+    places: tuple[Mixture, ...] = ()
+    tube_model: TubeModel | None = None
     offscale: tuple[OffscaleDetector, ...] = ()
     offscale_score: npt.NDArray[np.float32] | None = None
     offscale_cluster: npt.NDArray[np.int32] | None = None

@@ -13,7 +13,7 @@ import numpy as np
 from flowmrd.classifier.blast_prior import blast_prior
 from flowmrd.classifier.calibration import Calibration, calibrate
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells, thin
-from flowmrd.classifier.classification import Classification, UncountedGroup, Why
+from flowmrd.classifier.classification import Classification, CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.found_groups import find_groups, find_other_groups
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import Mixture, combine, log_density
@@ -24,14 +24,14 @@ from flowmrd.classifier.offscale_cells import judge_offscale
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.passed_cells import Chain
 from flowmrd.classifier.patient_laip import PatientLaip, drift_covariance, find_laip, widened_by_spread
-from flowmrd.classifier.phenotype_match import match_laip
+from flowmrd.classifier.phenotype_match import match_laip, starting_shifts
 from flowmrd.classifier.phenotype_score import NO_SCORE, PhenotypeFit, score_cells
 from flowmrd.classifier.search import Search, keep_candidates, score_mixtures
 from flowmrd.classifier.spike_in import spike_in
 from flowmrd.classifier.staining_control import StainingFinding, judge_staining, measure_staining, staining_flags
 from flowmrd.classifier.tube_model import TubeModel, fit_tube
 from flowmrd.classifier.unknown_population import find_unknown_populations, in_words
-from flowmrd.classifier.window_cells import control_cells, tube_cells
+from flowmrd.classifier.window_cells import WindowCells, control_cells, tube_cells
 from flowmrd.errors import InternalError
 from flowmrd.flags import Flag, flag
 
@@ -158,6 +158,8 @@ def classify_tube(
         ),
         uncounted=tuple(sorted(uncounted, key=lambda group: -group.events)),
         staining=staining,
+        places=_places(search, cells, found.counted),
+        tube_model=tube_model,
         offscale=offscale.detectors,
         offscale_score=offscale.score,
         offscale_cluster=offscale.cluster,
@@ -296,6 +298,16 @@ def _heavy_phenotype(
     if share < parameters.burden_share:
         return None
     return combine([fit.mixture for fit in fits], [fit.share / share for fit in fits]), share
+
+
+def _places(search: Search, cells: WindowCells, counted: tuple[CountedGroup, ...]) -> tuple[Mixture, ...]:
+    """Phenotypes where they may lie in this tube: of what is counted, and of the patient's own leukaemia."""
+    places = [group.mixture for group in counted]
+    if search.laip is not None:
+        places += [
+            search.laip.mixture.shifted(shift) for shift in starting_shifts(search.laip, search.parameters, cells)
+        ]
+    return tuple(places)
 
 
 def _flags(

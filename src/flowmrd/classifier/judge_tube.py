@@ -11,6 +11,7 @@ import numpy as np
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.classification import Classification, SpikedKind, UncountedGroup
 from flowmrd.classifier.classifier import classify_tube
+from flowmrd.classifier.excluded_cells import find_excluded
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
@@ -125,6 +126,15 @@ def classify(
         )
     facts = summarise(result, found.cells, reference, laip)
     facts["flags"] += [item.as_record() for item in _lossy_steps(result)]
+    facts["excluded"] = {}
+    if result.tube_model is not None and result.places:
+        swept = find_excluded(
+            tube, result.features, result.places, result.tube_model, result.cut * float(np.log(10.0)), chosen
+        )
+        facts["excluded"] = dict(swept.events)
+        if swept.total >= chosen.detect_events:
+            why = ", ".join(f"{events:,} as {reason}" for reason, events in swept.events.items())
+            facts["flags"].append(flag("EXCLUDED_PHENOTYPE", events=swept.total, why=why).as_record())
     if no_phenotype:
         facts["flags"].append(flag("NO_LAIP", least=settings.laip.min_diagnosis_cells).as_record())
     return replace(tube, mrd_score=score, mrd=mrd, cluster=cluster, classification=facts)

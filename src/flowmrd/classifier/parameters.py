@@ -546,6 +546,9 @@ class ClassifierParameters:
     offscale_channels_least: int = number(
         4, "off-scale cells", "channels", "fewest measured channels by which an off-scale cell is judged"
     )
+    excluded_place_share: float = number(
+        0.95, "off-scale cells", "share", "of a phenotype's cells within whose place excluded events are looked for"
+    )
     offscale_measured_share: float = number(
         0.9, "off-scale cells", "share", "of a group's cells that a channel must be measured in to be used"
     )

@@ -127,6 +127,9 @@ class ClassificationFile(Artefact):
     clusters: tuple[CountedEntry, ...]
     uncounted: tuple[UncountedEntry, ...]
     offscale: tuple[OffScaleCells, ...]
+    excluded: dict[str, int] = Field(
+        {}, description="Reason to excluded events that lie in the place of the phenotype."
+    )
     staining_control: tuple[StainingControlEntry, ...]
     markers: tuple[MarkerShift, ...]
     background: BackgroundEntry | None

@@ -14,6 +14,7 @@
     cut                                            # on the scale of mrd_score
     clusters: [mrd.result.Cluster]                 # id as in the cluster column
     uncounted: [{events, why, nearest_normal, markers, medians, sd}]   # groups that are told and not counted; 0..1
+    excluded: {reason: events}                     # excluded events in the place of the phenotype
     offscale: [{detector, events, joined, call}]   # cells off scale in a detector; joined: those a counted group has
     markers:  [mrd.result.MarkerShift]             # of the largest cluster, else of the patient's LAIP
     background: {per_million, ci95: [low, high], worst_per_million, n_controls} | null
