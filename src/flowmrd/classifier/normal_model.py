@@ -70,7 +70,7 @@ class NormalModel:
 
 
 @dataclass
-class _Tube:
+class _ControlState:
     """A control during the fit: products of its cells with their weights, and where its components lie."""
 
     table: Floats
@@ -122,7 +122,7 @@ def fit_normal(
     )
     centre = pooled.mean(axis=0)
     states = [
-        _Tube(products(x, centre), weight, start.weight.copy(), start.mean + shift)
+        _ControlState(products(x, centre), weight, start.weight.copy(), start.mean + shift)
         for (x, weight), shift in zip(samples, shifts, strict=True)
     ]
     spread = np.full((start.k, len(features)), parameters.between_tube_sd_start)
@@ -140,7 +140,9 @@ def fit_normal(
     )
 
 
-def _step(model: _Population, tubes: list[_Tube], centre: Floats, parameters: ClassifierParameters) -> _Population:
+def _step(
+    model: _Population, tubes: list[_ControlState], centre: Floats, parameters: ClassifierParameters
+) -> _Population:
     """One EM step over all tubes; their states are brought up to date."""
     mixture, shifts = model.mixture, model.shifts
     k, d = mixture.k, mixture.d

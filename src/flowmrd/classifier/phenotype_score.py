@@ -83,7 +83,7 @@ def score_each(
 
 
 @dataclass(frozen=True)
-class Placement:
+class PhenotypePlacement:
     """A phenotype where it explains the most cells of a tube (attributes as in :class:`PhenotypeFit`).
 
     Attributes
@@ -141,11 +141,11 @@ def fit_phenotype(
     expected = [np.zeros(phenotype.d)] if starts is None else starts
     broad = [phenotype.shifted(shift).broadened(drift) for shift in expected]
     if len(x) == 0 or denominator == 0:
-        return Placement(broad[0], expected[0]).scored(x, log_normal, tails)
+        return PhenotypePlacement(broad[0], expected[0]).scored(x, log_normal, tails)
     reached = score_each(broad, x, log_normal, tails) > parameters.match_reach
 
-    def best(most: int) -> Placement:
-        fits: list[Placement] = []
+    def best(most: int) -> PhenotypePlacement:
+        fits: list[PhenotypePlacement] = []
         for shift, at, reach in zip(expected, broad, reached.T, strict=True):
             some, near = thin(reach, most), np.flatnonzero(reach)
             cells = _Cells(
@@ -179,9 +179,9 @@ def _place(
     broad: Mixture,
     steps: int,
     parameters: ClassifierParameters,
-) -> Placement:
+) -> PhenotypePlacement:
     """The fit from one start."""
-    nowhere = Placement(broad, expected)
+    nowhere = PhenotypePlacement(broad, expected)
     x, normal, denominator, tails = cells.values, cells.log_normal, cells.denominator, parameters.blast_tail_degrees
     if len(x) == 0:
         return nowhere
@@ -223,4 +223,4 @@ def _place(
     belongs = membership(np.log(max(share, 1e-9)) + score_cells(current, x, normal, tails))
     apart = mahalanobis_squared(current, x).min(axis=1)
     scatter = float((belongs * apart).sum() / max(float(belongs.sum()), 1e-9)) / d
-    return Placement(current, shift, share, gain, scatter, cells.near)
+    return PhenotypePlacement(current, shift, share, gain, scatter, cells.near)
