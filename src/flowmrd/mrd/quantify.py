@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from flowmrd import __version__
 from flowmrd.config import RunConfig, Sample
+from flowmrd.config.sheet import Role
 from flowmrd.errors import ArtefactError
 from flowmrd.flags import Flag, flag
 from flowmrd.gating.marrow import STAGES, assess_regeneration
@@ -43,13 +45,15 @@ Mask = npt.NDArray[np.bool_]
 class Digests:
     """SHA-256 of what made the result, besides the FCS file."""
 
-    config: str
-    panel: str
-    reference: str | None
-    laip: str | None
+    config: str = ""
+    panel: str = ""
+    reference: str | None = None
+    laip: str | None = None
 
 
-def quantify(tube: Tube, config: RunConfig | None = None, *, sample: Sample, digests: Digests) -> MrdResult:
+def quantify(
+    tube: Tube, config: RunConfig | None = None, *, sample: Sample | None = None, digests: Digests | None = None
+) -> MrdResult:
     """Count, give intervals and limits, and judge.
 
     Parameters
@@ -59,7 +63,10 @@ def quantify(tube: Tube, config: RunConfig | None = None, *, sample: Sample, dig
     config
         Counting rules and the reportable denominator; the defaults where absent.
     sample
-        The tube's row of the sheet: whose it is, its role, and therapy before it.
+        The tube's row of the sheet: whose it is, its role, and therapy before it; a follow-up tube of a patient of the
+        tube's name where absent.
+    digests
+        What made the result, for its provenance; empty where absent, as in a notebook.
 
     Raises
     ------
@@ -67,6 +74,8 @@ def quantify(tube: Tube, config: RunConfig | None = None, *, sample: Sample, dig
         If the tube has not been through the steps before.
     """
     config = config or RunConfig(panel=tube.panel.name, samples="")
+    sample = sample or Sample(tube.name, tube.name, Role.FOLLOWUP, Path(tube.where))
+    digests = digests or Digests()
     qc, gates, classification = tube.qc, tube.gates, tube.classification
     if qc is None or gates is None or classification is None or tube.mrd is None:
         raise ArtefactError(
