@@ -459,6 +459,13 @@ _ANSWERS: Final = (
         step="Look at the page of the tube that was left out.",
     ),
     FlagKind(
+        "FEW_CONTROLS",
+        Effect.REMARK,
+        "Only {count} control marrows stand behind this result: one odd control decides its cut and its limits.",
+        step="Add control marrows, a regenerating one among them, until there are at least eight.",
+        look="controls",
+    ),
+    FlagKind(
         "EMPTY_WINDOW",
         Effect.NO_NEGATIVE,
         "No event lies in the B-lineage window of this tube; even marrow without B cells has progenitors there.",

@@ -126,13 +126,13 @@ def classify_tube(
     offscale = judge_offscale(tube.offscale, found.counted, cells, calibration.cut)
     uncounted += offscale.uncounted
     novelty = judge_novelty(tube_model, features, reference, parameters, without=tube.name)
-    staining = _staining(tube, model, tube_model, reference, own, parameters)
     full_score = np.full(tube.n, NO_SCORE, dtype=np.float32)
     full_score[window] = np.maximum(score / np.log(10.0), NO_SCORE)
     mrd = np.zeros(tube.n, dtype=bool)
     mrd[window] = called
     cluster = np.full(tube.n, -1, dtype=np.int32)
     cluster[window[called]] = label[called]
+    staining = _staining(_uncalled(tube, mrd), model, tube_model, reference, own, parameters)
     return Classification(
         mode=search.mode,
         features=features,
@@ -164,6 +164,14 @@ def classify_tube(
         offscale_score=offscale.score,
         offscale_cluster=offscale.cluster,
     )
+
+
+def _uncalled(tube: CandidateCells, mrd: Bools) -> CandidateCells:
+    """The tube without its leukaemic cells, which are no measure of how normal ones are stained."""
+    if not mrd.any():
+        return tube
+    kept = ~mrd
+    return CandidateCells(tube.name, tube.features, tube.values[kept], tube.window[kept], tube.denominator)
 
 
 def _staining(
@@ -327,6 +335,8 @@ def _flags(
         lost = [name for name in measured if name not in reference.features]
         if reference.provisional and lost:
             flags.append(flag("MARKERS_NOT_SIMULATED", markers=", ".join(lost)))
+    elif len(reference.controls) < parameters.cut_set_aside_from:
+        flags.append(flag("FEW_CONTROLS", count=len(reference.controls)))
     flags += _missing_markers(measured, reference, parameters)
     if novelty.flag and not reference.provisional:
         flags.append(flag("TUBE_UNLIKE_CONTROLS", why=novelty.reason))

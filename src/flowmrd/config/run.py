@@ -63,7 +63,12 @@ class ReferenceConfig(Section):
     """What counts as normal."""
 
     path: str | None = Field(None, description="A stored reference to apply unchanged, instead of building one.")
-    min_controls: int = Field(3, ge=1, description="Fewer control tubes than this: no reference is built.")
+    min_controls: int = Field(
+        3,
+        ge=1,
+        description="Fewer control tubes than this: simulated marrows stand in, and every answer is INDETERMINATE. One "
+        "control alone has no other to be compared with: the answer is INDETERMINATE as well.",
+    )
     max_events_per_control: int = Field(200_000, ge=1000, description="Cells per control that enter the model.")
 
 
