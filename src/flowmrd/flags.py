@@ -626,7 +626,8 @@ _QUALITY_FLAGS: Final = (
     FlagKind(
         "TIME_STEPS_BACK",
         Effect.REMARK,
-        "Time runs backwards {steps} times: runs were joined, or events are not in order.",
+        "Time runs backwards {steps} times: the clock was full and began again, runs were joined, or events are not in "
+        "order.",
     ),
     FlagKind("TIME_NOT_CHECKED", Effect.INFO, "Stability over the run could not be judged: {why}."),
     FlagKind("NO_TIME_CHANNEL", Effect.INFO, "Without a time channel the order of events stands for time."),

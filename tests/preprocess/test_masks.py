@@ -112,6 +112,12 @@ def test_time_that_steps_back_is_counted() -> None:
     assert check_time(columns, time).time_steps_back == 1
 
 
+def test_a_clock_that_was_full_and_began_again_is_one_run() -> None:
+    columns, time = run()
+    limit = float(time[-1]) / 2.5
+    assert check_time(columns, (time % limit).astype(np.float32)).time_steps_back == 0
+
+
 def test_short_runs_and_runs_without_a_clock_are_said_to_be_so() -> None:
     columns, time = run(n=1000)
     check = check_time(columns, time)

@@ -60,6 +60,8 @@ SCATTER_FLOOR: Final = 0.005
 BRIDGE: Final = 5
 MIN_USABLE: Final = 30
 RATE_FACTOR: Final = 2.5
+WRAP: Final = 0.95
+"""A step back over more than this share of the clock's range is a counter that was full."""
 DRIFT_RHO: Final = 0.8
 DRIFT_RANGE: Final = 0.05
 """Trend flagged: |Spearman's rho| of bin medians with time, and their 5-95 % range on the 0..1 scale."""
@@ -267,10 +269,26 @@ def _odd_rate(rate: Float64, n_bins: int) -> Mask:
     return np.asarray((rate < usual / RATE_FACTOR) | (rate > usual * RATE_FACTOR))
 
 
+def unwrapped(time: Values) -> Values:
+    """The clock of one run, counted on where it went back to its start after it was full, shape (n_events,).
+
+    Some instruments store time in a counter of 20 bits that wraps. A step back over nearly the whole range of the clock
+    is such a wrap where there are two at least: one alone may be two runs of the same length that were joined.
+    """
+    steps = np.diff(time.astype(np.float64))
+    extent = float(np.ptp(time)) if len(time) else 0.0
+    wraps = steps < -WRAP * extent
+    if extent <= 0.0 or np.count_nonzero(wraps) < 2:
+        return time
+    out: Values = time + np.concatenate([[0.0], np.cumsum(wraps)]) * extent
+    return out
+
+
 def _rate(time: Values | None, edges: npt.NDArray[np.int64]) -> tuple[Float64, Float64, int]:
     """Events per second and start of each bin, and how often time steps back (concatenated or reset runs)."""
     if time is None or len(time) == 0:
         return np.empty(0), np.empty(0), 0
+    time = unwrapped(time)
     back = int(np.count_nonzero(time[1:] < time[:-1]))
     stamps = time[np.minimum(edges, len(time) - 1)].astype(np.float64)
     if not np.isfinite(stamps).all() or float(np.ptp(stamps)) == 0.0:
