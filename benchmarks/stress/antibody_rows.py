@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from benchmarks.stress.raw_tube import TOP, RawTube
-from benchmarks.stress.rows import INO, VIENNA, Change, Row, add
+from benchmarks.stress.rows import INO, VIENNA, Change, PanelChange, Row, add
 
 MARKERS: Final[Mapping[str, tuple[str, ...]]] = {
     VIENNA: ("CD20", "CD10", "CD45", "CD34", "SYTO41", "CD19", "CD38"),
@@ -84,6 +84,24 @@ def _population(share: float, levels: Mapping[str, float], scatter: tuple[float,
     return change
 
 
+def absent(marker: str) -> Change:
+    """The tube was acquired without this dye and its detector."""
+    return lambda tube, rng: tube.remove(marker)
+
+
+def optional(marker: str) -> PanelChange:
+    """The panel lets a tube do without this marker."""
+
+    def change(panel: dict[str, Any]) -> None:
+        next(channel for channel in panel["channels"] if channel["marker"] == marker)["required"] = False
+
+    return change
+
+
+def _wide(tube: RawTube, rng: np.random.Generator) -> None:
+    tube.widen(4.0)
+
+
 def _register() -> None:
     for panel, markers in MARKERS.items():
         of = {"panels": (panel,)}
@@ -95,6 +113,8 @@ def _register() -> None:
         for marker in markers:
             for factor, words in ((3.0, "x 3"), (1.0 / 3.0, "/ 3")):
                 add(Row(f"{panel}: detector of {marker} {words}", voltage_of(factor, marker), **of))
+        for marker in markers:
+            add(Row(f"{panel}: {marker} not in the tube", absent(marker), panel_change=optional(marker), **of))
         for factor, words in ((3.0, "x 3"), (1.0 / 3.0, "/ 3")):
             add(Row(f"{panel}: all detectors {words}", voltage_of(factor), **of))
 
@@ -109,3 +129,13 @@ for _name, _levels in (
 ):
     add(Row(f"46 % myeloblasts, {_name}", _population(0.46, _levels, (130_000.0, 55_000.0))))
 add(Row("85 % T cells", _population(0.85, T_CELLS, (75_000.0, 22_000.0))))
+for _count in (3, 4, 5):
+    add(Row(f"{_count} controls", n_controls=_count))
+add(
+    Row(
+        "20-bit instrument",
+        _wide,
+        on=frozenset({"control", "diagnosis", "followup"}),
+        controls=tuple(range(99)),
+    )
+)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from benchmarks.accuracy.acquire import DETECTORS, JUNK, NORMAL, Codes, Spillover, measure, write
 from benchmarks.accuracy.mixtures import FEATURES, Patient, draw
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from flowmrd.panel import PanelModel
 from flowmrd.simulate.cohort import write_tube
 from flowmrd.simulate.design import TubePlan, tube_seed
@@ -49,6 +50,10 @@ class RawTube:
         B lineage. Truth, which the pipeline never sees; a row that changes what a cell is changes them too.
     source
         What the tube was made of, for writing it.
+    range
+        Range of the channels, raw units.
+    other_instrument
+        True where detectors or range are not those of the source any more.
     """
 
     panel: str
@@ -59,6 +64,8 @@ class RawTube:
     nucleated: Bools
     b_lineage: Bools
     source: Spillover | SimulatedTube
+    range: float = TOP + 1.0
+    other_instrument: bool = False
 
     @property
     def n(self) -> int:
@@ -82,10 +89,35 @@ class RawTube:
         rows = np.flatnonzero(among)
         return rng.choice(rows, size=min(count, len(rows)), replace=False)
 
+    def remove(self, marker: str) -> None:
+        """Take a dye out of the tube: its light, its detector and its row of the matrix."""
+        light = self.light()
+        light[marker] = np.zeros(self.n)
+        self.store(light)
+        place = list(self.detectors).index(marker)
+        del self.columns[self.detectors.pop(marker)]
+        self.matrix = np.delete(np.delete(self.matrix, place, axis=0), place, axis=1)
+        self.other_instrument = True
+
+    def widen(self, factor: float) -> None:
+        """Store everything but time on a range that is this many times as large."""
+        for name in self.columns:
+            if name != "Time" and not name.endswith("-W"):
+                self.columns[name] = self.columns[name] * np.float32(factor)
+        self.range *= factor
+        self.other_instrument = True
+
     def write(self, path: Path) -> None:
         """Write the tube as an FCS file."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(self.source, Spillover):
+        if self.other_instrument:
+            markers = {detector: marker for marker, detector in self.detectors.items()}
+            channels = [ChannelSpec(name, markers.get(name, ""), int(self.range)) for name in self.columns]
+            numbers = [format(value, ".6g") for value in self.matrix.ravel()]
+            spillover = ",".join([str(len(self.detectors)), *self.detectors.values(), *numbers])
+            keywords = {"$CYT": "stress", "$TIMESTEP": "0.01", "$SPILLOVER": spillover}
+            write_fcs(path, list(self.columns.values()), channels, keywords)
+        elif isinstance(self.source, Spillover):
             write(path, self.columns, self.source)
         else:
             write_tube(path, SimulatedTube(self.columns, self.source.cytometer, self.source.truth))

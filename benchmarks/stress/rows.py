@@ -42,6 +42,8 @@ class Row:
         Panels that the fault can be shown with.
     panel_change
         What it does to the panel file (its YAML as plain values), in place; None leaves the panel as it is.
+    n_controls
+        How many controls the reference is learned from, where it is not the usual number.
     """
 
     name: str
@@ -50,11 +52,12 @@ class Row:
     controls: tuple[int, ...] = (0,)
     panels: tuple[str, ...] = BOTH
     panel_change: PanelChange | None = None
+    n_controls: int | None = None
 
     @property
     def own_controls(self) -> bool:
         """Whether the reference has to be learned anew for this row."""
-        return "control" in self.on or self.panel_change is not None
+        return "control" in self.on or self.panel_change is not None or self.n_controls is not None
 
 
 ROWS: dict[str, Row] = {}

@@ -152,7 +152,7 @@ def _prepared(world: World, row: Row, folder: Path) -> Pipeline:
     """The run directory with its reference; rows that leave the controls alone share one."""
     slug = "".join(c if c.isalnum() else "-" for c in row.name) if row.own_controls else "controls"
     directory = folder / f"{world.panel}-{slug}"
-    names = tuple(f"C{i:02d}" for i in range(world.sizes.controls))
+    names = tuple(f"C{i:02d}" for i in range(row.n_controls or world.sizes.controls))
     panel = world.panel
     if row.panel_change is not None:
         panel = "panel"
