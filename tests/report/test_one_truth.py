@@ -12,6 +12,7 @@ from report_factory import make_result
 from flowmrd.flags import REGISTRY, Effect, Flag
 from flowmrd.mrd.result import MRD_NEGATIVE_OF, MrdResult, VerdictClass
 from flowmrd.report import verdict
+from flowmrd.report.answer import context_of
 from flowmrd.report.guidance import next_steps
 from flowmrd.report.page import environment
 
@@ -50,18 +51,10 @@ PAGE = environment().from_string('{% import "parts.html.j2" as parts %}{% includ
 
 def said(result: MrdResult, signatures: tuple[dict[str, Any], ...] = (), notes: tuple[str, ...] = ()) -> str:
     """The page's answer as HTML."""
-    return PAGE.render(
-        result=result,
-        wording=verdict.wording(result),
-        trial=verdict.trial_flag(result),
-        is_result=verdict.is_result(result),
-        review=verdict.review_state(signatures),
-        rejected=verdict.rejected(signatures),
-        role_note=verdict.ROLE_NOTES.get(result.role, ""),
-        notes=[(note, "") for note in notes],
-        interval=verdict.span(result.mrd.ci95),
-        scale=None,
+    context = context_of(
+        result, notes=[(note, "") for note in notes], signatures=signatures, signature_problem=None, required=1
     )
+    return PAGE.render(context | {"scale": None})
 
 
 def contradictions(html: str) -> list[tuple[str, str]]:

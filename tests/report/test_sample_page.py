@@ -128,18 +128,24 @@ def test_a_review_saved_from_the_page_is_imported_and_then_shown(tmp_path: Path,
     made = make_sample(tmp_path, n=4000, blasts=40)
     page = open_page(build(made))
     ready(page)
-    page.get_by_role("button", name="Save review.json").click()
+    page.get_by_role("button", name="Save the review").click()
     assert "Still needed" in page.locator("#review-status").inner_text()
     comment = "Compared with the diagnosis. <b>Agreed</b> 👍\nSecond line"
     page.get_by_label("Accept the result").check()
     page.fill("#review-comment", comment)
     page.fill("#review-name", "Dr Ada Example")
     page.select_option("#review-meaning", "approval")
+    page.get_by_role("button", name="Save the review").click()
+    assert "4 points of the checklist" in page.locator("#review-status").inner_text()
+    for point in page.locator('[name="point"]').all():
+        point.check()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save review.json").click()
-    saved = tmp_path / "review.json"
+        page.get_by_role("button", name="Save the review").click()
+    saved = tmp_path / download.value.suggested_filename
     download.value.save_as(saved)
     review = read_review(saved)
+    assert saved.name == f"{made.sample}.{review.mrd_sha256[:12]}.review.json"
+    assert len(review.checklist) == 4
     assert (review.decision, review.name, review.meaning) == ("accept", "Dr Ada Example", "approval")
     assert review.comment == comment
     assert review.mrd_sha256 == json.loads((made.sample_dir / "report.json").read_text())["mrd_sha256"]
@@ -179,6 +185,7 @@ def test_a_later_decision_is_shown_beside_the_one_it_replaces(tmp_path: Path, op
     assert "Replaced" not in entries[1]
     assert all("digitally signed, key" in entry for entry in entries)
     assert "Review: rejected by Dr Ada Example" in page.locator(".verdict").inner_text()
+    assert page.locator("#verdict").inner_text() == "Rejected by Dr Ada Example: not to be reported"
     assert violations(page, axe) == []
     assert len(re.findall(rb"/Type\s*/Page[^s]", page.pdf(prefer_css_page_size=True))) == 3
 

@@ -345,10 +345,6 @@ def identities_for_report(wildcards) -> str:
     )
 
 
-def signatures(wildcards) -> str:
-    return PLAN.signatures_digest(wildcards.sample)
-
-
 def controls_of_sample_option(wildcards) -> str:
     return " ".join(
         option("--control", control)

@@ -83,7 +83,6 @@ rule judge:
         laip=laip_option,
         controls=controls_of_sample_option,
         identities=identities_for_report,
-        signatures=signatures,
     message:
         message("judge")
     shell:
@@ -146,4 +145,3 @@ use rule judge as judge_kept with:
         laip=laip_option,
         controls=controls_of_sample_option,
         identities=identities_for_report,
-        signatures=signatures,

@@ -240,20 +240,26 @@ def verify(
 
 def review_import(
     rundir: RunDirectory,
-    file: Annotated[Path, typer.Argument(help="review.json saved from a report page.")],
+    files: Annotated[list[Path], typer.Argument(help="Reviews saved from report pages, one or many.")],
     key: Annotated[
         Path | None, typer.Option(help="The laboratory's private key; without it the entry is unsigned.")
     ] = None,
 ) -> None:
-    """Take a reviewer's decision into the log, if it belongs to this very result.
+    """Take reviewers' decisions into the log, each if it belongs to the result as it is now.
 
-    Example: flowmrd review import my-run review.json
+    Example: flowmrd review import my-run downloads/*.review.json
     """
     from flowmrd.review.importing import import_review
     from flowmrd.review.log import digest
+    from flowmrd.review.model import read_review
+    from flowmrd.review.status import harmless
 
-    entry = import_review(rundir, file, key=key)
-    typer.echo(f"entry {entry.seq}: {entry.sample} {entry.review.decision}; run 'flowmrd run {rundir}' to show it")
+    for file in files:
+        read_review(file)  # a file that is no review stops the import before the first entry
+    for file in files:
+        entry = import_review(rundir, file, key=key)
+        typer.echo(f"entry {entry.seq}: {entry.sample} {entry.review.decision} by {harmless(entry.review.name)}")
+    typer.echo(f"run 'flowmrd run {rundir}' to show it: only pages are made again")
     typer.echo(f"head {digest(entry.line())}; note it elsewhere, 'flowmrd verify --head' looks for it")
 
 

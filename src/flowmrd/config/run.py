@@ -104,6 +104,17 @@ class ReportConfig(Section):
     max_plot_events: int = Field(4000, ge=100, description="Points drawn per plot besides the density of all events.")
     laboratory: str = Field("", description="Name printed on the report.")
     trial: str = Field("", description="Trial or study named on the report, for example its registration number.")
+    signatures: int = Field(1, ge=1, le=2, description="Different persons that must accept a result.")
+    checklist: tuple[str, ...] = Field(
+        (
+            "Patient, sample and time point are those of the request.",
+            "The standard panel was looked at in all three columns.",
+            "Every group of cells was called.",
+            "Quality, carry-over and controls were looked at.",
+        ),
+        max_length=20,
+        description="Points that a signer ticks; the review keeps those that were ticked.",
+    )
 
 
 class TrialConfig(Section):

@@ -25,6 +25,7 @@ MAX_PANELS_OF_CHARTS: Final = 3
 
 REVIEW_WORDS: Final = {
     "not_reviewed": ("none", "not reviewed"),
+    "signed_once": ("info", "first signature"),
     "accepted": ("pass", "accepted"),
     "rejected": ("fail", "rejected"),
     "commented": ("info", "commented"),
@@ -134,7 +135,7 @@ def _row(member: Member, line: Markup | None, suspects: set[str]) -> dict[str, A
         return row | {"verdict": ("fail", "no result"), "verdict_key": "no_result"}
     kind = result.verdict.class_
     return row | {
-        "verdict": verdict.short(result),
+        "verdict": ("none", "Rejected at review") if member.review == "rejected" else verdict.short(result),
         "verdict_key": kind.value,
         "fraction": result.mrd.fraction,
         "level": verdict.level(result),
@@ -225,13 +226,19 @@ def _tiles(members: Sequence[Member]) -> list[tuple[str, str, int]]:
     follow = [member for member in members if member.tube.role == "followup"]
     tiles = []
     for kind, (tone, short) in verdict.SHORT.items():
-        n = sum(member.tube.result is not None and member.tube.result.verdict.class_ is kind for member in follow)
+        n = sum(
+            member.tube.result is not None and member.tube.result.verdict.class_ is kind and member.review != "rejected"
+            for member in follow
+        )
         if n:
             tiles.append((tone, short, n))
+    rejected = sum(member.review == "rejected" for member in follow)
+    if rejected:
+        tiles.append(("none", "rejected at review", rejected))
     missing = sum(member.tube.result is None for member in members)
     if missing:
         tiles.append(("fail", "no result (all tubes)", missing))
-    waiting = sum(member.review in {"not_reviewed", "void"} for member in follow)
+    waiting = sum(member.review in {"not_reviewed", "void", "signed_once", "commented"} for member in follow)
     tiles.append(("info", "follow-ups awaiting review", waiting))
     return tiles
 

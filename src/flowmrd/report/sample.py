@@ -17,13 +17,13 @@ from flowmrd.report import (
     formatting,
     guidance,
     laip_view,
-    level_scale,
     numbers,
     quality_view,
     record,
     uncounted,
     verdict,
 )
+from flowmrd.report.answer import context_of
 from flowmrd.report.canonical import CHANNELS, Canonical, canonical
 from flowmrd.report.carry_over import from_own_tube
 from flowmrd.report.cell_layers import CellTable
@@ -92,26 +92,26 @@ def _page(inputs: Inputs, tube: Tube, neighbours: Neighbours) -> Page:
     )
     payload["numbers"] = figures
     steps = guidance.next_steps(result, quality["codes"])
-    context = {
-        "result": result,
-        "wording": verdict.wording(result),
-        "trial": verdict.trial_flag(result),
-        "is_result": verdict.is_result(result),
-        "review": verdict.review_state(inputs.signatures),
-        "notes": verdict.banner_notes(
-            inputs,
-            arrival=quality.get("arrival"),
-            beyond=[str(row["channel"]) for row in controls["rows"] if row["beyond"]],
-            carried=from_own_tube(
-                result, AcquisitionEntry() if inputs.qc is None else inputs.qc.acquisition, inputs.history
-            ),
+    notes = verdict.banner_notes(
+        inputs,
+        arrival=quality.get("arrival"),
+        beyond=[str(row["channel"]) for row in controls["rows"] if row["beyond"]],
+        carried=from_own_tube(
+            result, AcquisitionEntry() if inputs.qc is None else inputs.qc.acquisition, inputs.history
         ),
-        "rejected": verdict.rejected(inputs.signatures),
-        "role_note": verdict.ROLE_NOTES.get(result.role, ""),
+    )
+    figures["notes"] = [list(note) for note in notes]
+    answer = context_of(
+        result,
+        notes=notes,
+        signatures=inputs.signatures,
+        signature_problem=inputs.signature_problem,
+        required=inputs.config.report.signatures,
+    )
+    context = {
+        **answer,
         "steps": [_step(step, _places(standard, gates, inputs)) for step in steps],
         "sensitivity": verdict.sensitivity_words(result),
-        "interval": verdict.span(result.mrd.ci95),
-        "scale": _scale(result),
         "thresholds": threshold_figures(tube, placed),
         "standard": standard,
         "adaptive": adaptive,
@@ -134,9 +134,9 @@ def _page(inputs: Inputs, tube: Tube, neighbours: Neighbours) -> Page:
         "visits": visits,
         "trend": trend_figure(inputs.history, result.sensitivity.target) if len(inputs.history) > 1 else None,
         "record": facts,
-        "signatures": inputs.signatures,
-        "signature_problem": inputs.signature_problem,
         "mrd_sha256": inputs.mrd_sha256,
+        "checklist": inputs.config.report.checklist,
+        "opinions": _opinions(inputs, tube),
         "laboratory": inputs.config.report.laboratory,
         "summary": verdict.summary_line(result, steps[0].text if steps else ""),
         "print_plots": [plot["id"] for plot in _for_print(gates)],
@@ -369,25 +369,15 @@ def _places(standard: Sequence[Row], gates: Sequence[Mapping[str, Any]], inputs:
     return places
 
 
-def _scale(result: MrdResult) -> Mapping[str, Any] | None:
-    """The result on a log scale beside the tube's limits; a control has none, an answer below detection no mark."""
-    if result.role == "control":
-        return None
-    facts, detected = result.sensitivity, result.mrd.detected
-    levels = level_scale.Levels(
-        level=result.mrd.fraction if detected else None,
-        interval=result.mrd.ci95 if detected else None,
-        target=facts.target,
-        lod=facts.lod95,
-        loq=facts.loq,
-        lod_nominal=facts.lod_nominal,
-        absent=result.mrd.reported,
-    )
-    interval = f"; 95 % interval {verdict.span(result.mrd.ci95)}" if detected else ""
-    return {
-        "drawing": level_scale.draw(levels),
-        "narrow": level_scale.draw(levels, narrow=True),
-        "summary": f"Logarithmic scale. MRD {result.mrd.reported}{interval}; target "
-        f"{formatting.level(facts.target, 1)}; limit of detection {formatting.level(facts.lod95)} (95 % power); limit "
-        f"of quantification {formatting.level(facts.loq)}.",
-    }
+def _opinions(inputs: Inputs, tube: Tube) -> list[dict[str, Any]]:
+    """Groups of the result that a signer may call, and what the classifier called them."""
+    return [
+        {
+            "index": index,
+            "events": group.events,
+            "phenotype": group.phenotype,
+            "call": group.call.replace("_", " "),
+            "nearest": laip_view.stage_name(group.nearest_normal, tube),
+        }
+        for index, group in enumerate(inputs.result.groups[:60])
+    ]

@@ -276,13 +276,15 @@ def summary_line(result: MrdResult, first_step: str) -> str:
     return f"{said.headline}. {said.sentence} {first_step}".strip()
 
 
-def review_state(signatures: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+def review_state(signatures: Sequence[Mapping[str, Any]], required: int = 1) -> tuple[str, str]:
     """Tone and words of where the review of the result stands, for the top of its page.
 
     Parameters
     ----------
     signatures
         Entries of :func:`flowmrd.review.signatures_of`.
+    required
+        Different persons that must accept.
     """
     decisions = [entry for entry in signatures if entry["decision"] != "comment"]
     if not decisions:
@@ -295,6 +297,8 @@ def review_state(signatures: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     if any(entry["decision"] == "reject" for entry in standing):
         rejecting = [entry for entry in standing if entry["decision"] == "reject"]
         return "fail", f"Review: rejected by {formatting.clip(rejecting[-1]['name'], 60)}"
+    if len(standing) < required:
+        return "info", f"Review: signed by {who}, {required - len(standing)} more needed"
     return "pass", f"Review: accepted by {who}"
 
 

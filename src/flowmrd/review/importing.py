@@ -23,7 +23,8 @@ from flowmrd.review.log import (
     digest,
     entry_hash,
     locked,
-    standing_decision,
+    person,
+    standing_decisions,
 )
 from flowmrd.review.model import ReviewFile, read_review
 from flowmrd.store import digest_file
@@ -65,7 +66,12 @@ def import_review(run_directory: Path, file: Path, *, key: Path | None = None, n
                 return entry
         # Between the check above and the lock the workflow may have made a new result.
         _check_against_result(run_directory, file, review, now)
-        standing = standing_decision(check.entries, review.sample)
+        own = [
+            entry
+            for entry in standing_decisions(check.entries, review.sample)
+            if person(entry.review.name) == person(review.name)
+        ]
+        standing = own[-1] if own else None
         last = check.entries[-1] if check.entries else None
         fields: dict[str, Any] = {
             "seq": len(check.entries) + 1,

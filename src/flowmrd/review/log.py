@@ -20,6 +20,7 @@ import fcntl
 import hashlib
 import json
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -166,10 +167,21 @@ def digest(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
-def standing_decision(entries: Sequence[Entry], sample: str) -> Entry | None:
-    """The latest decision on a sample; a comment leaves an earlier decision as it is."""
-    made = [entry for entry in entries if entry.sample == sample and entry.review.decides]
-    return made[-1] if made else None
+def person(name: str) -> str:
+    """A printed name as it is compared: case, width and spaces do not make another person."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def standing_decisions(entries: Sequence[Entry], sample: str) -> list[Entry]:
+    """The latest decision of every person on a sample, oldest first; nobody's takes the place of another's.
+
+    A comment leaves an earlier decision as it is.
+    """
+    latest: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.sample == sample and entry.review.decides:
+            latest[person(entry.review.name)] = entry
+    return sorted(latest.values(), key=lambda entry: entry.seq)
 
 
 @contextmanager

@@ -10,9 +10,17 @@ import unicodedata
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+)
 
 from flowmrd.config.sheet import ID_PATTERN
 from flowmrd.errors import ReviewError
@@ -33,6 +41,24 @@ class Decision(StrEnum):
     COMMENT = "comment"
 
 
+def _plain_text(value: str) -> str:
+    for character in value:
+        if character not in "\n\t\r" and unicodedata.category(character) in FORBIDDEN_CATEGORIES:
+            raise ValueError(f"holds the control character U+{ord(character):04X}")
+    return value
+
+
+class GroupOpinion(BaseModel):
+    """What a signer calls one group of ``mrd.json``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    group: int = Field(ge=0, description="Place of the group in the result's list of groups, from 0.")
+    call: str = Field(
+        max_length=80, pattern=r"^(leukaemia|normal(:[A-Za-z0-9 +._-]+)?|artefact)$", description="What it is."
+    )
+
+
 class ReviewFile(BaseModel):
     """One signed decision about one ``mrd.json``."""
 
@@ -46,14 +72,30 @@ class ReviewFile(BaseModel):
     name: str = Field(min_length=1, max_length=MAX_NAME, description="Printed name of the signer.")
     meaning: str = Field(min_length=1, max_length=MAX_NAME, description="Meaning of the signature, such as review.")
     signed_at: str = Field(max_length=40, description="ISO 8601 date and time with time zone.")
+    checklist: list[Annotated[str, Field(max_length=MAX_NAME)]] = Field(
+        [], max_length=40, description="Points of the laboratory's checklist that the signer ticked."
+    )
+    groups: list[GroupOpinion] = Field(
+        [], max_length=60, description="What the signer calls the groups of the result; said, not counted anew."
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_empty_lists(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Logs from before checklists and opinions keep their bytes: an empty list is not written."""
+        plain: dict[str, Any] = handler(self)
+        return {name: value for name, value in plain.items() if value or name not in {"checklist", "groups"}}
+
+    @field_validator("checklist")
+    @classmethod
+    def _plain_points(cls, value: list[str]) -> list[str]:
+        for point in value:
+            _plain_text(point)
+        return value
 
     @field_validator("comment", "name", "meaning")
     @classmethod
     def _no_control_characters(cls, value: str) -> str:
-        for character in value:
-            if character not in "\n\t\r" and unicodedata.category(character) in FORBIDDEN_CATEGORIES:
-                raise ValueError(f"holds the control character U+{ord(character):04X}")
-        return value
+        return _plain_text(value)
 
     @field_validator("name", "meaning")
     @classmethod

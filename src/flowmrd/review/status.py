@@ -10,7 +10,7 @@ from typing import Any
 
 from flowmrd.errors import ReviewError
 from flowmrd.review import keys
-from flowmrd.review.log import Entry, Finding, Head, LogCheck, check_log, standing_decision
+from flowmrd.review.log import Entry, Finding, Head, LogCheck, check_log, person, standing_decisions
 from flowmrd.store import digest_file
 
 PUBLIC_KEY = Path("config/flowmrd-review.pub")
@@ -27,18 +27,16 @@ class ReviewState(StrEnum):
     """State of a sample's review."""
 
     NOT_REVIEWED = "not_reviewed"
+    SIGNED_ONCE = "signed_once"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     COMMENTED = "commented"
     VOID = "void"
 
 
-_STATES = {"accept": ReviewState.ACCEPTED, "reject": ReviewState.REJECTED, "comment": ReviewState.COMMENTED}
-
-
 @dataclass(frozen=True)
 class SampleReview:
-    """The latest decision on a sample. A comment leaves an earlier decision as it is."""
+    """State of a sample and the entry that speaks for it: a standing rejection, else the latest."""
 
     sample: str
     state: ReviewState
@@ -90,11 +88,13 @@ def harmless(text: str) -> str:
     return "".join(c if 32 <= ord(c) < 127 else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def review_status(run_directory: Path, public_key: Path | None = None) -> ReviewStatus:
+def review_status(run_directory: Path, public_key: Path | None = None, *, signatures: int = 1) -> ReviewStatus:
     """Review state of every sample that has a result or an entry.
 
     Parameters
     ----------
+    signatures
+        Different persons that must accept a result (``report.signatures`` of the configuration).
     public_key
         The laboratory's public key; by default ``config/flowmrd-review.pub`` where it exists.
 
@@ -109,9 +109,15 @@ def review_status(run_directory: Path, public_key: Path | None = None) -> Review
     trusted = trusted_key(run_directory, public_key)
     digests = {path.parent.name: digest_file(path) for path in found}
     whole = not _log_findings(check, trusted)
-    samples = tuple(_latest(name, check.entries, digests.get(name), trusted, whole=whole) for name in sorted(names))
+    samples = tuple(
+        _latest(name, check.entries, digests.get(name), trusted, whole=whole, signatures=signatures)
+        for name in sorted(names)
+    )
     findings = (*check.findings, *signature_findings(check, trusted))
     return ReviewStatus(samples, findings, len(check.entries), check.head_digest)
+
+
+_SHOWN = ("decision", "comment", "name", "meaning", "signed_at", "checklist")
 
 
 def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, Any]], str | None]:
@@ -127,7 +133,7 @@ def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, Any]
     whole = not _log_findings(check, trusted)
     path = run_directory / "results" / "samples" / sample / "mrd.json"
     present = digest_file(path) if path.is_file() else None
-    standing = standing_decision(check.entries, sample)
+    standing = standing_decisions(check.entries, sample)
     rows = []
     for entry in check.entries:
         if entry.sample == sample:
@@ -135,7 +141,8 @@ def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, Any]
             rows.append(
                 {
                     "seq": entry.seq,
-                    **entry.review.model_dump(include={"decision", "comment", "name", "meaning", "signed_at"}),
+                    **{field: getattr(entry.review, field) for field in _SHOWN},
+                    "groups": [opinion.model_dump() for opinion in entry.review.groups],
                     "recorded_at": entry.recorded_at,
                     "account": entry.account,
                     "key_id": entry.key_id,
@@ -150,10 +157,12 @@ def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, Any]
     return rows, problem
 
 
-def _replaced_by(entry: Entry, standing: Entry | None) -> int | None:
-    if standing is None or not entry.review.decides or entry.seq == standing.seq:
+def _replaced_by(entry: Entry, standing: Sequence[Entry]) -> int | None:
+    """The later decision of the same person; another person's decision replaces nothing."""
+    if not entry.review.decides:
         return None
-    return standing.seq
+    own = next((other for other in standing if person(other.review.name) == person(entry.review.name)), None)
+    return None if own is None or own.seq == entry.seq else own.seq
 
 
 def trusted_key(run_directory: Path, public_key: Path | None) -> Any:
@@ -223,27 +232,37 @@ def _head_findings(head: Head, trusted: Any) -> list[Finding]:
     return found
 
 
-def _latest(name: str, entries: Sequence[Entry], present: str | None, trusted: Any, *, whole: bool) -> SampleReview:
+def _latest(
+    name: str, entries: Sequence[Entry], present: str | None, trusted: Any, *, whole: bool, signatures: int
+) -> SampleReview:
     mine = [entry for entry in entries if entry.sample == name]
     if not mine:
         return SampleReview(name, ReviewState.NOT_REVIEWED, None, None)
-    latest = standing_decision(mine, name) or mine[-1]
-    reason = void_reason(latest, present, trusted)
-    if reason is None and not whole:
-        reason = VOID_LOG
-    state = ReviewState.VOID if reason else _STATES[latest.review.decision]
-    return SampleReview(name, state, reason, latest)
+    standing = standing_decisions(mine, name)
+    reasons = {entry.seq: void_reason(entry, present, trusted) or (None if whole else VOID_LOG) for entry in mine}
+    valid = [entry for entry in standing if reasons[entry.seq] is None]
+    rejections = [entry for entry in valid if entry.review.decision == "reject"]
+    if rejections:
+        return SampleReview(name, ReviewState.REJECTED, None, rejections[-1])
+    if valid:
+        enough = len(valid) >= signatures
+        reason = None if enough else f"{len(valid)} of {signatures} signatures"
+        return SampleReview(name, ReviewState.ACCEPTED if enough else ReviewState.SIGNED_ONCE, reason, valid[-1])
+    if standing:
+        return SampleReview(name, ReviewState.VOID, reasons[standing[-1].seq], standing[-1])
+    reason = reasons[mine[-1].seq]
+    return SampleReview(name, ReviewState.VOID if reason else ReviewState.COMMENTED, reason, mine[-1])
 
 
-def states_for_trial(run_directory: Path) -> dict[str, str]:
-    """Review state by sample.
+def states_for_trial(run_directory: Path, *, signatures: int = 1) -> dict[str, str]:
+    """Review state by sample; ``signatures`` as :func:`review_status`.
 
     Raises
     ------
     ReviewError
         Where the log was altered: a trial result must not rest on it.
     """
-    status = review_status(run_directory)
+    status = review_status(run_directory, signatures=signatures)
     if status.findings:
         raise ReviewError(
             str(run_directory / "results" / "review"),

@@ -4,6 +4,8 @@
     Sortable, filterable table of every sample of the sheet, also of those without a result; quality over the batch.
 ``../specimens/<specimen_id>.json``
     Of every specimen with several tubes: counts, limits and verdict of all its tubes together.
+``results/samples/<sample>/report.html``
+    Gets the signatures of the review log, where they changed; nothing of the tube is computed again.
 ``mrd.tsv``
     One row a sample: identity, verdict, counts, MRD with interval, limits, spike-in, targets, reasons, flags, review,
     digests. Empty = unknown; ``true`` / ``false``; verdict ``NO_RESULT`` where a sample failed, with the reason in
@@ -12,19 +14,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from flowmrd.config import Role, RunConfig, Sample
 from flowmrd.mrd.result import MrdResult
 from flowmrd.mrd.specimen import SpecimenResult, pool_specimen
+<<<<<<< HEAD
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.records.quality import QualityFile
 from flowmrd.records.read import read_if_there
+=======
+from flowmrd.report.answer import context_of, with_signatures
+>>>>>>> 3874656 (Signing: two persons, a checklist, opinions on groups, many files at once; a review makes only pages again)
 from flowmrd.report.batch import Tube
 from flowmrd.report.cohort import Member, build_cohort
 from flowmrd.report.page import write_page
-from flowmrd.review import review_status
+from flowmrd.review import review_status, signatures_of
 from flowmrd.stages.report import read_result
 from flowmrd.store import write_json, write_text
 
@@ -59,7 +66,7 @@ def cohort(
     """
     results = run_directory / "results"
     out = out_dir or results / "cohort"
-    status = review_status(run_directory)
+    status = review_status(run_directory, signatures=config.report.signatures)
     reviews = {entry.sample: entry for entry in status.samples}
     members = []
     rows = {row.sample: row for row in (*samples, *refused) if row.role is not Role.COMPENSATION}
@@ -99,6 +106,7 @@ def cohort(
         laboratory=config.report.laboratory,
         has_trial=(run_directory / config.patients).is_file(),
     )
+    refresh_pages(run_directory, members, required=config.report.signatures)
     write_page(out / "index.html", page.html)
     write_text(out / "mrd.tsv", page.table)
 
@@ -117,3 +125,44 @@ def _specimens(
         if len(samples) > 1 and present:
             found.append(pool_specimen(name, present, config.mrd))
     return found
+<<<<<<< HEAD
+=======
+
+
+def refresh_pages(run_directory: Path, members: Sequence[Member], *, required: int) -> int:
+    """Put the present signatures into the pages of these tubes; how many changed."""
+    results = [member.tube.result for member in members if member.tube.result is not None]
+    return sum(refresh_page(run_directory, result, required=required) for result in results)
+
+
+def refresh_page(run_directory: Path, result: MrdResult, *, required: int) -> bool:
+    """Put the present signatures into a tube's page; the rest of it, and its time, stay. True where it changed.
+
+    The tube's page is the result of another job: with its old time nothing that was made from it looks out of date.
+    """
+    page = run_directory / "results" / "samples" / result.sample / "report.html"
+    numbers = page.with_suffix(".json")
+    if not page.is_file() or not numbers.is_file():
+        return False
+    signatures, problem = signatures_of(run_directory, result.sample)
+    context = context_of(
+        result,
+        notes=read_json(numbers).get("notes") or (),
+        signatures=signatures,
+        signature_problem=problem,
+        required=required,
+    )
+    before = page.read_text(encoding="utf-8")
+    after = with_signatures(before, context)
+    if after == before:
+        return False
+    times = page.stat()
+    write_page(page, after)
+    os.utime(page, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return True
+
+
+def _optional(path: Path) -> dict[str, Any]:
+    value = read_json(path) if path.is_file() else {}
+    return value if isinstance(value, dict) else {}
+>>>>>>> 3874656 (Signing: two persons, a checklist, opinions on groups, many files at once; a review makes only pages again)

@@ -13,6 +13,8 @@
     const missing = [];
     if (!decision) missing.push("a decision");
     if (!name) missing.push("your printed name");
+    const open = [...form.querySelectorAll('[name="point"]:not(:checked)')].length;
+    if (decision === "accept" && open) missing.push(`${open} point${open > 1 ? "s" : ""} of the checklist`);
     if ((decision === "reject" || decision === "comment") && !comment) missing.push("a comment");
     if (missing.length) {
       status.textContent = `Not saved. Still needed: ${missing.join(", ")}.`;
@@ -28,8 +30,14 @@
       meaning: fields.get("meaning"),
       signed_at: new Date().toISOString(),
     };
-    flowmrd.download("review.json", JSON.stringify(review, null, 2) + "\n", "application/json");
-    status.textContent = "Saved as review.json in your downloads. Import it with: flowmrd review import";
+    const points = fields.getAll("point");
+    if (points.length) review.checklist = points;
+    const groups = [...form.querySelectorAll("[data-group]")].filter((field) => field.value)
+      .map((field) => ({ group: Number(field.dataset.group), call: field.value }));
+    if (groups.length) review.groups = groups;
+    const file = `${report.sample}.${report.mrd_sha256.slice(0, 12)}.review.json`;
+    flowmrd.download(file, JSON.stringify(review, null, 2) + "\n", "application/json");
+    status.textContent = `Saved as ${file} in your downloads. Import it with: flowmrd review import`;
   });
 
   // The figures of this page, as data.

@@ -1,0 +1,105 @@
+"""The parts of a page that a review changes: the answer and the signatures.
+
+Importing a review must not compute a tube again, so these parts stand between markers and are put in anew; what comes
+out is the same, byte for byte, as a page that is made from the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from jinja2 import Environment
+
+from flowmrd.errors import InternalError
+from flowmrd.mrd.result import MrdResult
+from flowmrd.report import formatting, level_scale, verdict
+from flowmrd.report.page import environment
+
+PARTS: Final = {"answer": "verdict.html.j2", "signatures": "signatures.html.j2"}
+"""Marker and template of each part."""
+
+
+def context_of(
+    result: MrdResult,
+    *,
+    notes: Sequence[Sequence[str]],
+    signatures: Sequence[Mapping[str, Any]],
+    signature_problem: str | None,
+    required: int,
+) -> dict[str, Any]:
+    """Names that the templates of both parts use.
+
+    Parameters
+    ----------
+    notes
+        (sentence, place) of what else the signer must see (:func:`flowmrd.report.verdict.banner_notes`).
+    signatures, signature_problem
+        As :func:`flowmrd.review.signatures_of` gives them.
+    required
+        Different persons that must accept the result.
+    """
+    return {
+        "result": result,
+        "wording": verdict.wording(result),
+        "trial": verdict.trial_flag(result),
+        "is_result": verdict.is_result(result),
+        "review": verdict.review_state(signatures, required),
+        "rejected": verdict.rejected(signatures),
+        "notes": [tuple(note) for note in notes],
+        "role_note": verdict.ROLE_NOTES.get(result.role, ""),
+        "interval": verdict.span(result.mrd.ci95),
+        "scale": scale(result),
+        "signatures": signatures,
+        "signature_problem": signature_problem,
+        "required": required,
+    }
+
+
+def with_signatures(html: str, context: Mapping[str, Any]) -> str:
+    """A page with answer and signatures put in anew.
+
+    Raises
+    ------
+    InternalError
+        If the page has no such part, or more than one.
+    """
+    for name, template in PARTS.items():
+        start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        if html.count(start) != 1 or html.count(end) != 1:
+            raise InternalError(f"the page has not exactly one part {name}: make it again with 'flowmrd report'")
+        before, rest = html.split(start)
+        after = rest.split(end)[1]
+        source = f'{{% import "parts.html.j2" as parts %}}{{% include "{template}" %}}'
+        html = before + start + _pages().from_string(source).render(context) + end + after
+    return html
+
+
+@lru_cache(maxsize=1)
+def _pages() -> Environment:
+    return environment()
+
+
+def scale(result: MrdResult) -> Mapping[str, Any] | None:
+    """The result on a log scale beside the tube's limits; a control has none, an answer below detection no mark."""
+    if result.role == "control":
+        return None
+    facts, detected = result.sensitivity, result.mrd.detected
+    levels = level_scale.Levels(
+        level=result.mrd.fraction if detected else None,
+        interval=result.mrd.ci95 if detected else None,
+        target=facts.target,
+        lod=facts.lod95,
+        loq=facts.loq,
+        lod_nominal=facts.lod_nominal,
+        absent=result.mrd.reported,
+    )
+    interval = f"; 95 % interval {verdict.span(result.mrd.ci95)}" if detected else ""
+    return {
+        "drawing": level_scale.draw(levels),
+        "narrow": level_scale.draw(levels, narrow=True),
+        "summary": f"Logarithmic scale. MRD {result.mrd.reported}{interval}; target "
+        f"{formatting.level(facts.target, 1)}; limit of detection {formatting.level(facts.lod95)} (95 % power); limit "
+        f"of quantification {formatting.level(facts.loq)}.",
+    }

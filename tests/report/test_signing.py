@@ -1,0 +1,90 @@
+"""Signing: what a review changes on the pages, without computing a tube again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_factory import MadeSample, config, make_sample
+from report_pages import build
+
+from flowmrd.config import Role, Sample
+from flowmrd.review import import_review, review_status
+from flowmrd.stages.cohort import cohort, refresh_page
+from flowmrd.store import digest_file, write_json
+
+
+def sign(made: MadeSample, folder: Path, name: str, decision: str = "accept", **more: Any) -> None:
+    file = folder / f"{name}-{decision}.json"
+    write_json(
+        file,
+        {
+            "format": "flowmrd-review/1", "sample": made.sample,
+            "mrd_sha256": digest_file(made.sample_dir / "mrd.json"),
+            "decision": decision, "comment": "Seen.", "name": name, "meaning": "review",
+            "signed_at": "2026-01-02T03:04:05+00:00", **more,
+        },
+    )  # fmt: skip
+    import_review(made.run, file)
+
+
+def test_new_signatures_make_the_same_page_as_a_page_made_anew(tmp_path: Path) -> None:
+    made = make_sample(tmp_path, n=3000, blasts=40)
+    page = build(made)
+    before, time = page.read_text(), page.stat().st_mtime_ns
+    sign(made, tmp_path, "Dr Ada", checklist=["Looked."], groups=[{"group": 0, "call": "leukaemia"}])
+    assert refresh_page(made.run, made.result, required=1)
+    assert page.stat().st_mtime_ns == time
+    refreshed = page.read_text()
+    assert refreshed != before
+    assert "accepted by Dr Ada" in refreshed
+    assert "Group 1: leukaemia" in refreshed
+    assert build(made).read_text() == refreshed
+    assert not refresh_page(made.run, made.result, required=1), "a second time nothing changes"
+
+
+def test_a_second_person_signs_beside_the_first_and_both_are_needed(tmp_path: Path) -> None:
+    made = make_sample(tmp_path, n=3000, blasts=40)
+    build(made)
+    sign(made, tmp_path, "Dr Ada")
+    assert review_status(made.run, signatures=2).samples[0].state == "signed_once"
+    sign(made, tmp_path, "  dr ADA ")
+    assert review_status(made.run, signatures=2).samples[0].state == "signed_once", "the same person twice is one"
+    sign(made, tmp_path, "Dr Ben")
+    status = review_status(made.run, signatures=2).samples[0]
+    assert status.state == "accepted"
+    refresh_page(made.run, made.result, required=2)
+    html = (made.sample_dir / "report.html").read_text()
+    assert "dr ADA" in html
+    assert "Dr Ben" in html
+    assert html.count("Replaced by entry") == 1, "only a person's own earlier decision is replaced"
+
+
+@pytest.mark.parametrize("names", [("Dr Ada", "Dr Ben"), ("Dr Ben", "Dr Ada")])
+def test_a_rejection_stands_whoever_accepts(tmp_path: Path, names: tuple[str, str]) -> None:
+    made = make_sample(tmp_path, n=3000, blasts=40)
+    build(made)
+    decisions = {"Dr Ada": "accept", "Dr Ben": "reject"}
+    for name in names:
+        sign(made, tmp_path, name, decisions[name])
+    assert review_status(made.run).samples[0].state == "rejected"
+    refresh_page(made.run, made.result, required=1)
+    html = (made.sample_dir / "report.html").read_text()
+    assert "not to be reported" in html
+    sign(made, tmp_path, "Dr Ben", "accept")
+    assert review_status(made.run, signatures=2).samples[0].state == "accepted", "who rejected may take it back"
+
+
+def test_a_rejected_result_leaves_the_tiles_and_its_verdict_on_the_index(tmp_path: Path) -> None:
+    made = make_sample(tmp_path, n=3000, blasts=40)
+    build(made, visits=False)
+    sign(made, tmp_path, "Dr Ben", "reject")
+    row = Sample(line=2, sample=made.sample, patient="P01", role=Role.FOLLOWUP, fcs=tmp_path / "a.fcs")
+    cohort(made.run, [row], config=config())
+    html = (made.run / "results/cohort/index.html").read_text()
+    tiles = html[html.index('class="tiles"') : html.index("</ul>")]
+    assert "rejected at review" in tiles
+    assert "MRD positive" not in tiles
+    assert "Rejected at review" in html
+    assert "not to be reported" in (made.sample_dir / "report.html").read_text()
