@@ -380,15 +380,22 @@ def report(
     reference: Annotated[Path | None, typer.Option(help="reference.json of the panel.")] = None,
     laip: Annotated[Path | None, typer.Option(help="laip.json of the patient.")] = None,
     control: Annotated[list[str] | None, typer.Option(help="Name of a control tube; once for each.")] = None,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Print the page that is there to results/pdf; nothing is computed again.")
+    ] = False,
     run: RunOption = HERE,
 ) -> None:
     """Write the report page of a tube.
 
     Example: flowmrd report --sample P01_day21 --reference results/reference/ino10/reference.json
+    Example: flowmrd report --sample P01_day21 --pdf
     """
     from flowmrd.stages.report import report as stage
 
     at = _open(run)
+    if pdf:
+        print_page(at, sample)
+        return
     row = at.sample(sample)
     tubes = [name for name, other in at.samples.items() if other.patient == row.patient and other.line <= row.line]
     guard("report", [at.work(sample, f"{name}.arrow") for name in ("preprocessed", "gated", "classified")])
@@ -407,6 +414,24 @@ def report(
         run_directory=run,
         out=at.result(sample, "report.html"),
     )
+
+
+def print_page(at: Run, sample: str) -> None:
+    """Print a tube's page, named by sample and result, and say where it lies."""
+    from flowmrd.errors import ArtefactError
+    from flowmrd.report.pdf import write_pdf
+    from flowmrd.store import digest_file
+
+    at.sample(sample)
+    page, result = at.result(sample, "report.html"), at.result(sample, "mrd.json")
+    if not page.is_file() or not result.is_file():
+        raise ArtefactError(
+            str(page), found="no page", expected="the page of a finished tube", todo="run 'flowmrd run' first"
+        )
+    out = page.parents[2] / "pdf" / f"{sample}.{digest_file(result)[:12]}.pdf"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_pdf(page, out)
+    typer.echo(str(out))
 
 
 def _diagnosis_work(at: Run, laip: Path | None) -> Path | None:

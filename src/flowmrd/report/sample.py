@@ -76,6 +76,7 @@ def _page(inputs: Inputs, tube: Tube, neighbours: Neighbours) -> Page:
     gates = [_gate_plot(charts, view, tube, placed) for view in gate_views(tube, placed)]
     payload: dict[str, Any] = {
         "sample": result.sample,
+        "patient": result.patient,
         "mrd_sha256": inputs.mrd_sha256,
         "version": __version__,
         "max_points": inputs.config.report.max_plot_events,

@@ -54,4 +54,20 @@
     if (action === "save-json") flowmrd.download(`${report.sample}.report.json`, JSON.stringify(report.numbers, null, 2) + "\n", "application/json");
     if (action === "save-tsv") flowmrd.download(`${report.sample}.report.tsv`, ["figure\tvalue", ...table(report.numbers, "", [])].join("\n") + "\n", "text/tab-separated-values");
   });
+
+  // Paper: patient, sample, sheet n of N and the day of issue on every sheet.
+  const words = (text) => `"${String(text).replace(/[^\p{L}\p{N} .,:_+-]/gu, " ").slice(0, 90)}"`;
+  const sheet = document.createElement("style");
+  document.head.append(sheet);
+  const margins = () => {
+    const now = new Date();
+    const day = `${now.getFullYear()}-${String(now.getMonth() + 1).padStart(2, "0")}-${String(now.getDate()).padStart(2, "0")}`;
+    const font = "font: 7pt sans-serif; color: #3c4650;";
+    sheet.textContent = `@page { @top-left { content: ${words(`Patient ${report.patient}, sample ${report.sample}`)}; ${font} }
+      @top-right { content: ${words(`flowmrd ${report.version}, result ${report.mrd_sha256.slice(0, 12)}`)}; ${font} }
+      @bottom-left { content: ${words(`Issued ${day}, research use only`)}; ${font} }
+      @bottom-right { content: "Page " counter(page) " of " counter(pages); ${font} } }`;
+  };
+  margins();
+  addEventListener("beforeprint", margins);
 }

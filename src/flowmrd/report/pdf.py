@@ -1,0 +1,74 @@
+"""A page on paper: Chromium prints it, with patient, sample, page n of N and day of issue on every sheet.
+
+The page's own script writes these into the margins when it is printed (``@page`` margin boxes), so a page printed by
+hand has them too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from flowmrd.errors import ConfigError, InternalError
+from flowmrd.store import atomic_path
+
+PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+TIMEOUT_S: Final = 120
+
+
+def browser_program() -> str:
+    """Path of a Chromium: ``FLOWMRD_CHROMIUM``, else the first of :data:`PROGRAMS` on the path.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    named = os.environ.get("FLOWMRD_CHROMIUM")
+    found = named or next((path for name in PROGRAMS if (path := shutil.which(name)) is not None), None)
+    if found is None:
+        raise ConfigError(
+            "PDF",
+            found=f"none of the programs {', '.join(PROGRAMS)}",
+            expected="a Chromium, which prints the page",
+            todo="install chromium, set FLOWMRD_CHROMIUM to its path, or print the page from your browser",
+        )
+    return found
+
+
+def write_pdf(page: Path, pdf: Path) -> None:
+    """Print a page; nothing is fetched, and the browser keeps no profile.
+
+    Raises
+    ------
+    ConfigError
+        If there is no Chromium.
+    InternalError
+        If it printed nothing.
+    """
+    program = browser_program()
+    with TemporaryDirectory() as profile, atomic_path(pdf) as temporary:
+        done = subprocess.run(  # noqa: S603 - a program that the user installed, on a file of ours
+            [
+                program,
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--no-first-run",
+                "--no-pdf-header-footer",
+                f"--user-data-dir={profile}",
+                f"--print-to-pdf={temporary}",
+                page.resolve().as_uri(),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        if done.returncode != 0 or not temporary.is_file() or not temporary.stat().st_size:
+            raise InternalError(f"{program} did not print {page} (code {done.returncode}): {done.stderr[-400:]}")
