@@ -18,7 +18,7 @@ from flowmrd.report.batch import Tube, channel_charts
 from flowmrd.report.charts.description import Outline
 from flowmrd.report.density import BINS, HIGH, LOW, bin_axis, count_grid, picture
 from flowmrd.report.gate_labels import HEIGHT, WIDTH, with_marks
-from flowmrd.report.levey_jennings import broken_rules, chart, control_limits
+from flowmrd.report.levey_jennings import broken_rules, control_limits, judged, left_out
 from flowmrd.report.views import clip_to_plot, outlines
 
 
@@ -100,7 +100,19 @@ def test_limits_need_five_controls_and_give_the_sample_standard_deviation() -> N
     assert limits is not None
     assert limits.mean == 3.0
     assert limits.sd == pytest.approx(2.5**0.5)
-    assert chart(["a"], [3 + 4 * limits.sd], limits)[0].broken == ("1-3s",)
+
+
+def test_a_chart_of_seven_controls_can_fail_and_says_when_there_are_too_few_to_judge_runs() -> None:
+    seven = [0.50, 0.51, 0.49, 0.50, 0.51, 0.49, 0.60]
+    distances = left_out(seven)
+    assert abs(distances[-1]) > 3, "with its own value in the limits it could lie 2.27 SD out at most"
+    assert judged(distances)[-1] == ("1-3s",)
+    drifting = [0.5 + 0.001 * (index % 2) for index in range(10)] + [0.51] * 4
+    assert all(not set(rules) - {"1-3s"} for rules in judged(left_out(drifting))), "fewer than 20: no rules of runs"
+    long = [0.5 + 0.004 * (index % 3 - 1) for index in range(20)] + [0.506] * 4
+    assert any("4-1s" in rules for rules in judged(left_out(long)))
+    assert left_out([0.5] * 5) == []
+    assert left_out([0.5] * 6) == [0.0] * 6
 
 
 def test_a_cut_is_marked_on_its_inner_side_with_its_number() -> None:

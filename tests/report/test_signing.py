@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pdf_text import pdf_text
 from report_factory import MadeSample, config, make_sample
 from report_pages import build
 
 from flowmrd.config import Role, Sample
+from flowmrd.report.pdf import PROGRAMS, write_pdf
 from flowmrd.review import import_review, review_status
 from flowmrd.stages.cohort import cohort, refresh_page
 from flowmrd.store import digest_file, write_json
@@ -88,3 +92,15 @@ def test_a_rejected_result_leaves_the_tiles_and_its_verdict_on_the_index(tmp_pat
     assert "MRD positive" not in tiles
     assert "Rejected at review" in html
     assert "not to be reported" in (made.sample_dir / "report.html").read_text()
+
+
+@pytest.mark.browser
+def test_every_sheet_of_paper_names_patient_sample_and_day(positive: MadeSample, tmp_path: Path) -> None:
+    if not any(shutil.which(name) for name in PROGRAMS):
+        pytest.skip("no Chromium")
+    write_pdf(positive.sample_dir / "report.html", tmp_path / "page.pdf")
+    data = (tmp_path / "page.pdf").read_bytes()
+    assert len(re.findall(rb"/Type\s*/Page[^s]", data)) == 3
+    lines = pdf_text(data).splitlines()
+    assert sum(line.startswith("Patient P01, sample P01_d21") for line in lines) >= 3
+    assert sum("Issued 20" in line for line in lines) >= 3

@@ -13,11 +13,13 @@ from flowmrd.mrd.result import MrdResult
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.records.quality import QualityFile
 from flowmrd.report import formatting, svg
-from flowmrd.report.levey_jennings import ChartPoint, chart, control_limits
+from flowmrd.report.levey_jennings import ENOUGH, ChartPoint, control_limits, judged, left_out
 from flowmrd.units import to_decades
 
 SD_FLOOR: Final = 0.004
 """Smallest SD over controls that a chart believes, on the 0..1 scale (0.02 decades)."""
+MOST_NAMED: Final = 40
+"""Tubes on a chart up to which those that break a rule bear their name; beyond it only pointing tells."""
 CARRY_SOURCE: Final = 0.01
 """MRD fraction from which a tube can leave cells in the line that the next tube shows."""
 CARRY_DISTANCE: Final = 0.25
@@ -100,12 +102,19 @@ def channel_charts(tubes: Sequence[Tube], this: str = "") -> list[dict[str, Any]
             if limits is None:
                 continue
             run = [index for index, tube in enumerate(known) if tube.role == "control"]
-            judged = chart([known[index].sample for index in run], [values[index] for index in run], limits)
-            broken = {point.sample: point.broken for point in judged}
+            distances = left_out([values[index] for index in run], floor=SD_FLOOR)
+            broken = dict(zip([known[index].sample for index in run], judged(distances), strict=False))
+            own = dict(zip([known[index].sample for index in run], distances, strict=False))
             points = [
-                ChartPoint(tube.sample, value, (value - limits.mean) / limits.sd, broken.get(tube.sample, ()))
+                ChartPoint(
+                    tube.sample,
+                    value,
+                    own.get(tube.sample, (value - limits.mean) / limits.sd),
+                    broken.get(tube.sample, ()),
+                )
                 for tube, value in zip(known, values, strict=True)
             ]
+            when = {tube.sample: str(tube.acquisition.get("date") or "") for tube in known}
             charts.append(
                 {
                     "panel": panel,
@@ -113,16 +122,20 @@ def channel_charts(tubes: Sequence[Tube], this: str = "") -> list[dict[str, Any]
                     "mean": limits.mean,
                     "sd": limits.sd,
                     "controls": limits.n,
-                    "drawing": _chart(points, {tube.sample for tube in known if tube.role == "control"}, this),
-                    "broken": [(point.sample, list(point.broken)) for point in judged if point.broken],
+                    "few": len(run) < ENOUGH,
+                    "drawing": _chart(points, {tube.sample for tube in known if tube.role == "control"}, this, when),
+                    "broken": [(point.sample, list(point.broken)) for point in points if point.broken],
                     "this": next((round(point.z, 2) for point in points if point.sample == this), None),
                 }
             )
     return charts
 
 
-def _chart(points: Sequence[ChartPoint], controls: set[str], this: str) -> Markup:
-    """Controls as dots, other tubes as small circles, controls that break a rule as diamonds, this tube in a ring."""
+def _chart(points: Sequence[ChartPoint], controls: set[str], this: str, when: Mapping[str, str]) -> Markup:
+    """Controls as dots, other tubes as small circles, controls that break a rule as diamonds, this tube in a ring.
+
+    Pointing at a tube tells its name, its date and its distance; those that break a rule bear their name.
+    """
     width, height, middle, unit = 340.0, 100.0, 50.0, 9.0
     step = (width - 40) / max(1, len(points))
     parts = [svg.rect(34, middle - 2 * unit, width - 38, 4 * unit, "var(--pass-wash)")]
@@ -150,6 +163,14 @@ def _chart(points: Sequence[ChartPoint], controls: set[str], this: str) -> Marku
     ):
         if path:
             parts.append(f'<path d="{path}" {style}/>')
+    for index, point in enumerate(points):
+        x, y = 38 + (index + 0.5) * step, middle - max(-4.7, min(4.7, point.z)) * unit
+        told = " ".join(part for part in (point.sample, when.get(point.sample, ""), f"{point.z:+.1f} SD") if part)
+        parts.append(svg.tip(x, y, max(4.0, min(9.0, step / 2)), told))
+        if point.broken and len(points) <= MOST_NAMED:
+            side = "end" if x > width / 2 else "start"
+            at = x - 7 if side == "end" else x + 7
+            parts.append(svg.text(at, y + 3.5, formatting.clip(point.sample, 16), anchor=side, css="halo", size=9.5))
     return svg.drawing(width, height, parts, css="lj")
 
 

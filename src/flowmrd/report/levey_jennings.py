@@ -1,7 +1,10 @@
 """Levey-Jennings charts: is a tube's instrument state within what the controls show, and do the tubes run off?
 
-Centre and spread come from the control tubes alone (mean and sample standard deviation, at least
-:data:`MIN_CONTROLS`), so that patients' marrows do not set the limits they are judged by. The rules are Westgard's
+Centre and spread come from the control tubes alone (mean and sample standard deviation), so that patients' marrows do
+not set the limits they are judged by, and every control is judged by the *other* controls: with its own value among n
+that make the limits, no value can lie further out than (n - 1) / sqrt(n) SD, and a chart of seven could never fail.
+Fewer than :data:`MIN_CONTROLS` give no limits; fewer than :data:`ENOUGH` give limits that are drawn and not judged by
+the rules of runs (CLSI C24 asks for 20 values). The rules are Westgard's
 multi-rule set (Westgard et al., Clin Chem 27:493-501, 1981) on the sequence of tubes in order of acquisition:
 
 ======  =============================================================
@@ -23,6 +26,10 @@ from typing import Final
 
 MIN_CONTROLS: Final = 5
 """Fewer control tubes give no limits: an SD of three values says nothing."""
+
+ENOUGH: Final = 20
+"""Controls from which on a chart is judged by all rules (CLSI C24-A3: at least 20 values); under it, "too few to judge"
+but for a value beyond 3 SD of the others."""
 
 RULES: Final = {
     "1-3s": "one value beyond 3 SD",
@@ -65,19 +72,24 @@ def control_limits(values: Sequence[float], *, floor: float = 0.0) -> Limits | N
     return Limits(fmean(values), max(stdev(values), floor), len(values))
 
 
-def chart(samples: Sequence[str], values: Sequence[float], limits: Limits) -> list[ChartPoint]:
-    """Judge a sequence of values in order of acquisition; a rule is noted at the value that completes it."""
-    if limits.sd > 0:
-        z = [(value - limits.mean) / limits.sd for value in values]
-    else:
-        z = [
-            0.0 if math.isclose(value, limits.mean) else math.copysign(math.inf, value - limits.mean)
-            for value in values
-        ]
-    return [
-        ChartPoint(sample, value, z[index], broken_rules(z[: index + 1]))
-        for index, (sample, value) in enumerate(zip(samples, values, strict=True))
-    ]
+def left_out(values: Sequence[float], *, floor: float = 0.0) -> list[float]:
+    """Distance of every value from the mean of the others, in their SD; empty for :data:`MIN_CONTROLS` and fewer."""
+    if len(values) <= MIN_CONTROLS:
+        return []
+    distances = []
+    for index, value in enumerate(values):
+        others = control_limits([*values[:index], *values[index + 1 :]], floor=floor)
+        assert others is not None  # noqa: S101 - there are enough of them
+        distances.append(
+            (value - others.mean) / others.sd if others.sd > 0 else 0.0 if value == others.mean else math.inf
+        )
+    return distances
+
+
+def judged(z: Sequence[float]) -> list[tuple[str, ...]]:
+    """Rules that each value of a sequence completes; of fewer than :data:`ENOUGH` values only 1-3s is judged."""
+    rules = [broken_rules(z[: index + 1]) for index in range(len(z))]
+    return rules if len(z) >= ENOUGH else [tuple(rule for rule in found if rule == "1-3s") for found in rules]
 
 
 def broken_rules(z: Sequence[float]) -> tuple[str, ...]:

@@ -41,6 +41,13 @@ def rect(x: float, y: float, width: float, height: float, fill: str, *, opacity:
     return f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" fill="{fill}"{seen}/>'
 
 
+def tip(x: float, y: float, radius: float, words: str) -> str:
+    """An unseen circle that tells its words when pointed at."""
+    return (
+        f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}" fill="transparent"><title>{escape(words)}</title></circle>'
+    )
+
+
 def turned(x: float, y: float, angle: float, content: str) -> str:
     """A part moved to a point and turned there."""
     return f'<g transform="translate({_n(x)} {_n(y)}) rotate({_n(angle)})">{content}</g>'
