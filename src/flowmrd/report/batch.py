@@ -114,7 +114,7 @@ def channel_charts(tubes: Sequence[Tube], this: str = "") -> list[dict[str, Any]
                 )
                 for tube, value in zip(known, values, strict=True)
             ]
-            when = {tube.sample: str(tube.acquisition.get("date") or "") for tube in known}
+            when = {tube.sample: tube.acquisition.date or "" for tube in known}
             charts.append(
                 {
                     "panel": panel,

@@ -194,8 +194,10 @@ def _layers(tube: Tube, inputs: Inputs, groups: Sequence[Group], n_spiked: int) 
 
 
 def group_cells(tube: Tube, group: Group) -> Rows:
-    """Analysable events at a group: within the region of its medians and SD that holds 97.5 % of a normal population
-    (squared distances summed over the channels; the limit by Wilson and Hilferty, PNAS 1931;17:684-688).
+    """The analysable events nearest to a group's centre, as many as the group has, in file order.
+
+    Distance is in SD of the group, summed over its channels; nothing further out counts than what holds 97.5 % of a
+    normal population (limit by Wilson and Hilferty, PNAS 1931;17:684-688).
     """
     channels = [name for name in group.medians if name in tube.events and float(group.sd.get(name) or 0) > 0]
     rows = np.flatnonzero(tube.analysable)
@@ -209,7 +211,8 @@ def group_cells(tube: Tube, group: Group) -> Rows:
         distance = distance + z * z
         near = distance <= limit
         rows, distance = rows[near], distance[near]
-    return rows
+    nearest: Rows = np.sort(rows[np.argsort(distance, kind="stable")[: group.events]])
+    return nearest
 
 
 def _spiked(inputs: Inputs) -> Mapping[str, npt.NDArray[np.float32]]:

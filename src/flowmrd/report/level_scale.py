@@ -69,7 +69,9 @@ def _axis(at: _Layout, top: float, bottom: float, target: float) -> list[str]:
         parts.append(svg.line(x, top, x, bottom))
         if at.beside or power % 2 == 0:
             percent = formatting.percent(10.0**power, 1)
-            parts.append(svg.text(x, bottom + 16, percent, anchor="middle", css="faint", size=at.small))
+            # The last label has no room to its right.
+            side, place = ("end", at.width - 2) if power == _HIGH else ("middle", x)
+            parts.append(svg.text(place, bottom + 16, percent, anchor=side, css="faint", size=at.small))
         label = "1" if power == 0 else "10" + formatting.superscript(power)
         parts.append(svg.text(x, bottom + 31, f"({label})", anchor="middle", css="faint", size=at.small - 1))
     for value in (target, *(line for line in _REFERENCE_LINES if not math.isclose(line, target))):

@@ -21,19 +21,16 @@ from pathlib import Path
 from flowmrd.config import Role, RunConfig, Sample
 from flowmrd.mrd.result import MrdResult
 from flowmrd.mrd.specimen import SpecimenResult, pool_specimen
-<<<<<<< HEAD
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.records.quality import QualityFile
 from flowmrd.records.read import read_if_there
-=======
 from flowmrd.report.answer import context_of, with_signatures
->>>>>>> 3874656 (Signing: two persons, a checklist, opinions on groups, many files at once; a review makes only pages again)
 from flowmrd.report.batch import Tube
 from flowmrd.report.cohort import Member, build_cohort
 from flowmrd.report.page import write_page
 from flowmrd.review import review_status, signatures_of
 from flowmrd.stages.report import read_result
-from flowmrd.store import write_json, write_text
+from flowmrd.store import read_json, write_json, write_text
 
 __all__ = ["cohort"]
 
@@ -125,8 +122,6 @@ def _specimens(
         if len(samples) > 1 and present:
             found.append(pool_specimen(name, present, config.mrd))
     return found
-<<<<<<< HEAD
-=======
 
 
 def refresh_pages(run_directory: Path, members: Sequence[Member], *, required: int) -> int:
@@ -160,9 +155,3 @@ def refresh_page(run_directory: Path, result: MrdResult, *, required: int) -> bo
     write_page(page, after)
     os.utime(page, ns=(times.st_atime_ns, times.st_mtime_ns))
     return True
-
-
-def _optional(path: Path) -> dict[str, Any]:
-    value = read_json(path) if path.is_file() else {}
-    return value if isinstance(value, dict) else {}
->>>>>>> 3874656 (Signing: two persons, a checklist, opinions on groups, many files at once; a review makes only pages again)
