@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 DATA_LOCK := requirements-data.lock
 DEV := $(VENV)/.installed-for-development
 
-.PHONY: env dev install demo bundle test check format docs bench scale accuracy stress trial soak
+.PHONY: env dev install demo bundle test check format docs bench scale accuracy stress inputs trial soak
 
 env: $(STAMP)
 
@@ -80,6 +80,10 @@ accuracy: env
 # Tubes in which one thing went wrong; rows that are there already are not run again.
 stress: env
 	$(BIN)/python -m benchmarks.stress
+
+# Inputs that are not what they seem, a thousand variants: refused, read right, told, silently wrong.
+inputs: env
+	$(BIN)/python -m benchmarks.inputs --docs
 
 trial: env
 	$(BIN)/flowmrd simulate trial-demo --preset trial

@@ -258,6 +258,11 @@ def _tube(row: Sample, panel: PanelModel | None, sheet: Path, asked: Asked) -> t
             else f"{sheet}, line {row.line} ({row.sample}): {error.where}"
         )
         return [Problem("error", where, error.found, error.expected, todo)], None
+    if look.left:
+        where = f"{sheet}, line {row.line} ({row.sample}): {row.fcs}"
+        found = f"spillover that is left after compensation: {look.left} of the signal"
+        todo = "give the matrix of this acquisition; until then the tube is neither negative nor positive"
+        return [Problem("note", where, found, "the matrix of this acquisition", todo)], look
     if row.labels is not None and not row.labels.is_file():
         where = f"{sheet}, line {row.line} ({row.sample})"
         return [Problem("error", where, f"no file {row.labels}", "the labels of the tube", "correct the path")], look

@@ -70,12 +70,15 @@ class Look:
     marks
         Digests of the first and of the last stored values of channels, by which the same events are known again
         under another name, with other labels or in another order of channels.
+    left
+        Pairs of dyes of which spillover is left after compensation, in words; empty where there are none.
     """
 
     mb: float
     events: int
     detectors: Mapping[str, str]
     marks: tuple[str, ...]
+    left: str = ""
 
 
 def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None, asked: Asked | None = None) -> Look:
@@ -102,6 +105,7 @@ def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None
     data_sets = read_fcs(path)
     chosen = choose(data_sets)
     detectors: dict[str, str] = {}
+    left = ""
     if panel is not None:
         matched, facts = described(data_sets, chosen, panel)
         detectors = {
@@ -110,7 +114,7 @@ def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None
             if channel.marker is not None and channel.kind in DYES
         }
         if row is not None and asked is not None:
-            _check_values(chosen, matched, facts, row, asked)
+            left = _check_values(chosen, matched, facts, row, asked)
     elif asked is not None and not isinstance(asked.config.compensation, str):
         state = export_state(chosen.keywords, chosen.channels)
         if asked.config.compensation.source == "controls" and state.compensated:
@@ -121,7 +125,7 @@ def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None
                 todo="export the tube without compensation",
             )
     mb = chosen.n_events * len(chosen.channels) * 4 / 2**20
-    return Look(mb, chosen.n_events, detectors, () if row is None else _marks(chosen))
+    return Look(mb, chosen.n_events, detectors, () if row is None else _marks(chosen), left)
 
 
 MARKED_EVENTS = 512
@@ -141,20 +145,20 @@ def _marks(chosen: DataSet) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _check_values(chosen: DataSet, matched: MatchResult, facts: Mapping[str, Any], row: Sample, asked: Asked) -> None:
-    """Find the matrix as the stages will, and hold a sample of the events against it."""
+def _check_values(chosen: DataSet, matched: MatchResult, facts: Mapping[str, Any], row: Sample, asked: Asked) -> str:
+    """Find the matrix as the stages will, hold a sample of the events against it, and say what is left of spillover."""
     section, where = asked.config.compensation, str(chosen.path)
     later = not isinstance(section, str) and section.source == "controls"
     if later:
         refuse_compensated(facts, where)
-        return
+        return ""
     matrix = find_spillover(facts, asked.config, where=where, batch=row.batch, csv=None, base=asked.base)
     needed = {channel.column for channel in matched.channels if channel.marker is not None}
     needed |= set(() if matrix is None else matrix.names)
     wanted = [channel for channel in matched.channels if channel.column in needed]
     values = chosen.sampled(SAMPLE, [channel.index for channel in wanted])
     columns = {channel.column: values[position] for position, channel in enumerate(wanted)}
-    judge_values(columns, facts, matrix, where=where)
+    return ", ".join(map(str, judge_values(columns, facts, matrix, where=where)[:3]))
 
 
 def file_key(path: Path) -> str:
@@ -205,7 +209,7 @@ class HeaderCache:
         now = file_key(path)
         known = _remembered(self._old.get(key), now)
         if known is None:
-            known = {"file": now, "error": None, "mb": 0.0, "events": 0, "detectors": {}, "marks": []}
+            known = {"file": now, "error": None, "mb": 0.0, "events": 0, "detectors": {}, "marks": [], "left": ""}
             try:
                 known |= asdict(check_header(path, panel, row, asked))
             except InputError as error:
@@ -216,7 +220,7 @@ class HeaderCache:
         if known["error"] is not None:
             where, found, expected, todo = known["error"]
             raise InputError(where, found=found, expected=expected, todo=todo)
-        return Look(known["mb"], known["events"], known["detectors"], tuple(known["marks"]))
+        return Look(known["mb"], known["events"], known["detectors"], tuple(known["marks"]), known["left"])
 
     def save(self) -> None:
         """Keep what was learned for the next start."""
@@ -237,5 +241,6 @@ def _remembered(entry: Any, now: str) -> dict[str, Any] | None:
         and all(isinstance(one, str) for one in entry["detectors"].values())
         and isinstance(entry.get("marks"), list | tuple)
         and all(isinstance(one, str) for one in entry["marks"])
+        and isinstance(entry.get("left"), str)
     )
     return entry if told and sound else None

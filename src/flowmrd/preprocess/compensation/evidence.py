@@ -301,9 +301,9 @@ def judge_values(
         true = np.column_stack([sample[name] for name in spillover.names]).astype(np.float64) @ spillover.inverse()
         compensated = {name: true[:, spillover.names.index(name)] for name in dyes if name in spillover.names}
     left = left_over(compensated, top)
-    nothing = spillover is None or np.count_nonzero(spillover.matrix) == len(spillover.names)
-    if nothing and left and left[0].amount >= UNCOMPENSATED:
-        source = "no matrix" if spillover is None else "the identity matrix"
+    most = 0.0 if spillover is None else float(np.abs(spillover.matrix - np.eye(len(spillover.names))).max())
+    if most < LEAST_COEFFICIENT and left and left[0].amount >= UNCOMPENSATED:
+        source = "no matrix" if spillover is None else "a matrix that is all but the identity"
         raise CompensationError(
             where,
             found=f"{source}, and values that hold spillover: {', '.join(map(str, left[:3]))} of the signal",

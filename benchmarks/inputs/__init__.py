@@ -1,0 +1,1 @@
+"""Inputs that are not what they seem: each variant is refused, read right or told; none may be silently wrong."""
