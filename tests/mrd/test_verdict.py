@@ -257,6 +257,13 @@ def test_what_is_reported_is_a_percentage_or_less_than_the_limit_of_detection(
     assert (mrd.detected, mrd.reported) == (detected, reported)
 
 
+def test_a_tube_that_failed_reports_no_limit() -> None:
+    base = changed(evidence(3, 366_842), failures=(FAILURE,))
+    level = Level(fraction=base.fraction, percent=None, log10=None, ci95=base.interval)
+    mrd = report_level(level, decide(base).class_, base.limits, 3)
+    assert (mrd.detected, mrd.reported) == (False, "not evaluable")
+
+
 def test_a_class_that_contradicts_the_trials_flag_cannot_be_stored() -> None:
     reasons = (flag("NO_DENOMINATOR"),)
     for kind, negative in ((VerdictClass.NEGATIVE, False), (VerdictClass.INDETERMINATE, True)):

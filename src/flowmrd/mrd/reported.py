@@ -22,15 +22,13 @@ def report_level(level: Level, kind: VerdictClass, limits: Limits | None, mrd_ev
         Limits of the tube, None where no background is known.
     """
     detected = kind in DETECTED_CLASSES
-    return Mrd(
-        **level.model_dump(), detected=detected, reported=_reported(level.fraction, detected, limits, mrd_events)
-    )
+    return Mrd(**level.model_dump(), detected=detected, reported=_reported(level.fraction, kind, limits, mrd_events))
 
 
-def _reported(fraction: float | None, detected: bool, limits: Limits | None, mrd_events: int) -> str:
-    if fraction is None:
+def _reported(fraction: float | None, kind: VerdictClass, limits: Limits | None, mrd_events: int) -> str:
+    if fraction is None or kind is VerdictClass.NOT_EVALUABLE:
         return "not evaluable"
-    if detected:
+    if kind in DETECTED_CLASSES:
         return percent(fraction)
     if limits is None or not math.isfinite(limits.lod95):
         return f"not established (counted {percent(fraction)}, no limit of detection known)"
