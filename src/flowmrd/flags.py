@@ -377,7 +377,48 @@ _DOUBTS: Final = (
     ),
 )
 
+_JUDGE_CONTROL: Final = "Look at the tube: accept it or exclude it under 'controls' in config.yaml, with the reason."
+
 _CONTROLS: Final = (
+    FlagKind(
+        "CONTROL_LEUKAEMIC",
+        Effect.ODD,
+        "{share:.1%} of the nucleated cells of this control ({events:,}) look like leukaemia.",
+        step=f"Marrow with leukaemia must not be a control. {_JUDGE_CONTROL}",
+        look="mrd",
+        roles=frozenset({"control"}),
+    ),
+    FlagKind(
+        "CONTROL_GROUP",
+        Effect.ODD,
+        "This control holds a compact group of {events:,} cells that no other control shows; marrow without leukaemia "
+        "shows one as odd in less than one of {tubes:,.0f} tubes.",
+        step=_JUDGE_CONTROL,
+        look="mrd",
+        roles=frozenset({"control"}),
+    ),
+    FlagKind(
+        "CONTROL_STAINING",
+        Effect.ODD,
+        "This control is unlike the others: {why}.",
+        step=_JUDGE_CONTROL,
+        look="controls",
+        roles=frozenset({"control"}),
+    ),
+    FlagKind(
+        "CONTROL_CELLS_LOST",
+        Effect.ODD,
+        "{share:.0%} of the events of this control are nucleated cells, where the others have {usual:.0%}.",
+        step=_JUDGE_CONTROL,
+        look="controls",
+        roles=frozenset({"control"}),
+    ),
+    FlagKind(
+        "CONTROL_EXCLUDED",
+        Effect.ODD,
+        "The laboratory has excluded this control: {reason}.",
+        roles=frozenset({"control"}),
+    ),
     FlagKind(
         "CONTROL_HAS_CELLS",
         Effect.ODD,

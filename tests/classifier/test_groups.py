@@ -159,25 +159,26 @@ def group(at: float, gain: float) -> CompactGroup:
     return CompactGroup(Mixture(np.ones(1), np.full((1, 5), at), 0.09 * np.eye(5)[None]), 1e-3, gain, 100.0)
 
 
-def test_a_group_that_two_controls_share_limits_its_own_place_only(reference: ReferenceModel) -> None:
+def test_what_controls_show_in_one_place_raises_the_error_rate_there_only(reference: ReferenceModel) -> None:
     controls = [replace(cells, shift=np.zeros(5), denominator=100_000) for cells in controls_of(reference)]
-    groups = ControlGroups.of([[group(1.0, 500.0)], [group(1.1, 600.0)], [], []], controls)
-    assert groups.gain_limit(100_000, PARAMETERS) == PARAMETERS.group_gain_least
-    assert groups.gain_limit(100_000, PARAMETERS, group(1.05, 0.0).mixture, np.zeros(5)) == pytest.approx(
-        PARAMETERS.group_gain_margin * 600.0
-    )
-    assert groups.gain_limit(200_000, PARAMETERS, group(1.05, 0.0).mixture, np.zeros(5)) == pytest.approx(
-        PARAMETERS.group_gain_margin * 1200.0
-    )
-    assert groups.gain_limit(100_000, PARAMETERS, group(3.0, 0.0).mixture, np.zeros(5)) == PARAMETERS.group_gain_least
-    # What one control alone shows may be anywhere in the next tube.
-    alone = groups.without(0)
-    assert alone.gain_limit(100_000, PARAMETERS, group(3.0, 0.0).mixture) == pytest.approx(
-        PARAMETERS.group_gain_margin * 600.0
-    )
-    assert (
-        alone.gain_limit(100_000, PARAMETERS, group(3.0, 0.0).mixture, one_control=False) == PARAMETERS.group_gain_least
-    )
+    found = [[group(1.0, 500.0)], [group(1.1, 600.0)], [], []]
+    groups = ControlGroups.of(found, controls, PARAMETERS)
+    here = groups.expected(group(1.05, 500.0), 100_000, 0.0, PARAMETERS)
+    elsewhere = groups.expected(group(3.0, 500.0), 100_000, 0.0, PARAMETERS)
+    assert here == pytest.approx(elsewhere + 2 / (4 + PARAMETERS.same_place_tubes))
+    larger = groups.expected(group(1.05, 6000.0), 100_000, 0.0, PARAMETERS)
+    assert larger < elsewhere + 0.01
+    assert groups.without(0).expected(group(1.05, 500.0), 100_000, 0.0, PARAMETERS) < here
+
+
+def test_one_odd_control_changes_the_error_rate_elsewhere_by_little(reference: ReferenceModel) -> None:
+    """It is one tube in so many; the limit for everybody used to follow its group."""
+    controls = [replace(cells, shift=np.zeros(5), denominator=100_000) for cells in controls_of(reference)]
+    leukaemia = CompactGroup(group(3.0, 0.0).mixture, 1e-4, 200.0, 40.0)
+    clean = ControlGroups.of([[], [], [], []], controls, PARAMETERS).expected(leukaemia, 450_000, 0.0, PARAMETERS)
+    odd = [[CompactGroup(group(1.0, 0.0).mixture, 1e-3, 250.0, 91.0)], [], [], []]
+    beside = ControlGroups.of(odd, controls, PARAMETERS).expected(leukaemia, 450_000, 0.0, PARAMETERS)
+    assert clean < beside < PARAMETERS.false_groups_counted
 
 
 def test_normal_cells_with_a_hidden_marker_are_expected_after_the_therapy_that_hides_it(

@@ -54,6 +54,12 @@ def blast_prior(features: tuple[str, ...], normal_b: Floats, parameters: Classif
     return Mixture(weight, mean, np.stack([np.diag(row) for row in variances]))
 
 
+def blast_spread(features: tuple[str, ...]) -> tuple[Floats, Floats]:
+    """Mean of the patients' shifts against normal B cells and their standard deviation, shape (d,) each, decades."""
+    rows = np.array([_SHIFTS.get(name, _UNKNOWN) for name in features])
+    return rows[:, 0], rows[:, 1]
+
+
 def cluster_shape(features: tuple[str, ...]) -> Floats:
     """Typical covariance of one patient's blasts, shape (d, d), decades squared."""
     rows = np.array([_SHIFTS.get(name, _UNKNOWN) for name in features])

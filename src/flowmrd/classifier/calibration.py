@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowmrd.classifier.atypical_groups import atypical_groups
+from flowmrd.classifier.atypical_groups import like_normal
 from flowmrd.classifier.classification import Background
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.control_groups import ControlGroups
+from flowmrd.classifier.group_evidence import counts, unexplained_groups, weigh_group
 from flowmrd.classifier.mixture import Floats, Mixture, chi2_quantile
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
@@ -31,7 +32,7 @@ class Calibration:
     cut
         Natural log score from which a cell counts.
     groups
-        Atypical groups of the controls.
+        Groups of the controls that no accepted population explains.
     background
         False events at this cut; None without controls.
     controls
@@ -58,34 +59,30 @@ def calibrate(search: Search, everything: list[WindowCells], share: float = 0.0)
     parameters = search.parameters
     heavy = share > parameters.heavy_share
     controls = [keep_candidates(search, control)[0] for control in everything]
-    found = [atypical_groups(control, everything[:i] + everything[i + 1 :]) for i, control in enumerate(controls)]
-    groups = ControlGroups.of(found, controls)
+    found = [unexplained_groups(control, everything[:i] + everything[i + 1 :]) for i, control in enumerate(controls)]
+    groups = ControlGroups.of(found, controls, parameters)
     if search.laip is not None:
-        cut, counts = _cut_for_phenotype(search.laip, parameters, controls, share if heavy else 0.0)
+        cut, false_events = _cut_for_phenotype(search.laip, parameters, controls, share if heavy else 0.0)
     else:
         cut = parameters.heavy_cut if heavy else parameters.group_cut
-        counts = _counted_in_controls(found, controls, groups, cut)
-    return Calibration(cut, groups, _background(counts, controls), tuple(everything))
-
-
-def reaches_gain_limit(
-    group: CompactGroup, cells: WindowCells, groups: ControlGroups, margin: float = 1.0, *, one_control: bool = True
-) -> bool:
-    """Whether a group gains enough beside what groups of controls gain."""
-    limit = groups.gain_limit(cells.denominator, cells.parameters, group.mixture, cells.shift, one_control=one_control)
-    return group.log_likelihood_gain >= margin * limit
+        false_events = _counted_in_controls(found, controls, groups, cut)
+    return Calibration(cut, groups, _background(false_events, controls), tuple(everything))
 
 
 def _counted_in_controls(
     found: list[tuple[CompactGroup, ...]], controls: list[WindowCells], groups: ControlGroups, cut: float
 ) -> list[float]:
     """Cells of every control that would be counted beside the groups of the others."""
-    counts = []
+    false_events = []
     for i, control in enumerate(controls):
         others = groups.without(i)
-        mixtures: list[Mixture] = [group.mixture for group in found[i] if reaches_gain_limit(group, control, others)]
-        counts.append(float((score_mixtures(control, mixtures)[0] >= cut).sum()) / control.sampling)
-    return counts
+        mixtures: list[Mixture] = [
+            group.mixture
+            for group in found[i]
+            if counts(group, weigh_group(group, control, others), control) and not like_normal(group.mixture, control)
+        ]
+        false_events.append(float((score_mixtures(control, mixtures)[0] >= cut).sum()) / control.sampling)
+    return false_events
 
 
 def _cut_for_phenotype(
@@ -104,11 +101,11 @@ def _cut_for_phenotype(
         allowed = max(allowed, 1e6 * heavy_share / parameters.heavy_background)
         lowest = parameters.heavy_cut_least
     cut = choose_cut([best_score(own) for own in fits], controls, allowed, parameters, lowest=lowest)
-    counts = []
+    false_events = []
     for own, control in zip(fits, controls, strict=True):
         groups = [fit for fit in own if forms_group(fit, control, cut)]
-        counts.append(float((best_score(groups) >= cut).sum()) / control.sampling if groups else 0.0)
-    return cut, counts
+        false_events.append(float((best_score(groups) >= cut).sum()) / control.sampling if groups else 0.0)
+    return cut, false_events
 
 
 def choose_cut(

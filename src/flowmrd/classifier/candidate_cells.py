@@ -70,6 +70,8 @@ class CandidateCells:
         Shape (m, d), decades: what two cells of this tube measured as one would look like; None where not known.
     offscale
         Candidate cells that are off scale in a detector, which are not among the others; None where not known.
+    events
+        Events of the file; 0 where not known.
     """
 
     name: str
@@ -81,6 +83,7 @@ class CandidateCells:
     populations: tuple[str, ...] = ()
     doublets: Floats32 | None = None
     offscale: OffscaleCells | None = None
+    events: int = 0
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.window), len(self.features)):

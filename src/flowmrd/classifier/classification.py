@@ -8,16 +8,17 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.classifier.group_evidence import EvidenceOnGroup
 from flowmrd.classifier.mixture import Floats, Mixture
 from flowmrd.classifier.staining_control import StainingFinding
 from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.flags import Flag
 
 Mode = Literal["patient", "library", "different_from_normal", "none"]
-Why = Literal["like_precursors", "like_controls", "displaced", "not_the_phenotype", "offscale"]
-"""Why a group is not counted: it lies where controls keep B-lineage cells; controls hold as odd a group; it may be a
-normal population further from its place than in the controls; it is not the patient's phenotype; its cells are off
-scale in a detector."""
+Why = Literal["like_precursors", "like_controls", "displaced", "not_the_phenotype", "offscale", "named"]
+"""Why a group is not counted: it lies where controls keep B-lineage cells; marrow without leukaemia shows as odd a
+group; it may be a normal population further from its place than in the controls; it is not the patient's phenotype; its
+cells are off scale in a detector; it is a normal population or an artefact of the catalogue."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class CountedGroup:
 
     mixture: Mixture
     source: Literal["patient", "burden", "different_from_normal"]
+    evidence: EvidenceOnGroup
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,14 @@ class UncountedGroup:
     mixture: Mixture
     events: float
     why: Why
+    evidence: EvidenceOnGroup
     detector: str = ""
+
+    @property
+    def call(self) -> str:
+        """``normal:<population>`` or ``artefact:<kind>`` where that ends the doubt, else ``atypical``."""
+        place = self.evidence.place
+        return place.call if self.why == "named" and place is not None else "atypical"
 
 
 @dataclass(frozen=True)
@@ -153,6 +162,7 @@ class Classification:
     background: Background | None
     novelty: float
     novel: bool
+    novelty_reason: str
     shift: Floats
     calibration: dict[str, float]
     spike_in: SpikeInResult | None

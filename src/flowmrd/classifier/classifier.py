@@ -13,6 +13,7 @@ import numpy as np
 from flowmrd.classifier.blast_prior import blast_prior
 from flowmrd.classifier.calibration import Calibration, calibrate
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells, thin
+from flowmrd.classifier.catalogue import anchor_levels
 from flowmrd.classifier.classification import Classification, CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.found_groups import find_groups, find_other_groups
 from flowmrd.classifier.library import Library
@@ -108,7 +109,8 @@ def classify_tube(
     ]
     tube_model, burden = _fit_beside_leukaemia(tube, model, reference, search)
     stages = reference.stage_centres[:, [reference.features.index(name) for name in features]]
-    cells = tube_cells(tube, window, tube_model, model, parameters, stages, parameters.unreliable)
+    anchors = anchor_levels(tube, expected=reference.anchors_at(features, tube_model.shift))
+    cells = tube_cells(tube, window, tube_model, model, parameters, stages, parameters.unreliable, anchors)
     cells, kept = keep_candidates(search, cells)
     window = window[kept]
     share = burden.share if burden is not None else 0.0
@@ -144,13 +146,14 @@ def classify_tube(
         background=None if reference.provisional else calibration.background,
         novelty=novelty.score,
         novel=novelty.flag,
+        novelty_reason=novelty.reason,
         shift=tube_model.shift,
         calibration={
             "outlier_share": tube_model.outlier_share,
             "displacement": tube_model.displacement,
-            "group_gain_limit": calibration.groups.gain_limit(cells.denominator, parameters),
+            "false_groups_per_tube": calibration.groups.rate(parameters),
         },
-        spike_in=spike_in(search, cells, calibration, chain),
+        spike_in=spike_in(search, cells, calibration, chain) if parameters.replicates else None,
         flags=(
             *_flags(search, tube, measured, reference, novelty, calibration, uncounted),
             *staining_flags(staining, parameters.unreliable, parameters),

@@ -1,8 +1,9 @@
-"""Atypical groups that recur in controls, and the log-likelihood gain that a group of a tube needs beside them.
+"""Groups unlike normal in the controls: how often any is found, and what several controls show in one place.
 
 A group that several controls show in the same place is a normal population too rare for the normal model (such as the
 earliest CD34+ CD22+ CD19- progenitors, which some marrows hold and others do not). It says how large such a group may
-be there, and nothing about other places. A group that one control alone shows may be anywhere in the next tube.
+be there, and nothing about other places. What one control alone shows is one false group in so many tubes: it adds
+to the error rate of groups anywhere (:mod:`flowmrd.classifier.false_groups`) and sets nobody's limit.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmrd.classifier.compact_groups import CompactGroup
+from flowmrd.classifier.false_groups import FalseGroups
 from flowmrd.classifier.mixture import Floats, Mixture
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.window_cells import WindowCells
@@ -20,7 +22,7 @@ from flowmrd.classifier.window_cells import WindowCells
 
 @dataclass(frozen=True)
 class ControlGroup:
-    """An atypical group of one control: place in the staining of the reference, gain per nucleated cell."""
+    """A group of one control: place in the staining of the reference, gain per nucleated cell."""
 
     control: int
     place: Mixture
@@ -29,66 +31,78 @@ class ControlGroup:
 
 @dataclass(frozen=True)
 class ControlGroups:
-    """All atypical groups of the controls."""
+    """Groups of the controls.
 
-    groups: tuple[ControlGroup, ...]
+    Attributes
+    ----------
+    groups
+        All of them.
+    statistics
+        By number of the control, what it adds to the error rate.
+    """
+
+    groups: tuple[ControlGroup, ...] = ()
+    statistics: tuple[FalseGroups, ...] = ()
 
     @classmethod
-    def of(cls, found: Iterable[Sequence[CompactGroup]], controls: Iterable[WindowCells]) -> ControlGroups:
-        """Groups found in every control."""
-        return cls(
-            tuple(
+    def of(
+        cls,
+        found: Iterable[Sequence[CompactGroup]],
+        controls: Iterable[WindowCells],
+        parameters: ClassifierParameters,
+    ) -> ControlGroups:
+        """Groups found in every control that no accepted population explains."""
+        groups: list[ControlGroup] = []
+        statistics: list[FalseGroups] = []
+        for number, (own, control) in enumerate(zip(found, controls, strict=True)):
+            statistics.append(FalseGroups.of_tube(own, control.denominator, parameters))
+            groups += [
                 ControlGroup(
                     number,
                     group.mixture.shifted(-control.shift),
                     group.log_likelihood_gain / max(control.denominator, 1),
                 )
-                for number, (groups, control) in enumerate(zip(found, controls, strict=True))
-                for group in groups
-            )
-        )
+                for group in own
+            ]
+        return cls(tuple(groups), tuple(statistics))
 
     def without(self, control: int) -> ControlGroups:
-        """The groups of the other controls."""
-        return ControlGroups(tuple(group for group in self.groups if group.control != control))
+        """What the other controls show."""
+        return ControlGroups(
+            tuple(group for group in self.groups if group.control != control),
+            tuple(one for number, one in enumerate(self.statistics) if number != control),
+        )
 
-    def of_one_control(self, parameters: ClassifierParameters) -> list[ControlGroup]:
-        """Those that no other control shows."""
-        return [
-            group
-            for group in self.groups
-            if not any(
-                other.control != group.control and same_population(other.place, group.place, parameters)
-                for other in self.groups
-            )
-        ]
+    def rate(self, parameters: ClassifierParameters) -> float:
+        """False groups per tube, of any size above ``false_gain_least``."""
+        total = sum(self.statistics, FalseGroups.of_development(parameters))
+        return total.groups / total.tubes
 
-    def gain_limit(
-        self,
-        denominator: int,
-        parameters: ClassifierParameters,
-        place: Mixture | None = None,
-        shift: Floats | float = 0.0,
-        *,
-        one_control: bool = True,
+    def expected(
+        self, group: CompactGroup, denominator: int, shift: Floats | float, parameters: ClassifierParameters
     ) -> float:
-        """Gain from which a group counts in a tube; gains of chance grow with the number of cells.
+        """Expected number, per tube without leukaemia, of groups as odd as this one: anywhere, and in its place.
 
         Parameters
         ----------
         denominator
-            Nucleated cells of the tube.
-        place, shift
-            The group, and the staining of its tube against the reference; without them, of a group anywhere.
-        one_control
-            False to leave aside what one control alone shows, unless it is in this place.
+            Nucleated cells of the group's tube; gains grow with it.
+        shift
+            Staining of that tube against the reference.
         """
-        gains = [group.gain_per_cell for group in self.of_one_control(parameters)] if one_control else []
-        if place is not None:
-            here = place.shifted(-np.broadcast_to(shift, place.d))
-            gains += [group.gain_per_cell for group in self.groups if same_population(group.place, here, parameters)]
-        largest = max(gains, default=0.0)
-        return max(parameters.group_gain_least, parameters.group_gain_margin * largest * denominator)
+        total = sum(self.statistics, FalseGroups.of_development(parameters))
+        anywhere = total.expected(group.log_likelihood_gain, group.gain_per_event, denominator, parameters)
+        here = group.mixture.shifted(-np.broadcast_to(shift, group.mixture.d))
+        gains: dict[int, float] = {}
+        for other in self.groups:
+            if same_population(other.place, here, parameters):
+                gains[other.control] = max(gains.get(other.control, 0.0), other.gain_per_cell)
+        if not gains:
+            return anywhere
+        # A population of this place: how many controls hold it; where it gains more than in any of them, less often.
+        gain = group.log_likelihood_gain / max(denominator, 1)
+        beyond = min(1.0, max(gains.values()) / max(gain, 1e-12)) ** 2
+        return anywhere + len(gains) / (len(self.statistics) + parameters.same_place_tubes) * beyond
 
 
 def same_population(first: Mixture, second: Mixture, parameters: ClassifierParameters) -> bool:

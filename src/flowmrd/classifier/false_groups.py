@@ -1,11 +1,11 @@
 """How often marrow without leukaemia shows such a group: an error rate for every group, from few controls.
 
 A group is described by two numbers: its gain in log likelihood over the normal model, brought to a tube of
-:data:`STANDARD_CELLS`, and its gain per cell. In marrow without leukaemia the number of groups per tube is Poisson with
-a rate that the controls tell; of a group's log gain and of its gain per cell the excess over a threshold is exponential
-(peaks over threshold: a Pareto tail in the gain). Rates and both means are learned from the laboratory's controls, each
-judged without itself, together with what development marrows showed, which count as so many tubes more. The tails
-are the predictive ones (Lomax), which are the heavier the fewer groups stand behind them.
+``standard_cells``, and its gain per event. In marrow without leukaemia the number of groups per tube is Poisson with a
+rate that the controls tell; of a group's log gain and of its gain per event the excess over a threshold is exponential
+(peaks over threshold: a Pareto tail in the gain). Rate and both means are learned from the laboratory's controls, each
+judged without itself, together with what development marrows showed, which count as ``prior_tubes`` tubes more. The
+tails are the predictive ones (Lomax), which are the heavier the fewer groups stand behind them.
 
 Large groups of an ill-described population have a large gain and gain little per cell; scattered cells that happen to
 lie together gain much per cell and little in all. A false group must be as odd in both, so the smaller of the two tails
@@ -22,16 +22,6 @@ import numpy as np
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.parameters import ClassifierParameters
 
-LEAST_GAIN_PER_EVENT = ClassifierParameters().gain_per_event_atypical
-STANDARD_CELLS = 450_000
-"""Nucleated cells that gains are brought to: the gain of a population grows with the number of its cells."""
-LEAST_GAIN = 20.0
-"""Groups below this gain are chance; only the excess of larger ones is modelled."""
-COUNTED = 0.01
-"""A group counts where fewer false ones than this are expected in a tube without leukaemia."""
-ATYPICAL = 0.1
-"""Where more are expected, a group is no doubt; between the two it forbids a negative answer."""
-
 
 @dataclass(frozen=True)
 class FalseGroups:
@@ -40,37 +30,48 @@ class FalseGroups:
     Attributes
     ----------
     tubes, groups
-        Tubes that were searched, and groups above :data:`LEAST_GAIN` in them.
+        Tubes that were searched, and groups above ``false_gain_least`` in them.
     log_gain
-        Sum of the excess of their natural log gain over that of :data:`LEAST_GAIN`.
+        Sum of the excess of their natural log gain over that of ``false_gain_least``.
     gain_per_event
-        Sum of the excess of their gain per cell over ``LEAST_GAIN_PER_EVENT``.
+        Sum of the excess of their gain per event over ``gain_per_event_atypical``.
     """
 
-    tubes: float
-    groups: float
-    log_gain: float
-    gain_per_event: float
+    tubes: float = 0.0
+    groups: float = 0.0
+    log_gain: float = 0.0
+    gain_per_event: float = 0.0
 
     @classmethod
-    def of(cls, tubes: Iterable[tuple[int, Iterable[CompactGroup]]]) -> FalseGroups:
-        """Statistics of tubes without leukaemia.
+    def of_development(cls, parameters: ClassifierParameters) -> FalseGroups:
+        """What the development marrows showed, with the weight that they have beside a laboratory's controls."""
+        groups = parameters.prior_tubes * parameters.prior_groups_per_tube
+        return cls(
+            parameters.prior_tubes,
+            groups,
+            groups * parameters.prior_log_gain,
+            groups * parameters.prior_gain_per_event,
+        )
+
+    @classmethod
+    def of_tube(cls, groups: Iterable[CompactGroup], cells: int, parameters: ClassifierParameters) -> FalseGroups:
+        """Statistics of one tube without leukaemia.
 
         Parameters
         ----------
-        tubes
-            Nucleated cells of each and the groups found in it that no accepted population of the catalogue explains.
+        groups
+            Groups of the tube that no accepted population of the catalogue explains.
+        cells
+            Nucleated cells of the tube.
         """
-        number, groups, log_gain, gain_per_event = 0, 0, 0.0, 0.0
-        for cells, found in tubes:
-            number += 1
-            for group in found:
-                gain = standard_gain(group.log_likelihood_gain, cells)
-                if gain > LEAST_GAIN and group.gain_per_event >= LEAST_GAIN_PER_EVENT:
-                    groups += 1
-                    log_gain += float(np.log(gain / LEAST_GAIN))
-                    gain_per_event += group.gain_per_event - LEAST_GAIN_PER_EVENT
-        return cls(number, groups, log_gain, gain_per_event)
+        number, log_gain, gain_per_event = 0, 0.0, 0.0
+        for group in groups:
+            gain = standard_gain(group.log_likelihood_gain, cells, parameters)
+            if gain > parameters.false_gain_least and group.gain_per_event >= parameters.gain_per_event_atypical:
+                number += 1
+                log_gain += float(np.log(gain / parameters.false_gain_least))
+                gain_per_event += group.gain_per_event - parameters.gain_per_event_atypical
+        return cls(1.0, number, log_gain, gain_per_event)
 
     def __add__(self, other: FalseGroups) -> FalseGroups:
         return FalseGroups(
@@ -80,27 +81,24 @@ class FalseGroups:
             self.gain_per_event + other.gain_per_event,
         )
 
-    def expected(self, gain: float, gain_per_event: float, cells: int) -> float:
+    def expected(self, gain: float, gain_per_event: float, cells: int, parameters: ClassifierParameters) -> float:
         """Expected number, per tube without leukaemia, of groups at least as odd.
 
         Parameters
         ----------
         gain, gain_per_event
-            Of the group; natural log units, and natural log units per cell.
+            Of the group; natural log units, and natural log units per event.
         cells
             Nucleated cells of its tube.
         """
         rate = self.groups / self.tubes
-        own = standard_gain(gain, cells)
-        if own <= LEAST_GAIN:
-            return rate
-        by_gain = (1.0 + np.log(own / LEAST_GAIN) / self.log_gain) ** -self.groups
-        by_gain_per_event = (
-            1.0 + max(gain_per_event - LEAST_GAIN_PER_EVENT, 0.0) / self.gain_per_event
-        ) ** -self.groups
-        return float(rate * min(by_gain, by_gain_per_event))
+        beyond = np.log(max(standard_gain(gain, cells, parameters) / parameters.false_gain_least, 1.0))
+        purer = max(gain_per_event - parameters.gain_per_event_atypical, 0.0)
+        by_gain = (1.0 + beyond / self.log_gain) ** -self.groups
+        by_purity = (1.0 + purer / self.gain_per_event) ** -self.groups
+        return float(rate * min(by_gain, by_purity))
 
 
-def standard_gain(gain: float, cells: int) -> float:
-    """Gain brought to a tube of :data:`STANDARD_CELLS` nucleated cells."""
-    return gain * STANDARD_CELLS / max(cells, 1)
+def standard_gain(gain: float, cells: int, parameters: ClassifierParameters) -> float:
+    """Gain brought to a tube of ``standard_cells`` nucleated cells."""
+    return gain * parameters.standard_cells / max(cells, 1)

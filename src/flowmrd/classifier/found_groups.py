@@ -7,16 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowmrd.classifier.atypical_groups import (
-    atypical_groups,
-    is_uncommon,
-    like_early_progenitors,
-    like_normal,
-)
-from flowmrd.classifier.calibration import Calibration, reaches_gain_limit
+from flowmrd.classifier.atypical_groups import is_uncommon, like_early_progenitors, like_normal
+from flowmrd.classifier.calibration import Calibration
 from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.control_groups import same_population
+from flowmrd.classifier.group_evidence import EvidenceOnGroup, counts, is_doubt, weigh_group, weigh_mixture
 from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
@@ -54,17 +50,22 @@ def find_groups(
     if search.laip is not None:
         known = match_laip(search.laip, search.parameters, cells) if fits is None else fits
         matched = [fit for fit in known if forms_group(fit, cells, calibration.cut)]
-        return FoundGroups(tuple(CountedGroup(fit.mixture, "patient") for fit in matched))
+        return FoundGroups(
+            tuple(CountedGroup(fit.mixture, "patient", weigh_mixture(fit.mixture, fit.share, cells)) for fit in matched)
+        )
     if burden is not None:
+        evidence = weigh_mixture(burden.mixture, burden.share, cells)
         if not like_normal(burden.mixture, cells):
-            return FoundGroups((CountedGroup(burden.mixture, "burden"),))
-        return FoundGroups((), (UncountedGroup(burden.mixture, float(burden.n_cells), "like_precursors"),))
-    counted, uncounted = _judge(cells, calibration)
+            return FoundGroups((CountedGroup(burden.mixture, "burden", evidence),))
+        return FoundGroups((), (UncountedGroup(burden.mixture, float(burden.n_cells), "like_precursors", evidence),))
+    judged = _judge(cells, calibration)
     if cells.shrunken is not None:
-        uncounted += _displaced(cells.shrunken, calibration, [*counted, *(group for group, _ in uncounted)])
+        judged += _displaced(cells.shrunken, calibration, [one.group for one in judged])
     return FoundGroups(
-        tuple(CountedGroup(group.mixture, "different_from_normal") for group in counted),
-        tuple(UncountedGroup(group.mixture, group.events, why) for group, why in uncounted),
+        tuple(
+            CountedGroup(one.group.mixture, "different_from_normal", one.evidence) for one in judged if one.why is None
+        ),
+        tuple(one.uncounted for one in judged if one.why is not None),
     )
 
 
@@ -77,47 +78,72 @@ def find_other_groups(cells: WindowCells, calibration: Calibration, score: Float
         Shape (n,): score of every cell under what was found.
     """
     rest = cells.only(np.flatnonzero(score < 0.0))
-    margin = cells.parameters.other_group_margin
-    return tuple(
-        UncountedGroup(group.mixture, group.events, "not_the_phenotype")
-        for group in atypical_groups(rest, calibration.controls)
-        if reaches_gain_limit(group, cells, calibration.groups, margin)
-    )
+    found: list[UncountedGroup] = []
+    for group in rest.compact_groups():
+        evidence = weigh_group(group, rest, calibration.groups)
+        if evidence.accepted:
+            found.append(UncountedGroup(group.mixture, group.events, "named", evidence))
+        elif (
+            counts(group, evidence, rest)
+            and not like_normal(group.mixture, rest)
+            and is_uncommon(group, rest, calibration.controls)
+        ):
+            found.append(UncountedGroup(group.mixture, group.events, "not_the_phenotype", evidence))
+    return tuple(found)
 
 
-def _judge(cells: WindowCells, calibration: Calibration) -> tuple[list[CompactGroup], list[tuple[CompactGroup, Why]]]:
-    """Groups that count; and those that may be regenerating precursors, or that controls show as odd ones as."""
-    counted: list[CompactGroup] = []
-    precursors: list[tuple[CompactGroup, Why]] = []
-    like_controls: list[tuple[CompactGroup, Why]] = []
+@dataclass(frozen=True)
+class _Judged:
+    """A group and why it is not counted; None where it is."""
+
+    group: CompactGroup
+    evidence: EvidenceOnGroup
+    why: Why | None
+
+    @property
+    def uncounted(self) -> UncountedGroup:
+        assert self.why is not None  # noqa: S101
+        return UncountedGroup(self.group.mixture, self.group.events, self.why, self.evidence)
+
+
+def _judge(cells: WindowCells, calibration: Calibration) -> list[_Judged]:
+    """Groups that count, that forbid a negative answer, and that the catalogue names; others are no doubt."""
+    judged: list[_Judged] = []
     for group in cells.compact_groups():
-        enough = reaches_gain_limit(group, cells, calibration.groups, one_control=False)
-        if not enough or not is_uncommon(group, cells, calibration.controls):
+        evidence = weigh_group(group, cells, calibration.groups)
+        if evidence.accepted:
+            judged.append(_Judged(group, evidence, "named"))
+            continue
+        if not is_doubt(group, evidence, cells) or not is_uncommon(group, cells, calibration.controls):
             continue
         normal = like_normal(group.mixture, cells)
-        distinct = group.is_distinct(cells.parameters)
-        if distinct and reaches_gain_limit(group, cells, calibration.groups):
-            if normal or like_early_progenitors(group.mixture, cells):
-                precursors.append((group, "like_precursors"))
-            else:
-                counted.append(group)
+        if counts(group, evidence, cells):
+            precursor = normal or like_early_progenitors(group.mixture, cells)
+            judged.append(_Judged(group, evidence, "like_precursors" if precursor else None))
         elif not normal:
-            like_controls.append((group, "like_controls"))
-    return counted, precursors + like_controls
+            judged.append(_Judged(group, evidence, "like_controls"))
+    return judged
 
 
-def _displaced(
-    cells: WindowCells, calibration: Calibration, known: Sequence[CompactGroup]
-) -> list[tuple[CompactGroup, Why]]:
+def _displaced(cells: WindowCells, calibration: Calibration, known: Sequence[CompactGroup]) -> list[_Judged]:
     """Groups that pass for a normal population only if it may lie further from its place than in controls.
 
     Marrow without leukaemia can hold such populations too, so that they are not counted.
     """
-    counted, uncounted = _judge(cells, calibration)
-    candidates = [*counted, *(group for group, why in uncounted if why == "like_precursors")]
-    return [
-        (group, "displaced") for group in candidates if not any(_covers(one, group, cells.parameters) for one in known)
-    ]
+    judged: list[_Judged] = []
+    for group in cells.compact_groups():
+        if any(_covers(other, group, cells.parameters) for other in known):
+            continue
+        evidence = weigh_group(group, cells, calibration.groups)
+        if evidence.accepted:
+            judged.append(_Judged(group, evidence, "named"))
+        elif (
+            is_doubt(group, evidence, cells)
+            and group.is_distinct(cells.parameters)
+            and is_uncommon(group, cells, calibration.controls)
+        ):
+            judged.append(_Judged(group, evidence, "displaced"))
+    return judged
 
 
 def _covers(one: CompactGroup, other: CompactGroup, parameters: ClassifierParameters) -> bool:

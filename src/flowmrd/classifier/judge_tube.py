@@ -12,6 +12,7 @@ from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.classification import Classification, SpikedKind, UncountedGroup
 from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.excluded_cells import find_excluded
+from flowmrd.classifier.group_evidence import EvidenceOnGroup
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
@@ -135,9 +136,17 @@ def classify(
         if swept.total >= chosen.detect_events:
             why = ", ".join(f"{events:,} as {reason}" for reason, events in swept.events.items())
             facts["flags"].append(flag("EXCLUDED_PHENOTYPE", events=swept.total, why=why).as_record())
+    facts["flags"] += _as_control(tube.name, reference, settings)
     if no_phenotype:
         facts["flags"].append(flag("NO_LAIP", least=settings.laip.min_diagnosis_cells).as_record())
     return replace(tube, mrd_score=score, mrd=mrd, cluster=cluster, classification=facts)
+
+
+def _as_control(name: str, reference: ReferenceModel, config: RunConfig) -> list[dict[str, Any]]:
+    """What the reference says of a control tube, or the laboratory of one it has excluded; nothing of other tubes."""
+    if name in config.controls.excluded:
+        return [flag("CONTROL_EXCLUDED", reason=config.controls.excluded[name]).as_record()]
+    return [dict(reason) for one in reference.judgements if one["name"] == name for reason in one["reasons"]]
 
 
 def _lossy_steps(result: Classification) -> list[Flag]:
@@ -258,10 +267,22 @@ def _uncounted(group: UncountedGroup, result: Classification, reference: Referen
         "events": round(group.events),
         "why": group.why,
         **({"detector": group.detector} if group.detector else {}),
+        "call": group.call,
+        "evidence": _evidence(group.evidence),
         "nearest_normal": name,
         "markers": markers,
         "medians": by_marker(mean),
         "sd": by_marker(np.sqrt(variance)),
+    }
+
+
+def _evidence(evidence: EvidenceOnGroup) -> dict[str, Any]:
+    """Evidence on a group as results hold it."""
+    return {
+        "gain": None if evidence.gain is None else round(evidence.gain, 2),
+        "false_groups": None if evidence.false_groups is None else round(evidence.false_groups, 6),
+        "fit": round(evidence.fit, 4),
+        "said": evidence.said,
     }
 
 
@@ -278,6 +299,7 @@ def _clusters(result: Classification, tube: CandidateCells, reference: Reference
                 "id": number,
                 "events": len(cells),
                 "nearest_normal": name,
+                "evidence": _evidence(result.counted[number].evidence),
                 "markers": markers,
                 "medians": {
                     marker: round(float(value) / LOGICLE_M, 5)

@@ -7,11 +7,14 @@ built from the other folds alone.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from flowmrd.classifier.candidate_cells import CandidateCells, Floats32
+from flowmrd.classifier.catalogue import anchor_levels
 from flowmrd.classifier.compact_groups import CompactGroup, blast_like_groups
 from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.normal_model import NormalModel, fit_normal
@@ -54,6 +57,9 @@ class ReferenceModel:
 
     ``provisional`` is true where no real control stood behind it; its background rates are not to be believed.
     ``stage_names`` and ``stage_centres`` (s, d) are the normal populations of the window, for naming only.
+    ``anchors`` are the levels (d,) of the cells that places of the catalogue are given by, averaged over the controls.
+    All are in the staining of the reference. ``judgements`` says of every control what was found of it, as
+    ``control_judgements`` of ``reference.json``; empty where none was judged.
     """
 
     panel: str
@@ -63,6 +69,13 @@ class ReferenceModel:
     stage_names: tuple[str, ...]
     stage_centres: Floats
     provisional: bool = False
+    anchors: Mapping[str, Floats] = field(default_factory=dict)
+    judgements: tuple[Mapping[str, Any], ...] = ()
+
+    def anchors_at(self, features: tuple[str, ...], shift: Floats) -> dict[str, Floats]:
+        """Levels of the anchors in some of the markers, in the staining of a tube."""
+        index = [self.features.index(name) for name in features]
+        return {name: level[index] + shift for name, level in self.anchors.items()}
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -107,11 +120,30 @@ def build_reference(
             rest = [tube for tube in controls if member[tube.name] != fold]
             folds.append(fit_normal(rest, features, parameters.seed, parameters))
         records = [judge(folds[member[tube.name]], tube, member[tube.name], max_cells, parameters) for tube in controls]
-    names, centres = _stages(controls, model, parameters)
-    return ReferenceModel(panel, model, tuple(folds), tuple(records), names, centres, provisional=provisional)
+    names, centres = stages_of(controls, model, parameters)
+    shifts = {record.name: record.model.shift for record in records}
+    return ReferenceModel(
+        panel,
+        model,
+        tuple(folds),
+        tuple(records),
+        names,
+        centres,
+        provisional=provisional,
+        anchors=_anchors([tube.select(features) for tube in controls], shifts),
+    )
 
 
-def _stages(
+def _anchors(tubes: list[CandidateCells], shifts: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Levels of the anchors over the controls, each brought to the staining of the reference."""
+    found: dict[str, list[Floats]] = {}
+    for tube in tubes:
+        for name, level in anchor_levels(tube).items():
+            found.setdefault(name, []).append(level - shifts.get(tube.name, np.zeros(len(tube.features))))
+    return {name: np.mean(levels, axis=0) for name, levels in sorted(found.items())}
+
+
+def stages_of(
     tubes: list[CandidateCells], model: NormalModel, parameters: ClassifierParameters
 ) -> tuple[tuple[str, ...], Floats]:
     """Centres of the named normal populations of the window, averaged over the controls that hold them.

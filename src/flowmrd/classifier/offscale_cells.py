@@ -18,6 +18,7 @@ from flowmrd.classifier.atypical_groups import like_normal
 from flowmrd.classifier.candidate_cells import Bools, Floats32, OffscaleCells
 from flowmrd.classifier.classification import CountedGroup, OffscaleDetector, UncountedGroup
 from flowmrd.classifier.compact_groups import CompactGroup
+from flowmrd.classifier.group_evidence import weigh_mixture
 from flowmrd.classifier.mixture import Floats, Mixture
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype_score import NO_SCORE, score_cells
@@ -139,7 +140,8 @@ def _offscale_groups(cells: OffscaleCells, claimed: Bools, beside: WindowCells) 
             gain = group.log_likelihood_gain >= parameters.group_gain_least
             if enough and gain and group.is_distinct(parameters) and not like_normal(group.mixture, part):
                 whole = _in_all_channels(group, columns, np.median(cells.values[rows], axis=0))
-                found.append(UncountedGroup(whole, group.events, "offscale", detector))
+                evidence = weigh_mixture(group.mixture, group.share, part)
+                found.append(UncountedGroup(whole, group.events, "offscale", evidence, detector))
     return tuple(found)
 
 
@@ -158,6 +160,7 @@ def _in_channels(cells: WindowCells, values: Floats32, columns: list[int]) -> Wi
         model=model,
         groups=None,
         stages=None if cells.stages is None else cells.stages[:, columns],
+        anchors={name: level[columns] for name, level in cells.anchors.items()},
         log_normal_shrunken=None,
     )
 

@@ -25,6 +25,8 @@ Section = Literal[
     "compact groups",
     "off-scale cells",
     "comparison with controls",
+    "error rate of a group",
+    "judgement of controls",
     "cut",
     "heavy burden",
     "spike-in",
@@ -552,9 +554,6 @@ class ClassifierParameters:
     offscale_measured_share: float = number(
         0.9, "off-scale cells", "share", "of a group's cells that a channel must be measured in to be used"
     )
-    group_gain_margin: float = number(
-        1.5, "comparison with controls", "ratio", "a group must gain this many times what groups of controls gain"
-    )
     same_place: float = number(
         3.0,
         "comparison with controls",
@@ -574,17 +573,90 @@ class ClassifierParameters:
     positive_least: float = number(
         0.5, "comparison with controls", "decades", "a marker is positive from this far above its negative level"
     )
-    other_group_margin: float = number(
-        1.5,
-        "comparison with controls",
-        "ratio",
-        "a group beside a known phenotype must stand out this many times more than without one",
-    )
     covered_share: float = number(
         0.5,
         "comparison with controls",
         "fraction",
         "a group in the same place with this share of another's cells is the same group",
+    )
+
+    false_groups_counted: float = number(
+        0.01,
+        "error rate of a group",
+        "groups per tube",
+        "a group counts where fewer false groups as odd are expected in marrow without leukaemia",
+        "issue: at most one clean tube in a hundred falsely called",
+    )
+    false_groups_atypical: float = number(
+        0.1,
+        "error rate of a group",
+        "groups per tube",
+        "a group forbids a negative answer where fewer are expected, and is no doubt where more are",
+        "issue: nine clean tubes of ten answered",
+    )
+    standard_cells: int = number(
+        450_000,
+        "error rate of a group",
+        "nucleated cells",
+        "gains are brought to a tube of this size: the gain of a population grows with the number of its cells",
+    )
+    false_gain_least: float = number(
+        20.0,
+        "error rate of a group",
+        "natural log",
+        "the excess of gains over this one has a tail that is modelled; smaller groups are chance",
+    )
+    prior_tubes: float = number(
+        30.0,
+        "error rate of a group",
+        "tubes",
+        "tubes that the development marrows count as beside a laboratory's own controls",
+    )
+    prior_groups_per_tube: float = number(
+        0.2,
+        "error rate of a group",
+        "groups per tube",
+        "false groups of the development marrows",
+        "python -m benchmarks.accuracy.false_groups: 10 in 49 tubes of development persons",
+    )
+    prior_log_gain: float = number(
+        2.0,
+        "error rate of a group",
+        "natural log",
+        "mean excess of their log gain",
+        "python -m benchmarks.accuracy.false_groups",
+    )
+    prior_gain_per_event: float = number(
+        0.57,
+        "error rate of a group",
+        "natural log",
+        "mean excess of their gain per event",
+        "python -m benchmarks.accuracy.false_groups",
+    )
+    same_place_tubes: float = number(
+        10.0,
+        "error rate of a group",
+        "tubes",
+        "tubes without a group in a place that the share of controls with one there is drawn towards",
+    )
+
+    controls_judged_from: int = number(
+        4,
+        "judgement of controls",
+        "tubes",
+        "with fewer controls none is judged: nobody can say which of them is odd",
+    )
+    odd_controls_most: float = number(
+        0.34,
+        "judgement of controls",
+        "fraction",
+        "at most this part of the controls is left out as odd; where more are odd they stay and are named",
+    )
+    lost_cells_ratio: float = number(
+        0.7,
+        "judgement of controls",
+        "ratio",
+        "a control is odd where the nucleated share of its events is below this part of the lowest of the others",
     )
 
     cut_least: float = number(

@@ -113,7 +113,7 @@ def _searched(
     out: list[Bools] = []
     for mixtures, cut in (
         ([group.mixture for group in found.counted], calibration.cut),
-        ([group.mixture for group in found.uncounted], search.parameters.group_cut),
+        ([group.mixture for group in found.uncounted if group.call == "atypical"], search.parameters.group_cut),
     ):
         inside = np.zeros(len(chosen), dtype=np.bool_)
         inside[rows] = score_mixtures(spiked, mixtures)[0][len(cells.values) :] >= cut
@@ -145,6 +145,6 @@ def spike_once(search: Search, cells: WindowCells, calibration: Calibration, ext
     found = find_groups(search, spiked, calibration)
     n = len(cells.values)
     called = score_mixtures(spiked, [group.mixture for group in found.counted])[0] >= calibration.cut
-    reported = [group.mixture for group in found.uncounted]
+    reported = [group.mixture for group in found.uncounted if group.call == "atypical"]
     seen = score_mixtures(spiked, reported)[0] >= search.parameters.group_cut if reported else called
     return SpikeOutcome(int(called[n:].sum()), int((called | seen)[n:].sum()), int(called[:n].sum()))

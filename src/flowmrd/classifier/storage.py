@@ -21,7 +21,7 @@ from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.errors import ArtefactError
 from flowmrd.store import atomic_path, digest_file, read_arrays, read_json, write_json
 
-REFERENCE_FORMAT = "flowmrd-reference/3"
+REFERENCE_FORMAT = "flowmrd-reference/4"
 LAIP_FORMAT = "flowmrd-laip/1"
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -104,6 +104,8 @@ def save_reference(reference: ReferenceModel, json_path: Path, npz_path: Path, m
     arrays: Arrays = {}
     _put_model(arrays, "model", reference.model)
     arrays["stage_centres"] = reference.stage_centres
+    for name, level in reference.anchors.items():
+        arrays[f"anchor.{name}"] = level
     for i, fold in enumerate(reference.folds):
         _put_model(arrays, f"fold{i}", fold)
     for i, control in enumerate(reference.controls):
@@ -129,6 +131,8 @@ def save_reference(reference: ReferenceModel, json_path: Path, npz_path: Path, m
             "n_folds": len(reference.folds),
             "provisional": reference.provisional,
             "stages": list(reference.stage_names),
+            "anchors": sorted(reference.anchors),
+            "control_judgements": [dict(one) for one in reference.judgements],
             "controls": [
                 {
                     "name": control.name,
@@ -204,6 +208,8 @@ def load_reference(json_path: Path, npz_path: Path | None = None) -> ReferenceMo
             stage_names=tuple(str(name) for name in facts["stages"]),
             stage_centres=arrays["stage_centres"],
             provisional=bool(facts["provisional"]),
+            anchors={str(name): arrays[f"anchor.{name}"] for name in facts["anchors"]},
+            judgements=tuple(facts["control_judgements"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtefactError(

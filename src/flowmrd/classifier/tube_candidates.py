@@ -78,6 +78,7 @@ def candidates(tube: Tube) -> TubeCandidates:
         populations=tuple(codes.get(code, "") for code in range(max(codes, default=-1) + 1)),
         doublets=doublets,
         offscale=offscale,
+        events=tube.n_events,
     )
     return TubeCandidates(cells, rows, offscale_rows)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,9 @@ class WindowCells:
     log_normal_shrunken
         Shape (n,): ``log_normal`` with populations too far from their place shrunken towards it; None where there are
         none.
+    anchors
+        Levels (d,) of the cells that places of the catalogue are given by, in this tube, decades; empty where not
+        known.
     """
 
     features: tuple[str, ...]
@@ -56,6 +60,7 @@ class WindowCells:
     stages: Floats | None = None
     unreliable: frozenset[str] = frozenset()
     log_normal_shrunken: Floats32 | None = None
+    anchors: Mapping[str, Floats] = field(default_factory=dict)
 
     def per_million(self, events: float) -> float:
         """Events as a rate per million nucleated cells."""
@@ -114,6 +119,7 @@ def tube_cells(
     parameters: ClassifierParameters,
     stages: Floats | None = None,
     unreliable: frozenset[str] = frozenset(),
+    anchors: Mapping[str, Floats] | None = None,
 ) -> WindowCells:
     """The chosen cells of a tube with their normal density."""
     values = np.ascontiguousarray(tube.values[window])
@@ -132,6 +138,7 @@ def tube_cells(
         stages=stages,
         unreliable=unreliable,
         log_normal_shrunken=shrunken,
+        anchors=anchors or {},
     )
 
 
@@ -153,4 +160,5 @@ def control_cells(
         record.sampling,
         record.groups if same else None,
         reference.stage_centres[:, index],
+        anchors=reference.anchors_at(features, record.model.shift[index]),
     )

@@ -72,6 +72,15 @@ class ReferenceConfig(Section):
     max_events_per_control: int = Field(200_000, ge=1000, description="Cells per control that enter the model.")
 
 
+class ControlsConfig(Section):
+    """What the laboratory has decided about single control tubes, each with its reason."""
+
+    accepted: dict[str, str] = Field(
+        {}, description="Control tubes kept in the reference although they are odd: sample and reason."
+    )
+    excluded: dict[str, str] = Field({}, description="Control tubes left out of every reference: sample and reason.")
+
+
 class LaipConfig(Section):
     """The LAIP classifier."""
 
@@ -150,6 +159,7 @@ class RunConfig(Section):
     quality: QualityConfig = Field(QualityConfig(), description="Quality masks.")
     gating: GatingConfig = Field(GatingConfig(), description="Gates.")
     reference: ReferenceConfig | str = Field(ReferenceConfig(), description="Normal reference, or the path of one.")
+    controls: ControlsConfig = Field(ControlsConfig(), description="Control tubes accepted or excluded by name.")
     laip: LaipConfig = Field(LaipConfig(), description="Classifier.")
     mrd: MrdConfig = Field(MrdConfig(), description="Counting and limits.")
     report: ReportConfig = Field(ReportConfig(), description="Report.")

@@ -108,8 +108,9 @@ class RunPlan:
         return []
 
     def controls_of(self, panel: str) -> list[str]:
-        """Control tubes stained with a panel."""
-        return [name for name in self.controls if self.panel_of[name] == panel]
+        """Control tubes stained with a panel, without those that the laboratory has excluded."""
+        excluded = self.config.controls.excluded
+        return [name for name in self.controls if self.panel_of[name] == panel and name not in excluded]
 
     def stored_reference(self, panel: str) -> Path | None:
         """Folder of the reference that the configuration tells to apply unchanged, if it does."""

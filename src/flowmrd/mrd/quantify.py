@@ -193,5 +193,8 @@ def _laip(classification: Mapping[str, Any]) -> Laip:
     return Laip(
         mode=classification["mode"],
         markers=tuple(MarkerShift.model_validate(item) for item in classification["markers"]),
-        clusters=tuple(Cluster.model_validate(item) for item in classification["clusters"]),
+        clusters=tuple(
+            Cluster.model_validate({key: item[key] for key in Cluster.model_fields})
+            for item in classification["clusters"]
+        ),
     )

@@ -110,6 +110,25 @@ class ControlSource(Artefact):
     source: Literal["control", "simulated"]
 
 
+class JudgedGroup(Artefact):
+    """A group of a control."""
+
+    events: int
+    call: str = Field(description="counted, normal:<population>, artefact:<kind> or atypical.")
+
+
+class JudgedControl(Artefact):
+    """What was found of one control, and whether it is part of the reference."""
+
+    name: str
+    verdict: Literal["CONTROL_CLEAN", "CONTROL_ODD"]
+    used: bool
+    by: Literal["classifier", "laboratory"]
+    note: str = Field(description="Reason of the laboratory.")
+    reasons: tuple[FlagEntry, ...]
+    groups: tuple[JudgedGroup, ...]
+
+
 class ReferenceManifest(Artefact):
     """What the reference was made from."""
 
@@ -133,6 +152,8 @@ class ReferenceFile(Artefact):
     n_folds: int
     provisional: bool
     stages: tuple[str, ...]
+    anchors: tuple[str, ...] = Field(description="Cells that places of the catalogue are given by.")
+    control_judgements: tuple[JudgedControl, ...] = Field(description="Empty where no control was judged.")
     controls: tuple[ControlEntry, ...]
     manifest: ReferenceManifest
 

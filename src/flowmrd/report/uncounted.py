@@ -18,6 +18,8 @@ WHY: Final = {
     "like_controls": "no more unlike normal than groups that marrow without leukaemia may hold",
     "displaced": "may be a normal population out of its place",
     "not_the_phenotype": "unlike the leukaemia at diagnosis",
+    "offscale": "off scale in a detector",
+    "named": "a normal population or an artefact, by its place and number",
 }
 WIDTH: Final = 2.0
 """Half axes of a group's outline, in its standard deviations."""

@@ -1,11 +1,12 @@
 """Stage ``reference``: what normal marrow looks like, learned from all control tubes of a panel.
 
-``reference.json`` (format ``flowmrd-reference/3``)::
+``reference.json`` (format ``flowmrd-reference/4``)::
 
     format, panel, features, digest, arrays_sha256, n_controls, n_folds, provisional
-    stages
+    stages, anchors
     controls: [{name, fold, nucleated, window_cells, sampling, displacement, outlier_share,
         groups: [{share, log_likelihood_gain, events}]}]
+    control_judgements: [{name, verdict, used, by, note, reasons: [{code, message}], groups: [{events, call}]}]
     manifest: {flowmrd_version, panel_version, seed, max_events_per_control, controls: [{sample, source}], note}
 
 ``reference.npz``: mixtures of the full model and of every fold, and the window cells of every control with their log
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from flowmrd import __version__
 from flowmrd.classifier.candidate_cells import CandidateCells
-from flowmrd.classifier.normal_reference import build_reference
+from flowmrd.classifier.control_judgement import build_judged_reference
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.storage import save_reference
 from flowmrd.classifier.tube_candidates import candidates
@@ -61,12 +62,14 @@ def build(
     provisional = real < settings.min_controls
     if provisional:
         tubes.extend(simulated_controls(panel, config, tubes))
-    reference = build_reference(
+    reference, _ = build_judged_reference(
         panel.name,
         tubes,
         parameters=ClassifierParameters(seed=config.laip.seed),
         max_cells=settings.max_events_per_control,
         provisional=provisional,
+        accepted=config.controls.accepted,
+        excluded=config.controls.excluded,
     )
     save_reference(
         reference,

@@ -1,0 +1,206 @@
+"""Tubes that were gated once, classified at every level: ``python -m benchmarks.accuracy.levels FOLDER [--odd KIND]``.
+
+The answer is that of the classifier alone: called cells against the detection count, groups that forbid a negative
+answer, the spike-in. Quality, gates and the rest of the verdict are those of ``python -m benchmarks.accuracy``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.accuracy.cells import HIGHEST, Kept, read
+from flowmrd.classifier import Library, PatientLaip, ReferenceModel, classify_tube, find_laip
+from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.control_judgement import ControlJudgement, build_judged_reference
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.mrd.limits import limits
+
+LEVELS = (1e-3, 1e-4, 0.0)
+ODD = ("group", "lost", "leukaemic")
+
+
+def at_level(kept: Kept, level: float) -> tuple[CandidateCells, np.ndarray]:
+    """A tube with part of its leukaemic cells, and the code of every candidate."""
+    rng = np.random.default_rng([7, round(level * 1e6)])
+    use = (kept.codes < 0) | (rng.random(len(kept.codes)) < level / HIGHEST)
+    gone = int((~use).sum())
+    tube, codes = _part(kept.tube, use), kept.codes[use]
+    return replace(tube, denominator=tube.denominator - gone), codes
+
+
+def on_scale(kept: Kept) -> Kept:
+    """A tube without the candidates that are off scale in a detector: none of them founds a group."""
+    use = ~kept.off_scale
+    return Kept(_part(kept.tube, use), kept.codes[use], kept.off_scale[use])
+
+
+def _part(tube: CandidateCells, use: np.ndarray) -> CandidateCells:
+    """Some of the candidates of a tube."""
+    changes: dict[str, Any] = {
+        "values": np.ascontiguousarray(tube.values[use]),
+        "window": tube.window[use],
+        "population": None if tube.population is None else tube.population[use],
+    }
+    return replace(tube, **changes)
+
+
+def make_odd(tube: CandidateCells, kind: str, leukaemia: Kept) -> CandidateCells:
+    """A control that went wrong: an odd group, half of its cells lost, or marrow of a patient with leukaemia.
+
+    Parameters
+    ----------
+    leukaemia
+        A diagnosis tube.
+    """
+    if kind == "lost":
+        use = np.arange(tube.n) % 2 == 0
+        return replace(_part(tube, use), denominator=tube.denominator // 2)
+    rng = np.random.default_rng(11)
+    blasts = np.flatnonzero(leukaemia.codes >= 0)
+    share = 3e-4 if kind == "group" else 0.46 / 0.54
+    extra = leukaemia.tube.values[rng.choice(blasts, size=round(share * tube.n))]
+    n = len(extra)
+    return replace(
+        tube,
+        values=np.concatenate([tube.values, extra]),
+        window=np.r_[tube.window, np.ones(n, dtype=bool)],
+        denominator=tube.denominator + n,
+        population=None if tube.population is None else np.r_[tube.population, np.full(n, -1, dtype=np.int16)],
+    )
+
+
+def reference_of(
+    folder: Path, parameters: ClassifierParameters, odd: str = ""
+) -> tuple[ReferenceModel, tuple[ControlJudgement, ...]]:
+    """Reference of a folder's controls, one of them odd where that is asked for."""
+    tubes = [on_scale(read(path)).tube for path in sorted(folder.glob("C*.npz"))]
+    if odd:
+        tubes[2] = make_odd(tubes[2], odd, on_scale(read(folder / "P00_dx.npz")))
+    return build_judged_reference("cells", tubes, parameters=parameters)
+
+
+def run(
+    folder: Path, *, simulated: bool, diagnosis: bool, parameters: ClassifierParameters, odd: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Yield one record per control and tube."""
+    therapy = frozenset({"CD22"}) if simulated else frozenset[str]()
+    reference, judged = reference_of(folder, parameters, odd)
+    for one in judged:
+        yield {"control": one.name, "verdict": one.verdict, "reasons": [reason.message for reason in one.reasons]}
+    after = replace(parameters, unreliable=therapy)
+    for path in sorted(folder.glob("P??.npz")):
+        kept = on_scale(read(path))
+        laip: PatientLaip | None = None
+        if diagnosis:
+            laip = find_laip(
+                path.stem, on_scale(read(folder / f"{path.stem}_dx.npz")).tube, reference, parameters=parameters
+            )
+        for level in LEVELS:
+            tube, codes = at_level(kept, level)
+            yield {"tube": path.stem, "level": level, **judge(tube, codes, reference, laip, after)}
+
+
+def judge(
+    tube: CandidateCells,
+    codes: np.ndarray,
+    reference: ReferenceModel,
+    laip: PatientLaip | None,
+    parameters: ClassifierParameters,
+) -> dict[str, Any]:
+    """Classify a tube and say what the answer would be."""
+    result = classify_tube(tube, reference, laip=laip, library=Library(()), parameters=parameters)
+    called, leukaemic = result.mrd, codes >= 0
+    rate = 0.0 if result.background is None else result.background.per_million / 1e6
+    needed = limits(tube.denominator, background=rate, min_detect_events=20).detect_events
+    flags = {item.code for item in result.flags}
+    doubts = [group for group in result.uncounted if group.call == "atypical"]
+    if "TUBE_UNLIKE_CONTROLS" in flags or "DIAGNOSIS_LIKE_NORMAL" in flags:
+        answer = "INDETERMINATE"
+    elif called.sum() >= needed:
+        answer = "DETECTED"
+    elif doubts or "HIGH_BACKGROUND" in flags:
+        answer = "INDETERMINATE"
+    elif result.spike_in is not None and not result.spike_in.detected:
+        answer = "NEGATIVE_INSUFFICIENT_SENSITIVITY"
+    else:
+        answer = "NEGATIVE"
+    return {
+        "answer": answer,
+        "nucleated": tube.denominator,
+        "true": int(leukaemic.sum()),
+        "called": int(called.sum()),
+        "hit": int((called & leukaemic).sum()),
+        "needed": needed,
+        "spike": None if result.spike_in is None else result.spike_in.detected_replicates,
+        "flags": sorted(flags),
+        "groups": [
+            [group.call, round(group.events), group.why, group.evidence.false_groups, group.evidence.said]
+            for group in result.uncounted
+        ],
+        "evidence": [group.evidence.false_groups for group in result.counted],
+    }
+
+
+def is_right(record: dict[str, Any]) -> bool:
+    """Called, and with a count within a factor of two of truth."""
+    return record["answer"] == "DETECTED" and 0.5 <= record["called"] / max(record["true"], 1) <= 2.0
+
+
+def main() -> int:
+    """Classify and print a summary; records go to a file beside the tubes."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy.levels")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--simulated", action="store_true", help="ten colours after anti-CD22")
+    parser.add_argument("--diagnosis", action="store_true", help="with the diagnosis tube")
+    parser.add_argument("--verbose", action="store_true", help="print every record")
+    parser.add_argument("--odd", choices=ODD, default="", help="what is wrong with the third control")
+    arguments = parser.parse_args()
+    mode = "diagnosis" if arguments.diagnosis else "none"
+    out = arguments.folder / f"levels-{mode}-{arguments.odd or 'plain'}.jsonl"
+    parameters = ClassifierParameters()
+    records = []
+    with out.open("w", encoding="utf-8") as stream:
+        for record in run(
+            arguments.folder,
+            simulated=arguments.simulated,
+            diagnosis=arguments.diagnosis,
+            parameters=parameters,
+            odd=arguments.odd,
+        ):
+            stream.write(json.dumps(record) + "\n")
+            stream.flush()
+            records.append(record)
+            if arguments.verbose:
+                sys.stdout.write(json.dumps(record) + "\n")
+    sys.stdout.write(summary(records))
+    return 0
+
+
+def summary(records: list[dict[str, Any]]) -> str:
+    """A few lines of figures."""
+    lines = []
+    verdicts = Counter(record["verdict"] for record in records if "control" in record)
+    lines.append("controls: " + ", ".join(f"{name} {number}" for name, number in sorted(verdicts.items())))
+    tubes = [record for record in records if "tube" in record]
+    for level in LEVELS:
+        here = [record for record in tubes if record["level"] == level]
+        answers = Counter(record["answer"] for record in here)
+        right = f", right {sum(map(is_right, here))}/{len(here)}" if level else ""
+        text = ", ".join(f"{name} {number}" for name, number in sorted(answers.items()))
+        lines.append(f"{level:g}: {text}{right}")
+    false = sum(record["called"] - record["hit"] for record in tubes)
+    lines.append(f"false events per million: {1e6 * false / max(sum(r['nucleated'] for r in tubes), 1):.1f}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""Controls judged as controls: what one of them shows and no other does keeps it out of the reference.
+
+Every control is classified as a follow-up tube without a diagnosis tube would be, by the reference that it did not help
+to build. A control with a group that marrow without leukaemia hardly ever shows, with a heavy burden, with a staining
+outside that of the others or with far fewer nucleated cells of its events is *odd*. The worst one is left out and the
+rest is judged anew, since a leukaemic tube among the controls makes the others look odd; so the results are those of
+the other controls alone. The laboratory has the last word: it may accept an odd control, or exclude an ordinary one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.classifier import classify_tube
+from flowmrd.classifier.normal_reference import ReferenceModel, build_reference, stages_of
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.flags import Flag, flag
+
+
+@dataclass(frozen=True)
+class ControlJudgement:
+    """What was found of one control.
+
+    Attributes
+    ----------
+    used
+        Whether it is part of the reference.
+    by
+        Who decided that: the classifier, or the laboratory with its reason in ``note``.
+    oddity
+        How odd it is: 1 at the limit, for the order only.
+    groups
+        Its groups as ``classification.json`` calls them: events and call.
+    """
+
+    name: str
+    verdict: Literal["CONTROL_CLEAN", "CONTROL_ODD"]
+    reasons: tuple[Flag, ...]
+    used: bool = True
+    by: Literal["classifier", "laboratory"] = "classifier"
+    note: str = ""
+    oddity: float = 0.0
+    groups: tuple[tuple[int, str], ...] = ()
+
+    def as_record(self) -> dict[str, Any]:
+        """Plain values for ``reference.json``."""
+        return {
+            "name": self.name,
+            "verdict": self.verdict,
+            "used": self.used,
+            "by": self.by,
+            "note": self.note,
+            "reasons": [reason.as_record() for reason in self.reasons],
+            "groups": [{"events": events, "call": call} for events, call in self.groups],
+        }
+
+
+def build_judged_reference(
+    panel: str,
+    controls: list[CandidateCells],
+    *,
+    parameters: ClassifierParameters,
+    max_cells: int = 200_000,
+    provisional: bool = False,
+    accepted: Mapping[str, str] | None = None,
+    excluded: Mapping[str, str] | None = None,
+) -> tuple[ReferenceModel, tuple[ControlJudgement, ...]]:
+    """The reference of those controls that are like each other, and what was found of all.
+
+    Parameters
+    ----------
+    controls
+        At least one, under different names.
+    accepted, excluded
+        Controls that the laboratory keeps although they are odd, or leaves out, each with its reason.
+
+    Returns
+    -------
+    reference, judgements
+        Judgements by name.
+    """
+    accepted, excluded = accepted or {}, excluded or {}
+
+    def build(tubes: list[CandidateCells]) -> ReferenceModel:
+        return build_reference(panel, tubes, parameters=parameters, max_cells=max_cells, provisional=provisional)
+
+    kept = [tube for tube in controls if tube.name not in excluded] or list(controls)
+    most = int(parameters.odd_controls_most * len(kept))
+    reference = build(kept)
+    left_out: dict[str, ControlJudgement] = {}
+    judged: dict[str, ControlJudgement] = {}
+    while not provisional and len(kept) >= parameters.controls_judged_from:
+        judged = {tube.name: judge_control(tube, reference, kept, parameters) for tube in kept}
+        odd = [one for one in judged.values() if one.reasons and one.name not in accepted]
+        if not odd or len(left_out) >= most:
+            break
+        worst = max(odd, key=lambda one: (one.oddity, one.name))
+        left_out[worst.name] = replace(worst, used=False)
+        kept = [tube for tube in kept if tube.name != worst.name]
+        reference = build(kept)
+    out = tuple(
+        _with_ruling(name, left_out.get(name) or judged.get(name), accepted, excluded)
+        for name in sorted(tube.name for tube in controls)
+    )
+    return replace(reference, judgements=tuple(one.as_record() for one in out)), out
+
+
+def _with_ruling(
+    name: str, found: ControlJudgement | None, accepted: Mapping[str, str], excluded: Mapping[str, str]
+) -> ControlJudgement:
+    """What was found of a control, with the word of the laboratory."""
+    if name in excluded:
+        said = flag("CONTROL_EXCLUDED", reason=excluded[name])
+        return ControlJudgement(name, "CONTROL_ODD", (said,), used=False, by="laboratory", note=excluded[name])
+    judged = found or ControlJudgement(name, "CONTROL_CLEAN", ())
+    return replace(judged, by="laboratory", note=accepted[name]) if name in accepted else judged
+
+
+def judge_control(
+    tube: CandidateCells, reference: ReferenceModel, others: list[CandidateCells], parameters: ClassifierParameters
+) -> ControlJudgement:
+    """Judge one control of a reference by the fold that it did not help to build.
+
+    Parameters
+    ----------
+    others
+        All controls of the reference.
+    """
+    untreated = replace(parameters, unreliable=frozenset[str](), replicates=0)
+    own = next((record for record in reference.controls if record.name == tube.name), None)
+    rest = [one for one in others if one.name != tube.name]
+    if own is not None and rest:
+        # The places of normal populations are told by the others: leukaemia in a control makes no place normal.
+        names, centres = stages_of(rest, reference.folds[own.fold], parameters)
+        reference = replace(reference, stage_names=names, stage_centres=centres)
+    result = classify_tube(tube, reference, laip=None, library=None, parameters=untreated)
+    reasons: list[Flag] = []
+    oddity = 0.0
+    for number, group in enumerate(result.counted):
+        events = int((result.mrd & (result.cluster == number)).sum())
+        rate = group.evidence.false_groups
+        if group.source == "burden":
+            reasons.append(flag("CONTROL_LEUKAEMIC", events=events, share=events / max(tube.denominator, 1)))
+            oddity = max(oddity, 100.0 + events / max(tube.denominator, 1))
+        elif events >= parameters.group_events_least and rate is not None:
+            reasons.append(flag("CONTROL_GROUP", events=events, tubes=1.0 / max(rate, 1e-6)))
+            oddity = max(oddity, float(np.log(max(rate, 1e-12)) / np.log(parameters.false_groups_counted)))
+    if result.novel:
+        reasons.append(flag("CONTROL_STAINING", why=result.novelty_reason))
+        oddity = max(oddity, result.novelty)
+    lost = lost_cells(tube, others, parameters)
+    if lost is not None:
+        share, usual = lost
+        reasons.append(flag("CONTROL_CELLS_LOST", share=share, usual=usual))
+        oddity = max(oddity, 1.0 + usual - share)
+    return ControlJudgement(
+        tube.name,
+        "CONTROL_ODD" if reasons else "CONTROL_CLEAN",
+        tuple(reasons),
+        oddity=oddity,
+        groups=(
+            *((int((result.mrd & (result.cluster == i)).sum()), "counted") for i in range(len(result.counted))),
+            *((round(group.events), group.call) for group in result.uncounted),
+        ),
+    )
+
+
+def lost_cells(
+    tube: CandidateCells, controls: list[CandidateCells], parameters: ClassifierParameters
+) -> tuple[float, float] | None:
+    """Share of a control's events that are nucleated cells and that of the others, where it is far below; else None.
+
+    Events that are lost between file and denominator are no biology: the others say how many usually reach it.
+    """
+    if tube.events == 0:
+        return None
+    shares = [one.denominator / one.events for one in controls if one.name != tube.name and one.events > 0]
+    if not shares:
+        return None
+    own, usual = tube.denominator / tube.events, float(np.median(shares))
+    return (own, usual) if own < parameters.lost_cells_ratio * min(shares) else None

@@ -1,0 +1,129 @@
+"""What speaks for and against leukaemia in one compact group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy.special import gammaincc
+
+from flowmrd.classifier.atypical_groups import is_uncommon
+from flowmrd.classifier.blast_prior import blast_spread
+from flowmrd.classifier.catalogue import Place, find_place
+from flowmrd.classifier.compact_groups import CompactGroup
+from flowmrd.classifier.control_groups import ControlGroups
+from flowmrd.classifier.mixture import Floats, Mixture
+from flowmrd.classifier.window_cells import WindowCells
+
+
+@dataclass(frozen=True)
+class EvidenceOnGroup:
+    """Evidence on one group.
+
+    Attributes
+    ----------
+    fit
+        How well its centre fits leukaemias of other patients, 0 to 1 (:func:`fit_to_leukaemia`).
+    place
+        Population or artefact of the catalogue in whose place it lies.
+    false_groups
+        Groups as odd that a tube without leukaemia is expected to show; None where it was not measured.
+    gain
+        Log likelihood gained over the normal model; None where it was not measured.
+    accepted
+        Whether place, number and error rate say that it is what the catalogue names.
+    """
+
+    fit: float
+    place: Place | None = None
+    false_groups: float | None = None
+    gain: float | None = None
+    accepted: bool = False
+
+    @property
+    def said(self) -> str:
+        """The evidence in one sentence."""
+        parts = []
+        if self.place is not None:
+            parts.append(f"it lies in the place of: {self.place.title}")
+        if self.false_groups is not None:
+            tubes = 1.0 / max(self.false_groups, 1e-4)
+            often = f"{tubes:,.0f} tubes" if tubes < 1e4 else "more than 10,000 tubes"
+            parts.append(f"marrow without leukaemia shows a group as odd once in {often}")
+        parts.append(f"{self.fit:.0%} of other patients' leukaemias lie further from the average leukaemia")
+        text = "; ".join(parts)
+        return text[0].upper() + text[1:] + "."
+
+
+def weigh_group(group: CompactGroup, cells: WindowCells, groups: ControlGroups) -> EvidenceOnGroup:
+    """Evidence on a group that is unlike normal."""
+    parameters = cells.parameters
+    false_groups = groups.expected(group, cells.denominator, cells.shift, parameters)
+    place = place_of(group.mixture, group.share, cells)
+    accepted = place is not None and place.accepted and (place.firm or false_groups >= parameters.false_groups_counted)
+    return EvidenceOnGroup(
+        fit_to_leukaemia(group.mixture, cells), place, false_groups, group.log_likelihood_gain, accepted
+    )
+
+
+def weigh_mixture(mixture: Mixture, share: float, cells: WindowCells) -> EvidenceOnGroup:
+    """Evidence on cells that were found otherwise: by a known phenotype, or as a heavy burden."""
+    return EvidenceOnGroup(fit_to_leukaemia(mixture, cells), place_of(mixture, share, cells))
+
+
+def place_of(mixture: Mixture, share: float, cells: WindowCells) -> Place | None:
+    """Population or artefact of the catalogue in whose place a group lies; None where there is none."""
+    if not cells.anchors:
+        return None
+    centre = mixture.mean[int(mixture.weight.argmax())]
+    return find_place(centre, cells.features, cells.anchors, share=share, unreliable=cells.unreliable)
+
+
+def fit_to_leukaemia(mixture: Mixture, cells: WindowCells) -> float:
+    """Share of leukaemias that lie further from the average one than this group, by all markers but its oddest.
+
+    A leukaemia may be odd in any one marker. Means and spreads are those of :mod:`flowmrd.classifier.blast_prior`,
+    taken for Gaussian and independent.
+    """
+    mean, sd = blast_spread(cells.features)
+    centre: Floats = mixture.mean[int(mixture.weight.argmax())]
+    squares = ((centre - cells.normal.normal_b - cells.shift - mean) / sd) ** 2
+    degrees = max(len(squares) - 1, 1)
+    return float(gammaincc(degrees / 2.0, float(squares.sum() - squares.max()) / 2.0))
+
+
+def unexplained_groups(cells: WindowCells, controls: Sequence[WindowCells]) -> tuple[CompactGroup, ...]:
+    """Groups of a control that count towards the error rate.
+
+    They are unlike normal, lie where the other controls hold no great many cells, and in no place of the catalogue
+    whose name ends the doubt.
+    """
+    found = []
+    for group in cells.compact_groups():
+        place = place_of(group.mixture, group.share, cells)
+        if (place is None or not place.accepted) and is_uncommon(group, cells, controls):
+            found.append(group)
+    return tuple(found)
+
+
+def counts(group: CompactGroup, evidence: EvidenceOnGroup, cells: WindowCells) -> bool:
+    """Whether a group stands out enough to be counted, wherever it lies."""
+    parameters = cells.parameters
+    return (
+        not evidence.accepted
+        and group.log_likelihood_gain >= parameters.group_gain_least
+        and group.is_distinct(parameters)
+        and evidence.false_groups is not None
+        and evidence.false_groups < parameters.false_groups_counted
+    )
+
+
+def is_doubt(group: CompactGroup, evidence: EvidenceOnGroup, cells: WindowCells) -> bool:
+    """Whether a group forbids a negative answer, wherever it lies."""
+    parameters = cells.parameters
+    return (
+        not evidence.accepted
+        and group.log_likelihood_gain >= parameters.group_gain_least
+        and evidence.false_groups is not None
+        and evidence.false_groups < parameters.false_groups_atypical
+    )

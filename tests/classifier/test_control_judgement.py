@@ -1,0 +1,73 @@
+"""Controls judged as controls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from laip_marrow import marrow
+
+from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.control_judgement import build_judged_reference, lost_cells
+from flowmrd.classifier.normal_reference import digest
+from flowmrd.classifier.parameters import ClassifierParameters
+
+PARAMETERS = ClassifierParameters(
+    seed=1, components=12, training_cells=12_000, start_cells=6_000, model_steps=8, tube_cells=8_000, reference_folds=3
+)
+"""A smaller model than the product's: the made-up marrow holds six populations."""
+
+
+@pytest.fixture(scope="module")
+def controls() -> list[CandidateCells]:
+    return [marrow(f"c{i}", i)[0] for i in range(6)]
+
+
+@pytest.fixture(scope="module")
+def six(controls: list[CandidateCells]) -> str:
+    reference, judged = build_judged_reference("toy", controls, parameters=PARAMETERS)
+    assert [one.verdict for one in judged] == ["CONTROL_CLEAN"] * 6
+    return digest(reference)
+
+
+@pytest.mark.parametrize(("blasts", "code"), [(60, "CONTROL_GROUP"), (25_000, "CONTROL_LEUKAEMIC")])
+def test_an_odd_control_is_named_and_the_reference_is_that_of_the_others(
+    controls: list[CandidateCells], six: str, blasts: int, code: str
+) -> None:
+    odd = marrow("odd", 70, blasts=blasts)[0]
+    reference, judged = build_judged_reference("toy", [*controls, odd], parameters=PARAMETERS)
+    found = {one.name: one for one in judged}
+    assert found["odd"].verdict == "CONTROL_ODD"
+    assert not found["odd"].used
+    assert code in {reason.code for reason in found["odd"].reasons}
+    assert all(one.used for name, one in found.items() if name != "odd")
+    assert digest(reference) == six
+
+
+def test_the_laboratory_has_the_last_word(controls: list[CandidateCells], six: str) -> None:
+    odd = marrow("odd", 70, blasts=60)[0]
+    reference, judged = build_judged_reference(
+        "toy", [*controls, odd], parameters=PARAMETERS, accepted={"odd": "known clone"}
+    )
+    found = {one.name: one for one in judged}["odd"]
+    assert (found.verdict, found.used, found.by, found.note) == ("CONTROL_ODD", True, "laboratory", "known clone")
+    assert digest(reference) != six
+    reference, judged = build_judged_reference(
+        "toy", [*controls, odd], parameters=PARAMETERS, excluded={"odd": "relapsed later"}
+    )
+    found = {one.name: one for one in judged}["odd"]
+    assert (found.verdict, found.used, found.by) == ("CONTROL_ODD", False, "laboratory")
+    assert "relapsed later" in found.reasons[0].message
+    assert digest(reference) == six
+
+
+def test_a_control_that_lost_half_of_its_cells_on_the_way_is_odd() -> None:
+    def tube(name: str, denominator: int) -> CandidateCells:
+        empty = np.zeros((0, 1), dtype=np.float32)
+        return CandidateCells(name, ("CD19",), empty, np.zeros(0, dtype=bool), denominator, events=100_000)
+
+    others = [tube(f"c{i}", 88_000 + 1_000 * i) for i in range(5)]
+    assert lost_cells(tube("half", 45_000), others, PARAMETERS) == pytest.approx((0.45, 0.9))
+    assert lost_cells(tube("like", 85_000), others, PARAMETERS) is None
+    assert lost_cells(replace(others[0], events=0), others, PARAMETERS) is None
