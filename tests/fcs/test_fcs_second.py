@@ -24,14 +24,28 @@ def test_little_endian_files_agree(tmp_path: Path, datatype: str) -> None:
     assert second_reading(read_fcs(tube(tmp_path, datatype=datatype))[0]).status == "agree"
 
 
-def test_big_endian_files_are_never_given_to_the_second_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_big_endian_files_are_given_to_flowio_and_never_to_fcsparser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError
 
     monkeypatch.setattr("fcsparser.api.FCSParser", never)
     outcome = second_reading(read_fcs(tube(tmp_path, big_endian=True))[0])
+    assert (outcome.status, outcome.reason) == ("agree", "sums of 2 channels equal by FlowIO")
+    integers = second_reading(read_fcs(tube(tmp_path, big_endian=True, datatype="I"))[0])
+    assert integers.status == "cannot_read"
+    assert "little-endian" in integers.reason
+
+
+def test_what_flowio_cannot_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError("Mustermann")
+
+    monkeypatch.setattr("flowio.FlowData", fails)
+    outcome = second_reading(read_fcs(tube(tmp_path, big_endian=True))[0])
     assert outcome.status == "cannot_read"
-    assert "little-endian" in outcome.reason
+    assert outcome.reason.endswith("FlowIO stopped with ValueError")
 
 
 def test_a_crash_of_the_second_reader_is_cannot_read_and_says_nothing(
@@ -43,7 +57,9 @@ def test_a_crash_of_the_second_reader_is_cannot_read_and_says_nothing(
 
     monkeypatch.setattr("fcsparser.api.FCSParser", fails)
     outcome = second_reading(read_fcs(tube(tmp_path))[0])
-    assert (outcome.status, outcome.reason) == ("cannot_read", "fcsparser stopped with KeyError")
+    assert outcome.reason.startswith("sums of 2 channels equal by FlowIO")
+    integers = second_reading(read_fcs(tube(tmp_path, datatype="I"))[0])
+    assert (integers.status, integers.reason) == ("cannot_read", "fcsparser stopped with KeyError")
     assert "Mustermann" not in "".join(capfd.readouterr())
 
 

@@ -1,8 +1,9 @@
-"""A second opinion: fcsparser reads the same file, and the sums of every channel must agree.
+"""A second opinion: fcsparser or FlowIO reads the same file, and the sums of every channel must agree.
 
 fcsparser 0.2.4 has known limits, so it is asked only where its reading means the same as ours: it fails on big-endian
 files under numpy 2 (eyurtsev/fcsparser issue 74), knows no FCS 3.2 data types, and wants one type of byte order and
-list mode. Whatever it cannot read is ``cannot_read`` with the reason; a different sum is an error.
+list mode. FlowIO is asked where fcsparser cannot read floats in a plain layout, such as the big-endian files of
+FACSDiva. What neither can read is ``cannot_read`` with the reason; a different sum is an error.
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ def second_reading(data_set: DataSet, *, n_sets: int = 1) -> SecondReading:
         If fcsparser reads other values.
     """
     reason = _out_of_reach(data_set, n_sets)
-    if reason:
-        return SecondReading("cannot_read", reason)
-    values = _read(data_set)
+    reader, values = "fcsparser", reason or _read(data_set)
+    if isinstance(values, str) and _plain_floats(data_set, n_sets):
+        reason, (reader, values) = values, ("FlowIO", _read_flowio(data_set))
+        values = f"{reason}; {values}" if isinstance(values, str) else values
     if isinstance(values, str):
         return SecondReading("cannot_read", values)
     if values.shape != (data_set.n_events, len(data_set.channels)):
@@ -68,7 +70,7 @@ def second_reading(data_set: DataSet, *, n_sets: int = 1) -> SecondReading:
                 "the same values from both",
                 "check the file with the instrument's software; two readers disagree about it",
             )
-    return SecondReading("agree", f"sums of {len(ours)} channels equal")
+    return SecondReading("agree", f"sums of {len(ours)} channels equal by {reader}")
 
 
 def _out_of_reach(data_set: DataSet, n_sets: int) -> str:
@@ -109,9 +111,11 @@ def _read(data_set: DataSet) -> npt.NDArray[Any] | str:
             from fcsparser.api import FCSParser
 
             parser = FCSParser(str(data_set.path), read_data=True)
-            if int(parser._data_start) != data_set.segment.begin:  # its own choice of offsets, not a reading of values
+            header = parser.annotation["__header__"]
+            begin = int(header["data start"]) or int(parser.annotation["$BEGINDATA"])
+            if begin != data_set.segment.begin:  # its own choice of offsets, not a reading of values
                 return "it takes another offset for DATA"
-            values: npt.NDArray[Any] = np.asarray(parser._data)
+            values: npt.NDArray[Any] = np.asarray(parser.data)
     except Exception as error:  # whatever goes wrong inside the other reader is its inability
         return f"fcsparser stopped with {type(error).__name__}"
     finally:
@@ -120,6 +124,45 @@ def _read(data_set: DataSet) -> npt.NDArray[Any] | str:
     if values.dtype.names:
         return "mixed types, which it gives back by name"
     return values if values.ndim == 2 else "values without the shape of a table"
+
+
+_PLAIN_FINDINGS = frozenset({"no_clock", "several_clocks", "timestep_missing", "timestep_unreadable", "name_missing"})
+"""Oddities that do not touch what FlowIO reads."""
+
+
+def _plain_floats(data_set: DataSet, n_sets: int) -> bool:
+    """Whether a data set is one that FlowIO reads as we do: floats of one width, offsets and TEXT beyond doubt."""
+    codes = {finding.code for finding in data_set.findings}
+    codes -= {code for code in codes if code.startswith(("gain_", "amplification_"))}
+    return (
+        data_set.n_events > 0
+        and n_sets == 1
+        and data_set.index == 0
+        and data_set.segment.layout.packing == "bytes"
+        and data_set.segment.layout.order in ("little", "big")
+        and len({(parameter.kind, parameter.bits) for parameter in data_set.channels}) == 1
+        and (data_set.channels[0].kind, data_set.channels[0].bits) in {("F", 32), ("D", 64)}
+        and not any(f"$P{parameter.number}DATATYPE" in data_set.keywords for parameter in data_set.channels)
+        and codes <= _PLAIN_FINDINGS
+    )
+
+
+def _read_flowio(data_set: DataSet) -> npt.NDArray[Any] | str:
+    """As :func:`_read`, by FlowIO."""
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            from flowio import FlowData
+
+            read = FlowData(str(data_set.path))
+            values = np.frombuffer(read.events, dtype=f"f{data_set.channels[0].bits // 8}")
+            return values.reshape(-1, read.channel_count)
+    except Exception as error:  # whatever goes wrong inside the other reader is its inability
+        return f"FlowIO stopped with {type(error).__name__}"
 
 
 def _sums(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
