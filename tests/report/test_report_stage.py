@@ -108,7 +108,7 @@ def test_a_group_that_is_not_counted_is_outlined_where_it_lies_and_described(tmp
     html = html_of(made)
     assert "Groups that were not counted" in html
     assert "about 41 events, may be a normal population out of its place" in html
-    assert "CD20 over (+1.1), CD45 under (−0.5)" in html
+    assert "CD20 bright (+1.1 log), CD45 dim (−0.5 log)" in html
 
 
 def test_groups_that_the_page_has_no_room_for_are_said_to_be_more(tmp_path: Path) -> None:

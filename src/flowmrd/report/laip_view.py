@@ -175,7 +175,7 @@ def build(inputs: Inputs, tube: Tube, rows: Sequence[MarkerRow]) -> dict[str, An
     known = largest or _diagnosis_component(inputs)
     nearest = "" if known is None else known.nearest_normal
     return {
-        "mode": MODES.get(laip.mode, laip.mode),
+        "mode": _mode(inputs),
         "figure": _figure(rows, tube),
         "has_cells": any(row.mrd for row in rows),
         "rows": rows,
@@ -205,6 +205,16 @@ def build(inputs: Inputs, tube: Tube, rows: Sequence[MarkerRow]) -> dict[str, An
     }
 
 
+def _mode(inputs: Inputs) -> str:
+    """By what the cells were recognised; a control is tested, it has no leukaemia to recognise."""
+    mode = inputs.result.laip.mode
+    if inputs.result.role == "control":
+        return {"library": "a test against the library of leukaemias", "none": MODES["none"]}.get(
+            mode, "a test against what the other controls hold"
+        )
+    return MODES.get(mode, mode)
+
+
 def _told_targets(inputs: Inputs) -> list[tuple[str, Target, bool]]:
     """Targets of the MRD cells (of the B lineage where these are too few), then those of the B lineage beside them."""
     result = inputs.result
@@ -214,10 +224,14 @@ def _told_targets(inputs: Inputs) -> list[tuple[str, Target, bool]]:
 
 
 def phenotype(shifts: Sequence[tuple[str, float, str]]) -> str:
-    """A LAIP as a haematologist writes it: ``CD58 over (+0.7), CD38 under (−0.5)``; decades in brackets."""
-    told = [entry for entry in shifts if entry[2] in {"over", "under"}]
+    """A LAIP as a haematologist writes it: ``CD58 bright (+0.7 log), CD38 dim (−0.5 log)``, decades in brackets."""
+    told = [entry for entry in shifts if entry[2] in LEVELS]
     told.sort(key=lambda entry: -abs(entry[1]))
-    return ", ".join(f"{marker} {way} ({shift:+.1f})".replace("-", "−") for marker, shift, way in told)
+    return ", ".join(f"{marker} {LEVELS[way]} ({shift:+.1f} log)".replace("-", "−") for marker, shift, way in told)
+
+
+LEVELS: Final = {"over": "bright", "under": "dim"}
+"""Word of a direction against the nearest normal stage."""
 
 
 def cluster_phenotype(cluster: Cluster) -> str:

@@ -280,7 +280,7 @@ def instrument_facts(quality: Mapping[str, Any]) -> list[tuple[str, str]]:
     doublets, debris = qc.doublets, qc.debris
     rows = [
         ("Set-up status (beads, CST)", quality["cst"][1]),
-        ("Second reader of the file", quality["reader"]),
+        ("FCS parsing cross-check", quality["reader"]),
         (
             "Doublets told by",
             f"{doublets.y or doublets.kind or 'nothing'} ({doublets.method or doublets.reason or 'not recorded'})",

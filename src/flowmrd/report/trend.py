@@ -27,7 +27,7 @@ def trend_rows(history: Sequence[Visit], current: str) -> list[Mapping[str, Any]
                 "short": short,
                 "level": verdict.level(result),
                 "interval": verdict.span(result.mrd.ci95),
-                "lod": formatting.scientific(result.sensitivity.lod95),
+                "lod": formatting.level(result.sensitivity.lod95),
             }
         )
     return rows

@@ -223,6 +223,8 @@ def short(result: MrdResult) -> tuple[str, str]:
     kind = result.verdict.class_
     if result.role == "diagnosis" and result.mrd.detected:
         return "info", "Leukaemia"
+    if kind is VerdictClass.NEGATIVE and result.counts.mrd_events:
+        return "warn", "MRD negative, cells below detection"
     return SHORT[kind]
 
 
