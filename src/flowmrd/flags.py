@@ -754,6 +754,11 @@ _QUALITY_FLAGS: Final = (
         Effect.REMARK,
         "{share:.1%} of events are clipped in forward scatter; lower its voltage.",
     ),
+    FlagKind(
+        "HEIGHT_WIDTH_EXCHANGED",
+        Effect.INFO,
+        "Height and width of {detectors} bear each other's name in the file; each was taken for what its values are.",
+    ),
     FlagKind("DOUBLETS_NOT_CHECKED", Effect.REMARK, "Doublets could not be excluded: {why}."),
     FlagKind("DEBRIS_NOT_CHECKED", Effect.INFO, "Debris could not be excluded: {why}."),
 )

@@ -13,10 +13,11 @@ from flowmrd.flags import Flag, flag
 from flowmrd.preprocess.compensation.evidence import Pair
 from flowmrd.preprocess.quality import PILE_UP_WARN
 from flowmrd.preprocess.quality.offscale import OFFSCALE_WARN, OffScale
+from flowmrd.preprocess.quality.pulses import PulseCheck
 from flowmrd.preprocess.scaling import CompensatedTube, fluorescence
 from flowmrd.preprocess.transform import ChannelScale, choose_top
 
-__all__ = ["compensation_flags", "event_flags", "residual_flags", "scale_flags"]
+__all__ = ["compensation_flags", "event_flags", "pulse_flags", "residual_flags", "scale_flags"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -131,3 +132,9 @@ def residual_flags(residuals: Sequence[Mapping[str, Any]], rests_on: Sequence[st
         named = ", ".join(f"{item['source']} into {item['target']} ({item['ratio']:+.1%})" for item in pairs[:5])
         flags.append(flag(code, pairs=named))
     return flags
+
+
+def pulse_flags(pulses: Mapping[str, PulseCheck]) -> list[Flag]:
+    """A message where height and width bear each other's name."""
+    exchanged = [detector for detector, check in pulses.items() if check.exchanged]
+    return [flag("HEIGHT_WIDTH_EXCHANGED", detectors=" and ".join(exchanged))] if exchanged else []

@@ -177,6 +177,7 @@ class QualityFile(Artefact):
     offscale: dict[str, OffScaleEntry]
     time: TimeEntry
     margins: dict[str, float]
+    pulses: dict[str, dict[str, bool | float]] = Field({}, description="Height and width by their values.")
     doublets: DoubletsEntry
     debris: DebrisEntry
     dyes: tuple[DyeEntry, ...]

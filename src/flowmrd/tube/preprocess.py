@@ -19,6 +19,7 @@ from flowmrd.preprocess.compensation.evidence import SAMPLE, judge_values
 from flowmrd.preprocess.quality import saturated_share
 from flowmrd.preprocess.quality.masks import attrition, build_masks
 from flowmrd.preprocess.quality.offscale import OffScale, censored_channels, find_offscale, placed_offscale
+from flowmrd.preprocess.quality.pulses import check_pulses, exchange_names
 from flowmrd.preprocess.quality_record import (
     SAMPLED_EVENTS,
     channel_medians,
@@ -38,7 +39,7 @@ from flowmrd.preprocess.scaling import (
 )
 from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.preprocess.transform.logicle import logicle_table
-from flowmrd.preprocess.tube_flags import compensation_flags, event_flags, residual_flags, scale_flags
+from flowmrd.preprocess.tube_flags import compensation_flags, event_flags, pulse_flags, residual_flags, scale_flags
 from flowmrd.threads import one_thread
 from flowmrd.tube.placed import Placed
 from flowmrd.tube.tube import Tube
@@ -104,9 +105,11 @@ def preprocess(
         infinity.
     """
     settings = config or RunConfig(panel=tube.panel.name, samples="")
-    raw = dict(tube.raw) if overwrite else {name: _read_only(values) for name, values in tube.raw.items()}
     if placed is not None:
-        return _as_placed(tube, raw, placed)
+        return _as_placed(tube, _columns_of(tube, overwrite=overwrite), placed)
+    pulses = check_pulses(tube.raw)
+    tube = _named_by_value(tube, exchange_names(pulses))
+    raw = _columns_of(tube, overwrite=overwrite)
     where = tube.where or tube.name
     n = tube.n_events
     matrix = find_spillover(tube.facts, settings, where=where, batch=batch, csv=spillover, base=base)
@@ -133,6 +136,7 @@ def preprocess(
     _refuse_nonfinite(where, nonfinite, settings.quality.nonfinite_max)
     masks = build_masks(columns, kinds, nonfinite, settings.quality, doublet_settings=singlet_settings(tube.panel))
     flags += [
+        *pulse_flags(pulses),
         *masks.flags,
         *event_flags(n, nonfinite, saturation, offscale, settings),
         *residual_flags(residuals, tube.panel.features),
@@ -156,6 +160,7 @@ def preprocess(
         "offscale": offscale_record(offscale, censored, bits),
         "time": time_record(masks),
         "margins": dict(masks.margins),
+        "pulses": {detector: check.as_record() for detector, check in pulses.items()},
         "doublets": masks.doublets.as_record(),
         "debris": masks.debris.as_record(),
         "dyes": [cut.as_record() for cut in masks.dyes],
@@ -189,6 +194,18 @@ def _as_placed(tube: Tube, raw: Mapping[str, Float32], placed: Placed) -> Tube:
     return replace(tube, columns=columns, scales=placed.scales, masks=masks, censored_names=bits, censored=censored)
 
 
+def _named_by_value(tube: Tube, names: Mapping[str, str]) -> Tube:
+    """The tube with pulse height and width under their own names; columns stay in the file's order."""
+    if not names:
+        return tube
+    raw = {names.get(column, column): values for column, values in tube.raw.items()}
+    channels = [
+        entry | {key: names[entry[key]] for key in ("column", "marker") if entry.get(key) in names}
+        for entry in tube.facts["channels"]
+    ]
+    return replace(tube, raw=raw, facts={**tube.facts, "channels": channels})
+
+
 def singlet_settings(panel: PanelModel) -> dict[str, Any]:
     """Settings of the panel's singlet gate at the root, so that the doublet mask and the gate agree."""
     for gate in panel.gates:
@@ -216,6 +233,10 @@ def _censored(
 
 def _offscale_masks(offscale: OffScale, channels: tuple[str, ...]) -> dict[str, Mask]:
     return {f"offscale_{name}": offscale.masks[name] for name in channels} | {"offscale": offscale.any}
+
+
+def _columns_of(tube: Tube, *, overwrite: bool) -> dict[str, Float32]:
+    return dict(tube.raw) if overwrite else {name: _read_only(values) for name, values in tube.raw.items()}
 
 
 def _read_only(values: Float32) -> Float32:
