@@ -100,7 +100,6 @@ class ControlEntry(Artefact):
     outlier_share: float
     groups: tuple[ControlGroupEntry, ...]
     staining: tuple[MarkerStainingEntry, ...]
-    odd: bool = Field(False, description="The control shows what no other does and sets nobody's limit.")
 
 
 class ControlSource(Artefact):

@@ -122,7 +122,9 @@ def report(
             if entry.is_file()
             for quality in (read_if_there(entry.with_name("qc.json"), QualityFile),)
         ],
-        odd_controls=[] if reference is None else [control.name for control in reference.controls if control.odd],
+        odd_controls=[]
+        if reference is None
+        else [control.name for control in reference.control_judgements if control.verdict == "CONTROL_ODD"],
         signatures=signatures,
         signature_problem=problem,
     )
