@@ -346,3 +346,25 @@ def test_the_numbers_of_a_cut_stand_beside_its_density_in_raw_units(positive: Ma
     low, high = (formatting.count(262144 * mark) for mark in cut["curve"]["bounds"])
     assert f"threshold {formatting.count(262144 * cut['curve']['threshold'])}, bounds {low} to {high}" in html
     assert re.search(r"threshold [\d.]+, bounds [\d.]+ to [\d.]+ \(0 to 1 scale\)", html)
+
+
+def test_an_odd_control_of_the_reference_is_named_on_every_page_it_judged(tmp_path: Path) -> None:
+    made = make_sample(tmp_path, n=3000, blasts=0)
+    reason = {"code": "CONTROL_HAS_CELLS", "level": "warn", "message": "It holds cells."}
+    judged = [
+        {"name": name, "verdict": verdict, "used": verdict == "CONTROL_CLEAN", "by": "classifier", "note": "",
+         "reasons": [reason] if verdict == "CONTROL_ODD" else [], "groups": []}
+        for name, verdict in (("CTRL1", "CONTROL_ODD"), ("CTRL2", "CONTROL_CLEAN"))
+    ]  # fmt: skip
+    write_json(
+        tmp_path / "reference.json",
+        {
+            "format": "flowmrd-reference/1", "panel": "ino10", "features": [], "digest": "d" * 64,
+            "arrays_sha256": "e" * 64, "n_controls": 1, "n_folds": 1, "provisional": False, "stages": [],
+            "controls": [], "anchors": [], "control_judgements": judged,
+            "manifest": {"flowmrd_version": "0", "panel_version": "1", "seed": 0, "max_events_per_control": 1,
+                         "controls": [], "note": ""},
+        },
+    )  # fmt: skip
+    report(made.sample_dir, made.work_dir, panel=ino10(), config=config(), reference_json=tmp_path / "reference.json")
+    assert "Odd control in this batch: CTRL1." in html_of(made)
