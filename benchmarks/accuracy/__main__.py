@@ -99,7 +99,15 @@ def write_tables(records_path: Path, page: Path) -> None:
     records = [record for record in everything if "level" in record]
     conditions = list(dict.fromkeys(record["condition"] for record in records))
     records.sort(key=lambda record: (conditions.index(record["condition"]), -record["level"]))
-    tables = "\n\n".join((summary(records), linearity(records), real_tubes(everything), failures(records)))
+    references = [record for record in everything if record.get("method") == "reference"]
+    tables = "\n\n".join(
+        (
+            summary(records, references),
+            linearity(records),
+            real_tubes(everything),
+            failures(records),
+        )
+    )
     text = page.read_text(encoding="utf-8") if page.is_file() else f"{BEGIN}\n{END}\n"
     before, rest = text.split(BEGIN, 1)
     after = rest.split(END, 1)[1]

@@ -10,6 +10,8 @@ from benchmarks.accuracy.mixtures import Patient
 
 LEVELS = (1e-2, 1e-3, 1e-4, 3e-5, 0.0)
 LIBRARY = 15
+ODD_NUMBER, ODD_SHARE = 2, 3e-4
+"""Which control is odd, and the share of its cells that another patient's leukaemia has."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Condition:
         Cohorts of the follow-up marrows and blasts, and of the controls.
     therapy
         ``none`` or ``cd19 lost``.
+    odd_control
+        Whether the third control holds a few leukaemic cells of somebody else (:data:`ODD_SHARE`).
     """
 
     name: str
@@ -44,6 +48,7 @@ class Condition:
     therapy: str = "none"
     levels: tuple[float, ...] = LEVELS
     baselines: bool = False
+    odd_control: bool = True
     seed: int = 1
 
     @property
@@ -54,12 +59,13 @@ class Condition:
 
 @dataclass(frozen=True)
 class Cast:
-    """Controls, pairs of background and blasts, and patients of the library."""
+    """Controls, pairs of background and blasts, patients of the library, and whose cells the odd control holds."""
 
     controls: list[Patient]
     backgrounds: list[Patient]
     blasts: list[Patient]
     library: list[Patient]
+    odd: list[Patient]
 
 
 def cast(patients: list[Patient], condition: Condition) -> Cast:
@@ -81,4 +87,5 @@ def cast(patients: list[Patient], condition: Condition) -> Cast:
     backgrounds = take(condition.pairs, condition.backgrounds, blasts=False)
     blasts = take(condition.pairs, condition.backgrounds, blasts=True)
     library = take(LIBRARY, condition.controls_from, blasts=True) if condition.mode == "library" else []
-    return Cast(controls, backgrounds, blasts, library)
+    odd = take(1, condition.controls_from, blasts=True) if condition.odd_control else []
+    return Cast(controls, backgrounds, blasts, library, odd)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from benchmarks.accuracy.acquire import NORMAL, Spillover, acquire
 from benchmarks.accuracy.baselines import GaussianOutlier, PooledBoosting
-from benchmarks.accuracy.cast import Cast, Condition, cast
+from benchmarks.accuracy.cast import ODD_NUMBER, ODD_SHARE, Cast, Condition, cast
 from benchmarks.accuracy.mixtures import FEATURES, Patient, draw
 from benchmarks.accuracy.oracle import oracle_recall
 from benchmarks.accuracy.pipeline import Pipeline
@@ -77,11 +77,14 @@ def run(
     if not again:
         _write_sheet(scene, actors)
         rng = np.random.default_rng([condition.seed, 99])
-        for name, patient in zip(pipeline.controls, actors.controls, strict=True):
+        for number, (name, patient) in enumerate(zip(pipeline.controls, actors.controls, strict=True)):
             cells = draw(patient.normal_mixture(), CONTROL_CELLS, rng)
+            if actors.odd and number == ODD_NUMBER:
+                strange = draw(actors.odd[0].groups["blast"], round(ODD_SHARE * CONTROL_CELLS), rng)
+                cells = np.concatenate([cells, strange])
             acquire(_fcs(scene, name), cells, np.full(len(cells), NORMAL, dtype=np.int8), spill, rng)
         pipeline.gate_controls()
-    yield {"condition": condition.name, "method": "reference", "seconds": pipeline.learn()}
+    yield {"condition": condition.name, "method": "reference", "seconds": pipeline.learn(), **controls_told(pipeline)}
     for number, patient in enumerate(actors.library):
         own = np.random.default_rng([2, number])
         _diagnosis(scene, f"L{number:02d}", f"L{number:02d}_dx", patient, patient, own)
@@ -95,6 +98,12 @@ def run(
             yield from _pair(one)
     if not keep:
         shutil.rmtree(directory)
+
+
+def controls_told(pipeline: Pipeline) -> Record:
+    """How many controls the reference calls clean, of how many."""
+    judged = read_json(pipeline.reference / "reference.json")["control_judgements"]
+    return {"controls_clean": sum(one["verdict"] == "CONTROL_CLEAN" for one in judged), "controls": len(judged)}
 
 
 def _fcs(scene: Scene, sample: str) -> Path:

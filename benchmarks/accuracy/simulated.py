@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.accuracy.experiment import Record, outcome
+from benchmarks.accuracy.experiment import Record, controls_told, outcome
 from benchmarks.accuracy.pipeline import Pipeline
 from flowmrd.config.sheet import PriorTherapy
 from flowmrd.panel import PanelModel
@@ -81,7 +81,7 @@ def run_simulated(panel: PanelModel, condition: SimulatedCondition, folder: Path
     for plan in marrows:
         _make(plan, panel, pipeline, condition.seed)
     pipeline.gate_controls()
-    yield {"condition": condition.name, "method": "reference", "seconds": pipeline.learn()}
+    yield {"condition": condition.name, "method": "reference", "seconds": pipeline.learn(), **controls_told(pipeline)}
     for plan in library:
         _make(plan, panel, pipeline, condition.seed)
         pipeline.gate(plan.sample)

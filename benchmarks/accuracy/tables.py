@@ -12,13 +12,14 @@ from flowmrd.mrd.limits import binomial_interval
 Record = dict[str, Any]
 DETECTED = frozenset({"DETECTED_NOT_QUANTIFIABLE", "POSITIVE_BELOW_THRESHOLD", "POSITIVE"})
 NEGATIVE = "NEGATIVE"
+UNANSWERED = "INDETERMINATE"
 STRADDLES = "INTERVAL_STRADDLES_THRESHOLD"
 COUNT_RULE = 20
 """Events that count as detected for the baselines, which give no verdict."""
 HEADER = (
-    "| condition | method | level | tubes | detected (95 % interval) | negative | cannot tell "
-    "| false events per million, mean (worst) | recall, median (worst tenth) | event F1, median | within half a log "
-    "| spike-in agrees |\n" + "|---" * 12 + "|"
+    "| condition | method | level | tubes | detected (95 % interval) | negative | cannot tell | answered "
+    "| controls clean | false events per million, mean (worst) | recall, median (worst tenth) | event F1, median "
+    "| within half a log | spike-in agrees |\n" + "|---" * 14 + "|"
 )
 
 
@@ -36,16 +37,28 @@ def is_negative(record: Record) -> bool:
     return bool(record["class"] == NEGATIVE)
 
 
-def summary(records: list[Record]) -> str:
-    """One row per condition, method and level."""
+def summary(records: list[Record], controls: list[Record]) -> str:
+    """One row per condition, method and level.
+
+    Parameters
+    ----------
+    controls
+        Records of the references, one a condition.
+    """
     groups: dict[tuple[str, str, float], list[Record]] = defaultdict(list)
     for record in records:
         if "level" in record:
             groups[(record["condition"], record["method"], record["level"])].append(record)
     rows = [HEADER]
+    clean = {
+        record["condition"]: f"{record['controls_clean']} of {record['controls']}"
+        for record in controls
+        if "controls_clean" in record
+    }
     for (condition, method, level), group in groups.items():
         n = len(group)
         found, negative = sum(map(is_detected, group)), sum(map(is_negative, group))
+        answered = sum(record.get("class") != UNANSWERED for record in group)
         low, high = binomial_interval(found, n)
         false = [1e6 * record["false"] / record["nucleated"] for record in group]
         real = [record for record in group if record["true"]]
@@ -55,7 +68,8 @@ def summary(records: list[Record]) -> str:
         spikes = [r["spike"] == is_detected(r) for r in group if r.get("spike") is not None and level == 1e-4]
         rows.append(
             f"| {condition} | {method} | {level:g} | {n} | {found} ({100 * low:.0f}-{100 * high:.0f} %) "
-            f"| {negative} | {n - found - negative} | {np.mean(false):.1f} ({max(false):.0f}) | "
+            f"| {negative} | {n - found - negative} | {answered} of {n} "
+            f"| {clean.get(condition, '-')} | {np.mean(false):.1f} ({max(false):.0f}) | "
             + (f"{np.median(recall):.2f} ({np.quantile(recall, 0.1):.2f})" if recall else "-")
             + f" | {f'{np.median(f1):.2f}' if f1 else '-'} | {f'{sum(close)} of {len(close)}' if close else '-'} "
             f"| {f'{sum(spikes)} of {len(spikes)}' if spikes else '-'} |"
