@@ -304,13 +304,13 @@ class MrdClassifier(_WithParameters):
     def _one(self, tube: AnyTube) -> tuple[Bools, npt.NDArray[np.float32]]:
         """Mask and score of one tube; no cells are spiked into it."""
         parameters = replace(self._for(tube), replicates=0)
-        cells = cells_of(tube)
-        result = self._classified(cells, parameters)
         if isinstance(tube, CandidateCells):
+            result = self._classified(tube, parameters)
             return result.mrd, result.score
-        rows = candidates(tube).rows
+        found = candidates(tube)
+        result = self._classified(found.cells, parameters)
         mrd, score = np.zeros(tube.n_events, dtype=bool), np.full(tube.n_events, NO_SCORE, dtype=np.float32)
-        mrd[rows], score[rows] = result.mrd, result.score
+        mrd[found.rows], score[found.rows] = result.mrd, result.score
         return mrd, score
 
     def _classified(self, cells: CandidateCells, parameters: ClassifierParameters) -> Classification:
