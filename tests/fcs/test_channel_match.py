@@ -12,7 +12,7 @@ from flowmrd.errors import ChannelError
 from flowmrd.panel import PanelModel, load_panel
 from flowmrd.panel.match import match_channels, names_marker
 from flowmrd.panel.model import Channel, ChannelKind
-from flowmrd.panel.names import is_time_name, printable_name, qualifier, scatter_name
+from flowmrd.panel.names import dye_of_file, is_time_name, printable_name, qualifier, scatter_name
 
 SCATTER = [("FSC-A", None), ("SSC-A", None)]
 INO10 = [
@@ -437,3 +437,22 @@ def test_names_of_people_do_not(name: str) -> None:
     shown = printable_name(name)
     assert "?" in shown
     assert not any(word in shown for word in ("ller", "Anna", "Schmidt", "Meier", "Marina", "Rossi"))
+
+
+@pytest.mark.parametrize(
+    ("pnn", "panel", "dye", "same"),
+    [
+        ("PE-A", "PE", "PE", True),
+        ("PerCP-Cy5-5-A", "PerCP-Cy5.5", "PerCP-Cy5.5", True),
+        ("Alexa Fluor 700-A", "AF700", "AF700", True),
+        ("FL2-A", "PE", "PE", True),
+        ("B525-A", "FITC", "FITC", True),
+        ("CD19-A", "PE", "PE", True),
+        ("APC-A", "PE", "APC", False),
+        ("Comp-BV421-A", "PE", "BV421", False),
+    ],
+)
+def test_the_dye_of_the_file_is_told_where_its_detector_names_another_one(
+    pnn: str, panel: str, dye: str, same: bool
+) -> None:
+    assert dye_of_file(pnn, panel) == (dye, same)

@@ -298,6 +298,25 @@ _DETECTOR_NAMES = re.compile(
 """Dyes and detectors of which a word alone might be a person's name: kept only as a whole."""
 
 
+def dye_of_file(pnn: str | None, panel_dye: str | None) -> tuple[str | None, bool]:
+    """The dye of a channel, and whether it is the panel's: the file's own where its detector names another one.
+
+    A detector that names no dye (``FL2-A``, ``B525-A``, ``CD19-A``) says nothing against the panel's.
+    """
+    detector = detector_name(pnn)
+    words = tokens(detector)
+    named = bool(words) and starts_with_dye(words[0]) and re.match(r"(FL|[VBRYGU]|UV|YG)\d|\d", words[0]) is None
+    if not named or not all(is_noise(word) for word in words):
+        return panel_dye, True
+    if panel_dye is not None and _same_dye(detector) == _same_dye(panel_dye):
+        return panel_dye, True
+    return detector, False
+
+
+def _same_dye(name: str) -> str:
+    return re.sub(r"ALEXA(?:FLUOR)?|ALX", "AF", compact(name)).replace("PACBLUE", "PACIFICBLUE")
+
+
 def printable_name(text: str | None, known: frozenset[str] = frozenset()) -> str:
     """A channel name with every word blanked that is not recognisably about a channel.
 

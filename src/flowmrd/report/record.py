@@ -13,6 +13,8 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from flowmrd.flags import flag, kind_of
+from flowmrd.panel.model import Channel
+from flowmrd.panel.names import dye_of_file
 from flowmrd.records.gates import GateEntry
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report import formatting, methods
@@ -127,15 +129,21 @@ def _denominators(inputs: Inputs) -> list[dict[str, Any]]:
     return rows
 
 
+def _antibody(channel: Channel, detectors: Mapping[str | None, str | None]) -> str:
+    """Marker, dye and clone; the dye of the file where it differs from the panel's, whose clone then says nothing."""
+    dye, same = dye_of_file(detectors.get(channel.marker), channel.fluorochrome)
+    clone = channel.clone if same else "(detector of the file; clone not stated)"
+    return " ".join(part for part in (channel.marker, dye, clone) if part)
+
+
 def _specimen(inputs: Inputs) -> list[tuple[str, str]]:
     """Who, what, when and with which instrument; the fields that nobody supplied are named in the last row."""
     sample, result = inputs.sample, inputs.result
     instrument = inputs.qc.instrument if inputs.qc is not None else {}
     acquired = inputs.ingest.acquisition if inputs.ingest is not None else AcquisitionEntry()
+    detectors = {} if inputs.ingest is None else {one.marker: one.pnn for one in inputs.ingest.channels}
     antibodies = ", ".join(
-        " ".join(part for part in (channel.marker, channel.fluorochrome, channel.clone) if part)
-        for channel in inputs.panel.channels
-        if channel.kind.value == "antibody"
+        _antibody(channel, detectors) for channel in inputs.panel.channels if channel.kind.value == "antibody"
     )
 
     def given(name: str) -> str:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from flowmrd.config.run import QualityConfig, RunConfig
 from flowmrd.panel.gates import ROOT
 from flowmrd.panel.model import ChannelKind, PanelModel
+from flowmrd.panel.names import dye_of_file
 from flowmrd.report import formatting
 from flowmrd.report.axes import ACROSS, UP, Axis, make_axis
 from flowmrd.report.density import Bins, bin_axis
@@ -137,8 +138,9 @@ class Tube:
         if channel == self.time_channel:
             return Axis(channel, f"{channel} (share of the run)", tuple((n / 4, f"{n * 25} %") for n in range(5)))
         known = self.panel.channel(channel)
-        dye = f" {known.fluorochrome}" if known.fluorochrome else ""
-        label = formatting.clip(f"{channel}{dye}", 60)
+        stored = next((one for one in self._tube.facts.get("channels", ()) if one["marker"] == channel), None)
+        dye, _ = dye_of_file(None if stored is None else stored["pnn"], known.fluorochrome)
+        label = formatting.clip(f"{channel} {dye}" if dye else channel, 60)
         scale = self._tube.scales.get(channel)
         return make_axis(channel, label, {} if scale is None else scale.as_record(), room=UP if upright else ACROSS)
 
