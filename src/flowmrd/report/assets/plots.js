@@ -44,6 +44,9 @@
       canvas.setAttribute("role", "group");
       canvas.addEventListener("keydown", (event) => onKey(event, id));
       node.append(canvas);
+      const reached = document.activeElement === node;
+      for (const name of ["tabindex", "role", "aria-label"]) node.removeAttribute(name);
+      if (reached) canvas.focus();
     }
     canvas.setAttribute("aria-label", `Interactive plot, ${title}. Plus and minus zoom, arrows move, zero resets.`);
     const done = Plotly.react(canvas, data, layout, config);
@@ -283,6 +286,13 @@
       Promise.resolve(draw(entry.target.id)).catch((error) => console.error(error));
     }
   }, { rootMargin: "300px" });
-  for (const node of document.querySelectorAll(".plot")) watcher.observe(node);
+  for (const node of document.querySelectorAll(".plot")) {
+    watcher.observe(node);
+    // The keyboard reaches a plot before it is drawn, and draws it.
+    node.tabIndex = 0;
+    node.setAttribute("role", "group");
+    node.setAttribute("aria-label", `Plot, ${figureOf(node.id).layout.meta.title}`);
+    node.addEventListener("focus", () => { if (!drawn.has(node.id)) draw(node.id); });
+  }
   document.documentElement.dataset.ready = "true";
 })();
