@@ -572,7 +572,7 @@ _ANSWERS: Final = (
     FlagKind(
         "ANTIBODY_WITHOUT_CELLS",
         Effect.REMARK,
-        "No cell of this tube shows that this antibody stained: {markers}. The others did.",
+        "No cell of this tube shows that {markers} stained; the other antibodies did.",
         step="This tube holds no normal cell with this antigen, as after therapy; its antibody is not verified.",
     ),
     FlagKind(

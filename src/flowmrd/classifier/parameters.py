@@ -308,11 +308,11 @@ class ClassifierParameters:
     staining_shift_least: float = number(
         0.3, "staining control", "decades", "smaller shifts of one marker are no fault"
     )
-    unverified_most: int = number(
-        1,
+    unverified_share: float = number(
+        0.2,
         "staining control",
-        "markers",
-        "markers (other than CD19) that no cell verifies, with which a tube may be negative",
+        "fraction",
+        "antibodies (other than CD19) that no cell verifies, of all of a tube, with which it may be negative",
     )
 
     blast_markers_missing: int = number(

@@ -368,7 +368,7 @@ def staining_flags(
         elif one.state == "not_verifiable" and one.marker not in hidden:
             unverified.append(one.marker)
     if unverified:
-        few = "CD19" not in unverified and len(unverified) <= parameters.unverified_most
+        few = "CD19" not in unverified and len(unverified) <= parameters.unverified_share * len(findings)
         code = "ANTIBODY_WITHOUT_CELLS" if few else "ANTIBODY_NOT_VERIFIED"
         flags.append(flag(code, markers=", ".join(unverified)))
     for one in _at_fault([one for one in findings if one.state == "shifted" and one.marker not in hidden]):
