@@ -134,7 +134,7 @@ def classify_tube(
     mrd[window] = called
     cluster = np.full(tube.n, -1, dtype=np.int32)
     cluster[window[called]] = label[called]
-    staining = _staining(_uncalled(tube, mrd), model, tube_model, reference, own, parameters)
+    staining = _staining(tube, mrd, model, tube_model, reference, own, parameters)
     return Classification(
         mode=search.mode,
         features=features,
@@ -169,16 +169,9 @@ def classify_tube(
     )
 
 
-def _uncalled(tube: CandidateCells, mrd: Bools) -> CandidateCells:
-    """The tube without its leukaemic cells, which are no measure of how normal ones are stained."""
-    if not mrd.any():
-        return tube
-    kept = ~mrd
-    return CandidateCells(tube.name, tube.features, tube.values[kept], tube.window[kept], tube.denominator)
-
-
 def _staining(
     tube: CandidateCells,
+    mrd: Bools,
     model: NormalModel,
     fitted: TubeModel,
     reference: ReferenceModel,
@@ -189,7 +182,14 @@ def _staining(
     if reference.provisional:
         return ()
     others = [record.staining for record in reference.controls if record is not own]
-    return judge_staining(measure_staining(tube, model, fitted.shift, parameters), others, parameters)
+    whole = judge_staining(measure_staining(tube, model, fitted.shift, parameters), others, parameters)
+    if not mrd.any():
+        return whole
+    # Leukaemic cells are no measure of how normal ones are stained; but a failed antibody may make normal cells pass for
+    # leukaemic ones, so that what all cells say of it stands.
+    rest = CandidateCells(tube.name, tube.features, tube.values[~mrd], tube.window[~mrd], tube.denominator)
+    without = judge_staining(measure_staining(rest, model, fitted.shift, parameters), others, parameters)
+    return tuple(first if first.state == "absent" else second for first, second in zip(whole, without, strict=True))
 
 
 def _unknown(
