@@ -185,8 +185,8 @@ def _staining(
     whole = judge_staining(measure_staining(tube, model, fitted.shift, parameters), others, parameters)
     if not mrd.any():
         return whole
-    # Leukaemic cells are no measure of how normal ones are stained; but a failed antibody may make normal cells pass for
-    # leukaemic ones, so that what all cells say of it stands.
+    # Leukaemic cells are no measure of how normal ones are stained. But a failed antibody may make normal cells pass for
+    # leukaemic ones: what all cells say of it stands.
     rest = CandidateCells(tube.name, tube.features, tube.values[~mrd], tube.window[~mrd], tube.denominator)
     without = judge_staining(measure_staining(rest, model, fitted.shift, parameters), others, parameters)
     return tuple(first if first.state == "absent" else second for first, second in zip(whole, without, strict=True))
