@@ -185,7 +185,7 @@ def _staining(
     whole = judge_staining(measure_staining(tube, model, fitted.shift, parameters), others, parameters)
     if not mrd.any():
         return whole
-    # Leukaemic cells are no measure of how normal ones are stained. But a failed antibody may make normal cells pass for
+    # Leukaemic cells are no measure of normal staining. But a failed antibody may make normal cells pass for
     # leukaemic ones: what all cells say of it stands.
     rest = CandidateCells(tube.name, tube.features, tube.values[~mrd], tube.window[~mrd], tube.denominator)
     without = judge_staining(measure_staining(rest, model, fitted.shift, parameters), others, parameters)
