@@ -26,6 +26,8 @@ def main(arguments: list[str]) -> int:
     report = results / "samples/T05-day21/report.html"
     pages = {
         "report-top": (report, "", 1080),
+        "report-standard": (report, ".plot-row:has(#std-5-tube)", 1000),
+        "report-canonical": (report, "#canonical", 760),
         "report-gates": (report, "#gates", 1000),
         "report-thresholds": (report, "details:has(.thresholds)", 620),
         "cohort": (results / "cohort/index.html", "", 1150),
@@ -50,7 +52,7 @@ def main(arguments: list[str]) -> int:
             if place:
                 page.evaluate(
                     "place => { const at = document.querySelector(place);"
-                    " if (at.tagName === 'DETAILS') { at.open = true; document.querySelector('.toolbar').remove(); }"
+                    " document.querySelector('.tools-bar')?.remove(); if (at.tagName === 'DETAILS') at.open = true;"
                     " at.scrollIntoView(); }",
                     place,
                 )
