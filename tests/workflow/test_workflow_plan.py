@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from flowmrd.cli.app import call
 from flowmrd.engine.failure import report_failure
 from flowmrd.engine.launch import find_profile, snakemake_command
 from flowmrd.engine.plan import plan_run
@@ -223,6 +224,18 @@ def test_a_stored_reference_that_is_none_ends_the_run(simulated: Path, tmp_path:
     config.write_text(config.read_text() + "reference: nowhere\n")
     with pytest.raises(ConfigError, match=r"no reference\.json"):
         plan_run(run).identity("P01-day21")
+
+
+def test_a_library_that_is_none_ends_the_run_and_check_says_so(
+    simulated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = copied(simulated, tmp_path)
+    config = run / "config/config.yaml"
+    config.write_text(config.read_text() + "laip: {library: nowhere}\n")
+    with pytest.raises(ArtefactError, match="flowmrd library build"):
+        plan_run(run).identity("P01-day21")
+    assert call(["check", str(run)]) == 2
+    assert "nowhere" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("link", ["samples/P01-day21", "work/P01-day21", "laip/P01"])

@@ -16,7 +16,7 @@ from flowmrd.config.load import told
 from flowmrd.config.sheet import Role
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.engine.headers import Asked, Look, check_header
-from flowmrd.engine.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES
+from flowmrd.engine.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES, stored_library
 from flowmrd.engine.plan import stored_reference
 from flowmrd.engine.tube_comparison import compare_tubes
 from flowmrd.errors import ChannelError, ColumnError, ConfigError, InputError, PanelError, SheetError
@@ -319,6 +319,10 @@ def _cohort(rows: list[Sample], config: RunConfig, run_directory: Path) -> list[
                     "add controls; without them the background is unknown and every verdict is INDETERMINATE",
                 )
             )
+    try:
+        stored_library(run_directory, config)
+    except InputError as error:
+        notes.append(Problem.of(error))
     notes += _files_beside(rows, config, run_directory)
     diagnosed = {row.patient for row in rows if row.role is Role.DIAGNOSIS}
     for row in rows:
