@@ -417,6 +417,7 @@ _CONTROLS: Final = (
         "CONTROL_EXCLUDED",
         Effect.ODD,
         "The laboratory has excluded this control: {reason}.",
+        step="It sets no limit for any tube. Accept it again in the configuration if the reason no longer holds.",
         roles=frozenset({"control"}),
     ),
     FlagKind(
