@@ -10,15 +10,22 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
+
+min_version("9.20")
+
+try:
+    import flowmrd
+except ImportError:
+    raise WorkflowError(
+        "The package flowmrd is not in the environment that runs Snakemake. In a checkout of flowmrd give 'make env', "
+        "then start .venv/bin/snakemake; or install it into this environment with 'make install PYTHON=python'."
+    ) from None
 
 from flowmrd.engine.clock import set_back_future_times
 from flowmrd.engine.code import PLANNED
 from flowmrd.engine.plan import plan_run
 from flowmrd.errors import InputError
-
-min_version("9.20")
 
 
 report: "workflow/report/workflow.rst"
@@ -47,10 +54,15 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+if workflow.deployment_settings.deployment_method:
     raise WorkflowError(
         "Stages run in the environment that runs Snakemake, made by 'make env' or from environment.yml: "
         "leave out --software-deployment-method (--sdm, --use-conda)."
+    )
+if config:
+    raise WorkflowError(
+        f"Keys given by --config, --configfile or a module's 'config:' ({', '.join(map(str, config))}) would not reach "
+        "the stages, which read config/config.yaml of the run directory: put them there."
     )
 
 if workflow.is_main_process:

@@ -82,8 +82,7 @@ def made_so(output: str, values: Iterable[str]) -> bool:
     """Whether Snakemake has recorded these parameters for a file that was made earlier."""
     if workflow.persistence is None:
         return False
-    file = IOFile(output, rule=workflow.get_rule("all"))
-    recorded = workflow.persistence.params(file) or []
+    recorded = workflow.persistence.params(IOFile(output)) or []
     return {repr(value) for value in values if value} <= set(recorded)
 
 

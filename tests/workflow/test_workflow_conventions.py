@@ -1,0 +1,45 @@
+"""Snakemake's own ways of using a workflow either work or are refused, never passed over."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flowmrd.home import REPOSITORY
+from workflow.runs import snakemake
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture
+def run(simulated: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(simulated, tmp_path / "run"))
+
+
+def test_the_workflow_works_as_a_module_with_a_prefix(run: Path, tmp_path: Path) -> None:
+    outer = tmp_path / "Snakefile"
+    outer.write_text(
+        f'module mrd:\n    snakefile: "{REPOSITORY / "Snakefile"}"\n\n'
+        "use rule * from mrd as mrd_*\n\n"
+        "rule all:\n    default_target: True\n    input: rules.mrd_all.input\n"
+    )
+    done = snakemake(run, "--snakefile", outer, "--dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "mrd_judge" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("option", [("--config", "target=0.001"), ("--configfile", "other.yaml")])
+def test_keys_that_would_not_reach_the_stages_are_refused(run: Path, option: tuple[str, str]) -> None:
+    (run / "other.yaml").write_text("target: 0.001\n")
+    done = snakemake(run, "--dry-run", option[0], option[1].replace("other", str(run / "other")))
+    assert done.returncode != 0
+    assert "(target) would not reach the stages" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("method", ["conda", "apptainer"])
+def test_another_software_deployment_is_refused(run: Path, method: str) -> None:
+    done = snakemake(run, "--dry-run", "--sdm", method)
+    assert done.returncode != 0
+    assert "leave out --software-deployment-method" in done.stdout + done.stderr
