@@ -18,6 +18,7 @@ from flowmrd.engine.plan import plan_run
 from flowmrd.engine.refusals import forget_failures
 from flowmrd.errors import ArtefactError, ColumnError, ConfigError, FcsError, ResourceError, SheetError
 from flowmrd.fcs import read_fcs, read_spillover
+from flowmrd.home import PANELS
 from workflow.runs import planned
 
 
@@ -307,3 +308,27 @@ def test_a_phenotype_is_learned_for_patients_with_a_diagnosis_tube_only(
     jobs = planned(few(["CTRL01", "P01-day21", "P02-dx"]))
     assert "P02: phenotype of the leukaemia" in jobs
     assert "P01: phenotype of the leukaemia" not in jobs
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "numbers", "pages"),
+    [
+        ("name: ino10", "# a comment\nname: ino10", False, False),
+        ("title: ", "title: Another title of ", False, True),
+        ("fluorochrome: FITC", "fluorochrome: VioGreen", True, True),
+    ],
+)
+def test_a_comment_redoes_nothing_a_title_only_pages_and_a_dye_everything(
+    simulated: Path, tmp_path: Path, old: str, new: str, numbers: bool, pages: bool
+) -> None:
+    run = copied(simulated, tmp_path)
+    (run / "panels").mkdir()
+    panel = run / "panels/ino10.yaml"
+    shutil.copyfile(PANELS / "ino10.yaml", panel)
+    before = plan_run(run)
+    text = panel.read_text()
+    assert old in text
+    panel.write_text(text.replace(old, new, 1))
+    after = plan_run(run)
+    assert (after.identity("P01-day21") != before.identity("P01-day21")) == numbers
+    assert (after.panels["ino10"].wording != before.panels["ino10"].wording) == pages

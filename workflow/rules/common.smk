@@ -50,7 +50,11 @@ def all_results() -> list[str]:
 
 
 def panel_digest(wildcards) -> str:
-    return PLAN.panels[panel_name(wildcards)].sha256
+    return PLAN.panels[panel_name(wildcards)].meaning
+
+
+def panel_wording(wildcards) -> str:
+    return PLAN.panels[panel_name(wildcards)].wording
 
 
 def panel_name(wildcards) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.sheet import Role
@@ -33,11 +34,27 @@ from flowmrd.panel import PanelModel, find_panel, load_panel
 
 @dataclass(frozen=True)
 class PanelFile:
-    """A panel file in use."""
+    """A panel file in use.
+
+    Attributes
+    ----------
+    sha256
+        Digest of the file, as results name it.
+    """
 
     path: Path
     model: PanelModel
     sha256: str
+
+    @cached_property
+    def meaning(self) -> str:
+        """Digest of all that decides a number: comments, titles and plots of the file are left out."""
+        return _short(json.dumps(_without_words(self.model.model_dump(mode="json")), sort_keys=True))
+
+    @cached_property
+    def wording(self) -> str:
+        """Digest of the whole content without comments: what pages are made again for."""
+        return _short(json.dumps(self.model.model_dump(mode="json"), sort_keys=True))
 
 
 @dataclass(frozen=True)
@@ -209,7 +226,7 @@ class RunPlan:
         facts = {
             **{key: str(value) for key, value in asdict(row).items() if key != "line"},
             "file": file_key(row.fcs),
-            "panel": self.panels[panel].sha256,
+            "panel": self.panels[panel].meaning,
             "override": _digest_of(self.run_directory / override) if override is not None else "",
             "spillover": self._spillover_tables,
             "reference": self._stored_reference_digest(panel),
@@ -429,6 +446,16 @@ def rows_of_refused(plan: RunPlan) -> list[Sample]:
         rows.get(name) or Sample(sample=name, **unknown)  # type: ignore[arg-type]
         for name in dict.fromkeys(refusal.sample for refusal in plan.refusals)
     ]
+
+
+WORDS = frozenset({"title", "source", "plots"})
+"""Keys of a panel file that only pages show."""
+
+
+def _without_words(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_words(inner) for key, inner in value.items() if key not in WORDS}
+    return [_without_words(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _panel(name: str, run_directory: Path, known: dict[str, PanelFile]) -> PanelFile:
