@@ -356,6 +356,15 @@ _DOUBTS: Final = (
         roles=_PATIENT,
     ),
     FlagKind(
+        "DIAGNOSIS_DISAGREES",
+        Effect.REMARK,
+        "The phenotype was learned from {learned:.1%} of this tube's cells, but {counted:.1%} answer to it.",
+        step="Compare the groups of this tube with the phenotype before it is used for follow-up tubes: the larger of "
+        "the two shares may hold normal cells, the smaller one may have lost leukaemia.",
+        look="mrd",
+        roles=frozenset({"diagnosis"}),
+    ),
+    FlagKind(
         "DIAGNOSIS_NOT_COUNTED",
         Effect.ANSWER,
         "The diagnosis gave a phenotype, but only {events} events of this diagnosis tube answer to it.",

@@ -40,15 +40,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
 
 from flowmrd.classifier.judge_tube import classify as classify_tube
 from flowmrd.classifier.normal_reference import digest
 from flowmrd.classifier.storage import load_laip, load_reference
 from flowmrd.classifier.stored_library import library_digest
 from flowmrd.config import PriorTherapy, RunConfig
+from flowmrd.flags import flag
 from flowmrd.panel import PanelModel
 from flowmrd.records.classification import ClassificationFile
 from flowmrd.records.read import checked
@@ -59,6 +63,9 @@ from flowmrd.tube.files import TubeFiles, tube_from_files
 __all__ = ["FORMAT", "classify", "classify_loaded", "write_classified"]
 
 FORMAT = "flowmrd-classification/1"
+
+DISAGREEMENT: Final = 0.1
+"""Share by which the leukaemia learned from a diagnosis tube and that counted in it may differ."""
 
 
 def classify(
@@ -121,18 +128,34 @@ def classify_loaded(
         config=config,
         no_phenotype=laip_json is not None and laip is None,
     )
-    mode = (judged.classification or {})["mode"]
+    learned = None if laip_json is None else read_json(laip_json)
+    judgement = judged.classification or {}
+    mode = judgement["mode"]
     facts = {
         "format": FORMAT,
         "sample": tube.name,
         "patient": patient,
-        "seen_without_cd19": None if laip_json is None else read_json(laip_json).get("seen_without_cd19"),
-        **(judged.classification or {}),
+        "seen_without_cd19": None if learned is None else learned.get("seen_without_cd19"),
+        **judgement,
+        "flags": [*judgement["flags"], *_disagreement(judged, learned)],
         "reference_digest": digest(reference),
         "laip_sha256": digest_file(laip_json) if laip_json is not None else None,
         "library_sha256": library_digest(library_json) if mode == "library" else None,
     }
     return replace(judged, classification=facts)
+
+
+def _disagreement(tube: Tube, learned: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """A message where the diagnosis tube that gave the phenotype holds another share of it than was learned."""
+    if learned is None or not learned.get("found") or learned.get("diagnosis") != tube.name or tube.mrd is None:
+        return []
+    nucleated = tube.gate_or_none("nucleated")
+    usable = tube.analysable() if nucleated is None else tube.analysable() & nucleated
+    counted = float(np.count_nonzero(tube.mrd & usable)) / max(int(np.count_nonzero(usable)), 1)
+    share = float(learned["share"])
+    if abs(counted - share) <= DISAGREEMENT * max(counted, share):
+        return []
+    return [flag("DIAGNOSIS_DISAGREES", learned=share, counted=counted).as_record()]
 
 
 def write_classified(tube: Tube, out_columns: Path | None, out_json: Path) -> None:
