@@ -154,3 +154,13 @@ def test_channels_of_which_only_some_are_compensated_are_refused_even_without_a_
     assert found(record, "none") is None
     with pytest.raises(CompensationError, match="compensated before the export"):
         found(record)
+
+
+@pytest.mark.parametrize("marker", ["CD10", "CD38", "CD34", "CD24", "CD20"])
+def test_leukaemia_that_fills_a_detector_is_no_evidence_against_the_matrix(tube: Any, marker: str) -> None:
+    """What a full detector should have shown is missing, so its neighbours hold spill that the matrix does not explain."""
+    names, raw, spill, _ = tube
+    true = raw @ np.linalg.inv(spill)
+    blasts = np.arange(len(raw)) % 2 == 0
+    true[blasts, names.index(marker)] = np.geomspace(1e5, 5e6, int(blasts.sum()))
+    assert judged(tube, np.minimum(true @ spill, 262143.0), spill) == []

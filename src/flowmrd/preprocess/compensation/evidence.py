@@ -41,6 +41,9 @@ TOO_LOW: Final = 0.6
 MOST_TOO_LOW: Final = 0.25
 """Share of bright cells below their place from which the matrix is refused; right matrices: below 0.1."""
 
+ON_SCALE: Final = 0.9
+"""Share of the range up to which a detector is not full."""
+
 LEAST_COEFFICIENT: Final = 0.02
 LEAST_BRIGHT: Final = 60
 BRIGHT: Final = 0.02
@@ -295,6 +298,7 @@ def judge_values(
         keyword=str(record.get("export", {}).get("transform", "")),
     )
     top = _top(sample, dyes, channels)
+    sample = _on_scale(sample, dyes, top)
     compensated: Mapping[str, Values] = {name: sample[name] for name in dyes}
     if spillover is not None:
         judge_compensation(sample, spillover, where=where, top=top)
@@ -311,6 +315,16 @@ def judge_values(
             todo="give the matrix in config.yaml ('compensation: csv:' or controls, or the right keyword as source)",
         )
     return left
+
+
+def _on_scale(sample: Mapping[str, Values], dyes: Sequence[str], top: float) -> dict[str, Values]:
+    """Events that no detector ran out of its range for; all of them where these are too few to judge.
+
+    What a full detector should have shown is not known, so compensation takes too little of it from its neighbours, and
+    such a cell says nothing about the matrix. Half of a patient's blasts can be like that.
+    """
+    kept = np.logical_and.reduce([sample[name] < ON_SCALE * top for name in dyes])
+    return {name: values[kept] for name, values in sample.items()} if int(kept.sum()) >= 1000 else dict(sample)
 
 
 def _top(sample: Mapping[str, Values], dyes: Sequence[str], channels: Mapping[str, Mapping[str, Any]]) -> float:
