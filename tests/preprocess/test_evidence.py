@@ -158,7 +158,7 @@ def test_channels_of_which_only_some_are_compensated_are_refused_even_without_a_
 
 @pytest.mark.parametrize("marker", ["CD10", "CD38", "CD34", "CD24", "CD20"])
 def test_leukaemia_that_fills_a_detector_is_no_evidence_against_the_matrix(tube: Any, marker: str) -> None:
-    """What a full detector should have shown is missing, so its neighbours hold spill that the matrix does not explain."""
+    """What a full detector should have shown is missing, so spill is left in its neighbours."""
     names, raw, spill, _ = tube
     true = raw @ np.linalg.inv(spill)
     blasts = np.arange(len(raw)) % 2 == 0

@@ -31,8 +31,17 @@ SAMPLED_EVENTS: Final = 50_000
 Float32 = npt.NDArray[np.float32]
 
 
-def residual_spillover(tube: CompensatedTube, scales: Mapping[str, ChannelScale]) -> list[dict[str, Any]]:
-    """Residual spillover among the compensated columns, from about 30,000 evenly spaced events."""
+def residual_spillover(
+    tube: CompensatedTube, scales: Mapping[str, ChannelScale], *, offscale: npt.NDArray[np.bool_]
+) -> list[dict[str, Any]]:
+    """Residual spillover among the compensated columns, from about 30,000 evenly spaced events.
+
+    Parameters
+    ----------
+    offscale
+        Events that are off scale in any detector, shape (n_events,) or (0,): what spills out of a full detector is not
+        known, so they say nothing about the matrix.
+    """
     if tube.spillover is None:
         return []
     names = [name for name in fluorescence(tube) if name not in tube.uncompensated]
@@ -40,8 +49,10 @@ def residual_spillover(tube: CompensatedTube, scales: Mapping[str, ChannelScale]
         return []
     stride = max(len(tube.columns[names[0]]) // 30_000, 1)
     thinned = {name: tube.columns[name][::stride].astype(np.float64) for name in names}
-    finite = np.logical_and.reduce([np.isfinite(values) for values in thinned.values()])
-    thinned = {name: values[finite] for name, values in thinned.items()}
+    usable = np.logical_and.reduce([np.isfinite(values) for values in thinned.values()])
+    if len(offscale):
+        usable &= ~offscale[::stride]
+    thinned = {name: values[usable] for name, values in thinned.items()}
     return [item.as_record() for item in measure_residuals(thinned, {name: scales[name].T for name in names})]
 
 

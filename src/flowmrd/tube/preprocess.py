@@ -128,7 +128,7 @@ def preprocess(
     saturation = {channel: saturated_share(thinned[channel], scale.T) for channel, scale in scales.items() if n}
     del thinned
     flags = compensation_flags(compensated, settings, left) + scale_flags(compensated, scales, transforms, settings)
-    residuals = residual_spillover(compensated, scales)
+    residuals = residual_spillover(compensated, scales, offscale=offscale.any)
     censored, bits = _censored(offscale, compensated, scales)
     columns = _to_scale(compensated, scales)
     kinds = {channel: entry.kind for channel, entry in compensated.channels.items()}
