@@ -23,6 +23,14 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def drawn_again(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """FCS files of the same names as in ``simulated`` with other cells: a tube acquired once more."""
+    folder = tmp_path_factory.mktemp("drawn-again") / "run"
+    simulate(folder, preset="small", panel=load_panel(PANELS / "ino10.yaml"), nucleated=6000, seed=99)
+    return folder / "fcs"
+
+
+@pytest.fixture(scope="session")
 def finished(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same after ``snakemake --directory``. Copy it, do not change it."""
     folder = tmp_path_factory.mktemp("finished") / "run"

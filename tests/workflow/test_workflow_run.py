@@ -177,10 +177,12 @@ def test_a_changed_configuration_redoes_what_depends_on_it_only(finished: Path, 
 LEARNED = ("scaling learned from the controls", "gates learned from the controls", "normal reference from the controls")
 
 
-def test_of_a_replaced_control_everything_is_learned_again_at_once(finished: Path, tmp_path: Path) -> None:
+def test_of_a_replaced_control_everything_is_learned_again_at_once(
+    finished: Path, drawn_again: Path, tmp_path: Path
+) -> None:
     """Snakemake does not look at the parameters of what comes after a job that runs."""
     run = copy_of(finished, tmp_path)
-    shutil.copyfile(run / "fcs/CTRL01.fcs", run / "fcs/CTRL02.fcs")
+    shutil.copyfile(drawn_again / "CTRL02.fcs", run / "fcs/CTRL02.fcs")
     jobs = planned(run)
     for what in LEARNED:
         assert f"ino10: {what}" in jobs
@@ -189,9 +191,11 @@ def test_of_a_replaced_control_everything_is_learned_again_at_once(finished: Pat
     assert "CTRL01: reading the FCS file" not in jobs
 
 
-def test_of_a_replaced_diagnosis_the_phenotype_is_learned_again_at_once(finished: Path, tmp_path: Path) -> None:
+def test_of_a_replaced_diagnosis_the_phenotype_is_learned_again_at_once(
+    finished: Path, drawn_again: Path, tmp_path: Path
+) -> None:
     run = copy_of(finished, tmp_path)
-    shutil.copyfile(run / "fcs/P02-dx.fcs", run / "fcs/P01-dx.fcs")
+    shutil.copyfile(drawn_again / "P01-dx.fcs", run / "fcs/P01-dx.fcs")
     jobs = planned(run)
     assert "P01: phenotype of the leukaemia" in jobs
     assert "P01-day21: looking for leukaemic cells, report" in jobs
