@@ -25,6 +25,8 @@ from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.mrd.limits import limits
 
 LEVELS = (1e-3, 1e-4, 0.0)
+MIN_DIAGNOSIS_CELLS = 200
+"""The default of ``laip.min_diagnosis_cells``."""
 ODD = ("group", "lost", "leukaemic")
 
 
@@ -101,9 +103,8 @@ def run(
         kept = on_scale(read(path))
         laip: PatientLaip | None = None
         if diagnosis:
-            laip = find_laip(
-                path.stem, on_scale(read(folder / f"{path.stem}_dx.npz")).tube, reference, parameters=parameters
-            )
+            tube = on_scale(read(folder / f"{path.stem}_dx.npz")).tube
+            laip = find_laip(path.stem, tube, reference, min_cells=MIN_DIAGNOSIS_CELLS, parameters=parameters)
         for level in LEVELS:
             tube, codes = at_level(kept, level)
             yield {"tube": path.stem, "level": level, **judge(tube, codes, reference, laip, after)}

@@ -150,6 +150,11 @@ def judge_control(
         elif events >= parameters.group_events_least and rate is not None:
             reasons.append(flag("CONTROL_GROUP", events=events, tubes=1.0 / max(rate, 1e-6)))
             oddity = max(oddity, float(np.log(max(rate, 1e-12)) / np.log(parameters.false_groups_counted)))
+    for uncounted in result.uncounted:
+        rate = uncounted.evidence.false_groups
+        if uncounted.why == "like_controls" and rate is not None and rate < parameters.false_groups_odd:
+            reasons.append(flag("CONTROL_GROUP", events=round(uncounted.events), tubes=1.0 / max(rate, 1e-6)))
+            oddity = max(oddity, float(np.log(rate) / np.log(parameters.false_groups_odd)))
     if result.novel:
         reasons.append(flag("CONTROL_STAINING", why=result.novelty_reason))
         oddity = max(oddity, result.novelty)

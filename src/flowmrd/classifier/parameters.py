@@ -646,6 +646,13 @@ class ClassifierParameters:
         "tubes",
         "with fewer controls none is judged: nobody can say which of them is odd",
     )
+    false_groups_odd: float = number(
+        0.02,
+        "judgement of controls",
+        "groups per tube",
+        "a control is odd from this error rate of a group on: twice that of a group that counts, so that no group of a "
+        "control that stays counts as background in another tube",
+    )
     odd_controls_most: float = number(
         0.34,
         "judgement of controls",
