@@ -82,14 +82,8 @@ STILL_BRANCHED = {
     "flowmrd.gating.flags.gate_flags",
     "flowmrd.report.record._specimen",
     "flowmrd.report.batch.channel_charts",
-    "flowmrd.fcs.layout._parameter",
     "flowmrd.engine.plan.plan_run",
-    "flowmrd.preprocess.compensation.matrix.read_spillover_csv",
-    "flowmrd.fcs.spillover._subtraction",
-    "flowmrd.fcs.layout.candidate_layouts",
-    "flowmrd.panel.match._scatter",
     "flowmrd.tube.read.read_tube",
-    "flowmrd.panel.match._candidates",
 }
 """What is older than the rule below it; these lists only get shorter."""
 

@@ -126,23 +126,13 @@ def parameters(path: Path, keywords: Mapping[str, str], findings: list[Finding])
 
 
 def _parameter(path: Path, keywords: Mapping[str, str], n: int, datatype: str, findings: list[Finding]) -> Parameter:
-    kind = (keywords.get(f"$P{n}DATATYPE") or datatype).strip().upper()
-    if kind not in {"I", "F", "D", "A"} or (kind == "A") != (datatype == "A"):
-        raise refuse(path, f"an unknown $P{n}DATATYPE", "I, F or D")
-    width = keywords.get(f"$P{n}B", "").strip()
-    bits = _DELIMITED if kind == "A" and width == "*" else whole(width)
-    if bits is None or bits < 0 or (bits == 0 and kind != "A") or bits > 1024:
-        raise refuse(path, f"no usable $P{n}B, the width of parameter {n}", "a positive number of bits")
+    kind = _kind(path, keywords, n, datatype)
+    bits = _bits(path, keywords, n, kind)
     limit = number(keywords.get(f"$P{n}R"))
     range_ = math.ceil(limit) if limit is not None and limit > 0 else None
     mask = None
     if kind == "I":
-        if bits > 64:
-            raise refuse(path, f"integers of {bits} bits in parameter {n}", "at most 64 bits")
-        if limit is None:
-            raise refuse(
-                path, f"no usable $P{n}R for the integers of parameter {n}", "a range, which says what bits count"
-            )
+        _check_integers(path, n, bits, limit)
         if range_ is None:
             findings.append(Finding("range_not_positive", f"$P{n}R is not positive; all {bits} bits are kept"))
         else:
@@ -152,17 +142,6 @@ def _parameter(path: Path, keywords: Mapping[str, str], n: int, datatype: str, f
         findings.append(Finding("name_missing", f"parameter {n} has no $PnN"))
     time = is_time(pnn, pns, keywords.get(f"$P{n}TYPE"))
     log = _log(keywords.get(f"$P{n}E"), n, kind, range_, findings)
-    gain = number(keywords.get(f"$P{n}G"))
-    if gain is None and keywords.get(f"$P{n}G"):
-        findings.append(Finding("gain_ignored", f"$P{n}G is not a number"))
-    if gain is not None and gain <= 0:
-        if gain < 0:
-            findings.append(Finding("gain_ignored", f"$P{n}G is not positive"))
-        gain = None
-    if gain is not None and gain != 1 and (time or log is not None):
-        # a clock has no amplifier (FACSDiva repeats $TIMESTEP there), and FCS 3.1 forbids a gain beside $PnE
-        findings.append(Finding("gain_ignored", f"$P{n}G does not apply to parameter {n}"))
-        gain = None
     return Parameter(
         number=n,
         pnn=pnn,
@@ -172,10 +151,59 @@ def _parameter(path: Path, keywords: Mapping[str, str], n: int, datatype: str, f
         range=range_,
         mask=mask,
         log=log,
-        gain=None if gain == 1 else gain,
+        gain=_gain(keywords.get(f"$P{n}G"), n, amplified=not time and log is None, findings=findings),
         voltage=number(keywords.get(f"$P{n}V")),
         time=time,
     )
+
+
+def _kind(path: Path, keywords: Mapping[str, str], n: int, datatype: str) -> str:
+    kind = (keywords.get(f"$P{n}DATATYPE") or datatype).strip().upper()
+    if kind not in {"I", "F", "D", "A"} or (kind == "A") != (datatype == "A"):
+        raise refuse(path, f"an unknown $P{n}DATATYPE", "I, F or D")
+    return kind
+
+
+def _bits(path: Path, keywords: Mapping[str, str], n: int, kind: str) -> int:
+    width = keywords.get(f"$P{n}B", "").strip()
+    bits = _DELIMITED if kind == "A" and width == "*" else whole(width)
+    if bits is None or bits < 0 or (bits == 0 and kind != "A") or bits > 1024:
+        raise refuse(path, f"no usable $P{n}B, the width of parameter {n}", "a positive number of bits")
+    return bits
+
+
+def _check_integers(path: Path, n: int, bits: int, limit: float | None) -> None:
+    """Refuse integers that no machine word holds, or of which no range says what bits count."""
+    if bits > 64:
+        raise refuse(path, f"integers of {bits} bits in parameter {n}", "at most 64 bits")
+    if limit is None:
+        raise refuse(path, f"no usable $P{n}R for the integers of parameter {n}", "a range, which says what bits count")
+
+
+def _gain(text: str | None, n: int, *, amplified: bool, findings: list[Finding]) -> float | None:
+    """``$PnG`` where it changes the value.
+
+    Parameters
+    ----------
+    amplified
+        Whether a linear amplifier stands behind the channel. A clock has none (FACSDiva repeats ``$TIMESTEP`` there),
+        and FCS 3.1 forbids a gain beside ``$PnE``.
+    """
+    gain = number(text)
+    if gain is None:
+        if text:
+            findings.append(Finding("gain_ignored", f"$P{n}G is not a number"))
+        return None
+    if gain <= 0:
+        if gain < 0:
+            findings.append(Finding("gain_ignored", f"$P{n}G is not positive"))
+        return None
+    if gain == 1:
+        return None
+    if not amplified:
+        findings.append(Finding("gain_ignored", f"$P{n}G does not apply to parameter {n}"))
+        return None
+    return gain
 
 
 def _mask(range_: int, bits: int) -> int | None:
@@ -242,32 +270,46 @@ def candidate_layouts(
     ``$PnB`` 10 stored in 16-bit words, floats whose ``$PnB`` contradicts their type.
     """
     if described[0].kind == "A":
-        widths = tuple(parameter.bits for parameter in described)
-        delimited = (Layout("delimited", widths, "little"), described)
-        if all(widths):
-            fixed = (Layout("ascii", tuple(8 * width for width in widths), "little"), described)
-            return [fixed, delimited]
-        return [delimited]
-    literal = tuple(parameter.bits for parameter in described)
+        return _ascii_layouts(described)
     byteord = keywords.get("$BYTEORD")
-    found: list[tuple[Layout, tuple[Parameter, ...]]] = []
+    literal = tuple(parameter.bits for parameter in described)
     floats_ok = all(p.kind == "I" or p.bits in (32, 64) for p in described)
-    if floats_ok:
-        packing = "bytes" if all(width % 8 == 0 for width in literal) else "bits"
-        note = "" if all(p.kind == "I" or p.bits == _FLOAT_BITS[p.kind] for p in described) else "float_width"
-        found.append((Layout(packing, literal, byte_order(path, byteord, literal), note), described))
-    for width_of in (_word, _whole_bytes):
-        widths = tuple(width_of(p) for p in described)
-        if any(widths == other.widths for other, _ in found) or (width_of is _whole_bytes and not floats_ok):
-            continue
-        padded = tuple(
-            replace(p, bits=w, mask=None if p.range is None or p.kind != "I" else _mask(p.range, w))
-            for p, w in zip(described, widths, strict=True)
-        )
-        floats_changed = any(p.kind != "I" and p.bits != w for p, w in zip(described, widths, strict=True))
-        note = "float_width" if floats_changed else "padded_words"
-        found.append((Layout("bytes", widths, byte_order(path, byteord, widths), note), padded))
+    found = [(_literal_layout(path, byteord, described), described)] if floats_ok else []
+    words, whole_bytes = (tuple(width_of(p) for p in described) for width_of in (_word, _whole_bytes))
+    if not floats_ok or words != literal:
+        found.append(_stored_wider(path, byteord, described, words))
+    if floats_ok and whole_bytes not in (literal, words):
+        found.append(_stored_wider(path, byteord, described, whole_bytes))
     return found
+
+
+def _ascii_layouts(described: tuple[Parameter, ...]) -> list[tuple[Layout, tuple[Parameter, ...]]]:
+    widths = tuple(parameter.bits for parameter in described)
+    delimited = (Layout("delimited", widths, "little"), described)
+    if not all(widths):
+        return [delimited]
+    return [(Layout("ascii", tuple(8 * width for width in widths), "little"), described), delimited]
+
+
+def _literal_layout(path: Path, byteord: str | None, described: tuple[Parameter, ...]) -> Layout:
+    """Widths as ``$PnB`` says."""
+    widths = tuple(parameter.bits for parameter in described)
+    packing = "bytes" if all(width % 8 == 0 for width in widths) else "bits"
+    as_typed = all(p.kind == "I" or p.bits == _FLOAT_BITS[p.kind] for p in described)
+    return Layout(packing, widths, byte_order(path, byteord, widths), "" if as_typed else "float_width")
+
+
+def _stored_wider(
+    path: Path, byteord: str | None, described: tuple[Parameter, ...], widths: tuple[int, ...]
+) -> tuple[Layout, tuple[Parameter, ...]]:
+    """Widths other than ``$PnB`` says, and the parameters with them."""
+    padded = tuple(
+        replace(p, bits=width, mask=None if p.range is None or p.kind != "I" else _mask(p.range, width))
+        for p, width in zip(described, widths, strict=True)
+    )
+    floats_changed = any(p.kind != "I" and p.bits != width for p, width in zip(described, widths, strict=True))
+    note = "float_width" if floats_changed else "padded_words"
+    return Layout("bytes", widths, byte_order(path, byteord, widths), note), padded
 
 
 def _word(parameter: Parameter) -> int:

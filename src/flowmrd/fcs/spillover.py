@@ -179,22 +179,27 @@ def _subtraction(entries: Mapping[str, str], described: Sequence[Parameter]) -> 
         if value is None:
             return FileSpillover(source, malformed="an entry that is not a number")
         pairs[first, second] = value
-    numbers = sorted({index for pair in pairs for index in pair})
-    places: dict[int, int] = {}
-    for index in numbers:
-        named = [i for i, p in enumerate(described) if re.fullmatch(rf"FL{index}(\D.*)?", (p.pnn or "").strip(), re.I)]
-        if len(named) > 1:
+    stored = {index: _stored_as(index, described) for index in sorted({index for pair in pairs for index in pair})}
+    for index, channels in stored.items():
+        if len(channels) > 1:
             return FileSpillover(source, malformed=f"fluorescence {index} is stored more than once")
-        if named:
-            places[index] = named[0]
-    if len(places) != len(numbers):
-        used = sorted({index for pair, value in pairs.items() if value for index in pair})
-        missing = [index for index in used if index not in places]
-        if missing or not places:
-            return FileSpillover(source, malformed="fluorescence numbers that no channel name carries")
-        numbers = sorted(places)
-    matrix = np.eye(len(numbers))
+    places = {index: channels[0] for index, channels in stored.items() if channels}
+    used = {index for pair, value in pairs.items() if value for index in pair}
+    if len(places) != len(stored) and (not places or not used <= places.keys()):
+        return FileSpillover(source, malformed="fluorescence numbers that no channel name carries")
+    return _finish(source, list(places.values()), _percent_of(pairs, list(places)))
+
+
+def _stored_as(index: int, described: Sequence[Parameter]) -> list[int]:
+    """Channels that hold fluorescence ``index``, by the name ``FL<n>``."""
+    pattern = re.compile(rf"FL{index}(\D.*)?", re.I)
+    return [channel for channel, p in enumerate(described) if pattern.fullmatch((p.pnn or "").strip())]
+
+
+def _percent_of(pairs: Mapping[tuple[int, int], float], order: Sequence[int]) -> list[float | None]:
+    """Numbers of the matrix row by row; a percentage is a hundredth, and a fluorescence spills wholly into its own."""
+    matrix = np.eye(len(order))
     for (first, second), value in pairs.items():
-        if first in places and second in places and first != second:
-            matrix[numbers.index(first), numbers.index(second)] = value / 100.0
-    return _finish(source, [places[index] for index in numbers], [float(value) for value in matrix.ravel()])
+        if first in order and second in order and first != second:
+            matrix[order.index(first), order.index(second)] = value / 100.0
+    return [float(value) for value in matrix.ravel()]

@@ -198,14 +198,10 @@ def _says_any_marker(text: str, markers: Sequence[str]) -> bool:
 def _candidates(channel: Channel, listed: Sequence[_Name], markers: Sequence[str]) -> tuple[list[_Name], str]:
     own = (channel.marker, *channel.aliases)
     if channel.kind is ChannelKind.TIME:
-        clocks = [name for name in listed if is_time_name(name.pnn, name.pns) or compact(name.pnn) in map(compact, own)]
-        exact = [name for name in clocks if compact(name.pnn) == compact(channel.marker)]
-        return (exact or clocks)[:1], "$PnN"
+        return _clock(channel, own, listed), "$PnN"
     if channel.kind is ChannelKind.SCATTER:
         return _scatter(channel, own, listed)
-    colours = [
-        n for n in listed if not is_time_name(n.pnn, n.pns) and not (scatter_name(n.pnn) and not _says(n.pns, own))
-    ]
+    colours = [name for name in listed if _may_be_colour(name, own)]
     for by, found in (
         ("$PnS", [name for name in colours if _says(name.pns, own)]),
         ("$PnN", [name for name in colours if _says(name.pnn, own) and not _contradicts(name, own, markers)]),
@@ -214,6 +210,19 @@ def _candidates(channel: Channel, listed: Sequence[_Name], markers: Sequence[str
         if found:
             return found, by
     return [], ""
+
+
+def _clock(channel: Channel, own: Sequence[str], listed: Sequence[_Name]) -> list[_Name]:
+    clocks = [name for name in listed if is_time_name(name.pnn, name.pns) or compact(name.pnn) in map(compact, own)]
+    exact = [name for name in clocks if compact(name.pnn) == compact(channel.marker)]
+    return (exact or clocks)[:1]
+
+
+def _may_be_colour(name: _Name, own: Sequence[str]) -> bool:
+    """Whether a channel is neither the clock nor scatter by its name; ``$PnS`` may say that it holds a marker."""
+    if is_time_name(name.pnn, name.pns):
+        return False
+    return not scatter_name(name.pnn) or _says(name.pns, own)
 
 
 def _says(text: str, own: Sequence[str]) -> bool:
@@ -242,20 +251,25 @@ def _scatter(channel: Channel, own: Sequence[str], listed: Sequence[_Name]) -> t
     if given:
         return given, "detector"
     signal = scatter_name(channel.marker)
-    by_signal = []
-    for name in listed:
-        found = scatter_name(name.pnn) or (scatter_name(name.pns) if not name.pnn else None)
-        # $PnN FS with $PnS FS INT: the longer name says which feature
-        if found in {"FSC", "SSC"} and (scatter_name(name.pns) or "").startswith(found):
-            found = scatter_name(name.pns)
-        bare = signal is not None and signal.endswith("-A") and found == signal[:-2]
-        if signal is not None and (found == signal or bare):
-            by_signal.append(name)
-    exact = [name for name in by_signal if pulse_feature(name.pnn) or pulse_feature(name.pns)] or by_signal
+    by_signal = [name for name in listed if signal is not None and _signal_of(name) in _spellings(signal)]
     if by_signal:
+        exact = [name for name in by_signal if pulse_feature(name.pnn) or pulse_feature(name.pns)] or by_signal
         return [name for name in exact if is_plain_scatter(name.pnn)] or exact, "$PnN"
     wanted = {compact(alias) for alias in own}
     return [name for name in listed if compact(name.pnn) in wanted or compact(name.pns) in wanted], "$PnN"
+
+
+def _signal_of(name: _Name) -> str | None:
+    """Scatter signal that a channel holds. Of ``$PnN`` FS and ``$PnS`` FS INT the longer name says which feature."""
+    found = scatter_name(name.pnn) or (scatter_name(name.pns) if not name.pnn else None)
+    if found in {"FSC", "SSC"} and (scatter_name(name.pns) or "").startswith(found):
+        return scatter_name(name.pns)
+    return found
+
+
+def _spellings(signal: str) -> set[str]:
+    """A bare FSC or SSC is its area."""
+    return {signal, signal[:-2]} if signal.endswith("-A") else {signal}
 
 
 def _prefer(candidates: list[_Name], channel: Channel) -> list[_Name]:

@@ -163,16 +163,7 @@ def read_spillover_csv(path: Path) -> Spillover:
         If the file is missing, not a square table, or its row names are not its column names.
     """
     where = str(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise _error(where, "no such file", "a CSV with the spillover matrix") from error
-    except UnicodeDecodeError as error:
-        raise _error(where, "bytes that are not UTF-8", "UTF-8 text") from error
-    first = text.split("\n", 1)[0]
-    delimiter = max(",\t;", key=first.count)
-    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter)]
-    rows = [row for row in rows if any(row)]
+    rows, delimiter = _cells(path)
     if len(rows) < 2:
         raise _error(where, f"{len(rows)} lines", "a header with detector names and one line per detector")
     header, body = rows[0], rows[1:]
@@ -190,12 +181,32 @@ def read_spillover_csv(path: Path) -> Spillover:
     except ValueError as error:
         raise _error(where, "a cell that is not a number", "numbers with a decimal point") from error
     if labelled:
-        order = {normal_name(row[0]): i for i, row in enumerate(body)}
-        wanted = [normal_name(name) for name in names]
-        if set(order) != set(wanted) or len(order) != len(body):
-            raise _error(where, "row names that differ from the column names", "the same detectors in rows and columns")
-        matrix = matrix[[order[name] for name in wanted]]
+        matrix = matrix[_column_order(where, [row[0] for row in body], names)]
     return check_spillover(where, names, matrix, source=f"csv:{path.name}")
+
+
+def _cells(path: Path) -> tuple[list[list[str]], str]:
+    """Rows of the table that are not empty, and what separates their cells."""
+    where = str(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise _error(where, "no such file", "a CSV with the spillover matrix") from error
+    except UnicodeDecodeError as error:
+        raise _error(where, "bytes that are not UTF-8", "UTF-8 text") from error
+    first = text.split("\n", 1)[0]
+    delimiter = max(",\t;", key=first.count)
+    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter)]
+    return [row for row in rows if any(row)], delimiter
+
+
+def _column_order(where: str, row_names: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Index of the row of each column."""
+    order = {normal_name(name): index for index, name in enumerate(row_names)}
+    wanted = [normal_name(name) for name in names]
+    if set(order) != set(wanted) or len(order) != len(row_names):
+        raise _error(where, "row names that differ from the column names", "the same detectors in rows and columns")
+    return [order[name] for name in wanted]
 
 
 def _number(cell: str, delimiter: str) -> float:
