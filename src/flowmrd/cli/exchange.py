@@ -1,4 +1,4 @@
-"""Commands that take results to other systems, or set them beside other methods."""
+"""Commands that take results to other systems, or set them beside other methods or each other."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 def register(app: typer.Typer) -> None:
     """Add these commands to the application."""
     app.command("compare")(compare)
+    app.command("monitor")(monitor)
     app.command("fhir")(fhir)
 
 
@@ -93,6 +94,39 @@ def compare(
             f"in {below.only_second_detected} specimens"
         )
     typer.echo(f"Comparison: {folder / 'index.html'}")
+
+
+def monitor(
+    folder: Annotated[Path, typer.Argument(help="Folder with run directories, at most two levels down.")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder to write into; FOLDER/monitoring if not given.")
+    ] = None,
+    limits: Annotated[
+        Path | None, typer.Option(help="An earlier monitoring.json: its months set the control limits.")
+    ] = None,
+    again: Annotated[int, typer.Option(min=0, help="Negatives drawn for a second reading.")] = 10,
+    seed: Annotated[int, typer.Option(help="Seed of that draw; the same seed draws the same tubes.")] = 20240093,
+    laboratory: Annotated[str, typer.Option(help="Name printed on the page.")] = "",
+) -> None:
+    """Monitor many runs by month: unanswered tubes, overruled calls, background, limits of detection, turn-around.
+
+    Example: flowmrd monitor /data/mrd-runs --again 20
+
+    Example: flowmrd monitor /data/mrd-runs --limits 2024/monitoring.json
+    """
+    from flowmrd.stages.monitor import monitor_runs
+
+    place = out or folder / "monitoring"
+    record = monitor_runs(folder, place, seed=seed, again=again, locked=limits, laboratory=laboratory)
+    for measure in record.measures:
+        outside = [month.month for month in measure.months if month.outside]
+        judged = any(month.low is not None for month in measure.months)
+        state = f"outside in {', '.join(outside)}" if outside else "in control" if judged else "too few to judge"
+        typer.echo(f"{measure.title}: {state}")
+    for problem in record.problems:
+        typer.echo(f"not read: {problem.encode('ascii', 'backslashreplace').decode()}")
+    typer.echo(f"{len(record.rereview)} of {record.negatives} negatives drawn for a second reading")
+    typer.echo(f"Monitoring: {place / 'index.html'}")
 
 
 def fhir(

@@ -32,6 +32,7 @@ from flowmrd.panel.model import Channel, ChannelTransform, PanelModel
 from flowmrd.records.classification import ClassificationFile
 from flowmrd.records.gates import GatesFile
 from flowmrd.records.ingest import IngestFile
+from flowmrd.records.monitoring import MonitoringFile
 from flowmrd.records.quality import QualityFile
 from flowmrd.records.references import GateReferenceFile, LaipFile, LibraryFile, ReferenceFile, TransformFile
 from flowmrd.records.run import FailureFile, ManifestFile, ProvenanceFile
@@ -58,6 +59,7 @@ ARTEFACTS: dict[str, tuple[type[BaseModel], str]] = {
     "gate-reference": (GateReferenceFile, "results/reference/<panel>/gates.json"),
     "transform-reference": (TransformFile, "results/reference/<panel>/transform.json"),
     "trial": (TrialResult, "results/cohort/trial.json"),
+    "monitoring": (MonitoringFile, "<folder>/monitoring/monitoring.json"),
     "manifest": (ManifestFile, "results/manifest.json"),
     "provenance": (ProvenanceFile, "results/provenance.json"),
     "failure": (FailureFile, "results/logs/<stage>/<unit>.error.json"),

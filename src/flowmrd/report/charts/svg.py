@@ -77,7 +77,9 @@ class _Canvas:
             case CellMarks():
                 return self._dots(layer.still, STYLES[layer.role])
             case Points():
-                return self._dots(layer.at, STYLES[layer.role])
+                return self._dots(layer.at, STYLES[layer.role]) + [
+                    svg.tip(*self.place(at), 7, text) for at, text in zip(layer.at, layer.texts, strict=False)
+                ]
             case Interval():
                 (x, low), (_, high) = self.place((layer.x, layer.low)), self.place((layer.x, layer.high))
                 return [_path(f"M{_n(x)} {_n(low)}V{_n(high)}", STYLES[layer.role], fill="none")]

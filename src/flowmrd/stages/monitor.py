@@ -1,0 +1,209 @@
+"""Stage behind ``flowmrd monitor``: many runs to ``monitoring.json`` and ``index.html``.
+
+A run is a folder with ``config/config.yaml`` and ``results/samples``; the folder itself and two levels below it are
+looked through. A tube that was analysed in several runs (the same FCS file by its digest) counts once, with the result
+of the run that ended last. Months are those of acquisition.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from flowmrd.config import Role, Sample, load_config, read_sheet
+from flowmrd.dates import DayError, read_day
+from flowmrd.errors import ConfigError, FlowmrdError
+from flowmrd.mrd.result import MrdResult
+from flowmrd.records.monitoring import MonitoredRun, MonitoringFile
+from flowmrd.records.quality import QualityFile
+from flowmrd.records.read import read_if_there, read_record
+from flowmrd.report.monitor_page import render_monitoring
+from flowmrd.report.monitoring import UNDATED, MonitoredTube, monitor
+from flowmrd.report.page import write_page
+from flowmrd.review import review_status
+from flowmrd.review.log import Entry, check_log, standing_decisions
+from flowmrd.review.status import ReviewState, SampleReview
+from flowmrd.stages.report import read_result
+from flowmrd.store import digest_file, read_json, write_json
+
+__all__ = ["find_runs", "monitor_runs"]
+
+DEPTH: Final = 2
+"""Levels below the folder in which runs are looked for."""
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Run directories with results in a folder, itself among them, in the order of their paths."""
+
+    def below(place: Path, levels: int) -> list[Path]:
+        if (place / "config" / "config.yaml").is_file() and (place / "results" / "samples").is_dir():
+            return [place]
+        if not levels:
+            return []
+        folders = sorted(child for child in place.iterdir() if child.is_dir() and not child.name.startswith("."))
+        return [run for child in folders for run in below(child, levels - 1)]
+
+    return below(folder, DEPTH)
+
+
+def monitor_runs(
+    folder: Path, out: Path, *, seed: int, again: int, locked: Path | None = None, laboratory: str = ""
+) -> MonitoringFile:
+    """Read every run of a folder and write both files.
+
+    Parameters
+    ----------
+    locked
+        An earlier ``monitoring.json`` whose months set the control limits.
+    seed, again
+        Of the random sample of negatives.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds no run with results.
+    ArtefactError
+        If the earlier file is not one.
+    """
+    runs = find_runs(folder) if folder.is_dir() else []
+    if not runs:
+        raise ConfigError(
+            str(folder),
+            found="no run with results",
+            expected="run directories (config/config.yaml and results/samples) in it, at most two levels down",
+            todo="name the folder that holds the laboratory's runs",
+        )
+    baseline = None if locked is None else read_record(locked, MonitoringFile)
+    problems: list[str] = []
+    found: list[tuple[str, str, list[MonitoredTube]]] = []
+    for run in runs:
+        name = run.relative_to(folder).as_posix()
+        try:
+            found.append((_ended(run), name, _tubes(run, name, problems)))
+        except (FlowmrdError, OSError) as error:
+            problems.append(f"{name}: {_told(error, folder)}")
+    latest: dict[str, tuple[str, str]] = {}
+    for ended, name, tubes in found:
+        for tube in tubes:
+            if tube.result is not None:
+                key = tube.result.provenance.fcs_sha256
+                latest[key] = max(latest.get(key, ("", "")), (ended, name))
+    kept, entries = [], []
+    for _, name, tubes in found:
+        mine = [t for t in tubes if t.result is None or latest[t.result.provenance.fcs_sha256][1] == name]
+        kept += mine
+        entries.append(MonitoredRun(run=name, tubes=len(mine), repeated=len(tubes) - len(mine)))
+    measures, negatives, rereview = monitor(kept, locked=baseline, seed=seed, again=again)
+    record = MonitoringFile(
+        runs=tuple(entries),
+        problems=tuple(problems),
+        locked=None if locked is None else digest_file(locked),
+        followups=sum(tube.role == "followup" for tube in kept),
+        controls=sum(tube.role == "control" for tube in kept),
+        measures=measures,
+        negatives=negatives,
+        seed=seed,
+        rereview=rereview,
+    )
+    write_json(out / "monitoring.json", record.model_dump(mode="json"))
+    links = {(entry.run, entry.sample): _link(folder, out, entry.run, entry.sample) for entry in rereview}
+    write_page(out / "index.html", render_monitoring(record, links=links, laboratory=laboratory))
+    return record
+
+
+def _link(folder: Path, out: Path, run: str, sample: str) -> str:
+    """The report of a tube, relative to the page."""
+    page = folder / run / "results" / "samples" / sample / "report.html"
+    return quote(Path(os.path.relpath(page, out)).as_posix())
+
+
+def _told(error: Exception, folder: Path) -> str:
+    """An error in one line, with paths from the folder on: where the folder lies is no result."""
+    return " ".join(str(error).replace(f"{folder}{os.sep}", "").split())[:300]
+
+
+def _ended(run: Path) -> str:
+    """When the run ended, as its provenance says; empty where it does not."""
+    path = run / "results" / "provenance.json"
+    if not path.is_file():
+        return ""
+    record = read_json(path)
+    ended = record.get("run", {}).get("ended") if isinstance(record, dict) else None
+    return ended if isinstance(ended, str) else ""
+
+
+def _tubes(run: Path, name: str, problems: list[str]) -> list[MonitoredTube]:
+    """Every control and follow-up tube of a run; one that cannot be read is a problem, not a missing tube."""
+    config = load_config(run / "config" / "config.yaml")
+    rows, wrong = read_sheet(run / config.samples)
+    problems += [f"{name}: {len(wrong)} rows of the sample sheet are wrong and in no figure"] if wrong else []
+    reviews = {review.sample: review for review in review_status(run, signatures=config.report.signatures).samples}
+    entries = check_log(run).entries
+    tubes = []
+    for row in rows:
+        if row.role not in {Role.CONTROL, Role.FOLLOWUP}:
+            continue
+        folder = run / "results" / "samples" / row.sample
+        try:
+            tubes.append(_tube(folder, name, row, reviews.get(row.sample), entries))
+        except (FlowmrdError, ValidationError) as error:
+            problems.append(f"{name}, {row.sample}: {_told(error, run)}")
+    return tubes
+
+
+def _tube(folder: Path, run: str, row: Sample, review: SampleReview | None, entries: Sequence[Entry]) -> MonitoredTube:
+    path = folder / "mrd.json"
+    result = read_result(path) if path.is_file() else None
+    quality = read_if_there(folder / "qc.json", QualityFile)
+    day = None if quality is None else quality.acquisition.date
+    state = ReviewState.NOT_REVIEWED if review is None else review.state
+    standing = [entry for entry in standing_decisions(entries, row.sample) if path.is_file()]
+    return MonitoredTube(
+        run=run,
+        sample=row.sample,
+        patient=row.patient,
+        role=row.role.value,
+        result=result,
+        mrd_sha256=digest_file(path) if path.is_file() else "",
+        month=UNDATED if day is None else day[:7],
+        review=state.value,
+        overruled=state is ReviewState.REJECTED or (result is not None and _called_otherwise(result, standing)),
+        days=_days(row, review) if state is ReviewState.ACCEPTED else None,
+    )
+
+
+CALLS: Final[Mapping[str, str]] = {"leukaemia": "counted", "normal": "normal", "artefact": "artefact"}
+"""A reviewer's word for a group, and how the classifier's call of the same kind begins."""
+
+
+def _called_otherwise(result: MrdResult, standing: Sequence[Entry]) -> bool:
+    """Whether a reviewer called a group something else than the classifier did; an atypical group is an open question,
+    so that answering it overrules nothing."""
+    if any(group.called_by == "reviewer" for group in result.groups):
+        return True
+    for entry in standing:
+        for opinion in entry.review.groups:
+            if opinion.group < len(result.groups):
+                call = result.groups[opinion.group].call
+                if call != "atypical" and call.partition(":")[0] != CALLS.get(opinion.call, opinion.call):
+                    return True
+    return False
+
+
+def _days(row: Sample, review: SampleReview | None) -> float | None:
+    """Days from reception, else from aspiration, to the signature that completed the acceptance."""
+    start = row.received or row.collected
+    if start is None or review is None or review.entry is None:
+        return None
+    try:
+        begun: date = read_day(start)
+    except DayError:
+        return None
+    signed = datetime.fromisoformat(review.entry.review.signed_at).date()
+    return float((signed - begun).days) if signed >= begun else None
