@@ -109,6 +109,20 @@ def test_a_clean_tube_has_no_mrd_and_its_spike_in_is_detected(reference: Referen
     assert result.spike_in.recovered_total >= 0.9 * result.spike_in.spiked_total
 
 
+def test_leukaemia_that_is_not_that_of_the_diagnosis_is_told_with_what_it_may_mean_and_both_levels(
+    reference: ReferenceModel, laip: PatientLaip
+) -> None:
+    tube, _ = marrow("fu", 62, blasts=60)
+    other = np.where(np.array(FEATURES) == "CD10", -2.0, 0.0)
+    of_another = replace(laip, mixture=laip.mixture.shifted(other))
+    result = classify_tube(tube, reference, laip=of_another, library=None, parameters=PARAMETERS)
+    (told,) = [flag.message for flag in result.flags if flag.code == "UNRESOLVED_CLUSTER"]
+    assert "may have changed" in told
+    assert "another person's" in told
+    assert "labels of one of them may be exchanged" in told
+    assert "decades here and at diagnosis: CD10" in told
+
+
 def test_without_a_diagnosis_tube_a_compact_atypical_group_is_found(reference: ReferenceModel) -> None:
     tube, truth = marrow("fu", 62, blasts=60)
     result = classify_tube(tube, reference, laip=None, library=None, parameters=PARAMETERS)

@@ -104,6 +104,23 @@ def test_mrd_found_just_after_the_patients_own_full_blown_tube_is_named(tmp_path
     assert ("second was run just after first of the same patient" in html) is named
 
 
+@pytest.mark.parametrize("acquired", [{}, {"date": "2026-03-01"}, {"date": "2026-03-01", "begin": 60.0}])
+def test_carry_over_is_called_none_only_where_every_tube_says_when_it_was_run(
+    tmp_path: Path, acquired: dict[str, object]
+) -> None:
+    rows = [Sample(name, name, Role.FOLLOWUP, Path("x")) for name in ("first", "second")]
+    for row in rows:
+        folder = tmp_path / "results/samples" / row.sample
+        write_json(folder / "mrd.json", make_result(row.sample, patient=row.patient, mrd=0).to_json_dict())
+        record = qc_record(row.sample, 1000, {})
+        write_json(folder / "qc.json", record | {"acquisition": {"date": None, "begin": None, "end": None} | acquired})
+    cohort(tmp_path, rows, config=config())
+    html = (tmp_path / "results/cohort/index.html").read_text()
+    known = len(acquired) == 2
+    assert ("none seen" in html) is known
+    assert ("carry-over cannot be ruled out" in html) is not known
+
+
 def test_carry_over_is_looked_for_on_each_cytometer_by_itself() -> None:
     def tube(sample: str, patient: str, events: int, minute: float, serial: str) -> Tube:
         result = make_result(sample, patient=patient, mrd=events)

@@ -68,6 +68,7 @@ def test_a_marker_on_a_detector_that_no_other_tube_uses_is_a_note() -> None:
             row("B", 3, Role.FOLLOWUP, "P1", timepoint="day42"),
             "timepoints",
         ),
+        (row("A", 2, Role.FOLLOWUP, "P1"), row("B", 3, Role.FOLLOWUP, "P1"), "one tube counted twice"),
         (row("A", 2, Role.COMPENSATION, stain="CD10"), row("B", 3, Role.COMPENSATION, stain="CD19"), "two stains"),
     ],
 )
@@ -78,10 +79,9 @@ def test_the_same_events_under_two_names_refuse_both(one: Sample, other: Sample,
     assert why in found["A"][0]
 
 
-def test_the_same_tube_twice_for_one_patient_and_time_is_a_note() -> None:
-    found = compared(
-        {row("A", 2, Role.FOLLOWUP, "P"): look(USUAL, "x"), row("B", 3, Role.FOLLOWUP, "P"): look(USUAL, "x")}
-    )
+def test_the_same_single_stain_tube_twice_is_a_note() -> None:
+    stains = [row(name, line, Role.COMPENSATION, "C", stain="CD10") for line, name in enumerate("AB", start=2)]
+    found = compared({one: look(USUAL, "x") for one in stains})
     assert [refused for _, refused in found.values()] == [False, False]
 
 

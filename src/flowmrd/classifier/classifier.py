@@ -6,6 +6,7 @@ tube; the controls set the cut (:mod:`flowmrd.classifier.calibration`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from flowmrd.classifier.catalogue import anchor_levels
 from flowmrd.classifier.classification import Classification, CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.found_groups import find_groups, find_other_groups
 from flowmrd.classifier.library import Library
-from flowmrd.classifier.mixture import Mixture, combine, log_density
+from flowmrd.classifier.mixture import Floats, Mixture, combine, log_density
 from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel
 from flowmrd.classifier.novelty import Novelty, judge_novelty
@@ -25,6 +26,7 @@ from flowmrd.classifier.offscale_cells import judge_offscale
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.passed_cells import Chain
 from flowmrd.classifier.patient_laip import PatientLaip, drift_covariance, find_laip, widened_by_spread
+from flowmrd.classifier.phenotype import beside_diagnosis
 from flowmrd.classifier.phenotype_match import match_laip, starting_shifts
 from flowmrd.classifier.phenotype_score import NO_SCORE, PhenotypeFit, score_cells
 from flowmrd.classifier.search import Search, keep_candidates, score_mixtures
@@ -43,7 +45,8 @@ UNCOUNTED_FLAGS: dict[Why, tuple[str, str]] = {
     ),
     "not_the_phenotype": (
         "UNRESOLVED_CLUSTER",
-        "is unlike normal marrow and unlike the leukaemia at diagnosis",
+        "is unlike normal marrow and unlike the leukaemia at diagnosis: the leukaemia may have changed, one of the two "
+        "tubes may be another person's, or labels of one of them may be exchanged",
     ),
     "like_controls": (
         "UNRESOLVED_CLUSTER",
@@ -155,7 +158,7 @@ def classify_tube(
         },
         spike_in=spike_in(search, cells, calibration, chain) if parameters.replicates else None,
         flags=(
-            *_flags(search, tube, measured, reference, novelty, calibration, uncounted),
+            *_flags(search, tube, measured, reference, novelty, calibration, uncounted, tube_model.shift),
             *staining_flags(staining, parameters.unreliable, parameters),
             *_unknown(tube, model, tube_model, reference, own, mrd, parameters),
         ),
@@ -321,6 +324,15 @@ def _places(search: Search, cells: WindowCells, counted: tuple[CountedGroup, ...
     return tuple(places)
 
 
+def _beside_diagnosis(groups: Sequence[UncountedGroup], laip: PatientLaip, shift: Floats) -> str:
+    """Levels of the largest of these groups beside those of the leukaemia at diagnosis."""
+    largest = max(groups, key=lambda group: group.events).mixture
+    known = laip.mixture
+    return beside_diagnosis(
+        largest.weight @ largest.mean - shift, known.weight @ known.mean - laip.staining, laip.features
+    )
+
+
 def _flags(
     search: Search,
     tube: CandidateCells,
@@ -329,6 +341,7 @@ def _flags(
     novelty: Novelty,
     calibration: Calibration,
     uncounted: tuple[UncountedGroup, ...],
+    shift: Floats,
 ) -> list[Flag]:
     """What a reviewer must know; the verdict treats some of these as doubts."""
     parameters = search.parameters
@@ -348,9 +361,11 @@ def _flags(
     if search.laip is not None and search.laip.indistinct:
         flags.append(flag("DIAGNOSIS_LIKE_NORMAL"))
     for why, (code, what) in UNCOUNTED_FLAGS.items():
-        events = [group.events for group in uncounted if group.why == why]
-        if events:
-            flags.append(flag(code, events=round(sum(events)), what=what))
+        groups = [group for group in uncounted if group.why == why]
+        if groups:
+            known = search.laip if why == "not_the_phenotype" else None
+            levels = "" if known is None else f" ({_beside_diagnosis(groups, known, shift)})"
+            flags.append(flag(code, events=round(sum(group.events for group in groups)), what=f"{what}{levels}"))
     background = calibration.background
     most = parameters.high_background_ratio * parameters.background_per_million
     if background is not None and background.per_million > most:

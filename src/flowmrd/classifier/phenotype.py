@@ -48,6 +48,30 @@ def marker_levels(
     return out
 
 
+def beside_diagnosis(here: Floats, diagnosis: Floats, features: tuple[str, ...]) -> str:
+    """Levels of a group and of the leukaemia at diagnosis, the marker that differs most first; scatter is left out.
+
+    Parameters
+    ----------
+    here, diagnosis
+        Shape (d,): both centres in the staining of the reference, decades.
+
+    Examples
+    --------
+    >>> beside_diagnosis(np.array([1.0, 3.2]), np.array([1.1, 0.7]), ("CD19", "CD10"))
+    'decades here and at diagnosis: CD10 3.2 and 0.7, CD19 1.0 and 1.1'
+    """
+    levels = [
+        (name, float(now), float(then))
+        for name, now, then in zip(features, here, diagnosis, strict=True)
+        if not name.startswith(("FSC", "SSC"))
+    ]
+    levels.sort(key=lambda level: -abs(level[1] - level[2]))
+    return "decades here and at diagnosis: " + ", ".join(
+        f"{name} {now:.1f} and {then:.1f}" for name, now, then in levels
+    )
+
+
 def positive_markers(
     mean: Floats, features: tuple[str, ...], model: NormalModel, parameters: ClassifierParameters
 ) -> frozenset[str]:

@@ -103,7 +103,7 @@ def _contradiction(one: Sample, other: Sample) -> str:
         return f"one tube for the patients {one.patient} and {other.patient}"
     if one.timepoint != other.timepoint:
         return f"one tube for the timepoints {one.timepoint or 'none'} and {other.timepoint or 'none'}"
-    return ""
+    return "one tube counted twice"
 
 
 def _other_detectors(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -61,6 +62,16 @@ def in_order(tubes: Sequence[Tube]) -> tuple[list[Tube], str]:
     if tubes and all(tube.when is not None for tube in tubes):
         return sorted(tubes, key=lambda tube: tube.when or ("", 0.0)), "date and time in the files' headers"
     return list(tubes), "the sample sheet, because not every file says when it was acquired"
+
+
+def undated(tubes: Sequence[Tube]) -> list[str]:
+    """Tubes whose place in the order of acquisition is not known: without a day, or without a time beside others."""
+    days = Counter((tube.instrument, tube.acquisition.date) for tube in tubes)
+    return [
+        tube.sample
+        for tube in tubes
+        if tube.when is None or (tube.acquisition.begin is None and days[tube.instrument, tube.acquisition.date] > 1)
+    ]
 
 
 def by_cytometer(tubes: Sequence[Tube]) -> dict[str, list[Tube]]:

@@ -15,7 +15,7 @@ from flowmrd.flags import Effect, Flag, flag
 from flowmrd.mrd.result import MrdResult
 from flowmrd.mrd.specimen import SpecimenResult
 from flowmrd.report import svg, verdict
-from flowmrd.report.batch import Tube, carry_over, channel_charts, in_order, voltage_changes
+from flowmrd.report.batch import Tube, carry_over, channel_charts, in_order, undated, voltage_changes
 from flowmrd.report.guidance import BY_CODE
 from flowmrd.report.levey_jennings import RULES
 from flowmrd.report.page import read_asset, render_page
@@ -103,6 +103,7 @@ def build_cohort(
             "order_source": order_source,
             "voltages": [(row["panel"], row["channel"], row["usual"], row["other"]) for row in voltage_changes(tubes)],
             "carry_over": carried,
+            "undated": undated(ordered),
             "review_problems": review_problems,
             "laboratory": laboratory,
             "has_trial": has_trial,
