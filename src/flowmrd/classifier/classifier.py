@@ -6,7 +6,6 @@ tube; the controls set the cut (:mod:`flowmrd.classifier.calibration`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -324,13 +323,20 @@ def _places(search: Search, cells: WindowCells, counted: tuple[CountedGroup, ...
     return tuple(places)
 
 
-def _beside_diagnosis(groups: Sequence[UncountedGroup], laip: PatientLaip, shift: Floats) -> str:
-    """Levels of the largest of these groups beside those of the leukaemia at diagnosis."""
-    largest = max(groups, key=lambda group: group.events).mixture
-    known = laip.mixture
-    return beside_diagnosis(
-        largest.weight @ largest.mean - shift, known.weight @ known.mean - laip.staining, laip.features
-    )
+def _uncounted_flags(search: Search, uncounted: tuple[UncountedGroup, ...], shift: Floats) -> list[Flag]:
+    """One flag for every reason why groups are not counted."""
+    flags = []
+    for why, (code, what) in UNCOUNTED_FLAGS.items():
+        groups = [group for group in uncounted if group.why == why]
+        if not groups:
+            continue
+        levels = ""
+        if why == "not_the_phenotype" and search.laip is not None:
+            here, known = max(groups, key=lambda group: group.events).mixture, search.laip.mixture
+            at_diagnosis = known.weight @ known.mean - search.laip.staining
+            levels = f" ({beside_diagnosis(here.weight @ here.mean - shift, at_diagnosis, search.laip.features)})"
+        flags.append(flag(code, events=round(sum(group.events for group in groups)), what=f"{what}{levels}"))
+    return flags
 
 
 def _flags(
@@ -360,12 +366,7 @@ def _flags(
         flags.append(flag("EMPTY_WINDOW"))
     if search.laip is not None and search.laip.indistinct:
         flags.append(flag("DIAGNOSIS_LIKE_NORMAL"))
-    for why, (code, what) in UNCOUNTED_FLAGS.items():
-        groups = [group for group in uncounted if group.why == why]
-        if groups:
-            known = search.laip if why == "not_the_phenotype" else None
-            levels = "" if known is None else f" ({_beside_diagnosis(groups, known, shift)})"
-            flags.append(flag(code, events=round(sum(group.events for group in groups)), what=f"{what}{levels}"))
+    flags += _uncounted_flags(search, uncounted, shift)
     background = calibration.background
     most = parameters.high_background_ratio * parameters.background_per_million
     if background is not None and background.per_million > most:
