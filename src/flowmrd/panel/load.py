@@ -43,7 +43,7 @@ def load_panel(path: Path | str) -> PanelModel:
     Parameters
     ----------
     path
-        Path of the file; text may also be the name of a shipped panel (``ino10``, ``vienna_b8``).
+        Path of the file; text may also be the name of a shipped panel (``ino10``).
 
     Raises
     ------

@@ -41,7 +41,12 @@ _SPILL: Final[dict[str, dict[str, float]]] = {
     "AF700": {"APC": 0.002, "APC-H7": 0.10, "PE-Cy7": 0.0018, "PerCP-Cy5.5": 0.004},
     "APC-H7": {"APC": 0.035, "AF700": 0.04, "PE-Cy7": 0.02},
     "BV421": {"V500": 0.09},
-    "PacificBlue": {"V500": 0.2, "FITC": 0.002, "PE": 0.0009},
+    "PacificBlue": {"V500": 0.2, "PacificOrange": 0.06, "FITC": 0.002, "PE": 0.0009},
+    "PacificOrange": {"PacificBlue": 0.01, "PE": 0.02, "FITC": 0.01, "BV605": 0.4},
+    "BV605": {"BV711": 0.12, "PE": 0.03, "BV786": 0.04, "PerCP-Cy5.5": 0.02, "PacificOrange": 0.05},
+    "BV711": {"BV786": 0.3, "APC-R700": 0.05, "PerCP-Cy5.5": 0.04, "APC-H7": 0.01},
+    "BV786": {"APC-H7": 0.05, "BV711": 0.04, "PE-Cy7": 0.02},
+    "APC-R700": {"APC-H7": 0.12, "APC": 0.02, "BV711": 0.04, "PerCP-Cy5.5": 0.005},
     "V500": {"FITC": 0.04, "PE": 0.01, "BV421": 0.02, "PacificBlue": 0.05, "PE-CF594": 0.004},
 }  # fmt: skip
 """``_SPILL[dye][other]``: share of a dye's signal seen in the detector of another dye."""
@@ -50,6 +55,7 @@ _NOISE: Final[dict[str, tuple[float, float]]] = {
     "AF700": (70.0, 14.0),
     "APC-H7": (70.0, 14.0),
     "V500": (60.0, 12.0),
+    "PacificOrange": (60.0, 12.0),
     "PerCP": (50.0, 7.0),
     "PerCP-Cy5.5": (50.0, 7.0),
 }

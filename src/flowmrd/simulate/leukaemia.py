@@ -21,7 +21,8 @@ import numpy.typing as npt
 from numpy.random import Generator
 
 from flowmrd.simulate import measured
-from flowmrd.simulate.populations import LEVELS, NORMAL, SIGNALS, Code
+from flowmrd.simulate.further_markers import blast_levels
+from flowmrd.simulate.populations import LEVELS, N_FIRST, NORMAL, SIGNALS, Code
 
 Floats = npt.NDArray[np.float64]
 
@@ -75,7 +76,7 @@ _LOST: Final = LEVELS[0] + 0.1
 
 @dataclass(frozen=True)
 class Component:
-    """One subclone: its share of the blasts, mean and spread in decades, shape (13,)."""
+    """One subclone: its share of the blasts, mean and spread in decades, shape (len(SIGNALS),)."""
 
     weight: float
     mean: Floats
@@ -89,7 +90,7 @@ class Leukaemia:
     Attributes
     ----------
     shift
-        Mean of all blasts minus mean of normal CD19+ cells, decades, shape (13,), order ``SIGNALS``.
+        Mean of all blasts minus mean of normal CD19+ cells, decades, shape (len(SIGNALS),), order ``SIGNALS``.
     """
 
     shift: Floats
@@ -139,7 +140,7 @@ def _without(component: Component, marker: str) -> Component:
 
 
 def normal_b_mean() -> Floats:
-    """Mean of normal CD19+ cells in decades, shape (13,): measured where it is, else that of mature B cells."""
+    """Mean of normal CD19+ cells, decades, shape (len(SIGNALS),): measured, else that of mature B cells."""
     mean = NORMAL[Code.MATURE_B].mean.copy()
     mean[:_N] = measured.MEAN["normal_b"]
     return mean
@@ -162,6 +163,7 @@ def draw_leukaemia(rng: Generator) -> Leukaemia:
         "CD22": float(np.clip(rng.normal(2.5, 0.4), 1.35, 3.3)),
         "CD24": float(np.clip(rng.normal(1.35 if cd24_absent else 3.0, 0.3), LEVELS[0], 3.6)),
         "CD66b": LEVELS[0] + abs(float(rng.normal(0.0, 0.08))),
+        **blast_levels(shift[:_N]),
     }
     for marker, level in target.items():
         i = SIGNALS.index(marker)
@@ -203,7 +205,8 @@ def _components(mean: Floats, rng: Generator) -> tuple[Component, ...]:
         return (Component(1.0, mean, spread),)
     centre, width = measured.MINOR_COMPONENT_WEIGHT
     minor = float(np.clip(rng.normal(centre, width), 0.06, 0.5))
-    direction = rng.standard_normal(len(SIGNALS)) * spread * COMPONENT_DISTANCE
+    direction = np.zeros(len(SIGNALS))  # the components are alike in further markers
+    direction[:N_FIRST] = rng.standard_normal(N_FIRST) * spread[:N_FIRST] * COMPONENT_DISTANCE
     return (
         Component(1 - minor, mean - minor * direction, spread),
         Component(minor, mean + (1 - minor) * direction, spread),
@@ -211,7 +214,7 @@ def _components(mean: Floats, rng: Generator) -> tuple[Component, ...]:
 
 
 def blast_covariance(sd: Floats) -> Floats:
-    """Covariance of a blast component with the measured within-component correlation, shape (13, 13)."""
+    """Covariance of a blast component with the measured correlation, shape (len(SIGNALS), len(SIGNALS))."""
     correlation = np.eye(len(SIGNALS))
     correlation[:_N, :_N] = measured.correlation("blast")
     return correlation * np.outer(sd, sd)

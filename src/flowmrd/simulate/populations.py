@@ -5,7 +5,7 @@ Levels of CD19, CD10, CD20, CD45, CD34, CD38, CD58, SYTO41 and scatter follow th
 consensus pattern of antigen levels 0..4 of B-lineage flow cytometry (McKenna et al., Blood 2001;98:2498 for the
 haematogone stages; Cherian et al., Cytometry B 2018;94:112 for CD22, CD24 and CD66b), put on the scale by
 :data:`LEVELS`.
-Those finer levels are general knowledge, not measurements.
+Those finer levels are general knowledge, not measurements. Markers of other panels: :mod:`.further_markers`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.simulate import measured
+from flowmrd.simulate import further_markers, measured
 
 Floats = npt.NDArray[np.float64]
 
-SIGNALS: Final = (*measured.MEASURED, "CD22", "CD24", "CD66b")
+SIGNALS: Final = (*measured.MEASURED, "CD22", "CD24", "CD66b", *further_markers.FURTHER)
 """Everything the simulator can show of a cell, besides pulse height and width. Order of all vectors here."""
+
+N_FIRST: Final = len(SIGNALS) - len(further_markers.FURTHER)
+"""Signals that are drawn first. Further markers have streams of random numbers of their own, so that tubes of panels
+without them keep their bytes."""
 
 LEVELS: Final = (1.02, 1.6, 2.3, 2.9, 3.45)
 """Decades of the relative levels 0 (negative) to 4 (bright)."""
@@ -58,7 +62,7 @@ class Population:
     Attributes
     ----------
     mean, sd
-        Decades, shape (13,), order :data:`SIGNALS`.
+        Decades, shape (len(SIGNALS),), order :data:`SIGNALS`.
     group
         Key of the measured correlation matrix that the population takes over.
     """
@@ -70,7 +74,7 @@ class Population:
 
     @property
     def covariance(self) -> Floats:
-        """Within-population covariance, shape (13, 13), decades squared."""
+        """Within-population covariance, shape (len(SIGNALS), len(SIGNALS)), decades squared."""
         correlation = np.eye(len(SIGNALS))
         n = len(measured.MEASURED)
         correlation[:n, :n] = measured.correlation(self.group)
@@ -91,6 +95,9 @@ def _population(code: Code, group: str, mean: dict[str, float], sd: dict[str, fl
     for marker in ("CD22", "CD24", "CD66b"):
         base[marker] = LEVELS[0]
         spread[marker] = _NEGATIVE_SD
+    for marker, level in further_markers.levels(code.name).items():
+        base[marker] = level
+        spread[marker] = further_markers.spread(level)
     return Population(
         code,
         np.array([(base | mean)[signal] for signal in SIGNALS]),
@@ -202,12 +209,14 @@ MATURATION: Final[dict[str, tuple[float, ...]]] = {
     "CD22": (1.6, 1.75, 1.95, 2.6, 3.0),
     "CD24": (2.8, 3.1, 3.4, 3.4, 2.8),
     "CD66b": (1.02, 1.02, 1.02, 1.02, 1.02),
+    **further_markers.MATURATION,
 }
 """Continuous path from the pro-B cell to the mature B cell (McKenna et al. 2001: a complete spectrum, no gap)."""
 
 MATURATION_SD: Final[dict[str, float]] = {
     "FSC-A": 0.24, "SSC-A": 0.09, "SYTO41": 0.17, "CD19": 0.18, "CD10": 0.2, "CD20": 0.27, "CD45": 0.15, "CD34": 0.27,
     "CD38": 0.2, "CD58": 0.26, "CD22": 0.22, "CD24": 0.22, "CD66b": 0.25,
+    **{marker: further_markers.spread(max(path)) for marker, path in further_markers.MATURATION.items()},
 }  # fmt: skip
 """Spread around the path, decades."""
 
@@ -221,7 +230,7 @@ def stage(maturation: Floats) -> npt.NDArray[np.int16]:
 
 
 def maturation_covariance() -> Floats:
-    """Covariance around the maturation path, shape (13, 13), decades squared."""
+    """Covariance around the maturation path, shape (len(SIGNALS), len(SIGNALS)), decades squared."""
     sd = np.array([MATURATION_SD[signal] for signal in SIGNALS])
     correlation = np.eye(len(SIGNALS))
     n = len(measured.MEASURED)

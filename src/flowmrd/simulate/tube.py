@@ -17,6 +17,7 @@ from flowmrd.simulate.populations import (
     ADULT,
     MATURATION,
     MATURATION_KNOTS,
+    N_FIRST,
     NORMAL,
     SIGNALS,
     Code,
@@ -163,23 +164,37 @@ def simulate_tube(spec: TubeSpec, panel: PanelModel, seed: int) -> SimulatedTube
     cytometer = build_cytometer(panel)
     # The person's biology has a stream of its own, so that two tubes of a patient share it whatever their size.
     person, rng = default_rng(SeedSequence([spec.person_seed, 7])), default_rng(SeedSequence([seed, 11]))
-    tube = _Tube(spec, cytometer, person, rng)
+    further = default_rng(SeedSequence([spec.person_seed, 7, 1])), default_rng(SeedSequence([seed, 11, 1]))
+    tube = _Tube(spec, cytometer, person, rng, further)
     return tube.run()
 
 
 class _Tube:
-    def __init__(self, spec: TubeSpec, cytometer: Cytometer, person: Generator, rng: Generator) -> None:
+    def __init__(
+        self,
+        spec: TubeSpec,
+        cytometer: Cytometer,
+        person: Generator,
+        rng: Generator,
+        further: tuple[Generator, Generator],
+    ) -> None:
+        """``further``: streams of the person and of the tube for the signals from ``N_FIRST`` on."""
         self.spec, self.cytometer, self.rng = spec, cytometer, rng
+        n_further = len(SIGNALS) - N_FIRST
         self.kept = [SIGNALS.index(m) for m in ("FSC-A", "SSC-A")] + [d.index for d in cytometer.fluorescence]
         self.biology = {
-            code: person.normal(0.0, spec.biology_sd, len(SIGNALS)) for code in (*NORMAL, Code.HAEMATOGONE_2)
+            code: np.r_[
+                person.normal(0.0, spec.biology_sd, N_FIRST), further[0].normal(0.0, spec.biology_sd, n_further)
+            ]
+            for code in (*NORMAL, Code.HAEMATOGONE_2)
         }
         for offset in self.biology.values():
             offset[:2] *= 0.3  # light scatter is linear here: 0.3 of the antigens' spread is some per cent
         self.shares = self._shares(person)
         # Student's t, 5 degrees of freedom: between two tubes of one person the measured root mean square difference is
         # about twice the median absolute one, which a normal distribution would not give.
-        staining = rng.standard_t(5, len(SIGNALS)) * spec.staining_sd * STAINING_WEIGHT
+        staining = np.r_[rng.standard_t(5, N_FIRST), further[1].standard_t(5, n_further)]
+        staining *= spec.staining_sd * STAINING_WEIGHT
         for marker, shift in spec.staining.items():
             staining[SIGNALS.index(marker)] += shift
         self.staining = staining
