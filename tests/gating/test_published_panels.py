@@ -1,4 +1,4 @@
-"""Every shipped panel runs on simulated tubes: from the FCS file through gates, and one of each protocol to its verdict."""
+"""Every shipped panel runs on simulated tubes from the file through its gates, one of each protocol to a verdict."""
 
 from __future__ import annotations
 
