@@ -14,7 +14,7 @@ from report_factory import quality
 from flowmrd.records.gates import HalfPlaneShape, RectangleShape
 from flowmrd.report import formatting
 from flowmrd.report.axes import make_axis
-from flowmrd.report.batch import Tube, channel_charts
+from flowmrd.report.batch import BatchTube, channel_charts
 from flowmrd.report.charts.description import Outline
 from flowmrd.report.density import BINS, HIGH, LOW, bin_axis, count_grid, picture
 from flowmrd.report.gate_labels import HEIGHT, WIDTH, with_marks
@@ -149,9 +149,9 @@ def test_the_number_of_a_border_stands_in_the_plot(points: list[tuple[float, flo
 
 
 def test_this_tube_is_left_out_of_the_limits_it_is_compared_with() -> None:
-    def tube(index: int, value: float) -> Tube:
+    def tube(index: int, value: float) -> BatchTube:
         facts = quality(f"C{index}", medians={"CD45": value}, instrument={})
-        return Tube(f"C{index}", f"C{index}", "control", "ino10", None, facts)
+        return BatchTube(f"C{index}", f"C{index}", "control", "ino10", None, facts)
 
     tubes = [tube(index, 0.5 + 0.01 * (index % 3)) for index in range(6)] + [tube(6, 0.9)]
     (with_it,) = channel_charts(tubes)

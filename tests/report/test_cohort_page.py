@@ -14,7 +14,7 @@ from browser import OpenPage, labels_cut_off, violations
 from flowmrd.config import Role, Sample
 from flowmrd.flags import Flag
 from flowmrd.records.ingest import AcquisitionEntry
-from flowmrd.report.batch import Tube, carry_over
+from flowmrd.report.batch import BatchTube, carry_over
 from flowmrd.report.guidance import BY_CODE
 from flowmrd.report.verdict import level
 from flowmrd.stages.cohort import cohort
@@ -122,11 +122,11 @@ def test_carry_over_is_called_none_only_where_every_tube_says_when_it_was_run(
 
 
 def test_carry_over_is_looked_for_on_each_cytometer_by_itself() -> None:
-    def tube(sample: str, patient: str, events: int, minute: float, serial: str) -> Tube:
+    def tube(sample: str, patient: str, events: int, minute: float, serial: str) -> BatchTube:
         result = make_result(sample, patient=patient, mrd=events)
         qc = quality(sample, instrument={"serial_digest": serial})
         when = AcquisitionEntry(date="2026-03-01", begin=60 * minute)
-        return Tube(sample, patient, "followup", "ino10", result, qc, when)
+        return BatchTube(sample, patient, "followup", "ino10", result, qc, when)
 
     tubes = [tube("full", "A", 100_000, 1, "a"), tube("other", "B", 0, 2, "b"), tube("after", "C", 40, 3, "a")]
     assert [entry["sample"] for entry in carry_over(tubes)] == ["after"]

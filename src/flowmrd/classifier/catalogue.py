@@ -44,7 +44,7 @@ Kind = Literal["normal", "artefact"]
 Range = tuple[str, float, float]
 
 
-class Entry(BaseModel):
+class CatalogueEntry(BaseModel):
     """One normal population or artefact.
 
     A place is given either by ranges of markers or by the two cells (``cells``) whose light a doublet adds.
@@ -71,7 +71,7 @@ class Entry(BaseModel):
     source: str = Field(description="Where the levels and the number are from.")
 
     @model_validator(mode="after")
-    def _consistent(self) -> Entry:
+    def _consistent(self) -> CatalogueEntry:
         named = {anchor for anchor, _, _ in self.place.values()} | set(self.cells or ())
         if unknown := named - set(ANCHORS):
             raise ValueError(f"unknown anchor {', '.join(sorted(unknown))}; known: {', '.join(ANCHORS)}")
@@ -89,8 +89,8 @@ class Catalogue(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: int
-    populations: tuple[Entry, ...]
-    artefacts: tuple[Entry, ...]
+    populations: tuple[CatalogueEntry, ...]
+    artefacts: tuple[CatalogueEntry, ...]
 
     @model_validator(mode="after")
     def _unique(self) -> Catalogue:
@@ -99,7 +99,7 @@ class Catalogue(BaseModel):
             raise ValueError(f"named twice: {', '.join(sorted(twice))}")
         return self
 
-    def entry(self, call: str) -> Entry | None:
+    def entry(self, call: str) -> CatalogueEntry | None:
         """Entry of a call such as ``normal:plasma_cells``; None for another call."""
         name = call.partition(":")[2]
         return next((entry for entry in (*self.populations, *self.artefacts) if entry.name == name), None)
@@ -205,7 +205,7 @@ def find_place(
             )
     known = catalogue or load_catalogue()
     found: list[Place] = []
-    kinds: tuple[tuple[Kind, tuple[Entry, ...]], ...] = (
+    kinds: tuple[tuple[Kind, tuple[CatalogueEntry, ...]], ...] = (
         ("normal", known.populations),
         ("artefact", known.artefacts),
     )
@@ -231,7 +231,7 @@ def find_place(
 
 
 def _distance(
-    entry: Entry,
+    entry: CatalogueEntry,
     mean: Floats,
     features: tuple[str, ...],
     anchors: Mapping[str, Floats],

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.staining import outlier_component
 from flowmrd.flags import Flag, flag
+from flowmrd.records.classification import StainingState
 
 __all__ = [
     "MarkerStaining",
@@ -33,8 +34,6 @@ __all__ = [
     "staining_factors",
     "staining_flags",
 ]
-
-State = Literal["ok", "shifted", "absent", "not_verifiable"]
 
 SCATTER: Final = ("FSC", "SSC")
 """Channels whose name begins so carry no antibody."""
@@ -221,7 +220,7 @@ class StainingFinding:
     """
 
     marker: str
-    state: State
+    state: StainingState
     carriers: int
     bright: int
     decades: float = 0.0
@@ -293,7 +292,7 @@ def _judged(
         _beyond((own.without,), [(one.without,) for one in controls], parameters.without_shift_sd, parameters),
     ]
     decades, limit = max(shifts, key=lambda pair: abs(pair[0]) / pair[1] if pair[1] else 0.0)
-    state: State = "shifted" if limit and abs(decades) > limit else "ok"
+    state: StainingState = "shifted" if limit and abs(decades) > limit else "ok"
     return replace(finding, state=state, decades=decades, limit=limit, carrier_decades=shifts[0][0])
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -322,67 +322,27 @@ def plan_run(
     InputError
         Where nothing can be done: no configuration, no readable sheet, or not one usable tube.
     """
-    config_path = run_directory / CONFIG
-    config = load_config(config_path)
+    config = load_config(run_directory / CONFIG)
     _refuse_links(run_directory / "results")
     rows, problems = read_sheet(run_directory / config.samples)
     if misspelt := [one for one in problems if isinstance(one, ColumnError) and one.near is not None]:
         # what stands in the column would be lost, and every tube judged without it
         raise misspelt[0]
+    unreadable = [refuse_row(problem) for problem in problems if not isinstance(problem, ColumnError)]
     known, sizes = (None, {}) if main_process else _told_by_parent(run_directory)
-    headers = HeaderCache(run_directory)
-    asked = Asked(config, (run_directory / config.samples).parent)
-    panels: dict[str, PanelFile] = {}
-    panel_of: dict[str, str] = {}
-    columns_mb: dict[str, float] = {}
-    looks: dict[str, Look] = {}
-    refusals = [refuse_row(problem) for problem in problems if not isinstance(problem, ColumnError)]
-    admitted: dict[str, Sample] = {}
-    for row in rows:
-        try:
-            panel = _panel(row.panel or config.panel, run_directory, panels)
-            if known is None:
-                _refuse_links_of(row, run_directory)
-                model = None if row.role is Role.COMPENSATION else panel.model
-                looks[row.sample] = headers.check(row, model, asked, panel_key=panel.sha256)
-                columns_mb[row.sample] = looks[row.sample].mb
-        except InputError as error:
-            refusals.append(refuse(row, error))
-            continue
-        admitted[row.sample] = row
-        panel_of[row.sample] = panel.model.name
-
-    if known is None:
-        seen = list(admitted.values())
-        for fault in compare_tubes(seen, looks, panel_of, run_directory / config.samples):
-            if fault.refused:
-                refusals.append(refuse(admitted[fault.sample], fault.error))
-
-    def plan_without(refusals: Iterable[Refusal]) -> RunPlan:
-        left_out = {refusal.sample for refusal in refusals}
-        samples = {name: row for name, row in admitted.items() if name not in left_out}
-        used = {panel_of[name] for name in samples}
-        return RunPlan(
-            run_directory=run_directory,
-            config=config,
-            config_sha256=_digest_of(config_path),
-            samples=samples,
-            panels={file.model.name: file for file in panels.values() if file.model.name in used},
-            panel_of={name: panel_of[name] for name in samples},
-            columns_mb=sizes or columns_mb,
-            refusals=tuple(refusals),
-        )
-
     if known is not None:
-        return plan_without(known)
+        return _admit(run_directory, config, rows, None).plan(known, sizes)
+    headers = HeaderCache(run_directory)
+    admitted = _admit(run_directory, config, rows, headers)
+    refusals = [*unreadable, *admitted.refusals, *_refused_beside_others(admitted)]
     headers.save()
-    plan = plan_without(refusals)
+    plan = admitted.plan(refusals)
     failed = [
         failure.refusal
         for failure in stage_failures(run_directory, plan.samples)
         if not include_failed or (failure.lasting and failure.fingerprint == plan.fingerprint(failure.refusal.sample))
     ]
-    plan = plan_without([*refusals, *failed])
+    plan = admitted.plan([*refusals, *failed])
     _tell_jobs(plan)
     if not plan.samples and not allow_empty:
         lines = "\n".join(f"  {refusal.sample}: {refusal.message}" for refusal in plan.refusals[:20])
@@ -393,6 +353,62 @@ def plan_run(
             todo="run 'flowmrd check' and correct what it lists",
         )
     return plan
+
+
+@dataclass
+class _Admitted:
+    """Rows of the sheet whose panel and FCS header can be used, and why the others cannot."""
+
+    run_directory: Path
+    config: RunConfig
+    samples: dict[str, Sample] = field(default_factory=dict)
+    panels: dict[str, PanelFile] = field(default_factory=dict)
+    panel_of: dict[str, str] = field(default_factory=dict)
+    looks: dict[str, Look] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+
+    def plan(self, refusals: Iterable[Refusal], columns_mb: Mapping[str, float] | None = None) -> RunPlan:
+        """The plan without refused tubes; ``columns_mb`` as measured here where it is not given."""
+        refusals = tuple(refusals)
+        left_out = {refusal.sample for refusal in refusals}
+        samples = {name: row for name, row in self.samples.items() if name not in left_out}
+        used = {self.panel_of[name] for name in samples}
+        return RunPlan(
+            run_directory=self.run_directory,
+            config=self.config,
+            config_sha256=_digest_of(self.run_directory / CONFIG),
+            samples=samples,
+            panels={file.model.name: file for file in self.panels.values() if file.model.name in used},
+            panel_of={name: self.panel_of[name] for name in samples},
+            columns_mb=dict(columns_mb or {name: look.mb for name, look in self.looks.items()}),
+            refusals=refusals,
+        )
+
+
+def _admit(run_directory: Path, config: RunConfig, rows: Sequence[Sample], headers: HeaderCache | None) -> _Admitted:
+    """Look at the panel and, with ``headers``, at the FCS header of every row."""
+    found = _Admitted(run_directory, config)
+    asked = Asked(config, (run_directory / config.samples).parent)
+    for row in rows:
+        try:
+            panel = _panel(row.panel or config.panel, run_directory, found.panels)
+            if headers is not None:
+                _refuse_links_of(row, run_directory)
+                model = None if row.role is Role.COMPENSATION else panel.model
+                found.looks[row.sample] = headers.check(row, model, asked, panel_key=panel.sha256)
+        except InputError as error:
+            found.refusals.append(refuse(row, error))
+            continue
+        found.samples[row.sample] = row
+        found.panel_of[row.sample] = panel.model.name
+    return found
+
+
+def _refused_beside_others(admitted: _Admitted) -> list[Refusal]:
+    """Tubes that can be used alone, but not beside the others of the sheet (the same cells twice, two names...)."""
+    sheet = admitted.run_directory / admitted.config.samples
+    faults = compare_tubes(list(admitted.samples.values()), admitted.looks, admitted.panel_of, sheet)
+    return [refuse(admitted.samples[fault.sample], fault.error) for fault in faults if fault.refused]
 
 
 def _tell_jobs(plan: RunPlan) -> None:

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from flowmrd.flags import Flag, flag
 from flowmrd.gating.reference import Shift
 from flowmrd.gating.tree import GateResult
-from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import ChannelKind, PanelModel
 
 __all__ = ["REQUIRED", "gate_flags", "missing_routes", "nucleated_by"]
@@ -60,38 +59,57 @@ def gate_flags(
     prior_therapy: str = "none",
 ) -> list[Flag]:
     """Flags of one tube: required gates, parents that were too small, shifts at their bound, routes, manual gates."""
-    flags: list[Flag] = []
-    gates: dict[str, Gate] = {gate.name: gate for gate in panel.gates}
-    for name in REQUIRED:
-        if not result.available(name):
-            why = result.placement(name).why if name in result.names else "the panel does not define it"
-            flags.append(flag("REQUIRED_GATE_UNAVAILABLE", gate=name, why=why))
+    flags = _unavailable(result)
     if result.available("nucleated") and not np.any(result.inside("nucleated") & analysable):
         flags.append(flag("NO_NUCLEATED_CELLS"))
     if "cd19" in prior_therapy.split("+") and not any(result.available(route) for route in WITHOUT_CD19):
         flags.append(flag("CD19_LOSS_UNSEEN"))
-    few = [p for p in result.placements if p.state == "insufficient_parent"]
-    if few:
-        frozen = [p.name for p in few if p.source in {"reference", "sample-shift"}]
-        own = [p.name for p in few if p.source == "fallback"]
-        parts = ([f"frozen reference gates stand for {', '.join(frozen)}"] if frozen else []) + (
-            [f"the panel's fallbacks stand for {', '.join(own)}"] if own else []
-        )
-        flags.append(flag("GATE_PARENT_TOO_SMALL", stand_ins="; ".join(parts)))
-    bound = [s for s in shifts.values() if s.at_bound]
-    if bound:
-        text = ", ".join(f"{s.channel} ({s.measured:+.2f} decades in {s.population})" for s in bound)
-        flags.append(flag("GATE_SHIFT_AT_BOUND", shifts=text))
-    alone = [s for s in shifts.values() if s.measured is None]
-    if alone:
-        text = ", ".join(f"{s.channel} ({s.why})" for s in alone)
-        flags.append(flag("GATE_ANCHOR_TOO_SMALL", channels=text))
-    manual = [p.name for p in result.placements if p.source == "override"]
-    if manual:
-        titles = ", ".join(gates[name].title or name for name in manual)
-        flags.append(flag("GATES_SET_BY_HAND", gates=titles))
+    flags += _small_parents(result)
+    flags += _bounded(shifts)
+    flags += _set_by_hand(panel, result)
     if not has_reference:
         flags.append(flag("GATES_WITHOUT_CONTROLS"))
     if scatter_only:
         flags.append(flag("NUCLEATED_BY_SCATTER"))
     return flags
+
+
+def _unavailable(result: GateResult) -> list[Flag]:
+    """Gates that every tube needs and this one cannot have."""
+    flags = []
+    for name in REQUIRED:
+        if not result.available(name):
+            why = result.placement(name).why if name in result.names else "the panel does not define it"
+            flags.append(flag("REQUIRED_GATE_UNAVAILABLE", gate=name, why=why))
+    return flags
+
+
+def _small_parents(result: GateResult) -> list[Flag]:
+    """What stands in for gates of which the parent holds too few cells to place them by this tube."""
+    few = [placed for placed in result.placements if placed.state == "insufficient_parent"]
+    if not few:
+        return []
+    frozen = [placed.name for placed in few if placed.source in {"reference", "sample-shift"}]
+    own = [placed.name for placed in few if placed.source == "fallback"]
+    parts = [f"frozen reference gates stand for {', '.join(frozen)}"] if frozen else []
+    parts += [f"the panel's fallbacks stand for {', '.join(own)}"] if own else []
+    return [flag("GATE_PARENT_TOO_SMALL", stand_ins="; ".join(parts))]
+
+
+def _bounded(shifts: Mapping[str, Shift]) -> list[Flag]:
+    """Channels that would shift further than is believed, and channels without cells that show a shift."""
+    flags = []
+    bound = [shift for shift in shifts.values() if shift.at_bound]
+    if bound:
+        text = ", ".join(f"{shift.channel} ({shift.measured:+.2f} decades in {shift.population})" for shift in bound)
+        flags.append(flag("GATE_SHIFT_AT_BOUND", shifts=text))
+    alone = [shift for shift in shifts.values() if shift.measured is None]
+    if alone:
+        flags.append(flag("GATE_ANCHOR_TOO_SMALL", channels=", ".join(f"{one.channel} ({one.why})" for one in alone)))
+    return flags
+
+
+def _set_by_hand(panel: PanelModel, result: GateResult) -> list[Flag]:
+    titles = {gate.name: gate.title or gate.name for gate in panel.gates}
+    manual = [titles[placed.name] for placed in result.placements if placed.source == "override"]
+    return [flag("GATES_SET_BY_HAND", gates=", ".join(manual))] if manual else []

@@ -82,13 +82,11 @@ class _Reader:
         }
 
     def shapes(self) -> dict[str, Shape]:
-        from flowmrd.gating.overrides import known_gate
-
         found: dict[str, Shape] = {}
         for tag in _SHAPES:
             for element in self.root.findall(f"{{{GATING}}}{tag}"):
                 name = element.get(f"{{{GATING}}}id", "")
-                known_gate(self.where, name, self.panel)
+                self.panel.gate(name, self.where)
                 if name in found:
                     raise _error(self.where, f"the gate {name} twice", "every gate once", "remove one of them")
                 self._check_parent(name, element)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -95,25 +94,8 @@ def _read_yaml(path: Path, panel: PanelModel, frame: Frame) -> dict[str, Shape]:
     return {str(name): _shape(where, str(name), value, panel, frame) for name, value in data["gates"].items()}
 
 
-def known_gate(where: str, name: str, panel: PanelModel) -> Gate:
-    """The panel's gate of a name.
-
-    Raises
-    ------
-    GateError
-        With the nearest name where there is none.
-    """
-    for gate in panel.gates:
-        if gate.name == name:
-            return gate
-    names = [gate.name for gate in panel.gates]
-    near = get_close_matches(name, names, n=1)
-    todo = f"did you mean {near[0]}?" if near else f"use one of the panel's gates: {', '.join(names)}"
-    raise _error(where, f"a gate {name[:60]!r}", f"a gate of panel {panel.name}", todo)
-
-
 def _shape(where: str, name: str, value: Any, panel: PanelModel, frame: Frame) -> Shape:
-    gate = known_gate(where, name, panel)
+    gate = panel.gate(name, where)
     if not isinstance(value, dict):
         raise _error(where, f"gate {name} without a shape", "a threshold or a method", "see docs/methods/gating.md")
     if set(value) == {"threshold"}:

@@ -7,11 +7,13 @@ these models.
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from flowmrd.errors import GateError
 from flowmrd.panel.gates import BooleanGate, Gate, check_tree
 from flowmrd.panel.plots import MATURATION, Plot, standard_plots
 
@@ -180,6 +182,26 @@ class PanelModel(Strict):
             return marker in gate.dimensions() or any(map(uses, asked))
 
         return [gate.name for gate in self.gates if gate.route and not uses(gate.name)]
+
+    def gate(self, name: str, where: str) -> Gate:
+        """Return the gate of a name that stands in a file ``where``.
+
+        Raises
+        ------
+        GateError
+            With the nearest name where the panel has no such gate.
+        """
+        for gate in self.gates:
+            if gate.name == name:
+                return gate
+        names = [gate.name for gate in self.gates]
+        near = get_close_matches(name, names, n=1)
+        raise GateError(
+            where,
+            found=f"a gate {name[:60]!r}",
+            expected=f"a gate of panel {self.name}",
+            todo=f"did you mean {near[0]}?" if near else f"use one of the panel's gates: {', '.join(names)}",
+        )
 
     def channel(self, marker: str) -> Channel:
         """Return the channel of a marker, or raise ``KeyError``."""

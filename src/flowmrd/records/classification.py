@@ -8,7 +8,19 @@ from pydantic import Field
 
 from flowmrd.records.base import Artefact, FlagEntry, MarkerLevels, MarkerShift
 
-__all__ = ["BackgroundEntry", "ClassificationFile", "CountedEntry", "NoveltyEntry", "SpikeInEntry", "UncountedEntry"]
+__all__ = [
+    "BackgroundEntry",
+    "ClassificationFile",
+    "CountedEntry",
+    "NoveltyEntry",
+    "SpikeInEntry",
+    "StainingState",
+    "UncountedEntry",
+]
+
+
+StainingState = Literal["ok", "shifted", "absent", "not_verifiable"]
+"""What the cells that should carry a marker say of its antibody; ``not_verifiable`` where no cell should carry it."""
 
 
 class CountedEntry(Artefact):
@@ -67,7 +79,7 @@ class StainingControlEntry(Artefact):
     """What the cells that should carry a marker say of its antibody."""
 
     marker: str
-    state: Literal["ok", "shifted", "absent", "not_verifiable"]
+    state: StainingState
     carriers: int
     bright: int
     decades: float

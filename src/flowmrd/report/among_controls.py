@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from flowmrd.records.quality import QualityFile
 from flowmrd.report import formatting, svg
-from flowmrd.report.batch import Tube, channel_charts, in_order, voltage_changes
+from flowmrd.report.batch import BatchTube, channel_charts, in_order, voltage_changes
 from flowmrd.report.inputs import Inputs
 from flowmrd.report.levey_jennings import MIN_CONTROLS, RULES
 
@@ -62,8 +62,8 @@ def build(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _tube(facts: QualityFile, panel: str, role: str = "control") -> Tube:
-    return Tube(
+def _tube(facts: QualityFile, panel: str, role: str = "control") -> BatchTube:
+    return BatchTube(
         sample=facts.sample,
         patient="",
         role=role,

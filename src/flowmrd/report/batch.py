@@ -28,7 +28,7 @@ CARRY_DISTANCE: Final = 0.25
 
 
 @dataclass
-class Tube:
+class BatchTube:
     """One tube of the batch."""
 
     sample: str
@@ -57,14 +57,14 @@ class Tube:
         return None if not day else (day, self.acquisition.begin or 0.0)
 
 
-def in_order(tubes: Sequence[Tube]) -> tuple[list[Tube], str]:
+def in_order(tubes: Sequence[BatchTube]) -> tuple[list[BatchTube], str]:
     """Tubes in order of acquisition, and what that order rests on."""
     if tubes and all(tube.when is not None for tube in tubes):
         return sorted(tubes, key=lambda tube: tube.when or ("", 0.0)), "date and time in the files' headers"
     return list(tubes), "the sample sheet, because not every file says when it was acquired"
 
 
-def undated(tubes: Sequence[Tube]) -> list[str]:
+def undated(tubes: Sequence[BatchTube]) -> list[str]:
     """Tubes whose place in the order of acquisition is not known: without a day, or without a time beside others."""
     days = Counter((tube.instrument, tube.acquisition.date) for tube in tubes)
     return [
@@ -74,21 +74,21 @@ def undated(tubes: Sequence[Tube]) -> list[str]:
     ]
 
 
-def by_cytometer(tubes: Sequence[Tube]) -> dict[str, list[Tube]]:
+def by_cytometer(tubes: Sequence[BatchTube]) -> dict[str, list[BatchTube]]:
     """Tubes of one panel on one cytometer, in the order given; the key is a name for people."""
     several = {panel for panel in {tube.panel for tube in tubes} if _instruments(tubes, panel) > 1}
-    groups: dict[str, list[Tube]] = {}
+    groups: dict[str, list[BatchTube]] = {}
     for tube in tubes:
         name = f"{tube.panel}, cytometer {tube.instrument or 'not named'}" if tube.panel in several else tube.panel
         groups.setdefault(name, []).append(tube)
     return groups
 
 
-def _instruments(tubes: Sequence[Tube], panel: str) -> int:
+def _instruments(tubes: Sequence[BatchTube], panel: str) -> int:
     return len({tube.instrument for tube in tubes if tube.panel == panel})
 
 
-def channel_charts(tubes: Sequence[Tube], this: str = "") -> list[dict[str, Any]]:
+def channel_charts(tubes: Sequence[BatchTube], this: str = "") -> list[dict[str, Any]]:
     """Levey-Jennings chart of every channel's median, with limits from the controls of the same panel and cytometer.
 
     Parameters
@@ -98,48 +98,41 @@ def channel_charts(tubes: Sequence[Tube], this: str = "") -> list[dict[str, Any]
     this
         Sample that the charts are for: drawn apart, and left out of the limits.
     """
-    charts: list[dict[str, Any]] = []
-    for panel, together in by_cytometer(tubes).items():
-        channels = dict.fromkeys(name for tube in together for name in tube.medians)
-        for channel in channels:
-            found = [(tube, value) for tube in together if (value := tube.medians.get(channel)) is not None]
-            known, values = [tube for tube, _ in found], [value for _, value in found]
-            controls = [
-                value
-                for tube, value in zip(known, values, strict=True)
-                if tube.role == "control" and tube.sample != this
-            ]
-            limits = control_limits(controls, floor=SD_FLOOR)
-            if limits is None:
-                continue
-            run = [index for index, tube in enumerate(known) if tube.role == "control"]
-            distances = left_out([values[index] for index in run], floor=SD_FLOOR)
-            broken = dict(zip([known[index].sample for index in run], judged(distances), strict=False))
-            own = dict(zip([known[index].sample for index in run], distances, strict=False))
-            points = [
-                ChartPoint(
-                    tube.sample,
-                    value,
-                    own.get(tube.sample, (value - limits.mean) / limits.sd),
-                    broken.get(tube.sample, ()),
-                )
-                for tube, value in zip(known, values, strict=True)
-            ]
-            when = {tube.sample: tube.acquisition.date or "" for tube in known}
-            charts.append(
-                {
-                    "panel": panel,
-                    "channel": channel,
-                    "mean": limits.mean,
-                    "sd": limits.sd,
-                    "controls": limits.n,
-                    "few": len(run) < ENOUGH,
-                    "drawing": _chart(points, {tube.sample for tube in known if tube.role == "control"}, this, when),
-                    "broken": [(point.sample, list(point.broken)) for point in points if point.broken],
-                    "this": next((round(point.z, 2) for point in points if point.sample == this), None),
-                }
-            )
-    return charts
+    charts = [
+        _channel_chart(panel, channel, [tube for tube in together if tube.medians.get(channel) is not None], this)
+        for panel, together in by_cytometer(tubes).items()
+        for channel in dict.fromkeys(name for tube in together for name in tube.medians)
+    ]
+    return [chart for chart in charts if chart is not None]
+
+
+def _channel_chart(panel: str, channel: str, tubes: Sequence[BatchTube], this: str) -> dict[str, Any] | None:
+    """Chart of one channel over the tubes that have it; None where there are too few controls for limits."""
+    controls = [tube for tube in tubes if tube.role == "control"]
+    values = {tube.sample: float(tube.medians[channel] or 0.0) for tube in tubes}
+    limits = control_limits([values[tube.sample] for tube in controls if tube.sample != this], floor=SD_FLOOR)
+    if limits is None:
+        return None
+    names = [tube.sample for tube in controls]
+    distances = left_out([values[name] for name in names], floor=SD_FLOOR)
+    broken = dict(zip(names, judged(distances), strict=False))
+    own = dict(zip(names, distances, strict=False))
+    points = [
+        ChartPoint(name, value, own.get(name, (value - limits.mean) / limits.sd), broken.get(name, ()))
+        for name, value in values.items()
+    ]
+    when = {tube.sample: tube.acquisition.date or "" for tube in tubes}
+    return {
+        "panel": panel,
+        "channel": channel,
+        "mean": limits.mean,
+        "sd": limits.sd,
+        "controls": limits.n,
+        "few": len(controls) < ENOUGH,
+        "drawing": _chart(points, set(names), this, when),
+        "broken": [(point.sample, list(point.broken)) for point in points if point.broken],
+        "this": next((round(point.z, 2) for point in points if point.sample == this), None),
+    }
 
 
 def _chart(points: Sequence[ChartPoint], controls: set[str], this: str, when: Mapping[str, str]) -> Markup:
@@ -185,7 +178,7 @@ def _chart(points: Sequence[ChartPoint], controls: set[str], this: str, when: Ma
     return svg.drawing(width, height, parts, css="lj")
 
 
-def voltage_changes(tubes: Sequence[Tube]) -> list[dict[str, Any]]:
+def voltage_changes(tubes: Sequence[BatchTube]) -> list[dict[str, Any]]:
     """Channels whose detector voltage differs among tubes of one panel on one cytometer; ``samples`` are unusual."""
     rows = []
     for panel, together in by_cytometer(tubes).items():
@@ -215,7 +208,7 @@ def voltage_changes(tubes: Sequence[Tube]) -> list[dict[str, Any]]:
     return rows
 
 
-def carry_over(tubes: Sequence[Tube]) -> list[dict[str, str]]:
+def carry_over(tubes: Sequence[BatchTube]) -> list[dict[str, str]]:
     """Tubes whose MRD cells may come from the tube run just before on the same cytometer.
 
     After another patient's tube, cells that look like its leukaemia are named. After a tube of the same patient on the
@@ -236,7 +229,7 @@ def carry_over(tubes: Sequence[Tube]) -> list[dict[str, str]]:
     return found
 
 
-def _carried(before: Tube, after: Tube) -> str:
+def _carried(before: BatchTube, after: BatchTube) -> str:
     """Why cells of the first tube may be in the second; empty where nothing says so."""
     source, result = before.result, after.result
     if source is None or result is None or before.panel != after.panel or (source.mrd.fraction or 0) < CARRY_SOURCE:

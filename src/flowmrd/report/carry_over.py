@@ -21,7 +21,7 @@ from flowmrd.mrd.result import MrdResult
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report import formatting
 from flowmrd.report.inputs import Visit
-from flowmrd.report.tube import Tube
+from flowmrd.report.tube import PageTube
 
 MIN_EVENTS: Final = 10
 """Fewer MRD cells than this are drawn, but say nothing about their spread."""
@@ -76,7 +76,7 @@ class Arrival:
         return asdict(self) | {"uneven": self.uneven}
 
 
-def arrival(tube: Tube) -> Arrival:
+def arrival(tube: PageTube) -> Arrival:
     """Look at the MRD cells of a tube in the order of acquisition."""
     rows = np.flatnonzero(tube.mrd)
     if len(rows) == 0:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from flowmrd.report import formatting
 from flowmrd.report.charts.description import CellMarks, Role
 from flowmrd.report.inputs import Inputs
-from flowmrd.report.tube import Tube, even
+from flowmrd.report.tube import PageTube, even
 from flowmrd.report.uncounted import Group
 
 MAX_MRD_ROWS: Final = 20_000
@@ -69,7 +69,7 @@ class CellLayer:
 class CellTable:
     """Cells of one tube for its page. The first ``n_uniform`` rows are an even sample of the analysable events."""
 
-    def __init__(self, tube: Tube, inputs: Inputs, groups: Sequence[Group]) -> None:
+    def __init__(self, tube: PageTube, inputs: Inputs, groups: Sequence[Group]) -> None:
         self.tube = tube
         time = tube.time_channel
         self.channels = (*tube.channels, time) if time is not None else tube.channels
@@ -156,7 +156,7 @@ class CellTable:
 _ORDER: Final = ("stage", "spiked", "excluded", "group", "cluster", "mrd")
 
 
-def _layers(tube: Tube, inputs: Inputs, groups: Sequence[Group], n_spiked: int) -> list[CellLayer]:
+def _layers(tube: PageTube, inputs: Inputs, groups: Sequence[Group], n_spiked: int) -> list[CellLayer]:
     mrd = np.flatnonzero(tube.mrd)
     name = "leukaemic cell" if inputs.result.role == "diagnosis" else "MRD cell"
     layers = [CellLayer("mrd", name, "mrd", True, even(mrd, MAX_MRD_ROWS), len(mrd))]
@@ -193,7 +193,7 @@ def _layers(tube: Tube, inputs: Inputs, groups: Sequence[Group], n_spiked: int) 
     return layers[:MAX_LAYERS]
 
 
-def group_cells(tube: Tube, group: Group) -> Rows:
+def group_cells(tube: PageTube, group: Group) -> Rows:
     """The analysable events nearest to a group's centre, as many as the group has, in file order.
 
     Distance is in SD of the group, summed over its channels; nothing further out counts than what holds 97.5 % of a

@@ -15,7 +15,7 @@ from flowmrd.flags import Effect, Flag, flag
 from flowmrd.mrd.result import MrdResult
 from flowmrd.mrd.specimen import SpecimenResult
 from flowmrd.report import svg, verdict
-from flowmrd.report.batch import Tube, carry_over, channel_charts, in_order, undated, voltage_changes
+from flowmrd.report.batch import BatchTube, carry_over, channel_charts, in_order, undated, voltage_changes
 from flowmrd.report.guidance import BY_CODE
 from flowmrd.report.levey_jennings import RULES
 from flowmrd.report.page import read_asset, render_page
@@ -49,7 +49,7 @@ class Member:
         State of its review, and why a signature is void.
     """
 
-    tube: Tube
+    tube: BatchTube
     timepoint: str
     batch: str = ""
     problem: str = ""
@@ -179,7 +179,7 @@ def _specimen_row(specimen: SpecimenResult) -> dict[str, Any]:
     }
 
 
-def _flags(tube: Tube, suspects: set[str]) -> list[tuple[str, str, str]]:
+def _flags(tube: BatchTube, suspects: set[str]) -> list[tuple[str, str, str]]:
     """(tone, code, message) of everything that a reviewer should see; remarks without weight are in the report."""
     result = tube.result
     usual = {"BELOW_DETECTION", "QUANTIFIED", "CONTROL_LIKE_OTHERS"}

@@ -24,7 +24,7 @@ from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.density import Counts, bin_axis, count_grid
 from flowmrd.report.inputs import Inputs
 from flowmrd.report.neighbours import Neighbours
-from flowmrd.report.tube import Tube
+from flowmrd.report.tube import PageTube
 from flowmrd.report.uncounted import Group, outline_in
 from flowmrd.report.views import View, outlines
 
@@ -81,7 +81,7 @@ class EventCharts:
     def __init__(
         self,
         inputs: Inputs,
-        tube: Tube,
+        tube: PageTube,
         neighbours: Neighbours,
         table: CellTable,
         groups: Sequence[Group],
@@ -213,7 +213,7 @@ class EventCharts:
         return "all analysable events" if gate == "root" else formatting.within(self._titles.get(gate, gate))
 
     @staticmethod
-    def _has(tube: Tube, gate: str) -> bool:
+    def _has(tube: PageTube, gate: str) -> bool:
         return gate in {"root", *tube.gate_names}
 
 

@@ -16,7 +16,7 @@ from flowmrd.records.references import LaipComponent
 from flowmrd.report import formatting, svg
 from flowmrd.report.density import HIGH, LOW
 from flowmrd.report.inputs import Inputs
-from flowmrd.report.tube import Tube
+from flowmrd.report.tube import PageTube
 from flowmrd.units import LOGICLE_M, to_decades
 
 MODES: Final = {
@@ -73,7 +73,7 @@ class MarkerRow:
         return asdict(self)
 
 
-def marker_rows(inputs: Inputs, tube: Tube) -> list[MarkerRow]:
+def marker_rows(inputs: Inputs, tube: PageTube) -> list[MarkerRow]:
     """Every antibody channel of the tube, in panel order."""
     mrd = np.flatnonzero(tube.mrd)
     normal_name, normal = _normal_cells(inputs, tube)
@@ -135,7 +135,7 @@ def _quantiles(values: npt.NDArray[Any]) -> tuple[float, ...] | None:
     return tuple(round(float(value), 4) for value in np.quantile(finite, _QUANTILES))
 
 
-def _normal_cells(inputs: Inputs, tube: Tube) -> tuple[str, npt.NDArray[np.intp]]:
+def _normal_cells(inputs: Inputs, tube: PageTube) -> tuple[str, npt.NDArray[np.intp]]:
     """Normal precursors of this tube: cells gated as a haematogone stage and not called MRD."""
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
     nearest = [cluster.nearest_normal for cluster in inputs.result.laip.clusters]
@@ -157,7 +157,7 @@ def _diagnosis_component(inputs: Inputs) -> LaipComponent | None:
 _ROMAN: Final = {"1": "I", "2": "II", "3": "III"}
 
 
-def stage_name(name: str, tube: Tube) -> str:
+def stage_name(name: str, tube: PageTube) -> str:
     """A normal stage as the panel titles its gate; ``haematogones_2`` becomes ``haematogone stage II``."""
     titles = {gate.name: gate.title for gate in tube.panel.gates if gate.title}
     if name in titles:
@@ -168,7 +168,7 @@ def stage_name(name: str, tube: Tube) -> str:
     return name.replace("_", " ")
 
 
-def build(inputs: Inputs, tube: Tube, rows: Sequence[MarkerRow]) -> dict[str, Any]:
+def build(inputs: Inputs, tube: PageTube, rows: Sequence[MarkerRow]) -> dict[str, Any]:
     """Context of the section."""
     laip = inputs.result.laip
     largest = max(laip.clusters, key=lambda cluster: cluster.events, default=None)
@@ -248,7 +248,7 @@ def _summary(rows: Sequence[MarkerRow]) -> str:
     return "Against the nearest normal stage: " + ("; ".join(parts) if parts else "no marked shift") + "."
 
 
-def _figure(rows: Sequence[MarkerRow], tube: Tube) -> Markup:
+def _figure(rows: Sequence[MarkerRow], tube: PageTube) -> Markup:
     """One line a marker: grey bar normal, filled bar MRD, hollow diamond diagnosis.
 
     Where all channels share one scale there is one axis below; else every line has its own ticks.
@@ -306,7 +306,7 @@ def _box(x: Any, quantiles: Sequence[float], y: float, colour: str, opacity: flo
     )
 
 
-def legend_rows(rows: Sequence[MarkerRow], tube: Tube) -> list[dict[str, str]]:
+def legend_rows(rows: Sequence[MarkerRow], tube: PageTube) -> list[dict[str, str]]:
     """The same numbers as a table, in raw units of the instrument."""
     table = []
     for row in rows:

@@ -41,7 +41,7 @@ RULES: Final = {
 
 
 @dataclass(frozen=True)
-class Limits:
+class ControlLimits:
     """Mean and standard deviation of the controls."""
 
     mean: float
@@ -59,7 +59,7 @@ class ChartPoint:
     broken: tuple[str, ...]
 
 
-def control_limits(values: Sequence[float], *, floor: float = 0.0) -> Limits | None:
+def control_limits(values: Sequence[float], *, floor: float = 0.0) -> ControlLimits | None:
     """Limits from control values; ``None`` from fewer than :data:`MIN_CONTROLS`.
 
     Parameters
@@ -69,7 +69,7 @@ def control_limits(values: Sequence[float], *, floor: float = 0.0) -> Limits | N
     """
     if len(values) < MIN_CONTROLS:
         return None
-    return Limits(fmean(values), max(stdev(values), floor), len(values))
+    return ControlLimits(fmean(values), max(stdev(values), floor), len(values))
 
 
 def left_out(values: Sequence[float], *, floor: float = 0.0) -> list[float]:

@@ -17,7 +17,7 @@ from flowmrd.panel.model import PanelModel
 from flowmrd.report.charts.description import Mark, Outline
 from flowmrd.report.contours import region
 from flowmrd.report.density import BINS, Counts, bin_axis, count_grid
-from flowmrd.report.tube import Tube, even
+from flowmrd.report.tube import PageTube, even
 
 EVENTS_PER_CONTROL: Final = 40_000
 """Events of one gate of one control that the pooled density takes, evenly chosen."""
@@ -105,14 +105,14 @@ class Neighbours:
         return self._rows[index, gate]
 
 
-def _open(folder: Path | None, panel: PanelModel, time_masked: bool) -> Tube | None:
+def _open(folder: Path | None, panel: PanelModel, time_masked: bool) -> PageTube | None:
     """A tube whose columns are there, else ``None``."""
     if folder is None or not all((folder / f"{name}.arrow").is_file() for name in ("preprocessed", "gated")):
         return None
-    return Tube.open(folder, panel, time_masked=time_masked)
+    return PageTube.open(folder, panel, time_masked=time_masked)
 
 
-def _has(tube: Tube, x: str, y: str) -> bool:
+def _has(tube: PageTube, x: str, y: str) -> bool:
     return x in tube.events and y in tube.events
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from flowmrd.report import formatting, laip_view, quality_view, uncounted
 from flowmrd.report.inputs import Inputs
-from flowmrd.report.tube import Tube
+from flowmrd.report.tube import PageTube
 
 
-def uncounted_rows(groups: Sequence[uncounted.Group], tube: Tube) -> list[dict[str, Any]]:
+def uncounted_rows(groups: Sequence[uncounted.Group], tube: PageTube) -> list[dict[str, Any]]:
     """Groups that were not counted, as the page says them."""
     return [
         {
@@ -27,7 +27,7 @@ def uncounted_rows(groups: Sequence[uncounted.Group], tube: Tube) -> list[dict[s
 
 def tables(
     inputs: Inputs,
-    tube: Tube,
+    tube: PageTube,
     markers: Sequence[laip_view.MarkerRow],
     quality: Mapping[str, Any],
     facts: Mapping[str, Any],
@@ -104,7 +104,7 @@ def tables(
     }
 
 
-def populations(tube: Tube) -> list[dict[str, Any]]:
+def populations(tube: PageTube) -> list[dict[str, Any]]:
     """Populations that the panel names, with the MRD events each holds."""
     nucleated = int(tube.gate("nucleated").sum()) if "nucleated" in tube.gate_names else 0
     rows = []
@@ -126,7 +126,7 @@ def populations(tube: Tube) -> list[dict[str, Any]]:
 
 def numbers(
     inputs: Inputs,
-    tube: Tube,
+    tube: PageTube,
     plots: Sequence[Mapping[str, Any]],
     markers: Sequence[laip_view.MarkerRow],
     quality: Mapping[str, Any],

@@ -13,7 +13,7 @@ from flowmrd.records.quality import AttritionEntry, CompensationEntry, QualityFi
 from flowmrd.report import formatting, svg
 from flowmrd.report.carry_over import Arrival, arrival
 from flowmrd.report.inputs import Inputs
-from flowmrd.report.tube import Tube
+from flowmrd.report.tube import PageTube
 
 STEP_WORDS = {
     "acquired": "Acquired",
@@ -29,7 +29,7 @@ CST_MAX_DAYS = 31
 """A set-up older than this at acquisition is named (a default: laboratories set up daily)."""
 
 
-def build(inputs: Inputs, tube: Tube) -> dict[str, Any]:
+def build(inputs: Inputs, tube: PageTube) -> dict[str, Any]:
     """Context of the quality section; ``missing`` says why where there is no ``qc.json``."""
     qc = inputs.qc
     if qc is None:

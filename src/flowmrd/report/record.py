@@ -139,48 +139,34 @@ def _antibody(channel: Channel, detectors: Mapping[str | None, str | None]) -> s
 def _specimen(inputs: Inputs) -> list[tuple[str, str]]:
     """Who, what, when and with which instrument; the fields that nobody supplied are named in the last row."""
     sample, result = inputs.sample, inputs.result
-    instrument = inputs.qc.instrument if inputs.qc is not None else {}
     acquired = inputs.ingest.acquisition if inputs.ingest is not None else AcquisitionEntry()
-    detectors = {} if inputs.ingest is None else {one.marker: one.pnn for one in inputs.ingest.channels}
-    antibodies = ", ".join(
-        _antibody(channel, detectors) for channel in inputs.panel.channels if channel.kind.value == "antibody"
-    )
+    instrument = inputs.qc.instrument if inputs.qc is not None else {}
 
     def given(name: str) -> str:
         return (getattr(sample, name) if sample else None) or NOT_SUPPLIED
 
-    def header(*names: str) -> str:
-        for name in names:
-            for key, value in instrument.items():
-                if str(key).upper().replace("$", "") == name:
-                    return str(value)
-        return NOT_SUPPLIED
-
-    settings = {
-        key: str(value)
-        for key, value in sorted((inputs.ingest.keywords if inputs.ingest is not None else {}).items())
-        if "CONFIG" in key.upper() or "LOT" in key.upper()
-    }
-    prior = {"none": "none recorded", "cd19": "anti-CD19", "cd22": "anti-CD22", "cd19+cd22": "anti-CD19 and anti-CD22"}
     fields = [
         ("Patient (pseudonym)", result.patient),
         ("Sample", result.sample),
         ("Trial", inputs.config.report.trial or NOT_SUPPLIED),
         ("Role and time point", f"{result.role}, {result.timepoint or 'no time point given'}"),
-        ("Prior antibody therapy", prior.get(sample.prior_therapy.value, NOT_SUPPLIED) if sample else NOT_SUPPLIED),
+        (
+            "Prior antibody therapy",
+            PRIOR_THERAPY.get(sample.prior_therapy.value, NOT_SUPPLIED) if sample else NOT_SUPPLIED,
+        ),
         ("Specimen", given("specimen")),
         ("Pull", given("pull")),
         ("Anticoagulant", given("anticoagulant")),
         ("Collected", given("collected")),
         ("Received", given("received")),
-        ("Acquired", _acquired(acquired) or header("DATE")),
+        ("Acquired", _acquired(acquired) or _of_header(instrument, "DATE")),
         ("Age at acquisition", sample_age(sample.collected if sample else None, acquired)),
         ("Viability", given("viability")),
-        ("Instrument", header("MODEL", "CYT")),
-        ("Serial number (digest)", header("SERIAL_DIGEST")),
-        ("Cytometer configuration", ", ".join(f"{key} {value}" for key, value in settings.items()) or NOT_SUPPLIED),
+        ("Instrument", _of_header(instrument, "MODEL", "CYT")),
+        ("Serial number (digest)", _of_header(instrument, "SERIAL_DIGEST")),
+        ("Cytometer configuration", _cytometer_settings(inputs) or NOT_SUPPLIED),
         ("Panel", f"{inputs.panel.name} version {inputs.panel.version}: {inputs.panel.title}"),
-        ("Antibodies (dye, clone)", antibodies),
+        ("Antibodies (dye, clone)", _antibodies(inputs)),
         ("Reagent lots", given("lots")),
         ("Batch", given("batch")),
         ("Analyst", given("analyst")),
@@ -188,6 +174,33 @@ def _specimen(inputs: Inputs) -> list[tuple[str, str]]:
     absent = [name.lower() for name, value in fields if value == NOT_SUPPLIED]
     known = [(name, value) for name, value in fields if value != NOT_SUPPLIED]
     return [*known, (NOT_SUPPLIED.capitalize(), ", ".join(absent))] if absent else known
+
+
+PRIOR_THERAPY: Final = {
+    "none": "none recorded",
+    "cd19": "anti-CD19",
+    "cd22": "anti-CD22",
+    "cd19+cd22": "anti-CD19 and anti-CD22",
+}
+
+
+def _of_header(instrument: Mapping[str, str], *names: str) -> str:
+    """What the file's header says under the first of the names that it has."""
+    said = {key.upper().replace("$", ""): value for key, value in reversed(list(instrument.items()))}
+    return next((said[name] for name in names if name in said), NOT_SUPPLIED)
+
+
+def _cytometer_settings(inputs: Inputs) -> str:
+    keywords = inputs.ingest.keywords if inputs.ingest is not None else {}
+    return ", ".join(
+        f"{key} {value}" for key, value in sorted(keywords.items()) if "CONFIG" in key.upper() or "LOT" in key.upper()
+    )
+
+
+def _antibodies(inputs: Inputs) -> str:
+    detectors = {} if inputs.ingest is None else {one.marker: one.pnn for one in inputs.ingest.channels}
+    channels = inputs.panel.channels
+    return ", ".join(_antibody(channel, detectors) for channel in channels if channel.kind.value == "antibody")
 
 
 def _acquired(acquired: AcquisitionEntry) -> str:

@@ -35,9 +35,9 @@ from flowmrd.report.neighbours import Neighbours
 from flowmrd.report.page import embed_json, read_asset, render_page
 from flowmrd.report.thresholds import threshold_figures
 from flowmrd.report.trend import trend_figure, trend_rows
-from flowmrd.report.tube import Tube
+from flowmrd.report.tube import PageTube
 from flowmrd.report.views import View, gate_views, mrd_views
-from flowmrd.tube import Tube as TubeInMemory
+from flowmrd.tube import Tube
 
 RAW_STEPS = 111
 """Places along an axis whose raw values the page knows; between them it interpolates."""
@@ -51,7 +51,7 @@ class Page:
     numbers: dict[str, Any] = field(default_factory=dict)
 
 
-def build_page(inputs: Inputs, events: TubeInMemory) -> Page:
+def build_page(inputs: Inputs, events: Tube) -> Page:
     """Render the page of one sample."""
     neighbours = Neighbours(
         inputs.panel,
@@ -59,10 +59,10 @@ def build_page(inputs: Inputs, events: TubeInMemory) -> Page:
         controls=inputs.controls_work,
         time_masked=inputs.config.quality.time_mask,
     )
-    return _page(inputs, Tube(events), neighbours)
+    return _page(inputs, PageTube(events), neighbours)
 
 
-def _page(inputs: Inputs, tube: Tube, neighbours: Neighbours) -> Page:
+def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
     result = inputs.result
     markers = laip_view.marker_rows(inputs, tube)
     groups = uncounted.groups(inputs.classification)
@@ -188,7 +188,7 @@ def _loadings(plane: Canonical | None) -> list[tuple[str, str, str]]:
     return [(plane.features[k], first[k], second[k]) for k in map(int, order)]
 
 
-def _axis_facts(tube: Tube, channel: str) -> dict[str, Any]:
+def _axis_facts(tube: PageTube, channel: str) -> dict[str, Any]:
     """Ticks both ways, and raw values along the axis for those who hover."""
     steps = np.linspace(LOW, HIGH, RAW_STEPS)
     raw = [None if channel == tube.time_channel else tube.raw(channel, float(at)) for at in steps]
@@ -205,7 +205,7 @@ def _totals(result: MrdResult) -> list[tuple[str, int]]:
     return [(titles[name], int(getattr(result.counts, name))) for name in ("nucleated", "mononuclear", "b_lineage")]
 
 
-def _gate_plot(charts: EventCharts, view: View, tube: Tube, placed: Mapping[str, GateEntry]) -> dict[str, Any]:
+def _gate_plot(charts: EventCharts, view: View, tube: PageTube, placed: Mapping[str, GateEntry]) -> dict[str, Any]:
     """A plot of the gate tree as template context."""
     chart, still = charts.gate(view)
     parent = int(tube.gate(view.parent).sum())
@@ -258,11 +258,11 @@ def _outlines(chart: Chart) -> list[dict[str, Any]]:
     ]
 
 
-def _parent_title(gate: str, tube: Tube) -> str:
+def _parent_title(gate: str, tube: PageTube) -> str:
     return "all analysable events" if gate == "root" else laip_view.stage_name(gate, tube)
 
 
-def _gate_rows(view: View, tube: Tube, placed: Mapping[str, GateEntry]) -> list[dict[str, Any]]:
+def _gate_rows(view: View, tube: PageTube, placed: Mapping[str, GateEntry]) -> list[dict[str, Any]]:
     parent_count = int(tube.gate(view.parent).sum())
     nucleated = int(tube.gate("nucleated").sum()) if "nucleated" in tube.gate_names else 0
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
@@ -298,7 +298,7 @@ def _plot_summary(view: View, rows: Sequence[Mapping[str, Any]], parent: int, mr
     )
 
 
-def _choices(tube: Tube, result: MrdResult) -> list[tuple[str, list[dict[str, str]]]]:
+def _choices(tube: PageTube, result: MrdResult) -> list[tuple[str, list[dict[str, str]]]]:
     """What can be back-gated, in groups: MRD cells and their clusters, populations, and the other gates."""
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
     population = {gate.name for gate in tube.panel.gates if gate.population}
@@ -321,7 +321,7 @@ def _choices(tube: Tube, result: MrdResult) -> list[tuple[str, list[dict[str, st
     return [("MRD", mrd), ("Populations", named), ("Gates", other)]
 
 
-def _parents(tube: Tube) -> list[tuple[int, str]]:
+def _parents(tube: PageTube) -> list[tuple[int, str]]:
     """Gates whose events the free plot can show; -1 is every analysable event."""
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
     chosen = {"singlets", "nucleated", "mononuclear", "b_lineage"}
@@ -331,7 +331,7 @@ def _parents(tube: Tube) -> list[tuple[int, str]]:
     ]
 
 
-def _free_axes(tube: Tube, markers: Sequence[laip_view.MarkerRow]) -> tuple[str, str]:
+def _free_axes(tube: PageTube, markers: Sequence[laip_view.MarkerRow]) -> tuple[str, str]:
     ordered = [row.marker for row in laip_view.by_shift(markers) if row.marker in tube.channels]
     ordered += [channel for channel in ("CD45", "SSC-A", *tube.channels) if channel in tube.channels]
     distinct = list(dict.fromkeys(ordered))
@@ -370,7 +370,7 @@ def _places(standard: Sequence[Row], gates: Sequence[Mapping[str, Any]], inputs:
     return places
 
 
-def _opinions(inputs: Inputs, tube: Tube) -> list[dict[str, Any]]:
+def _opinions(inputs: Inputs, tube: PageTube) -> list[dict[str, Any]]:
     """Groups of the result that a signer may call, and what the classifier called them."""
     return [
         {

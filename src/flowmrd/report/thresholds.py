@@ -14,7 +14,7 @@ from markupsafe import Markup
 from flowmrd.records.gates import CurveEntry, GateEntry
 from flowmrd.report import formatting, svg
 from flowmrd.report.record import SOURCES
-from flowmrd.report.tube import Tube
+from flowmrd.report.tube import PageTube
 
 _WIDTH, _HEIGHT, _TOP, _BASE = 250.0, 108.0, 6.0, 84.0
 _LEFT, _RIGHT = 16.0, 234.0  # room for half a tick label on both sides
@@ -25,7 +25,7 @@ _UNIT_TICKS = tuple((value / 5, f"{value / 5:.1f}") for value in range(11))
 Ticks = Sequence[tuple[float, str]]
 
 
-def threshold_figures(tube: Tube, placed: Mapping[str, GateEntry]) -> list[dict[str, Any]]:
+def threshold_figures(tube: PageTube, placed: Mapping[str, GateEntry]) -> list[dict[str, Any]]:
     """One figure for every cut whose density was kept, in the order of the tree."""
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
     figures: list[dict[str, Any]] = []

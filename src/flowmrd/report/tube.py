@@ -16,13 +16,13 @@ from flowmrd.panel.names import dye_of_file
 from flowmrd.report import formatting
 from flowmrd.report.axes import ACROSS, UP, Axis, make_axis
 from flowmrd.report.density import Bins, bin_axis
-from flowmrd.tube import Tube as TubeInMemory
+from flowmrd.tube import Tube
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
 Mask = npt.NDArray[np.bool_]
 
 
-class Tube:
+class PageTube:
     """A tube as its page shows it: analysable events, gates, axes. All arrays have one row per event of the file.
 
     Attributes
@@ -35,7 +35,7 @@ class Tube:
         ``mrd`` and, where it is known, ``cluster`` of every event; None where the tube was not classified.
     """
 
-    def __init__(self, tube: TubeInMemory) -> None:
+    def __init__(self, tube: Tube) -> None:
         self.panel = tube.panel
         self.events = tube.columns
         self.gated = {"gates": tube.gate_result.bits}
@@ -48,7 +48,7 @@ class Tube:
         self._gates: dict[str, Mask] = {}
 
     @classmethod
-    def open(cls, work: Path, panel: PanelModel, *, time_masked: bool) -> Tube:
+    def open(cls, work: Path, panel: PanelModel, *, time_masked: bool) -> PageTube:
         """A tube from the column files in its work folder.
 
         Raises

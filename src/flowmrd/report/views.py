@@ -14,7 +14,7 @@ from flowmrd.report import formatting
 from flowmrd.report.charts.description import Outline, Point
 from flowmrd.report.density import HIGH, LOW
 from flowmrd.report.gate_labels import with_marks
-from flowmrd.report.tube import Tube
+from flowmrd.report.tube import PageTube
 
 _SIDE_SCATTER = ("SSC-A", "SSC-H")
 _PARTNERS = ("CD45", "FSC-A")
@@ -44,7 +44,7 @@ class View:
     outlines: list[Outline] = field(default_factory=list)
 
 
-def gate_views(tube: Tube, placed: Mapping[str, GateEntry]) -> list[View]:
+def gate_views(tube: PageTube, placed: Mapping[str, GateEntry]) -> list[View]:
     """Plots of the gate tree, parents before children; gates on the same axes of the same parent share a plot.
 
     Parameters
@@ -76,7 +76,7 @@ def gate_views(tube: Tube, placed: Mapping[str, GateEntry]) -> list[View]:
     return list(views.values())
 
 
-def mrd_views(tube: Tube, markers: Sequence[str], start: int) -> list[View]:
+def mrd_views(tube: PageTube, markers: Sequence[str], start: int) -> list[View]:
     """Plots of the B lineage on pairs of the markers that set the MRD cells apart, most telling first."""
     parent = "b_lineage" if "b_lineage" in tube.gate_names else "root"
     usable = [marker for marker in dict.fromkeys(markers) if marker in tube.channels]
@@ -86,7 +86,7 @@ def mrd_views(tube: Tube, markers: Sequence[str], start: int) -> list[View]:
     ]
 
 
-def _paired(tube: Tube, placed: Mapping[str, GateEntry]) -> dict[str, tuple[str, str]]:
+def _paired(tube: PageTube, placed: Mapping[str, GateEntry]) -> dict[str, tuple[str, str]]:
     """Axes of cuts on one marker: two such gates of one parent share a plot, marker against marker."""
     waiting: dict[str, list[tuple[str, str]]] = {}
     for name in tube.gate_names:
@@ -107,7 +107,7 @@ def _paired(tube: Tube, placed: Mapping[str, GateEntry]) -> dict[str, tuple[str,
     return axes
 
 
-def _axes(shape: ShapeEntry, tube: Tube) -> tuple[str, str] | None:
+def _axes(shape: ShapeEntry, tube: PageTube) -> tuple[str, str] | None:
     """The two channels a shape is shown on, or None for shapes without a border of their own."""
     present = [name for name in channels_of(shape) if name in tube.channels]
     if not present:

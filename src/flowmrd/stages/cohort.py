@@ -25,7 +25,7 @@ from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.records.quality import QualityFile
 from flowmrd.records.read import read_if_there
 from flowmrd.report.answer import context_of, with_signatures
-from flowmrd.report.batch import Tube
+from flowmrd.report.batch import BatchTube
 from flowmrd.report.cohort import Member, build_cohort
 from flowmrd.report.page import write_page
 from flowmrd.review import review_status, signatures_of
@@ -75,7 +75,7 @@ def cohort(
         review = reviews.get(row.sample)
         members.append(
             Member(
-                tube=Tube(
+                tube=BatchTube(
                     sample=row.sample,
                     patient=row.patient,
                     role=row.role.value,

@@ -69,38 +69,14 @@ def read_tube(
     data_sets = read_fcs(path)
     chosen = choose(data_sets, dataset)
     matched, facts = described(data_sets, chosen, panel)
-    stored = facts["spillover"]
     called = path.stem if name is None else name
     if not check:
-        named = set() if stored is None else {name for one in (stored, *stored["others"]) for name in one["detectors"]}
-        wanted = [one for one in matched.channels if others or one.marker is not None or one.column in named]
+        wanted = [one for one in matched.channels if others or one.marker is not None or one.column in _named(facts)]
         values = chosen.scaled([channel.index for channel in wanted])
         raw = {channel.column: row for channel, row in zip(wanted, values, strict=True)}
         return Tube(called, panel, where=str(path), facts=facts, raw=raw)
     before = digest_file(path)
-    findings = [*chosen.findings]
-    if len(data_sets) > 1:
-        findings.append(Finding("data_set_chosen", f"data set {chosen.index} of {len(data_sets)} was taken"))
-    if marker_names(chosen, data_sets)[1]:
-        findings.append(Finding("names_from_twin", "marker names were taken from another data set of the file"))
-    findings += [Finding("scatter_substitute", note) for note in matched.notes]
-    findings += [
-        Finding("spillover_malformed_beside", f"a second spillover matrix in {one['source']} cannot be used")
-        for one in (stored or {}).get("others", ())
-        if one["malformed"] and stored and not stored["malformed"]
-    ]
-    findings += [
-        Finding("date_unreadable", f"no single day can be read from {key}") for key in unreadable_dates(chosen.keywords)
-    ]
-    if above := chosen.above_range():
-        most = max(above, key=lambda index: above[index])
-        findings.append(
-            Finding(
-                "integers_above_range",
-                f"stored integers at or above $PnR in {len(above)} channel(s), most in parameter {most + 1} "
-                f"({above[most]} of {chosen.n_events} events); bits above the range are dropped, so they are folded",
-            )
-        )
+    findings = _findings(chosen, data_sets, matched, facts["spillover"])
     second = second_reading(chosen, n_sets=len(data_sets))
     values = chosen.scaled()
     if digest_file(path) != before:
@@ -133,6 +109,43 @@ def read_tube(
         "keywords": kept_keywords(chosen.keywords),
     }
     return Tube(called, panel, where=str(path), facts=whole, raw=raw)
+
+
+def _named(facts: dict[str, Any]) -> set[str]:
+    """Columns that a spillover matrix of the file names."""
+    stored = facts["spillover"]
+    return set() if stored is None else {name for one in (stored, *stored["others"]) for name in one["detectors"]}
+
+
+def _findings(
+    chosen: DataSet, data_sets: list[DataSet], matched: MatchResult, stored: dict[str, Any] | None
+) -> list[Finding]:
+    """What the reader noted, and what of the file as a whole its user must know."""
+    findings = [*chosen.findings]
+    if len(data_sets) > 1:
+        findings.append(Finding("data_set_chosen", f"data set {chosen.index} of {len(data_sets)} was taken"))
+    if marker_names(chosen, data_sets)[1]:
+        findings.append(Finding("names_from_twin", "marker names were taken from another data set of the file"))
+    findings += [Finding("scatter_substitute", note) for note in matched.notes]
+    if stored is not None and not stored["malformed"]:
+        findings += [
+            Finding("spillover_malformed_beside", f"a second spillover matrix in {one['source']} cannot be used")
+            for one in stored["others"]
+            if one["malformed"]
+        ]
+    findings += [
+        Finding("date_unreadable", f"no single day can be read from {key}") for key in unreadable_dates(chosen.keywords)
+    ]
+    if above := chosen.above_range():
+        most = max(above, key=lambda index: above[index])
+        findings.append(
+            Finding(
+                "integers_above_range",
+                f"stored integers at or above $PnR in {len(above)} channel(s), most in parameter {most + 1} "
+                f"({above[most]} of {chosen.n_events} events); bits above the range are dropped, so they are folded",
+            )
+        )
+    return findings
 
 
 def described(data_sets: list[DataSet], chosen: DataSet, panel: PanelModel) -> tuple[MatchResult, dict[str, Any]]:
