@@ -299,7 +299,7 @@ _DOUBTS: Final = (
     FlagKind(
         "PHENOTYPE_LIKE_NORMAL",
         Effect.NO_NEGATIVE,
-        "A compact group of {events:,} cells cannot be told from {what}.",
+        "A compact group of {events:,} cells is not distinguishable from {what}.",
         step="Look whether such cells follow normal maturation. Stain a diagnosis tube if there is material; repeat "
         "the marrow in 2 to 4 weeks, or use another method (molecular MRD).",
         look="mrd",
@@ -309,7 +309,7 @@ _DOUBTS: Final = (
     FlagKind(
         "DIAGNOSIS_LIKE_NORMAL",
         Effect.DOUBT,
-        "The cells found at diagnosis cannot be told from cells of the control tubes.",
+        "The cells found at diagnosis are not distinguishable from cells of the control tubes.",
         step="Look whether the cells at diagnosis are leukaemia: gate the diagnosis tube by hand, or use another "
         "method (molecular MRD).",
         look="mrd",
@@ -595,8 +595,8 @@ _ANSWERS: Final = (
     FlagKind(
         "BELOW_DETECTION",
         Effect.ANSWER,
-        "{events} clustered events, fewer than the {least} that count as detected; this tube would have shown "
-        "{lod95:.2g} with 95 % power.",
+        "{events} clustered events, fewer than the {least} that count as detected; limit of detection "
+        "{lod95:.2g} (95 % power).",
     ),
     FlagKind(
         "QUANTIFIED",
@@ -850,7 +850,7 @@ _TRIAL_CODES: Final = (
     _trial("PLATELETS_NOT_RECOVERED", "{count:g} x 10⁹/L, below {limit:g}."),
     _trial("PLATELETS_TRANSFUSED", "The platelet count was reached with transfusion."),
     _trial("RECOVERED", "Neutrophils and platelets have recovered."),
-    _trial("BASELINE_MISSING", "No marrow blasts before treatment: a partial response cannot be told."),
+    _trial("BASELINE_MISSING", "No marrow blasts before treatment: a partial response is not assessable."),
     _trial("BLASTS_HALVED", "From {before:g} % to {after:g} %."),
     _trial("DIFFERS_FROM_REPORTED", "The investigator reported {reported}; the rule set gives {found}."),
     _trial("RELAPSE_SITE_MISSING", "The site of the relapse is not recorded."),
@@ -859,7 +859,7 @@ _TRIAL_CODES: Final = (
     _trial("SMALL_SAMPLE", "{patients} patients: read counts and intervals, not percentages; no p-value is given."),
     _trial(
         "EVALUABLE_WITHOUT_RESPONSE",
-        "{patient}: evaluable, but the response cannot be told; counted as no response.",
+        "{patient}: evaluable, but the response is not assessable; counted as no response.",
     ),
     _trial(
         "EARLY_DEATH_LEFT_OUT",

@@ -325,9 +325,8 @@ def make_result(
         targets_b_lineage={
             name: Target(
                 percent_positive=23.0, median_ratio_to_reference=0.101, status="not_evaluable", population="b_lineage",
-                note=f"5449 cells, 23.0 % above the {name} cut. Without {name} there are no more of them than normal "
-                "marrow holds of other cells here (up to 11283 in a tube of this size), so that they tell neither loss "
-                "nor presence.",
+                note=f"5449 cells, 23.0 % above the {name} cut. {name} not assessable: too many cells of other kinds "
+                "in the gate (up to 11283 in normal marrow of this size).",
             )
             for name in ("CD19", "CD22")
         },
@@ -362,7 +361,9 @@ def make_sample(
     mrd = is_blast & ~masks["mask_margin"]
     score = np.where(mrd, 2.1, np.float32(-99)).astype(np.float32)
     cluster = np.where(mrd, 0, -1).astype(np.int32)
-    write_columns(work / "classified.arrow", {"mrd_score": score, "mrd": mrd, "cluster": cluster})
+    excluded = np.zeros(n, dtype=np.bool_)
+    excluded[np.flatnonzero(masks["mask_doublet"])[:7]] = True
+    write_columns(work / "classified.arrow", {"mrd_score": score, "mrd": mrd, "cluster": cluster, "excluded": excluded})
     medians = {name: round(float(np.median(columns[name])), 4) for name in transforms()}
     write_json(folder / "qc.json", qc_record(sample, n, medians))
     with open_columns(work / "gated.arrow") as store:

@@ -36,7 +36,7 @@ FORBIDDEN = (
     (r"Control:|Odd control", r"Trial endpoint|ELN 2024|MRD of |overlooked|MRD not detected|MRD detected"),
     (r"at diagnosis: |Diagnosis: ", r"Trial endpoint|ELN 2024|passed|MRD not detected|overlooked"),
     (r"negative result", r"negative"),
-    (r"cannot be told|beyond doubt|second reader", r""),
+    (r"cannot be told|beyond doubt|[Ss]econd reader|Smaller than cells|would have shown", r""),
 )
 """Pairs of statements that exclude each other: a page that says the first must not say the second."""
 

@@ -114,6 +114,17 @@ def test_without_mrd_the_spiked_cells_show_what_the_target_would_look_like(
     assert page.locator("#std-6-tube .canvas .scatterlayer .js-line").count() >= 3, "outlines stand without MRD too"
 
 
+def test_excluded_cells_of_the_phenotype_are_a_layer_of_their_own(compared: MadeSample, open_page: OpenPage) -> None:
+    page = opened(compared, open_page)
+    drawn(page, "std-6-tube")
+    assert page.locator('[data-layer="excluded"]').is_checked()
+    shown = page.evaluate(
+        "(t => [t.x.length, t.marker.symbol])"
+        "(document.querySelector('#std-6-tube .canvas').data.find(t => t.meta.layer === 'excluded'))"
+    )
+    assert shown == [7, "x"]
+
+
 def test_a_layer_is_switched_and_a_zoom_is_shared_by_the_row_and_survives_it(
     compared: MadeSample, open_page: OpenPage
 ) -> None:

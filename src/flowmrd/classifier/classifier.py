@@ -49,7 +49,7 @@ UNCOUNTED_FLAGS: dict[Why, tuple[str, str]] = {
     ),
     "like_controls": (
         "UNRESOLVED_CLUSTER",
-        "is unlike normal marrow, but not more so than groups that marrow without leukaemia may hold",
+        "is atypical, and similar groups occur in normal marrow",
     ),
     "displaced": (
         "UNRESOLVED_CLUSTER",

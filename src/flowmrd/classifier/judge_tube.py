@@ -98,7 +98,7 @@ def classify(
     Returns
     -------
     Tube
-        With ``mrd_score``, ``mrd``, ``cluster`` (shape (n_events,); masked events are judged too) and
+        With ``mrd_score``, ``mrd``, ``cluster``, ``excluded`` (shape (n_events,); masked events are judged too) and
         ``classification``, the part of ``classification.json`` that follows from the result.
     """
     settings = config or RunConfig(panel=tube.panel.name, samples="")
@@ -128,18 +128,20 @@ def classify(
     facts = summarise(result, found.cells, reference, laip)
     facts["flags"] += [item.as_record() for item in _lossy_steps(result)]
     facts["excluded"] = {}
+    excluded = np.zeros(tube.n_events, dtype=bool)
     if result.tube_model is not None and result.places:
         swept = find_excluded(
             tube, result.features, result.places, result.tube_model, result.cut * float(np.log(10.0)), chosen
         )
         facts["excluded"] = dict(swept.events)
+        excluded[swept.rows] = True
         if swept.total >= chosen.detect_events:
             why = ", ".join(f"{events:,} as {reason}" for reason, events in swept.events.items())
             facts["flags"].append(flag("EXCLUDED_PHENOTYPE", events=swept.total, why=why).as_record())
     facts["flags"] += _as_control(tube.name, reference, settings)
     if no_phenotype:
         facts["flags"].append(flag("NO_LAIP", least=settings.laip.min_diagnosis_cells).as_record())
-    return replace(tube, mrd_score=score, mrd=mrd, cluster=cluster, classification=facts)
+    return replace(tube, mrd_score=score, mrd=mrd, cluster=cluster, excluded=excluded, classification=facts)
 
 
 def _as_control(name: str, reference: ReferenceModel, config: RunConfig) -> list[dict[str, Any]]:

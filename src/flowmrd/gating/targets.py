@@ -147,8 +147,8 @@ def assess_target(
     }
     if percent < PRESENT_PERCENT and len(rows) - n_positive <= others:
         notes.append(
-            f"Without {marker} there are no more of them than normal marrow holds of other cells here "
-            f"(up to {others:.0f} in a tube of this size), so that they tell neither loss nor presence."
+            f"{marker} not assessable: too many cells of other kinds in the gate (up to {others:.0f} in normal marrow "
+            "of this size)."
         )
         return measured | {"note": " ".join(notes)}
     therapies = set(prior_therapy.split("+"))
@@ -160,7 +160,7 @@ def assess_target(
         epitope = f", epitope: {channel.epitope}" if channel.epitope else ""
         notes.append(
             f"After therapy against {', '.join(m.upper() for m in maskers)} the drug may cover the antigen: the panel "
-            f"uses {clone}{epitope}. Loss and masking cannot be told apart in this tube."
+            f"uses {clone}{epitope}. Loss and masking are not distinguishable in this tube."
         )
     elif status == "dim" and maskers:
         notes.append(

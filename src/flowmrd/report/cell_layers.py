@@ -157,7 +157,7 @@ _ORDER: Final = ("stage", "spiked", "excluded", "group", "cluster", "mrd")
 
 
 def _layers(tube: PageTube, inputs: Inputs, groups: Sequence[Group], n_spiked: int) -> list[CellLayer]:
-    mrd = np.flatnonzero(tube.mrd)
+    mrd, followup = np.flatnonzero(tube.mrd), inputs.result.role == "followup"
     name = "leukaemic cell" if inputs.result.role == "diagnosis" else "MRD cell"
     layers = [CellLayer("mrd", name, "mrd", True, even(mrd, MAX_MRD_ROWS), len(mrd))]
     clusters = inputs.result.laip.clusters
@@ -183,13 +183,15 @@ def _layers(tube: PageTube, inputs: Inputs, groups: Sequence[Group], n_spiked: i
             )
     if tube.classified is not None and "excluded" in tube.classified:
         rows = np.flatnonzero(tube.classified["excluded"])
+    else:
+        rows = np.empty(0, np.intp)
+    if len(rows):
         layers.append(
-            CellLayer("excluded", "excluded cell of the phenotype", "excluded", True, even(rows, 2000), len(rows))
+            CellLayer("excluded", "excluded cell of the phenotype", "excluded", followup, even(rows, 2000), len(rows))
         )
     if n_spiked:
         words = f"spiked cell ({formatting.percent(inputs.result.sensitivity.target, 1)})"
-        nothing_found = not len(mrd) and inputs.result.role == "followup"
-        layers.append(CellLayer("spiked", words, "spiked", nothing_found, np.empty(0, np.intp), n_spiked))
+        layers.append(CellLayer("spiked", words, "spiked", followup and not len(mrd), np.empty(0, np.intp), n_spiked))
     return layers[:MAX_LAYERS]
 
 

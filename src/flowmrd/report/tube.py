@@ -32,7 +32,8 @@ class PageTube:
     gated
         ``gates``: one bit per gate and event.
     classified
-        ``mrd`` and, where it is known, ``cluster`` of every event; None where the tube was not classified.
+        ``mrd`` and, where they are known, ``cluster`` and ``excluded`` of every event; None where the tube was not
+        classified.
     """
 
     def __init__(self, tube: Tube) -> None:
@@ -41,7 +42,8 @@ class PageTube:
         self.gated = {"gates": tube.gate_result.bits}
         self.classified: dict[str, npt.NDArray[Any]] | None = None
         if tube.mrd is not None:
-            self.classified = {"mrd": tube.mrd} | ({} if tube.cluster is None else {"cluster": tube.cluster})
+            known = {"cluster": tube.cluster, "excluded": tube.excluded}
+            self.classified = {"mrd": tube.mrd} | {name: column for name, column in known.items() if column is not None}
         self._tube = tube
         self._bins: dict[str, Bins] = {}
         self._axes: dict[tuple[str, bool], Axis] = {}

@@ -15,7 +15,7 @@ from flowmrd.report.contours import ellipse
 
 WHY: Final = {
     "like_precursors": "may be regenerating precursors",
-    "like_controls": "no more unlike normal than groups that marrow without leukaemia may hold",
+    "like_controls": "atypical; similar groups occur in normal marrow",
     "displaced": "may be a normal population out of its place",
     "not_the_phenotype": "unlike the leukaemia at diagnosis",
     "offscale": "off scale in a detector",

@@ -2,8 +2,8 @@
 
 ``classified.arrow``
     ``mrd_score`` float32 (log10 of phenotype over normal density; -99 for events outside the B-lineage window),
-    ``mrd`` bool, ``cluster`` int32 (-1 = none). One row per event of the file. Masked events are scored too: applying
-    masks is left to the stage that counts.
+    ``mrd`` bool, ``cluster`` int32 (-1 = none), ``excluded`` bool (excluded events in the place of the phenotype). One
+    row per event of the file. Masked events are scored too: applying masks is left to the stage that counts.
 
 ``classification.json`` (format ``flowmrd-classification/1``)::
 
@@ -162,5 +162,6 @@ def write_classified(tube: Tube, out_columns: Path | None, out_json: Path) -> No
     """Write ``classified.arrow``, where it is wanted, and ``classification.json`` of a judged tube."""
     if out_columns is not None:
         assert tube.mrd_score is not None and tube.mrd is not None and tube.cluster is not None  # noqa: S101
-        write_columns(out_columns, {"mrd_score": tube.mrd_score, "mrd": tube.mrd, "cluster": tube.cluster})
+        columns = {"mrd_score": tube.mrd_score, "mrd": tube.mrd, "cluster": tube.cluster}
+        write_columns(out_columns, columns | ({} if tube.excluded is None else {"excluded": tube.excluded}))
     write_json(out_json, checked(tube.classification, ClassificationFile))

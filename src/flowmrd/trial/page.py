@@ -99,7 +99,7 @@ def headline(result: TrialResult) -> list[tuple[str, str, str]]:
 
     cr, mrd, alive = (result.rates[name].primary for name in ("cr", "mrd_negative", "in_remission"))
     states = result.mrd_of_evaluable
-    told = f"{states['negative']} negative, {states['positive']} positive, {states['not_evaluable']} cannot be told"
+    told = f"{states['negative']} negative, {states['positive']} positive, {states['not_evaluable']} not assessable"
     title, percent, detail = rate("MRD negative after cycle 1", mrd)
     median = result.endpoints["os"].median_months
     return [
@@ -202,7 +202,7 @@ def _patient_row(line: PatientLine) -> tuple[str, ...]:
 
     ended = line.relapse_day if line.relapse_day is not None else line.progression_day
     why = " ".join(reason.message for reason in line.response_reasons)
-    mrd = {"not_evaluable": "cannot be told"}.get(line.mrd.status, line.mrd.status)
+    mrd = {"not_evaluable": "not assessable"}.get(line.mrd.status, line.mrd.status)
     level = line.mrd.reported or "–"
     if line.mrd.status == "not_evaluable":
         mrd += f": {line.mrd.reasons[0].message}" if line.mrd.reasons else ""

@@ -112,6 +112,7 @@ def tube_from_files(files: TubeFiles, panel: PanelModel, config: RunConfig) -> T
             mrd_score=_column(calls, "mrd_score"),
             mrd=calls["mrd"],
             cluster=_column(calls, "cluster"),
+            excluded=_column(calls, "excluded"),
         )
     return tube
 

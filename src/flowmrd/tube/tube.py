@@ -82,6 +82,8 @@ class Tube:
         log10 of phenotype over normal density, float32, shape (n_events,); -99 outside the B-lineage window.
     mrd, cluster
         Events called leukaemic, and the number of their group (-1 for none); shape (n_events,).
+    excluded
+        Excluded events that lie in the place of the phenotype (:mod:`flowmrd.classifier.excluded_cells`).
     classification
         Summary of the classifier, as in ``classification.json``.
     """
@@ -108,6 +110,7 @@ class Tube:
     mrd_score: Float32 | None = field(default=None, repr=False)
     mrd: Mask | None = field(default=None, repr=False)
     cluster: npt.NDArray[np.int32] | None = field(default=None, repr=False)
+    excluded: Mask | None = field(default=None, repr=False)
     classification: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
@@ -218,7 +221,7 @@ class Tube:
 
         Columns: ``event`` (row of the file), the channels on the 0..1 scale (time in seconds), one boolean column
         ``mask_<step>`` per mask and ``gate_<name>`` per available gate, ``population`` (categories), and ``mrd_score``,
-        ``mrd`` and ``cluster`` where the tube has been classified.
+        ``mrd``, ``cluster`` and ``excluded`` where the tube has been classified.
         """
         import pandas as pd
 
@@ -230,7 +233,7 @@ class Tube:
             names = sorted(self.populations, key=self.populations.__getitem__)
             order = np.searchsorted([self.populations[name] for name in names], self.population)
             table["population"] = pd.Categorical.from_codes(order.tolist(), categories=pd.Index(names))
-        for name in ("mrd_score", "mrd", "cluster"):
+        for name in ("mrd_score", "mrd", "cluster", "excluded"):
             if getattr(self, name) is not None:
                 table[name] = getattr(self, name)
         return pd.DataFrame(table)
