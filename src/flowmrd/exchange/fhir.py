@@ -166,13 +166,17 @@ def _observations(result: MrdResult) -> Mapping[str, Resource]:
         display = f"Cells: {name.replace('_', ' ')}"
         found[f"count-{name}"] = {
             "code": _concept(f"count-{name}", display),
-            "valueQuantity": _cells(int(counts[name])),
+            **({"dataAbsentReason": _absent()} if counts[name] is None else {"valueQuantity": _cells(counts[name])}),
         }
     found["sensitivity-achieved"] = {
         "code": _concept("sensitivity-achieved", "This tube could have shown MRD at the threshold"),
         "valueBoolean": sensitivity.achieved,
     }
     return found
+
+
+def _absent() -> Resource:
+    return _concept("unknown", "Unknown", "http://terminology.hl7.org/CodeSystem/data-absent-reason")
 
 
 def _level(result: MrdResult) -> Resource:
@@ -182,8 +186,7 @@ def _level(result: MrdResult) -> Resource:
     of = {"note": [{"text": f"Fraction of {result.denominator.replace('_', ' ')} cells."}]}
     below = result.mrd.reported.startswith("<")
     if result.verdict.class_ is VerdictClass.NOT_EVALUABLE or fraction is None or not (below or result.mrd.detected):
-        absent = _concept("unknown", "Unknown", "http://terminology.hl7.org/CodeSystem/data-absent-reason")
-        return {"dataAbsentReason": absent, **method, **of}
+        return {"dataAbsentReason": _absent(), **method, **of}
     if below and limit is not None:
         return {"valueQuantity": _percent(limit, "<"), **method, **of}
     body: Resource = {"valueQuantity": _percent(fraction), **method, **of}

@@ -26,12 +26,13 @@ def count_events(analysable: Mask, gates: Mapping[str, Mask | None], mrd: Mask) 
     analysable, mrd
         Shape (n_events,).
     gates
-        Gate name to membership, shape (n_events,); ``None`` (a gate that could not be placed) counts as 0.
+        Gate name to membership, shape (n_events,); ``None`` (a gate that could not be placed) stays ``None``: it is not known how
+        many there are.
     """
-    inside: dict[str, int] = {}
+    inside: dict[str, int | None] = {}
     for name in COUNTED_GATES:
         members = gates.get(name)
-        inside[name] = 0 if members is None else int(np.count_nonzero(members & analysable))
+        inside[name] = None if members is None else int(np.count_nonzero(members & analysable))
     return Counts(
         total=len(analysable),
         analysable=int(np.count_nonzero(analysable)),

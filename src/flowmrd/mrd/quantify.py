@@ -86,9 +86,9 @@ def quantify(
         )
     counts, without_time = _count(tube, tube.mrd, config)
     chosen = config.mrd.denominator
-    denominator = int(getattr(counts, chosen))
+    denominator = getattr(counts, chosen) or 0
     found = level(counts.mrd_events, denominator)
-    background = background_rate(classification, counts.nucleated, denominator)
+    background = background_rate(classification, counts.nucleated or 0, denominator)
     limits = None if background is None else tube_limits(denominator, background, config.mrd)
     spike_in = judge_spike_in(classification["spike_in"], limits)
     groups = groups_of(classification)
@@ -124,7 +124,7 @@ def quantify(
         counts=counts,
         denominator=chosen,
         mrd=report_level(found, verdict.class_, limits, counts.mrd_events),
-        mrd_without_time_mask=level(without_time.mrd_events, int(getattr(without_time, chosen))),
+        mrd_without_time_mask=level(without_time.mrd_events, getattr(without_time, chosen) or 0),
         sensitivity=sensitivity(limits, background, spike_in, config.mrd),
         verdict=verdict,
         groups=groups,

@@ -81,14 +81,14 @@ Null with a detection: the 95 % interval holds the target, or the tube was not s
 
 
 class Counts(Part):
-    """Events by population; every candidate denominator is counted."""
+    """Events by population; every candidate denominator is counted. null where the tube cannot have the gate."""
 
     total: int
     analysable: int
-    singlets: int
-    nucleated: int
-    mononuclear: int
-    b_lineage: int
+    singlets: int | None
+    nucleated: int | None
+    mononuclear: int | None
+    b_lineage: int | None
     mrd_events: int
 
 
@@ -293,6 +293,12 @@ class MrdResult(Part):
         if self.mrd.detected is not (self.verdict.class_ in DETECTED_CLASSES):
             raise ValueError(f"the class {self.verdict.class_} cannot go with detected {self.mrd.detected}")
         return self
+
+    @property
+    def denominator_count(self) -> int | None:
+        """Events of the reported denominator; None where the tube cannot have its gate."""
+        count: int | None = getattr(self.counts, self.denominator)
+        return count
 
     def to_json_dict(self) -> dict[str, object]:
         """Plain data with the contract's field names, ready for :func:`flowmrd.store.write_json`."""

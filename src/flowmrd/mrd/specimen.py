@@ -176,7 +176,7 @@ def same_rate_probability(counts: Sequence[int], sizes: Sequence[int]) -> float 
 
 
 def _denominator(result: MrdResult) -> int:
-    return int(getattr(result.counts, result.denominator))
+    return result.denominator_count or 0
 
 
 def _pooled_background(counted: Sequence[MrdResult], sizes: Sequence[int]) -> BackgroundRate | None:

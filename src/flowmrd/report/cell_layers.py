@@ -222,6 +222,6 @@ def _spiked(inputs: Inputs) -> Mapping[str, npt.NDArray[np.float32]]:
     result = inputs.result
     if inputs.leukaemia is None or result.role != "followup":
         return {}
-    count = round(result.sensitivity.target * int(getattr(result.counts, result.denominator)))
+    count = round(result.sensitivity.target * (result.denominator_count or 0))
     staining = {} if inputs.classification is None else inputs.classification.staining_shift
     return inputs.leukaemia.spiked(min(count, 2000), staining)

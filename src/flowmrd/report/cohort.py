@@ -142,7 +142,7 @@ def _row(member: Member, line: Markup | None, suspects: set[str]) -> dict[str, A
         "level": verdict.level(result),
         "interval": verdict.span(result.mrd.ci95) if result.mrd.detected else f"{result.counts.mrd_events} events",
         "events": result.counts.mrd_events,
-        "denominator": int(getattr(result.counts, result.denominator)),
+        "denominator": result.denominator_count,
         "lod": result.sensitivity.lod95,
         "achieved": result.sensitivity.achieved,
         "is_result": verdict.is_result(result),

@@ -87,7 +87,7 @@ def _not_a_patients_answer(result: MrdResult, codes: Sequence[str]) -> list[Step
 def _more_events(result: MrdResult) -> list[Step]:
     """How many events are missing for the target, or that no number would do."""
     facts = result.sensitivity
-    have = int(getattr(result.counts, result.denominator))
+    have = result.denominator_count or 0
     if facts.lod95 is None or facts.lod95 <= facts.target:
         return []
     if facts.events_needed is None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from flowmrd.mrd.result import MrdResult
 from flowmrd.report import formatting
 from flowmrd.report.inputs import Inputs
 
@@ -84,7 +85,7 @@ def _paragraphs(inputs: Inputs, cite: Callable[[str], str], *, controls_charted:
         )
         + " were not analysed.",
         f"Gates of the panel were placed on all events, the B lineage by CD19 and by routes that need no CD19 "
-        f"{cite('cherian')}; {formatting.count(result.counts.nucleated)} nucleated cells were found. "
+        f"{cite('cherian')}; {_nucleated(result)}. "
         f"Leukaemic cells were recognised by {_MODE_WORDS.get(result.laip.mode, result.laip.mode)}, against a normal "
         f"reference learned from {controls or 'no'} control marrows, and had to form a cluster.",
         f"MRD is the number of clustered events per {result.denominator} cell with its exact Poisson 95 % interval "
@@ -95,6 +96,14 @@ def _paragraphs(inputs: Inputs, cite: Callable[[str], str], *, controls_charted:
         f"{formatting.scientific(facts.target)} and {spiked}. Classes follow ELN 2024 {cite('eln')}"
         + (f"; the controls' sequence was judged by Westgard's rules {cite('westgard')}." if controls_charted else "."),
     ]
+
+
+def _nucleated(result: MrdResult) -> str:
+    """How many nucleated cells there were, as a clause."""
+    count = result.counts.nucleated
+    if count is None:
+        return "nucleated cells could not be gated"
+    return f"{formatting.count(count)} nucleated cells were found"
 
 
 def _compensation_words(source: str) -> str:

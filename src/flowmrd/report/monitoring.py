@@ -210,7 +210,7 @@ def _background(controls: Sequence[MonitoredTube], months: Sequence[str]) -> Fou
     for month in months:
         results = [tube.result for tube in controls if tube.month == month and tube.result is not None]
         events = sum(result.counts.mrd_events for result in results)
-        cells = sum(int(getattr(result.counts, result.denominator)) for result in results)
+        cells = sum(result.denominator_count or 0 for result in results)
         found[month] = (len(results), events, 1e6 * events / cells if cells else None)
     return found
 

@@ -117,7 +117,7 @@ def _denominators(inputs: Inputs) -> list[dict[str, Any]]:
     counts, chosen = inputs.result.counts, inputs.result.denominator
     rows = []
     for name, title in DENOMINATORS:
-        value = int(getattr(counts, name))
+        value: int | None = getattr(counts, name)
         rows.append(
             {
                 "title": title,

@@ -202,7 +202,8 @@ def _axis_facts(tube: PageTube, channel: str) -> dict[str, Any]:
 def _totals(result: MrdResult) -> list[tuple[str, int]]:
     """Denominators that a selection is set against."""
     titles = dict(record.DENOMINATORS)
-    return [(titles[name], int(getattr(result.counts, name))) for name in ("nucleated", "mononuclear", "b_lineage")]
+    counted = {name: getattr(result.counts, name) for name in ("nucleated", "mononuclear", "b_lineage")}
+    return [(titles[name], count) for name, count in counted.items() if count is not None]
 
 
 def _gate_plot(charts: EventCharts, view: View, tube: PageTube, placed: Mapping[str, GateEntry]) -> dict[str, Any]:
