@@ -26,8 +26,7 @@ def count_events(analysable: Mask, gates: Mapping[str, Mask | None], mrd: Mask) 
     analysable, mrd
         Shape (n_events,).
     gates
-        Gate name to membership, shape (n_events,); ``None`` (a gate that could not be placed) stays ``None``: it is not known how
-        many there are.
+        Gate name to membership, shape (n_events,); ``None`` (a gate that could not be placed) stays ``None``.
     """
     inside: dict[str, int | None] = {}
     for name in COUNTED_GATES:
