@@ -13,7 +13,8 @@
     │   ├── CompensationError       a spillover matrix is missing, malformed or singular
     │   ├── TransformError          values or parameters a transform cannot take
     │   ├── GateError               a gate tree, gate override or GatingML file
-    │   │   └── UnavailableGateError  a gate that this tube cannot have, for want of a channel or parent
+    │   │   ├── UnavailableGateError  a gate that this tube cannot have, for want of a channel or parent
+    │   │   └── UnknownTubeError      an expert's file of gates that does not hold this tube
     │   ├── ArtefactError           a stored reference, LAIP or column file
     │   ├── ReviewError             a review file or the review log
     │   ├── TrialError              clinical tables that contradict themselves
@@ -43,6 +44,7 @@ __all__ = [
     "TransformError",
     "TrialError",
     "UnavailableGateError",
+    "UnknownTubeError",
 ]
 
 
@@ -125,6 +127,10 @@ class GateError(InputError):
 
 class UnavailableGateError(GateError):
     """A gate of the panel that this tube cannot have, because a channel or a parent is missing."""
+
+
+class UnknownTubeError(GateError):
+    """A file of gates does not hold the tube that was asked for."""
 
 
 class ArtefactError(InputError):

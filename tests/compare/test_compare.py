@@ -18,6 +18,7 @@ from flowmrd.compare import MeasuredPair, Measurement, compare_methods, parse_me
 from flowmrd.compare.agreement import calls_at, cohens_kappa, total_deviation_index
 from flowmrd.compare.regression import deming, passing_bablok
 from flowmrd.errors import SheetError
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from flowmrd.home import REPOSITORY
 
 AGREEMENT = REPOSITORY.parent / "shared" / "data" / "agreement"
@@ -209,3 +210,46 @@ def test_a_specimen_that_stands_twice_is_refused(tmp_path: Path, capsys: pytest.
     table.write_text("sample\tmrd\nA\t0.001\nA\t0.002\n")
     assert call(["compare", str(run), "--with", str(table)]) == 2
     assert "a second time" in capsys.readouterr().err
+
+
+def gates_xml(low: float) -> str:
+    return (
+        '<gating:Gating-ML xmlns:gating="http://www.isac-net.org/std/Gating-ML/v2.0/gating" '
+        'xmlns:data-type="http://www.isac-net.org/std/Gating-ML/v2.0/datatypes" '
+        'xmlns:transforms="http://www.isac-net.org/std/Gating-ML/v2.0/transformations">'
+        '<gating:RectangleGate gating:id="Cells"><gating:dimension gating:compensation-ref="uncompensated" '
+        'gating:min="10"><data-type:fcs-dimension data-type:name="FSC-A"/></gating:dimension></gating:RectangleGate>'
+        '<gating:RectangleGate gating:id="Blasts" gating:parent_id="Cells"><gating:dimension '
+        f'gating:compensation-ref="uncompensated" gating:min="{low}">'
+        '<data-type:fcs-dimension data-type:name="PE-A"/></gating:dimension></gating:RectangleGate></gating:Gating-ML>'
+    )
+
+
+def test_a_run_is_compared_with_an_experts_gates_counted_in_its_tubes(tmp_path: Path) -> None:
+    run = run_with_results(tmp_path / "run")
+    (run / "config").mkdir()
+    (run / "config/config.yaml").write_text("panel: ino10\nsamples: config/samples.tsv\n")
+    scatter = np.r_[np.zeros(100), np.full(400, 50)].astype(np.float32)
+    for name, blasts in (("A", 12), ("B", 0)):
+        pe = np.r_[np.full(100, 99), np.full(blasts, 99), np.zeros(400 - blasts)].astype(np.float32)
+        write_fcs(run / f"config/{name}-file.fcs", [scatter, pe], [ChannelSpec("FSC-A"), ChannelSpec("PE-A")])
+    rows = [f"{name}\tP{name}\tfollowup\t{name}-file.fcs" for name in "AB"]
+    (run / "config/samples.tsv").write_text("\n".join(["sample\tpatient\trole\tfcs", *rows]) + "\n")
+    folder = tmp_path / "gates"
+    folder.mkdir()
+    for name in ("A", "B"):
+        (folder / f"{name}-file.xml").write_text(gates_xml(50))
+    assert call(["compare", str(run), "--with", str(folder), "--gate", "Blasts", "--of", "Cells"]) == 0
+    found = json.loads((run / "results/compare/agreement.json").read_text())
+    assert [(row["name"], row["second"]) for row in found["rows"]] == [("A", 12 / 400), ("B", 0.0)]
+
+
+def test_gates_of_none_of_the_tubes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = run_with_results(tmp_path / "run")
+    (run / "config").mkdir()
+    (run / "config/config.yaml").write_text("panel: ino10\nsamples: config/samples.tsv\n")
+    (run / "config/samples.tsv").write_text("sample\tpatient\trole\tfcs\nA\tP\tfollowup\tA.fcs\n")
+    write_fcs(run / "config/A.fcs", [np.ones(9, dtype=np.float32)], [ChannelSpec("FSC-A")])
+    (tmp_path / "a.wsp").write_text('<Workspace flowJoVersion="10.8"><SampleList/></Workspace>')
+    assert call(["compare", str(run), "--with", str(tmp_path / "a.wsp")]) == 2
+    assert "gates of none of the tubes" in capsys.readouterr().err

@@ -20,6 +20,8 @@ from flowmrd.engine.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES, stored_l
 from flowmrd.engine.plan import stored_reference
 from flowmrd.engine.tube_comparison import compare_tubes
 from flowmrd.errors import ChannelError, ColumnError, ConfigError, InputError, PanelError, SheetError
+from flowmrd.gating.experts import SUFFIXES as GATE_FILES
+from flowmrd.gating.experts import read_expert_gates
 from flowmrd.gating.flags import REQUIRED
 from flowmrd.gating.overrides import read_override
 from flowmrd.home import PANELS
@@ -266,6 +268,11 @@ def _tube(row: Sample, panel: PanelModel | None, sheet: Path, asked: Asked) -> t
     if row.labels is not None and not row.labels.is_file():
         where = f"{sheet}, line {row.line} ({row.sample})"
         return [Problem("error", where, f"no file {row.labels}", "the labels of the tube", "correct the path")], look
+    if row.labels is not None and row.labels.suffix.lower() in GATE_FILES:
+        try:
+            read_expert_gates(row.labels, row.fcs).leukaemic()
+        except InputError as error:
+            return [Problem.of(error)], look
     return [], look
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from flowmrd.compare import Comparison, Measurement
 
 
 def register(app: typer.Typer) -> None:
@@ -13,13 +17,21 @@ def register(app: typer.Typer) -> None:
     app.command("compare")(compare)
     app.command("monitor")(monitor)
     app.command("fhir")(fhir)
+    app.command("labels")(labels)
 
 
 def compare(
     first: Annotated[Path, typer.Argument(help="Run directory, or a table.", metavar="RUNDIR|TABLE")],
     second: Annotated[
-        Path | None, typer.Option("--with", help="Table of the other method; not needed where FIRST holds both.")
+        Path | None,
+        typer.Option(
+            "--with",
+            help="Table of the other method; not needed where FIRST holds both. Or an expert's gates of the run's "
+            "tubes: a FlowJo, Kaluza, FACSDiva or GatingML file, or a folder of them.",
+        ),
     ] = None,
+    gate: Annotated[str, typer.Option(help="Gate of the leukaemic cells, where --with holds gates.")] = "Blasts",
+    of: Annotated[str, typer.Option(help="Gate whose events are the denominator, or all.")] = "all",
     level: Annotated[str, typer.Option(help="Column of the level in the tables.")] = "mrd",
     first_level: Annotated[str | None, typer.Option(help="Column of the first method in a table of both.")] = None,
     second_level: Annotated[str | None, typer.Option(help="Column of the second method in a table of both.")] = None,
@@ -42,10 +54,13 @@ def compare(
 
     Example: flowmrd compare my-run --with pcr.tsv --level mrd_pcr --unit percent
 
+    Example: flowmrd compare my-run --with experts.wsp --gate Blasts --of Nucleated
+
     Example: flowmrd compare both.tsv --first-level person --second-level flowmrd --events cells -o comparison
     """
     from flowmrd.compare import TableColumns, compare_methods, read_long_table, read_run, read_wide_table
     from flowmrd.compare.comparison import THRESHOLDS
+    from flowmrd.compare.gate_counts import holds_gates
     from flowmrd.compare.tables import pair_up, read_measurements
     from flowmrd.stages.compare import write_comparison
 
@@ -56,7 +71,10 @@ def compare(
     alone: list[str] = []
     if second is not None:
         mine = read_run(first) if is_run else read_measurements(first, columns)
-        pairs, alone = pair_up(mine, read_measurements(second, columns))
+        by_gates = is_run and holds_gates(second)
+        pairs, alone = pair_up(
+            mine, _by_gates(first, second, gate, of) if by_gates else read_measurements(second, columns)
+        )
         called = names or ("flowmrd" if is_run else first.stem, second.stem)
     elif method is not None:
         pairs, alone, called = read_long_table(first, columns, method=method, methods=names)
@@ -75,6 +93,11 @@ def compare(
     )
     folder = out or (first / "results" / "compare" if is_run else Path("comparison"))
     write_comparison(comparison, folder, samples=first / "results" / "samples" if is_run else None)
+    _print_figures(comparison)
+    typer.echo(f"Comparison: {folder / 'index.html'}")
+
+
+def _print_figures(comparison: Comparison) -> None:
     for call in comparison.calls:
         positive, negative = call.positive_agreement, call.negative_agreement
         typer.echo(
@@ -93,7 +116,55 @@ def compare(
             f"where the first found nothing: second {median:.1f} events per million ({least:.1f} to {most:.1f}) "
             f"in {below.only_second_detected} specimens"
         )
-    typer.echo(f"Comparison: {folder / 'index.html'}")
+
+
+def _by_gates(rundir: Path, gates: Path, gate: str, of: str) -> Mapping[str, Measurement]:
+    """An expert's counts of the tubes of a run that are no controls."""
+    from flowmrd.compare.gate_counts import read_gate_counts
+    from flowmrd.config import Role, load_config, read_sheet
+
+    rows, _ = read_sheet(rundir / load_config(rundir / "config" / "config.yaml").samples)
+    tubes = {row.sample: row.fcs for row in rows if row.role in (Role.DIAGNOSIS, Role.FOLLOWUP) and row.fcs.is_file()}
+    return read_gate_counts(gates, tubes, gate=gate, of=of)
+
+
+def labels(
+    fcs: Annotated[Path, typer.Argument(help="The tube.", metavar="TUBE.fcs")],
+    gates: Annotated[Path, typer.Argument(help="FlowJo, Kaluza, FACSDiva or GatingML file.", metavar="GATES")],
+    gate: Annotated[str | None, typer.Option(help="Gate of the leukaemic cells; a name or a path with /.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Table of labels (.parquet or .tsv) for the sheet's column.")
+    ] = None,
+    compensation: Annotated[
+        str | None,
+        typer.Option(help="For Kaluza: file or none, the values on which the gates were drawn, if you know."),
+    ] = None,
+) -> None:
+    """Read an expert's gates of a tube: every gate with its count, or the events of one as labels.
+
+    Example: flowmrd labels P01_dx.fcs experts.wsp
+
+    Example: flowmrd labels P01_dx.fcs experts.wsp --gate Cells/Blasts -o P01_dx.labels.parquet
+    """
+    from flowmrd.gating.experts import read_expert_gates
+    from flowmrd.stages.labels import write_labels
+
+    if compensation not in (None, "file", "none"):
+        raise typer.BadParameter("give file or none", param_hint="--compensation")
+    if (gate is None) != (out is None):
+        raise typer.BadParameter("give both --gate and --out, or neither")
+    found = read_expert_gates(gates, fcs, compensation=compensation)  # type: ignore[arg-type]
+    if gate is not None and out is not None:
+        members = found.members(gate)
+        write_labels(out, members)
+        typer.echo(f"{int(members.sum())} of {len(members)} events labelled: {out}")
+        return
+    typer.echo(f"{found.kind}: {len(found.masks)} gates, {len(found.refused)} refused")
+    for row in found.rows():
+        said = "" if row["stated"] is None else f" (the file says {row['stated']})"
+        typer.echo(
+            f"  {row['gate']}: " + (f"refused, {row['refused']}" if row["refused"] else f"{row['events']}{said}")
+        )
 
 
 def monitor(

@@ -224,6 +224,7 @@ def laip(
         out_json=at.laip(patient, "laip.json"),
         out_npz=at.laip(patient, "laip.npz"),
         labels={name: path for name in tube if (path := at.sample(name).labels) is not None},
+        fcs={name: at.sample(name).fcs for name in tube},
     )
 
 

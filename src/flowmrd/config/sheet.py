@@ -34,7 +34,8 @@ COLUMNS = {
     "prior_therapy": "none, cd19, cd22 or cd19+cd22: earlier therapy that may have taken a marker away.",
     "batch": "Staining or instrument batch; chooses the spillover CSV where the configuration gives one per batch.",
     "stain": "For compensation tubes: the marker that is stained, or unstained.",
-    "labels": "Expert labels by event (columns event and blast) of a diagnosis tube; they then give its phenotype.",
+    "labels": "Expert labels by event of a diagnosis tube, which then give its phenotype: a table (columns event and "
+    "blast), or the gates themselves (FlowJo, Kaluza, FACSDiva, GatingML) with one called Blasts, MRD or the like.",
 }
 """Columns of the sheet and what they mean, the four required ones first."""
 REQUIRED = tuple(COLUMNS)[:4]

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from flowmrd.errors import GateError
 from flowmrd.gating.gatingml import BEYOND, GATING, TRANSFORMS, TYPES, Wiring
+from flowmrd.gating.safe_xml import parse_xml
 from flowmrd.gating.shapes import Ellipse, Polygon, Rectangle, Shape
 from flowmrd.panel.gates import ROOT, polygon_crosses_itself
 from flowmrd.panel.model import ChannelKind, PanelModel
@@ -47,16 +48,7 @@ def read_gatingml(
     """
     where = str(path)
     text = path.read_bytes()
-    if len(text) > MAX_BYTES:
-        raise _error(where, f"{len(text)} bytes", f"at most {MAX_BYTES}", "export the gates alone")
-    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-        raise _error(where, "a document type or entity declaration", "plain GatingML", "export the file again")
-    try:
-        root = ET.fromstring(text)  # noqa: S314 - declarations, the dangerous part, were refused above
-    except ET.ParseError as error:
-        raise _error(
-            where, f"XML that is not well-formed ({error})", "GatingML 2.0", "export the file again"
-        ) from error
+    root = parse_xml(text, where, expected="GatingML 2.0", max_bytes=MAX_BYTES)
     if root.tag != f"{{{GATING}}}Gating-ML":
         raise _error(where, f"the root element {root.tag[:80]}", "Gating-ML version 2.0", "export as GatingML 2.0")
     reader = _Reader(where, root, panel, wiring)

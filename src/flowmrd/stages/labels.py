@@ -2,6 +2,9 @@
 
 A table (Parquet, TSV or CSV by its ending) with a column ``event``, the 0-based row in the FCS file, and a column
 ``blast`` or ``mrd``, true or false. Rows that are not listed are not labelled leukaemic.
+
+Or the expert's gates themselves: a FlowJo workspace, Kaluza analysis, FACSDiva experiment or GatingML file in which one
+gate has the name of leukaemic cells (:data:`flowmrd.gating.experts.expert_gates.LEUKAEMIC_NAMES`).
 """
 
 from __future__ import annotations
@@ -12,26 +15,41 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.errors import ArtefactError
+from flowmrd.errors import ArtefactError, ConfigError, InternalError
+from flowmrd.gating.experts import SUFFIXES, read_expert_gates
+from flowmrd.store import atomic_path, write_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["read_labels"]
+__all__ = ["read_labels", "write_labels"]
 
 COLUMNS = ("blast", "mrd")
 TRUE, FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no", ""})
 
 
-def read_labels(path: Path, n_events: int) -> npt.NDArray[np.bool_]:
+def read_labels(
+    path: Path, n_events: int, *, fcs: Path | None = None, data_set: int | None = None
+) -> npt.NDArray[np.bool_]:
     """Which events are labelled leukaemic, shape (n_events,).
+
+    Parameters
+    ----------
+    fcs, data_set
+        The tube, for whose events gates are evaluated; not needed for a table.
 
     Raises
     ------
     ArtefactError
         If the file cannot be read, lacks a column, names an event that the tube does not have, or has more rows than
         the tube has events.
+    GateError
+        If gates cannot be evaluated, are of another tube, or none of them holds the leukaemic cells.
     """
+    if path.suffix.lower() in SUFFIXES:
+        if fcs is None:
+            raise InternalError(f"gates in {path} without the tube they are about")
+        return read_expert_gates(path, fcs, data_set=data_set).leukaemic()
     import pandas as pd
 
     where = str(path)
@@ -117,3 +135,25 @@ def _require_rows(path: Path, rows: int, n_events: int) -> None:
             expected=f"each of its {n_events} events once at most",
             todo="export the labels of this very file",
         )
+
+
+def write_labels(path: Path, members: npt.NDArray[np.bool_]) -> None:
+    """Write a table of labels that :func:`read_labels` reads: one row per event, ``event`` and ``blast``.
+
+    Raises
+    ------
+    ConfigError
+        If the name ends neither in .parquet nor in .tsv.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"event": np.arange(len(members), dtype=np.int64), "blast": members})
+    if path.suffix.lower() == ".parquet":
+        with atomic_path(path) as temporary:
+            pq.write_table(table, temporary)
+    elif path.suffix.lower() == ".tsv":
+        rows = (f"{event}\t{str(bool(value)).lower()}" for event, value in enumerate(members))
+        write_text(path, "\n".join(["event\tblast", *rows]) + "\n")
+    else:
+        raise ConfigError("--out", found=path.name, expected="a name that ends in .parquet or .tsv", todo="rename it")

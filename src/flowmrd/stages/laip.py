@@ -25,6 +25,7 @@ from flowmrd.panel import PanelModel
 from flowmrd.records.read import read_record
 from flowmrd.records.references import LaipFile
 from flowmrd.stages.labels import read_labels
+from flowmrd.store import read_json
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
 __all__ = ["learn"]
@@ -40,6 +41,7 @@ def learn(
     out_json: Path,
     out_npz: Path,
     labels: Mapping[str, Path] | None = None,
+    fcs: Mapping[str, Path] | None = None,
 ) -> None:
     """Find and write a patient's phenotype.
 
@@ -49,15 +51,27 @@ def learn(
         Diagnosis tubes; in the order of the sheet; the last one that holds aberrant cells counts.
     labels
         Expert labels by sample name; where a tube has them, they say which cells are leukaemic.
+    fcs
+        FCS file by sample name, for labels that are gates.
     """
     tubes = [tube_from_files(files, panel, config) for files in diagnosis]
     events = {tube.name: tube.n_events for tube in tubes}
+    data_sets = {files.sample: _data_set(files) for files in diagnosis}
     found = find_laip(
         patient,
         tubes,
         load_reference(reference_json),
         config=config,
-        labels={name: read_labels(path, events[name]) for name, path in (labels or {}).items()},
+        labels={
+            name: read_labels(path, events[name], fcs=(fcs or {}).get(name), data_set=data_sets[name])
+            for name, path in (labels or {}).items()
+        },
     )
     save_laip(found.laip, patient, out_json, out_npz, dict(found.record))
     read_record(out_json, LaipFile)
+
+
+def _data_set(files: TubeFiles) -> int | None:
+    """Which data set of the FCS file the tube is, from ``ingest.json`` beside its columns."""
+    record = files.preprocessed.with_name("ingest.json")
+    return int(read_json(record)["data_set"]) if record.is_file() else None
