@@ -109,7 +109,7 @@ def _opened(path: Path) -> tuple[ET.Element, list[int]]:
             with archive.open(texts[0]) as stream:
                 raw = stream.read(MAX_BYTES + 1)
             crcs = [entry.CRC for entry in entries if entry.filename.lower().endswith((".fcs", ".lmd"))]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, RuntimeError, zlib.error, EOFError) as error:
         raise _error(
             where, f"a file that cannot be unpacked ({type(error).__name__})", expected, "save the analysis again"
         ) from error
