@@ -32,6 +32,7 @@ install:
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --upgrade --require-hashes --target "$$($(PYTHON) -c 'import sys; print(sys.prefix)')/share/flowmrd" -r $(DATA_LOCK)
 	$(PYTHON) -m compileall -q --invalidation-mode checked-hash src/flowmrd
+	$(PYTHON) -c "from flowmrd.report.page import compile_templates; compile_templates()"
 
 # A real B-ALL tube and a simulated cohort, from FCS to reports.
 demo: env

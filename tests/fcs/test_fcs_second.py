@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +77,19 @@ def test_other_values_of_the_second_reader_stop_the_file(tmp_path: Path, monkeyp
     monkeypatch.setattr(FCSParser, "read_data", altered)
     with pytest.raises(FcsError, match="parameter 1"):
         second_reading(read_fcs(tube(tmp_path))[0])
+
+
+def test_neither_the_second_reader_nor_a_table_of_events_imports_pandas(tmp_path: Path) -> None:
+    """Its import takes longer than reading a tube."""
+    script = (
+        "import sys, numpy as np\nfrom pathlib import Path\n"
+        "from flowmrd.fcs import read_fcs\nfrom flowmrd.fcs.cross_check import second_reading\n"
+        "from flowmrd.store import as_arrow\n"
+        f"assert second_reading(read_fcs(Path({str(tube(tmp_path))!r}))[0]).reason.endswith('by fcsparser')\n"
+        "for values, same in ((np.arange(3), [0, 1, 2]), (np.array([True, False]), [True, False]), "
+        "(np.array(['a', 'é']), ['a', 'é'])):\n    assert as_arrow(values).to_pylist() == same\n"
+        "assert 'pandas' not in sys.modules\n"
+        "import fcsparser, pandas\n"
+        "assert fcsparser.api.pd.DataFrame is pandas.DataFrame\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -7,14 +7,18 @@ import gzip
 import hashlib
 import json
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import Environment, FileSystemLoader
 
 from flowmrd.errors import InternalError
+from flowmrd.report.compiled_templates import CompiledTemplates
 from flowmrd.report.page import embed_bytes, embed_json, environment, inline_script, render_page
 
 
@@ -88,3 +92,24 @@ def test_an_undefined_name_is_an_error_and_not_an_empty_space(tmp_path: Path) ->
     (tmp_path / "x.html.j2").write_text("{{ missing }}")
     with pytest.raises(Exception, match="missing"):
         render_page("x.html.j2", {}, env=environment(tmp_path))
+
+
+def test_a_kept_compiled_template_gives_the_same_page_and_one_of_another_source_is_not_used(tmp_path: Path) -> None:
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    (folder / "t.j2").write_text("{{ 1 + 1 }}<")
+
+    def rendered(settings: bytes) -> tuple[str, bool]:
+        cache = CompiledTemplates(tmp_path / "kept", settings)
+        env = Environment(loader=FileSystemLoader(folder), bytecode_cache=cache, autoescape=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "dont_write_bytecode", False)
+            compiling = Mock(wraps=env.compile)
+            patch.setattr(env, "compile", compiling)
+            return env.get_template("t.j2").render(), compiling.called
+
+    assert rendered(b"1") == ("2<", True)
+    assert rendered(b"1") == ("2<", False)
+    assert rendered(b"2") == ("2<", True)
+    (folder / "t.j2").write_text("{{ 2 + 1 }}<")
+    assert rendered(b"2") == ("3<", True)

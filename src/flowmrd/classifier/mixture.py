@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float64]
 CHUNK = 65_536
 BLOCK = 4_096
 """Cells at a time whose products (55 columns for nine markers) stay in a processor's cache: up to twice as fast."""
+EM_BLOCK = 1_024
+"""The same where responsibilities of twenty-odd components lie beside the products."""
 LOG_2PI = float(np.log(2 * np.pi))
 
 
@@ -60,6 +62,10 @@ class Mixture:
     def broadened(self, covariance: Floats) -> Mixture:
         """All covariances widened by ``covariance`` (d, d): the mixture after an unknown common shift."""
         return replace(self, covariance=self.covariance + covariance)
+
+    def with_share(self, share: float) -> Mixture:
+        """Weights brought to a share of the cells, the rest being left to something else."""
+        return replace(self, weight=self.weight * share)
 
     def only(self, keep: npt.NDArray[np.bool_]) -> Mixture:
         """The kept components, weights brought back to sum 1."""
@@ -166,30 +172,6 @@ def log_density(mixture: Mixture, x: npt.NDArray[np.floating], *, degrees: float
     return out
 
 
-@dataclass(frozen=True)
-class Expectation:
-    """One E-step.
-
-    Attributes
-    ----------
-    responsibility
-        Shape (n, k): probability of every component for every cell.
-    log_density
-        Shape (n,): log density of every cell under the mixture.
-    """
-
-    responsibility: Floats
-    log_density: Floats
-
-
-def expectation(mixture: Mixture, table: Floats, centre: Floats) -> Expectation:
-    """The E-step for the cells behind ``table`` (n, p), the :func:`products` of cells centred at ``centre``."""
-    coefficient, norm = coefficients(mixture, centre)
-    values = np.log(np.maximum(mixture.weight, 1e-300)) + norm - 0.5 * (table @ coefficient)
-    total = log_sum(values)
-    return Expectation(np.exp(values - total[:, None]), total)
-
-
 def membership(log_odds: Floats) -> Floats:
     """Probability from log odds, shape (n,)."""
     out: Floats = 1.0 / (1.0 + np.exp(-np.clip(log_odds, -60, 60)))
@@ -206,19 +188,91 @@ class Moments:
     covariance: Floats
 
 
-def moments(responsibility: Floats, table: Floats, centre: Floats, weight: Floats) -> Moments:
-    """Counts, means and covariances under responsibilities (n, k) of the events behind ``table`` (n, p)."""
-    d = len(centre)
-    weighted = responsibility * weight[:, None]
-    total = weighted.T @ table
+@dataclass(frozen=True)
+class EmStep:
+    """What one E-step gives for the M-step.
+
+    Attributes
+    ----------
+    moments
+        Of every component of the mixture.
+    beside
+        Shape (m,): weighted events of what stands beside the mixture.
+    log_density
+        Shape (n,): log density of every cell under all of them.
+    """
+
+    moments: Moments
+    beside: Floats
+    log_density: Floats
+
+
+def em_step(mixture: Mixture, table: Floats, centre: Floats, weight: Floats, beside: Floats | None = None) -> EmStep:
+    """E-step and sufficient statistics in one pass over blocks that stay in a processor's cache.
+
+    Parameters
+    ----------
+    mixture
+        Components to be moved; weights that do not sum to 1 are shares beside something else.
+    table, centre
+        The :func:`products` of the cells, shape (n, p), and where these are centred.
+    weight
+        Shape (n,): importance of every cell.
+    beside
+        Shape (m, n): log of share times density of what competes for the cells and stays as it is.
+    """
+    linear = log_density_coefficients(mixture, centre)
+    n, k, d = len(table), mixture.k, mixture.d
+    others = np.empty((0, n)) if beside is None else beside
+    log_densities, effective, total = np.empty(n), np.zeros(k), np.zeros((k, table.shape[1]))
+    beside_total = np.zeros(len(others))
+    for start in range(0, n, EM_BLOCK):
+        part = slice(start, start + EM_BLOCK)
+        rows = table[part]
+        odds = np.empty((k + len(others), len(rows)))
+        np.matmul(linear, rows.T, out=odds[:k])
+        odds[k:] = others[:, part]
+        log_densities[part], responsibility = normalised(odds)
+        effective += responsibility[:k].sum(axis=1)
+        responsibility *= weight[part]
+        total += responsibility[:k] @ rows
+        beside_total += responsibility[k:].sum(axis=1)
     count = np.maximum(total[:, 0], 1e-12)
     mean = total[:, 1 : 1 + d] / count[:, None]
-    rows, columns = np.triu_indices(d)
-    second = np.zeros((len(count), d, d))
-    second[:, rows, columns] = total[:, 1 + d :] / count[:, None]
-    second[:, columns, rows] = second[:, rows, columns]
+    upper = np.triu_indices(d)
+    second = np.zeros((k, d, d))
+    second[:, upper[0], upper[1]] = total[:, 1 + d :] / count[:, None]
+    second[:, upper[1], upper[0]] = second[:, upper[0], upper[1]]
     covariance = second - mean[:, :, None] * mean[:, None, :]
-    return Moments(total[:, 0], responsibility.sum(axis=0), mean + centre, covariance)
+    return EmStep(Moments(total[:, 0], effective, mean + centre, covariance), beside_total, log_densities)
+
+
+def log_density_of_products(mixture: Mixture, table: Floats, centre: Floats) -> Floats:
+    """Log density, shape (n,), of the cells behind the :func:`products` ``table``."""
+    linear = log_density_coefficients(mixture, centre)
+    out = np.empty(len(table))
+    for start in range(0, len(table), EM_BLOCK):
+        part = slice(start, start + EM_BLOCK)
+        out[part], _ = normalised(linear @ table[part].T)
+    return out
+
+
+def log_density_coefficients(mixture: Mixture, centre: Floats) -> Floats:
+    """Log of weight times density of every component as a linear function of the products, shape (k, p)."""
+    coefficient, norm = coefficients(mixture, centre)
+    linear = np.ascontiguousarray(-0.5 * coefficient.T)
+    linear[:, 0] += np.log(np.maximum(mixture.weight, 1e-300)) + norm
+    return linear
+
+
+def normalised(log_values: Floats) -> tuple[Floats, Floats]:
+    """Log of the sum over the first axis, and each value's part of it; the values are overwritten."""
+    top = log_values.max(axis=0)
+    log_values -= top
+    np.exp(log_values, out=log_values)
+    total = log_values.sum(axis=0)
+    log_values /= total
+    return top + np.log(total), log_values
 
 
 def seed_means(x: Floats, k: int, rng: np.random.Generator, steps: int = 8) -> Floats:
@@ -278,8 +332,8 @@ def fit_mixture(
     table = products(data, centre)
     last = -np.inf
     for _ in range(steps):
-        found = expectation(mixture, table, centre)
-        stats = moments(found.responsibility, table, centre, w)
+        found = em_step(mixture, table, centre, w)
+        stats = found.moments
         share = np.maximum(stats.count, 1e-9) / max(stats.count.sum(), 1e-9)
         pooled = np.einsum("k,kij->ij", share, stats.covariance)
         covariance = (stats.effective[:, None, None] * stats.covariance + shape_events * pooled) / (

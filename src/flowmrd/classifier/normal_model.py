@@ -16,10 +16,9 @@ from flowmrd.classifier.mixture import (
     Floats,
     Mixture,
     component_log_density,
-    expectation,
+    em_step,
     fit_mixture,
     log_sum,
-    moments,
     products,
 )
 from flowmrd.classifier.parameters import ClassifierParameters
@@ -151,8 +150,7 @@ def _step(
     means, events = np.empty((len(tubes), k, d)), np.empty((len(tubes), k))
     for t, tube in enumerate(tubes):
         local = Mixture(tube.share, tube.mean, mixture.covariance)
-        found = expectation(local, tube.table, centre)
-        stats = moments(found.responsibility, tube.table, centre, tube.weight)
+        stats = em_step(local, tube.table, centre, tube.weight).moments
         tube.share = (stats.count + 1e-6) / (stats.count + 1e-6).sum()
         variance = np.maximum(np.diagonal(mixture.covariance, axis1=1, axis2=2), floor)
         precision = stats.effective[:, None] / variance

@@ -19,11 +19,10 @@ from flowmrd.classifier.mixture import (
     Floats,
     Mixture,
     component_log_density,
+    em_step,
     fit_mixture,
     log_density,
     log_sum,
-    membership,
-    moments,
     products,
 )
 from flowmrd.classifier.normal_model import NormalModel
@@ -291,11 +290,9 @@ def _refine(
     prior_events = parameters.laip_shape_events
     d = x.shape[1]
     for _ in range(parameters.laip_steps):
-        values = component_log_density(laip, x)
-        total = log_sum(values)
-        belongs = membership(np.log(max(share, 1e-9)) + total - log_normal - np.log(max(1 - share, 1e-3)))
-        stats = moments(np.exp(values - total[:, None]) * belongs[:, None], table, centre, ones)
-        share = min(float(belongs.sum()) * unit, parameters.laip_share_limit)
+        beside = log_normal[None] + np.log(max(1 - share, 1e-3))
+        stats = em_step(laip.with_share(max(share, 1e-9)), table, centre, ones, beside).moments
+        share = min(float(stats.count.sum()) * unit, parameters.laip_share_limit)
         weight = np.maximum(stats.count, 1e-6) / np.maximum(stats.count, 1e-6).sum()
         pooled = np.einsum("k,kij->ij", weight, stats.covariance)
         covariance = (stats.count[:, None, None] * stats.covariance + prior_events * pooled) / (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowmrd.classifier.mixture import Floats, Mixture, combine, expectation, fit_mixture, moments, products
+from flowmrd.classifier.mixture import Floats, Mixture, em_step, fit_mixture, log_density_of_products, products
 from flowmrd.classifier.parameters import ClassifierParameters
 
 
@@ -34,15 +34,14 @@ def staining_shift(mixture: Mixture, x: Floats, parameters: ClassifierParameters
     table = products(cells, centre)
     weight = np.ones(len(cells))
     shift = np.zeros(mixture.d)
-    outliers = outlier_component(centre, parameters)
+    share = parameters.outlier_share
+    outliers = np.log(share) + log_density_of_products(outlier_component(centre, parameters), table, centre)
     agreement = np.full((mixture.k, mixture.d), parameters.staining_between_sd)
     for blur in parameters.staining_blur:
         broad = mixture.shifted(shift).broadened(blur**2 * np.eye(mixture.d))
-        full = combine([broad, outliers], [1.0 - parameters.outlier_share, parameters.outlier_share])
-        stats = moments(expectation(full, table, centre).responsibility, table, centre, weight)
-        k = mixture.k
-        precision = stats.effective[:k, None] / np.diagonal(broad.covariance, axis1=1, axis2=2)
-        shift = common_shift(stats.mean[:k] - mixture.mean, stats.effective[:k], precision, agreement, parameters)
+        stats = em_step(broad.with_share(1.0 - share), table, centre, weight, outliers[None]).moments
+        precision = stats.effective[:, None] / np.diagonal(broad.covariance, axis1=1, axis2=2)
+        shift = common_shift(stats.mean - mixture.mean, stats.effective, precision, agreement, parameters)
     return shift
 
 

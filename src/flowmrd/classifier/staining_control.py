@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells, Floats32, thin
-from flowmrd.classifier.mixture import Floats, Mixture, combine, expectation, products
+from flowmrd.classifier.mixture import LOG_2PI, Floats, Mixture, log_density_coefficients, normalised, products
 from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.staining import outlier_component
@@ -142,29 +142,71 @@ def measure_staining(
     normal = normal.broadened(parameters.other_markers_sd**2 * np.eye(len(features)))
     scatter = [i for i, name in enumerate(features) if name.startswith(SCATTER)]
     ways = (normal, normal.shifted(moved))
-    by_scatter = [_memberships(ways, x, scatter, parameters)] if scatter else []
+    by_scatter = [memberships_by(ways, x, scatter, parameters)] if scatter else []
+    by_others = MembershipsByOthers(ways, x, parameters)
     found = []
     for j, marker in enumerate(features):
         if marker.startswith(SCATTER):
             continue
-        by_others = _memberships(ways, x, [i for i in range(len(features)) if i != j], parameters)
         found.append(
-            _marker(marker, x[:, j], normal.mean[:, j], [by_others, *by_scatter], tube.values[:, j], parameters)
+            _marker(marker, x[:, j], normal.mean[:, j], [by_others.of(j), *by_scatter], tube.values[:, j], parameters)
         )
     return tuple(found)
 
 
-def _memberships(ways: Sequence[Mixture], x: Floats, columns: list[int], parameters: ClassifierParameters) -> Floats:
-    """Probability of every normal population for every cell by some of the markers, shape (n, k)."""
+def memberships_by(ways: Sequence[Mixture], x: Floats, columns: list[int], parameters: ClassifierParameters) -> Floats:
+    """Probability of every normal population for every cell by some of the markers, shape (k, n)."""
     centre = x[:, columns].mean(axis=0)
     table = products(x[:, columns], centre)
-    outliers = outlier_component(centre, parameters)
+    outliers = log_density_coefficients(outlier_component(centre, parameters), centre) @ table.T
+    found = [log_density_coefficients(normal.marginal(columns), centre) @ table.T for normal in ways]
+    return _best_way(found, outliers, parameters)
+
+
+def _best_way(found: Sequence[Floats], outliers: Floats, parameters: ClassifierParameters) -> Floats:
+    """Memberships (k, n) by the log densities (k, n) that explain the cells best, beside outliers (1, n)."""
     share = parameters.outlier_share
-    found = [
-        expectation(combine([normal.marginal(columns), outliers], [1.0 - share, share]), table, centre)
-        for normal in ways
-    ]
-    return max(found, key=lambda one: float(one.log_density.mean())).responsibility[:, : ways[0].k]
+    rest = outliers + np.log(share)
+    judged = [normalised(np.concatenate([values + np.log(1.0 - share), rest])) for values in found]
+    return max(judged, key=lambda one: float(one[0].mean()))[1][:-1]
+
+
+class MembershipsByOthers:
+    """Memberships by all markers but one, for every marker in turn.
+
+    The density without a marker follows from the density with all of them: of a Gaussian with precision P the squared
+    distance falls by (P (x - mean))_j^2 / P_jj, and the determinant of the covariance grows by the factor P_jj.
+    """
+
+    def __init__(self, ways: Sequence[Mixture], x: Floats, parameters: ClassifierParameters) -> None:
+        self._ways, self._parameters = ways, parameters
+        centre = x.mean(axis=0)
+        self._centre, self._centred = centre, np.ascontiguousarray((x - centre).T)
+        table = products(x, centre)
+        self._whole = [log_density_coefficients(normal, centre) @ table.T for normal in ways]
+        self._outliers = log_density_coefficients(outlier_component(centre, parameters), centre) @ table.T
+        self._precision = np.linalg.inv(np.array([normal.covariance for normal in ways]))
+
+    def of(self, j: int) -> Floats:
+        """Probability of every normal population for every cell by all markers but the j-th, shape (k, n)."""
+        outlier_precision = np.full(1, self._parameters.outlier_sd**-2)
+        outliers = _without(self._outliers, self._centred[j][None] * outlier_precision, outlier_precision)
+        found = []
+        for normal, whole, precision in zip(self._ways, self._whole, self._precision, strict=True):
+            slope = precision[:, j]
+            pull = slope @ self._centred
+            pull -= np.einsum("kd,kd->k", slope, normal.mean - self._centre)[:, None]
+            found.append(_without(whole, pull, slope[:, j]))
+        return _best_way(found, outliers, self._parameters)
+
+
+def _without(log_density: Floats, pull: Floats, precision: Floats) -> Floats:
+    """Log densities (k, n) without a marker, from its part of P (x - mean), shape (k, n), and P_jj, shape (k,)."""
+    pull *= pull
+    pull *= (0.5 / precision)[:, None]
+    pull += (0.5 * (LOG_2PI - np.log(precision)))[:, None]
+    pull += log_density
+    return pull
 
 
 def _marker(
@@ -197,9 +239,9 @@ def _beside(
     values: Floats, level: Floats, member: Floats, which: Bools, parameters: ClassifierParameters
 ) -> tuple[Floats, Floats]:
     """Signal of the cells that surely belong to some populations, and the level that these have in the controls."""
-    mass = member[:, which].sum(axis=1)
+    mass = member[which].sum(axis=0)
     sure = mass >= parameters.carrier_probability
-    return values[sure], (member[sure][:, which] @ level[which]) / mass[sure]
+    return values[sure], (level[which] @ member[which][:, sure]) / mass[sure]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +19,13 @@ from flowmrd.classifier.mixture import (
     CHUNK,
     Floats,
     Mixture,
+    Moments,
     chi2_quantile,
     combine,
     component_log_density,
-    expectation,
+    em_step,
+    log_density_of_products,
     log_sum,
-    moments,
     products,
 )
 from flowmrd.classifier.normal_model import NormalModel, moved
@@ -245,19 +245,19 @@ def fit_tube(
         parameters=parameters,
     )
     shares = [other.share for other in others]
-    first = np.cumsum([base.k, *(other.mixture.k for other in others)])
+    beside = np.array([log_density_of_products(other.mixture, table, centre) for other in others])
     local, outliers = base.shifted(shift), 0.0
     for step in range(parameters.tube_steps):
-        full = combine([local, *(other.mixture for other in others)], [max(1.0 - sum(shares), 0.01), *shares])
-        stats = moments(expectation(full, table, centre).responsibility, table, centre, weight)
-        found = [float(stats.count[start:stop].sum()) for start, stop in pairwise(first)]
+        rest = local.with_share(max(1.0 - sum(shares), 0.01))
+        done = em_step(rest, table, centre, weight, beside + np.log(np.maximum(shares, 1e-300))[:, None])
+        stats, found = done.moments, [float(count) for count in done.beside]
         outliers = found[0]
         shares = _shares(others, shares, found, parameters)
         # Weights follow from the second step on: the first one only settles the common shift.
         local, shift = _moved_components(
             model,
             local,
-            (stats.count[: base.k], stats.effective[: base.k], stats.mean[: base.k], stats.covariance[: base.k]),
+            stats,
             parameters,
             keep_weight=step == 0 or outside_window_only,
             outside_window_only=outside_window_only,
@@ -290,7 +290,7 @@ def _shares(
 def _moved_components(
     model: NormalModel,
     local: Mixture,
-    stats: tuple[Floats, Floats, Floats, Floats],
+    stats: Moments,
     parameters: ClassifierParameters,
     *,
     keep_weight: bool,
@@ -301,10 +301,10 @@ def _moved_components(
     Parameters
     ----------
     stats
-        Count, effective count, mean and covariance of every normal component.
+        Of every normal component.
     """
     base, between = model.mixture, model.between_tube_sd
-    count, effective, found_mean, found_covariance = stats
+    count, effective, found_mean, found_covariance = stats.count, stats.effective, stats.mean, stats.covariance
     events = np.where(model.in_window, 1e-9, effective) if outside_window_only else effective
     variance = np.maximum(np.diagonal(local.covariance, axis1=1, axis2=2), parameters.population_sd_least**2)
     precision = events[:, None] / variance

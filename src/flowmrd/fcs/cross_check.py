@@ -12,8 +12,11 @@ import contextlib
 import io
 import logging
 import math
+import sys
 import warnings
 from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -108,9 +111,7 @@ def _read(data_set: DataSet) -> npt.NDArray[Any] | str:
             contextlib.redirect_stderr(io.StringIO()),
         ):
             warnings.simplefilter("ignore")
-            from fcsparser.api import FCSParser
-
-            parser = FCSParser(str(data_set.path), read_data=True)
+            parser = _fcsparser().FCSParser(str(data_set.path), read_data=True)
             header = parser.annotation["__header__"]
             begin = int(header["data start"]) or int(parser.annotation["$BEGINDATA"])
             if begin != data_set.segment.begin:  # its own choice of offsets, not a reading of values
@@ -124,6 +125,24 @@ def _read(data_set: DataSet) -> npt.NDArray[Any] | str:
     if values.dtype.names:
         return "mixed types, which it gives back by name"
     return values if values.ndim == 2 else "values without the shape of a table"
+
+
+def _fcsparser() -> ModuleType:
+    """fcsparser, whose first import does not import pandas, which reading values does not need.
+
+    pandas takes longer to import than a tube to read. Its place is held during the import by a module that fetches the
+    real one as soon as anything of it is asked for.
+    """
+    if "fcsparser.api" in sys.modules or "pandas" in sys.modules:
+        return import_module("fcsparser.api")
+    held = ModuleType("pandas")
+    held.__dict__["__getattr__"] = lambda name: getattr(import_module("pandas"), name)
+    sys.modules["pandas"] = held
+    try:
+        return import_module("fcsparser.api")
+    finally:
+        if sys.modules.get("pandas") is held:
+            del sys.modules["pandas"]
 
 
 _PLAIN_FINDINGS = frozenset({"no_clock", "several_clocks", "timestep_missing", "timestep_unreadable", "name_missing"})

@@ -126,10 +126,9 @@ def population_table(
         parent = base["analysable"] if gate.parent == ROOT else counts[gate.parent]
         for label, size in (("parent", parent), *((name, base.get(name, 0)) for name in DENOMINATORS)):
             row[f"percent_of_{label}"] = None if unavailable or size == 0 else round(100.0 * n / size, 6)
-        chosen = thinned(np.flatnonzero(inside & analysable))
+        medians = _medians(columns, [marker for marker in markers if marker in columns], inside & analysable)
         for marker in markers:
-            present = marker in columns and len(chosen) > 0
-            row[f"median_{marker}"] = _median(columns[marker][chosen]) if present else None
+            row[f"median_{marker}"] = medians.get(marker)
         for marker in markers:
             middle, scale = row[f"median_{marker}"], (scales or {}).get(marker)
             row[f"mfi_{marker}"] = None if middle is None or scale is None else _linear(scale, middle)
@@ -142,9 +141,17 @@ def _linear(scale: ChannelScale, value: float) -> float:
     return float(f"{float(scale.inverse(value)):.4g}")
 
 
-def _median(values: npt.NDArray[np.floating[Any]]) -> float | None:
-    finite = values[np.isfinite(values)]
-    return round(float(np.median(finite)), 5) if len(finite) else None
+def _medians(columns: Columns, markers: Sequence[str], chosen: Mask) -> dict[str, float | None]:
+    """Median of every marker over some events; None where no value is finite."""
+    rows = thinned(np.flatnonzero(chosen))
+    if not markers or len(rows) == 0:
+        return {}
+    values = np.array([columns[marker][rows] for marker in markers])
+    finite = np.isfinite(values)
+    if finite.all():
+        return {marker: round(float(m), 5) for marker, m in zip(markers, np.median(values, axis=1), strict=True)}
+    known = [value[is_finite] for value, is_finite in zip(values, finite, strict=True)]
+    return {m: round(float(np.median(v)), 5) if len(v) else None for m, v in zip(markers, known, strict=True)}
 
 
 def as_tsv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -17,8 +17,10 @@ import base64
 import gzip
 import hashlib
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,11 +29,15 @@ from markupsafe import Markup
 
 from flowmrd.errors import InternalError
 from flowmrd.report import formatting
+from flowmrd.report.compiled_templates import CompiledTemplates
 from flowmrd.store import write_text
 
 HERE: Final = Path(__file__).resolve().parent
 TEMPLATES: Final = HERE / "templates"
 ASSETS: Final = HERE / "assets"
+
+_SYNTAX: Final = "autoescape trim_blocks lstrip_blocks"
+"""What besides its source decides how a template is compiled; to be changed with :func:`environment`."""
 
 PageData = Mapping[str, object]
 
@@ -50,6 +56,7 @@ def environment(*folders: Path) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=CompiledTemplates(TEMPLATES / "__pycache__", f"jinja2 {version('jinja2')} {_SYNTAX}".encode()),
     )
     env.filters.update(
         count=formatting.count,
@@ -63,6 +70,14 @@ def environment(*folders: Path) -> Environment:
         moment=formatting.moment,
     )
     return env
+
+
+def compile_templates() -> None:
+    """Compile every shared template, so that no page has to where the installation cannot be written to."""
+    sys.dont_write_bytecode = False
+    shared = environment()
+    for name in shared.list_templates(extensions=["j2"]):
+        shared.get_template(name)
 
 
 @lru_cache(maxsize=32)

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from flowmrd.errors import ArtefactError, InternalError
 from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
-from flowmrd.store import atomic_path, digest_file, open_columns, read_json
+from flowmrd.store import as_arrow, atomic_path, digest_file, open_columns, read_json
 from flowmrd.tube import Tube
 
 __all__ = ["Events", "events_of", "export", "original_values", "write_annotated", "write_parquet"]
@@ -129,11 +129,11 @@ def write_parquet(path: Path, events: Events) -> None:
     import pyarrow.parquet as pq
 
     columns: dict[str, Any] = {
-        "event": pa.array(np.arange(len(events.mrd), dtype=np.int64)),
+        "event": as_arrow(np.arange(len(events.mrd), dtype=np.int64)),
         "population": _dictionary(events.population, {int(code): name for name, code in events.populations.items()}),
-        "mrd": pa.array(events.mrd),
-        "mrd_score": pa.array(events.mrd_score),
-        **{f"mask_{step}": pa.array(mask) for step, mask in events.masks.items()},
+        "mrd": as_arrow(events.mrd),
+        "mrd_score": as_arrow(events.mrd_score),
+        **{f"mask_{step}": as_arrow(mask) for step, mask in events.masks.items()},
         "routes": _dictionary(events.routes, _route_words(events.route_names, events.routes)),
     }
     with atomic_path(path) as temporary:
@@ -147,7 +147,8 @@ def _dictionary(codes: npt.NDArray[Any], names: Mapping[int, str]) -> Any:
     order = sorted(names)
     lookup = np.zeros(max(order, default=0) + 1, dtype=np.int32)
     lookup[order] = np.arange(len(order), dtype=np.int32)
-    return pa.DictionaryArray.from_arrays(pa.array(lookup[codes]), pa.array([names[code] for code in order]))
+    words = np.array([names[code] for code in order], dtype=np.str_)
+    return pa.DictionaryArray.from_arrays(as_arrow(lookup[codes]), as_arrow(words))
 
 
 def _route_words(routes: Sequence[str], bits: npt.NDArray[np.uint8]) -> dict[int, str]:

@@ -95,7 +95,7 @@ def gate(
     result = found.result
     gated = _gated(tube, result)
     assert gated.routes is not None  # noqa: S101 - set by the line above
-    rows = population_rows(gated)
+    rows = population_table(result, panel.gates, columns, analysable, markers=())
     facts = _record(found, panel, rows, analysable, exclude)
     facts["override"] = manual
     facts["normal_b"] = _normal_levels(learned)

@@ -38,7 +38,6 @@ from flowmrd.preprocess.scaling import (
     stored_ranges,
 )
 from flowmrd.preprocess.transform import ChannelScale
-from flowmrd.preprocess.transform.logicle import logicle_table
 from flowmrd.preprocess.tube_flags import compensation_flags, event_flags, pulse_flags, residual_flags, scale_flags
 from flowmrd.threads import one_thread
 from flowmrd.tube.placed import Placed
@@ -253,7 +252,6 @@ def _to_scale(tube: CompensatedTube, scales: Mapping[str, ChannelScale]) -> dict
             result[name] = values
         else:
             result[name] = scales[name].apply(values, out=values if values.flags.writeable else None)
-    logicle_table.cache_clear()  # half a megabyte a channel that this process needs no more
     return result
 
 
