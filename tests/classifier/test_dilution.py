@@ -22,9 +22,9 @@ def test_every_leukaemia_is_diluted_into_every_control_and_high_levels_are_found
     made = dilute(reference, [laip], ClassifierParameters(), levels=(1e-2, 0.0), shares=(1.0,), replicates=1)
     assert {(d.control, d.level) for d in made} == {(f"c{i}", level) for i in range(4) for level in (1e-2, 0.0)}
     found = figures(made, detect_events=20)
-    assert found["levels"][0]["ppa"] == 1.0
-    assert found["levels"][0]["recovery"] > 0.95
-    assert found["blank"]["npa"]["hits"] == 4
+    assert found.levels[0].ppa == 1.0
+    assert (found.levels[0].recovery or 0.0) > 0.95
+    assert found.blank.npa.hits == 4
     warnings = ["few <b>tubes</b>"]
     page = render(found, detect_events=20, target=1e-4, warnings=warnings, panel="toy", version="0")
     assert "few &lt;b&gt;tubes" in page

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from flowmrd.cli import selftest
 from flowmrd.cli.app import call
 from flowmrd.cli.selftest import GOLDEN, installation_checks, lines, pipeline_checks, statistics_checks
+from flowmrd.records.selftest import CheckEntry, GoldenFile
 from flowmrd.store import read_json
 
 
@@ -20,8 +22,12 @@ def golden() -> dict[str, Any]:
     return found
 
 
+def compared(found: dict[str, Any], golden: dict[str, Any]) -> list[CheckEntry]:
+    return pipeline_checks(*(TypeAdapter(GoldenFile).validate_python(one) for one in (found, golden)))
+
+
 def failed(found: dict[str, Any], golden: dict[str, Any]) -> list[str]:
-    return [check.name for check in pipeline_checks(found, golden) if not check.passed]
+    return [check.name for check in compared(found, golden) if not check.passed]
 
 
 def test_golden_results_agree_with_themselves(golden: dict[str, Any]) -> None:
@@ -41,7 +47,10 @@ def test_package_of_another_version_fails_the_installation(monkeypatch: pytest.M
     assert [check.found for check in failures] == ["numpy 1.0"]
 
 
-@pytest.mark.parametrize(("key", "value"), [("class", "POSITIVE"), ("mrd_negative", True), ("truth", {"events": 1})])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("class", "POSITIVE"), ("mrd_negative", True), ("truth", {"events": 1, "nucleated": 1, "mrd_events": 1})],
+)
 def test_another_verdict_or_truth_fails(golden: dict[str, Any], key: str, value: object) -> None:
     changed = copy.deepcopy(golden)
     changed["P01-day21"][key] = value
@@ -65,7 +74,7 @@ def test_missing_tube_fails(golden: dict[str, Any]) -> None:
 def test_report_names_what_failed(golden: dict[str, Any]) -> None:
     changed = copy.deepcopy(golden)
     changed["P01-day21"]["class"] = "POSITIVE"
-    text = lines(pipeline_checks(changed, golden))
+    text = lines(compared(changed, golden))
     assert text[0].startswith("FAILED operation: P01-day21 class: found POSITIVE, expected ")
 
 

@@ -16,10 +16,11 @@ def test_limits_are_the_lowest_levels_that_hold() -> None:
         for level, true, measured in ((1e-3, 500, 480 + i), (1e-4, 50, 48), (1e-5, 5, 4), (0.0, 0, i % 2))
     ]
     found = figures(made, detect_events=20)
-    assert found["lod"] == pytest.approx(1e-4)
-    assert found["loq"] == pytest.approx(1e-4)
-    assert found["blank"]["worst_per_million"] == pytest.approx(2.0)
-    assert found["linearity"]["r_squared"] > 0.99
+    assert found.lod == pytest.approx(1e-4)
+    assert found.loq == pytest.approx(1e-4)
+    assert found.blank.worst_per_million == pytest.approx(2.0)
+    assert found.linearity is not None
+    assert found.linearity.r_squared > 0.99
 
 
 def component(share: float, **shifts: float) -> LaipComponent:
@@ -60,8 +61,8 @@ def test_detection_by_kind_counts_the_tubes_of_every_leukaemia_of_that_kind() ->
         for level, true in ((1e-3, 500), (1e-4, 50), (0.0, 0))
     ]
     found = figures(made, detect_events=20, kinds={"p": ("CD10 lost",), "q": ("CD10 lost", "CD58 over")})
-    rows = {row["kind"]: row for row in found["by_kind"]}
+    rows = {row.kind: row for row in found.by_kind}
     assert sorted(rows) == ["CD10 lost", "CD58 over"]
-    assert rows["CD10 lost"]["patients"] == ["p", "q"]
-    assert (rows["CD10 lost"]["ppa_1e-4"]["hits"], rows["CD10 lost"]["ppa_1e-4"]["of"]) == (4, 8)
-    assert (rows["CD58 over"]["ppa_1e-3"]["hits"], rows["CD58 over"]["ppa_1e-3"]["of"]) == (0, 4)
+    assert rows["CD10 lost"].patients == ("p", "q")
+    assert (rows["CD10 lost"].ppa_at_1e_4.hits, rows["CD10 lost"].ppa_at_1e_4.of) == (4, 8)
+    assert (rows["CD58 over"].ppa_at_1e_3.hits, rows["CD58 over"].ppa_at_1e_3.of) == (0, 4)

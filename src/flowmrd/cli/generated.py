@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.cli.api_page import api_page
+from flowmrd.compare import Comparison
 from flowmrd.config.run import RunConfig
 from flowmrd.config.sheet import COLUMNS, ID_PATTERN, REQUIRED, PriorTherapy, Role
 from flowmrd.gating.flags import REQUIRED as REQUIRED_GATES
@@ -36,9 +37,14 @@ from flowmrd.records.monitoring import MonitoringFile
 from flowmrd.records.quality import QualityFile
 from flowmrd.records.references import GateReferenceFile, LaipFile, LibraryFile, ReferenceFile, TransformFile
 from flowmrd.records.run import FailureFile, ManifestFile, ProvenanceFile
+from flowmrd.records.selftest import SelftestFile
+from flowmrd.records.simulation import SimulationFile
+from flowmrd.records.validation import ValidationFile
+from flowmrd.review.log import Entry, Head
 from flowmrd.review.model import ReviewFile
 from flowmrd.store import read_json, write_text
 from flowmrd.trial.result import TrialResult
+from flowmrd.validate.series import MeasuredValidation
 
 ABLATION = REPOSITORY / "docs" / "ablation.json"
 """Effect of every number of the classifier in words, as ``benchmarks.ablation`` stores it."""
@@ -59,11 +65,18 @@ ARTEFACTS: dict[str, tuple[type[BaseModel], str]] = {
     "gate-reference": (GateReferenceFile, "results/reference/<panel>/gates.json"),
     "transform-reference": (TransformFile, "results/reference/<panel>/transform.json"),
     "trial": (TrialResult, "results/cohort/trial.json"),
+    "validation": (ValidationFile, "results/validation/<panel>/validation.json"),
+    "measured": (MeasuredValidation, "results/validation/<panel>/measured.json"),
+    "agreement": (Comparison, "results/compare/agreement.json"),
+    "simulation": (SimulationFile, "<simulated run>/simulation.json"),
     "monitoring": (MonitoringFile, "<folder>/monitoring/monitoring.json"),
     "manifest": (ManifestFile, "results/manifest.json"),
     "provenance": (ProvenanceFile, "results/provenance.json"),
     "failure": (FailureFile, "results/logs/<stage>/<unit>.error.json"),
     "review": (ReviewFile, "review.json, as a report saves it"),
+    "review-entry": (Entry, "results/review/log.jsonl, each line"),
+    "review-head": (Head, "results/review/head.json"),
+    "selftest": (SelftestFile, "<folder>/selftest.json"),
 }
 """Name of a schema to the model of the artefact and where the file lies."""
 

@@ -16,14 +16,17 @@ from __future__ import annotations
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Literal
+
+from pydantic import TypeAdapter
 
 from flowmrd.errors import InternalError
 from flowmrd.home import PANELS, REPOSITORY
+from flowmrd.records.selftest import CheckEntry, GoldenFile, GoldenTruth, GoldenTube, SelftestFile
+from flowmrd.records.simulation import SimulatedTubeEntry
 from flowmrd.store import digest_file, read_json, write_json
 
 GOLDEN: Final = REPOSITORY / "test_data" / "selftest" / "golden.json"
@@ -36,22 +39,11 @@ COUNT_FLOOR: Final = 5
 COUNTS: Final = ("total", "analysable", "singlets", "nucleated", "mononuclear", "b_lineage", "mrd_events")
 
 
-@dataclass(frozen=True)
-class Check:
-    """One comparison."""
-
-    part: str
-    name: str
-    passed: bool
-    found: str
-    expected: str
-
-
 Command = Callable[[Sequence[str]], int]
 """Runs one command line and returns its exit code."""
 
 
-def selftest(call: Command, out: Path | None = None) -> tuple[bool, list[Check]]:
+def selftest(call: Command, out: Path | None = None) -> tuple[bool, list[CheckEntry]]:
     """Run all checks.
 
     Parameters
@@ -68,30 +60,41 @@ def selftest(call: Command, out: Path | None = None) -> tuple[bool, list[Check]]
     """
     checks = [*installation_checks(), *statistics_checks()]
     if out is not None:
-        checks += pipeline_checks(analyse_golden_tubes(call, out / "run"), read_json(GOLDEN))
-        write_json(out / "selftest.json", record(checks))
+        checks += pipeline_checks(analyse_golden_tubes(call, out / "run"), golden_results())
+        write_json(out / "selftest.json", record(checks).model_dump(mode="json"))
     else:
         with tempfile.TemporaryDirectory(prefix="flowmrd-selftest-") as folder:
-            checks += pipeline_checks(analyse_golden_tubes(call, Path(folder)), read_json(GOLDEN))
+            checks += pipeline_checks(analyse_golden_tubes(call, Path(folder)), golden_results())
     return all(check.passed for check in checks), checks
 
 
-def record(checks: Sequence[Check]) -> dict[str, Any]:
+def golden_results() -> GoldenFile:
+    """The results that this version must give."""
+    return TypeAdapter(GoldenFile).validate_python(read_json(GOLDEN))
+
+
+def record(checks: Sequence[CheckEntry]) -> SelftestFile:
     """What the laboratory files."""
     from flowmrd.stages.provenance import host_class, software
 
-    return {
-        "format": "flowmrd-selftest/1",
-        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "passed": all(check.passed for check in checks),
-        "host_class": host_class(),
-        "software": software(),
-        "golden_sha256": digest_file(GOLDEN),
-        "checks": [check.__dict__ for check in checks],
-    }
+    return SelftestFile(
+        format="flowmrd-selftest/1",
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        passed=all(check.passed for check in checks),
+        host_class=host_class(),
+        software=software(),
+        golden_sha256=digest_file(GOLDEN),
+        checks=tuple(checks),
+    )
 
 
-def installation_checks() -> list[Check]:
+def _check(
+    part: Literal["installation", "statistics", "operation"], name: str, passed: bool, found: str, expected: str
+) -> CheckEntry:
+    return CheckEntry(part=part, name=name, passed=passed, found=found, expected=expected)
+
+
+def installation_checks() -> list[CheckEntry]:
     """Python and the locked packages."""
     from flowmrd.stages.provenance import installed_packages, locked_packages
 
@@ -99,14 +102,14 @@ def installation_checks() -> list[Check]:
     wrong = {name: installed.get(name) for name, version in locked.items() if installed.get(name) != version}
     present = sum(version is not None for version in installed.values())
     return [
-        Check(
+        _check(
             "installation",
             "Python",
             sys.version_info >= (3, 11),
             platform.python_version(),
             "3.11 or newer",
         ),
-        Check(
+        _check(
             "installation",
             "packages",
             bool(locked) and not wrong,
@@ -116,14 +119,14 @@ def installation_checks() -> list[Check]:
     ]
 
 
-def statistics_checks() -> list[Check]:
+def statistics_checks() -> list[CheckEntry]:
     """Published values of the statistics."""
     from flowmrd.mrd.limits import binomial_interval, poisson_interval
     from flowmrd.trial.survival import aalen_johansen, kaplan_meier
 
-    def check(name: str, found: Sequence[float], expected: Sequence[float], digits: int) -> Check:
+    def check(name: str, found: Sequence[float], expected: Sequence[float], digits: int) -> CheckEntry:
         shown = [round(value, digits) for value in found]
-        return Check("statistics", name, shown == list(expected), str(shown), str(list(expected)))
+        return _check("statistics", name, shown == list(expected), str(shown), str(list(expected)))
 
     curve = kaplan_meier([6, 6, 6, 6, 7, 9, 10], [True, True, True, False, True, False, True])
     return [
@@ -139,7 +142,7 @@ def statistics_checks() -> list[Check]:
     ]
 
 
-def analyse_golden_tubes(call: Command, run_directory: Path) -> dict[str, Any]:
+def analyse_golden_tubes(call: Command, run_directory: Path) -> GoldenFile:
     """Simulate the golden tubes, take them through every stage, and return what came out by sample.
 
     Raises
@@ -148,33 +151,34 @@ def analyse_golden_tubes(call: Command, run_directory: Path) -> dict[str, Any]:
         If a stage does not end well.
     """
     from flowmrd.panel import find_panel, load_panel
+    from flowmrd.stages.report import read_result
     from flowmrd.stages.simulate import simulate
 
     panel = load_panel(find_panel(PANEL, run_directory=run_directory, shipped=PANELS))
     cohort = simulate(run_directory, preset="small", seed=SEED, panel=panel)
-    tubes: dict[str, dict[str, Any]] = cohort.manifest["tubes"]  # type: ignore[assignment]
+    tubes = cohort.manifest.tubes
     run_stages(call, run_directory, tubes)
     found = {}
     for name, truth in tubes.items():
         path = run_directory / "results" / "samples" / name / "mrd.json"
-        result = read_json(path)
-        found[name] = {
-            "truth": {key: truth[key] for key in ("events", "nucleated", "mrd_events")},
-            "fcs_sha256": digest_file(run_directory / "fcs" / f"{name}.fcs"),
-            "class": result["verdict"]["class"],
-            "mrd_negative": result["verdict"]["mrd_negative"],
-            "counts": {key: result["counts"][key] for key in COUNTS},
-            "mrd_sha256": digest_file(path),
-        }
+        result = read_result(path)
+        found[name] = GoldenTube(
+            truth=GoldenTruth(events=truth.events, nucleated=truth.nucleated, mrd_events=truth.mrd_events),
+            fcs_sha256=digest_file(run_directory / "fcs" / f"{name}.fcs"),
+            class_=result.verdict.class_.value,
+            mrd_negative=result.verdict.mrd_negative,
+            counts={key: getattr(result.counts, key) for key in COUNTS},
+            mrd_sha256=digest_file(path),
+        )
     return found
 
 
-def run_stages(call: Command, run_directory: Path, tubes: dict[str, dict[str, Any]]) -> None:
+def run_stages(call: Command, run_directory: Path, tubes: Mapping[str, SimulatedTubeEntry]) -> None:
     """The commands of a run, in order, in this process."""
     reference = run_directory / "results" / "reference" / PANEL
-    controls = [name for name, tube in tubes.items() if tube["role"] == "control"]
+    controls = [name for name, tube in tubes.items() if tube.role == "control"]
     of_controls = [argument for name in controls for argument in ("--tube", name)]
-    diagnosis = {str(tube["patient"]): name for name, tube in tubes.items() if tube["role"] == "diagnosis"}
+    diagnosis = {tube.patient: name for name, tube in tubes.items() if tube.role == "diagnosis"}
 
     def command(*arguments: str | Path) -> None:
         words = [str(argument) for argument in arguments]
@@ -198,33 +202,37 @@ def run_stages(call: Command, run_directory: Path, tubes: dict[str, dict[str, An
     for patient, name in diagnosis.items():
         command("laip", "--patient", patient, "--tube", name, *normal)
     for name in every:
-        learned = run_directory / "results" / "laip" / str(tubes[name]["patient"]) / "laip.json"
+        learned = run_directory / "results" / "laip" / tubes[name].patient / "laip.json"
         laip = ("--laip", learned) if learned.is_file() else ()
         command("classify", "--sample", name, *normal, *laip)
         command("quantify", "--sample", name, *normal, *laip)
 
 
-def pipeline_checks(found: dict[str, Any], golden: dict[str, Any]) -> list[Check]:
+def pipeline_checks(found: GoldenFile, golden: GoldenFile) -> list[CheckEntry]:
     """Compare what came out with the golden results."""
     checks = [
-        Check("operation", "tubes", sorted(found) == sorted(golden), ", ".join(found), ", ".join(golden)),
+        _check("operation", "tubes", sorted(found) == sorted(golden), ", ".join(found), ", ".join(golden)),
     ]
     for name in golden.keys() & found.keys():
         mine, theirs = found[name], golden[name]
-        for key in ("truth", "class", "mrd_negative"):
-            checks.append(
-                Check("operation", f"{name} {key}", mine[key] == theirs[key], str(mine[key]), str(theirs[key]))
-            )
+        for key, one, other in (
+            ("truth", mine.truth, theirs.truth),
+            ("class", mine.class_, theirs.class_),
+            ("mrd_negative", mine.mrd_negative, theirs.mrd_negative),
+        ):
+            checks.append(_check("operation", f"{name} {key}", one == other, str(one), str(other)))
         for key in COUNTS:
-            one, other = mine["counts"][key], theirs["counts"][key]
-            near = abs(one - other) <= max(COUNT_FLOOR, COUNT_TOLERANCE * other)
-            checks.append(Check("operation", f"{name} {key}", near, str(one), str(other)))
-        same = all(mine[key] == theirs[key] for key in ("fcs_sha256", "mrd_sha256"))
-        checks.append(Check("operation", f"{name} bytes", True, "identical" if same else "rounded elsewhere", "either"))
+            count, expected = mine.counts[key], theirs.counts[key]
+            near = abs(count - expected) <= max(COUNT_FLOOR, COUNT_TOLERANCE * expected)
+            checks.append(_check("operation", f"{name} {key}", near, str(count), str(expected)))
+        same = (mine.fcs_sha256, mine.mrd_sha256) == (theirs.fcs_sha256, theirs.mrd_sha256)
+        checks.append(
+            _check("operation", f"{name} bytes", True, "identical" if same else "rounded elsewhere", "either")
+        )
     return sorted(checks, key=lambda check: check.name)
 
 
-def lines(checks: Sequence[Check]) -> list[str]:
+def lines(checks: Sequence[CheckEntry]) -> list[str]:
     """Report for a terminal: what failed, and counts of the rest."""
     text = [
         f"FAILED {check.part}: {check.name}: found {check.found}, expected {check.expected}"
@@ -241,5 +249,5 @@ def record_golden(call: Command) -> list[str]:
     """Write new golden results; return a line per tube."""
     with tempfile.TemporaryDirectory(prefix="flowmrd-selftest-") as folder:
         golden = analyse_golden_tubes(call, Path(folder))
-    write_json(GOLDEN, golden)
-    return [f"{name}: {tube['class']}, {tube['counts']['mrd_events']} MRD events" for name, tube in golden.items()]
+    write_json(GOLDEN, TypeAdapter(GoldenFile).dump_python(golden, mode="json", by_alias=True))
+    return [f"{name}: {tube.class_}, {tube.counts['mrd_events']} MRD events" for name, tube in golden.items()]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from flowmrd.records.base import Artefact
 
@@ -23,6 +24,13 @@ class ManifestFile(Artefact):
 
     format: Literal["flowmrd-manifest/1"]
     files: dict[str, DigestEntry] = Field(description="Path below results to its digest.")
+
+    @field_validator("files")
+    @classmethod
+    def _below_results(cls, files: dict[str, DigestEntry]) -> dict[str, DigestEntry]:
+        if any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in files):
+            raise ValueError("a path that leads out of results")
+        return files
 
 
 class FailureFile(Artefact):
@@ -118,7 +126,7 @@ class ReviewEntry(Artefact):
 class ProvenanceFile(Artefact):
     """``results/provenance.json``."""
 
-    format: str
+    format: Literal["flowmrd-provenance/1"]
     run: RunEntry
     software: SoftwareEntry
     inputs: InputsEntry

@@ -6,12 +6,13 @@ Shows the figures of :func:`flowmrd.validate.figures`; nothing is computed here 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from markupsafe import Markup
 
 from flowmrd.compare import Comparison
+from flowmrd.records.validation import BlankEntry, DilutionFigures, HitsEntry, KindEntry, LevelEntry, PatientEntry
 from flowmrd.report import formatting, svg
 from flowmrd.report.page import read_asset, render_page
 from flowmrd.validate.series import MeasuredValidation
@@ -22,7 +23,7 @@ _LOW, _HIGH = -7, 0
 
 
 def render(
-    figures: Mapping[str, Any],
+    figures: DilutionFigures,
     *,
     detect_events: int,
     target: float,
@@ -49,7 +50,7 @@ def render(
     comparison
         Agreement with another method, where one was made.
     """
-    levels = [row for row in figures["levels"] if row["level"] > 0]
+    levels = figures.levels
     return render_page(
         "validation.html.j2",
         {
@@ -58,18 +59,18 @@ def render(
             "warnings": warnings,
             "summary": _summary(figures, target),
             "headline": _headline(figures, target),
-            "design": f"Cells of {_number(len(figures['patients']), 'diagnosis tube')} were put, in Poisson numbers, "
-            f"into {_number(len(figures['controls']), 'control tube')}, "
-            f"{formatting.count(figures['tubes'])} diluted tubes "
+            "design": f"Cells of {_number(len(figures.patients), 'diagnosis tube')} were put, in Poisson numbers, "
+            f"into {_number(len(figures.controls), 'control tube')}, "
+            f"{formatting.count(figures.tubes)} diluted tubes "
             "in all, and judged by the code that judges patients. No control helped to build the reference that judged "
             f"it. Detected means at least {detect_events} clustered events.",
             "detection": _detection_figure(levels, target),
             "agreement": _agreement_figure(levels),
             "level_rows": [_level_row(row) for row in levels],
-            "patient_rows": [_patient_row(row) for row in figures["by_patient"]],
-            "kind_rows": [_kind_row(row) for row in figures["by_kind"]],
-            "event_rows": [(_range(row["from"], row["to"]), *_share(row["ppa_1e-4"])) for row in figures["by_events"]],
-            "blank_rows": _blank_rows(figures["blank"]),
+            "patient_rows": [_patient_row(row) for row in figures.by_patient],
+            "kind_rows": [_kind_row(row) for row in figures.by_kind],
+            "event_rows": [(_range(row.least, row.below), *_share(row.ppa_at_1e_4)) for row in figures.by_events],
+            "blank_rows": _blank_rows(figures.blank),
             "measured": None if measured is None else _measured(measured),
             "comparison": None if comparison is None else _comparison(comparison),
         },
@@ -81,14 +82,14 @@ def _number(count: int, thing: str) -> str:
     return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
-def _share(share: Mapping[str, Any]) -> tuple[str, str, str]:
+def _share(share: HitsEntry) -> tuple[str, str, str]:
     """Hits of tubes, percent, exact 95 % interval."""
-    if not share["of"]:
+    if not share.of:
         return "0 / 0", "–", "–"
-    low, high = share["ci95"]
+    low, high = share.ci95
     return (
-        f"{share['hits']} / {share['of']}",
-        f"{100 * share['hits'] / share['of']:.1f} %",
+        f"{share.hits} / {share.of}",
+        f"{100 * share.hits / share.of:.1f} %",
         f"{100 * low:.1f}–{100 * high:.1f} %",
     )
 
@@ -97,8 +98,8 @@ def _level(value: float | None) -> str:
     return "not reached" if value is None else formatting.scientific(value)
 
 
-def _summary(figures: Mapping[str, Any], target: float) -> str:
-    lod = figures["lod"]
+def _summary(figures: DilutionFigures, target: float) -> str:
+    lod = figures.lod
     asked = formatting.scientific(target)
     if lod is None:
         return f"No level was found in at least 95 % of the diluted tubes; {asked} is not shown to be detectable."
@@ -108,21 +109,21 @@ def _summary(figures: Mapping[str, Any], target: float) -> str:
     return f"{lowest}: the target {asked} is not shown to be detectable."
 
 
-def _headline(figures: Mapping[str, Any], target: float) -> list[tuple[str, str, str, str]]:
+def _headline(figures: DilutionFigures, target: float) -> list[tuple[str, str, str, str]]:
     """(tone, title, number, detail)."""
-    blank, linear = figures["blank"], figures["linearity"]
-    reached = figures["lod"] is not None and figures["lod"] <= target
-    negative = blank["npa"]
+    blank, linear = figures.blank, figures.linearity
+    reached = figures.lod is not None and figures.lod <= target
+    negative = blank.npa
     return [
         (
             "pass" if reached else "fail",
             "Limit of detection",
-            _level(figures["lod"]),
+            _level(figures.lod),
             f"lowest level found in at least 95 % of tubes; target {formatting.scientific(target)}",
         ),
-        ("info", "Limit of quantification", _level(figures["loq"]), "the same, and a coefficient of variation ≤ 30 %"),
+        ("info", "Limit of quantification", _level(figures.loq), "the same, and a coefficient of variation ≤ 30 %"),
         (
-            "pass" if negative["of"] and negative["hits"] == negative["of"] else "warn",
+            "pass" if negative.of and negative.hits == negative.of else "warn",
             "Negative agreement",
             _share(negative)[1],
             f"{_share(negative)[0]} blank tubes called not detected, 95 % interval {_share(negative)[2]}",
@@ -130,54 +131,54 @@ def _headline(figures: Mapping[str, Any], target: float) -> list[tuple[str, str,
         (
             "info",
             "Linearity",
-            "not available" if linear is None else f"R² {linear['r_squared']:.3f}",
+            "not available" if linear is None else f"R² {linear.r_squared:.3f}",
             "too few diluted tubes with MRD"
             if linear is None
-            else f"slope {linear['slope']:.2f} of log10 measured on log10 true, {linear['points']} tubes",
+            else f"slope {linear.slope:.2f} of log10 measured on log10 true, {linear.points} tubes",
         ),
     ]
 
 
-def _level_row(row: Mapping[str, Any]) -> tuple[str, ...]:
-    hits, percent, interval = _share({"hits": row["hits"], "of": row["tubes"], "ci95": row["ci95"]})
+def _level_row(row: LevelEntry) -> tuple[str, ...]:
+    hits, percent, interval = _share(HitsEntry(hits=row.hits, of=row.tubes, ci95=row.ci95))
     return (
-        formatting.scientific(row["level"]),
+        formatting.scientific(row.level),
         hits,
         percent,
         interval,
-        formatting.scientific(row["mean_measured"]),
-        "–" if row["cv"] is None else formatting.percent(row["cv"]),
-        "–" if row["recovery"] is None else formatting.percent(row["recovery"]),
-        " ".join(_share(row["within_half_log"])[:2]),
+        formatting.scientific(row.mean_measured),
+        "–" if row.cv is None else formatting.percent(row.cv),
+        "–" if row.recovery is None else formatting.percent(row.recovery),
+        " ".join(_share(row.within_half_log)[:2]),
     )
 
 
-def _patient_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _patient_row(row: PatientEntry) -> tuple[str, ...]:
     return (
-        str(row["patient"]),
-        "; ".join(row["kinds"]) or ("like normal precursors" if row["like_normal"] else "distinct"),
-        *_share(row["ppa_1e-4"]),
-        _share(row["ppa_1e-3"])[0],
-        formatting.number(row["blank_per_million"]),
+        row.patient,
+        "; ".join(row.kinds) or ("like normal precursors" if row.like_normal else "distinct"),
+        *_share(row.ppa_at_1e_4),
+        _share(row.ppa_at_1e_3)[0],
+        formatting.number(row.blank_per_million),
     )
 
 
-def _kind_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _kind_row(row: KindEntry) -> tuple[str, ...]:
     return (
-        str(row["kind"]),
-        str(len(row["patients"])),
-        *_share(row["ppa_1e-4"]),
-        _share(row["ppa_1e-3"])[0],
-        formatting.number(row["blank_per_million"]),
+        row.kind,
+        str(len(row.patients)),
+        *_share(row.ppa_at_1e_4),
+        _share(row.ppa_at_1e_3)[0],
+        formatting.number(row.blank_per_million),
     )
 
 
-def _blank_rows(blank: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _blank_rows(blank: BlankEntry) -> list[tuple[str, str]]:
     return [
-        ("Blank tubes", formatting.count(blank["tubes"])),
-        ("Events called leukaemic, mean", f"{formatting.number(blank['mean_per_million'])} per million"),
-        ("Limit of blank (95th percentile)", f"{formatting.number(blank['lob_per_million'])} per million"),
-        ("Worst blank tube", f"{formatting.number(blank['worst_per_million'])} per million"),
+        ("Blank tubes", formatting.count(blank.tubes)),
+        ("Events called leukaemic, mean", f"{formatting.number(blank.mean_per_million)} per million"),
+        ("Limit of blank (95th percentile)", f"{formatting.number(blank.lob_per_million)} per million"),
+        ("Worst blank tube", f"{formatting.number(blank.worst_per_million)} per million"),
     ]
 
 
@@ -300,7 +301,7 @@ class _Plane:
         return svg.drawing(514, self.bottom + 50, self.parts)
 
 
-def _detection_figure(levels: Sequence[Mapping[str, Any]], target: float) -> Markup | None:
+def _detection_figure(levels: Sequence[LevelEntry], target: float) -> Markup | None:
     """Share of tubes in which each level was found, with its exact interval, against 95 % and the target."""
     if not levels:
         return None
@@ -314,18 +315,16 @@ def _detection_figure(levels: Sequence[Mapping[str, Any]], target: float) -> Mar
     plane.parts.append(svg.line(x, plane.top, x, plane.bottom, stroke="var(--ink)", dash="2 3"))
     plane.parts.append(svg.text(x + 5, plane.bottom - 8, "target", size=11))
     for row in levels:
-        x = plane.x(row["level"])
-        low, high = row["ci95"]
+        x = plane.x(row.level)
+        low, high = row.ci95
         plane.parts.append(svg.line(x, plane.y(low), x, plane.y(high), stroke="var(--gate)", width=2.4))
-        plane.parts.append(
-            f'<circle cx="{x:.1f}" cy="{plane.y(row["hits"] / row["tubes"]):.1f}" r="5" fill="var(--gate)"/>'
-        )
+        plane.parts.append(f'<circle cx="{x:.1f}" cy="{plane.y(row.hits / row.tubes):.1f}" r="5" fill="var(--gate)"/>')
     return plane.drawing()
 
 
-def _agreement_figure(levels: Sequence[Mapping[str, Any]]) -> Markup | None:
+def _agreement_figure(levels: Sequence[LevelEntry]) -> Markup | None:
     """Mean measured level against the level put in, with the band of half a log."""
-    shown = [row for row in levels if row["mean_measured"] > 0]
+    shown = [row for row in levels if row.mean_measured > 0]
     if not shown:
         return None
     plane = _Plane()
@@ -349,7 +348,6 @@ def _agreement_figure(levels: Sequence[Mapping[str, Any]]) -> Markup | None:
     plane.parts.append(svg.line(*start, *end, stroke="var(--soft)", dash="5 3"))
     for row in shown:
         plane.parts.append(
-            f'<circle cx="{plane.x(row["level"]):.1f}" cy="{plane.up(row["mean_measured"]):.1f}" r="5" '
-            'fill="var(--gate)"/>'
+            f'<circle cx="{plane.x(row.level):.1f}" cy="{plane.up(row.mean_measured):.1f}" r="5" fill="var(--gate)"/>'
         )
     return plane.drawing()

@@ -87,7 +87,7 @@ class Entry(BaseModel):
 
 
 class Head(BaseModel):
-    """``head.json``."""
+    """``results/review/head.json``: how long the log is, and what its last line is."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -12,11 +12,13 @@ from flowmrd.config.sheet import Role
 from flowmrd.errors import ConfigError
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from flowmrd.panel.model import ChannelKind, PanelModel
+from flowmrd.records.read import read_record
+from flowmrd.records.simulation import SimulatedTubeEntry, SimulationFile
 from flowmrd.simulate.cytometer import RANGE, TIMESTEP, Cytometer
 from flowmrd.simulate.design import TubePlan, tube_seed
 from flowmrd.simulate.populations import Code
 from flowmrd.simulate.tube import SimulatedTube, detectors_of, simulate_tube
-from flowmrd.store import atomic_path, digest_file, read_json, write_columns, write_json, write_text
+from flowmrd.store import atomic_path, digest_file, write_columns, write_json, write_text
 
 MANIFEST = "simulation.json"
 _SHEET_COLUMNS = ("sample", "patient", "role", "fcs", "timepoint", "prior_therapy", "batch", "stain")
@@ -27,7 +29,7 @@ class SimulatedCohort:
     """Where a cohort was written and what its tubes truly hold."""
 
     run_directory: Path
-    manifest: dict[str, object]
+    manifest: SimulationFile
 
     @property
     def sheet(self) -> Path:
@@ -115,37 +117,37 @@ def simulate_cohort(
             expected="a new or simulated run directory",
             todo="choose another directory; simulated tubes never replace real ones",
         )
-    before = read_json(manifest_path)["tubes"] if manifest_path.exists() else {}
-    tubes: dict[str, dict[str, object]] = {}
+    before = read_record(manifest_path, SimulationFile).tubes if manifest_path.exists() else {}
+    tubes: dict[str, SimulatedTubeEntry] = {}
     rows = ["\t".join(_SHEET_COLUMNS)]
     code = _code_digest()
     for order, plan in enumerate(design):
         fcs = run_directory / "fcs" / f"{plan.sample}.fcs"
         recipe = f"{plan!r} {seed} {panel.model_dump_json()} {code}"
         known = before.get(plan.sample)
-        if known and known["recipe"] == _digest(recipe) and _untouched(fcs, known):
+        if known and known.recipe == _digest(recipe) and _untouched(fcs, known):
             tubes[plan.sample] = known
         else:
             tube = simulate_tube(plan.spec, panel, tube_seed(seed, plan.sample))
             write_tube(fcs, tube, order=order)
-            tubes[plan.sample] = {
-                "recipe": _digest(recipe),
-                "patient": plan.patient,
-                "role": plan.role.value,
-                "level": plan.spec.level if plan.spec.leukaemia is not None else 0.0,
-                "events": tube.n_events,
-                "nucleated": tube.nucleated,
-                "mrd_events": tube.mrd_events,
-                "sha256": digest_file(fcs),
-                "truth_sha256": digest_file(truth_path(fcs)),
-            }
+            tubes[plan.sample] = SimulatedTubeEntry(
+                recipe=_digest(recipe),
+                patient=plan.patient,
+                role=plan.role.value,
+                level=plan.spec.level if plan.spec.leukaemia is not None else 0.0,
+                events=tube.n_events,
+                nucleated=tube.nucleated,
+                mrd_events=tube.mrd_events,
+                sha256=digest_file(fcs),
+                truth_sha256=digest_file(truth_path(fcs)),
+            )
         batch = "sim1"
         values = (plan.sample, plan.patient, plan.role.value, f"../fcs/{fcs.name}", plan.timepoint)
         rows.append("\t".join((*values, plan.prior_therapy.value, batch, plan.stain)))
-    manifest: dict[str, object] = {"design": label, "seed": seed, "panel": panel.name, "tubes": tubes}
+    manifest = SimulationFile(design=label, seed=seed, panel=panel.name, tubes=tubes)
     _write_if_new(run_directory / "config" / "samples.tsv", "\n".join(rows) + "\n")
     _write_if_new(config, f"panel: {panel.name}\nsamples: config/samples.tsv\n")
-    write_json(manifest_path, manifest)
+    write_json(manifest_path, manifest.model_dump(mode="json"))
     return SimulatedCohort(run_directory, manifest)
 
 
@@ -163,13 +165,13 @@ def _code_digest() -> str:
     return _digest("".join(digest_file(path) for path in sorted(Path(__file__).parent.glob("*.py"))))
 
 
-def _untouched(fcs: Path, known: dict[str, object]) -> bool:
+def _untouched(fcs: Path, known: SimulatedTubeEntry) -> bool:
     truth = truth_path(fcs)
     return (
         fcs.is_file()
         and truth.is_file()
-        and digest_file(fcs) == known["sha256"]
-        and digest_file(truth) == known["truth_sha256"]
+        and digest_file(fcs) == known.sha256
+        and digest_file(truth) == known.truth_sha256
     )
 
 

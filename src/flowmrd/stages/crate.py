@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from flowmrd.records.run import DigestEntry, ProvenanceFile
 from flowmrd.store import write_json
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ RECORDS: Final = ("manifest.json", "provenance.json", "rerun/config/config.yaml"
 """Files of the crate that are not results of the analysis."""
 
 
-def write_crate(run_directory: Path, record: Mapping[str, Any], files: Mapping[str, Mapping[str, Any]]) -> None:
+def write_crate(run_directory: Path, record: ProvenanceFile, files: Mapping[str, DigestEntry]) -> None:
     """Describe a run.
 
     Parameters
@@ -49,52 +50,52 @@ def write_crate(run_directory: Path, record: Mapping[str, Any], files: Mapping[s
     from rocrate.rocrate import ROCrate
 
     crate = ROCrate(version="1.1")
-    run = record["run"]
+    run = record.run
     crate.name = "MRD analysis with flowmrd"
     crate.description = "Measurable residual disease of B-ALL from flow cytometry: results, inputs by digest, software."
     crate.metadata.extra_contexts.append(TERMS)
     crate.root_dataset["license"] = _entity(
         crate, "#licence", {"@type": "CreativeWork", "name": "No licence granted", "description": LICENCE_NOTE}
     )
-    crate.root_dataset["datePublished"] = run["ended"]
+    crate.root_dataset["datePublished"] = run.ended
     crate.root_dataset["conformsTo"] = _entity(
         crate, PROFILE, {"@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
     )
     outputs = [_file(crate, name, facts) for name, facts in sorted(files.items())]
     for name in RECORDS:
-        _file(crate, name, {})
+        _file(crate, name, None)
     inputs = [
         _entity(
             crate,
-            f"#tube-{tube['sample']}",
+            f"#tube-{tube.sample}",
             {
                 "@type": "CreativeWork",
-                "name": f"FCS file of sample {tube['sample']}",
-                "identifier": tube["sample"],
-                "additionalType": tube["role"],
-                **({"sha256": tube["sha256"]} if tube["sha256"] else {}),
+                "name": f"FCS file of sample {tube.sample}",
+                "identifier": tube.sample,
+                "additionalType": tube.role,
+                **({"sha256": tube.sha256} if tube.sha256 else {}),
             },
         )
-        for tube in record["inputs"]["tubes"]
+        for tube in record.inputs.tubes
     ]
     inputs += [
         _entity(
             crate,
             f"#input-{number}",
-            {"@type": "CreativeWork", "name": facts["path"], "sha256": facts["sha256"]},
+            {"@type": "CreativeWork", "name": facts.path, "sha256": facts.sha256},
         )
-        for number, facts in enumerate(record["inputs"]["files"], start=1)
+        for number, facts in enumerate(record.inputs.files, start=1)
     ]
-    software = record["software"]
+    software = record.software
     tool = _entity(
         crate,
         "#flowmrd",
         {
             "@type": "SoftwareApplication",
             "name": "flowmrd",
-            "softwareVersion": software["flowmrd"],
-            **({"identifier": software["commit"]} if software["commit"] else {}),
-            "softwareRequirements": f"requirements.lock, SHA-256 {software['lock_sha256']}",
+            "softwareVersion": software.flowmrd,
+            **({"identifier": software.commit} if software.commit else {}),
+            "softwareRequirements": f"requirements.lock, SHA-256 {software.lock_sha256}",
         },
     )
     crate.add_action(
@@ -104,25 +105,25 @@ def write_crate(run_directory: Path, record: Mapping[str, Any], files: Mapping[s
         result=outputs,
         properties={
             "name": "Run of flowmrd",
-            "endTime": run["ended"],
-            **({"startTime": run["started"]} if run["started"] else {}),
-            **({"description": run["command"]} if run["command"] else {}),
+            "endTime": run.ended,
+            **({"startTime": run.started} if run.started else {}),
+            **({"description": run.command} if run.command else {}),
             "actionStatus": "http://schema.org/CompletedActionStatus",
         },
     )
     write_json(run_directory / CRATE, crate.metadata.generate())
 
 
-def _entity(crate: ROCrate, identifier: str, properties: dict[str, Any]) -> Any:
+def _entity(crate: ROCrate, identifier: str, properties: Mapping[str, object]) -> Any:
     from rocrate.model.contextentity import ContextEntity
 
     return crate.add(ContextEntity(crate, identifier, properties=properties))
 
 
-def _file(crate: ROCrate, name: str, facts: Mapping[str, Any]) -> Any:
-    properties: dict[str, Any] = {"name": Path(name).name}
-    if facts:
-        properties.update(sha256=facts["sha256"], contentSize=str(facts["bytes"]))
+def _file(crate: ROCrate, name: str, facts: DigestEntry | None) -> Any:
+    properties: dict[str, object] = {"name": Path(name).name}
+    if facts is not None:
+        properties.update(sha256=facts.sha256, contentSize=str(facts.bytes))
     if kind := MEDIA_TYPES.get(Path(name).suffix):
         properties["encodingFormat"] = kind
     return crate.add_file(dest_path=name, properties=properties)

@@ -83,7 +83,9 @@ def doctor(run_directory: Path, out: Path | None = None) -> tuple[Path, Path]:
     scrub = Scrubber(known, run_directory)
     members: dict[str, str] = {
         "README.txt": README,
-        "versions.json": _json({"software": software(), "host_class": host_class()}),
+        "versions.json": _json(
+            {"software": software().model_dump(mode="json"), "host_class": host_class().model_dump(mode="json")}
+        ),
         "config.yaml": _scrubbed_config(config, scrub),
         "samples.tsv": _scrubbed_sheet(run_directory, rows, scrub),
         "results.json": _json(_verdicts(run_directory, scrub)),

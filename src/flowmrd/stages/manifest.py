@@ -6,21 +6,16 @@ its own chain) and the records that say when and where a run was made are not in
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from flowmrd.errors import ArtefactError
-from flowmrd.records.read import checked
-from flowmrd.records.run import ManifestFile
-from flowmrd.store import digest_file, read_json, write_json
+from flowmrd.records.read import read_record
+from flowmrd.records.run import DigestEntry, ManifestFile
+from flowmrd.store import digest_file, write_json
 
 MANIFEST: Final = Path("results/manifest.json")
-FORMAT: Final = "flowmrd-manifest/1"
 COVERED: Final = ("samples", "cohort", "reference", "laip")
 """Folders of ``results`` whose files are listed: what a run writes. Other commands write elsewhere, at other times."""
-
-SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def result_files(run_directory: Path) -> list[Path]:
@@ -35,18 +30,19 @@ def result_files(run_directory: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.as_posix())
 
 
-def write_manifest(run_directory: Path) -> dict[str, dict[str, Any]]:
+def write_manifest(run_directory: Path) -> dict[str, DigestEntry]:
     """Digest every result file and write the manifest; returns path (relative to ``results``) to sha256 and bytes."""
     results = run_directory / "results"
     files = {
-        path.as_posix(): {"sha256": digest_file(results / path), "bytes": (results / path).stat().st_size}
+        path.as_posix(): DigestEntry(sha256=digest_file(results / path), bytes=(results / path).stat().st_size)
         for path in result_files(run_directory)
     }
-    write_json(run_directory / MANIFEST, checked({"format": FORMAT, "files": files}, ManifestFile))
+    manifest = ManifestFile(format="flowmrd-manifest/1", files=files)
+    write_json(run_directory / MANIFEST, manifest.model_dump(mode="json"))
     return files
 
 
-def read_manifest(run_directory: Path) -> dict[str, dict[str, Any]]:
+def read_manifest(run_directory: Path) -> dict[str, DigestEntry]:
     """Files of the manifest.
 
     Raises
@@ -54,22 +50,4 @@ def read_manifest(run_directory: Path) -> dict[str, dict[str, Any]]:
     ArtefactError
         If it is missing, malformed, or names a path outside ``results``.
     """
-    path = run_directory / MANIFEST
-    value = read_json(path)
-    files = value.get("files") if isinstance(value, dict) and value.get("format") == FORMAT else None
-    if not isinstance(files, dict) or not all(_sound(name, facts) for name, facts in files.items()):
-        raise ArtefactError(
-            str(path), found="something that is not a manifest", expected=f"format {FORMAT}", todo="run again"
-        )
-    return files
-
-
-def _sound(name: str, facts: Any) -> bool:
-    path = Path(name)
-    return (
-        not path.is_absolute()
-        and ".." not in path.parts
-        and isinstance(facts, dict)
-        and isinstance(facts.get("sha256"), str)
-        and bool(SHA256.fullmatch(facts["sha256"]))
-    )
+    return read_record(run_directory / MANIFEST, ManifestFile).files

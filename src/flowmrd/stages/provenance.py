@@ -11,6 +11,7 @@ the SHA-256 of its file; ``results/rerun/config/samples.tsv`` expects it as ``fc
 from __future__ import annotations
 
 import csv
+import math
 import os
 import platform
 import subprocess
@@ -21,7 +22,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import flowmrd
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
@@ -30,8 +31,18 @@ from flowmrd.config.table import read_table
 from flowmrd.errors import ArtefactError, PanelError
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import find_panel
-from flowmrd.records.read import checked
-from flowmrd.records.run import ProvenanceFile
+from flowmrd.records.run import (
+    HostClass,
+    InputFileEntry,
+    InputsEntry,
+    InputTubeEntry,
+    ProvenanceFile,
+    ResultsEntry,
+    ReviewEntry,
+    RunEntry,
+    SoftwareEntry,
+    StageSeconds,
+)
 from flowmrd.review.keys import key_id
 from flowmrd.review.log import check_log
 from flowmrd.review.status import trusted_key
@@ -40,7 +51,6 @@ from flowmrd.stages.manifest import MANIFEST, write_manifest
 from flowmrd.store import digest_file, read_json, write_json, write_text
 
 PROVENANCE: Final = Path("results/provenance.json")
-FORMAT: Final = "flowmrd-provenance/1"
 LOCK: Final = REPOSITORY / "requirements.lock"
 CONFIG: Final = Path("config/config.yaml")
 STARTED: Final = "FLOWMRD_STARTED"
@@ -49,7 +59,7 @@ COMMAND: Final = "FLOWMRD_COMMAND"
 
 def write_provenance(
     run_directory: Path, *, command: str | None = None, started: datetime | None = None, ended: datetime | None = None
-) -> dict[str, Any]:
+) -> ProvenanceFile:
     """Record a finished run.
 
     Parameters
@@ -73,49 +83,49 @@ def write_provenance(
     samples, _ = read_sheet(sheet)
     files = write_manifest(run_directory)
     _write_rerun(run_directory, sheet)
-    record: dict[str, Any] = {
-        "format": FORMAT,
-        "run": {
-            "command": command or os.environ.get(COMMAND),
-            "started": _iso(started) or os.environ.get(STARTED) or None,
-            "ended": _iso(ended or datetime.now(UTC)),
-            "host_class": host_class(),
-            "seconds_by_stage": _seconds_by_stage(run_directory),
-        },
-        "software": software(),
-        "inputs": {
-            "files": _input_files(run_directory, config, samples),
-            "tubes": [_tube(run_directory, sample) for sample in samples],
-        },
-        "results": {"files": len(files), "manifest_sha256": digest_file(run_directory / MANIFEST)},
-        "review": review_state(run_directory),
-    }
-    write_json(run_directory / PROVENANCE, checked(record, ProvenanceFile))
+    record = ProvenanceFile(
+        format="flowmrd-provenance/1",
+        run=RunEntry(
+            command=command or os.environ.get(COMMAND),
+            started=_iso(started) or os.environ.get(STARTED) or None,
+            ended=_iso(ended or datetime.now(UTC)),
+            host_class=host_class(),
+            seconds_by_stage=_seconds_by_stage(run_directory),
+        ),
+        software=software(),
+        inputs=InputsEntry(
+            files=tuple(_input_files(run_directory, config, samples)),
+            tubes=tuple(_tube(run_directory, sample) for sample in samples),
+        ),
+        results=ResultsEntry(files=len(files), manifest_sha256=digest_file(run_directory / MANIFEST)),
+        review=review_state(run_directory),
+    )
+    write_json(run_directory / PROVENANCE, record.model_dump(mode="json"))
     write_crate(run_directory, record, files)
     return record
 
 
-def review_state(run_directory: Path) -> dict[str, Any]:
+def review_state(run_directory: Path) -> ReviewEntry:
     """Head of the review log and the laboratory's key now, so that a log put back to an earlier state is noticed."""
     check = check_log(run_directory)
     key = trusted_key(run_directory, None)
-    return {
-        "entries": 0 if check.head is None else check.head.entries,
-        "head": check.head_digest,
-        "key_id": None if key is None else key_id(key),
-    }
+    return ReviewEntry(
+        entries=0 if check.head is None else check.head.entries,
+        head=check.head_digest,
+        key_id=None if key is None else key_id(key),
+    )
 
 
-def software() -> dict[str, Any]:
+def software() -> SoftwareEntry:
     """Versions of flowmrd, Python and every locked package as installed, and what pins them."""
-    return {
-        "flowmrd": flowmrd.__version__,
-        "commit": _git("rev-parse", "HEAD"),
-        "modified": bool(_git("status", "--porcelain", "--untracked-files=no")),
-        "python": platform.python_version(),
-        "lock_sha256": digest_file(LOCK) if LOCK.is_file() else None,
-        "packages": dict(installed_packages()),
-    }
+    return SoftwareEntry(
+        flowmrd=flowmrd.__version__,
+        commit=_git("rev-parse", "HEAD"),
+        modified=bool(_git("status", "--porcelain", "--untracked-files=no")),
+        python=platform.python_version(),
+        lock_sha256=digest_file(LOCK) if LOCK.is_file() else None,
+        packages=dict(installed_packages()),
+    )
 
 
 @cache
@@ -148,17 +158,17 @@ def installed_packages() -> dict[str, str | None]:
     return found
 
 
-def host_class() -> dict[str, Any]:
+def host_class() -> HostClass:
     """Kind of machine, not which one: no host name, no user, no address."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "processors": os.cpu_count(),
-        "memory_gb": round(memory / 2**30),
-        "batch_system": "slurm" if "SLURM_JOB_ID" in os.environ else None,
-        "byte_order": sys.byteorder,
-    }
+    return HostClass(
+        system=platform.system(),
+        machine=platform.machine(),
+        processors=os.cpu_count(),
+        memory_gb=round(memory / 2**30),
+        batch_system="slurm" if "SLURM_JOB_ID" in os.environ else None,
+        byte_order=sys.byteorder,
+    )
 
 
 def input_paths(run_directory: Path, config: RunConfig, samples: list[Sample]) -> dict[str, Path]:
@@ -193,14 +203,14 @@ def input_paths(run_directory: Path, config: RunConfig, samples: list[Sample]) -
     return found
 
 
-def _input_files(run_directory: Path, config: RunConfig, samples: list[Sample]) -> list[dict[str, Any]]:
+def _input_files(run_directory: Path, config: RunConfig, samples: list[Sample]) -> list[InputFileEntry]:
     return [
-        {"path": label, "sha256": digest_file(path), "bytes": path.stat().st_size}
+        InputFileEntry(path=label, sha256=digest_file(path), bytes=path.stat().st_size)
         for label, path in sorted(input_paths(run_directory, config, samples).items())
     ]
 
 
-def _tube(run_directory: Path, sample: Sample) -> dict[str, Any]:
+def _tube(run_directory: Path, sample: Sample) -> InputTubeEntry:
     """A tube by its id and the digest of the file as it was analysed; null where it was not."""
     path = run_directory / "results" / "samples" / sample.sample / "mrd.json"
     sha256 = None
@@ -211,7 +221,7 @@ def _tube(run_directory: Path, sample: Sample) -> dict[str, Any]:
             raise ArtefactError(
                 str(path), found="no digest of its FCS file", expected="an mrd.json", todo="delete it and run again"
             ) from error
-    return {"sample": sample.sample, "role": sample.role.value, "sha256": sha256}
+    return InputTubeEntry(sample=sample.sample, role=sample.role.value, sha256=sha256)
 
 
 def _write_rerun(run_directory: Path, sheet: Path) -> None:
@@ -228,9 +238,9 @@ def _write_rerun(run_directory: Path, sheet: Path) -> None:
     write_text(folder / "config.yaml", config)
 
 
-def _seconds_by_stage(run_directory: Path) -> dict[str, dict[str, float]]:
+def _seconds_by_stage(run_directory: Path) -> dict[str, StageSeconds]:
     """Jobs and seconds by stage from the benchmarks of the workflow, where there are any."""
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, StageSeconds] = {}
     folder = run_directory / "results" / "benchmarks"
     for path in sorted(folder.rglob("*.tsv")):
         relative = path.relative_to(folder)
@@ -241,10 +251,9 @@ def _seconds_by_stage(run_directory: Path) -> dict[str, dict[str, float]]:
                     seconds = float(row.get("s") or "nan")
                 except ValueError:
                     continue
-                if seconds == seconds:
-                    facts = found.setdefault(stage, {"jobs": 0, "seconds": 0.0})
-                    facts["jobs"] += 1
-                    facts["seconds"] = round(facts["seconds"] + seconds, 3)
+                if math.isfinite(seconds):
+                    before = found.get(stage, StageSeconds(jobs=0, seconds=0.0))
+                    found[stage] = StageSeconds(jobs=before.jobs + 1, seconds=round(before.seconds + seconds, 3))
     return found
 
 

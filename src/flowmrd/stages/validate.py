@@ -17,8 +17,9 @@ from flowmrd.compare.tables import RUN_TABLE, read_rows
 from flowmrd.config import RunConfig
 from flowmrd.errors import ArtefactError
 from flowmrd.panel import PanelModel
-from flowmrd.records.read import read_record
+from flowmrd.records.read import checked, read_record
 from flowmrd.records.references import LaipFile
+from flowmrd.records.validation import ValidationFile
 from flowmrd.report.page import write_page
 from flowmrd.report.validation import render
 from flowmrd.store import write_json
@@ -86,7 +87,8 @@ def validate(
         warnings.append(f"Only {len(reference.controls)} control tubes: intervals are wide.")
     if len(laips) < 5:
         warnings.append(f"Only {len(laips)} diagnosis tube(s): other leukaemias may behave differently.")
-    write_json(out_json, {"format": "flowmrd-validation/1", "panel": panel.name, "warnings": warnings, **found})
+    head = {"format": "flowmrd-validation/1", "panel": panel.name, "warnings": warnings}
+    write_json(out_json, checked(head | found.model_dump(mode="json", by_alias=True), ValidationFile))
     page = render(
         found,
         detect_events=parameters.detect_events,

@@ -18,13 +18,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from flowmrd.config import load_config, read_sheet
 from flowmrd.errors import ArtefactError, InputError
 from flowmrd.home import REPOSITORY
 from flowmrd.records.read import read_record
-from flowmrd.records.run import ProvenanceFile, ReviewEntry
+from flowmrd.records.run import DigestEntry, ProvenanceFile, ReviewEntry
 from flowmrd.review.keys import key_id
 from flowmrd.review.log import GENESIS, Finding, LogCheck, check_log, digest
 from flowmrd.review.status import PUBLIC_KEY, ReviewState, harmless, review_status, trusted_key
@@ -69,7 +68,7 @@ class Verification:
         found.append(f"{'Nothing altered' if self.ok else f'{len(self.findings)} alterations'} ({counted} checked).")
         return [harmless(line) for line in found]
 
-    def to_json_dict(self) -> dict[str, Any]:
+    def to_json_dict(self) -> dict[str, object]:
         """Plain data."""
         return {
             "ok": self.ok,
@@ -121,7 +120,7 @@ def verify(
     return report
 
 
-def _check_results(run_directory: Path, report: Verification) -> Mapping[str, Mapping[str, Any]] | None:
+def _check_results(run_directory: Path, report: Verification) -> Mapping[str, DigestEntry] | None:
     try:
         files = read_manifest(run_directory)
     except ArtefactError as error:
@@ -132,7 +131,7 @@ def _check_results(run_directory: Path, report: Verification) -> Mapping[str, Ma
         path = results / name
         if not path.is_file():
             report.add(f"results/{name}", "it is gone")
-        elif path.is_symlink() or digest_file(path) != facts["sha256"]:
+        elif path.is_symlink() or digest_file(path) != facts.sha256:
             report.add(f"results/{name}", "its content was changed after the run")
     for found in result_files(run_directory):
         if found.as_posix() not in files:
@@ -203,7 +202,7 @@ def _check_software(record: ProvenanceFile, report: Verification) -> None:
         report.notes.append(f"{differing} packages had other versions in the run than this lock file asks for")
 
 
-def _check_crate(run_directory: Path, files: Mapping[str, Mapping[str, Any]], report: Verification) -> None:
+def _check_crate(run_directory: Path, files: Mapping[str, DigestEntry], report: Verification) -> None:
     where = CRATE.as_posix()
     try:
         graph = read_json(run_directory / CRATE)["@graph"]
@@ -220,7 +219,7 @@ def _check_crate(run_directory: Path, files: Mapping[str, Mapping[str, Any]], re
 
     plain = {unquote(name): sha256 for name, sha256 in described.items()}
     for name, facts in files.items():
-        if plain.get(name) != facts["sha256"]:
+        if plain.get(name) != facts.sha256:
             report.add(where, f"it describes {name} differently from the manifest")
     for name in sorted(plain.keys() - files.keys() - set(RECORDS)):
         report.add(where, f"it describes {name}, which is no result of the run")
