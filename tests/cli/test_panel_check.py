@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from flowmrd.cli.panel_check import advice, check_panel, lost_with
+from flowmrd.cli.panel_check import advice, check_panel
 from flowmrd.errors import PanelError
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
+from flowmrd.panel.lost import lost_gates
 from flowmrd.panel.match import match_channels
 
 Edit = Callable[[dict[str, Any]], None]
@@ -82,9 +83,9 @@ def test_what_an_optional_marker_costs_is_told(tmp_path: Path) -> None:
         next(channel for channel in facts["channels"] if channel["marker"] == "CD45")["required"] = False
 
     panel = load_panel(edited(tmp_path, edit))
-    assert "erythroblasts" in lost_with(panel, "CD45")
+    assert "erythroblasts" in lost_gates(panel, ["CD45"])
     assert any(note.startswith("without the optional CD45") for note in advice(panel)[1])
-    assert "b_lineage" not in lost_with(load_panel("ino10"), "CD34")
+    assert "b_lineage" not in lost_gates(load_panel("ino10"), ["CD34"])
 
 
 def test_a_file_that_is_no_tube_is_an_error_and_no_crash(tmp_path: Path) -> None:

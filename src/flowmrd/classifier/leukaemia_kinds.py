@@ -130,7 +130,7 @@ def kinds_of_leukaemia(search: Search, cells: WindowCells) -> list[LeukaemiaKind
         if len(entries) > most:
             entries = [entries[i * len(entries) // most] for i in range(most)]
         return [_followed(entry, "library", cells) for entry in entries]
-    return _from_prior(cells.features, cells.normal.normal_b + cells.shift, search.parameters)
+    return kinds_of_prior(cells.features, cells.normal.normal_b + cells.shift, search.parameters)
 
 
 def _of_laip(laip: PatientLaip, source: Source, shift: Floats) -> LeukaemiaKind:
@@ -142,8 +142,10 @@ def _followed(laip: PatientLaip, source: Source, cells: WindowCells) -> Leukaemi
     return _of_laip(laip, source, cells.shift - laip.staining)
 
 
-def _from_prior(features: tuple[str, ...], normal_b: Floats, parameters: ClassifierParameters) -> list[LeukaemiaKind]:
-    """Phenotypes drawn evenly from the prior of blasts."""
+def kinds_of_prior(
+    features: tuple[str, ...], normal_b: Floats, parameters: ClassifierParameters
+) -> list[LeukaemiaKind]:
+    """Phenotypes drawn evenly from the prior of blasts; ``normal_b`` is the centre of normal B cells, decades (d,)."""
     from scipy.special import ndtri
 
     prior, shape = blast_prior(features, normal_b, parameters), cluster_shape(features)

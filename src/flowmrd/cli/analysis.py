@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from flowmrd.panel import PanelModel
 
 
 def register(app: typer.Typer) -> None:
@@ -33,19 +37,25 @@ def inspect(
     file: Annotated[Path, typer.Argument(help="FCS or LMD file.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     sums: Annotated[bool, typer.Option("--sums", help="Add the sum of the stored values of every channel.")] = False,
-) -> None:
-    """Show what a file holds: data sets, events, channels.
+    panel: Annotated[
+        str | None, typer.Option(help="Panel file or name: also show which channel would be which marker.")
+    ] = None,
+) -> int:
+    """Show what a file holds: data sets, events, channels. With --panel, exit code 2 if the file does not fit it.
 
     Example: flowmrd inspect tube.fcs --json --sums
+    Example: flowmrd inspect tube.fcs --panel ino10
     """
     from flowmrd.stages.inspect import inspect as stage
 
-    facts = stage(file, sums=sums)
+    facts = stage(file, sums=sums, panel=None if panel is None else _panel(panel))
+    unfit = [one for one in facts["data_sets"] if "panel" in one and one["panel"]["problem"] is not None]
+    code = 2 if unfit and (len(facts["data_sets"]) == 1 or any(one["chosen"] for one in unfit)) else 0
     if json:
         import json as writer
 
         typer.echo(writer.dumps(facts, indent=2, allow_nan=False))  # ASCII: no terminal or file can garble it
-        return
+        return code
 
     def shown(name: str | None) -> str:  # names come from the file: no control sequence of theirs reaches the terminal
         return "".join(c if c.isprintable() else "?" for c in name or "-")
@@ -58,11 +68,34 @@ def inspect(
         typer.echo(f"data set {one['index']}{role}: FCS {one['version']}, {one['events']} events")
         for number, channel in enumerate(one["channels"], start=1):
             total = f"  sum {one['sums'][number - 1]}" if sums else ""
-            typer.echo(f"  {number:>3}  {shown(channel['pnn']):<24} {shown(channel['pns']):<24}{total}")
+            marker = f" {channel['marker'] or '-':<12} {channel['by']}".rstrip() if panel is not None else ""
+            typer.echo(f"  {number:>3}  {shown(channel['pnn']):<24} {shown(channel['pns']):<24}{marker}{total}")
         for finding in one["findings"]:
             typer.echo(f"  note {finding['code']}: {finding['message']}")
+        for line in _panel_lines(one):
+            typer.echo(f"  {line}")
     if several and not any(one["chosen"] for one in facts["data_sets"]):
         typer.echo("the data sets are different tubes: export them one by one")
+    return code
+
+
+def _panel(name: str) -> PanelModel:
+    from flowmrd.home import PANELS
+    from flowmrd.panel import find_panel, load_panel
+
+    return load_panel(Path(name) if Path(name).is_file() else find_panel(name, run_directory=Path(), shipped=PANELS))
+
+
+def _panel_lines(data_set: Mapping[str, Any]) -> list[str]:
+    """What stands in the way of a panel, in words."""
+    found = data_set.get("panel")
+    if found is None:
+        return []
+    lines = [f"no {', '.join(found['missing'])} of {found['name']}"] if found["missing"] else []
+    lines += [f"note {note}" for note in found["notes"]]
+    if found["problem"] is not None:
+        lines += [f"does not fit {found['name']}: {found['problem']['found']}", f"do: {found['problem']['todo']}"]
+    return lines
 
 
 def reference_build(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from flowmrd.classifier.separable_kinds import separable_kinds
+from flowmrd.classifier.storage import load_reference
 from flowmrd.config import RunConfig, Sample
 from flowmrd.config.sheet import Role
 from flowmrd.engine.headers import Asked, check_header
@@ -14,7 +16,8 @@ from flowmrd.gating.flags import KNOWN_ROUTES, REQUIRED
 from flowmrd.gating.frame import PANEL_WIDTH
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
-from flowmrd.panel.gates import BooleanGate, CutGate, Gate
+from flowmrd.panel.gates import CutGate
+from flowmrd.panel.lost import lost_gates
 from flowmrd.panel.match import match_channels
 from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.transform import ChannelScale
@@ -22,7 +25,7 @@ from flowmrd.simulate.cytometer import SCATTER_SIGNALS
 from flowmrd.simulate.populations import SIGNALS
 from flowmrd.units import LOGICLE_M, LOGICLE_T
 
-__all__ = ["advice", "check_panel", "lost_with"]
+__all__ = ["advice", "check_panel"]
 
 ANCHORED = ("granulocytes", "t_nk")
 """Populations that therapy spares, whose levels let gates follow a tube."""
@@ -30,8 +33,19 @@ FEW_FEATURES = 4
 """With fewer markers leukaemia is not told from normal precursors."""
 
 
-def check_panel(name: str, tubes: Sequence[Path]) -> tuple[int, list[str]]:
-    """Number of errors, and lines for the terminal."""
+def check_panel(name: str, tubes: Sequence[Path], *, reference: Path | None = None) -> tuple[int, list[str]]:
+    """Number of errors, and lines for the terminal.
+
+    Parameters
+    ----------
+    reference
+        Folder of a stored reference of this or a similar panel: phenotypes are counted that its markers tell apart.
+
+    Raises
+    ------
+    ArtefactError
+        If the reference cannot be read.
+    """
     try:
         path = Path(name) if Path(name).is_file() else find_panel(name, run_directory=Path(), shipped=PANELS)
         panel = load_panel(path)
@@ -42,6 +56,8 @@ def check_panel(name: str, tubes: Sequence[Path]) -> tuple[int, list[str]]:
         found, told = _tube(tube, panel)
         errors += found
         notes += told
+    if reference is not None:
+        notes += _separable(reference, panel)
     lines = [f"error: {text}" for text in errors] + [f"note: {text}" for text in notes]
     lines.append(
         f"{panel.name} version {panel.version}: {len(panel.channels)} channels, {len(panel.gates)} gates, "
@@ -79,37 +95,44 @@ def _gate_notes(panel: PanelModel, names: set[str]) -> list[str]:
     ]
     if not panel.landmark:
         notes.append("no landmark: scatter gates hold for one voltage alone")
+    return [*notes, *_costs(panel)]
+
+
+def _costs(panel: PanelModel) -> list[str]:
+    """What a tube without each of the markers could not have."""
+    routes = {gate.name for gate in panel.gates if gate.route}
+    populations = {gate.name for gate in panel.gates if gate.population}
+    notes = []
     for channel in panel.channels:
-        lost = [] if channel.required or channel.kind is ChannelKind.TIME else lost_with(panel, channel.marker)
-        if lost:
-            notes.append(f"without the optional {channel.marker} these gates are not available: {', '.join(lost)}")
-            errors = [gate for gate in lost if gate in REQUIRED]
-            if errors:
-                notes.append(f"... {', '.join(errors)} among them: such a tube is NOT_EVALUABLE")
+        lost = () if channel.kind is ChannelKind.TIME else lost_gates(panel, [channel.marker])
+        if not lost:
+            continue
+        if channel.required:
+            named = [name for name in lost if name in routes | populations | set(REQUIRED)]
+            if channel.kind is not ChannelKind.SCATTER:
+                told = ", ".join(named) or "no route or population"
+                notes.append(f"without {channel.marker} a tube is refused (required); optional, it would lose: {told}")
+            continue
+        notes.append(f"without the optional {channel.marker} these gates are not available: {', '.join(lost)}")
+        if errors := [gate for gate in lost if gate in REQUIRED]:
+            notes.append(f"... {', '.join(errors)} among them: such a tube is NOT_EVALUABLE")
     return notes
 
 
-def lost_with(panel: PanelModel, marker: str) -> list[str]:
-    """Gates that a tube without this channel cannot have, in the order of the panel."""
-    lost: set[str] = set()
-    for gate in panel.gates:
-        if (
-            (gate.method != "singlet" and marker in gate.dimensions())
-            or marker in gate.needs
-            or gate.parent in lost
-            or _cannot_do_without(gate, lost)
-        ):
-            lost.add(gate.name)
-    return [gate.name for gate in panel.gates if gate.name in lost]
-
-
-def _cannot_do_without(gate: Gate, lost: set[str]) -> bool:
-    if isinstance(gate, CutGate):
-        return bool(lost & set(gate.references()))
-    if isinstance(gate, BooleanGate):
-        left = [name for name in dict.fromkeys(gate.any_of) if name not in lost]
-        return bool(lost & {*gate.all_of, *gate.none_of}) or bool(gate.any_of and len(left) < gate.at_least)
-    return False
+def _separable(folder: Path, panel: PanelModel) -> list[str]:
+    """Phenotypes that the markers tell from the normal cells of a stored reference, with all and without each."""
+    model = load_reference(folder / "reference.json").model
+    shared = tuple(name for name in model.features if name in panel.features)
+    absent = [name for name in model.features if name not in panel.features]
+    found = separable_kinds(model.select(shared))
+    lines = [
+        f"of {found.tried} kinds of leukaemia {found.with_all} are told from the normal B lineage of {folder} with all "
+        "of its markers that the panel has"
+    ]
+    if absent:
+        lines.append(f"the reference has {', '.join(absent)} besides, which the panel lacks or does not use")
+    lines += [f"without {marker}: {told}" for marker, told in sorted(found.without.items(), key=lambda one: one[1])]
+    return lines
 
 
 def _channel_notes(panel: PanelModel) -> list[str]:

@@ -1,4 +1,4 @@
-"""``flowmrd inspect``: what a file holds, as stored, without a panel."""
+"""``flowmrd inspect``: what a file holds, as stored; with a panel, which channel would be which marker."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import math
 from pathlib import Path
 from typing import Any
 
-from flowmrd.errors import FcsError
+from flowmrd.errors import ChannelError, FcsError
 from flowmrd.fcs.reader import DataSet, choose, read_fcs
+from flowmrd.panel import PanelModel
+from flowmrd.panel.match import MatchResult, match_channels
 
 __all__ = ["inspect"]
 
 
-def inspect(path: Path, sums: bool = False) -> dict[str, Any]:
+def inspect(path: Path, sums: bool = False, panel: PanelModel | None = None) -> dict[str, Any]:
     """Describe every list-mode data set of a file.
 
     Parameters
@@ -20,6 +22,10 @@ def inspect(path: Path, sums: bool = False) -> dict[str, Any]:
     sums
         Also give the sum of the stored values of every channel, integers masked, before gain, log and time scaling.
         Not-a-number and infinity are the words ``NaN``, ``Infinity`` and ``-Infinity``.
+    panel
+        Also say which channel would be which marker of this panel: every channel gets ``marker`` (or null) and ``by``
+        (``$PnS``, ``$PnN``, ``detector``), every data set ``panel``: ``{name, missing, notes, problem}``. ``problem``
+        is null where the file fits, else what a run would refuse it for.
 
     Returns
     -------
@@ -36,7 +42,37 @@ def inspect(path: Path, sums: bool = False) -> dict[str, Any]:
         chosen = choose(data_sets).index
     except FcsError:  # several tubes in one file; each is shown
         chosen = None
-    return {"data_sets": [_describe(one, sums, one.index == chosen) for one in data_sets]}
+    described = [_describe(one, sums, one.index == chosen) for one in data_sets]
+    if panel is not None:
+        for one, facts in zip(data_sets, described, strict=True):
+            _match(one, facts, panel, str(path))
+    return {"data_sets": described}
+
+
+def _match(one: DataSet, facts: dict[str, Any], panel: PanelModel, where: str) -> None:
+    """Add which channel would be which marker."""
+    names = [(channel.pnn, channel.pns) for channel in one.channels]
+    problem = None
+    matched: MatchResult | None = None
+    try:
+        matched = match_channels(panel, names, where)
+    except ChannelError as error:
+        problem = {"found": error.found, "todo": error.todo}
+        optional = tuple(channel.model_copy(update={"required": False}) for channel in panel.channels)
+        try:  # what can be told all the same
+            matched = match_channels(panel.model_copy(update={"channels": optional}), names, where)
+        except ChannelError:
+            matched = None
+    for index, channel in enumerate(facts["channels"]):
+        entry = None if matched is None else matched.channels[index]
+        channel["marker"] = None if entry is None else entry.marker
+        channel["by"] = "" if entry is None else entry.by
+    facts["panel"] = {
+        "name": panel.name,
+        "missing": [] if matched is None else list(matched.missing),
+        "notes": [] if matched is None else list(matched.notes),
+        "problem": problem,
+    }
 
 
 def _describe(one: DataSet, sums: bool, chosen: bool) -> dict[str, Any]:

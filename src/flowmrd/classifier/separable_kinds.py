@@ -1,0 +1,108 @@
+"""How many kinds of leukaemia a set of markers can tell from the normal B lineage of a reference.
+
+Phenotypes are drawn evenly from the prior of blasts (:mod:`flowmrd.classifier.leukaemia_kinds`). Each is compared with
+the reference's normal cells by the ratio of their densities, which no classifier that knows both can beat (Neyman and
+Pearson 1933). So the numbers compare panels; they are no promise about a tube.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from flowmrd.classifier.leukaemia_kinds import LeukaemiaKind, kinds_of_prior
+from flowmrd.classifier.mixture import Floats, Mixture, log_density
+from flowmrd.classifier.normal_model import NormalModel
+from flowmrd.classifier.parameters import ClassifierParameters
+
+__all__ = ["KINDS", "SeparableKinds", "separable_kinds"]
+
+KINDS: Final = 40
+"""Phenotypes that are tried."""
+NORMAL_CELLS: Final = 20_000
+CELLS: Final = 300
+FALSE_RATE: Final = 1e-4
+"""Share of the normal B-lineage cells that may pass for leukaemia."""
+FOUND_SHARE: Final = 0.9
+"""A kind is told apart if at least this share of its cells is found at that rate."""
+
+
+@dataclass(frozen=True)
+class SeparableKinds:
+    """Kinds told apart with every marker, and without each.
+
+    Attributes
+    ----------
+    tried
+        Kinds that were tried.
+    with_all
+        How many are told apart with all markers of the reference.
+    without
+        Marker to how many are told apart without it.
+    """
+
+    tried: int
+    with_all: int
+    without: dict[str, int]
+
+
+def separable_kinds(model: NormalModel, markers: tuple[str, ...] | None = None) -> SeparableKinds:
+    """Count the kinds of leukaemia that the markers of a reference tell from its normal B lineage.
+
+    Parameters
+    ----------
+    model
+        Normal marrow of the laboratory's controls.
+    markers
+        Antibodies to leave out in turn; all but scatter where absent.
+    """
+    features = model.features
+    parameters = replace(ClassifierParameters(), spike_kinds=KINDS)
+    kinds = kinds_of_prior(features, model.normal_b, parameters)
+    rng = np.random.default_rng(parameters.spike_kinds_seed)
+    window = _window(model)
+    normal = _draw(window, NORMAL_CELLS, rng)
+    cells = [_draw(kind.mixture, CELLS, rng) for kind in kinds]
+
+    def told(kept: list[int]) -> int:
+        reference, seen = window.marginal(kept), normal[:, kept]
+        background = log_density(reference, seen)
+        return sum(
+            _found(kind, own[:, kept], kept, reference, seen, background)
+            for kind, own in zip(kinds, cells, strict=True)
+        )
+
+    everything = list(range(len(features)))
+    chosen = [name for name in markers or features if name in features and not name.startswith(("FSC", "SSC"))]
+    without = {name: told([i for i in everything if features[i] != name]) for name in chosen}
+    return SeparableKinds(len(kinds), told(everything), without)
+
+
+def _found(
+    kind: LeukaemiaKind, own: Floats, kept: list[int], reference: Mixture, seen: Floats, background: Floats
+) -> bool:
+    leukaemia = kind.mixture.marginal(kept)
+    cut = float(np.quantile(log_density(leukaemia, seen) - background, 1 - FALSE_RATE))
+    ratio = log_density(leukaemia, own) - log_density(reference, own)
+    return float(np.mean(ratio > cut)) >= FOUND_SHARE
+
+
+def _window(model: NormalModel) -> Mixture:
+    """The components of the B-lineage window by the share of their cells that lie in it, as wide as tubes differ."""
+    weight = model.mixture.weight * model.window_share
+    kept = model.in_window & (weight > 0)
+    if not kept.any():
+        kept = weight > 0
+    between = np.stack([np.diag(row) for row in model.between_tube_sd**2])
+    wide = replace(model.mixture, weight=weight / weight.sum(), covariance=model.mixture.covariance + between)
+    return wide.only(kept)
+
+
+def _draw(mixture: Mixture, n: int, rng: np.random.Generator) -> Floats:
+    which = rng.choice(mixture.k, size=n, p=mixture.weight)
+    root = np.linalg.cholesky(mixture.covariance)
+    noise = np.einsum("nij,nj->ni", root[which], rng.standard_normal((n, mixture.d)))
+    drawn: Floats = mixture.mean[which] + noise
+    return drawn

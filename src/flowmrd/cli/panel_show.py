@@ -1,0 +1,47 @@
+"""``flowmrd panel show``: the gate tree as text, and as a page with every gate on a tube."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flowmrd.config import RunConfig
+from flowmrd.home import PANELS
+from flowmrd.panel import PanelModel, find_panel, load_panel
+from flowmrd.panel.describe import tree_lines
+from flowmrd.panel.gates import Gate
+from flowmrd.report.page import write_page
+from flowmrd.report.panel_page import panel_page, share_words
+from flowmrd.tube import Tube
+from flowmrd.tube.gate import gate
+from flowmrd.tube.preprocess import preprocess
+from flowmrd.tube.read import read_tube
+
+__all__ = ["show_panel"]
+
+
+def show_panel(name: str, fcs: Path | None, out: Path | None) -> list[str]:
+    """Lines for the terminal; the page is written where a tube or ``out`` is given.
+
+    Raises
+    ------
+    InputError
+        If panel or tube cannot be read, or do not fit each other.
+    """
+    path = Path(name) if Path(name).is_file() else find_panel(name, run_directory=Path(), shipped=PANELS)
+    panel = load_panel(path)
+    tube = None if fcs is None else _gated(fcs, panel)
+
+    def told(one: Gate) -> str:
+        return "" if tube is None else share_words(tube, one)
+
+    lines = [f"{panel.name} version {panel.version}: {panel.title}", *tree_lines(panel.gates, told)]
+    if tube is not None or out is not None:
+        page = out or Path(f"panel-{panel.name}.html")
+        write_page(page, panel_page(panel, tube))
+        lines.append(f"page: {page}")
+    return lines
+
+
+def _gated(fcs: Path, panel: PanelModel) -> Tube:
+    config = RunConfig(panel=panel.name, samples="")
+    return gate(preprocess(read_tube(fcs, panel, name="tube"), config), config)

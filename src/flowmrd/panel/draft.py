@@ -1,0 +1,272 @@
+"""A first draft of a panel from the labels of tubes: their markers, with the gates of the nearest shipped panel.
+
+A draft is a start for a person, not a panel for patients: it says of every gate that it lost, and why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import yaml
+
+from flowmrd.errors import PanelError
+from flowmrd.panel.gates import ROOT
+from flowmrd.panel.labels import LabelledChannel, read_label
+from flowmrd.panel.lost import lost_gates
+from flowmrd.panel.model import Channel, ChannelKind, PanelModel
+
+__all__ = ["DraftPanel", "draft_panel"]
+
+Names = Sequence[tuple[str | None, str | None]]
+Entry = dict[str, Any]
+
+ESSENTIAL = ("singlets", "nucleated", "mononuclear", "b_lineage", "granulocytes", "t_nk")
+"""Gates that a tree must keep to be the nearest: the required ones, and the two that others follow."""
+
+
+@dataclass(frozen=True)
+class DraftPanel:
+    """A drafted panel file.
+
+    Attributes
+    ----------
+    text
+        The file.
+    base
+        Shipped panel whose gates it has.
+    notes
+        What a person has to look at, in the file's order.
+    """
+
+    text: str
+    base: str
+    notes: tuple[str, ...]
+
+
+def draft_panel(name: str, tubes: Sequence[Names], shipped: Sequence[PanelModel]) -> DraftPanel:
+    """Draft a panel.
+
+    Parameters
+    ----------
+    name
+        Of the new panel.
+    tubes
+        ``($PnN, $PnS)`` of every channel, of each tube.
+    shipped
+        Panels whose markers are known and whose gates may be taken over.
+
+    Raises
+    ------
+    PanelError
+        If no label of any tube says a marker.
+    """
+    known = list({channel.marker: channel for panel in shipped for channel in panel.channels}.values())
+    read = [[read_label(i, pnn, pns, known) for i, (pnn, pns) in enumerate(names)] for names in tubes]
+    found = _markers(read)
+    colours = [m for m, one in found.items() if one.kind not in {ChannelKind.SCATTER, ChannelKind.TIME}]
+    if not colours:
+        raise PanelError(
+            "the labels of these files",
+            found="no channel that names a marker in $PnS or $PnN",
+            expected="markers such as CD19 or 'CD19 PE-Cy7'",
+            todo="label the channels on the instrument, or copy a shipped panel and give 'detectors'",
+        )
+    base = nearest(found, shipped)
+    found = _as_base_calls_it(found, base)
+    everywhere = {marker for marker in found if all(marker in _markers([tube]) or _dye(found[marker]) for tube in read)}
+    entries, notes = _channels(found, base, everywhere)
+    present = {entry["marker"] for entry in entries}
+    gates, told = pruned(base, present)
+    notes += told + _unlabelled(read, tubes)
+    sections: Entry = {
+        "landmark": {marker: place for marker, place in base.landmark.items() if marker in present},
+        "plots": [
+            plot.model_dump(exclude_defaults=True)
+            for plot in base.standard_plots
+            if {plot.x, plot.y} <= present and plot.parent in {ROOT, *(gate["name"] for gate in gates)}
+        ],
+        "maturation": [gate for gate in base.maturation_gates if gate in {entry["name"] for entry in gates}],
+    }
+    return DraftPanel(_text(name, base, len(tubes), entries, gates, sections, notes), base.name, tuple(notes))
+
+
+def nearest(found: Iterable[str], shipped: Sequence[PanelModel]) -> PanelModel:
+    """The shipped panel that keeps most of what counts without the markers that are not there."""
+    have = set(found)
+
+    def closeness(panel: PanelModel) -> tuple[float, ...]:
+        absent = [channel.marker for channel in panel.channels if channel.marker not in have]
+        lost = lost_gates(panel, _gone(panel, absent, have))
+        kept = sum(gate not in lost for gate in ESSENTIAL)
+        routes = sum(gate.route and gate.name not in lost for gate in panel.gates)
+        shared = len(have & set(panel.features))
+        return kept, shared - 0.5 * len(set(panel.features) - have), routes
+
+    return max(shipped, key=closeness)
+
+
+def _gone(panel: PanelModel, absent: Sequence[str], have: set[str]) -> set[str]:
+    """Absent markers of a panel; a nucleic acid dye of another name stands for the panel's own."""
+    dyes = {channel.marker for channel in panel.channels if channel.kind is ChannelKind.NUCLEIC_ACID}
+    stand_in = any(re.match(r"SYTO|DRAQ|HOECHST|VYBRANT", marker) for marker in have)
+    return {marker for marker in absent if not (marker in dyes and stand_in)}
+
+
+def _dye(one: LabelledChannel) -> bool:
+    return one.kind is ChannelKind.NUCLEIC_ACID
+
+
+def _markers(read: Sequence[Sequence[LabelledChannel]]) -> dict[str, LabelledChannel]:
+    """Marker to the first channel that is it; order of the first tube that has it."""
+    found: dict[str, LabelledChannel] = {}
+    for tube in read:
+        for one in tube:
+            if one.marker is not None:
+                found.setdefault(one.marker, one)
+    return found
+
+
+def _as_base_calls_it(found: Mapping[str, LabelledChannel], base: PanelModel) -> dict[str, LabelledChannel]:
+    """The nucleic acid dye under the name that the gates of the base have for it."""
+    own = next((channel.marker for channel in base.channels if channel.kind is ChannelKind.NUCLEIC_ACID), None)
+    named = {}
+    for marker, one in found.items():
+        is_dye = one.kind is ChannelKind.NUCLEIC_ACID and own is not None and own not in found
+        named[own if is_dye and own is not None else marker] = replace(one, marker=own) if is_dye else one
+    return named
+
+
+def _channels(
+    found: Mapping[str, LabelledChannel], base: PanelModel, everywhere: set[str]
+) -> tuple[list[Entry], list[str]]:
+    known = {channel.marker: channel for channel in base.channels}
+    entries: list[Entry] = []
+    notes: list[str] = []
+    order = [*(m for m in known if m in found), *(m for m in found if m not in known)]
+    for marker in order:
+        one = found[marker]
+        if marker in known:
+            entry = _taken_over(known[marker], one)
+        elif one.kind is ChannelKind.SCATTER:
+            entry = {"marker": marker, "kind": "scatter", "transform": {"kind": "linear"}, "required": False}
+        else:
+            entry = {"marker": marker, **({"kind": one.kind.value} if one.kind is not ChannelKind.ANTIBODY else {})}
+            entry |= _of_file(one) | {"feature": one.kind is ChannelKind.ANTIBODY}
+            notes.append(f"{marker}: no gate looks at it; it is a feature of the classifier alone")
+        if marker not in everywhere and one.kind is not ChannelKind.TIME:
+            entry["required"] = False
+            notes.append(f"{marker}: not in every tube, so it is optional")
+        entries.append(entry)
+    lost = [m for m, channel in known.items() if m not in found and (channel.required or channel.feature)]
+    if lost:
+        notes.insert(0, f"in no tube: {', '.join(lost)} of {base.name}")
+    return entries, notes
+
+
+def _taken_over(channel: Channel, one: LabelledChannel) -> Entry:
+    """The base's entry with the dye and detector of the file."""
+    entry = channel.model_dump(mode="json", exclude_defaults=True)
+    for key in ("clone", "epitope"):  # of another laboratory's antibody
+        entry.pop(key, None)
+    entry |= _of_file(one)
+    if channel.kind is ChannelKind.SCATTER:
+        entry.pop("detectors", None)
+    return entry
+
+
+def _of_file(one: LabelledChannel) -> Entry:
+    entry: Entry = {}
+    if one.dye:
+        entry["fluorochrome"] = one.dye
+    if one.detector:
+        entry["detectors"] = [f"^{re.escape(one.detector)}(-A)?$"]
+    if one.kind is ChannelKind.NUCLEIC_ACID and one.label:
+        entry["aliases"] = [one.label]
+    return entry
+
+
+def pruned(base: PanelModel, present: set[str]) -> tuple[list[Entry], list[str]]:
+    """Gates of a panel as entries of a file without those that the channels do not allow; and what was lost."""
+    absent = [channel.marker for channel in base.channels if channel.marker not in present]
+    lost = lost_gates(base, absent, exclusions=False)
+    entries, dropped = [], []
+    for gate in base.gates:
+        if gate.name in lost:
+            continue
+        entry = gate.model_dump(mode="json", exclude_defaults=True)
+        entry = {"name": gate.name, "parent": gate.parent, "method": gate.method, **entry}
+        if excluded := [name for name in entry.get("none_of", []) if name in lost]:
+            dropped.append(f"{gate.name} no longer excludes {', '.join(excluded)}")
+        for key in ("any_of", "none_of", "unless"):
+            if key in entry:
+                entry[key] = [name for name in entry[key] if name not in lost]
+        if "anchors" in entry:
+            entry["anchors"] = [channel for channel in entry["anchors"] if channel in present]
+        if gate.method == "singlet":
+            entry["partners"] = [name for name in gate.partners if name in present] or list(gate.partners)
+        entries.append({key: value for key, value in entry.items() if value != []})
+    titles = {gate.name: gate for gate in base.gates}
+    notes = []
+    for word, names in (
+        ("required gates", [name for name in ESSENTIAL[:4] if name in lost]),
+        ("routes into the B lineage", [name for name in lost if titles[name].route]),
+        ("populations", [name for name in lost if titles[name].population]),
+        ("other gates", [n for n in lost if not (titles[n].route or titles[n].population or n in ESSENTIAL[:4])]),
+    ):
+        if names:
+            notes.append(f"{word} of {base.name} that these tubes cannot have: {', '.join(_in_order(base, names))}")
+    return entries, [*notes, *dropped]
+
+
+def _in_order(base: PanelModel, names: Iterable[str]) -> list[str]:
+    wanted = set(names)
+    return [gate.name for gate in base.gates if gate.name in wanted]
+
+
+def _unlabelled(read: Sequence[Sequence[LabelledChannel]], tubes: Sequence[Names]) -> list[str]:
+    """Colours of the first tube that no label names, by number: a label that is no marker may be a person's name."""
+    nothing = [one for one in read[0] if one.marker is None and one.kind is not ChannelKind.SCATTER and one.detector]
+    return [
+        f"channel {one.index + 1} of {len(tubes[0])}{f' ({one.dye})' if one.dye else ''}: {one.why}; add it by hand if "
+        "it is stained"
+        for one in nothing
+    ]
+
+
+def _text(
+    name: str,
+    base: PanelModel,
+    n_tubes: int,
+    channels: Sequence[Entry],
+    gates: Sequence[Entry],
+    sections: Entry,
+    notes: Sequence[str],
+) -> str:
+    head = [f"# Drafted from the labels of {n_tubes} tube(s), with the gates of {base.name} version {base.version}."]
+    head += ["# Look at every gate with 'flowmrd panel show' before use.", *(f"# - {note}" for note in notes)]
+    facts = {"name": name, "version": "1", "title": f"Draft after {base.name}"}
+    facts["source"] = f"Drafted after {base.name} ({base.source})"
+    lines = [*head, _yaml(facts).rstrip(), "channels:", *map(_item, channels)]
+    if sections["landmark"]:
+        lines.append(f"landmark: {_flow(sections['landmark'])}")
+    lines += ["gates:", *map(_item, gates)]
+    if sections["plots"]:
+        lines += ["plots:", *map(_item, sections["plots"])]
+    if sections["maturation"]:
+        lines.append(f"maturation: {_flow(sections['maturation'])}")
+    return "\n".join(lines) + "\n"
+
+
+def _yaml(facts: Entry) -> str:
+    return yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+def _flow(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000).strip()
+
+
+def _item(entry: Entry) -> str:
+    return f"  - {_flow(entry)}"

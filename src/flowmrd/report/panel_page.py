@@ -1,0 +1,103 @@
+"""A panel as a page: its channels, its gate tree, and each gate on the events of a tube."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from flowmrd.panel.describe import ordered, roles, rule
+from flowmrd.panel.gates import ROOT, Gate
+from flowmrd.panel.model import PanelModel
+from flowmrd.records.gates import GateEntry
+from flowmrd.report import formatting
+from flowmrd.report.charts.description import Chart, CountGrid
+from flowmrd.report.charts.svg import to_svg
+from flowmrd.report.density import count_grid
+from flowmrd.report.page import read_asset, render_page
+from flowmrd.report.thresholds import threshold_figures
+from flowmrd.report.tube import PageTube
+from flowmrd.report.views import View, gate_views
+from flowmrd.tube import Tube
+
+__all__ = ["panel_page", "share_words"]
+
+
+def share_words(tube: Tube, gate: Gate) -> str:
+    """How many analysable events a gate holds in a tube, and of its parent; or why it cannot be had."""
+    placement = tube.gate_result.placement(gate.name)
+    if placement.state == "unavailable":
+        return f"not available: {placement.why}"
+    usable = tube.analysable()
+    n = int(np.count_nonzero(tube.gate_result.inside(gate.name) & usable))
+    parent = usable if gate.parent == ROOT else tube.gate_result.inside(gate.parent) & usable
+    size = int(np.count_nonzero(parent))
+    share = f", {formatting.percent(n / size)} of {gate.parent}" if size else ""
+    how = "" if placement.state == "ok" else "; too few events, the panel's fallback stands"
+    return f"{n:,} events{share}{how}"
+
+
+def panel_page(panel: PanelModel, tube: Tube | None) -> str:
+    """The page as HTML without a script of its own and without network.
+
+    Parameters
+    ----------
+    tube
+        A gated tube; without one the page shows the tree alone.
+    """
+    placed = _placed(tube)
+    page_tube = None if tube is None else PageTube(tube)
+    context: dict[str, Any] = {
+        "panel": panel,
+        "channels": [
+            (
+                channel.marker,
+                channel.kind.value.replace("_", " "),
+                channel.fluorochrome or "",
+                "required" if channel.required else "optional",
+                "yes" if channel.feature else "",
+            )
+            for channel in panel.channels
+        ],
+        "tree": [_row(depth, gate, tube) for depth, gate in ordered(panel.gates)],
+        "events": None if tube is None else tube.n_events,
+        "plots": [] if page_tube is None else [_plot(view, page_tube) for view in gate_views(page_tube, placed)],
+        "thresholds": [] if page_tube is None else threshold_figures(page_tube, placed),
+    }
+    return render_page("panel.html.j2", context, styles=[read_asset("sample.css"), read_asset("plots.css")])
+
+
+def _placed(tube: Tube | None) -> Mapping[str, GateEntry]:
+    if tube is None or tube.gates is None:
+        return {}
+    return {entry["name"]: GateEntry.model_validate(entry) for entry in tube.gates["gates"]}
+
+
+def _row(depth: int, gate: Gate, tube: Tube | None) -> dict[str, Any]:
+    return {
+        "depth": depth,
+        "name": gate.name,
+        "title": gate.title,
+        "roles": roles(gate),
+        "rule": rule(gate),
+        "found": "" if tube is None else share_words(tube, gate),
+    }
+
+
+def _plot(view: View, tube: PageTube) -> dict[str, Any]:
+    inside = tube.gate(view.parent)
+    counts = count_grid(tube.bins(view.x)[inside], tube.bins(view.y)[inside])
+    axes = tube.axis(view.x), tube.axis(view.y, upright=True)
+    chart = Chart(view.id, view.title, *axes, (CountGrid(counts), *view.outlines))
+    drawing: Markup = to_svg(chart)
+    numbered = [f"{i} {name}" for i, name in enumerate(view.gates, 1)] if len(view.gates) > 1 else view.gates
+    return {
+        "id": view.id,
+        "title": view.title,
+        "of": f"{formatting.count(int(inside.sum()))} events of {view.parent}",
+        "gates": ", ".join(numbered),
+        "drawing": drawing,
+        "summary": f"Density of {view.parent} on {view.x} and {view.y} with the border of {', '.join(view.gates)}.",
+    }
