@@ -57,26 +57,28 @@ def inspect(
         typer.echo(writer.dumps(facts, indent=2, allow_nan=False))  # ASCII: no terminal or file can garble it
         return code
 
-    def shown(name: str | None) -> str:  # names come from the file: no control sequence of theirs reaches the terminal
-        return "".join(c if c.isprintable() else "?" for c in name or "-")
-
     several = len(facts["data_sets"]) > 1
     for one in facts["data_sets"]:
-        role = ""
-        if several:
-            role = " (the one that is analysed)" if one["chosen"] else ""
-        typer.echo(f"data set {one['index']}{role}: FCS {one['version']}, {one['events']} events")
-        for number, channel in enumerate(one["channels"], start=1):
-            total = f"  sum {one['sums'][number - 1]}" if sums else ""
-            marker = f" {channel['marker'] or '-':<12} {channel['by']}".rstrip() if panel is not None else ""
-            typer.echo(f"  {number:>3}  {shown(channel['pnn']):<24} {shown(channel['pns']):<24}{marker}{total}")
-        for finding in one["findings"]:
-            typer.echo(f"  note {finding['code']}: {finding['message']}")
-        for line in _panel_lines(one):
-            typer.echo(f"  {line}")
+        typer.echo("\n".join(_data_set_lines(one, several=several)))
     if several and not any(one["chosen"] for one in facts["data_sets"]):
         typer.echo("the data sets are different tubes: export them one by one")
     return code
+
+
+def _data_set_lines(one: Mapping[str, Any], *, several: bool) -> list[str]:
+    """What one data set holds."""
+
+    def shown(name: str | None) -> str:  # names come from the file: no control sequence of theirs reaches the terminal
+        return "".join(c if c.isprintable() else "?" for c in name or "-")
+
+    role = (" (the one that is analysed)" if one["chosen"] else "") if several else ""
+    lines = [f"data set {one['index']}{role}: FCS {one['version']}, {one['events']} events"]
+    for number, channel in enumerate(one["channels"], start=1):
+        total = f"  sum {one['sums'][number - 1]}" if "sums" in one else ""
+        marker = f" {channel['marker'] or '-':<12} {channel['by']}".rstrip() if "panel" in one else ""
+        lines.append(f"  {number:>3}  {shown(channel['pnn']):<24} {shown(channel['pns']):<24}{marker}{total}")
+    lines += [f"  note {finding['code']}: {finding['message']}" for finding in one["findings"]]
+    return lines + [f"  {line}" for line in _panel_lines(one)]
 
 
 def _panel(name: str) -> PanelModel:

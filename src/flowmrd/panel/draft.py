@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from flowmrd.errors import PanelError
-from flowmrd.panel.gates import ROOT
+from flowmrd.panel.gates import ROOT, BooleanGate, Gate, SingletGate
 from flowmrd.panel.labels import LabelledChannel, read_label
 from flowmrd.panel.lost import lost_gates
 from flowmrd.panel.model import Channel, ChannelKind, PanelModel
@@ -81,16 +81,21 @@ def draft_panel(name: str, tubes: Sequence[Names], shipped: Sequence[PanelModel]
     present = {entry["marker"] for entry in entries}
     gates, told = pruned(base, present)
     notes += told + _unlabelled(read, tubes)
-    sections: Entry = {
+    sections = _sections(base, present, {gate["name"] for gate in gates})
+    return DraftPanel(_text(name, base, len(tubes), entries, gates, sections, notes), base.name, tuple(notes))
+
+
+def _sections(base: PanelModel, present: set[str], gates: set[str]) -> Entry:
+    """Landmark, plots and maturation of the base as far as channels and gates allow."""
+    return {
         "landmark": {marker: place for marker, place in base.landmark.items() if marker in present},
         "plots": [
             plot.model_dump(exclude_defaults=True)
             for plot in base.standard_plots
-            if {plot.x, plot.y} <= present and plot.parent in {ROOT, *(gate["name"] for gate in gates)}
+            if {plot.x, plot.y} <= present and plot.parent in {ROOT, *gates}
         ],
-        "maturation": [gate for gate in base.maturation_gates if gate in {entry["name"] for entry in gates}],
+        "maturation": [gate for gate in base.maturation_gates if gate in gates],
     }
-    return DraftPanel(_text(name, base, len(tubes), entries, gates, sections, notes), base.name, tuple(notes))
 
 
 def nearest(found: Iterable[str], shipped: Sequence[PanelModel]) -> PanelModel:
@@ -191,39 +196,41 @@ def _of_file(one: LabelledChannel) -> Entry:
 def pruned(base: PanelModel, present: set[str]) -> tuple[list[Entry], list[str]]:
     """Gates of a panel as entries of a file without those that the channels do not allow; and what was lost."""
     absent = [channel.marker for channel in base.channels if channel.marker not in present]
-    lost = lost_gates(base, absent, exclusions=False)
-    entries, dropped = [], []
+    lost = set(lost_gates(base, absent, exclusions=False))
+    kept = [gate for gate in base.gates if gate.name not in lost]
+    dropped = [
+        f"{gate.name} no longer excludes {', '.join(excluded)}"
+        for gate in kept
+        if isinstance(gate, BooleanGate) and (excluded := [name for name in gate.none_of if name in lost])
+    ]
+    return [_gate_entry(gate, lost, present) for gate in kept], [*_lost_notes(base, lost), *dropped]
+
+
+def _gate_entry(gate: Gate, lost: set[str], present: set[str]) -> Entry:
+    entry = gate.model_dump(mode="json", exclude_defaults=True)
+    entry = {"name": gate.name, "parent": gate.parent, "method": gate.method, **entry}
+    for key in ("any_of", "none_of", "unless"):
+        if key in entry:
+            entry[key] = [name for name in entry[key] if name not in lost]
+    if "anchors" in entry:
+        entry["anchors"] = [channel for channel in entry["anchors"] if channel in present]
+    if isinstance(gate, SingletGate):
+        entry["partners"] = [name for name in gate.partners if name in present] or list(gate.partners)
+    return {key: value for key, value in entry.items() if value != []}
+
+
+def _lost_notes(base: PanelModel, lost: set[str]) -> list[str]:
+    groups: dict[str, list[str]] = {}
     for gate in base.gates:
         if gate.name in lost:
-            continue
-        entry = gate.model_dump(mode="json", exclude_defaults=True)
-        entry = {"name": gate.name, "parent": gate.parent, "method": gate.method, **entry}
-        if excluded := [name for name in entry.get("none_of", []) if name in lost]:
-            dropped.append(f"{gate.name} no longer excludes {', '.join(excluded)}")
-        for key in ("any_of", "none_of", "unless"):
-            if key in entry:
-                entry[key] = [name for name in entry[key] if name not in lost]
-        if "anchors" in entry:
-            entry["anchors"] = [channel for channel in entry["anchors"] if channel in present]
-        if gate.method == "singlet":
-            entry["partners"] = [name for name in gate.partners if name in present] or list(gate.partners)
-        entries.append({key: value for key, value in entry.items() if value != []})
-    titles = {gate.name: gate for gate in base.gates}
-    notes = []
-    for word, names in (
-        ("required gates", [name for name in ESSENTIAL[:4] if name in lost]),
-        ("routes into the B lineage", [name for name in lost if titles[name].route]),
-        ("populations", [name for name in lost if titles[name].population]),
-        ("other gates", [n for n in lost if not (titles[n].route or titles[n].population or n in ESSENTIAL[:4])]),
-    ):
-        if names:
-            notes.append(f"{word} of {base.name} that these tubes cannot have: {', '.join(_in_order(base, names))}")
-    return entries, [*notes, *dropped]
+            groups.setdefault(_group(gate), []).append(gate.name)
+    return [f"{word} of {base.name} that these tubes cannot have: {', '.join(groups[word])}" for word in sorted(groups)]
 
 
-def _in_order(base: PanelModel, names: Iterable[str]) -> list[str]:
-    wanted = set(names)
-    return [gate.name for gate in base.gates if gate.name in wanted]
+def _group(gate: Gate) -> str:
+    if gate.name in ESSENTIAL[:4]:
+        return "required gates"
+    return "routes into the B lineage" if gate.route else "populations" if gate.population else "other gates"
 
 
 def _unlabelled(read: Sequence[Sequence[LabelledChannel]], tubes: Sequence[Names]) -> list[str]:
