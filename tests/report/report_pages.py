@@ -12,7 +12,13 @@ from flowmrd.store import write_json
 
 
 def build(
-    made: MadeSample, *, laip: bool = True, visits: bool = True, panel: PanelModel | None = None, n_controls: int = 6
+    made: MadeSample,
+    *,
+    laip: bool = True,
+    visits: bool = True,
+    panel: PanelModel | None = None,
+    n_controls: int = 6,
+    tubes: int = 1,
 ) -> Path:
     """Run the report stage on an invented sample with controls and visits."""
     controls = []
@@ -35,5 +41,6 @@ def build(
         controls_qc=controls,
         history=history,
         run_directory=made.run,
+        tubes=tubes,
     )
     return made.sample_dir / "report.html"

@@ -43,3 +43,23 @@ def test_another_software_deployment_is_refused(run: Path, method: str) -> None:
     done = snakemake(run, "--dry-run", "--sdm", method)
     assert done.returncode != 0
     assert "leave out --software-deployment-method" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("option", ["--dag", "--rulegraph", "--filegraph"])
+def test_the_graph_of_the_workflow_is_printed_and_nothing_else(run: Path, option: str) -> None:
+    done = snakemake(run, option)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("digraph")
+    assert "judge" in done.stdout
+    assert not (run / "results").exists()
+
+
+def test_snakemakes_own_report_of_a_finished_run_is_small_and_holds_the_numbers(finished: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "run", symlinks=True))
+    done = snakemake(run, "--report", tmp_path / "report.html")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = tmp_path / "report.html"
+    assert report.stat().st_size < 12_000_000
+    text = report.read_text(encoding="utf-8")
+    assert "cohort/index.html" in text
+    assert "P01-day21/report.tsv" in text

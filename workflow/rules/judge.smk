@@ -47,17 +47,17 @@ rule judge:
         kept_mrd=ensure(f"{WORK}/{{sample}}/mrd.json", non_empty=True),
         events=ensure(f"{SAMPLES}/{{sample}}/events.parquet", non_empty=True),
         annotated=ensure(f"{SAMPLES}/{{sample}}/annotated.fcs", non_empty=True),
-        page=ensure(
+        page=ensure(f"{SAMPLES}/{{sample}}/report.html", non_empty=True),
+        numbers=ensure(f"{SAMPLES}/{{sample}}/report.json", non_empty=True),
+        table=ensure(
             report(
-                f"{SAMPLES}/{{sample}}/report.html",
+                f"{SAMPLES}/{{sample}}/report.tsv",
                 caption="../report/sample.rst",
                 category="Reports",
                 labels={"tube": "{sample}"},
             ),
             non_empty=True,
         ),
-        numbers=ensure(f"{SAMPLES}/{{sample}}/report.json", non_empty=True),
-        table=ensure(f"{SAMPLES}/{{sample}}/report.tsv", non_empty=True),
     log:
         f"{LOGS}/judge/{{sample}}.log",
     benchmark:
@@ -121,17 +121,17 @@ use rule judge as judge_kept with:
         kept_mrd=ensure(f"{WORK}/{{sample}}/mrd.json", non_empty=True),
         events=ensure(f"{SAMPLES}/{{sample}}/events.parquet", non_empty=True),
         annotated=ensure(f"{SAMPLES}/{{sample}}/annotated.fcs", non_empty=True),
-        page=ensure(
+        page=ensure(f"{SAMPLES}/{{sample}}/report.html", non_empty=True),
+        numbers=ensure(f"{SAMPLES}/{{sample}}/report.json", non_empty=True),
+        table=ensure(
             report(
-                f"{SAMPLES}/{{sample}}/report.html",
+                f"{SAMPLES}/{{sample}}/report.tsv",
                 caption="../report/sample.rst",
                 category="Reports",
                 labels={"tube": "{sample}"},
             ),
             non_empty=True,
         ),
-        numbers=ensure(f"{SAMPLES}/{{sample}}/report.json", non_empty=True),
-        table=ensure(f"{SAMPLES}/{{sample}}/report.tsv", non_empty=True),
     wildcard_constraints:
         sample=one_of(PLAN.kept),
     params:

@@ -414,6 +414,7 @@ def report(
         history=[path for name in tubes if (path := at.work(name, "mrd.json")).is_file()],
         run_directory=run,
         out=at.result(sample, "report.html"),
+        tubes=len(at.samples),
     )
 
 
@@ -510,6 +511,7 @@ def judge(
         diagnosis_work=_diagnosis_work(at, laip),
         history=[at.work(name, "mrd.json") for name in earlier],
         run_directory=run,
+        tubes=len(at.samples),
     )
     require_unchanged(row.fcs, seen)
 

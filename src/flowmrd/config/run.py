@@ -110,6 +110,11 @@ class MrdConfig(Section):
 class ReportConfig(Section):
     """What the HTML shows."""
 
+    plotly: Literal["auto", "inside", "shared"] = Field(
+        "auto",
+        description="Where pages have plotly.js (4.8 MB): inside, so that a page can be moved alone; shared, one file "
+        "in results/assets for all; auto: shared where the sheet has more than 20 tubes.",
+    )
     max_plot_events: int = Field(4000, ge=100, description="Points drawn per plot besides the density of all events.")
     laboratory: str = Field("", description="Name printed on the report.")
     trial: str = Field("", description="Trial or study named on the report, for example its registration number.")

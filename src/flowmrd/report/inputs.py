@@ -16,6 +16,7 @@ from flowmrd.records.ingest import AcquisitionEntry, IngestFile
 from flowmrd.records.quality import QualityFile
 from flowmrd.records.references import LaipFile, ReferenceFile
 from flowmrd.report.leukaemia import DiagnosisModel
+from flowmrd.report.page import SharedScript
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Inputs:
         Names of the controls that were judged odd.
     signatures
         Entries of the review log for this sample, oldest first, each with ``valid`` and ``reason``.
+    shared_script
+        The file with plotly.js that the pages of the run share; ``None`` for a page that holds its own.
     """
 
     result: MrdResult
@@ -84,6 +87,7 @@ class Inputs:
     odd_controls: Sequence[str] = ()
     signatures: Sequence[Mapping[str, Any]] = ()
     signature_problem: str | None = None
+    shared_script: SharedScript | None = None
 
 
 def gate_records(inputs: Inputs) -> dict[str, GateEntry]:

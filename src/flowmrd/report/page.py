@@ -7,6 +7,9 @@ Every page of flowmrd (sample, cohort, trial, validation) is made here, so that 
 - text from files is escaped by jinja2's autoescape, data is embedded as inert JSON;
 - the same input gives the same bytes.
 
+Pages of a large cohort may share one file with plotly.js (:class:`SharedScript`): then a script of the page, which the
+policy allows by its hash, loads that file and nothing else.
+
 A page is written as ``templates/<name>.html.j2`` extending ``base.html.j2`` (blocks ``title``, ``header`` and
 ``content``; macros for figures, badges and tables in ``parts.html.j2``) and rendered by :func:`render_page`.
 """
@@ -19,6 +22,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -98,6 +102,52 @@ def plotly_script() -> str:
     return (Path(spec.origin).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class SharedScript:
+    """A script that pages load from one file.
+
+    Attributes
+    ----------
+    href
+        Its place relative to the page.
+    """
+
+    href: str
+
+
+def plotly_name() -> str:
+    """Name of the shared plotly.js, which tells its content."""
+    return f"plotly-{hashlib.sha256(plotly_script().encode('utf-8')).hexdigest()[:12]}.min.js"
+
+
+def write_plotly(folder: Path) -> Path:
+    """Write the shared plotly.js into a folder where it is not there yet, and return its path."""
+    path = folder / plotly_name()
+    if not path.is_file():
+        write_text(path, plotly_script())
+    return path
+
+
+def _loader(script: SharedScript) -> str:
+    """Script that loads the shared plotly.js: from a server only with the digest it had when the page was made.
+
+    A browser checks no digest of a file that a page opened from disk loads; ``flowmrd verify`` does.
+    """
+    digest = base64.b64encode(hashlib.sha256(plotly_script().encode("utf-8")).digest()).decode("ascii")
+    return (
+        '"use strict";\n'
+        "flowmrd.plotly = new Promise((resolve, reject) => {\n"
+        '  const script = document.createElement("script");\n'
+        f"  script.src = {json.dumps(script.href)};\n"
+        f'  if (location.protocol.startsWith("http")) script.integrity = "sha256-{digest}";\n'
+        "  script.onload = resolve;\n"
+        f"  script.onerror = () => reject(new Error({json.dumps(script.href.rpartition('/')[2])}));\n"
+        "  document.head.append(script);\n"
+        "});\n"
+        "flowmrd.plotly.catch(() => {}); // the page says so where it draws\n"
+    )
+
+
 def embed_json(value: Any) -> Markup:
     """JSON that can stand inside a ``<script type="application/json">`` whatever text it holds."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -126,13 +176,16 @@ def inline_script(source: str) -> tuple[Markup, str]:
     return Markup(source), f"'sha256-{digest}'"  # noqa: S704 - only shipped scripts come here
 
 
-def content_security_policy(script_sources: Sequence[str]) -> str:
+def content_security_policy(script_sources: Sequence[str], *, loads: bool = False) -> str:
     """Policy of a page: the given scripts run, styles and images are inline, nothing is loaded or sent.
+
+    With ``loads``, scripts that one of the given scripts loads may run too, and still no other
+    (``'strict-dynamic'`` of Content Security Policy Level 3).
 
     Styles need ``'unsafe-inline'`` because plotly.js sets style attributes; styles cannot load anything under
     ``default-src 'none'``.
     """
-    scripts = " ".join(script_sources) or "'none'"
+    scripts = " ".join([*script_sources, *(["'strict-dynamic'"] if loads else [])]) or "'none'"
     return (
         f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; "
         "connect-src 'none'; form-action 'none'; base-uri 'none'; object-src 'none'; frame-src 'none'"
@@ -146,7 +199,7 @@ def render_page(
     env: Environment | None = None,
     styles: Sequence[str] = (),
     scripts: Sequence[str] = (),
-    plotly: bool = False,
+    plotly: bool | SharedScript = False,
     data: PageData | None = None,
     blobs: Mapping[str, bytes] | None = None,
 ) -> str:
@@ -163,19 +216,21 @@ def render_page(
     scripts
         Texts of further scripts, run after ``page.js`` (and plotly.js), in order.
     plotly
-        Embed plotly.js (4.8 MB).
+        Embed plotly.js (4.8 MB), or load it from a file that pages share.
     data
         Element id to plain data, embedded as inert JSON; read it with ``flowmrd.data(id)``.
     blobs
         Element id to bytes, embedded compressed; read them with ``await flowmrd.unpack(id)``.
     """
-    sources = [read_asset("page.js"), *([plotly_script()] if plotly else []), *scripts]
+    shared = isinstance(plotly, SharedScript)
+    drawing = [_loader(plotly)] if isinstance(plotly, SharedScript) else [plotly_script()] if plotly else []
+    sources = [read_asset("page.js"), *drawing, *scripts]
     prepared = [inline_script(source) for source in sources]
     page = (env or environment()).get_template(template)
     return page.render(
         {
             **context,
-            "csp": content_security_policy([source for _, source in prepared]),
+            "csp": content_security_policy([source for _, source in prepared], loads=shared),
             "styles": Markup("\n".join([read_asset("page.css"), *styles])),  # noqa: S704 - shipped files
             "scripts": [text for text, _ in prepared],
             "json_blocks": {name: embed_json(value) for name, value in (data or {}).items()},

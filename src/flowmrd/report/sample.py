@@ -147,7 +147,7 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
         context,
         styles=[read_asset("sample.css"), read_asset("plots.css")],
         scripts=[read_asset("figures.js"), read_asset("plots.js"), read_asset("review.js")],
-        plotly=True,
+        plotly=inputs.shared_script or True,
         data={"report-data": payload},
         blobs={
             "report-events": table.pack(),

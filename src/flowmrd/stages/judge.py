@@ -148,12 +148,13 @@ def judge(
     diagnosis_work: Path | None,
     history: Sequence[Path],
     run_directory: Path,
+    tubes: int = 1,
 ) -> None:
     """Classify, count, report and export a gated tube; write every result of the contract.
 
     Parameters
     ----------
-    controls_qc, controls_work, diagnosis_work, history, run_directory
+    controls_qc, controls_work, diagnosis_work, history, run_directory, tubes
         As in :func:`flowmrd.stages.report.report`.
     reference_json, laip_json, library_json
         As in :func:`flowmrd.stages.classify.classify`.
@@ -188,5 +189,6 @@ def judge(
         diagnosis_work=diagnosis_work,
         history=[path for path in history if path.is_file()],
         run_directory=run_directory,
+        tubes=tubes,
         tube=tube,
     )

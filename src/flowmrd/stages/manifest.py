@@ -14,7 +14,7 @@ from flowmrd.records.run import DigestEntry, ManifestFile
 from flowmrd.store import digest_file, write_json
 
 MANIFEST: Final = Path("results/manifest.json")
-COVERED: Final = ("samples", "cohort", "reference", "laip")
+COVERED: Final = ("samples", "cohort", "reference", "laip", "assets")
 """Folders of ``results`` whose files are listed: what a run writes. Other commands write elsewhere, at other times."""
 
 

@@ -1,6 +1,7 @@
 "use strict";
 // Shared by every page: theme, embedded data, downloads, sortable and filterable tables.
 const flowmrd = {
+  plotly: Promise.resolve(), // of a page that shares plotly.js: when that has been loaded
   data(id) {
     return JSON.parse(document.getElementById(id).textContent);
   },

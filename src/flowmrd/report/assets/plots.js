@@ -7,6 +7,14 @@
       "This browser is too old for interactive plots; the pictures and tables hold the same.";
     return;
   }
+  try {
+    await flowmrd.plotly;
+  } catch (missing) {
+    document.getElementById("plot-status").textContent =
+      `Plots cannot be moved here: ${missing.message} of results/assets is not where it was when this page was made. `
+      + "The pictures and tables hold the same.";
+    return;
+  }
   await figures.load(report);
   figures.hidden = new Set();
   const element = (id) => document.getElementById(id);
