@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowmrd.errors import ChannelError
+from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, load_panel
 from flowmrd.panel.match import match_channels, names_marker
 from flowmrd.panel.model import Channel, ChannelKind
 from flowmrd.panel.names import dye_of_file, is_time_name, printable_name, qualifier, scatter_name
+from flowmrd.tube.labels import carriers_of
 
 SCATTER = [("FSC-A", None), ("SSC-A", None)]
 INO10 = [
@@ -456,3 +458,26 @@ def test_the_dye_of_the_file_is_told_where_its_detector_names_another_one(
     pnn: str, panel: str, dye: str, same: bool
 ) -> None:
     assert dye_of_file(pnn, panel) == (dye, same)
+
+
+@pytest.mark.parametrize(
+    ("tag", "dye", "same"),
+    [("BV421", "BV421", False), ("PE", "PE", True), ("Alexa Fluor 700", "Alexa Fluor 700", False)],
+)
+def test_the_dye_that_fcs_3_2_states_goes_before_the_name_of_the_detector(tag: str, dye: str, same: bool) -> None:
+    assert dye_of_file("APC-A", "PE", tag) == (dye, same)
+
+
+@pytest.mark.parametrize(
+    ("stored", "detector"),
+    [
+        ({"pnn": "PE-Cy7-A"}, "PE-Cy7"),
+        ({"pnn": "CD19 PE-Cy7-A"}, "PE-Cy7"),
+        ({"pnn": "PE-Cy7 CD19"}, "PE-Cy7"),
+        ({"pnn": "CD19-A"}, None),
+        ({"pnn": "CD19-A", "detector": "B780"}, "B780"),
+    ],
+)
+def test_what_carries_a_marker_is_told_without_the_marker(stored: dict[str, str], detector: str | None) -> None:
+    entry = {"marker": "CD19", "column": "CD19", "kind": "antibody", **stored}
+    assert carriers_of([entry], load_panel(PANELS / "ino10.yaml")).detectors.get("CD19") == detector

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flowmrd.config import load_config, read_sheet
 from flowmrd.config.sheet import Role, Sample
-from flowmrd.engine.headers import Look, check_header
-from flowmrd.engine.tube_comparison import compare_tubes
+from flowmrd.engine.headers import Asked, Look, check_header
+from flowmrd.engine.tube_comparison import Stained, compare_tubes
 from flowmrd.fcs import ChannelSpec, read_fcs, write_fcs
 from flowmrd.fcs.reader import DataSet
+from flowmrd.home import PANELS
+from flowmrd.panel import load_panel
+from flowmrd.preprocess.staining_pattern import StainingPattern
 
 USUAL = {"CD22": "PE", "CD24": "PE-CF594", "CD19": "PE-Cy7"}
 
@@ -25,12 +31,13 @@ def look(detectors: Mapping[str, str] = USUAL, *marks: str) -> Look:
     return Look(1.0, 1000, detectors, marks)
 
 
-def compared(tubes: Mapping[Sample, Look]) -> dict[str, tuple[str, bool]]:
+def compared(tubes: Mapping[Sample, Look], **more: Any) -> dict[str, tuple[str, bool]]:
     faults = compare_tubes(
         list(tubes),
         {one.sample: seen for one, seen in tubes.items()},
         {one.sample: "p" for one in tubes},
         Path("s.tsv"),
+        **more,
     )
     return {fault.sample: (fault.error.found, fault.refused) for fault in faults}
 
@@ -50,10 +57,42 @@ def test_exchanged_labels_are_told_by_the_detectors_of_the_other_tubes() -> None
     assert found["FU"][1]
 
 
-def test_a_marker_on_a_detector_that_no_other_tube_uses_is_a_note() -> None:
-    found = compared({**CONTROLS, row("FU", 9, Role.FOLLOWUP): look({**USUAL, "CD22": "BV421"}, "fu")})
+MOVED = {row("FU", 9, Role.FOLLOWUP): look({**USUAL, "CD22": "BV421"}, "fu")}
+
+
+def test_a_marker_on_a_detector_that_no_other_tube_uses_is_refused() -> None:
+    found = compared({**CONTROLS, **MOVED})
+    assert found["FU"][0].startswith("CD22 on BV421, elsewhere on PE")
+    assert found["FU"][1]
+
+
+def test_labels_that_somebody_has_confirmed_are_a_note() -> None:
+    found = compared({**CONTROLS, **MOVED}, confirmed={"FU": "worklist of 3 March"})
     assert found["FU"][0].startswith("CD22 on BV421, elsewhere on PE")
     assert not found["FU"][1]
+
+
+def test_a_stored_reference_vouches_for_detectors_where_the_run_has_no_controls() -> None:
+    stored = [Stained(USUAL, {}, None)] * 2
+    assert compared(MOVED, stored={"p": stored})["FU"][1]
+    assert compared({row("FU", 9, Role.FOLLOWUP): look(USUAL)}, stored={"p": stored}) == {}
+
+
+def test_the_dye_that_a_file_states_is_compared_as_its_detector_is() -> None:
+    usual = replace(look({}, "x"), tags={"CD22": "PE"})
+    controls = {one: replace(usual, marks=(one.sample,)) for one in CONTROLS}
+    follow_up = row("FU", 9, Role.FOLLOWUP)
+    found = compared({**controls, follow_up: replace(usual, marks=(), tags={"CD22": "BV421"})})
+    assert found["FU"] == (
+        "CD22 on BV421, elsewhere on PE: another detector than in the other tubes of the run",
+        True,
+    )
+    assert compared({**controls, follow_up: look({}, "fu")}) == {}, "a file that does not state it is no contradiction"
+
+
+@pytest.mark.parametrize("spelling", ["PE-CY7", "PE_Cy7", "PE Cy7"])
+def test_a_detector_may_be_spelt_in_several_ways(spelling: str) -> None:
+    assert compared({**CONTROLS, row("FU", 9, Role.FOLLOWUP): look({**USUAL, "CD19": spelling}, "fu")}) == {}
 
 
 @pytest.mark.parametrize(
@@ -104,3 +143,36 @@ def test_events_are_known_again_under_another_name_path_label_or_header(simulate
     for other in (copied, simulated / "config/../fcs/CTRL01.fcs", relabelled, cut):
         assert own & set(check_header(other, None, sample).marks)
     assert not own & set(check_header(simulated / "fcs/CTRL02.fcs", None, sample).marks)
+
+
+def exchange(tube: StainingPattern, first: str, second: str) -> StainingPattern:
+    """The pattern of a tube whose two labels were exchanged."""
+    names = {first: second, second: first}
+    return replace(tube, markers=tuple(names.get(name, name) for name in tube.markers))
+
+
+def test_labels_that_only_the_values_contradict_are_told_and_refused(simulated: Path) -> None:
+    panel = load_panel(PANELS / "ino10.yaml")
+    config = load_config(simulated / "config/config.yaml")
+    rows = read_sheet(simulated / config.samples)[0]
+    asked = Asked(config, simulated / "config")
+    seen = {one: replace(check_header(one.fcs, panel, one, asked), detectors={}) for one in rows}
+    assert compared(seen) == {}
+    follow_up = next(one for one in rows if one.role is Role.FOLLOWUP)
+    pattern = StainingPattern.from_record(seen[follow_up].pattern or {})
+    swapped = replace(seen[follow_up], pattern=exchange(pattern, "CD34", "CD66b").as_record())
+    found = compared({**seen, follow_up: swapped})
+    assert list(found) == [follow_up.sample]
+    assert "CD34 and CD66b look exchanged" in found[follow_up.sample][0].replace("CD66b and CD34", "CD34 and CD66b")
+    assert found[follow_up.sample][1]
+
+
+def test_a_control_with_exchanged_labels_vouches_for_no_other_tube(simulated: Path) -> None:
+    panel = load_panel(PANELS / "ino10.yaml")
+    config = load_config(simulated / "config/config.yaml")
+    rows = read_sheet(simulated / config.samples)[0]
+    seen = {one: check_header(one.fcs, panel, one, Asked(config, simulated / "config")) for one in rows}
+    control = next(one for one in rows if one.role is Role.CONTROL)
+    pattern = StainingPattern.from_record(seen[control].pattern or {})
+    odd = replace(seen[control], pattern=exchange(pattern, "CD34", "CD66b").as_record())
+    assert set(compared({**seen, control: odd})) == {control.sample}

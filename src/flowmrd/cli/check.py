@@ -17,7 +17,7 @@ from flowmrd.config.sheet import Role
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.engine.headers import Asked, Look, check_header
 from flowmrd.engine.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES, stored_library
-from flowmrd.engine.plan import stored_reference
+from flowmrd.engine.plan import stained_controls, stored_reference
 from flowmrd.engine.tube_comparison import compare_tubes
 from flowmrd.errors import ChannelError, ColumnError, ConfigError, InputError, PanelError, SheetError
 from flowmrd.gating.experts import SUFFIXES as GATE_FILES
@@ -79,7 +79,7 @@ def check_run(run_directory: Path) -> tuple[list[Problem], int]:
         of_rows += [(row.line, problem) for problem in found]
         if look is not None:
             looks[row.sample] = look
-    of_rows += _together(rows, looks, config, sheet)
+    of_rows += _together(rows, looks, config, run_directory)
     problems += of_panels
     problems += [problem for _, problem in sorted(of_rows, key=lambda one: one[0])]
     problems += _cohort(rows, config, run_directory)
@@ -291,15 +291,17 @@ def _fitting_panels(fcs: Path, wrong: PanelModel) -> list[str]:
 
 
 def _together(
-    rows: list[Sample], looks: Mapping[str, Look], config: RunConfig, sheet: Path
+    rows: list[Sample], looks: Mapping[str, Look], config: RunConfig, run_directory: Path
 ) -> list[tuple[int, Problem]]:
     """Problems of tubes that others of the run contradict, with the line of each."""
+    sheet = run_directory / config.samples
     readable = [row for row in rows if row.sample in looks]
     lines = {row.sample: row.line for row in rows}
     panel_of = {row.sample: row.panel or config.panel for row in readable}
+    stored = stained_controls(run_directory, config, panel_of.values())
     return [
         (lines[fault.sample], Problem.of(fault.error, "error" if fault.refused else "note"))
-        for fault in compare_tubes(readable, looks, panel_of, sheet)
+        for fault in compare_tubes(readable, looks, panel_of, sheet, stored=stored, confirmed=config.labels.confirmed)
     ]
 
 

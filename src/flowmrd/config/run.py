@@ -81,6 +81,16 @@ class ControlsConfig(Section):
     excluded: dict[str, str] = Field({}, description="Control tubes left out of every reference: sample and reason.")
 
 
+class LabelsConfig(Section):
+    """What somebody has found out about labels that look exchanged."""
+
+    confirmed: dict[str, str] = Field(
+        {},
+        description="Tubes whose labels were compared with the worklist and are right, although other tubes of the run "
+        "have a marker on another detector or with other values: sample and reason.",
+    )
+
+
 class LaipConfig(Section):
     """The LAIP classifier."""
 
@@ -165,6 +175,7 @@ class RunConfig(Section):
     gating: GatingConfig = Field(GatingConfig(), description="Gates.")
     reference: ReferenceConfig | str = Field(ReferenceConfig(), description="Normal reference, or the path of one.")
     controls: ControlsConfig = Field(ControlsConfig(), description="Control tubes accepted or excluded by name.")
+    labels: LabelsConfig = Field(LabelsConfig(), description="Labels that look exchanged and are right.")
     laip: LaipConfig = Field(LaipConfig(), description="Classifier.")
     mrd: MrdConfig = Field(MrdConfig(), description="Counting and limits.")
     report: ReportConfig = Field(ReportConfig(), description="Report.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ from flowmrd.fcs.exported import export_state
 from flowmrd.fcs.reader import DataSet, choose, read_fcs
 from flowmrd.panel import PanelModel
 from flowmrd.panel.match import MatchResult
-from flowmrd.panel.names import detector_name
 from flowmrd.preprocess.compensation.evidence import SAMPLE, judge_values
-from flowmrd.preprocess.compensation.source import DYES, find_spillover, refuse_compensated
+from flowmrd.preprocess.compensation.source import find_spillover, refuse_compensated
+from flowmrd.preprocess.staining_pattern import StainingPattern
+from flowmrd.tube.labels import Carriers, carriers_of, pattern_of_tube
 from flowmrd.tube.read import described
 
 
@@ -72,6 +73,11 @@ class Look:
         under another name, with other labels or in another order of channels.
     left
         Pairs of dyes of which spillover is left after compensation, in words; empty where there are none.
+    tags
+        Marker to its dye by ``$PnTAG`` of FCS 3.2; dyes only, and only where the file says it.
+    pattern
+        What tells the markers apart (:class:`flowmrd.preprocess.staining_pattern.StainingPattern` as a record); None
+        where too little was seen.
     """
 
     mb: float
@@ -79,6 +85,8 @@ class Look:
     detectors: Mapping[str, str]
     marks: tuple[str, ...]
     left: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    pattern: Mapping[str, Any] | None = None
 
 
 def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None, asked: Asked | None = None) -> Look:
@@ -104,17 +112,13 @@ def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None
     """
     data_sets = read_fcs(path)
     chosen = choose(data_sets)
-    detectors: dict[str, str] = {}
-    left = ""
+    carriers = Carriers()
+    left, pattern = "", None
     if panel is not None:
         matched, facts = described(data_sets, chosen, panel)
-        detectors = {
-            channel.marker: detector_name(chosen.channels[channel.index].pnn)
-            for channel in matched.channels
-            if channel.marker is not None and channel.kind in DYES
-        }
+        carriers = carriers_of(facts["channels"], panel)
         if row is not None and asked is not None:
-            left = _check_values(chosen, matched, facts, row, asked)
+            left, pattern = _check_values(chosen, matched, facts, row, asked)
     elif asked is not None and not isinstance(asked.config.compensation, str):
         state = export_state(chosen.keywords, chosen.channels)
         if asked.config.compensation.source == "controls" and state.compensated:
@@ -125,7 +129,8 @@ def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None
                 todo="export the tube without compensation",
             )
     mb = chosen.n_events * len(chosen.channels) * 4 / 2**20
-    return Look(mb, chosen.n_events, detectors, () if row is None else _marks(chosen), left)
+    marks = () if row is None else _marks(chosen)
+    return Look(mb, chosen.n_events, carriers.detectors, marks, left, carriers.tags, pattern)
 
 
 MARKED_EVENTS = 512
@@ -145,20 +150,30 @@ def _marks(chosen: DataSet) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _check_values(chosen: DataSet, matched: MatchResult, facts: Mapping[str, Any], row: Sample, asked: Asked) -> str:
-    """Find the matrix as the stages will, hold a sample of the events against it, and say what is left of spillover."""
+def _check_values(
+    chosen: DataSet, matched: MatchResult, facts: Mapping[str, Any], row: Sample, asked: Asked
+) -> tuple[str, dict[str, Any] | None]:
+    """Find the matrix as the stages will and hold a sample of the events against it.
+
+    Returns
+    -------
+    What is left of spillover, in words, and the pattern of the staining.
+    """
     section, where = asked.config.compensation, str(chosen.path)
     later = not isinstance(section, str) and section.source == "controls"
     if later:
         refuse_compensated(facts, where)
-        return ""
-    matrix = find_spillover(facts, asked.config, where=where, batch=row.batch, csv=None, base=asked.base)
+        matrix = None  # it is made in the run
+    else:
+        matrix = find_spillover(facts, asked.config, where=where, batch=row.batch, csv=None, base=asked.base)
     needed = {channel.column for channel in matched.channels if channel.marker is not None}
     needed |= set(() if matrix is None else matrix.names)
     wanted = [channel for channel in matched.channels if channel.column in needed]
     values = chosen.sampled(SAMPLE, [channel.index for channel in wanted])
     columns = {channel.column: values[position] for position, channel in enumerate(wanted)}
-    return ", ".join(map(str, judge_values(columns, facts, matrix, where=where)[:3]))
+    left = "" if later else ", ".join(map(str, judge_values(columns, facts, matrix, where=where)[:3]))
+    pattern = pattern_of_tube(columns, facts["channels"], matrix)
+    return left, None if pattern is None else pattern.as_record()
 
 
 def file_key(path: Path) -> str:
@@ -209,7 +224,7 @@ class HeaderCache:
         now = file_key(path)
         known = _remembered(self._old.get(key), now)
         if known is None:
-            known = {"file": now, "error": None, "mb": 0.0, "events": 0, "detectors": {}, "marks": [], "left": ""}
+            known = {"file": now, "error": None, **asdict(Look(0.0, 0, {}, ()))}
             try:
                 known |= asdict(check_header(path, panel, row, asked))
             except InputError as error:
@@ -220,7 +235,8 @@ class HeaderCache:
         if known["error"] is not None:
             where, found, expected, todo = known["error"]
             raise InputError(where, found=found, expected=expected, todo=todo)
-        return Look(known["mb"], known["events"], known["detectors"], tuple(known["marks"]), known["left"])
+        seen = {name.name: known[name.name] for name in fields(Look)}
+        return Look(**{**seen, "marks": tuple(known["marks"])})
 
     def save(self) -> None:
         """Keep what was learned for the next start."""
@@ -242,5 +258,16 @@ def _remembered(entry: Any, now: str) -> dict[str, Any] | None:
         and isinstance(entry.get("marks"), list | tuple)
         and all(isinstance(one, str) for one in entry["marks"])
         and isinstance(entry.get("left"), str)
+        and isinstance(entry.get("tags"), dict)
+        and all(isinstance(one, str) for one in entry["tags"].values())
+        and _is_pattern(entry.get("pattern", ""))
     )
     return entry if told and sound else None
+
+
+def _is_pattern(record: Any) -> bool:
+    """Whether a pattern of the cache can be read."""
+    try:
+        return record is None or bool(StainingPattern.from_record(record))
+    except (KeyError, TypeError, ValueError):
+        return False

@@ -26,7 +26,7 @@ from flowmrd.engine.headers import Asked, HeaderCache, Look, file_key
 from flowmrd.engine.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES, PLAN_FILE, keep_state, stored_library
 from flowmrd.engine.refusals import Refusal, refuse, refuse_row, stage_failures
 from flowmrd.engine.stage_table import STAGES, Unit
-from flowmrd.engine.tube_comparison import compare_tubes
+from flowmrd.engine.tube_comparison import Stained, compare_tubes
 from flowmrd.errors import ColumnError, ConfigError, InputError, SheetError
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
@@ -302,6 +302,18 @@ def stored_reference(run_directory: Path, config: RunConfig, panel: str) -> Path
     return folder
 
 
+def stained_controls(run_directory: Path, config: RunConfig, panels: Iterable[str]) -> dict[str, list[Stained]]:
+    """Panel to the controls behind its stored reference, by which labels of tubes are judged; none without one."""
+    found: dict[str, list[Stained]] = {}
+    for panel in dict.fromkeys(panels):
+        try:
+            folder = stored_reference(run_directory, config, panel)
+            found[panel] = [] if folder is None else Stained.of_reference(folder)
+        except InputError:
+            found[panel] = []  # told where the reference itself is read
+    return found
+
+
 def plan_run(
     run_directory: Path, *, main_process: bool = True, include_failed: bool = True, allow_empty: bool = False
 ) -> RunPlan:
@@ -407,7 +419,14 @@ def _admit(run_directory: Path, config: RunConfig, rows: Sequence[Sample], heade
 def _refused_beside_others(admitted: _Admitted) -> list[Refusal]:
     """Tubes that can be used alone, but not beside the others of the sheet (the same cells twice, two names...)."""
     sheet = admitted.run_directory / admitted.config.samples
-    faults = compare_tubes(list(admitted.samples.values()), admitted.looks, admitted.panel_of, sheet)
+    faults = compare_tubes(
+        list(admitted.samples.values()),
+        admitted.looks,
+        admitted.panel_of,
+        sheet,
+        stored=stained_controls(admitted.run_directory, admitted.config, admitted.panel_of.values()),
+        confirmed=admitted.config.labels.confirmed,
+    )
     return [refuse(admitted.samples[fault.sample], fault.error) for fault in faults if fault.refused]
 
 

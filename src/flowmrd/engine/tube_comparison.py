@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +16,12 @@ from flowmrd.config import Sample
 from flowmrd.config.sheet import Role
 from flowmrd.engine.headers import Look
 from flowmrd.errors import InputError, SheetError
+from flowmrd.panel.names import dye_key
+from flowmrd.preprocess.staining_pattern import StainingPattern, find_exchange
+from flowmrd.records.read import read_if_there
+from flowmrd.records.references import TransformFile
 
-__all__ = ["Fault", "compare_tubes"]
+__all__ = ["Fault", "Stained", "compare_tubes"]
 
 LEAST_TUBES: Final = 2
 """Other tubes that must agree on a marker's detector before a tube that differs is the odd one."""
@@ -33,7 +37,13 @@ class Fault:
 
 
 def compare_tubes(
-    rows: Sequence[Sample], looks: Mapping[str, Look], panel_of: Mapping[str, str], sheet: Path
+    rows: Sequence[Sample],
+    looks: Mapping[str, Look],
+    panel_of: Mapping[str, str],
+    sheet: Path,
+    *,
+    stored: Mapping[str, Sequence[Stained]] | None = None,
+    confirmed: Mapping[str, str] | None = None,
 ) -> list[Fault]:
     """Faults between the tubes of a run, in the order of the sheet.
 
@@ -47,8 +57,13 @@ def compare_tubes(
         Sample to the name of its panel.
     sheet
         Sample sheet, for messages.
+    stored
+        Panel to the controls behind a stored reference, where the configuration names one.
+    confirmed
+        Tubes whose labels somebody has compared with the worklist, and why: what looks odd about them is a note.
     """
-    faults = [*_same_events(rows, looks, sheet), *_other_detectors(rows, looks, panel_of, sheet)]
+    labels = _other_labels(rows, looks, panel_of, sheet, stored or {}, confirmed or {})
+    faults = [*_same_events(rows, looks, sheet), *labels]
     order = {row.sample: position for position, row in enumerate(rows)}
     return sorted(faults, key=lambda fault: order[fault.sample])
 
@@ -106,43 +121,131 @@ def _contradiction(one: Sample, other: Sample) -> str:
     return "one tube counted twice"
 
 
-def _other_detectors(
-    rows: Sequence[Sample], looks: Mapping[str, Look], panel_of: Mapping[str, str], sheet: Path
+@dataclass(frozen=True)
+class Stained:
+    """What is known of the labels of one tube.
+
+    Attributes
+    ----------
+    detectors, tags
+        Marker to its detector, and to its dye by FCS 3.2 (:class:`flowmrd.tube.labels.Carriers`).
+    pattern
+        Pattern of the staining; None where too little was seen.
+    """
+
+    detectors: Mapping[str, str]
+    tags: Mapping[str, str]
+    pattern: StainingPattern | None
+
+    @classmethod
+    def of(cls, look: Look) -> Stained:
+        """What was seen before anything runs."""
+        pattern = None if look.pattern is None else StainingPattern.from_record(look.pattern)
+        return cls(look.detectors, look.tags, pattern)
+
+    @classmethod
+    def of_reference(cls, folder: Path) -> list[Stained]:
+        """The controls behind a stored reference; none for one that an older version made.
+
+        Raises
+        ------
+        ArtefactError
+            If ``transform.json`` cannot be read.
+        """
+        scales = read_if_there(folder / "transform.json", TransformFile)
+        return [
+            cls(
+                one.detectors,
+                one.tags,
+                None if one.pattern is None else StainingPattern.from_record(one.pattern.model_dump()),
+            )
+            for one in (() if scales is None else scales.labels.values())
+        ]
+
+
+def _other_labels(
+    rows: Sequence[Sample],
+    looks: Mapping[str, Look],
+    panel_of: Mapping[str, str],
+    sheet: Path,
+    stored: Mapping[str, Sequence[Stained]],
+    confirmed: Mapping[str, str],
 ) -> list[Fault]:
-    """Markers that stand on a detector which carries another marker in the run's other tubes of the panel."""
+    """Tubes whose markers lie where another marker lies in the other tubes of the panel."""
     faults: list[Fault] = []
     for panel in dict.fromkeys(panel_of[row.sample] for row in rows):
         tubes = [row for row in rows if panel_of[row.sample] == panel and row.role is not Role.COMPENSATION]
-        for row in tubes:
-            others = [one for one in tubes if one is not row]
-            controls = [one for one in others if one.role is Role.CONTROL]
-            if len(controls) >= LEAST_TUBES:
-                others = controls
-            faults += _against(row, [looks[one.sample].detectors for one in others], looks, sheet)
+        seen = {row.sample: Stained.of(looks[row.sample]) for row in tubes}
+        sound = {row.sample: seen[row.sample] for row in tubes if row.role is Role.CONTROL}
+        for row in sorted(tubes, key=lambda one: one.role is not Role.CONTROL):
+            others = [one for name, one in sound.items() if name != row.sample] + list(stored.get(panel, ()))
+            if len(others) < LEAST_TUBES:
+                others = [one for name, one in seen.items() if name != row.sample]
+            fault = _moved(row, seen[row.sample], others, sheet) or _exchanged(row, seen[row.sample], others, sheet)
+            if fault is None:
+                continue
+            fault = replace(fault, refused=fault.refused and row.sample not in confirmed)
+            if fault.refused:
+                sound.pop(row.sample, None)  # its labels must not vouch for those of others
+            faults.append(fault)
     return faults
 
 
-def _against(row: Sample, others: Sequence[Mapping[str, str]], looks: Mapping[str, Look], sheet: Path) -> list[Fault]:
-    own = looks[row.sample].detectors
+CONFIRM: Final = (
+    "look at the worklist: correct the labels in the file, or give tubes that were stained in another way a panel of "
+    "their own (column panel); if the labels are right, say so in config.yaml "
+    "('labels: {{confirmed: {{{sample}: reason}}}}')"
+)
+
+
+def _moved(row: Sample, own: Stained, others: Sequence[Stained], sheet: Path) -> Fault | None:
+    """A marker on another detector, or with another dye, than in most of the other tubes."""
+    for mine, theirs in (
+        (own.detectors, [one.detectors for one in others]),
+        (own.tags, [one.tags for one in others]),
+    ):
+        usual = _usual(mine, theirs)
+        moved = [marker for marker, name in mine.items() if marker in usual and dye_key(usual[marker]) != dye_key(name)]
+        holders = {dye_key(name): marker for marker, name in usual.items()}
+        exchanged = [marker for marker in moved if holders.get(dye_key(mine[marker]), marker) != marker]
+        shown = exchanged or moved
+        if not shown:
+            continue
+        text = "; ".join(f"{marker} on {mine[marker]}, elsewhere on {usual[marker]}" for marker in shown[:6])
+        looks_exchanged = f"; the labels of {' and '.join(exchanged[:4])} look exchanged" if exchanged else ""
+        error = SheetError(
+            _where(row, sheet),
+            found=f"{text}: another detector than in the other tubes of the run{looks_exchanged}",
+            expected="every marker of a panel on one detector in all tubes",
+            todo=CONFIRM.format(sample=row.sample),
+        )
+        return Fault(row.sample, error, refused=len(others) >= LEAST_TUBES or row.role is not Role.CONTROL)
+    return None
+
+
+def _usual(own: Mapping[str, str], others: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Marker to the name that more than half of the other tubes have for it."""
     usual: dict[str, str] = {}
     for marker in own:
-        counted = Counter(detectors[marker] for detectors in others if marker in detectors)
+        named = {dye_key(one[marker]): one[marker] for one in others if marker in one}
+        counted = Counter(dye_key(one[marker]) for one in others if marker in one)
         if counted and counted.most_common(1)[0][1] > sum(counted.values()) / 2:
-            usual[marker] = counted.most_common(1)[0][0]
-    moved = [marker for marker, detector in own.items() if marker in usual and usual[marker] != detector]
-    holders = {detector: marker for marker, detector in usual.items()}
-    exchanged = [marker for marker in moved if own[marker] in holders and holders[own[marker]] != marker]
-    shown = exchanged or moved
-    if not shown:
-        return []
-    several = len(others) >= LEAST_TUBES
-    text = "; ".join(f"{marker} on {own[marker]}, elsewhere on {usual[marker]}" for marker in shown[:6])
+            usual[marker] = named[counted.most_common(1)[0][0]]
+    return usual
+
+
+def _exchanged(row: Sample, own: Stained, others: Sequence[Stained], sheet: Path) -> Fault | None:
+    """Two markers of which each has the pattern that the other one has in the other tubes."""
+    if own.pattern is None:
+        return None
+    found = find_exchange(own.pattern, [one.pattern for one in others if one.pattern is not None])
+    if found is None:
+        return None
     error = SheetError(
         _where(row, sheet),
-        found=f"{text}: another detector than in the other tubes of the run"
-        + (f"; the labels of {' and '.join(exchanged[:4])} look exchanged" if exchanged else ""),
-        expected="every marker of a panel on one detector in all tubes",
-        todo="look at the worklist: correct the labels in the file, or give tubes that were stained in another way a "
-        "panel of their own (column panel)",
+        found=f"{found.first} and {found.second} look exchanged: the values of each fit those of the other one in the "
+        "other tubes of the run better (levels, and what goes with them)",
+        expected="every label on its own antibody",
+        todo=CONFIRM.format(sample=row.sample),
     )
-    return [Fault(row.sample, error, refused=bool(exchanged) and (several or row.role is not Role.CONTROL))]
+    return Fault(row.sample, error, refused=True)

@@ -314,6 +314,11 @@ def analyte(keywords: Mapping[str, str], number: int) -> str | None:
     return keywords.get(f"$P{number}ANALYTE", "").strip() or None
 
 
+def dye_and_detector(keywords: Mapping[str, str], number: int) -> tuple[str | None, str | None]:
+    """Dye and detector of a parameter by ``$PnTAG`` and ``$PnDET`` of FCS 3.2, where the file says them."""
+    return keywords.get(f"$P{number}TAG", "").strip() or None, keywords.get(f"$P{number}DET", "").strip() or None
+
+
 def _detector(name: str | None) -> str:
     words = [word for word in tokens(name or "") if word not in FEATURES and word not in {"LIN", "LOG"}]
     return "".join(words)

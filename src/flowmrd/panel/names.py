@@ -14,6 +14,8 @@ __all__ = [
     "compact",
     "detector_forms",
     "detector_name",
+    "dye_key",
+    "dye_of_file",
     "is_antigen",
     "is_noise",
     "is_plain_scatter",
@@ -298,22 +300,31 @@ _DETECTOR_NAMES = re.compile(
 """Dyes and detectors of which a word alone might be a person's name: kept only as a whole."""
 
 
-def dye_of_file(pnn: str | None, panel_dye: str | None) -> tuple[str | None, bool]:
-    """The dye of a channel, and whether it is the panel's: the file's own where its detector names another one.
+def dye_of_file(pnn: str | None, panel_dye: str | None, tag: str | None = None) -> tuple[str | None, bool]:
+    """The dye of a channel, and whether it is the panel's: the file's own where it names another one.
 
     A detector that names no dye (``FL2-A``, ``B525-A``, ``CD19-A``) says nothing against the panel's.
+
+    Parameters
+    ----------
+    tag
+        ``$PnTAG`` of FCS 3.2, the dye itself; it goes before the detector, which may be named after another dye.
     """
+    if tag:
+        same = panel_dye is not None and dye_key(tag) == dye_key(panel_dye)
+        return (panel_dye, True) if same else (tag, False)
     detector = detector_name(pnn)
     words = tokens(detector)
     named = bool(words) and starts_with_dye(words[0]) and re.match(r"(FL|[VBRYGU]|UV|YG)\d|\d", words[0]) is None
     if not named or not all(is_noise(word) for word in words):
         return panel_dye, True
-    if panel_dye is not None and _same_dye(detector) == _same_dye(panel_dye):
+    if panel_dye is not None and dye_key(detector) == dye_key(panel_dye):
         return panel_dye, True
     return detector, False
 
 
-def _same_dye(name: str) -> str:
+def dye_key(name: str) -> str:
+    """By which the spellings of one dye or detector are the same: ``Alexa Fluor 700`` and ``AF700``."""
     return re.sub(r"ALEXA(?:FLUOR)?|ALX", "AF", compact(name)).replace("PACBLUE", "PACIFICBLUE")
 
 

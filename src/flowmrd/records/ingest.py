@@ -26,6 +26,8 @@ class ChannelEntry(Artefact):
     log: tuple[float, float] | None = Field(description="Decades and offset of a logarithmic amplifier.")
     time: bool
     compensated: bool = Field(description="Something in the file says that its values are compensated.")
+    tag: str | None = Field(None, description="Dye, $PnTAG of FCS 3.2, where the file says it.")
+    detector: str | None = Field(None, description="Detector, $PnDET of FCS 3.2, where the file says it.")
 
 
 class SpilloverEntry(Artefact):

@@ -57,6 +57,23 @@ class FrozenScale(ScaleEntry):
     per_control: dict[str, ControlScale]
 
 
+class PatternEntry(Artefact):
+    """What tells the markers of a control apart (``flowmrd.preprocess.staining_pattern``); decades, correlations."""
+
+    markers: tuple[str, ...]
+    levels: tuple[tuple[float | None, ...], ...]
+    together: tuple[tuple[float | None, ...], ...]
+    brightest: tuple[tuple[tuple[float | None, ...], ...], ...]
+
+
+class LabelsEntry(Artefact):
+    """What carries each marker of a control, for telling exchanged labels of other tubes."""
+
+    detectors: dict[str, str]
+    tags: dict[str, str]
+    pattern: PatternEntry | None
+
+
 class TransformFile(Artefact):
     """``results/reference/<panel>/transform.json``."""
 
@@ -65,6 +82,7 @@ class TransformFile(Artefact):
     panel_version: str
     controls: tuple[str, ...]
     channels: dict[str, FrozenScale]
+    labels: dict[str, LabelsEntry] = Field({}, description="By control; of no control in older references.")
 
 
 class ControlGroupEntry(Artefact):

@@ -16,7 +16,7 @@ from flowmrd.flags import flag, kind_of
 from flowmrd.panel.model import Channel
 from flowmrd.panel.names import dye_of_file
 from flowmrd.records.gates import GateEntry
-from flowmrd.records.ingest import AcquisitionEntry
+from flowmrd.records.ingest import AcquisitionEntry, ChannelEntry
 from flowmrd.report import formatting, methods
 from flowmrd.report.inputs import Inputs, gate_records
 
@@ -129,9 +129,10 @@ def _denominators(inputs: Inputs) -> list[dict[str, Any]]:
     return rows
 
 
-def _antibody(channel: Channel, detectors: Mapping[str | None, str | None]) -> str:
+def _antibody(channel: Channel, stored: ChannelEntry | None) -> str:
     """Marker, dye and clone; the dye of the file where it differs from the panel's, whose clone then says nothing."""
-    dye, same = dye_of_file(detectors.get(channel.marker), channel.fluorochrome)
+    said = (None, None) if stored is None else (stored.pnn, stored.tag)
+    dye, same = dye_of_file(said[0], channel.fluorochrome, said[1])
     clone = channel.clone if same else "(detector of the file; clone not stated)"
     return " ".join(part for part in (channel.marker, dye, clone) if part)
 
@@ -198,9 +199,11 @@ def _cytometer_settings(inputs: Inputs) -> str:
 
 
 def _antibodies(inputs: Inputs) -> str:
-    detectors = {} if inputs.ingest is None else {one.marker: one.pnn for one in inputs.ingest.channels}
+    stored = {} if inputs.ingest is None else {one.marker: one for one in inputs.ingest.channels}
     channels = inputs.panel.channels
-    return ", ".join(_antibody(channel, detectors) for channel in channels if channel.kind.value == "antibody")
+    return ", ".join(
+        _antibody(channel, stored.get(channel.marker)) for channel in channels if channel.kind.value == "antibody"
+    )
 
 
 def _acquired(acquired: AcquisitionEntry) -> str:

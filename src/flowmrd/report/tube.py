@@ -140,8 +140,9 @@ class PageTube:
         if channel == self.time_channel:
             return Axis(channel, f"{channel} (share of the run)", tuple((n / 4, f"{n * 25} %") for n in range(5)))
         known = self.panel.channel(channel)
-        stored = next((one for one in self._tube.facts.get("channels", ()) if one["marker"] == channel), None)
-        dye, _ = dye_of_file(None if stored is None else stored["pnn"], known.fluorochrome)
+        channels = self._tube.facts.get("channels", ())
+        stored = next((one for one in channels if one["marker"] == channel), {"pnn": None})
+        dye, _ = dye_of_file(stored["pnn"], known.fluorochrome, stored.get("tag"))
         label = formatting.clip(f"{channel} {dye}" if dye else channel, 60)
         scale = self._tube.scales.get(channel)
         return make_axis(channel, label, {} if scale is None else scale.as_record(), room=UP if upright else ACROSS)

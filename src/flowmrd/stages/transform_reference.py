@@ -7,6 +7,7 @@ at diagnosis and at follow-up. A tube's own estimate would move with its composi
 
     schema_version, panel, panel_version, controls: [name]
     channels: {channel: {kind, T, M, W, A, cofactor, T_source, W_source, per_control: {name: {T, W}}}}
+    labels: {name: {detectors, tags, pattern}}   # what tells exchanged labels of other tubes
 
 W of a channel is the median over the controls that have enough negative events (W_source ``controls``), else the
 default width (``default``); T is the largest of the controls' (they agree where one instrument was used).

@@ -12,7 +12,7 @@ from flowmrd.errors import ChannelError, FcsError
 from flowmrd.fcs.cross_check import second_reading
 from flowmrd.fcs.exported import ExportState, export_state
 from flowmrd.fcs.findings import Finding
-from flowmrd.fcs.reader import DataSet, analyte, choose, marker_names, read_fcs
+from flowmrd.fcs.reader import DataSet, analyte, choose, dye_and_detector, marker_names, read_fcs
 from flowmrd.fcs.scrub import acquisition, instrument, kept_keywords, unreadable_dates
 from flowmrd.fcs.spillover import FileSpillover, read_spillovers
 from flowmrd.panel.match import ChannelMatch, MatchResult, known_names, match_channels, names_marker
@@ -206,6 +206,7 @@ def _channels(
     def describe(match: ChannelMatch) -> dict[str, Any]:
         parameter = chosen.channels[match.index]
         pnn, pns = names[match.index]
+        tag, detector = dye_and_detector(chosen.keywords, match.index + 1)
         return {
             "column": match.column,
             "marker": match.marker,
@@ -219,6 +220,8 @@ def _channels(
             "log": None if parameter.log is None else list(parameter.log),
             "time": parameter.time,
             "compensated": match.index in state.compensated,
+            **({"tag": printable_name(tag, known)} if tag else {}),
+            **({"detector": printable_name(detector, known)} if detector else {}),
         }
 
     return [describe(match) for match in matched.channels]

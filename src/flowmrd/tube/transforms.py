@@ -10,8 +10,10 @@ from typing import Any
 
 from flowmrd.config.run import RunConfig
 from flowmrd.errors import ArtefactError
+from flowmrd.preprocess.compensation.evidence import SAMPLE
 from flowmrd.preprocess.scaling import choose_scales, compensate_tube, find_spillover
 from flowmrd.preprocess.transform import ChannelScale
+from flowmrd.tube.labels import carriers_of, pattern_of_tube
 from flowmrd.tube.tube import Tube
 
 __all__ = ["TRANSFORMS_SCHEMA_VERSION", "transforms_of_controls"]
@@ -51,6 +53,7 @@ def transforms_of_controls(
         If a control has no usable spillover matrix.
     """
     found: dict[str, dict[str, ChannelScale]] = {}
+    labels: dict[str, Any] = {}
     panel = None
     settings = config
     for tube in tubes:
@@ -60,6 +63,14 @@ def transforms_of_controls(
         matrix = find_spillover(
             tube.facts, settings, where=tube.where or name, batch=(batches or {}).get(name), csv=spillover, base=base
         )
+        thinned = {column: values[:: max(tube.n_events // SAMPLE, 1)] for column, values in tube.raw.items()}
+        carriers = carriers_of(tube.facts["channels"], panel)
+        pattern = pattern_of_tube(thinned, tube.facts["channels"], matrix)
+        labels[name] = {
+            "detectors": dict(carriers.detectors),
+            "tags": dict(carriers.tags),
+            "pattern": None if pattern is None else pattern.as_record(),
+        }
         raw = {column: values.view() for column, values in tube.raw.items()}
         for values in raw.values():
             values.flags.writeable = False
@@ -82,6 +93,7 @@ def transforms_of_controls(
             for channel in panel.channels
             if any(channel.marker in scales for scales in found.values())
         },
+        "labels": labels,
     }
 
 

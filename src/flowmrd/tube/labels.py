@@ -1,0 +1,102 @@
+"""What carries each marker of a file, and the pattern of its staining: by these, exchanged labels are told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.panel.model import ChannelKind, PanelModel
+from flowmrd.panel.names import compact, detector_name
+from flowmrd.preprocess.compensation import Spillover
+from flowmrd.preprocess.compensation.source import DYES
+from flowmrd.preprocess.scaling import stored_ranges
+from flowmrd.preprocess.staining_pattern import StainingPattern, staining_pattern
+
+__all__ = ["Carriers", "carriers_of", "pattern_of_tube"]
+
+
+@dataclass(frozen=True)
+class Carriers:
+    """What the file says of the dyes of a panel.
+
+    Attributes
+    ----------
+    detectors
+        Marker to detector: ``$PnDET`` of FCS 3.2, else ``$PnN`` without pulse feature and without the marker's own
+        name. A marker whose ``$PnN`` says nothing else is absent.
+    tags
+        Marker to dye (``$PnTAG`` of FCS 3.2), where the file says it.
+    """
+
+    detectors: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def carriers_of(channels: Sequence[Mapping[str, Any]], panel: PanelModel) -> Carriers:
+    """Detectors and dyes of the panel's markers.
+
+    Parameters
+    ----------
+    channels
+        ``channels`` of ``ingest.json``.
+    """
+    detectors: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    for entry in channels:
+        marker = entry["marker"]
+        if marker is None or entry["kind"] not in DYES:
+            continue
+        channel = panel.channel(marker)
+        stated = entry.get("detector") or detector_name(entry["pnn"])
+        if detector := _without_marker(stated, (marker, *channel.aliases)):
+            detectors[marker] = detector
+        if entry.get("tag"):
+            tags[marker] = str(entry["tag"])
+    return Carriers(detectors, tags)
+
+
+def _without_marker(detector: str, own: Sequence[str]) -> str:
+    """A detector's name without the marker that some laboratories write into it: ``CD22 PE`` is PE."""
+    for name in sorted(own, key=len, reverse=True):
+        if compact(name) == compact(detector):
+            return ""
+        alone = re.sub(rf"(?<![0-9A-Za-z]){re.escape(name)}(?![0-9A-Za-z])", " ", detector, flags=re.IGNORECASE)
+        if alone != detector:
+            return alone.strip(" \t_-:.,;/()[]")
+        if compact(name) and compact(detector).startswith(compact(name)):
+            return compact(detector)[len(compact(name)) :]
+    return detector
+
+
+def pattern_of_tube(
+    columns: Mapping[str, npt.NDArray[np.float32]], channels: Sequence[Mapping[str, Any]], matrix: Spillover | None
+) -> StainingPattern | None:
+    """The pattern of a tube's staining; None where there are too few cells or dyes.
+
+    Parameters
+    ----------
+    columns
+        Values as stored, of every channel of the panel and of the matrix; each of shape (n_events,).
+    channels
+        ``channels`` of ``ingest.json``.
+    matrix
+        Spillover matrix of the tube; None leaves the values as they are.
+    """
+    present = [one for one in channels if one["marker"] is not None and one["column"] in columns]
+    values: dict[str, npt.NDArray[Any]] = {one["column"]: columns[one["column"]] for one in present}
+    if matrix is not None:
+        true = np.column_stack([columns[name] for name in matrix.names]).astype(np.float64) @ matrix.inverse()
+        values |= {name: true[:, place] for place, name in enumerate(matrix.names) if name in values}
+    ranges = stored_ranges({"channels": channels})
+    tops = {name: ranges[name] or max(float(np.nanmax(values[name], initial=1.0)), 1.0) for name in values}
+    dyes = {one["marker"]: values[one["column"]] for one in present if one["kind"] in DYES}
+    light = {one["marker"]: values[one["column"]] for one in present if one["kind"] == ChannelKind.SCATTER.value}
+    # pulse height and width say what the area says
+    light = {name: value for name, value in light.items() if not name.endswith(("-H", "-W"))}
+    tops |= {one["marker"]: tops[one["column"]] for one in present}
+    return staining_pattern(dyes, light, tops)
