@@ -116,3 +116,20 @@ def test_new_tubes_are_added_once(tmp_path: Path) -> None:
     rows, problems = read_sheet(run / "config/samples.tsv")
     assert problems == []
     assert [row.sample for row in rows] == ["ctrl01", "P01-d21"]
+
+
+def test_a_proposed_workbook_is_read_like_the_text_sheet_and_new_tubes_are_added_to_it(tmp_path: Path) -> None:
+    tube(tmp_path / "data/P007_dx.fcs")
+    tube(tmp_path / "data/P017_d21.fcs", whole=False)
+    for name, options in (("text", []), ("book", ["--xlsx"])):
+        assert call(["init", str(tmp_path / name), "--from", str(tmp_path / "data"), "--panel", "ino10", *options]) == 0
+    (one, _), (two, problems) = (read_sheet(tmp_path / f"{name}/config/samples.{kind}") for name, kind in
+                                 (("text", "tsv"), ("book", "xlsx")))  # fmt: skip
+    assert [(row.sample, row.fcs.resolve()) for row in one] == [(row.sample, row.fcs.resolve()) for row in two]
+    assert not problems
+    new = tube(tmp_path / "data/P018_d21.fcs")
+    assert len(add_new_tubes(tmp_path / "book", [new], naming=NamingRules())) == 1
+    rows, problems = read_sheet(tmp_path / "book/config/samples.xlsx")
+    assert [row.patient for row in rows] == ["P007", "P018"]
+    assert not problems
+    assert add_new_tubes(tmp_path / "book", [new], naming=NamingRules()) == []

@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     app.command("monitor")(monitor)
     app.command("fhir")(fhir)
     app.command("labels")(labels)
+    app.command("table")(table)
 
 
 def compare(
@@ -198,6 +199,25 @@ def monitor(
         typer.echo(f"not read: {problem.encode('ascii', 'backslashreplace').decode()}")
     typer.echo(f"{len(record.rereview)} of {record.negatives} negatives drawn for a second reading")
     typer.echo(f"Monitoring: {place / 'index.html'}")
+
+
+def table(
+    rundir: Annotated[Path, typer.Argument(help="Run directory with results.", metavar="RUNDIR")],
+    format_: Annotated[str, typer.Option("--format", help="xlsx or csv.")] = "xlsx",
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="File; RUNDIR/results/table/mrd.xlsx or .csv if not given.")
+    ] = None,
+) -> None:
+    """Write the table of all results as a workbook, or as CSV for a laboratory information system.
+
+    Example: flowmrd table my-run --format csv -o lims.csv
+    """
+    from flowmrd.exchange.results_table import FORMATS, write_results
+
+    if format_ not in FORMATS:
+        raise typer.BadParameter(f"give {' or '.join(FORMATS)}", param_hint="--format")
+    target = out or rundir / "results" / "table" / f"mrd.{format_}"
+    typer.echo(f"{write_results(rundir, target, format_)} tubes: {target}")
 
 
 def fhir(

@@ -21,6 +21,7 @@ def init(
     naming: Annotated[
         Path | None, typer.Option(help="How the laboratory names its files: patterns and roles (YAML).")
     ] = None,
+    workbook: Annotated[bool, typer.Option("--xlsx", help="Write the sheet as config/samples.xlsx.")] = False,
 ) -> None:
     """Propose a sample sheet from a folder of files: names, roles, time points, with a comment for every guess.
 
@@ -32,7 +33,7 @@ def init(
     files = files_of(folder)
     name, model = best_panel(panel, files, rundir)
     rows = propose_rows(files, model, naming=read_naming(naming) if naming else NamingRules())
-    sheet = write_run(rundir, name, rows)
+    sheet = write_run(rundir, name, rows, workbook=workbook)
     unused = sum(row.problem is not None for row in rows)
     typer.echo(f"{len(rows) - unused} tubes of panel {name}, {unused} files not used: {sheet}")
     typer.echo(f"Read the comments in the sheet, correct it, then: flowmrd check {rundir}")

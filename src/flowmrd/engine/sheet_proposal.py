@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from flowmrd.config.sheet import ID_PATTERN, Role
+from flowmrd.config.spreadsheet import read_grid
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.errors import ConfigError, InputError
 from flowmrd.fcs.reader import choose, marker_names, read_fcs
 from flowmrd.fcs.scrub import acquisition
 from flowmrd.panel import PanelModel
 from flowmrd.panel.match import match_channels
-from flowmrd.store import write_text
+from flowmrd.store import atomic_path, write_text
+from flowmrd.store.workbook import append_rows, workbook_bytes
 
 SUFFIXES = frozenset({".fcs", ".lmd"})
 COLUMNS = ("sample", "patient", "role", "fcs", "timepoint", "batch", "stain")
@@ -255,8 +257,10 @@ def sheet_lines(rows: Sequence[ProposedRow], folder: Path) -> list[str]:
     return lines
 
 
-def write_run(run_directory: Path, panel: str, rows: Sequence[ProposedRow]) -> Path:
-    """Write ``config/config.yaml`` and ``config/samples.tsv`` of a new run directory; return the sheet.
+def write_run(run_directory: Path, panel: str, rows: Sequence[ProposedRow], *, workbook: bool = False) -> Path:
+    """Write ``config/config.yaml`` and the sheet of a new run directory, and return the sheet.
+
+    The sheet is ``config/samples.tsv``, or ``config/samples.xlsx`` with ``workbook``.
 
     Raises
     ------
@@ -264,6 +268,8 @@ def write_run(run_directory: Path, panel: str, rows: Sequence[ProposedRow]) -> P
         If the run directory has one of them already.
     """
     config, sheet = run_directory / "config/config.yaml", run_directory / "config/samples.tsv"
+    if workbook:
+        sheet = sheet.with_suffix(".xlsx")
     for path in (config, sheet):
         if path.exists():
             raise ConfigError(
@@ -272,10 +278,28 @@ def write_run(run_directory: Path, panel: str, rows: Sequence[ProposedRow]) -> P
                 expected="a new run directory",
                 todo="choose another one; 'flowmrd watch' adds tubes to an existing sheet",
             )
-    write_text(config, f"panel: {panel}\nsamples: config/samples.tsv\n")
+    write_text(config, f"panel: {panel}\nsamples: config/{sheet.name}\n")
     heading = ["\t".join(COLUMNS), "# Proposed from the files. Read every line that starts with '#', correct the rows."]
-    write_text(sheet, "\n".join([*heading, *sheet_lines(rows, sheet.parent)]) + "\n")
+    lines = [*heading, *sheet_lines(rows, sheet.parent)]
+    if workbook:
+        with atomic_path(sheet) as temporary:
+            temporary.write_bytes(workbook_bytes("samples", [line.split("\t") for line in lines], text_columns=COLUMNS))
+    else:
+        write_text(sheet, "\n".join(lines) + "\n")
     return sheet
+
+
+def sheet_text(sheet: Path) -> str:
+    """Every cell of a sheet, to see whether it names a file."""
+    if not _is_workbook(sheet):
+        return sheet.read_text(encoding="utf-8-sig")
+    grid = read_grid(sheet, COLUMNS[:4], one_row_per="tube", setting="samples")
+    return "\n".join("\t".join(cells) for _, cells in grid.rows)
+
+
+def _is_workbook(sheet: Path) -> bool:
+    with sheet.open("rb") as stream:
+        return stream.read(4) == b"PK\x03\x04"
 
 
 def add_to_sheet(sheet: Path, rows: Sequence[ProposedRow]) -> None:
@@ -286,7 +310,7 @@ def add_to_sheet(sheet: Path, rows: Sequence[ProposedRow]) -> None:
     ConfigError
         If the sheet lacks a column that a row fills.
     """
-    text = sheet.read_text(encoding="utf-8-sig")
+    text = sheet_text(sheet)
     header = [name.strip() for name in text.split("\n", 1)[0].split("\t")]
     position = {name: COLUMNS.index(name) for name in COLUMNS}
     lines = []
@@ -302,4 +326,9 @@ def add_to_sheet(sheet: Path, rows: Sequence[ProposedRow]) -> None:
                 str(sheet), found=f"no column {missing[0]}", expected="the required columns", todo="add the column"
             )
         lines.append(mark + "\t".join(cells[position[name]] if name in position else "" for name in header))
-    write_text(sheet, text.rstrip("\n") + "\n" + "\n".join(lines) + "\n")
+    if _is_workbook(sheet):
+        raw = append_rows(sheet.read_bytes(), COLUMNS[:4], [line.split("\t") for line in lines])
+        with atomic_path(sheet) as temporary:
+            temporary.write_bytes(raw)
+    else:
+        write_text(sheet, text.rstrip("\n") + "\n" + "\n".join(lines) + "\n")

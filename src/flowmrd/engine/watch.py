@@ -10,7 +10,7 @@ from flowmrd.config import load_config, read_sheet
 from flowmrd.engine.headers import check_header, file_key
 from flowmrd.engine.launch import launch
 from flowmrd.engine.layout import CONFIG
-from flowmrd.engine.sheet_proposal import NamingRules, add_to_sheet, fcs_files, propose_rows
+from flowmrd.engine.sheet_proposal import NamingRules, add_to_sheet, fcs_files, propose_rows, sheet_text
 from flowmrd.errors import InputError, PanelError, SheetError
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
@@ -41,7 +41,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def best_panel(name: str | None, files: Sequence[Path], run_directory: Path) -> tuple[str, PanelModel]:
-    """The panel that was named, or the shipped one that fits most of the files.
+    """The panel that was named, or the shipped one that fits most of the files; of several, the one with most markers.
 
     Raises
     ------
@@ -55,7 +55,8 @@ def best_panel(name: str | None, files: Sequence[Path], run_directory: Path) -> 
     models = {path.stem: load_panel(path) for path in sorted(PANELS.glob("*.yaml"))}
     for panel, model in models.items():
         counts[panel] = sum(_fits(path, model) for path in files[::step])
-    best = max(counts, key=lambda panel: counts[panel])
+    # a panel of few markers fits the tubes of a larger one too
+    best = max(counts, key=lambda panel: (counts[panel], sum(not one.optional for one in models[panel].channels)))
     if counts[best] == 0:
         raise PanelError(
             "--panel",
@@ -118,7 +119,7 @@ def add_new_tubes(run_directory: Path, files: Sequence[Path], *, naming: NamingR
     sheet = run_directory / config.samples
     rows, _ = read_sheet(sheet)
     known = {row.fcs.resolve() for row in rows}
-    text = sheet.read_text(encoding="utf-8-sig")
+    text = sheet_text(sheet)
     new = [path for path in files if path.resolve() not in known and path.name not in text]
     if not new:
         return []
