@@ -56,7 +56,7 @@ def best_panel(name: str | None, files: Sequence[Path], run_directory: Path) -> 
     for panel, model in models.items():
         counts[panel] = sum(_fits(path, model) for path in files[::step])
     # a panel of few markers fits the tubes of a larger one too
-    best = max(counts, key=lambda panel: (counts[panel], sum(not one.optional for one in models[panel].channels)))
+    best = max(counts, key=lambda panel: (counts[panel], sum(one.required for one in models[panel].channels)))
     if counts[best] == 0:
         raise PanelError(
             "--panel",
