@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from report_factory import MadeSample, config, ino10, make_result, qc_record
 
@@ -19,6 +20,7 @@ def build(
     panel: PanelModel | None = None,
     n_controls: int = 6,
     tubes: int = 1,
+    language: Literal["en", "de", "zh"] = "en",
 ) -> Path:
     """Run the report stage on an invented sample with controls and visits."""
     controls = []
@@ -32,11 +34,13 @@ def build(
         first = made.run / "results/samples/P01_dx/mrd.json"
         write_json(first, make_result("P01_dx", role="diagnosis", timepoint="diagnosis", mrd=150_000).to_json_dict())
         history = [first, made.sample_dir / "mrd.json"]
+    settings = config()
+    settings = settings.model_copy(update={"report": settings.report.model_copy(update={"language": language})})
     report(
         made.sample_dir,
         made.work_dir,
         panel=panel or ino10(),
-        config=config(),
+        config=settings,
         laip_json=made.run / "results/laip/P01/laip.json" if laip else None,
         controls_qc=controls,
         history=history,

@@ -13,6 +13,7 @@ from report_factory import MadeSample, config, make_sample
 from report_pages import build
 
 from flowmrd.config import Role, Sample
+from flowmrd.config.run import ReportConfig
 from flowmrd.report.pdf import PROGRAMS, write_pdf
 from flowmrd.review import import_review, review_status
 from flowmrd.stages.cohort import cohort, refresh_page
@@ -38,14 +39,14 @@ def test_new_signatures_make_the_same_page_as_a_page_made_anew(tmp_path: Path) -
     page = build(made)
     before, time = page.read_text(), page.stat().st_mtime_ns
     sign(made, tmp_path, "Dr Ada", checklist=["Looked."], groups=[{"group": 0, "call": "leukaemia"}])
-    assert refresh_page(made.run, made.result, required=1)
+    assert refresh_page(made.run, made.result, ReportConfig())
     assert page.stat().st_mtime_ns == time
     refreshed = page.read_text()
     assert refreshed != before
     assert "accepted by Dr Ada" in refreshed
     assert "Group 1: leukaemia" in refreshed
     assert build(made).read_text() == refreshed
-    assert not refresh_page(made.run, made.result, required=1), "a second time nothing changes"
+    assert not refresh_page(made.run, made.result, ReportConfig()), "a second time nothing changes"
 
 
 def test_a_second_person_signs_beside_the_first_and_both_are_needed(tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_a_second_person_signs_beside_the_first_and_both_are_needed(tmp_path: Pa
     sign(made, tmp_path, "Dr Ben")
     status = review_status(made.run, signatures=2).samples[0]
     assert status.state == "accepted"
-    refresh_page(made.run, made.result, required=2)
+    refresh_page(made.run, made.result, ReportConfig(signatures=2))
     html = (made.sample_dir / "report.html").read_text()
     assert "dr ADA" in html
     assert "Dr Ben" in html
@@ -73,7 +74,7 @@ def test_a_rejection_stands_whoever_accepts(tmp_path: Path, names: tuple[str, st
     for name in names:
         sign(made, tmp_path, name, decisions[name])
     assert review_status(made.run).samples[0].state == "rejected"
-    refresh_page(made.run, made.result, required=1)
+    refresh_page(made.run, made.result, ReportConfig())
     html = (made.sample_dir / "report.html").read_text()
     assert "not to be reported" in html
     sign(made, tmp_path, "Dr Ben", "accept")

@@ -127,6 +127,10 @@ class ReportConfig(Section):
     )
     max_plot_events: int = Field(4000, ge=100, description="Points drawn per plot besides the density of all events.")
     laboratory: str = Field("", description="Name printed on the report.")
+    language: Literal["en", "de", "zh"] = Field(
+        "en",
+        description="Language of the pages of tubes and of the cohort; a sentence without a translation is English.",
+    )
     trial: str = Field("", description="Trial or study named on the report, for example its registration number.")
     signatures: int = Field(1, ge=1, le=2, description="Different persons that must accept a result.")
     checklist: tuple[str, ...] = Field(

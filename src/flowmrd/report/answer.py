@@ -15,6 +15,7 @@ from jinja2 import Environment
 from flowmrd.errors import InternalError
 from flowmrd.mrd.result import MrdResult
 from flowmrd.report import formatting, level_scale, verdict
+from flowmrd.report.language import ENGLISH, Language
 from flowmrd.report.page import environment
 
 PARTS: Final = {"answer": "verdict.html.j2", "signatures": "signatures.html.j2"}
@@ -57,8 +58,8 @@ def context_of(
     }
 
 
-def with_signatures(html: str, context: Mapping[str, Any]) -> str:
-    """A page with answer and signatures put in anew.
+def with_signatures(html: str, context: Mapping[str, Any], language: Language = ENGLISH) -> str:
+    """A page with answer and signatures put in anew, in the language of the page.
 
     Raises
     ------
@@ -72,7 +73,7 @@ def with_signatures(html: str, context: Mapping[str, Any]) -> str:
         before, rest = html.split(start)
         after = rest.split(end)[1]
         source = f'{{% import "parts.html.j2" as parts %}}{{% include "{template}" %}}'
-        html = before + start + _pages().from_string(source).render(context) + end + after
+        html = before + start + language.page(_pages().from_string(source).render(context)) + end + after
     return html
 
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from flowmrd.report import formatting
 from flowmrd.report.charts.description import CellMarks, Role
 from flowmrd.report.inputs import Inputs
+from flowmrd.report.language import ENGLISH, Language
 from flowmrd.report.tube import PageTube, even
 from flowmrd.report.uncounted import Group
 
@@ -107,8 +108,8 @@ class CellTable:
             drawn.append(CellMarks(layer.id, layer.name, layer.role, still))
         return [*drawn, CellMarks("selected", "selected cell", "selected")]
 
-    def describe(self) -> dict[str, object]:
-        """What the page's script needs to read :meth:`pack`."""
+    def describe(self, language: Language = ENGLISH) -> dict[str, object]:
+        """What the page's script needs to read :meth:`pack`, layers named in this language."""
         return {
             "rows": len(self.rows) + self.n_spiked,
             "uniform": self.n_uniform,
@@ -120,7 +121,7 @@ class CellTable:
             "lineage_complete": self.lineage_complete,
             "layers": [
                 {
-                    "id": layer.id, "name": layer.name, "role": layer.role, "shown": layer.shown,
+                    "id": layer.id, "name": language.text(layer.name), "role": layer.role, "shown": layer.shown,
                     "kept": self.n_spiked if layer.id == "spiked" else len(layer.rows), "total": layer.total,
                 }
                 for layer in self.layers

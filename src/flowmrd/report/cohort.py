@@ -17,6 +17,7 @@ from flowmrd.mrd.specimen import SpecimenResult
 from flowmrd.report import svg, verdict
 from flowmrd.report.batch import BatchTube, carry_over, channel_charts, in_order, undated, voltage_changes
 from flowmrd.report.guidance import BY_CODE
+from flowmrd.report.language import ENGLISH, Language
 from flowmrd.report.levey_jennings import RULES
 from flowmrd.report.page import read_asset, render_page
 
@@ -70,6 +71,7 @@ def build_cohort(
     *,
     review_problems: Sequence[str],
     laboratory: str,
+    language: Language = ENGLISH,
     has_trial: bool,
     specimens: Sequence[SpecimenResult] = (),
 ) -> CohortPage:
@@ -110,6 +112,7 @@ def build_cohort(
             "version": __version__,
         },
         styles=[read_asset("cohort.css")],
+        language=language,
     )
     return CohortPage(html, as_table(members, suspects))
 

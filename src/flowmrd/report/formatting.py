@@ -101,7 +101,7 @@ def moment(text: str) -> str:
     return f"{day} {time} {zone}"
 
 
-_EXPONENT = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([-+]?\d{1,3})(?![\w.])")
+_EXPONENT = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([-+]?\d{1,3})(?!\w|\.\d)")
 _MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")
 _THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 

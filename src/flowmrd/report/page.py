@@ -20,6 +20,7 @@ import base64
 import gzip
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from markupsafe import Markup
 from flowmrd.errors import InternalError
 from flowmrd.report import formatting
 from flowmrd.report.compiled_templates import CompiledTemplates
+from flowmrd.report.language import ENGLISH, Language
 from flowmrd.store import write_text
 
 HERE: Final = Path(__file__).resolve().parent
@@ -200,6 +202,7 @@ def render_page(
     styles: Sequence[str] = (),
     scripts: Sequence[str] = (),
     plotly: bool | SharedScript = False,
+    language: Language = ENGLISH,
     data: PageData | None = None,
     blobs: Mapping[str, bytes] | None = None,
 ) -> str:
@@ -217,6 +220,8 @@ def render_page(
         Texts of further scripts, run after ``page.js`` (and plotly.js), in order.
     plotly
         Embed plotly.js (4.8 MB), or load it from a file that pages share.
+    language
+        Language of the page; templates and scripts are in English (:mod:`flowmrd.report.language`).
     data
         Element id to plain data, embedded as inert JSON; read it with ``flowmrd.data(id)``.
     blobs
@@ -227,16 +232,24 @@ def render_page(
     sources = [read_asset("page.js"), *drawing, *scripts]
     prepared = [inline_script(source) for source in sources]
     page = (env or environment()).get_template(template)
-    return page.render(
+    words = language.words(said for source in (read_asset("page.js"), *scripts) for said in _SAID.findall(source))
+    data = dict(data or {}) | ({"words": words} if words else {})
+    made = page.render(
         {
             **context,
+            "lang": language.code,
             "csp": content_security_policy([source for _, source in prepared], loads=shared),
             "styles": Markup("\n".join([read_asset("page.css"), *styles])),  # noqa: S704 - shipped files
             "scripts": [text for text, _ in prepared],
-            "json_blocks": {name: embed_json(value) for name, value in (data or {}).items()},
+            "json_blocks": {name: embed_json(value) for name, value in data.items()},
             "byte_blocks": {name: embed_bytes(value) for name, value in (blobs or {}).items()},
         }
     )
+    return language.page(made)
+
+
+_SAID: Final = re.compile(r'flowmrd\.say\(\s*"((?:[^"\\]|\\.)*)"')
+"""A sentence that a script says."""
 
 
 def write_page(path: Path, html: str) -> None:

@@ -31,6 +31,7 @@ from flowmrd.report.charts.description import Chart, Outline
 from flowmrd.report.density import HIGH, LOW
 from flowmrd.report.event_charts import ChartBook, EventCharts, Row
 from flowmrd.report.inputs import Inputs, gate_records
+from flowmrd.report.language import language
 from flowmrd.report.neighbours import Neighbours
 from flowmrd.report.page import embed_json, read_asset, render_page
 from flowmrd.report.thresholds import threshold_figures
@@ -63,7 +64,7 @@ def build_page(inputs: Inputs, events: Tube) -> Page:
 
 
 def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
-    result = inputs.result
+    result, spoken = inputs.result, language(inputs.config.report.language)
     markers = laip_view.marker_rows(inputs, tube)
     groups = uncounted.groups(inputs.classification)
     table = CellTable(tube, inputs, groups)
@@ -80,9 +81,9 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
         "mrd_sha256": inputs.mrd_sha256,
         "version": __version__,
         "max_points": inputs.config.report.max_plot_events,
-        "table": table.describe() | {"derived": _derived(plane)},
+        "table": table.describe(spoken) | {"derived": _derived(plane)},
         "axes": {channel: _axis_facts(tube, channel) for channel in table.channels},
-        "totals": _totals(result),
+        "totals": [(spoken.text(name), events) for name, events in _totals(result)],
     }
     quality = quality_view.build(inputs, tube)
     controls = among_controls.build(inputs)
@@ -148,6 +149,7 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
         styles=[read_asset("sample.css"), read_asset("plots.css")],
         scripts=[read_asset("figures.js"), read_asset("plots.js"), read_asset("review.js")],
         plotly=inputs.shared_script or True,
+        language=spoken,
         data={"report-data": payload},
         blobs={
             "report-events": table.pack(),
@@ -203,7 +205,7 @@ def _totals(result: MrdResult) -> list[tuple[str, int]]:
     """Denominators that a selection is set against."""
     titles = dict(record.DENOMINATORS)
     counted = {name: getattr(result.counts, name) for name in ("nucleated", "mononuclear", "b_lineage")}
-    return [(titles[name], count) for name, count in counted.items() if count is not None]
+    return [(formatting.within(titles[name]), count) for name, count in counted.items() if count is not None]
 
 
 def _gate_plot(charts: EventCharts, view: View, tube: PageTube, placed: Mapping[str, GateEntry]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from flowmrd.config import Role, RunConfig, Sample
+from flowmrd.config.run import ReportConfig
 from flowmrd.mrd.result import MrdResult
 from flowmrd.mrd.specimen import SpecimenResult, pool_specimen
 from flowmrd.records.ingest import AcquisitionEntry
@@ -27,6 +28,7 @@ from flowmrd.records.read import read_if_there
 from flowmrd.report.answer import context_of, with_signatures
 from flowmrd.report.batch import BatchTube
 from flowmrd.report.cohort import Member, build_cohort
+from flowmrd.report.language import language
 from flowmrd.report.page import write_page
 from flowmrd.review import review_status, signatures_of
 from flowmrd.stages.report import read_result
@@ -101,9 +103,10 @@ def cohort(
         specimens=specimens,
         review_problems=[f"{finding.where}: {finding.what}" for finding in status.findings],
         laboratory=config.report.laboratory,
+        language=language(config.report.language),
         has_trial=(run_directory / config.patients).is_file(),
     )
-    refresh_pages(run_directory, members, required=config.report.signatures)
+    refresh_pages(run_directory, members, config.report)
     write_page(out / "index.html", page.html)
     write_text(out / "mrd.tsv", page.table)
 
@@ -124,13 +127,13 @@ def _specimens(
     return found
 
 
-def refresh_pages(run_directory: Path, members: Sequence[Member], *, required: int) -> int:
+def refresh_pages(run_directory: Path, members: Sequence[Member], settings: ReportConfig) -> int:
     """Put the present signatures into the pages of these tubes; how many changed."""
     results = [member.tube.result for member in members if member.tube.result is not None]
-    return sum(refresh_page(run_directory, result, required=required) for result in results)
+    return sum(refresh_page(run_directory, result, settings) for result in results)
 
 
-def refresh_page(run_directory: Path, result: MrdResult, *, required: int) -> bool:
+def refresh_page(run_directory: Path, result: MrdResult, settings: ReportConfig) -> bool:
     """Put the present signatures into a tube's page; the rest of it, and its time, stay. True where it changed.
 
     The tube's page is the result of another job: with its old time nothing that was made from it looks out of date.
@@ -145,10 +148,10 @@ def refresh_page(run_directory: Path, result: MrdResult, *, required: int) -> bo
         notes=read_json(numbers).get("notes") or (),
         signatures=signatures,
         signature_problem=problem,
-        required=required,
+        required=settings.signatures,
     )
     before = page.read_text(encoding="utf-8")
-    after = with_signatures(before, context)
+    after = with_signatures(before, context, language(settings.language))
     if after == before:
         return False
     times = page.stat()

@@ -11,6 +11,11 @@ const flowmrd = {
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
     return new Response(stream).arrayBuffer();
   },
+  // A sentence in the language of the page; {name} stands for a value.
+  say(english, values = {}) {
+    this.words ??= document.getElementById("words") ? this.data("words") : {};
+    return (this.words[english] ?? english).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+  },
   // A file for the user to keep. Nothing leaves the machine.
   download(name, text, type) {
     const url = URL.createObjectURL(new Blob([text], { type }));
@@ -86,7 +91,7 @@ function applyFilters(id) {
     shown += fits;
   }
   const status = document.querySelector(`[data-filter-status="${id}"]`);
-  if (status) status.textContent = `${shown} of ${table.tBodies[0].rows.length} shown`;
+  if (status) status.textContent = flowmrd.say("{n} of {all} shown", { n: shown, all: table.tBodies[0].rows.length });
 }
 for (const field of filters) field.addEventListener("input", () => applyFilters(field.dataset.filter));
 for (const id of new Set(filters.map((field) => field.dataset.filter))) applyFilters(id);

@@ -4,7 +4,7 @@
   const report = flowmrd.data("report-data");
   if (!("DecompressionStream" in window)) {
     document.getElementById("plot-status").textContent =
-      "This browser is too old for interactive plots; the pictures and tables hold the same.";
+      flowmrd.say("This browser is too old for interactive plots; the pictures and tables hold the same.");
     return;
   }
   try {
@@ -56,7 +56,7 @@
       for (const name of ["tabindex", "role", "aria-label"]) node.removeAttribute(name);
       if (reached) canvas.focus();
     }
-    canvas.setAttribute("aria-label", `Interactive plot, ${title}. Plus and minus zoom, arrows move, zero resets.`);
+    canvas.setAttribute("aria-label", flowmrd.say("Interactive plot, {title}. Plus and minus zoom, arrows move, zero resets.", { title }));
     const done = Plotly.react(canvas, data, layout, config);
     drawn.set(id, canvas);
     if (isNew) {
@@ -153,24 +153,25 @@
     if (exact) {
       const gate = figures.inGate(bit);
       events = rows.filter((i) => i < figures.inFile && gate(i)).length;
-      how = "";
+      how = flowmrd.say("{n} events of {parent} in the selection on {x} and {y}", { n: count(events), parent: element(id).dataset.of, x, y });
     } else {
       events = onGrid(id, polygon);
-      how = "about ";
+      how = flowmrd.say("about {n} events of {parent} in the selection on {x} and {y}", { n: count(events), parent: element(id).dataset.of, x, y });
     }
     const line = document.createElement("p");
     const title = document.createElement("strong");
-    title.textContent = `${how}${count(events)} events of ${element(id).dataset.of} in the selection on ${x} and ${y}`;
+    title.textContent = how;
     const shares = report.totals.filter(([, n]) => n > 0)
-      .map(([name, n]) => `${Number((100 * events / n).toPrecision(2))} % of ${name.toLowerCase()}`);
+      .map(([name, n]) => flowmrd.say("{share} % of {cells}", { share: Number((100 * events / n).toPrecision(2)), cells: name }));
     line.append(title, `: ${shares.join(", ")}.`);
     const list = document.createElement("ul");
     for (const layer of report.table.layers) {
       const n = figures.layers[layer.id].filter((i) => chosen.has(i)).length;
       if (n === 0 && layer.id !== "mrd") continue;
       const item = document.createElement("li");
-      const of = layer.kept < layer.total ? `${count(layer.kept)} shown of ${count(layer.total)}` : count(layer.total);
-      item.textContent = `${layer.name}: ${count(n)} of ${of}`;
+      const of = layer.kept < layer.total
+        ? flowmrd.say("{shown} shown of {all}", { shown: count(layer.kept), all: count(layer.total) }) : count(layer.total);
+      item.textContent = flowmrd.say("{layer}: {n} of {all}", { layer: layer.name, n: count(n), all: of });
       list.append(item);
     }
     return [line, list];
@@ -188,7 +189,7 @@
     });
     return sum;
   }
-  element("clear-selection").addEventListener("click", () => { select([], ""); say("Selection cleared."); });
+  element("clear-selection").addEventListener("click", () => { select([], ""); say(flowmrd.say("Selection cleared.")); });
   element("save-selection").addEventListener("click", () => {
     const channels = report.table.channels;
     const layers = report.table.layers;
@@ -201,7 +202,7 @@
       ].join("\t"));
     }
     flowmrd.download(`${report.sample}.selection.tsv`, lines.join("\n") + "\n", "text/tab-separated-values");
-    say(`${count(lines.length - 1)} rows saved: event as in events.parquet, values on the 0 to 1 scale.`);
+    say(flowmrd.say("{n} rows saved: event as in events.parquet, values on the 0 to 1 scale.", { n: count(lines.length - 1) }));
   });
   // Plotly puts its own tools on every plot; this switch changes all of them at once.
   for (const field of document.querySelectorAll('[name="tool"]')) {
@@ -238,8 +239,10 @@
     }
     figures.layers.back = figures.thin(rows, Math.min(MAX_BACK, report.max_points));
     const shown = figures.layers.back.length;
-    say(kind === "none" ? "Nothing is back-gated."
-      : `${count(shown)} cells of ${name} shown as open circles in every plot${shown < rows.length ? ", evenly thinned" : ""}.`);
+    say(kind === "none" ? flowmrd.say("Nothing is back-gated.")
+      : shown < rows.length
+        ? flowmrd.say("{n} cells of {name} shown as open circles in every plot, evenly thinned.", { n: count(shown), name })
+        : flowmrd.say("{n} cells of {name} shown as open circles in every plot.", { n: count(shown), name }));
     document.documentElement.dataset.backgated = String(shown);
     redraw();
   }
@@ -299,7 +302,7 @@
     // The keyboard reaches a plot before it is drawn, and draws it.
     node.tabIndex = 0;
     node.setAttribute("role", "group");
-    node.setAttribute("aria-label", `Plot, ${figureOf(node.id).layout.meta.title}`);
+    node.setAttribute("aria-label", flowmrd.say("Plot, {title}", { title: figureOf(node.id).layout.meta.title }));
     node.addEventListener("focus", () => { if (!drawn.has(node.id)) draw(node.id); });
   }
   document.documentElement.dataset.ready = "true";

@@ -11,13 +11,13 @@
     const comment = (fields.get("comment") ?? "").trim();
     const name = (fields.get("name") ?? "").trim();
     const missing = [];
-    if (!decision) missing.push("a decision");
-    if (!name) missing.push("your printed name");
+    if (!decision) missing.push(flowmrd.say("a decision"));
+    if (!name) missing.push(flowmrd.say("your printed name"));
     const open = [...form.querySelectorAll('[name="point"]:not(:checked)')].length;
-    if (decision === "accept" && open) missing.push(`${open} point${open > 1 ? "s" : ""} of the checklist`);
-    if ((decision === "reject" || decision === "comment") && !comment) missing.push("a comment");
+    if (decision === "accept" && open) missing.push(open > 1 ? flowmrd.say("{n} points of the checklist", { n: open }) : flowmrd.say("1 point of the checklist"));
+    if ((decision === "reject" || decision === "comment") && !comment) missing.push(flowmrd.say("a comment"));
     if (missing.length) {
-      status.textContent = `Not saved. Still needed: ${missing.join(", ")}.`;
+      status.textContent = flowmrd.say("Not saved. Still needed: {missing}.", { missing: missing.join(", ") });
       return;
     }
     const review = {
@@ -37,7 +37,7 @@
     if (groups.length) review.groups = groups;
     const file = `${report.sample}.${report.mrd_sha256.slice(0, 12)}.review.json`;
     flowmrd.download(file, JSON.stringify(review, null, 2) + "\n", "application/json");
-    status.textContent = `Saved as ${file} in your downloads. Import it with: flowmrd review import`;
+    status.textContent = flowmrd.say("Saved as {file} in your downloads. Import it with: flowmrd review import", { file });
   });
 
   // The figures of this page, as data.
@@ -62,11 +62,13 @@
   const margins = () => {
     const now = new Date();
     const day = `${now.getFullYear()}-${String(now.getMonth() + 1).padStart(2, "0")}-${String(now.getDate()).padStart(2, "0")}`;
+    // "Page {n} of {all}" in three pieces: the numbers are counters of the printer.
+    const [page, of, end] = flowmrd.say("Page {n} of {all}", { n: "\n", all: "\n" }).split("\n");
     const font = "font: 7pt sans-serif; color: #3c4650;";
-    sheet.textContent = `@page { @top-left { content: ${words(`Patient ${report.patient}, sample ${report.sample}`)}; ${font} }
-      @top-right { content: ${words(`flowmrd ${report.version}, result ${report.mrd_sha256.slice(0, 12)}`)}; ${font} }
-      @bottom-left { content: ${words(`Issued ${day}, research use only`)}; ${font} }
-      @bottom-right { content: "Page " counter(page) " of " counter(pages); ${font} } }`;
+    sheet.textContent = `@page { @top-left { content: ${words(flowmrd.say("Patient {patient}, sample {sample}", report))}; ${font} }
+      @top-right { content: ${words(flowmrd.say("flowmrd {version}, result {digest}", { version: report.version, digest: report.mrd_sha256.slice(0, 12) }))}; ${font} }
+      @bottom-left { content: ${words(flowmrd.say("Issued {day}, research use only", { day }))}; ${font} }
+      @bottom-right { content: ${words(page)} counter(page) ${words(of)} counter(pages) ${words(end)}; ${font} } }`;
   };
   margins();
   addEventListener("beforeprint", margins);

@@ -1,0 +1,304 @@
+"""Pages in other languages than English: every text of a page goes through :meth:`Language.text`.
+
+Pages are made in English. A catalogue (``languages/<code>.po``, GNU gettext) gives the sentence of another language for
+each English one. Places stand for what differs from tube to tube: ``{name}`` in the English sentence for any text,
+``{name:n}`` for a number. The translation says what becomes of it:
+
+``{events}``
+    kept; decimals and per cent signs are written as the language does;
+``{why:t}``
+    words of ours, which are looked up in their turn;
+``{sample:id}``
+    kept as it is, whatever it looks like.
+
+Because the English sentence is the key, a sentence without an entry stays English, and nothing else changes: names,
+codes, comments and commands are never looked up (``<bdi class="outside">``, ``<code>``). Messages that were stored with
+a result are translated by the same patterns as those of the registry (:mod:`flowmrd.flags`).
+"""
+
+from __future__ import annotations
+
+import gettext
+import html
+import io
+import re
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from string import Formatter
+from typing import Final
+
+from flowmrd.errors import InternalError
+from flowmrd.report import formatting
+
+__all__ = ["ENGLISH", "LANGUAGES", "Language", "language", "message_id", "read_catalogue"]
+
+FOLDER: Final = Path(__file__).resolve().parent / "languages"
+LANGUAGES: Final = {"en": "English", "de": "Deutsch", "zh": "中文"}
+"""Code of every language of the report (as in ``<html lang>``) to its own name."""
+FEW_LETTERS: Final = 8
+"""An entry with fewer letters of its own fits nearly everything: it counts only where its parts have entries too."""
+_SENTENCES: Final = r"(?<=[.?!]) (?=[A-Z0-9])"
+DEPTH: Final = 4
+"""Sentences within sentences that are looked up."""
+
+_PLACE: Final = re.compile(r"\{(\w+)(?::(n|t|id))?\}")
+_NUMBER: Final = r"[−+±<>≥≤~-]?\s?\d[\d\s.,%×⁰¹²³⁴⁵⁶⁷⁸⁹⁻()−+-]*"
+_WORDS: Final = re.compile(r"[a-zà-ÿ]{3,}")
+"""What has no such letters is a name of a channel, a code or a number, and is not missed in a catalogue."""
+_NUMBER_ONLY: Final = re.compile(r"[\s\d.,%×<>≥≤±+()⁰¹²³⁴⁵⁶⁷⁸⁹⁻–/−-]+")
+_DECIMAL: Final = re.compile(r"(?<![\w.,])(\d+)\.(\d+)(?![\w.])")
+_PERCENT: Final = re.compile(r"(?<=\d)[ \u202f\u00a0]%")
+
+
+def message_id(sentence: str) -> str:
+    """A ``str.format`` template as it stands in a catalogue: ``{events:,}`` becomes ``{events}``."""
+    return "".join(text + ("" if name is None else f"{{{name}}}") for text, name, _, _ in Formatter().parse(sentence))
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One entry with places: the pattern of the English sentence, and what to say."""
+
+    pattern: re.Pattern[str]
+    kinds: Mapping[str, str]
+    said: str
+    letters: int
+
+
+def _sentence(english: str, said: str) -> Sentence:
+    kinds = {place.group(1): place.group(2) or "" for place in _PLACE.finditer(said)}
+    seen: set[str] = set()
+    parts: list[str] = []
+    letters = at = 0
+    for place in _PLACE.finditer(english):
+        fixed = formatting.readable(english[at : place.start()])
+        name, inside = place.group(1), _NUMBER if place.group(2) == "n" else ".+?"
+        parts.append(re.escape(fixed))
+        parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>{inside})")
+        seen.add(name)
+        letters += sum(c.isalpha() for c in fixed)
+        at = place.end()
+    fixed = formatting.readable(english[at:])
+    pattern = re.compile("".join(parts) + re.escape(fixed), re.DOTALL)
+    return Sentence(pattern, kinds, _PLACE.sub(r"{\1}", said), letters + sum(c.isalpha() for c in fixed))
+
+
+@dataclass
+class Language:
+    """One language of the report.
+
+    Attributes
+    ----------
+    code
+        As in :data:`LANGUAGES`.
+    catalogue
+        English sentence to its translation; empty for English.
+    missing
+        Texts with words that had no entry, in the order in which they came: what a test lists.
+    """
+
+    code: str
+    catalogue: Mapping[str, str]
+    missing: dict[str, None] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Sort the entries with places: most letters of their own first, so that the closest one is taken."""
+        placed = [_sentence(key, said) for key, said in self.catalogue.items() if _PLACE.search(key)]
+        self._sentences = sorted(placed, key=lambda one: -one.letters)
+        self._exact = {formatting.readable(key): said for key, said in self.catalogue.items() if not _PLACE.search(key)}
+        self._found: dict[str, str | None] = {}
+
+    def text(self, english: str) -> str:
+        """A text in this language, white space around it kept; the English one where there is no entry."""
+        if self.code == "en":
+            return english
+        inner = " ".join(english.split())
+        if not inner:
+            return english
+        found = self._look_up(inner, DEPTH)
+        if found is None:
+            self._miss(inner)
+            return english
+        before = english[: len(english) - len(english.lstrip())]
+        return before + found + english[len(english.rstrip()) :]
+
+    def number(self, text: str) -> str:
+        """Numbers within a text as this language writes them."""
+        if self.code == "de":
+            return _DECIMAL.sub(r"\1,\2", text)
+        return _PERCENT.sub("%", text) if self.code == "zh" else text
+
+    def _look_up(self, inner: str, depth: int) -> str | None:
+        if inner not in self._found:
+            self._found[inner] = None  # a sentence within itself
+            self._found[inner] = self._search(inner, depth)
+        return self._found[inner]
+
+    def _search(self, inner: str, depth: int) -> str | None:
+        if _NUMBER_ONLY.fullmatch(inner):
+            return self.number(inner)
+        if (said := self._exact.get(inner)) is not None:
+            return said
+        if depth == 0:
+            return None
+        for one in self._sentences:
+            matched = one.pattern.fullmatch(inner)
+            if matched is not None and (said := self._said(one, matched.groupdict(), depth)) is not None:
+                return said
+        return self._list(inner, depth)
+
+    def _said(self, one: Sentence, values: Mapping[str, str], depth: int) -> str | None:
+        """A sentence with its values; None where a sentence that fits nearly everything holds what has no entry."""
+        within = {name: self._look_up(values[name], depth - 1) for name, kind in one.kinds.items() if kind == "t"}
+        lacking = [values[name] for name, found in within.items() if found is None and _WORDS.search(values[name])]
+        if lacking and one.letters < FEW_LETTERS:
+            return None
+        for value in lacking:
+            self._miss(value)
+        return one.said.format(
+            **{
+                name: value if one.kinds.get(name) == "id" else within.get(name) or self.number(value)
+                for name, value in values.items()
+            }
+        )
+
+    def _miss(self, text: str) -> None:
+        if _WORDS.search(text):
+            self.missing[text] = None
+
+    def _list(self, inner: str, depth: int) -> str | None:
+        """Texts or sentences in a row: each of them must have an entry."""
+        for rule, between in ((_SENTENCES, " "), ("; ", "; "), (", ", ", ")):
+            parts = re.split(rule, inner)
+            if len(parts) > 1:
+                found = [self._look_up(part, depth - 1) for part in parts]
+                if all(part is not None for part in found):
+                    return between.join(part for part in found if part is not None)
+        return None
+
+    def page(self, source: str) -> str:
+        """A page, or a part of one, in this language.
+
+        Texts between tags and the attributes that are read aloud or shown are looked up; scripts, styles, data, what
+        came from outside and what is typed as it stands are left alone.
+        """
+        return source if self.code == "en" else _Translation(self).of(source)
+
+    def words(self, english: Iterable[str]) -> dict[str, str]:
+        """Entries for a page's scripts: those of these sentences that have one."""
+        return {key: said for key in english if (said := self.catalogue.get(key)) is not None}
+
+
+class _Translation:
+    """Goes through the tags of one page."""
+
+    _PIECES: Final = re.compile(r"(<!--.*?-->|<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>)", re.DOTALL)
+    _TAG: Final = re.compile(r"<(/?)(bdi|code|textarea|time)\b([^>]*)>")
+    _SHOWN: Final = re.compile(r'\b(aria-label|title|placeholder|label|data-of)="([^"]*)"')
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        self.open: list[tuple[str, bool]] = []
+
+    def of(self, source: str) -> str:
+        pieces = self._PIECES.split(source)
+        return "".join(self._markup(piece) if at % 2 else self._words(piece) for at, piece in enumerate(pieces))
+
+    def _words(self, text: str) -> str:
+        if not text.strip() or any(skipped for _, skipped in self.open):
+            return text
+        plain = html.unescape(text)
+        said = self.language.text(plain)
+        return text if said == plain else html.escape(said, quote=False)
+
+    def _markup(self, piece: str) -> str:
+        if piece.startswith(("<!--", "<script", "<style")):
+            return piece
+        tag = self._TAG.match(piece)
+        if tag is not None:
+            closes, name, attributes = tag.groups()
+            if closes:
+                while self.open and self.open.pop()[0] != name:
+                    pass
+            else:
+                from_outside = "outside" in attributes and "ours" not in attributes
+                self.open.append((name, name != "bdi" or from_outside))
+        return self._SHOWN.sub(self._attribute, piece)
+
+    def _attribute(self, found: re.Match[str]) -> str:
+        said = self.language.text(html.unescape(found.group(2)))
+        return f'{found.group(1)}="{html.escape(said)}"'
+
+
+ENGLISH: Final = Language("en", {})
+
+
+@lru_cache(maxsize=8)
+def language(code: str) -> Language:
+    """The language of a code.
+
+    Raises
+    ------
+    InternalError
+        If there is none.
+    """
+    if code == "en":
+        return ENGLISH
+    if code not in LANGUAGES:
+        raise InternalError(f"no language {code!r}; there are {', '.join(LANGUAGES)}")
+    return Language(code, read_catalogue(FOLDER / f"{code}.po"))
+
+
+def read_catalogue(path: Path) -> dict[str, str]:
+    """English sentence to translation of a ``.po`` file, through the machine form that :mod:`gettext` reads.
+
+    Raises
+    ------
+    InternalError
+        If the file is none, or a translation has other places than its sentence.
+    """
+    entries = _parse(path.read_text(encoding="utf-8"), path)
+    catalogue = gettext.GNUTranslations(io.BytesIO(_machine_form(entries)))
+    found = {key: catalogue.gettext(key) for key in entries if key and entries[key]}
+    for key, said in found.items():
+        if {p.group(1) for p in _PLACE.finditer(key)} < {p.group(1) for p in _PLACE.finditer(said)}:
+            raise InternalError(f"{path.name}: the translation of {key[:60]!r} has places that the sentence lacks")
+    return found
+
+
+def _parse(text: str, path: Path) -> dict[str, str]:
+    """msgid to msgstr; comments are skipped, strings may go over several lines."""
+    entries: dict[str, str] = {}
+    current: dict[str, str] = {}
+    part = ""
+    for number, line in enumerate([*text.splitlines(), "msgid"], 1):
+        word, _, rest = line.strip().partition(" ")
+        if word == "msgid" and current.get("msgstr") is not None:
+            entries[current["msgid"]] = current["msgstr"]
+            current = {}
+        if word in {"msgid", "msgstr"}:
+            part, current[word] = word, ""
+            word = rest.strip()
+        if word.startswith('"') or line.strip().startswith('"'):
+            quoted = rest.strip() if line.strip().startswith("msg") else line.strip()
+            if part == "" or not quoted.endswith('"'):
+                raise InternalError(f"{path.name}, line {number}: a string that is not closed, or before any msgid")
+            current[part] += re.sub(r"\\(.)", lambda m: {"n": "\n", "t": "\t"}.get(m[1], m[1]), quoted[1:-1])
+    return entries
+
+
+def _machine_form(entries: Mapping[str, str]) -> bytes:
+    """A ``.mo`` file in memory (GNU gettext manual, "The Format of GNU MO Files"): sorted keys, no hash table."""
+    pairs = sorted((key.encode(), said.encode()) for key, said in entries.items())
+    n = len(pairs)
+    start = 28 + 16 * n
+    tables: list[list[int]] = [[], []]
+    blob = b""
+    for side in (0, 1):
+        for pair in pairs:
+            tables[side] += [len(pair[side]), start + len(blob)]
+            blob += pair[side] + b"\0"
+    return struct.pack(f"<7I{4 * n}I", 0x950412DE, 0, n, 28, 28 + 8 * n, 0, start, *tables[0], *tables[1]) + blob

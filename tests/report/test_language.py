@@ -1,0 +1,133 @@
+"""Pages in German and Chinese: nothing but words changes, and what has no translation is English and listed."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from report_factory import MadeSample, make_sample
+from report_pages import build
+
+from browser import OpenPage, labels_cut_off, violations
+from flowmrd.config.run import ReportConfig
+from flowmrd.errors import InternalError
+from flowmrd.flags import REGISTRY, Effect
+from flowmrd.report.language import LANGUAGES, Language, language, message_id, read_catalogue
+from flowmrd.report.page import ASSETS
+from flowmrd.stages.cohort import refresh_page
+
+OTHERS = [code for code in LANGUAGES if code != "en"]
+IN_ENGLISH = re.compile(
+    r"FCS data were analysed|Gates of the panel were placed|MRD is the number|A negative result needs"  # methods
+    r"|\d{4};\d+:"  # references
+    r"|^[\w.$:▸ ()/+-]*$"  # names, codes, settings, files
+    r"|version|clone|band around|leucocytes have|^fsc|an…$|and a trace|^debris, |CDs? without|…$"
+)
+"""What a page keeps in English: methods, references, names and numbers of gates."""
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_every_message_of_a_tube_has_a_translation(code: str) -> None:
+    known = language(code).catalogue
+    wanted = {
+        text
+        for kind in REGISTRY.values()
+        if kind.places & {"banner", "reasons", "quality"} or kind.effect is Effect.ANSWER
+        for text in (kind.sentence, kind.step, kind.question)
+        if text and text != "{text}"
+    }
+    assert sorted(message_id(text) for text in wanted if message_id(text) not in known) == []
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_every_sentence_of_the_pages_scripts_has_a_translation(code: str) -> None:
+    said = {
+        sentence
+        for name in ("page.js", "plots.js", "review.js")
+        for sentence in re.findall(r'flowmrd\.say\(\s*"([^"]+)"', (ASSETS / name).read_text(encoding="utf-8"))
+    }
+    assert len(said) > 15
+    assert sorted(said - language(code).catalogue.keys()) == []
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_what_has_no_translation_stays_english_and_is_listed(
+    positive: MadeSample, negative: MadeSample, code: str
+) -> None:
+    fresh = Language(code, language(code).catalogue)
+    for made in (positive, negative):
+        page = fresh.page((made.sample_dir / "report.html").read_text(encoding="utf-8"))
+        assert "FCS data were analysed" in page
+    assert [text for text in fresh.missing if not IN_ENGLISH.search(text)] == []
+    assert Language(code, {}).text("Quality") == "Quality"
+
+
+def shown(page: str) -> str:
+    """Texts of a page, without scripts, styles and data."""
+    return html.unescape(re.sub(r"<[^>]*>", " ", re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)))
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_a_translated_page_has_the_same_numbers_and_names(positive: MadeSample, code: str) -> None:
+    english = (positive.sample_dir / "report.html").read_text(encoding="utf-8")
+    there = language(code).page(english)
+
+    def numbers(page: str) -> Counter[str]:
+        return Counter(re.findall(r"\d+(?:[.,]\d+)?", shown(page).replace(",", ".")))
+
+    lost, gained = numbers(english) - numbers(there), numbers(there) - numbers(english)
+    assert (set(lost), set(gained)) == (set(), set())
+    for kept in (
+        positive.sample,
+        positive.result.patient,
+        *(reason.code for reason in positive.result.verdict.reasons),
+    ):
+        assert shown(english).count(kept) == shown(there).count(kept)
+
+
+def test_what_came_from_outside_is_never_translated() -> None:
+    german = language("de")
+    source = '<p><bdi class="outside" dir="auto">Nothing in particular.</bdi> <code>Quality 0.5</code> Quality 0.5</p>'
+    assert german.page(source) == source.replace("</code> Quality 0.5", "</code> Quality 0.5")
+    assert german.page("<p>Quality</p>") == "<p>Qualität</p>"
+    assert german.page('<bdi class="outside ours">Nothing in particular.</bdi>').count("Nichts Besonderes.") == 1
+    assert german.text("Review: rejected by Dr 0.5 Control") == "Prüfung: abgelehnt von Dr 0.5 Control"
+
+
+def test_numbers_and_units_are_written_as_the_language_does() -> None:
+    assert language("de").text("MRD not detected: < 0.0083 %") == "MRD nicht nachgewiesen: < 0,0083 %"
+    assert language("zh").text("MRD not detected: < 0.0083 %") == "未检出 MRD：< 0.0083%"
+    assert language("de").text("9.3 × 10⁻⁵") == "9,3 × 10⁻⁵"
+    assert language("de").text("FCS3.1 of 0.1.0") == "FCS3.1 of 0.1.0"
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_no_translation_holds_what_its_sentence_lacks(code: str, tmp_path: Path) -> None:
+    assert len(language(code).catalogue) > 700
+    broken = tmp_path / "xx.po"
+    broken.write_text('msgid "{n} events"\nmsgstr "{n} von {all}"\n', encoding="utf-8")
+    with pytest.raises(InternalError, match="places that the sentence lacks"):
+        read_catalogue(broken)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("code", ["de", "zh"])
+def test_a_page_in_another_language_works_and_a_review_keeps_its_language(
+    tmp_path: Path, open_page: OpenPage, axe: str, code: str
+) -> None:
+    made = make_sample(tmp_path)
+    page_file = build(made, visits=False, language=code)  # type: ignore[arg-type]
+    page = open_page(page_file)
+    page.wait_for_selector("html[data-ready]", timeout=30_000)
+    assert page.locator("html").get_attribute("lang") == code
+    headline = page.locator("#verdict").inner_text()
+    assert headline.startswith({"de": "MRD nachgewiesen", "zh": "检出 MRD"}[code])
+    page.get_by_role("button", name={"de": "Prüfung speichern", "zh": "保存审核"}[code]).click()
+    assert {"de": "Nicht gespeichert", "zh": "未保存"}[code] in page.locator("#review-status").inner_text()
+    assert labels_cut_off(page) == []
+    assert violations(page, axe) == []
+    settings = ReportConfig.model_validate({"language": code})
+    assert not refresh_page(made.run, made.result, settings), "a page put together anew is the same, byte for byte"
