@@ -11,6 +11,7 @@ import pytest
 from flowmrd.engine.plan import plan_run
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from workflow.runs import flowmrd, snakemake
+from workflow.wrong_tubes import compensated, inverse, other_channels, rewrite, second_matrix
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1800)]
 
@@ -24,6 +25,14 @@ BAD_ROWS = (
     ("no-backbone", "P13", "followup", "other.fcs", ""),
     ("cut-short", "P14", "followup", "short.fcs", ""),
 )
+
+TURNING = {
+    "compensated-twice": (compensated, "far below zero after compensation"),
+    "inverse-matrix": (inverse, "looks like the inverse"),
+    "other-channels": (other_channels, "without 10 of the panel"),
+    "second-matrix": (second_matrix, "that differ"),
+}
+"""Tubes whose verdict was turned round once, and what is said of each."""
 
 
 @pytest.fixture
@@ -42,6 +51,9 @@ def mixed(few: Callable[[Sequence[str]], Path], simulated: Path) -> Path:
     sheet = run / "config/samples.tsv"
     lines = ["sample\tpatient\trole\tfcs\tpanel", f"good\tP01\tfollowup\t{good}\t"]
     lines += ["\t".join(row).format(good=good) for row in BAD_ROWS]
+    for number, (name, (fault, _)) in enumerate(TURNING.items(), start=21):
+        rewrite(good, fault, to=run / f"config/{name}.fcs")
+        lines.append(f"{name}\tP{number}\tfollowup\t{name}.fcs\t")
     sheet.write_text("\n".join(lines) + "\n")
     return run
 
@@ -67,6 +79,10 @@ def test_the_good_tube_gets_its_report_and_the_bad_ones_their_reasons(mixed: Pat
     table = (mixed / "results/cohort/mrd.tsv").read_text()
     for tube in ("unknown-panel", "missing-file", "not-fcs", "no-backbone", "cut-short"):
         assert tube in table, tube
+        assert not (mixed / "results/samples" / tube).exists()
+    for tube, (_, why) in TURNING.items():
+        (line,) = [line for line in table.splitlines() if line.startswith(f"{tube}\t")]
+        assert why in line, line
         assert not (mixed / "results/samples" / tube).exists()
     assert not list(mixed.rglob("*.part"))
 
