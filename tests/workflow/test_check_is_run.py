@@ -40,7 +40,7 @@ def test_a_sound_run_is_refused_by_neither(simulated: Path) -> None:
 
 @pytest.mark.parametrize("fault", TURNING)
 def test_the_four_faults_that_turned_a_verdict_end_in_refusal_where_a_single_file_is_preprocessed(
-    simulated: Path, tmp_path: Path, fault: object
+    simulated: Path, tmp_path: Path, fault: Change
 ) -> None:
     from flowmrd.cli.single import preprocess_file
 
