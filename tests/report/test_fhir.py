@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fhir.resources.R4B.bundle import Bundle
-from report_factory import make_result
+from report_factory import MadeSample, make_result
 
 from flowmrd.cli.app import call
 from flowmrd.exchange.fhir import Document, result_bundle
@@ -93,6 +96,30 @@ def test_the_command_writes_patients_tubes_and_leaves_controls_out(tmp_path: Pat
     assert call(["fhir", str(tmp_path)]) == 0
     written = sorted(path.name for path in (tmp_path / "results/fhir").iterdir())
     assert written == ["P01-day21.fhir.json"]
+
+
+@pytest.mark.browser
+def test_the_page_is_printed_and_attached_and_where_it_cannot_be_the_command_says_so(
+    positive: MadeSample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if shutil.which("chromium") is None and "FLOWMRD_CHROMIUM" not in os.environ:
+        pytest.skip("no Chromium")
+    run = Path(shutil.copytree(positive.run, tmp_path / "run"))
+    name = positive.sample
+    assert call(["fhir", str(run), "--sample", name]) == 0
+    made = json.loads((run / f"results/fhir/{name}.fhir.json").read_text())
+    (form,) = resources(made)["report"]["presentedForm"]
+    assert base64.b64decode(form["data"]).startswith(b"%PDF")
+    assert form["contentType"] == "application/pdf"
+    Bundle.model_validate_json(json.dumps(made))
+    assert "Without the page" not in capsys.readouterr().out
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("FLOWMRD_CHROMIUM", raising=False)
+    assert call(["fhir", str(run), "--sample", name]) == 0
+    assert "Without the page as PDF: 1, because there is no Chromium" in capsys.readouterr().out
+    assert "presentedForm" not in resources(json.loads((run / f"results/fhir/{name}.fhir.json").read_text()))["report"]
+    assert call(["fhir", str(run), "--sample", name, "--pdf"]) == 2
+    assert "install chromium" in capsys.readouterr().err
 
 
 def test_a_tube_without_a_result_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -225,16 +225,29 @@ def fhir(
     sample: Annotated[list[str] | None, typer.Option(help="Tube(s); every patient's tube if not given.")] = None,
     system: Annotated[str | None, typer.Option(help="URI of the system that the pseudonyms belong to.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; RUNDIR/results/fhir if not given.")] = None,
+    pdf: Annotated[
+        bool | None,
+        typer.Option(
+            "--pdf/--no-pdf", help="Print each page with Chromium and attach it; where there is one, if not given."
+        ),
+    ] = None,
 ) -> None:
     """Write results as HL7 FHIR R4 bundles: a DiagnosticReport with its Observations per tube.
 
-    A report is preliminary until a signature accepts the result. The PDF of the page is attached where there is one.
+    A report is preliminary until a signature accepts the result. The page is printed and attached as PDF.
 
     Example: flowmrd fhir my-run --system https://lab.example/pseudonyms
     """
     from flowmrd.exchange.fhir import PSEUDONYMS
+    from flowmrd.report.pdf import has_browser
     from flowmrd.stages.fhir import write_bundles
 
     folder = out or rundir / "results" / "fhir"
-    written = write_bundles(rundir, folder, samples=sample or (), pseudonym_system=system or PSEUDONYMS)
+    printing = has_browser() if pdf is None else pdf
+    written, without = write_bundles(
+        rundir, folder, samples=sample or (), pseudonym_system=system or PSEUDONYMS, pdf=printing
+    )
     typer.echo(f"FHIR bundles: {len(written)} in {folder}")
+    if without and pdf is not False:
+        why = "they have no page" if printing else "there is no Chromium (install it, or set FLOWMRD_CHROMIUM)"
+        typer.echo(f"Without the page as PDF: {len(without)}, because {why}")

@@ -421,8 +421,7 @@ def report(
 def print_page(at: Run, sample: str) -> None:
     """Print a tube's page, named by sample and result, and say where it lies."""
     from flowmrd.errors import ArtefactError
-    from flowmrd.report.pdf import write_pdf
-    from flowmrd.store import digest_file
+    from flowmrd.report.pdf import pdf_of, write_pdf
 
     at.sample(sample)
     page, result = at.result(sample, "report.html"), at.result(sample, "mrd.json")
@@ -430,7 +429,7 @@ def print_page(at: Run, sample: str) -> None:
         raise ArtefactError(
             str(page), found="no page", expected="the page of a finished tube", todo="run 'flowmrd run' first"
         )
-    out = page.parents[2] / "pdf" / f"{sample}.{digest_file(result)[:12]}.pdf"
+    out = pdf_of(page, result)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_pdf(page, out)
     typer.echo(str(out))

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from flowmrd.errors import ConfigError, InternalError
-from flowmrd.store import atomic_path
+from flowmrd.store import atomic_path, digest_file
 
 PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 TIMEOUT_S: Final = 120
@@ -38,6 +38,20 @@ def browser_program() -> str:
             todo="install chromium, set FLOWMRD_CHROMIUM to its path, or print the page from your browser",
         )
     return found
+
+
+def has_browser() -> bool:
+    """Whether pages can be printed here."""
+    try:
+        browser_program()
+    except ConfigError:
+        return False
+    return True
+
+
+def pdf_of(page: Path, result: Path) -> Path:
+    """Where the print of a tube's page lies: ``results/pdf``, named by sample and by the digest of its ``mrd.json``."""
+    return page.parents[2] / "pdf" / f"{page.parent.name}.{digest_file(result)[:12]}.pdf"
 
 
 def write_pdf(page: Path, pdf: Path) -> None:

@@ -10,6 +10,7 @@ from flowmrd.exchange.fhir import PSEUDONYMS, Document, result_bundle
 from flowmrd.mrd.result import MrdResult
 from flowmrd.records.quality import QualityFile
 from flowmrd.records.read import read_if_there
+from flowmrd.report.pdf import pdf_of, write_pdf
 from flowmrd.review import review_status
 from flowmrd.store import digest_file, write_json
 
@@ -17,21 +18,37 @@ __all__ = ["write_bundles"]
 
 
 def write_bundles(
-    run_directory: Path, out_dir: Path, *, samples: Sequence[str] = (), pseudonym_system: str = PSEUDONYMS
-) -> list[Path]:
+    run_directory: Path,
+    out_dir: Path,
+    *,
+    samples: Sequence[str] = (),
+    pseudonym_system: str = PSEUDONYMS,
+    pdf: bool = False,
+) -> tuple[list[Path], list[str]]:
     """Write ``<sample>.fhir.json`` of every tube of a patient, or of the named tubes.
 
-    The page is attached where it was made as PDF (``report.pdf`` beside ``report.html``).
+    Parameters
+    ----------
+    pdf
+        Print each tube's page and attach it. It is printed anew, so that it shows the signatures that the status of the
+        bundle rests on.
+
+    Returns
+    -------
+    tuple
+        The files, and the tubes whose page was not attached.
 
     Raises
     ------
     ArtefactError
         If a named tube has no result.
+    ConfigError
+        If pages are to be printed and there is no Chromium.
     """
     results = run_directory / "results" / "samples"
     states = {entry.sample: entry for entry in review_status(run_directory).samples}
     names = list(samples) or sorted(path.parent.name for path in results.glob("*/mrd.json"))
-    written = []
+    written, without = [], []
     for name in names:
         path = results / name / "mrd.json"
         if not path.is_file():
@@ -45,17 +62,27 @@ def write_bundles(
         qc = results / name / "qc.json"
         quality = read_if_there(qc, QualityFile)
         acquired = None if quality is None else quality.acquisition.date
-        pdf = results / name / "report.pdf"
+        page = results / name / "report.html"
+        document = _printed(page, path) if pdf and page.is_file() else None
+        if document is None:
+            without.append(name)
         bundle = result_bundle(
             result,
             result_sha256=digest_file(path),
             review_state=review.state.value,
             acquired=acquired,
             issued=None if review.entry is None else review.entry.review.signed_at,
-            document=Document("application/pdf", f"{name}.pdf", pdf.read_bytes()) if pdf.is_file() else None,
+            document=document,
             pseudonym_system=pseudonym_system,
         )
         target = out_dir / f"{name}.fhir.json"
         write_json(target, bundle)
         written.append(target)
-    return written
+    return written, without
+
+
+def _printed(page: Path, result: Path) -> Document:
+    """The page as PDF, as it is now."""
+    out = pdf_of(page, result)
+    write_pdf(page, out)
+    return Document("application/pdf", f"{page.parent.name}.pdf", out.read_bytes())
