@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from trial_results import result
 
-from flowmrd.config.run import TrialConfig
+from flowmrd.config.run import MrdConfig, TrialConfig
 from flowmrd.config.sheet import Role, Sample
 from flowmrd.errors import ArtefactError
+from flowmrd.mrd.result import SpikeIn
 from flowmrd.store import write_json
-from flowmrd.trial.calls import choose_samples, mrd_call, read_result
+from flowmrd.trial.calls import calls_of, choose_samples, mrd_call, read_result
 from flowmrd.trial.endpoints import analyse
 from flowmrd.trial.proportion import Proportion
 from flowmrd.trial.published import FIGURES, figures_of
@@ -163,7 +164,7 @@ def test_tube_is_chosen_by_timepoint_whatever_its_spelling() -> None:
     samples = [tube("T01", "a", "C1 D21"), tube("T01", "b", "day42"), tube("T02", "c", "DAY-21")]
     found, problems = choose_samples(patients, samples, TrialConfig().mrd_timepoints, Path("patients.tsv"))
     assert not problems
-    assert {patient: sample.sample for patient, sample in found.items()} == {"T01": "a", "T02": "c"}
+    assert {patient: [one.sample for one in tubes] for patient, tubes in found.items()} == {"T01": ["a"], "T02": ["c"]}
 
 
 def test_two_tubes_after_cycle_1_are_a_problem_until_one_is_named() -> None:
@@ -174,7 +175,44 @@ def test_two_tubes_after_cycle_1_are_a_problem_until_one_is_named() -> None:
     named = [replace(p, mrd_sample="b") if p.patient == "T01" else p for p in patients]
     found, problems = choose_samples(named, samples, ["day21"], Path("patients.tsv"))
     assert not problems
-    assert found["T01"].sample == "b"
+    assert [one.sample for one in found["T01"]] == ["b"]
+
+
+def test_tubes_of_one_specimen_are_judged_together_and_no_problem(tmp_path: Path) -> None:
+    patients, _ = tables()
+    samples = [replace(tube("T01", name), specimen_id="S1") for name in ("a", "b", "c")]
+    found, problems = choose_samples(patients, samples, ["day21"], Path("patients.tsv"))
+    assert not problems
+    assert [one.sample for one in found["T01"]] == ["a", "b", "c"]
+    spike = SpikeIn(
+        level=4e-5, expected=14.0, recovered=13.9, detected=False, replicates=5, detected_replicates=0, recovery=0.99,
+        recovery_ci95=(0.9, 1.0), source="patient",
+    )  # fmt: skip
+    for one in samples:
+        made = result(one.sample, "T01", None)
+        made = made.model_copy(update={"sensitivity": made.sensitivity.model_copy(update={"spike_in": spike})})
+        write_json(tmp_path / one.sample / "mrd.json", made.to_json_dict())
+    first = patients[:1]
+    assert first[0].patient == "T01"
+    rules = MrdConfig(target=4e-5)
+    alone = calls_of(first, {"T01": (samples[0],)}, tmp_path, {}, rules)["T01"]
+    pooled = calls_of(first, found, tmp_path, {}, rules)["T01"]
+    assert (alone.sample, alone.status) == ("a", "not_evaluable")
+    assert (pooled.sample, pooled.status, pooled.klass) == ("S1", "negative", "NEGATIVE")
+    assert pooled.lod95 == pytest.approx(27.88 / 1_050_000, rel=0.02)
+    reviews = {"a": "accepted", "b": "accepted", "c": "rejected"}
+    assert calls_of(first, found, tmp_path, reviews, rules)["T01"].status == "not_evaluable"
+    named = [replace(p, mrd_sample="S1") if p.patient == "T01" else p for p in patients]
+    again, problems = choose_samples(named, [*samples, tube("T01", "d")], ["day21"], Path("patients.tsv"))
+    assert not problems
+    assert again["T01"] == found["T01"]
+
+
+def test_tubes_of_two_specimens_after_cycle_1_are_a_problem() -> None:
+    patients, _ = tables()
+    samples = [replace(tube("T01", name), specimen_id=specimen) for name, specimen in (("a", "S1"), ("b", "S2"))]
+    _, problems = choose_samples(patients, samples, ["day21"], Path("patients.tsv"))
+    assert "one tube or specimen that decides" in str(problems[0])
 
 
 def test_named_tube_of_another_patient_is_refused() -> None:

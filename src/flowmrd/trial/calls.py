@@ -1,4 +1,7 @@
-"""MRD after cycle 1 for every patient, taken from the pipeline's ``mrd.json`` and never from a typed-in column."""
+"""MRD after cycle 1 for every patient, taken from the pipeline's ``mrd.json`` and never from a typed-in column.
+
+Several tubes of one specimen count as the specimen they are: they are judged together, as on the cohort page.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from flowmrd.config.run import MrdConfig
 from flowmrd.config.sheet import Role, Sample
 from flowmrd.errors import ArtefactError, InputError, TrialError
 from flowmrd.flags import Flag, flag
 from flowmrd.mrd.result import MrdResult
+from flowmrd.mrd.specimen import SpecimenResult, pool_specimen
 from flowmrd.store import read_json
 from flowmrd.trial.result import MrdCall
 from flowmrd.trial.tables import Patient
@@ -23,11 +28,12 @@ def plain(timepoint: str) -> str:
 
 def choose_samples(
     patients: Sequence[Patient], samples: Sequence[Sample], timepoints: Sequence[str], sheet: Path
-) -> tuple[dict[str, Sample], list[InputError]]:
-    """The tube after cycle 1 of each patient, and every ambiguity.
+) -> tuple[dict[str, tuple[Sample, ...]], list[InputError]]:
+    """The tube after cycle 1 of each patient, or the tubes of the one specimen, and every ambiguity.
 
-    ``mrd_sample`` of the patients' sheet decides where it is given. Otherwise it is the one follow-up tube of the
-    patient at one of the timepoints; two of them are a problem, none leaves the patient out of the mapping.
+    ``mrd_sample`` of the patients' sheet decides where it is given: a tube, which then counts alone, or a specimen.
+    Otherwise it is the one follow-up tube of the patient at one of the timepoints, or the tubes of one ``specimen_id``;
+    tubes of several specimens are a problem, none leaves the patient out of the mapping.
 
     Parameters
     ----------
@@ -36,19 +42,20 @@ def choose_samples(
     """
     wanted = {plain(timepoint) for timepoint in timepoints}
     by_name = {sample.sample: sample for sample in samples}
-    found: dict[str, Sample] = {}
+    found: dict[str, tuple[Sample, ...]] = {}
     problems: list[InputError] = []
     for patient in patients:
         where = f"{sheet}, line {patient.line}"
         if patient.mrd_sample is not None:
-            named = by_name.get(patient.mrd_sample)
-            if named is None or named.patient != patient.patient or named.role is not Role.FOLLOWUP:
-                what = "not in the sample sheet" if named is None else "not a follow-up tube of this patient"
+            alone = by_name.get(patient.mrd_sample)
+            named = (alone,) if alone is not None else _specimen(samples, patient.mrd_sample)
+            if not named or any(one.patient != patient.patient or one.role is not Role.FOLLOWUP for one in named):
+                what = "not a follow-up tube of this patient" if named else "not in the sample sheet"
                 problems.append(
                     TrialError(
                         f"{where}, column mrd_sample",
                         found=f"{patient.mrd_sample}, {what}",
-                        expected="a follow-up sample of this patient",
+                        expected="a follow-up sample or specimen of this patient",
                         todo="correct it, or leave it empty to choose by timepoint",
                     )
                 )
@@ -62,22 +69,39 @@ def choose_samples(
             and sample.role is Role.FOLLOWUP
             and plain(sample.timepoint or "") in wanted
         ]
-        if len(tubes) > 1:
+        if len(tubes) > 1 and not _one_specimen(tubes):
             problems.append(
                 TrialError(
                     where,
                     found=f"{len(tubes)} tubes after cycle 1 ({', '.join(tube.sample for tube in tubes)})",
-                    expected="one tube that decides",
-                    todo="name it in the column mrd_sample",
+                    expected="one tube or specimen that decides",
+                    todo="name it in the column mrd_sample, or give tubes of one specimen the same specimen_id",
                 )
             )
         elif tubes:
-            found[patient.patient] = tubes[0]
+            found[patient.patient] = tuple(tubes)
     return found, problems
 
 
+def _one_specimen(tubes: Sequence[Sample]) -> bool:
+    return tubes[0].specimen_id is not None and len({tube.specimen_id for tube in tubes}) == 1
+
+
+def _specimen(samples: Sequence[Sample], name: str) -> tuple[Sample, ...]:
+    return tuple(sample for sample in samples if sample.specimen_id == name and sample.role is not Role.CONTROL)
+
+
 def mrd_call(tube: Sample | None, result: MrdResult | None, review: str) -> MrdCall:
-    """MRD status of one patient.
+    """MRD status of one patient from one tube; see :func:`judged_call`."""
+    if tube is None:
+        return _not_evaluable(None, flag("NO_TUBE"))
+    return (
+        _not_evaluable(tube.sample, flag("NO_RESULT")) if result is None else judged_call(tube.sample, result, review)
+    )
+
+
+def judged_call(name: str, result: MrdResult | SpecimenResult, review: str) -> MrdCall:
+    """MRD status that the result of a tube or of a specimen gives.
 
     ``mrd_negative`` of the verdict decides, and every class allows only what agrees with it
     (:data:`flowmrd.mrd.result.MRD_NEGATIVE_OF`): negative are NEGATIVE, and a detection whose whole 95 % interval lies
@@ -90,10 +114,6 @@ def mrd_call(tube: Sample | None, result: MrdResult | None, review: str) -> MrdC
     review
         Review state of the sample (see :class:`MrdCall`).
     """
-    if tube is None:
-        return _not_evaluable(None, flag("NO_TUBE"))
-    if result is None:
-        return _not_evaluable(tube.sample, flag("NO_RESULT"))
     negative = result.verdict.mrd_negative
     reasons = result.verdict.reasons
     status = "not_evaluable" if negative is None else "negative" if negative else "positive"
@@ -101,7 +121,7 @@ def mrd_call(tube: Sample | None, result: MrdResult | None, review: str) -> MrdC
         status = "not_evaluable"
         reasons = (flag("REVIEW_REJECTED"), *reasons)
     return MrdCall(
-        sample=tube.sample,
+        sample=name,
         status=status,
         klass=result.verdict.class_.value,
         fraction=result.mrd.fraction,
@@ -146,7 +166,11 @@ def _not_evaluable(sample: str | None, reason: Flag) -> MrdCall:
 
 
 def calls_of(
-    patients: Sequence[Patient], tubes: Mapping[str, Sample], results: Path, reviews: Mapping[str, str]
+    patients: Sequence[Patient],
+    tubes: Mapping[str, tuple[Sample, ...]],
+    results: Path,
+    reviews: Mapping[str, str],
+    rules: MrdConfig,
 ) -> dict[str, MrdCall]:
     """MRD call of every patient.
 
@@ -158,11 +182,26 @@ def calls_of(
         ``results/samples`` of the run directory.
     reviews
         Review state by sample; absent means not reviewed.
+    rules
+        Counting rules of the run, for tubes that are judged together.
     """
     calls = {}
     for patient in patients:
-        tube = tubes.get(patient.patient)
-        result = None if tube is None else read_result(results / tube.sample / "mrd.json", tube)
-        review = "not_reviewed" if tube is None else reviews.get(tube.sample, "not_reviewed")
-        calls[patient.patient] = mrd_call(tube, result, review)
+        chosen = tubes.get(patient.patient, ())
+        read = [read_result(results / tube.sample / "mrd.json", tube) for tube in chosen]
+        states = [reviews.get(tube.sample, "not_reviewed") for tube in chosen]
+        present = [result for result in read if result is not None]
+        if len(chosen) > 1 and present:
+            name = chosen[0].specimen_id or chosen[0].sample
+            calls[patient.patient] = judged_call(name, pool_specimen(name, present, rules), _review_of_all(states))
+        else:
+            one = chosen[0] if chosen else None
+            calls[patient.patient] = mrd_call(one, read[0] if read else None, states[0] if states else "not_reviewed")
     return calls
+
+
+def _review_of_all(states: Sequence[str]) -> str:
+    """Review state of a specimen: rejected with any of its tubes, else what was said of all of them."""
+    if "rejected" in states:
+        return "rejected"
+    return states[0] if len(set(states)) == 1 else "not_reviewed"

@@ -22,7 +22,7 @@ class TrialPart(BaseModel):
 class MrdCall(TrialPart):
     """MRD after cycle 1, as the pipeline gave it in ``mrd.json``."""
 
-    sample: str | None
+    sample: str | None = Field(description="The tube; the specimen, where several tubes of it were judged together.")
     status: Literal["negative", "positive", "not_evaluable"]
     klass: str | None = Field(alias="class")
     fraction: float | None = None
