@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,16 @@ from report_factory import config, make_result, qc_record, quality, transforms
 
 from browser import OpenPage, labels_cut_off, violations
 from flowmrd.config import Role, Sample
+from flowmrd.config.run import ReportConfig
+from flowmrd.errors import ArtefactError
 from flowmrd.flags import Flag
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report.batch import BatchTube, carry_over
 from flowmrd.report.guidance import BY_CODE
 from flowmrd.report.verdict import level
 from flowmrd.stages.cohort import cohort
-from flowmrd.store import write_json
+from flowmrd.stages.control_limits import lock_limits
+from flowmrd.store import write_json, write_text
 
 
 def make_cohort(run: Path, size: int) -> list[Sample]:
@@ -247,3 +251,47 @@ def test_it_prints_the_table_from_the_first_page_on(run: Path, open_page: OpenPa
 def test_axe_finds_no_violation(run: Path, open_page: OpenPage, axe: str, scheme: str) -> None:
     page = open_page(run / "results/cohort/index.html", color_scheme=scheme, bypass_csp=True)
     assert violations(page, axe) == []
+
+
+def test_every_control_stands_with_its_decision_reason_reagents_and_expiry(tmp_path: Path) -> None:
+    rows = make_cohort(tmp_path, 12)
+    rows[0] = replace(rows[0], lots="CD19 lot 7", expiry="2026-02-01")
+    judged = [
+        {"name": rows[0].sample, "verdict": "CONTROL_ODD", "used": True, "by": "laboratory", "note": "seen by Dr A",
+         "reasons": [{"code": "CONTROL_GROUP", "message": "This control holds a compact group."}], "groups": []},
+        {"name": rows[1].sample, "verdict": "CONTROL_CLEAN", "used": True, "by": "classifier", "note": "",
+         "reasons": [], "groups": []},
+    ]  # fmt: skip
+    reference = {
+        "format": "flowmrd-reference/1", "panel": "ino10", "features": [], "digest": "", "arrays_sha256": "",
+        "n_controls": 2, "n_folds": 2, "provisional": False, "stages": [], "anchors": [], "controls": [],
+        "control_judgements": judged,
+        "manifest": {"flowmrd_version": "", "panel_version": "", "seed": 1, "max_events_per_control": 1,
+                     "controls": [], "note": ""},
+    }  # fmt: skip
+    write_json(tmp_path / "results/reference/ino10/reference.json", reference)
+    cohort(tmp_path, rows, config=config())
+    html = (tmp_path / "results/cohort/index.html").read_text()
+    table = html.split('id="control-table"')[1].split("</table>")[0]
+    first = table.split("<tr>")[2]
+    assert all(text in first for text in ("kept by the laboratory", "seen by Dr A", "compact group", "CD19 lot 7"))
+    assert "expired" in first, "acquired on 2026-03-01"
+    assert "accepted" in table.split("<tr>")[3]
+    assert "not judged" in table.split("<tr>")[4]
+
+
+def test_limits_are_locked_from_the_accepted_controls_of_a_run(tmp_path: Path) -> None:
+    rows = make_cohort(tmp_path, 12)
+    lines = ["sample\tpatient\trole\tfcs", *(f"{r.sample}\t{r.patient}\t{r.role.value}\t{r.fcs}" for r in rows)]
+    write_text(tmp_path / "config/samples.tsv", "\n".join(lines) + "\n")
+    excluded = f"controls:\n  excluded:\n    {rows[0].sample}: clotted\n"
+    write_text(tmp_path / "config/config.yaml", f"panel: ino10\nsamples: config/samples.tsv\n{excluded}")
+    out = tmp_path / "config/limits.json"
+    (found,) = lock_limits(tmp_path, out).limits
+    assert found.controls == tuple(row.sample for row in rows[1:6])
+    settings = config().model_copy(update={"report": ReportConfig(control_limits="config/limits.json")})
+    cohort(tmp_path, rows, config=settings)
+    assert "limits that the laboratory locked (5 controls)" in (tmp_path / "results/cohort/index.html").read_text()
+    out.unlink()
+    with pytest.raises(ArtefactError, match=r"limits\.json"):
+        cohort(tmp_path, rows, config=settings)

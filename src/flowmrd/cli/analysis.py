@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     reference.command("build")(reference_build)
     reference.command("show")(reference_show)
     reference.command("compare")(reference_compare)
+    reference.command("limits")(reference_limits)
     app.add_typer(reference, name="reference")
     app.command("validate")(validate)
     app.command("verify")(verify)
@@ -202,6 +203,23 @@ def reference_compare(
 
     for line in compare(first, second) or ["the same"]:
         typer.echo(line)
+
+
+def reference_limits(
+    rundir: Annotated[Path, typer.Argument(help="Finished run with the controls that set the limits.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="File to write; report.control_limits names it.")],
+) -> None:
+    """Lock the limits of the Levey-Jennings charts: mean and SD of every channel over the accepted controls of a run.
+
+    Example: flowmrd reference limits runs/2025 -o next-run/config/control-limits.json
+    """
+    from flowmrd.report.levey_jennings import ENOUGH
+    from flowmrd.stages.control_limits import lock_limits
+
+    for one in lock_limits(rundir, out).limits:
+        few = "" if len(one.controls) >= ENOUGH else f"; fewer than {ENOUGH}: only values beyond 3 SD will be called"
+        typer.echo(f"{one.panel}: limits of {len(one.channels)} channels from {len(one.controls)} controls{few}")
+    typer.echo(f"Limits: {out}")
 
 
 RunDirectory = Annotated[Path, typer.Argument(help="Run directory.", metavar="RUNDIR")]

@@ -31,6 +31,7 @@ from flowmrd.mrd.specimen import SpecimenResult
 from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import Channel, ChannelTransform, PanelModel
 from flowmrd.records.classification import ClassificationFile
+from flowmrd.records.control_limits import ControlLimitsFile
 from flowmrd.records.gates import GatesFile
 from flowmrd.records.ingest import IngestFile
 from flowmrd.records.monitoring import MonitoringFile
@@ -70,6 +71,7 @@ ARTEFACTS: dict[str, tuple[type[BaseModel], str]] = {
     "agreement": (Comparison, "results/compare/agreement.json"),
     "simulation": (SimulationFile, "<simulated run>/simulation.json"),
     "monitoring": (MonitoringFile, "<folder>/monitoring/monitoring.json"),
+    "control-limits": (ControlLimitsFile, "as report.control_limits names it"),
     "manifest": (ManifestFile, "results/manifest.json"),
     "provenance": (ProvenanceFile, "results/provenance.json"),
     "failure": (FailureFile, "results/logs/<stage>/<unit>.error.json"),

@@ -131,6 +131,11 @@ class ReportConfig(Section):
         "en",
         description="Language of the pages of tubes and of the cohort; a sentence without a translation is English.",
     )
+    control_limits: str | None = Field(
+        None,
+        description="Limits of the Levey-Jennings charts as 'flowmrd reference limits' locks them, relative to the run "
+        "directory; without them every control is judged by the others of the run.",
+    )
     trial: str = Field("", description="Trial or study named on the report, for example its registration number.")
     signatures: int = Field(1, ge=1, le=2, description="Different persons that must accept a result.")
     checklist: tuple[str, ...] = Field(

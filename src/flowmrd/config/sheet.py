@@ -30,6 +30,7 @@ COLUMNS = {
     "received": "When it came to the laboratory, written in the same way.",
     "viability": "Free text for the report: viability as the laboratory measured it.",
     "lots": "Free text for the report: lots of the reagents.",
+    "expiry": "First day on which a reagent of the tube has expired, YYYY-MM-DD; a tube acquired later is named.",
     "analyst": "Free text for the report: who acquired or gated the tube; better initials or a number than a name.",
     "prior_therapy": "none, cd19, cd22 or cd19+cd22: earlier therapy that may have taken a marker away.",
     "batch": "Staining or instrument batch; chooses the spillover CSV where the configuration gives one per batch.",
@@ -83,6 +84,7 @@ class Sample:
     received: str | None = None
     viability: str | None = None
     lots: str | None = None
+    expiry: str | None = None
     analyst: str | None = None
     prior_therapy: PriorTherapy = PriorTherapy.NONE
     batch: str | None = None
@@ -161,7 +163,7 @@ def _as_meant(row: Mapping[str, str]) -> dict[str, str]:
         for word in words:
             if folded == word.value:
                 meant[column] = word.value
-    for column in ("collected", "received"):
+    for column in ("collected", "received", "expiry"):
         if value := meant.get(column, ""):
             meant[column] = _iso(value)
     return meant
@@ -179,7 +181,7 @@ def _iso(value: str) -> str:
 
 def _date_errors(where: str, row: Mapping[str, str]) -> list[SheetError]:
     errors = []
-    for column in ("collected", "received"):
+    for column in ("collected", "received", "expiry"):
         value = row.get(column, "")
         try:
             if value:
@@ -267,6 +269,7 @@ def _to_sample(folder: Path, row: Mapping[str, str], line: int) -> Sample:
         received=optional("received"),
         viability=optional("viability"),
         lots=optional("lots"),
+        expiry=optional("expiry"),
         analyst=optional("analyst"),
         prior_therapy=PriorTherapy(row.get("prior_therapy") or "none"),
         batch=optional("batch"),

@@ -233,6 +233,8 @@ class RunPlan:
             "library": self._stored_library_digest,
             "expert labels": file_key(row.labels) if row.labels is not None else "",
         }
+        if self.config.report.control_limits is not None:
+            facts["control limits"] = _digest_of(self.run_directory / self.config.report.control_limits)
         return _short(json.dumps(facts, sort_keys=True))
 
     @cached_property

@@ -28,7 +28,7 @@ def build(inputs: Inputs) -> dict[str, Any]:
     if inputs.qc is not None:
         tubes.append(_tube(inputs.qc, inputs.panel.name, role="control" if inputs.result.role == "control" else ""))
     ordered, source = in_order(tubes)
-    charts = channel_charts(ordered, this=sample)
+    charts = channel_charts(ordered, this=sample, locked=inputs.control_limits)
     rows = [
         {
             "channel": entry["channel"],

@@ -11,10 +11,11 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from flowmrd.mrd.result import MrdResult
+from flowmrd.records.control_limits import ChannelLimits, ControlLimitsFile
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.records.quality import QualityFile
 from flowmrd.report import formatting, svg
-from flowmrd.report.levey_jennings import ENOUGH, ChartPoint, control_limits, judged, left_out
+from flowmrd.report.levey_jennings import ENOUGH, ChartPoint, ControlLimits, control_limits, judged, left_out
 from flowmrd.units import to_decades
 
 SD_FLOOR: Final = 0.004
@@ -88,7 +89,9 @@ def _instruments(tubes: Sequence[BatchTube], panel: str) -> int:
     return len({tube.instrument for tube in tubes if tube.panel == panel})
 
 
-def channel_charts(tubes: Sequence[BatchTube], this: str = "") -> list[dict[str, Any]]:
+def channel_charts(
+    tubes: Sequence[BatchTube], this: str = "", locked: ControlLimitsFile | None = None
+) -> list[dict[str, Any]]:
     """Levey-Jennings chart of every channel's median, with limits from the controls of the same panel and cytometer.
 
     Parameters
@@ -97,25 +100,46 @@ def channel_charts(tubes: Sequence[BatchTube], this: str = "") -> list[dict[str,
         In order of acquisition.
     this
         Sample that the charts are for: drawn apart, and left out of the limits.
+    locked
+        Limits that an earlier run's controls set; a panel or cytometer without them is judged by its own controls.
     """
+
+    def known(together: Sequence[BatchTube], channel: str) -> ChannelLimits | None:
+        found = None if locked is None else locked.of(together[0].panel, together[0].instrument)
+        return None if found is None else found.channels.get(channel)
+
     charts = [
-        _channel_chart(panel, channel, [tube for tube in together if tube.medians.get(channel) is not None], this)
+        _channel_chart(
+            panel,
+            channel,
+            [tube for tube in together if tube.medians.get(channel) is not None],
+            this,
+            known(together, channel),
+        )
         for panel, together in by_cytometer(tubes).items()
         for channel in dict.fromkeys(name for tube in together for name in tube.medians)
     ]
     return [chart for chart in charts if chart is not None]
 
 
-def _channel_chart(panel: str, channel: str, tubes: Sequence[BatchTube], this: str) -> dict[str, Any] | None:
+def _channel_chart(
+    panel: str, channel: str, tubes: Sequence[BatchTube], this: str, locked: ChannelLimits | None
+) -> dict[str, Any] | None:
     """Chart of one channel over the tubes that have it; None where there are too few controls for limits."""
     controls = [tube for tube in tubes if tube.role == "control"]
     values = {tube.sample: float(tube.medians[channel] or 0.0) for tube in tubes}
-    limits = control_limits([values[tube.sample] for tube in controls if tube.sample != this], floor=SD_FLOOR)
+    names = [tube.sample for tube in controls]
+    if locked is not None:
+        limits: ControlLimits | None = ControlLimits(locked.mean, locked.sd, locked.n)
+        distances = [(values[name] - locked.mean) / locked.sd for name in names]
+        rules = judged(distances, locked.n)
+    else:
+        limits = control_limits([values[name] for name in names if name != this], floor=SD_FLOOR)
+        distances = left_out([values[name] for name in names], floor=SD_FLOOR)
+        rules = judged(distances)
     if limits is None:
         return None
-    names = [tube.sample for tube in controls]
-    distances = left_out([values[name] for name in names], floor=SD_FLOOR)
-    broken = dict(zip(names, judged(distances), strict=False))
+    broken = dict(zip(names, rules, strict=False))
     own = dict(zip(names, distances, strict=False))
     points = [
         ChartPoint(name, value, own.get(name, (value - limits.mean) / limits.sd), broken.get(name, ()))
@@ -128,7 +152,8 @@ def _channel_chart(panel: str, channel: str, tubes: Sequence[BatchTube], this: s
         "mean": limits.mean,
         "sd": limits.sd,
         "controls": limits.n,
-        "few": len(controls) < ENOUGH,
+        "few": (len(controls) if locked is None else locked.n) < ENOUGH,
+        "locked": locked is not None,
         "drawing": _chart(points, set(names), this, when),
         "broken": [(point.sample, list(point.broken)) for point in points if point.broken],
         "this": next((round(point.z, 2) for point in points if point.sample == this), None),

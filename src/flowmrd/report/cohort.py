@@ -14,6 +14,7 @@ from flowmrd import __version__
 from flowmrd.flags import Effect, Flag, flag
 from flowmrd.mrd.result import MrdResult
 from flowmrd.mrd.specimen import SpecimenResult
+from flowmrd.records.control_limits import ControlLimitsFile
 from flowmrd.report import svg, verdict
 from flowmrd.report.batch import BatchTube, carry_over, channel_charts, in_order, undated, voltage_changes
 from flowmrd.report.guidance import BY_CODE
@@ -74,13 +75,15 @@ def build_cohort(
     language: Language = ENGLISH,
     has_trial: bool,
     specimens: Sequence[SpecimenResult] = (),
+    control_limits: ControlLimitsFile | None = None,
+    controls: Sequence[Mapping[str, Any]] = (),
 ) -> CohortPage:
     """Render the index of a run."""
     tubes = [member.tube for member in members]
     ordered, order_source = in_order([tube for tube in tubes if tube.result is not None])
     carried = carry_over(ordered)
     suspects = {entry["sample"] for entry in carried}
-    charts = channel_charts(ordered)
+    charts = channel_charts(ordered, locked=control_limits)
     panels = list(dict.fromkeys(entry["panel"] for entry in charts))
     lines = _sparklines(members)
     rows = [_row(member, lines.get(member.tube.patient), suspects) for member in members]
@@ -101,6 +104,7 @@ def build_cohort(
                 for sample, rules in entry["broken"]
             ],
             "rules": RULES,
+            "controls": controls,
             "n_panels": len(panels),
             "order_source": order_source,
             "voltages": [(row["panel"], row["channel"], row["usual"], row["other"]) for row in voltage_changes(tubes)],

@@ -11,6 +11,7 @@ from flowmrd.config import RunConfig, Sample
 from flowmrd.mrd.result import MrdResult
 from flowmrd.panel.model import PanelModel
 from flowmrd.records.classification import ClassificationFile
+from flowmrd.records.control_limits import ControlLimitsFile
 from flowmrd.records.gates import GateEntry, GatesFile
 from flowmrd.records.ingest import AcquisitionEntry, IngestFile
 from flowmrd.records.quality import QualityFile
@@ -62,6 +63,8 @@ class Inputs:
         The patient's results, this one among them, in the order of the sample sheet.
     odd_controls
         Names of the controls that were judged odd.
+    control_limits
+        Locked limits of the Levey-Jennings charts (``report.control_limits``).
     signatures
         Entries of the review log for this sample, oldest first, each with ``valid`` and ``reason``.
     shared_script
@@ -85,6 +88,7 @@ class Inputs:
     controls_work: Sequence[Path] = ()
     history: Sequence[Visit] = ()
     odd_controls: Sequence[str] = ()
+    control_limits: ControlLimitsFile | None = None
     signatures: Sequence[Mapping[str, Any]] = ()
     signature_problem: str | None = None
     shared_script: SharedScript | None = None

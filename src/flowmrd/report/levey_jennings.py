@@ -86,10 +86,20 @@ def left_out(values: Sequence[float], *, floor: float = 0.0) -> list[float]:
     return distances
 
 
-def judged(z: Sequence[float]) -> list[tuple[str, ...]]:
-    """Rules that each value of a sequence completes; of fewer than :data:`ENOUGH` values only 1-3s is judged."""
+def judged(z: Sequence[float], n: int | None = None) -> list[tuple[str, ...]]:
+    """Rules that each value of a sequence completes; by limits of fewer than :data:`ENOUGH` values only 1-3s is judged.
+
+    Parameters
+    ----------
+    n
+        Values that the limits come from: of locked limits; those of the sequence itself where not given.
+    """
     rules = [broken_rules(z[: index + 1]) for index in range(len(z))]
-    return rules if len(z) >= ENOUGH else [tuple(rule for rule in found if rule == "1-3s") for found in rules]
+    return (
+        rules
+        if (len(z) if n is None else n) >= ENOUGH
+        else [tuple(rule for rule in found if rule == "1-3s") for found in rules]
+    )
 
 
 def broken_rules(z: Sequence[float]) -> tuple[str, ...]:

@@ -169,6 +169,7 @@ def _specimen(inputs: Inputs) -> list[tuple[str, str]]:
         ("Panel", f"{inputs.panel.name} version {inputs.panel.version}: {inputs.panel.title}"),
         ("Antibodies (dye, clone)", _antibodies(inputs)),
         ("Reagent lots", given("lots")),
+        ("Reagents expire", given("expiry")),
         ("Batch", given("batch")),
         ("Analyst", given("analyst")),
     ]

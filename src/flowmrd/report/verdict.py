@@ -346,6 +346,10 @@ def banner_notes(
     drift = [entry.channel for entry in (() if inputs.qc is None else inputs.qc.time.drift)]
     if drift:
         notes.append((f"Drift during the run: {', '.join(drift)}.", "stability"))
+    expiry = "" if inputs.sample is None else inputs.sample.expiry or ""
+    acquired = "" if inputs.qc is None else inputs.qc.acquisition.date or ""
+    if expiry and acquired[:10] > expiry[:10]:
+        notes.append((f"A reagent had expired on {expiry[:10]}, before the tube was acquired ({acquired}).", "record"))
     odd = inputs.odd_controls
     if odd:
         notes.append((f"Odd control{'s' if len(odd) > 1 else ''} in this batch: {', '.join(odd)}.", "position"))

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from flowmrd.config import Role, RunConfig, Sample
 from flowmrd.config.run import ReportConfig
@@ -25,13 +26,15 @@ from flowmrd.mrd.specimen import SpecimenResult, pool_specimen
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.records.quality import QualityFile
 from flowmrd.records.read import read_if_there
+from flowmrd.records.references import JudgedControl, ReferenceFile
 from flowmrd.report.answer import context_of, with_signatures
 from flowmrd.report.batch import BatchTube
 from flowmrd.report.cohort import Member, build_cohort
+from flowmrd.report.control_table import ControlFacts, control_rows
 from flowmrd.report.language import language
 from flowmrd.report.page import write_page
 from flowmrd.review import review_status, signatures_of
-from flowmrd.stages.report import read_result
+from flowmrd.stages.report import read_control_limits, read_result
 from flowmrd.store import read_json, write_json, write_text
 
 __all__ = ["cohort"]
@@ -104,11 +107,36 @@ def cohort(
         review_problems=[f"{finding.where}: {finding.what}" for finding in status.findings],
         laboratory=config.report.laboratory,
         language=language(config.report.language),
+        control_limits=read_control_limits(run_directory, config),
+        controls=_controls(run_directory, [rows[member.tube.sample] for member in members], members, config),
         has_trial=(run_directory / config.patients).is_file(),
     )
     refresh_pages(run_directory, members, config.report)
     write_page(out / "index.html", page.html)
     write_text(out / "mrd.tsv", page.table)
+
+
+def _controls(
+    run_directory: Path, rows: Sequence[Sample], members: Sequence[Member], config: RunConfig
+) -> list[dict[str, Any]]:
+    """Every control with its acceptance, instrument and reagents."""
+    judged: dict[str, JudgedControl] = {}
+    for path in sorted((run_directory / "results" / "reference").glob("*/reference.json")):
+        reference = read_if_there(path, ReferenceFile)
+        judged |= {} if reference is None else {one.name: one for one in reference.control_judgements}
+    facts = [
+        ControlFacts(
+            row.sample,
+            member.tube.panel,
+            member.tube.acquisition.date or "",
+            member.tube.instrument,
+            row.lots or "",
+            row.expiry or "",
+        )
+        for row, member in zip(rows, members, strict=True)
+        if row.role is Role.CONTROL
+    ]
+    return control_rows(facts, judged, config.controls.accepted)
 
 
 def _specimens(

@@ -33,6 +33,7 @@ from flowmrd.errors import ArtefactError
 from flowmrd.mrd.result import MrdResult
 from flowmrd.panel.model import PanelModel
 from flowmrd.records.classification import ClassificationFile
+from flowmrd.records.control_limits import ControlLimitsFile
 from flowmrd.records.gates import GatesFile
 from flowmrd.records.ingest import AcquisitionEntry, IngestFile
 from flowmrd.records.quality import QualityFile
@@ -133,6 +134,7 @@ def report(
         odd_controls=[]
         if reference is None
         else [control.name for control in reference.control_judgements if control.verdict == "CONTROL_ODD"],
+        control_limits=read_control_limits(run_directory, config),
         signatures=signatures,
         signature_problem=problem,
         shared_script=_shared_script(config, run_directory, out, tubes),
@@ -192,3 +194,16 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
             yield from _flat(inner, f"{name}.{index}")
     else:
         yield " ".join(name.split()), "" if value is None else " ".join(str(value).split())
+
+
+def read_control_limits(run_directory: Path | None, config: RunConfig) -> ControlLimitsFile | None:
+    """The locked limits that the configuration names; None where it names none.
+
+    Raises
+    ------
+    ArtefactError
+        If the file is missing or none: charts by other limits than those asked for would look the same.
+    """
+    if config.report.control_limits is None or run_directory is None:
+        return None
+    return read_record(run_directory / config.report.control_limits, ControlLimitsFile)
