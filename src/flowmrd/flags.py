@@ -630,6 +630,22 @@ _GATES: Final = (
         look="gates",
     ),
     FlagKind(
+        "GATES_AT_BOUNDS",
+        Effect.REMARK,
+        "{held} of {estimated} estimated thresholds ended at a bound of the panel: the bounds are those of another "
+        "instrument or staining.",
+        step="Most gates ended at a bound of the panel: adapt the bounds to this instrument (flowmrd panel show).",
+        look="gates",
+    ),
+    FlagKind(
+        "BOUNDS_FOLLOW_INSTRUMENT",
+        Effect.REMARK,
+        "Colours of this instrument are {factor} times as bright as those that the panel's bounds were written for; "
+        "the bounds were moved accordingly.",
+        step="The bounds of the gates were moved by one factor for all colours: look at the gates.",
+        look="gates",
+    ),
+    FlagKind(
         "GATES_SET_BY_HAND",
         Effect.REMARK,
         "Set by a reviewer: {gates}.",

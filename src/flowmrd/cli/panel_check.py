@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from flowmrd.classifier.separable_kinds import separable_kinds
 from flowmrd.classifier.storage import load_reference
@@ -12,23 +15,29 @@ from flowmrd.config.sheet import Role
 from flowmrd.engine.headers import Asked, check_header
 from flowmrd.errors import FlowmrdError, InputError
 from flowmrd.fcs.reader import choose, read_fcs
+from flowmrd.gating.brightness import MOST_AT_BOUNDS, cuts_at_bounds
 from flowmrd.gating.flags import KNOWN_ROUTES, REQUIRED
 from flowmrd.gating.frame import PANEL_WIDTH
+from flowmrd.gating.sample import gate_sample
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
-from flowmrd.panel.gates import CutGate
+from flowmrd.panel.gates import CutGate, Gate
 from flowmrd.panel.lost import lost_gates
 from flowmrd.panel.match import match_channels
 from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.simulate.cytometer import SCATTER_SIGNALS
 from flowmrd.simulate.populations import SIGNALS
+from flowmrd.tube.preprocess import preprocess
+from flowmrd.tube.read import read_tube
 from flowmrd.units import LOGICLE_M, LOGICLE_T
 
 __all__ = ["advice", "check_panel"]
 
 ANCHORED = ("granulocytes", "t_nk")
 """Populations that therapy spares, whose levels let gates follow a tube."""
+TRIAL_EVENTS = 60_000
+"""Evenly spaced events of a tube that are gated to try the panel."""
 FEW_FEATURES = 4
 """With fewer markers leukaemia is not told from normal precursors."""
 
@@ -169,18 +178,51 @@ def _tube(path: Path, panel: PanelModel) -> tuple[list[str], list[str]]:
     notes = [f"{path}: {note}" for note in matched.notes]
     notes += [f"{path}: no {marker} (optional)" for marker in matched.missing]
     tops = {entry.marker: float(chosen.channels[entry.index].range or LOGICLE_T) for entry in matched.channels}
-    for gate in panel.gates:
-        if not isinstance(gate, CutGate) or gate.tilt or gate.channel not in tops:
-            continue
-        channel = panel.channel(gate.channel)
+    notes += [f"{path}: {words}" for gate in panel.gates if (words := _raw_bounds(gate, panel, tops))]
+    try:
+        return [], notes + [f"{path}: {words}" for words in _trial(path, panel, config)]
+    except FlowmrdError as error:
+        return [f"{path}: {getattr(error, 'found', error)}; {getattr(error, 'todo', '')}"], notes
+
+
+def _raw_bounds(gate: Gate, panel: PanelModel, tops: Mapping[str | None, float]) -> str:
+    """Bounds of a cut in the raw units of a file, as they stand before gating looks at the instrument's brightness."""
+    if not isinstance(gate, CutGate) or gate.tilt or gate.channel not in tops:
+        return ""
+    channel = panel.channel(gate.channel)
+    numbers = (*gate.bounds, gate.fallback)
+    if gate.units == "scale":
         if channel.transform.kind != "logicle":
-            continue
+            return ""
         width = PANEL_WIDTH if channel.transform.W is None else channel.transform.W
-        scale = ChannelScale(
-            "logicle", channel.transform.T or tops[gate.channel], LOGICLE_M, width, channel.transform.A
+        top = channel.transform.T or tops[gate.channel]
+        scale = ChannelScale("logicle", top, LOGICLE_M, width, channel.transform.A)
+        numbers = (float(scale.inverse(numbers[0])), float(scale.inverse(numbers[1])), float(scale.inverse(numbers[2])))
+    low, high, fallback = numbers
+    return f"{gate.name} on {gate.channel}: {low:.0f} to {high:.0f} raw units, fallback {fallback:.0f}"
+
+
+def _trial(path: Path, panel: PanelModel, config: RunConfig) -> list[str]:
+    """What gating of some events of a tube by themselves, without controls, says about the panel's numbers."""
+    tube = read_tube(path, panel, name="tube")
+    step = max(1, tube.n_events // TRIAL_EVENTS)
+    if step > 1:
+        tube = replace(tube, raw={name: np.ascontiguousarray(values[::step]) for name, values in tube.raw.items()})
+    tube = preprocess(tube, config)
+    made = gate_sample(tube.measured, panel, tube.analysable(config.quality), config.gating, scales=tube.scales)
+    held, estimated = cuts_at_bounds(made.gates, made.result.placements)
+    which = f": {', '.join(held)}" if held else ""
+    said = [f"{len(held)} of {estimated} estimated thresholds end at a bound{which}"]
+    if len(held) > MOST_AT_BOUNDS * estimated:
+        said.append("... so many that the bounds are those of another instrument or staining: look at 'panel show'")
+    if made.brightness != 1.0:
+        said.append(
+            f"colours are {1 / made.brightness:g} times as bright as those that the bounds were written for; gating "
+            "moves the bounds accordingly"
         )
-        low, high, fallback = (float(scale.inverse(value)) for value in (*gate.bounds, gate.fallback))
-        notes.append(
-            f"{path}: {gate.name} on {gate.channel}: {low:.0f} to {high:.0f} raw units, fallback {fallback:.0f}"
-        )
-    return [], notes
+    empty = [
+        gate.name
+        for gate in panel.gates
+        if gate.population and made.result.available(gate.name) and not made.result.inside(gate.name).any()
+    ]
+    return said + ([f"no event in {', '.join(empty)}"] if empty else [])

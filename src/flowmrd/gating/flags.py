@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.flags import Flag, flag
+from flowmrd.gating.brightness import MOST_AT_BOUNDS, cuts_at_bounds
 from flowmrd.gating.reference import Shift
 from flowmrd.gating.tree import GateResult
+from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import ChannelKind, PanelModel
 
 __all__ = ["REQUIRED", "gate_flags", "missing_routes", "nucleated_by"]
@@ -57,8 +59,18 @@ def gate_flags(
     scatter_only: bool,
     has_reference: bool,
     prior_therapy: str = "none",
+    gates: Sequence[Gate] | None = None,
+    brightness: float = 1.0,
 ) -> list[Flag]:
-    """Flags of one tube: required gates, parents that were too small, shifts at their bound, routes, manual gates."""
+    """Flags of one tube: required gates, parents that were too small, shifts at their bound, routes, manual gates.
+
+    Parameters
+    ----------
+    gates
+        The panel's gates with their bounds on the panel scale; those of the panel where absent.
+    brightness
+        Factor by which raw values were multiplied for the bounds.
+    """
     flags = _unavailable(result)
     if result.available("nucleated") and not np.any(result.inside("nucleated") & analysable):
         flags.append(flag("NO_NUCLEATED_CELLS"))
@@ -66,6 +78,7 @@ def gate_flags(
         flags.append(flag("CD19_LOSS_UNSEEN"))
     flags += _small_parents(result)
     flags += _bounded(shifts)
+    flags += _of_another_instrument(gates or panel.gates, result, brightness)
     flags += _set_by_hand(panel, result)
     if not has_reference:
         flags.append(flag("GATES_WITHOUT_CONTROLS"))
@@ -106,6 +119,17 @@ def _bounded(shifts: Mapping[str, Shift]) -> list[Flag]:
     alone = [shift for shift in shifts.values() if shift.measured is None]
     if alone:
         flags.append(flag("GATE_ANCHOR_TOO_SMALL", channels=", ".join(f"{one.channel} ({one.why})" for one in alone)))
+    return flags
+
+
+def _of_another_instrument(gates: Sequence[Gate], result: GateResult, brightness: float) -> list[Flag]:
+    """Whether the panel's bounds are those of this instrument."""
+    flags = []
+    if brightness != 1.0:
+        flags.append(flag("BOUNDS_FOLLOW_INSTRUMENT", factor=f"{1 / brightness:g}"))
+    held, estimated = cuts_at_bounds(gates, result.placements)
+    if len(held) > MOST_AT_BOUNDS * estimated:
+        flags.append(flag("GATES_AT_BOUNDS", held=len(held), estimated=estimated))
     return flags
 
 

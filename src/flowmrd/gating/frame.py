@@ -5,7 +5,7 @@ differ: the width W of a channel's logicle is estimated from its controls, and s
 instrument. So every threshold is looked for on the *panel scale*, which is
 
 * for fluorescence the logicle of the panel's channel with T as in the tube and W of the panel, or
-  :data:`PANEL_WIDTH` where the panel leaves W open;
+  :data:`PANEL_WIDTH` where the panel leaves W open, on an instrument of other brightness of the value times a factor;
 * for the scatter channels of the panel's ``landmark`` the stored value times a factor that puts the lymphocytes of the
   tube, or of the controls, at the place the panel gives them (:mod:`flowmrd.gating.landmark`);
 * for everything else the stored value.
@@ -123,18 +123,22 @@ def panel_frame(
     scales
         Channel to the transform that the tube is stored with; an absent channel is taken to be as the panel has it.
     factors
-        Scatter channel to the factor that puts its landmark where the panel has it.
+        Scatter channel to the factor that puts its landmark where the panel has it; channel on a logicle to the factor
+        that brings its raw values to the brightness of the panel's instrument (:mod:`flowmrd.gating.brightness`).
     """
     tables = {}
+    factors = dict(factors or {})
     for channel in panel.channels:
         stored = scales.get(channel.marker)
         if stored is None:
             continue
         wanted = panel_scale(channel, stored)
-        if wanted.kind != "logicle" or (stored.kind, stored.M, stored.W, stored.A) == (
-            "logicle", wanted.M, wanted.W, wanted.A
-        ):  # fmt: skip
+        if wanted.kind != "logicle":
             continue
-        raw = np.asarray(stored.inverse(KNOTS), dtype=np.float64)
+        brightness = factors.pop(channel.marker, 1.0)
+        same = (stored.kind, stored.M, stored.W, stored.A) == ("logicle", wanted.M, wanted.W, wanted.A)
+        if same and brightness == 1.0:
+            continue
+        raw = np.asarray(stored.inverse(KNOTS), dtype=np.float64) * brightness
         tables[channel.marker] = np.asarray(logicle(raw, wanted.T, wanted.M, wanted.W, wanted.A), dtype=np.float64)
-    return Frame(tables, dict(factors or {}))
+    return Frame(tables, factors)

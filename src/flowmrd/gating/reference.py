@@ -50,7 +50,10 @@ class ControlGates:
         Population to share of nucleated cells; those that tell haemodilution as :mod:`flowmrd.gating.marrow` takes
         their shares.
     factors
-        Scatter channel to the factor that puts its lymphocytes where the panel has them.
+        Scatter channel to the factor that puts its lymphocytes where the panel has them; every colour to that of its
+        brightness where the instrument's is another than the panel's.
+    held_share
+        Share of its cuts that ended at a bound; not stored.
     """
 
     name: str
@@ -59,6 +62,7 @@ class ControlGates:
     levels: Mapping[str, Mapping[str, float]]
     fractions: Mapping[str, float]
     factors: Mapping[str, float] = field(default_factory=dict)
+    held_share: float = 0.0
 
     def as_record(self) -> dict[str, Any]:
         """Plain values for JSON."""

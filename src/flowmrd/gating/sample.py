@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.config.run import GatingConfig
+from flowmrd.gating.brightness import MOST_AT_BOUNDS, ScaledTube, common_brightness, dye_factors, share_at_bounds
 from flowmrd.gating.frame import Frame, panel_frame
 from flowmrd.gating.landmark import Landmark, find_landmark
 from flowmrd.gating.marrow import MATURE, marrow_shares, mature_granulocytes
 from flowmrd.gating.populations import CODES, route_bits
+from flowmrd.gating.raw_units import resolved_gates
 from flowmrd.gating.reference import (
     ControlGates,
     GateReference,
@@ -26,6 +28,7 @@ from flowmrd.gating.reference import (
 from flowmrd.gating.shapes import Columns, Shape
 from flowmrd.gating.targets import AGREED_WITHOUT, NORMAL_B, TARGETS, agreed_b_lineage
 from flowmrd.gating.tree import GateResult, evaluate_tree
+from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import PanelModel
 from flowmrd.preprocess.transform import ChannelScale
 
@@ -50,6 +53,10 @@ class GatedSample:
         Where this tube's own lymphocytes lie, used or not.
     frame
         Way from the stored to the panel scale that the gates were placed with.
+    gates
+        The panel's gates with all numbers on the panel scale.
+    brightness
+        Factor that brought the raw values of all colours to the panel's numbers; 1 for most instruments.
     """
 
     result: GateResult
@@ -57,6 +64,8 @@ class GatedSample:
     reference_label: str | None
     landmark: Landmark
     frame: Frame
+    gates: tuple[Gate, ...]
+    brightness: float = 1.0
 
 
 def tube_landmark(
@@ -90,18 +99,19 @@ def gate_sample(
     """
     landmark = tube_landmark(columns, panel, analysable, scales)
     if reference is None or not reference.controls:
-        frame = panel_frame(panel, scales or {}, landmark.factors)
-        result = evaluate_tree(columns, panel.gates, usable=analysable, overrides=overrides, frame=frame)
-        return GatedSample(result, {}, None, landmark, frame)
+        return _gated_alone(columns, panel, analysable, landmark, scales or {}, overrides)
     frame = controls = panel_frame(panel, scales or {}, reference.factors())
+    gates = resolved_gates(panel, frame, scales or {})
+    learned = reference.factors()
+    brightness = next((learned[name] for name in dye_factors(scales or {}, 2.0) if name in learned), 1.0)
     label = f"{reference.panel} {reference.panel_version}, {len(reference.controls)} controls"
     step = max(1, -(-len(analysable) // ANCHOR_EVENTS))
     thin = {name: values[::step] for name, values in columns.items()}
     linear = {channel.marker for channel in panel.channels if channel.transform.kind == "linear"}
     shifts: dict[str, Shift] = {}
-    frozen = freeze(panel.gates, reference, shifts, label)
+    frozen = freeze(gates, reference, shifts, label)
     for _ in range(2):  # the second pass finds the anchors with gates that have already followed them
-        found = evaluate_tree(thin, panel.gates, usable=analysable[::step], frozen=frozen, frame=frame, final=False)
+        found = evaluate_tree(thin, gates, usable=analysable[::step], frozen=frozen, frame=frame, final=False)
         least = max(config.min_anchor_events // step, 30)
         levels = anchor_levels(found, panel.gates, thin, analysable[::step], least, controls)
         shifts = anchored_shifts(
@@ -111,9 +121,31 @@ def gate_sample(
             min_events=config.min_anchor_events,
             linear=linear,
         )
-        frozen, frame = freeze(panel.gates, reference, shifts, label), moved_frame(controls, shifts)
-    result = evaluate_tree(columns, panel.gates, usable=analysable, frozen=frozen, overrides=overrides, frame=frame)
-    return GatedSample(result, shifts, label, landmark, frame)
+        frozen, frame = freeze(gates, reference, shifts, label), moved_frame(controls, shifts)
+    result = evaluate_tree(columns, gates, usable=analysable, frozen=frozen, overrides=overrides, frame=frame)
+    return GatedSample(result, shifts, label, landmark, frame, gates, brightness)
+
+
+def _gated_alone(
+    columns: Columns,
+    panel: PanelModel,
+    analysable: Mask,
+    landmark: Landmark,
+    scales: Mapping[str, ChannelScale],
+    overrides: Mapping[str, Shape] | None,
+) -> GatedSample:
+    """A tube gated on its own events; once more where most cuts ended at bounds and one brightness frees them."""
+    brightness = 1.0
+    while True:
+        frame = panel_frame(panel, scales, {**landmark.factors, **dye_factors(scales, brightness)})
+        gates = resolved_gates(panel, frame, scales)
+        result = evaluate_tree(columns, gates, usable=analysable, overrides=overrides, frame=frame)
+        found = GatedSample(result, {}, None, landmark, frame, gates, brightness)
+        if brightness != 1.0 or share_at_bounds(gates, result.placements) <= MOST_AT_BOUNDS:
+            return found
+        brightness = common_brightness([ScaledTube(columns, analysable, scales, landmark.factors)], panel)
+        if brightness == 1.0:
+            return found
 
 
 def gate_control(
@@ -139,7 +171,8 @@ def gate_control(
     if factors is None:
         factors = tube_landmark(columns, panel, analysable, scales).factors
     frame = panel_frame(panel, scales or {}, factors)
-    result = evaluate_tree(columns, panel.gates, usable=analysable, frame=frame, final=False)
+    gates = resolved_gates(panel, frame, scales or {})
+    result = evaluate_tree(columns, gates, usable=analysable, frame=frame, final=False)
     parameters = {
         placement.name: placement.nominal
         for placement in result.placements
@@ -166,12 +199,20 @@ def gate_control(
     rows = np.flatnonzero(agreed)
     if len(rows) >= MIN_LEVEL_EVENTS:
         medians[NORMAL_B] = _medians(columns, rows, panel, frame)
+    fractions |= _without_targets(result, agreed, nucleated)
+    held = share_at_bounds(gates, result.placements)
+    return ControlGates(name, parameters, anchors, medians, fractions, dict(factors), held_share=held)
+
+
+def _without_targets(result: GateResult, agreed: Mask, nucleated: int) -> dict[str, float]:
+    """Cells that several routes call B lineage and that lack a target, as shares of the nucleated cells."""
+    shares = {}
     for marker in TARGETS:
         cut = f"{marker.lower()}_pos"
         if nucleated and result.available(cut):
             without = np.count_nonzero(agreed & ~result.inside(cut))
-            fractions[f"{AGREED_WITHOUT}{marker}"] = float(without) / nucleated
-    return ControlGates(name, parameters, anchors, medians, fractions, dict(factors))
+            shares[f"{AGREED_WITHOUT}{marker}"] = float(without) / nucleated
+    return shares
 
 
 def _medians(columns: Columns, rows: npt.NDArray[np.intp], panel: PanelModel, frame: Frame) -> dict[str, float]:

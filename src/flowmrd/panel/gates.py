@@ -118,6 +118,11 @@ class CutGate(_Gate):
         None, description="Gate whose events the estimate looks at; the parent's where absent."
     )
     bounds: tuple[float, float] = Field(description="The threshold never leaves this range.")
+    units: Literal["scale", "raw"] = Field(
+        "scale",
+        description="What bounds and fallback are in: scale, the panel's logicle from 0 to 1, or raw, compensated "
+        "units of the file, which mean the same cells on one instrument alone.",
+    )
     fallback: float = Field(
         description="Threshold where the estimator has too little to go on; always reported as such."
     )
@@ -306,6 +311,8 @@ def _cut_problems(gate: CutGate) -> list[str]:
         problems.append(f"has fallback {gate.fallback} outside its bounds {low}..{high}")
     if gate.estimator == "negative_quantile" and gate.negative is None:
         problems.append("uses negative_quantile without naming a negative population")
+    if gate.units == "raw" and gate.tilt:
+        problems.append("has bounds in raw units and leans: a leaning cut has no raw units")
     if gate.channel in gate.tilt:
         problems.append(f"leans with its own channel {gate.channel}")
     if gate.window_decades is not None:

@@ -57,7 +57,9 @@ def gate_notes(title: str, entry: GateEntry | None) -> list[str]:
     elif entry.source == "fallback":
         notes.append(f"{title}: the panel's fallback value. {why}")
     elif entry.at_bound:
-        notes.append(f"{title}: its shift is at the allowed bound.")
+        moved = entry.source == "sample-shift"
+        what = "its shift is at the allowed bound" if moved else "its threshold ended at a bound of the panel"
+        notes.append(f"{title}: {what}.")
     return notes
 
 

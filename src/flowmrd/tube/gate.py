@@ -6,20 +6,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from flowmrd.config.run import RunConfig
 from flowmrd.errors import GateError
+from flowmrd.gating.brightness import MOST_AT_BOUNDS, ScaledTube, at_bound, common_brightness, dye_factors
 from flowmrd.gating.flags import gate_flags, missing_routes, nucleated_by
+from flowmrd.gating.frame import panel_scale
 from flowmrd.gating.gatingml import Wiring, write_gatingml
 from flowmrd.gating.marrow import STAGES, assess_haemodilution, assess_regeneration
 from flowmrd.gating.overrides import read_override
-from flowmrd.gating.placement import Placement
 from flowmrd.gating.populations import assign, code_table, population_table, route_bits, route_names
-from flowmrd.gating.reference import GateReference
+from flowmrd.gating.reference import ControlGates, GateReference
 from flowmrd.gating.sample import GatedSample, gate_control, gate_sample, rounded, tube_landmark
 from flowmrd.gating.shapes import same_shape, shape_channels
 from flowmrd.gating.targets import (
@@ -98,7 +99,7 @@ def gate(
     rows = population_table(result, panel.gates, columns, analysable, markers=())
     facts = _record(found, panel, rows, analysable, exclude)
     facts["override"] = manual
-    facts["normal_b"] = _normal_levels(learned)
+    facts["normal_b"] = _normal_levels(learned, tube, found.brightness)
     nucleated = int(np.count_nonzero(result.inside("nucleated") & analysable))
     facts["targets"] = assess_targets(
         columns,
@@ -125,6 +126,8 @@ def gate(
         scatter_only=by == "scatter",
         has_reference=learned is not None,
         prior_therapy=prior_therapy,
+        gates=found.gates,
+        brightness=found.brightness,
     )
     facts["flags"] = [flag.as_record() for flag in flags]
     return replace(gated, gates=facts)
@@ -147,6 +150,10 @@ def population_rows(tube: Tube) -> list[dict[str, Any]]:
     """Rows of ``populations.tsv`` of a gated tube: counts, percentages and medians of every gate."""
     gates, features = tube.panel.gates, tube.panel.features
     return population_table(tube.gate_result, gates, tube.measured, tube.analysable(), features, tube.scales)
+
+
+BRIGHTNESS_TUBES: Final = 3
+"""Controls that tell how bright the instrument's numbers are; they ran on one instrument."""
 
 
 @one_thread()
@@ -177,12 +184,27 @@ def gates_of_controls(tubes: Mapping[str, Tube], config: RunConfig | None = None
     ]
     # One factor for all, so that their thresholds can be pooled: they ran on one instrument.
     factors = {name: median(entry[name] for entry in landmarks) for name in panel.landmark}
-    learned = [
-        gate_control(
-            name, tube.measured, panel, tube.analysable(), settings.gating, scales=tube.scales, factors=factors
-        )
-        for name, tube in sorted(tubes.items())
-    ]
+
+    def learn(own: Mapping[str, float]) -> list[ControlGates]:
+        return [
+            gate_control(
+                name,
+                tube.measured,
+                panel,
+                tube.analysable(),
+                settings.gating,
+                scales=tube.scales,
+                factors={**own, **factors},
+            )
+            for name, tube in sorted(tubes.items())
+        ]
+
+    learned = learn({})
+    if median(control.held_share for control in learned) > MOST_AT_BOUNDS:
+        scaled = [ScaledTube(tube.measured, tube.analysable(), tube.scales, factors) for tube in tubes.values()]
+        brightness = common_brightness(scaled[:BRIGHTNESS_TUBES], panel)
+        if brightness != 1.0:
+            learned = learn(dye_factors(scaled[0].scales, brightness))
     return GateReference(panel.name, panel.version, tuple(learned))
 
 
@@ -217,12 +239,17 @@ def _usable_reference(reference: GateReference | None, tube: Tube, exclude: str 
     return rest if rest.controls else None
 
 
-def _normal_levels(learned: GateReference | None) -> dict[str, float]:
-    """Target marker to its level on the controls' normal B lineage, panel scale."""
+def _normal_levels(learned: GateReference | None, tube: Tube, brightness: float) -> dict[str, float]:
+    """Target marker to its level on the controls' normal B lineage, panel scale of this instrument's own brightness."""
     if learned is None:
         return {}
     found = {marker: learned.level(NORMAL_B, marker) for marker in TARGETS}
-    return {marker: level for marker, level in found.items() if level is not None}
+    levels = {marker: level for marker, level in found.items() if level is not None}
+    if brightness == 1.0:
+        return levels
+    own = {marker: panel_scale(tube.panel.channel(marker), tube.scales[marker]) for marker in levels}
+    raw = {marker: np.array([float(own[marker].inverse(level)) / brightness]) for marker, level in levels.items()}
+    return {marker: float(own[marker].apply(raw[marker].astype(np.float32))[0]) for marker in levels}
 
 
 def _ranges(learned: GateReference | None) -> dict[str, tuple[float, float, float, int]]:
@@ -276,13 +303,6 @@ def _gate(
     return gated, {"file": manual.file, "sha256": manual.sha256, "gates": list(shapes)}
 
 
-def _at_bound(gate_: Gate, placement: Placement) -> bool:
-    """Whether this tube's own estimate ended at a bound of the panel, so that the tube may want it elsewhere."""
-    if not isinstance(gate_, CutGate) or placement.source != "sample" or gate_.estimator == "fixed":
-        return False
-    return placement.nominal.get("threshold") in gate_.bounds
-
-
 def _held(gate_: Gate, gated: GatedSample) -> bool:
     """Whether the anchor cells wanted to move a cut further than it may go."""
     return isinstance(gate_, CutGate) and gate_.channel in gated.shifts and gated.shifts[gate_.channel].at_bound
@@ -297,7 +317,7 @@ def _record(
 ) -> dict[str, Any]:
     result = gated.result
     entries = []
-    for gate_, placement, row in zip(panel.gates, result.placements, rows, strict=True):
+    for gate_, placement, row in zip(gated.gates, result.placements, rows, strict=True):
         entries.append(
             {
                 "name": gate_.name,
@@ -314,7 +334,7 @@ def _record(
                 "shape": placement.shape.as_record(),
                 "parameters": rounded(dict(placement.parameters)),
                 "shift_decades": round(placement.shift, 4),
-                "at_bound": _at_bound(gate_, placement) or (placement.source == "sample-shift" and _held(gate_, gated)),
+                "at_bound": at_bound(gate_, placement) or (placement.source == "sample-shift" and _held(gate_, gated)),
                 "parent_events": placement.parent_events,
                 "count": row["count"],
                 "analysable_count": row["analysable_count"],
