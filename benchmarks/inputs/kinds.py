@@ -266,6 +266,9 @@ def not_linear() -> Iterator[Variant]:
                 base, keywords={**base.keywords, "TRANSFORMATION": "applied", "$P6D": "Logarithmic,4,0.1"}
             )
             yield Variant(f"{panel}: linear with words of a display", False, look(keyword, bad=False, panel=panel))
+            for nucleated in (3000, 20_000):
+                bare = tube(seed - SEEDS[0], panel, nucleated, aplastic=True)
+                yield Variant(f"{panel}: linear, aplastic", False, look(bare, bad=False, panel=panel))
             smaller = replace(base, values=base.values / 64, range=4096)
             yield Variant(f"{panel}: linear on a scale of 4096", False, look(smaller, bad=False, panel=panel))
 

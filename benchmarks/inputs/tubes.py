@@ -15,9 +15,12 @@ from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, load_panel
 from flowmrd.panel.model import ChannelKind
 from flowmrd.simulate import TubeSpec, simulate_tube
+from flowmrd.simulate.populations import ADULT, AFTER_ANTI_B, Code
 from flowmrd.simulate.tube import detectors_of
 
 Values = npt.NDArray[np.float64]
+GONE = (Code.NEUTROPHIL, Code.IMMATURE_GRANULOCYTE, Code.MONOCYTE, Code.MIXED_MYELOID, Code.ERYTHROBLAST)
+"""Cells that an aplastic marrow lacks."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +96,11 @@ def panel_of(name: str) -> PanelModel:
 
 
 @lru_cache(maxsize=64)
-def tube(seed: int, panel: str = "ino10", nucleated: int = 8000) -> Written:
-    """A clean marrow, with its matrix in ``$SPILLOVER``."""
-    made = simulate_tube(TubeSpec(nucleated=nucleated), panel_of(panel), seed=seed)
+def tube(seed: int, panel: str = "ino10", nucleated: int = 8000, *, aplastic: bool = False) -> Written:
+    """A clean marrow, with its matrix in ``$SPILLOVER``; where aplastic, of little but T cells."""
+    composition = AFTER_ANTI_B.scaled(dict.fromkeys(GONE, 0.002)) if aplastic else ADULT
+    spec = TubeSpec(nucleated=nucleated, composition=composition, person_seed=seed if aplastic else 0)
+    made = simulate_tube(spec, panel_of(panel), seed=seed)
     detectors = detectors_of(made)
     names = tuple(
         (d.pnn if d.kind is not ChannelKind.TIME else "Time", d.marker if d.dye is not None else "") for d in detectors

@@ -14,10 +14,11 @@ from flowmrd.errors import CompensationError, InputError, TransformError
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
 from flowmrd.preprocess.compensation import check_spillover
-from flowmrd.preprocess.compensation.evidence import judge_values
+from flowmrd.preprocess.compensation.evidence import judge_values, refuse_transformed
 from flowmrd.preprocess.compensation.source import find_spillover
 from flowmrd.preprocess.transform.logicle import logicle
 from flowmrd.simulate import TubeSpec, simulate_tube
+from flowmrd.simulate.populations import AFTER_ANTI_B, Code
 
 Values = npt.NDArray[np.float64]
 
@@ -106,6 +107,24 @@ def test_transformed_values_are_told_by_their_shape(tube: Any, how: str) -> None
     _, raw, _, _ = tube
     with pytest.raises(TransformError, match="transformed before the export"):
         judged(tube, TRANSFORMS[how](raw), None)
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+@pytest.mark.parametrize("nucleated", [3000, 20_000])
+def test_a_marrow_of_little_but_t_cells_is_linear(seed: int, nucleated: int) -> None:
+    """Most of its channels hold no bright cell, so that noise fills their range."""
+    panel = load_panel(PANELS / "vienna_b8.yaml")
+    gone = (Code.NEUTROPHIL, Code.IMMATURE_GRANULOCYTE, Code.MONOCYTE, Code.MIXED_MYELOID, Code.ERYTHROBLAST)
+    aplastic = AFTER_ANTI_B.scaled(dict.fromkeys(gone, 0.002))
+    spec = TubeSpec(nucleated=nucleated, composition=aplastic, person_seed=seed)
+    made = simulate_tube(spec, panel, seed=seed)
+    raw = {d.marker: made.columns[d.pnn] for d in made.cytometer.fluorescence if d.dye is not None}
+    refuse_transformed(raw, where="tube", keyword="")
+    for how in ("log", "channels", "wide"):
+        with pytest.raises(TransformError):
+            refuse_transformed(
+                {k: TRANSFORMS[how](v.astype(np.float64)) for k, v in raw.items()}, where="t", keyword=""
+            )
 
 
 def record_of(names: list[str], *matrices: tuple[str, Values]) -> dict[str, Any]:
