@@ -2,7 +2,7 @@
 
 python -m benchmarks.ablation [--only NAME ...] [--section NAME ...] [--minutes M] [--again] [--measured FOLDER]
 
-The tubes are simulated (ten colours, 20,000 cells): three controls, a follow-up with a diagnosis tube, one without,
+The tubes are simulated (ten colours, 8,000 nucleated cells): three controls, a follow-up with a diagnosis tube, one without,
 a clean regenerating marrow, and a heavy burden. ``--measured`` adds the tubes of a folder that
 ``python -m benchmarks.accuracy.cells`` made from the optional shared mixtures. Every step notes which numbers it reads,
 so that a number changes only the steps that read it; the others are kept.
@@ -42,8 +42,8 @@ from flowmrd.units import LOGICLE_M
 
 RESULTS = REPOSITORY / "docs" / "ablation.json"
 SEED = 3
-CELLS = 20_000
-"""Nucleated cells of a tube, small enough to try 120 numbers twice."""
+CELLS = 8_000
+"""Nucleated cells of a tube, small enough to try 200 numbers twice."""
 B_LINEAGE = (Code.HAEMATOGONE_1, Code.HAEMATOGONE_2, Code.HAEMATOGONE_3, Code.MATURE_B, Code.PLASMA_CELL)
 MARKERS_OF_STEROIDS = frozenset({"CD10", "CD20", "CD34"})
 T = TypeVar("T")
