@@ -2,8 +2,8 @@
 
 python -m benchmarks.ablation [--only NAME ...] [--section NAME ...] [--minutes M] [--again] [--measured FOLDER]
 
-The tubes are simulated (ten colours, 8,000 nucleated cells): three controls, a follow-up with a diagnosis tube, one without,
-a clean regenerating marrow, and a heavy burden. ``--measured`` adds the tubes of a folder that
+The tubes are simulated (ten colours, 8,000 nucleated cells): three controls, a follow-up with a diagnosis tube, one
+without, a clean regenerating marrow, and a heavy burden. ``--measured`` adds the tubes of a folder that
 ``python -m benchmarks.accuracy.cells`` made from the optional shared mixtures. Every step notes which numbers it reads,
 so that a number changes only the steps that read it; the others are kept.
 

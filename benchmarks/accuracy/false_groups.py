@@ -39,7 +39,9 @@ def clean_cells(folder: Path, parameters: ClassifierParameters) -> Iterator[tupl
     for path in sorted(folder.glob("P??.npz")):
         tube = at_level(on_scale(read(path)), 0.0)[0].select(reference.features)
         model = fit_tube(reference.model, tube, parameters, unreliable=parameters.unreliable)
-        anchors = anchor_levels(tube, expected=reference.anchors_at(reference.features, model.shift))
+        anchors = anchor_levels(
+            tube, ClassifierParameters(), expected=reference.anchors_at(reference.features, model.shift)
+        )
         window = np.flatnonzero(tube.window)
         yield (
             tube_cells(

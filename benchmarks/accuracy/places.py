@@ -17,6 +17,7 @@ from benchmarks.accuracy.__main__ import DATA
 from benchmarks.accuracy.mixtures import FEATURES, Patient, load
 from flowmrd.classifier.catalogue import find_place, load_catalogue
 from flowmrd.classifier.mixture import Floats
+from flowmrd.classifier.parameters import ClassifierParameters
 
 SHARE = 1e-3
 """Share of the nucleated cells at which leukaemias are judged."""
@@ -53,7 +54,7 @@ def main() -> int:
         judged += 1
         blasts = patient.groups["blast"]
         heaviest = blasts.mean[int(np.argmax(blasts.weight))]
-        place = find_place(heaviest, FEATURES, anchors, share=SHARE)
+        place = find_place(heaviest, FEATURES, anchors, ClassifierParameters(), share=SHARE)
         inside[place.call if place else "no place of the catalogue"] += 1
     known = load_catalogue()
     sys.stdout.write(f"{judged} leukaemias, by their largest component\n")

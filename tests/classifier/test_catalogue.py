@@ -9,9 +9,11 @@ import pytest
 
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.catalogue import anchor_levels, find_place, load_catalogue
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.errors import ArtefactError
 from flowmrd.simulate.populations import MATURATION, NORMAL, SIGNALS, Code
 
+PARAMETERS = ClassifierParameters()
 FEATURES = tuple(name for name in SIGNALS if name != "SYTO41")
 INDEX = [SIGNALS.index(name) for name in FEATURES]
 
@@ -29,7 +31,7 @@ ANCHORS = {
 
 
 def call(mean: np.ndarray, share: float = 1e-4, **more: object) -> tuple[str, bool] | None:
-    place = find_place(mean, FEATURES, ANCHORS, share=share, **more)  # type: ignore[arg-type]
+    place = find_place(mean, FEATURES, ANCHORS, PARAMETERS, share=share, **more)  # type: ignore[arg-type]
     return None if place is None else (place.call, place.accepted)
 
 
@@ -90,26 +92,20 @@ def test_two_cells_measured_as_one_are_named_as_a_doublet() -> None:
     for marker in ("FSC-A", "SSC-A"):
         column = FEATURES.index(marker)
         mean[column] = ANCHORS["mature_b"][column] + ANCHORS["t_nk"][column]
-    place = find_place(mean, FEATURES, {k: ANCHORS[k] for k in ("t_nk", "mature_b")}, share=1e-4)
+    place = find_place(mean, FEATURES, {k: ANCHORS[k] for k in ("t_nk", "mature_b")}, PARAMETERS, share=1e-4)
     assert place is not None
     assert place.call in {"artefact:doublets_b_t", "normal:mature_b"}
     small = mean.copy()
     small[FEATURES.index("FSC-A")] = 0.9
-    single = find_place(small, FEATURES, ANCHORS, share=1e-4)
+    single = find_place(small, FEATURES, ANCHORS, PARAMETERS, share=1e-4)
     assert single is None or not single.call.startswith("artefact:doublets")
-
-
-def test_cells_off_scale_in_one_detector_are_an_artefact_of_it() -> None:
-    place = find_place(level(Code.MYELOBLAST), FEATURES, ANCHORS, share=1e-4, off_scale={"CD34": 0.9, "CD10": 0.1})
-    assert place is not None
-    assert (place.call, place.accepted) == ("artefact:off_scale_CD34", True)
 
 
 def test_a_panel_without_the_telling_marker_gives_no_name() -> None:
     features = tuple(name for name in FEATURES if name != "CD22")
     keep = [FEATURES.index(name) for name in features]
     anchors = {name: levels[keep] for name, levels in ANCHORS.items()}
-    place = find_place(level(Code.BASOPHIL)[keep], features, anchors, share=1e-4)
+    place = find_place(level(Code.BASOPHIL)[keep], features, anchors, PARAMETERS, share=1e-4)
     assert place is None or "basophils" not in place.call
 
 
@@ -119,7 +115,7 @@ def test_anchors_are_the_tubes_own_cells_where_it_holds_enough() -> None:
         "a", ("CD19",), values, np.zeros(400, dtype=bool), 400,
         population=np.repeat([0, 1], [200, 200]).astype(np.int16), populations=("t_nk", "mature_b"),
     )  # fmt: skip
-    found = anchor_levels(tube, expected={"mature_b": np.array([2.5]), "granulocytes": np.array([1.4])})
+    found = anchor_levels(tube, PARAMETERS, expected={"mature_b": np.array([2.5]), "granulocytes": np.array([1.4])})
     assert found["mature_b"] == pytest.approx([3.0])
     assert found["granulocytes"] == pytest.approx([1.4])
 

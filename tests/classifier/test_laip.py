@@ -59,7 +59,7 @@ def test_densities_agree_with_scipy() -> None:
 def test_a_fitted_mixture_finds_two_separate_populations() -> None:
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(0, 0.2, (3000, 3)), rng.normal(2, 0.3, (1000, 3))])
-    mixture = fit_mixture(x, 2, rng)
+    mixture = fit_mixture(x, 2, rng, ClassifierParameters())
     order = np.argsort(mixture.mean[:, 0])
     np.testing.assert_allclose(mixture.mean[order, 0], [0, 2], atol=0.05)
     np.testing.assert_allclose(mixture.weight[order], [0.75, 0.25], atol=0.02)

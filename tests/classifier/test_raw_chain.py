@@ -62,7 +62,7 @@ def test_computing_only_the_added_cells_equals_a_run_with_the_cells_in_the_file(
     raw: Tube, tube: Tube, blasts: tuple[np.ndarray, tuple[str, ...]]
 ) -> None:
     cells, features = blasts
-    added = as_raw_tube(tube, cells, features, {}, seed=1)
+    added = as_raw_tube(tube, cells, features, {}, ClassifierParameters(seed=1))
     alone = gate(preprocess(added, placed=tube.placed), placed=tube.placed)
     whole = gate(preprocess(with_cells_in_the_file(raw, added), placed=tube.placed), placed=tube.placed)
     for name in features:
@@ -78,8 +78,8 @@ def test_a_run_that_places_every_threshold_anew_keeps_the_same_cells(
     raw: Tube, tube: Tube, blasts: tuple[np.ndarray, tuple[str, ...]]
 ) -> None:
     cells, features = blasts
-    passed = RawChain(tube, seed=1)(cells, features, {})
-    added = as_raw_tube(tube, cells, features, {}, seed=1)
+    passed = RawChain(tube, ClassifierParameters(seed=1))(cells, features, {})
+    added = as_raw_tube(tube, cells, features, {}, ClassifierParameters(seed=1))
     file = with_cells_in_the_file(raw, added)
     assert file.positions is not None
     order = np.argsort(file.positions, kind="stable")  # in the file, every cell stands where it was acquired
@@ -94,7 +94,7 @@ def test_added_cells_come_back_with_the_values_they_were_given(
     tube: Tube, blasts: tuple[np.ndarray, tuple[str, ...]]
 ) -> None:
     cells, features = blasts
-    passed = RawChain(tube, seed=1)(cells, features, {})
+    passed = RawChain(tube, ClassifierParameters(seed=1))(cells, features, {})
     on_scale = (cells < 0.97 * LOGICLE_M).all(axis=1)
     np.testing.assert_allclose(passed.values[on_scale], cells[on_scale], atol=2e-3)
 
@@ -103,7 +103,7 @@ def test_cells_that_a_gate_would_lose_are_seen_to_be_lost(
     tube: Tube, blasts: tuple[np.ndarray, tuple[str, ...]]
 ) -> None:
     cells, features = blasts
-    passed = RawChain(tube, seed=1)(
+    passed = RawChain(tube, ClassifierParameters(seed=1))(
         cells,
         features,
         {"FSC-W": np.full(CELLS, 0.9, dtype=np.float32), "FSC-H": np.full(CELLS, 0.05, dtype=np.float32)},
@@ -120,7 +120,7 @@ def test_cells_of_a_phenotype_that_a_gate_took_away_are_found_with_the_reason(
     centre = np.median(cells, axis=0)
     lost = (centre + rng.normal(0.0, 0.1, (60, len(features)))).astype(np.float32)
     wide = {"FSC-W": np.full(60, 0.9, np.float32), "FSC-H": np.full(60, 0.05, np.float32)}
-    added = as_raw_tube(tube, lost, features, wide, seed=1)
+    added = as_raw_tube(tube, lost, features, wide, ClassifierParameters(seed=1))
     whole = gate(preprocess(with_cells_in_the_file(raw, added), placed=tube.placed), placed=tube.placed)
     place = Mixture(np.ones(1), centre[None].astype(float), 0.15**2 * np.eye(len(features))[None])
     normal = Mixture(np.ones(1), centre[None] - 1.0, 0.2**2 * np.eye(len(features))[None])

@@ -168,6 +168,47 @@ def test_branches_are_counted() -> None:
     assert branches(ast.parse(source)) == 6
 
 
+PLAIN: frozenset[float] = frozenset({0, 1, 2, 0.5, 10})
+"""Numbers of formulas: halves, squares, powers of ten."""
+GUARDS: frozenset[float] = frozenset({1e-3, 1e-4, 1e-6, 1e-7, 1e-9, 1e-12, 1e-300, 0.01})
+"""Numbers that keep a logarithm or a division finite."""
+NOT_OF_THE_MODEL: dict[str, set[float]] = {
+    "calibration": {0.025, 0.975, 1e6},  # 95 % interval; events per million
+    "catalogue": {8.3},  # linear signal at 0 decades
+    "compact_groups": {30, 512, 0.25},  # bound of an exponent; block of memory; half of a squared half distance
+    "control_judgement": {100.0, 200_000},  # ranks a laboratory's word above any score; limit of memory
+    "estimators": {200_000},
+    "group_evidence": {1e4},  # words
+    "judge_tube": {-99.0, 99.0, 4, 5, 6},  # no score; digits that are stored
+    "laip_of_tubes": {4, 5},
+    "mixture": {65_536, 4_096, 1_024, 60},  # blocks of memory; bound of an exponent
+    "normal_reference": {200_000},
+    "patient_laip": {1e6},
+    "phenotype_score": {99.0},
+    "raw_chain": {8},  # tells random streams apart
+    "spike_in": {7},
+    "staining_control": {0.95, 4},  # interval; digits
+    "storage": {12},  # digits of a digest in a message
+    "stored_library": {12},
+    "tube_model": {12.0},  # variance of a uniform distribution
+    "unknown_population": {31},
+    "window_cells": {1e6},
+}
+"""Numbers of the classifier that decide nothing about a cell, by module."""
+
+
+def test_every_number_of_the_classifier_that_decides_something_is_a_field_of_its_parameters() -> None:
+    found = []
+    for path in sorted((SOURCE / "classifier").glob("*.py")):
+        if path.stem in {"parameters", "blast_prior"}:
+            continue
+        allowed = PLAIN | GUARDS | NOT_OF_THE_MODEL.get(path.stem, set())
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and node.value not in allowed:
+                found.append(f"{path.name}:{node.lineno}: {node.value}")
+    assert found == []
+
+
 def test_nothing_is_left_undone() -> None:
     words = re.compile(r"\b(TO" + "DO|FIX" + "ME|Not" + r"ImplementedError)\b|\bx" + r"fail\(")
     found = [str(path) for path in tracked("*.py", "*.smk", "Snakefile") if words.search(path.read_text())]

@@ -51,6 +51,7 @@ def abundance_outliers(
         x[::step],
         parameters.abundance_groups,
         np.random.default_rng(parameters.abundance_groups),
+        parameters,
         sd_least=parameters.abundance_sd_least,
         steps=parameters.abundance_steps,
     )

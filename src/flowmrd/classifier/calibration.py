@@ -122,7 +122,7 @@ def choose_cut(
     background that is reported, and so in the limit of blank.
     """
     if not scores:
-        return min(parameters.cut_without_controls, lowest + 4.0)
+        return min(parameters.cut_without_controls, lowest + parameters.cut_without_controls_most)
     for cut in np.arange(lowest, parameters.cut_most + 0.01, parameters.cut_step):
         rates = sorted(
             control.per_million(float((score >= cut).sum())) for score, control in zip(scores, controls, strict=True)

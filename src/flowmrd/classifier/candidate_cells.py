@@ -125,16 +125,19 @@ def thin(flags: Bools, wanted: int) -> npt.NDArray[np.intp]:
     return index[picks]
 
 
-def training_sample(tube: CandidateCells, wanted: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Cells to learn from: two thirds from the window, the rest from outside, with importance weights.
+def training_sample(
+    tube: CandidateCells, wanted: int, window_share: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Cells to learn from, with importance weights: a share from the window, the rest from outside.
 
     Returns
     -------
     x, weight
         Shapes (m, d) and (m,); weights sum to 1 and restore the tube's own proportions.
     """
-    inside = thin(tube.window, 2 * wanted // 3)
-    outside = thin(~tube.window, wanted - min(len(inside), 2 * wanted // 3))
+    of_window = int(wanted * window_share + 1e-9)
+    inside = thin(tube.window, of_window)
+    outside = thin(~tube.window, wanted - min(len(inside), of_window))
     n_inside = int(tube.window.sum())
     index = np.concatenate([inside, outside])
     weight = np.concatenate(

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.mixture import Floats
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.config.load import describe
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.errors import ArtefactError, InputError
@@ -27,18 +28,8 @@ CATALOGUE = PANELS / "catalogue" / "populations.yaml"
 """The shipped catalogue."""
 ANCHORS = ("t_nk", "mature_b", "granulocytes", "erythroblasts")
 """Gates whose cells other places are given by."""
-MIN_ANCHOR_CELLS = 100
-"""Fewer cells of an anchor than this in a tube, and the reference says where it lies."""
-SUM_TOLERANCE = 0.35
-"""How far a doublet may lie from the sum of its two cells in any antigen, decades."""
-LEAST_DOUBLET_SIZE = 0.7
-"""A doublet scatters at least this much of the light that its two cells scatter forward."""
-HIDDEN = 0.6
-"""A marker that therapy hides may lie this far below the level of T and NK cells, decades."""
 LINEAR_UNIT = 8.3
 """Linear signal at 0 decades of a logicle scale, T / 10^M: above about 1.5 decades the scale is logarithmic."""
-OFF_SCALE_SHARE = 0.5
-"""From this share of off-scale cells on a group is an artefact of the detector."""
 
 Kind = Literal["normal", "artefact"]
 Range = tuple[str, float, float]
@@ -154,7 +145,9 @@ def load_catalogue(path: Path = CATALOGUE) -> Catalogue:
         ) from error
 
 
-def anchor_levels(tube: CandidateCells, *, expected: Mapping[str, Floats] | None = None) -> dict[str, Floats]:
+def anchor_levels(
+    tube: CandidateCells, parameters: ClassifierParameters, *, expected: Mapping[str, Floats] | None = None
+) -> dict[str, Floats]:
     """Median levels (d,) of the anchors in a tube, decades.
 
     Parameters
@@ -168,7 +161,7 @@ def anchor_levels(tube: CandidateCells, *, expected: Mapping[str, Floats] | None
     for name in ANCHORS:
         if name in tube.populations:
             chosen = tube.population == tube.populations.index(name)
-            if chosen.sum() >= MIN_ANCHOR_CELLS:
+            if chosen.sum() >= parameters.anchor_cells:
                 out[name] = np.median(tube.values[chosen], axis=0).astype(np.float64)
     return out
 
@@ -177,10 +170,10 @@ def find_place(
     mean: Floats,
     features: tuple[str, ...],
     anchors: Mapping[str, Floats],
+    parameters: ClassifierParameters,
     *,
     share: float,
     unreliable: frozenset[str] = frozenset(),
-    off_scale: Mapping[str, float] | None = None,
     catalogue: Catalogue | None = None,
 ) -> Place | None:
     """Name the place of a group; None where no entry lies there.
@@ -195,14 +188,7 @@ def find_place(
         Share of the tube's nucleated cells.
     unreliable
         Markers that therapy may have taken away or hidden in this tube; empty for an untreated one.
-    off_scale
-        By detector, the share of the group's cells at the end of its range.
     """
-    for marker, part in sorted((off_scale or {}).items(), key=lambda item: -item[1]):
-        if part >= OFF_SCALE_SHARE:
-            return Place(
-                f"artefact:off_scale_{marker}", f"Off scale in {marker}", accepted=True, most=1.0, distance=0.0
-            )
     known = catalogue or load_catalogue()
     found: list[Place] = []
     kinds: tuple[tuple[Kind, tuple[CatalogueEntry, ...]], ...] = (
@@ -211,7 +197,7 @@ def find_place(
     )
     for kind, entries in kinds:
         for entry in entries:
-            distance = _distance(entry, mean, features, anchors, unreliable)
+            distance = _distance(entry, mean, features, anchors, unreliable, parameters)
             if distance is None:
                 continue
             most = entry.most[1 if unreliable else 0]
@@ -236,12 +222,13 @@ def _distance(
     features: tuple[str, ...],
     anchors: Mapping[str, Floats],
     unreliable: frozenset[str],
+    parameters: ClassifierParameters,
 ) -> float | None:
     """Distance from the middle of an entry's place; None outside it, or where the panel cannot tell."""
     if not set(entry.needs) <= set(features):
         return None
     if entry.cells is not None:
-        return _distance_from_sum(entry.cells, mean, features, anchors)
+        return _distance_from_sum(entry.cells, mean, features, anchors, parameters)
     apart: list[float] = []
     raised: list[float] = []
     for marker, (anchor, low, high) in entry.place.items():
@@ -252,7 +239,7 @@ def _distance(
             return None
         lowest, highest = anchors[anchor][column] + low, anchors[anchor][column] + high
         if marker in unreliable and "t_nk" in anchors:
-            lowest = min(lowest, anchors["t_nk"][column] - HIDDEN)
+            lowest = min(lowest, anchors["t_nk"][column] - parameters.hidden_drop)
         half = (highest - lowest) / 2.0
         apart.append((mean[column] - lowest - half) / half)
         if marker != "CD45":
@@ -265,7 +252,11 @@ def _distance(
 
 
 def _distance_from_sum(
-    cells: tuple[str, str], mean: Floats, features: tuple[str, ...], anchors: Mapping[str, Floats]
+    cells: tuple[str, str],
+    mean: Floats,
+    features: tuple[str, ...],
+    anchors: Mapping[str, Floats],
+    parameters: ClassifierParameters,
 ) -> float | None:
     """The same for two cells measured as one: antigens add as light does, scatter as size does."""
     if not set(cells) <= set(anchors):
@@ -276,14 +267,14 @@ def _distance_from_sum(
         if marker == "SSC-A":
             continue
         if marker.startswith("FSC"):
-            if mean[column] < LEAST_DOUBLET_SIZE * (first[column] + second[column]):
+            if mean[column] < parameters.doublet_size_least * (first[column] + second[column]):
                 return None
             continue
         low = np.minimum(first[column], second[column])
         total = np.log10(10.0 ** first[column] + 10.0 ** second[column])
         # Near zero the scale is linear and two negative cells add up to a negative one.
-        expected = total if total > np.log10(300.0 / LINEAR_UNIT) else max(first[column], low)
-        apart.append((mean[column] - expected) / SUM_TOLERANCE)
+        expected = total if total > np.log10(parameters.doublet_sum_from / LINEAR_UNIT) else max(first[column], low)
+        apart.append((mean[column] - expected) / parameters.doublet_sum_tolerance)
     if not apart or max(map(abs, apart)) > 1.0:
         return None
     return float(np.sqrt(np.mean(np.square(apart))))

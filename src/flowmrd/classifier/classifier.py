@@ -111,7 +111,7 @@ def classify_tube(
     ]
     tube_model, burden = _fit_beside_leukaemia(tube, model, reference, search)
     stages = reference.stage_centres[:, [reference.features.index(name) for name in features]]
-    anchors = anchor_levels(tube, expected=reference.anchors_at(features, tube_model.shift))
+    anchors = anchor_levels(tube, parameters, expected=reference.anchors_at(features, tube_model.shift))
     cells = tube_cells(tube, window, tube_model, model, parameters, stages, parameters.unreliable, anchors)
     cells, kept = keep_candidates(search, cells)
     window = window[kept]
@@ -214,7 +214,7 @@ def _unknown(
             "UNKNOWN_POPULATION",
             share=one.share,
             most=one.most,
-            what=in_words(one, tube.features, model.mixture, fitted.shift),
+            what=in_words(one, tube.features, model.mixture, fitted.shift, parameters),
         )
         for one in found[:1]
     ]

@@ -61,6 +61,7 @@ def doublet_mixture(doublets: Floats32, parameters: ClassifierParameters) -> Mix
         doublets,
         parameters.doublet_components,
         np.random.default_rng(parameters.doublet_seed),
+        parameters,
         sd_least=parameters.doublet_sd_least,
         steps=parameters.doublet_steps,
     )

@@ -76,7 +76,7 @@ def place_of(mixture: Mixture, share: float, cells: WindowCells) -> Place | None
     if not cells.anchors:
         return None
     centre = mixture.mean[int(mixture.weight.argmax())]
-    return find_place(centre, cells.features, cells.anchors, share=share, unreliable=cells.unreliable)
+    return find_place(centre, cells.features, cells.anchors, cells.parameters, share=share, unreliable=cells.unreliable)
 
 
 def fit_to_leukaemia(mixture: Mixture, cells: WindowCells) -> float:

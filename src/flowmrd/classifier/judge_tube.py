@@ -30,9 +30,6 @@ from flowmrd.units import LOGICLE_M
 __all__ = ["classifier_parameters", "classify", "markers_after", "summarise"]
 
 
-STEP_LOSS: Final = 0.1
-"""Share of the spiked cells that a step may lose before the verdict names it."""
-
 STEP_WORDS: Final = {
     "scale": "compensation and scales",
     "masks": "quality masks",
@@ -105,7 +102,7 @@ def classify(
     found = candidates(tube)
     chosen = parameters or classifier_parameters(tube.panel, settings, therapy)
     # Tubes put together by hand have no record of their thresholds: their spiked cells start in the window.
-    chain = RawChain(tube, chosen.seed) if tube.qc and tube.gates and "margins" in tube.qc else None
+    chain = RawChain(tube, chosen) if tube.qc and tube.gates and "margins" in tube.qc else None
     result = classify_tube(
         found.cells,
         reference,
@@ -126,7 +123,7 @@ def classify(
             result.offscale_cluster >= 0,
         )
     facts = summarise(result, found.cells, reference, laip)
-    facts["flags"] += [item.as_record() for item in _lossy_steps(result)]
+    facts["flags"] += [item.as_record() for item in _lossy_steps(result, chosen.spike_step_loss)]
     facts["excluded"] = {}
     excluded = np.zeros(tube.n_events, dtype=bool)
     if result.tube_model is not None and result.places:
@@ -151,8 +148,8 @@ def _as_control(name: str, reference: ReferenceModel, config: RunConfig) -> list
     return [dict(reason) for one in reference.judgements if one["name"] == name for reason in one["reasons"]]
 
 
-def _lossy_steps(result: Classification) -> list[Flag]:
-    """A message for every step that loses more of the spiked cells than it may."""
+def _lossy_steps(result: Classification, allowed: float) -> list[Flag]:
+    """A message for every step that loses more than this part of the spiked cells."""
     steps = result.spike_in.steps if result.spike_in is not None else ()
     return [
         flag(
@@ -163,7 +160,7 @@ def _lossy_steps(result: Classification) -> list[Flag]:
             spiked=one.spiked,
         )
         for one in steps
-        if one.spiked and one.kept < (1.0 - STEP_LOSS) * one.spiked
+        if one.spiked and one.kept < (1.0 - allowed) * one.spiked
     ]
 
 

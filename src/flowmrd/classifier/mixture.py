@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.classifier.parameters import ClassifierParameters
+
 Floats = npt.NDArray[np.float64]
 CHUNK = 65_536
 BLOCK = 4_096
@@ -275,7 +277,7 @@ def normalised(log_values: Floats) -> tuple[Floats, Floats]:
     return top + np.log(total), log_values
 
 
-def seed_means(x: Floats, k: int, rng: np.random.Generator, steps: int = 8) -> Floats:
+def seed_means(x: Floats, k: int, rng: np.random.Generator, steps: int) -> Floats:
     """Starting means: k-means++ draws and a few Lloyd steps, on standardised features."""
     scale = np.maximum(x.std(axis=0), 1e-3)
     y = x / scale
@@ -302,47 +304,47 @@ def fit_mixture(
     x: npt.NDArray[np.floating],
     k: int,
     rng: np.random.Generator,
+    parameters: ClassifierParameters,
     *,
-    weight: Floats | None = None,
-    sd_least: float = 0.05,
-    shape_events: float = 30.0,
-    steps: int = 40,
+    sd_least: float | None = None,
+    steps: int | None = None,
 ) -> Mixture:
-    """Weighted EM for a full-covariance mixture, regularised towards the pooled within-component covariance.
+    """EM for a full-covariance mixture, regularised towards the pooled within-component covariance.
 
     Parameters
     ----------
     x
         Shape (n, d), decades; needs n > d.
-    weight
-        Importance weight per row.
     sd_least
-        Smallest standard deviation in any direction; its square is added to every covariance, decades.
-    shape_events
-        Pseudo-events that pull a covariance towards the average one.
+        Smallest standard deviation in any direction, decades; its square is added to every covariance.
+        ``parameters.mixture_sd_least`` where absent.
+    steps
+        Most EM steps; ``parameters.mixture_steps`` where absent.
     """
+    sd = parameters.mixture_sd_least if sd_least is None else sd_least
+    shape_events = parameters.mixture_shape_events
     data = np.asarray(x, dtype=np.float64)
     n, d = data.shape
     k = max(1, min(k, n // (2 * d) or 1))
-    w = np.ones(n) if weight is None else weight / weight.mean()
-    mean = seed_means(data, k, rng) if k > 1 else data.mean(axis=0)[None]
-    total = np.cov(data.T).reshape(d, d) + sd_least**2 * np.eye(d)
+    w = np.ones(n)
+    mean = seed_means(data, k, rng, parameters.mixture_start_steps) if k > 1 else data.mean(axis=0)[None]
+    total = np.cov(data.T).reshape(d, d) + sd**2 * np.eye(d)
     mixture = Mixture(np.full(k, 1 / k), mean, np.repeat(total[None] / max(1.0, k ** (2 / d)), k, axis=0))
     centre = data.mean(axis=0)
     table = products(data, centre)
     last = -np.inf
-    for _ in range(steps):
+    for _ in range(parameters.mixture_steps if steps is None else steps):
         found = em_step(mixture, table, centre, w)
         stats = found.moments
         share = np.maximum(stats.count, 1e-9) / max(stats.count.sum(), 1e-9)
         pooled = np.einsum("k,kij->ij", share, stats.covariance)
         covariance = (stats.effective[:, None, None] * stats.covariance + shape_events * pooled) / (
             stats.effective + shape_events
-        )[:, None, None] + sd_least**2 * np.eye(d)
+        )[:, None, None] + sd**2 * np.eye(d)
         empty = stats.effective < 1e-3
         mixture = Mixture(share, np.where(empty[:, None], mixture.mean, stats.mean), covariance)
         now = float((found.log_density * w).mean())
-        if now - last < 1e-4:
+        if now - last < parameters.mixture_gain_least:
             break
         last = now
     return mixture

@@ -107,7 +107,8 @@ def fit_normal(
     tubes = [tube.select(features) for tube in tubes]
     rng = np.random.default_rng(seed)
     per_tube = max(parameters.training_cells_least, parameters.training_cells // max(len(tubes), 1))
-    samples = [training_sample(tube, min(per_tube, parameters.training_cells_most)) for tube in tubes]
+    most = min(per_tube, parameters.training_cells_most)
+    samples = [training_sample(tube, most, parameters.training_window_share) for tube in tubes]
     shifts = align([x for x, _ in samples], rng, parameters)
     # Brought to one staining first, so that components are populations and not tubes.
     pooled = np.concatenate([x - shift for (x, _), shift in zip(samples, shifts, strict=True)])
@@ -116,6 +117,7 @@ def fit_normal(
         pooled[rows],
         parameters.components,
         rng,
+        parameters,
         sd_least=parameters.population_sd_least,
         steps=parameters.start_steps,
     )

@@ -130,15 +130,17 @@ def build_reference(
         names,
         centres,
         provisional=provisional,
-        anchors=_anchors([tube.select(features) for tube in controls], shifts),
+        anchors=_anchors([tube.select(features) for tube in controls], shifts, parameters),
     )
 
 
-def _anchors(tubes: list[CandidateCells], shifts: Mapping[str, Floats]) -> dict[str, Floats]:
+def _anchors(
+    tubes: list[CandidateCells], shifts: Mapping[str, Floats], parameters: ClassifierParameters
+) -> dict[str, Floats]:
     """Levels of the anchors over the controls, each brought to the staining of the reference."""
     found: dict[str, list[Floats]] = {}
     for tube in tubes:
-        for name, level in anchor_levels(tube).items():
+        for name, level in anchor_levels(tube, parameters).items():
             found.setdefault(name, []).append(level - shifts.get(tube.name, np.zeros(len(tube.features))))
     return {name: np.mean(levels, axis=0) for name, levels in sorted(found.items())}
 

@@ -12,11 +12,13 @@ from typing import Literal, TypeVar
 T = TypeVar("T")
 Section = Literal[
     "run",
+    "mixtures",
     "normal model",
     "fit to one tube",
     "doublets",
     "markers masked by a drug",
     "prior of blasts",
+    "catalogue of populations",
     "novelty of a tube",
     "staining control",
     "unknown population",
@@ -71,6 +73,22 @@ class ClassifierParameters:
     shifted: frozenset[str] = number(frozenset[str](), "run", "markers", "markers that steroids move", "panel")
     seed: int = number(0, "run", "", "seed of every random draw", "config laip.seed")
 
+    # Every Gaussian mixture that is fitted from nothing.
+    mixture_sd_least: float = number(
+        0.05,
+        "mixtures",
+        "decades",
+        "smallest standard deviation of a component in any direction, where no other is given",
+    )
+    mixture_shape_events: float = number(
+        30.0, "mixtures", "pseudo-events", "weight of the average covariance in that of a component"
+    )
+    mixture_steps: int = number(40, "mixtures", "EM steps", "steps of a fit, where no other number is given")
+    mixture_gain_least: float = number(
+        1e-4, "mixtures", "natural log per cell", "a fit ends where a step gains less log likelihood"
+    )
+    mixture_start_steps: int = number(8, "mixtures", "k-means steps", "steps that place the components before a fit")
+
     # The hierarchical mixture of the controls.
     components: int = number(26, "normal model", "count", "Gaussian components of normal marrow")
     training_cells: int = number(
@@ -78,6 +96,9 @@ class ClassifierParameters:
     )
     training_cells_least: int = number(1_500, "normal model", "cells", "cells of one control, at least")
     training_cells_most: int = number(12_000, "normal model", "cells", "cells of one control, at most")
+    training_window_share: float = number(
+        2 / 3, "normal model", "fraction", "cells of a sample to learn from that come from the B-lineage window"
+    )
     start_cells: int = number(20_000, "normal model", "cells", "pooled cells that the first mixture is fitted to")
     start_steps: int = number(12, "normal model", "EM steps", "steps of that first fit")
     model_steps: int = number(14, "normal model", "EM steps", "steps of the fit over tubes")
@@ -197,6 +218,9 @@ class ClassifierParameters:
     masked_marker_sd: float = number(
         0.8, "markers masked by a drug", "decades", "spread of a marker that a drug may have masked on normal cells"
     )
+    staining_span_least: float = number(
+        1.0, "staining control", "decades", "the brightest cells of a marker are taken to lie this far above the lowest"
+    )
     negative_quantile: float = number(
         0.1,
         "markers masked by a drug",
@@ -207,6 +231,7 @@ class ClassifierParameters:
     odd_marker_share: float = number(
         0.3,
         "prior of blasts",
+        "catalogue of populations",
         "fraction",
         "leukaemias that are odd in one marker: a Gaussian over patients alone would take them for impossible",
     )
@@ -215,6 +240,39 @@ class ClassifierParameters:
     )
     blast_tail_degrees: float = number(
         20.0, "prior of blasts", "degrees of freedom", "t tails of blasts: cells a little outside still belong to them"
+    )
+
+    # Places of normal populations and artefacts (panels/catalogue/populations.yaml).
+    anchor_cells: int = number(
+        100,
+        "catalogue of populations",
+        "cells",
+        "fewer cells of a population that places are given by, and the reference says where it lies",
+    )
+    hidden_drop: float = number(
+        0.6,
+        "catalogue of populations",
+        "decades",
+        "a marker that therapy hides may lie this far below the level of T and NK cells",
+    )
+    doublet_sum_tolerance: float = number(
+        0.35,
+        "catalogue of populations",
+        "decades",
+        "how far a doublet may lie from the sum of its two cells in any antigen",
+    )
+    doublet_size_least: float = number(
+        0.7,
+        "catalogue of populations",
+        "ratio",
+        "a doublet scatters at least this much of the light that its two cells scatter forward",
+    )
+    doublet_sum_from: float = number(
+        300.0,
+        "catalogue of populations",
+        "linear signal",
+        "below it the scale is linear, where two negative cells do not add up",
+        "logicle with W 0.5 to 1 and T 262,144 (Parks et al. 2006)",
     )
 
     novelty_pseudo_tubes: float = number(
@@ -330,6 +388,21 @@ class ClassifierParameters:
     unknown_blur_sd: float = number(
         0.2, "unknown population", "decades", "the place of a population is this much wider than its cells lie"
     )
+    unknown_low_quantile: float = number(
+        0.1,
+        "unknown population",
+        "fraction",
+        "quantile of normal populations' levels that counts as without the marker",
+    )
+    unknown_span_least: float = number(
+        0.5, "unknown population", "decades", "normal populations are taken to lie at least this far apart in a marker"
+    )
+    unknown_dim_from: float = number(
+        0.25, "unknown population", "fraction of the span", "level from which its marker is called dim, not absent"
+    )
+    unknown_bright_from: float = number(
+        0.6, "unknown population", "fraction of the span", "level from which its marker is called present"
+    )
     unknown_place: float = number(
         0.8, "unknown population", "fraction", "cells of a population that lie in what counts as its place"
     )
@@ -342,6 +415,9 @@ class ClassifierParameters:
 
     laip_cells: int = number(30_000, "diagnosis", "cells", "cells of the window that a phenotype is learned from")
     laip_stored_cells: int = number(2_000, "diagnosis", "cells", "cells that are kept for the spike-in")
+    laip_cells_per_number: int = number(
+        3, "diagnosis", "cells per component and marker", "fewer cells are not divided into so many components"
+    )
     laip_components: int = number(3, "diagnosis", "count", "components of a phenotype, at most")
     laip_rounds: int = number(2, "diagnosis", "count", "times that phenotype and normal cells are refined in turn")
     laip_steps: int = number(15, "diagnosis", "EM steps", "steps of every refinement")
@@ -672,6 +748,9 @@ class ClassifierParameters:
     cut_most: float = number(12.0, "cut", "natural log", "highest cut: six normal cells per million")
     cut_step: float = number(0.25, "cut", "natural log", "step at which cuts are tried")
     cut_without_controls: float = number(8.0, "cut", "natural log", "cut where no control can set it")
+    cut_without_controls_most: float = number(
+        4.0, "cut", "natural log", "such a cut lies at most this far above the lowest cut"
+    )
     cut_background_share: float = number(
         0.4, "cut", "ratio", "part of the allowed background that controls may hold on average"
     )
@@ -725,5 +804,14 @@ class ClassifierParameters:
         "fraction",
         "kinds that must be found for a negative answer",
         "nine in ten leukaemias",
+    )
+    spike_step_loss: float = number(
+        0.1, "spike-in", "fraction", "a step on the way from the raw file that loses more of the spiked cells is named"
+    )
+    spike_donors_least: int = number(
+        100,
+        "spike-in",
+        "cells",
+        "fewer cells in a gate do not lend their pulse shape and their place in the run to spiked ones",
     )
     library_entries_least: int = number(3, "spike-in", "phenotypes", "fewer do not make a library")

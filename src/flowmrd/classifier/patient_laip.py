@@ -269,14 +269,16 @@ def _best_mixture(x: Floats, parameters: ClassifierParameters) -> Mixture:
     lowest = np.inf
     n, d = x.shape
     for k in range(1, parameters.laip_components + 1):
-        if n < 3 * k * d:
+        if n < parameters.laip_cells_per_number * k * d:
             break
-        mixture = fit_mixture(x, k, rng, sd_least=parameters.laip_sd_start, steps=parameters.laip_start_steps)
+        mixture = fit_mixture(
+            x, k, rng, parameters, sd_least=parameters.laip_sd_start, steps=parameters.laip_start_steps
+        )
         free = k * (1 + d + d * (d + 1) / 2) - 1
         criterion = -2 * float(log_density(mixture, x).sum()) + free * np.log(n)
         if criterion < lowest:
             best, lowest = mixture, criterion
-    return best if best is not None else fit_mixture(x, 1, rng)
+    return best if best is not None else fit_mixture(x, 1, rng, parameters)
 
 
 def _refine(

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.classifier.candidate_cells import Bools, Floats32
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.passed_cells import PassedCells
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.panel.model import ChannelKind
@@ -31,8 +32,6 @@ __all__ = ["STEPS", "RawChain", "as_raw_tube"]
 STEPS: Final = ("scale", "masks", "singlets", "nucleated", "window", "counted")
 """Steps of the way from the raw file to the count: compensation and scales, quality masks, three gates, classifier."""
 
-MIN_DONORS: Final = 100
-
 
 @dataclass(frozen=True)
 class RawChain:
@@ -40,17 +39,17 @@ class RawChain:
 
     Attributes
     ----------
-    seed
-        Seed of the choice of places in the run and of cells whose pulse shape the added ones take over.
+    parameters
+        Their seed is that of the choice of places in the run and of cells whose pulse shape the added ones take over.
     """
 
     tube: Tube
-    seed: int = 0
+    parameters: ClassifierParameters
 
     def __call__(self, cells: Floats32, features: tuple[str, ...], others: Mapping[str, Floats32]) -> PassedCells:
         """Take cells through the steps; see :class:`flowmrd.classifier.passed_cells.Chain`."""
         tube = self.tube
-        added = preprocess(as_raw_tube(tube, cells, features, others, self.seed), placed=tube.placed)
+        added = preprocess(as_raw_tube(tube, cells, features, others, self.parameters), placed=tube.placed)
         added = gate(added, placed=tube.placed)
         left = np.ones(len(cells), dtype=np.bool_)
         kept: dict[str, Bools] = {}
@@ -74,7 +73,11 @@ class RawChain:
 
 
 def as_raw_tube(
-    tube: Tube, cells: Floats32, features: tuple[str, ...], others: Mapping[str, Floats32], seed: int
+    tube: Tube,
+    cells: Floats32,
+    features: tuple[str, ...],
+    others: Mapping[str, Floats32],
+    parameters: ClassifierParameters,
 ) -> Tube:
     """A tube of these cells alone, as raw events that stand beside events of another tube.
 
@@ -86,13 +89,13 @@ def as_raw_tube(
         Shape (n, d), decades, and the channels.
     others
         Further channels of the same cells on the 0..1 scale, shape (n,): pulse height and width.
-    seed
-        Of the choice of places in the run, and of donors: single cells of this tube whose pulse shape, and whose values
-        in channels that are not given, the cells take over.
+    parameters
+        Their seed is that of the choice of places in the run, and of donors: single cells of this tube whose pulse
+        shape, and whose values in channels that are not given, the cells take over.
     """
-    rng = np.random.default_rng([seed, 8])
+    rng = np.random.default_rng([parameters.seed, 8])
     n = len(cells)
-    donors = _donors(tube, rng, n)
+    donors = _donors(tube, rng, n, parameters.spike_donors_least)
     scaled = {name: cells[:, place] / np.float32(LOGICLE_M) for place, name in enumerate(features)}
     scaled |= {name: values for name, values in others.items() if name in tube.columns and name not in scaled}
     for name, values in tube.measured.items():
@@ -128,12 +131,12 @@ def _stored(tube: Tube, scaled: Mapping[str, Floats32]) -> dict[str, Floats32]:
     return raw
 
 
-def _donors(tube: Tube, rng: np.random.Generator, n: int) -> npt.NDArray[np.intp]:
+def _donors(tube: Tube, rng: np.random.Generator, n: int, least: int) -> npt.NDArray[np.intp]:
     """Rows of single cells of the tube, of the B lineage where there are enough."""
     usable = tube.analysable()
     for name in ("singlets", "nucleated", "b_lineage"):
         inside = tube.gate_or_none(name)
-        if inside is not None and np.count_nonzero(usable & inside) >= MIN_DONORS:
+        if inside is not None and np.count_nonzero(usable & inside) >= least:
             usable = usable & inside
     rows = np.flatnonzero(usable)
     if len(rows) == 0:

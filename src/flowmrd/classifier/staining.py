@@ -17,6 +17,7 @@ def align(samples: list[Floats], rng: np.random.Generator, parameters: Classifie
         samples[typical][rows],
         parameters.staining_components,
         rng,
+        parameters,
         sd_least=parameters.population_sd_least,
         steps=parameters.staining_fit_steps,
     )

@@ -218,7 +218,7 @@ def _marker(
     parameters: ClassifierParameters,
 ) -> MarkerStaining:
     lowest = min(float(np.quantile(level, parameters.negative_quantile)), parameters.without_level)
-    brightest = max(float(level.max()), lowest + 1.0)
+    brightest = max(float(level.max()), lowest + parameters.staining_span_least)
     carry, lack = level >= lowest + parameters.carrier_gap, level <= lowest + parameters.without_gap
     bright = int(np.count_nonzero(everything >= lowest + parameters.bright_at * (brightest - lowest)))
     carriers = [_beside(values, level, member, carry, parameters) for member in memberships]

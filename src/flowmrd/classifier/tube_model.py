@@ -230,7 +230,7 @@ def fit_tube(
     base, between = model.mixture, model.between_tube_sd
     if tube.n == 0:
         return TubeModel(base, np.zeros(d), 0.0, 0.0)
-    x, weight = training_sample(tube, parameters.tube_cells)
+    x, weight = training_sample(tube, parameters.tube_cells, parameters.training_window_share)
     centre = base.mean.mean(axis=0)
     table = products(x, centre)
     shift = _tube_staining(model, tube, parameters)

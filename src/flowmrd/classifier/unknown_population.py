@@ -68,7 +68,7 @@ def find_unknown_populations(
         for record in controls
     ]
     found = []
-    mixture = fit_mixture(x, parameters.unknown_components, rng)
+    mixture = fit_mixture(x, parameters.unknown_components, rng, parameters)
     mixture = mixture.broadened(parameters.unknown_blur_sd**2 * np.eye(mixture.d))
     near = chi2_quantile(parameters.unknown_place, mixture.d)
     share = (mahalanobis_squared(mixture, x) <= near).mean(axis=0)
@@ -92,14 +92,21 @@ def _drawn(mixture: Mixture, n: int, rng: np.random.Generator) -> Floats:
     return out
 
 
-def in_words(population: UnknownPopulation, features: tuple[str, ...], normal: Mixture, shift: Floats) -> str:
+def in_words(
+    population: UnknownPopulation,
+    features: tuple[str, ...],
+    normal: Mixture,
+    shift: Floats,
+    parameters: ClassifierParameters,
+) -> str:
     """Its antibodies beside the levels of normal populations: ``CD45 dim, CD38+, CD34-``."""
     words = []
     for j, marker in enumerate(features):
         if marker.startswith(("FSC", "SSC")):
             continue
         level = normal.mean[:, j] + shift[j]
-        low, high = float(np.quantile(level, 0.1)), float(level.max())
-        place = (population.mean[j] - low) / max(high - low, 0.5)
-        words.append(f"{marker}-" if place < 0.25 else f"{marker} dim" if place < 0.6 else f"{marker}+")
+        low, high = float(np.quantile(level, parameters.unknown_low_quantile)), float(level.max())
+        place = (population.mean[j] - low) / max(high - low, parameters.unknown_span_least)
+        dim, bright = place >= parameters.unknown_dim_from, place >= parameters.unknown_bright_from
+        words.append(f"{marker}+" if bright else f"{marker} dim" if dim else f"{marker}-")
     return ", ".join(words)

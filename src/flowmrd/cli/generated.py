@@ -41,6 +41,7 @@ from flowmrd.records.run import FailureFile, ManifestFile, ProvenanceFile
 from flowmrd.records.selftest import SelftestFile
 from flowmrd.records.simulation import SimulationFile
 from flowmrd.records.validation import ValidationFile
+from flowmrd.report.report_file import ReportFile
 from flowmrd.review.log import Entry, Head
 from flowmrd.review.model import ReviewFile
 from flowmrd.store import read_json, write_text
@@ -66,6 +67,7 @@ ARTEFACTS: dict[str, tuple[type[BaseModel], str]] = {
     "gate-reference": (GateReferenceFile, "results/reference/<panel>/gates.json"),
     "transform-reference": (TransformFile, "results/reference/<panel>/transform.json"),
     "trial": (TrialResult, "results/cohort/trial.json"),
+    "report": (ReportFile, "results/samples/<sample>/report.json"),
     "validation": (ValidationFile, "results/validation/<panel>/validation.json"),
     "measured": (MeasuredValidation, "results/validation/<panel>/measured.json"),
     "agreement": (Comparison, "results/compare/agreement.json"),

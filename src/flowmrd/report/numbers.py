@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report import formatting, laip_view, quality_view, uncounted
 from flowmrd.report.inputs import Inputs
+from flowmrd.report.report_file import ReportFile
 from flowmrd.report.tube import PageTube
 
 
@@ -132,13 +134,14 @@ def numbers(
     quality: Mapping[str, Any],
     controls: Mapping[str, Any],
     facts: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The figures of the page as plain data: ``report.json``, and the page's own download."""
-    return {
+    notes: Sequence[tuple[str, str]],
+) -> ReportFile:
+    """The figures of the page: ``report.json``, and the page's own download."""
+    values = {
         "format": "flowmrd-report/1",
         "mrd_sha256": inputs.mrd_sha256,
-        "result": inputs.result.to_json_dict(),
-        "acquisition": {} if inputs.ingest is None else inputs.ingest.acquisition.model_dump(),
+        "result": inputs.result,
+        "acquisition": AcquisitionEntry() if inputs.ingest is None else inputs.ingest.acquisition,
         "specimen": dict(facts["specimen"]),
         "denominators": facts["denominators"],
         "plots": [
@@ -166,4 +169,6 @@ def numbers(
         ],
         "gates": facts["gates"],
         "trend": [visit.to_json() for visit in inputs.history],
+        "notes": notes,
     }
+    return ReportFile.model_validate(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from flowmrd.report.inputs import Inputs, gate_records
 from flowmrd.report.language import language
 from flowmrd.report.neighbours import Neighbours
 from flowmrd.report.page import embed_json, read_asset, render_page
+from flowmrd.report.report_file import ReportFile
 from flowmrd.report.thresholds import threshold_figures
 from flowmrd.report.trend import trend_figure, trend_rows
 from flowmrd.report.tube import PageTube
@@ -49,7 +50,7 @@ class Page:
     """A rendered page and the numbers on it."""
 
     html: str
-    numbers: dict[str, Any] = field(default_factory=dict)
+    numbers: ReportFile
 
 
 def build_page(inputs: Inputs, events: Tube) -> Page:
@@ -89,10 +90,6 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
     controls = among_controls.build(inputs)
     facts = record.build(inputs, controls_charted=bool(controls["charts"]))
     visits = trend_rows(inputs.history, result.sample)
-    figures = numbers.numbers(
-        inputs, tube, [*_of_rows([*standard, *adaptive], charts.book), *gates], markers, quality, controls, facts
-    )
-    payload["numbers"] = figures
     steps = guidance.next_steps(result, quality["codes"])
     notes = verdict.banner_notes(
         inputs,
@@ -102,7 +99,10 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
             result, AcquisitionEntry() if inputs.qc is None else inputs.qc.acquisition, inputs.history
         ),
     )
-    figures["notes"] = [list(note) for note in notes]
+    figures = numbers.numbers(
+        inputs, tube, [*_of_rows([*standard, *adaptive], charts.book), *gates], markers, quality, controls, facts, notes
+    )
+    payload["numbers"] = figures.model_dump(mode="json", by_alias=True)
     answer = context_of(
         result,
         notes=notes,

@@ -25,7 +25,7 @@ from flowmrd.mrd.result import MrdResult
 from flowmrd.mrd.specimen import SpecimenResult, pool_specimen
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.records.quality import QualityFile
-from flowmrd.records.read import read_if_there
+from flowmrd.records.read import read_if_there, read_record
 from flowmrd.records.references import JudgedControl, ReferenceFile
 from flowmrd.report.answer import context_of, with_signatures
 from flowmrd.report.batch import BatchTube
@@ -33,9 +33,10 @@ from flowmrd.report.cohort import Member, build_cohort
 from flowmrd.report.control_table import ControlFacts, control_rows
 from flowmrd.report.language import language
 from flowmrd.report.page import write_page
+from flowmrd.report.report_file import ReportFile
 from flowmrd.review import review_status, signatures_of
 from flowmrd.stages.report import read_control_limits, read_result
-from flowmrd.store import read_json, write_json, write_text
+from flowmrd.store import write_json, write_text
 
 __all__ = ["cohort"]
 
@@ -173,7 +174,7 @@ def refresh_page(run_directory: Path, result: MrdResult, settings: ReportConfig)
     signatures, problem = signatures_of(run_directory, result.sample)
     context = context_of(
         result,
-        notes=read_json(numbers).get("notes") or (),
+        notes=read_record(numbers, ReportFile).notes,
         signatures=signatures,
         signature_problem=problem,
         required=settings.signatures,

@@ -141,8 +141,9 @@ def report(
     )
     page = build_page(inputs, tube or _events(result.sample, work_dir, panel, config))
     write_page(out, page.html)
-    write_json(out.with_suffix(".json"), page.numbers)
-    rows = [f"{name}\t{value}" for name, value in _flat(page.numbers, "")]
+    numbers = page.numbers.model_dump(mode="json", by_alias=True)
+    write_json(out.with_suffix(".json"), numbers)
+    rows = [f"{name}\t{value}" for name, value in _flat(numbers, "")]
     write_text(out.with_suffix(".tsv"), "\n".join(["figure\tvalue", *rows]) + "\n")
 
 
