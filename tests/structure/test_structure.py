@@ -186,6 +186,7 @@ NOT_OF_THE_MODEL: dict[str, set[float]] = {
     "patient_laip": {1e6},
     "phenotype_score": {99.0},
     "raw_chain": {8},  # tells random streams apart
+    "separable_kinds": {40, 300, 20_000, 0.9},  # compares panels; no tube is judged by it
     "spike_in": {7},
     "staining_control": {0.95, 4},  # interval; digits
     "storage": {12},  # digits of a digest in a message
