@@ -22,6 +22,12 @@ MAX_GATES = 64
 MAX_ROUTES = 8
 """Routes are stored as the bits of one uint8 column."""
 
+FARTHEST = 20.0
+"""No number of a gate on the panel scale lies further from 0: a range ends at 1, open corners of polygons lie at 8."""
+
+FARTHEST_RAW = 1e12
+"""No raw unit is larger: instruments store up to 32 bits."""
+
 
 class _Gate(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -140,14 +146,19 @@ class CutGate(_Gate):
         "negative", description="Population whose edge is used where the density shows no valley."
     )
     n_sd: float = Field(
-        3.5, gt=0, description="Distance of that edge from the population's mode, in its robust standard deviations."
+        3.5,
+        gt=0,
+        le=100,
+        description="Distance of that edge from the population's mode, in its robust standard deviations.",
     )
     flank: Literal["away", "towards"] = Field(
         "away",
         description="Flank of the peak that its spread is read from: the one away from the threshold, or the one "
         "towards it where the other side is mixed and few events lie beyond the threshold.",
     )
-    offset_decades: float = Field(0.0, description="Distance from the mode that the offset estimator adds, in decades.")
+    offset_decades: float = Field(
+        0.0, ge=-10, le=10, description="Distance from the mode that the offset estimator adds, in decades."
+    )
     relative_to: GateName | None = Field(
         None,
         description="Gate whose mode on this channel is the origin of window_decades; where no valley lies in the "
@@ -162,7 +173,7 @@ class CutGate(_Gate):
         "the peak of the cells above it, stands where this tube shows no valley, or one far above it. For stains that "
         "vary between tubes more than cells differ, such as nucleic acid dyes.",
     )
-    min_events: int = Field(200, ge=1, description="Below this many parent events the fallback is used.")
+    min_events: int = Field(200, ge=1, le=10**9, description="Below this many parent events the fallback is used.")
 
     def dimensions(self) -> tuple[str, ...]:
         """Channels that the gate reads."""
@@ -276,6 +287,9 @@ def check_tree(gates: tuple[Gate, ...], channels: set[str]) -> None:
 
 def _own_problems(gate: Gate) -> list[str]:
     """What is impossible about one gate by itself, to be read after its name."""
+    far = _far_numbers(gate)
+    if far:
+        return far
     if isinstance(gate, CutGate):
         return _cut_problems(gate)
     if isinstance(gate, RectangleGate):
@@ -300,6 +314,27 @@ def _own_problems(gate: Gate) -> list[str]:
         if not _positive_definite(gate.covariance):
             return ["has a covariance matrix that is not symmetric positive definite"]
     return []
+
+
+def _far_numbers(gate: Gate) -> list[str]:
+    """Numbers that no place on the panel scale can have: raw units, or a slip of the pen."""
+    numbers: list[float | None] = []
+    if isinstance(gate, CutGate):
+        if gate.units == "raw":
+            far = max(abs(value) for value in (*gate.bounds, gate.fallback)) > FARTHEST_RAW
+            return [f"has raw units beyond {FARTHEST_RAW:g}"] if far else []
+        numbers = [*gate.bounds, gate.fallback, *gate.tilt.values(), *(gate.window_decades or ())]
+    elif isinstance(gate, RectangleGate):
+        numbers = [end for ends in gate.ranges.values() for end in ends]
+    elif isinstance(gate, PolygonGate):
+        numbers = [place for corner in gate.vertices for place in corner]
+    elif isinstance(gate, EllipseGate):
+        numbers = [*gate.mean, *(value for row in gate.covariance for value in row)]
+    far_ones = [value for value in numbers if value is not None and abs(value) > FARTHEST]
+    if not far_ones:
+        return []
+    hint = "; for raw units write 'units: raw'" if isinstance(gate, CutGate) else ""
+    return [f"has the number {far_ones[0]:g}: values lie between about -0.5 and 1.5 on the panel scale{hint}"]
 
 
 def _cut_problems(gate: CutGate) -> list[str]:

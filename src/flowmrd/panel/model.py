@@ -52,13 +52,18 @@ class ChannelTransform(Strict):
     """How one channel is brought to the 0..1 scale."""
 
     kind: Literal["logicle", "asinh", "linear"] = Field("logicle", description="Transform of the compensated value.")
-    T: float | None = Field(None, gt=0, description="Top of the scale in raw units; the channel's range where absent.")
-    M: float = Field(4.5, gt=0, description="Decades of the logicle display.")
-    A: float = Field(0.0, ge=0, description="Additional negative decades.")
-    W: float | None = Field(
-        None, ge=0, description="Linearisation width in decades; estimated from the batch's controls where absent."
+    T: float | None = Field(
+        None, ge=1, le=1e12, description="Top of the scale in raw units; the channel's range where absent."
     )
-    cofactor: float = Field(150.0, gt=0, description="Cofactor of the asinh transform.")
+    M: float = Field(4.5, gt=0, le=10, description="Decades of the logicle display.")
+    A: float = Field(0.0, ge=0, le=10, description="Additional negative decades.")
+    W: float | None = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Linearisation width in decades; estimated from the batch's controls where absent.",
+    )
+    cofactor: float = Field(150.0, ge=1e-3, le=1e9, description="Cofactor of the asinh transform.")
 
 
 class Channel(Strict):
@@ -108,7 +113,7 @@ class PanelModel(Strict):
     title: str = Field(description="One line for the report.")
     source: str = Field("", description="Where the panel comes from.")
     channels: tuple[Channel, ...] = Field(min_length=3, description="All channels, scatter and time included.")
-    landmark: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(
+    landmark: dict[str, Annotated[float, Field(ge=0.001, lt=1)]] = Field(
         {},
         description="Scatter channel to the place of lymphocytes in the numbers of the gates: a tube whose lymphocytes "
         "lie elsewhere has its scatter multiplied accordingly before thresholds are looked for. Without it numbers are "
