@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,16 @@ import pytest
 from flowmrd.cli.check import Problem, check_run
 from flowmrd.engine.plan import plan_run
 from flowmrd.errors import InputError
-from workflow.wrong_tubes import FAULTS, TURNING, Change, rewrite
+from flowmrd.fcs import ChannelSpec
+from flowmrd.fcs.reader import DataSet
+from flowmrd.gating.gatingml import write_gatingml
+from flowmrd.home import PANELS
+from flowmrd.panel import load_panel
+from flowmrd.tube import Tube
+from flowmrd.tube.gate import gate, wiring
+from flowmrd.tube.preprocess import preprocess
+from flowmrd.tube.read import read_tube
+from workflow.wrong_tubes import FAULTS, TURNING, Change, Values, rewrite
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -51,3 +61,64 @@ def test_the_four_faults_that_turned_a_verdict_end_in_refusal_where_a_single_fil
             run / "fcs/P01-day21.fcs", panel="ino10", out=tmp_path / "x.arrow", spillover=None, compensated=False
         )
     assert not (tmp_path / "x.arrow").exists()
+
+
+@pytest.fixture(scope="module")
+def gated(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tube, str]:
+    """A tube without pulse width, as the run has it before the reviewer's gates, and its own ``gates.xml``."""
+    folder = tmp_path_factory.mktemp("gated")
+    path = folder / "tube.fcs"
+    rewrite(simulated / "fcs/P01-day21.fcs", without_width, to=path)
+    prepared = preprocess(read_tube(path, load_panel(PANELS / "ino10.yaml"), check=False))
+    found = gate(prepared).gate_result
+    return prepared, write_gatingml(found, prepared.panel.gates, wiring(prepared))
+
+
+def without_width(data: DataSet, values: Values, keywords: dict[str, str], specs: list[ChannelSpec]) -> Values:
+    """A tube that lacks an optional channel."""
+    place = next(index for index, one in enumerate(specs) if one.pnn == "FSC-W")
+    specs[place] = ChannelSpec("Width", "", 262144)
+    return values
+
+
+RECTANGLE = "gates:\n  nucleated: {{method: rectangle, ranges: {{{}: [0.2, 0.9]}}}}\n"
+OVERRIDES: dict[str, tuple[str, Callable[[str], str]]] = {
+    "an unknown gate": ("yaml", lambda _: "gates:\n  cd99_pos: {threshold: 0.4}\n"),
+    "a channel that the tube lacks": ("yaml", lambda _: RECTANGLE.format("FSC-W")),
+    "a channel that nobody knows": ("yaml", lambda _: RECTANGLE.format("CD99")),
+    "a detector that the file lacks": ("xml", lambda text: text.replace('name="PE-A"', 'name="B525-A"')),
+    "values that are not compensated": ("xml", lambda text: text.replace('-ref="spillover"', '-ref="uncompensated"')),
+    "a matrix that the file does not define": ("xml", lambda text: text.replace('-ref="spillover"', '-ref="mine"')),
+    "another matrix": ("xml", lambda text: text.replace('transforms:value="0.', 'transforms:value="0.5')),
+    "another parent": ("xml", lambda text: text.replace('parent_id="singlets"', 'parent_id="core"')),
+    "quadrants": ("xml", lambda text: text.replace("BooleanGate", "QuadrantGate")),
+    "cut off": ("xml", lambda text: text[: len(text) // 2]),
+}
+
+
+@pytest.mark.parametrize("fault", OVERRIDES)
+def test_a_reviewers_gates_that_the_run_refuses_by_the_header_are_refused_by_check(
+    simulated: Path, gated: tuple[Tube, str], tmp_path: Path, fault: str
+) -> None:
+    prepared, text = gated
+    run = Path(shutil.copytree(simulated, tmp_path / "run"))
+    shutil.copy(prepared.where, run / "fcs/P01-day21.fcs")
+    kind, change = OVERRIDES[fault]
+    path = run / f"config/overrides/P01-day21.{kind}"
+    path.parent.mkdir()
+    path.write_text(change(text), encoding="utf-8")
+    with pytest.raises(InputError) as refused:
+        gate(prepared, override=path)
+    errors = [problem.found for problem in check_run(run)[0] if problem.level == "error"]
+    assert errors == [refused.value.found]
+
+
+def test_the_tubes_own_gates_are_refused_by_neither(simulated: Path, gated: tuple[Tube, str], tmp_path: Path) -> None:
+    prepared, text = gated
+    run = Path(shutil.copytree(simulated, tmp_path / "run"))
+    shutil.copy(prepared.where, run / "fcs/P01-day21.fcs")
+    path = run / "config/overrides/P01-day21.xml"
+    path.parent.mkdir()
+    path.write_text(text, encoding="utf-8")
+    gate(prepared, override=path)
+    assert [problem for problem in check_run(run)[0] if problem.level == "error"] == []

@@ -17,13 +17,13 @@ from flowmrd.config.sheet import Role
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.engine.headers import Asked, Look, check_header
 from flowmrd.engine.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES, stored_library
+from flowmrd.engine.override_check import check_override
 from flowmrd.engine.plan import stained_controls, stored_reference
 from flowmrd.engine.tube_comparison import compare_tubes
 from flowmrd.errors import ChannelError, ColumnError, ConfigError, InputError, PanelError, SheetError
 from flowmrd.gating.experts import SUFFIXES as GATE_FILES
 from flowmrd.gating.experts import read_expert_gates
 from flowmrd.gating.flags import REQUIRED
-from flowmrd.gating.overrides import read_override
 from flowmrd.home import PANELS
 from flowmrd.mrd.limits import events_needed
 from flowmrd.panel import PanelModel, find_panel, load_panel
@@ -83,7 +83,7 @@ def check_run(run_directory: Path) -> tuple[list[Problem], int]:
     problems += of_panels
     problems += [problem for _, problem in sorted(of_rows, key=lambda one: one[0])]
     problems += _cohort(rows, config, run_directory)
-    problems += _overrides(run_directory, {row.sample: panels[row.panel or config.panel] for row in rows}, sheet)
+    problems += _overrides(run_directory, {row.sample: (row, panels[row.panel or config.panel]) for row in rows}, asked)
     problems += _events(rows, looks, config, sheet)
     return _grouped(problems), len(rows)
 
@@ -214,8 +214,10 @@ def _panel(
     return panel, [Problem("error", str(path), found, expected, "define them, as in the shipped panels")], []
 
 
-def _overrides(run_directory: Path, panels: Mapping[str, PanelModel | None], sheet: Path) -> list[Problem]:
-    """Files in ``config/overrides`` that belong to no tube, or that cannot be used; GatingML needs the tube itself."""
+def _overrides(
+    run_directory: Path, tubes: Mapping[str, tuple[Sample, PanelModel | None]], asked: Asked
+) -> list[Problem]:
+    """Files in ``config/overrides`` that belong to no tube, or that cannot be applied to theirs."""
     problems: list[Problem] = []
     taken: dict[str, Path] = {}
     for path in sorted((run_directory / OVERRIDES).glob("*")):
@@ -225,20 +227,20 @@ def _overrides(run_directory: Path, panels: Mapping[str, PanelModel | None], she
         if path.suffix not in OVERRIDE_SUFFIXES:
             expected = f"<sample> and one of {', '.join(OVERRIDE_SUFFIXES)}"
             problems.append(Problem("error", where, "a file that no tube will use", expected, "rename or remove it"))
-        elif sample not in panels:
-            near = get_close_matches(sample, panels, n=1)
+        elif sample not in tubes:
+            near = get_close_matches(sample, tubes, n=1)
             todo = f"did you mean {near[0]}{path.suffix}?" if near else "rename it to the tube's sample name"
             found = f"gates for {sample!r}, which is no tube of this run"
-            problems.append(Problem("error", where, found, f"a sample of {sheet}", todo))
+            problems.append(Problem("error", where, found, "a sample of the sheet", todo))
         elif sample in taken:
             found = f"a second override of {sample} beside {taken[sample].name}"
             problems.append(Problem("error", where, found, "one file for a tube", "remove one of them"))
         else:
             taken[sample] = path
-            panel = panels[sample]
+            row, panel = tubes[sample]
             if panel is not None:
                 try:
-                    read_override(path, panel, None)
+                    check_override(path, panel, row, asked)
                 except InputError as error:
                     problems.append(Problem.of(error))
     return problems

@@ -128,7 +128,7 @@ class _Reader:
         """Refuse a dimension drawn on values that were compensated in another way than the tube's."""
         wiring = self.wiring
         compensated = wiring.compensated(channel)
-        if not wiring.scales or reference is None:
+        if not wiring.detectors or reference is None:
             return
         found = ""
         if reference == "uncompensated":
@@ -262,7 +262,7 @@ class _Reader:
 
     def _check_scale(self, gate: str, channel: str, reference: str | None) -> None:
         scale = self.wiring.scales.get(channel)
-        if self.blind:
+        if self.blind or not self.wiring.scales:
             return
         if scale is None:
             if reference is not None:

@@ -13,7 +13,7 @@ Of a GatingML file only gates that differ from the automatic ones count as set b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,12 @@ from flowmrd.gating.frame import STORED, Frame
 from flowmrd.gating.gatingml import Wiring
 from flowmrd.gating.gatingml_read import read_gatingml
 from flowmrd.gating.placement import build_shape
-from flowmrd.gating.shapes import Shape
+from flowmrd.gating.shapes import Shape, shape_channels
 from flowmrd.panel.gates import CutGate, Gate, check_tree
 from flowmrd.panel.model import PanelModel
 from flowmrd.store import digest_file
 
-__all__ = ["Override", "read_override"]
+__all__ = ["Override", "read_override", "refuse_impossible"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,9 @@ def read_override(
 
     Parameters
     ----------
+    wiring
+        How the tube's columns come from its file; without ``scales`` where only its header is known, None where nothing
+        is: what cannot be looked at is then left to the run.
     automatic
         ``gates.xml`` of the tube as its gates were placed; what a GatingML file may repeat of combinations.
     frame
@@ -84,6 +87,44 @@ def read_override(
     if path.suffix.lower() not in {".yaml", ".yml"}:
         raise _error(where, f"a {path.suffix or 'nameless'} file", ".yaml or .xml", "rename or convert it")
     return Override(path.name, digest_file(path), _read_yaml(path, panel, frame), False)
+
+
+def refuse_impossible(
+    where: str, shapes: Mapping[str, Shape], available: Collection[str], channels: Collection[str]
+) -> None:
+    """Refuse shapes of gates or on channels that a tube does not have.
+
+    Parameters
+    ----------
+    where
+        The override, for messages.
+    available
+        Gates that the tube can have.
+    channels
+        Channels of the tube.
+
+    Raises
+    ------
+    GateError
+        Naming the gates or channels.
+    """
+    gone = [name for name in shapes if name not in available]
+    if gone:
+        raise _error(
+            where,
+            f"a shape for {', '.join(gone)}, which this tube cannot have",
+            "gates whose parents and channels this tube has",
+            "remove these gates from the override",
+        )
+    for name, shape in shapes.items():
+        absent = [channel for channel in shape_channels(shape) if channel not in channels]
+        if absent:
+            raise _error(
+                where,
+                f"gate {name} on {', '.join(absent)}, which this tube does not have",
+                f"one of {', '.join(channels)}",
+                "draw the gate on a channel of this tube",
+            )
 
 
 def _read_yaml(path: Path, panel: PanelModel, frame: Frame) -> dict[str, Shape]:

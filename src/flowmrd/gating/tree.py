@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from flowmrd.gating.placement import Parameters, Placement, build_shape, estimat
 from flowmrd.gating.shapes import Columns, Combination, Everything, Nothing, Rectangle, Shape
 from flowmrd.panel.gates import ROOT, BooleanGate, CutGate, DebrisGate, Gate, SingletGate
 
-__all__ = ["Frozen", "GateResult", "apply_placements", "evaluate_tree"]
+__all__ = ["Frozen", "GateResult", "apply_placements", "available_gates", "evaluate_tree"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -211,6 +211,21 @@ class _Word:
         for index, column in enumerate(self._bytes):
             table[:, index] = column
         return bits
+
+
+def available_gates(gates: Sequence[Gate], channels: Collection[str]) -> frozenset[str]:
+    """Gates that can be looked for in a tube of these channels, whatever its events are.
+
+    Parameters
+    ----------
+    gates
+        Parents before children.
+    """
+    columns = dict.fromkeys(channels, np.empty(0, dtype=np.float32))
+    states = {ROOT: True}
+    for gate in gates:
+        states[gate.name] = not _missing(gate, columns, states)
+    return frozenset(name for name, possible in states.items() if possible)
 
 
 def _missing(gate: Gate, columns: Columns, states: Mapping[str, bool]) -> str:

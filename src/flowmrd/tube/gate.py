@@ -18,11 +18,11 @@ from flowmrd.gating.flags import gate_flags, missing_routes, nucleated_by
 from flowmrd.gating.frame import panel_scale
 from flowmrd.gating.gatingml import Wiring, write_gatingml
 from flowmrd.gating.marrow import STAGES, assess_haemodilution, assess_regeneration
-from flowmrd.gating.overrides import read_override
+from flowmrd.gating.overrides import read_override, refuse_impossible
 from flowmrd.gating.populations import assign, code_table, population_table, route_bits, route_names
 from flowmrd.gating.reference import ControlGates, GateReference
 from flowmrd.gating.sample import GatedSample, gate_control, gate_sample, rounded, tube_landmark
-from flowmrd.gating.shapes import same_shape, shape_channels
+from flowmrd.gating.shapes import same_shape
 from flowmrd.gating.targets import (
     NORMAL_B,
     TARGETS,
@@ -279,23 +279,8 @@ def _gate(
     shapes = dict(manual.shapes)
     if manual.from_gatingml:
         shapes = {name: s for name, s in shapes.items() if not same_shape(s, gated.result.placement(name).shape)}
-    gone = [name for name in shapes if not gated.result.available(name)]
-    if gone:
-        raise GateError(
-            str(override),
-            found=f"a shape for {', '.join(gone)}, which this tube cannot have",
-            expected="gates whose parents and channels this tube has",
-            todo="remove these gates from the override",
-        )
-    for name, shape in shapes.items():
-        absent = [channel for channel in shape_channels(shape) if channel not in columns]
-        if absent:
-            raise GateError(
-                str(override),
-                found=f"gate {name} on {', '.join(absent)}, which this tube does not have",
-                expected=f"one of {', '.join(columns)}",
-                todo="draw the gate on a channel of this tube",
-            )
+    available = [name for name in shapes if gated.result.available(name)]
+    refuse_impossible(str(override), shapes, available, columns)
     if shapes:
         gated = gate_sample(
             columns, panel, analysable, config.gating, reference=learned, overrides=shapes, scales=scales

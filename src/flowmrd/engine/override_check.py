@@ -1,0 +1,59 @@
+"""A reviewer's gates held against the header of their tube: what the run would refuse without looking at an event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flowmrd.config import Sample
+from flowmrd.engine.headers import Asked
+from flowmrd.errors import InputError
+from flowmrd.fcs.reader import choose, read_fcs
+from flowmrd.gating.gatingml import Wiring
+from flowmrd.gating.overrides import read_override, refuse_impossible
+from flowmrd.gating.tree import available_gates
+from flowmrd.panel import PanelModel
+from flowmrd.panel.model import ChannelKind
+from flowmrd.preprocess.compensation.source import find_spillover
+from flowmrd.tube.read import described
+
+__all__ = ["check_override"]
+
+
+def check_override(path: Path, panel: PanelModel, row: Sample, asked: Asked) -> None:
+    """Refuse an override that cannot be applied to its tube.
+
+    The scales of a tube are learned in the run, so that a gate on another scale is found there.
+
+    Raises
+    ------
+    GateError
+        If the override cannot be read, or asks for a gate, channel or compensation that the tube does not have.
+    """
+    try:
+        data_sets = read_fcs(row.fcs)
+        matched, facts = described(data_sets, choose(data_sets), panel)
+    except InputError:
+        read_override(path, panel, None)  # the tube's own fault is told beside its row
+        return
+    present = [channel.marker for channel in matched.channels if channel.marker is not None]
+    channels = [name for name in panel.markers if name in present and panel.channel(name).kind is not ChannelKind.TIME]
+    shapes = read_override(path, panel, _wiring(facts, row, asked)).shapes
+    refuse_impossible(str(path), shapes, available_gates(panel.gates, channels), channels)
+
+
+def _wiring(facts: Mapping[str, Any], row: Sample, asked: Asked) -> Wiring | None:
+    """The tube's detectors and matrix; None where the matrix is made in the run, or is at fault itself."""
+    section = asked.config.compensation
+    if not isinstance(section, str) and section.source == "controls":
+        return None
+    try:
+        matrix = find_spillover(facts, asked.config, where=str(row.fcs), batch=row.batch, csv=None, base=asked.base)
+    except InputError:
+        return None
+    detectors = {entry["column"]: str(entry["pnn"]) for entry in facts["channels"]}
+    if matrix is None:
+        return Wiring(detectors, source="none")
+    names = tuple(detectors.get(name, name) for name in matrix.names)
+    return Wiring(detectors, {}, names, tuple(map(tuple, matrix.matrix.tolist())), matrix.source)
