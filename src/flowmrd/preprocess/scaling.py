@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,7 @@ def compensate_tube(
     """Compensate the panel's fluorescence columns of one tube, in place where they may be written."""
     present = [channel for channel in panel.channels if channel.marker in stored]
     channels = {channel.marker: channel for channel in present}
-    recorded = stored_ranges(record)
+    recorded = stored_ranges(record["channels"])
     dyes = [name for name, channel in channels.items() if channel.kind in FLUORESCENT]
     inside = [] if spillover is None else [name for name in dyes if name in spillover.names]
     outside = [name for name in dyes if name not in inside]
@@ -96,10 +96,10 @@ def _writeable(values: Float32) -> Float32:
     return values if values.flags.writeable else np.empty_like(values)
 
 
-def stored_ranges(record: Mapping[str, Any]) -> dict[str, float | None]:
+def stored_ranges(channels: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     """Top of each stored column: ``$PnR`` on the scale of the events, that is after gain or log amplification."""
     ranges: dict[str, float | None] = {}
-    for channel in record["channels"]:
+    for channel in channels:
         top = channel["range"]
         if channel["log"] is not None:
             decades, offset = channel["log"]

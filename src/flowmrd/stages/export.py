@@ -27,7 +27,9 @@ import numpy.typing as npt
 from flowmrd.errors import ArtefactError, InternalError
 from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
-from flowmrd.store import as_arrow, atomic_path, digest_file, open_columns, read_json
+from flowmrd.records.ingest import ChannelEntry, IngestFile, SpilloverEntry
+from flowmrd.records.read import read_record
+from flowmrd.store import as_arrow, atomic_path, digest_file, open_columns
 from flowmrd.tube import Tube
 
 __all__ = ["Events", "events_of", "export", "original_values", "write_annotated", "write_parquet"]
@@ -52,14 +54,14 @@ def export(
     ArtefactError
         If the files are not of the same tube, or the FCS file has changed since it was ingested.
     """
-    facts = read_json(record)
+    facts = read_record(record, IngestFile)
     with open_columns(preprocessed) as masks, open_columns(gated) as gates, open_columns(classified) as calls:
         for path, store in ((preprocessed, masks), (gated, gates), (classified, calls)):
-            if store.n_events != facts["n_events"]:
+            if store.n_events != facts.n_events:
                 raise ArtefactError(
                     str(path),
                     found=f"{store.n_events} events",
-                    expected=f"{facts['n_events']}, as in {record.name}",
+                    expected=f"{facts.n_events}, as in {record.name}",
                     todo="rerun the stages of this tube from ingest on",
                 )
         events = Events(
@@ -103,21 +105,21 @@ def events_of(tube: Tube) -> Events:
     )
 
 
-def original_values(source: Path, facts: Mapping[str, Any]) -> npt.NDArray[np.float32]:
+def original_values(source: Path, facts: IngestFile) -> npt.NDArray[np.float32]:
     """Values of the data set that was ingested, float32 of shape (n_channels, n_events)."""
-    if digest_file(source) != facts["sha256"]:
+    if digest_file(source) != facts.sha256:
         raise ArtefactError(
             str(source),
             found="a file that has changed since it was ingested",
-            expected=f"SHA-256 {facts['sha256']}",
+            expected=f"SHA-256 {facts.sha256}",
             todo="rerun this tube from ingest on",
         )
-    chosen = choose(read_fcs(source), facts["data_set"])
-    if len(chosen.channels) != len(facts["channels"]):
+    chosen = choose(read_fcs(source), facts.data_set)
+    if len(chosen.channels) != len(facts.channels):
         raise ArtefactError(
             str(source),
             found=f"{len(chosen.channels)} parameters",
-            expected=f"{len(facts['channels'])}, as ingest recorded",
+            expected=f"{len(facts.channels)}, as ingest recorded",
             todo="rerun this tube from ingest on",
         )
     return chosen.scaled()
@@ -128,7 +130,7 @@ def write_parquet(path: Path, events: Events) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns: dict[str, Any] = {
+    columns = {
         "event": as_arrow(np.arange(len(events.mrd), dtype=np.int64)),
         "population": _dictionary(events.population, {int(code): name for name, code in events.populations.items()}),
         "mrd": as_arrow(events.mrd),
@@ -159,13 +161,11 @@ def _route_words(routes: Sequence[str], bits: npt.NDArray[np.uint8]) -> dict[int
     }
 
 
-def write_annotated(
-    path: Path, facts: Mapping[str, Any], values: Sequence[npt.NDArray[np.float32]], events: Events
-) -> None:
-    """Write ``annotated.fcs``; ``values`` are the original columns in the order of ``facts["channels"]``."""
-    described = {entry["column"]: entry for entry in facts["channels"]}
+def write_annotated(path: Path, facts: IngestFile, values: Sequence[npt.NDArray[np.float32]], events: Events) -> None:
+    """Write ``annotated.fcs``; ``values`` are the original columns in the order of ``facts.channels``."""
+    names = {entry.column: entry.pnn or "" for entry in facts.channels}
     table = events.populations
-    channels = [_channel(entry, column) for entry, column in zip(facts["channels"], values, strict=True)]
+    channels = [_channel(entry, column) for entry, column in zip(facts.channels, values, strict=True)]
     top = max((int(code) for code in table.values()), default=1)
     channels += [
         ChannelSpec("population", "flowmrd population", range=_power(top + 1)),
@@ -179,23 +179,23 @@ def write_annotated(
         events.mrd.astype(np.float32),
     ]
     keywords = {"FLOWMRD POPULATIONS": "; ".join(f"{code} {name}" for name, code in table.items())}
-    matrix = _spillover(facts, described)
+    matrix = "" if facts.spillover is None else _spillover(facts.spillover, names)
     if matrix:
         keywords["$SPILLOVER"] = matrix
     with atomic_path(path) as temporary:
         write_fcs(temporary, columns, channels, keywords)
 
 
-def _channel(entry: Mapping[str, Any], values: npt.NDArray[Any]) -> ChannelSpec:
-    top = entry.get("range")
-    if not isinstance(top, int | float) or not math.isfinite(top) or not 0 < top < 2**31:
+def _channel(entry: ChannelEntry, values: npt.NDArray[Any]) -> ChannelSpec:
+    top = entry.range
+    if top is None or not math.isfinite(top) or not 0 < top < 2**31:
         finite = values[np.isfinite(values)]
         top = _power(float(finite.max(initial=1.0)))
     return ChannelSpec(
-        str(entry["pnn"]),
-        str(entry.get("pns") or ""),
+        str(entry.pnn),
+        entry.pns or "",
         range=math.ceil(top),
-        voltage=entry.get("voltage"),
+        voltage=entry.voltage,
     )
 
 
@@ -204,13 +204,12 @@ def _power(value: float) -> int:
     return 1 << max(math.ceil(value) - 1, 1).bit_length()
 
 
-def _spillover(facts: Mapping[str, Any], described: Mapping[str, Mapping[str, Any]]) -> str:
+def _spillover(stored: SpilloverEntry, names_of: Mapping[str, str]) -> str:
     """``$SPILLOVER`` in the file's own detector names, or empty where the source had no usable matrix."""
-    stored = facts.get("spillover")
-    if not stored or stored.get("malformed"):
+    if stored.malformed or stored.matrix is None:
         return ""
-    names = [str(described.get(name, {"pnn": name})["pnn"]) for name in stored["detectors"]]
+    names = [names_of.get(name, name) for name in stored.detectors]
     if any("," in name for name in names):
         return ""
-    values = [f"{float(value):.9g}" for row in stored["matrix"] for value in row]
+    values = [f"{float(value):.9g}" for row in stored.matrix for value in row]
     return ",".join([str(len(names)), *names, *values])

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from flowmrd.config import RunConfig
 from flowmrd.errors import ArtefactError, GateError
 from flowmrd.panel import PanelModel
+from flowmrd.records.ingest import IngestFile
+from flowmrd.records.read import read_record
 from flowmrd.stages.export import Events, original_values, write_annotated
 from flowmrd.store import atomic_path, read_json
 from flowmrd.tube import Tube
@@ -49,13 +51,13 @@ def finished_tube(files: FinishedFiles, panel: PanelModel, config: RunConfig, *,
     """
     import pyarrow.parquet as pq
 
-    facts = read_json(files.ingest)
-    tube = read_tube(files.fcs, panel, name=name, dataset=facts["data_set"])
-    if tube.facts["sha256"] != facts["sha256"]:
+    facts = read_record(files.ingest, IngestFile)
+    tube = read_tube(files.fcs, panel, name=name, dataset=facts.data_set)
+    if tube.facts["sha256"] != facts.sha256:
         raise ArtefactError(
             str(files.fcs),
             found="a file that has changed since it was ingested",
-            expected=f"SHA-256 {facts['sha256']}",
+            expected=f"SHA-256 {facts.sha256}",
             todo="run this tube again",
         )
     placed = placed_from_records(name, read_json(files.qc), read_json(files.gates))
@@ -141,7 +143,7 @@ def export_population(
 
 
 def _write_fcs(files: FinishedFiles, out: Path, tube: Tube, inside: npt.NDArray[np.bool_]) -> None:
-    facts = read_json(files.ingest)
+    facts = read_record(files.ingest, IngestFile)
     assert tube.population is not None and tube.routes is not None  # noqa: S101 - a gated tube has them
     assert tube.mrd is not None and tube.mrd_score is not None  # noqa: S101
     events = Events(

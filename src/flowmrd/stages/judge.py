@@ -16,6 +16,7 @@ from flowmrd.config.sheet import Role
 from flowmrd.errors import ArtefactError
 from flowmrd.mrd.quantify import Digests, quantify
 from flowmrd.panel.model import PanelModel
+from flowmrd.records.ingest import IngestFile
 from flowmrd.stages.classify import classify_loaded, write_classified
 from flowmrd.stages.export import events_of, original_values, write_annotated, write_parquet
 from flowmrd.stages.gate import read_gate_reference, write_gated
@@ -172,10 +173,11 @@ def judge(
     result = at.result / "mrd.json"
     write_json(result, quantify(tube, config, sample=sample, digests=digests).to_json_dict())
     write_text(at.work / "mrd.json", result.read_text(encoding="utf-8"))
-    values = list(tube.raw.values()) or list(original_values(sample.fcs, tube.facts))
+    facts = IngestFile.model_validate(tube.facts)
+    values = list(tube.raw.values()) or list(original_values(sample.fcs, facts))
     events = events_of(tube)
     write_parquet(at.result / "events.parquet", events)
-    write_annotated(at.result / "annotated.fcs", tube.facts, values, events)
+    write_annotated(at.result / "annotated.fcs", facts, values, events)
     report(
         at.result,
         at.work,

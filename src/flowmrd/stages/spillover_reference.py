@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,9 @@ from flowmrd.preprocess.compensation.matrix import normal_name
 from flowmrd.preprocess.quality import find_doublet_band, scatter_margin
 from flowmrd.preprocess.scaling import FLUORESCENT, stored_ranges
 from flowmrd.preprocess.transform import choose_top, upper_value
-from flowmrd.store import ColumnStore, open_columns, read_json, write_text
+from flowmrd.records.ingest import IngestFile
+from flowmrd.records.read import read_record
+from flowmrd.store import ColumnStore, open_columns, write_text
 
 __all__ = ["UNSTAINED", "spillover_reference"]
 
@@ -49,7 +51,7 @@ def spillover_reference(tubes: Mapping[str, tuple[Path, Path, str]], *, panel: P
     unstained: dict[str, Float32] | None = None
     channels: list[str] = []
     for name, (events, record, stain) in tubes.items():
-        facts = read_json(record)
+        facts = read_record(record, IngestFile)
         with open_columns(events) as store:
             present = [channel.marker for channel in panel.channels if channel.kind in FLUORESCENT]
             here = [marker for marker in present if marker in store]
@@ -76,12 +78,12 @@ def spillover_reference(tubes: Mapping[str, tuple[Path, Path, str]], *, panel: P
     write_text(out, text.getvalue())
 
 
-def _column(tube: str, stain: str, panel: PanelModel, facts: Mapping[str, Any]) -> str:
+def _column(tube: str, stain: str, panel: PanelModel, facts: IngestFile) -> str:
     wanted = normal_name(stain)
     for channel in panel.channels:
         if channel.kind in FLUORESCENT:
             names = [channel.marker, channel.fluorochrome or "", *channel.aliases]
-            names += [str(entry["pnn"]) for entry in facts["channels"] if entry["column"] == channel.marker]
+            names += [str(entry.pnn) for entry in facts.channels if entry.column == channel.marker]
             names += [f"{channel.marker}{channel.fluorochrome or ''}", f"{channel.fluorochrome or ''}{channel.marker}"]
             if wanted in {normal_name(name) for name in names if name}:
                 return channel.marker
@@ -93,9 +95,9 @@ def _column(tube: str, stain: str, panel: PanelModel, facts: Mapping[str, Any]) 
     )
 
 
-def _cells(store: ColumnStore, facts: Mapping[str, Any], channels: list[str]) -> dict[str, Float32]:
+def _cells(store: ColumnStore, facts: IngestFile, channels: list[str]) -> dict[str, Float32]:
     """Raw fluorescence of single cells or beads inside the scatter range, without events saturated in a detector."""
-    ranges = stored_ranges(facts)
+    ranges = stored_ranges([channel.model_dump() for channel in facts.channels])
     n = store.n_events
     keep = np.ones(n, dtype=np.bool_)
     scatter: dict[str, Float32] = {}

@@ -92,7 +92,7 @@ def pattern_of_tube(
     if matrix is not None:
         true = np.column_stack([columns[name] for name in matrix.names]).astype(np.float64) @ matrix.inverse()
         values |= {name: true[:, place] for place, name in enumerate(matrix.names) if name in values}
-    ranges = stored_ranges({"channels": channels})
+    ranges = stored_ranges(channels)
     tops = {name: ranges[name] or max(float(np.nanmax(values[name], initial=1.0)), 1.0) for name in values}
     dyes = {one["marker"]: values[one["column"]] for one in present if one["kind"] in DYES}
     light = {one["marker"]: values[one["column"]] for one in present if one["kind"] == ChannelKind.SCATTER.value}

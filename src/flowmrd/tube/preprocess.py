@@ -116,7 +116,7 @@ def preprocess(
     left = judge_values(looked_at, tube.facts, matrix, where=where)
     stride = max(n // SAMPLED_EVENTS, 1)
     thinned = {column: values[::stride].copy() for column, values in raw.items()}
-    offscale = find_offscale(_detectors(raw, tube.panel, matrix), stored_ranges(tube.facts))
+    offscale = find_offscale(_detectors(raw, tube.panel, matrix), stored_ranges(tube.facts["channels"]))
     compensated = compensate_tube(raw, tube.facts, tube.panel, matrix)
     if estimate_width is None:
         estimate_width = settings.transform.width == "sample" or (
