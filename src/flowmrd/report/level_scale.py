@@ -29,7 +29,7 @@ class _Layout:
         return self.left + (level - _LOW) / (_HIGH - _LOW) * (self.right - self.left)
 
 
-_WIDE = _Layout(width=800, left=202, right=786, beside=True, small=11.5)
+_WIDE = _Layout(width=800, left=226, right=786, beside=True, small=11.5)
 _NARROW = _Layout(width=340, left=22, right=322, beside=False, small=11)
 
 

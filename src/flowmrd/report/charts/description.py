@@ -21,7 +21,11 @@ Role = Literal[
 
 @dataclass(frozen=True)
 class Style:
-    """How a role looks: theme variable, width of lines, dashes in pixels, sign and size of points."""
+    """How a role looks: theme variable, width of lines, dashes in pixels, sign and size of points.
+
+    Filled points have an edge in the colour of the paper, a ``disc`` is paper within a ring of its colour: on any
+    shade of the density and to any colour vision a mark has a neighbour that it stands out from.
+    """
 
     colour: str
     width: float = 1.8
@@ -29,13 +33,14 @@ class Style:
     symbol: str = "circle"
     size: float = 5.0
     filled: bool = True
+    disc: bool = False
 
 
 STYLES: Final[dict[str, Style]] = {
     "all": Style("var(--dens)", symbol="circle", size=3),
-    "back": Style("var(--back)", 1.2, symbol="circle", size=6, filled=False),
+    "back": Style("var(--ink)", 1.4, symbol="circle", size=6, filled=False, disc=True),
     "diagnosis": Style("var(--dia)", 2.0, "6px,3px"),
-    "excluded": Style("var(--fail)", 1.4, symbol="x", size=7),
+    "excluded": Style("var(--fail)", 1.4, symbol="x", size=8),
     "gate": Style("var(--gate)", 2.0, size=6),
     "group": Style("var(--group)", 1.4, "2px,2px", symbol="square", size=6),
     "limit": Style("var(--gate)", 2.0),

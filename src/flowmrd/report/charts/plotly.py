@@ -143,10 +143,15 @@ def _points(points: Points) -> dict[str, Any]:
 
 
 def _marker(style: Style) -> dict[str, Any]:
+    if style.disc:
+        return {
+            "symbol": style.symbol, "size": style.size, "color": "var(--paper)",
+            "line": {"color": style.colour, "width": style.width},
+        }  # fmt: skip
     if style.filled:
         return {
             "symbol": style.symbol, "size": style.size, "color": style.colour,
-            "line": {"color": "var(--paper)", "width": 0.7},
+            "line": {"color": "var(--paper)", "width": 0.9},
         }  # fmt: skip
     return {
         "symbol": style.symbol + "-open", "size": style.size, "color": style.colour,

@@ -95,7 +95,8 @@ class _Canvas:
         path = "".join(sign(x, y, half) for x, y in map(self.place, points))
         if style.filled and style.symbol != "x":
             return [f'<path d="{path}" fill="{style.colour}" stroke="var(--paper)" stroke-width="0.7"/>']
-        return [f'<path d="{path}" fill="none" stroke="{style.colour}" stroke-width="{_n(style.width)}"/>']
+        fill = "var(--paper)" if style.disc else "none"
+        return [f'<path d="{path}" fill="{fill}" stroke="{style.colour}" stroke-width="{_n(style.width)}"/>']
 
     def frame(self) -> list[str]:
         x, y = self.chart.x, self.chart.y
