@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command("fhir")(fhir)
     app.command("labels")(labels)
     app.command("table")(table)
+    app.command("override")(override)
 
 
 def compare(
@@ -199,6 +200,39 @@ def monitor(
         typer.echo(f"not read: {problem.encode('ascii', 'backslashreplace').decode()}")
     typer.echo(f"{len(record.rereview)} of {record.negatives} negatives drawn for a second reading")
     typer.echo(f"Monitoring: {place / 'index.html'}")
+
+
+def override(
+    rundir: Annotated[Path, typer.Argument(help="Run directory with results.", metavar="RUNDIR")],
+    gates: Annotated[Path, typer.Argument(help="FlowJo, Kaluza, FACSDiva or GatingML file.", metavar="GATES")],
+    sample: Annotated[str, typer.Option(help="Tube of the sample sheet.")],
+) -> int:
+    """Take an expert's gates as this tube's gates: those with the name and the parent of a gate of the panel.
+
+    Writes config/overrides/<sample>.yaml; the next run gates the tube with it.
+
+    Example: flowmrd override my-run experts.wsp --sample P01_day21
+    """
+    from flowmrd.engine.layout import OVERRIDES, Run
+    from flowmrd.gating.experts import read_expert_gates
+    from flowmrd.stages.expert_override import take_gates, write_override
+    from flowmrd.stages.export_population import FinishedFiles, finished_tube
+    from flowmrd.store import read_json
+
+    at = Run(rundir)
+    fcs, ingest = at.sample(sample).fcs, at.work(sample, "ingest.json")
+    qc, placed = at.result(sample, "qc.json"), at.work(sample, "gates.json")
+    files = FinishedFiles(fcs, ingest, qc, placed, at.result(sample, "events.parquet"))
+    tube = finished_tube(files, at.panel_of(sample), at.config, name=sample)
+    taken = take_gates(read_expert_gates(gates, fcs, data_set=read_json(ingest)["data_set"]), tube)
+    for name, reason in taken.left.items():
+        typer.echo(f"not taken: {name}, {reason}")
+    out = rundir / OVERRIDES / f"{sample}.yaml"
+    if taken.gates:
+        write_override(out, taken, gates.name)
+    names = ", ".join(taken.gates) or "none"
+    typer.echo(f"{len(taken.gates)} gates taken ({names}): {out if taken.gates else 'nothing was written'}")
+    return 0 if taken.gates else 2
 
 
 def table(

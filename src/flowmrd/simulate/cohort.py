@@ -119,7 +119,8 @@ def simulate_cohort(
         )
     before = read_record(manifest_path, SimulationFile).tubes if manifest_path.exists() else {}
     tubes: dict[str, SimulatedTubeEntry] = {}
-    rows = ["\t".join(_SHEET_COLUMNS)]
+    specimens = ("specimen_id",) if any(plan.specimen for plan in design) else ()
+    rows = ["\t".join((*_SHEET_COLUMNS, *specimens))]
     code = _code_digest()
     for order, plan in enumerate(design):
         fcs = run_directory / "fcs" / f"{plan.sample}.fcs"
@@ -143,7 +144,9 @@ def simulate_cohort(
             )
         batch = "sim1"
         values = (plan.sample, plan.patient, plan.role.value, f"../fcs/{fcs.name}", plan.timepoint)
-        rows.append("\t".join((*values, plan.prior_therapy.value, batch, plan.stain)))
+        rows.append(
+            "\t".join((*values, plan.prior_therapy.value, batch, plan.stain, *(plan.specimen for _ in specimens)))
+        )
     manifest = SimulationFile(design=label, seed=seed, panel=panel.name, tubes=tubes)
     _write_if_new(run_directory / "config" / "samples.tsv", "\n".join(rows) + "\n")
     _write_if_new(config, f"panel: {panel.name}\nsamples: config/samples.tsv\n")

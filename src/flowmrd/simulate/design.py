@@ -23,7 +23,13 @@ AFTER_INOTUZUMAB: Final = Therapy(cd22=Cd22.DIM, steroid=0.5)
 
 @dataclass(frozen=True)
 class TubePlan:
-    """One row of the sample sheet and what the tube holds."""
+    """One row of the sample sheet and what the tube holds.
+
+    Attributes
+    ----------
+    specimen
+        ``specimen_id`` of tubes that are acquisitions of one specimen.
+    """
 
     sample: str
     patient: str
@@ -32,6 +38,7 @@ class TubePlan:
     timepoint: str = ""
     prior_therapy: PriorTherapy = PriorTherapy.NONE
     stain: str = ""
+    specimen: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,11 +205,19 @@ def trial(panel: PanelModel, seed: int, rows: Sequence[FollowUp], *, n_controls:
     return [*controls(n_controls, 320_000, seed, every=3), *patients(rows, seed)]
 
 
+def pooled(panel: PanelModel, seed: int, *, acquisitions: int = 5, nucleated: int = 1_000_000) -> list[TubePlan]:
+    """One clean specimen in several acquisitions, with the patient's diagnosis tube and without controls."""
+    dx, after = patients([FollowUp("P05", 0.0, nucleated=nucleated)], seed)
+    tubes = [replace(after, sample=f"{after.sample}-{n + 1}", specimen=after.sample) for n in range(acquisitions)]
+    return [dx, *tubes]
+
+
 PRESETS: Final[dict[str, Callable[[PanelModel, int], list[TubePlan]]]] = {
     "demo": demo,
     "small": small,
     "many": many,
     "compensation": compensation,
+    "pooled": pooled,
 }
 """Presets of ``flowmrd simulate``."""
 

@@ -27,11 +27,11 @@ import numpy.typing as npt
 
 from flowmrd.errors import GateError, UnknownTubeError
 from flowmrd.gating.experts.drawn_gates import CombinedGate, DrawnGate, RefusedGateError, evaluate
-from flowmrd.gating.experts.expert_gates import ExpertGates, GatePath, Mask, other_tube
+from flowmrd.gating.experts.expert_gates import ExpertGates, GatePath, Mask, Outline, in_pieces, other_tube
 from flowmrd.gating.experts.tube_events import TubeEvents
 from flowmrd.gating.shapes import Polygon, Rectangle
 from flowmrd.panel.gates import polygon_crosses_itself
-from flowmrd.preprocess.transform.logicle import logicle
+from flowmrd.preprocess.transform.logicle import inverse_logicle, logicle
 
 __all__ = ["ROOT_TAG", "read_diva"]
 
@@ -136,6 +136,24 @@ class _Experiment:
             )
         return np.clip(values, TOP * EDGE, TOP * (1 - EDGE))
 
+    def value(self, gate: ET.Element, axis: str, name: str, places: npt.NDArray[np.float64]) -> Column:
+        """Values at places on one axis of a gate's plot; infinite at its ends, where everything beyond is counted."""
+        if _text(gate, f"is_{axis}_parameter_scaled") == "true":
+            share = places / STEPS
+            if self.tube.is_scatter(self.position(name)):
+                values = share * TOP
+            else:
+                scale = abs(_number(_text(gate, f"{axis}_parameter_scale_value")))
+                width = max((DECADES - math.log10(TOP / scale)) / 2, 0.0) if scale else 0.0
+                values = np.asarray(inverse_logicle(share, T=TOP, M=DECADES, W=width, A=0.0), dtype=np.float64)
+        elif _text(gate, f"is_{axis}_parameter_log") == "true":
+            top = math.log10(TOP)
+            share = (places - (top - self.log_decades)) / self.log_decades
+            values = 10.0**places
+        else:
+            share, values = places / TOP, places
+        return np.where(share <= 0, -np.inf, np.where(share >= 1, np.inf, values))
+
 
 def read_diva(root: ET.Element, where: str, tube: TubeEvents, *, by_name: bool = False) -> ExpertGates:
     """Gates of the tube in an exported experiment.
@@ -162,14 +180,14 @@ def read_diva(root: ET.Element, where: str, tube: TubeEvents, *, by_name: bool =
         for parameter in (region.get("xparm"), region.get("yparm"))
     )
     ways = [_evaluated(_Experiment(where, tube, settings, decades, exchanged), gates) for exchanged in (False, True)]
-    masks, refused = ways[0]
+    masks, refused, outlines = ways[0]
     if drawn_on_pulses:
         if not stated:
             refused = refused | dict.fromkeys(masks, "no counts tell whether height and width have exchanged names")
             masks = {}
         else:
-            masks, refused = min(ways, key=lambda way: _distance(way[0], stated))
-    return ExpertGates(where, "FACSDiva experiment", masks, stated, refused)
+            masks, refused, outlines = min(ways, key=lambda way: _distance(way[0], stated))
+    return ExpertGates(where, "FACSDiva experiment", masks, stated, refused, outlines)
 
 
 def _distance(masks: dict[GatePath, Mask], stated: dict[GatePath, int]) -> float:
@@ -224,7 +242,7 @@ def _gates(experiment: ET.Element, tube: ET.Element, where: str) -> list[ET.Elem
 
 def _evaluated(
     experiment: _Experiment, gates: Sequence[ET.Element]
-) -> tuple[dict[GatePath, Mask], dict[GatePath, str]]:
+) -> tuple[dict[GatePath, Mask], dict[GatePath, str], dict[GatePath, Outline]]:
     bins = {_path_of(item.text) for gate in gates for item in gate.findall("bin")}
     made: list[DrawnGate | CombinedGate] = []
     refused: dict[GatePath, str] = {}
@@ -237,7 +255,8 @@ def _evaluated(
             made.append(_gate(experiment, gate, path, bins))
         except RefusedGateError as error:
             refused[path] = str(error)
-    return evaluate(made, refused, experiment.tube.n_events)
+    outlines = {gate.path: gate.outline for gate in made if isinstance(gate, DrawnGate)}
+    return *evaluate(made, refused, experiment.tube.n_events), outlines
 
 
 def _gate(experiment: _Experiment, gate: ET.Element, path: GatePath, bins: set[GatePath]) -> DrawnGate | CombinedGate:
@@ -258,7 +277,7 @@ def _gate(experiment: _Experiment, gate: ET.Element, path: GatePath, bins: set[G
 
 def _region(
     experiment: _Experiment, gate: ET.Element, region: ET.Element
-) -> tuple[dict[str, Column], Rectangle | Polygon]:
+) -> tuple[dict[str, Column], Rectangle | Polygon, Outline]:
     kind, x, y = region.get("type") or "", region.get("xparm") or "", region.get("yparm") or ""
     if kind not in REGIONS:
         raise RefusedGateError(f"its region is a {kind or 'region without a type'}")
@@ -267,17 +286,28 @@ def _region(
         raise RefusedGateError("its region has no parameter or no corners")
     columns: dict[str, Column] = {"x": experiment.axis(gate, "x", x)}
     xs = [point[0] for point in points]
+
+    def border(axis: str, name: str, places: Sequence[float]) -> tuple[float | None, float | None]:
+        low, high = (float(v) for v in experiment.value(gate, axis, name, np.array([min(places), max(places)])))
+        return (low if math.isfinite(low) else None, high if math.isfinite(high) else None)
+
     if kind == "INTERVAL_REGION":
-        return columns, Rectangle((("x", min(xs), max(xs)),))
+        outline = Outline((experiment.position(x),), (border("x", x, xs),))
+        return columns, Rectangle((("x", min(xs), max(xs)),)), outline
     if not y:
         raise RefusedGateError("its region has one parameter")
     columns["y"] = experiment.axis(gate, "y", y)
     ys = [point[1] for point in points]
+    positions = (experiment.position(x), experiment.position(y))
     if kind == "RECTANGLE_REGION":
-        return columns, Rectangle((("x", min(xs), max(xs)), ("y", min(ys), max(ys))))
+        outline = Outline(positions, (border("x", x, xs), border("y", y, ys)))
+        return columns, Rectangle((("x", min(xs), max(xs)), ("y", min(ys), max(ys)))), outline
     if len(points) < 3 or polygon_crosses_itself(tuple(points)):
         raise RefusedGateError("its polygon crosses itself or has fewer than three corners")
-    return columns, Polygon("x", "y", tuple(points))
+    pieces = in_pieces(points)
+    across, up = experiment.value(gate, "x", x, pieces[:, 0]), experiment.value(gate, "y", y, pieces[:, 1])
+    outline = Outline(positions, corners=tuple(zip(across.tolist(), up.tolist(), strict=True)))
+    return columns, Polygon("x", "y", tuple(points)), outline
 
 
 def _path(gate: ET.Element) -> GatePath:

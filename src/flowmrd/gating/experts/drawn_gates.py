@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.gating.experts.expert_gates import GatePath, Mask, spelled
+from flowmrd.gating.experts.expert_gates import GatePath, Mask, Outline, spelled
 from flowmrd.gating.shapes import Polygon, Rectangle
 
 __all__ = ["CombinedGate", "DrawnGate", "RefusedGateError", "evaluate"]
@@ -29,12 +29,15 @@ class DrawnGate:
         Axis to the place of every event on it, as the expert saw it.
     shape
         Region on these axes.
+    outline
+        Its border in values.
     """
 
     path: GatePath
     parent: GatePath | None
     columns: Mapping[str, npt.NDArray[np.floating[Any]]] = field(repr=False)
     shape: Rectangle | Polygon
+    outline: Outline
 
 
 @dataclass(frozen=True)

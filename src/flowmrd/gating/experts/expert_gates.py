@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from flowmrd.errors import GateError, UnknownTubeError
 
-__all__ = ["LEUKAEMIC_NAMES", "ExpertGates", "GatePath", "Mask", "other_tube", "spelled"]
+__all__ = ["LEUKAEMIC_NAMES", "ExpertGates", "GatePath", "Mask", "Outline", "in_pieces", "other_tube", "spelled"]
 
 Mask = npt.NDArray[np.bool_]
 GatePath = tuple[str, ...]
@@ -24,6 +24,25 @@ LEUKAEMIC_NAMES: Final = frozenset(
 TOLERANCE: Final = (0.05, 10)
 """Share and number of events by which a count may differ from the one that the expert's software wrote down. FACSDiva
 counts on a display grid of 256 steps, which moves counts by up to 3 %."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Border of a gate in values of the data, after compensation.
+
+    Attributes
+    ----------
+    positions
+        Channels of the file, one for each axis.
+    ranges
+        Of a rectangle: least and greatest value along each axis, None where there is no border.
+    corners
+        Of a polygon: corners so close to each other that the border between them is straight on any scale.
+    """
+
+    positions: tuple[int, ...]
+    ranges: tuple[tuple[float | None, float | None], ...] = ()
+    corners: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,6 +61,8 @@ class ExpertGates:
         Gate to the count that the expert's software wrote into the file, where it did.
     refused
         Gate to the reason why it cannot be evaluated.
+    outlines
+        Gate to its border, for gates whose border can be put on another scale: rectangles and polygons.
     """
 
     where: str
@@ -49,6 +70,7 @@ class ExpertGates:
     masks: Mapping[GatePath, Mask]
     stated: Mapping[GatePath, int] = field(default_factory=dict)
     refused: Mapping[GatePath, str] = field(default_factory=dict)
+    outlines: Mapping[GatePath, Outline] = field(default_factory=dict)
 
     def path_of(self, name: str) -> GatePath:
         """The gate of a name, or of a path with ``/`` between names.
@@ -130,6 +152,18 @@ class ExpertGates:
 
     def _error(self, found: str, expected: str, todo: str) -> GateError:
         return GateError(self.where, found=found, expected=expected, todo=todo)
+
+
+PIECES: Final = 24
+"""Pieces of a polygon's edge when it is put on another scale. A decade of an edge is then bent by less than a 500th."""
+
+
+def in_pieces(corners: Sequence[tuple[float, float]]) -> npt.NDArray[np.float64]:
+    """Corners of a polygon with further ones on each edge, shape (n, 2)."""
+    points = np.asarray(corners, dtype=np.float64)
+    steps = np.arange(PIECES)[:, None] / PIECES
+    following = np.roll(points, -1, axis=0)
+    return np.concatenate([one + steps * (other - one) for one, other in zip(points, following, strict=True)])
 
 
 def other_tube(where: str, events: int, expected: int) -> UnknownTubeError:

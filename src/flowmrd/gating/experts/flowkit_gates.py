@@ -19,7 +19,7 @@ import numpy as np
 
 from flowmrd.errors import GateError, UnknownTubeError
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
-from flowmrd.gating.experts.expert_gates import ExpertGates, GatePath, Mask, other_tube, spelled
+from flowmrd.gating.experts.expert_gates import ExpertGates, GatePath, Mask, Outline, in_pieces, other_tube, spelled
 from flowmrd.gating.experts.tube_events import TubeEvents
 from flowmrd.gating.gatingml import GATING, TRANSFORMS, TYPES
 
@@ -77,8 +77,8 @@ def read_flowjo(root: ET.Element, where: str, tube: TubeEvents, *, by_name: bool
 
         return fk.Workspace(io.BytesIO(raw), load_missing_file_data=True).get_gating_strategy(TUBE)
 
-    masks = _evaluated(strategy, where, tube)
-    return ExpertGates(where, "FlowJo workspace", masks, stated, refused)
+    masks, outlines = _evaluated(strategy, where, tube)
+    return ExpertGates(where, "FlowJo workspace", masks, stated, refused, outlines)
 
 
 def read_gatingml_events(raw: bytes, where: str, tube: TubeEvents) -> ExpertGates:
@@ -95,10 +95,11 @@ def read_gatingml_events(raw: bytes, where: str, tube: TubeEvents) -> ExpertGate
 
         return fk.parse_gating_xml(io.BytesIO(raw))
 
-    return ExpertGates(where, GATINGML, _evaluated(strategy, where, tube))
+    masks, outlines = _evaluated(strategy, where, tube)
+    return ExpertGates(where, GATINGML, masks, outlines=outlines)
 
 
-def _evaluated(make: Any, where: str, tube: TubeEvents) -> dict[GatePath, Mask]:
+def _evaluated(make: Any, where: str, tube: TubeEvents) -> tuple[dict[GatePath, Mask], dict[GatePath, Outline]]:
     import flowkit as fk
 
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -107,13 +108,17 @@ def _evaluated(make: Any, where: str, tube: TubeEvents) -> dict[GatePath, Mask]:
             strategy = make()
             sample = fk.Sample(_rewritten(tube, Path(folder)), sample_id=TUBE)
             results = strategy.gate_sample(sample)
-            quadrant_holders = {(parents[-1], parents[:-1]) for name, parents in _quadrants(strategy)}
             found: dict[GatePath, Mask] = {}
+            outlines: dict[GatePath, Outline] = {}
+            quadrants = set(_quadrants(strategy))
             for name, parents in strategy.get_gate_ids():
-                if (name, parents) in quadrant_holders:
+                if (name, parents) in {(above[-1], above[:-1]) for _, above in quadrants}:
                     continue  # its quadrants are listed as gates of their own
                 place = tuple(part for part in (*parents, name) if part != "root")
                 found[place] = np.asarray(results.get_gate_membership(name, parents), dtype=np.bool_)
+                if (name, parents) not in quadrants:
+                    outline = _outline(strategy.get_gate(name, parents, sample_id=TUBE), strategy, tube)
+                    outlines |= {} if outline is None else {place: outline}
         except Exception as error:  # whatever FlowKit stumbles over is a file that it cannot evaluate
             text = " ".join(str(error).split())[:200]
             raise _error(
@@ -122,7 +127,33 @@ def _evaluated(make: Any, where: str, tube: TubeEvents) -> dict[GatePath, Mask]:
                 "gates on channels of this tube, with scales and parents that the file defines",
                 "correct the gates, or export the events of the gate as a table with the columns event and blast",
             ) from error
-    return found
+    return found, outlines
+
+
+def _outline(gate: Any, strategy: Any, tube: TubeEvents) -> Outline | None:
+    """Border of a rectangle or polygon in values; None for what is neither, or is on a scale without a way back."""
+    kind = type(gate).__name__
+    if kind not in ("RectangleGate", "PolygonGate") or getattr(gate, "use_complement", False):
+        return None
+    positions, ways = [], []
+    for dimension in gate.dimensions:
+        position = None if getattr(dimension, "id", None) is None else tube.position(dimension.id)
+        reference = dimension.transformation_ref
+        scale = None if reference is None else strategy.get_transform(reference)
+        if position is None or (scale is not None and not hasattr(scale, "inverse")):
+            return None
+        positions.append(position)
+        ways.append((lambda values: values) if scale is None else scale.inverse)
+
+    def value(axis: int, place: float | None) -> float | None:
+        return None if place is None else float(ways[axis](np.array([[float(place)]]))[0][0])
+
+    if kind == "RectangleGate":
+        ranges = tuple((value(i, one.min), value(i, one.max)) for i, one in enumerate(gate.dimensions))
+        return Outline(tuple(positions), ranges)
+    pieces = in_pieces([(float(x), float(y)) for x, y in gate.vertices])
+    across, up = (np.asarray(ways[axis](pieces[:, axis : axis + 1])).ravel().tolist() for axis in (0, 1))
+    return Outline(tuple(positions), corners=tuple(zip(across, up, strict=True)))
 
 
 def _quadrants(strategy: Any) -> list[tuple[str, tuple[str, ...]]]:

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from flowmrd.errors import GateError, UnknownTubeError
 from flowmrd.gating.experts.drawn_gates import DrawnGate, RefusedGateError, evaluate
-from flowmrd.gating.experts.expert_gates import ExpertGates, GatePath
+from flowmrd.gating.experts.expert_gates import ExpertGates, GatePath, Outline, in_pieces
 from flowmrd.gating.experts.tube_events import TubeEvents
 from flowmrd.gating.safe_xml import MAX_BYTES, parse_xml
 from flowmrd.gating.shapes import Polygon, Rectangle
@@ -88,11 +88,13 @@ def read_kaluza(
             refused[place] = "several gates have this name"
             continue
         try:
-            made.append(DrawnGate(place, place[:-1] or None, *_region(gate, name, values, constraints)))
+            columns, shape, positions = _region(gate, name, values, constraints)
+            made.append(DrawnGate(place, place[:-1] or None, columns, shape, _outline(shape, positions)))
         except RefusedGateError as error:
             refused[place] = str(error)
     masks, reasons = evaluate(made, refused, tube.n_events)
-    return ExpertGates(where, "Kaluza analysis", masks, {}, reasons)
+    outlines = {gate.path: gate.outline for gate in made}
+    return ExpertGates(where, "Kaluza analysis", masks, {}, reasons, outlines)
 
 
 def _opened(path: Path) -> tuple[ET.Element, list[int]]:
@@ -181,23 +183,42 @@ class _Values:
 
 def _region(
     gate: ET.Element, name: str, values: _Values, constraints: list[ET.Element]
-) -> tuple[dict[str, npt.NDArray[np.float64]], Rectangle | Polygon]:
-    kind = _tag(gate)
-    axes, corners = _axes_and_corners(gate, kind)
+) -> tuple[dict[str, npt.NDArray[np.float64]], Rectangle | Polygon, tuple[int, ...]]:
+    axes, corners = _axes_and_corners(gate, _tag(gate))
     columns = {key: values.of(channel) for key, (channel, _) in zip("xy", axes, strict=False)}
+    positions = tuple(at for channel, _ in axes if (at := values.tube.position(channel)) is not None)
+    return columns, _shape(gate, name, axes, corners, columns, constraints), positions
+
+
+def _outline(shape: Rectangle | Polygon, positions: tuple[int, ...]) -> Outline:
+    """The border: corners and ranges are values already."""
+    if isinstance(shape, Rectangle):
+        return Outline(positions, tuple((low, high) for _, low, high in shape.ranges))
+    return Outline(positions, corners=tuple((float(x), float(y)) for x, y in in_pieces(shape.vertices())))
+
+
+def _shape(
+    gate: ET.Element,
+    name: str,
+    axes: list[tuple[str, str]],
+    corners: Corners,
+    columns: Mapping[str, npt.NDArray[np.float64]],
+    constraints: list[ET.Element],
+) -> Rectangle | Polygon:
+    kind = _tag(gate)
     low, high = corners.min(axis=0), corners.max(axis=0)
     if kind == "R":
-        return columns, Rectangle(tuple((key, float(low[i]), float(high[i])) for i, key in enumerate("xy")))
+        return Rectangle(tuple((key, float(low[i]), float(high[i])) for i, key in enumerate("xy")))
     if kind == "L":
         left = any(item.get("LG", "").strip() == name for item in constraints)
         right = any(item.get("RG", "").strip() == name for item in constraints)
-        return columns, Rectangle((("x", None if left else float(low[0]), None if right else float(high[0])),))
+        return Rectangle((("x", None if left else float(low[0]), None if right else float(high[0])),))
     quarter = _quarter(name, constraints)
     if quarter is None:
-        return columns, _polygon(corners, [scale for _, scale in axes], columns)
+        return _polygon(corners, [scale for _, scale in axes], columns)
     if len({*corners[:, 0]}) != 2 or len({*corners[:, 1]}) != 2:
         raise RefusedGateError("a quadrant whose borders lean")
-    return columns, Rectangle(
+    return Rectangle(
         tuple(
             (key, None if side < 0 else float(low[i]), None if side > 0 else float(high[i]))
             for i, (key, side) in enumerate(zip("xy", quarter, strict=True))
