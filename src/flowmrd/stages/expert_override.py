@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 
 from flowmrd.errors import ConfigError
-from flowmrd.gating.experts.expert_gates import ExpertGates, GatePath, Outline, spelled
+from flowmrd.gating.experts.expert_gates import ExpertGates, GateBorder, GatePath, spelled
 from flowmrd.gating.shapes import Polygon, Rectangle
 from flowmrd.panel.gates import ROOT, polygon_crosses_itself
 from flowmrd.store import write_text
@@ -95,7 +95,7 @@ def _on_scale_of(expert: ExpertGates, path: GatePath, tube: Tube) -> tuple[dict[
     return _spelled_shape(shape), ""
 
 
-def _shape(outline: Outline, channels: Sequence[str], tube: Tube) -> Rectangle | Polygon:
+def _shape(outline: GateBorder, channels: Sequence[str], tube: Tube) -> Rectangle | Polygon:
     def place(axis: int, values: Sequence[float]) -> list[float]:
         scale = tube.scales.get(channels[axis])
         raw = np.asarray(values, dtype=np.float32)

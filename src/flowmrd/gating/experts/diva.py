@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from flowmrd.errors import GateError, UnknownTubeError
 from flowmrd.gating.experts.drawn_gates import CombinedGate, DrawnGate, RefusedGateError, evaluate
-from flowmrd.gating.experts.expert_gates import ExpertGates, GatePath, Mask, Outline, in_pieces, other_tube
+from flowmrd.gating.experts.expert_gates import ExpertGates, GateBorder, GatePath, Mask, in_pieces, other_tube
 from flowmrd.gating.experts.tube_events import TubeEvents
 from flowmrd.gating.shapes import Polygon, Rectangle
 from flowmrd.panel.gates import polygon_crosses_itself
@@ -242,7 +242,7 @@ def _gates(experiment: ET.Element, tube: ET.Element, where: str) -> list[ET.Elem
 
 def _evaluated(
     experiment: _Experiment, gates: Sequence[ET.Element]
-) -> tuple[dict[GatePath, Mask], dict[GatePath, str], dict[GatePath, Outline]]:
+) -> tuple[dict[GatePath, Mask], dict[GatePath, str], dict[GatePath, GateBorder]]:
     bins = {_path_of(item.text) for gate in gates for item in gate.findall("bin")}
     made: list[DrawnGate | CombinedGate] = []
     refused: dict[GatePath, str] = {}
@@ -277,37 +277,39 @@ def _gate(experiment: _Experiment, gate: ET.Element, path: GatePath, bins: set[G
 
 def _region(
     experiment: _Experiment, gate: ET.Element, region: ET.Element
-) -> tuple[dict[str, Column], Rectangle | Polygon, Outline]:
+) -> tuple[dict[str, Column], Rectangle | Polygon, GateBorder]:
+    kind, points, names = _kind_points_names(region)
+    columns = {axis: experiment.axis(gate, axis, name) for axis, name in names.items()}
+    positions = tuple(experiment.position(name) for name in names.values())
+    if kind == "POLYGON_REGION":
+        if len(points) < 3 or polygon_crosses_itself(tuple(points)):
+            raise RefusedGateError("its polygon crosses itself or has fewer than three corners")
+        pieces = in_pieces(points)
+        across, up = (experiment.value(gate, axis, names[axis], pieces[:, i]).tolist() for i, axis in enumerate("xy"))
+        border = GateBorder(positions, corners=tuple(zip(across, up, strict=True)))
+        return columns, Polygon("x", "y", tuple(points)), border
+    ends = {axis: (min(p[i] for p in points), max(p[i] for p in points)) for i, axis in enumerate(names)}
+    ranges = []
+    for axis, name in names.items():
+        low, high = (float(value) for value in experiment.value(gate, axis, name, np.array(ends[axis])))
+        ranges.append((low if math.isfinite(low) else None, high if math.isfinite(high) else None))
+    shape = Rectangle(tuple((axis, *ends[axis]) for axis in names))
+    return columns, shape, GateBorder(positions, tuple(ranges))
+
+
+def _kind_points_names(region: ET.Element) -> tuple[str, list[tuple[float, float]], dict[str, str]]:
+    """Kind of a region, its corners, and the parameter of each axis, where all of them are as they must be."""
     kind, x, y = region.get("type") or "", region.get("xparm") or "", region.get("yparm") or ""
     if kind not in REGIONS:
         raise RefusedGateError(f"its region is a {kind or 'region without a type'}")
     points = [(_number(p.get("x")), _number(p.get("y") or "0")) for p in region.findall("points/point")]
-    if not x or len(points) < 2 or not all(math.isfinite(v) for point in points for v in point):
+    if not x or len(points) < 2 or not all(math.isfinite(value) for point in points for value in point):
         raise RefusedGateError("its region has no parameter or no corners")
-    columns: dict[str, Column] = {"x": experiment.axis(gate, "x", x)}
-    xs = [point[0] for point in points]
-
-    def border(axis: str, name: str, places: Sequence[float]) -> tuple[float | None, float | None]:
-        low, high = (float(v) for v in experiment.value(gate, axis, name, np.array([min(places), max(places)])))
-        return (low if math.isfinite(low) else None, high if math.isfinite(high) else None)
-
     if kind == "INTERVAL_REGION":
-        outline = Outline((experiment.position(x),), (border("x", x, xs),))
-        return columns, Rectangle((("x", min(xs), max(xs)),)), outline
+        return kind, points, {"x": x}
     if not y:
         raise RefusedGateError("its region has one parameter")
-    columns["y"] = experiment.axis(gate, "y", y)
-    ys = [point[1] for point in points]
-    positions = (experiment.position(x), experiment.position(y))
-    if kind == "RECTANGLE_REGION":
-        outline = Outline(positions, (border("x", x, xs), border("y", y, ys)))
-        return columns, Rectangle((("x", min(xs), max(xs)), ("y", min(ys), max(ys)))), outline
-    if len(points) < 3 or polygon_crosses_itself(tuple(points)):
-        raise RefusedGateError("its polygon crosses itself or has fewer than three corners")
-    pieces = in_pieces(points)
-    across, up = experiment.value(gate, "x", x, pieces[:, 0]), experiment.value(gate, "y", y, pieces[:, 1])
-    outline = Outline(positions, corners=tuple(zip(across.tolist(), up.tolist(), strict=True)))
-    return columns, Polygon("x", "y", tuple(points)), outline
+    return kind, points, {"x": x, "y": y}
 
 
 def _path(gate: ET.Element) -> GatePath:

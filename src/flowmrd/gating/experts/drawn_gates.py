@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.gating.experts.expert_gates import GatePath, Mask, Outline, spelled
+from flowmrd.gating.experts.expert_gates import GateBorder, GatePath, Mask, spelled
 from flowmrd.gating.shapes import Polygon, Rectangle
 
 __all__ = ["CombinedGate", "DrawnGate", "RefusedGateError", "evaluate"]
@@ -37,7 +37,7 @@ class DrawnGate:
     parent: GatePath | None
     columns: Mapping[str, npt.NDArray[np.floating[Any]]] = field(repr=False)
     shape: Rectangle | Polygon
-    outline: Outline
+    outline: GateBorder
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from flowmrd.errors import GateError, UnknownTubeError
 
-__all__ = ["LEUKAEMIC_NAMES", "ExpertGates", "GatePath", "Mask", "Outline", "in_pieces", "other_tube", "spelled"]
+__all__ = ["LEUKAEMIC_NAMES", "ExpertGates", "GateBorder", "GatePath", "Mask", "in_pieces", "other_tube", "spelled"]
 
 Mask = npt.NDArray[np.bool_]
 GatePath = tuple[str, ...]
@@ -27,7 +27,7 @@ counts on a display grid of 256 steps, which moves counts by up to 3 %."""
 
 
 @dataclass(frozen=True)
-class Outline:
+class GateBorder:
     """Border of a gate in values of the data, after compensation.
 
     Attributes
@@ -70,7 +70,7 @@ class ExpertGates:
     masks: Mapping[GatePath, Mask]
     stated: Mapping[GatePath, int] = field(default_factory=dict)
     refused: Mapping[GatePath, str] = field(default_factory=dict)
-    outlines: Mapping[GatePath, Outline] = field(default_factory=dict)
+    outlines: Mapping[GatePath, GateBorder] = field(default_factory=dict)
 
     def path_of(self, name: str) -> GatePath:
         """The gate of a name, or of a path with ``/`` between names.

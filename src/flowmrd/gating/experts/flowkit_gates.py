@@ -19,7 +19,7 @@ import numpy as np
 
 from flowmrd.errors import GateError, UnknownTubeError
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
-from flowmrd.gating.experts.expert_gates import ExpertGates, GatePath, Mask, Outline, in_pieces, other_tube, spelled
+from flowmrd.gating.experts.expert_gates import ExpertGates, GateBorder, GatePath, Mask, in_pieces, other_tube, spelled
 from flowmrd.gating.experts.tube_events import TubeEvents
 from flowmrd.gating.gatingml import GATING, TRANSFORMS, TYPES
 
@@ -99,7 +99,7 @@ def read_gatingml_events(raw: bytes, where: str, tube: TubeEvents) -> ExpertGate
     return ExpertGates(where, GATINGML, masks, outlines=outlines)
 
 
-def _evaluated(make: Any, where: str, tube: TubeEvents) -> tuple[dict[GatePath, Mask], dict[GatePath, Outline]]:
+def _evaluated(make: Any, where: str, tube: TubeEvents) -> tuple[dict[GatePath, Mask], dict[GatePath, GateBorder]]:
     import flowkit as fk
 
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -109,7 +109,7 @@ def _evaluated(make: Any, where: str, tube: TubeEvents) -> tuple[dict[GatePath, 
             sample = fk.Sample(_rewritten(tube, Path(folder)), sample_id=TUBE)
             results = strategy.gate_sample(sample)
             found: dict[GatePath, Mask] = {}
-            outlines: dict[GatePath, Outline] = {}
+            outlines: dict[GatePath, GateBorder] = {}
             quadrants = set(_quadrants(strategy))
             for name, parents in strategy.get_gate_ids():
                 if (name, parents) in {(above[-1], above[:-1]) for _, above in quadrants}:
@@ -130,7 +130,7 @@ def _evaluated(make: Any, where: str, tube: TubeEvents) -> tuple[dict[GatePath, 
     return found, outlines
 
 
-def _outline(gate: Any, strategy: Any, tube: TubeEvents) -> Outline | None:
+def _outline(gate: Any, strategy: Any, tube: TubeEvents) -> GateBorder | None:
     """Border of a rectangle or polygon in values; None for what is neither, or is on a scale without a way back."""
     kind = type(gate).__name__
     if kind not in ("RectangleGate", "PolygonGate") or getattr(gate, "use_complement", False):
@@ -150,10 +150,10 @@ def _outline(gate: Any, strategy: Any, tube: TubeEvents) -> Outline | None:
 
     if kind == "RectangleGate":
         ranges = tuple((value(i, one.min), value(i, one.max)) for i, one in enumerate(gate.dimensions))
-        return Outline(tuple(positions), ranges)
+        return GateBorder(tuple(positions), ranges)
     pieces = in_pieces([(float(x), float(y)) for x, y in gate.vertices])
     across, up = (np.asarray(ways[axis](pieces[:, axis : axis + 1])).ravel().tolist() for axis in (0, 1))
-    return Outline(tuple(positions), corners=tuple(zip(across, up, strict=True)))
+    return GateBorder(tuple(positions), corners=tuple(zip(across, up, strict=True)))
 
 
 def _quadrants(strategy: Any) -> list[tuple[str, tuple[str, ...]]]:

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from flowmrd.errors import GateError, UnknownTubeError
 from flowmrd.gating.experts.drawn_gates import DrawnGate, RefusedGateError, evaluate
-from flowmrd.gating.experts.expert_gates import ExpertGates, GatePath, Outline, in_pieces
+from flowmrd.gating.experts.expert_gates import ExpertGates, GateBorder, GatePath, in_pieces
 from flowmrd.gating.experts.tube_events import TubeEvents
 from flowmrd.gating.safe_xml import MAX_BYTES, parse_xml
 from flowmrd.gating.shapes import Polygon, Rectangle
@@ -190,11 +190,11 @@ def _region(
     return columns, _shape(gate, name, axes, corners, columns, constraints), positions
 
 
-def _outline(shape: Rectangle | Polygon, positions: tuple[int, ...]) -> Outline:
+def _outline(shape: Rectangle | Polygon, positions: tuple[int, ...]) -> GateBorder:
     """The border: corners and ranges are values already."""
     if isinstance(shape, Rectangle):
-        return Outline(positions, tuple((low, high) for _, low, high in shape.ranges))
-    return Outline(positions, corners=tuple((float(x), float(y)) for x, y in in_pieces(shape.vertices())))
+        return GateBorder(positions, tuple((low, high) for _, low, high in shape.ranges))
+    return GateBorder(positions, corners=tuple((float(x), float(y)) for x, y in in_pieces(shape.vertices())))
 
 
 def _shape(
