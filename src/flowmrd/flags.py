@@ -491,6 +491,15 @@ _ANSWERS: Final = (
         roles=_PATIENT,
     ),
     FlagKind(
+        "CONTROL_SET_ASIDE",
+        Effect.REMARK,
+        "The control {control} alone holds cells that match this phenotype; no other control does, so that they are no "
+        "background of this tube. A match nearer to them than to the leukaemia at diagnosis is not counted.",
+        step="Look at the charts of that control: it may be odd.",
+        look="controls",
+        roles=_PATIENT,
+    ),
+    FlagKind(
         "TOO_FEW_EVENTS",
         Effect.ANSWER,
         "{events:,} events give a 95 %-power limit of detection of {lod95:.2g}, above the target of {target:.0e}.",

@@ -12,14 +12,15 @@ from flowmrd.classifier import build_reference
 from flowmrd.classifier.abundance_outliers import abundance_outliers
 from flowmrd.classifier.atypical_groups import atypical_groups, is_uncommon, like_early_progenitors
 from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
+from flowmrd.classifier.calibration import stands_alone
 from flowmrd.classifier.compact_groups import CompactGroup, compact
 from flowmrd.classifier.control_abundance import shares_in_place
 from flowmrd.classifier.control_groups import ControlGroups
 from flowmrd.classifier.mixture import Mixture, log_density
 from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.classifier.phenotype_match import forms_group
-from flowmrd.classifier.phenotype_score import fit_phenotype
+from flowmrd.classifier.phenotype_match import forms_group, stretched_match
+from flowmrd.classifier.phenotype_score import PhenotypeFit, fit_phenotype
 from flowmrd.classifier.tube_model import bounded, drug_masked_normals, fit_tube
 from flowmrd.classifier.window_cells import WindowCells, control_cells, tube_cells
 
@@ -153,6 +154,30 @@ def test_a_diffuse_group_that_the_phenotype_overlaps_is_no_cluster(reference: Re
         alone = replace(cells, values=group, log_normal=np.full(200, -25.0))
         fit = fit_phenotype(phenotype, drift, alone.values, alone.log_normal, alone.denominator, PARAMETERS)
         assert forms_group(fit, alone, 4.0) is expected
+
+
+def test_a_match_beyond_the_drift_of_one_patient_must_stand_out_and_is_else_a_doubt(reference: ReferenceModel) -> None:
+    rng = np.random.default_rng(6)
+    cells, _ = cells_of(reference, 74, 0)
+    group = rng.normal(2.0, 0.2, (200, 5)).astype(np.float32)
+    score = np.full(200, 9.3)
+    near = PhenotypeFit(
+        Mixture(np.ones(1), np.full((1, 5), 2.0), 0.04 * np.eye(5)[None]), np.zeros(5), 1e-3, 300.0, score
+    )
+    cells = replace(cells, values=group, log_normal=np.full(200, -25.0), denominator=200_000)
+    assert forms_group(near, cells, 4.0) and not stretched_match(near, cells, 4.0)
+    far = replace(near, strain=40.0)
+    assert not forms_group(far, cells, 4.0) and stretched_match(far, cells, 4.0)
+    distinct = replace(far, score=np.full(200, 14.0))
+    assert forms_group(distinct, cells, 4.0) and not stretched_match(distinct, cells, 4.0)
+
+
+def test_a_control_that_stands_alone_is_no_background_and_common_cells_are() -> None:
+    many = [300_000] * 7
+    assert stands_alone([0.0, 1.0, 0.0, 2.0, 0.0, 0.0, 49.0], many, PARAMETERS) == 6
+    assert stands_alone([30.0, 41.0, 12.0, 25.0, 33.0, 18.0, 49.0], many, PARAMETERS) is None
+    assert stands_alone([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0], many, PARAMETERS) is None, "too few to be its own"
+    assert stands_alone([0.0, 0.0, 0.0, 49.0], many[:4], PARAMETERS) is None, "too few controls to tell which is odd"
 
 
 def group(at: float, gain: float) -> CompactGroup:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import betainc
 
 from flowmrd.classifier.atypical_groups import like_normal
 from flowmrd.classifier.classification import Background
@@ -19,6 +20,7 @@ from flowmrd.classifier.mixture import Floats, Mixture, chi2_quantile
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype_match import best_score, forms_group, match_laip
+from flowmrd.classifier.phenotype_score import PhenotypeFit
 from flowmrd.classifier.search import Search, keep_candidates, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
 
@@ -37,12 +39,19 @@ class Calibration:
         False events at this cut; None without controls.
     controls
         The controls themselves, with all cells of their windows.
+    alone
+        The control that stands alone with cells of the phenotype (:func:`stands_alone`), by number; None where there is
+        no such control.
+    alone_shifts
+        Where the phenotype matches in it: shifts (d,) in the staining of the reference, decades.
     """
 
     cut: float
     groups: ControlGroups
     background: Background | None
     controls: tuple[WindowCells, ...] = ()
+    alone: int | None = None
+    alone_shifts: tuple[Floats, ...] = ()
 
 
 def calibrate(search: Search, everything: list[WindowCells], share: float = 0.0) -> Calibration:
@@ -61,12 +70,20 @@ def calibrate(search: Search, everything: list[WindowCells], share: float = 0.0)
     controls = [keep_candidates(search, control)[0] for control in everything]
     found = [unexplained_groups(control, everything[:i] + everything[i + 1 :]) for i, control in enumerate(controls)]
     groups = ControlGroups.of(found, controls, parameters)
-    if search.laip is not None:
-        cut, false_events = _cut_for_phenotype(search.laip, parameters, controls, share if heavy else 0.0)
-    else:
+    if search.laip is None:
         cut = parameters.heavy_cut if heavy else parameters.group_cut
         false_events = _counted_in_controls(found, controls, groups, cut)
-    return Calibration(cut, groups, _background(false_events, controls), tuple(everything))
+        return Calibration(cut, groups, _background(false_events, controls), tuple(everything))
+    cut, matches = _cut_for_phenotype(search.laip, parameters, controls, share if heavy else 0.0)
+    false_events = [
+        float((best_score(own) >= cut).sum()) / control.sampling if own else 0.0
+        for own, control in zip(matches, controls, strict=True)
+    ]
+    alone = stands_alone(false_events, [control.denominator for control in controls], parameters)
+    shifts: tuple[Floats, ...] = ()
+    if alone is not None:
+        shifts = tuple(fit.shift - controls[alone].shift for fit in matches[alone])
+    return Calibration(cut, groups, _background(false_events, controls, alone), tuple(everything), alone, shifts)
 
 
 def _counted_in_controls(
@@ -87,8 +104,8 @@ def _counted_in_controls(
 
 def _cut_for_phenotype(
     laip: PatientLaip, parameters: ClassifierParameters, controls: list[WindowCells], heavy_share: float
-) -> tuple[float, list[float]]:
-    """The cut for a known phenotype, and what the controls hold at it.
+) -> tuple[float, list[list[PhenotypeFit]]]:
+    """The cut for a known phenotype, and the matches that form a group in every control at it.
 
     Parameters
     ----------
@@ -101,11 +118,29 @@ def _cut_for_phenotype(
         allowed = max(allowed, 1e6 * heavy_share / parameters.heavy_background)
         lowest = parameters.heavy_cut_least
     cut = choose_cut([best_score(own) for own in fits], controls, allowed, parameters, lowest=lowest)
-    false_events = []
-    for own, control in zip(fits, controls, strict=True):
-        groups = [fit for fit in own if forms_group(fit, control, cut)]
-        false_events.append(float((best_score(groups) >= cut).sum()) / control.sampling if groups else 0.0)
-    return cut, false_events
+    return cut, [
+        [fit for fit in own if forms_group(fit, control, cut)] for own, control in zip(fits, controls, strict=True)
+    ]
+
+
+def stands_alone(counts: list[float], denominators: list[int], parameters: ClassifierParameters) -> int | None:
+    """The control that holds cells of the phenotype which the other controls together make next to impossible.
+
+    What one marrow alone shows is its own, as an odd group of a control is: it is named, and does not become the
+    background of everybody. The count of the worst control is compared with the predictive distribution of the others
+    (negative binomial: Poisson counts whose rate has Jeffreys' prior), for as many controls as were looked at. This
+    needs ``cut_set_aside_from`` controls; with fewer nobody can say which of them is the odd one.
+    """
+    if len(counts) < parameters.cut_set_aside_from:
+        return None
+    rates = [count / max(n, 1) for count, n in zip(counts, denominators, strict=True)]
+    worst = int(np.argmax(rates))
+    if counts[worst] < parameters.background_alone_events:
+        return None
+    others, cells = sum(counts) - counts[worst], sum(denominators) - denominators[worst]
+    share = cells / (cells + denominators[worst])
+    chance = float(betainc(np.ceil(counts[worst]), others + 0.5, 1.0 - share))
+    return worst if chance * len(counts) < parameters.background_alone else None
 
 
 def choose_cut(
@@ -134,13 +169,20 @@ def choose_cut(
     return parameters.cut_most
 
 
-def _background(counts: list[float], controls: list[WindowCells]) -> Background | None:
-    """Rate of false events in all controls together, with its exact Poisson interval (95 %)."""
-    total = sum(control.denominator for control in controls)
+def _background(counts: list[float], controls: list[WindowCells], alone: int | None = None) -> Background | None:
+    """Rate of false events in the controls together, with its exact Poisson interval (95 %).
+
+    Parameters
+    ----------
+    alone
+        Number of a control that stands alone: it is no background, and still the worst one.
+    """
+    total = sum(control.denominator for number, control in enumerate(controls) if number != alone)
     if not controls or total == 0:
         return None
-    events = float(sum(counts))
+    events = float(sum(count for number, count in enumerate(counts) if number != alone))
     low = 0.0 if events == 0 else chi2_quantile(0.025, 2 * events) / 2
     high = chi2_quantile(0.975, 2 * events + 2) / 2
     worst = max(control.per_million(count * control.sampling) for count, control in zip(counts, controls, strict=True))
-    return Background(1e6 * events / total, (1e6 * low / total, 1e6 * high / total), worst, len(controls))
+    used = len(controls) - (alone is not None)
+    return Background(1e6 * events / total, (1e6 * low / total, 1e6 * high / total), worst, used)

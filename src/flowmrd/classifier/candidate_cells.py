@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -147,3 +148,13 @@ def training_sample(
         ]
     )
     return tube.values[index].astype(np.float64), weight / max(weight.sum(), 1e-12)
+
+
+NUCLEIC_ACID_DYES: Final = ("SYTO", "DAPI", "DRAQ", "HOECHST", "VYBRANT")
+"""How the names of dyes begin that stain the nucleic acids of every nucleated cell."""
+
+
+def is_nucleic_acid_dye(name: str) -> bool:
+    """Whether a channel is named after a nucleic acid dye, whose brightness differs more between tubes than an
+    antibody's."""
+    return name.upper().startswith(NUCLEIC_ACID_DYES)

@@ -15,10 +15,20 @@ from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.flags import Flag
 
 Mode = Literal["patient", "library", "different_from_normal", "none"]
-Why = Literal["like_precursors", "like_controls", "displaced", "not_the_phenotype", "offscale", "named"]
+Why = Literal[
+    "like_precursors",
+    "like_controls",
+    "displaced",
+    "not_the_phenotype",
+    "stretched",
+    "like_one_control",
+    "offscale",
+    "named",
+]
 """Why a group is not counted: it lies where controls keep B-lineage cells; marrow without leukaemia shows as odd a
-group; it may be a normal population further from its place than in the controls; it is not the patient's phenotype; its
-cells are off scale in a detector; it is a normal population or an artefact of the catalogue."""
+group; it may be a normal population further from its place than in the controls; it is not the patient's phenotype; it
+matches the phenotype only after a shift that tubes of one patient hardly show; it matches as cells of one control alone
+do; its cells are off scale in a detector; it is a normal population or an artefact of the catalogue."""
 
 
 @dataclass(frozen=True)

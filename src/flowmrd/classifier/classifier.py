@@ -6,6 +6,7 @@ tube; the controls set the cut (:mod:`flowmrd.classifier.calibration`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -54,6 +55,14 @@ UNCOUNTED_FLAGS: dict[Why, tuple[str, str]] = {
     "displaced": (
         "UNRESOLVED_CLUSTER",
         "is leukaemia, or a normal population further from its place than in the controls",
+    ),
+    "stretched": (
+        "UNRESOLVED_CLUSTER",
+        "lies as the leukaemia at diagnosis only after a shift that tubes of one patient hardly show",
+    ),
+    "like_one_control": (
+        "UNRESOLVED_CLUSTER",
+        "lies nearer to cells that one control alone holds than to the leukaemia at diagnosis",
     ),
     "offscale": (
         "UNRESOLVED_CLUSTER",
@@ -106,9 +115,9 @@ def classify_tube(
     # A control is judged by the fold it did not help to build, and is no witness in its own case.
     model = (reference.model if own is None else reference.folds[own.fold]).select(features)
     window = np.flatnonzero(tube.window)
-    controls = [
-        control_cells(reference, record, features, parameters) for record in reference.controls if record is not own
-    ]
+    others = [record for record in reference.controls if record is not own]
+    witnesses = [record.name for record in others]
+    controls = [control_cells(reference, record, features, parameters) for record in others]
     tube_model, burden = _fit_beside_leukaemia(tube, model, reference, search)
     stages = reference.stage_centres[:, [reference.features.index(name) for name in features]]
     anchors = anchor_levels(tube, parameters, expected=reference.anchors_at(features, tube_model.shift))
@@ -157,7 +166,7 @@ def classify_tube(
         },
         spike_in=spike_in(search, cells, calibration, chain) if parameters.replicates else None,
         flags=(
-            *_flags(search, tube, measured, reference, novelty, calibration, uncounted, tube_model.shift),
+            *_flags(search, tube, measured, reference, novelty, calibration, uncounted, tube_model.shift, witnesses),
             *staining_flags(staining, parameters.unreliable, parameters),
             *_unknown(tube, model, tube_model, reference, own, mrd, parameters),
         ),
@@ -348,6 +357,7 @@ def _flags(
     calibration: Calibration,
     uncounted: tuple[UncountedGroup, ...],
     shift: Floats,
+    witnesses: Sequence[str],
 ) -> list[Flag]:
     """What a reviewer must know; the verdict treats some of these as doubts."""
     parameters = search.parameters
@@ -368,6 +378,8 @@ def _flags(
         flags.append(flag("DIAGNOSIS_LIKE_NORMAL"))
     flags += _uncounted_flags(search, uncounted, shift)
     background = calibration.background
+    if calibration.alone is not None:
+        flags.append(flag("CONTROL_SET_ASIDE", control=witnesses[calibration.alone]))
     most = parameters.high_background_ratio * parameters.background_per_million
     if background is not None and background.per_million > most:
         flags.append(flag("HIGH_BACKGROUND", per_million=background.per_million))

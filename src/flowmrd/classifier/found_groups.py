@@ -16,7 +16,7 @@ from flowmrd.classifier.group_evidence import EvidenceOnGroup, counts, is_doubt,
 from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
-from flowmrd.classifier.phenotype_match import forms_group, match_laip
+from flowmrd.classifier.phenotype_match import forms_group, match_laip, nearer_to, stretched_match
 from flowmrd.classifier.phenotype_score import PhenotypeFit
 from flowmrd.classifier.search import Search
 from flowmrd.classifier.window_cells import WindowCells
@@ -49,10 +49,7 @@ def find_groups(
     """
     if search.laip is not None:
         known = match_laip(search.laip, search.parameters, cells) if fits is None else fits
-        matched = [fit for fit in known if forms_group(fit, cells, calibration.cut)]
-        return FoundGroups(
-            tuple(CountedGroup(fit.mixture, "patient", weigh_mixture(fit.mixture, fit.share, cells)) for fit in matched)
-        )
+        return _matched(known, cells, calibration)
     if burden is not None:
         evidence = weigh_mixture(burden.mixture, burden.share, cells)
         if not like_normal(burden.mixture, cells):
@@ -67,6 +64,23 @@ def find_groups(
         ),
         tuple(one.uncounted for one in judged if one.why is not None),
     )
+
+
+def _matched(fits: list[PhenotypeFit], cells: WindowCells, calibration: Calibration) -> FoundGroups:
+    """Matches of the patient's phenotype: counted, or a doubt where they may be normal cells that it was moved onto."""
+    counted: list[CountedGroup] = []
+    uncounted: list[UncountedGroup] = []
+    for fit in fits:
+        evidence = weigh_mixture(fit.mixture, fit.share, cells)
+        events = float((fit.score >= calibration.cut).sum())
+        if forms_group(fit, cells, calibration.cut):
+            if any(nearer_to(fit, shift, cells) for shift in calibration.alone_shifts):
+                uncounted.append(UncountedGroup(fit.mixture, events, "like_one_control", evidence))
+            else:
+                counted.append(CountedGroup(fit.mixture, "patient", evidence))
+        elif stretched_match(fit, cells, calibration.cut):
+            uncounted.append(UncountedGroup(fit.mixture, events, "stretched", evidence))
+    return FoundGroups(tuple(counted), tuple(uncounted))
 
 
 def find_other_groups(cells: WindowCells, calibration: Calibration, score: Floats) -> tuple[UncountedGroup, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flowmrd.classifier.candidate_cells import is_nucleic_acid_dye
 from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
@@ -55,12 +56,7 @@ def judge_novelty(
     limit = float(stdtrit(n - 1 + pseudo, 1.0 - parameters.novelty_tail) * np.sqrt(1.0 + 1.0 / n))
     index = [reference.features.index(name) for name in features]
     shifts = np.array([control.shift[index] for control in controls])
-    expected = np.array(
-        [
-            parameters.expected_scatter_sd if name.startswith(("FSC", "SSC")) else parameters.expected_staining_sd
-            for name in features
-        ]
-    )
+    expected = np.array([_expected_sd(name, parameters) for name in features])
     spread = pooled_sd(shifts, expected, pseudo)
     offset = tube.shift - shifts.mean(axis=0)
     worst = int(np.argmax(np.abs(offset) / spread))
@@ -87,6 +83,13 @@ def judge_novelty(
         Novelty(tube.outlier_share / allowed, f"{tube.outlier_share:.1%} of its cells fit no normal population"),
     )
     return max(found, key=lambda one: one.score)
+
+
+def _expected_sd(name: str, parameters: ClassifierParameters) -> float:
+    """Usual spread of a channel between tubes of a laboratory, decades."""
+    if name.startswith(("FSC", "SSC")):
+        return parameters.expected_scatter_sd
+    return parameters.expected_dye_sd if is_nucleic_acid_dye(name) else parameters.expected_staining_sd
 
 
 def pooled_sd(values: Floats, expected: Floats, pseudo_tubes: float) -> Floats:

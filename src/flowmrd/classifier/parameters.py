@@ -284,6 +284,13 @@ class ClassifierParameters:
     expected_scatter_sd: float = number(
         0.3, "novelty of a tube", "decades", "spread of scatter voltages between tubes of a laboratory"
     )
+    expected_dye_sd: float = number(
+        0.4,
+        "novelty of a tube",
+        "decades",
+        "spread of a nucleic acid dye between tubes of a laboratory; its uptake depends on time and cell number",
+        "measured: 0.42 in 47 tubes of development persons, twice that of the antibodies",
+    )
     displacement_log_sd: float = number(
         0.25, "novelty of a tube", "natural log", "spread of the displacement of a tube's populations"
     )
@@ -538,6 +545,13 @@ class ClassifierParameters:
     match_gain_per_event: float = number(
         1.0, "phenotype match", "natural log", "gain per event from which they form a group"
     )
+    match_strain_quantile: float = number(
+        0.99,
+        "phenotype match",
+        "fraction",
+        "drifts between two tubes of one patient that stay below; cells that match only beyond it must each be as "
+        "unlike normal cells as those of a group of unknown phenotype (gain_per_event_counted)",
+    )
     match_scatter_most: float = number(
         1.5,
         "phenotype match",
@@ -764,6 +778,15 @@ class ClassifierParameters:
     )
     group_cut: float = number(
         5.0, "cut", "natural log", "cut inside a compact group, which as a whole has been judged already"
+    )
+    background_alone: float = number(
+        0.001,
+        "cut",
+        "probability",
+        "a control stands alone with its background where the others together make as many cells less likely than this",
+    )
+    background_alone_events: int = number(
+        8, "cut", "events", "fewer cells of the phenotype in a control are not called its own"
     )
     high_background_ratio: float = number(
         4.0, "cut", "ratio", "times the allowed background from which HIGH_BACKGROUND is raised"

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from flowmrd.classifier.mixture import Floats, Mixture
+from flowmrd.classifier.mixture import Floats, Mixture, chi2_quantile
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip, drift_covariance
 from flowmrd.classifier.phenotype_score import NO_SCORE, PhenotypeFit, fit_phenotype
@@ -70,17 +70,61 @@ def best_score(fits: list[PhenotypeFit]) -> Floats:
 def forms_group(fit: PhenotypeFit, cells: WindowCells, cut: float) -> bool:
     """Whether the cells above the cut stand out together: what each gains over normal, at the share they make up.
 
-    They must also lie as the phenotype does, not merely overlap it.
+    They must also lie as the phenotype does, not merely overlap it, and where it may be expected to lie in another tube
+    of the patient (:func:`is_stretched`).
     """
+    return _stands_out(fit, cells, cut) and not is_stretched(fit, cells, cut)
+
+
+def is_stretched(fit: PhenotypeFit, cells: WindowCells, cut: float) -> bool:
+    """Whether cells match only after a shift that tubes of one patient hardly show, and are hardly unlike normal ones.
+
+    A phenotype that may move anywhere finds some normal population at last. Cells beyond the usual drift are believed
+    to be the patient's leukaemia only if each stands out as those of a leukaemia of unknown phenotype must.
+    """
+    parameters = cells.parameters
+    if fit.strain <= chi2_quantile(parameters.match_strain_quantile, len(fit.shift)):
+        return False
+    gain, events = _gain(fit, cells, cut)
+    return gain - 0.5 * fit.strain < parameters.gain_per_event_counted * events
+
+
+def stretched_match(fit: PhenotypeFit, cells: WindowCells, cut: float) -> bool:
+    """Whether cells would form a group of the phenotype but for being stretched: a doubt, and not a result."""
+    if not (_stands_out(fit, cells, cut) and is_stretched(fit, cells, cut)):
+        return False
+    gain, events = _gain(fit, cells, cut)
+    return events >= cells.parameters.group_events_least and gain - 0.5 * fit.strain >= cells.parameters.match_gain
+
+
+def _stands_out(fit: PhenotypeFit, cells: WindowCells, cut: float) -> bool:
     parameters = cells.parameters
     if fit.scatter > parameters.match_scatter_most:
         return False
+    gain, events = _gain(fit, cells, cut)
+    return gain >= parameters.match_gain and gain >= parameters.match_gain_per_event * events
+
+
+def _gain(fit: PhenotypeFit, cells: WindowCells, cut: float) -> tuple[float, int]:
+    """What the cells above the cut gain over normal ones at the share they make up, natural log, and their number."""
     score = fit.score[fit.score >= cut]
     if len(score) == 0:
-        return False
+        return 0.0, 0
     odds = np.log(len(score) / max(cells.denominator, 1)) + score
-    gain = float(np.logaddexp(0.0, odds).sum()) - len(score)
-    return gain >= parameters.match_gain and gain >= parameters.match_gain_per_event * len(score)
+    return float(np.logaddexp(0.0, odds).sum()) - len(score), len(score)
+
+
+def nearer_to(fit: PhenotypeFit, other: Floats, cells: WindowCells) -> bool:
+    """Whether a match lies nearer to another match of the same phenotype than to where the phenotype is expected.
+
+    Parameters
+    ----------
+    other
+        Shape (d,): shift of the other match in the staining of the reference, decades.
+    """
+    drift = drift_covariance(cells.features, cells.parameters, cells.parameters.unreliable, cells.parameters.shifted)
+    apart = fit.shift - cells.shift - other
+    return float(apart @ np.linalg.solve(drift, apart)) < fit.strain
 
 
 def places_within_reach(laip: PatientLaip, parameters: ClassifierParameters, cells: WindowCells) -> list[Mixture]:

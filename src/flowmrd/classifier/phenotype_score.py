@@ -52,6 +52,9 @@ class PhenotypeFit:
     scatter
         Mean squared Mahalanobis distance of the cells it explains, per marker: 1 for cells that lie as the phenotype
         does, more for a diffuse group that it only overlaps.
+    strain
+        How far the shift lies from the expected one, in squared standard deviations of the drift: chi-square with d
+        degrees of freedom over tubes of one patient.
     """
 
     mixture: Mixture
@@ -60,6 +63,7 @@ class PhenotypeFit:
     log_likelihood_gain: float
     score: Floats
     scatter: float = 0.0
+    strain: float = 0.0
 
 
 def score_cells(mixture: Mixture, x: Floats32 | Floats, log_normal: Floats32 | Floats, tail_degrees: float) -> Floats:
@@ -97,6 +101,7 @@ class PhenotypePlacement:
     share: float = 0.0
     log_likelihood_gain: float = 0.0
     scatter: float = 0.0
+    strain: float = 0.0
     near: npt.NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
 
     def scored(self, x: Floats32, log_normal: Floats32 | Floats, tail_degrees: float) -> PhenotypeFit:
@@ -105,7 +110,9 @@ class PhenotypePlacement:
         if len(self.near):
             cells, normal = x[self.near].astype(np.float64), np.asarray(log_normal, dtype=np.float64)[self.near]
             score[self.near] = score_cells(self.mixture, cells, normal, tail_degrees)
-        return PhenotypeFit(self.mixture, self.shift, self.share, self.log_likelihood_gain, score, self.scatter)
+        return PhenotypeFit(
+            self.mixture, self.shift, self.share, self.log_likelihood_gain, score, self.scatter, self.strain
+        )
 
 
 def fit_phenotype(
@@ -223,4 +230,4 @@ def _place(
     belongs = membership(np.log(max(share, 1e-9)) + score_cells(current, x, normal, tails))
     apart = mahalanobis_squared(current, x).min(axis=1)
     scatter = float((belongs * apart).sum() / max(float(belongs.sum()), 1e-9)) / d
-    return PhenotypePlacement(current, shift, share, gain, scatter, cells.near)
+    return PhenotypePlacement(current, shift, share, gain, scatter, strain, cells.near)

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from flowmrd.classifier.candidate_cells import Bools, CandidateCells, Floats32, thin
+from flowmrd.classifier.candidate_cells import Bools, CandidateCells, Floats32, is_nucleic_acid_dye, thin
 from flowmrd.classifier.mixture import LOG_2PI, Floats, Mixture, log_density_coefficients, normalised, products
 from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.parameters import ClassifierParameters
@@ -322,16 +322,22 @@ def _judged(
             return replace(finding, state="absent")
     elif own.bright < parameters.bright_least:
         return replace(finding, state="not_verifiable")
+    dye = is_nucleic_acid_dye(own.marker)
     shifts = [
         _beyond(
             (own.middle, own.upper),
             [(one.middle, one.upper) for one in controls],
-            parameters.carrier_shift_sd,
+            parameters.expected_dye_sd if dye else parameters.carrier_shift_sd,
             parameters,
         )
         if own.carriers >= parameters.carriers_least
         else (0.0, 0.0),
-        _beyond((own.without,), [(one.without,) for one in controls], parameters.without_shift_sd, parameters),
+        _beyond(
+            (own.without,),
+            [(one.without,) for one in controls],
+            parameters.expected_dye_sd if dye else parameters.without_shift_sd,
+            parameters,
+        ),
     ]
     decades, limit = max(shifts, key=lambda pair: abs(pair[0]) / pair[1] if pair[1] else 0.0)
     state: StainingState = "shifted" if limit and abs(decades) > limit else "ok"

@@ -18,6 +18,8 @@ WHY: Final = {
     "like_controls": "atypical; similar groups occur in normal marrow",
     "displaced": "may be a normal population out of its place",
     "not_the_phenotype": "unlike the leukaemia at diagnosis",
+    "stretched": "far from where the leukaemia of the diagnosis tube is expected",
+    "like_one_control": "like cells that one control alone holds",
     "offscale": "off scale in a detector",
     "named": "a normal population or an artefact, by its place and number",
 }
