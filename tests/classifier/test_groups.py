@@ -13,7 +13,7 @@ from flowmrd.classifier.abundance_outliers import abundance_outliers
 from flowmrd.classifier.atypical_groups import atypical_groups, is_uncommon, like_early_progenitors
 from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
 from flowmrd.classifier.calibration import stands_alone
-from flowmrd.classifier.compact_groups import CompactGroup, compact
+from flowmrd.classifier.compact_groups import CompactGroup, compact, search_groups
 from flowmrd.classifier.control_abundance import shares_in_place
 from flowmrd.classifier.control_groups import ControlGroups
 from flowmrd.classifier.mixture import Mixture, log_density
@@ -239,3 +239,18 @@ def test_cd34_without_cd19_is_a_doubt_after_therapy_against_cd19_only(
     cells = replace(cells_of(reference, 77, 0)[0], unreliable=unreliable, shift=np.zeros(5))
     group = Mixture(np.ones(1), np.array([[0.8, cd19, 2.0, cd34, 2.2]]), 0.09 * np.eye(5)[None])
     assert like_early_progenitors(group, cells) is doubt
+
+
+def test_a_leukaemia_a_decade_from_where_leukaemias_lie_in_one_marker_is_a_group() -> None:
+    rng = np.random.default_rng(9)
+    features = ("CD20", "CD10", "CD45", "CD34", "SYTO41", "CD19", "CD38")
+    normal_b, shape = np.full(7, 3.0), cluster_shape(features)
+    prior = blast_prior(features, normal_b, PARAMETERS)
+    centre = prior.mean[0] + np.array([0.9, -0.9, 0.5, -0.9, -1.6, 0.0, 0.0])
+    cells = rng.multivariate_normal(centre, shape, 240).astype(np.float32)
+    log_normal = np.full(240, -11.0)
+    found = search_groups(cells, log_normal, 300_000, prior, shape, PARAMETERS)
+    assert found and found[0].events > 120
+    assert np.abs(found[0].mixture.mean[0] - centre).max() < 0.15
+    by_prior = search_groups(cells, log_normal, 300_000, prior, shape, replace(PARAMETERS, seeds_odd=0))
+    assert not by_prior or by_prior[0].events < 100, "where the prior alone says which cells are looked at"

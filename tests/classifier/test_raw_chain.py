@@ -129,3 +129,16 @@ def test_cells_of_a_phenotype_that_a_gate_took_away_are_found_with_the_reason(
     found = find_excluded(whole, features, [place], model, 4.0, ClassifierParameters())
     assert found.events["doublets"] - before.events.get("doublets", 0) >= 50
     assert set(found.rows) - set(before.rows) <= set(range(raw.n_events, raw.n_events + 60))
+
+
+def test_cells_put_into_a_tube_that_lacks_an_antibody_lack_it_too(
+    tube: Tube, blasts: tuple[np.ndarray, tuple[str, ...]]
+) -> None:
+    values, features = blasts
+    column = features.index("CD19")
+    chain = RawChain(tube, ClassifierParameters())
+    stained, bare = chain(values, features, {}), chain(values, features, {}, ["CD45"])
+    place = features.index("CD45")
+    assert np.median(np.abs(stained.values[:, column] - bare.values[:, column])) < 0.1
+    assert np.abs(stained.values[:, place] - values[:, place]).max() < 0.1
+    assert np.median(np.abs(bare.values[:, place] - values[:, place])) > 0.1

@@ -9,7 +9,7 @@ import pytest
 from laip_marrow import FEATURES, marrow
 
 from flowmrd.classifier import CandidateCells, ClassifierParameters, ReferenceModel, build_reference, classify_tube
-from flowmrd.classifier.staining_control import MarkerStaining, judge_staining, staining_factors
+from flowmrd.classifier.staining_control import MarkerStaining, judge_staining, unstained_markers
 from flowmrd.flags import REGISTRY, Effect
 
 PARAMETERS = ClassifierParameters(replicates=1)
@@ -78,7 +78,8 @@ def test_few_carriers_prove_no_absence() -> None:
     (few,) = judge_staining([MarkerStaining("CD19", 8, 0.0, None, None, 0.0, 0, 100_000)], controls, PARAMETERS)
     (many,) = judge_staining([MarkerStaining("CD19", 80, 0.0, -1.5, -1.2, 0.0, 0, 100_000)], controls, PARAMETERS)
     assert (few.state, many.state) == ("not_verifiable", "absent")
-    assert staining_factors([few, many]) == {"CD19": 0.0}
+    assert unstained_markers([few, many]) == ("CD19",)
+    assert unstained_markers([few, many], hidden=["CD19"]) == ()
 
 
 def test_bright_cells_of_any_kind_show_that_an_antibody_works() -> None:

@@ -31,7 +31,13 @@ from flowmrd.classifier.phenotype_match import match_laip, starting_shifts
 from flowmrd.classifier.phenotype_score import NO_SCORE, PhenotypeFit, score_cells
 from flowmrd.classifier.search import Search, keep_candidates, score_mixtures
 from flowmrd.classifier.spike_in import spike_in
-from flowmrd.classifier.staining_control import StainingFinding, judge_staining, measure_staining, staining_flags
+from flowmrd.classifier.staining_control import (
+    StainingFinding,
+    judge_staining,
+    measure_staining,
+    staining_flags,
+    unstained_markers,
+)
 from flowmrd.classifier.tube_model import TubeModel, fit_tube
 from flowmrd.classifier.unknown_population import find_unknown_populations, in_words
 from flowmrd.classifier.window_cells import WindowCells, control_cells, tube_cells
@@ -164,7 +170,9 @@ def classify_tube(
             "displacement": tube_model.displacement,
             "false_groups_per_tube": calibration.groups.rate(parameters),
         },
-        spike_in=spike_in(search, cells, calibration, chain) if parameters.replicates else None,
+        spike_in=spike_in(search, cells, calibration, chain, unstained_markers(staining, parameters.unreliable))
+        if parameters.replicates
+        else None,
         flags=(
             *_flags(search, tube, measured, reference, novelty, calibration, uncounted, tube_model.shift, witnesses),
             *staining_flags(staining, parameters.unreliable, parameters),

@@ -100,10 +100,16 @@ def search_groups(
     narrow = 0.5 * float(np.linalg.slogdet(prior.covariance[0])[1] - np.linalg.slogdet(shape)[1])
     log_share = np.log(denominator / parameters.group_start_events)
     worth = np.log1p(np.exp(np.clip(score[near] + narrow - log_share, -30, 30)))
+    # A leukaemia that is odd in a marker lies far from the prior; what a group there would gain does not depend on it.
+    typical = -0.5 * (len(shape) * (1.0 + np.log(2.0 * np.pi)) + float(np.linalg.slogdet(shape)[1]))
+    odd_worth = np.log1p(np.exp(np.clip(typical - normal - log_share, -30, 30)))
     for _ in range(parameters.groups_most):
         grown = [
             _grow(cells, normal, unclaimed, seed, shape, denominator, parameters)
-            for seed in _seeds(cells, worth * unclaimed, shape, parameters)
+            for seed in (
+                *_seeds(cells, worth * unclaimed, shape, parameters, parameters.seeds),
+                *_seeds(cells, odd_worth * unclaimed, shape, parameters, parameters.seeds_odd),
+            )
         ]
         if not grown:
             break
@@ -115,7 +121,7 @@ def search_groups(
     return sorted(groups, key=lambda group: -group.log_likelihood_gain)
 
 
-def _seeds(cells: Floats, worth: Floats, shape: Floats, parameters: ClassifierParameters) -> list[Floats]:
+def _seeds(cells: Floats, worth: Floats, shape: Floats, parameters: ClassifierParameters, most: int) -> list[Floats]:
     """Cells around which there is most to gain, apart from each other by more than the size of a leukaemia.
 
     Parameters
@@ -137,7 +143,7 @@ def _seeds(cells: Floats, worth: Floats, shape: Floats, parameters: ClassifierPa
         distance = norm[part, None] + norm - 2.0 * z[part] @ z.T
         mass[part] = np.exp(-0.25 * np.maximum(distance, 0.0)) @ worth[order]
     seeds: list[Floats] = []
-    for _ in range(parameters.seeds):
+    for _ in range(most):
         top = int(mass.argmax())
         if mass[top] <= 0.0:
             break

@@ -580,6 +580,12 @@ class ClassifierParameters:
     )
     seed_cells_least: int = number(5, "compact groups", "cells", "fewer such cells give no seed")
     seeds: int = number(5, "compact groups", "count", "seeds that a group is grown from; the best one is kept")
+    seeds_odd: int = number(
+        2,
+        "compact groups",
+        "count",
+        "further seeds, by how unlike normal cells are wherever leukaemias usually lie: one may be odd in a marker",
+    )
     seed_distance: float = number(9.0, "compact groups", "squared typical SD", "two seeds are at least this far apart")
     group_neighbourhood: float = number(
         150.0, "compact groups", "squared typical SD", "cells this near are looked at while a group grows"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,5 +37,14 @@ class PassedCells:
 class Chain(Protocol):
     """The way of added cells from the raw file to the classifier."""
 
-    def __call__(self, cells: Floats32, features: tuple[str, ...], others: Mapping[str, Floats32]) -> PassedCells:
-        """Take cells (n, d) in decades, and further channels on the 0..1 scale, through the steps."""
+    def __call__(
+        self,
+        cells: Floats32,
+        features: tuple[str, ...],
+        others: Mapping[str, Floats32],
+        unstained: Collection[str] = (),
+    ) -> PassedCells:
+        """Take cells (n, d) in decades, and further channels on the 0..1 scale, through the steps.
+
+        Markers in ``unstained`` are those whose antibody the tube lacks: the cells carry none of its dye.
+        """

@@ -9,7 +9,7 @@ computed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,10 +46,16 @@ class RawChain:
     tube: Tube
     parameters: ClassifierParameters
 
-    def __call__(self, cells: Floats32, features: tuple[str, ...], others: Mapping[str, Floats32]) -> PassedCells:
+    def __call__(
+        self,
+        cells: Floats32,
+        features: tuple[str, ...],
+        others: Mapping[str, Floats32],
+        unstained: Collection[str] = (),
+    ) -> PassedCells:
         """Take cells through the steps; see :class:`flowmrd.classifier.passed_cells.Chain`."""
         tube = self.tube
-        added = preprocess(as_raw_tube(tube, cells, features, others, self.parameters), placed=tube.placed)
+        added = preprocess(as_raw_tube(tube, cells, features, others, self.parameters, unstained), placed=tube.placed)
         added = gate(added, placed=tube.placed)
         left = np.ones(len(cells), dtype=np.bool_)
         kept: dict[str, Bools] = {}
@@ -78,6 +84,7 @@ def as_raw_tube(
     features: tuple[str, ...],
     others: Mapping[str, Floats32],
     parameters: ClassifierParameters,
+    unstained: Collection[str] = (),
 ) -> Tube:
     """A tube of these cells alone, as raw events that stand beside events of another tube.
 
@@ -92,6 +99,9 @@ def as_raw_tube(
     parameters
         Their seed is that of the choice of places in the run, and of donors: single cells of this tube whose pulse
         shape, and whose values in channels that are not given, the cells take over.
+    unstained
+        Markers whose antibody the tube lacks: the cells show the noise of this tube there, and not the dye of the
+        tube that the cells come from.
     """
     rng = np.random.default_rng([parameters.seed, 8])
     n = len(cells)
@@ -106,6 +116,9 @@ def as_raw_tube(
             scaled[name] = scaled[area] * values[donors] / np.maximum(tube.columns[area][donors], np.float32(1e-6))
         else:
             scaled[name] = values[donors]
+    for name in unstained:
+        if name in scaled and name in tube.measured:
+            scaled[name] = tube.measured[name][donors]
     raw = _stored(tube, scaled)
     positions = np.sort(rng.integers(tube.n_events, size=n))
     for channel in tube.panel.channels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,11 @@ class SpikeOutcome:
 
 
 def spike_in(
-    search: Search, cells: WindowCells, calibration: Calibration, chain: Chain | None = None
+    search: Search,
+    cells: WindowCells,
+    calibration: Calibration,
+    chain: Chain | None = None,
+    unstained: Collection[str] = (),
 ) -> SpikeInResult | None:
     """Put leukaemic cells into a copy of the tube at the target level and run the same search on it.
 
@@ -49,6 +54,8 @@ def spike_in(
     ----------
     chain
         The way of the cells from the raw file to the classifier; without it they start in the B-lineage window.
+    unstained
+        Markers whose antibody this tube lacks, as its own cells show: the spiked cells lack it too.
     """
     parameters = search.parameters
     expected = parameters.target * cells.denominator
@@ -60,7 +67,7 @@ def spike_in(
     replicates = parameters.replicates if one_patient else len(kinds)
     chosen = [kinds[replicate % len(kinds)] for replicate in range(replicates)]
     drawn = [kind.draw_whole(int(rng.poisson(expected)), rng, parameters.spike_drift_sd) for kind in chosen]
-    passed = _passed(drawn, cells.features, chain)
+    passed = _passed(drawn, cells.features, chain, unstained)
     member = np.repeat(np.arange(replicates), [len(one.values) for one in drawn])
     called, noticed = np.zeros(len(member), dtype=np.bool_), np.zeros(len(member), dtype=np.bool_)
     tried: list[SpikedKind] = []
@@ -89,14 +96,18 @@ def spike_in(
     )
 
 
-def _passed(drawn: list[DrawnCells], features: tuple[str, ...], chain: Chain | None) -> PassedCells:
+def _passed(
+    drawn: list[DrawnCells], features: tuple[str, ...], chain: Chain | None, unstained: Collection[str]
+) -> PassedCells:
     """All drawn cells after the steps before the classifier, in their order."""
     values = np.concatenate([one.values for one in drawn])
     if chain is None or len(values) == 0:
         return PassedCells({}, values)
     some = [one.others for one in drawn if len(one.values)]
     shared = sorted(set.intersection(*(set(others) for others in some)))
-    return chain(values, features, {name: np.concatenate([others[name] for others in some]) for name in shared})
+    return chain(
+        values, features, {name: np.concatenate([others[name] for others in some]) for name in shared}, unstained
+    )
 
 
 def _searched(

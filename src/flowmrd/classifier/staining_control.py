@@ -31,8 +31,8 @@ __all__ = [
     "StainingFinding",
     "judge_staining",
     "measure_staining",
-    "staining_factors",
     "staining_flags",
+    "unstained_markers",
 ]
 
 SCATTER: Final = ("FSC", "SSC")
@@ -384,16 +384,17 @@ def _beyond(
     return min(moved, key=lambda pair: abs(pair[0]) / pair[1])
 
 
-def staining_factors(findings: Sequence[StainingFinding]) -> dict[str, float]:
-    """Marker to the part of its light that this tube shows: 0 for an antibody that is absent, 1 for a sound one.
+def unstained_markers(findings: Sequence[StainingFinding], hidden: Collection[str] = ()) -> tuple[str, ...]:
+    """Markers whose antibody the tube lacks: cells that are put into it to see whether they are found lack it too.
 
-    Cells that are put into the tube to see whether they would be found are to be multiplied with these.
+    A signal that is shifted needs no such care: where the tube's normal cells lie, spiked cells are put as well.
+
+    Parameters
+    ----------
+    hidden
+        Markers that the therapy before the tube takes from normal cells or covers: there the antibody is not at fault.
     """
-    factors = {}
-    for one in findings:
-        shift = one.carrier_decades or one.decades
-        factors[one.marker] = 0.0 if one.state == "absent" else 10.0**shift if one.state == "shifted" else 1.0
-    return factors
+    return tuple(one.marker for one in findings if one.state == "absent" and one.marker not in hidden)
 
 
 def staining_flags(
