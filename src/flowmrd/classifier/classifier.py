@@ -122,7 +122,6 @@ def classify_tube(
     model = (reference.model if own is None else reference.folds[own.fold]).select(features)
     window = np.flatnonzero(tube.window)
     others = [record for record in reference.controls if record is not own]
-    witnesses = [record.name for record in others]
     controls = [control_cells(reference, record, features, parameters) for record in others]
     tube_model, burden = _fit_beside_leukaemia(tube, model, reference, search)
     stages = reference.stage_centres[:, [reference.features.index(name) for name in features]]
@@ -170,11 +169,9 @@ def classify_tube(
             "displacement": tube_model.displacement,
             "false_groups_per_tube": calibration.groups.rate(parameters),
         },
-        spike_in=spike_in(search, cells, calibration, chain, unstained_markers(staining, parameters.unreliable))
-        if parameters.replicates
-        else None,
+        spike_in=spike_in(search, cells, calibration, chain, unstained_markers(staining, parameters.unreliable)),
         flags=(
-            *_flags(search, tube, measured, reference, novelty, calibration, uncounted, tube_model.shift, witnesses),
+            *_flags(search, tube, measured, reference, novelty, calibration, uncounted, tube_model.shift, others),
             *staining_flags(staining, parameters.unreliable, parameters),
             *_unknown(tube, model, tube_model, reference, own, mrd, parameters),
         ),
@@ -365,7 +362,7 @@ def _flags(
     calibration: Calibration,
     uncounted: tuple[UncountedGroup, ...],
     shift: Floats,
-    witnesses: Sequence[str],
+    others: Sequence[ControlRecord],
 ) -> list[Flag]:
     """What a reviewer must know; the verdict treats some of these as doubts."""
     parameters = search.parameters
@@ -387,7 +384,7 @@ def _flags(
     flags += _uncounted_flags(search, uncounted, shift)
     background = calibration.background
     if calibration.alone is not None:
-        flags.append(flag("CONTROL_SET_ASIDE", control=witnesses[calibration.alone]))
+        flags.append(flag("CONTROL_SET_ASIDE", control=others[calibration.alone].name))
     most = parameters.high_background_ratio * parameters.background_per_million
     if background is not None and background.per_million > most:
         flags.append(flag("HIGH_BACKGROUND", per_million=background.per_million))
