@@ -138,17 +138,18 @@ def simulated_makespan(lengths: Lengths, slots: int, folder: Path) -> float:
     An environment of its own holds the command: the same interpreter and packages, another ``flowmrd``.
     """
     run = folder / "run"
-    simulate(run, preset="many", panel=load_panel(PANELS / "ino10.yaml"), nucleated=300, tubes=5)
+    total = lengths.controls + 2 * lengths.patients
+    simulate(run, preset="many", panel=load_panel(PANELS / "ino10.yaml"), nucleated=300, tubes=total)
     sheet = (run / "config/samples.tsv").read_text(encoding="utf-8").splitlines()
-    by_role = {line.split("\t")[2]: line.split("\t") for line in sheet[1:]}
-    rows = [sheet[0]]
+    files = iter(line.split("\t")[3] for line in sheet[1:])  # a file each: a copy of another tube's would be refused
+    rows = ["sample\tpatient\trole\tfcs"]
     seconds: list[str] = []
     names = [(f"C{i}", f"C{i}", "control") for i in range(lengths.controls)]
     names += [
         (f"P{i}-{role[:2]}", f"P{i}", role) for i in range(lengths.patients) for role in ("diagnosis", "followup")
     ]
     for tube, patient, role in names:
-        rows.append("\t".join([tube, patient, role, *by_role[role if role in by_role else "diagnosis"][3:]]))
+        rows.append("\t".join([tube, patient, role, next(files)]))
         for stage in ("judge",) if role == "followup" else ("ingest", "preprocess", "gate", "judge"):
             seconds.append(f"{stage} {tube} {lengths.of(stage, role):.2f}")
     for i in range(lengths.patients):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from typer.main import get_command
 from flowmrd.cli.app import app, call
 from flowmrd.cli.generated import _commands, files
 from flowmrd.engine import code, memory
-from flowmrd.engine.code import module_files
+from flowmrd.engine.code import PACKAGE, imports_of, module_files
 from flowmrd.engine.failure import describe_failure, record_path
 from flowmrd.engine.lock import run_lock
 from flowmrd.engine.progress import remaining
@@ -241,6 +242,17 @@ def test_the_digest_of_a_stage_covers_what_it_imports_and_not_what_it_does_not()
     assert {"ingest", "errors", "columns"} <= names
     assert "survival" not in names
     assert "classifier" not in names
+
+
+def test_import_statements_are_found_as_the_parser_finds_them() -> None:
+    for file in PACKAGE.rglob("*.py"):
+        named = set()
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.Import):
+                named |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                named |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        assert {name for name in named if name.split(".")[0] == PACKAGE.name} <= set(imports_of(file)), file
 
 
 def test_every_stage_of_the_table_exists_and_comes_after_its_inputs() -> None:

@@ -7,9 +7,9 @@ digest as a parameter. It covers the modules a stage imports, directly or not, f
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import os
+import re
 from functools import cache
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def module_files(entry: str) -> tuple[Path, ...]:
         if file is None or file in seen:
             continue
         seen.add(file)
-        pending.extend(_imports(file))
+        pending.extend(imports_of(file))
         # importing a module runs the __init__ of every package above it
         pending.extend(".".join(name.split(".")[:depth]) for depth in range(1, name.count(".") + 1))
     return tuple(sorted(seen))
@@ -110,13 +110,21 @@ def _module_file(name: str) -> Path | None:
     return None
 
 
+_IMPORT = re.compile(
+    rf"^[ \t]*(?:from[ \t]+({PACKAGE.name}(?:\.\w+)*)[ \t]+import[ \t]+(\([^)]*\)|[^\n(]*)"
+    rf"|import[ \t]+({PACKAGE.name}(?:\.\w+)*))",
+    re.MULTILINE,
+)
+"""An import statement; its text is searched because parsing every module takes longer than planning a run."""
+
+
 @cache
-def _imports(file: Path) -> tuple[str, ...]:
+def imports_of(file: Path) -> tuple[str, ...]:
+    """Dotted names of the package that a source file may import, statements in functions and examples included."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(file.read_bytes(), str(file))):
-        if isinstance(node, ast.Import):
-            names.extend(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names.append(node.module)
-            names.extend(f"{node.module}.{alias.name}" for alias in node.names)
-    return tuple(name for name in names if name.split(".")[0] == PACKAGE.name)
+    for found in _IMPORT.finditer(file.read_text(encoding="utf-8")):
+        module, listed, whole = found.groups()
+        names.append(whole or module)
+        words = re.sub(r"#[^\n]*|\bas[ \t]+\w+", "", listed or "")
+        names.extend(f"{module}.{word}" for word in re.findall(r"\w+", words))
+    return tuple(names)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 from flowmrd.errors import ChannelError
 from flowmrd.panel.model import Channel, ChannelKind, PanelModel
@@ -145,6 +146,7 @@ def match_channels(panel: PanelModel, names: Sequence[tuple[str | None, str | No
     return MatchResult(_result(panel, listed, claims), tuple(missing), tuple(notes))
 
 
+@lru_cache(maxsize=16_384)
 def names_marker(text: str, marker: str) -> bool:
     """Whether a channel name says this marker: alone, or beside dyes, detectors and pulse features.
 
