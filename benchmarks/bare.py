@@ -19,15 +19,18 @@ def run_all(run: Path) -> None:
         controls = plan.controls_of(panel)
         folder = run / "results/reference" / panel
         tubes = [name for name in plan.analysed if plan.panel_of[name] == panel]
-        kept = [name for name in tubes if name in plan.kept]
-        for name in kept:
+        of_panel = [name for name in plan.controls if name in tubes]
+        for name in of_panel:
             stages.ingest(name, run)
         stages.transform_reference(panel, controls, run=run)
-        for name in kept:
+        for name in of_panel:
             analysis.preprocess(None, sample=name, transforms=folder / "transform.json", run=run)
         stages.gate_reference(panel, controls, run)
-        for name in kept:
+        for name in of_panel:
             stages.gate(name, folder / "gates.json", run=run)
+        for name in plan.diagnosis_tubes:
+            if name in tubes:
+                stages.prepare(name, folder / "transform.json", thresholds=folder / "gates.json", run=run)
         analysis.reference_build(panel, controls, run)
         reference = folder / "reference.json"
         for patient, of in plan.patients_with_laip.items():
@@ -36,7 +39,7 @@ def run_all(run: Path) -> None:
         for name in tubes:
             learned = run / "results/laip" / plan.samples[name].patient / "laip.json"
             laip = learned if learned.is_file() else None
-            if name in kept:
+            if name in plan.kept:
                 stages.judge(name, reference, gated=True, laip=laip, control=controls, run=run)
             else:
                 stages.judge(

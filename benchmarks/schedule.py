@@ -71,9 +71,8 @@ class Lengths:
         for name in controls:
             yield f"{name} judge", self.of("judge", "control"), ["reference"]
             last.append(f"{name} judge")
-        before = ("ingest", "preprocess", "gate")
         for i in range(self.patients):
-            prepare = sum(self.of(stage, "diagnosis") for stage in (*before, "laip"))
+            prepare = self.of("prepare", "diagnosis") + self.of("laip", "diagnosis")
             yield f"P{i} prepare", prepare, ["reference"]
             yield f"P{i} judge", self.of("judge", "diagnosis"), [f"P{i} prepare"]
             yield f"P{i} followup", self.followup(), [f"P{i} prepare"]
@@ -112,6 +111,17 @@ def makespan(lengths: Lengths, slots: int, *, submit_seconds: float) -> float:
     return now
 
 
+STEPS = {
+    "control": ("ingest", "preprocess", "gate", "judge"),
+    "diagnosis": ("prepare", "judge"),
+    "followup": ("judge",),
+}
+"""Steps of a tube by its role."""
+
+_GATED = (
+    "results/work/U/ingest.json results/samples/U/qc.json results/work/U/qc.json "
+    "results/work/U/gates.json results/samples/U/populations.tsv results/samples/U/gates.xml"
+)
 OUTPUTS = {
     "ingest": "results/work/U/events.arrow results/work/U/ingest.json",
     "transform-reference": "results/reference/U/transform.json",
@@ -124,8 +134,8 @@ OUTPUTS = {
     "judge": "results/work/U/classification.json results/samples/U/mrd.json results/work/U/mrd.json "
     "results/samples/U/events.parquet results/samples/U/annotated.fcs "
     "results/samples/U/report.html results/samples/U/report.json results/samples/U/report.tsv",
-    "judge-fcs": "results/work/U/ingest.json results/samples/U/qc.json results/work/U/qc.json "
-    "results/work/U/gates.json results/samples/U/populations.tsv results/samples/U/gates.xml",
+    "judge-fcs": _GATED,
+    "prepare": f"results/work/U/preprocessed.arrow results/work/U/gated.arrow {_GATED}",
     "cohort": "results/cohort/index.html results/cohort/mrd.tsv",
     "provenance": "results/provenance.json results/ro-crate-metadata.json results/manifest.json",
 }
@@ -150,7 +160,7 @@ def simulated_makespan(lengths: Lengths, slots: int, folder: Path) -> float:
     ]
     for tube, patient, role in names:
         rows.append("\t".join([tube, patient, role, next(files)]))
-        for stage in ("judge",) if role == "followup" else ("ingest", "preprocess", "gate", "judge"):
+        for stage in STEPS[role]:
             seconds.append(f"{stage} {tube} {lengths.of(stage, role):.2f}")
     for i in range(lengths.patients):
         seconds.append(f"laip P{i} {lengths.of('laip', 'diagnosis'):.2f}")

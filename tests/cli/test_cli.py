@@ -17,7 +17,7 @@ from typer.main import get_command
 from flowmrd.cli.app import app, call
 from flowmrd.cli.generated import _commands, files
 from flowmrd.engine import code, memory
-from flowmrd.engine.code import PACKAGE, imports_of, module_files
+from flowmrd.engine.code import PACKAGE, imports_of, module_files, package_digest
 from flowmrd.engine.failure import describe_failure, record_path
 from flowmrd.engine.lock import run_lock
 from flowmrd.engine.progress import remaining
@@ -242,6 +242,18 @@ def test_the_digest_of_a_stage_covers_what_it_imports_and_not_what_it_does_not()
     assert {"ingest", "errors", "columns"} <= names
     assert "survival" not in names
     assert "classifier" not in names
+
+
+def test_what_python_and_jinja_compile_changes_no_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is refused to go on when its digest changes, and a run compiles what is not compiled yet."""
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "a.py").write_text("x = 1\n")
+    monkeypatch.setattr("flowmrd.engine.code.PACKAGE", tmp_path)
+    before = package_digest.__wrapped__()
+    (tmp_path / "__pycache__/template.bin").write_bytes(b"compiled")
+    assert package_digest.__wrapped__() == before
+    (tmp_path / "a.py").write_text("x = 2\n")
+    assert package_digest.__wrapped__() != before
 
 
 def test_import_statements_are_found_as_the_parser_finds_them() -> None:

@@ -10,7 +10,7 @@ import pytest
 from flowmrd.cli.app import call
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
-from flowmrd.stages.judge import file_state, require_unchanged
+from flowmrd.stages.prepare import file_state, require_unchanged
 from flowmrd.stages.simulate import simulate
 from flowmrd.store import read_json
 
@@ -83,6 +83,12 @@ def test_one_process_writes_the_bytes_of_the_single_stages(learned: Path, tmp_pa
     command(whole, "judge", *judging[whole], *learned_files, *controls)
     assert files(whole, TUBE) == files(single, TUBE)
     assert not list((whole / "results/work" / TUBE).glob("*.arrow"))
+    records = files(whole, TUBE)
+    command(whole, "prepare", "--sample", TUBE, *learned_files)
+    assert files(whole, TUBE) == records
+    for name in ("preprocessed.arrow", "gated.arrow"):
+        work = Path("results/work") / TUBE / name
+        assert (whole / work).read_bytes() == (single / work).read_bytes(), name
 
 
 def test_a_gated_tube_is_judged_from_its_columns(learned: Path, tmp_path: Path) -> None:

@@ -279,12 +279,12 @@ def test_the_root_snakefile_holds_the_default_target_itself() -> None:
     assert re.search(r"^rule all:", text, re.M)
 
 
-def test_every_rule_has_log_benchmark_memory_time_and_code_digest() -> None:
+def test_every_rule_has_log_memory_time_and_code_digest() -> None:
     for path in (REPOSITORY / "workflow/rules").glob("*.smk"):
         if path.stem == "common":
             continue
         text = path.read_text()
-        for word in ("log:", "benchmark:", "mem_mb=", "runtime=", "made_by=", "ensure(", "non_empty=True", "message:"):
+        for word in ("log:", "mem_mb=", "runtime=", "made_by=", "ensure(", "non_empty=True", "message:"):
             assert word in text, (path.name, word)
 
 

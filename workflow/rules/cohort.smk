@@ -24,8 +24,6 @@ rule cohort:
         ),
     log:
         f"{LOGS}/cohort.log",
-    benchmark:
-        f"{BENCHMARKS}/cohort.tsv"
     conda:
         "../../environment.yml"
     resources:

@@ -10,7 +10,6 @@ WORK = "results/work"
 SAMPLES = "results/samples"
 REFERENCE = "results/reference"
 LOGS = "results/logs"
-BENCHMARKS = "results/benchmarks"
 LEARNED = {
     "spillover_reference": "spillover.csv",
     "transform_reference": "transform.json",

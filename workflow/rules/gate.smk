@@ -1,5 +1,5 @@
-# Controls and diagnosis tubes, whose columns are kept because others are compared with them; a follow-up tube goes
-# through this step where it is judged (judge.smk).
+# Controls, whose columns are kept because others are compared with them. Other tubes go through this step where they
+# are read (prepare.smk, judge.smk).
 rule gate:
     input:
         preprocessed=f"{WORK}/{{sample}}/preprocessed.arrow",
@@ -21,10 +21,8 @@ rule gate:
         gatingml=ensure(f"{SAMPLES}/{{sample}}/gates.xml", non_empty=True),
     log:
         f"{LOGS}/gate/{{sample}}.log",
-    benchmark:
-        f"{BENCHMARKS}/gate/{{sample}}.tsv"
     wildcard_constraints:
-        sample=one_of(PLAN.kept),
+        sample=one_of(PLAN.controls),
     group:
         group_of("gate")
     conda:

@@ -5,8 +5,6 @@ rule gate_reference:
         out=ensure(f"{REFERENCE}/{{panel}}/gates.json", non_empty=True),
     log:
         f"{LOGS}/gate_reference/{{panel}}.log",
-    benchmark:
-        f"{BENCHMARKS}/gate_reference/{{panel}}.tsv"
     conda:
         "../../environment.yml"
     resources:

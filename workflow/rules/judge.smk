@@ -60,8 +60,6 @@ rule judge:
         ),
     log:
         f"{LOGS}/judge/{{sample}}.log",
-    benchmark:
-        f"{BENCHMARKS}/judge/{{sample}}.tsv"
     wildcard_constraints:
         sample=one_of(PLAN.followups),
     group:

@@ -9,8 +9,6 @@ rule laip:
         arrays=ensure(f"results/laip/{{patient}}/laip.npz", non_empty=True),
     log:
         f"{LOGS}/laip/{{patient}}.log",
-    benchmark:
-        f"{BENCHMARKS}/laip/{{patient}}.tsv"
     group:
         group_of_laip
     conda:

@@ -1,5 +1,5 @@
-# Controls and diagnosis tubes, whose columns are kept because others are compared with them; a follow-up tube goes
-# through this step where it is judged (judge.smk).
+# Controls, whose columns are kept because others are compared with them. Other tubes go through this step where they
+# are read (prepare.smk, judge.smk).
 rule preprocess:
     input:
         events=f"{WORK}/{{sample}}/events.arrow",
@@ -20,10 +20,8 @@ rule preprocess:
         kept=ensure(f"{WORK}/{{sample}}/qc.json", non_empty=True),
     log:
         f"{LOGS}/preprocess/{{sample}}.log",
-    benchmark:
-        f"{BENCHMARKS}/preprocess/{{sample}}.tsv"
     wildcard_constraints:
-        sample=one_of(PLAN.kept),
+        sample=one_of(PLAN.controls),
     group:
         group_of("scale")
     conda:

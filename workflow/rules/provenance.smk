@@ -11,8 +11,6 @@ rule provenance:
         manifest=ensure("results/manifest.json", non_empty=True),
     log:
         f"{LOGS}/provenance.log",
-    benchmark:
-        f"{BENCHMARKS}/provenance.tsv"
     conda:
         "../../environment.yml"
     resources:

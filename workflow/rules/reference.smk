@@ -7,8 +7,6 @@ rule reference:
         arrays=ensure(f"{REFERENCE}/{{panel}}/reference.npz", non_empty=True),
     log:
         f"{LOGS}/reference/{{panel}}.log",
-    benchmark:
-        f"{BENCHMARKS}/reference/{{panel}}.tsv"
     conda:
         "../../environment.yml"
     resources:

@@ -6,8 +6,6 @@ rule spillover_reference:
         out=ensure(f"{REFERENCE}/{{panel}}/spillover.csv", non_empty=True),
     log:
         f"{LOGS}/spillover_reference/{{panel}}.log",
-    benchmark:
-        f"{BENCHMARKS}/spillover_reference/{{panel}}.tsv"
     conda:
         "../../environment.yml"
     resources:

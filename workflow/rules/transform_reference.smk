@@ -7,8 +7,6 @@ rule transform_reference:
         out=ensure(f"{REFERENCE}/{{panel}}/transform.json", non_empty=True),
     log:
         f"{LOGS}/transform_reference/{{panel}}.log",
-    benchmark:
-        f"{BENCHMARKS}/transform_reference/{{panel}}.tsv"
     conda:
         "../../environment.yml"
     resources:

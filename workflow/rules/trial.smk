@@ -14,8 +14,6 @@ rule trial:
         result=ensure(f"results/cohort/trial.json", non_empty=True),
     log:
         f"{LOGS}/trial.log",
-    benchmark:
-        f"{BENCHMARKS}/trial.tsv"
     conda:
         "../../environment.yml"
     resources:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -102,7 +103,7 @@ def _log_option(arguments: Sequence[str]) -> Path | None:
 
 def call(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; errors are told in three lines, never as a bare traceback."""
-    log = _log_option(arguments)
+    log, began = _log_option(arguments), time.monotonic()
     # Many processes of one thread each: more threads only get into each other's way on a shared node, and the order in
     # which they add up would show in the last bits. Libraries read these once, when numpy is imported by a command.
     for name in THREAD_VARIABLES:
@@ -124,7 +125,7 @@ def call(arguments: Sequence[str]) -> int:
                 return report_failure(error, terminal, log)
             finally:
                 if log is not None:
-                    print_usage()
+                    print_usage(log, began)
             return result if isinstance(result, int) else 0
     except OSError as error:  # the log itself cannot be written
         return report_failure(error, sys.stderr, None)

@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
         ("transform-reference", transform_reference),
         ("gate-reference", gate_reference),
         ("gate", gate),
+        ("prepare", prepare),
         ("laip", laip),
         ("classify", classify),
         ("quantify", quantify),
@@ -182,6 +183,41 @@ def gate(
         prior_therapy=at.sample(sample).prior_therapy.value,
     )
     tell_override(at, sample, override)
+
+
+def prepare(
+    sample: SampleOption,
+    transforms: Annotated[Path | None, typer.Option(help="transform.json of the controls.")] = None,
+    spillover: Annotated[Path | None, typer.Option(help="Spillover CSV to use instead of the file's matrix.")] = None,
+    thresholds: Annotated[Path | None, typer.Option(help="gates.json of the controls.")] = None,
+    override: Annotated[Path | None, typer.Option(help="A reviewer's gates that replace the automatic ones.")] = None,
+    run: RunOption = HERE,
+) -> None:
+    """Read, preprocess and gate a diagnosis tube in one step, as a run does.
+
+    Example: flowmrd prepare --sample P01_dx --transforms results/reference/ino10/transform.json
+    --thresholds results/reference/ino10/gates.json
+    """
+    from flowmrd.stages.prepare import TubeFolders, file_state, gated_from_fcs, require_unchanged
+
+    at = _open(run)
+    row = at.sample(sample)
+    seen = file_state(row.fcs)
+    guard("prepare", (row.fcs,))
+    gated_from_fcs(
+        row,
+        TubeFolders(at.work(sample, "gates.json").parent, at.result(sample, "mrd.json").parent),
+        panel=at.panel_of(sample),
+        config=at.config,
+        transforms=transforms,
+        spillover=spillover,
+        thresholds=thresholds,
+        override=override,
+        base=at.sheet.parent,
+        keep_columns=True,
+    )
+    tell_override(at, sample, override)
+    require_unchanged(row.fcs, seen)
 
 
 def tell_override(at: Run, sample: str, override: Path | None) -> None:
@@ -464,8 +500,9 @@ def judge(
     --transforms results/reference/ino10/transform.json --thresholds results/reference/ino10/gates.json
     """
     from flowmrd.engine.layout import CONFIG, stored_library
-    from flowmrd.stages.judge import TubeFolders, file_state, gated_from_fcs, gated_from_files, require_unchanged
+    from flowmrd.stages.judge import gated_from_files
     from flowmrd.stages.judge import judge as stage
+    from flowmrd.stages.prepare import TubeFolders, file_state, gated_from_fcs, require_unchanged
     from flowmrd.stages.quantify import Digests
     from flowmrd.store import digest_file
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -46,12 +47,7 @@ def digest(entry: str) -> str:
     """SHA-256 (16 hex digits) over the names and bytes of all files reachable from ``entry``."""
     files = list(module_files(entry))
     folders = {file.parent for file in files if file.parent != PACKAGE}
-    files += [
-        file
-        for folder in folders
-        for file in folder.rglob("*")
-        if file.is_file() and file.suffix not in {".py", ".pyc", ".part"}
-    ]
+    files += [file for folder in folders for file in _sources(folder) if file.suffix != ".py"]
     total = hashlib.sha256()
     for file in sorted(set(files)):
         total.update(str(file.relative_to(PACKAGE)).encode())
@@ -63,11 +59,17 @@ def digest(entry: str) -> str:
 def package_digest() -> str:
     """SHA-256 (16 hex digits) over the names and bytes of all source and data files of the package."""
     total = hashlib.sha256()
-    for file in sorted(PACKAGE.rglob("*")):
-        if file.is_file() and file.suffix not in {".pyc", ".part"}:
-            total.update(str(file.relative_to(PACKAGE)).encode())
-            total.update(hashlib.sha256(file.read_bytes()).digest())
+    for file in sorted(_sources(PACKAGE)):
+        total.update(str(file.relative_to(PACKAGE)).encode())
+        total.update(hashlib.sha256(file.read_bytes()).digest())
     return total.hexdigest()[:16]
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """Files below a folder that are not made of others: neither compiled modules nor compiled templates."""
+    for file in folder.rglob("*"):
+        if "__pycache__" not in file.parts and file.suffix not in {".pyc", ".part"} and file.is_file():
+            yield file
 
 
 def state_of(config: Path) -> str:

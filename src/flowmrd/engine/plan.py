@@ -93,13 +93,14 @@ class RunPlan:
         return tuple(name for name in self.analysed if name not in self.kept)
 
     @cached_property
-    def prepared(self) -> tuple[str, ...]:
-        """Tubes that are read in a process of their own, because something is learned from them."""
-        return tuple(name for name in self.samples if name not in self.followups)
+    def diagnosis_tubes(self) -> tuple[str, ...]:
+        """Tubes that a patient's leukaemia is learned from; each is brought to its gated columns in one process."""
+        return tuple(name for name in self.analysed if self.samples[name].role is Role.DIAGNOSIS)
 
     @cached_property
     def kept_raw(self) -> tuple[str, ...]:
-        """Tubes whose raw columns are kept: controls and single-stain tubes."""
+        """Tubes that are read in a process of their own, and whose raw columns are kept, because something is learned
+        from them: controls and single-stain tubes."""
         return tuple(n for n, row in self.samples.items() if row.role in (Role.CONTROL, Role.COMPENSATION))
 
     def stains_of(self, panel: str) -> list[str]:
@@ -167,7 +168,8 @@ class RunPlan:
         Parameters
         ----------
         part
-            ``read`` (ingest), ``scale`` (preprocess), ``gate``, or ``judge`` (to the report).
+            ``read`` (ingest), ``scale`` (preprocess), ``gate``, ``prepare`` (these three of a diagnosis tube), or
+            ``judge`` (to the report).
         """
         role = self.samples[sample].role
         if role is Role.CONTROL:

@@ -92,6 +92,15 @@ STAGES = {
         "gates learned from the controls", Unit.PANEL, ("preprocess",), ("gating", "quality"), need=1.8
     ),
     "gate": Stage("gating", Unit.SAMPLE, ("gate_reference",), ("gating", "quality")),
+    "prepare": Stage(
+        "reading, scaling, gating",
+        Unit.SAMPLE,
+        ("gate_reference",),
+        ("compensation", "transform", "quality", "gating"),
+        mb_per_mb=6.0,
+        need=4.0,
+        seconds_per_mb=3.0,
+    ),
     "reference": Stage(
         "normal reference from the controls",
         Unit.PANEL,
@@ -105,7 +114,7 @@ STAGES = {
     "laip": Stage(
         "phenotype of the leukaemia",
         Unit.PATIENT,
-        ("reference",),
+        ("prepare", "reference"),
         ("reference", "laip"),
         base_mb=1000,
         mb_per_mb=5.0,
