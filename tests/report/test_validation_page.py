@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from browser import OpenPage, labels_cut_off, violations
+from flowmrd.compare import MeasuredPair, Measurement, compare_methods
 from flowmrd.report.page import write_page
 from flowmrd.report.validation import render
+from flowmrd.stages.compare import write_comparison
+from flowmrd.stages.validate import comparison_of
 from flowmrd.validate import Dilution, figures
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -53,6 +56,28 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_same_figures_give_the_same_bytes(path: Path, tmp_path: Path) -> None:
     assert page_of(tmp_path, dilutions()).read_bytes() == path.read_bytes()
+
+
+def test_a_comparison_with_another_method_stands_on_the_page_of_the_validation(tmp_path: Path) -> None:
+    pairs = [MeasuredPair(f"S{n}", Measurement(1e-3 * n), Measurement(1.1e-3 * n)) for n in range(1, 7)]
+    pairs.append(MeasuredPair("S0", Measurement(0.0, 5e-5), Measurement(0.0, 1e-5)))
+    run = tmp_path / "run"
+    write_comparison(compare_methods(pairs, first="flowmrd", second="PCR"), run / "results/compare", samples=None)
+    comparison = comparison_of(run)
+    assert comparison is not None
+    text = render(
+        figures(dilutions(), detect_events=20, kinds=KINDS),
+        detect_events=20,
+        target=1e-4,
+        warnings=[],
+        panel="ino10",
+        version="0",
+        comparison=comparison,
+    )
+    assert "Agreement with another method" in text
+    assert "PCR" in text
+    assert 'href="../../compare/index.html"' in text
+    assert comparison_of(tmp_path) is None
 
 
 def test_a_target_that_was_not_reached_is_said_and_not_shown_as_passed(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,17 @@ def test_the_workflow_works_as_a_module_with_a_prefix(run: Path, tmp_path: Path)
     done = snakemake(run, "--snakefile", outer, "--dry-run")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "mrd_judge" in done.stdout + done.stderr
+
+
+def test_an_environment_without_the_package_is_told_what_to_install(run: Path, tmp_path: Path) -> None:
+    package = tmp_path / "flowmrd"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise ImportError('not here')\n")
+    command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile", "--directory", run, "-n"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode != 0
+    assert "make install PYTHON=python" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("option", [("--config", "target=0.001"), ("--configfile", "other.yaml")])
