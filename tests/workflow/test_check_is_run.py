@@ -122,3 +122,62 @@ def test_the_tubes_own_gates_are_refused_by_neither(simulated: Path, gated: tupl
     path.write_text(text, encoding="utf-8")
     gate(prepared, override=path)
     assert [problem for problem in check_run(run)[0] if problem.level == "error"] == []
+
+
+def told(run: Path, *, sheet: Callable[[str], str] = str, config: str = "") -> list[str]:
+    """Errors of a run directory with another sheet and more configuration."""
+    path = run / "config/samples.tsv"
+    path.write_text(sheet(path.read_text()))
+    with (run / "config/config.yaml").open("a") as stream:
+        stream.write(config)
+    return [problem.found for problem in check_run(run)[0] if problem.level == "error"]
+
+
+def rows_of_stains(stains: dict[str, str]) -> str:
+    """Rows of single-stain tubes, name to stain; any file will do for the header."""
+    return "".join(f"{name}\tC\tcompensation\t../fcs/{name}.fcs\t{stain}\n" for name, stain in stains.items())
+
+
+@pytest.mark.parametrize(
+    ("stains", "found"),
+    [
+        ({}, "no single-stain tube of panel ino10"),
+        ({"S1": "CD99"}, "the stain 'CD99'"),
+        ({"S1": "CD19", "S2": "PE-Cy7"}, "a second single-stain tube for CD19 (the first is S1)"),
+        ({"S1": "CD19", "S2": "unstained"}, "no single-stain tube of panel ino10 for CD66b, CD22, CD24"),
+    ],
+)
+def test_single_stain_tubes_of_which_no_matrix_can_be_made_are_told_by_check(
+    simulated: Path, drawn_again: Path, tmp_path: Path, stains: dict[str, str], found: str
+) -> None:
+    run = Path(shutil.copytree(simulated, tmp_path / "run"))
+    for name, other in zip(stains, ("CTRL01", "CTRL02"), strict=False):
+        shutil.copy(drawn_again / f"{other}.fcs", run / f"fcs/{name}.fcs")
+
+    def sheet(text: str) -> str:
+        lines = [line.split("\t") for line in text.splitlines()]
+        keep = [lines[0].index(name) for name in ("sample", "patient", "role", "fcs")]
+        known = ["\t".join([*(line[place] for place in keep), "stain" if line is lines[0] else ""]) for line in lines]
+        return "\n".join(known) + "\n" + rows_of_stains(stains)
+
+    errors = told(run, sheet=sheet, config="compensation: {source: controls}\n")
+    assert any(found in error for error in errors), errors
+
+
+def test_expert_labels_of_another_tube_are_told_by_check(simulated: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(simulated, tmp_path / "run"))
+    (run / "config/labels.tsv").write_text("event\tblast\n99999999\ttrue\n")
+    errors = told(
+        run,
+        sheet=lambda text: "\n".join(
+            f"{line}\t{'labels' if number == 0 else 'labels.tsv' if 'diagnosis' in line else ''}"
+            for number, line in enumerate(text.splitlines())
+        ),
+    )
+    assert set(errors) == {"an event number outside the tube"}
+
+
+def test_a_decision_about_a_tube_that_the_run_does_not_have_is_told_by_check(simulated: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(simulated, tmp_path / "run"))
+    errors = told(run, config="controls: {excluded: {CTRL1: clotted}}\n")
+    assert errors == ["'CTRL1', which is no usable tube of this run"]

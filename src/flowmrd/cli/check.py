@@ -19,6 +19,7 @@ from flowmrd.engine.headers import Asked, Look, check_header
 from flowmrd.engine.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES, stored_library
 from flowmrd.engine.override_check import check_override
 from flowmrd.engine.plan import stained_controls, stored_reference
+from flowmrd.engine.run_faults import run_faults
 from flowmrd.engine.tube_comparison import compare_tubes
 from flowmrd.errors import ChannelError, ColumnError, ConfigError, InputError, PanelError, SheetError
 from flowmrd.gating.experts import SUFFIXES as GATE_FILES
@@ -82,6 +83,7 @@ def check_run(run_directory: Path) -> tuple[list[Problem], int]:
     of_rows += _together(rows, looks, config, run_directory)
     problems += of_panels
     problems += [problem for _, problem in sorted(of_rows, key=lambda one: one[0])]
+    problems += [Problem.of(error) for error in run_faults(rows, looks, config, run_directory)]
     problems += _cohort(rows, config, run_directory)
     problems += _overrides(run_directory, {row.sample: (row, panels[row.panel or config.panel]) for row in rows}, asked)
     problems += _events(rows, looks, config, sheet)
@@ -249,7 +251,7 @@ def _overrides(
 def _tube(row: Sample, panel: PanelModel | None, sheet: Path, asked: Asked) -> tuple[list[Problem], Look | None]:
     """Problems of one tube, and what was seen of its file where that can be read."""
     try:
-        look = check_header(row.fcs, None if row.role is Role.COMPENSATION else panel, row, asked)
+        look = check_header(row.fcs, panel, row, asked)
     except InputError as error:
         todo = error.todo
         if isinstance(error, ChannelError) and panel is not None and (fitting := _fitting_panels(row.fcs, panel)):

@@ -12,11 +12,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from flowmrd.config import RunConfig, Sample
+from flowmrd.config.sheet import Role
 from flowmrd.engine.code import digest
 from flowmrd.engine.layout import STATE, keep_state
 from flowmrd.errors import CompensationError, InputError
@@ -25,8 +27,9 @@ from flowmrd.fcs.reader import DataSet, choose, read_fcs
 from flowmrd.panel import PanelModel
 from flowmrd.panel.match import MatchResult
 from flowmrd.preprocess.compensation.evidence import SAMPLE, judge_values
-from flowmrd.preprocess.compensation.source import find_spillover, refuse_compensated
+from flowmrd.preprocess.compensation.source import DYES, find_spillover, refuse_compensated
 from flowmrd.preprocess.staining_pattern import StainingPattern
+from flowmrd.stages.spillover_reference import UNSTAINED, stained_column
 from flowmrd.tube.labels import Carriers, carriers_of, pattern_of_tube
 from flowmrd.tube.read import described
 
@@ -49,7 +52,7 @@ class Asked:
     def key(self, row: Sample) -> str:
         """Digest of what the outcome of a tube depends on besides file and panel."""
         section = self.config.compensation
-        facts: list[str] = [str(section), str(row.role), str(row.batch)]
+        facts: list[str] = [str(section), str(row.role), str(row.batch), str(row.stain)]
         if not isinstance(section, str) and section.source == "csv":
             path = section.csv.get(row.batch or "default", section.csv.get("default"))
             facts.append(file_key(self.base / path) if path else "")
@@ -78,6 +81,10 @@ class Look:
     pattern
         What tells the markers apart (:class:`flowmrd.preprocess.staining_pattern.StainingPattern` as a record); None
         where too little was seen.
+    dyes
+        Markers of the panel's dyes that the file has.
+    stain
+        Of a single-stain tube: the marker that is stained, or ``unstained``; empty where no matrix is made of it.
     """
 
     mb: float
@@ -87,6 +94,8 @@ class Look:
     left: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     pattern: Mapping[str, Any] | None = None
+    dyes: tuple[str, ...] = ()
+    stain: str = ""
 
 
 def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None, asked: Asked | None = None) -> Look:
@@ -95,7 +104,7 @@ def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None
     Parameters
     ----------
     panel
-        Panel to match the channels to; None for a single-stain tube.
+        Panel to match the channels to; None to look at the file alone.
     row, asked
         The tube's row and the run's configuration; without them neither matrix nor events are looked at.
 
@@ -113,24 +122,21 @@ def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None
     data_sets = read_fcs(path)
     chosen = choose(data_sets)
     carriers = Carriers()
-    left, pattern = "", None
+    dyes: tuple[str, ...] = ()
+    left, pattern, stain = "", None, ""
     if panel is not None:
         matched, facts = described(data_sets, chosen, panel)
         carriers = carriers_of(facts["channels"], panel)
-        if row is not None and asked is not None:
+        dyes = tuple(one.marker for one in matched.channels if one.marker is not None and one.kind in DYES)
+        if row is None or asked is None:
+            pass
+        elif row.role is Role.COMPENSATION:
+            stain = _check_stain(chosen, facts, panel, row, asked)
+        else:
             left, pattern = _check_values(chosen, matched, facts, row, asked)
-    elif asked is not None and not isinstance(asked.config.compensation, str):
-        state = export_state(chosen.keywords, chosen.channels)
-        if asked.config.compensation.source == "controls" and state.compensated:
-            raise CompensationError(
-                str(path),
-                found=f"a single-stain tube whose values are compensated, as {state.by} say(s)",
-                expected="stored values, from which spillover can be measured",
-                todo="export the tube without compensation",
-            )
     mb = chosen.n_events * len(chosen.channels) * 4 / 2**20
     marks = () if row is None else _marks(chosen)
-    return Look(mb, chosen.n_events, carriers.detectors, marks, left, carriers.tags, pattern)
+    return Look(mb, chosen.n_events, carriers.detectors, marks, left, carriers.tags, pattern, dyes, stain)
 
 
 MARKED_EVENTS = 512
@@ -148,6 +154,24 @@ def _marks(chosen: DataSet) -> tuple[str, ...]:
             if len(np.unique(column)) >= LEAST_DIFFERENT:
                 found.add(hashlib.sha256(column.tobytes()).hexdigest()[:16])
     return tuple(sorted(found))
+
+
+def _check_stain(chosen: DataSet, facts: Mapping[str, Any], panel: PanelModel, row: Sample, asked: Asked) -> str:
+    """The marker of a single-stain tube where a matrix is made of such tubes; empty where none is."""
+    section = asked.config.compensation
+    if isinstance(section, str) or section.source != "controls":
+        return ""
+    state = export_state(chosen.keywords, chosen.channels)
+    if state.compensated:
+        raise CompensationError(
+            str(chosen.path),
+            found=f"a single-stain tube whose values are compensated, as {state.by} say(s)",
+            expected="stored values, from which spillover can be measured",
+            todo="export the tube without compensation",
+        )
+    stain = row.stain or "unstained"
+    detectors = {entry["column"]: entry["pnn"] for entry in facts["channels"]}
+    return "unstained" if stain.lower() in UNSTAINED else stained_column(row.sample, stain, panel, detectors)
 
 
 def _check_values(
@@ -236,12 +260,15 @@ class HeaderCache:
             where, found, expected, todo = known["error"]
             raise InputError(where, found=found, expected=expected, todo=todo)
         seen = {name.name: known[name.name] for name in fields(Look)}
-        return Look(**{**seen, "marks": tuple(known["marks"])})
+        return Look(**{**seen, "marks": tuple(known["marks"]), "dyes": tuple(known["dyes"])})
 
     def save(self) -> None:
         """Keep what was learned for the next start."""
         if self._new != self._old:
             keep_state(self._path, {"code": self._code, "files": self._new})
+
+
+_LOOK: Final = TypeAdapter(Look)
 
 
 def _remembered(entry: Any, now: str) -> dict[str, Any] | None:
@@ -250,24 +277,10 @@ def _remembered(entry: Any, now: str) -> dict[str, Any] | None:
         return None
     error = entry.get("error", "")
     told = error is None or (isinstance(error, list) and len(error) == 4 and all(isinstance(one, str) for one in error))
-    sound = (
-        isinstance(entry.get("mb"), float)
-        and isinstance(entry.get("events"), int)
-        and isinstance(entry.get("detectors"), dict)
-        and all(isinstance(one, str) for one in entry["detectors"].values())
-        and isinstance(entry.get("marks"), list | tuple)
-        and all(isinstance(one, str) for one in entry["marks"])
-        and isinstance(entry.get("left"), str)
-        and isinstance(entry.get("tags"), dict)
-        and all(isinstance(one, str) for one in entry["tags"].values())
-        and _is_pattern(entry.get("pattern", ""))
-    )
-    return entry if told and sound else None
-
-
-def _is_pattern(record: Any) -> bool:
-    """Whether a pattern of the cache can be read."""
     try:
-        return record is None or bool(StainingPattern.from_record(record))
+        look = _LOOK.validate_python({one.name: entry[one.name] for one in fields(Look)})
+        if look.pattern is not None:
+            StainingPattern.from_record(look.pattern)
     except (KeyError, TypeError, ValueError):
-        return False
+        return None
+    return entry if told else None

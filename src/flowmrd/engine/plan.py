@@ -410,8 +410,7 @@ def _admit(run_directory: Path, config: RunConfig, rows: Sequence[Sample], heade
             panel = _panel(row.panel or config.panel, run_directory, found.panels)
             if headers is not None:
                 _refuse_links_of(row, run_directory)
-                model = None if row.role is Role.COMPENSATION else panel.model
-                found.looks[row.sample] = headers.check(row, model, asked, panel_key=panel.sha256)
+                found.looks[row.sample] = headers.check(row, panel.model, asked, panel_key=panel.sha256)
         except InputError as error:
             found.refusals.append(refuse(row, error))
             continue

@@ -22,7 +22,7 @@ from flowmrd.records.ingest import IngestFile
 from flowmrd.records.read import read_record
 from flowmrd.store import ColumnStore, open_columns, write_text
 
-__all__ = ["UNSTAINED", "spillover_reference"]
+__all__ = ["UNSTAINED", "spillover_reference", "stained_column"]
 
 UNSTAINED: Final = frozenset({"unstained", "none", "blank", "negative"})
 
@@ -68,7 +68,8 @@ def spillover_reference(tubes: Mapping[str, tuple[Path, Path, str]], *, panel: P
         if stain.lower() in UNSTAINED:
             unstained = cells
         else:
-            controls.append(StainControl(name, _column(name, stain, panel, facts), cells, scatter))
+            detectors = {entry.column: entry.pnn for entry in facts.channels}
+            controls.append(StainControl(name, stained_column(name, stain, panel, detectors), cells, scatter))
     matrix = spillover_from_controls(controls, channels, unstained=unstained)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -78,12 +79,26 @@ def spillover_reference(tubes: Mapping[str, tuple[Path, Path, str]], *, panel: P
     write_text(out, text.getvalue())
 
 
-def _column(tube: str, stain: str, panel: PanelModel, facts: IngestFile) -> str:
+def stained_column(tube: str, stain: str, panel: PanelModel, detectors: Mapping[str, str | None]) -> str:
+    """The panel's channel that a single-stain tube is about.
+
+    Parameters
+    ----------
+    stain
+        Marker, dye or detector, as the sheet has it.
+    detectors
+        Column to ``$PnN``.
+
+    Raises
+    ------
+    CompensationError
+        If the panel has no such channel.
+    """
     wanted = normal_name(stain)
     for channel in panel.channels:
         if channel.kind in FLUORESCENT:
             names = [channel.marker, channel.fluorochrome or "", *channel.aliases]
-            names += [str(entry.pnn) for entry in facts.channels if entry.column == channel.marker]
+            names.append(detectors.get(channel.marker) or "")
             names += [f"{channel.marker}{channel.fluorochrome or ''}", f"{channel.fluorochrome or ''}{channel.marker}"]
             if wanted in {normal_name(name) for name in names if name}:
                 return channel.marker

@@ -1,0 +1,146 @@
+"""What the run would refuse by sheet, configuration and headers together: single stains, labels, stored references.
+
+The stages find the same faults later, some of them after hours; ``flowmrd check`` names them all before anything runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from flowmrd.config import RunConfig, Sample
+from flowmrd.config.sheet import Role
+from flowmrd.engine.headers import Look
+from flowmrd.engine.layout import CONFIG
+from flowmrd.engine.plan import stored_reference
+from flowmrd.errors import ArtefactError, CompensationError, ConfigError, InputError
+from flowmrd.gating.experts import SUFFIXES
+from flowmrd.home import PANELS
+from flowmrd.panel import find_panel, load_panel
+from flowmrd.records.read import read_if_there
+from flowmrd.records.references import GateReferenceFile, TransformFile
+from flowmrd.stages.labels import read_labels
+
+__all__ = ["run_faults"]
+
+
+def run_faults(
+    rows: Sequence[Sample], looks: Mapping[str, Look], config: RunConfig, run_directory: Path
+) -> list[InputError]:
+    """Faults that no single header shows.
+
+    Parameters
+    ----------
+    rows
+        Good rows of the sheet.
+    looks
+        Sample to what was seen of its file, of those that can be read.
+    """
+    return [
+        *_single_stains(rows, looks, config, run_directory),
+        *_labels(rows, looks),
+        *_references(rows, config, run_directory),
+        *_unknown_names(rows, config, run_directory),
+    ]
+
+
+def _single_stains(
+    rows: Sequence[Sample], looks: Mapping[str, Look], config: RunConfig, run_directory: Path
+) -> Iterator[InputError]:
+    """A matrix that is to be made of single-stain tubes, and cannot be."""
+    section = config.compensation
+    if isinstance(section, str) or section.source != "controls":
+        return
+    sheet = run_directory / config.samples
+    for panel in dict.fromkeys(row.panel or config.panel for row in rows):
+        tubes = [row for row in rows if (row.panel or config.panel) == panel]
+        stains = [row for row in tubes if row.role is Role.COMPENSATION]
+        if any(row.sample not in looks for row in stains):
+            continue  # told beside their rows
+        if not stains:
+            yield CompensationError(
+                str(sheet),
+                found=f"no single-stain tube of panel {panel}",
+                expected="rows with role 'compensation', as 'compensation: {source: controls}' asks for",
+                todo="add them with a stain for every fluorochrome, or choose another source",
+            )
+            continue
+        first: dict[str, Sample] = {}
+        for row in stains:
+            stain = looks[row.sample].stain
+            if stain in first and stain != "unstained":
+                yield CompensationError(
+                    f"{sheet}, line {row.line} ({row.sample})",
+                    found=f"a second single-stain tube for {stain} (the first is {first[stain].sample})",
+                    expected="one single-stain tube per channel",
+                    todo="leave one of the two out of the sample sheet",
+                )
+            first.setdefault(stain, row)
+        missing = [dye for dye in looks[stains[0].sample].dyes if dye not in first]
+        if missing:
+            yield CompensationError(
+                str(sheet),
+                found=f"no single-stain tube of panel {panel} for {', '.join(missing)}",
+                expected="one single-stain tube per fluorescence channel of the panel",
+                todo="add rows with role 'compensation' and the channel's marker as 'stain'",
+            )
+
+
+def _labels(rows: Sequence[Sample], looks: Mapping[str, Look]) -> Iterator[InputError]:
+    """Tables of expert labels that are not of their tube; gates of other programs are read in the run."""
+    for row in rows:
+        path = row.labels
+        if path is None or not path.is_file() or row.sample not in looks or path.suffix.lower() in SUFFIXES:
+            continue
+        try:
+            read_labels(path, looks[row.sample].events)
+        except InputError as error:
+            yield error
+
+
+def _references(rows: Sequence[Sample], config: RunConfig, run_directory: Path) -> Iterator[InputError]:
+    """A stored reference that cannot be read, or that another panel made."""
+    for name in dict.fromkeys(row.panel or config.panel for row in rows):
+        try:
+            folder = stored_reference(run_directory, config, name)
+            if folder is None:
+                continue
+            panel = load_panel(find_panel(name, run_directory=run_directory, shipped=PANELS))
+            parts = (
+                read_if_there(folder / "gates.json", GateReferenceFile),
+                read_if_there(folder / "transform.json", TransformFile),
+            )
+        except ConfigError:
+            continue  # told with the configuration
+        except InputError as error:
+            yield error
+            continue
+        for part in parts:
+            if part is not None and (part.panel, part.panel_version) != (panel.name, panel.version):
+                yield ArtefactError(
+                    str(folder),
+                    found=f"a reference of panel {part.panel} version {part.panel_version}",
+                    expected=f"{panel.name} version {panel.version}",
+                    todo="make the reference again with this panel, or use the panel that it was made with",
+                )
+                break
+
+
+def _unknown_names(rows: Sequence[Sample], config: RunConfig, run_directory: Path) -> Iterator[InputError]:
+    """Decisions of the configuration about tubes that the sheet does not have."""
+    known = [row.sample for row in rows]
+    for key, names in (
+        ("controls.accepted", config.controls.accepted),
+        ("controls.excluded", config.controls.excluded),
+        ("labels.confirmed", config.labels.confirmed),
+    ):
+        for name in names:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                yield ConfigError(
+                    f"{run_directory / CONFIG}: {key}",
+                    found=f"{name[:80]!r}, which is no usable tube of this run",
+                    expected="a sample of the sheet",
+                    todo=f"did you mean {near[0]}?" if near else "correct the name, or remove it",
+                )
