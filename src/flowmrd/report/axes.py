@@ -56,6 +56,23 @@ class Axis:
         }
 
 
+def level_axis(label: str, low: int, high: int = 0, *, none: str = "") -> Axis:
+    """Axis of levels as log10 of a fraction, a tick a decade.
+
+    Parameters
+    ----------
+    low, high
+        Ends, log10; what lies beyond is drawn at the end.
+    none
+        Word at the lower end where levels that were not detected stand there.
+    """
+    ticks = []
+    for power in range(low, high + 1):
+        word = "1" if power == 0 else f"10{str(power).replace('-', '⁻').translate(_SUPERSCRIPTS)}"
+        ticks.append((float(power), none if none and power == low else word))
+    return Axis("level", label, tuple(ticks), float(low), float(high))
+
+
 def make_axis(channel: str, label: str, record: Mapping[str, Any], *, room: float = ACROSS) -> Axis:
     """Axis of a channel from its stored transform (:meth:`flowmrd.preprocess.transform.ChannelScale.as_record`).
 

@@ -6,22 +6,25 @@ Shows the figures of :class:`flowmrd.compare.Comparison`; nothing is computed he
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
-
-from markupsafe import Markup
 
 from flowmrd.compare import Comparison
 from flowmrd.compare.agreement import Share
 from flowmrd.compare.comparison import PairRow
 from flowmrd.compare.regression import Line
-from flowmrd.report import formatting, svg
+from flowmrd.report import formatting
+from flowmrd.report.axes import Axis, level_axis
+from flowmrd.report.charts.description import Chart, Layer, Outline, Points, Role
+from flowmrd.report.charts.levels import equality, half_log_band
+from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.page import read_asset, render_page
 
-LOW, HIGH = -7.0, 0.0
-"""log10 levels at the ends of the axes; levels that were not detected stand on the lower end."""
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 444.0, 14.0, 320.0
-Ticks = list[tuple[float, str]]
+LOW: Final = -7
+"""log10 level at the lower end of the axes, where levels stand that were not detected."""
+_SIZE: Final = (380.0, 306.0)
+_FIT: Final[Role] = "fit"
+_LIMIT: Final[Role] = "target"
 MAX_LISTED: Final = 100
 """Discordant pairs in the table of the page; all are in ``agreement.json``."""
 
@@ -66,8 +69,8 @@ def render(comparison: Comparison, *, links: Mapping[str, str], version: str) ->
                 for threshold, row in discordant[:MAX_LISTED]
             ],
             "more_discordant": max(len(discordant) - MAX_LISTED, 0),
-            "scatter": _scatter(comparison),
-            "differences": _differences(comparison),
+            "scatter": to_svg(scatter_chart(comparison), css=""),
+            "differences": None if (apart := differences_chart(comparison)) is None else to_svg(apart, css=""),
         },
         styles=[read_asset("trial.css")],
     )
@@ -142,77 +145,49 @@ def _level(row: PairRow, which: int) -> str:
 
 
 def _place(value: float) -> float:
-    return min(max(math.log10(value), LOW), HIGH) if value > 0 else LOW
+    return min(max(math.log10(value), LOW), 0.0) if value > 0 else float(LOW)
 
 
-def _x(at: float) -> float:
-    return _LEFT + (at - LOW) / (HIGH - LOW) * (_RIGHT - _LEFT)
-
-
-def _frame(
-    parts: list[str], y_of: Callable[[float], float], ticks: list[tuple[float, str]], below: str, up: str
-) -> None:
-    for at, label in ticks:
-        parts.append(svg.line(_LEFT, y_of(at), _RIGHT, y_of(at)))
-        parts.append(svg.text(_LEFT - 8, y_of(at) + 4, label, anchor="end", css="faint"))
-    for power in range(int(LOW), int(HIGH) + 1):
-        label = "n.d." if power == LOW else "1" if power == 0 else "10" + formatting.superscript(power)
-        parts.append(svg.line(_x(power), _BOTTOM, _x(power), _BOTTOM + 5, stroke="var(--ink)"))
-        parts.append(svg.text(_x(power), _BOTTOM + 20, label, anchor="middle", css="faint"))
-    parts.append(svg.text((_LEFT + _RIGHT) / 2, _BOTTOM + 40, below, anchor="middle", css="faint"))
-    parts.append(svg.turned(14, (_TOP + _BOTTOM) / 2, -90, svg.text(0, 0, up, anchor="middle", css="faint")))
-
-
-def _dot(x: float, y: float, *, hollow: bool) -> str:
-    fill = "var(--paper)" if hollow else "var(--gate)"
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{fill}" stroke="var(--gate)"/>'
-
-
-def _scatter(comparison: Comparison) -> Markup:
+def scatter_chart(comparison: Comparison) -> Chart:
     """Second level against first, with the line of equality and the band of half a log."""
-
-    def up(at: float) -> float:
-        return _BOTTOM - (at - LOW) / (HIGH - LOW) * (_BOTTOM - _TOP)
-
-    parts: list[str] = []
-    ticks = [
-        (float(power), "n.d." if power == LOW else "1" if power == 0 else "10" + formatting.superscript(power))
-        for power in range(int(LOW), int(HIGH) + 1)
-    ]
-    _frame(parts, up, ticks, formatting.clip(comparison.first, 40), formatting.clip(comparison.second, 40))
-    band = [(LOW, LOW + 0.5), (HIGH - 0.5, HIGH), (HIGH, HIGH), (HIGH, HIGH - 0.5), (LOW + 0.5, LOW), (LOW, LOW)]
-    path = "L".join(f"{_x(x):.1f} {up(y):.1f}" for x, y in band)
-    parts.insert(0, f'<path d="M{path}z" fill="var(--pass-wash)"/>')
-    parts.append(svg.line(_x(LOW), up(LOW), _x(HIGH), up(HIGH), stroke="var(--soft)", dash="5 3"))
+    x = level_axis(formatting.clip(comparison.first, 40), LOW, none="n.d.")
+    y = level_axis(formatting.clip(comparison.second, 40), LOW, none="n.d.")
+    layers: list[Layer] = [half_log_band(x), equality(x)]
     if comparison.passing_bablok is not None:
         line = comparison.passing_bablok
-        ends = [(at, line.intercept + line.slope * at) for at in (LOW, HIGH)]
-        shown = [(x, min(max(y, LOW), HIGH)) for x, y in ends]
-        parts.append(svg.line(_x(shown[0][0]), up(shown[0][1]), _x(shown[1][0]), up(shown[1][1]), stroke="var(--mrd)"))
-    for row in comparison.rows:
-        hollow = row.first == 0.0 or row.second == 0.0
-        parts.append(_dot(_x(_place(row.first)), up(_place(row.second)), hollow=hollow))
-    return svg.drawing(_RIGHT + 16, _BOTTOM + 50, parts)
+        ends = tuple((at, line.intercept + line.slope * at) for at in (x.low, x.high))
+        layers.append(Outline(ends, False, "Passing-Bablok", role="fit"))
+    measured = [row for row in comparison.rows if row.first > 0 and row.second > 0]
+    below = [row for row in comparison.rows if row.first == 0.0 or row.second == 0.0]
+    layers += [_pairs("both measured", "measured", measured), _pairs("not detected by a method", "below", below)]
+    return Chart("scatter-chart", "Second against first", x, y, tuple(layers), size=_SIZE)
 
 
-def _differences(comparison: Comparison) -> Markup | None:
+def _pairs(name: str, role: Role, rows: Sequence[PairRow]) -> Points:
+    at = tuple((_place(row.first), _place(row.second)) for row in rows)
+    return Points(name, role, at, tuple(f"{row.name}: {_level(row, 0)}, {_level(row, 1)}" for row in rows))
+
+
+def differences_chart(comparison: Comparison) -> Chart | None:
     """Bland-Altman plot of log10 levels."""
     levels = comparison.levels
     if levels.mean_difference is None or levels.limits_of_agreement is None:
         return None
     both = [row for row in comparison.rows if row.first > 0 and row.second > 0]
     values = [math.log10(row.second) - math.log10(row.first) for row in both]
-    reach = max(1.0, math.ceil(max(abs(value) for value in (*values, *levels.limits_of_agreement))))
-
-    def up(at: float) -> float:
-        return (_TOP + _BOTTOM) / 2 - at / reach * (_BOTTOM - _TOP) / 2
-
-    parts: list[str] = []
-    ticks = [(float(at), f"{at:+d}" if at else "0") for at in range(-int(reach), int(reach) + 1)]
-    _frame(parts, up, ticks, "mean of both levels", "log10 second less first")
-    parts.append(svg.line(_LEFT, up(levels.mean_difference), _RIGHT, up(levels.mean_difference), stroke="var(--mrd)"))
-    for limit in levels.limits_of_agreement:
-        parts.append(svg.line(_LEFT, up(limit), _RIGHT, up(limit), stroke="var(--mrd)", dash="5 3"))
-    for row, value in zip(both, values, strict=True):
-        parts.append(_dot(_x((_place(row.first) + _place(row.second)) / 2), up(value), hollow=False))
-    return svg.drawing(_RIGHT + 16, _BOTTOM + 50, parts)
+    reach = max(1, math.ceil(max(abs(value) for value in (*values, *levels.limits_of_agreement))))
+    x = level_axis("mean of both levels", LOW)
+    ticks = tuple((float(at), f"{at:+d}" if at else "0") for at in range(-reach, reach + 1))
+    y = Axis("difference", "log10 second less first", ticks, -float(reach), float(reach))
+    lines = [
+        Outline(((x.low, value), (x.high, value)), False, label, role=role)
+        for value, label, role in (
+            (levels.mean_difference, "mean difference", _FIT),
+            (levels.limits_of_agreement[0], "95 % limit of agreement", _LIMIT),
+            (levels.limits_of_agreement[1], "95 % limit of agreement", _LIMIT),
+        )
+    ]
+    at = tuple(((_place(row.first) + _place(row.second)) / 2, value) for row, value in zip(both, values, strict=True))
+    said = tuple(f"{row.name}: {value:+.2f}" for row, value in zip(both, values, strict=True))
+    layers: tuple[Layer, ...] = (*lines, Points("both measured", "measured", at, said))
+    return Chart("differences-chart", "Differences", x, y, layers, size=_SIZE)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from markupsafe import Markup
 
-from flowmrd.report import formatting, svg, verdict
+from flowmrd.report import formatting, verdict
+from flowmrd.report.axes import Axis
+from flowmrd.report.charts.description import Chart, Interval, Layer, Mark, Outline, Points
+from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.inputs import Visit
+
+LOW: Final = -6
+"""Lowest level that is drawn, log10."""
+LETTER: Final = 7.0
+"""Width of a letter below a visit, CSS pixels."""
+_SIZE: Final = (480.0, 170.0)
 
 
 def trend_rows(history: Sequence[Visit], current: str) -> list[Mapping[str, Any]]:
@@ -33,47 +42,53 @@ def trend_rows(history: Sequence[Visit], current: str) -> list[Mapping[str, Any]
     return rows
 
 
-def trend_figure(history: Sequence[Visit], target: float) -> Markup:
+def trend_chart(history: Sequence[Visit], target: float) -> Chart:
     """MRD on a log axis; hollow diamonds where fewer events than detectable were found, bars for the intervals."""
-    width, height, left, right, top, bottom = 560.0, 220.0, 62.0, 16.0, 14.0, 44.0
-    low, high = -6.0, 0.0
-    step = (width - left - right) / max(1, len(history))
-
-    def y(value: float) -> float:
-        level = (min(max(math.log10(max(value, 1e-12)), low), high) - low) / (high - low)
-        return height - bottom - level * (height - top - bottom)
-
-    parts = []
-    for power in range(int(low), int(high) + 1):
-        at = y(10.0**power)
-        parts.append(svg.line(left, at, width - right, at))
-        parts.append(svg.text(left - 8, at + 4, formatting.percent(10.0**power, 1), anchor="end", css="faint", size=11))
-    parts.append(svg.line(left, y(target), width - right, y(target), stroke="var(--ink)", width=1.4, dash="5 3"))
-    places = []
+    names = max(6, round(_SIZE[0] / max(1, len(history)) / LETTER))
+    labels = tuple(
+        (float(index), formatting.clip(visit.result.timepoint or visit.result.role, names))
+        for index, visit in enumerate(history)
+    )
+    x = Axis("visit", "", labels, -0.5, len(history) - 0.5)
+    powers = range(LOW, 1)
+    # The lowest label would be too long for its room, and says no more than those above it.
+    ticks = tuple((float(n), formatting.percent(10.0**n, 1) if n > LOW else "") for n in powers)
+    y = Axis("level", "", ticks, float(LOW), 0.0)
+    layers: list[Layer] = [Outline(((x.low, _log(target)), (x.high, _log(target))), False, "target", role="target")]
+    measured: list[tuple[float, float, bool, str]] = []
     for index, visit in enumerate(history):
-        result = visit.result
-        x = left + (index + 0.5) * step
-        label = formatting.clip(result.timepoint or result.role, 16)
-        parts.append(svg.text(x, height - bottom + 18, label, anchor="middle", size=11.5))
-        parts.append(
-            svg.text(
-                x, height - bottom + 34, formatting.clip(result.sample, 18), anchor="middle", css="faint", size=10.5
+        result, at = visit.result, float(index)
+        if result.sensitivity.lod95:
+            lod = _log(result.sensitivity.lod95)
+            layers.append(Outline(((at - 0.2, lod), (at + 0.2, lod)), False, "limit of detection", role="limit"))
+        if result.mrd.fraction is None or result.mrd.ci95 is None:
+            note = Mark("no result", (at, LOW + 0.2), "middle")
+            layers.append(Outline(((at, y.low), (at, y.low)), False, "no result", mark=note, role="course"))
+            continue
+        low, high = result.mrd.ci95
+        layers.append(Interval(at, _log(low), _log(high), "result", f"{result.sample}: 95 % interval"))
+        measured.append(
+            (at, _log(result.mrd.fraction), result.mrd.detected, f"{result.sample}: {verdict.level(result)}")
+        )
+    if len(measured) > 1:
+        layers.append(Outline(tuple((at, level) for at, level, _, _ in measured), False, "course", role="course"))
+    for role, found in (("result", True), ("undetected", False)):
+        of = [one for one in measured if one[2] is found]
+        layers.append(
+            Points(
+                "detected" if found else "below detection",
+                "result" if role == "result" else "undetected",
+                tuple((at, level) for at, level, _, _ in of),
+                tuple(text for *_, text in of),
             )
         )
-        if result.sensitivity.lod95:
-            lod = y(result.sensitivity.lod95)
-            parts.append(svg.line(x - 16, lod, x + 16, lod, stroke="var(--gate)", width=2.4))
-        if result.mrd.fraction is None or result.mrd.ci95 is None:
-            parts.append(svg.text(x, height - bottom - 8, "no result", anchor="middle", css="faint", size=11))
-            continue
-        parts.append(svg.line(x, y(result.mrd.ci95[0]), x, y(result.mrd.ci95[1]), stroke="var(--mrd)", width=2.5))
-        places.append((x, y(result.mrd.fraction), result.mrd.detected))
-    if len(places) > 1:
-        path = "M" + "L".join(f"{x:.1f} {at:.1f}" for x, at, _ in places)
-        parts.append(f'<path d="{path}" fill="none" stroke="var(--dens)" stroke-width="1.2"/>')
-    for x, at, detected in places:
-        fill = "var(--mrd)" if detected else "var(--paper)"
-        parts.append(
-            f'<path d="M{x:.1f} {at - 7:.1f}l7 7l-7 7l-7 -7z" fill="{fill}" stroke="var(--mrd)" stroke-width="1.6"/>'
-        )
-    return svg.drawing(width, height, parts, css="trend")
+    return Chart("visits-chart", "MRD over the visits", x, y, tuple(layers), size=_SIZE)
+
+
+def trend_figure(history: Sequence[Visit], target: float) -> Markup:
+    """The chart of the visits, drawn."""
+    return to_svg(trend_chart(history, target), css="trend")
+
+
+def _log(level: float) -> float:
+    return math.log10(max(level, 1e-12))

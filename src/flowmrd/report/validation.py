@@ -13,13 +13,18 @@ from markupsafe import Markup
 
 from flowmrd.compare import Comparison
 from flowmrd.records.validation import BlankEntry, DilutionFigures, HitsEntry, KindEntry, LevelEntry, PatientEntry
-from flowmrd.report import formatting, svg
+from flowmrd.report import formatting
+from flowmrd.report.axes import Axis, level_axis
+from flowmrd.report.charts.description import Chart, Interval, Layer, Mark, Outline, Points
+from flowmrd.report.charts.levels import equality, half_log_band
+from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.page import read_asset, render_page
 from flowmrd.validate.series import MeasuredValidation
 
 POWER: Final = 0.95
 """Share of tubes in which a level must be found to be called detectable."""
-_LOW, _HIGH = -7, 0
+_LOW: Final = -7
+_SIZE: Final = (430.0, 230.0)
 
 
 def render(
@@ -64,8 +69,8 @@ def render(
             f"{formatting.count(figures.tubes)} diluted tubes "
             "in all, and judged by the code that judges patients. No control helped to build the reference that judged "
             f"it. Detected means at least {detect_events} clustered events.",
-            "detection": _detection_figure(levels, target),
-            "agreement": _agreement_figure(levels),
+            "detection": _drawn(detection_chart(levels, target)),
+            "agreement": _drawn(agreement_chart(levels)),
             "level_rows": [_level_row(row) for row in levels],
             "patient_rows": [_patient_row(row) for row in figures.by_patient],
             "kind_rows": [_kind_row(row) for row in figures.by_kind],
@@ -260,94 +265,50 @@ def _range(start: int, end: int | None) -> str:
     )
 
 
-class _Plane:
-    """A plot with a log axis of levels below."""
-
-    left, right, top, bottom = 74.0, 500.0, 16.0, 246.0
-
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-
-    def x(self, level: float) -> float:
-        at = min(max(math.log10(level), _LOW), _HIGH)
-        return self.left + (at - _LOW) / (_HIGH - _LOW) * (self.right - self.left)
-
-    def y(self, share: float) -> float:
-        return self.bottom - share * (self.bottom - self.top)
-
-    def up(self, level: float) -> float:
-        """Height of a level where the upright axis is one of levels, too."""
-        return self.y((min(max(math.log10(level), _LOW), _HIGH) - _LOW) / (_HIGH - _LOW))
-
-    def axes(self, ticks: Sequence[tuple[float, str]], title: str) -> None:
-        for at, label in ticks:
-            self.parts.append(svg.line(self.left, at, self.right, at))
-            self.parts.append(svg.text(self.left - 8, at + 4, label, anchor="end", css="faint"))
-        for power in range(_LOW, _HIGH + 1):
-            x = self.x(10.0**power)
-            label = "1" if power == 0 else "10" + formatting.superscript(power)
-            self.parts.append(svg.line(x, self.bottom, x, self.bottom + 5, stroke="var(--ink)"))
-            self.parts.append(svg.text(x, self.bottom + 20, label, anchor="middle", css="faint"))
-        self.parts.append(svg.line(self.left, self.bottom, self.right, self.bottom, stroke="var(--ink)"))
-        middle = (self.left + self.right) / 2
-        self.parts.append(svg.text(middle, self.bottom + 40, "level put into the tube", anchor="middle", css="faint"))
-        self.parts.append(
-            svg.turned(
-                14, (self.top + self.bottom) / 2, -90, svg.text(0, 0, title, anchor="middle", css="faint", size=12)
-            )
-        )
-
-    def drawing(self) -> Markup:
-        return svg.drawing(514, self.bottom + 50, self.parts)
+def _log(level: float) -> float:
+    return math.log10(level)
 
 
-def _detection_figure(levels: Sequence[LevelEntry], target: float) -> Markup | None:
+def detection_chart(levels: Sequence[LevelEntry], target: float) -> Chart | None:
     """Share of tubes in which each level was found, with its exact interval, against 95 % and the target."""
     if not levels:
         return None
-    plane = _Plane()
-    plane.axes([(plane.y(share / 100), f"{share} %") for share in range(0, 101, 25)], "tubes in which it was found")
-    plane.parts.append(
-        svg.line(plane.left, plane.y(POWER), plane.right, plane.y(POWER), stroke="var(--ink)", dash="5 3")
-    )
-    plane.parts.append(svg.text(plane.left + 4, plane.y(POWER) + 15, "95 %", size=11))
-    x = plane.x(target)
-    plane.parts.append(svg.line(x, plane.top, x, plane.bottom, stroke="var(--ink)", dash="2 3"))
-    plane.parts.append(svg.text(x + 5, plane.bottom - 8, "target", size=11))
-    for row in levels:
-        x = plane.x(row.level)
-        low, high = row.ci95
-        plane.parts.append(svg.line(x, plane.y(low), x, plane.y(high), stroke="var(--gate)", width=2.4))
-        plane.parts.append(f'<circle cx="{x:.1f}" cy="{plane.y(row.hits / row.tubes):.1f}" r="5" fill="var(--gate)"/>')
-    return plane.drawing()
+    x = level_axis("level put into the tube", _LOW)
+    y = Axis("share", "tubes in which it was found", tuple((n / 4, f"{25 * n} %") for n in range(5)), 0.0, 1.0)
+    at = tuple((_log(row.level), row.hits / row.tubes) for row in levels)
+    layers: list[Layer] = [
+        Outline(
+            ((x.low, POWER), (x.high, POWER)),
+            False,
+            "95 %",
+            mark=Mark("95 %", (x.low + 0.1, POWER - 0.06), "start"),
+            role="target",
+        ),
+        Outline(
+            ((_log(target), 0.0), (_log(target), 1.0)),
+            False,
+            "target",
+            mark=Mark("target", (_log(target) + 0.08, 0.05), "start"),
+            role="target",
+        ),
+    ]
+    layers += [Interval(_log(row.level), *row.ci95, "measured", "exact 95 % interval") for row in levels]
+    said = tuple(f"{formatting.scientific(row.level)}: {row.hits} of {row.tubes}" for row in levels)
+    layers.append(Points("level", "measured", at, said))
+    return Chart("detection-chart", "Detection by level", x, y, tuple(layers), size=_SIZE)
 
 
-def _agreement_figure(levels: Sequence[LevelEntry]) -> Markup | None:
+def agreement_chart(levels: Sequence[LevelEntry]) -> Chart | None:
     """Mean measured level against the level put in, with the band of half a log."""
     shown = [row for row in levels if row.mean_measured > 0]
     if not shown:
         return None
-    plane = _Plane()
-    powers = range(_LOW, _HIGH + 1)
-    plane.axes(
-        [(plane.up(10.0**power), "1" if power == 0 else "10" + formatting.superscript(power)) for power in powers],
-        "mean level measured",
-    )
-    half = 10**0.5
-    band = [
-        (plane.x(10.0**_LOW), plane.up(10.0**_LOW * half)),
-        (plane.x(10.0**_HIGH / half), plane.up(10.0**_HIGH)),
-        (plane.x(10.0**_HIGH), plane.up(10.0**_HIGH)),
-        (plane.x(10.0**_HIGH), plane.up(10.0**_HIGH / half)),
-        (plane.x(10.0**_LOW * half), plane.up(10.0**_LOW)),
-        (plane.x(10.0**_LOW), plane.up(10.0**_LOW)),
-    ]
-    path = "L".join(f"{x:.1f} {y:.1f}" for x, y in band)
-    plane.parts.append(f'<path d="M{path}z" fill="var(--pass-wash)"/>')
-    start, end = (plane.x(10.0**_LOW), plane.up(10.0**_LOW)), (plane.x(10.0**_HIGH), plane.up(10.0**_HIGH))
-    plane.parts.append(svg.line(*start, *end, stroke="var(--soft)", dash="5 3"))
-    for row in shown:
-        plane.parts.append(
-            f'<circle cx="{plane.x(row.level):.1f}" cy="{plane.up(row.mean_measured):.1f}" r="5" fill="var(--gate)"/>'
-        )
-    return plane.drawing()
+    x, y = level_axis("level put into the tube", _LOW), level_axis("mean level measured", _LOW)
+    at = tuple((_log(row.level), _log(row.mean_measured)) for row in shown)
+    said = tuple(f"{formatting.scientific(row.level)}: {formatting.scientific(row.mean_measured)}" for row in shown)
+    layers = (half_log_band(x), equality(x), Points("level", "measured", at, said))
+    return Chart("agreement-chart", "Measured against diluted level", x, y, layers, size=_SIZE)
+
+
+def _drawn(chart: Chart | None) -> Markup | None:
+    return None if chart is None else to_svg(chart, css="")

@@ -14,8 +14,8 @@ from flowmrd.report.density import Counts
 
 Point = tuple[float, float]
 Role = Literal[
-    "all", "back", "diagnosis", "excluded", "gate", "group", "limit", "mrd", "normal", "outlier", "result", "selected",
-    "spiked", "target",
+    "all", "back", "below", "course", "diagnosis", "equality", "excluded", "fit", "gate", "group", "limit", "measured",
+    "mrd", "normal", "outlier", "result", "selected", "spiked", "target", "undetected",
 ]  # fmt: skip
 
 
@@ -39,11 +39,16 @@ class Style:
 STYLES: Final[dict[str, Style]] = {
     "all": Style("var(--dens)", symbol="circle", size=3),
     "back": Style("var(--ink)", 1.4, symbol="circle", size=6, filled=False, disc=True),
+    "below": Style("var(--gate)", 1.4, symbol="circle", size=7, filled=False),
+    "course": Style("var(--dens)", 1.2),
     "diagnosis": Style("var(--dia)", 2.0, "6px,3px"),
+    "equality": Style("var(--soft)", 1.4, "5px,3px"),
     "excluded": Style("var(--fail)", 1.4, symbol="x", size=8),
+    "fit": Style("var(--mrd)", 1.6),
     "gate": Style("var(--gate)", 2.0, size=6),
     "group": Style("var(--group)", 1.4, "2px,2px", symbol="square", size=6),
     "limit": Style("var(--gate)", 2.0),
+    "measured": Style("var(--gate)", 2.4, symbol="circle", size=8),
     "mrd": Style("var(--mrd)", 1.2, symbol="diamond", size=6),
     "normal": Style("var(--normal)", 1.6, symbol="triangle-up", size=5),
     "outlier": Style("var(--fail)", 1.4, symbol="diamond", size=8),
@@ -51,6 +56,7 @@ STYLES: Final[dict[str, Style]] = {
     "selected": Style("var(--ink)", 1.6, symbol="circle", size=8, filled=False),
     "spiked": Style("var(--spiked)", 1.4, symbol="cross", size=6),
     "target": Style("var(--ink)", 1.4, "5px,3px"),
+    "undetected": Style("var(--mrd)", 1.6, symbol="diamond", size=9, filled=False),
 }
 
 
@@ -132,7 +138,14 @@ class Band:
     high: float
 
 
-Layer = CountGrid | Outline | CellMarks | Points | Interval | Band
+@dataclass(frozen=True)
+class Area:
+    """A shaded polygon: where values are as expected."""
+
+    corners: tuple[Point, ...]
+
+
+Layer = CountGrid | Outline | CellMarks | Points | Interval | Band | Area
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from flowmrd.report.axes import Axis
 from flowmrd.report.charts.description import (
     STYLES,
+    Area,
     Band,
     CellMarks,
     Chart,
@@ -64,6 +65,14 @@ def to_figure(chart: Chart, *, grid: int | None = None) -> dict[str, Any]:
                     {
                         "type": "rect", "xref": "paper", "x0": 0, "x1": 1, "y0": layer.low, "y1": layer.high,
                         "layer": "below", "line": {"width": 0}, "fillcolor": "var(--pass-wash)",
+                    }
+                )  # fmt: skip
+            case Area():
+                path = "M" + "L".join(f"{x:g},{y:g}" for x, y in layer.corners) + "Z"
+                shapes.append(
+                    {
+                        "type": "path", "path": path, "layer": "below", "line": {"width": 0},
+                        "fillcolor": "var(--pass-wash)",
                     }
                 )  # fmt: skip
     return {

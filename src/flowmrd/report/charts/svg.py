@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from flowmrd.report import svg
 from flowmrd.report.charts.description import (
     STYLES,
+    Area,
     Band,
     CellMarks,
     Chart,
@@ -86,6 +87,9 @@ class _Canvas:
             case Band():
                 top, foot = self.place((0, layer.high))[1], self.place((0, layer.low))[1]
                 return [svg.rect(LEFT, top, self.width, foot - top, "var(--pass-wash)")]
+            case Area():
+                path = "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in map(self.place, layer.corners))
+                return [f'<path d="{path}z" fill="var(--pass-wash)"/>']
 
     def _dots(self, points: tuple[Point, ...], style: Style) -> list[str]:
         if not points:
