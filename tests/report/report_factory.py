@@ -17,6 +17,7 @@ from flowmrd.home import PANELS
 from flowmrd.mrd.limits import events_needed, limits, poisson_interval
 from flowmrd.mrd.reported import report_level
 from flowmrd.mrd.result import (
+    CellGroup,
     Cluster,
     Counts,
     Laip,
@@ -249,6 +250,7 @@ def make_result(
     blind_spots: tuple[Flag, ...] = (),
     shifts: tuple[MarkerShift, ...] | None = None,
     clusters: tuple[Cluster, ...] | None = None,
+    groups: tuple[CellGroup, ...] = (),
 ) -> MrdResult:
     """A result whose limits, interval and verdict come from the real arithmetic."""
     found = None if background is None else limits(nucleated, background=background)
@@ -312,6 +314,7 @@ def make_result(
             spike_in=spike,
         ),
         verdict=verdict,
+        groups=groups,
         laip=Laip(mode="patient", markers=shifts, clusters=clusters),
         targets={
             "CD19": Target(

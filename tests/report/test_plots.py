@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from report_factory import MadeSample, ino10
 from report_neighbours import with_neighbours
+from reviewer_actions import drawn, lasso, opened
 
 from browser import OpenPage
 
@@ -25,38 +25,6 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> MadeSample:
 def empty(tmp_path_factory: pytest.TempPathFactory) -> MadeSample:
     """The same without a single MRD cell, in a tube large enough for the target."""
     return with_neighbours(tmp_path_factory.mktemp("empty"), blasts=0, nucleated=331_204)
-
-
-def opened(made: MadeSample, open_page: OpenPage) -> Any:
-    page = open_page(made.sample_dir / "report.html")
-    page.wait_for_selector("html[data-ready]", timeout=30_000)
-    return page
-
-
-def drawn(page: Any, *ids: str) -> None:
-    for name in ids:
-        page.locator(f"#{name}").scroll_into_view_if_needed()
-        page.wait_for_selector(f"#{name}.live .main-svg", timeout=30_000)
-
-
-def lasso(page: Any, plot: str, low: tuple[float, float], high: tuple[float, float]) -> None:
-    """Drag a lasso around a rectangle given on the axes."""
-    page.get_by_role("radio", name="lasso").check()
-    page.locator(f"#{plot}").scroll_into_view_if_needed()
-    corners = page.evaluate(
-        """([plot, low, high]) => {
-          const canvas = document.querySelector(`#${plot} .canvas`), box = canvas.getBoundingClientRect();
-          const {xaxis, yaxis} = canvas._fullLayout;
-          return [[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]].map(([x, y]) =>
-            [box.left + xaxis._offset + xaxis.l2p(x), box.top + yaxis._offset + yaxis.l2p(y)]);
-        }""",
-        [plot, low, high],
-    )
-    page.mouse.move(*corners[0])
-    page.mouse.down()
-    for corner in [*corners[1:], corners[0]]:
-        page.mouse.move(*corner, steps=4)
-    page.mouse.up()
 
 
 def test_the_standard_panel_is_the_panels_own_in_three_columns_on_one_scale(

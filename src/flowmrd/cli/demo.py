@@ -16,7 +16,10 @@ from pathlib import Path
 from flowmrd.engine.launch import launch
 from flowmrd.errors import ConfigError
 from flowmrd.home import PANELS
+from flowmrd.mrd.result import VerdictClass
 from flowmrd.panel import find_panel, load_panel
+from flowmrd.stages.monitor import monitor_runs
+from flowmrd.stages.report import read_result
 from flowmrd.stages.simulate import DEFAULT_SEED, simulate
 from flowmrd.store import write_text
 
@@ -71,9 +74,34 @@ def demo(folder: Path, *, cores: int | None = None) -> int:
     panel = load_panel(find_panel("ino10", run_directory=folder, shipped=PANELS))
     simulate(folder / "cohort", preset="demo", seed=DEFAULT_SEED, panel=panel)
     code = max(launch(folder / name, cores=cores) for name in ("real", "cohort"))
+    monitor_runs(folder, folder / "monitoring", seed=DEFAULT_SEED, again=2)
     print("\nOpen in a browser:")  # noqa: T201
-    for page in sorted(folder.glob("*/results/cohort/index.html")) + sorted(
-        folder.glob("real/results/samples/*/report.html")
-    ):
-        print(f"  {page.resolve()}")  # noqa: T201
+    for said, page in [
+        *(("all tubes of a run", page) for page in sorted(folder.glob("*/results/cohort/index.html"))),
+        *(("a real tube", page) for page in sorted(folder.glob("real/results/samples/*/report.html"))),
+        *pages_to_see(folder / "cohort").items(),
+        ("monitoring over both runs", folder / "monitoring" / "index.html"),
+    ]:
+        print(f"  {page.resolve()}  ({said})")  # noqa: T201
     return code
+
+
+def pages_to_see(run: Path) -> dict[str, Path]:
+    """One page of every kind that a finished run has, by what it shows.
+
+    ``positive`` (with the canonical view of its cells), ``negative`` (with spiked cells), ``atypical group`` and
+    ``control``.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted((run / "results" / "samples").glob("*/mrd.json")):
+        result = read_result(path)
+        kinds = {
+            "positive": result.role == "followup" and result.verdict.class_ is VerdictClass.POSITIVE,
+            "negative": result.verdict.class_ is VerdictClass.NEGATIVE and not result.counts.mrd_events,
+            "atypical group": any(group.call == "atypical" for group in result.groups),
+            "control": result.role == "control",
+        }
+        for kind, fits in kinds.items():
+            if fits:
+                found.setdefault(kind, path.with_name("report.html"))
+    return found
