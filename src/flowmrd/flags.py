@@ -327,6 +327,58 @@ _DOUBTS: Final = (
         roles=_FOLLOWUP,
     ),
     FlagKind(
+        "REVIEWERS_DISAGREE",
+        Effect.DOUBT,
+        "Reviewers call the same cells differently: {what}. Neither call is counted.",
+        step="Look at the group together, and sign again with one call.",
+        look="mrd",
+        question="Which of the reviewers' calls holds for these cells?",
+        roles=_PATIENT,
+    ),
+    FlagKind(
+        "CALLED_CELLS_TOO_FEW",
+        Effect.NO_NEGATIVE,
+        "Reviewer {name} calls {events:,} cells leukaemia, fewer than the {least:,} that count as a detection.",
+        step="Acquire the rest of the sample, or repeat the marrow: so few cells are neither a detection nor none.",
+        look="mrd",
+        question="Do more cells of this sample show the leukaemia that the reviewer sees?",
+        roles=_FOLLOWUP,
+    ),
+    FlagKind(
+        "PHENOTYPE_OVERRULED",
+        Effect.NOT_SENSITIVE,
+        "Cells that fit the patient's own leukaemia were called {call} by reviewer {name}: the spike-in puts cells "
+        "into the same place, and does not show that leukaemia would be told from them.",
+        step="Confirm by another method (molecular MRD): this patient's leukaemia cannot be told from these cells.",
+        look="mrd",
+        roles=_FOLLOWUP,
+    ),
+    FlagKind(
+        "COUNTED_CAME_FIRST",
+        Effect.NO_POSITIVE,
+        "{events:,} counted cells came almost all in the first {start:.0%} of the run, as cells do that the tube "
+        "before left in the line.",
+        step="Rinse and acquire the sample again: cells of its own come evenly. The cohort page says what ran before.",
+        look="time",
+        question="Are these cells the sample's own, or left in the line by the tube before?",
+        roles=_FOLLOWUP,
+    ),
+    FlagKind(
+        "CAME_FIRST",
+        Effect.REMARK,
+        "{events:,} cells of a group that is not counted came almost all in the first {start:.0%} of the run, as cells "
+        "do that the tube before left in the line.",
+        step="Rinse longer after tubes with much leukaemia. The cohort page says what ran before.",
+        look="time",
+        roles=_PATIENT,
+    ),
+    FlagKind(
+        "CALLED_BY_REVIEWER",
+        Effect.REMARK,
+        "Counted by reviewer {name}: {what}.",
+        roles=_PATIENT,
+    ),
+    FlagKind(
         "CD19_LOSS_UNSEEN",
         Effect.NO_NEGATIVE,
         "After therapy against CD19 blasts may have lost it, and this tube has no way into the B lineage by CD22 or "
@@ -427,6 +479,18 @@ _CONTROLS: Final = (
         Effect.ODD,
         "The laboratory has excluded this control: {reason}.",
         step="It sets no limit for any tube. Accept it again in the configuration if the reason no longer holds.",
+        roles=frozenset({"control"}),
+    ),
+    FlagKind(
+        "CONTROL_ACCEPTED",
+        Effect.REMARK,
+        "The laboratory has accepted this control: {reason}. It is part of the reference.",
+        roles=frozenset({"control"}),
+    ),
+    FlagKind(
+        "CONTROL_LEFT_OUT",
+        Effect.REMARK,
+        "It is left out of the normal reference; scales and gates are medians over all controls that are not excluded.",
         roles=frozenset({"control"}),
     ),
     FlagKind(

@@ -10,6 +10,7 @@ from laip_marrow import marrow
 
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.control_judgement import build_judged_reference, lost_cells
+from flowmrd.classifier.estimators import NormalReference
 from flowmrd.classifier.normal_reference import digest
 from flowmrd.classifier.parameters import ClassifierParameters
 
@@ -71,3 +72,11 @@ def test_a_control_that_lost_half_of_its_cells_on_the_way_is_odd() -> None:
     assert lost_cells(tube("half", 45_000), others, PARAMETERS) == pytest.approx((0.45, 0.9))
     assert lost_cells(tube("like", 85_000), others, PARAMETERS) is None
     assert lost_cells(replace(others[0], events=0), others, PARAMETERS) is None
+
+
+def test_the_estimator_leaves_out_an_odd_control_as_a_run_does(controls: list[CandidateCells], six: str) -> None:
+    odd = marrow("odd", 70, blasts=60)[0]
+    fitted = NormalReference(PARAMETERS, panel="toy").fit([*controls, odd])
+    assert [one.name for one in fitted.judgements_ if not one.used] == ["odd"]
+    assert fitted.n_controls_ == 6
+    assert digest(fitted.model_) == six

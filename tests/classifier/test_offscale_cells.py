@@ -67,6 +67,8 @@ def test_leukaemia_that_is_off_scale_altogether_is_told_and_not_lost(reference: 
     found = classify_tube(off_scale(tube, truth), reference, laip=None, library=None, parameters=PARAMETERS)
     assert [group.why for group in found.uncounted] == ["offscale"]
     assert found.uncounted[0].detector == "CD10"
+    assert found.offscale_group is not None
+    assert (found.offscale_group == 0).mean() > 0.8, "a reviewer who calls the group leukaemia has its cells counted"
     assert any(flag.code == "UNRESOLVED_CLUSTER" for flag in found.flags)
 
 

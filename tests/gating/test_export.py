@@ -36,7 +36,13 @@ def files(tmp_path_factory: Any, tube: Any, ino10: Any, config: Any) -> Any:
     rng = np.random.default_rng(0)
     score = rng.random(n, dtype=np.float32)
     write_columns(
-        paths["classified"], {"mrd_score": score, "mrd": score > 0.999, "cluster": np.full(n, -1, dtype=np.int32)}
+        paths["classified"],
+        {
+            "mrd_score": score,
+            "mrd": score > 0.999,
+            "cluster": np.full(n, -1, dtype=np.int32),
+            "group": np.full(n, 2, dtype=np.int32),
+        },
     )
     outputs = {"parquet": folder / "events.parquet", "fcs": folder / "annotated.fcs"}
     inputs = (source, folder / "ingest.json", paths["preprocessed"], paths["gated"], paths["classified"])

@@ -6,15 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from stage_commands import CONTROLS, command
 
-from flowmrd.cli.app import call
-from flowmrd.home import PANELS
-from flowmrd.panel import load_panel
 from flowmrd.stages.prepare import file_state, require_unchanged
-from flowmrd.stages.simulate import simulate
 from flowmrd.store import read_json
 
-CONTROLS = ("CTRL01", "CTRL02")
 TUBE = "P01-day21"
 RESULTS = (
     "mrd.json",
@@ -27,31 +23,6 @@ RESULTS = (
     "annotated.fcs",
 )
 RECORDS = ("ingest.json", "qc.json", "gates.json", "classification.json", "mrd.json")
-
-
-def command(run: Path, *words: str) -> None:
-    assert call([*words, "--run", str(run)]) == 0, words
-
-
-@pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run directory with everything that is learned from two controls; no follow-up tube has been touched."""
-    run = tmp_path_factory.mktemp("judge") / "run"
-    simulate(run, preset="small", panel=load_panel(PANELS / "ino10.yaml"), nucleated=5_000)
-    config = run / "config/config.yaml"
-    config.write_text(config.read_text() + "reference: {min_controls: 2}\n")
-    tubes = [word for name in CONTROLS for word in ("--tube", name)]
-    for name in CONTROLS:
-        command(run, "ingest", "--sample", name)
-    command(run, "transform-reference", "--panel", "ino10", *tubes)
-    reference = run / "results/reference/ino10"
-    for name in CONTROLS:
-        command(run, "preprocess", "--sample", name, "--transforms", str(reference / "transform.json"))
-    command(run, "gate-reference", "--panel", "ino10", *tubes)
-    for name in CONTROLS:
-        command(run, "gate", "--sample", name, "--thresholds", str(reference / "gates.json"))
-    command(run, "reference", "build", "--panel", "ino10", *tubes)
-    return run
 
 
 def files(run: Path, tube: str) -> dict[str, bytes]:

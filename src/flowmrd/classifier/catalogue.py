@@ -145,6 +145,11 @@ def load_catalogue(path: Path = CATALOGUE) -> Catalogue:
         ) from error
 
 
+def off_scale_call(detector: str) -> str:
+    """Name of cells that are off scale in a detector."""
+    return f"artefact:off_scale_{detector}"
+
+
 def anchor_levels(
     tube: CandidateCells, parameters: ClassifierParameters, *, expected: Mapping[str, Floats] | None = None
 ) -> dict[str, Floats]:

@@ -160,6 +160,9 @@ class Classification:
     offscale_score, offscale_cluster
         Shape (m,): as ``score`` and ``cluster`` for the tube's off-scale cells, by their measured channels; None where
         there are none.
+    group, offscale_group
+        Shape (n,) and (m,): number of the group that has the cell, -1 for none. Counted groups come first, then
+        ``uncounted``, in their order.
     """
 
     mode: Mode
@@ -184,3 +187,5 @@ class Classification:
     offscale: tuple[OffscaleDetector, ...] = ()
     offscale_score: npt.NDArray[np.float32] | None = None
     offscale_cluster: npt.NDArray[np.int32] | None = None
+    group: npt.NDArray[np.int32] | None = None
+    offscale_group: npt.NDArray[np.int32] | None = None

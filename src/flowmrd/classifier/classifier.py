@@ -15,8 +15,9 @@ from flowmrd.classifier.blast_prior import blast_prior
 from flowmrd.classifier.calibration import Calibration, calibrate
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells, thin
 from flowmrd.classifier.catalogue import anchor_levels
-from flowmrd.classifier.classification import Classification, CountedGroup, UncountedGroup, Why
+from flowmrd.classifier.classification import Classification, CountedGroup, UncountedGroup
 from flowmrd.classifier.found_groups import find_groups, find_other_groups
+from flowmrd.classifier.group_members import find_members
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import Floats, Mixture, combine, log_density
 from flowmrd.classifier.normal_model import NormalModel
@@ -39,43 +40,11 @@ from flowmrd.classifier.staining_control import (
     unstained_markers,
 )
 from flowmrd.classifier.tube_model import TubeModel, fit_tube
+from flowmrd.classifier.uncounted_flags import uncounted_flags
 from flowmrd.classifier.unknown_population import find_unknown_populations, in_words
 from flowmrd.classifier.window_cells import WindowCells, control_cells, tube_cells
 from flowmrd.errors import InternalError
 from flowmrd.flags import Flag, flag
-
-UNCOUNTED_FLAGS: dict[Why, tuple[str, str]] = {
-    "like_precursors": (
-        "PHENOTYPE_LIKE_NORMAL",
-        "regenerating precursors without a diagnosis tube",
-    ),
-    "not_the_phenotype": (
-        "UNRESOLVED_CLUSTER",
-        "is unlike normal marrow and unlike the leukaemia at diagnosis: the leukaemia may have changed, one of the two "
-        "tubes may be another person's, or labels of one of them may be exchanged",
-    ),
-    "like_controls": (
-        "UNRESOLVED_CLUSTER",
-        "is atypical, and similar groups occur in normal marrow",
-    ),
-    "displaced": (
-        "UNRESOLVED_CLUSTER",
-        "is leukaemia, or a normal population further from its place than in the controls",
-    ),
-    "stretched": (
-        "UNRESOLVED_CLUSTER",
-        "lies as the leukaemia at diagnosis only after a shift that tubes of one patient hardly show",
-    ),
-    "like_one_control": (
-        "UNRESOLVED_CLUSTER",
-        "lies nearer to cells that one control alone holds than to the leukaemia at diagnosis",
-    ),
-    "offscale": (
-        "UNRESOLVED_CLUSTER",
-        "is off scale in one detector and unlike normal marrow in the other channels",
-    ),
-}
-"""Code of the flag, and what it says, for every reason why a group is not counted."""
 
 BLAST_MARKERS = ("CD19", "CD10", "CD20", "CD34", "CD22", "CD24")
 """Markers by which cells enter the B lineage and leukaemia is told from normal precursors."""
@@ -142,7 +111,15 @@ def classify_tube(
         uncounted += find_other_groups(cells, calibration, score)
     called = score >= calibration.cut
     offscale = judge_offscale(tube.offscale, found.counted, cells, calibration.cut)
-    uncounted += offscale.uncounted
+    uncounted = tuple(sorted((*uncounted, *offscale.uncounted), key=lambda group: -group.events))
+    members = find_members(
+        cells,
+        np.where(called, label, -1).astype(np.int32),
+        tube.offscale,
+        offscale.cluster,
+        uncounted,
+        len(found.counted),
+    )
     novelty = judge_novelty(tube_model, features, reference, parameters, without=tube.name)
     full_score = np.full(tube.n, NO_SCORE, dtype=np.float32)
     full_score[window] = np.maximum(score / np.log(10.0), NO_SCORE)
@@ -150,6 +127,8 @@ def classify_tube(
     mrd[window] = called
     cluster = np.full(tube.n, -1, dtype=np.int32)
     cluster[window[called]] = label[called]
+    group = np.full(tube.n, -1, dtype=np.int32)
+    group[window] = members.window
     staining = _staining(tube, mrd, model, tube_model, reference, own, parameters)
     return Classification(
         mode=search.mode,
@@ -175,13 +154,15 @@ def classify_tube(
             *staining_flags(staining, parameters.unreliable, parameters),
             *_unknown(tube, model, tube_model, reference, own, mrd, parameters),
         ),
-        uncounted=tuple(sorted(uncounted, key=lambda group: -group.events)),
+        uncounted=uncounted,
         staining=staining,
         places=_places(search, cells, found.counted),
         tube_model=tube_model,
         offscale=offscale.detectors,
         offscale_score=offscale.score,
         offscale_cluster=offscale.cluster,
+        group=group,
+        offscale_group=members.offscale,
     )
 
 
@@ -338,19 +319,15 @@ def _places(search: Search, cells: WindowCells, counted: tuple[CountedGroup, ...
 
 
 def _uncounted_flags(search: Search, uncounted: tuple[UncountedGroup, ...], shift: Floats) -> list[Flag]:
-    """One flag for every reason why groups are not counted."""
-    flags = []
-    for why, (code, what) in UNCOUNTED_FLAGS.items():
-        groups = [group for group in uncounted if group.why == why]
-        if not groups:
-            continue
-        levels = ""
-        if why == "not_the_phenotype" and search.laip is not None:
-            here, known = max(groups, key=lambda group: group.events).mixture, search.laip.mixture
-            at_diagnosis = known.weight @ known.mean - search.laip.staining
-            levels = f" ({beside_diagnosis(here.weight @ here.mean - shift, at_diagnosis, search.laip.features)})"
-        flags.append(flag(code, events=round(sum(group.events for group in groups)), what=f"{what}{levels}"))
-    return flags
+    """One flag for every reason why groups are not counted; one unlike the diagnosis tells both levels."""
+    unlike = [group for group in uncounted if group.why == "not_the_phenotype"]
+    levels: dict[str, str] = {}
+    if unlike and search.laip is not None:
+        here, known = max(unlike, key=lambda group: group.events).mixture, search.laip.mixture
+        at_diagnosis = known.weight @ known.mean - search.laip.staining
+        told = beside_diagnosis(here.weight @ here.mean - shift, at_diagnosis, search.laip.features)
+        levels["not_the_phenotype"] = f" ({told})"
+    return uncounted_flags(((group.why, group.events) for group in uncounted), levels)
 
 
 def _flags(

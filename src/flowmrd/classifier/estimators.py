@@ -12,7 +12,7 @@ Only this module imports scikit-learn; a run of the workflow does not pay for it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, Self
 
@@ -25,10 +25,11 @@ from sklearn.utils.validation import check_is_fitted
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells
 from flowmrd.classifier.classification import Classification
 from flowmrd.classifier.classifier import classify_tube
+from flowmrd.classifier.control_judgement import build_judged_reference
 from flowmrd.classifier.judge_tube import classify, markers_after
 from flowmrd.classifier.laip_of_tubes import FoundLaip
 from flowmrd.classifier.library import Library
-from flowmrd.classifier.normal_reference import ReferenceModel, build_reference
+from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.novelty import Novelty, judge_novelty
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
@@ -95,23 +96,36 @@ class NormalReference(_WithParameters):
         Name of the panel; that of the tubes where empty.
     max_cells
         Cells of the B-lineage window that are kept of a control.
+    accepted, excluded
+        Controls that are kept although they are odd, or left out: name and reason.
 
     Attributes
     ----------
     model_
         The fitted reference: full model, fold models, and every control as judged without itself.
+    judgements_
+        What was found of every control (:class:`~flowmrd.classifier.control_judgement.ControlJudgement`), by name; a
+        control that shows what no other does is odd and left out, as in a run.
     features_
         Names of the markers that all controls have.
     n_controls_
-        Number of controls.
+        Number of controls that the reference is made of.
     """
 
     def __init__(
-        self, parameters: ClassifierParameters | None = None, *, panel: str = "", max_cells: int = 200_000
+        self,
+        parameters: ClassifierParameters | None = None,
+        *,
+        panel: str = "",
+        max_cells: int = 200_000,
+        accepted: Mapping[str, str] | None = None,
+        excluded: Mapping[str, str] | None = None,
     ) -> None:
         self.parameters = parameters
         self.panel = panel
         self.max_cells = max_cells
+        self.accepted = accepted
+        self.excluded = excluded
 
     def fit(self, controls: Sequence[AnyTube], y: object = None) -> Self:
         """Learn from controls.
@@ -119,8 +133,8 @@ class NormalReference(_WithParameters):
         Parameters
         ----------
         controls
-            Gated tubes of marrow without leukaemia, or their candidate cells; at least one. With one, nothing is known
-            of how tubes differ.
+            Gated tubes of marrow without leukaemia, or their candidate cells, under different names; at least one. With
+            one, nothing is known of how tubes differ; from four on each is judged by the others.
         y
             Not used; scikit-learn passes it.
 
@@ -133,11 +147,16 @@ class NormalReference(_WithParameters):
         if not tubes:
             raise ValueError("a reference needs at least one control tube")
         panel = self.panel or next((tube.panel.name for tube in tubes if isinstance(tube, Tube)), "")
-        self.model_ = build_reference(
-            panel, [cells_of(tube) for tube in tubes], parameters=self.chosen, max_cells=self.max_cells
+        self.model_, self.judgements_ = build_judged_reference(
+            panel,
+            [cells_of(tube) for tube in tubes],
+            parameters=self.chosen,
+            max_cells=self.max_cells,
+            accepted=self.accepted,
+            excluded=self.excluded,
         )
         self.features_ = self.model_.features
-        self.n_controls_ = len(tubes)
+        self.n_controls_ = sum(one.used for one in self.judgements_)
         return self
 
     def novelty(self, tube: AnyTube) -> Novelty:

@@ -9,6 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.carry_over import name_carry_over
+from flowmrd.classifier.catalogue import off_scale_call
 from flowmrd.classifier.classification import Classification, SpikedKind, UncountedGroup
 from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.excluded_cells import find_excluded
@@ -95,7 +97,8 @@ def classify(
     Returns
     -------
     Tube
-        With ``mrd_score``, ``mrd``, ``cluster``, ``excluded`` (shape (n_events,); masked events are judged too) and
+        With ``mrd_score``, ``mrd``, ``cluster``, ``group``, ``excluded`` (shape (n_events,); masked events are judged
+        too) and
         ``classification``, the part of ``classification.json`` that follows from the result.
     """
     settings = config or RunConfig(panel=tube.panel.name, samples="")
@@ -114,6 +117,11 @@ def classify(
     score = np.full(tube.n_events, -99.0, dtype=np.float32)
     mrd = np.zeros(tube.n_events, dtype=bool)
     cluster = np.full(tube.n_events, -1, dtype=np.int32)
+    group = np.full(tube.n_events, -1, dtype=np.int32)
+    if result.group is not None:
+        group[found.rows] = result.group
+    if result.offscale_group is not None:
+        group[found.offscale_rows] = result.offscale_group
     score[found.rows], mrd[found.rows], cluster[found.rows] = result.score, result.mrd, result.cluster
     if result.offscale_score is not None and result.offscale_cluster is not None:
         rows = found.offscale_rows
@@ -123,6 +131,10 @@ def classify(
             result.offscale_cluster >= 0,
         )
     facts = summarise(result, found.cells, reference, laip)
+    name_carry_over(facts, group, chosen)
+    usable = group[tube.analysable()]
+    for entry in facts["uncounted"]:
+        entry["cells"] = int(np.count_nonzero(usable == entry["id"]))
     facts["flags"] += [item.as_record() for item in _lossy_steps(result, chosen.spike_step_loss)]
     facts["excluded"] = {}
     excluded = np.zeros(tube.n_events, dtype=bool)
@@ -138,14 +150,28 @@ def classify(
     facts["flags"] += _as_control(tube.name, reference, settings)
     if no_phenotype:
         facts["flags"].append(flag("NO_LAIP", least=settings.laip.min_diagnosis_cells).as_record())
-    return replace(tube, mrd_score=score, mrd=mrd, cluster=cluster, excluded=excluded, classification=facts)
+    return replace(
+        tube,
+        mrd_score=score,
+        mrd=mrd,
+        cluster=cluster,
+        group=group,
+        excluded=excluded,
+        classification=facts,
+    )
 
 
 def _as_control(name: str, reference: ReferenceModel, config: RunConfig) -> list[dict[str, Any]]:
     """What the reference says of a control tube, or the laboratory of one it has excluded; nothing of other tubes."""
     if name in config.controls.excluded:
         return [flag("CONTROL_EXCLUDED", reason=config.controls.excluded[name]).as_record()]
-    return [dict(reason) for one in reference.judgements if one["name"] == name for reason in one["reasons"]]
+    found = [dict(reason) for one in reference.judgements if one["name"] == name for reason in one["reasons"]]
+    if name in config.controls.accepted:
+        found.append(flag("CONTROL_ACCEPTED", reason=config.controls.accepted[name]).as_record())
+    elif found:
+        left_out = any(one["name"] == name and not one["used"] for one in reference.judgements)
+        found += [flag("CONTROL_LEFT_OUT").as_record()] if left_out else []
+    return found
 
 
 def _lossy_steps(result: Classification, allowed: float) -> list[Flag]:
@@ -183,13 +209,16 @@ def summarise(
         "features": list(result.features),
         "cut": round(result.cut, 6),
         "clusters": clusters,
-        "uncounted": [_uncounted(group, result, reference) for group in result.uncounted],
+        "uncounted": [
+            {"id": number, **_uncounted(group, result, reference)}
+            for number, group in enumerate(result.uncounted, start=len(result.counted))
+        ],
         "offscale": [
             {
                 "detector": one.detector,
                 "events": one.events,
                 "joined": one.joined,
-                "call": f"artefact:offscale_{one.detector}",
+                "call": off_scale_call(one.detector),
             }
             for one in result.offscale
         ],

@@ -26,6 +26,7 @@ Section = Literal[
     "phenotype match",
     "compact groups",
     "off-scale cells",
+    "carry-over",
     "comparison with controls",
     "error rate of a group",
     "judgement of controls",
@@ -649,6 +650,18 @@ class ClassifierParameters:
     )
     offscale_measured_share: float = number(
         0.9, "off-scale cells", "share", "of a group's cells that a channel must be measured in to be used"
+    )
+    carry_over_start: float = number(
+        0.05, "carry-over", "fraction", "of the run in which cells of the tube before may come"
+    )
+    carry_over_share: float = number(
+        0.8, "carry-over", "fraction", "of a group's cells that must come there to be carry-over; even cells give 0.05"
+    )
+    carry_over_least: int = number(
+        8, "carry-over", "cells", "fewest cells there; so many of ten by chance have p < 1e-8"
+    )
+    carry_over_late: int = number(
+        10, "carry-over", "cells", "most cells of such a group in the rest of the run: half of a detection"
     )
     same_place: float = number(
         3.0,

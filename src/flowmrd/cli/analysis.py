@@ -1,4 +1,4 @@
-"""Commands for single files and for whole runs: look, compare, validate, review, verify."""
+"""Commands for single files and for whole runs: look, compare, validate, verify."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from flowmrd.cli.arguments import PublicKey, RunDirectory
 
 if TYPE_CHECKING:
     from flowmrd.panel import PanelModel
@@ -27,11 +29,6 @@ def register(app: typer.Typer) -> None:
     app.command("validate")(validate)
     app.command("verify")(verify)
     app.command("doctor")(doctor)
-    review = typer.Typer(help="Sign, list and check reviews of results.", no_args_is_help=True, rich_markup_mode=None)
-    review.command("import")(review_import)
-    review.command("status")(review_status)
-    review.command("keygen")(review_keygen)
-    app.add_typer(review, name="review")
 
 
 def inspect(
@@ -222,10 +219,6 @@ def reference_limits(
     typer.echo(f"Limits: {out}")
 
 
-RunDirectory = Annotated[Path, typer.Argument(help="Run directory.", metavar="RUNDIR")]
-PublicKey = Annotated[Path | None, typer.Option(help="The laboratory's public key, if not config/flowmrd-review.pub.")]
-
-
 def validate(
     rundir: RunDirectory,
     rules: Annotated[
@@ -289,64 +282,6 @@ def verify(
         for line in found.lines():
             typer.echo(line)
     return 0 if found.ok else 2
-
-
-def review_import(
-    rundir: RunDirectory,
-    files: Annotated[list[Path], typer.Argument(help="Reviews saved from report pages, one or many.")],
-    key: Annotated[
-        Path | None, typer.Option(help="The laboratory's private key; without it the entry is unsigned.")
-    ] = None,
-) -> None:
-    """Take reviewers' decisions into the log, each if it belongs to the result as it is now.
-
-    Example: flowmrd review import my-run downloads/*.review.json
-    """
-    from flowmrd.review.importing import import_review
-    from flowmrd.review.log import digest
-    from flowmrd.review.model import read_review
-    from flowmrd.review.status import harmless
-
-    for file in files:
-        read_review(file)  # a file that is no review stops the import before the first entry
-    for file in files:
-        entry = import_review(rundir, file, key=key)
-        typer.echo(f"entry {entry.seq}: {entry.sample} {entry.review.decision} by {harmless(entry.review.name)}")
-    typer.echo(f"run 'flowmrd run {rundir}' to show it: only pages are made again")
-    typer.echo(f"head {digest(entry.line())}; note it elsewhere, 'flowmrd verify --head' looks for it")
-
-
-def review_status(
-    rundir: RunDirectory,
-    public_key: PublicKey = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> int:
-    """Show where the review of each tube stands, and the digest to note elsewhere.
-
-    Example: flowmrd review status my-run
-    """
-    from flowmrd.review.status import review_status as stage
-
-    status = stage(rundir, public_key)
-    if json:
-        import json as writer
-
-        typer.echo(writer.dumps(status.to_json_dict(), indent=2))
-    else:
-        for line in status.lines():
-            typer.echo(line)
-    return 2 if status.findings else 0
-
-
-def review_keygen(folder: Annotated[Path, typer.Argument(help="Folder for the two key files.")]) -> None:
-    """Make the laboratory's key pair for signing reviews.
-
-    Example: flowmrd review keygen /secure/keys
-    """
-    from flowmrd.review.keys import make_key
-
-    private, public, name = make_key(folder)
-    typer.echo(f"private key {private}\npublic key {public}\nkey id {name}")
 
 
 def doctor(

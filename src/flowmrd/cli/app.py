@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from flowmrd import __version__
-from flowmrd.cli import analysis, exchange, library, panel, prepare, run, stages
+from flowmrd.cli import analysis, exchange, library, panel, prepare, review, run, stages
 from flowmrd.engine.failure import logged_to, print_usage, report_failure
 from flowmrd.threads import THREAD_VARIABLES
 
@@ -61,7 +61,7 @@ def options(
         require_as_planned(Path("config/config.yaml"))
 
 
-for module in (prepare, run, panel, stages, analysis, library, exchange):
+for module in (prepare, run, panel, stages, analysis, review, library, exchange):
     module.register(app)
 
 

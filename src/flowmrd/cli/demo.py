@@ -19,7 +19,7 @@ from flowmrd.home import PANELS
 from flowmrd.mrd.result import VerdictClass
 from flowmrd.panel import find_panel, load_panel
 from flowmrd.stages.monitor import monitor_runs
-from flowmrd.stages.report import read_result
+from flowmrd.stages.results import read_result
 from flowmrd.stages.simulate import DEFAULT_SEED, simulate
 from flowmrd.store import write_text
 

@@ -216,7 +216,7 @@ def override(
     from flowmrd.engine.layout import OVERRIDES, Run
     from flowmrd.gating.experts import read_expert_gates
     from flowmrd.stages.expert_override import take_gates, write_override
-    from flowmrd.stages.export_population import FinishedFiles, finished_tube
+    from flowmrd.stages.finished_tube import FinishedFiles, finished_tube
     from flowmrd.store import read_json
 
     at = Run(rundir)

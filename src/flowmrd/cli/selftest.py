@@ -151,7 +151,7 @@ def analyse_golden_tubes(call: Command, run_directory: Path) -> GoldenFile:
         If a stage does not end well.
     """
     from flowmrd.panel import find_panel, load_panel
-    from flowmrd.stages.report import read_result
+    from flowmrd.stages.results import read_result
     from flowmrd.stages.simulate import simulate
 
     panel = load_panel(find_panel(PANEL, run_directory=run_directory, shipped=PANELS))

@@ -337,6 +337,7 @@ def quantify(
         config=at.config,
         digests=digests,
         out=at.result(sample, "mrd.json"),
+        run_directory=run,
     )
     keep_copy(at.result(sample, "mrd.json"), at.work(sample, "mrd.json"))
 
@@ -393,6 +394,7 @@ def export(
         source,
         at.work(sample, "ingest.json"),
         *files,
+        result=at.result(sample, "mrd.json"),
         parquet=at.result(sample, "events.parquet"),
         fcs=at.result(sample, "annotated.fcs"),
     )

@@ -105,7 +105,7 @@ STAGES = {
         "normal reference from the controls",
         Unit.PANEL,
         ("gate",),
-        ("reference", "laip"),
+        ("reference", "laip", "controls"),
         base_mb=1000,
         mb_per_mb=8.0,
         need=3.0,

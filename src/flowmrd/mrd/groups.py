@@ -22,7 +22,10 @@ def groups_of(classification: Mapping[str, Any]) -> tuple[CellGroup, ...]:
         classifier names them and are atypical otherwise.
     """
     found = [_group(entry, "counted", cluster=int(entry["id"])) for entry in classification["clusters"]]
-    found += [_group(entry, str(entry.get("call") or "atypical")) for entry in classification.get("uncounted") or ()]
+    found += [
+        _group(entry, str(entry.get("call") or "atypical"), cluster=entry.get("id"))
+        for entry in classification.get("uncounted") or ()
+    ]
     found += [_off_scale(entry) for entry in classification.get("offscale") or () if entry["events"] > entry["joined"]]
     return tuple(sorted(found, key=lambda group: -group.events))
 
@@ -31,12 +34,11 @@ def _group(entry: Mapping[str, Any], call: str, cluster: int | None = None) -> C
     markers = tuple(MarkerShift.model_validate(shift) for shift in entry["markers"])
     return CellGroup(
         events=int(entry["events"]),
-        phenotype=str(entry.get("phenotype") or phenotype(markers)),
+        phenotype=str(entry.get("phenotype") or phenotype(markers))
+        + (f", off scale in {entry['detector']}" if entry.get("detector") else ""),
         nearest_normal=str(entry["nearest_normal"]),
         evidence=GroupEvidence.model_validate(entry.get("evidence") or {}),
         call=call,
-        called_by=entry.get("called_by", "classifier"),
-        reviewer=entry.get("reviewer"),
         markers=markers,
         medians=entry["medians"],
         sd=entry.get("sd") or {},

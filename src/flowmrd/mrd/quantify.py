@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from flowmrd.errors import ArtefactError
 from flowmrd.flags import Flag, flag
 from flowmrd.gating.marrow import STAGES, assess_regeneration
 from flowmrd.gating.targets import MIN_CELLS, TARGETS, assess_targets, positive_shape
+from flowmrd.mrd.calls import ReviewerCalls, called_groups, flags_of_calls, questions_left, with_calls
 from flowmrd.mrd.counts import COUNTED_GATES, count_events, level
 from flowmrd.mrd.groups import groups_of, questions
 from flowmrd.mrd.reasons import covered_blind_spots, sort_flags
 from flowmrd.mrd.reported import report_level
 from flowmrd.mrd.result import (
+    CellGroup,
     Cluster,
     Counts,
     Laip,
@@ -52,7 +54,12 @@ class Digests:
 
 
 def quantify(
-    tube: Tube, config: RunConfig | None = None, *, sample: Sample | None = None, digests: Digests | None = None
+    tube: Tube,
+    config: RunConfig | None = None,
+    *,
+    sample: Sample | None = None,
+    digests: Digests | None = None,
+    calls: ReviewerCalls | None = None,
 ) -> MrdResult:
     """Count, give intervals and limits, and judge.
 
@@ -67,6 +74,8 @@ def quantify(
         tube's name where absent.
     digests
         What made the result, for its provenance; empty where absent, as in a notebook.
+    calls
+        What reviewers call its groups: their cells count, or not, as the calls say, and the verdict names who called.
 
     Raises
     ------
@@ -84,6 +93,9 @@ def quantify(
             expected="all three",
             todo="run these steps first",
         )
+    calls = calls or ReviewerCalls()
+    tube = with_calls(tube, calls)
+    assert tube.mrd is not None  # noqa: S101 - looked at above
     counts, without_time = _count(tube, tube.mrd, config)
     chosen = config.mrd.denominator
     denominator = getattr(counts, chosen) or 0
@@ -91,11 +103,14 @@ def quantify(
     background = background_rate(classification, counts.nucleated or 0, denominator)
     limits = None if background is None else tube_limits(denominator, background, config.mrd)
     spike_in = judge_spike_in(classification["spike_in"], limits)
-    groups = groups_of(classification)
-    raised = [Flag.from_record(item) for item in classification["flags"]]
+    groups = called_groups(groups_of(classification), calls, _cells_of_groups(tube, calls, config))
+    by_classifier = [Flag.from_record(item) for item in classification["flags"]]
+    raised = questions_left(by_classifier, classification, calls)
+    least = None if limits is None else limits.detect_events
+    of_calls = flags_of_calls(groups, calls, classification, counts.mrd_events, least)
     earlier = map(Flag.from_record, [*tube.facts.get("findings", []), *qc["flags"], *gates.get("flags", [])])
     sorted_flags = sort_flags(
-        [*earlier, *raised, *questions(groups, raised)],
+        [*earlier, *raised, *questions(groups, raised), *of_calls],
         excused=covered_blind_spots(classification.get("seen_without_cd19")),
         role=sample.role.value,
     )
@@ -125,10 +140,16 @@ def quantify(
         denominator=chosen,
         mrd=report_level(found, verdict.class_, limits, counts.mrd_events),
         mrd_without_time_mask=level(without_time.mrd_events, getattr(without_time, chosen) or 0),
-        sensitivity=sensitivity(limits, background, spike_in, config.mrd),
+        sensitivity=sensitivity(
+            limits,
+            background,
+            spike_in,
+            config.mrd,
+            overruled="PHENOTYPE_OVERRULED" in {item.code for item in of_calls},
+        ),
         verdict=verdict,
         groups=groups,
-        laip=_laip(classification),
+        laip=_laip(classification, groups, calls),
         targets=_targets(tube, tube.mrd, gates, config, sample) or _b_lineage_targets(gates),
         targets_b_lineage=_b_lineage_targets(gates),
         regeneration=_regeneration(tube, tube.mrd, config),
@@ -139,6 +160,8 @@ def quantify(
             reference_sha256=digests.reference,
             laip_sha256=digests.laip,
             library_sha256=classification.get("library_sha256"),
+            review_sha256=calls.sha256,
+            automatic_sha256=calls.automatic_sha256 if calls else None,
             flowmrd_version=__version__,
         ),
     )
@@ -189,12 +212,34 @@ def _regeneration(tube: Tube, mrd: Mask, config: RunConfig) -> Regeneration | No
     return Regeneration(verdict=found["verdict"], statement=found["statement"])
 
 
-def _laip(classification: Mapping[str, Any]) -> Laip:
+def _cells_of_groups(tube: Tube, calls: ReviewerCalls, config: RunConfig) -> dict[int, int]:
+    """Analysable cells of every group that a reviewer has called."""
+    if not calls.calls or tube.group is None:
+        return {}
+    usable = tube.group[tube.analysable(config.quality)]
+    return {one.group: int(np.count_nonzero(usable == one.group)) for one in calls.calls}
+
+
+def _laip(classification: Mapping[str, Any], groups: Sequence[CellGroup], calls: ReviewerCalls) -> Laip:
+    clusters = tuple(
+        Cluster.model_validate({key: item[key] for key in Cluster.model_fields}) for item in classification["clusters"]
+    )
+    if calls.calls:
+        called = {one.group for one in calls.calls}
+        clusters = tuple(one for one in clusters if one.id not in called)
+        clusters += tuple(
+            Cluster(
+                id=group.cluster,
+                events=group.events,
+                nearest_normal=group.nearest_normal,
+                markers=group.markers,
+                medians=group.medians,
+            )
+            for group in groups
+            if group.cluster in called and group.call == "counted" and group.cluster is not None
+        )
     return Laip(
         mode=classification["mode"],
         markers=tuple(MarkerShift.model_validate(item) for item in classification["markers"]),
-        clusters=tuple(
-            Cluster.model_validate({key: item[key] for key in Cluster.model_fields})
-            for item in classification["clusters"]
-        ),
+        clusters=clusters,
     )

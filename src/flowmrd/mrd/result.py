@@ -216,7 +216,9 @@ class CellGroup(Part):
     markers: tuple[MarkerShift, ...]
     medians: dict[str, float] = Field(description="Marker to median on the 0..1 scale.")
     sd: dict[str, float] = Field({}, description="Marker to standard deviation on the 0..1 scale.")
-    cluster: int | None = Field(None, description="Number of the group in events.parquet; null where not counted.")
+    cluster: int | None = Field(
+        None, description="Number of the group in events.parquet; null where no cell of its own is known."
+    )
 
 
 class Cluster(Part):
@@ -247,6 +249,9 @@ class Provenance(Part):
     laip_sha256: str | None
     library_sha256: str | None = Field(None, description="Of the library of leukaemias, where one was used.")
     review_sha256: str | None = Field(None, description="Of the reviewer's calls of groups, where there are any.")
+    automatic_sha256: str | None = Field(
+        None, description="Of this result as the classifier alone gives it, where a reviewer has called groups."
+    )
     flowmrd_version: str
 
 

@@ -120,9 +120,21 @@ def partial_sensitivity(spike_in: SpikeIn | None) -> Flag | None:
 
 
 def sensitivity(
-    found: Limits | None, background: BackgroundRate | None, spike_in: SpikeIn | None, rules: MrdConfig
+    found: Limits | None,
+    background: BackgroundRate | None,
+    spike_in: SpikeIn | None,
+    rules: MrdConfig,
+    *,
+    overruled: bool = False,
 ) -> Sensitivity:
-    """The block ``sensitivity`` of ``mrd.json``; ``achieved`` asks for the limit by counting and by experiment."""
+    """The block ``sensitivity`` of ``mrd.json``; ``achieved`` asks for the limit by counting and by experiment.
+
+    Parameters
+    ----------
+    overruled
+        A reviewer called cells in the place of the patient's leukaemia something else, so that the experiment with such
+        cells shows nothing.
+    """
     return Sensitivity(
         target=rules.target,
         background_per_million=None if background is None else background.rate * 1e6,
@@ -133,7 +145,11 @@ def sensitivity(
         lod_nominal=None if found is None else finite_or_none(found.lod_nominal),
         lod95=None if found is None else finite_or_none(found.lod95),
         loq=None if found is None else finite_or_none(found.loq),
-        achieved=found is not None and found.lod95 <= rules.target and spike_in is not None and spike_in.detected,
+        achieved=found is not None
+        and found.lod95 <= rules.target
+        and spike_in is not None
+        and spike_in.detected
+        and not overruled,
         events_needed=None
         if background is None
         else events_needed(

@@ -33,12 +33,15 @@ class CountedEntry(Artefact):
     nearest_normal: str
     markers: tuple[MarkerShift, ...]
     medians: MarkerLevels
+    came_first: bool = Field(False, description="Almost all its cells came at the start of the run.")
 
 
 class UncountedEntry(Artefact):
     """A compact group that is told and not counted; without a ``call`` it is atypical."""
 
-    events: int
+    id: int | None = Field(None, description="Number of the group in events.parquet.")
+    events: int = Field(description="Cells that founded it, as a mixture gives them.")
+    cells: int | None = Field(None, description="Analysable cells that would be counted if it were called leukaemia.")
     why: str
     call: str | None = Field(None, description="normal:<population>, artefact:<kind> or atypical.")
     phenotype: str | None = None

@@ -161,7 +161,7 @@ def numbers(
         ],
         "populations": populations(tube),
         "markers": [row.to_json() for row in markers],
-        "uncounted": [asdict(group) for group in uncounted.groups(inputs.classification)],
+        "uncounted": [asdict(group) for group in uncounted.groups(inputs.classification, inputs.result.groups)],
         "quality": quality["numbers"],
         "controls": controls["rows"],
         "thresholds": [

@@ -24,6 +24,7 @@ from flowmrd.report import (
     verdict,
 )
 from flowmrd.report.answer import context_of
+from flowmrd.report.call_choices import call_choices, opinions
 from flowmrd.report.canonical import CHANNELS, Canonical, canonical
 from flowmrd.report.carry_over import from_own_tube
 from flowmrd.report.cell_layers import CellTable
@@ -67,7 +68,7 @@ def build_page(inputs: Inputs, events: Tube) -> Page:
 def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
     result, spoken = inputs.result, language(inputs.config.report.language)
     markers = laip_view.marker_rows(inputs, tube)
-    groups = uncounted.groups(inputs.classification)
+    groups = uncounted.groups(inputs.classification, result.groups)
     table = CellTable(tube, inputs, groups)
     placed = gate_records(inputs)
     charts = EventCharts(inputs, tube, neighbours, table, groups, placed)
@@ -138,7 +139,8 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
         "record": facts,
         "mrd_sha256": inputs.mrd_sha256,
         "checklist": inputs.config.report.checklist,
-        "opinions": _opinions(inputs, tube),
+        "opinions": opinions(inputs, tube),
+        "call_choices": call_choices(inputs),
         "laboratory": inputs.config.report.laboratory,
         "summary": verdict.summary_line(result, steps[0].text if steps else ""),
         "print_plots": [plot["id"] for plot in _for_print(gates)],
@@ -371,17 +373,3 @@ def _places(standard: Sequence[Row], gates: Sequence[Mapping[str, Any]], inputs:
             "controls": ("position", "Against the control tubes"),
         }
     return places
-
-
-def _opinions(inputs: Inputs, tube: PageTube) -> list[dict[str, Any]]:
-    """Groups of the result that a signer may call, and what the classifier called them."""
-    return [
-        {
-            "index": index,
-            "events": group.events,
-            "phenotype": group.phenotype,
-            "call": group.call.replace("_", " "),
-            "nearest": laip_view.stage_name(group.nearest_normal, tube),
-        }
-        for index, group in enumerate(inputs.result.groups[:60])
-    ]

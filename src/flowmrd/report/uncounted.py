@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from flowmrd.mrd.result import CellGroup
 from flowmrd.records.classification import ClassificationFile
 from flowmrd.report.charts.description import Mark, Outline
 from flowmrd.report.contours import ellipse
@@ -48,21 +49,43 @@ class Group:
     sd: Mapping[str, float]
 
 
-def groups(classification: ClassificationFile | None) -> list[Group]:
-    """Groups of ``classification.json``, largest first."""
-    entries = () if classification is None else classification.uncounted
+def groups(classification: ClassificationFile | None, called: Sequence[CellGroup] = ()) -> list[Group]:
+    """Groups that are not counted: those of ``classification.json``, largest first, then those a reviewer overruled.
+
+    Parameters
+    ----------
+    called
+        Groups of the result; what a reviewer calls leukaemia is counted, and no longer among these.
+    """
+    by_reviewer = {group.cluster: group for group in called if group.called_by == "reviewer"}
+    found = []
+    for entry in () if classification is None else classification.uncounted:
+        call = by_reviewer.pop(entry.id, None)
+        if call is None or call.call != "counted":
+            why = WHY.get(entry.why, entry.why.replace("_", " ")) if call is None else _said(call)
+            found.append((entry.events, why, entry.nearest_normal, entry.markers, entry.medians, entry.sd))
+    found += [
+        (one.events, _said(one), one.nearest_normal, one.markers, one.medians, one.sd)
+        for one in by_reviewer.values()
+        if one.call != "counted"
+    ]
     return [
         Group(
             letter,
-            entry.events,
-            WHY.get(entry.why, entry.why.replace("_", " ")),
-            entry.nearest_normal,
-            tuple((shift.marker, shift.shift_decades, shift.direction) for shift in entry.markers),
-            entry.medians,
-            entry.sd,
+            events,
+            why,
+            nearest,
+            tuple((shift.marker, shift.shift_decades, shift.direction) for shift in markers),
+            medians,
+            sd,
         )
-        for letter, entry in zip(ascii_uppercase, entries, strict=False)
+        for letter, (events, why, nearest, markers, medians, sd) in zip(ascii_uppercase, found, strict=False)
     ]
+
+
+def _said(group: CellGroup) -> str:
+    """What a reviewer calls a group."""
+    return f"called {group.call.replace(':', ', ').replace('_', ' ')} by reviewer {group.reviewer}"
 
 
 def telling(found: Sequence[Group]) -> list[str]:
@@ -75,7 +98,7 @@ def outline_in(x: str, y: str, found: Sequence[Group]) -> list[Outline]:
     """Ellipses of the groups on two channels, with their letters."""
     drawn = []
     for group in found:
-        if x not in group.medians or y not in group.medians:
+        if not {x, y} <= group.medians.keys() & group.sd.keys():
             continue
         mean = np.array([group.medians[x], group.medians[y]])
         points = ellipse(mean, np.diag([group.sd[x] ** 2, group.sd[y] ** 2]), WIDTH)

@@ -8,7 +8,7 @@ different answers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from flowmrd.mrd.result import MrdResult, VerdictClass
@@ -57,6 +57,13 @@ def wording(result: MrdResult) -> Wording:
     A follow-up's banner has one of four forms: not detected (with the limit of detection), below the limit of detection
     (with the count), detected (with percentage and interval), not answered (with the one question).
     """
+    said = _wording(result)
+    called = [reason.message for reason in result.verdict.reasons if reason.code == "CALLED_BY_REVIEWER"]
+    return replace(said, sentence=" ".join([said.sentence, *(formatting.clip(text, 240) for text in called)]))
+
+
+def _wording(result: MrdResult) -> Wording:
+    """The same before what reviewers called."""
     kind = result.verdict.class_
     if result.role == "control":
         return _of_control(result)
@@ -223,9 +230,12 @@ def short(result: MrdResult) -> tuple[str, str]:
     kind = result.verdict.class_
     if result.role == "diagnosis" and result.mrd.detected:
         return "info", "Leukaemia"
+    tone, words = SHORT[kind]
     if kind is VerdictClass.NEGATIVE and result.counts.mrd_events:
-        return "warn", "MRD negative, cells below detection"
-    return SHORT[kind]
+        tone, words = "warn", "MRD negative, cells below detection"
+    if any(group.called_by == "reviewer" for group in result.groups):
+        words += ", by reviewer"
+    return tone, words
 
 
 def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:

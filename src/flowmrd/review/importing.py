@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -11,10 +12,12 @@ from typing import Any, Final
 import flowmrd
 from flowmrd.errors import ReviewError
 from flowmrd.review import keys
+from flowmrd.review.group_calls import counts_calls
 from flowmrd.review.log import (
     GENESIS,
     Entry,
     Head,
+    Recount,
     append,
     broken,
     canonical,
@@ -33,7 +36,14 @@ CLOCK_TOLERANCE: Final = timedelta(hours=24)
 """A signature may lie this far in the future: the reviewer's clock and time zone are not ours."""
 
 
-def import_review(run_directory: Path, file: Path, *, key: Path | None = None, now: datetime | None = None) -> Entry:
+def import_review(
+    run_directory: Path,
+    file: Path,
+    *,
+    key: Path | None = None,
+    now: datetime | None = None,
+    recount: Callable[[ReviewFile, Sequence[Entry]], Recount] | None = None,
+) -> Entry:
     """Check a review file against its result and append it to the log.
 
     Importing the same file again changes nothing and returns the entry it already has.
@@ -44,6 +54,9 @@ def import_review(run_directory: Path, file: Path, *, key: Path | None = None, n
         The laboratory's private key; without it the entry is chained but not signed.
     now
         Time of the import, with time zone; the present by default.
+    recount
+        Says what the calls of groups make of the result, from the review and the log before it; without it they are
+        kept as an opinion.
 
     Raises
     ------
@@ -53,10 +66,11 @@ def import_review(run_directory: Path, file: Path, *, key: Path | None = None, n
     """
     review = read_review(file)
     now = now or datetime.now(UTC)
-    _check_against_result(run_directory, file, review, now)
+    review_sha256 = digest(canonical(review.model_dump(mode="json")))
+    if review_sha256 not in {entry.review_sha256 for entry in check_log(run_directory).entries}:
+        _check_against_result(run_directory, file, review, now)
     private = None if key is None else keys.load_private(key)
     key_name = None if private is None else keys.key_id(private.public_key())
-    review_sha256 = digest(canonical(review.model_dump(mode="json")))
     with locked(run_directory) as folder:
         check = complete_interrupted(run_directory, check_log(run_directory))
         if check.findings:
@@ -66,29 +80,9 @@ def import_review(run_directory: Path, file: Path, *, key: Path | None = None, n
                 return entry
         # Between the check above and the lock the workflow may have made a new result.
         _check_against_result(run_directory, file, review, now)
-        own = [
-            entry
-            for entry in standing_decisions(check.entries, review.sample)
-            if person(entry.review.name) == person(review.name)
-        ]
-        standing = own[-1] if own else None
-        last = check.entries[-1] if check.entries else None
-        fields: dict[str, Any] = {
-            "seq": len(check.entries) + 1,
-            "previous": digest(last.line()) if last else GENESIS,
-            "action": "review",
-            "recorded_at": now.isoformat(timespec="seconds"),
-            "account": _account(),
-            "flowmrd_version": flowmrd.__version__,
-            "sample": review.sample,
-            "mrd_sha256": review.mrd_sha256,
-            "replaces": standing.seq if standing and review.decides else None,
-            "old_decision": standing.review.decision if standing else None,
-            "clock_went_back": bool(last and now < datetime.fromisoformat(last.recorded_at)),
-            "review": review.model_dump(mode="json"),
-            "review_sha256": review_sha256,
-            "key_id": key_name,
-        }
+        fields = {**_describe(review, check.entries, now), "review_sha256": review_sha256, "key_id": key_name}
+        if recount is not None and counts_calls(review):
+            fields["recount"] = recount(review, check.entries).model_dump(mode="json")
         fields["hash"] = entry_hash(fields)
         fields["signature"] = None if private is None else keys.sign(private, fields["hash"])
         entry = Entry.model_validate(fields)
@@ -98,6 +92,31 @@ def import_review(run_directory: Path, file: Path, *, key: Path | None = None, n
             head = head.model_copy(update={"signature": keys.sign(private, head.signed_text())})
         append(folder, check, entry, head)
         return entry
+
+
+def _describe(review: ReviewFile, entries: Sequence[Entry], now: datetime) -> dict[str, Any]:
+    """Fields of an entry that follow from the review, the log before it and the clock."""
+    own = [
+        entry
+        for entry in standing_decisions(entries, review.sample)
+        if person(entry.review.name) == person(review.name)
+    ]
+    standing = own[-1] if own else None
+    last = entries[-1] if entries else None
+    return {
+        "seq": len(entries) + 1,
+        "previous": digest(last.line()) if last else GENESIS,
+        "action": "review",
+        "recorded_at": now.isoformat(timespec="seconds"),
+        "account": _account(),
+        "flowmrd_version": flowmrd.__version__,
+        "sample": review.sample,
+        "mrd_sha256": review.mrd_sha256,
+        "replaces": standing.seq if standing and review.decides else None,
+        "old_decision": standing.review.decision if standing else None,
+        "clock_went_back": bool(last and now < datetime.fromisoformat(last.recorded_at)),
+        "review": review.model_dump(mode="json"),
+    }
 
 
 def _check_against_result(run_directory: Path, file: Path, review: ReviewFile, now: datetime) -> None:

@@ -28,7 +28,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from flowmrd.errors import ReviewError
 from flowmrd.review.model import ReviewFile
@@ -40,6 +49,40 @@ GENESIS: Final = hashlib.sha256(LOG_FORMAT.encode()).hexdigest()
 """What the first entry names as the line before it."""
 
 MAX_LINE_BYTES: Final = 1_000_000
+
+
+class GroupAnswer(BaseModel):
+    """What classifier and reviewer call one group."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    group: int = Field(ge=0, description="Place in the result's list of groups, from 0.")
+    cluster: int = Field(ge=0, description="Number of the group in events.parquet.")
+    events: int = Field(ge=0, description="Its analysable cells.")
+    classifier: str = Field(description="Call of the classifier.")
+    before: str = Field(description="Call that stood in the result that was signed.")
+    reviewer: str = Field(description="Call of this entry.")
+
+
+class Answer(BaseModel):
+    """The answer of one result."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mrd_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    verdict: str
+    mrd_events: int
+
+
+class Recount(BaseModel):
+    """What calls of groups made of a result."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    automatic: Answer = Field(description="By the classifier alone: what the calls are about.")
+    before: Answer = Field(description="As it was signed.")
+    after: Answer = Field(description="Counted again with the calls.")
+    groups: tuple[GroupAnswer, ...]
 
 
 class Entry(BaseModel):
@@ -62,9 +105,21 @@ class Entry(BaseModel):
     clock_went_back: bool = Field(description="Recorded earlier than the entry before it: the clock was changed.")
     review: ReviewFile
     review_sha256: str = Field(description="SHA-256 of the review in its one spelling: the same review enters once.")
+    recount: Recount | None = Field(None, description="Where the review calls groups: both answers, before and after.")
     key_id: str | None
     hash: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of this entry without hash and signature.")
     signature: str | None = Field(description="Ed25519 signature of the hash, hex.")
+
+    @model_serializer(mode="wrap")
+    def _without_absent_recount(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Logs from before groups were counted again keep their bytes."""
+        plain: dict[str, Any] = handler(self)
+        return {name: value for name, value in plain.items() if value is not None or name != "recount"}
+
+    @property
+    def covers(self) -> tuple[str, ...]:
+        """Digests of the results that the signature holds for: what was signed, and what its own calls made of it."""
+        return (self.mrd_sha256,) if self.recount is None else (self.recount.after.mrd_sha256,)
 
     @field_validator("recorded_at")
     @classmethod
@@ -185,11 +240,17 @@ def standing_decisions(entries: Sequence[Entry], sample: str) -> list[Entry]:
 
 
 @contextmanager
-def locked(run_directory: Path) -> Iterator[Path]:
-    """Hold the log for writing; others wait. Yields its folder. The lock ends with the process, however it ends."""
+def locked(run_directory: Path, name: str = ".lock") -> Iterator[Path]:
+    """Hold the log for writing; others wait. Yields its folder. The lock ends with the process, however it ends.
+
+    Parameters
+    ----------
+    name
+        File of the lock; another one than the log's holds more than one append together.
+    """
     folder = run_directory / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
+    handle = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield folder

@@ -55,7 +55,9 @@ class GroupOpinion(BaseModel):
 
     group: int = Field(ge=0, description="Place of the group in the result's list of groups, from 0.")
     call: str = Field(
-        max_length=80, pattern=r"^(leukaemia|normal(:[A-Za-z0-9 +._-]+)?|artefact)$", description="What it is."
+        max_length=80,
+        pattern=r"^(leukaemia|undecided|(normal|artefact)(:[A-Za-z0-9 +._-]+)?)$",
+        description="What it is: leukaemia, normal:<population>, artefact:<kind>, or undecided to take a call back.",
     )
 
 
@@ -75,9 +77,7 @@ class ReviewFile(BaseModel):
     checklist: list[Annotated[str, Field(max_length=MAX_NAME)]] = Field(
         [], max_length=40, description="Points of the laboratory's checklist that the signer ticked."
     )
-    groups: list[GroupOpinion] = Field(
-        [], max_length=60, description="What the signer calls the groups of the result; said, not counted anew."
-    )
+    groups: list[GroupOpinion] = Field([], max_length=60, description="What the signer calls the groups of the result.")
 
     @model_serializer(mode="wrap")
     def _without_empty_lists(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def review_status(run_directory: Path, public_key: Path | None = None, *, signat
     names = dict.fromkeys([path.parent.name for path in found] + [entry.sample for entry in check.entries])
     trusted = trusted_key(run_directory, public_key)
     digests = {path.parent.name: digest_file(path) for path in found}
-    whole = not _log_findings(check, trusted)
+    whole = not log_findings(check, trusted)
     samples = tuple(
         _latest(name, check.entries, digests.get(name), trusted, whole=whole, signatures=signatures)
         for name in sorted(names)
@@ -130,7 +130,7 @@ def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, Any]
     check = check_log(run_directory)
     trusted = trusted_key(run_directory, None)
     findings = [*check.findings, *signature_findings(check, trusted)]
-    whole = not _log_findings(check, trusted)
+    whole = not log_findings(check, trusted)
     path = run_directory / "results" / "samples" / sample / "mrd.json"
     present = digest_file(path) if path.is_file() else None
     standing = standing_decisions(check.entries, sample)
@@ -143,6 +143,7 @@ def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, Any]
                     "seq": entry.seq,
                     **{field: getattr(entry.review, field) for field in _SHOWN},
                     "groups": [opinion.model_dump() for opinion in entry.review.groups],
+                    "recount": _recount_in_words(entry),
                     "recorded_at": entry.recorded_at,
                     "account": entry.account,
                     "key_id": entry.key_id,
@@ -155,6 +156,18 @@ def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, Any]
             )
     problem = "; ".join(f"{finding.where}: {finding.what}" for finding in findings[:5]) or None
     return rows, problem
+
+
+def _recount_in_words(entry: Entry) -> str:
+    """Both answers, before and after a recount, and what the classifier had called the groups; empty without one."""
+    if entry.recount is None:
+        return ""
+    before, after = entry.recount.before, entry.recount.after
+    groups = "; ".join(
+        f"group {one.group + 1} ({one.events:,} cells) by the classifier {one.classifier.replace('_', ' ')}"
+        for one in entry.recount.groups
+    )
+    return f"{before.verdict} ({before.mrd_events:,} events) became {after.verdict} ({after.mrd_events:,}); {groups}"
 
 
 def _replaced_by(entry: Entry, standing: Sequence[Entry]) -> int | None:
@@ -177,8 +190,13 @@ def void_reason(entry: Entry, present: str | None, trusted: Any) -> str | None:
     """Why an entry does not count, or None where it does."""
     if present is None:
         return VOID_GONE
-    if entry.mrd_sha256 != present:
+    if present not in entry.covers:
         return VOID_CHANGED
+    return signature_fault(entry, trusted)
+
+
+def signature_fault(entry: Entry, trusted: Any) -> str | None:
+    """What is wrong with an entry's digital signature, or None; nothing where the laboratory has no key."""
     if trusted is not None:
         if entry.signature is None:
             return VOID_UNSIGNED
@@ -206,7 +224,7 @@ def signature_findings(check: LogCheck, trusted: Any) -> list[Finding]:
     return found
 
 
-def _log_findings(check: LogCheck, trusted: Any) -> list[Finding]:
+def log_findings(check: LogCheck, trusted: Any) -> list[Finding]:
     """What makes the log as a whole worthless: a broken chain, or a head that the laboratory's key does not vouch for.
 
     Under such a head later entries may be missing, a rejection among them.

@@ -2,8 +2,9 @@
 
 ``classified.arrow``
     ``mrd_score`` float32 (log10 of phenotype over normal density; -99 for events outside the B-lineage window),
-    ``mrd`` bool, ``cluster`` int32 (-1 = none), ``excluded`` bool (excluded events in the place of the phenotype). One
-    row per event of the file. Masked events are scored too: applying masks is left to the stage that counts.
+    ``mrd`` bool, ``cluster`` int32 (counted group, -1 = none), ``group`` int32 (any group, -1 = none), ``excluded``
+    bool (excluded events in the place of the phenotype). One row per event of the file. Masked events are scored too:
+    applying masks is left to the stage that counts.
 
 ``classification.json`` (format ``flowmrd-classification/1``)::
 
@@ -13,7 +14,7 @@
     features
     cut                                            # on the scale of mrd_score
     clusters: [mrd.result.Cluster]                 # id as in the cluster column
-    uncounted: [{events, why, nearest_normal, markers, medians, sd}]   # groups that are told and not counted; 0..1
+    uncounted: [{id, events, cells, why, nearest_normal, markers, medians, sd}]   # groups told and not counted; 0..1
     excluded: {reason: events}                     # excluded events in the place of the phenotype
     offscale: [{detector, events, joined, call}]   # cells off scale in a detector; joined: those a counted group has
     markers:  [mrd.result.MarkerShift]             # of the largest cluster, else of the patient's LAIP
@@ -162,6 +163,7 @@ def write_classified(tube: Tube, out_columns: Path | None, out_json: Path) -> No
     """Write ``classified.arrow``, where it is wanted, and ``classification.json`` of a judged tube."""
     if out_columns is not None:
         assert tube.mrd_score is not None and tube.mrd is not None and tube.cluster is not None  # noqa: S101
-        columns = {"mrd_score": tube.mrd_score, "mrd": tube.mrd, "cluster": tube.cluster}
+        assert tube.group is not None  # noqa: S101
+        columns = {"mrd_score": tube.mrd_score, "mrd": tube.mrd, "cluster": tube.cluster, "group": tube.group}
         write_columns(out_columns, columns | ({} if tube.excluded is None else {"excluded": tube.excluded}))
     write_json(out_json, checked(tube.classification, ClassificationFile))

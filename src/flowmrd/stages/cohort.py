@@ -35,7 +35,8 @@ from flowmrd.report.language import language
 from flowmrd.report.page import write_page
 from flowmrd.report.report_file import ReportFile
 from flowmrd.review import review_status, signatures_of
-from flowmrd.stages.report import read_control_limits, read_result
+from flowmrd.stages.report import read_control_limits
+from flowmrd.stages.results import read_result
 from flowmrd.store import write_json, write_text
 
 __all__ = ["cohort"]
@@ -51,7 +52,7 @@ def cohort(
     out_dir: Path | None = None,
     problems: Mapping[str, str] | None = None,
     refused: Sequence[Sample] = (),
-) -> None:
+) -> list[str]:
     """Write index and table of a run.
 
     Parameters
@@ -66,6 +67,11 @@ def cohort(
         Sample to the reason why it has no result; those without a reason are listed all the same.
     refused
         Rows that were not worked on, listed with their problem.
+
+    Returns
+    -------
+    list
+        Tubes whose pages got other signatures.
     """
     results = run_directory / "results"
     out = out_dir or results / "cohort"
@@ -112,9 +118,10 @@ def cohort(
         controls=_controls(run_directory, [rows[member.tube.sample] for member in members], members, config),
         has_trial=(run_directory / config.patients).is_file(),
     )
-    refresh_pages(run_directory, members, config.report)
+    refreshed = refresh_pages(run_directory, members, config.report)
     write_page(out / "index.html", page.html)
     write_text(out / "mrd.tsv", page.table)
+    return refreshed
 
 
 def _controls(
@@ -156,10 +163,10 @@ def _specimens(
     return found
 
 
-def refresh_pages(run_directory: Path, members: Sequence[Member], settings: ReportConfig) -> int:
-    """Put the present signatures into the pages of these tubes; how many changed."""
+def refresh_pages(run_directory: Path, members: Sequence[Member], settings: ReportConfig) -> list[str]:
+    """Put the present signatures into the pages of these tubes; the names of those that changed."""
     results = [member.tube.result for member in members if member.tube.result is not None]
-    return sum(refresh_page(run_directory, result, settings) for result in results)
+    return [result.sample for result in results if refresh_page(run_directory, result, settings)]
 
 
 def refresh_page(run_directory: Path, result: MrdResult, settings: ReportConfig) -> bool:

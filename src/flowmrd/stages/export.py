@@ -1,9 +1,11 @@
 """Stage ``export``: one row per event for the laboratory's own tools, as Parquet and as FCS.
 
 ``events.parquet``
-    ``event`` (0-based row of the FCS data set), ``population`` (string dictionary), ``mrd``, ``mrd_score``, one boolean
-    column ``mask_<step>`` per quality mask (True = masked), ``routes`` (ways into the B lineage joined by ``+``, empty
-    outside it).
+    ``event`` (0-based row of the FCS data set), ``population`` (string dictionary), ``mrd``, ``mrd_score``, ``group``
+    (number of its group, ``cluster`` in ``mrd.json``, counted or not; -1 = none), ``excluded`` (events in the place
+    of the phenotype that a gate or mask took away), one boolean column ``mask_<step>`` per quality mask (True =
+    masked), ``routes`` (ways into the B lineage joined by ``+``, empty outside it). ``mrd`` follows the reviewers'
+    calls of groups; the rest is the classifier's.
 
 ``annotated.fcs``
     FCS 3.1, float32: the original parameters as ingest read them (after gain, logarithmic amplifier and time step, so
@@ -27,8 +29,10 @@ import numpy.typing as npt
 from flowmrd.errors import ArtefactError, InternalError
 from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
+from flowmrd.mrd.calls import ReviewerCalls, calls_in_result, mrd_with_calls
 from flowmrd.records.ingest import ChannelEntry, IngestFile, SpilloverEntry
 from flowmrd.records.read import read_record
+from flowmrd.stages.results import read_result
 from flowmrd.store import as_arrow, atomic_path, digest_file, open_columns
 from flowmrd.tube import Tube
 
@@ -36,7 +40,15 @@ __all__ = ["Events", "events_of", "export", "original_values", "write_annotated"
 
 
 def export(
-    source: Path, record: Path, preprocessed: Path, gated: Path, classified: Path, *, parquet: Path, fcs: Path
+    source: Path,
+    record: Path,
+    preprocessed: Path,
+    gated: Path,
+    classified: Path,
+    *,
+    result: Path | None = None,
+    parquet: Path,
+    fcs: Path,
 ) -> None:
     """Write ``events.parquet`` and ``annotated.fcs`` of one tube.
 
@@ -48,6 +60,8 @@ def export(
         ``ingest.json``.
     preprocessed, gated, classified
         Column files of the later stages.
+    result
+        ``mrd.json``, whose groups say what reviewers have called; without it ``mrd`` is the classifier's.
 
     Raises
     ------
@@ -55,6 +69,7 @@ def export(
         If the files are not of the same tube, or the FCS file has changed since it was ingested.
     """
     facts = read_record(record, IngestFile)
+    called = ReviewerCalls() if result is None else calls_in_result(read_result(result))
     with open_columns(preprocessed) as masks, open_columns(gated) as gates, open_columns(classified) as calls:
         for path, store in ((preprocessed, masks), (gated, gates), (classified, calls)):
             if store.n_events != facts.n_events:
@@ -71,7 +86,9 @@ def export(
             tuple(json.loads(gates.metadata["routes"])),
             gates["routes"],
             calls["mrd_score"],
-            calls["mrd"],
+            mrd_with_calls(calls["mrd"], calls["group"], called),
+            calls["group"],
+            calls["excluded"] if "excluded" in calls else np.zeros_like(calls["mrd"]),
         )
         write_parquet(parquet, events)
         write_annotated(fcs, facts, list(original_values(source, facts)), events)
@@ -88,6 +105,8 @@ class Events:
     routes: npt.NDArray[np.uint8]
     mrd_score: npt.NDArray[np.float32]
     mrd: npt.NDArray[np.bool_]
+    group: npt.NDArray[np.int32]
+    excluded: npt.NDArray[np.bool_]
 
 
 def events_of(tube: Tube) -> Events:
@@ -98,10 +117,20 @@ def events_of(tube: Tube) -> Events:
     InternalError
         If the tube has not been gated and classified.
     """
-    if tube.population is None or tube.routes is None or tube.mrd_score is None or tube.mrd is None:
+    judged = (tube.mrd_score, tube.mrd, tube.group)
+    if tube.population is None or tube.routes is None or any(column is None for column in judged):
         raise InternalError(f"tube {tube.name} is to be exported before it was judged")
+    assert tube.mrd_score is not None and tube.mrd is not None and tube.group is not None  # noqa: S101
     return Events(
-        tube.masks, tube.populations, tube.population, tube.route_names, tube.routes, tube.mrd_score, tube.mrd
+        tube.masks,
+        tube.populations,
+        tube.population,
+        tube.route_names,
+        tube.routes,
+        tube.mrd_score,
+        tube.mrd,
+        tube.group,
+        np.zeros_like(tube.mrd) if tube.excluded is None else tube.excluded,
     )
 
 
@@ -135,6 +164,8 @@ def write_parquet(path: Path, events: Events) -> None:
         "population": _dictionary(events.population, {int(code): name for name, code in events.populations.items()}),
         "mrd": as_arrow(events.mrd),
         "mrd_score": as_arrow(events.mrd_score),
+        "group": as_arrow(events.group),
+        "excluded": as_arrow(events.excluded),
         **{f"mask_{step}": as_arrow(mask) for step, mask in events.masks.items()},
         "routes": _dictionary(events.routes, _route_words(events.route_names, events.routes)),
     }

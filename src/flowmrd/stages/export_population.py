@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,72 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.config import RunConfig
-from flowmrd.errors import ArtefactError, GateError
+from flowmrd.errors import GateError
 from flowmrd.panel import PanelModel
 from flowmrd.records.ingest import IngestFile
 from flowmrd.records.read import read_record
 from flowmrd.stages.export import Events, original_values, write_annotated
-from flowmrd.store import atomic_path, read_json
+from flowmrd.stages.finished_tube import FinishedFiles, finished_tube
+from flowmrd.store import atomic_path
 from flowmrd.tube import Tube
-from flowmrd.tube.gate import gate
-from flowmrd.tube.placed import placed_from_records
-from flowmrd.tube.preprocess import preprocess
-from flowmrd.tube.read import read_tube
 
-__all__ = ["FORMATS", "FinishedFiles", "export_population", "finished_tube", "members"]
+__all__ = ["FORMATS", "FinishedFiles", "export_population", "members"]
 
 Format = Literal["h5ad", "fcs", "csv"]
 FORMATS: tuple[Format, ...] = ("h5ad", "fcs", "csv")
 EVERYTHING = "all"
 MRD = "mrd"
-
-
-@dataclass(frozen=True)
-class FinishedFiles:
-    """Files of a finished tube."""
-
-    fcs: Path
-    ingest: Path
-    qc: Path
-    gates: Path
-    events: Path
-
-
-def finished_tube(files: FinishedFiles, panel: PanelModel, config: RunConfig, *, name: str) -> Tube:
-    """The tube as it was judged: read once more, with the thresholds that were placed in it and its stored calls.
-
-    Raises
-    ------
-    ArtefactError
-        If the FCS file has changed since it was ingested, or the results are not of this file.
-    """
-    import pyarrow.parquet as pq
-
-    facts = read_record(files.ingest, IngestFile)
-    tube = read_tube(files.fcs, panel, name=name, dataset=facts.data_set)
-    if tube.facts["sha256"] != facts.sha256:
-        raise ArtefactError(
-            str(files.fcs),
-            found="a file that has changed since it was ingested",
-            expected=f"SHA-256 {facts.sha256}",
-            todo="run this tube again",
-        )
-    placed = placed_from_records(name, read_json(files.qc), read_json(files.gates))
-    tube = gate(preprocess(tube, config, placed=placed), config, placed=placed)
-    stored = pq.read_table(files.events)
-    if stored.num_rows != tube.n_events:
-        raise ArtefactError(
-            str(files.events),
-            found=f"{stored.num_rows} events",
-            expected=f"{tube.n_events}, as in the FCS file",
-            todo="run this tube again",
-        )
-    masks = {
-        column.removeprefix("mask_"): stored[column].to_numpy()
-        for column in stored.column_names
-        if column.startswith("mask_")
-    }
-    return replace(tube, masks=masks, mrd=stored["mrd"].to_numpy(), mrd_score=stored["mrd_score"].to_numpy())
 
 
 def members(tube: Tube, population: str) -> npt.NDArray[np.bool_]:
@@ -145,7 +93,7 @@ def export_population(
 def _write_fcs(files: FinishedFiles, out: Path, tube: Tube, inside: npt.NDArray[np.bool_]) -> None:
     facts = read_record(files.ingest, IngestFile)
     assert tube.population is not None and tube.routes is not None  # noqa: S101 - a gated tube has them
-    assert tube.mrd is not None and tube.mrd_score is not None  # noqa: S101
+    assert tube.mrd is not None and tube.mrd_score is not None and tube.group is not None  # noqa: S101
     events = Events(
         {step: mask[inside] for step, mask in tube.masks.items()},
         tube.populations,
@@ -154,6 +102,8 @@ def _write_fcs(files: FinishedFiles, out: Path, tube: Tube, inside: npt.NDArray[
         tube.routes[inside],
         tube.mrd_score[inside],
         tube.mrd[inside],
+        tube.group[inside],
+        tube.excluded[inside] if tube.excluded is not None else np.zeros(int(inside.sum()), dtype=np.bool_),
     )
     values = [column[inside] for column in original_values(files.fcs, facts)]
     write_annotated(out, facts, values, events)

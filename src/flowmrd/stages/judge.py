@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flowmrd.config import RunConfig, Sample
-from flowmrd.mrd.quantify import Digests, quantify
+from flowmrd.mrd.quantify import Digests
 from flowmrd.panel.model import PanelModel
 from flowmrd.records.ingest import IngestFile
 from flowmrd.stages.classify import classify_loaded, write_classified
 from flowmrd.stages.export import events_of, original_values, write_annotated, write_parquet
 from flowmrd.stages.prepare import TubeFolders
 from flowmrd.stages.report import report
+from flowmrd.stages.review_calls import count_with_review
 from flowmrd.store import write_json, write_text
 from flowmrd.tube import Tube
 from flowmrd.tube.files import TubeFiles, tube_from_files
@@ -58,6 +59,8 @@ def judge(
 ) -> None:
     """Classify, count, report and export a gated tube; write every result of the contract.
 
+    Reviewers' calls of groups are counted where the review log holds some about this very result.
+
     Parameters
     ----------
     controls_qc, controls_work, diagnosis_work, history, run_directory, tubes
@@ -76,7 +79,8 @@ def judge(
     )
     write_classified(tube, None, at.work / "classification.json")
     result = at.result / "mrd.json"
-    write_json(result, quantify(tube, config, sample=sample, digests=digests).to_json_dict())
+    tube, counted = count_with_review(tube, config, sample=sample, digests=digests, run_directory=run_directory)
+    write_json(result, counted.to_json_dict())
     write_text(at.work / "mrd.json", result.read_text(encoding="utf-8"))
     facts = IngestFile.model_validate(tube.facts)
     values = list(tube.raw.values()) or list(original_values(sample.fcs, facts))

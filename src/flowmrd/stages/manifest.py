@@ -6,6 +6,7 @@ its own chain) and the records that say when and where a run was made are not in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,23 @@ def write_manifest(run_directory: Path) -> dict[str, DigestEntry]:
         path.as_posix(): DigestEntry(sha256=digest_file(results / path), bytes=(results / path).stat().st_size)
         for path in result_files(run_directory)
     }
+    manifest = ManifestFile(format="flowmrd-manifest/1", files=files)
+    write_json(run_directory / MANIFEST, manifest.model_dump(mode="json"))
+    return files
+
+
+def renew_manifest(run_directory: Path, changed: Sequence[Path]) -> dict[str, DigestEntry]:
+    """Digest some result files anew and leave the rest of the manifest as it is; returns all files.
+
+    Parameters
+    ----------
+    changed
+        Relative to ``results``.
+    """
+    results = run_directory / "results"
+    files = dict(read_manifest(run_directory))
+    for path in changed:
+        files[path.as_posix()] = DigestEntry(sha256=digest_file(results / path), bytes=(results / path).stat().st_size)
     manifest = ManifestFile(format="flowmrd-manifest/1", files=files)
     write_json(run_directory / MANIFEST, manifest.model_dump(mode="json"))
     return files

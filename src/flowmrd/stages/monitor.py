@@ -29,7 +29,7 @@ from flowmrd.report.page import write_page
 from flowmrd.review import review_status
 from flowmrd.review.log import Entry, check_log, standing_decisions
 from flowmrd.review.status import ReviewState, SampleReview
-from flowmrd.stages.report import read_result
+from flowmrd.stages.results import read_result
 from flowmrd.store import digest_file, read_json, write_json
 
 __all__ = ["find_runs", "monitor_runs"]

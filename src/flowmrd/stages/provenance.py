@@ -16,7 +16,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -31,6 +31,7 @@ from flowmrd.config.table import read_table
 from flowmrd.errors import ArtefactError, PanelError
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import find_panel
+from flowmrd.records.read import read_record
 from flowmrd.records.run import (
     HostClass,
     InputFileEntry,
@@ -47,7 +48,7 @@ from flowmrd.review.keys import key_id
 from flowmrd.review.log import check_log
 from flowmrd.review.status import trusted_key
 from flowmrd.stages.crate import write_crate
-from flowmrd.stages.manifest import MANIFEST, write_manifest
+from flowmrd.stages.manifest import MANIFEST, renew_manifest, write_manifest
 from flowmrd.store import digest_file, read_json, write_json, write_text
 
 PROVENANCE: Final = Path("results/provenance.json")
@@ -103,6 +104,29 @@ def write_provenance(
     write_json(run_directory / PROVENANCE, record.model_dump(mode="json"))
     write_crate(run_directory, record, files)
     return record
+
+
+def renew_records(run_directory: Path, changed: Sequence[Path]) -> None:
+    """Manifest, provenance and crate after a tube was counted again with a reviewer's calls.
+
+    Everything else stands as the run left it; nothing else is digested again. Without records nothing is done.
+
+    Parameters
+    ----------
+    changed
+        Result files that were written again, relative to ``results``.
+    """
+    if not (run_directory / MANIFEST).is_file() or not (run_directory / PROVENANCE).is_file():
+        return
+    files = renew_manifest(run_directory, changed)
+    record = read_record(run_directory / PROVENANCE, ProvenanceFile).model_copy(
+        update={
+            "results": ResultsEntry(files=len(files), manifest_sha256=digest_file(run_directory / MANIFEST)),
+            "review": review_state(run_directory),
+        }
+    )
+    write_json(run_directory / PROVENANCE, record.model_dump(mode="json"))
+    write_crate(run_directory, record, files)
 
 
 def review_state(run_directory: Path) -> ReviewEntry:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from flowmrd.config import RunConfig, Sample
 from flowmrd.mrd.quantify import Digests
-from flowmrd.mrd.quantify import quantify as quantify_tube
 from flowmrd.panel import PanelModel
+from flowmrd.stages.review_calls import count_with_review
 from flowmrd.store import write_json
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
@@ -29,9 +29,21 @@ class QuantifyInputs:
 
 
 def quantify(
-    files: QuantifyInputs, *, sample: Sample, panel: PanelModel, config: RunConfig, digests: Digests, out: Path
+    files: QuantifyInputs,
+    *,
+    sample: Sample,
+    panel: PanelModel,
+    config: RunConfig,
+    digests: Digests,
+    out: Path,
+    run_directory: Path | None = None,
 ) -> None:
     """Turn one classified tube into ``mrd.json``.
+
+    Parameters
+    ----------
+    run_directory
+        Where the review log lies, whose calls of groups are counted.
 
     Raises
     ------
@@ -49,4 +61,5 @@ def quantify(
         classification=files.classification,
     )
     tube = tube_from_files(of_tube, panel, config)
-    write_json(out, quantify_tube(tube, config, sample=sample, digests=digests).to_json_dict())
+    _, result = count_with_review(tube, config, sample=sample, digests=digests, run_directory=run_directory)
+    write_json(out, result.to_json_dict())

@@ -26,11 +26,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import ValidationError
-
 from flowmrd.config import RunConfig, Sample
-from flowmrd.errors import ArtefactError
-from flowmrd.mrd.result import MrdResult
+from flowmrd.mrd.calls import calls_in_result, with_calls
 from flowmrd.panel.model import PanelModel
 from flowmrd.records.classification import ClassificationFile
 from flowmrd.records.control_limits import ControlLimitsFile
@@ -44,11 +41,12 @@ from flowmrd.report.leukaemia import read_leukaemia
 from flowmrd.report.page import SharedScript, write_page, write_plotly
 from flowmrd.report.sample import build_page
 from flowmrd.review import signatures_of
-from flowmrd.store import digest_file, read_json, write_json, write_text
+from flowmrd.stages.results import read_result
+from flowmrd.store import digest_file, write_json, write_text
 from flowmrd.tube import Tube
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
-__all__ = ["SHARED_ABOVE", "read_result", "report"]
+__all__ = ["SHARED_ABOVE", "report"]
 
 SHARED_ABOVE = 20
 """Tubes above which pages share plotly.js, unless the configuration says otherwise: 1,000 pages are 5 GB smaller."""
@@ -139,7 +137,9 @@ def report(
         signature_problem=problem,
         shared_script=_shared_script(config, run_directory, out, tubes),
     )
-    page = build_page(inputs, tube or _events(result.sample, work_dir, panel, config))
+    if tube is None:
+        tube = with_calls(_events(result.sample, work_dir, panel, config), calls_in_result(result))
+    page = build_page(inputs, tube)
     write_page(out, page.html)
     numbers = page.numbers.model_dump(mode="json", by_alias=True)
     write_json(out.with_suffix(".json"), numbers)
@@ -154,26 +154,6 @@ def _shared_script(config: RunConfig, run_directory: Path | None, page: Path, tu
         return None
     script = write_plotly(run_directory / "results" / "assets")
     return SharedScript(quote(Path(os.path.relpath(script, page.parent)).as_posix()))
-
-
-def read_result(path: Path) -> MrdResult:
-    """Read a ``mrd.json``.
-
-    Raises
-    ------
-    ArtefactError
-        If it is missing or not a result of this version.
-    """
-    data = read_json(path)
-    try:
-        return MrdResult.model_validate(data)
-    except ValidationError as error:
-        raise ArtefactError(
-            str(path),
-            found=f"{error.error_count()} fields that do not fit ({error.errors()[0]['loc']})",
-            expected="a mrd.json of schema version 2",
-            todo="rerun the stage quantify",
-        ) from error
 
 
 def _events(name: str, work: Path, panel: PanelModel, config: RunConfig) -> Tube:

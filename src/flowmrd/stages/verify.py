@@ -24,6 +24,7 @@ from flowmrd.errors import ArtefactError, InputError
 from flowmrd.home import REPOSITORY
 from flowmrd.records.read import read_record
 from flowmrd.records.run import DigestEntry, ProvenanceFile, ReviewEntry
+from flowmrd.review.group_calls import calls_of_log
 from flowmrd.review.keys import key_id
 from flowmrd.review.log import GENESIS, Finding, LogCheck, check_log, digest
 from flowmrd.review.status import PUBLIC_KEY, ReviewState, harmless, review_status, trusted_key
@@ -247,6 +248,25 @@ def _check_reviews(run_directory: Path, report: Verification, public_key: Path |
     for sample in status.samples:
         if sample.state is ReviewState.VOID and not status.findings:
             report.add(f"review of sample {sample.sample}", f"void: {sample.reason}")
+        if not status.findings and any(entry.sample == sample.sample and entry.recount for entry in check.entries):
+            _check_calls(run_directory, sample.sample, report)
+
+
+def _check_calls(run_directory: Path, sample: str, report: Verification) -> None:
+    """Whether a result was counted with the calls that the log holds about it."""
+    path = run_directory / "results" / "samples" / sample / "mrd.json"
+    if not path.is_file():
+        return
+    try:
+        made_by = read_json(path)["provenance"]
+        counted, automatic = made_by["review_sha256"], made_by["automatic_sha256"] or digest_file(path)
+    except (ArtefactError, KeyError, TypeError):
+        return  # told among the result files
+    if calls_of_log(run_directory, sample, automatic).sha256 != counted:
+        report.add(
+            f"review of sample {sample}",
+            "the result was not counted with the calls of the log: import the last review of this sample again",
+        )
 
 
 def _check_noted_review(

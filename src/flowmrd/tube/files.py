@@ -113,6 +113,7 @@ def tube_from_files(files: TubeFiles, panel: PanelModel, config: RunConfig) -> T
             mrd=calls["mrd"],
             cluster=_column(calls, "cluster"),
             excluded=_column(calls, "excluded"),
+            group=_column(calls, "group"),
         )
     return tube
 

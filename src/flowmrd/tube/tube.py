@@ -84,6 +84,9 @@ class Tube:
         Events called leukaemic, and the number of their group (-1 for none); shape (n_events,).
     excluded
         Excluded events that lie in the place of the phenotype (:mod:`flowmrd.classifier.excluded_cells`).
+    group
+        Number of the group that has an event, counted or not (-1 for none), as in ``classification``; int32, shape
+        (n_events,).
     classification
         Summary of the classifier, as in ``classification.json``.
     """
@@ -111,6 +114,7 @@ class Tube:
     mrd: Mask | None = field(default=None, repr=False)
     cluster: npt.NDArray[np.int32] | None = field(default=None, repr=False)
     excluded: Mask | None = field(default=None, repr=False)
+    group: npt.NDArray[np.int32] | None = field(default=None, repr=False)
     classification: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
@@ -221,7 +225,7 @@ class Tube:
 
         Columns: ``event`` (row of the file), the channels on the 0..1 scale (time in seconds), one boolean column
         ``mask_<step>`` per mask and ``gate_<name>`` per available gate, ``population`` (categories), and ``mrd_score``,
-        ``mrd``, ``cluster`` and ``excluded`` where the tube has been classified.
+        ``mrd``, ``cluster``, ``group`` and ``excluded`` where the tube has been classified.
         """
         import pandas as pd
 
@@ -233,7 +237,7 @@ class Tube:
             names = sorted(self.populations, key=self.populations.__getitem__)
             order = np.searchsorted([self.populations[name] for name in names], self.population)
             table["population"] = pd.Categorical.from_codes(order.tolist(), categories=pd.Index(names))
-        for name in ("mrd_score", "mrd", "cluster", "excluded"):
+        for name in ("mrd_score", "mrd", "cluster", "group", "excluded"):
             if getattr(self, name) is not None:
                 table[name] = getattr(self, name)
         return pd.DataFrame(table)

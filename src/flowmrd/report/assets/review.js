@@ -37,7 +37,10 @@
     if (groups.length) review.groups = groups;
     const file = `${report.sample}.${report.mrd_sha256.slice(0, 12)}.review.json`;
     flowmrd.download(file, JSON.stringify(review, null, 2) + "\n", "application/json");
-    status.textContent = flowmrd.say("Saved as {file} in your downloads. Import it with: flowmrd review import", { file });
+    const counted = !groups.length ? "" : decision === "accept"
+      ? flowmrd.say("The tube is then counted again with your calls.")
+      : flowmrd.say("Calls of groups are kept, and counted only with an acceptance.");
+    status.textContent = `${flowmrd.say("Saved as {file} in your downloads. Import it with: flowmrd review import", { file })} ${counted}`.trim();
   });
 
   // The figures of this page, as data.

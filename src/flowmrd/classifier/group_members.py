@@ -1,0 +1,79 @@
+"""Which cells every group has that was found, counted or not, so that a reviewer's call can be counted.
+
+Groups are numbered as they stand in ``classification.json``: counted ones first, then those that are told and not
+counted. A cell belongs to one group at most; counted groups choose first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.classifier.candidate_cells import OffscaleCells
+from flowmrd.classifier.classification import UncountedGroup
+from flowmrd.classifier.offscale_cells import score_offscale
+from flowmrd.classifier.phenotype_score import NO_SCORE, score_cells
+from flowmrd.classifier.window_cells import WindowCells
+
+__all__ = ["Members", "find_members"]
+
+Numbers = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Members:
+    """Number of the group of every window cell, shape (n,), and of every off-scale cell, shape (m,); -1 for none."""
+
+    window: Numbers
+    offscale: Numbers | None
+
+
+def find_members(
+    cells: WindowCells,
+    counted: Numbers,
+    offscale: OffscaleCells | None,
+    counted_offscale: Numbers | None,
+    uncounted: Sequence[UncountedGroup],
+    first: int,
+) -> Members:
+    """Give the cells that no counted group has to the groups that are not counted, by the cut inside a group.
+
+    Parameters
+    ----------
+    cells
+        Window cells, in which the groups were found.
+    counted, counted_offscale
+        Number of the counted group of every window cell and of every off-scale cell; -1 for none.
+    uncounted
+        Groups in the order of their numbers.
+    first
+        Number of the first of them.
+    """
+    cut = cells.parameters.group_cut
+    window = counted.copy()
+    best = np.where(counted >= 0, np.inf, cut)
+    beside = cells.shrunken
+    for number, group in enumerate(uncounted, start=first):
+        if group.detector:
+            continue
+        # Such a group stands out only where normal populations are kept near their places.
+        out_of_place = beside is not None and group.why in {"displaced", "named"}
+        seen = beside if out_of_place and beside is not None else cells
+        score = score_cells(group.mixture, seen.values, seen.log_normal, cells.parameters.blast_tail_degrees)
+        better = score >= best
+        window[better], best[better] = number, score[better]
+    if offscale is None or counted_offscale is None:
+        return Members(window, None)
+    members = counted_offscale.copy()
+    found = np.where(members >= 0, np.inf, NO_SCORE)
+    for number, group in enumerate(uncounted, start=first):
+        if not group.detector:
+            continue
+        score, _ = score_offscale(offscale, [group.mixture], cells.model, cells.parameters)
+        off = offscale.off[:, offscale.detectors.index(group.detector)]
+        better = off & (score >= cut) & (score > found)
+        members[better], found[better] = number, score[better]
+    return Members(window, members)

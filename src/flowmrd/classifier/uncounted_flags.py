@@ -1,0 +1,63 @@
+"""What is said of groups that are reported and not counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from flowmrd.classifier.classification import Why
+from flowmrd.flags import Flag, flag
+
+UNCOUNTED_FLAGS: Final[dict[Why, tuple[str, str]]] = {
+    "like_precursors": (
+        "PHENOTYPE_LIKE_NORMAL",
+        "regenerating precursors without a diagnosis tube",
+    ),
+    "not_the_phenotype": (
+        "UNRESOLVED_CLUSTER",
+        "is unlike normal marrow and unlike the leukaemia at diagnosis: the leukaemia may have changed, one of the two "
+        "tubes may be another person's, or labels of one of them may be exchanged",
+    ),
+    "like_controls": (
+        "UNRESOLVED_CLUSTER",
+        "is atypical, and similar groups occur in normal marrow",
+    ),
+    "displaced": (
+        "UNRESOLVED_CLUSTER",
+        "is leukaemia, or a normal population further from its place than in the controls",
+    ),
+    "stretched": (
+        "UNRESOLVED_CLUSTER",
+        "lies as the leukaemia at diagnosis only after a shift that tubes of one patient hardly show",
+    ),
+    "like_one_control": (
+        "UNRESOLVED_CLUSTER",
+        "lies nearer to cells that one control alone holds than to the leukaemia at diagnosis",
+    ),
+    "offscale": (
+        "UNRESOLVED_CLUSTER",
+        "is off scale in one detector and unlike normal marrow in the other channels",
+    ),
+}
+"""Code of the flag, and what it says, for every reason why a group is not counted; none for groups that are named."""
+
+UNCOUNTED_CODES: Final = frozenset(code for code, _ in UNCOUNTED_FLAGS.values())
+
+
+def uncounted_flags(groups: Iterable[tuple[str, float]], details: Mapping[str, str] | None = None) -> list[Flag]:
+    """One message for every reason why groups are not counted.
+
+    Parameters
+    ----------
+    groups
+        Reason and events of every group that is still a question.
+    details
+        By reason, words that are added.
+    """
+    groups = list(groups)
+    flags = []
+    for why, (code, what) in UNCOUNTED_FLAGS.items():
+        events = [number for reason, number in groups if reason == why]
+        if events:
+            flags.append(flag(code, events=round(sum(events)), what=what + (details or {}).get(why, "")))
+    return flags

@@ -1,0 +1,13 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["PublicKey", "RunDirectory"]
+
+RunDirectory = Annotated[Path, typer.Argument(help="Run directory.", metavar="RUNDIR")]
+PublicKey = Annotated[Path | None, typer.Option(help="The laboratory's public key, if not config/flowmrd-review.pub.")]

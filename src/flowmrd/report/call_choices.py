@@ -1,0 +1,41 @@
+"""What a signer may call the groups of a result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowmrd.classifier.carry_over import CARRY_OVER
+from flowmrd.classifier.catalogue import load_catalogue, off_scale_call
+from flowmrd.panel.model import ChannelKind
+from flowmrd.report import laip_view
+from flowmrd.report.inputs import Inputs
+from flowmrd.report.tube import PageTube
+
+
+def opinions(inputs: Inputs, tube: PageTube) -> list[dict[str, Any]]:
+    """Groups of the result that a signer may call, and what the classifier called them."""
+    return [
+        {
+            "index": index,
+            "events": group.events,
+            "phenotype": group.phenotype,
+            "call": group.call.replace("_", " "),
+            "by": group.reviewer if group.called_by == "reviewer" else "",
+            "nearest": laip_view.stage_name(group.nearest_normal, tube),
+        }
+        for index, group in enumerate(inputs.result.groups[:60])
+        if group.cluster is not None and inputs.result.role != "control"
+    ]
+
+
+def call_choices(inputs: Inputs) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What a signer may call a group, as (title of the choices, [(call, words)])."""
+    known = load_catalogue()
+    detectors = [channel.marker for channel in inputs.panel.channels if channel.kind is ChannelKind.ANTIBODY]
+    artefacts = [(f"artefact:{entry.name}", entry.title) for entry in known.artefacts]
+    artefacts += [(CARRY_OVER, "Carry-over of the tube before")]
+    artefacts += [(off_scale_call(marker), f"Off scale in {marker}") for marker in detectors]
+    return [
+        ("Normal population", [(f"normal:{entry.name}", entry.title) for entry in known.populations]),
+        ("Artefact", artefacts),
+    ]

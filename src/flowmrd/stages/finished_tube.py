@@ -1,0 +1,91 @@
+"""A finished tube in memory again: its file, the thresholds that were placed in it, and its stored calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowmrd.config import RunConfig
+from flowmrd.errors import ArtefactError
+from flowmrd.panel import PanelModel
+from flowmrd.records.ingest import IngestFile
+from flowmrd.records.read import read_record
+from flowmrd.store import read_json
+from flowmrd.tube import Tube
+from flowmrd.tube.gate import gate
+from flowmrd.tube.placed import placed_from_records
+from flowmrd.tube.preprocess import preprocess
+from flowmrd.tube.read import read_tube
+
+if TYPE_CHECKING:
+    from pyarrow import Table
+
+__all__ = ["FinishedFiles", "finished_tube", "read_events"]
+
+
+@dataclass(frozen=True)
+class FinishedFiles:
+    """Files of a finished tube."""
+
+    fcs: Path
+    ingest: Path
+    qc: Path
+    gates: Path
+    events: Path
+
+
+def finished_tube(files: FinishedFiles, panel: PanelModel, config: RunConfig, *, name: str) -> Tube:
+    """The tube as it was judged: read once more, with the thresholds that were placed in it and its stored calls.
+
+    Raises
+    ------
+    ArtefactError
+        If the FCS file has changed since it was ingested, or the results are not of this file.
+    """
+    facts = read_record(files.ingest, IngestFile)
+    tube = read_tube(files.fcs, panel, name=name, dataset=facts.data_set)
+    if tube.facts["sha256"] != facts.sha256:
+        raise ArtefactError(
+            str(files.fcs),
+            found="a file that has changed since it was ingested",
+            expected=f"SHA-256 {facts.sha256}",
+            todo="run this tube again",
+        )
+    placed = placed_from_records(name, read_json(files.qc), read_json(files.gates))
+    tube = gate(preprocess(tube, config, placed=placed), config, placed=placed)
+    stored = read_events(files.events, tube.n_events)
+    masks = {
+        column.removeprefix("mask_"): stored[column].to_numpy()
+        for column in stored.column_names
+        if column.startswith("mask_")
+    }
+    return replace(
+        tube,
+        masks=masks,
+        mrd=stored["mrd"].to_numpy(),
+        mrd_score=stored["mrd_score"].to_numpy(),
+        group=stored["group"].to_numpy(),
+        excluded=stored["excluded"].to_numpy(),
+    )
+
+
+def read_events(path: Path, n_events: int) -> Table:
+    """``events.parquet`` of a tube with this number of events.
+
+    Raises
+    ------
+    ArtefactError
+        If it is not of this tube, or older than the column ``group``.
+    """
+    import pyarrow.parquet as pq
+
+    stored = pq.read_table(path)
+    if stored.num_rows != n_events or not {"group", "excluded"} <= set(stored.column_names):
+        raise ArtefactError(
+            str(path),
+            found=f"{stored.num_rows} events with the columns {', '.join(stored.column_names)[:200]}",
+            expected=f"{n_events} events, as in the FCS file, with the columns group and excluded among others",
+            todo="run this tube again",
+        )
+    return stored

@@ -1,0 +1,77 @@
+"""Cells that came at the start of the run only were left in the line by the tube before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flowmrd.classifier.carry_over import CARRY_OVER, came_first, name_carry_over
+from flowmrd.classifier.parameters import ClassifierParameters
+
+PARAMETERS = ClassifierParameters()
+N = 400_000
+RNG = np.random.default_rng(5)
+
+
+def rows(early: int, even: int) -> np.ndarray:
+    """Rows of cells in the first percent of the run, and of cells that come evenly over the rest of it."""
+    first = RNG.choice(N // 100, size=early, replace=False)
+    return np.sort(np.concatenate([first, np.linspace(N // 10, N - 1, even).astype(int)]))
+
+
+@pytest.mark.parametrize(
+    ("early", "even", "expected"),
+    [(60, 0, True), (60, 8, True), (60, 12, False), (400, 60, False), (6, 0, False), (0, 60, False)],
+)
+def test_leukaemia_beside_what_was_carried_over_is_never_hidden_by_it(early: int, even: int, expected: bool) -> None:
+    assert came_first(rows(early, even), N, PARAMETERS) is expected
+
+
+def test_cells_that_come_evenly_are_not_carried_over_by_chance() -> None:
+    for size in (8, 20, 60, 300):
+        for _ in range(200):
+            assert not came_first(RNG.choice(N, size=size, replace=False), N, PARAMETERS)
+
+
+def facts() -> dict[str, Any]:
+    question = {"code": "UNRESOLVED_CLUSTER", "message": "A compact group of 100 cells is odd; it is not counted."}
+    return {
+        "clusters": [{"id": 0, "events": 60}],
+        "uncounted": [
+            {"id": 1, "why": "like_controls", "call": "atypical", "events": 60},
+            {"id": 2, "why": "displaced", "call": "atypical", "events": 40},
+        ],
+        "flags": [question],
+    }
+
+
+def groups(**where: np.ndarray) -> np.ndarray:
+    group = np.full(N, -1, dtype=np.int32)
+    for name, places in where.items():
+        group[places] = int(name.removeprefix("g"))
+    return group
+
+
+def test_a_group_that_is_not_counted_gets_the_name_and_asks_no_more() -> None:
+    found = facts()
+    name_carry_over(found, groups(g0=rows(0, 60), g1=rows(60, 0), g2=rows(0, 40)), PARAMETERS)
+    assert [one["call"] for one in found["uncounted"]] == [CARRY_OVER, "atypical"]
+    codes = {item["code"]: item["message"] for item in found["flags"]}
+    assert set(codes) == {"UNRESOLVED_CLUSTER", "CAME_FIRST"}
+    assert "40 cells" in codes["UNRESOLVED_CLUSTER"]
+
+
+def test_a_counted_group_stays_counted_and_becomes_a_question() -> None:
+    found = facts()
+    name_carry_over(found, groups(g0=rows(60, 0), g1=rows(0, 60), g2=rows(0, 40)), PARAMETERS)
+    assert [one["call"] for one in found["uncounted"]] == ["atypical", "atypical"]
+    assert found["clusters"][0]["came_first"]
+    assert [item["code"] for item in found["flags"]] == ["UNRESOLVED_CLUSTER", "COUNTED_CAME_FIRST"]
+
+
+def test_without_such_a_group_nothing_changes() -> None:
+    found = facts()
+    name_carry_over(found, groups(g0=rows(0, 60), g1=rows(0, 60), g2=rows(0, 40)), PARAMETERS)
+    assert found == facts()
