@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,3 +131,79 @@ def test_a_day_of_acquisition_that_cannot_be_read_is_told() -> None:
     assert unreadable_dates({}) == []
     with pytest.raises(DayError, match="may mean 2016-04-03 or 2016-03-04"):
         read_day("03/04/2016")
+
+
+def hide_sheet(sheet: Any) -> None:
+    sheet.sheet_state = "hidden"
+    sheet.parent.create_sheet("notes").append(["nothing"])
+
+
+def merge(sheet: Any) -> None:
+    sheet.merge_cells("E2:E3")
+
+
+def hide_row(sheet: Any) -> None:
+    sheet.row_dimensions[3].hidden = True
+
+
+def strike(sheet: Any) -> None:
+    from openpyxl.styles import Font
+
+    sheet["A3"].font = Font(strike=True)
+
+
+def formula(sheet: Any) -> None:
+    sheet["E2"] = '="day"&21'
+
+
+def failed(sheet: Any) -> None:
+    sheet["E2"] = "#N/A"
+
+
+def failed_first(sheet: Any) -> None:
+    sheet["A3"] = "#BEZUG!"
+
+
+HIDES: dict[Callable[[Any], None], str] = {
+    hide_sheet: "which is hidden",
+    merge: r"merged cells \(E2:E3\)",
+    hide_row: r"hidden rows \(line 3\)",
+    strike: r"struck-through cells \(line 3\)",
+    formula: r"formulas without a result \(E2\)",
+    failed: r"error values such as #REF! or #N/A \(line 2\)",
+    failed_first: r"error values such as #REF! or #N/A \(line 3\)",
+}
+
+
+@pytest.mark.parametrize("change", HIDES)
+def test_a_workbook_that_shows_something_else_than_it_holds_is_refused_with_the_cause(
+    tmp_path: Path, change: Callable[[Any], None]
+) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in ROWS:
+        sheet.append(row)
+    change(sheet)
+    book.save(tmp_path / "samples.xlsx")
+    with pytest.raises(SheetError, match=HIDES[change]):
+        read_sheet(tmp_path / "samples.xlsx")
+
+
+def test_a_row_that_begins_with_an_error_value_does_not_pass_for_a_comment(tmp_path: Path) -> None:
+    path = tmp_path / "samples.tsv"
+    path.write_text(text().replace("C1\tC1", "#NAME?\tC1"))
+    with pytest.raises(SheetError, match=r"error values .* \(line 3\)"):
+        read_sheet(path)
+    path.write_text(text().replace("C1\tC1", "# not now\tC1"))
+    assert len(read(path)) == 1
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_the_line_that_names_the_separator_is_no_header(tmp_path: Path, quote: str) -> None:
+    path = tmp_path / "samples.csv"
+    path.write_text("sep=;\n" + text(";", quote))
+    expected(read(path))
+    assert [one.line for one in read(path)] == [3, 4]

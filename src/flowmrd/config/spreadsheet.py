@@ -37,6 +37,9 @@ _NO_SHEETS: Final = (
     (b"<?xml", "an XML file"),
 )
 
+_ERROR_VALUE: Final = re.compile(r"#(?:[A-Z\u00c0-\u00dc0-9/_]+[!?]|N/A|NV)")
+"""What a formula that failed leaves, in the usual languages; a row that begins with it must not pass for a comment."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -82,9 +85,11 @@ def read_grid(path: Path, required: Sequence[str], *, one_row_per: str, setting:
     for start, kind in _NO_SHEETS:
         if raw.lstrip(b"\xef\xbb\xbf \r\n").startswith(start):
             raise refuse(kind, "save the table as .xlsx, or as text separated by tabs")
-    if raw.startswith(b"PK\x03\x04"):
-        return _workbook(path, raw, required, refuse)
-    return _text(_decoded(raw, refuse), required)
+    workbook = raw.startswith(b"PK\x03\x04")
+    grid = _workbook(path, raw, required, refuse) if workbook else _text(_decoded(raw, refuse), required)
+    if faulty := [str(line) for line, cells in grid.rows if any(map(_ERROR_VALUE.fullmatch, cells))]:
+        raise refuse(f"error values such as #REF! or #N/A (line {', '.join(faulty[:8])})", "correct these cells")
+    return grid
 
 
 def _decoded(raw: bytes, refuse: Any) -> str:
@@ -111,18 +116,23 @@ def _decoded(raw: bytes, refuse: Any) -> str:
 def _text(text: str, required: Sequence[str]) -> Grid:
     # not splitlines(): it also splits at signs that are part of a cell, and the line numbers would be wrong
     text = text.replace("\r\n", "\n").replace("\r", "\n")
+    told = re.match(r'"?sep=([\t;,|])"?\n', text)  # a line for spreadsheet programs, not a part of the table
+    before = 1 if told else 0
+    text = text[told.end() :] if told else text
     first = text.split("\n", 1)[0]
     separator = next((sign for sign in "\t;,|" if _names(first.split(sign)) >= set(required)), "")
     if not separator:
         separator = max("\t;,", key=lambda sign: (first.count(sign), sign == "\t"))
     if '"' not in text:
         lines = text.removesuffix("\n").split("\n")
-        return Grid(tuple((n, tuple(map(plain_cell, line.split(separator)))) for n, line in enumerate(lines, start=1)))
+        return Grid(
+            tuple((n, tuple(map(plain_cell, line.split(separator)))) for n, line in enumerate(lines, start=1 + before))
+        )
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    rows, before = [], 0
+    rows, skipped = [], before
     for cells in reader:
         rows.append((before + 1, tuple(plain_cell(cell.replace("\n", " ")) for cell in cells) or ("",)))
-        before = reader.line_num
+        before = skipped + reader.line_num
     return Grid(tuple(rows) or ((1, ("",)),))
 
 
@@ -141,22 +151,53 @@ def _workbook(path: Path, raw: bytes, required: Sequence[str], refuse: Any) -> G
     if "xl/workbook.xml" not in names:
         kind = "an OpenDocument file" if "content.xml" in names else "a .zip file that is no .xlsx"
         raise refuse(kind, todo)
-    if sum(names.values()) > 10 * MAX_SHEET_BYTES:
-        raise refuse("a workbook of more than 500 MB", "check that it is a sheet")
+    if sum(names.values()) > MAX_SHEET_BYTES:
+        raise refuse("a workbook of more than 50 MB", "check that it is a sheet")
     from openpyxl import load_workbook
 
     try:
-        book = load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
-        sheets = {name: _sheet_rows(book[name]) for name in book.sheetnames}
+        book = load_workbook(io.BytesIO(raw), data_only=True)
+        written = load_workbook(io.BytesIO(raw))
+        sheets = {sheet.title: _sheet_rows(sheet) for sheet in book.worksheets}
     except Exception as error:  # whatever openpyxl stumbles over is a file that cannot be read
         raise refuse(f"a workbook that cannot be read ({type(error).__name__})", todo) from error
     fitting = {name: rows for name, rows in sheets.items() if rows and _names(rows[0][1]) >= set(required)}
     if len(fitting) > 1:
         raise refuse(f"{len(fitting)} sheets with these columns", "keep one of them in the workbook")
-    filled = [rows for rows in sheets.values() if rows]
+    filled = {name: rows for name, rows in sheets.items() if rows}
     if not filled:
         return Grid(((1, ("",)),))
-    return Grid(tuple(next(iter(fitting.values()), filled[0])))
+    name, rows = next(iter((fitting or filled).items()))
+    if found := _hides(book[name], written[name]):
+        raise refuse(*found)
+    return Grid(tuple(rows))
+
+
+def _hides(sheet: Any, written: Any) -> tuple[str, str] | None:
+    """What a sheet shows to a person and not to a reader, or the other way round, and what to do; None for a plain one.
+
+    Parameters
+    ----------
+    sheet, written
+        The sheet with the results of its formulas, and as it was written.
+    """
+    if sheet.sheet_state != "visible":
+        return f"the sheet {sheet.title[:40]!r}, which is hidden", "show it, or move the table to a sheet that shows"
+    if sheet.merged_cells.ranges:
+        merged = ", ".join(str(one) for one in sorted(map(str, sheet.merged_cells.ranges))[:5])
+        return f"merged cells ({merged}), of which only the first holds a value", "split them and fill every cell"
+    cells = [(cell, text) for row in sheet.iter_rows() for cell in row if (text := _cell(cell))]
+    rows = sorted({cell.row for cell, _ in cells})
+    if hidden := [row for row in rows if sheet.row_dimensions[row].hidden]:
+        shown = ", ".join(map(str, hidden[:8]))
+        return f"hidden rows (line {shown})", "take the filter off, and delete the rows that are not meant"
+    if struck := sorted({cell.row for cell, _ in cells if cell.font is not None and cell.font.strike}):
+        return f"struck-through cells (line {', '.join(map(str, struck[:8]))})", "delete the rows that are not meant"
+    formulas = [cell for row in written.iter_rows() for cell in row if cell.data_type == "f"]
+    if empty := [cell.coordinate for cell in formulas if sheet[cell.coordinate].value is None]:
+        found = f"formulas without a result ({', '.join(empty[:8])})"
+        return found, "open and save the workbook in a spreadsheet program, or write values instead of formulas"
+    return None
 
 
 def _sheet_rows(sheet: Any) -> list[tuple[int, tuple[str, ...]]]:
