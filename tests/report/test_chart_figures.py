@@ -1,4 +1,4 @@
-"""Every chart of levels is one description: plotly takes its figure, and the drawing shows the same points."""
+"""A chart is one description: plotly takes its figure, and the drawing shows the same points."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from report_factory import make_result
 from test_validation_page import dilutions
 
 from flowmrd.compare import MeasuredPair, Measurement, compare_methods
+from flowmrd.report.batch import levey_jennings_chart
 from flowmrd.report.charts.description import Chart, Points
 from flowmrd.report.charts.plotly import resolved, to_figure
 from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.comparison import differences_chart, scatter_chart
 from flowmrd.report.inputs import Visit
+from flowmrd.report.levey_jennings import ChartPoint
 from flowmrd.report.trend import trend_chart
 from flowmrd.report.validation import agreement_chart, detection_chart
 from flowmrd.validate import figures
@@ -38,6 +40,13 @@ def charts() -> dict[str, Chart | None]:
         "scatter": scatter_chart(compared),
         "differences": differences_chart(compared),
         "visits": trend_chart(visits, 1e-4),
+        "levey-jennings": levey_jennings_chart(
+            "CD45",
+            [ChartPoint(f"C{n}", 0.5, z, ("1-3s",) if abs(z) > 3 else ()) for n, z in enumerate((0.1, -1.2, 3.4, 9.0))],
+            ["C0", "C2", "C3"],
+            "C1",
+            {"C0": "2026-01-02"},
+        ),
     }
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
-
-from markupsafe import Markup
 
 from flowmrd.mrd.result import MrdResult
 from flowmrd.records.control_limits import ChannelLimits, ControlLimitsFile
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.records.quality import QualityFile
-from flowmrd.report import formatting, svg
+from flowmrd.report import formatting
+from flowmrd.report.axes import Axis
+from flowmrd.report.charts.description import Band, Chart, Layer, Mark, Outline, Point, Points, Role
+from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.levey_jennings import ENOUGH, ChartPoint, ControlLimits, control_limits, judged, left_out
 from flowmrd.units import to_decades
 
@@ -22,6 +23,8 @@ SD_FLOOR: Final = 0.004
 """Smallest SD over controls that a chart believes, on the 0..1 scale (0.02 decades)."""
 MOST_NAMED: Final = 40
 """Tubes on a chart up to which those that break a rule bear their name; beyond it only pointing tells."""
+REACH: Final = 4.7
+"""Distance in SD at which a tube is drawn that lies further away."""
 CARRY_SOURCE: Final = 0.01
 """MRD fraction from which a tube can leave cells in the line that the next tube shows."""
 CARRY_DISTANCE: Final = 0.25
@@ -154,53 +157,46 @@ def _channel_chart(
         "controls": limits.n,
         "few": (len(controls) if locked is None else locked.n) < ENOUGH,
         "locked": locked is not None,
-        "drawing": _chart(points, set(names), this, when),
+        "drawing": to_svg(levey_jennings_chart(channel, points, names, this, when), css="lj"),
         "broken": [(point.sample, list(point.broken)) for point in points if point.broken],
         "this": next((round(point.z, 2) for point in points if point.sample == this), None),
     }
 
 
-def _chart(points: Sequence[ChartPoint], controls: set[str], this: str, when: Mapping[str, str]) -> Markup:
+def levey_jennings_chart(
+    channel: str, points: Sequence[ChartPoint], controls: Collection[str], this: str, when: Mapping[str, str]
+) -> Chart:
     """Controls as dots, other tubes as small circles, controls that break a rule as diamonds, this tube in a ring.
 
     Pointing at a tube tells its name, its date and its distance; those that break a rule bear their name.
     """
-    width, height, middle, unit = 340.0, 100.0, 50.0, 9.0
-    step = (width - 40) / max(1, len(points))
-    parts = [svg.rect(34, middle - 2 * unit, width - 38, 4 * unit, "var(--pass-wash)")]
-    for z in (-3, 0, 3):
-        y = middle - z * unit
-        parts.append(svg.line(34, y, width - 4, y, stroke="var(--soft)" if z == 0 else "var(--line)"))
-        label = "mean" if z == 0 else f"{z:+d} SD".replace("-", "−")
-        parts.append(svg.text(30, y + 3.5, label, anchor="end", css="faint", size=9.5))
-    dots, others, out, ring = "", "", "", ""
-    for index, point in enumerate(points):
-        x, y = 38 + (index + 0.5) * step, middle - max(-4.7, min(4.7, point.z)) * unit
+    at = {point.sample: (float(index), max(-REACH, min(REACH, point.z))) for index, point in enumerate(points)}
+    x = Axis("tube", "", (), -0.5, max(len(points), 1) - 0.5)
+    y = Axis(channel, "", ((-3.0, "−3 SD"), (0.0, "mean"), (3.0, "+3 SD")), -REACH - 0.3, REACH + 0.3)
+    layers: list[Layer] = [Band(-2.0, 2.0)]
+    layers += [Outline(((x.low, z), (x.high, z)), False, label, role="course") for z, label in y.ticks]
+    groups: dict[Role, list[ChartPoint]] = {"other": [], "control": [], "outlier": [], "selected": []}
+    for point in points:
+        groups["outlier" if point.broken else "control" if point.sample in controls else "other"].append(point)
         if point.sample == this:
-            ring += f"M{x - 6:.1f} {y:.1f}a6 6 0 1 0 12 0a6 6 0 1 0 -12 0"
-        if point.broken:
-            out += f"M{x:.1f} {y - 5:.1f}l5 5l-5 5l-5 -5z"
-        elif point.sample in controls:
-            dots += f"M{x:.1f} {y:.1f}h0"
-        else:
-            others += f"M{x - 2.6:.1f} {y:.1f}a2.6 2.6 0 1 0 5.2 0a2.6 2.6 0 1 0 -5.2 0"
-    for path, style in (
-        (others, 'fill="none" stroke="var(--dens)" stroke-width="1.4"'),
-        (dots, 'stroke="var(--gate)" stroke-width="6" stroke-linecap="round"'),
-        (out, 'fill="var(--fail)"'),
-        (ring, 'fill="none" stroke="var(--ink)" stroke-width="1.6"'),
-    ):
-        if path:
-            parts.append(f'<path d="{path}" {style}/>')
-    for index, point in enumerate(points):
-        x, y = 38 + (index + 0.5) * step, middle - max(-4.7, min(4.7, point.z)) * unit
-        told = " ".join(part for part in (point.sample, when.get(point.sample, ""), f"{point.z:+.1f} SD") if part)
-        parts.append(svg.tip(x, y, max(4.0, min(9.0, step / 2)), told))
-        if point.broken and len(points) <= MOST_NAMED:
-            side = "end" if x > width / 2 else "start"
-            at = x - 7 if side == "end" else x + 7
-            parts.append(svg.text(at, y + 3.5, formatting.clip(point.sample, 16), anchor=side, css="halo", size=9.5))
-    return svg.drawing(width, height, parts, css="lj")
+            groups["selected"].append(point)
+    for role, chosen in groups.items():
+        told = tuple(
+            f"{point.sample} {when.get(point.sample, '')} {point.z:+.1f} SD".replace("  ", " ") for point in chosen
+        )
+        layers.append(Points(role, role, tuple(at[point.sample] for point in chosen), told))
+    if len(points) <= MOST_NAMED:
+        layers += [_named(point.sample, at[point.sample], middle=len(points) / 2) for point in groups["outlier"]]
+    return Chart(f"lj-{channel}", channel, x, y, tuple(layers), size=(270.0, 86.0))
+
+
+def _named(sample: str, at: Point, *, middle: float) -> Outline:
+    """The name beside a point, on the side that has room."""
+    place, side = (
+        (f" {formatting.clip(sample, 16)}", "start") if at[0] < middle else (f"{formatting.clip(sample, 16)} ", "end")
+    )
+    across = 0.03 * middle * (1 if side == "start" else -1)
+    return Outline((at,), False, sample, mark=Mark(place.strip(), (at[0] + across, at[1]), side), role="outlier")
 
 
 def voltage_changes(tubes: Sequence[BatchTube]) -> list[dict[str, Any]]:

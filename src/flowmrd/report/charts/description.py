@@ -14,8 +14,8 @@ from flowmrd.report.density import Counts
 
 Point = tuple[float, float]
 Role = Literal[
-    "all", "back", "below", "course", "diagnosis", "equality", "excluded", "fit", "gate", "group", "limit", "measured",
-    "mrd", "normal", "outlier", "result", "selected", "spiked", "target", "undetected",
+    "all", "back", "below", "control", "course", "diagnosis", "equality", "excluded", "fit", "gate", "group", "limit",
+    "measured", "mrd", "normal", "other", "outlier", "result", "selected", "spiked", "target", "undetected",
 ]  # fmt: skip
 
 
@@ -40,6 +40,7 @@ STYLES: Final[dict[str, Style]] = {
     "all": Style("var(--dens)", symbol="circle", size=3),
     "back": Style("var(--ink)", 1.4, symbol="circle", size=6, filled=False, disc=True),
     "below": Style("var(--gate)", 1.4, symbol="circle", size=7, filled=False),
+    "control": Style("var(--gate)", symbol="circle", size=5),
     "course": Style("var(--dens)", 1.2),
     "diagnosis": Style("var(--dia)", 2.0, "6px,3px"),
     "equality": Style("var(--soft)", 1.4, "5px,3px"),
@@ -51,6 +52,7 @@ STYLES: Final[dict[str, Style]] = {
     "measured": Style("var(--gate)", 2.4, symbol="circle", size=8),
     "mrd": Style("var(--mrd)", 1.2, symbol="diamond", size=6),
     "normal": Style("var(--normal)", 1.6, symbol="triangle-up", size=5),
+    "other": Style("var(--dens)", 1.4, symbol="circle", size=4.5, filled=False),
     "outlier": Style("var(--fail)", 1.4, symbol="diamond", size=8),
     "result": Style("var(--mrd)", 2.4, symbol="diamond", size=9),
     "selected": Style("var(--ink)", 1.6, symbol="circle", size=8, filled=False),

@@ -43,7 +43,8 @@ def to_svg(chart: Chart, *, css: str = "gate-still") -> Markup:
                 f'style="font-size:11px">{escape(layer.mark.text)}</text>'
             )
     width, height = chart.size
-    return svg.drawing(width + LEFT + RIGHT, height + TOP + BOTTOM, parts, css=css)
+    bottom = BOTTOM if chart.x.label or any(label for _, label in chart.x.ticks) else TOP
+    return svg.drawing(width + LEFT + RIGHT, height + TOP + bottom, parts, css=css)
 
 
 def _n(value: float) -> str:
@@ -119,9 +120,11 @@ class _Canvas:
             parts.append(svg.line(LEFT - (5 if label else 3), place, LEFT, place, stroke="var(--soft)"))
             if label:
                 parts.append(svg.text(LEFT - 7, place + 4, label, anchor="end", css="faint", size=10.5))
-        parts.append(svg.text(LEFT + self.width / 2, foot + BOTTOM - 8, x.label, anchor="middle", size=11.5))
-        turned = svg.text(0, 0, y.label, anchor="middle", size=11.5)
-        parts.append(svg.turned(15, TOP + self.height / 2, -90, turned))
+        if x.label:
+            parts.append(svg.text(LEFT + self.width / 2, foot + BOTTOM - 8, x.label, anchor="middle", size=11.5))
+        if y.label:
+            turned = svg.text(0, 0, y.label, anchor="middle", size=11.5)
+            parts.append(svg.turned(15, TOP + self.height / 2, -90, turned))
         return parts
 
 
