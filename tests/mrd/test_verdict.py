@@ -15,6 +15,7 @@ from flowmrd.mrd.reported import report_level
 from flowmrd.mrd.result import DETECTED_CLASSES, MRD_NEGATIVE_OF, Level, Verdict, VerdictClass
 from flowmrd.mrd.sensitivity import judge_spike_in, partial_sensitivity
 from flowmrd.mrd.verdict import Evidence, decide
+from flowmrd.records.classification import SpikeInEntry
 
 DOUBT = flag("TUBE_UNLIKE_CONTROLS", why="x")
 FAILURE = flag("NO_NUCLEATED_CELLS")
@@ -280,7 +281,7 @@ def test_flags_are_sorted_by_their_effect_alone() -> None:
     assert not [item for item in found.remarks if item.effect is Effect.INFO]
 
 
-def spiked_kinds(*recovered: int, noticed: int = 0) -> dict[str, object]:
+def spiked_kinds(*recovered: int, noticed: int = 0) -> SpikeInEntry:
     kinds = [
         {
             "phenotype": f"CD10+ CD34{'+' if number % 2 else '-'}",
@@ -291,18 +292,21 @@ def spiked_kinds(*recovered: int, noticed: int = 0) -> dict[str, object]:
         }
         for number, count in enumerate(recovered)
     ]
-    return {
-        "level": 1e-4,
-        "expected": 45.0,
-        "recovered": sum(recovered) / len(recovered),
-        "spiked_total": 45 * len(recovered),
-        "recovered_total": sum(recovered),
-        "replicates": len(recovered),
-        "detected_replicates": 0,
-        "source": "simulated",
-        "recovered_counts": list(recovered),
-        "kinds": kinds,
-    }
+    return SpikeInEntry.model_validate(
+        {
+            "level": 1e-4,
+            "expected": 45.0,
+            "recovered": sum(recovered) / len(recovered),
+            "spiked_total": 45 * len(recovered),
+            "recovered_total": sum(recovered),
+            "replicates": len(recovered),
+            "detected_replicates": 0,
+            "source": "simulated",
+            "recovered_counts": list(recovered),
+            "detected": False,
+            "kinds": kinds,
+        }
+    )
 
 
 @pytest.mark.parametrize(("missed", "negative"), [(0, True), (1, True), (2, None), (5, None)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,12 +35,15 @@ from flowmrd.mrd.result import (
 )
 from flowmrd.mrd.sensitivity import background_rate, judge_spike_in, partial_sensitivity, sensitivity, tube_limits
 from flowmrd.mrd.verdict import Evidence, decide
+from flowmrd.records.base import Artefact
+from flowmrd.records.classification import BackgroundEntry, SpikeInEntry
 from flowmrd.tube import Tube
 
 __all__ = ["Digests", "quantify"]
 
 
 Mask = npt.NDArray[np.bool_]
+Entry = TypeVar("Entry", bound=Artefact)
 
 
 @dataclass(frozen=True)
@@ -100,9 +103,11 @@ def quantify(
     chosen = config.mrd.denominator
     denominator = getattr(counts, chosen) or 0
     found = level(counts.mrd_events, denominator)
-    background = background_rate(classification, counts.nucleated or 0, denominator)
+    background = background_rate(
+        _entry(BackgroundEntry, classification["background"]), counts.nucleated or 0, denominator
+    )
     limits = None if background is None else tube_limits(denominator, background, config.mrd)
-    spike_in = judge_spike_in(classification["spike_in"], limits)
+    spike_in = judge_spike_in(_entry(SpikeInEntry, classification["spike_in"]), limits)
     groups = called_groups(groups_of(classification), calls, _cells_of_groups(tube, calls, config))
     by_classifier = [Flag.from_record(item) for item in classification["flags"]]
     raised = questions_left(by_classifier, classification, calls)
@@ -165,6 +170,11 @@ def quantify(
             flowmrd_version=__version__,
         ),
     )
+
+
+def _entry(model: type[Entry], found: object) -> Entry | None:
+    """A part of the classification by its model; None where it has none."""
+    return None if found is None else model.model_validate(found)
 
 
 def _count(tube: Tube, mrd: Mask, config: RunConfig) -> tuple[Counts, Counts]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.config.run import MrdConfig
@@ -13,6 +11,7 @@ from flowmrd.flags import Flag, flag
 from flowmrd.mrd.counts import finite_or_none
 from flowmrd.mrd.limits import Limits, binomial_interval, events_needed, limits
 from flowmrd.mrd.result import KindOutcome, Sensitivity, SpikeIn, SpikeInStep
+from flowmrd.records.classification import BackgroundEntry, SpikedKindEntry, SpikeInEntry
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class BackgroundRate:
     high: float
 
 
-def background_rate(classification: Mapping[str, Any], nucleated: int, denominator: int) -> BackgroundRate | None:
+def background_rate(found: BackgroundEntry | None, nucleated: int, denominator: int) -> BackgroundRate | None:
     """Background over the reportable denominator; controls give it per million nucleated events.
 
     Returns
@@ -40,12 +39,11 @@ def background_rate(classification: Mapping[str, Any], nucleated: int, denominat
     BackgroundRate or None
         None where no controls are known or the denominator is empty.
     """
-    found = classification["background"]
     if found is None or denominator == 0:
         return None
     per = nucleated / denominator / 1e6
-    low, high = found["ci95"]
-    return BackgroundRate(float(found["per_million"]) * per, float(low) * per, float(high) * per)
+    low, high = found.ci95
+    return BackgroundRate(found.per_million * per, low * per, high * per)
 
 
 def tube_limits(denominator: int, background: BackgroundRate, rules: MrdConfig) -> Limits:
@@ -60,7 +58,7 @@ def tube_limits(denominator: int, background: BackgroundRate, rules: MrdConfig) 
     )
 
 
-def judge_spike_in(facts: Mapping[str, Any] | None, found: Limits | None) -> SpikeIn | None:
+def judge_spike_in(facts: SpikeInEntry | None, found: Limits | None) -> SpikeIn | None:
     """The spike-in of a classification, detected with the count that the tube's own verdict asks for.
 
     Parameters
@@ -72,36 +70,35 @@ def judge_spike_in(facts: Mapping[str, Any] | None, found: Limits | None) -> Spi
     """
     if facts is None:
         return None
-    spiked, recovered = int(facts["spiked_total"]), int(facts["recovered_total"])
-    detected, replicates = int(facts["detected_replicates"]), int(facts["replicates"])
-    counts: Sequence[int] | None = facts.get("recovered_counts")
+    spiked, recovered = facts.spiked_total, facts.recovered_total
+    detected, replicates = facts.detected_replicates, facts.replicates
     least = found.detect_events if found is not None else MrdConfig().min_detect_events
-    kinds = tuple(_kind(kind, least) for kind in facts.get("kinds") or ())
+    kinds = tuple(_kind(kind, least) for kind in facts.kinds)
     rules = ClassifierParameters()
     share = rules.spike_kinds_found_share if kinds else rules.spike_detected_share
     if kinds:
         detected = sum(kind.outcome != "missed" for kind in kinds)
-    elif counts is not None and found is not None:
-        detected = sum(count >= found.detect_events for count in counts)
+    elif found is not None:
+        detected = sum(count >= found.detect_events for count in facts.recovered_counts)
     return SpikeIn(
-        level=facts["level"],
-        expected=facts["expected"],
-        recovered=facts["recovered"],
+        level=facts.level,
+        expected=facts.expected,
+        recovered=facts.recovered,
         detected=detected >= math.ceil(share * replicates),
         replicates=replicates,
         detected_replicates=detected,
         recovery=recovered / spiked if spiked else None,
         recovery_ci95=binomial_interval(recovered, spiked) if spiked else None,
-        source=facts["source"],
-        steps=tuple(SpikeInStep.model_validate(step) for step in facts.get("steps") or ()),
+        source=facts.source,
+        steps=tuple(SpikeInStep.model_validate(step.model_dump()) for step in facts.steps),
         kinds=kinds,
     )
 
 
-def _kind(facts: Mapping[str, Any], least: int) -> KindOutcome:
+def _kind(kind: SpikedKindEntry, least: int) -> KindOutcome:
     """What became of one kind of leukaemia, by the count that is asked of the tube."""
-    outcome = "counted" if facts["recovered"] >= least else "reported" if facts["noticed"] >= least else "missed"
-    return KindOutcome.model_validate({**facts, "outcome": outcome})
+    outcome = "counted" if kind.recovered >= least else "reported" if kind.noticed >= least else "missed"
+    return KindOutcome.model_validate({**kind.model_dump(), "outcome": outcome})
 
 
 def partial_sensitivity(spike_in: SpikeIn | None) -> Flag | None:
