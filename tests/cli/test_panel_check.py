@@ -93,3 +93,51 @@ def test_a_file_that_is_no_tube_is_an_error_and_no_crash(tmp_path: Path) -> None
     errors, lines = check_panel("vienna_b8", [tmp_path / "tube.fcs"])
     assert errors == 1
     assert "tube.fcs" in lines[-2] or "tube.fcs" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("gate", "change", "told"),
+    [
+        ("cd34_pos", {"bounds": [300.0, 3000.0], "fallback": 1000.0}, "for raw units write 'units: raw'"),
+        ("low_side", {"bounds": [0.0, 1e300], "fallback": 1e299}, "the number 1e+300"),
+        ("shrunken", {"vertices": [[-1e300, 0.0], [0.2, 0.3], [0.2, 1e300]]}, "the number -1e+300"),
+        ("cd19_pos", {"tilt": {"SSC-A": 1e8}}, "the number 1e+08"),
+        ("cd45_bright", {"offset_decades": -1e300}, "gate cd45_bright.offset_decades"),
+        ("cd34_pos", {"n_sd": 1e300}, "gate cd34_pos.n_sd"),
+        ("cd34_pos", {"units": "raw", "bounds": [0.0, 1e39], "fallback": 1.0}, "raw units beyond"),
+    ],
+)
+def test_numbers_that_no_instrument_has_are_told_and_reach_no_report(
+    tmp_path: Path, gate: str, change: dict[str, Any], told: str
+) -> None:
+    def edit(facts: dict[str, Any]) -> None:
+        next(entry for entry in facts["gates"] if entry["name"] == gate).update(change)
+
+    errors, lines = check_panel(str(edited(tmp_path, edit)), [])
+    assert errors == 1
+    assert told in lines[0]
+
+
+@pytest.mark.parametrize("change", [{"T": 1e300}, {"T": 1e-3}, {"M": 400.0}, {"W": 3.0}, {"cofactor": 1e-300}])
+def test_a_scale_that_cannot_be_computed_is_told(tmp_path: Path, change: dict[str, float]) -> None:
+    def edit(facts: dict[str, Any]) -> None:
+        next(entry for entry in facts["channels"] if entry["marker"] == "CD19")["transform"] = change
+
+    errors, lines = check_panel(str(edited(tmp_path, edit)), [])
+    assert errors == 1
+    assert "channels.10.transform" in lines[0]
+
+
+def test_without_controls_a_scatter_signal_and_a_marker_that_are_not_simulated_are_left_out() -> None:
+    from flowmrd.config import RunConfig
+    from flowmrd.panel import Channel, ChannelKind
+    from flowmrd.stages.provisional import simulated_controls
+
+    panel = load_panel("vienna_b8")
+    more = (
+        Channel(marker="PULSE-H", kind=ChannelKind.SCATTER, feature=True),
+        Channel(marker="CD371", fluorochrome="BV421", feature=True),
+    )
+    odd = panel.model_copy(update={"channels": (*panel.channels, *more)})
+    tubes = simulated_controls(odd, RunConfig(panel="x", samples=""), [])
+    assert set(panel.features) - {"CD58"} == set(tubes[0].features)

@@ -65,6 +65,12 @@ class ChannelTransform(Strict):
     )
     cofactor: float = Field(150.0, ge=1e-3, le=1e9, description="Cofactor of the asinh transform.")
 
+    @model_validator(mode="after")
+    def _possible(self) -> ChannelTransform:
+        if self.W is not None and (2 * self.W > self.M or self.A > self.M - 2 * self.W):
+            raise ValueError(f"W={self.W:g} and A={self.A:g} do not fit M={self.M:g}: 0 <= W <= M/2, A <= M - 2W")
+        return self
+
 
 class Channel(Strict):
     """One measured channel of the panel."""
