@@ -18,7 +18,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("judge") / "run"
     simulate(run, preset="small", panel=load_panel(PANELS / "ino10.yaml"), nucleated=5_000)
     config = run / "config/config.yaml"
-    config.write_text(config.read_text() + "reference: {min_controls: 2}\n")
+    config.write_text(config.read_text() + "reference: {min_controls: 2}\nexport: {values: true}\n")
     tubes = [word for name in CONTROLS for word in ("--tube", name)]
     for name in CONTROLS:
         command(run, "ingest", "--sample", name)

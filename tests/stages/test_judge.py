@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from stage_commands import CONTROLS, command
 
@@ -60,6 +61,9 @@ def test_one_process_writes_the_bytes_of_the_single_stages(learned: Path, tmp_pa
     for name in ("preprocessed.arrow", "gated.arrow"):
         work = Path("results/work") / TUBE / name
         assert (whole / work).read_bytes() == (single / work).read_bytes(), name
+    names = pq.read_schema(whole / "results/samples" / TUBE / "events.parquet").names
+    assert {"scale_CD19", "scale_FSC-A"} <= set(names)
+    assert "scale_Time" not in names
 
 
 def test_a_gated_tube_is_judged_from_its_columns(learned: Path, tmp_path: Path) -> None:

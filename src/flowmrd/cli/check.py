@@ -368,11 +368,12 @@ def _files_beside(rows: list[Sample], config: RunConfig, run_directory: Path) ->
     """Files that configuration or folder name, but that would not be found or not be used."""
     problems = []
     section = config.compensation
-    tables = section.csv if not isinstance(section, str) and section.source == "csv" else {}
-    for batch, given in tables.items():
+    if isinstance(section, str):
+        return []
+    for place, given in section.tables().items():
         path = (run_directory / config.samples).parent / given
         if not path.is_file():
-            where = f"{run_directory / CONFIG}: compensation.csv.{batch}"
+            where = f"{run_directory / CONFIG}: compensation.{place}"
             problems.append(Problem("error", where, f"no file {path}", "a spillover table", "correct the path"))
     return problems
 

@@ -397,6 +397,7 @@ def export(
         result=at.result(sample, "mrd.json"),
         parquet=at.result(sample, "events.parquet"),
         fcs=at.result(sample, "annotated.fcs"),
+        panel=at.panel_of(sample) if at.config.export.values else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,6 +29,30 @@ class CompensationConfig(Section):
     )
     csv: dict[str, str] = Field({}, description="Batch name to CSV path, relative to the sheet; key 'default' for all.")
     max_condition: float = Field(50.0, gt=1, description="Above this condition number the matrix is flagged.")
+    tubes: dict[str, str] = Field(
+        {},
+        description="Tubes with a compensation of their own: sample, and file, none, the keyword of a matrix, or the "
+        "path of a CSV relative to the sheet.",
+    )
+
+    def tables(self) -> dict[str, str]:
+        """Place in this section to every CSV path that it names."""
+        named = {f"csv.{batch}": path for batch, path in self.csv.items() if self.source == "csv"}
+        return named | {f"tubes.{name}": own for name, own in self.tubes.items() if own not in _OF_TUBE}
+
+    def of_tube(self, sample: str) -> CompensationConfig:
+        """This section as it is for one tube."""
+        own = self.tubes.get(sample)
+        if own is None:
+            return self
+        source = _OF_TUBE.get(own, "csv")
+        return self.model_copy(update={"source": source, "csv": {"default": own} if source == "csv" else {}})
+
+
+_OF_TUBE: Final = {
+    word: word for word in ("file", "none", "$SPILLOVER", "SPILL", "SPILLOVER", "$SPILL", "$COMP", "$DFCiTOj")
+}
+"""What the compensation of a single tube can be besides a CSV."""
 
 
 class TransformConfig(Section):
@@ -150,6 +174,16 @@ class ReportConfig(Section):
     )
 
 
+class ExportConfig(Section):
+    """Files for the laboratory's own tools."""
+
+    values: bool = Field(
+        False,
+        description="Also write every marker on the 0..1 scale into events.parquet, as columns scale_<marker>; the "
+        "file grows by about 4 bytes for each event and marker.",
+    )
+
+
 class TrialConfig(Section):
     """The trial report, built when the clinical table exists."""
 
@@ -188,4 +222,12 @@ class RunConfig(Section):
     laip: LaipConfig = Field(LaipConfig(), description="Classifier.")
     mrd: MrdConfig = Field(MrdConfig(), description="Counting and limits.")
     report: ReportConfig = Field(ReportConfig(), description="Report.")
+    export: ExportConfig = Field(ExportConfig(), description="Files for the laboratory's own tools.")
     trial: TrialConfig = Field(TrialConfig(), description="Trial report.")
+
+    def for_tube(self, sample: str) -> RunConfig:
+        """The configuration with the compensation that this tube has."""
+        section = self.compensation
+        if isinstance(section, str) or sample not in section.tubes:
+            return self
+        return self.model_copy(update={"compensation": section.of_tube(sample)})

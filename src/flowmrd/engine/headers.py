@@ -51,7 +51,7 @@ class Asked:
 
     def key(self, row: Sample) -> str:
         """Digest of what the outcome of a tube depends on besides file and panel."""
-        section = self.config.compensation
+        section = self.config.for_tube(row.sample).compensation
         facts: list[str] = [str(section), str(row.role), str(row.batch), str(row.stain)]
         if not isinstance(section, str) and section.source == "csv":
             path = section.csv.get(row.batch or "default", section.csv.get("default"))
@@ -183,13 +183,14 @@ def _check_values(
     -------
     What is left of spillover, in words, and the pattern of the staining.
     """
-    section, where = asked.config.compensation, str(chosen.path)
+    config, where = asked.config.for_tube(row.sample), str(chosen.path)
+    section = config.compensation
     later = not isinstance(section, str) and section.source == "controls"
     if later:
         refuse_compensated(facts, where)
         matrix = None  # it is made in the run
     else:
-        matrix = find_spillover(facts, asked.config, where=where, batch=row.batch, csv=None, base=asked.base)
+        matrix = find_spillover(facts, config, where=where, batch=row.batch, csv=None, base=asked.base)
     needed = {channel.column for channel in matched.channels if channel.marker is not None}
     needed |= set(() if matrix is None else matrix.names)
     wanted = [channel for channel in matched.channels if channel.column in needed]

@@ -45,11 +45,12 @@ def check_override(path: Path, panel: PanelModel, row: Sample, asked: Asked) -> 
 
 def _wiring(facts: Mapping[str, Any], row: Sample, asked: Asked) -> Wiring | None:
     """The tube's detectors and matrix; None where the matrix is made in the run, or is at fault itself."""
-    section = asked.config.compensation
+    config = asked.config.for_tube(row.sample)
+    section = config.compensation
     if not isinstance(section, str) and section.source == "controls":
         return None
     try:
-        matrix = find_spillover(facts, asked.config, where=str(row.fcs), batch=row.batch, csv=None, base=asked.base)
+        matrix = find_spillover(facts, config, where=str(row.fcs), batch=row.batch, csv=None, base=asked.base)
     except InputError:
         return None
     detectors = {entry["column"]: str(entry["pnn"]) for entry in facts["channels"]}

@@ -242,10 +242,11 @@ class RunPlan:
     @cached_property
     def _spillover_tables(self) -> str:
         section = self.config.compensation
-        if isinstance(section, str) or section.source != "csv":
+        tables = {} if isinstance(section, str) else section.tables()
+        if not tables:
             return ""
         folder = (self.run_directory / self.config.samples).parent
-        return _short("".join(f"{batch}{_digest_of(folder / given)}" for batch, given in sorted(section.csv.items())))
+        return _short("".join(f"{place}{_digest_of(folder / given)}" for place, given in sorted(tables.items())))
 
     def _stored_reference_digest(self, panel: str) -> str:
         folder = self.stored_reference(panel)

@@ -130,7 +130,9 @@ def _references(rows: Sequence[Sample], config: RunConfig, run_directory: Path) 
 def _unknown_names(rows: Sequence[Sample], config: RunConfig, run_directory: Path) -> Iterator[InputError]:
     """Decisions of the configuration about tubes that the sheet does not have."""
     known = [row.sample for row in rows]
+    matrices = {} if isinstance(config.compensation, str) else config.compensation.tubes
     for key, names in (
+        ("compensation.tubes", matrices),
         ("controls.accepted", config.controls.accepted),
         ("controls.excluded", config.controls.excluded),
         ("labels.confirmed", config.labels.confirmed),

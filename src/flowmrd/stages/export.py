@@ -5,7 +5,8 @@
     (number of its group, ``cluster`` in ``mrd.json``, counted or not; -1 = none), ``excluded`` (events in the place
     of the phenotype that a gate or mask took away), one boolean column ``mask_<step>`` per quality mask (True =
     masked), ``routes`` (ways into the B lineage joined by ``+``, empty outside it). ``mrd`` follows the reviewers'
-    calls of groups; the rest is the classifier's.
+    calls of groups; the rest is the classifier's. With ``export.values`` also ``scale_<marker>``, every channel of the
+    panel on the 0..1 scale.
 
 ``annotated.fcs``
     FCS 3.1, float32: the original parameters as ingest read them (after gain, logarithmic amplifier and time step, so
@@ -19,7 +20,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from flowmrd.errors import ArtefactError, InternalError
 from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from flowmrd.mrd.calls import ReviewerCalls, calls_in_result, mrd_with_calls
+from flowmrd.panel import ChannelKind, PanelModel
 from flowmrd.records.ingest import ChannelEntry, IngestFile, SpilloverEntry
 from flowmrd.records.read import read_record
 from flowmrd.stages.results import read_result
@@ -49,6 +51,7 @@ def export(
     result: Path | None = None,
     parquet: Path,
     fcs: Path,
+    panel: PanelModel | None = None,
 ) -> None:
     """Write ``events.parquet`` and ``annotated.fcs`` of one tube.
 
@@ -62,6 +65,8 @@ def export(
         Column files of the later stages.
     result
         ``mrd.json``, whose groups say what reviewers have called; without it ``mrd`` is the classifier's.
+    panel
+        Panel of the tube where ``events.parquet`` is to hold the values of its channels.
 
     Raises
     ------
@@ -89,6 +94,7 @@ def export(
             mrd_with_calls(calls["mrd"], calls["group"], called),
             calls["group"],
             calls["excluded"] if "excluded" in calls else np.zeros_like(calls["mrd"]),
+            {} if panel is None else {name: masks[name] for name in _valued(panel) if name in masks.names},
         )
         write_parquet(parquet, events)
         write_annotated(fcs, facts, list(original_values(source, facts)), events)
@@ -96,7 +102,10 @@ def export(
 
 @dataclass(frozen=True)
 class Events:
-    """What is exported of every event besides its original values; fields as those of :class:`flowmrd.tube.Tube`."""
+    """What is exported of every event besides its original values; fields as those of :class:`flowmrd.tube.Tube`.
+
+    ``values`` are the channels that ``events.parquet`` holds on the 0..1 scale.
+    """
 
     masks: Mapping[str, npt.NDArray[np.bool_]]
     populations: Mapping[str, int]
@@ -107,10 +116,16 @@ class Events:
     mrd: npt.NDArray[np.bool_]
     group: npt.NDArray[np.int32]
     excluded: npt.NDArray[np.bool_]
+    values: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
 
-def events_of(tube: Tube) -> Events:
-    """What is exported of a judged tube.
+def _valued(panel: PanelModel) -> tuple[str, ...]:
+    """Channels of a panel whose values may be exported."""
+    return tuple(channel.marker for channel in panel.channels if channel.kind is not ChannelKind.TIME)
+
+
+def events_of(tube: Tube, *, values: bool = False) -> Events:
+    """What is exported of a judged tube; ``values``: the channels on the 0..1 scale as well.
 
     Raises
     ------
@@ -131,6 +146,7 @@ def events_of(tube: Tube) -> Events:
         tube.mrd,
         tube.group,
         np.zeros_like(tube.mrd) if tube.excluded is None else tube.excluded,
+        tube.measured if values else {},
     )
 
 
@@ -168,6 +184,7 @@ def write_parquet(path: Path, events: Events) -> None:
         "excluded": as_arrow(events.excluded),
         **{f"mask_{step}": as_arrow(mask) for step, mask in events.masks.items()},
         "routes": _dictionary(events.routes, _route_words(events.route_names, events.routes)),
+        **{f"scale_{marker}": as_arrow(values) for marker, values in events.values.items()},
     }
     with atomic_path(path) as temporary:
         pq.write_table(pa.table(columns), temporary, compression="zstd")

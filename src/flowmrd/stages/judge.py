@@ -84,7 +84,7 @@ def judge(
     write_text(at.work / "mrd.json", result.read_text(encoding="utf-8"))
     facts = IngestFile.model_validate(tube.facts)
     values = list(tube.raw.values()) or list(original_values(sample.fcs, facts))
-    events = events_of(tube)
+    events = events_of(tube, values=config.export.values)
     write_parquet(at.result / "events.parquet", events)
     write_annotated(at.result / "annotated.fcs", facts, values, events)
     report(

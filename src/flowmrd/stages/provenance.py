@@ -220,7 +220,7 @@ def input_paths(run_directory: Path, config: RunConfig, samples: list[Sample]) -
         with suppress(PanelError):
             add(find_panel(panel, run_directory=run_directory, shipped=PANELS))
     if not isinstance(config.compensation, str):
-        for given in config.compensation.csv.values():
+        for given in config.compensation.tables().values():
             add((run_directory / config.samples).parent / given)
     for override in sorted((run_directory / "config" / "overrides").glob("*")):
         add(override)

@@ -247,7 +247,7 @@ def write_again(tube: TubeInRun, judged: Judged, calls: ReviewerCalls) -> MrdRes
     with same_times([folder / name for name in WRITTEN] + [tube.at.work / "mrd.json"]):
         write_json(folder / "mrd.json", result.to_json_dict())
         write_text(tube.at.work / "mrd.json", (folder / "mrd.json").read_text(encoding="utf-8"))
-        events = events_of(counted)
+        events = events_of(counted, values=tube.config.export.values)
         facts = IngestFile.model_validate(counted.facts)
         values = list(counted.raw.values()) or list(original_values(tube.sample.fcs, facts))
         write_parquet(folder / "events.parquet", events)

@@ -104,6 +104,9 @@ def preprocess(
         infinity.
     """
     settings = config or RunConfig(panel=tube.panel.name, samples="")
+    own = settings.for_tube(tube.name)
+    if own is not settings:  # a matrix of the tube's own takes the place of the controls'
+        settings, spillover = own, None
     if placed is not None:
         return _as_placed(tube, _columns_of(tube, overwrite=overwrite), placed)
     pulses = check_pulses(tube.raw)

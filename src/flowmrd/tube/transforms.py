@@ -60,8 +60,14 @@ def transforms_of_controls(
         panel = tube.panel
         settings = settings or RunConfig(panel=panel.name, samples="")
         name = tube.name
+        own = settings.for_tube(name)
         matrix = find_spillover(
-            tube.facts, settings, where=tube.where or name, batch=(batches or {}).get(name), csv=spillover, base=base
+            tube.facts,
+            own,
+            where=tube.where or name,
+            batch=(batches or {}).get(name),
+            csv=spillover if own is settings else None,
+            base=base,
         )
         thinned = {column: values[:: max(tube.n_events // SAMPLE, 1)] for column, values in tube.raw.items()}
         carriers = carriers_of(tube.facts["channels"], panel)
