@@ -25,6 +25,9 @@ MOST_NAMED: Final = 40
 """Tubes on a chart up to which those that break a rule bear their name; beyond it only pointing tells."""
 REACH: Final = 4.7
 """Distance in SD at which a tube is drawn that lies further away."""
+MOST_TOLD: Final = 200
+"""Tubes on a chart up to which pointing tells of each; beyond it of controls and of tubes beyond 2 SD, so that the
+index of hundreds of tubes stays small."""
 CARRY_SOURCE: Final = 0.01
 """MRD fraction from which a tube can leave cells in the line that the next tube shows."""
 CARRY_DISTANCE: Final = 0.25
@@ -182,7 +185,10 @@ def levey_jennings_chart(
             groups["selected"].append(point)
     for role, chosen in groups.items():
         told = tuple(
-            f"{point.sample} {when.get(point.sample, '')} {point.z:+.1f} SD".replace("  ", " ") for point in chosen
+            f"{point.sample} {when.get(point.sample, '')} {point.z:+.1f} SD".replace("  ", " ")
+            if len(points) <= MOST_TOLD or role != "other" or abs(point.z) > 2
+            else ""
+            for point in chosen
         )
         layers.append(Points(role, role, tuple(at[point.sample] for point in chosen), told))
     if len(points) <= MOST_NAMED:

@@ -113,7 +113,7 @@ class CellMarks:
 
 @dataclass(frozen=True)
 class Points:
-    """Points with a text each for those who hover over them."""
+    """Points with a text each for those who hover over them; an empty text is not shown."""
 
     name: str
     role: Role

@@ -80,7 +80,7 @@ class _Canvas:
                 return self._dots(layer.still, STYLES[layer.role])
             case Points():
                 return self._dots(layer.at, STYLES[layer.role]) + [
-                    svg.tip(*self.place(at), 7, text) for at, text in zip(layer.at, layer.texts, strict=False)
+                    svg.tip(*self.place(at), 7, text) for at, text in zip(layer.at, layer.texts, strict=False) if text
                 ]
             case Interval():
                 (x, low), (_, high) = self.place((layer.x, layer.low)), self.place((layer.x, layer.high))
