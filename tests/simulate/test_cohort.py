@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import yaml
 
+from flowmrd.cli.demo import write_pooled
+from flowmrd.config import load_config
 from flowmrd.config.run import RunConfig
 from flowmrd.config.sheet import PriorTherapy, Role, read_sheet
 from flowmrd.errors import ConfigError
@@ -156,3 +158,27 @@ def test_many_gives_the_number_of_tubes_asked_for(ino10: PanelModel, tmp_path: P
     samples, problems = read_sheet(cohort.sheet)
     assert problems == []
     assert len(samples) == 12
+
+
+def test_the_pooled_tubes_of_the_demo_are_one_specimen_judged_by_the_cohorts_reference(
+    ino10: PanelModel, tmp_path: Path
+) -> None:
+    cohort = write_pooled(tmp_path, ino10, nucleated=500)
+    rows, problems = read_sheet(cohort.sheet)
+    assert not problems
+    followups = [row for row in rows if row.role is Role.FOLLOWUP]
+    assert {row.specimen_id for row in followups} == {"P05-day21"}
+    assert len({row.fcs.read_bytes() for row in followups}) == 5
+    config = load_config(tmp_path / "pooled/config/config.yaml")
+    assert config.mrd.target == 1e-5
+    assert config.reference.path == "../cohort/results/reference/ino10"  # type: ignore[union-attr]
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "pooled").rglob("*") if path.is_file()}
+    write_pooled(tmp_path, ino10, nucleated=500)
+    config_file = tmp_path / "pooled/config/config.yaml"
+    assert config_file.stat().st_mtime_ns == before[config_file]
+
+
+def test_the_pooled_tubes_of_the_demo_hold_more_than_five_million_cells(ino10: PanelModel) -> None:
+    plans = [plan for plan in plan_preset("pooled", ino10, 1) if plan.specimen]
+    assert sum(plan.spec.nucleated for plan in plans) > 5_000_000
+    assert all(plan.spec.nucleated < 2_788_000 for plan in plans)  # 27.88 / N > 1e-5 in each tube

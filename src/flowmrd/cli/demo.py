@@ -1,10 +1,13 @@
-"""``flowmrd demo``: two run directories that anybody can make, and their reports.
+"""``flowmrd demo``: three run directories that anybody can make, and their reports.
 
 ``real``
     The day-15 marrow of a child with B-ALL that ships inside the fcsparser package (MIT licence), without controls:
     what the file alone allows to say.
 ``cohort``
     Simulated 10-colour tubes: controls, patients at diagnosis and at follow-up, one control too small for 1e-4.
+``pooled``
+    One simulated specimen in five acquisitions, judged by the reference of ``cohort``: together its 6 million cells can
+    say less than 1 in 100,000, which none of the tubes can alone.
 """
 
 from __future__ import annotations
@@ -17,7 +20,10 @@ from flowmrd.engine.launch import launch
 from flowmrd.errors import ConfigError
 from flowmrd.home import PANELS
 from flowmrd.mrd.result import VerdictClass
-from flowmrd.panel import find_panel, load_panel
+from flowmrd.mrd.specimen import SpecimenResult
+from flowmrd.panel import PanelModel, find_panel, load_panel
+from flowmrd.simulate.cohort import SimulatedCohort, simulate_cohort
+from flowmrd.simulate.design import plan_preset, resized
 from flowmrd.stages.monitor import monitor_runs
 from flowmrd.stages.results import read_result
 from flowmrd.stages.simulate import DEFAULT_SEED, simulate
@@ -68,19 +74,54 @@ def write_real(run_directory: Path) -> None:
             write_text(path, text)
 
 
+def write_pooled(folder: Path, panel: PanelModel, *, nucleated: int | None = None) -> SimulatedCohort:
+    """Write the run directory of one specimen in several acquisitions, beside the cohort whose reference judges it.
+
+    Parameters
+    ----------
+    nucleated
+        Nucleated cells per tube instead of the preset's.
+    """
+    design = plan_preset("pooled", panel, DEFAULT_SEED)
+    return simulate_cohort(
+        folder / "pooled",
+        design if nucleated is None else resized(design, nucleated),
+        DEFAULT_SEED,
+        panel,
+        label="pooled",
+        settings=f"reference: {{path: ../cohort/results/reference/{panel.name}}}\nmrd: {{target: 1.0e-5}}\n",
+    )
+
+
+def pooled_lines(run_directory: Path) -> list[str]:
+    """What the run says of each specimen of several tubes, for the terminal."""
+    lines = []
+    for path in sorted((run_directory / "results" / "specimens").glob("*.json")):
+        found = SpecimenResult.model_validate_json(path.read_bytes())
+        limit = "none" if found.sensitivity.lod95 is None else f"{found.sensitivity.lod95:.2g}"
+        cells = f"{len(found.tubes)} tubes, {found.denominator:,} {found.denominator_name} cells together"
+        answer = f"{found.verdict.class_.value} at {found.sensitivity.target:g}, {found.mrd.reported}"
+        lines.append(f"{found.specimen_id}: {cells}: {answer} (limit of detection {limit})")
+    return lines
+
+
 def demo(folder: Path, *, cores: int | None = None) -> int:
-    """Make both run directories, run them, and say where the reports are; return the worse exit code."""
+    """Make the run directories, run them, and say where the reports are; return the worst exit code."""
     write_real(folder / "real")
     panel = load_panel(find_panel("ino10", run_directory=folder, shipped=PANELS))
     simulate(folder / "cohort", preset="demo", seed=DEFAULT_SEED, panel=panel)
-    code = max(launch(folder / name, cores=cores) for name in ("real", "cohort"))
+    write_pooled(folder, panel)
+    code = max(launch(folder / name, cores=cores) for name in ("real", "cohort", "pooled"))
     monitor_runs(folder, folder / "monitoring", seed=DEFAULT_SEED, again=2)
+    print("\nSeveral tubes of one specimen:")  # noqa: T201
+    for line in pooled_lines(folder / "pooled"):
+        print(f"  {line}")  # noqa: T201
     print("\nOpen in a browser:")  # noqa: T201
     for said, page in [
         *(("all tubes of a run", page) for page in sorted(folder.glob("*/results/cohort/index.html"))),
         *(("a real tube", page) for page in sorted(folder.glob("real/results/samples/*/report.html"))),
         *pages_to_see(folder / "cohort").items(),
-        ("monitoring over both runs", folder / "monitoring" / "index.html"),
+        ("monitoring over all runs", folder / "monitoring" / "index.html"),
     ]:
         print(f"  {page.resolve()}  ({said})")  # noqa: T201
     return code

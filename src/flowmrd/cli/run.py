@@ -62,7 +62,7 @@ def run(
 def simulate(
     rundir: Annotated[Path, typer.Argument(help="Run directory to write.", metavar="RUNDIR")],
     preset: Annotated[
-        str, typer.Option(help="demo, small, many, compensation, trial, or a .tsv table of patients.")
+        str, typer.Option(help="demo, small, many, compensation, pooled, trial, or a .tsv table of patients.")
     ] = "demo",
     seed: Annotated[int | None, typer.Option(help="Seed; the same seed gives the same files.")] = None,
     panel: Annotated[str, typer.Option(help="Panel to simulate.")] = "ino10",
@@ -93,10 +93,10 @@ def simulate(
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Folder for the two run directories.")] = Path("demo"),
+    folder: Annotated[Path, typer.Argument(help="Folder for the three run directories.")] = Path("demo"),
     cores: Annotated[int | None, typer.Option(min=1, help="Cores to use; all of this machine if not given.")] = None,
 ) -> int:
-    """Run a real B-ALL tube and a simulated cohort, and print where the reports are.
+    """Run a real B-ALL tube, a simulated cohort and a specimen of five tubes, and print where the reports are.
 
     Example: flowmrd demo demo
     """

@@ -88,7 +88,13 @@ def _clock(seconds: int) -> str:
 
 
 def simulate_cohort(
-    run_directory: Path, design: Sequence[TubePlan], seed: int, panel: PanelModel, *, label: str = "custom"
+    run_directory: Path,
+    design: Sequence[TubePlan],
+    seed: int,
+    panel: PanelModel,
+    *,
+    label: str = "custom",
+    settings: str = "",
 ) -> SimulatedCohort:
     """Write a run directory that ``flowmrd run`` takes as it is.
 
@@ -100,6 +106,8 @@ def simulate_cohort(
         Tubes in acquisition order.
     label
         Name of the design in the manifest.
+    settings
+        Further lines of the configuration.
 
     Raises
     ------
@@ -149,7 +157,7 @@ def simulate_cohort(
         )
     manifest = SimulationFile(design=label, seed=seed, panel=panel.name, tubes=tubes)
     _write_if_new(run_directory / "config" / "samples.tsv", "\n".join(rows) + "\n")
-    _write_if_new(config, f"panel: {panel.name}\nsamples: config/samples.tsv\n")
+    _write_if_new(config, f"panel: {panel.name}\nsamples: config/samples.tsv\n{settings}")
     write_json(manifest_path, manifest.model_dump(mode="json"))
     return SimulatedCohort(run_directory, manifest)
 

@@ -205,7 +205,7 @@ def trial(panel: PanelModel, seed: int, rows: Sequence[FollowUp], *, n_controls:
     return [*controls(n_controls, 320_000, seed, every=3), *patients(rows, seed)]
 
 
-def pooled(panel: PanelModel, seed: int, *, acquisitions: int = 5, nucleated: int = 1_000_000) -> list[TubePlan]:
+def pooled(panel: PanelModel, seed: int, *, acquisitions: int = 5, nucleated: int = 1_250_000) -> list[TubePlan]:
     """One clean specimen in several acquisitions, with the patient's diagnosis tube and without controls."""
     dx, after = patients([FollowUp("P05", 0.0, nucleated=nucleated)], seed)
     tubes = [replace(after, sample=f"{after.sample}-{n + 1}", specimen=after.sample) for n in range(acquisitions)]
