@@ -110,6 +110,7 @@ def test_a_flowjo_workspace_gives_the_events_that_flowkit_finds(
 def test_what_flowkit_does_not_know_is_refused_by_name_and_the_rest_is_read(tube: Path, tmp_path: Path) -> None:
     text = workspace(tube)
     gate = (
+        '<Statistic name="Mean" id="PE-A" value="1"/>'
         '<Population name="Curly" owningGroup=""><Gate><gating:CurlyQuad/></Gate><Subpopulations>'
         '<Population name="Inner" owningGroup=""><Gate><gating:CurlyQuad/></Gate></Population>'
         "</Subpopulations></Population>"

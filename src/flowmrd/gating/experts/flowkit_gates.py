@@ -29,6 +29,8 @@ GATINGML: Final = "GatingML 2.0"
 TUBE: Final = "tube"
 SHAPES: Final = ("RectangleGate", "PolygonGate", "EllipsoidGate")
 NODES: Final = {"AndNode", "OrNode", "NotNode"}
+NO_GATES: Final = frozenset({"Statistic", "Graph"})
+"""What stands among the gates of a population and is none."""
 SCALES: Final = frozenset({"linear", "log", "logicle", "biex", "fasinh"})
 BIEX_LENGTH: Final = "256"
 """The only length of a biexponential table that FlowKit knows."""
@@ -271,7 +273,7 @@ class _Pruner:
         for block in node.findall("Subpopulations"):
             for item in list(block):
                 name = item.get("name")
-                if name is None:
+                if name is None or item.tag.rpartition("}")[2] in NO_GATES:
                     continue
                 here = (*path, name)
                 reason = self._why_not(item)
