@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from flowmrd.classifier.blast_prior import blast_prior
 from flowmrd.classifier.calibration import Calibration, calibrate
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells, thin
 from flowmrd.classifier.catalogue import anchor_levels
 from flowmrd.classifier.classification import Classification, CountedGroup, UncountedGroup
-from flowmrd.classifier.found_groups import find_groups, find_other_groups
+from flowmrd.classifier.found_groups import FoundGroups, find_groups, find_other_groups, stands_beside
 from flowmrd.classifier.group_members import find_members
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import Floats, Mixture, combine, log_density
@@ -89,15 +90,10 @@ def classify_tube(
     own = next((record for record in reference.controls if record.name == tube.name), None)
     # A control is judged by the fold it did not help to build, and is no witness in its own case.
     model = (reference.model if own is None else reference.folds[own.fold]).select(features)
-    window = np.flatnonzero(tube.window)
     others = [record for record in reference.controls if record is not own]
     controls = [control_cells(reference, record, features, parameters) for record in others]
     tube_model, burden = _fit_beside_leukaemia(tube, model, reference, search)
-    stages = reference.stage_centres[:, [reference.features.index(name) for name in features]]
-    anchors = anchor_levels(tube, parameters, expected=reference.anchors_at(features, tube_model.shift))
-    cells = tube_cells(tube, window, tube_model, model, parameters, stages, parameters.unreliable, anchors)
-    cells, kept = keep_candidates(search, cells)
-    window = window[kept]
+    cells, window = _candidates(tube, tube_model, model, reference, search)
     share = burden.share if burden is not None else 0.0
     fits: list[PhenotypeFit] | None = None
     if search.laip is not None:
@@ -105,6 +101,12 @@ def classify_tube(
         share = max(share, sum(fit.share for fit in fits))
     calibration = calibrate(search, controls, share)
     found = find_groups(search, cells, calibration, burden=burden, fits=fits)
+    beside = _fit_beside_doubt(tube, model, search, found)
+    if beside is not None:
+        again, rows = _candidates(tube, beside, model, reference, search)
+        second = find_groups(search, again, calibration)
+        if stands_beside(second, parameters):
+            tube_model, cells, window, found = beside, again, rows, second
     score, label = score_mixtures(cells, [group.mixture for group in found.counted])
     uncounted = found.uncounted
     if search.laip is not None:
@@ -163,6 +165,41 @@ def classify_tube(
         offscale_cluster=offscale.cluster,
         group=group,
         offscale_group=members.offscale,
+    )
+
+
+def _candidates(
+    tube: CandidateCells, fitted: TubeModel, model: NormalModel, reference: ReferenceModel, search: Search
+) -> tuple[WindowCells, npt.NDArray[np.intp]]:
+    """Cells of the window that anything looked for could claim, beside the normal cells of the tube, and their rows."""
+    parameters = search.parameters
+    window = np.flatnonzero(tube.window)
+    stages = reference.stage_centres[:, [reference.features.index(name) for name in tube.features]]
+    anchors = anchor_levels(tube, parameters, expected=reference.anchors_at(tube.features, fitted.shift))
+    cells = tube_cells(tube, window, fitted, model, parameters, stages, parameters.unreliable, anchors)
+    cells, kept = keep_candidates(search, cells)
+    return cells, window[kept]
+
+
+def _fit_beside_doubt(tube: CandidateCells, model: NormalModel, search: Search, found: FoundGroups) -> TubeModel | None:
+    """The tube's normal model fitted once more with its largest doubtful group explained beside it.
+
+    A leukaemia of some hundred cells is too small to be seen as a burden and large enough to pull a normal population
+    of the tube onto itself, so that its cells seem half normal. With a component of its own it no longer does, and what
+    is left of the group is judged anew. None where no group is a doubt for being like those of the controls; a
+    population that is merely displaced stays one, as regenerating marrow holds such.
+    """
+    doubts = [group for group in found.uncounted if group.why == "like_controls" and group.call == "atypical"]
+    if search.laip is not None or not doubts:
+        return None
+    largest = max(doubts, key=lambda group: group.events)
+    return fit_tube(
+        model,
+        tube,
+        search.parameters,
+        leukaemia=largest.mixture,
+        leukaemia_share=largest.events / max(tube.denominator, 1),
+        unreliable=search.parameters.unreliable,
     )
 
 

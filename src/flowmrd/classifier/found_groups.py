@@ -83,6 +83,16 @@ def _matched(fits: list[PhenotypeFit], cells: WindowCells, calibration: Calibrat
     return FoundGroups(tuple(counted), tuple(uncounted))
 
 
+def stands_beside(found: FoundGroups, parameters: ClassifierParameters) -> bool:
+    """Whether groups count after the normal cells were fitted beside one of them, by a stricter error rate.
+
+    The tube itself chose which cells its normal populations need not explain. What is false gains little by that, and a
+    leukaemia much.
+    """
+    rates = [group.evidence.false_groups for group in found.counted]
+    return bool(rates) and all(rate is not None and rate < parameters.false_groups_beside for rate in rates)
+
+
 def find_other_groups(cells: WindowCells, calibration: Calibration, score: Floats) -> tuple[UncountedGroup, ...]:
     """Groups unlike normal that the patient's phenotype does not claim: a leukaemia may have changed.
 

@@ -696,6 +696,13 @@ class ClassifierParameters:
         "a group counts where fewer false groups as odd are expected in marrow without leukaemia",
         "issue: at most one clean tube in a hundred falsely called",
     )
+    false_groups_beside: float = number(
+        0.001,
+        "error rate of a group",
+        "groups per tube",
+        "a doubtful group counts after the normal cells were fitted beside it where fewer are expected",
+        "by then four leukaemias of 1e-3 had 0.0003 and less, a false group of a clean tube 0.03",
+    )
     false_groups_atypical: float = number(
         0.1,
         "error rate of a group",
