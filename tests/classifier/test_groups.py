@@ -13,9 +13,12 @@ from flowmrd.classifier.abundance_outliers import abundance_outliers
 from flowmrd.classifier.atypical_groups import atypical_groups, is_uncommon, like_early_progenitors
 from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
 from flowmrd.classifier.calibration import stands_alone
+from flowmrd.classifier.classification import CountedGroup
 from flowmrd.classifier.compact_groups import CompactGroup, compact, search_groups
 from flowmrd.classifier.control_abundance import shares_in_place
 from flowmrd.classifier.control_groups import ControlGroups
+from flowmrd.classifier.found_groups import FoundGroups, stands_beside
+from flowmrd.classifier.group_evidence import EvidenceOnGroup
 from flowmrd.classifier.mixture import Mixture, log_density
 from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
@@ -254,3 +257,15 @@ def test_a_leukaemia_a_decade_from_where_leukaemias_lie_in_one_marker_is_a_group
     assert np.abs(found[0].mixture.mean[0] - centre).max() < 0.15
     by_prior = search_groups(cells, log_normal, 300_000, prior, shape, replace(PARAMETERS, seeds_odd=0))
     assert not by_prior or by_prior[0].events < 100, "where the prior alone says which cells are looked at"
+
+
+def test_a_group_fitted_beside_counts_by_a_stricter_error_rate() -> None:
+    mixture = Mixture(np.ones(1), np.zeros((1, 5)), np.eye(5)[None])
+
+    def counted(rate: float | None) -> CountedGroup:
+        return CountedGroup(mixture, "different_from_normal", EvidenceOnGroup(0.5, None, rate, 500.0))
+
+    assert stands_beside(FoundGroups((counted(0.0003),)), PARAMETERS)
+    assert not stands_beside(FoundGroups((counted(0.0003), counted(0.005))), PARAMETERS), "none of them may be false"
+    assert not stands_beside(FoundGroups((counted(None),)), PARAMETERS)
+    assert not stands_beside(FoundGroups(()), PARAMETERS)

@@ -7,7 +7,7 @@ tube; the controls set the cut (:mod:`flowmrd.classifier.calibration`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -101,12 +101,9 @@ def classify_tube(
         share = max(share, sum(fit.share for fit in fits))
     calibration = calibrate(search, controls, share)
     found = find_groups(search, cells, calibration, burden=burden, fits=fits)
-    beside = _fit_beside_doubt(tube, model, search, found)
-    if beside is not None:
-        again, rows = _candidates(tube, beside, model, reference, search)
-        second = find_groups(search, again, calibration)
-        if stands_beside(second, parameters):
-            tube_model, cells, window, found = beside, again, rows, second
+    seen = _Seen(tube_model, cells, window, found)
+    again = _fit_beside_doubt(tube, model, reference, search, calibration, found) or seen
+    tube_model, cells, window, found = again.fitted, again.cells, again.rows, again.found
     score, label = score_mixtures(cells, [group.mixture for group in found.counted])
     uncounted = found.uncounted
     if search.laip is not None:
@@ -181,19 +178,36 @@ def _candidates(
     return cells, window[kept]
 
 
-def _fit_beside_doubt(tube: CandidateCells, model: NormalModel, search: Search, found: FoundGroups) -> TubeModel | None:
-    """The tube's normal model fitted once more with its largest doubtful group explained beside it.
+@dataclass(frozen=True)
+class _Seen:
+    """Normal cells of a tube, its candidates beside them with their rows, and the groups among these."""
+
+    fitted: TubeModel
+    cells: WindowCells
+    rows: npt.NDArray[np.intp]
+    found: FoundGroups
+
+
+def _fit_beside_doubt(
+    tube: CandidateCells,
+    model: NormalModel,
+    reference: ReferenceModel,
+    search: Search,
+    calibration: Calibration,
+    found: FoundGroups,
+) -> _Seen | None:
+    """The tube seen once more with its largest doubtful group explained beside the normal cells; None if none then counts.
 
     A leukaemia of some hundred cells is too small to be seen as a burden and large enough to pull a normal population
     of the tube onto itself, so that its cells seem half normal. With a component of its own it no longer does, and what
-    is left of the group is judged anew. None where no group is a doubt for being like those of the controls; a
-    population that is merely displaced stays one, as regenerating marrow holds such.
+    is left of the group is judged anew. Only a group that is like those of the controls is looked at so: a population
+    that is merely displaced stays one, as regenerating marrow holds such.
     """
     doubts = [group for group in found.uncounted if group.why == "like_controls" and group.call == "atypical"]
     if search.laip is not None or not doubts:
         return None
     largest = max(doubts, key=lambda group: group.events)
-    return fit_tube(
+    fitted = fit_tube(
         model,
         tube,
         search.parameters,
@@ -201,6 +215,9 @@ def _fit_beside_doubt(tube: CandidateCells, model: NormalModel, search: Search, 
         leukaemia_share=largest.events / max(tube.denominator, 1),
         unreliable=search.parameters.unreliable,
     )
+    cells, rows = _candidates(tube, fitted, model, reference, search)
+    second = find_groups(search, cells, calibration)
+    return _Seen(fitted, cells, rows, second) if stands_beside(second, search.parameters) else None
 
 
 def _staining(
