@@ -196,7 +196,7 @@ def _fit_beside_doubt(
     calibration: Calibration,
     found: FoundGroups,
 ) -> _Seen | None:
-    """The tube seen once more with its largest doubtful group explained beside the normal cells; None if none then counts.
+    """The tube seen again, its largest doubtful group explained beside the normal cells; None if no group counts then.
 
     A leukaemia of some hundred cells is too small to be seen as a burden and large enough to pull a normal population
     of the tube onto itself, so that its cells seem half normal. With a component of its own it no longer does, and what
