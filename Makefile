@@ -38,8 +38,9 @@ install:
 demo: env
 	$(BIN)/flowmrd demo demo
 
+# In two processes side by side; `.venv/bin/python -m pytest tests/...` for some of them.
 test: dev
-	$(BIN)/python -m pytest
+	$(BIN)/python tests/side_by_side.py
 
 # Lint, formats, types, workflow.
 check: dev

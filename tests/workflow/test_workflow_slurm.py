@@ -72,6 +72,7 @@ def test_a_cohort_runs_on_slurm_as_the_dry_run_said_with_one_job_for_a_followup_
     done = run_there(cluster, run, "--", *FAST, "--verbose")
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert digests(run) == digests(finished_pair)
+    assert re.search(r"P01-day21: (waiting in the queue|running on)", done.stdout), done.stdout
     jobs = submitted(run)
     assert len([job for job in jobs if "P01-day21" in job["--comment"]]) == 1
     asked = Counter((job["--mem"], job["-t"]) for job in jobs)
@@ -100,7 +101,8 @@ def test_job_node_daemon_and_run_are_killed_and_nothing_is_lost(
     run = Path(shutil.copytree(pair, tmp_path / "run"))
     arguments = ("--profile", "slurm", "--", *FAST, "--verbose")
     with started(run, *arguments, environment=cluster.environment) as first:
-        reader = Thread(target=first.communicate)
+        said: list[str] = []
+        reader = Thread(target=lambda: said.append(first.communicate()[0]))
         reader.start()
         # a job: it is tried again with twice the memory
         os.kill(until(lambda: stage_at_work(run, b"ingest"), first), signal.SIGKILL)
@@ -115,6 +117,7 @@ def test_job_node_daemon_and_run_are_killed_and_nothing_is_lost(
         for pid in session_members(first.pid):
             os.kill(pid, signal.SIGKILL)
         reader.join()
+    assert "CTRL01: failed" in said[0]
     ingests = [int(job["--mem"]) for job in submitted(run) if "CTRL01_read" in job["--comment"]]
     assert ingests[1] == pytest.approx(2 * ingests[0], abs=1)  # whole megabytes
     second = run_there(cluster, run, "--", *FAST)

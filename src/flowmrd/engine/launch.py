@@ -22,6 +22,7 @@ from pathlib import Path
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.engine.batch_plan import batch_jobs, lines, work_lines
 from flowmrd.engine.clock import set_back_future_times
+from flowmrd.engine.cluster_queue import QueueWatch, jobs_in_queue, seconds_between_looks
 from flowmrd.engine.code import package_digest, state_of
 from flowmrd.engine.layout import CONFIG
 from flowmrd.engine.lock import refuse_jobs_in_queue, run_lock, wait_for_orphans
@@ -34,6 +35,8 @@ from flowmrd.home import REPOSITORY
 
 PROFILES = REPOSITORY / "workflow" / "profiles"
 DAY = 86400.0
+POLLING = "--slurm-init-seconds-before-status-checks"
+"""How long the executor plugin waits before it asks after jobs; it adds ten seconds whenever none has ended."""
 MAX_PASSES = 4
 """The first pass, and one for each time that leaving out a tube uncovers another unusable one, or that what a pass made
 leaves something to be made again."""
@@ -87,10 +90,15 @@ def snakemake_command(
     return [*command, *extra]
 
 
+def _settings(profile: Path) -> dict[str, object]:
+    """Options that a profile sets."""
+    values = read_yaml(profile, ConfigError, expected="a Snakemake profile", if_missing="correct --profile").data
+    return values if isinstance(values, dict) else {}
+
+
 def _executor(profile: Path) -> str:
     """Name of the executor plugin that a profile asks for."""
-    values = read_yaml(profile, ConfigError, expected="a Snakemake profile", if_missing="correct --profile").data
-    return str(values.get("executor", "local")) if isinstance(values, dict) else "local"
+    return str(_settings(profile).get("executor", "local"))
 
 
 def _is_local(profile: Path) -> bool:
@@ -145,21 +153,27 @@ def launch(
                 refuse_jobs_in_queue(run_directory)
         plan = plan_run(run_directory)
         print_plan(plan)
+        submits = _executor(profile_file) == "slurm"
+        looks = seconds_between_looks(len(plan.samples))
         command = snakemake_command(run_directory, profile_file, cores=cores, dry_run=dry_run, extra=extra)
+        if submits and POLLING not in extra and POLLING.removeprefix("--") not in _settings(profile_file):
+            command += [POLLING, str(looks)]
         environment = {
             **os.environ,
             "FLOWMRD_COMMAND": shlex.join(["flowmrd", *sys.argv[1:]]),
             "FLOWMRD_STARTED": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         if dry_run:
-            return _dry_run(command, environment, plan, submits=_executor(profile_file) == "slurm")
+            return _dry_run(command, environment, plan, submits=submits)
         _remove_left_over_parts(run_directory, older_than=0 if local else DAY)
         forget_failures(run_directory, plan.samples)
         code, forced = 1, any(word.startswith(("--force", "-F", "-f", "-R")) for word in extra)
         fresh = not (run_directory / "results" / "samples").is_dir()
+        names = {*plan.samples, *(row.patient for row in plan.samples.values())}
+        queue = (QueueWatch(lambda: jobs_in_queue(run_directory, names)), looks) if submits else None
         for _ in range(MAX_PASSES):
             state = _present_state(run_directory)
-            code, steps = _one_pass(command, environment, run_directory, verbose=verbose)
+            code, steps = _one_pass(command, environment, run_directory, verbose=verbose, queue=queue)
             if code == 0 and steps and not fresh and not forced:
                 continue  # Snakemake does not look at the parameters of what comes after a job that runs: look again
             fresh = False
@@ -209,12 +223,17 @@ def _dry_run(command: Sequence[str], environment: dict[str, str], plan: RunPlan,
 
 
 def _one_pass(
-    command: Sequence[str], environment: dict[str, str], run_directory: Path, *, verbose: bool
+    command: Sequence[str],
+    environment: dict[str, str],
+    run_directory: Path,
+    *,
+    verbose: bool,
+    queue: tuple[QueueWatch, float] | None,
 ) -> tuple[int, int]:
     """Run Snakemake once; return its exit code and the number of jobs that were done."""
     log = run_directory / LOGS / "snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return run_and_follow(command, environment, cwd=REPOSITORY, log=log, verbose=verbose)
+        return run_and_follow(command, environment, cwd=REPOSITORY, log=log, verbose=verbose, queue=queue)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT, 0

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from flowmrd.engine.cluster_queue import QueueWatch
+
 PLUGIN = "flowmrd"
 DESCRIPTOR = "FLOWMRD_EVENTS_FD"
 _ERROR = re.compile(r"^(error:|   in: |   do: )")
@@ -104,9 +106,20 @@ def start(command: Sequence[str], environment: Mapping[str, str], *, cwd: Path, 
 
 
 def run_and_follow(
-    command: Sequence[str], environment: Mapping[str, str], *, cwd: Path, log: Path, verbose: bool = False
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    cwd: Path,
+    log: Path,
+    verbose: bool = False,
+    queue: tuple[QueueWatch, float] | None = None,
 ) -> tuple[int, int]:
     """Run Snakemake to its end; log all it says, show what a technician needs.
+
+    Parameters
+    ----------
+    queue
+        The cluster's queue, and the seconds between two looks at it.
 
     Returns
     -------
@@ -118,6 +131,9 @@ def run_and_follow(
         process = start(command, environment, cwd=cwd, writing=writing)
         copying = threading.Thread(target=_copy, args=(process, log, verbose), daemon=True)
         copying.start()
+        ended = threading.Event()
+        watching = threading.Thread(target=_watch, args=(queue, ended), daemon=True)
+        watching.start()
         try:
             for event in read_events(events):
                 for line in [] if verbose else progress.lines(event):
@@ -128,7 +144,21 @@ def run_and_follow(
             raise
         finally:
             copying.join(timeout=10)
+            ended.set()
+            watching.join(timeout=70)
     return code, progress.done
+
+
+def _watch(queue: tuple[QueueWatch, float] | None, ended: threading.Event) -> None:
+    """Show what the queue says, until the run has ended and once more."""
+    if queue is None:
+        return
+    watch, seconds = queue
+    last = False
+    while not last:
+        last = ended.wait(seconds)
+        for line in watch.lines():
+            print(line, flush=True)  # noqa: T201
 
 
 def _copy(process: subprocess.Popen[str], log: Path, verbose: bool) -> None:

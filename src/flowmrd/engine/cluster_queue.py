@@ -1,0 +1,137 @@
+"""What SLURM says of the jobs of a run: waiting and for what, running and where, ended badly and why.
+
+Jobs are known by their log files, which the executor plugin lays into the run directory. One ``squeue`` asks for all of
+them; a controller that does not answer is asked again the next time.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+__all__ = ["QueueWatch", "QueuedJob", "jobs_in_queue", "seconds_between_looks"]
+
+_COLUMNS: Final = {"JobID": 20, "State": 20, "Reason": 60, "NodeList": 60, "Comment": 300, "STDOUT": 1000}
+_WAITING: Final = {
+    "Resources": "no node has enough free processors or memory",
+    "Priority": "jobs of higher priority come first",
+    "Dependency": "another job must end first",
+    "BeginTime": "SLURM tries it again shortly",
+    "None": "SLURM has not looked at it yet",
+}
+_ENDED: Final = {
+    "CANCELLED": "cancelled by somebody or by the cluster",
+    "FAILED": "failed",
+    "OUT_OF_MEMORY": "failed: it needed more memory than it had asked for",
+    "TIMEOUT": "failed: it took longer than it had asked for",
+    "DEADLINE": "failed: its deadline passed",
+    "NODE_FAIL": "failed: its node went down",
+    "BOOT_FAIL": "failed: its node did not start",
+    "PREEMPTED": "put aside for a job of higher priority",
+}
+"""SLURM's states and reasons in words; others are shown as SLURM names them."""
+
+
+@dataclass(frozen=True)
+class QueuedJob:
+    """One line of ``squeue``.
+
+    Attributes
+    ----------
+    name
+        Tube, patient or panel that it is about, else its rule.
+    """
+
+    number: str
+    name: str
+    state: str
+    reason: str = ""
+    node: str = ""
+
+
+def jobs_in_queue(run_directory: Path, names: Collection[str]) -> list[QueuedJob] | None:
+    """Jobs of a run directory, those that ended a short time ago included; None where SLURM cannot be asked.
+
+    Parameters
+    ----------
+    names
+        Tubes and patients of the run.
+    """
+    squeue = shutil.which("squeue")
+    if squeue is None:
+        return None
+    columns = ",".join(f"{name}:{width}" for name, width in _COLUMNS.items())
+    try:
+        done = subprocess.run(  # noqa: S603
+            [squeue, "--me", "--states=all", "--noheader", f"--Format={columns}"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return jobs_of(done.stdout.splitlines(), f"{run_directory.resolve()}/.snakemake/slurm_logs/", names)
+
+
+def jobs_of(lines: Iterable[str], logs: str, names: Collection[str]) -> list[QueuedJob]:
+    """Jobs of ``squeue`` lines whose log lies below ``logs``."""
+    found = []
+    for line in lines:
+        values, start = [], 0
+        for width in _COLUMNS.values():
+            values.append(line[start : start + width].strip())
+            start += width
+        number, state, reason, node, comment, log = values
+        if log.startswith(logs):
+            found.append(QueuedJob(number, _name_of(comment, names), state, reason, node))
+    return found
+
+
+def _name_of(comment: str, names: Collection[str]) -> str:
+    """The plugin writes ``rule_laip_wildcards_P01``, and ``rule_P01-dx_prepare_laip`` for a group of stages."""
+    rule, _, of = comment.removeprefix("rule_").partition("_wildcards_")
+    begun = [name for name in names if rule == name or rule.startswith(f"{name}_")]
+    return max(begun, key=len, default=of or rule)
+
+
+def seconds_between_looks(tubes: int) -> int:
+    """How often SLURM is asked: a small cohort waits for nobody, a large one does not burden the controller."""
+    return min(max(tubes // 5, 5), 40)
+
+
+@dataclass
+class QueueWatch:
+    """Tells what has changed since the last look."""
+
+    ask: Callable[[], list[QueuedJob] | None]
+    _known: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Jobs of an earlier run are not told."""
+        self._known = {job.number: self._said(job) or "" for job in self.ask() or ()}
+
+    def lines(self) -> list[str]:
+        """A line for every job that waits, runs, or ended badly, once."""
+        told = []
+        for job in self.ask() or ():
+            said = self._said(job)
+            if said is not None and self._known.get(job.number) != said:
+                told.append(f"  {job.name}: {said} (SLURM job {job.number})")
+                self._known[job.number] = said
+        return told
+
+    @staticmethod
+    def _said(job: QueuedJob) -> str | None:
+        if job.state == "PENDING":
+            return f"waiting in the queue: {_WAITING.get(job.reason, job.reason)}"
+        if job.state == "RUNNING":
+            return f"running on {job.node}"
+        if job.state in _ENDED:
+            why = job.reason if job.reason not in ("", "None", job.state) else ""
+            return _ENDED[job.state] + (f" ({why})" if why else "")
+        return None  # completed, or on its way from one state to the next
