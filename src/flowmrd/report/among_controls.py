@@ -7,6 +7,7 @@ not a control: beyond 3 SD it is named, but it breaks no rule, because its compo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
@@ -16,11 +17,36 @@ from flowmrd.report import formatting, svg
 from flowmrd.report.batch import BatchTube, channel_charts, in_order, voltage_changes
 from flowmrd.report.inputs import Inputs
 from flowmrd.report.levey_jennings import MIN_CONTROLS, RULES
+from flowmrd.report.report_file import AmongControlsRow, BrokenRow
 
 BEYOND = 3.0
 
 
-def build(inputs: Inputs) -> dict[str, Any]:
+@dataclass(frozen=True)
+class AmongControls:
+    """The two cards.
+
+    Attributes
+    ----------
+    charts
+        As of :func:`flowmrd.report.batch.channel_charts`.
+    order
+        What the order of the tubes rests on.
+    voltages
+        Channel, usual voltage, other voltages; None without controls.
+    """
+
+    rows: tuple[AmongControlsRow, ...]
+    figure: Markup | None
+    summary: str
+    charts: Sequence[Mapping[str, Any]]
+    order: str
+    rules: Mapping[str, str]
+    findings: list[str]
+    voltages: list[tuple[str, str, str]] | None
+
+
+def build(inputs: Inputs) -> AmongControls:
     """Context of the two cards: this tube against the controls, and the controls over time."""
     sample = inputs.result.sample
     tubes = [_tube(facts, inputs.panel.name) for facts in inputs.controls_qc if facts.sample != sample]
@@ -29,37 +55,36 @@ def build(inputs: Inputs) -> dict[str, Any]:
         tubes.append(_tube(inputs.qc, inputs.panel.name, role="control" if inputs.result.role == "control" else ""))
     ordered, source = in_order(tubes)
     charts = channel_charts(ordered, this=sample, locked=inputs.control_limits)
-    rows = [
-        {
-            "channel": entry["channel"],
-            "z": entry["this"],
-            "mean": entry["mean"],
-            "sd": entry["sd"],
-            "controls": entry["controls"],
-            "beyond": abs(entry["this"]) > BEYOND,
-            "broken": [{"sample": name, "rules": rules} for name, rules in entry["broken"]],
-        }
+    rows = tuple(
+        AmongControlsRow(
+            channel=entry["channel"],
+            z=entry["this"],
+            mean=entry["mean"],
+            sd=entry["sd"],
+            controls=entry["controls"],
+            beyond=abs(entry["this"]) > BEYOND,
+            broken=tuple(BrokenRow(sample=name, rules=tuple(rules)) for name, rules in entry["broken"]),
+        )
         for entry in charts
         if entry["this"] is not None
+    )
+    voltages = [
+        (row["channel"], row["usual"], row["other"]) for row in voltage_changes(ordered) if sample in row["samples"]
     ]
-    return {
-        "rows": rows,
-        "figure": _figure(rows),
-        "summary": _summary(rows, n_controls),
-        "charts": charts,
-        "order": source,
-        "rules": RULES,
-        "findings": [
+    return AmongControls(
+        rows=rows,
+        figure=_figure(rows),
+        summary=_summary(rows, n_controls),
+        charts=charts,
+        order=source,
+        rules=RULES,
+        findings=[
             f"{entry['channel']}: {name} breaks {', '.join(rules)}"
             for entry in charts
             for name, rules in entry["broken"]
         ],
-        "voltages": [
-            (row["channel"], row["usual"], row["other"]) for row in voltage_changes(ordered) if sample in row["samples"]
-        ]
-        if n_controls
-        else None,
-    }
+        voltages=voltages if n_controls else None,
+    )
 
 
 def _tube(facts: QualityFile, panel: str, role: str = "control") -> BatchTube:
@@ -74,7 +99,7 @@ def _tube(facts: QualityFile, panel: str, role: str = "control") -> BatchTube:
     )
 
 
-def _summary(rows: Sequence[Mapping[str, Any]], n_controls: int) -> str:
+def _summary(rows: Sequence[AmongControlsRow], n_controls: int) -> str:
     """The figure in one sentence."""
     if not rows:
         return (
@@ -82,15 +107,15 @@ def _summary(rows: Sequence[Mapping[str, Any]], n_controls: int) -> str:
             if n_controls < MIN_CONTROLS + 1
             else "Not available: no channel medians were recorded."
         )
-    out = [str(row["channel"]) for row in rows if row["beyond"]]
+    out = [row.channel for row in rows if row.beyond]
     found = f"Beyond 3 SD: {', '.join(out)}." if out else "No channel lies beyond 3 SD."
     return (
-        f"{found} Medians of single cells against {rows[0]['controls']} control tubes; a marrow after therapy differs "
+        f"{found} Medians of single cells against {rows[0].controls} control tubes; a marrow after therapy differs "
         "in composition too."
     )
 
 
-def _figure(rows: Sequence[Mapping[str, Any]]) -> Markup | None:
+def _figure(rows: Sequence[AmongControlsRow]) -> Markup | None:
     if not rows:
         return None
     width, left, gap = 560.0, 84.0, 21.0
@@ -104,21 +129,21 @@ def _figure(rows: Sequence[Mapping[str, Any]]) -> Markup | None:
         parts.append(svg.text(middle + z * scale, height - 5, label, anchor="middle", css="faint", size=11))
     for index, row in enumerate(rows):
         y = 34 + index * gap
-        z = max(-6.0, min(6.0, row["z"]))
-        parts.append(svg.text(left - 8, y + 4, formatting.clip(row["channel"], 12), anchor="end", size=11.5))
-        x = middle + z * scale
-        colour = "var(--fail)" if row["beyond"] else "var(--gate)"
+        across = max(-6.0, min(6.0, row.z))
+        parts.append(svg.text(left - 8, y + 4, formatting.clip(row.channel, 12), anchor="end", size=11.5))
+        x = middle + across * scale
+        colour = "var(--fail)" if row.beyond else "var(--gate)"
         shape = (
             f"M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z"
-            if row["beyond"]
+            if row.beyond
             else f"M{x - 5:.1f} {y:.1f}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0"
         )
         parts.append(svg.line(middle, y, x, y, stroke=colour, width=1.5))
         parts.append(f'<path d="{shape}" fill="{colour}"/>')
-        if abs(row["z"]) > 6:
-            side = "end" if row["z"] > 0 else "start"
-            at = x - 10 if row["z"] > 0 else x + 10
+        if abs(row.z) > 6:
+            side = "end" if row.z > 0 else "start"
+            at = x - 10 if row.z > 0 else x + 10
             parts.append(
-                svg.text(at, y + 4, f"{row['z']:+.0f}".replace("-", "−"), anchor=side, css="faint halo", size=10.5)
+                svg.text(at, y + 4, f"{row.z:+.0f}".replace("-", "−"), anchor=side, css="faint halo", size=10.5)
             )
     return svg.drawing(width, height, parts)

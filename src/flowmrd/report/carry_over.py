@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -70,10 +70,6 @@ class Arrival:
                 "before, or of a disturbance."
             )
         return f"The MRD cells came evenly over the run ({share}; {p}): no sign of carry-over."
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self) | {"uneven": self.uneven}
 
 
 def arrival(tube: PageTube) -> Arrival:

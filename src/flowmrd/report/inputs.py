@@ -27,19 +27,6 @@ class Visit:
     result: MrdResult
     acquisition: AcquisitionEntry = field(default_factory=AcquisitionEntry)
 
-    def to_json(self) -> dict[str, Any]:
-        """The numbers of the trend."""
-        result = self.result
-        return {
-            "sample": result.sample,
-            "timepoint": result.timepoint,
-            "role": result.role,
-            "class": result.verdict.class_.value,
-            "fraction": result.mrd.fraction,
-            "ci95": result.mrd.ci95,
-            "lod95": result.sensitivity.lod95,
-        }
-
 
 @dataclass(frozen=True)
 class Inputs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -67,10 +67,6 @@ class MarkerRow:
     diagnosis: float | None
     shift: float | None
     direction: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
 
 
 def marker_rows(inputs: Inputs, tube: PageTube) -> list[MarkerRow]:

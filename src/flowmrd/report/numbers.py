@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from flowmrd.mrd.result import MrdResult
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report import formatting, laip_view, quality_view, uncounted
 from flowmrd.report.inputs import Inputs
-from flowmrd.report.report_file import ReportFile
+from flowmrd.report.record import RecordView
+from flowmrd.report.report_file import (
+    AmongControlsRow,
+    GateCount,
+    MarkerLevelRow,
+    PlotRow,
+    PopulationRow,
+    QualityNumbers,
+    ReportFile,
+    ThresholdRow,
+    TrendRow,
+    UncountedRow,
+)
 from flowmrd.report.tube import PageTube
 
 
@@ -32,7 +45,7 @@ def tables(
     tube: PageTube,
     markers: Sequence[laip_view.MarkerRow],
     quality: Mapping[str, Any],
-    facts: Mapping[str, Any],
+    facts: RecordView,
     visits: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Rows of every table beside a figure; ``facts`` is the context of the record."""
@@ -54,11 +67,11 @@ def tables(
         "clusters": clusters,
         "denominator_table": [
             (
-                row["title"] + (" (reported)" if row["reported"] else ""),
-                formatting.count(row["events"]),
-                formatting.percent(row["fraction"]),
+                row.title + (" (reported)" if row.reported else ""),
+                formatting.count(row.events),
+                formatting.percent(row.fraction),
             )
-            for row in facts["denominators"]
+            for row in facts.denominators
         ],
         "visit_table": [
             (
@@ -82,48 +95,44 @@ def tables(
         ],
         "channel_table": quality_view.channel_rows(quality),
         "instrument_facts": quality_view.instrument_facts(quality),
-        "specimen_facts": facts["specimen"],
-        "provenance_facts": facts["provenance"],
+        "specimen_facts": facts.specimen,
+        "provenance_facts": facts.provenance,
         "gate_table": [
             (
-                row["gate"],
-                row["numbers"],
-                row["source"] + ("" if row["state"] == "ok" else f" ({row['state']})"),
-                row["shift"],
-                row["why"],
+                row.gate,
+                row.numbers,
+                row.source + ("" if row.state == "ok" else f" ({row.state})"),
+                row.shift,
+                row.why,
             )
-            for row in facts["gates"]
+            for row in facts.gates
         ],
         "population_table": [
             (
-                row["title"],
-                formatting.count(row["events"]),
-                formatting.percent(row["of_nucleated"]),
-                formatting.count(row["mrd"]),
+                row.title,
+                formatting.count(row.events),
+                formatting.percent(row.of_nucleated),
+                formatting.count(row.mrd),
             )
             for row in populations(tube)
         ],
     }
 
 
-def populations(tube: PageTube) -> list[dict[str, Any]]:
+def populations(tube: PageTube) -> Iterator[PopulationRow]:
     """Populations that the panel names, with the MRD events each holds."""
     nucleated = int(tube.gate("nucleated").sum()) if "nucleated" in tube.gate_names else 0
-    rows = []
     for gate in tube.panel.gates:
         if gate.population and gate.name in tube.gate_names:
             inside = tube.gate(gate.name)
             events = int(inside.sum())
-            rows.append(
-                {
-                    "title": gate.title or gate.name.replace("_", " "),
-                    "gate": gate.name,
-                    "events": events,
-                    "of_nucleated": events / nucleated if nucleated else None,
-                    "mrd": int((inside & tube.mrd).sum()),
-                }
+            yield PopulationRow(
+                title=gate.title or gate.name.replace("_", " "),
+                gate=gate.name,
+                events=events,
+                of_nucleated=events / nucleated if nucleated else None,
+                mrd=int((inside & tube.mrd).sum()),
             )
-    return rows
 
 
 def numbers(
@@ -131,44 +140,49 @@ def numbers(
     tube: PageTube,
     plots: Sequence[Mapping[str, Any]],
     markers: Sequence[laip_view.MarkerRow],
-    quality: Mapping[str, Any],
-    controls: Mapping[str, Any],
-    facts: Mapping[str, Any],
+    quality: QualityNumbers | None,
+    controls: Sequence[AmongControlsRow],
+    facts: RecordView,
     notes: Sequence[tuple[str, str]],
 ) -> ReportFile:
     """The figures of the page: ``report.json``, and the page's own download."""
-    values = {
-        "format": "flowmrd-report/1",
-        "mrd_sha256": inputs.mrd_sha256,
-        "result": inputs.result,
-        "acquisition": AcquisitionEntry() if inputs.ingest is None else inputs.ingest.acquisition,
-        "specimen": dict(facts["specimen"]),
-        "denominators": facts["denominators"],
-        "plots": [
-            {
-                "title": plot["title"],
-                "parent": plot["parent"],
-                "x": plot["x"],
-                "y": plot["y"],
-                "parent_events": plot["parent_events"],
-                "outlines": plot["outlines"],
-                "gates": [
-                    {key: row[key] for key in ("gate", "events", "of_parent", "of_nucleated", "mrd")}
-                    for row in plot["rows"]
-                ],
-            }
-            for plot in plots
-        ],
-        "populations": populations(tube),
-        "markers": [row.to_json() for row in markers],
-        "uncounted": [asdict(group) for group in uncounted.groups(inputs.classification, inputs.result.groups)],
-        "quality": quality["numbers"],
-        "controls": controls["rows"],
-        "thresholds": [
-            {"setting": name, "value": value, "source": source} for name, value, source in facts["thresholds"]
-        ],
-        "gates": facts["gates"],
-        "trend": [visit.to_json() for visit in inputs.history],
-        "notes": notes,
-    }
-    return ReportFile.model_validate(values)
+    return ReportFile(
+        format="flowmrd-report/1",
+        mrd_sha256=inputs.mrd_sha256,
+        result=inputs.result,
+        acquisition=AcquisitionEntry() if inputs.ingest is None else inputs.ingest.acquisition,
+        specimen=dict(facts.specimen),
+        denominators=facts.denominators,
+        plots=tuple(_plot(plot) for plot in plots),
+        populations=tuple(populations(tube)),
+        markers=tuple(MarkerLevelRow(**asdict(row)) for row in markers),
+        uncounted=tuple(UncountedRow(**asdict(group)) for group in uncounted.groups(inputs.classification)),
+        quality=quality,
+        controls=tuple(controls),
+        thresholds=tuple(
+            ThresholdRow(setting=name, value=value, source=source) for name, value, source in facts.thresholds
+        ),
+        gates=facts.gates,
+        trend=tuple(_visit(visit.result) for visit in inputs.history),
+        notes=tuple(notes),
+    )
+
+
+def _plot(plot: Mapping[str, Any]) -> PlotRow:
+    """A plot of the page without what only its drawing needs."""
+    counts = [{key: row[key] for key in GateCount.model_fields} for row in plot["rows"]]
+    return PlotRow.model_validate(
+        {key: plot[key] for key in PlotRow.model_fields if key != "gates"} | {"gates": counts}
+    )
+
+
+def _visit(result: MrdResult) -> TrendRow:
+    return TrendRow(
+        sample=result.sample,
+        timepoint=result.timepoint,
+        role=result.role,
+        class_=result.verdict.class_,
+        fraction=result.mrd.fraction,
+        ci95=result.mrd.ci95,
+        lod95=result.sensitivity.lod95,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -13,6 +14,7 @@ from flowmrd.records.quality import AttritionEntry, CompensationEntry, QualityFi
 from flowmrd.report import formatting, svg
 from flowmrd.report.carry_over import Arrival, arrival
 from flowmrd.report.inputs import Inputs
+from flowmrd.report.report_file import ArrivalRow, QualityNumbers, ResidualRow, StretchRow
 from flowmrd.report.tube import PageTube
 
 STEP_WORDS = {
@@ -65,21 +67,27 @@ def build(inputs: Inputs, tube: PageTube) -> dict[str, Any]:
         "instrument": sorted(qc.instrument.items()),
         "cst": cst_status(inputs),
         "reader": _reader(inputs),
-        "numbers": {
-            "flags": [flag.model_dump() for flag in qc.flags],
-            "attrition": [step.model_dump() for step in qc.attrition],
-            "analysable": qc.analysable.model_dump(),
-            "residuals": [
-                pair.model_dump(include={"source", "target", "ratio", "n_bright", "state"}) for pair in residuals
-            ],
-            "condition": qc.compensation.condition,
-            "time": [
-                entry.model_dump(include={"first", "last", "seconds", "rate", "score", "bad"}) for entry in qc.time.bins
-            ],
-            "drift": [entry.model_dump() for entry in qc.time.drift],
-            "mrd_cells_over_the_run": came.to_json(),
-        },
+        "numbers": _numbers(qc, came),
     }
+
+
+def _numbers(qc: QualityFile, came: Arrival) -> QualityNumbers:
+    """What ``report.json`` holds of the section."""
+    return QualityNumbers(
+        flags=qc.flags,
+        attrition=qc.attrition,
+        analysable=qc.analysable,
+        residuals=tuple(
+            ResidualRow(**{key: getattr(pair, key) for key in ResidualRow.model_fields})
+            for pair in qc.compensation.residuals
+        ),
+        condition=qc.compensation.condition,
+        time=tuple(
+            StretchRow(**{key: getattr(entry, key) for key in StretchRow.model_fields}) for entry in qc.time.bins
+        ),
+        drift=qc.time.drift,
+        mrd_cells_over_the_run=ArrivalRow(**asdict(came), uneven=came.uneven),
+    )
 
 
 def cst_status(inputs: Inputs) -> tuple[str, str]:

@@ -6,7 +6,8 @@ checklist and 21 CFR 11.50. A field that nobody supplied is printed as such, nev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from flowmrd.records.gates import GateEntry
 from flowmrd.records.ingest import AcquisitionEntry, ChannelEntry
 from flowmrd.report import formatting, methods
 from flowmrd.report.inputs import Inputs, gate_records
+from flowmrd.report.report_file import DenominatorRow, GateRow
 
 NOT_SUPPLIED: Final = "not supplied to the pipeline"
 
@@ -99,36 +101,43 @@ def gate_remarks(inputs: Inputs) -> list[dict[str, str]]:
     return notes
 
 
-def build(inputs: Inputs, *, controls_charted: bool) -> dict[str, Any]:
+@dataclass(frozen=True)
+class RecordView:
+    """The record part of a page; rows of facts are (name, value), those of thresholds (setting, value, source)."""
+
+    denominators: tuple[DenominatorRow, ...]
+    specimen: list[tuple[str, str]]
+    thresholds: list[tuple[str, str, str]]
+    gates: tuple[GateRow, ...]
+    provenance: list[tuple[str, str]]
+    methods: Sequence[str]
+    references: Sequence[str]
+    limitations: Sequence[str]
+    marrow: list[str]
+
+
+def build(inputs: Inputs, *, controls_charted: bool) -> RecordView:
     """Context of the record; ``controls_charted`` where there were controls enough to judge their sequence."""
     written = methods.methods(inputs, controls_charted=controls_charted)
-    return {
-        "denominators": _denominators(inputs),
-        "specimen": _specimen(inputs),
-        "thresholds": _thresholds(inputs),
-        "gates": _gates(inputs),
-        "provenance": _provenance(inputs),
-        "methods": written.paragraphs,
-        "references": written.references,
-        "limitations": methods.limitations(inputs),
-        "marrow": _marrow(inputs),
-    }
+    return RecordView(
+        denominators=tuple(_denominators(inputs)),
+        specimen=_specimen(inputs),
+        thresholds=_thresholds(inputs),
+        gates=tuple(_gates(inputs)),
+        provenance=_provenance(inputs),
+        methods=written.paragraphs,
+        references=written.references,
+        limitations=methods.limitations(inputs),
+        marrow=_marrow(inputs),
+    )
 
 
-def _denominators(inputs: Inputs) -> list[dict[str, Any]]:
+def _denominators(inputs: Inputs) -> Iterator[DenominatorRow]:
     counts, chosen = inputs.result.counts, inputs.result.denominator
-    rows = []
     for name, title in DENOMINATORS:
         value: int | None = getattr(counts, name)
-        rows.append(
-            {
-                "title": title,
-                "events": value,
-                "reported": name == chosen,
-                "fraction": counts.mrd_events / value if value else None,
-            }
-        )
-    return rows
+        fraction = counts.mrd_events / value if value else None
+        yield DenominatorRow(title=title, events=value, reported=name == chosen, fraction=fraction)
 
 
 def _antibody(channel: Channel, stored: ChannelEntry | None) -> str:
@@ -286,23 +295,19 @@ def _plain(value: Any) -> str:
     return formatting.number(value, 4) if isinstance(value, float) else str(value)
 
 
-def _gates(inputs: Inputs) -> list[dict[str, str]]:
+def _gates(inputs: Inputs) -> Iterator[GateRow]:
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in inputs.panel.gates}
-    rows = []
     for name, entry in gate_records(inputs).items():
         numbers = ", ".join(f"{key} {formatting.number(value)}" for key, value in entry.parameters.items())
         shift = entry.shift_decades
-        rows.append(
-            {
-                "gate": titles.get(name, name),
-                "numbers": numbers or "–",
-                "source": SOURCES.get(entry.source, entry.source),
-                "shift": f"{shift:+.2f} decades".replace("-", "−") if shift else "–",
-                "why": entry.why,
-                "state": entry.state,
-            }
+        yield GateRow(
+            gate=titles.get(name, name),
+            numbers=numbers or "–",
+            source=SOURCES.get(entry.source, entry.source),
+            shift=f"{shift:+.2f} decades".replace("-", "−") if shift else "–",
+            why=entry.why,
+            state=entry.state,
         )
-    return rows
 
 
 def _provenance(inputs: Inputs) -> list[tuple[str, str]]:

@@ -89,19 +89,26 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
     }
     quality = quality_view.build(inputs, tube)
     controls = among_controls.build(inputs)
-    facts = record.build(inputs, controls_charted=bool(controls["charts"]))
+    facts = record.build(inputs, controls_charted=bool(controls.charts))
     visits = trend_rows(inputs.history, result.sample)
     steps = guidance.next_steps(result, quality["codes"])
     notes = verdict.banner_notes(
         inputs,
         arrival=quality.get("arrival"),
-        beyond=[str(row["channel"]) for row in controls["rows"] if row["beyond"]],
+        beyond=[row.channel for row in controls.rows if row.beyond],
         carried=from_own_tube(
             result, AcquisitionEntry() if inputs.qc is None else inputs.qc.acquisition, inputs.history
         ),
     )
     figures = numbers.numbers(
-        inputs, tube, [*_of_rows([*standard, *adaptive], charts.book), *gates], markers, quality, controls, facts, notes
+        inputs,
+        tube,
+        [*_of_rows([*standard, *adaptive], charts.book), *gates],
+        markers,
+        quality["numbers"],
+        controls.rows,
+        facts,
+        notes,
     )
     payload["numbers"] = figures.model_dump(mode="json", by_alias=True)
     answer = context_of(
