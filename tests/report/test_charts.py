@@ -188,6 +188,7 @@ def test_locked_limits_find_a_drift_that_all_controls_share() -> None:
     ("given_text", "shown"),
     [
         ("a limit of 6.2e-05, above 1e-04", "a limit of 6.2 × 10⁻⁵, above 10⁻⁴"),
+        ("contains the threshold 1e-04.", "contains the threshold 10⁻⁴."),
         ("1,234,567 events", "1\u202f234\u202f567 events"),
         ("CD19e-5 and 3e", "CD19e-5 and 3e"),
         ("1,5 and 12,34", "1,5 and 12,34"),
