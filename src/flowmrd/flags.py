@@ -555,6 +555,15 @@ _ANSWERS: Final = (
         roles=_PATIENT,
     ),
     FlagKind(
+        "PRECURSOR_LIKE_NOT_EXCLUDED",
+        Effect.ANSWER,
+        "No phenotype of a diagnosis tube is known: a few leukaemic cells that look like this marrow's regular B-cell "
+        "precursors would not be told from them.",
+        step="Use the diagnosis tube, or another method (molecular MRD), where such a leukaemia is possible.",
+        look="mrd",
+        roles=_FOLLOWUP,
+    ),
+    FlagKind(
         "CONTROL_SET_ASIDE",
         Effect.REMARK,
         "The control {control} alone holds cells that match this phenotype; no other control does, so that they are no "

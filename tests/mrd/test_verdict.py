@@ -331,3 +331,11 @@ def test_a_kind_that_would_be_put_before_the_reviewer_is_not_overlooked() -> Non
     assert spike.detected
     assert [kind.outcome for kind in spike.kinds] == ["counted"] * 7 + ["reported"] * 3
     assert partial_sensitivity(spike) is None
+
+
+def test_a_negative_answer_without_a_known_phenotype_says_what_it_does_not_exclude() -> None:
+    known = decide(evidence(0, 450_000))
+    unknown = decide(replace(evidence(0, 450_000), phenotype_unknown=True))
+    assert unknown.class_ is known.class_ is VerdictClass.NEGATIVE
+    assert "PRECURSOR_LIKE_NOT_EXCLUDED" in [reason.code for reason in unknown.reasons]
+    assert "PRECURSOR_LIKE_NOT_EXCLUDED" not in [reason.code for reason in known.reasons]

@@ -132,6 +132,7 @@ def quantify(
         kinds_missed=partial_sensitivity(spike_in),
         role=sample.role.value,
         laip_found=classification["mode"] == "patient",
+        phenotype_unknown=classification["mode"] == "different_from_normal",
         **vars(sorted_flags),
     )
     verdict = decide(evidence)

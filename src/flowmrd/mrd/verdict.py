@@ -64,6 +64,8 @@ class Evidence:
         Whether this diagnosis tube gave the patient's phenotype.
     oddities
         What this control shows and no other does.
+    phenotype_unknown
+        Whether leukaemia of any kind was looked for, because no diagnosis tube says of which.
     """
 
     mrd_events: int
@@ -82,6 +84,7 @@ class Evidence:
     role: str = "followup"
     laip_found: bool = False
     oddities: Sequence[Flag] = ()
+    phenotype_unknown: bool = False
 
     @property
     def notes(self) -> tuple[Flag, ...]:
@@ -166,7 +169,9 @@ def _not_detected(evidence: Evidence, limits: Limits) -> Verdict:
         rest = (note for note in evidence.notes if note not in reasons)
         return _verdict(VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY, None, (*by_rank(reasons), *rest))
     found = flag("BELOW_DETECTION", events=evidence.mrd_events, least=limits.detect_events, lod95=limits.lod95)
-    partial = () if evidence.kinds_missed is None else (evidence.kinds_missed,)
+    partial = [] if evidence.kinds_missed is None else [evidence.kinds_missed]
+    if evidence.phenotype_unknown:
+        partial.append(flag("PRECURSOR_LIKE_NOT_EXCLUDED"))
     return _verdict(VerdictClass.NEGATIVE, True, (found, *partial, *evidence.notes))
 
 
