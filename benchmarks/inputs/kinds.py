@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from openpyxl import Workbook
+from openpyxl.styles import Font
+from openpyxl.worksheet.worksheet import Worksheet
 
 from benchmarks.inputs.tubes import Values, Written, panel_of, text_of, tube
 from flowmrd.cli.check import check_run
@@ -324,6 +329,37 @@ def exchanged_labels() -> Iterator[Variant]:
         swapped = base.renamed({one: (base.names[one][0], second), two: (base.names[two][0], first)})
         made = checked(lambda folder, written=swapped: directory(folder, with_followup(written)), bad=True)  # type: ignore[misc]
         yield Variant(f"{first} and {second}", True, made)
+    for first, second in (("CD22", "CD24"), ("CD10", "CD20"), ("CD34", "CD66b"), ("CD19", "CD22")):
+        told = with_tags(base, first, second)
+        made = checked(lambda folder, written=told: directory(folder, with_tags_of_controls(written)), bad=True)  # type: ignore[misc]
+        yield Variant(f"{first} and {second}, told by $PnTAG alone", True, made)
+    for marker in ("CD22", "CD19", "CD10"):
+        row = base.row_of(marker)
+        old = base.names[row][0]
+        moved = base.renamed({row: ("BV785-A", marker)})
+        moved = moved.with_matrix(base.matrix)
+        made = checked(lambda folder, written=moved: directory(folder, with_followup(written)), bad=True)  # type: ignore[misc]
+        yield Variant(f"{marker} on BV785 instead of {old}", True, made)
+    for spelling in (str.lower, lambda name: name.replace("-", "_"), lambda name: name.replace("-", " ")):
+        names = {row: (spelling(base.names[row][0]), base.names[row][1]) for row in base.dyes}
+        spelt = base.renamed(names).with_matrix(base.matrix)
+        made = checked(lambda folder, written=spelt: directory(folder, with_followup(written)), bad=False)  # type: ignore[misc]
+        yield Variant("detectors spelt otherwise", False, made)
+
+
+def with_tags(written: Written, first: str = "", second: str = "") -> Written:
+    """With ``$PnTAG`` of FCS 3.2, two of them exchanged."""
+    dyes = {written.names[row][1]: written.names[row][0].removesuffix("-A") for row in written.dyes}
+    if first:
+        dyes[first], dyes[second] = dyes[second], dyes[first]
+    tags = {f"$P{row + 1}TAG": dyes[written.names[row][1]] for row in written.dyes}
+    return replace(written, keywords={**written.keywords, **tags})
+
+
+def with_tags_of_controls(written: Written) -> dict[str, tuple[Role, str, Written]]:
+    """Controls with ``$PnTAG`` and a follow-up tube."""
+    tubes = {name: (role, patient, with_tags(tube)) for name, (role, patient, tube) in controls().items()}
+    return {**tubes, "FU": (Role.FOLLOWUP, "P1", written)}
 
 
 def with_followup(written: Written, **more: tuple[Role, str, Written]) -> dict[str, tuple[Role, str, Written]]:
@@ -386,6 +422,45 @@ def sheet_of_a_spreadsheet() -> Iterator[Variant]:
         "two names": (plain + "\n" + plain.split("\n")[1]).encode(),
     }.items():  # fmt: skip
         yield Variant(name, True, sheet(spoilt, bad=True))
+
+    for name, change, wrong in WORKBOOKS:
+        yield Variant(f"workbook: {name}", wrong, sheet(workbook(rows, change), bad=wrong))
+
+
+def hide_sheet(page: Worksheet) -> None:
+    """The only sheet with the table does not show."""
+    page.parent.create_sheet("notes")  # type: ignore[union-attr]
+    page.sheet_state = "hidden"
+
+
+def filtered(page: Worksheet) -> None:
+    """A filter hides a row."""
+    page.row_dimensions[2].hidden = True
+
+
+WORKBOOKS: list[tuple[str, Callable[[Worksheet], object], bool]] = [
+    ("plain", lambda page: None, False),
+    ("a date", lambda page: page.__setitem__("E2", date(2024, 3, 16)), False),
+    ("merged cells", lambda page: page.merge_cells("E2:E3"), True),
+    ("a hidden sheet", hide_sheet, True),
+    ("a hidden row", filtered, True),
+    ("a formula without a result", lambda page: page.__setitem__("B2", '="P"&1'), True),
+    ("a formula that failed", lambda page: page.__setitem__("E2", "#REF!"), True),
+    ("struck through", lambda page: setattr(page["A2"], "font", Font(strike=True)), True),
+]
+
+
+def workbook(rows: list[list[str]], change: Callable[[Worksheet], object]) -> bytes:
+    """An .xlsx with these rows, changed."""
+    book = Workbook()
+    page = book.active
+    assert isinstance(page, Worksheet)  # noqa: S101
+    for row in rows:
+        page.append(row)
+    change(page)
+    kept = io.BytesIO()
+    book.save(kept)
+    return kept.getvalue()
 
 
 def sheet(raw: bytes, *, bad: bool) -> Callable[[Path], Outcome]:

@@ -31,7 +31,7 @@ __all__ = ["LEAST_CONTROLS", "LEAST_GAIN", "Exchange", "StainingPattern", "find_
 Values = npt.NDArray[np.floating[Any]]
 Floats = npt.NDArray[np.float64]
 
-LEAST_GAIN: Final = 0.22
+LEAST_GAIN: Final = 0.26
 """Gain from which two labels look exchanged."""
 
 LEAST_CONTROLS: Final = 2
