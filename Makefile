@@ -85,6 +85,7 @@ stress: env
 
 # Inputs that are not what they seem, a thousand variants: refused, read right, told, silently wrong.
 inputs: env
+	$(BIN)/python -m benchmarks.inputs.exchanged_labels --docs
 	$(BIN)/python -m benchmarks.inputs --docs
 
 trial: env

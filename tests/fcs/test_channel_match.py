@@ -14,7 +14,7 @@ from flowmrd.panel import PanelModel, load_panel
 from flowmrd.panel.match import match_channels, names_marker
 from flowmrd.panel.model import Channel, ChannelKind
 from flowmrd.panel.names import dye_of_file, is_time_name, printable_name, qualifier, scatter_name
-from flowmrd.tube.labels import carriers_of
+from flowmrd.tube.labels import as_stained, carriers_of
 
 SCATTER = [("FSC-A", None), ("SSC-A", None)]
 INO10 = [
@@ -481,3 +481,12 @@ def test_the_dye_that_fcs_3_2_states_goes_before_the_name_of_the_detector(tag: s
 def test_what_carries_a_marker_is_told_without_the_marker(stored: dict[str, str], detector: str | None) -> None:
     entry = {"marker": "CD19", "column": "CD19", "kind": "antibody", **stored}
     assert carriers_of([entry], load_panel(PANELS / "ino10.yaml")).detectors.get("CD19") == detector
+
+
+@pytest.mark.parametrize(("stored", "clone"), [({"pnn": "PE-A"}, True), ({"pnn": "PE-A", "tag": "BV421"}, False)])
+def test_the_clone_of_the_panel_is_said_of_the_panels_dye_alone(stored: dict[str, str], clone: bool) -> None:
+    panel = load_panel(PANELS / "ino10.yaml")
+    known = panel.channel("CD22").model_copy(update={"clone": "S-HCL-1"})
+    panel = panel.model_copy(update={"channels": tuple(known if c.marker == "CD22" else c for c in panel.channels)})
+    entry = {"marker": "CD22", "column": "CD22", "kind": "antibody", **stored}
+    assert (as_stained(panel, [entry]).channel("CD22").clone is not None) is clone

@@ -38,6 +38,7 @@ from flowmrd.mrd.verdict import Evidence, decide
 from flowmrd.records.base import Artefact
 from flowmrd.records.classification import BackgroundEntry, SpikeInEntry
 from flowmrd.tube import Tube
+from flowmrd.tube.labels import as_stained
 
 __all__ = ["Digests", "quantify"]
 
@@ -201,7 +202,7 @@ def _targets(tube: Tube, mrd: Mask, gates: Mapping[str, Any], config: RunConfig,
         tube.measured,
         cells,
         {marker: positive_shape(gates, marker) for marker in TARGETS},
-        tube.panel,
+        as_stained(tube.panel, tube.facts.get("channels", ())),
         population="mrd",
         scales=tube.scales,
         normal=gates.get("normal_b") or {},

@@ -35,6 +35,7 @@ from flowmrd.gating.tree import GateResult, apply_placements
 from flowmrd.panel.gates import CutGate, Gate
 from flowmrd.panel.model import PanelModel
 from flowmrd.threads import one_thread
+from flowmrd.tube.labels import as_stained
 from flowmrd.tube.placed import Placed
 from flowmrd.tube.tube import Tube
 
@@ -105,7 +106,7 @@ def gate(
         columns,
         agreed_b_lineage(gated.routes, panel.gates) & analysable,
         {marker: positive_shape(facts, marker) for marker in TARGETS},
-        panel,
+        as_stained(panel, tube.facts.get("channels", ())),
         population="b_lineage",
         scales=tube.scales,
         normal=facts["normal_b"],

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.panel.model import ChannelKind, PanelModel
-from flowmrd.panel.names import compact, detector_name
+from flowmrd.panel.names import compact, detector_name, dye_of_file
 from flowmrd.preprocess.compensation import Spillover
 from flowmrd.preprocess.compensation.source import DYES
 from flowmrd.preprocess.scaling import stored_ranges
 from flowmrd.preprocess.staining_pattern import StainingPattern, staining_pattern
 
-__all__ = ["Carriers", "carriers_of", "pattern_of_tube"]
+__all__ = ["Carriers", "as_stained", "carriers_of", "pattern_of_tube"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,24 @@ def _without_marker(detector: str, own: Sequence[str]) -> str:
         if compact(name) and compact(detector).startswith(compact(name)):
             return compact(detector)[len(compact(name)) :]
     return detector
+
+
+def as_stained(panel: PanelModel, channels: Sequence[Mapping[str, Any]]) -> PanelModel:
+    """The panel with the dyes of a file; of an antibody with another dye than the panel's no clone is known.
+
+    Parameters
+    ----------
+    channels
+        ``channels`` of ``ingest.json``.
+    """
+    stored = {entry["marker"]: entry for entry in channels if entry["marker"] is not None}
+    changed = []
+    for channel in panel.channels:
+        entry = stored.get(channel.marker, {})
+        dye, same = dye_of_file(entry.get("pnn"), channel.fluorochrome, entry.get("tag"))
+        other = {} if same else {"fluorochrome": dye, "clone": None, "epitope": None}
+        changed.append(channel.model_copy(update=other))
+    return panel.model_copy(update={"channels": tuple(changed)})
 
 
 def pattern_of_tube(
