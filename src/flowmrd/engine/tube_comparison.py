@@ -178,10 +178,13 @@ def _other_labels(
         seen = {row.sample: Stained.of(looks[row.sample]) for row in tubes}
         sound = {row.sample: seen[row.sample] for row in tubes if row.role is Role.CONTROL}
         for row in sorted(tubes, key=lambda one: one.role is not Role.CONTROL):
-            others = [one for name, one in sound.items() if name != row.sample] + list(stored.get(panel, ()))
+            normal = [one for name, one in sound.items() if name != row.sample] + list(stored.get(panel, ()))
+            others = normal
             if len(others) < LEAST_TUBES:
                 others = [one for name, one in seen.items() if name != row.sample]
-            fault = _moved(row, seen[row.sample], others, sheet) or _exchanged(row, seen[row.sample], others, sheet)
+            own = seen[row.sample]
+            # values are compared with normal marrow alone: leukaemia of other patients is no witness
+            fault = _moved(row, own, others, sheet) or _exchanged(row, own, normal, sheet)
             if fault is None:
                 continue
             fault = replace(fault, refused=fault.refused and row.sample not in confirmed)
@@ -234,17 +237,17 @@ def _usual(own: Mapping[str, str], others: Sequence[Mapping[str, str]]) -> dict[
     return usual
 
 
-def _exchanged(row: Sample, own: Stained, others: Sequence[Stained], sheet: Path) -> Fault | None:
-    """Two markers of which each has the pattern that the other one has in the other tubes."""
+def _exchanged(row: Sample, own: Stained, controls: Sequence[Stained], sheet: Path) -> Fault | None:
+    """Two markers of which each has the pattern that the other one has in the controls."""
     if own.pattern is None:
         return None
-    found = find_exchange(own.pattern, [one.pattern for one in others if one.pattern is not None])
+    found = find_exchange(own.pattern, [one.pattern for one in controls if one.pattern is not None])
     if found is None:
         return None
     error = SheetError(
         _where(row, sheet),
         found=f"{found.first} and {found.second} look exchanged: the values of each fit those of the other one in the "
-        "other tubes of the run better (levels, and what goes with them)",
+        "controls better (levels, and what goes with them)",
         expected="every label on its own antibody",
         todo=CONFIRM.format(sample=row.sample),
     )
