@@ -342,7 +342,7 @@ _DOUBTS: Final = (
         step="Acquire the rest of the sample, or repeat the marrow: so few cells are neither a detection nor none.",
         look="mrd",
         question="Do more cells of this sample show the leukaemia that the reviewer sees?",
-        roles=_FOLLOWUP,
+        roles=_PATIENT,
     ),
     FlagKind(
         "PHENOTYPE_OVERRULED",

@@ -10,7 +10,8 @@ import pytest
 from report_factory import make_result
 
 from flowmrd.flags import REGISTRY, Effect, Flag
-from flowmrd.mrd.result import MRD_NEGATIVE_OF, MrdResult, VerdictClass
+from flowmrd.mrd.calls import GroupCall, ReviewerCalls, flags_of_calls
+from flowmrd.mrd.result import MRD_NEGATIVE_OF, CellGroup, GroupEvidence, MrdResult, VerdictClass
 from flowmrd.report import verdict
 from flowmrd.report.answer import context_of
 from flowmrd.report.guidance import next_steps
@@ -110,6 +111,48 @@ def test_no_two_statements_disagree_for_any_class_flag_and_role(kind: VerdictCla
             if wrong:
                 found[case[3], case[1], case[2].code] = wrong
     assert found == {}
+
+
+CALLS = ("counted", "normal:mature_b", "artefact:dying_cells")
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("kind", [kind for kind in VerdictClass if not kind.value.startswith("CONTROL")])
+def test_a_reviewers_call_beside_the_answer_contradicts_no_class(kind: VerdictClass, call: str) -> None:
+    for negative in MRD_NEGATIVE_OF[kind]:
+        for role in ("followup", "diagnosis"):
+            base = of_class(kind, negative, (Flag("QUANTIFIED", "x"),), role)
+            if call == "counted" and kind.value.startswith("NEGATIVE"):
+                with pytest.raises(ValueError, match="a reviewer calls leukaemia"):
+                    called_by_reviewer(base, call)
+                continue
+            result = called_by_reviewer(base, call)
+            html = said(result)
+            assert contradictions(html) == []
+            assert "by reviewer Dr Ada" in html
+            assert contradictions(said(result, (REJECTED,))) == []
+
+
+def test_the_index_says_that_a_reviewer_called() -> None:
+    result = of_class(VerdictClass.POSITIVE, False, (Flag("QUANTIFIED", "x"),), "followup")
+    assert verdict.short(called_by_reviewer(result, "counted")) == ("fail", "MRD positive, by reviewer")
+    assert verdict.short(result) == ("fail", "MRD positive")
+
+
+def called_by_reviewer(result: MrdResult, call: str) -> MrdResult:
+    """The same result with one group that a reviewer called, as :func:`flowmrd.mrd.quantify.quantify` says it."""
+    group = CellGroup(
+        events=result.counts.mrd_events, phenotype="CD10 over", nearest_normal="haematogones_2",
+        evidence=GroupEvidence(), call=call, called_by="reviewer", reviewer="Dr Ada", markers=(), medians={}, cluster=0,
+    )  # fmt: skip
+    made = flags_of_calls(
+        [group], ReviewerCalls((GroupCall(0, call, "Dr Ada"),)), {"mode": "patient", "clusters": []}, 400, 20
+    )
+    reasons = (*result.verdict.reasons, *made)
+    made_so = result.model_copy(
+        update={"groups": (group,), "verdict": result.verdict.model_copy(update={"reasons": reasons})}
+    )
+    return MrdResult.model_validate(made_so.to_json_dict())
 
 
 @pytest.mark.parametrize("kind", [VerdictClass.POSITIVE, VerdictClass.NEGATIVE, VerdictClass.INDETERMINATE])

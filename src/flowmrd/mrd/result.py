@@ -297,6 +297,9 @@ class MrdResult(Part):
             raise ValueError(f"the class {self.verdict.class_} is for controls; this tube is a {self.role}")
         if self.mrd.detected is not (self.verdict.class_ in DETECTED_CLASSES):
             raise ValueError(f"the class {self.verdict.class_} cannot go with detected {self.mrd.detected}")
+        negative = self.verdict.class_ in {VerdictClass.NEGATIVE, VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY}
+        if negative and any(group.called_by == "reviewer" and group.call == "counted" for group in self.groups):
+            raise ValueError(f"the class {self.verdict.class_} cannot go with a group that a reviewer calls leukaemia")
         return self
 
     @property
