@@ -13,13 +13,15 @@ from stage_commands import CONTROLS, command
 
 from flowmrd.cli.review import tube_in_run
 from flowmrd.engine.plan import plan_run
-from flowmrd.errors import ReviewError
+from flowmrd.errors import ArtefactError, ReviewError
 from flowmrd.flags import flag
 from flowmrd.mrd.calls import GroupCall, ReviewerCalls
 from flowmrd.mrd.quantify import quantify
 from flowmrd.mrd.result import MrdResult, VerdictClass
+from flowmrd.records.decisions import Proposal
 from flowmrd.review import check_log, review_status
 from flowmrd.stages.cohort import cohort
+from flowmrd.stages.decisions import learn_decisions
 from flowmrd.stages.provenance import write_provenance
 from flowmrd.stages.recount import Imported, TubeInRun, import_and_count, reopen
 from flowmrd.stages.verify import verify
@@ -138,6 +140,27 @@ def test_persons_who_disagree_make_a_question_and_neither_call_is_counted(run: P
     assert {one.sample: one.state for one in status}[TUBE] == "signed_once"
     sign(run, "Dr Ben", None)
     assert {one.sample: one.state for one in review_status(run, signatures=2).samples}[TUBE] == "accepted"
+
+
+def test_decisions_of_signed_runs_propose_the_same_call_for_such_cells_and_call_nothing(run: Path) -> None:
+    with pytest.raises(ArtefactError, match="no group that a reviewer has called"):
+        learn_decisions([run], run / "config/decisions.json")
+    sign(run, "Dr Ada", "artefact:dying_cells")
+    learned = learn_decisions([run], run / "config/decisions.json")
+    assert [one.call for one in learned.decisions] == ["artefact:dying_cells"]
+    text = (run / "config/decisions.json").read_text()
+    assert not any(name in text for name in (TUBE, "P01", "Dr Ada"))
+    config = run / "config/config.yaml"
+    before = plan_run(run).identity(TUBE)
+    config.write_text(config.read_text() + "review: {decisions: config/decisions.json}\n")
+    assert plan_run(run).identity(TUBE) != before
+    judge(run)
+    after = result(run)
+    assert (after.groups[0].call, after.groups[0].called_by) == ("counted", "classifier"), "the old call is void"
+    assert after.groups[0].proposal == Proposal(call="artefact:dying_cells", agree=1, decisions=1)
+    assert after.provenance.decisions_sha256 == digest_file(run / "config/decisions.json")
+    page = (run / "results/samples" / TUBE / "report.html").read_text()
+    assert "earlier decisions of this laboratory on such cells: artefact, dying cells (1 of 1)" in page
 
 
 def test_a_second_signature_without_calls_leaves_the_count_of_the_first(run: Path) -> None:

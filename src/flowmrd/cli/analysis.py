@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     reference.command("show")(reference_show)
     reference.command("compare")(reference_compare)
     reference.command("limits")(reference_limits)
+    reference.command("learn")(reference_learn)
     app.add_typer(reference, name="reference")
     app.command("validate")(validate)
     app.command("verify")(verify)
@@ -173,6 +174,24 @@ def preprocess(
         base=at.sheet.parent,
     )
     keep_copy(at.result(sample, "qc.json"), at.work(sample, "qc.json"))
+
+
+def reference_learn(
+    runs: Annotated[list[Path], typer.Argument(help="Finished runs with signed calls of groups.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="New file; review.decisions of a configuration names it.")],
+) -> None:
+    """Learn from the reviewers' calls what groups of cells are, as proposals for later tubes.
+
+    Example: flowmrd reference learn runs/2025 -o next-run/config/decisions.json
+    """
+    from collections import Counter
+
+    from flowmrd.stages.decisions import learn_decisions
+
+    learned = learn_decisions(runs, out)
+    for call, number in sorted(Counter(one.call for one in learned.decisions).items()):
+        typer.echo(f"{call}: {number}")
+    typer.echo(f"{len(learned.decisions)} decisions: {out}")
 
 
 def reference_show(

@@ -32,6 +32,7 @@ from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import Channel, ChannelTransform, PanelModel
 from flowmrd.records.classification import ClassificationFile
 from flowmrd.records.control_limits import ControlLimitsFile
+from flowmrd.records.decisions import DecisionsFile
 from flowmrd.records.gates import GatesFile
 from flowmrd.records.ingest import IngestFile
 from flowmrd.records.monitoring import MonitoringFile
@@ -63,6 +64,7 @@ ARTEFACTS: dict[str, tuple[type[BaseModel], str]] = {
     "classification": (ClassificationFile, "results/work/<sample>/classification.json"),
     "laip": (LaipFile, "results/laip/<patient>/laip.json"),
     "library": (LibraryFile, "<library>/library.json"),
+    "decisions": (DecisionsFile, "<file of review.decisions>"),
     "reference": (ReferenceFile, "results/reference/<panel>/reference.json"),
     "gate-reference": (GateReferenceFile, "results/reference/<panel>/gates.json"),
     "transform-reference": (TransformFile, "results/reference/<panel>/transform.json"),

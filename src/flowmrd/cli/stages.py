@@ -276,7 +276,7 @@ def classify(
     Example: flowmrd classify --sample P01_day21 --reference results/reference/ino10/reference.json
     --laip results/laip/P01/laip.json
     """
-    from flowmrd.engine.layout import stored_library
+    from flowmrd.engine.layout import decisions_file, stored_library
     from flowmrd.stages.classify import classify as stage
 
     at = _open(run)
@@ -291,6 +291,7 @@ def classify(
         reference_json=reference,
         laip_json=laip,
         library_json=(*(library or ()), *stored_library(run, at.config)),
+        decisions_json=decisions_file(run, at.config),
         panel=at.panel_of(sample),
         config=at.config,
         out_columns=at.work(sample, "classified.arrow"),
@@ -502,7 +503,7 @@ def judge(
     Example: flowmrd judge --sample P01_day21 --reference results/reference/ino10/reference.json
     --transforms results/reference/ino10/transform.json --thresholds results/reference/ino10/gates.json
     """
-    from flowmrd.engine.layout import CONFIG, stored_library
+    from flowmrd.engine.layout import CONFIG, decisions_file, stored_library
     from flowmrd.stages.judge import gated_from_files
     from flowmrd.stages.judge import judge as stage
     from flowmrd.stages.prepare import TubeFolders, file_state, gated_from_fcs, require_unchanged
@@ -545,6 +546,7 @@ def judge(
         reference_json=reference,
         laip_json=laip,
         library_json=(*(library or ()), *stored_library(run, config)),
+        decisions_json=decisions_file(run, config),
         controls_qc=[at.work(name, "qc.json") for name in control or ()],
         controls_work=[at.work(name, "qc.json").parent for name in control or ()],
         diagnosis_work=_diagnosis_work(at, laip),

@@ -115,6 +115,16 @@ class LabelsConfig(Section):
     )
 
 
+class ReviewConfig(Section):
+    """What helps reviewers."""
+
+    decisions: str | None = Field(
+        None,
+        description="The laboratory's earlier decisions on groups, as 'flowmrd reference learn' makes them: they "
+        "propose what a group may be, and call nothing.",
+    )
+
+
 class LaipConfig(Section):
     """The LAIP classifier."""
 
@@ -217,6 +227,7 @@ class RunConfig(Section):
     quality: QualityConfig = Field(QualityConfig(), description="Quality masks.")
     gating: GatingConfig = Field(GatingConfig(), description="Gates.")
     reference: ReferenceConfig | str = Field(ReferenceConfig(), description="Normal reference, or the path of one.")
+    review: ReviewConfig = Field(ReviewConfig(), description="Earlier decisions of the laboratory.")
     controls: ControlsConfig = Field(ControlsConfig(), description="Control tubes accepted or excluded by name.")
     labels: LabelsConfig = Field(LabelsConfig(), description="Labels that look exchanged and are right.")
     laip: LaipConfig = Field(LaipConfig(), description="Classifier.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
-from flowmrd.errors import SheetError
+from flowmrd.errors import ConfigError, SheetError
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
 from flowmrd.store import write_json
@@ -41,6 +41,25 @@ def stored_library(directory: Path, config: RunConfig) -> list[Path]:
     from flowmrd.classifier.stored_library import library_files
 
     return [] if config.laip.library is None else library_files(directory / config.laip.library)
+
+
+def decisions_file(directory: Path, config: RunConfig) -> Path | None:
+    """``decisions.json`` that the configuration names; None where it names none.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file.
+    """
+    given = config.review.decisions
+    if given is not None and not (directory / given).is_file():
+        raise ConfigError(
+            f"{directory / CONFIG}: review.decisions",
+            found=f"no file {given}",
+            expected="decisions of the laboratory, as 'flowmrd reference learn' makes them",
+            todo="correct the path, or remove it",
+        )
+    return None if given is None else directory / given
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,15 @@ from flowmrd.config import RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.sheet import Role
 from flowmrd.engine.code import state_of
 from flowmrd.engine.headers import Asked, HeaderCache, Look, file_key
-from flowmrd.engine.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES, PLAN_FILE, keep_state, stored_library
+from flowmrd.engine.layout import (
+    CONFIG,
+    OVERRIDE_SUFFIXES,
+    OVERRIDES,
+    PLAN_FILE,
+    decisions_file,
+    keep_state,
+    stored_library,
+)
 from flowmrd.engine.refusals import Refusal, refuse, refuse_row, stage_failures
 from flowmrd.engine.stage_table import STAGES, Unit
 from flowmrd.engine.tube_comparison import Stained, compare_tubes
@@ -235,6 +243,9 @@ class RunPlan:
             "library": self._stored_library_digest,
             "expert labels": file_key(row.labels) if row.labels is not None else "",
         }
+        decisions = decisions_file(self.run_directory, self.config)
+        if decisions is not None:
+            facts["decisions"] = _digest_of(decisions)
         if self.config.report.control_limits is not None:
             facts["control limits"] = _digest_of(self.run_directory / self.config.report.control_limits)
         return _short(json.dumps(facts, sort_keys=True))

@@ -7,6 +7,7 @@ from typing import Any
 
 from flowmrd.flags import Flag, flag
 from flowmrd.mrd.result import CellGroup, GroupEvidence, MarkerShift
+from flowmrd.records.decisions import Proposal
 
 MOST_SAID = 3
 """Markers that a phenotype names at most; the rest stand in ``markers``."""
@@ -42,6 +43,7 @@ def _group(entry: Mapping[str, Any], call: str, cluster: int | None = None) -> C
         markers=markers,
         medians=entry["medians"],
         sd=entry.get("sd") or {},
+        proposal=None if entry.get("proposal") is None else Proposal.model_validate(entry["proposal"]),
         cluster=cluster,
     )
 

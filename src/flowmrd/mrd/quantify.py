@@ -167,6 +167,7 @@ def quantify(
             reference_sha256=digests.reference,
             laip_sha256=digests.laip,
             library_sha256=classification.get("library_sha256"),
+            decisions_sha256=classification.get("decisions_sha256"),
             review_sha256=calls.sha256,
             automatic_sha256=calls.automatic_sha256 if calls else None,
             flowmrd_version=__version__,

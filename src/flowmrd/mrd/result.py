@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from flowmrd.flags import Flag
 from flowmrd.records.base import MarkerShift
 from flowmrd.records.base import TargetState as Target
+from flowmrd.records.decisions import Proposal
 
 __all__ = [
     "DETECTED_CLASSES",
@@ -216,6 +217,9 @@ class CellGroup(Part):
     markers: tuple[MarkerShift, ...]
     medians: dict[str, float] = Field(description="Marker to median on the 0..1 scale.")
     sd: dict[str, float] = Field({}, description="Marker to standard deviation on the 0..1 scale.")
+    proposal: Proposal | None = Field(
+        None, description="What earlier decisions of the laboratory say of such cells; the call stays what it is."
+    )
     cluster: int | None = Field(
         None, description="Number of the group in events.parquet; null where no cell of its own is known."
     )
@@ -248,6 +252,9 @@ class Provenance(Part):
     reference_sha256: str | None
     laip_sha256: str | None
     library_sha256: str | None = Field(None, description="Of the library of leukaemias, where one was used.")
+    decisions_sha256: str | None = Field(
+        None, description="Of the laboratory's decisions that proposals come from, where the run names some."
+    )
     review_sha256: str | None = Field(None, description="Of the reviewer's calls of groups, where there are any.")
     automatic_sha256: str | None = Field(
         None, description="Of this result as the classifier alone gives it, where a reviewer has called groups."

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from flowmrd.records.base import Artefact, FlagEntry, MarkerLevels, MarkerShift
+from flowmrd.records.decisions import Proposal
 
 __all__ = [
     "BackgroundEntry",
@@ -33,6 +34,7 @@ class CountedEntry(Artefact):
     nearest_normal: str
     markers: tuple[MarkerShift, ...]
     medians: MarkerLevels
+    proposal: Proposal | None = Field(None, description="What earlier decisions of the laboratory say of such cells.")
     came_first: bool = Field(False, description="Almost all its cells came at the start of the run.")
 
 
@@ -46,6 +48,7 @@ class UncountedEntry(Artefact):
     call: str | None = Field(None, description="normal:<population>, artefact:<kind> or atypical.")
     phenotype: str | None = None
     evidence: dict[str, float | str | None] | None = Field(None, description="As in groups of mrd.json.")
+    proposal: Proposal | None = Field(None, description="What earlier decisions of the laboratory say of such cells.")
     detector: str | None = Field(None, description="Detector in which its cells are off scale.")
     nearest_normal: str
     markers: tuple[MarkerShift, ...]
@@ -157,3 +160,4 @@ class ClassificationFile(Artefact):
     reference_digest: str
     laip_sha256: str | None
     library_sha256: str | None = Field(description="Digest of the library of leukaemias, only where it was used.")
+    decisions_sha256: str | None = Field(None, description="Of the laboratory's decisions, where the run names some.")

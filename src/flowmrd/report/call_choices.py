@@ -6,6 +6,7 @@ from typing import Any
 
 from flowmrd.classifier.carry_over import CARRY_OVER
 from flowmrd.classifier.catalogue import load_catalogue, off_scale_call
+from flowmrd.mrd.result import CellGroup
 from flowmrd.panel.model import ChannelKind
 from flowmrd.report import laip_view
 from flowmrd.report.inputs import Inputs
@@ -21,11 +22,21 @@ def opinions(inputs: Inputs, tube: PageTube) -> list[dict[str, Any]]:
             "phenotype": group.phenotype,
             "call": group.call.replace("_", " "),
             "by": group.reviewer if group.called_by == "reviewer" else "",
+            "proposal": _earlier(group),
             "nearest": laip_view.stage_name(group.nearest_normal, tube),
         }
         for index, group in enumerate(inputs.result.groups[:60])
         if group.cluster is not None and inputs.result.role != "control"
     ]
+
+
+def _earlier(group: CellGroup) -> str:
+    """What earlier decisions of the laboratory say of such cells; empty where there are none."""
+    said = group.proposal
+    if said is None:
+        return ""
+    call = "leukaemia" if said.call == "counted" else said.call.replace(":", ", ").replace("_", " ")
+    return f"earlier decisions of this laboratory on such cells: {call} ({said.agree} of {said.decisions})"
 
 
 def call_choices(inputs: Inputs) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -57,6 +57,7 @@ from flowmrd.flags import flag
 from flowmrd.panel import PanelModel
 from flowmrd.records.classification import ClassificationFile
 from flowmrd.records.read import checked
+from flowmrd.stages.decisions import with_proposals
 from flowmrd.store import digest_file, read_json, write_columns, write_json
 from flowmrd.tube import Tube
 from flowmrd.tube.files import TubeFiles, tube_from_files
@@ -81,6 +82,7 @@ def classify(
     config: RunConfig,
     out_columns: Path,
     out_json: Path,
+    decisions_json: Path | None = None,
 ) -> None:
     """Judge one tube and write events and summary.
 
@@ -92,6 +94,8 @@ def classify(
         The patient's ``laip.json``, where there is a diagnosis tube.
     library_json
         ``laip.json`` of other patients; the patient's own is ignored here.
+    decisions_json
+        The laboratory's decisions on groups, which propose what groups may be.
     """
     tube = classify_loaded(
         tube_from_files(files, panel, config),
@@ -101,6 +105,7 @@ def classify(
         laip_json=laip_json,
         library_json=library_json,
         config=config,
+        decisions_json=decisions_json,
     )
     write_classified(tube, out_columns, out_json)
 
@@ -114,8 +119,9 @@ def classify_loaded(
     laip_json: Path | None,
     library_json: Sequence[Path],
     config: RunConfig,
+    decisions_json: Path | None = None,
 ) -> Tube:
-    """Judge a tube in memory by the reference and phenotypes of these files."""
+    """Judge a tube in memory by the reference and phenotypes of these files; parameters as :func:`classify`."""
     reference = load_reference(reference_json)
     laip = load_laip(laip_json) if laip_json is not None else None
     library = [entry for entry in (load_laip(path) for path in sorted(library_json)) if entry is not None]
@@ -143,6 +149,8 @@ def classify_loaded(
         "laip_sha256": digest_file(laip_json) if laip_json is not None else None,
         "library_sha256": library_digest(library_json) if mode == "library" else None,
     }
+    if decisions_json is not None:
+        facts = with_proposals(facts, decisions_json, panel=tube.panel.name)
     return replace(judged, classification=facts)
 
 

@@ -50,6 +50,7 @@ def judge(
     reference_json: Path,
     laip_json: Path | None,
     library_json: Sequence[Path],
+    decisions_json: Path | None = None,
     controls_qc: Sequence[Path],
     controls_work: Sequence[Path],
     diagnosis_work: Path | None,
@@ -65,7 +66,7 @@ def judge(
     ----------
     controls_qc, controls_work, diagnosis_work, history, run_directory, tubes
         As in :func:`flowmrd.stages.report.report`.
-    reference_json, laip_json, library_json
+    reference_json, laip_json, library_json, decisions_json
         As in :func:`flowmrd.stages.classify.classify`.
     """
     tube = classify_loaded(
@@ -75,6 +76,7 @@ def judge(
         reference_json=reference_json,
         laip_json=laip_json,
         library_json=library_json,
+        decisions_json=decisions_json,
         config=config,
     )
     write_classified(tube, None, at.work / "classification.json")

@@ -222,6 +222,8 @@ def input_paths(run_directory: Path, config: RunConfig, samples: list[Sample]) -
     if not isinstance(config.compensation, str):
         for given in config.compensation.tables().values():
             add((run_directory / config.samples).parent / given)
+    if config.review.decisions is not None:
+        add(run_directory / config.review.decisions)
     for override in sorted((run_directory / "config" / "overrides").glob("*")):
         add(override)
     return found

@@ -1,0 +1,111 @@
+"""Decisions of one laboratory: learned from the signed results of runs, and laid beside the groups of later tubes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from flowmrd.classifier.laboratory_decisions import in_staining_of_reference, propose
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.errors import ArtefactError
+from flowmrd.records.classification import ClassificationFile
+from flowmrd.records.decisions import DecisionsFile, LearnedDecision
+from flowmrd.records.read import read_record
+from flowmrd.review.status import ReviewState, review_status
+from flowmrd.stages.results import read_result
+from flowmrd.store import digest_file, write_json
+
+__all__ = ["learn_decisions", "with_proposals"]
+
+STANDING = {ReviewState.ACCEPTED, ReviewState.SIGNED_ONCE}
+
+
+def learn_decisions(runs: Sequence[Path], out: Path) -> DecisionsFile:
+    """Collect what reviewers called groups in finished runs.
+
+    Only calls in force whose signature stands are taken. No name of a tube, a patient or a reviewer is kept.
+
+    Parameters
+    ----------
+    out
+        ``decisions.json``, which ``review.decisions`` of a configuration names.
+
+    Raises
+    ------
+    ArtefactError
+        If the file is there already, a review log was altered, or no reviewer has called a group.
+    """
+    if out.exists():
+        raise ArtefactError(
+            str(out),
+            found="a file that is there already",
+            expected="a new file: decisions that results may name are never changed",
+            todo="choose another name",
+        )
+    found: dict[tuple[str, int], LearnedDecision] = {}
+    for run in runs:
+        status = review_status(run)
+        if status.findings:
+            raise ArtefactError(
+                str(run / "results/review"),
+                found="; ".join(finding.what for finding in status.findings[:5]),
+                expected="a review log whose chain is whole",
+                todo="run 'flowmrd verify', and restore the log from your backup",
+            )
+        for one in status.samples:
+            if one.state in STANDING:
+                found |= _of_tube(run, one.sample)
+    if not found:
+        raise ArtefactError(
+            ", ".join(str(run) for run in runs),
+            found="no group that a reviewer has called",
+            expected="runs with signed calls of groups",
+            todo="call groups on the pages, and import the reviews with 'flowmrd review import'",
+        )
+    learned = DecisionsFile(decisions=tuple(found[key] for key in sorted(found)))
+    write_json(out, learned.model_dump(mode="json"))
+    return learned
+
+
+def _of_tube(run: Path, sample: str) -> dict[tuple[str, int], LearnedDecision]:
+    """The reviewers' calls of one tube by digest of its result and number of the group."""
+    path = run / "results/samples" / sample / "mrd.json"
+    result, sha256 = read_result(path), digest_file(path)
+    called = [group for group in result.groups if group.called_by == "reviewer" and group.cluster is not None]
+    if not called:
+        return {}
+    judged = read_record(run / "results/work" / sample / "classification.json", ClassificationFile)
+    return {
+        (sha256, int(group.cluster or 0)): LearnedDecision(
+            panel=result.panel,
+            call=group.call,
+            events=group.events,
+            levels=in_staining_of_reference(group.medians, judged.staining_shift),
+            sd=group.sd,
+            result_sha256=sha256,
+        )
+        for group in called
+    }
+
+
+def with_proposals(facts: Mapping[str, Any], path: Path, *, panel: str) -> dict[str, Any]:
+    """Content of ``classification.json`` with what earlier decisions propose for its groups, and their digest.
+
+    Parameters
+    ----------
+    path
+        ``decisions.json``.
+    panel
+        Panel of the tube; decisions on tubes of other panels say nothing.
+    """
+    decisions = read_record(path, DecisionsFile).decisions
+    parameters = ClassifierParameters()
+    out = {**facts, "decisions_sha256": digest_file(path)}
+    for kind in ("clusters", "uncounted"):
+        out[kind] = []
+        for entry in facts[kind]:
+            levels = in_staining_of_reference(entry["medians"], facts["staining_shift"])
+            said = propose(levels, entry.get("sd") or {}, decisions, panel=panel, parameters=parameters)
+            out[kind].append(entry if said is None else {**entry, "proposal": said.model_dump(mode="json")})
+    return out
