@@ -7,16 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.records.decisions import LearnedDecision, Proposal
 from flowmrd.units import LOGICLE_M
 
 __all__ = ["in_staining_of_reference", "propose"]
-
-UNKNOWN_SD: Final = 0.2 / LOGICLE_M
-"""Spread of a group whose own is not recorded: 0.2 decades, the median of a population in one marker."""
 
 
 def in_staining_of_reference(medians: Mapping[str, float], staining_shift: Mapping[str, float]) -> dict[str, float]:
@@ -27,7 +23,7 @@ def in_staining_of_reference(medians: Mapping[str, float], staining_shift: Mappi
     staining_shift
         Marker to decades, this tube against the reference.
     """
-    return {name: round(level - staining_shift.get(name, 0.0) / LOGICLE_M, 5) for name, level in medians.items()}
+    return {name: level - staining_shift.get(name, 0.0) / LOGICLE_M for name, level in medians.items()}
 
 
 def propose(
@@ -63,7 +59,8 @@ def _same_place(
     if len(shared) < parameters.offscale_channels_least:
         return False
     distance = 0.0
+    unknown = parameters.group_sd_unknown / LOGICLE_M
     for marker in shared:
-        own, theirs = sd.get(marker, UNKNOWN_SD), other.sd.get(marker, UNKNOWN_SD)
+        own, theirs = sd.get(marker, unknown), other.sd.get(marker, unknown)
         distance += (levels[marker] - other.levels[marker]) ** 2 / max(0.5 * (own**2 + theirs**2), 1e-9)
     return distance < parameters.same_place**2

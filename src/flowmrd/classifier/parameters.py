@@ -663,6 +663,12 @@ class ClassifierParameters:
     carry_over_late: int = number(
         10, "carry-over", "cells", "most cells of such a group in the rest of the run: half of a detection"
     )
+    group_sd_unknown: float = number(
+        0.2,
+        "comparison with controls",
+        "decades",
+        "spread of a group of which only medians are recorded, where earlier decisions are compared with it",
+    )
     same_place: float = number(
         3.0,
         "comparison with controls",
