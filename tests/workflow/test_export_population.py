@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from flowmrd.cli.app import call
 from flowmrd.fcs import read_fcs
+from workflow.runs import flowmrd
 
 pytestmark = pytest.mark.workflow
 TUBE = "P02-day21"
@@ -59,3 +61,27 @@ def test_a_population_that_is_not_there_is_told_with_those_that_are(
     assert export(finished, tmp_path / "x.csv", "--format", "csv", "--population", "blasts") == 2
     assert "b_lineage" in capsys.readouterr().err
     assert not (tmp_path / "x.csv").exists()
+
+
+def test_an_experts_gate_becomes_a_finished_tubes_own_gate_and_check_accepts_it(finished: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "run", symlinks=True))
+    gates = tmp_path / "gates.xml"
+    gates.write_text(
+        '<gating:Gating-ML xmlns:gating="http://www.isac-net.org/std/Gating-ML/v2.0/gating" '
+        'xmlns:data-type="http://www.isac-net.org/std/Gating-ML/v2.0/datatypes" '
+        'xmlns:transforms="http://www.isac-net.org/std/Gating-ML/v2.0/transformations">'
+        '<gating:RectangleGate gating:id="singlets"><gating:dimension gating:compensation-ref="uncompensated" '
+        'gating:min="30000" gating:max="200000"><data-type:fcs-dimension data-type:name="FSC-A"/></gating:dimension>'
+        '</gating:RectangleGate><gating:RectangleGate gating:id="cd34_pos" gating:parent_id="singlets">'
+        '<gating:dimension gating:compensation-ref="uncompensated" gating:min="1500">'
+        '<data-type:fcs-dimension data-type:name="CD34"/></gating:dimension></gating:RectangleGate></gating:Gating-ML>'
+    )
+    done = flowmrd("override", run, gates, "--sample", "P02-dx")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 gates taken (singlets)" in done.stdout
+    assert "compensated in another way" in done.stdout
+    assert "FSC-A: [0.1144" in (run / "config/overrides/P02-dx.yaml").read_text()
+    again = flowmrd("override", run, gates, "--sample", "P02-dx")
+    assert again.returncode == 2
+    assert "an override of this tube that is there already" in again.stderr
+    assert flowmrd("check", run).returncode == 0

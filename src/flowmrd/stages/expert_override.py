@@ -14,14 +14,19 @@ from typing import Any, Final
 import numpy as np
 import yaml
 
-from flowmrd.errors import ConfigError
+from flowmrd.config import RunConfig
+from flowmrd.errors import ArtefactError, ConfigError
 from flowmrd.gating.experts.expert_gates import ExpertGates, GateBorder, GatePath, spelled
 from flowmrd.gating.shapes import Polygon, Rectangle
+from flowmrd.panel import PanelModel
 from flowmrd.panel.gates import ROOT, polygon_crosses_itself
-from flowmrd.store import write_text
+from flowmrd.store import read_json, write_text
 from flowmrd.tube import Tube
+from flowmrd.tube.placed import placed_from_records
+from flowmrd.tube.preprocess import preprocess
+from flowmrd.tube.read import read_tube
 
-__all__ = ["TakenGates", "take_gates", "write_override"]
+__all__ = ["TakenGates", "take_gates", "tube_as_preprocessed", "write_override"]
 
 AGREEMENT: Final = (0.005, 2)
 """Share and number of a gate's events that may lie on another side of its border after it was put on another scale."""
@@ -41,6 +46,26 @@ class TakenGates:
 
     gates: dict[str, dict[str, Any]]
     left: dict[str, str]
+
+
+def tube_as_preprocessed(fcs: Path, ingest: Path, qc: Path, *, panel: PanelModel, config: RunConfig, name: str) -> Tube:
+    """The tube as its run preprocessed it: read once more, with the matrix and scales of its ``qc.json``.
+
+    Raises
+    ------
+    ArtefactError
+        If the run has no such tube, or its FCS file has changed since.
+    """
+    facts = read_json(ingest)
+    tube = read_tube(fcs, panel, name=name, dataset=facts["data_set"])
+    if tube.facts["sha256"] != facts["sha256"]:
+        raise ArtefactError(
+            str(fcs),
+            found="a file that has changed since it was ingested",
+            expected=f"SHA-256 {facts['sha256']}",
+            todo="run this tube again",
+        )
+    return preprocess(tube, config, placed=placed_from_records(name, read_json(qc), None))
 
 
 def take_gates(expert: ExpertGates, tube: Tube) -> TakenGates:
