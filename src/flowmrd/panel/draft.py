@@ -160,7 +160,10 @@ def _channels(
         else:
             entry = {"marker": marker, **({"kind": one.kind.value} if one.kind is not ChannelKind.ANTIBODY else {})}
             entry |= _of_file(one) | {"feature": one.kind is ChannelKind.ANTIBODY}
-            notes.append(f"{marker}: no gate looks at it; it is a feature of the classifier alone")
+            if one.kind is ChannelKind.ANTIBODY:
+                notes.append(f"{marker}: no gate looks at it; it is a feature of the classifier alone")
+            else:
+                notes.append(f"{marker}: taken for {one.kind.value.replace('_', ' ')}; no gate looks at it")
         if marker not in everywhere and one.kind is not ChannelKind.TIME:
             entry["required"] = False
             notes.append(f"{marker}: not in every tube, so it is optional")
