@@ -349,7 +349,7 @@ _DOUBTS: Final = (
         Effect.NOT_SENSITIVE,
         "Cells that fit the patient's own leukaemia were called {call} by reviewer {name}: the spike-in puts cells "
         "into the same place, and does not show that leukaemia would be told from them.",
-        step="Confirm by another method (molecular MRD): this patient's leukaemia cannot be told from these cells.",
+        step="Confirm by another method (molecular MRD): this patient's leukaemia looks like these cells.",
         look="mrd",
         roles=_FOLLOWUP,
     ),
