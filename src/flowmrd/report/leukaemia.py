@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.records.read import read_if_there
+from flowmrd.records.references import LaipFile
 from flowmrd.report.charts.description import Outline
 from flowmrd.report.contours import ellipse
 from flowmrd.store import digest_file, read_arrays
@@ -84,18 +85,18 @@ def read_leukaemia(laip_json: Path | None) -> DiagnosisModel | None:
 
     The classifier refuses a pair that does not fit; the page only draws nothing then.
     """
-    if laip_json is None or not laip_json.is_file():
+    found = read_if_there(laip_json, LaipFile)
+    if laip_json is None or found is None:
         return None
-    facts: dict[str, Any] = json.loads(laip_json.read_text(encoding="utf-8"))
     path = laip_json.with_suffix(".npz")
-    if not facts.get("found") or not path.is_file() or digest_file(path) != facts.get("arrays_sha256"):
+    if not found.found or not path.is_file() or digest_file(path) != found.arrays_sha256:
         return None
     arrays = read_arrays(path)
     if not {"weight", "mean", "covariance", "staining", "cells"} <= set(arrays):
         return None
     return DiagnosisModel(
-        diagnosis=str(facts.get("diagnosis") or ""),
-        features=tuple(map(str, facts.get("features") or ())),
+        diagnosis=found.diagnosis or "",
+        features=found.features or (),
         weight=arrays["weight"],
         mean=arrays["mean"] / LOGICLE_M,
         covariance=arrays["covariance"] / LOGICLE_M**2,

@@ -41,10 +41,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -56,9 +56,10 @@ from flowmrd.config import PriorTherapy, RunConfig
 from flowmrd.flags import flag
 from flowmrd.panel import PanelModel
 from flowmrd.records.classification import ClassificationFile
-from flowmrd.records.read import checked
+from flowmrd.records.read import checked, read_record
+from flowmrd.records.references import LaipFile
 from flowmrd.stages.decisions import with_proposals
-from flowmrd.store import digest_file, read_json, write_columns, write_json
+from flowmrd.store import digest_file, write_columns, write_json
 from flowmrd.tube import Tube
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
@@ -135,14 +136,14 @@ def classify_loaded(
         config=config,
         no_phenotype=laip_json is not None and laip is None,
     )
-    learned = None if laip_json is None else read_json(laip_json)
+    learned = None if laip_json is None else read_record(laip_json, LaipFile)
     judgement = judged.classification or {}
     mode = judgement["mode"]
     facts = {
         "format": FORMAT,
         "sample": tube.name,
         "patient": patient,
-        "seen_without_cd19": None if learned is None else learned.get("seen_without_cd19"),
+        "seen_without_cd19": None if learned is None else learned.seen_without_cd19,
         **judgement,
         "flags": [*judgement["flags"], *_disagreement(judged, learned)],
         "reference_digest": digest(reference),
@@ -154,14 +155,14 @@ def classify_loaded(
     return replace(judged, classification=facts)
 
 
-def _disagreement(tube: Tube, learned: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+def _disagreement(tube: Tube, learned: LaipFile | None) -> list[dict[str, str]]:
     """A message where the diagnosis tube that gave the phenotype holds another share of it than was learned."""
-    if learned is None or not learned.get("found") or learned.get("diagnosis") != tube.name or tube.mrd is None:
+    if learned is None or learned.share is None or learned.diagnosis != tube.name or tube.mrd is None:
         return []
     nucleated = tube.gate_or_none("nucleated")
     usable = tube.analysable() if nucleated is None else tube.analysable() & nucleated
     counted = float(np.count_nonzero(tube.mrd & usable)) / max(int(np.count_nonzero(usable)), 1)
-    share = float(learned["share"])
+    share = learned.share
     if abs(counted - share) <= DISAGREEMENT * max(counted, share):
         return []
     return [flag("DIAGNOSIS_DISAGREES", learned=share, counted=counted).as_record()]
