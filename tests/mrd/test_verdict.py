@@ -339,3 +339,12 @@ def test_a_negative_answer_without_a_known_phenotype_says_what_it_does_not_exclu
     assert unknown.class_ is known.class_ is VerdictClass.NEGATIVE
     assert "PRECURSOR_LIKE_NOT_EXCLUDED" in [reason.code for reason in unknown.reasons]
     assert "PRECURSOR_LIKE_NOT_EXCLUDED" not in [reason.code for reason in known.reasons]
+
+
+def test_cells_unlike_normal_are_no_result_where_an_antibody_is_absent() -> None:
+    absent = flag("ANTIBODY_ABSENT", marker="CD19", carriers=900, expected=0.9)
+    found = replace(evidence(150, 300_000), blind_spots=[absent])
+    assert decide(found).class_ is VerdictClass.INDETERMINATE
+    assert decide(found).reasons[0].code == "ANTIBODY_ABSENT" and decide(found).question
+    known = decide(replace(found, laip_found=True))
+    assert known.class_ is VerdictClass.POSITIVE, "the patient's phenotype was found by the other markers"

@@ -13,7 +13,8 @@ A follow-up tube: the rules are tried from the one that forbids most to the one 
 3. Fewer events than the detection count n. ``INDETERMINATE`` if the counting rule is met and only the controls'
    background explains the events, or if leukaemia may have been overlooked. ``NEGATIVE_INSUFFICIENT_SENSITIVITY`` if
    the tube could not have seen the target, by counting or by experiment. Else ``NEGATIVE``.
-4. Detected. ``INDETERMINATE`` if a flag says that the counted cells may not be leukaemia. Else
+4. Detected. ``INDETERMINATE`` if a flag says that the counted cells may not be leukaemia, or if an antibody is absent
+   and no phenotype is known. Else
    ``DETECTED_NOT_QUANTIFIABLE`` below the quantification count, ``POSITIVE`` or ``POSITIVE_BELOW_THRESHOLD`` by the
    point estimate. Where the 95 % interval holds the threshold, ``INTERVAL_STRADDLES_THRESHOLD`` is added and
    ``mrd_negative`` is null; the class stays.
@@ -128,10 +129,19 @@ def decide(evidence: Evidence) -> Verdict:
         return _indeterminate((*doubts, *evidence.notes))
     if not detected:
         return _not_detected(evidence, evidence.limits)
-    if evidence.not_positive:
-        first = by_rank(evidence.not_positive)
+    not_positive = [*evidence.not_positive, *_unlike_normal_by_fault(evidence)]
+    if not_positive:
+        first = by_rank(not_positive)
         return _indeterminate((*first, *(note for note in evidence.notes if note not in first)))
     return _detected(evidence, evidence.limits, evidence.interval, evidence.notes)
+
+
+def _unlike_normal_by_fault(evidence: Evidence) -> list[Flag]:
+    """Antibodies that the tube lacks, where cells count for being unlike normal ones: without them normal cells are too.
+
+    The cells of a known phenotype are told by where the other markers lie.
+    """
+    return [] if evidence.laip_found else [item for item in evidence.blind_spots if item.code == "ANTIBODY_ABSENT"]
 
 
 def _control(evidence: Evidence) -> Verdict:
