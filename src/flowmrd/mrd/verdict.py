@@ -137,7 +137,7 @@ def decide(evidence: Evidence) -> Verdict:
 
 
 def _unlike_normal_by_fault(evidence: Evidence) -> list[Flag]:
-    """Antibodies that are absent, where cells count for being unlike normal: without them normal cells are unlike it too.
+    """Absent antibodies, where cells count for being unlike normal: without them normal cells are unlike it too.
 
     The cells of a known phenotype are told by where the other markers lie.
     """
