@@ -34,7 +34,7 @@ from flowmrd.preprocess.transform.logicle import inverse_logicle
 from flowmrd.stages.simulate import simulate
 from flowmrd.units import LOGICLE_M, LOGICLE_T
 
-EVENTS = 10_000
+EVENTS = 6_000
 CONTROLS = 4
 TRIALS = 1500
 OTHERS = 9

@@ -20,6 +20,7 @@ from flowmrd.panel.gates import ROOT
 from flowmrd.panel.model import ChannelKind, PanelModel
 from flowmrd.preprocess.quality.masks import analysable_events
 from flowmrd.preprocess.transform import ChannelScale
+from flowmrd.tube.labels import as_stained
 from flowmrd.tube.placed import Placed, placed_from_records
 
 if TYPE_CHECKING:
@@ -264,13 +265,13 @@ class Tube:
             ) from error
         import pandas as pd
 
-        measured = self.measured
+        measured, stained = self.measured, as_stained(self.panel, self.facts.get("channels", ()))
         rest = self.to_pandas().drop(columns=list(measured))
         rest.index = rest.index.astype(str)
         about = pd.DataFrame(
             {
                 "kind": [str(self.panel.channel(name).kind) for name in measured],
-                "fluorochrome": [self.panel.channel(name).fluorochrome or "" for name in measured],
+                "fluorochrome": [stained.channel(name).fluorochrome or "" for name in measured],
                 "feature": [self.panel.channel(name).feature for name in measured],
                 "scale": [self.scales[name].kind if name in self.scales else "" for name in measured],
                 "T": [self.scales[name].T if name in self.scales else np.nan for name in measured],
