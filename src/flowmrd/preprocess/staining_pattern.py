@@ -154,7 +154,7 @@ def staining_pattern(
             bright = order[row, -max(int(share * order.shape[1]), 1) :]
             brightest[row, :, place] = np.median(decades[bright], axis=0) - middle
     with np.errstate(invalid="ignore", divide="ignore"):
-        together = np.corrcoef(ranks)[:n]
+        together = np.asarray(np.corrcoef(ranks))[:n]
     return StainingPattern(tuple(dyes), _levels(decades[:, :n], light), together, brightest)
 
 
