@@ -1,8 +1,7 @@
 # Helpers of the rules; no rules here. What depends on what is decided in flowmrd.engine.plan, where it is tested.
+import hashlib
 import re
 from collections.abc import Iterable
-
-from snakemake.io import IOFile
 
 from flowmrd.engine.stage_table import STAGES, Unit, code_and_config
 
@@ -10,12 +9,6 @@ WORK = "results/work"
 SAMPLES = "results/samples"
 REFERENCE = "results/reference"
 LOGS = "results/logs"
-LEARNED = {
-    "spillover_reference": "spillover.csv",
-    "transform_reference": "transform.json",
-    "gate_reference": "gates.json",
-    "reference": "reference.json",
-}
 
 
 def one_of(names: Iterable[str]) -> str:
@@ -81,15 +74,18 @@ def identities_of_all() -> str:
     return PLAN.identities(PLAN.analysed)
 
 
-def made_so(output: str, values: Iterable[str]) -> bool:
-    """Whether Snakemake has recorded these parameters for a file that was made earlier."""
-    if workflow.persistence is None:
-        return False
-    recorded = workflow.persistence.params(IOFile(output)) or []
-    return {repr(value) for value in values if value} <= set(recorded)
+def made_of(values: Iterable[str]) -> str:
+    """Digest of what a job is given besides files; it leaves it beside its log when it has ended well."""
+    return hashlib.sha256("\0".join(map(str, values)).encode()).hexdigest()[:16]
 
 
-def settled(paths: Iterable[str], output: str, values: Iterable[str]) -> list:
+def made_so(record: str, values: Iterable[str]) -> bool:
+    """Whether the last job of this name was given the same."""
+    path = Path(f"{LOGS}/{record}.made")
+    return path.is_file() and path.read_text(encoding="utf-8") == made_of(values)
+
+
+def settled(paths: Iterable[str], record: str, values: Iterable[str]) -> list:
     """Files of other tubes, whose age must not matter where what is made from them would be made in the same way.
 
     Tubes that others are compared with keep their event files, and what is learned from them is redone when the
@@ -97,7 +93,7 @@ def settled(paths: Iterable[str], output: str, values: Iterable[str]) -> list:
     not look at the parameters of a job that comes after one that runs, so where these have changed, age must count.
     """
     paths = list(paths)
-    return [ancient(path) for path in paths] if made_so(output, values) else paths
+    return [ancient(path) for path in paths] if made_so(record, values) else paths
 
 
 def of_controls(stage: str, name: str):
@@ -107,16 +103,27 @@ def of_controls(stage: str, name: str):
         panel = panel_name(wildcards)
         return settled(
             (f"{WORK}/{control}/{name}" for control in PLAN.controls_of(panel)),
-            f"{REFERENCE}/{panel}/{LEARNED[stage]}",
-            (
-                made_by(stage),
-                panel_digest(wildcards),
-                controls_option(wildcards),
-                identities_of_controls(wildcards),
-            ),
+            f"{stage}/{panel}",
+            given_controls(stage, wildcards),
         )
 
     return files
+
+
+def given_controls(stage: str, wildcards) -> tuple[str, ...]:
+    return (
+        made_by(stage),
+        panel_digest(wildcards),
+        controls_option(wildcards),
+        identities_of_controls(wildcards),
+    )
+
+
+def made_of_controls(stage: str):
+    def digest(wildcards) -> str:
+        return made_of(given_controls(stage, wildcards))
+
+    return digest
 
 
 def of_stains(name: str):
@@ -124,16 +131,24 @@ def of_stains(name: str):
         panel = panel_name(wildcards)
         return settled(
             (f"{WORK}/{tube}/{name}" for tube in PLAN.stains_of(panel)),
-            f"{REFERENCE}/{panel}/{LEARNED['spillover_reference']}",
-            (
-                made_by("spillover_reference"),
-                panel_digest(wildcards),
-                stains_option(wildcards),
-                identities_of_stains(wildcards),
-            ),
+            f"spillover_reference/{panel}",
+            given_stains(wildcards),
         )
 
     return files
+
+
+def given_stains(wildcards) -> tuple[str, ...]:
+    return (
+        made_by("spillover_reference"),
+        panel_digest(wildcards),
+        stains_option(wildcards),
+        identities_of_stains(wildcards),
+    )
+
+
+def made_of_stains(wildcards) -> str:
+    return made_of(given_stains(wildcards))
 
 
 def spillover(wildcards):
@@ -199,15 +214,23 @@ def diagnosis_files(name: str):
                 f"{WORK}/{tube}/{name}"
                 for tube in PLAN.diagnoses(patient, PLAN.patients_with_laip[patient])
             ),
-            f"results/laip/{patient}/laip.json",
-            (
-                made_by("laip"),
-                diagnoses_option(wildcards),
-                identities_of_diagnoses(wildcards),
-            ),
+            f"laip/{patient}",
+            given_diagnoses(wildcards),
         )
 
     return files
+
+
+def given_diagnoses(wildcards) -> tuple[str, ...]:
+    return (
+        made_by("laip"),
+        diagnoses_option(wildcards),
+        identities_of_diagnoses(wildcards),
+    )
+
+
+def made_of_diagnoses(wildcards) -> str:
+    return made_of(given_diagnoses(wildcards))
 
 
 def option(name: str, value) -> str:
@@ -316,13 +339,21 @@ def refused_digest() -> str:
 def settled_for_report(paths: Iterable[str], wildcards) -> list:
     return settled(
         paths,
-        f"{SAMPLES}/{wildcards.sample}/report.html",
-        (
-            made_by("judge"),
-            controls_of_sample_option(wildcards),
-            identities_for_report(wildcards),
-        ),
+        f"judge/{wildcards.sample}",
+        given_report(wildcards),
     )
+
+
+def given_report(wildcards) -> tuple[str, ...]:
+    return (
+        made_by("judge"),
+        controls_of_sample_option(wildcards),
+        identities_for_report(wildcards),
+    )
+
+
+def made_of_report(wildcards) -> str:
+    return made_of(given_report(wildcards))
 
 
 def qc_of_controls(wildcards):

@@ -12,11 +12,12 @@ rule gate_reference:
         runtime=runtime("gate_reference"),
     params:
         made_by=made_by("gate_reference"),
+        made=made_of_controls("gate_reference"),
         panel=panel_digest,
         tubes=controls_option,
         identities=identities_of_controls,
     message:
         message("gate_reference")
     shell:
-        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} gate-reference"
+        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} --made {params.made} gate-reference"
         " --panel {wildcards.panel} {params.tubes}"

@@ -71,6 +71,7 @@ rule judge:
         runtime=runtime("judge"),
     params:
         made_by=made_by("judge"),
+        made=made_of_report,
         start="",
         identity=identity,
         wording=panel_wording,
@@ -85,7 +86,7 @@ rule judge:
     message:
         message("judge")
     shell:
-        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} judge --sample {wildcards.sample} {params.start}"
+        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} --made {params.made} judge --sample {wildcards.sample} {params.start}"
         " {params.transforms} {params.spillover} {params.thresholds} {params.override}"
         " {params.reference} {params.laip} {params.controls}"
 
@@ -134,6 +135,7 @@ use rule judge as judge_kept with:
         sample=one_of(PLAN.kept),
     params:
         made_by=made_by("judge"),
+        made=made_of_report,
         start="--gated",
         identity=identity,
         wording=panel_wording,

@@ -18,11 +18,12 @@ rule laip:
         runtime=runtime("laip"),
     params:
         made_by=made_by("laip"),
+        made=made_of_diagnoses,
         tubes=diagnoses_option,
         reference=reference_option,
         identities=identities_of_diagnoses,
     message:
         message("laip")
     shell:
-        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} laip"
+        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} --made {params.made} laip"
         " --patient {wildcards.patient} {params.tubes} {params.reference}"

@@ -14,11 +14,12 @@ rule reference:
         runtime=runtime("reference"),
     params:
         made_by=made_by("reference"),
+        made=made_of_controls("reference"),
         panel=panel_digest,
         tubes=controls_option,
         identities=identities_of_controls,
     message:
         message("reference")
     shell:
-        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} reference build"
+        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} --made {params.made} reference build"
         " --panel {wildcards.panel} {params.tubes}"

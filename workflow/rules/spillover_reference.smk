@@ -13,11 +13,12 @@ rule spillover_reference:
         runtime=runtime("spillover_reference"),
     params:
         made_by=made_by("spillover_reference"),
+        made=made_of_stains,
         panel=panel_digest,
         tubes=stains_option,
         identities=identities_of_stains,
     message:
         message("spillover_reference")
     shell:
-        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} spillover-reference"
+        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} --made {params.made} spillover-reference"
         " --panel {wildcards.panel} {params.tubes}"

@@ -14,6 +14,7 @@ rule transform_reference:
         runtime=runtime("transform_reference"),
     params:
         made_by=made_by("transform_reference"),
+        made=made_of_controls("transform_reference"),
         panel=panel_digest,
         tubes=controls_option,
         spillover=spillover_option,
@@ -21,5 +22,5 @@ rule transform_reference:
     message:
         message("transform_reference")
     shell:
-        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} transform-reference"
+        "flowmrd --log {log:q} --mem-mb {resources.mem_mb} --made {params.made} transform-reference"
         " --panel {wildcards.panel} {params.tubes} {params.spillover}"

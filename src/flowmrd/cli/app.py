@@ -17,11 +17,15 @@ import typer
 
 from flowmrd import __version__
 from flowmrd.cli import analysis, exchange, library, panel, prepare, review, run, stages
-from flowmrd.engine.failure import logged_to, print_usage, report_failure
+from flowmrd.engine.failure import logged_to, report_failure
+from flowmrd.engine.job_record import keep_made, print_usage
 from flowmrd.threads import THREAD_VARIABLES
 
 USAGE_ERROR: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 """What typer raises for a wrong option: the base of its public errors, wherever typer keeps it."""
+VALUED = ("--log", "--mem-mb", "--made")
+"""Options before the command that take a value."""
+
 app = typer.Typer(
     name="flowmrd",
     help="Measurable residual disease of B-ALL from flow cytometry files. For research use.",
@@ -45,6 +49,10 @@ def options(
     ] = None,
     mem_mb: Annotated[
         int | None, typer.Option(help="Memory granted to this command in MB; refused at once if it is too little.")
+    ] = None,
+    made: Annotated[
+        str | None,
+        typer.Option(help="Digest of what the workflow makes this of; kept for its next plan when all went well."),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
@@ -89,21 +97,22 @@ def selftest(
     return 0 if passed else 1
 
 
-def _log_option(arguments: Sequence[str]) -> Path | None:
-    """Value of the leading ``--log`` option, needed before typer parses anything."""
-    for position, argument in enumerate(arguments):
-        if argument == "--log" and position + 1 < len(arguments):
-            return Path(arguments[position + 1])
-        if argument.startswith("--log="):
-            return Path(argument.removeprefix("--log="))
-        if not argument.startswith("-") and (position == 0 or arguments[position - 1] != "--mem-mb"):
-            return None
-    return None
+def _leading_options(arguments: Sequence[str]) -> dict[str, str]:
+    """Options before the command with their values, needed before typer parses anything."""
+    found: dict[str, str] = {}
+    rest = iter(arguments)
+    for word in rest:
+        if not word.startswith("--"):
+            break
+        name, equals, value = word.partition("=")
+        found[name] = value if equals or name not in VALUED else next(rest, "")
+    return found
 
 
 def call(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; errors are told in three lines, never as a bare traceback."""
-    log, began = _log_option(arguments), time.monotonic()
+    given, began = _leading_options(arguments), time.monotonic()
+    log = Path(given["--log"]) if given.get("--log") else None
     # Many processes of one thread each: more threads only get into each other's way on a shared node, and the order in
     # which they add up would show in the last bits. Libraries read these once, when numpy is imported by a command.
     for name in THREAD_VARIABLES:
@@ -126,7 +135,10 @@ def call(arguments: Sequence[str]) -> int:
             finally:
                 if log is not None:
                     print_usage(log, began)
-            return result if isinstance(result, int) else 0
+            code = result if isinstance(result, int) else 0
+            if code == 0 and log is not None and given.get("--made"):
+                keep_made(log, given["--made"])
+            return code
     except OSError as error:  # the log itself cannot be written
         return report_failure(error, sys.stderr, None)
 
