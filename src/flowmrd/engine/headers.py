@@ -28,8 +28,8 @@ from flowmrd.panel import PanelModel
 from flowmrd.panel.match import MatchResult
 from flowmrd.preprocess.compensation.evidence import SAMPLE, judge_values
 from flowmrd.preprocess.compensation.source import DYES, find_spillover, refuse_compensated
+from flowmrd.preprocess.stain_tubes import UNSTAINED, stained_column
 from flowmrd.preprocess.staining_pattern import StainingPattern
-from flowmrd.stages.spillover_reference import UNSTAINED, stained_column
 from flowmrd.tube.labels import Carriers, carriers_of, pattern_of_tube
 from flowmrd.tube.read import described
 
