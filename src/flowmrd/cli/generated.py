@@ -355,7 +355,10 @@ def thresholds_page() -> str:
     lines += [
         "Each number is a field of `flowmrd.classifier.parameters.ClassifierParameters`. *Source* is a measurement, a",
         'citation, a key of the configuration, or "by hand". *Effect* is what `python -m benchmarks.ablation` found',
-        'when it halved and doubled the number on its development tubes; "not measured" where it was not run.',
+        "when it halved and doubled the number on its development tubes; *not measured* where it was not run. These",
+        "tubes are few and small, so that *nothing* and *not read* prove no number useless: steps of a fit and fewest",
+        "cells are limits that these tubes do not reach, and doublets are left out of them.",
+        "A number that no code reads is removed; `tests/structure` finds it.",
         "Marker shifts and spreads of blasts (332 patients) are a table of their own: `classifier/blast_prior.py`.",
     ]
     section = ""
