@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from flowmrd.cli.app import call
+from flowmrd.config import RunConfig
 from flowmrd.engine.failure import report_failure
 from flowmrd.engine.launch import find_profile, snakemake_command
 from flowmrd.engine.plan import plan_run
 from flowmrd.engine.refusals import forget_failures
+from flowmrd.engine.stage_table import code_and_config
 from flowmrd.errors import ArtefactError, ColumnError, ConfigError, FcsError, ResourceError, SheetError
 from flowmrd.fcs import read_fcs, read_spillover
 from flowmrd.home import PANELS
@@ -40,6 +42,14 @@ def test_history_holds_earlier_tubes_of_the_patient_only(simulated: Path, tmp_pa
     plan = plan_run(copied(simulated, tmp_path))
     assert plan.history("P01-dx") == ["P01-dx"]
     assert plan.history("P01-day21") == ["P01-dx", "P01-day21"]
+
+
+def test_the_laboratorys_word_on_a_control_makes_the_reference_anew() -> None:
+    plain = RunConfig(panel="ino10", samples="samples.tsv")
+    for ruling in ({"accepted": {"CTRL01": "known clone"}}, {"excluded": {"CTRL01": "relapsed later"}}):
+        changed = RunConfig.model_validate({"panel": "ino10", "samples": "samples.tsv", "controls": ruling})
+        assert code_and_config("reference", changed) != code_and_config("reference", plain)
+        assert code_and_config("gate", changed) == code_and_config("gate", plain)
 
 
 def test_a_job_of_a_running_workflow_sees_the_plan_of_its_parent(simulated: Path, tmp_path: Path) -> None:
