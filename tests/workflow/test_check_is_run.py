@@ -90,6 +90,7 @@ OVERRIDES: dict[str, tuple[str, Callable[[str], str]]] = {
     "values that are not compensated": ("xml", lambda text: text.replace('-ref="spillover"', '-ref="uncompensated"')),
     "a matrix that the file does not define": ("xml", lambda text: text.replace('-ref="spillover"', '-ref="mine"')),
     "another matrix": ("xml", lambda text: text.replace('transforms:value="0.', 'transforms:value="0.5')),
+    "another kind of scale": ("xml", lambda text: text.replace("transforms:logicle", "transforms:hyperlog")),
     "another parent": ("xml", lambda text: text.replace('parent_id="singlets"', 'parent_id="core"')),
     "quadrants": ("xml", lambda text: text.replace("BooleanGate", "QuadrantGate")),
     "cut off": ("xml", lambda text: text[: len(text) // 2]),

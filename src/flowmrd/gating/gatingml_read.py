@@ -26,6 +26,8 @@ from flowmrd.panel.model import ChannelKind, PanelModel
 __all__ = ["read_gatingml"]
 
 MAX_BYTES: Final = 10_000_000
+_TAGS: Final = {"logicle": "logicle", "linear": "flin", "asinh": "fasinh"}
+"""Kind of a panel's transform to the element of GatingML."""
 _SHAPES: Final = ("RectangleGate", "PolygonGate", "EllipsoidGate")
 
 
@@ -261,9 +263,12 @@ class _Reader:
         return channel, *(None if b is None or abs(b) >= BEYOND else b for b in bounds)  # type: ignore[return-value]
 
     def _check_scale(self, gate: str, channel: str, reference: str | None) -> None:
-        scale = self.wiring.scales.get(channel)
-        if self.blind or not self.wiring.scales:
+        if self.blind:
             return
+        if not self.wiring.scales:
+            self._check_kind_of_scale(gate, channel, reference)
+            return
+        scale = self.wiring.scales.get(channel)
         if scale is None:
             if reference is not None:
                 raise _error(
@@ -284,6 +289,29 @@ class _Reader:
                 self.where,
                 f"{gate}: {channel} on another scale than this tube's",
                 f"{expected[0]} with " + ", ".join(f"{key}={value:g}" for key, value in expected[1].items()),
+                "draw the gate on the scale that gates.xml defines",
+            )
+
+    def _check_kind_of_scale(self, gate: str, channel: str, reference: str | None) -> None:
+        """Refuse a scale that the panel does not use, where its numbers are learned only in the run."""
+        settings = self.panel.channel(channel)
+        if settings.kind is ChannelKind.TIME:
+            return
+        kind = "linear" if settings.kind is ChannelKind.SCATTER else settings.transform.kind
+        element = None if reference is None else self.transforms.get(reference)
+        if element is None or len(element) != 1:
+            raise _error(
+                self.where,
+                f"{gate}: {channel} without a transform",
+                f"the {kind} scale of gates.xml",
+                "draw the gate on the scale that gates.xml defines",
+            )
+        given = element[0].tag.rpartition("}")[2]
+        if given != _TAGS.get(kind, given):
+            raise _error(
+                self.where,
+                f"{gate}: {channel} on another scale than this tube's",
+                f"{_TAGS[kind]} as in gates.xml",
                 "draw the gate on the scale that gates.xml defines",
             )
 
