@@ -17,7 +17,7 @@ from flowmrd.classifier.classification import CountedGroup
 from flowmrd.classifier.compact_groups import CompactGroup, compact, search_groups
 from flowmrd.classifier.control_abundance import shares_in_place
 from flowmrd.classifier.control_groups import ControlGroups
-from flowmrd.classifier.found_groups import FoundGroups, stands_beside
+from flowmrd.classifier.found_groups import FoundGroups, _is_aggregate, stands_beside
 from flowmrd.classifier.group_evidence import EvidenceOnGroup
 from flowmrd.classifier.mixture import Mixture, log_density
 from flowmrd.classifier.normal_reference import ReferenceModel
@@ -269,3 +269,12 @@ def test_a_group_fitted_beside_counts_by_a_stricter_error_rate() -> None:
     assert not stands_beside(FoundGroups((counted(0.0003), counted(0.005))), PARAMETERS), "none of them may be false"
     assert not stands_beside(FoundGroups((counted(None),)), PARAMETERS)
     assert not stands_beside(FoundGroups(()), PARAMETERS)
+
+
+def test_a_group_brighter_in_the_dye_than_any_cell_is_an_aggregate(reference: ReferenceModel) -> None:
+    cells, _ = cells_of(reference, 74, 0)
+    for name, above, expected in (("SYTO41", 1.5, True), ("SYTO41", 0.3, False), ("CD38", 1.5, False)):
+        named = replace(cells, features=(*cells.features[:4], name))
+        centre = cells.normal.normal_b + cells.shift + np.array([0.0, 0.0, 0.0, 0.0, above])
+        one = CompactGroup(Mixture(np.ones(1), centre[None], 0.04 * np.eye(5)[None]), 1e-4, 300.0, 40.0)
+        assert _is_aggregate(one, named) is expected

@@ -9,6 +9,7 @@ import numpy as np
 
 from flowmrd.classifier.atypical_groups import is_uncommon, like_early_progenitors, like_normal
 from flowmrd.classifier.calibration import Calibration
+from flowmrd.classifier.candidate_cells import is_nucleic_acid_dye
 from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.control_groups import same_population
@@ -141,12 +142,19 @@ def _judge(cells: WindowCells, calibration: Calibration) -> list[_Judged]:
         if not is_doubt(group, evidence, cells) or not is_uncommon(group, cells, calibration.controls):
             continue
         normal = like_normal(group.mixture, cells)
-        if counts(group, evidence, cells):
+        if counts(group, evidence, cells) and not _is_aggregate(group, cells):
             precursor = normal or like_early_progenitors(group.mixture, cells)
             judged.append(_Judged(group, evidence, "like_precursors" if precursor else None))
         elif not normal:
             judged.append(_Judged(group, evidence, "like_controls"))
     return judged
+
+
+def _is_aggregate(group: CompactGroup, cells: WindowCells) -> bool:
+    """Whether a group is brighter in a nucleic acid dye than any single cell of the B lineage."""
+    above = group.mixture.mean[0] - cells.normal.normal_b - cells.shift
+    dyes = [place for place, name in enumerate(cells.features) if is_nucleic_acid_dye(name)]
+    return any(above[place] > cells.parameters.dye_most for place in dyes)
 
 
 def _displaced(cells: WindowCells, calibration: Calibration, known: Sequence[CompactGroup]) -> list[_Judged]:
