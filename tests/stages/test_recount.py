@@ -22,6 +22,7 @@ from flowmrd.records.decisions import Proposal
 from flowmrd.review import check_log, review_status
 from flowmrd.stages.cohort import cohort
 from flowmrd.stages.decisions import learn_decisions
+from flowmrd.stages.monitor import called_otherwise
 from flowmrd.stages.provenance import write_provenance
 from flowmrd.stages.recount import Imported, TubeInRun, import_and_count, reopen
 from flowmrd.stages.verify import verify
@@ -121,7 +122,9 @@ def test_the_log_holds_both_answers_and_a_taken_back_call_gives_the_first_bytes_
     assert recount is not None
     assert (recount.groups[0].classifier, recount.groups[0].reviewer) == ("counted", "normal:haematogones_1")
     assert (recount.before.verdict, recount.after.mrd_events) == ("POSITIVE", 0)
+    assert called_otherwise(result(run), check_log(run).entries)
     sign(run, "Dr Ada", "undecided")
+    assert not called_otherwise(result(run), check_log(run).entries), "monitoring counts no call that was taken back"
     assert {**contents(run), "report.html": b""} == {**first, "report.html": b""}, "only signatures are new"
 
 

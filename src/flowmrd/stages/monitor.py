@@ -32,7 +32,7 @@ from flowmrd.review.status import ReviewState, SampleReview
 from flowmrd.stages.results import read_result
 from flowmrd.store import digest_file, read_json, write_json
 
-__all__ = ["find_runs", "monitor_runs"]
+__all__ = ["called_otherwise", "find_runs", "monitor_runs"]
 
 DEPTH: Final = 2
 """Levels below the folder in which runs are looked for."""
@@ -164,6 +164,7 @@ def _tube(folder: Path, run: str, row: Sample, review: SampleReview | None, entr
     day = None if quality is None else quality.acquisition.date
     state = ReviewState.NOT_REVIEWED if review is None else review.state
     standing = [entry for entry in standing_decisions(entries, row.sample) if path.is_file()]
+    standing += [entry for entry in entries if entry.sample == row.sample and entry.recount is not None]
     return MonitoredTube(
         run=run,
         sample=row.sample,
@@ -173,7 +174,7 @@ def _tube(folder: Path, run: str, row: Sample, review: SampleReview | None, entr
         mrd_sha256=digest_file(path) if path.is_file() else "",
         month=UNDATED if day is None else day[:7],
         review=state.value,
-        overruled=state is ReviewState.REJECTED or (result is not None and _called_otherwise(result, standing)),
+        overruled=state is ReviewState.REJECTED or (result is not None and called_otherwise(result, standing)),
         days=_days(row, review) if state is ReviewState.ACCEPTED else None,
     )
 
@@ -182,17 +183,29 @@ CALLS: Final[Mapping[str, str]] = {"leukaemia": "counted", "normal": "normal", "
 """A reviewer's word for a group, and how the classifier's call of the same kind begins."""
 
 
-def _called_otherwise(result: MrdResult, standing: Sequence[Entry]) -> bool:
+def called_otherwise(result: MrdResult, standing: Sequence[Entry]) -> bool:
     """Whether a reviewer called a group something else than the classifier did; an atypical group is an open question,
-    so that answering it overrules nothing."""
-    if any(group.called_by == "reviewer" for group in result.groups):
-        return True
+    so that answering it overrules nothing.
+
+    Parameters
+    ----------
+    standing
+        Decisions that stand, and entries whose calls were counted.
+    """
+    groups = result.groups
     for entry in standing:
-        for opinion in entry.review.groups:
-            if opinion.group < len(result.groups):
-                call = result.groups[opinion.group].call
-                if call != "atypical" and call.partition(":")[0] != CALLS.get(opinion.call, opinion.call):
-                    return True
+        if entry.recount is not None:
+            answers = [
+                (one.classifier, one.reviewer)
+                for one in entry.recount.groups
+                if one.group < len(groups) and groups[one.group].called_by == "reviewer"
+            ]
+        else:
+            answers = [(groups[one.group].call, one.call) for one in entry.review.groups if one.group < len(groups)]
+        for found, said in answers:
+            kind = said.partition(":")[0]
+            if found != "atypical" and found.partition(":")[0] != CALLS.get(kind, kind):
+                return True
     return False
 
 
