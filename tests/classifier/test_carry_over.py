@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flowmrd.classifier.carry_over import CARRY_OVER, came_first, name_carry_over
+from flowmrd.classifier.carry_over import CARRY_OVER, came_first, early_events, name_carry_over
 from flowmrd.classifier.parameters import ClassifierParameters
 
 PARAMETERS = ClassifierParameters()
 N = 400_000
+CLOCK = np.linspace(0.0, 600.0, N, dtype=np.float32)
+EARLY = np.arange(N) < PARAMETERS.carry_over_start * N
 RNG = np.random.default_rng(5)
 
 
@@ -26,13 +28,19 @@ def rows(early: int, even: int) -> np.ndarray:
     [(60, 0, True), (60, 8, True), (60, 12, False), (400, 60, False), (6, 0, False), (0, 60, False)],
 )
 def test_leukaemia_beside_what_was_carried_over_is_never_hidden_by_it(early: int, even: int, expected: bool) -> None:
-    assert came_first(rows(early, even), N, PARAMETERS) is expected
+    assert came_first(rows(early, even), EARLY, PARAMETERS) is expected
+
+
+def test_in_a_run_in_order_row_and_clock_agree_on_what_came_early() -> None:
+    found = early_events(CLOCK, PARAMETERS)
+    assert found is not None
+    np.testing.assert_array_equal(found, EARLY)
 
 
 def test_cells_that_come_evenly_are_not_carried_over_by_chance() -> None:
     for size in (8, 20, 60, 300):
         for _ in range(200):
-            assert not came_first(RNG.choice(N, size=size, replace=False), N, PARAMETERS)
+            assert not came_first(RNG.choice(N, size=size, replace=False), EARLY, PARAMETERS)
 
 
 def facts() -> dict[str, Any]:
@@ -56,7 +64,7 @@ def groups(**where: np.ndarray) -> np.ndarray:
 
 def test_a_group_that_is_not_counted_gets_the_name_and_asks_no_more() -> None:
     found = facts()
-    name_carry_over(found, groups(g0=rows(0, 60), g1=rows(60, 0), g2=rows(0, 40)), PARAMETERS)
+    name_carry_over(found, groups(g0=rows(0, 60), g1=rows(60, 0), g2=rows(0, 40)), CLOCK, PARAMETERS)
     assert [one["call"] for one in found["uncounted"]] == [CARRY_OVER, "atypical"]
     codes = {item["code"]: item["message"] for item in found["flags"]}
     assert set(codes) == {"UNRESOLVED_CLUSTER", "CAME_FIRST"}
@@ -65,7 +73,7 @@ def test_a_group_that_is_not_counted_gets_the_name_and_asks_no_more() -> None:
 
 def test_a_counted_group_stays_counted_and_becomes_a_question() -> None:
     found = facts()
-    name_carry_over(found, groups(g0=rows(60, 0), g1=rows(0, 60), g2=rows(0, 40)), PARAMETERS)
+    name_carry_over(found, groups(g0=rows(60, 0), g1=rows(0, 60), g2=rows(0, 40)), CLOCK, PARAMETERS)
     assert [one["call"] for one in found["uncounted"]] == ["atypical", "atypical"]
     assert found["clusters"][0]["came_first"]
     assert [item["code"] for item in found["flags"]] == ["UNRESOLVED_CLUSTER", "COUNTED_CAME_FIRST"]
@@ -73,5 +81,21 @@ def test_a_counted_group_stays_counted_and_becomes_a_question() -> None:
 
 def test_without_such_a_group_nothing_changes() -> None:
     found = facts()
-    name_carry_over(found, groups(g0=rows(0, 60), g1=rows(0, 60), g2=rows(0, 40)), PARAMETERS)
+    name_carry_over(found, groups(g0=rows(0, 60), g1=rows(0, 60), g2=rows(0, 40)), CLOCK, PARAMETERS)
+    assert found == facts()
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        None,
+        np.zeros(N, dtype=np.float32),
+        np.concatenate([np.linspace(0.0, 600.0, N // 50), np.linspace(0.0, 600.0, N - N // 50)]),
+        CLOCK[::-1],
+    ],
+    ids=["no clock", "a clock that stands still", "two files put together", "sorted backwards"],
+)
+def test_a_file_that_is_not_in_the_order_of_acquisition_hides_no_leukaemia(clock: np.ndarray | None) -> None:
+    found = facts()
+    name_carry_over(found, groups(g0=rows(60, 0), g1=rows(60, 0), g2=rows(0, 40)), clock, PARAMETERS)
     assert found == facts()

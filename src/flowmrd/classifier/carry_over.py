@@ -2,7 +2,8 @@
 
 What ran before is no part of this tube's files, and a result must not change with what else lies in the folder, so the
 tube's own event order is the only witness here: a population of the sample comes evenly, what is carried over comes
-first and stops. Whose leukaemia it may be is told by the cohort page, which knows all tubes.
+first and stops. Whose leukaemia it may be is told by the cohort page, which knows all tubes. Files that a program
+sorted or put together are not in the order of acquisition: an event is early only if its row and its time both say so.
 """
 
 from __future__ import annotations
@@ -16,12 +17,36 @@ from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.uncounted_flags import UNCOUNTED_CODES, uncounted_flags
 from flowmrd.flags import Flag, flag
 
-__all__ = ["CARRY_OVER", "came_first", "name_carry_over"]
+__all__ = ["CARRY_OVER", "came_first", "early_events", "name_carry_over"]
+
+Bools = npt.NDArray[np.bool_]
 
 CARRY_OVER: Final = "artefact:carry_over"
 
 
-def came_first(rows: npt.NDArray[np.intp], n_events: int, parameters: ClassifierParameters) -> bool:
+def early_events(clock: npt.NDArray[np.floating[Any]] | None, parameters: ClassifierParameters) -> Bools | None:
+    """Which events came at the start of the run, by their rows and by the clock, shape (n_events,).
+
+    Parameters
+    ----------
+    clock
+        Time of every event in file order, shape (n_events,), any unit; None where the file has none.
+
+    Returns
+    -------
+    array or None
+        None where nobody can say: no clock, or one that stands still.
+    """
+    if clock is None or len(clock) == 0:
+        return None
+    start, middle = np.quantile(clock, [parameters.carry_over_start, 0.5])
+    if not start < middle:
+        return None
+    first = np.arange(len(clock)) < parameters.carry_over_start * len(clock)
+    return np.asarray(first & (clock <= start))
+
+
+def came_first(rows: npt.NDArray[np.intp], early: Bools, parameters: ClassifierParameters) -> bool:
     """Whether cells came at the start of the run and stopped.
 
     What comes later must be too little to be a detection of its own, whatever came first: leukaemia of the sample may
@@ -31,16 +56,20 @@ def came_first(rows: npt.NDArray[np.intp], n_events: int, parameters: Classifier
     ----------
     rows
         Rows of the group's cells in the file.
-    n_events
-        Events of the file.
+    early
+        Shape (n_events,): events of the start of the run.
     """
-    early = int(np.count_nonzero(rows < parameters.carry_over_start * n_events))
-    late = len(rows) - early
-    enough = early >= parameters.carry_over_least and early >= parameters.carry_over_share * len(rows)
-    return enough and late <= parameters.carry_over_late
+    first = int(np.count_nonzero(early[rows]))
+    enough = first >= parameters.carry_over_least and first >= parameters.carry_over_share * len(rows)
+    return enough and len(rows) - first <= parameters.carry_over_late
 
 
-def name_carry_over(facts: dict[str, Any], group: npt.NDArray[np.int32], parameters: ClassifierParameters) -> None:
+def name_carry_over(
+    facts: dict[str, Any],
+    group: npt.NDArray[np.int32],
+    clock: npt.NDArray[np.floating[Any]] | None,
+    parameters: ClassifierParameters,
+) -> None:
     """Name what came first: a group that is not counted is an artefact, one that is counted becomes a question.
 
     Parameters
@@ -49,17 +78,22 @@ def name_carry_over(facts: dict[str, Any], group: npt.NDArray[np.int32], paramet
         Content of ``classification.json``; changed in place.
     group
         Shape (n_events,): number of the group of every event in file order, -1 for none.
+    clock
+        As in :func:`early_events`.
     """
+    early = early_events(clock, parameters)
+    if early is None:
+        return
     named = False
     raised: list[Flag] = []
     for entry in facts["uncounted"]:
         rows = np.flatnonzero(group == entry["id"])
-        if entry.get("call") == "atypical" and came_first(rows, len(group), parameters):
+        if entry.get("call") == "atypical" and came_first(rows, early, parameters):
             entry["call"], named = CARRY_OVER, True
             raised.append(flag("CAME_FIRST", events=len(rows), start=parameters.carry_over_start))
     for entry in facts["clusters"]:
         rows = np.flatnonzero(group == entry["id"])
-        if came_first(rows, len(group), parameters):
+        if came_first(rows, early, parameters):
             entry["came_first"] = True
             raised.append(flag("COUNTED_CAME_FIRST", events=len(rows), start=parameters.carry_over_start))
     if named:

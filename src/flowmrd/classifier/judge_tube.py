@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.carry_over import name_carry_over
@@ -25,6 +26,7 @@ from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import PriorTherapy, RunConfig
 from flowmrd.flags import Flag, flag
 from flowmrd.panel import PanelModel
+from flowmrd.panel.model import ChannelKind
 from flowmrd.threads import one_thread
 from flowmrd.tube import Tube
 from flowmrd.units import LOGICLE_M
@@ -131,7 +133,7 @@ def classify(
             result.offscale_cluster >= 0,
         )
     facts = summarise(result, found.cells, reference, laip)
-    name_carry_over(facts, group, chosen)
+    name_carry_over(facts, group, _clock(tube), chosen)
     usable = group[tube.analysable()]
     for entry in facts["uncounted"]:
         entry["cells"] = int(np.count_nonzero(usable == entry["id"]))
@@ -172,6 +174,12 @@ def _as_control(name: str, reference: ReferenceModel, config: RunConfig) -> list
         left_out = any(one["name"] == name and not one["used"] for one in reference.judgements)
         found += [flag("CONTROL_LEFT_OUT").as_record()] if left_out else []
     return found
+
+
+def _clock(tube: Tube) -> npt.NDArray[np.float32] | None:
+    """Time of every event, shape (n_events,); None where the panel or the file has no time channel."""
+    times = [channel.marker for channel in tube.panel.channels if channel.kind is ChannelKind.TIME]
+    return next((tube.columns[name] for name in times if name in tube.columns), None)
 
 
 def _lossy_steps(result: Classification, allowed: float) -> list[Flag]:
