@@ -1,6 +1,7 @@
 """What every number of the classifier does: each is halved and doubled on fixed development tubes.
 
 python -m benchmarks.ablation [--only NAME ...] [--section NAME ...] [--minutes M] [--again] [--measured FOLDER]
+python -m benchmarks.ablation --guarded
 
 The tubes are simulated (ten colours, 8,000 nucleated cells): three controls, a follow-up with a diagnosis tube, one
 without, a clean regenerating marrow, and a heavy burden. ``--measured`` adds the tubes of a folder that
@@ -9,12 +10,16 @@ so that a number changes only the steps that read it; the others are kept.
 
 What changes is stored in ``docs/ablation.json`` after every number; ``docs/thresholds.md`` shows it. A number that is
 there already is left out unless ``--again``. "Nothing" means that no count, no group that is reported, no flag and no
-spike-in of the development tubes changed.
+spike-in of the development tubes changed. ``--guarded`` takes the numbers that no development tube reads: it runs the
+tests of their section with half and with twice the number and stores which of them fail.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +49,7 @@ RESULTS = REPOSITORY / "docs" / "ablation.json"
 SEED = 3
 CELLS = 8_000
 """Nucleated cells of a tube, small enough to try 200 numbers twice."""
+NOT_READ = "not read on the development tubes"
 B_LINEAGE = (Code.HAEMATOGONE_1, Code.HAEMATOGONE_2, Code.HAEMATOGONE_3, Code.MATURE_B, Code.PLASMA_CELL)
 MARKERS_OF_STEROIDS = frozenset({"CD10", "CD20", "CD34"})
 T = TypeVar("T")
@@ -243,7 +249,8 @@ def variants(field: Field[Any]) -> Iterator[tuple[str, object]]:
 
 def is_number(field: Field[Any]) -> bool:
     """Whether a parameter can be halved; seeds and sets of markers cannot."""
-    return isinstance(field.default, int | float | tuple) and "seed" not in field.name and field.default != 0
+    seed = field.name == "seed" or field.name.endswith("_seed")
+    return isinstance(field.default, int | float | tuple) and not seed and field.default != 0
 
 
 @cache
@@ -258,7 +265,7 @@ def benches(folder: Path | None) -> tuple[Bench, ...]:
 def effect_of(field: Field[Any], on: Sequence[Bench]) -> str:
     """What halving and doubling a number changes, in words."""
     if not any(field.name in bench.reads for bench in on):
-        return "not read on the development tubes"
+        return NOT_READ
     parts = []
     for word, value in variants(field):
         try:
@@ -269,6 +276,51 @@ def effect_of(field: Field[Any], on: Sequence[Bench]) -> str:
     return "nothing" if all(part.endswith(": nothing") for part in parts) else ". ".join(parts)
 
 
+GUARDS: dict[str, tuple[str, ...]] = {
+    "carry-over": ("carry_over",),
+    "comparison with controls": ("groups", "false_groups", "laboratory_decisions"),
+    "cut": ("laip", "kinds"),
+    "doublets": ("doublets",),
+    "error rate of a group": ("false_groups", "groups"),
+    "judgement of controls": ("control_judgement",),
+    "markers masked by a drug": ("laip",),
+    "novelty of a tube": ("laip",),
+    "off-scale cells": ("offscale_cells", "raw_chain"),
+    "phenotype match": ("laip",),
+    "spike-in": ("raw_chain",),
+    "staining control": ("staining_control",),
+    "unknown population": ("unknown_population",),
+}
+"""Section to the modules of ``tests/classifier`` that hold its rare cases."""
+
+
+def failing(field: Field[Any], value: object) -> list[str]:
+    """Tests of a number's section that fail with another value."""
+    modules = GUARDS.get(field.metadata["section"], ("groups",))
+    files = [f"tests/classifier/test_{module}.py" for module in modules]
+    command = [sys.executable, "-m", "pytest", "-p", "benchmarks.changed_number", "-q", "-rfE", "--tb=no", *files]
+    done = subprocess.run(  # noqa: S603 - our own tests
+        command,
+        cwd=REPOSITORY,
+        env={**os.environ, "CHANGED_NUMBER": f"{field.name}={value!r}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = re.findall(r"^(?:FAILED|ERROR) \S*?::(\w+)", done.stdout, re.M)
+    return list(dict.fromkeys(found))
+
+
+def guards_of(field: Field[Any]) -> str:
+    """The tests that fail with half and with twice a number that no development tube reads, in words."""
+    parts = []
+    for word, value in variants(field):
+        tests = failing(field, value)
+        if tests:
+            parts.append(f"{word}: {', '.join(tests[:2])}{' and others' if len(tests) > 2 else ''} fails")
+    return f"{NOT_READ}; {'. '.join(parts) or 'no test fails with half or twice of it'}"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and store."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ablation", description=__doc__)
@@ -277,13 +329,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="processor minutes after which no number is begun")
     parser.add_argument("--again", action="store_true", help="measure what has been measured as well")
     parser.add_argument("--measured", type=Path, help="folder of benchmarks.accuracy.cells")
+    parser.add_argument("--guarded", action="store_true", help="numbers that no tube reads: which tests fail")
     chosen = parser.parse_args(arguments)
     known: dict[str, str] = read_json(RESULTS) if RESULTS.is_file() else {}
     todo = [
         field
         for field in fields(ClassifierParameters)
         if is_number(field)
-        and (chosen.again or field.name not in known)
+        and (known.get(field.name) == NOT_READ if chosen.guarded else chosen.again or field.name not in known)
         and (not chosen.only or field.name in chosen.only)
         and (not chosen.section or field.metadata["section"] in chosen.section)
     ]
@@ -295,7 +348,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if time.process_time() - started > 60.0 * chosen.minutes:
             sys.stdout.write("time is up; the same command goes on from here\n")
             break
-        known[field.name] = effect_of(field, benches(chosen.measured))
+        known[field.name] = guards_of(field) if chosen.guarded else effect_of(field, benches(chosen.measured))
         sys.stdout.write(f"{field.name}: {known[field.name]}\n")
         sys.stdout.flush()
         write_json(RESULTS, dict(sorted(known.items())))
