@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from channels import channel
 from flowmrd.errors import ChannelError
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, load_panel
@@ -479,7 +480,7 @@ def test_the_dye_that_fcs_3_2_states_goes_before_the_name_of_the_detector(tag: s
     ],
 )
 def test_what_carries_a_marker_is_told_without_the_marker(stored: dict[str, str], detector: str | None) -> None:
-    entry = {"marker": "CD19", "column": "CD19", "kind": "antibody", **stored}
+    entry = channel("CD19", **stored)
     assert carriers_of([entry], load_panel(PANELS / "ino10.yaml")).detectors.get("CD19") == detector
 
 
@@ -488,5 +489,5 @@ def test_the_clone_of_the_panel_is_said_of_the_panels_dye_alone(stored: dict[str
     panel = load_panel(PANELS / "ino10.yaml")
     known = panel.channel("CD22").model_copy(update={"clone": "S-HCL-1"})
     panel = panel.model_copy(update={"channels": tuple(known if c.marker == "CD22" else c for c in panel.channels)})
-    entry = {"marker": "CD22", "column": "CD22", "kind": "antibody", **stored}
+    entry = channel("CD22", **stored)
     assert (as_stained(panel, [entry]).channel("CD22").clone is not None) is clone

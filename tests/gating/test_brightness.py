@@ -44,7 +44,7 @@ def same(one: GatedSample, other: GatedSample, gates: tuple[str, ...] = ("b_line
 
 def codes(tube: Tube) -> list[str]:
     assert tube.gates is not None
-    return [entry["code"] for entry in tube.gates["flags"]]
+    return [entry.code for entry in tube.gates.flags]
 
 
 @pytest.mark.parametrize(("top", "factor", "brightness"), [(BITS_20, 4.0, 1.0), (BITS_20, 1.0, 4.0)])
@@ -74,7 +74,7 @@ def test_with_controls_their_brightness_is_that_of_the_tube_and_is_told(
     assert "BOUNDS_FOLLOW_INSTRUMENT" not in codes(usual)
     assert "GATES_AT_BOUNDS" not in codes(other)
     assert np.mean(other.gate("b_lineage") != usual.gate("b_lineage")) < 0.01
-    ratios = [(tube.gates or {})["targets"]["CD19"]["median_ratio_to_reference"] for tube in (other, usual)]
+    ratios = [tube.gates.targets["CD19"].median_ratio_to_reference for tube in (other, usual) if tube.gates is not None]
     assert ratios[0] == pytest.approx(ratios[1], rel=0.1)
 
 
@@ -86,10 +86,10 @@ def test_cuts_of_the_controls_that_ended_at_a_bound_are_told_of_the_tube(
     made = gate(tube, reference=reference)
     assert made.gates is not None
     low, high = next(g.bounds for g in vienna_b8.gates if isinstance(g, CutGate) and g.name == "cd10_pos")
-    placed = next(entry for entry in made.gates["gates"] if entry["name"] == "cd10_pos")
+    placed = next(entry for entry in made.gates.gates if entry.name == "cd10_pos")
     at = made.gate_result.placement("cd10_pos").nominal["threshold"]
-    assert placed["at_bound"] is bool(np.isclose([low, high], at, atol=1e-6).any())
-    assert any(entry["at_bound"] for entry in made.gates["gates"] if entry["source"] in ("reference", "sample-shift"))
+    assert placed.at_bound is bool(np.isclose([low, high], at, atol=1e-6).any())
+    assert any(entry.at_bound for entry in made.gates.gates if entry.source in ("reference", "sample-shift"))
 
 
 def in_raw_units(panel: PanelModel, tube: Tube, factor: float) -> PanelModel:

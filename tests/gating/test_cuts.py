@@ -101,9 +101,9 @@ def test_the_explaining_curve_carries_the_threshold_and_its_bounds() -> None:
     cut = {"name": "a", **CUT, "bounds": [0.3, 0.7], "estimator": "valley"}
     placement = evaluate_tree({"x": three_populations()["x"]}, gates(cut)).placements[0]
     assert placement.curve is not None
-    assert placement.curve["bounds"] == [0.3, 0.7]
-    assert placement.curve["threshold"] == pytest.approx(placement.parameters["threshold"], abs=1e-3)
-    assert min(placement.curve["x"]) < 0.2 < 0.8 < max(placement.curve["x"])
+    assert placement.curve.bounds == (0.3, 0.7)
+    assert placement.curve.threshold == pytest.approx(placement.parameters["threshold"], abs=1e-3)
+    assert min(placement.curve.x) < 0.2 < 0.8 < max(placement.curve.x)
 
 
 def dye(cells_at: float, *, bare: int = 4000, seed: int = 2) -> Any:

@@ -65,6 +65,6 @@ def test_degenerate_values_give_no_valley_and_no_crash(values: Any) -> None:
 
 
 def test_a_curve_has_at_most_a_hundred_points() -> None:
-    curve = estimate_density(np.random.default_rng(0).uniform(-0.2, 1.2, 50_000)).curve()
-    assert 10 < len(curve["x"]) == len(curve["y"]) <= 100
-    assert max(curve["y"]) <= 1.0
+    places, heights = estimate_density(np.random.default_rng(0).uniform(-0.2, 1.2, 50_000)).curve()
+    assert 10 < len(places) == len(heights) <= 100
+    assert max(heights) <= 1.0

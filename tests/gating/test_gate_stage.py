@@ -37,7 +37,7 @@ def run(tmp_path: Any, ino10: Any, config: Any) -> Any:
 @pytest.fixture(scope="module")
 def reference_file(tmp_path_factory: Any, reference: Any) -> Any:
     path = tmp_path_factory.mktemp("reference") / "gates.json"
-    write_json(path, reference.as_record())
+    write_json(path, reference.as_record().as_json())
     return path
 
 
@@ -186,14 +186,14 @@ def test_missing_haematogones_are_never_evidence_of_haemodilution(
 def test_leukaemic_cells_do_not_count_as_regeneration() -> None:
     spectrum = {"haematogones_1": 400, "haematogones_2": 900, "haematogones_3": 700}
     before = assess_regeneration(spectrum, 20_000)
-    assert before["verdict"] == "increased"
-    assert "or a leukaemia" in before["statement"]
+    assert before.verdict == "increased"
+    assert "or a leukaemia" in before.statement
     arrested = assess_regeneration(spectrum | {"haematogones_2": 20_000, "haematogones_1": 10}, 100_000)
-    assert arrested["verdict"] == "incomplete"
+    assert arrested.verdict == "incomplete"
     after = assess_regeneration(dict.fromkeys(spectrum, 5), 20_000, leukaemic_left_out=True)
-    assert after["verdict"] == "few"
-    assert "MRD events left out" in after["statement"]
-    assert assess_regeneration(spectrum | {"haematogones_1": None}, 20_000)["verdict"] == "not_evaluable"
+    assert after.verdict == "few"
+    assert "MRD events left out" in after.statement
+    assert assess_regeneration(spectrum | {"haematogones_1": None}, 20_000).verdict == "not_evaluable"
 
 
 def test_mature_granulocytes_speak_for_blood_only_beyond_what_controls_have(marrow: Any, ino10: Any) -> None:
@@ -205,13 +205,14 @@ def test_mature_granulocytes_speak_for_blood_only_beyond_what_controls_have(marr
     columns["CD10"] = np.where(granular, np.float32(0.62), columns["CD10"])
     result = gate_sample(columns, ino10, marrow.usable, GatingConfig()).result
     alone = assess_haemodilution(result, marrow.usable, {})
-    mature = next(row for row in alone["populations"] if row["population"] == "mature_granulocytes")
-    assert mature["share"] > 0.95
-    assert mature["met"] is None
+    mature = next(row for row in alone.populations if row.population == "mature_granulocytes")
+    assert mature.share is not None
+    assert mature.share > 0.95
+    assert mature.met is None
     against = assess_haemodilution(result, marrow.usable, {"mature_granulocytes": (0.3, 0.4, 0.5, 4)})
-    assert next(row["met"] for row in against["populations"] if row["population"] == "mature_granulocytes")
-    assert against["verdict"] == "possible"
-    assert "controls 30.00 to 50.00 %" in against["statement"]
+    assert next(row.met for row in against.populations if row.population == "mature_granulocytes")
+    assert against.verdict == "possible"
+    assert "controls 30.00 to 50.00 %" in against.statement
 
 
 def test_a_reference_of_another_panel_is_refused(

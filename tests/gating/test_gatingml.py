@@ -35,10 +35,10 @@ def gated(marrow: Any, ino10: Any) -> Any:
 def wiring(marrow: Any) -> Any:
     dyes = marrow.raw.cytometer.fluorescence
     scatter = [name for name in marrow.columns if name.startswith(("FSC", "SSC"))]
-    logicle = {d.marker: {"kind": "logicle", "T": 262144.0, "M": 4.5, "W": d.width, "A": 0.0} for d in dyes}
+    logicle = {d.marker: ChannelScale("logicle", 262144.0, 4.5, d.width) for d in dyes}
     return Wiring(
         {d.marker: d.pnn for d in dyes} | {name: name for name in scatter},
-        logicle | {name: {"kind": "linear", "T": 262144.0} for name in scatter},
+        logicle | {name: ChannelScale("linear", 262144.0) for name in scatter},
         tuple(d.pnn for d in dyes),
         tuple(map(tuple, marrow.raw.cytometer.spill.tolist())),
     )

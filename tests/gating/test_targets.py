@@ -14,16 +14,18 @@ from flowmrd.gating.populations import route_names
 from flowmrd.gating.shapes import Rectangle
 from flowmrd.gating.targets import OTHERS_FACTOR, agreed_b_lineage, assess_target, expected_others
 from flowmrd.mrd.result import MrdResult
+from flowmrd.records.base import TargetState
 from flowmrd.simulate.leukaemia import Cd19, Therapy
 from flowmrd.simulate.populations import AFTER_ANTI_B
 from flowmrd.stages.gate import gate
 from flowmrd.stages.quantify import Digests, QuantifyInputs, quantify
 from flowmrd.store import read_json, write_columns, write_json
+from report_factory import ingest_record, qc_record
 
 CUT = Rectangle((("CD19", 0.5, None),))
 
 
-def judged(panel: Any, positive: int, negative: int, **facts: Any) -> dict[str, Any]:
+def judged(panel: Any, positive: int, negative: int, **facts: Any) -> TargetState:
     values = np.r_[np.full(positive, 0.7), np.full(negative, 0.3)].astype(np.float32)
     given = {"population": "b_lineage", "scale": None, "normal": None} | facts
     return assess_target("CD19", {"CD19": values}, np.ones(len(values), dtype=bool), CUT, panel, **given)
@@ -34,15 +36,15 @@ def judged(panel: Any, positive: int, negative: int, **facts: Any) -> dict[str, 
     [(10, 9, "not_evaluable"), (5, 95, "lost"), (50, 50, "dim"), (80, 20, "present")],
 )
 def test_the_share_above_the_cut_tells_the_status(ino10: Any, positive: int, negative: int, status: str) -> None:
-    assert judged(ino10, positive, negative)["status"] == status
+    assert judged(ino10, positive, negative).status == status
 
 
 def test_as_few_cells_without_the_marker_as_in_normal_marrow_are_no_loss(ino10: Any) -> None:
     found = judged(ino10, 5, 95, others=100.0)
-    assert found["status"] == "not_evaluable"
-    assert "CD19 not assessable" in found["note"]
-    assert judged(ino10, 80, 20, others=100.0)["status"] == "present"
-    assert judged(ino10, 5, 120, others=100.0)["status"] == "lost"
+    assert found.status == "not_evaluable"
+    assert "CD19 not assessable" in found.note
+    assert judged(ino10, 80, 20, others=100.0).status == "present"
+    assert judged(ino10, 5, 120, others=100.0).status == "lost"
 
 
 def test_a_sum_of_markers_is_no_second_witness(ino10: Any, vienna_b8: Any) -> None:
@@ -83,7 +85,7 @@ def test_a_treated_marrow_without_b_cells_is_not_called_cd19_lost_but_its_mrd_ce
 def quantified(folder: Path, made: Any, panel: Any, config: RunConfig, reference: Any) -> MrdResult:
     """Gate and quantify stage of a tube, with the blasts called as the simulator made them."""
     learned = folder / "reference.json"
-    write_json(learned, reference.as_record())
+    write_json(learned, reference.as_record().as_json())
     source = made.write(folder / "preprocessed.arrow")
     gate(
         source, panel=panel, config=config, reference=learned, out=folder / "gated.arrow",
@@ -92,8 +94,8 @@ def quantified(folder: Path, made: Any, panel: Any, config: RunConfig, reference
     )  # fmt: skip
     blasts = np.asarray(made.truth["leukaemic"], dtype=bool)
     write_columns(folder / "classified.arrow", {"mrd": blasts})
-    write_json(folder / "ingest.json", {"sha256": "0" * 64})
-    write_json(folder / "qc.json", {"flags": []})
+    write_json(folder / "ingest.json", ingest_record("S"))
+    write_json(folder / "qc.json", qc_record("S", 10, {}))
     write_json(
         folder / "classification.json",
         {"mode": "none", "markers": [], "clusters": [], "background": None, "spike_in": None, "flags": []},

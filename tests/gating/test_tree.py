@@ -174,9 +174,10 @@ def test_without_any_b_cell_the_reference_still_places_every_gate(tube: Any, ino
     assert all(placement.state != "unavailable" for placement in result.placements)
     assert result.placement("cd19_pos").source in {"reference", "sample-shift"}
     rows = population_table(result, ino10.gates, made.columns, made.usable, ino10.features)
-    mature = next(row for row in rows if row["population"] == "mature_b")
-    assert mature["analysable_count"] <= 5
-    assert mature["percent_of_nucleated"] is not None
+    mature = next(row for row in rows if row.population == "mature_b")
+    assert mature.analysable_count is not None
+    assert mature.analysable_count <= 5
+    assert mature.percents["nucleated"] is not None
 
 
 def test_a_control_is_left_out_of_its_own_reference(reference: Any) -> None:

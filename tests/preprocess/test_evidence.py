@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from channels import channel
 from flowmrd.config.run import RunConfig
 from flowmrd.errors import CompensationError, InputError, TransformError
 from flowmrd.home import PANELS
@@ -17,6 +18,7 @@ from flowmrd.preprocess.compensation import check_spillover
 from flowmrd.preprocess.compensation.evidence import judge_values, refuse_transformed
 from flowmrd.preprocess.compensation.source import find_spillover
 from flowmrd.preprocess.transform.logicle import logicle
+from flowmrd.records.ingest import ChannelEntry, HeaderFacts, SpilloverEntry
 from flowmrd.simulate import TubeSpec, simulate_tube
 from flowmrd.simulate.populations import AFTER_ANTI_B, Code
 
@@ -24,18 +26,15 @@ Values = npt.NDArray[np.float64]
 
 
 @pytest.fixture(scope="module")
-def tube() -> tuple[list[str], Values, Values, dict[str, Any]]:
+def tube() -> tuple[list[str], Values, Values, HeaderFacts]:
     """Columns, raw values (n, 10) of a clean marrow, its matrix, and what a header would say."""
     panel = load_panel(PANELS / "ino10.yaml")
     made = simulate_tube(TubeSpec(nucleated=12_000), panel, seed=3)
     dyes = made.cytometer.fluorescence
     names = [detector.marker for detector in dyes]
     raw = np.column_stack([made.columns[detector.pnn] for detector in dyes]).astype(np.float64)
-    channels = [
-        {"column": name, "marker": name, "kind": "antibody", "pnn": d.pnn, "pns": name, "range": 262144}
-        for name, d in zip(names, dyes, strict=True)
-    ]
-    return names, raw, np.asarray(made.cytometer.spill), {"channels": channels, "export": {}}
+    channels = [channel(name, d.pnn, pns=name, range=262144) for name, d in zip(names, dyes, strict=True)]
+    return names, raw, np.asarray(made.cytometer.spill), HeaderFacts(channels=tuple(channels))
 
 
 def judged(tube: Any, raw: Values, matrix: Values | None) -> list[Any]:
@@ -127,16 +126,20 @@ def test_a_marrow_of_little_but_t_cells_is_linear(seed: int, nucleated: int) -> 
             )
 
 
-def record_of(names: list[str], *matrices: tuple[str, Values]) -> dict[str, Any]:
+def record_of(names: list[str], *matrices: tuple[str, Values]) -> HeaderFacts:
     stored = [
         {"source": source, "detectors": names, "matrix": values.tolist(), "percent_scaled": False, "malformed": ""}
         for source, values in matrices
     ]
-    channels = [{"column": n, "marker": n, "kind": "antibody", "pnn": n, "pns": "", "range": 1} for n in names]
-    return {"channels": channels, "spillover": {**stored[0], "others": stored[1:]}}
+    spillover = SpilloverEntry.model_validate({**stored[0], "others": stored[1:]})
+    return HeaderFacts(channels=tuple(channel(name, name, pns="", range=1) for name in names), spillover=spillover)
 
 
-def found(record: dict[str, Any], source: str = "file") -> Any:
+def with_channels(record: HeaderFacts, *channels: ChannelEntry) -> HeaderFacts:
+    return record.model_copy(update={"channels": channels})
+
+
+def found(record: HeaderFacts, source: str = "file") -> Any:
     config = RunConfig.model_validate({"panel": "p", "samples": "s", "compensation": {"source": source}})
     return find_spillover(record, config, where="tube", batch=None, csv=None, base=None)
 
@@ -159,17 +162,18 @@ def test_the_same_matrix_twice_is_one_matrix_even_in_percent() -> None:
 
 def test_a_matrix_without_a_dye_of_the_panel_is_refused() -> None:
     record = record_of(["A", "B"], ("SPILL", np.eye(2)))
-    record["channels"].append({"column": "C", "marker": "C", "kind": "antibody", "pnn": "C-A", "pns": "", "range": 1})
+    record = with_channels(record, *record.channels, channel("C", "C-A", pns="", range=1))
     with pytest.raises(CompensationError, match="without 1 of the panel's 3 dyes"):
         found(record)
 
 
 def test_channels_of_which_only_some_are_compensated_are_refused_even_without_a_matrix() -> None:
     record = record_of(["A", "B"], ("SPILL", np.eye(2)))
-    record["channels"][0]["compensated"] = True
+    first, second = record.channels
+    record = with_channels(record, first.model_copy(update={"compensated": True}), second)
     with pytest.raises(InputError, match="only some"):
         found(record, "none")
-    record["channels"][1]["compensated"] = True
+    record = with_channels(record, record.channels[0], second.model_copy(update={"compensated": True}))
     assert found(record, "none") is None
     with pytest.raises(CompensationError, match="compensated before the export"):
         found(record)

@@ -306,7 +306,7 @@ def test_a_tube_in_which_every_event_is_saturated_says_what_could_not_be_judged(
     masks = build_masks(columns, KINDS, np.zeros(5000, dtype=bool), QualityConfig())
     assert masks.masks["margin"].all()
     assert {flag.code for flag in masks.flags} >= {"TIME_NOT_CHECKED", "DOUBLETS_NOT_CHECKED", "SCATTER_SATURATED"}
-    assert attrition(masks)[-1]["remaining"] == 0
+    assert attrition(masks)[-1].remaining == 0
 
 
 def test_attrition_adds_up_and_ends_with_what_no_mask_took() -> None:
@@ -317,13 +317,13 @@ def test_attrition_adds_up_and_ends_with_what_no_mask_took() -> None:
     columns["CD19"][50:60] = np.nan
     masks = build_masks(columns, KINDS, nonfinite, QualityConfig())
     rows = attrition(masks)
-    assert [row["step"] for row in rows] == ["acquired", *STEPS]
+    assert [row.step for row in rows] == ["acquired", *STEPS]
     for before, row in pairwise(rows):
-        assert row["remaining"] == before["remaining"] - row["removed"]
-        assert row["removed"] <= row["masked"]
+        assert row.remaining == before.remaining - row.removed
+        assert row.removed <= row.masked
     left = ~np.logical_or.reduce(list(masks.masks.values()))
-    assert rows[-1]["remaining"] == int(left.sum())
-    assert rows[1] == {"step": "nonfinite", "masked": 10, "removed": 10, "remaining": 19_990}
+    assert rows[-1].remaining == int(left.sum())
+    assert rows[1].as_json() == {"step": "nonfinite", "masked": 10, "removed": 10, "remaining": 19_990}
 
 
 def test_a_run_disturbed_for_too_long_fails_the_tube() -> None:

@@ -68,7 +68,7 @@ def test_a_tube_with_exchanged_names_gives_the_same_gates(tmp_path: Path) -> Non
         tubes.append(gate(preprocess(read_tube(path, panel))))
     own, exchanged = tubes
     assert exchanged.qc is not None
-    assert exchanged.qc["pulses"]["FSC"]["exchanged"]
-    assert [flag["code"] for flag in exchanged.qc["flags"]].count("HEIGHT_WIDTH_EXCHANGED") == 1
+    assert exchanged.qc.pulses["FSC"]["exchanged"]
+    assert [flag.code for flag in exchanged.qc.flags].count("HEIGHT_WIDTH_EXCHANGED") == 1
     for name in own.gate_names:
         assert np.array_equal(own.gate(name), exchanged.gate(name)), name

@@ -49,7 +49,7 @@ def table(fcs: Path, name: str, spill: float) -> Path:
 
 def source(tube: Tube) -> str:
     assert tube.qc is not None
-    return str(tube.qc["compensation"]["source"])
+    return tube.qc.compensation.source
 
 
 def test_a_tube_with_a_compensation_of_its_own_has_it_and_the_others_that_of_the_run(fcs: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_factory import quality
 
+from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.records.control_limits import ChannelLimits, ControlLimitsFile, PanelLimits
 from flowmrd.records.gates import HalfPlaneShape, RectangleShape
 from flowmrd.report import formatting
@@ -46,7 +47,7 @@ def test_the_picture_is_a_png_with_the_highest_row_first() -> None:
 
 
 def test_ticks_stand_where_the_transform_puts_them() -> None:
-    axis = make_axis("CD19", "CD19", {"kind": "logicle", "T": 262144.0, "M": 4.5, "W": 0.5, "A": 0.0})
+    axis = make_axis("CD19", "CD19", ChannelScale("logicle", 262144.0, 4.5, 0.5))
     ticks = {text: at for at, text in axis.ticks if text}
     assert ticks["0"] == pytest.approx(0.5 / 4.5, abs=1e-5)
     assert ticks["10⁵"] == pytest.approx(0.907, abs=0.002)
@@ -54,7 +55,7 @@ def test_ticks_stand_where_the_transform_puts_them() -> None:
 
 
 def test_an_axis_without_a_recorded_transform_says_so() -> None:
-    assert "0..1 scale" in make_axis("CD19", "CD19", {}).label
+    assert "0..1 scale" in make_axis("CD19", "CD19", None).label
 
 
 @given(st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=3, max_size=8))

@@ -100,7 +100,7 @@ def test_columns_hold_the_compensated_value_on_the_recorded_scale(tmp_path: Path
     assert scales == qc["transforms"]
     assert store.n_events == 4000
     for row, marker in enumerate(DYES):
-        scale = ChannelScale.from_record(scales[marker])
+        scale = ChannelScale(**scales[marker])
         assert scale.T == 262144
         assert np.abs(store[marker] - scale.apply(true[row].astype(np.float32))).max() < 2e-5
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -95,7 +94,7 @@ def test_every_step_that_computes_limits_its_threads(function: str) -> None:
 
 
 def test_every_array_has_one_row_per_event_of_the_file(tube: Tube) -> None:
-    n = tube.facts["n_events"]
+    n = tube.ingest.n_events
     arrays: list[Any] = [*tube.raw.values(), *tube.columns.values(), *tube.masks.values(), tube.population, tube.routes]
     assert {len(values) for values in arrays} == {n}
     assert len(tube.analysable()) == len(tube.gate("nucleated")) == n == tube.n_events
@@ -173,10 +172,12 @@ def test_added_events_meet_the_very_thresholds_of_the_tube(tube: Tube) -> None:
 
 def test_a_disturbed_stretch_masks_the_events_that_were_added_to_it(tube: Tube) -> None:
     assert tube.qc is not None
-    qc = json.loads(json.dumps(tube.qc))
-    bins = qc["time"]["bins"]
-    bins[len(bins) // 2]["bad"] = True
-    first, last = bins[len(bins) // 2]["first"], bins[len(bins) // 2]["last"]
+    bins = list(tube.qc.time.bins)
+    middle = bins[len(bins) // 2]
+    first, last = middle.first, middle.last
+    bins[len(bins) // 2] = middle.model_copy(update={"bad": True})
+    time = tube.qc.time.model_copy(update={"bins": tuple(bins)})
+    qc = tube.qc.model_copy(update={"time": time})
     rows = np.array([first - 1, first, last, last + 1])
     added = preprocess(part(tube, rows), placed=replace(tube, qc=qc).placed)
     assert added.masks["time"].tolist() == [False, True, True, False]

@@ -159,7 +159,9 @@ def test_labels_that_only_the_values_contradict_are_told_and_refused(simulated: 
     seen = {one: replace(check_header(one.fcs, panel, one, asked), detectors={}) for one in rows}
     assert compared(seen) == {}
     follow_up = next(one for one in rows if one.role is Role.FOLLOWUP)
-    pattern = StainingPattern.from_record(seen[follow_up].pattern or {})
+    stored = seen[follow_up].pattern
+    assert stored is not None
+    pattern = StainingPattern.from_record(stored)
     swapped = replace(seen[follow_up], pattern=exchange(pattern, "CD34", "CD66b").as_record())
     found = compared({**seen, follow_up: swapped})
     assert list(found) == [follow_up.sample]
@@ -173,6 +175,8 @@ def test_a_control_with_exchanged_labels_vouches_for_no_other_tube(simulated: Pa
     rows = read_sheet(simulated / config.samples)[0]
     seen = {one: check_header(one.fcs, panel, one, Asked(config, simulated / "config")) for one in rows}
     control = next(one for one in rows if one.role is Role.CONTROL)
-    pattern = StainingPattern.from_record(seen[control].pattern or {})
+    stored = seen[control].pattern
+    assert stored is not None
+    pattern = StainingPattern.from_record(stored)
     odd = replace(seen[control], pattern=exchange(pattern, "CD34", "CD66b").as_record())
     assert set(compared({**seen, control: odd})) == {control.sample}

@@ -107,7 +107,7 @@ def classify(
     found = candidates(tube)
     chosen = parameters or classifier_parameters(tube.panel, settings, therapy)
     # Tubes put together by hand have no record of their thresholds: their spiked cells start in the window.
-    chain = RawChain(tube, chosen) if tube.qc and tube.gates and "margins" in tube.qc else None
+    chain = RawChain(tube, chosen) if tube.qc is not None and tube.gates is not None else None
     result = classify_tube(
         found.cells,
         reference,

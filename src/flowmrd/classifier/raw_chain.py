@@ -22,6 +22,7 @@ from flowmrd.classifier.passed_cells import PassedCells
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.scaling import FLUORESCENT
+from flowmrd.records.ingest import HeaderFacts
 from flowmrd.tube import Tube
 from flowmrd.tube.gate import gate
 from flowmrd.tube.preprocess import preprocess
@@ -124,7 +125,7 @@ def as_raw_tube(
     for channel in tube.panel.channels:
         if channel.kind is ChannelKind.TIME and channel.marker in tube.columns:
             raw[channel.marker] = np.asarray(tube.columns[channel.marker][positions], dtype=np.float32)
-    facts = {"channels": (tube.qc or {}).get("channels", [])}
+    facts = HeaderFacts(channels=() if tube.qc is None else tube.qc.channels)
     return Tube(tube.name, tube.panel, where=tube.where, facts=facts, raw=raw, positions=positions)
 
 

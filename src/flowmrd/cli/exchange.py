@@ -215,15 +215,16 @@ def override(
     """
     from flowmrd.engine.layout import OVERRIDES, Run
     from flowmrd.gating.experts import read_expert_gates
+    from flowmrd.records.ingest import IngestFile
+    from flowmrd.records.read import read_record
     from flowmrd.stages.expert_override import take_gates, tube_as_preprocessed, write_override
-    from flowmrd.store import read_json
 
     at = Run(rundir)
     fcs, ingest = at.sample(sample).fcs, at.work(sample, "ingest.json")
     tube = tube_as_preprocessed(
         fcs, ingest, at.result(sample, "qc.json"), panel=at.panel_of(sample), config=at.config, name=sample
     )
-    taken = take_gates(read_expert_gates(gates, fcs, data_set=read_json(ingest)["data_set"]), tube)
+    taken = take_gates(read_expert_gates(gates, fcs, data_set=read_record(ingest, IngestFile).data_set), tube)
     for name, reason in taken.left.items():
         typer.echo(f"not taken: {name}, {reason}")
     out = rundir / OVERRIDES / f"{sample}.yaml"

@@ -222,12 +222,13 @@ def prepare(
 
 def tell_override(at: Run, sample: str, override: Path | None) -> None:
     """Say in the log which gates a reviewer has set."""
-    from flowmrd.store import read_json
+    from flowmrd.records.gates import GatesFile
+    from flowmrd.records.read import read_record
 
-    if override is not None:
-        manual = read_json(at.work(sample, "gates.json"))["override"]
-        gates = ", ".join(manual["gates"]) or "none that differs from the automatic ones"
-        typer.echo(f"gates set by hand: {gates}; {override}, SHA-256 {manual['sha256']}")
+    manual = None if override is None else read_record(at.work(sample, "gates.json"), GatesFile).override
+    if manual is not None:
+        gates = ", ".join(manual.gates) or "none that differs from the automatic ones"
+        typer.echo(f"gates set by hand: {gates}; {override}, SHA-256 {manual.sha256}")
 
 
 def _files(at: Run, sample: str) -> TubeFiles:

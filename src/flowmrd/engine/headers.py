@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,8 @@ from flowmrd.preprocess.compensation.evidence import SAMPLE, judge_values
 from flowmrd.preprocess.compensation.source import DYES, find_spillover, refuse_compensated
 from flowmrd.preprocess.stain_tubes import UNSTAINED, stained_column
 from flowmrd.preprocess.staining_pattern import StainingPattern
+from flowmrd.records.ingest import HeaderFacts
+from flowmrd.records.references import PatternEntry
 from flowmrd.tube.labels import Carriers, carriers_of, pattern_of_tube
 from flowmrd.tube.read import described
 
@@ -79,7 +81,7 @@ class Look:
     tags
         Marker to its dye by ``$PnTAG`` of FCS 3.2; dyes only, and only where the file says it.
     pattern
-        What tells the markers apart (:class:`flowmrd.preprocess.staining_pattern.StainingPattern` as a record); None
+        What tells the markers apart (:class:`flowmrd.preprocess.staining_pattern.StainingPattern`); None
         where too little was seen.
     dyes
         Markers of the panel's dyes that the file has.
@@ -93,7 +95,7 @@ class Look:
     marks: tuple[str, ...]
     left: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
-    pattern: Mapping[str, Any] | None = None
+    pattern: PatternEntry | None = None
     dyes: tuple[str, ...] = ()
     stain: str = ""
 
@@ -126,7 +128,7 @@ def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None
     left, pattern, stain = "", None, ""
     if panel is not None:
         matched, facts = described(data_sets, chosen, panel)
-        carriers = carriers_of(facts["channels"], panel)
+        carriers = carriers_of(facts.channels, panel)
         dyes = tuple(one.marker for one in matched.channels if one.marker is not None and one.kind in DYES)
         if row is None or asked is None:
             pass
@@ -156,7 +158,7 @@ def _marks(chosen: DataSet) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _check_stain(chosen: DataSet, facts: Mapping[str, Any], panel: PanelModel, row: Sample, asked: Asked) -> str:
+def _check_stain(chosen: DataSet, facts: HeaderFacts, panel: PanelModel, row: Sample, asked: Asked) -> str:
     """The marker of a single-stain tube where a matrix is made of such tubes; empty where none is."""
     section = asked.config.compensation
     if isinstance(section, str) or section.source != "controls":
@@ -170,13 +172,13 @@ def _check_stain(chosen: DataSet, facts: Mapping[str, Any], panel: PanelModel, r
             todo="export the tube without compensation",
         )
     stain = row.stain or "unstained"
-    detectors = {entry["column"]: entry["pnn"] for entry in facts["channels"]}
+    detectors = {entry.column: entry.pnn for entry in facts.channels}
     return "unstained" if stain.lower() in UNSTAINED else stained_column(row.sample, stain, panel, detectors)
 
 
 def _check_values(
-    chosen: DataSet, matched: MatchResult, facts: Mapping[str, Any], row: Sample, asked: Asked
-) -> tuple[str, dict[str, Any] | None]:
+    chosen: DataSet, matched: MatchResult, facts: HeaderFacts, row: Sample, asked: Asked
+) -> tuple[str, PatternEntry | None]:
     """Find the matrix as the stages will and hold a sample of the events against it.
 
     Returns
@@ -197,7 +199,7 @@ def _check_values(
     values = chosen.sampled(SAMPLE, [channel.index for channel in wanted])
     columns = {channel.column: values[position] for position, channel in enumerate(wanted)}
     left = "" if later else ", ".join(map(str, judge_values(columns, facts, matrix, where=where)[:3]))
-    pattern = pattern_of_tube(columns, facts["channels"], matrix)
+    pattern = pattern_of_tube(columns, facts.channels, matrix)
     return left, None if pattern is None else pattern.as_record()
 
 
@@ -249,9 +251,9 @@ class HeaderCache:
         now = file_key(path)
         known = _remembered(self._old.get(key), now)
         if known is None:
-            known = {"file": now, "error": None, **asdict(Look(0.0, 0, {}, ()))}
+            known = {"file": now, "error": None, **_plain(Look(0.0, 0, {}, ()))}
             try:
-                known |= asdict(check_header(path, panel, row, asked))
+                known |= _plain(check_header(path, panel, row, asked))
             except InputError as error:
                 if isinstance(error.__cause__, OSError):
                     raise  # a drive that could not be read says nothing about the file: look again next time
@@ -260,8 +262,7 @@ class HeaderCache:
         if known["error"] is not None:
             where, found, expected, todo = known["error"]
             raise InputError(where, found=found, expected=expected, todo=todo)
-        seen = {name.name: known[name.name] for name in fields(Look)}
-        return Look(**{**seen, "marks": tuple(known["marks"]), "dyes": tuple(known["dyes"])})
+        return _look(known)
 
     def save(self) -> None:
         """Keep what was learned for the next start."""
@@ -272,6 +273,15 @@ class HeaderCache:
 _LOOK: Final = TypeAdapter(Look)
 
 
+def _plain(look: Look) -> dict[str, object]:
+    plain: dict[str, object] = _LOOK.dump_python(look, mode="json")
+    return plain
+
+
+def _look(entry: Mapping[str, object]) -> Look:
+    return _LOOK.validate_python({one.name: entry[one.name] for one in fields(Look)})
+
+
 def _remembered(entry: Any, now: str) -> dict[str, Any] | None:
     """An entry of the cache if it is about the file as it is now and has the form that is written here."""
     if not isinstance(entry, dict) or entry.get("file") != now:
@@ -279,7 +289,7 @@ def _remembered(entry: Any, now: str) -> dict[str, Any] | None:
     error = entry.get("error", "")
     told = error is None or (isinstance(error, list) and len(error) == 4 and all(isinstance(one, str) for one in error))
     try:
-        look = _LOOK.validate_python({one.name: entry[one.name] for one in fields(Look)})
+        look = _look(entry)
         if look.pattern is not None:
             StainingPattern.from_record(look.pattern)
     except (KeyError, TypeError, ValueError):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from flowmrd.config import Sample
 from flowmrd.engine.headers import Asked
@@ -16,6 +14,7 @@ from flowmrd.gating.tree import available_gates
 from flowmrd.panel import PanelModel
 from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.compensation.source import find_spillover
+from flowmrd.records.ingest import HeaderFacts
 from flowmrd.tube.read import described
 
 __all__ = ["check_override"]
@@ -43,7 +42,7 @@ def check_override(path: Path, panel: PanelModel, row: Sample, asked: Asked) -> 
     refuse_impossible(str(path), shapes, available_gates(panel.gates, channels), channels)
 
 
-def _wiring(facts: Mapping[str, Any], row: Sample, asked: Asked) -> Wiring | None:
+def _wiring(facts: HeaderFacts, row: Sample, asked: Asked) -> Wiring | None:
     """The tube's detectors and matrix; None where the matrix is made in the run, or is at fault itself."""
     config = asked.config.for_tube(row.sample)
     section = config.compensation
@@ -53,7 +52,7 @@ def _wiring(facts: Mapping[str, Any], row: Sample, asked: Asked) -> Wiring | Non
         matrix = find_spillover(facts, config, where=str(row.fcs), batch=row.batch, csv=None, base=asked.base)
     except InputError:
         return None
-    detectors = {entry["column"]: str(entry["pnn"]) for entry in facts["channels"]}
+    detectors = {entry.column: str(entry.pnn) for entry in facts.channels}
     if matrix is None:
         return Wiring(detectors, source="none")
     names = tuple(detectors.get(name, name) for name in matrix.names)

@@ -157,7 +157,7 @@ class Stained:
             cls(
                 one.detectors,
                 one.tags,
-                None if one.pattern is None else StainingPattern.from_record(one.pattern.model_dump()),
+                None if one.pattern is None else StainingPattern.from_record(one.pattern),
             )
             for one in (() if scales is None else scales.labels.values())
         ]

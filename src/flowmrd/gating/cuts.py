@@ -26,6 +26,7 @@ from flowmrd.gating.shapes import Columns, HalfPlane, Rectangle, project
 from flowmrd.panel.gates import CutGate
 from flowmrd.preprocess.quality.margins import clip_edge
 from flowmrd.preprocess.quality.sampling import sampled_rows
+from flowmrd.records.gates import CurveEntry
 from flowmrd.units import LOGICLE_M
 
 __all__ = ["estimate_cut", "frozen_cut", "moved_cut", "own_cut", "snap", "snapped", "stored_cut"]
@@ -204,14 +205,15 @@ def _density(gate: CutGate, columns: Columns, within: Mask, frame: Frame, most: 
     return estimate_density(_panel_values(gate, columns, sampled_rows(len(within), within, most), frame))
 
 
-def _curve(gate: CutGate, density: Density, threshold: float, frame: Frame) -> dict[str, Any]:
+def _curve(gate: CutGate, density: Density, threshold: float, frame: Frame) -> CurveEntry:
     """The density with the threshold and its bounds, on the stored scale; a leaning cut's on its own axis."""
-    curve: dict[str, Any] = density.curve()
+    x, y = density.curve()
     marks = [threshold, *gate.bounds]
     if not gate.tilt:
-        curve["x"] = [round(frame.from_panel(gate.channel, x), 4) for x in curve["x"]]
+        x = [round(frame.from_panel(gate.channel, value), 4) for value in x]
         marks = [frame.from_panel(gate.channel, mark) for mark in marks]
-    return {**curve, "threshold": round(marks[0], 4), "bounds": [round(mark, 4) for mark in marks[1:]]}
+    bounds = tuple(round(mark, 4) for mark in marks[1:])
+    return CurveEntry(x=tuple(x), y=tuple(y), threshold=round(marks[0], 4), bounds=bounds)
 
 
 def _threshold(gate: CutGate, columns: Columns, density: Density, masks: Mapping[str, Mask], frame: Frame) -> _Found:

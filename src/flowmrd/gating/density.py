@@ -67,18 +67,16 @@ class Density:
     n: int
     sigma: float
 
-    def curve(self, points: int = 100) -> dict[str, list[float]]:
-        """At most ``points`` points of the smoothed curve over the range that holds events, for the explaining plot."""
+    def curve(self, points: int = 100) -> tuple[list[float], list[float]]:
+        """Places and heights of the smoothed curve over the range that holds events; at most ``points`` points."""
         filled = np.flatnonzero(self.counts)
         if len(filled) == 0:
-            return {"x": [], "y": []}
+            return [], []
         first, last = max(int(filled[0]) - 3, 0), min(int(filled[-1]) + 4, len(self.grid))
         step = max(1, -(-(last - first) // points))
         top = float(self.smooth.max())
-        return {
-            "x": [round(float(value), 4) for value in self.grid[first:last:step]],
-            "y": [round(float(value) / top, 4) for value in self.smooth[first:last:step]],
-        }
+        places = [round(float(value), 4) for value in self.grid[first:last:step]]
+        return places, [round(float(value) / top, 4) for value in self.smooth[first:last:step]]
 
 
 def thinned(values: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:

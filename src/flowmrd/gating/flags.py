@@ -14,6 +14,7 @@ from flowmrd.gating.reference import Shift
 from flowmrd.gating.tree import GateResult
 from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import ChannelKind, PanelModel
+from flowmrd.records.gates import MissingRoute
 
 __all__ = ["REQUIRED", "gate_flags", "missing_routes", "nucleated_by"]
 
@@ -37,17 +38,17 @@ def nucleated_by(panel: PanelModel, present: Sequence[str]) -> str:
     return "dye" if any(marker in present for marker in dyes) else "scatter"
 
 
-def missing_routes(panel: PanelModel, result: GateResult) -> list[dict[str, str]]:
+def missing_routes(panel: PanelModel, result: GateResult) -> tuple[MissingRoute, ...]:
     """Ways into the B lineage that this panel or tube does not have, and why."""
     missing = []
     defined = {gate.name: gate for gate in panel.gates if gate.route}
     for route, marker in KNOWN_ROUTES.items():
         if route not in defined:
-            missing.append({"route": route, "why": f"the panel has no route by {marker}"})
+            missing.append(MissingRoute(route=route, why=f"the panel has no route by {marker}"))
     for name in defined:
         if not result.available(name):
-            missing.append({"route": name, "why": result.placement(name).why})
-    return missing
+            missing.append(MissingRoute(route=name, why=result.placement(name).why))
+    return tuple(missing)
 
 
 def gate_flags(

@@ -16,7 +16,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any, Final
+from typing import Final
 
 from flowmrd.gating.shapes import (
     Combination,
@@ -31,6 +31,7 @@ from flowmrd.gating.shapes import (
 )
 from flowmrd.gating.tree import GateResult
 from flowmrd.panel.gates import ROOT, Gate
+from flowmrd.preprocess.transform import ChannelScale
 
 __all__ = ["GATING", "TRANSFORMS", "TYPES", "Wiring", "write_gatingml"]
 
@@ -51,7 +52,7 @@ class Wiring:
     detectors
         Channel to ``$PnN``. A channel that is absent keeps its own name and is taken to be on the 0..1 scale already.
     scales
-        Channel to its transform record (``flowmrd.preprocess.transform.ChannelScale.as_record``).
+        Channel to its transform.
     matrix_names, matrix
         Detectors (``$PnN``) and spillover matrix, row = fluorochrome, column = detector; empty where not compensated.
     source
@@ -59,7 +60,7 @@ class Wiring:
     """
 
     detectors: Mapping[str, str] = field(default_factory=dict)
-    scales: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    scales: Mapping[str, ChannelScale] = field(default_factory=dict)
     matrix_names: tuple[str, ...] = ()
     matrix: tuple[tuple[float, ...], ...] = ()
     source: str = ""
@@ -115,18 +116,18 @@ def _transform_id(channel: str) -> str:
     return "scale_" + "".join(c if c.isalnum() else "_" for c in channel)
 
 
-def _write_transform(root: ET.Element, channel: str, scale: Mapping[str, Any]) -> None:
+def _write_transform(root: ET.Element, channel: str, scale: ChannelScale) -> None:
     wrapper = ET.SubElement(root, f"{{{TRANSFORMS}}}transformation", {f"{{{TRANSFORMS}}}id": _transform_id(channel)})
-    if scale["kind"] == "logicle":
-        tag, keys = "logicle", {key: scale[key] for key in ("T", "W", "M", "A")}
-    elif scale["kind"] == "linear":
-        tag, keys = "flin", {"T": scale["T"], "A": 0.0}
+    if scale.kind == "logicle":
+        tag, keys = "logicle", {"T": scale.T, "W": scale.W, "M": scale.M, "A": scale.A}
+    elif scale.kind == "linear":
+        tag, keys = "flin", {"T": scale.T, "A": 0.0}
     else:
         import math
 
         tag, keys = (
             "fasinh",
-            {"T": scale["T"], "M": math.asinh(scale["T"] / scale["cofactor"]) / math.log(10), "A": 0.0},
+            {"T": scale.T, "M": math.asinh(scale.T / scale.cofactor) / math.log(10), "A": 0.0},
         )
     ET.SubElement(
         wrapper, f"{{{TRANSFORMS}}}{tag}", {f"{{{TRANSFORMS}}}{key}": repr(float(value)) for key, value in keys.items()}

@@ -14,7 +14,7 @@ import math
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from flowmrd.errors import GateError
 from flowmrd.gating.gatingml import BEYOND, GATING, TRANSFORMS, TYPES, Wiring
@@ -22,6 +22,7 @@ from flowmrd.gating.safe_xml import parse_xml
 from flowmrd.gating.shapes import Ellipse, Polygon, Rectangle, Shape
 from flowmrd.panel.gates import ROOT, polygon_crosses_itself
 from flowmrd.panel.model import ChannelKind, PanelModel
+from flowmrd.preprocess.transform import ChannelScale
 
 __all__ = ["read_gatingml"]
 
@@ -280,7 +281,7 @@ class _Reader:
             raise _error(
                 self.where,
                 f"{gate}: {channel} without a transform",
-                f"the {scale['kind']} scale of gates.xml",
+                f"the {scale.kind} scale of gates.xml",
                 "draw the gate on the scale that gates.xml defines",
             )
         given, expected = _parameters(element[0]), _expected(scale)
@@ -347,13 +348,13 @@ def _parameters(element: ET.Element) -> tuple[str, dict[str, float]] | None:
         return None
 
 
-def _expected(scale: Mapping[str, Any]) -> tuple[str, dict[str, float]]:
-    if scale["kind"] == "logicle":
-        return "logicle", {key: float(scale[key]) for key in ("T", "W", "M", "A")}
-    if scale["kind"] == "linear":
-        return "flin", {"T": float(scale["T"]), "A": 0.0}
-    ratio = float(scale["T"]) / float(scale["cofactor"])
-    return "fasinh", {"T": float(scale["T"]), "M": math.asinh(ratio) / math.log(10), "A": 0.0}
+def _expected(scale: ChannelScale) -> tuple[str, dict[str, float]]:
+    if scale.kind == "logicle":
+        return "logicle", {"T": float(scale.T), "W": float(scale.W), "M": float(scale.M), "A": float(scale.A)}
+    if scale.kind == "linear":
+        return "flin", {"T": float(scale.T), "A": 0.0}
+    ratio = float(scale.T) / float(scale.cofactor)
+    return "fasinh", {"T": float(scale.T), "M": math.asinh(ratio) / math.log(10), "A": 0.0}
 
 
 def _close(given: Mapping[str, float], expected: Mapping[str, float]) -> bool:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from flowmrd.gating.density import MAX_EVENTS
 from flowmrd.gating.frame import Frame
 from flowmrd.preprocess.quality.sampling import sampled_rows
+from flowmrd.records.gates import LandmarkEntry
 
 __all__ = ["Landmark", "find_landmark"]
 
@@ -68,14 +69,15 @@ class Landmark:
     events: int
     why: str
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "levels": dict(self.levels),
-            "factors": dict(self.factors),
-            "events": self.events,
-            "why": self.why,
-        }
+    def as_record(self, applied: Mapping[str, float]) -> LandmarkEntry:
+        """The landmark as ``gates.json`` holds it, with the factors that were applied; numbers at 6 digits."""
+        return LandmarkEntry(
+            levels={name: round(value, 6) for name, value in self.levels.items()},
+            factors={name: round(value, 6) for name, value in self.factors.items()},
+            events=self.events,
+            why=self.why,
+            applied={name: round(value, 6) for name, value in applied.items()},
+        )
 
 
 def find_landmark(

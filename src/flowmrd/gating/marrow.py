@@ -16,12 +16,13 @@ Limits of haemodilution are general knowledge; they are not from a guideline.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from flowmrd.gating.tree import GateResult
+from flowmrd.records.gates import ControlRange, DilutionRow, HaemodilutionEntry, RegenerationEntry
 
 __all__ = [
     "MATURE",
@@ -84,7 +85,7 @@ def mature_granulocytes(result: GateResult, analysable: Mask) -> tuple[int, int]
     return (int(np.count_nonzero(cells & result.inside("cd10_pos"))), n) if n >= MIN_GRANULOCYTES else None
 
 
-def assess_haemodilution(result: GateResult, analysable: Mask, controls: Mapping[str, Range]) -> dict[str, Any]:
+def assess_haemodilution(result: GateResult, analysable: Mask, controls: Mapping[str, Range]) -> HaemodilutionEntry:
     """Verdict ``suspected``, ``possible``, ``not_suggested`` or ``not_evaluable`` with the shares it rests on.
 
     Parameters
@@ -92,7 +93,7 @@ def assess_haemodilution(result: GateResult, analysable: Mask, controls: Mapping
     controls
         Population to smallest, median and largest share in the control marrows and their number; empty without them.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[DilutionRow] = []
     nucleated = 0
     for name, (count, nucleated) in marrow_shares(result, analysable).items():
         limit = LIMITS[name]
@@ -107,7 +108,7 @@ def assess_haemodilution(result: GateResult, analysable: Mask, controls: Mapping
         rows.append(_row(MATURE, mature[0], "granulocytes", share, MATURE_LIMIT, met, known))
     lacking = "The panel has neither CD117 nor CD16: mast cells are not measured, granulocytic maturity only by CD10."
     caution = "Missing B-cell precursors are no evidence, because anti-B-cell therapy removes them."
-    judged = [row for row in rows if row["met"] is not None]
+    judged = [row.met for row in rows if row.met is not None]
     if not judged or nucleated < MIN_NUCLEATED:
         why = (
             f"{nucleated} nucleated cells outside the B lineage"
@@ -115,41 +116,39 @@ def assess_haemodilution(result: GateResult, analysable: Mask, controls: Mapping
             else "none of the marrow populations could be gated"
         )
         statement = f"Haemodilution cannot be assessed: {why}. {lacking}"
-        return {"verdict": "not_evaluable", "statement": statement, "populations": rows}
-    met_by = sum(row["met"] for row in judged)
+        return HaemodilutionEntry(verdict="not_evaluable", statement=statement, populations=tuple(rows))
+    met_by = sum(judged)
+    verdict: Literal["suspected", "possible", "not_suggested"]
     verdict = "suspected" if met_by >= min(2, len(judged)) else "possible" if met_by else "not_suggested"
     shares = "; ".join(_words(row) for row in rows)
     statement = (
         f"Limited assessment: haemodilution is {verdict.replace('_', ' ')}. {BASE}: {shares}. {lacking} {caution}"
     )
-    return {"verdict": verdict, "statement": statement, "populations": rows}
+    return HaemodilutionEntry(verdict=verdict, statement=statement, populations=tuple(rows))
 
 
 def _row(
     name: str, count: int, of: str, share: float | None, limit: float, met: bool | None, controls: Range | None
-) -> dict[str, Any]:
-    return {
-        "population": name,
-        "events": count,
-        "of": of,
-        "share": None if share is None else round(share, 7),
-        "limit": limit,
-        "met": met,
-        "controls": None if controls is None else dict(zip(("low", "median", "high", "n"), controls, strict=True)),
-    }
+) -> DilutionRow:
+    known = None
+    if controls is not None:
+        low, median, high, n = controls
+        known = ControlRange(low=low, median=median, high=high, n=n)
+    of_base = None if share is None else round(share, 7)
+    return DilutionRow(population=name, events=count, of=of, share=of_base, limit=limit, met=met, controls=known)
 
 
-def _words(row: Mapping[str, Any]) -> str:
-    share = "unknown" if row["share"] is None else f"{100 * row['share']:.2f} %"
-    side = "high above" if row["population"] == MATURE else "low below"
-    known = row["controls"]
-    controls = "" if known is None else f", controls {100 * known['low']:.2f} to {100 * known['high']:.2f} %"
-    return f"{_TITLES[row['population']]} {share} ({side} {100 * row['limit']:g} %{controls})"
+def _words(row: DilutionRow) -> str:
+    share = "unknown" if row.share is None else f"{100 * row.share:.2f} %"
+    side = "high above" if row.population == MATURE else "low below"
+    known = row.controls
+    controls = "" if known is None else f", controls {100 * known.low:.2f} to {100 * known.high:.2f} %"
+    return f"{_TITLES[row.population]} {share} ({side} {100 * row.limit:g} %{controls})"
 
 
 def assess_regeneration(
     stages: Mapping[str, int | None], nucleated: int, *, leukaemic_left_out: bool = False
-) -> dict[str, Any]:
+) -> RegenerationEntry:
     """Haematogone spectrum: ``increased``, ``present``, ``incomplete``, ``few`` or ``not_evaluable``.
 
     Parameters
@@ -164,7 +163,8 @@ def assess_regeneration(
     missing = [name for name in STAGES if stages.get(name) is None]
     if missing or nucleated < MIN_NUCLEATED:
         why = f"{', '.join(missing)} unavailable" if missing else f"{nucleated} nucleated cells"
-        return {"verdict": "not_evaluable", "statement": f"Regeneration cannot be assessed: {why}.", "stages": {}}
+        statement = f"Regeneration cannot be assessed: {why}."
+        return RegenerationEntry(verdict="not_evaluable", statement=statement, stages={})
     counts = {name: int(stages[name] or 0) for name in STAGES}
     total = sum(counts.values())
     share = total / nucleated
@@ -177,6 +177,7 @@ def assess_regeneration(
     else:
         subject = "Cells with the phenotype of haematogones"
         regenerating = "a regenerating marrow or a leukaemia, which the MRD result has to tell"
+    verdict: Literal["increased", "present", "incomplete", "few"]
     if total < MIN_HAEMATOGONES:
         verdict, words = (
             "few",
@@ -189,4 +190,4 @@ def assess_regeneration(
     else:
         verdict, words = "present", "a complete spectrum, not increased"
     statement = f"{subject}: {100 * share:.3f} % of nucleated cells, {words} ({spread})."
-    return {"verdict": verdict, "statement": statement, "share": round(share, 7), "stages": counts}
+    return RegenerationEntry(verdict=verdict, statement=statement, share=round(share, 7), stages=counts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ from flowmrd.panel.gates import (
 )
 from flowmrd.preprocess.quality import find_doublet_band
 from flowmrd.preprocess.quality.debris import find_debris_cut
+from flowmrd.records.gates import CurveEntry
 
 __all__ = ["Parameters", "Placement", "Source", "State", "build_shape", "estimate_geometry"]
 
@@ -79,7 +80,7 @@ class Placement:
     parent_events: int
     parameters: Parameters = field(default_factory=dict)
     shift: float = 0.0
-    curve: Mapping[str, Any] | None = None
+    curve: CurveEntry | None = None
     nominal: Parameters = field(default_factory=dict)
 
 

@@ -8,7 +8,8 @@ laboratory's own; code 0 is an event that no such gate holds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +90,48 @@ def route_bits(result: GateResult, gates: Sequence[Gate]) -> npt.NDArray[np.uint
     return bits
 
 
+@dataclass(frozen=True)
+class GateCounts:
+    """One gate of ``populations.tsv``.
+
+    Attributes
+    ----------
+    count, analysable_count
+        Cells among all events and among analysable ones; None where the gate is unavailable.
+    percents
+        ``parent`` and every denominator to the percentage of it.
+    medians, mfi
+        Marker to its median on the 0..1 scale and in raw units.
+    """
+
+    population: str
+    title: str
+    parent: str
+    state: str
+    source: str
+    count: int | None
+    analysable_count: int | None
+    percents: Mapping[str, float | None]
+    medians: Mapping[str, float | None]
+    mfi: Mapping[str, float | None]
+
+    @property
+    def fields(self) -> dict[str, str | int | float | None]:
+        """Column to value, in the order of the file."""
+        return {
+            "population": self.population,
+            "title": self.title,
+            "parent": self.parent,
+            "state": self.state,
+            "source": self.source,
+            "count": self.count,
+            "analysable_count": self.analysable_count,
+            **{f"percent_of_{label}": value for label, value in self.percents.items()},
+            **{f"median_{marker}": value for marker, value in self.medians.items()},
+            **{f"mfi_{marker}": value for marker, value in self.mfi.items()},
+        }
+
+
 def population_table(
     result: GateResult,
     gates: Sequence[Gate],
@@ -96,7 +139,7 @@ def population_table(
     analysable: Mask,
     markers: Sequence[str],
     scales: Mapping[str, ChannelScale] | None = None,
-) -> list[dict[str, Any]]:
+) -> list[GateCounts]:
     """One row per gate: counts, percentages of every denominator and medians, on the 0..1 scale and in raw units.
 
     ``count`` is the gate among all events, as other software shows it; every other number is of analysable events. A
@@ -114,31 +157,31 @@ def population_table(
         unavailable = placement.state == "unavailable"
         n = counts[gate.name]
         inside = result.inside(gate.name)
-        row: dict[str, Any] = {
-            "population": gate.name,
-            "title": gate.title or gate.name,
-            "parent": gate.parent,
-            "state": placement.state,
-            "source": placement.source,
-            "count": None if unavailable else int(np.count_nonzero(inside)),
-            "analysable_count": None if unavailable else n,
-        }
         parent = base["analysable"] if gate.parent == ROOT else counts[gate.parent]
-        for label, size in (("parent", parent), *((name, base.get(name, 0)) for name in DENOMINATORS)):
-            row[f"percent_of_{label}"] = None if unavailable or size == 0 else round(100.0 * n / size, 6)
-        medians = _medians(columns, [marker for marker in markers if marker in columns], inside & analysable)
-        for marker in markers:
-            row[f"median_{marker}"] = medians.get(marker)
-        for marker in markers:
-            middle, scale = row[f"median_{marker}"], (scales or {}).get(marker)
-            row[f"mfi_{marker}"] = None if middle is None or scale is None else _linear(scale, middle)
+        sizes = {"parent": parent, **{name: base.get(name, 0) for name in DENOMINATORS}}
+        known = _medians(columns, [marker for marker in markers if marker in columns], inside & analysable)
+        medians = {marker: known.get(marker) for marker in markers}
+        row = GateCounts(
+            population=gate.name,
+            title=gate.title or gate.name,
+            parent=gate.parent,
+            state=placement.state,
+            source=placement.source,
+            count=None if unavailable else int(np.count_nonzero(inside)),
+            analysable_count=None if unavailable else n,
+            percents={
+                label: None if unavailable or size == 0 else round(100.0 * n / size, 6) for label, size in sizes.items()
+            },
+            medians=medians,
+            mfi={marker: _raw((scales or {}).get(marker), middle) for marker, middle in medians.items()},
+        )
         rows.append(row)
     return rows
 
 
-def _linear(scale: ChannelScale, value: float) -> float:
-    """Raw units at four digits: more than an intensity is worth."""
-    return float(f"{float(scale.inverse(value)):.4g}")
+def _raw(scale: ChannelScale | None, value: float | None) -> float | None:
+    """Raw units at four digits: more than an intensity is worth; None without a value or a scale."""
+    return None if scale is None or value is None else float(f"{float(scale.inverse(value)):.4g}")
 
 
 def _medians(columns: Columns, markers: Sequence[str], chosen: Mask) -> dict[str, float | None]:
@@ -154,11 +197,10 @@ def _medians(columns: Columns, markers: Sequence[str], chosen: Mask) -> dict[str
     return {m: round(float(np.median(v)), 5) if len(v) else None for m, v in zip(markers, known, strict=True)}
 
 
-def as_tsv(rows: Sequence[Mapping[str, Any]]) -> str:
+def as_tsv(rows: Sequence[GateCounts]) -> str:
     """Rows as tab-separated text with a header; None is an empty field."""
     if not rows:
         return ""
-    header = list(rows[0])
-    lines = ["\t".join(header)]
-    lines += ["\t".join("" if row[key] is None else str(row[key]) for key in header) for row in rows]
+    lines = ["\t".join(rows[0].fields)]
+    lines += ["\t".join("" if value is None else str(value) for value in row.fields.values()) for row in rows]
     return "\n".join(lines) + "\n"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,30 +10,31 @@ import numpy.typing as npt
 from flowmrd.gating.placement import Placement
 from flowmrd.gating.shapes import Nothing, shape_from_record
 from flowmrd.gating.tree import GateResult
+from flowmrd.records.gates import GateEntry
 
 __all__ = ["placements_from_record", "result_from_record", "unplaced_result"]
 
 
-def placements_from_record(entries: Sequence[Mapping[str, Any]]) -> tuple[Placement, ...]:
+def placements_from_record(entries: Sequence[GateEntry]) -> tuple[Placement, ...]:
     """Place of every gate, in the order of the tree; ``entries`` is ``gates`` of ``gates.json``."""
     return tuple(
         Placement(
-            entry["name"],
-            Nothing() if entry["state"] == "unavailable" else shape_from_record(entry["shape"]),
-            entry["state"],
-            entry["source"],
-            entry["how"],
-            entry["why"],
-            entry["parent_events"],
-            dict(entry["parameters"]),
-            entry["shift_decades"],
+            entry.name,
+            Nothing() if entry.state == "unavailable" else shape_from_record(entry.shape),
+            entry.state,
+            entry.source,
+            entry.how,
+            entry.why,
+            entry.parent_events,
+            dict(entry.parameters),
+            entry.shift_decades,
         )
         for entry in entries
     )
 
 
 def result_from_record(
-    entries: Sequence[Mapping[str, Any]], names: tuple[str, ...], bits: npt.NDArray[np.uint64]
+    entries: Sequence[GateEntry], names: tuple[str, ...], bits: npt.NDArray[np.uint64]
 ) -> GateResult:
     """A gated tube from its record and its stored bits, shape (n_events,). Helper gates have no bits any more."""
     placements = placements_from_record(entries)

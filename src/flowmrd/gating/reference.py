@@ -17,6 +17,8 @@ from flowmrd.gating.frame import Frame
 from flowmrd.gating.shapes import Columns
 from flowmrd.gating.tree import Frozen, GateResult
 from flowmrd.panel.gates import CutGate, DebrisGate, Gate, SingletGate
+from flowmrd.records.gates import ShiftEntry
+from flowmrd.records.references import ControlGatesEntry, GateReferenceFile, PooledGates
 from flowmrd.units import LOGICLE_M
 
 __all__ = [
@@ -64,16 +66,16 @@ class ControlGates:
     factors: Mapping[str, float] = field(default_factory=dict)
     held_share: float = 0.0
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "name": self.name,
-            "parameters": {gate: dict(values) for gate, values in self.parameters.items()},
-            "anchors": dict(self.anchors),
-            "levels": {population: dict(values) for population, values in self.levels.items()},
-            "fractions": dict(self.fractions),
-            "factors": dict(self.factors),
-        }
+    def as_record(self) -> ControlGatesEntry:
+        """The control as ``gates.json`` of the reference holds it."""
+        return ControlGatesEntry(
+            name=self.name,
+            parameters={gate: dict(values) for gate, values in self.parameters.items()},
+            anchors=dict(self.anchors),
+            levels={population: dict(values) for population, values in self.levels.items()},
+            fractions=dict(self.fractions),
+            factors=dict(self.factors),
+        )
 
 
 @dataclass(frozen=True)
@@ -85,36 +87,36 @@ class GateReference:
     controls: tuple[ControlGates, ...]
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any], where: str) -> GateReference:
-        """Read the JSON artefact.
+    def from_record(cls, record: GateReferenceFile, where: str) -> GateReference:
+        """The reference that a file holds.
 
         Raises
         ------
         ArtefactError
-            If it is of another version or not a gate reference.
+            If it is of another version.
         """
-        try:
-            version = record["schema_version"]
-            if version != SCHEMA_VERSION:
-                raise _artefact(where, f"version {version}")
-            controls = tuple(
-                ControlGates(c["name"], c["parameters"], c["anchors"], c["levels"], c["fractions"], c["factors"])
-                for c in record["controls"]
+        if record.schema_version != SCHEMA_VERSION:
+            raise ArtefactError(
+                where,
+                found=f"version {record.schema_version}",
+                expected=f"a gate reference of version {SCHEMA_VERSION}",
+                todo="delete it and rerun the gate-reference stage",
             )
-            learned = cls(str(record["panel"]), str(record["panel_version"]), controls)
-        except (KeyError, TypeError) as error:
-            raise _artefact(where, f"a file without a valid {error}") from error
-        return learned
+        controls = tuple(
+            ControlGates(one.name, one.parameters, one.anchors, one.levels, one.fractions, one.factors)
+            for one in record.controls
+        )
+        return cls(record.panel, record.panel_version, controls)
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON, the pooled numbers included for readers."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "panel": self.panel,
-            "panel_version": self.panel_version,
-            "pooled": {"parameters": self.parameters(), "anchors": self.anchors(), "factors": self.factors()},
-            "controls": [control.as_record() for control in self.controls],
-        }
+    def as_record(self) -> GateReferenceFile:
+        """The content of the file, the pooled numbers included for readers."""
+        return GateReferenceFile(
+            schema_version=SCHEMA_VERSION,
+            panel=self.panel,
+            panel_version=self.panel_version,
+            pooled=PooledGates(parameters=self.parameters(), anchors=self.anchors(), factors=self.factors()),
+            controls=tuple(control.as_record() for control in self.controls),
+        )
 
     def leaving_out(self, name: str | None) -> GateReference:
         """The reference without one control."""
@@ -145,15 +147,6 @@ class GateReference:
         if not values:
             return None
         return float(min(values)), float(np.median(values)), float(max(values)), len(values)
-
-
-def _artefact(where: str, found: str) -> ArtefactError:
-    return ArtefactError(
-        where,
-        found=found,
-        expected=f"a gate reference of version {SCHEMA_VERSION}",
-        todo="delete it and rerun the gate-reference stage",
-    )
 
 
 def _pool(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -192,19 +185,19 @@ class Shift:
     at_bound: bool
     why: str
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "channel": self.channel,
-            "population": self.population,
-            "events": self.events,
-            "level": self.level,
-            "reference": self.reference,
-            "measured_decades": None if self.measured is None else round(self.measured, 4),
-            "applied_decades": round(self.applied, 4),
-            "at_bound": self.at_bound,
-            "why": self.why,
-        }
+    def as_record(self) -> ShiftEntry:
+        """The shift as ``gates.json`` holds it."""
+        return ShiftEntry(
+            channel=self.channel,
+            population=self.population,
+            events=self.events,
+            level=None if self.level is None else round(self.level, 6),
+            reference=None if self.reference is None else round(self.reference, 6),
+            measured_decades=None if self.measured is None else round(self.measured, 4),
+            applied_decades=round(self.applied, 4),
+            at_bound=self.at_bound,
+            why=self.why,
+        )
 
 
 def anchor_levels(

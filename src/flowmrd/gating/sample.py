@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -218,14 +218,3 @@ def _without_targets(result: GateResult, agreed: Mask, nucleated: int) -> dict[s
 def _medians(columns: Columns, rows: npt.NDArray[np.intp], panel: PanelModel, frame: Frame) -> dict[str, float]:
     present = [marker for marker in panel.features if marker in columns]
     return {marker: float(np.median(frame.to_panel(marker, columns[marker][rows]))) for marker in present}
-
-
-def rounded(value: Any) -> Any:
-    """Plain numbers of a record at 6 digits, so that records are short and platform noise does not show."""
-    if isinstance(value, float):
-        return round(value, 6)
-    if isinstance(value, dict):
-        return {key: rounded(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(item) for item in value]
-    return value

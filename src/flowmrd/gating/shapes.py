@@ -12,6 +12,16 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.records.gates import (
+    BooleanShape,
+    EllipseShape,
+    HalfPlaneShape,
+    PolygonShape,
+    RectangleShape,
+    ShapeEntry,
+    WholeShape,
+)
+
 __all__ = [
     "Combination",
     "Ellipse",
@@ -58,9 +68,9 @@ class Rectangle:
         assert result is not None  # noqa: S101 - a rectangle has at least one range
         return result
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"type": "rectangle", "ranges": {channel: [low, high] for channel, low, high in self.ranges}}
+    def as_record(self) -> RectangleShape:
+        """The shape as ``gates.json`` holds it."""
+        return RectangleShape(type="rectangle", ranges={channel: (low, high) for channel, low, high in self.ranges})
 
 
 def _ceiling(bound: float, values: Values) -> np.floating[Any]:
@@ -115,17 +125,17 @@ class HalfPlane:
         far = 4 * FAR if self.above else -4 * FAR
         return (*border, (far, FAR), (far, -FAR))
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "type": "halfplane",
-            "x": self.x,
-            "y": self.y,
-            "slope": self.slope,
-            "threshold": self.threshold,
-            "side": "above" if self.above else "below",
-            "bends": [list(bend) for bend in self.bends],
-        }
+    def as_record(self) -> HalfPlaneShape:
+        """The shape as ``gates.json`` holds it."""
+        return HalfPlaneShape(
+            type="halfplane",
+            x=self.x,
+            y=self.y,
+            slope=self.slope,
+            threshold=self.threshold,
+            side="above" if self.above else "below",
+            bends=self.bends,
+        )
 
 
 def project(x: Values, y: Values, slope: float, bends: tuple[tuple[float, float], ...] = ()) -> npt.NDArray[np.float64]:
@@ -153,9 +163,9 @@ class Polygon:
         """Corners in order."""
         return self.corners
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"type": "polygon", "x": self.x, "y": self.y, "vertices": [list(corner) for corner in self.corners]}
+    def as_record(self) -> PolygonShape:
+        """The shape as ``gates.json`` holds it."""
+        return PolygonShape(type="polygon", x=self.x, y=self.y, vertices=self.corners)
 
 
 def points_in_polygon(x: Values, y: Values, corners: tuple[tuple[float, float], ...]) -> Mask:
@@ -202,15 +212,15 @@ class Ellipse:
             result[block] = np.einsum("in,ij,jn->n", centred, inverse, centred) <= self.distance_squared
         return result
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "type": "ellipse",
-            "channels": list(self.channels),
-            "mean": list(self.mean),
-            "covariance": [list(row) for row in self.covariance],
-            "distance_squared": self.distance_squared,
-        }
+    def as_record(self) -> EllipseShape:
+        """The shape as ``gates.json`` holds it."""
+        return EllipseShape(
+            type="ellipse",
+            channels=self.channels,
+            mean=self.mean,
+            covariance=self.covariance,
+            distance_squared=self.distance_squared,
+        )
 
 
 @dataclass(frozen=True)
@@ -222,56 +232,49 @@ class Combination:
     none_of: tuple[str, ...] = ()
     at_least: int = 1
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "type": "boolean",
-            "all_of": list(self.all_of),
-            "any_of": list(self.any_of),
-            "at_least": self.at_least,
-            "none_of": list(self.none_of),
-        }
+    def as_record(self) -> BooleanShape:
+        """The shape as ``gates.json`` holds it."""
+        return BooleanShape(
+            type="boolean", all_of=self.all_of, any_of=self.any_of, at_least=self.at_least, none_of=self.none_of
+        )
 
 
 @dataclass(frozen=True)
 class Everything:
     """The parent itself: nothing could be excluded, and the record says why."""
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"type": "everything"}
+    def as_record(self) -> WholeShape:
+        """The shape as ``gates.json`` holds it."""
+        return WholeShape(type="everything")
 
 
 @dataclass(frozen=True)
 class Nothing:
     """No event: the gate is unavailable, or nothing was found to call so, and the record says why."""
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"type": "nothing"}
+    def as_record(self) -> WholeShape:
+        """The shape as ``gates.json`` holds it."""
+        return WholeShape(type="nothing")
 
 
 Shape = Rectangle | HalfPlane | Polygon | Ellipse | Combination | Everything | Nothing
 
 
-def shape_from_record(record: Mapping[str, Any]) -> Shape:
+def shape_from_record(entry: ShapeEntry) -> Shape:
     """A shape from its :meth:`as_record`."""
-    kind = record["type"]
-    if kind == "rectangle":
-        return Rectangle(tuple((channel, low, high) for channel, (low, high) in record["ranges"].items()))
-    if kind == "halfplane":
-        bends = tuple((float(place), float(deviation)) for place, deviation in record.get("bends", ()))
-        above = record["side"] == "above"
-        return HalfPlane(record["x"], record["y"], record["slope"], record["threshold"], above, bends)
-    if kind == "polygon":
-        return Polygon(record["x"], record["y"], tuple((float(x), float(y)) for x, y in record["vertices"]))
-    if kind == "ellipse":
-        covariance = tuple(tuple(row) for row in record["covariance"])
-        return Ellipse(tuple(record["channels"]), tuple(record["mean"]), covariance, record["distance_squared"])
-    if kind == "boolean":
-        all_of, any_of, none_of = (tuple(record[key]) for key in ("all_of", "any_of", "none_of"))
-        return Combination(all_of, any_of, none_of, record.get("at_least", 1))
-    return Everything() if kind == "everything" else Nothing()
+    match entry:
+        case RectangleShape():
+            return Rectangle(tuple((channel, low, high) for channel, (low, high) in entry.ranges.items()))
+        case HalfPlaneShape():
+            above = entry.side == "above"
+            return HalfPlane(entry.x, entry.y, entry.slope, entry.threshold, above, entry.bends)
+        case PolygonShape():
+            return Polygon(entry.x, entry.y, entry.vertices)
+        case EllipseShape():
+            return Ellipse(entry.channels, entry.mean, entry.covariance, entry.distance_squared)
+        case BooleanShape():
+            return Combination(entry.all_of, entry.any_of, entry.none_of, entry.at_least)
+    return Everything() if entry.type == "everything" else Nothing()
 
 
 def shape_channels(shape: Shape) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ from flowmrd.gating.shapes import (
 from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import Channel, PanelModel
 from flowmrd.preprocess.transform import ChannelScale
+from flowmrd.records.base import TargetState
+from flowmrd.records.gates import GateEntry
 
 __all__ = [
     "AGREED_WITHOUT",
@@ -80,11 +82,11 @@ def expected_others(learned: GateReference | None, marker: str, nucleated: int) 
     return nucleated * (ASSUMED_OTHERS if known is None else OTHERS_FACTOR * known[2])
 
 
-def positive_shape(records: Mapping[str, Any], marker: str) -> Shape | None:
-    """The marker's positive cut from the ``gates`` of ``gates.json`` (a list), or None where it is unavailable."""
-    for entry in records["gates"]:
-        if entry["name"] == f"{marker.lower()}_pos" and entry["state"] != "unavailable":
-            return shape_from_record(entry["shape"])
+def positive_shape(gates: Sequence[GateEntry], marker: str) -> Shape | None:
+    """The marker's positive cut from the ``gates`` of ``gates.json``, or None where it is unavailable."""
+    for entry in gates:
+        if entry.name == f"{marker.lower()}_pos" and entry.state != "unavailable":
+            return shape_from_record(entry.shape)
     return None
 
 
@@ -100,8 +102,8 @@ def assess_target(
     normal: float | None,
     others: float = 0.0,
     prior_therapy: str = "none",
-) -> dict[str, Any]:
-    """Status of one marker, as the fields of ``flowmrd.mrd.result.Target``.
+) -> TargetState:
+    """Status of one marker.
 
     Parameters
     ----------
@@ -119,20 +121,20 @@ def assess_target(
     prior_therapy
         ``none``, ``cd19``, ``cd22`` or ``cd19+cd22``.
     """
-    found: dict[str, Any] = {
-        "percent_positive": None,
-        "median_ratio_to_reference": None,
-        "status": "not_evaluable",
-        "population": population,
-        "note": "",
-    }
+    found = TargetState(
+        percent_positive=None,
+        median_ratio_to_reference=None,
+        status="not_evaluable",
+        population=population,
+        note="",
+    )
     rows = np.flatnonzero(cells)
     if marker not in columns or marker not in panel.markers:
-        return found | {"note": f"{marker} was not measured in this tube."}
+        return _noted(found, f"{marker} was not measured in this tube.")
     if positive is None or isinstance(positive, Combination | Everything | Nothing):
-        return found | {"note": f"The panel has no gate {marker.lower()}_pos that could be placed."}
+        return _noted(found, f"The panel has no gate {marker.lower()}_pos that could be placed.")
     if len(rows) < MIN_CELLS:
-        return found | {"note": f"{len(rows)} cells, fewer than the {MIN_CELLS} that a statement needs."}
+        return _noted(found, f"{len(rows)} cells, fewer than the {MIN_CELLS} that a statement needs.")
     taken = {channel: columns[channel][rows] for channel in shape_channels(positive)}
     n_positive = int(np.count_nonzero(positive.inside(taken)))
     percent = 100.0 * n_positive / len(rows)
@@ -141,16 +143,18 @@ def assess_target(
     notes = [f"{len(rows)} cells, {percent:.1f} % above the {marker} cut."]
     if ratio is None:
         notes.append("No control marrow to compare brightness with.")
-    measured = found | {
-        "percent_positive": round(percent, 3),
-        "median_ratio_to_reference": None if ratio is None else round(ratio, 4),
-    }
+    measured = found.model_copy(
+        update={
+            "percent_positive": round(percent, 3),
+            "median_ratio_to_reference": None if ratio is None else round(ratio, 4),
+        }
+    )
     if percent < PRESENT_PERCENT and len(rows) - n_positive <= others:
         notes.append(
             f"{marker} not assessable: too many cells of other kinds in the gate (up to {others:.0f} in normal marrow "
             "of this size)."
         )
-        return measured | {"note": " ".join(notes)}
+        return _noted(measured, " ".join(notes))
     therapies = set(prior_therapy.split("+"))
     channel = panel.channel(marker)
     maskers = sorted(therapies & set(channel.masked_by))
@@ -166,7 +170,7 @@ def assess_target(
         notes.append(
             f"Dim signal after therapy against {', '.join(m.upper() for m in maskers)} may be partial masking."
         )
-    return measured | {"status": status, "note": " ".join(notes)}
+    return _noted(measured, " ".join(notes)).model_copy(update={"status": status})
 
 
 def assess_targets(
@@ -180,7 +184,7 @@ def assess_targets(
     normal: Mapping[str, float],
     others: Mapping[str, float] | None = None,
     prior_therapy: str = "none",
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, TargetState]:
     """Status of CD19 and CD22; see :func:`assess_target`. ``normal`` lacks what the controls do not know."""
     return {
         marker: assess_target(
@@ -197,6 +201,10 @@ def assess_targets(
         )
         for marker in TARGETS
     }
+
+
+def _noted(state: TargetState, note: str) -> TargetState:
+    return state.model_copy(update={"note": note})
 
 
 def _ratio(

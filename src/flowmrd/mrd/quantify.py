@@ -37,6 +37,8 @@ from flowmrd.mrd.sensitivity import background_rate, judge_spike_in, partial_sen
 from flowmrd.mrd.verdict import Evidence, decide
 from flowmrd.records.base import Artefact
 from flowmrd.records.classification import BackgroundEntry, SpikeInEntry
+from flowmrd.records.gates import GatesFile
+from flowmrd.records.ingest import IngestFile
 from flowmrd.tube import Tube
 from flowmrd.tube.labels import as_stained
 
@@ -114,9 +116,8 @@ def quantify(
     raised = questions_left(by_classifier, classification, calls)
     least = None if limits is None else limits.detect_events
     of_calls = flags_of_calls(groups, calls, classification, counts.mrd_events, least)
-    earlier = map(Flag.from_record, [*tube.facts.get("findings", []), *qc["flags"], *gates.get("flags", [])])
     sorted_flags = sort_flags(
-        [*earlier, *raised, *questions(groups, raised), *of_calls],
+        [*_earlier_flags(tube), *raised, *questions(groups, raised), *of_calls],
         excused=covered_blind_spots(classification.get("seen_without_cd19")),
         role=sample.role.value,
     )
@@ -157,11 +158,11 @@ def quantify(
         verdict=verdict,
         groups=groups,
         laip=_laip(classification, groups, calls),
-        targets=_targets(tube, tube.mrd, gates, config, sample) or _b_lineage_targets(gates),
-        targets_b_lineage=_b_lineage_targets(gates),
+        targets=_targets(tube, tube.mrd, gates, config, sample) or gates.targets,
+        targets_b_lineage=gates.targets,
         regeneration=_regeneration(tube, tube.mrd, config),
         provenance=Provenance(
-            fcs_sha256=tube.facts.get("sha256", ""),
+            fcs_sha256=_sha256(tube),
             config_sha256=digests.config,
             panel_sha256=digests.panel,
             reference_sha256=digests.reference,
@@ -173,6 +174,18 @@ def quantify(
             flowmrd_version=__version__,
         ),
     )
+
+
+def _earlier_flags(tube: Tube) -> list[Flag]:
+    """What reading, preprocessing and gating said."""
+    findings = tube.facts.findings if isinstance(tube.facts, IngestFile) else ()
+    of_quality = () if tube.qc is None else tube.qc.flags
+    of_gates = () if tube.gates is None else tube.gates.flags
+    return [entry.flag for entry in (*findings, *of_quality, *of_gates)]
+
+
+def _sha256(tube: Tube) -> str:
+    return tube.facts.sha256 if isinstance(tube.facts, IngestFile) else ""
 
 
 def _entry(model: type[Entry], found: object) -> Entry | None:
@@ -190,26 +203,21 @@ def _count(tube: Tube, mrd: Mask, config: RunConfig) -> tuple[Counts, Counts]:
     )
 
 
-def _b_lineage_targets(gates: Mapping[str, Any]) -> dict[str, Target]:
-    return {name: Target.model_validate(facts) for name, facts in (gates.get("targets") or {}).items()}
-
-
-def _targets(tube: Tube, mrd: Mask, gates: Mapping[str, Any], config: RunConfig, sample: Sample) -> dict[str, Target]:
+def _targets(tube: Tube, mrd: Mask, gates: GatesFile, config: RunConfig, sample: Sample) -> dict[str, Target]:
     """State of CD19 and CD22 on the MRD cells; empty where there are too few of them to say anything."""
     cells = mrd & tube.analysable(config.quality)
-    if np.count_nonzero(cells) < MIN_CELLS or not gates.get("gates"):
+    if np.count_nonzero(cells) < MIN_CELLS or not gates.gates:
         return {}
-    found = assess_targets(
+    return assess_targets(
         tube.measured,
         cells,
-        {marker: positive_shape(gates, marker) for marker in TARGETS},
-        as_stained(tube.panel, tube.facts.get("channels", ())),
+        {marker: positive_shape(gates.gates, marker) for marker in TARGETS},
+        as_stained(tube.panel, tube.facts.channels),
         population="mrd",
         scales=tube.scales,
-        normal=gates.get("normal_b") or {},
+        normal=gates.normal_b,
         prior_therapy=sample.prior_therapy.value,
     )
-    return {name: Target.model_validate(facts) for name, facts in found.items()}
 
 
 def _regeneration(tube: Tube, mrd: Mask, config: RunConfig) -> Regeneration | None:
@@ -222,7 +230,7 @@ def _regeneration(tube: Tube, mrd: Mask, config: RunConfig) -> Regeneration | No
     inside = {name: tube.gate_or_none(name) for name in STAGES}
     stages = {name: None if bits is None else int(np.count_nonzero(bits & normal)) for name, bits in inside.items()}
     found = assess_regeneration(stages, int(np.count_nonzero(nucleated & usable)), leukaemic_left_out=True)
-    return Regeneration(verdict=found["verdict"], statement=found["statement"])
+    return Regeneration(verdict=found.verdict, statement=found.statement)
 
 
 def _cells_of_groups(tube: Tube, calls: ReviewerCalls, config: RunConfig) -> dict[int, int]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.preprocess.compensation.residuals import measure_residuals
+from flowmrd.preprocess.compensation.residuals import Residual, measure_residuals
 from flowmrd.preprocess.quality.masks import MaskSet
 from flowmrd.preprocess.quality.offscale import OffScale
 from flowmrd.preprocess.quality.sampling import sampled_rows
 from flowmrd.preprocess.quality.time import LIMIT
 from flowmrd.preprocess.scaling import CompensatedTube, fluorescence
 from flowmrd.preprocess.transform import ChannelScale
+from flowmrd.records.quality import CompensationEntry, DriftEntry, OffScaleEntry, StretchEntry, TimeEntry
 
 __all__ = [
     "SAMPLED_EVENTS",
@@ -33,7 +34,7 @@ Float32 = npt.NDArray[np.float32]
 
 def residual_spillover(
     tube: CompensatedTube, scales: Mapping[str, ChannelScale], *, offscale: npt.NDArray[np.bool_]
-) -> list[dict[str, Any]]:
+) -> list[Residual]:
     """Residual spillover among the compensated columns, from about 30,000 evenly spaced events.
 
     Parameters
@@ -53,61 +54,61 @@ def residual_spillover(
     if len(offscale):
         usable &= ~offscale[::stride]
     thinned = {name: values[usable] for name, values in thinned.items()}
-    return [item.as_record() for item in measure_residuals(thinned, {name: scales[name].T for name in names})]
+    return measure_residuals(thinned, {name: scales[name].T for name in names})
 
 
-def compensation_record(tube: CompensatedTube, residuals: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def compensation_record(tube: CompensatedTube, residuals: Sequence[Residual]) -> CompensationEntry:
     """The matrix that was applied and what it left, as in ``qc.json``."""
     matrix = tube.spillover
-    return {
-        "source": "none" if matrix is None else matrix.source,
-        "condition": None if matrix is None else matrix.condition,
-        "notes": [] if matrix is None else list(matrix.notes),
-        "channels": [] if matrix is None else list(matrix.names),
-        "matrix": [] if matrix is None else matrix.matrix.tolist(),
-        "uncompensated": list(tube.uncompensated),
-        "residuals": list(residuals),
-    }
+    return CompensationEntry(
+        source="none" if matrix is None else matrix.source,
+        condition=None if matrix is None else matrix.condition,
+        notes=() if matrix is None else tuple(matrix.notes),
+        channels=() if matrix is None else tuple(matrix.names),
+        matrix=() if matrix is None else matrix.matrix.tolist(),
+        uncompensated=tube.uncompensated,
+        residuals=tuple(one.as_record() for one in residuals),
+    )
 
 
-def time_record(masks: MaskSet) -> dict[str, Any]:
+def time_record(masks: MaskSet) -> TimeEntry:
     """Stability over the run by stretch, as in ``qc.json``."""
     time = masks.time
     names = list(time.medians)
     bins = []
     for i in range(len(time.edges) - 1 if len(time.mask) else 0):
         bins.append(
-            {
-                "first": int(time.edges[i]),
-                "last": int(time.edges[i + 1]) - 1,
-                "seconds": round(float(time.seconds[i]), 3) if len(time.seconds) else None,
-                "rate": round(float(time.rate[i]), 2) if len(time.rate) else None,
-                "score": round(float(time.score[i]), 2),
-                "worst": time.worst[i],
-                "shift": round(float(time.shift[i]), 4),
-                "shifted": bool(time.shifted[i]),
-                "bad": bool(time.bad[i]),
-                "medians": [_rounded(time.medians[name][i]) for name in names],
-            }
+            StretchEntry(
+                first=int(time.edges[i]),
+                last=int(time.edges[i + 1]) - 1,
+                seconds=round(float(time.seconds[i]), 3) if len(time.seconds) else None,
+                rate=round(float(time.rate[i]), 2) if len(time.rate) else None,
+                score=round(float(time.score[i]), 2),
+                worst=time.worst[i],
+                shift=round(float(time.shift[i]), 4),
+                shifted=bool(time.shifted[i]),
+                bad=bool(time.bad[i]),
+                medians=tuple(_rounded(time.medians[name][i]) for name in names),
+            )
         )
-    return {
-        "checked": time.checked,
-        "reason": time.reason,
-        "limit": LIMIT,
-        "channels": names,
-        "steps_back": time.time_steps_back,
-        "bins": bins,
-        "drift": [{"channel": name, "rho": rho, "range": extent} for name, (rho, extent) in time.drift.items()],
-    }
+    return TimeEntry(
+        checked=time.checked,
+        reason=time.reason,
+        limit=LIMIT,
+        channels=tuple(names),
+        steps_back=time.time_steps_back,
+        bins=tuple(bins),
+        drift=tuple(DriftEntry(channel=name, rho=rho, range=extent) for name, (rho, extent) in time.drift.items()),
+    )
 
 
 def offscale_record(
     offscale: OffScale, censored: npt.NDArray[np.uint32], bits: Sequence[str]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, OffScaleEntry]:
     """Detector to where its scale ends and how many events are off it or censored, as in ``qc.json``."""
     held = censored[censored != 0]
     counts = {name: int(np.count_nonzero(held >> np.uint32(place) & np.uint32(1))) for place, name in enumerate(bits)}
-    return {name: top.as_record() | {"censored": counts.get(name)} for name, top in offscale.tops.items()}
+    return {name: top.as_record(counts.get(name)) for name, top in offscale.tops.items()}
 
 
 def channel_medians(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,8 @@ from flowmrd.panel.model import Channel, ChannelKind, PanelModel
 from flowmrd.preprocess.compensation import Spillover, compensate_columns
 from flowmrd.preprocess.compensation.source import find_spillover
 from flowmrd.preprocess.transform import ChannelScale, choose_top, estimate_width, negative_reference, upper_value
+from flowmrd.records.ingest import ChannelEntry, Facts
+from flowmrd.records.references import FrozenScale
 
 __all__ = [
     "CompensatedTube",
@@ -66,12 +67,12 @@ def fluorescence(tube: CompensatedTube) -> list[str]:
 
 
 def compensate_tube(
-    stored: Mapping[str, Float32], record: Mapping[str, Any], panel: PanelModel, spillover: Spillover | None
+    stored: Mapping[str, Float32], record: Facts, panel: PanelModel, spillover: Spillover | None
 ) -> CompensatedTube:
     """Compensate the panel's fluorescence columns of one tube, in place where they may be written."""
     present = [channel for channel in panel.channels if channel.marker in stored]
     channels = {channel.marker: channel for channel in present}
-    recorded = stored_ranges(record["channels"])
+    recorded = stored_ranges(record.channels)
     dyes = [name for name, channel in channels.items() if channel.kind in FLUORESCENT]
     inside = [] if spillover is None else [name for name in dyes if name in spillover.names]
     outside = [name for name in dyes if name not in inside]
@@ -96,21 +97,20 @@ def _writeable(values: Float32) -> Float32:
     return values if values.flags.writeable else np.empty_like(values)
 
 
-def stored_ranges(channels: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+def stored_ranges(channels: Sequence[ChannelEntry]) -> dict[str, float | None]:
     """Top of each stored column: ``$PnR`` on the scale of the events, that is after gain or log amplification."""
     ranges: dict[str, float | None] = {}
     for channel in channels:
-        top = channel["range"]
-        if channel["log"] is not None:
-            decades, offset = channel["log"]
-            ranges[channel["column"]] = float(offset) * 10.0 ** float(decades)
+        if channel.log is not None:
+            decades, offset = channel.log
+            ranges[channel.column] = offset * 10.0**decades
         else:
-            ranges[channel["column"]] = None if top is None else float(top) / float(channel["gain"] or 1.0)
+            ranges[channel.column] = None if channel.range is None else float(channel.range) / (channel.gain or 1.0)
     return ranges
 
 
 def choose_scales(
-    tube: CompensatedTube, config: RunConfig, frozen: Mapping[str, Any] | None, *, estimate: bool
+    tube: CompensatedTube, config: RunConfig, frozen: Mapping[str, FrozenScale] | None, *, estimate: bool
 ) -> dict[str, ChannelScale]:
     """Scale of every column of a tube but time.
 
@@ -127,7 +127,7 @@ def choose_scales(
             continue
         settings = channel.transform
         if frozen is not None and name in frozen:
-            scales[name] = ChannelScale.from_record({key: frozen[name][key] for key in _SCALE_KEYS})
+            scales[name] = ChannelScale.from_record(frozen[name])
             continue
         kind = "linear" if channel.kind is ChannelKind.SCATTER else settings.kind
         top, top_source = (settings.T, "panel") if settings.T is not None else (None, "")
@@ -159,9 +159,6 @@ def choose_scales(
     return scales
 
 
-_SCALE_KEYS = ("kind", "T", "M", "W", "A", "cofactor", "T_source", "W_source")
-
-
 def scales_as_text(scales: Mapping[str, ChannelScale]) -> str:
     """Scales as JSON, for the metadata of a column file."""
-    return json.dumps({name: scale.as_record() for name, scale in scales.items()})
+    return json.dumps({name: scale.as_record().as_json() for name, scale in scales.items()})

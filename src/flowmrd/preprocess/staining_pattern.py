@@ -26,6 +26,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.records.references import PatternEntry
+
 __all__ = ["LEAST_CONTROLS", "LEAST_GAIN", "Exchange", "StainingPattern", "find_exchange", "staining_pattern"]
 
 Values = npt.NDArray[np.floating[Any]]
@@ -80,24 +82,26 @@ class StainingPattern:
     together: Floats
     brightest: Floats
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON; NaN as null."""
-        return {
-            "markers": list(self.markers),
-            **{name: _plain(getattr(self, name)) for name in ("levels", "together", "brightest")},
-        }
+    def as_record(self) -> PatternEntry:
+        """The pattern as artefacts hold it; NaN as null."""
+        return PatternEntry(
+            markers=self.markers,
+            levels=_plain(self.levels),
+            together=_plain(self.together),
+            brightest=_plain(self.brightest),
+        )
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> StainingPattern:
+    def from_record(cls, entry: PatternEntry) -> StainingPattern:
         """Read what :meth:`as_record` wrote.
 
         Raises
         ------
-        KeyError, TypeError, ValueError
-            If it is something else.
+        ValueError
+            If its parts do not fit each other.
         """
-        markers = tuple(str(name) for name in record["markers"])
-        parts = [np.array(record[name], dtype=np.float64) for name in ("levels", "together", "brightest")]
+        markers = entry.markers
+        parts = [np.array(part, dtype=np.float64) for part in (entry.levels, entry.together, entry.brightest)]
         if any(len(part) != len(markers) for part in parts) or [part.ndim for part in parts] != [2, 2, 3]:
             raise ValueError("a staining pattern of another form")
         return cls(markers, *parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,13 @@ import numpy.typing as npt
 from flowmrd.config.run import CompensationConfig, RunConfig
 from flowmrd.flags import Flag, flag
 from flowmrd.preprocess.compensation.evidence import Pair
+from flowmrd.preprocess.compensation.residuals import Residual
 from flowmrd.preprocess.quality import PILE_UP_WARN
 from flowmrd.preprocess.quality.offscale import OFFSCALE_WARN, OffScale
 from flowmrd.preprocess.quality.pulses import PulseCheck
 from flowmrd.preprocess.scaling import CompensatedTube, fluorescence
 from flowmrd.preprocess.transform import ChannelScale, choose_top
+from flowmrd.records.references import FrozenScale
 
 __all__ = ["compensation_flags", "event_flags", "pulse_flags", "residual_flags", "scale_flags"]
 
@@ -58,7 +60,10 @@ def compensation_flags(tube: CompensatedTube, config: RunConfig, left: Sequence[
 
 
 def scale_flags(
-    tube: CompensatedTube, scales: Mapping[str, ChannelScale], frozen: Mapping[str, Any] | None, config: RunConfig
+    tube: CompensatedTube,
+    scales: Mapping[str, ChannelScale],
+    frozen: Mapping[str, FrozenScale] | None,
+    config: RunConfig,
 ) -> list[Flag]:
     """Flags about the scales: guessed ranges, default widths, ranges that differ from the controls'."""
     flags: list[Flag] = []
@@ -112,25 +117,26 @@ OVERCOMPENSATED_DOUBT: Final = -0.05
 simulated tubes: not below -0.02; a marker that the classifier uses would lose a dim population at this share."""
 
 
-def residual_flags(residuals: Sequence[Mapping[str, Any]], rests_on: Sequence[str]) -> list[Flag]:
-    """Flags about spillover that compensation left or took too much of; from the records of the residuals.
+def residual_flags(residuals: Sequence[Residual], rests_on: Sequence[str]) -> list[Flag]:
+    """Flags about spillover that compensation left or took too much of.
 
     Parameters
     ----------
     rests_on
         Markers that the result rests on: the panel's features.
     """
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for item in sorted((one for one in residuals if one["ratio"] is not None), key=lambda one: -abs(one["ratio"])):
-        if item["state"] == "under":
-            found.setdefault("UNDERCOMPENSATED", []).append(item)
-        elif item["state"] == "over":
-            grave = item["target"] in rests_on and item["ratio"] < OVERCOMPENSATED_DOUBT
-            found.setdefault("OVERCOMPENSATED_MARKERS" if grave else "OVERCOMPENSATED", []).append(item)
+    found: dict[str, list[str]] = {}
+    measured = [(one.ratio, one) for one in residuals if one.ratio is not None]
+    for ratio, item in sorted(measured, key=lambda one: -abs(one[0])):
+        pair = f"{item.source} into {item.target} ({ratio:+.1%})"
+        if item.state == "under":
+            found.setdefault("UNDERCOMPENSATED", []).append(pair)
+        elif item.state == "over":
+            grave = item.target in rests_on and ratio < OVERCOMPENSATED_DOUBT
+            found.setdefault("OVERCOMPENSATED_MARKERS" if grave else "OVERCOMPENSATED", []).append(pair)
     flags: list[Flag] = []
     for code, pairs in sorted(found.items()):
-        named = ", ".join(f"{item['source']} into {item['target']} ({item['ratio']:+.1%})" for item in pairs[:5])
-        flags.append(flag(code, pairs=named))
+        flags.append(flag(code, pairs=", ".join(pairs[:5])))
     return flags
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from flowmrd.flags import kind_of
+from flowmrd.flags import Flag, kind_of
 
 __all__ = ["Artefact", "FlagEntry", "MarkerLevels", "MarkerShift", "TargetState"]
 
@@ -19,6 +19,10 @@ class Artefact(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
+    def as_json(self) -> dict[str, object]:
+        """Plain values as they stand in the file: fields in the model's order, those that were not given left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
 
 def _known(code: str) -> str:
     return kind_of(code).code
@@ -30,6 +34,16 @@ class FlagEntry(Artefact):
     code: Annotated[str, AfterValidator(_known)]
     level: Literal["fail", "warn", "info"] | None = None
     message: str
+
+    @classmethod
+    def of(cls, raised: Flag) -> FlagEntry:
+        """A flag with its level, for storing."""
+        return cls(code=raised.code, level=raised.kind.tone, message=raised.message)
+
+    @property
+    def flag(self) -> Flag:
+        """The flag that was stored."""
+        return Flag(self.code, self.message)
 
 
 class MarkerShift(Artefact):

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from flowmrd.records.base import Artefact, FlagEntry
 
-__all__ = ["AcquisitionEntry", "ChannelEntry", "ExportEntry", "IngestFile", "SecondReaderEntry", "SpilloverEntry"]
+__all__ = [
+    "AcquisitionEntry",
+    "ChannelEntry",
+    "ExportEntry",
+    "Facts",
+    "HeaderFacts",
+    "IngestFile",
+    "SecondReaderEntry",
+    "SpilloverEntry",
+    "matrices_of",
+]
+
+
+Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
+"""A number that is written as it was read: 262144, not 262144.0."""
 
 
 class ChannelEntry(Artefact):
@@ -20,7 +34,7 @@ class ChannelEntry(Artefact):
     matched_by: str | None = Field(description="Name by which it was matched: pns or pnn; null where it was not.")
     pnn: str | None
     pns: str | None
-    range: float | None
+    range: Number | None = Field(description="$PnR: a whole number in most files, and written as such.")
     voltage: float | None
     gain: float | None
     log: tuple[float, float] | None = Field(description="Decades and offset of a logarithmic amplifier.")
@@ -85,3 +99,23 @@ class IngestFile(Artefact):
     instrument: dict[str, str] = Field(description="Model, and digests of serial number and configuration.")
     acquisition: AcquisitionEntry
     keywords: dict[str, str] = Field(description="Keywords that may be stored (flowmrd.fcs.scrub).")
+
+
+class HeaderFacts(Artefact):
+    """The part of ``ingest.json`` that a header gives; of a tube that was made in memory, nothing."""
+
+    channels: tuple[ChannelEntry, ...] = ()
+    spillover: SpilloverEntry | None = None
+    export: ExportEntry = ExportEntry(by="", transform="")
+    instrument: dict[str, str] = Field({})
+    acquisition: AcquisitionEntry = AcquisitionEntry()
+
+
+Facts = HeaderFacts | IngestFile
+"""What is known about a file: all of it, or what its header says."""
+
+
+def matrices_of(facts: Facts) -> tuple[SpilloverEntry, ...]:
+    """Spillover matrices of a file, well-formed ones before others."""
+    first = facts.spillover
+    return () if first is None else (first, *(first.others or ()))

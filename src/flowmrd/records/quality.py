@@ -69,7 +69,7 @@ class CompensationEntry(Artefact):
 class ScaleEntry(Artefact):
     """How a channel was brought to 0..1 (:class:`flowmrd.preprocess.transform.ChannelScale`)."""
 
-    kind: str
+    kind: Literal["logicle", "asinh", "linear"]
     T: float
     M: float
     W: float
@@ -128,14 +128,14 @@ class TimeEntry(Artefact):
 class DoubletsEntry(Artefact):
     """The band of single cells (:class:`flowmrd.preprocess.quality.DoubletBand`)."""
 
-    kind: str
+    kind: Literal["ratio", "width", "none"]
     x: str
     y: str
-    low: float | None
-    high: float | None
-    centre: float | None
-    spread: float | None
-    method: str
+    low: float
+    high: float | None = Field(description="null where the band is open above.")
+    centre: float
+    spread: float
+    method: Literal["valley", "flank", "ratio", "mad", "none"]
     n_events: int
     reason: str
 
@@ -143,10 +143,10 @@ class DoubletsEntry(Artefact):
 class DebrisEntry(Artefact):
     """The debris cut (:class:`flowmrd.preprocess.quality.DebrisCut`)."""
 
-    fsc: float | None
-    ssc: float | None
+    fsc: float
+    ssc: float
     cd45: float | None
-    anchor: float | None
+    anchor: float
     method: str
     reason: str
 

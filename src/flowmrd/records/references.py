@@ -9,7 +9,19 @@ from pydantic import Field
 from flowmrd.records.base import Artefact, FlagEntry, MarkerLevels, MarkerShift
 from flowmrd.records.quality import ScaleEntry
 
-__all__ = ["GateReferenceFile", "LaipFile", "LibraryFile", "ReferenceFile", "TransformFile"]
+__all__ = [
+    "ControlGatesEntry",
+    "ControlScale",
+    "FrozenScale",
+    "GateReferenceFile",
+    "LabelsEntry",
+    "LaipFile",
+    "LibraryFile",
+    "PatternEntry",
+    "PooledGates",
+    "ReferenceFile",
+    "TransformFile",
+]
 
 Levels = dict[str, MarkerLevels]
 """Population to its levels by channel."""

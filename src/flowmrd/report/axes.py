@@ -7,13 +7,11 @@ channel's own transform puts them (the inverse of what :mod:`flowmrd.preprocess.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from flowmrd.errors import TransformError
 from flowmrd.preprocess.transform.scale import ChannelScale
 from flowmrd.report.density import HIGH, LOW
 
@@ -21,7 +19,6 @@ ACROSS: Final = 0.075
 UP: Final = 0.042
 """Distance of two labels that do not touch: side by side, and one above the other."""
 
-_PARAMETERS = frozenset({"kind", "T", "M", "W", "A", "cofactor", "T_source", "W_source"})
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -73,15 +70,13 @@ def level_axis(label: str, low: int, high: int = 0, *, none: str = "") -> Axis:
     return Axis("level", label, tuple(ticks), float(low), float(high))
 
 
-def make_axis(channel: str, label: str, record: Mapping[str, Any], *, room: float = ACROSS) -> Axis:
-    """Axis of a channel from its stored transform (:meth:`flowmrd.preprocess.transform.ChannelScale.as_record`).
+def make_axis(channel: str, label: str, scale: ChannelScale | None, *, room: float = ACROSS) -> Axis:
+    """Axis of a channel on its scale.
 
     ``room`` is the smallest distance of two labels on the 0..1 scale: :data:`ACROSS`, or :data:`UP` upright.
-    Absent parameters give ticks on the 0..1 scale and say so, instead of wrong units.
+    Without a scale the ticks are on the 0..1 scale and say so, instead of wrong units.
     """
-    try:
-        scale = ChannelScale.from_record({key: record[key] for key in record if key in _PARAMETERS})
-    except (TypeError, TransformError):
+    if scale is None:
         ticks: tuple[tuple[float, str], ...] = tuple((value / 5, f"{value / 5:.1f}") for value in range(6))
         return Axis(channel, f"{label} (0..1 scale)", ticks)
     if scale.kind == "linear":

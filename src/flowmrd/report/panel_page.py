@@ -72,7 +72,7 @@ def panel_page(panel: PanelModel, tube: Tube | None) -> str:
 def _placed(tube: Tube | None) -> Mapping[str, GateEntry]:
     if tube is None or tube.gates is None:
         return {}
-    return {entry["name"]: GateEntry.model_validate(entry) for entry in tube.gates["gates"]}
+    return {entry.name: entry for entry in tube.gates.gates}
 
 
 def _row(depth: int, gate: Gate, tube: Tube | None) -> dict[str, Any]:

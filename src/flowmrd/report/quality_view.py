@@ -255,7 +255,7 @@ def channel_rows(quality: Mapping[str, Any]) -> list[tuple[str, ...]]:
         assert qc is not None  # noqa: S101 - there are channels only of a record
         marker = entry.marker or entry.column
         scale = qc.transforms.get(marker)
-        how = "none" if scale is None else scale.kind
+        how: str = "none" if scale is None else scale.kind
         if scale is not None and how == "logicle":
             how += f", W {formatting.number(scale.W)} ({scale.W_source})"
         rows.append(

@@ -140,12 +140,12 @@ class PageTube:
         if channel == self.time_channel:
             return Axis(channel, f"{channel} (share of the run)", tuple((n / 4, f"{n * 25} %") for n in range(5)))
         known = self.panel.channel(channel)
-        channels = self._tube.facts.get("channels", ())
-        stored = next((one for one in channels if one["marker"] == channel), {"pnn": None})
-        dye, _ = dye_of_file(stored["pnn"], known.fluorochrome, stored.get("tag"))
+        stored = next((one for one in self._tube.facts.channels if one.marker == channel), None)
+        pnn, tag = (None, None) if stored is None else (stored.pnn, stored.tag)
+        dye, _ = dye_of_file(pnn, known.fluorochrome, tag)
         label = formatting.clip(f"{channel} {dye}" if dye else channel, 60)
         scale = self._tube.scales.get(channel)
-        return make_axis(channel, label, {} if scale is None else scale.as_record(), room=UP if upright else ACROSS)
+        return make_axis(channel, label, scale, room=UP if upright else ACROSS)
 
     def raw(self, channel: str, value: float) -> float | None:
         """A value of the 0..1 scale in compensated raw units, or ``None`` where the transform was not recorded."""

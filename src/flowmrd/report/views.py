@@ -128,7 +128,7 @@ def outlines(shape: ShapeEntry, x: str, y: str, *, label: str) -> list[Outline]:
     if shape.type == "rectangle":
         return _rectangle(shape.ranges, x, y, label)
     if shape.type == "halfplane":
-        cut = shape_from_record(shape.model_dump())
+        cut = shape_from_record(shape)
         assert isinstance(cut, HalfPlane)  # noqa: S101 - that is what the type says
         places = [LOW, *(at for at, _ in cut.bends if LOW < at < HIGH), HIGH]
         ends: list[Point] = [(cut.edge(at), at) for at in places]

@@ -20,7 +20,10 @@ from flowmrd.gating.experts.expert_gates import ExpertGates, GateBorder, GatePat
 from flowmrd.gating.shapes import Polygon, Rectangle
 from flowmrd.panel import PanelModel
 from flowmrd.panel.gates import ROOT, polygon_crosses_itself
-from flowmrd.store import read_json, write_text
+from flowmrd.records.ingest import IngestFile
+from flowmrd.records.quality import QualityFile
+from flowmrd.records.read import read_record
+from flowmrd.store import write_text
 from flowmrd.tube import Tube
 from flowmrd.tube.placed import placed_from_records
 from flowmrd.tube.preprocess import preprocess
@@ -56,16 +59,16 @@ def tube_as_preprocessed(fcs: Path, ingest: Path, qc: Path, *, panel: PanelModel
     ArtefactError
         If the run has no such tube, or its FCS file has changed since.
     """
-    facts = read_json(ingest)
-    tube = read_tube(fcs, panel, name=name, dataset=facts["data_set"])
-    if tube.facts["sha256"] != facts["sha256"]:
+    facts = read_record(ingest, IngestFile)
+    tube = read_tube(fcs, panel, name=name, dataset=facts.data_set)
+    if tube.ingest.sha256 != facts.sha256:
         raise ArtefactError(
             str(fcs),
             found="a file that has changed since it was ingested",
-            expected=f"SHA-256 {facts['sha256']}",
+            expected=f"SHA-256 {facts.sha256}",
             todo="run this tube again",
         )
-    return preprocess(tube, config, placed=placed_from_records(name, read_json(qc), None))
+    return preprocess(tube, config, placed=placed_from_records(name, read_record(qc, QualityFile), None))
 
 
 def take_gates(expert: ExpertGates, tube: Tube) -> TakenGates:
@@ -102,7 +105,7 @@ def _on_scale_of(expert: ExpertGates, path: GatePath, tube: Tube) -> tuple[dict[
     outline = expert.outlines.get(path)
     if outline is None:
         return None, "only rectangles, ranges and polygons can be put on another scale"
-    channels = [str(tube.facts["channels"][position]["column"]) for position in outline.positions]
+    channels = [tube.facts.channels[position].column for position in outline.positions]
     absent = [channel for channel in channels if channel not in tube.columns]
     if absent:
         return None, f"panel {tube.panel.name} does not use the channel {absent[0]}"

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from flowmrd.config import RunConfig
 from flowmrd.errors import ArtefactError
 from flowmrd.panel import PanelModel
+from flowmrd.records.gates import GatesFile
 from flowmrd.records.ingest import IngestFile
+from flowmrd.records.quality import QualityFile
 from flowmrd.records.read import read_record
-from flowmrd.store import read_json
 from flowmrd.tube import Tube
 from flowmrd.tube.gate import gate
 from flowmrd.tube.placed import placed_from_records
@@ -45,14 +46,14 @@ def finished_tube(files: FinishedFiles, panel: PanelModel, config: RunConfig, *,
     """
     facts = read_record(files.ingest, IngestFile)
     tube = read_tube(files.fcs, panel, name=name, dataset=facts.data_set)
-    if tube.facts["sha256"] != facts.sha256:
+    if tube.ingest.sha256 != facts.sha256:
         raise ArtefactError(
             str(files.fcs),
             found="a file that has changed since it was ingested",
             expected=f"SHA-256 {facts.sha256}",
             todo="run this tube again",
         )
-    placed = placed_from_records(name, read_json(files.qc), read_json(files.gates))
+    placed = placed_from_records(name, read_record(files.qc, QualityFile), read_record(files.gates, GatesFile))
     tube = gate(preprocess(tube, config, placed=placed), config, placed=placed)
     stored = read_events(files.events, tube.n_events)
     masks = {

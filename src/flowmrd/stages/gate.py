@@ -37,9 +37,9 @@ from flowmrd.gating.gatingml import write_gatingml
 from flowmrd.gating.populations import as_tsv
 from flowmrd.gating.reference import GateReference
 from flowmrd.panel.model import PanelModel
-from flowmrd.records.gates import GatesFile
-from flowmrd.records.read import checked
-from flowmrd.store import read_json, write_columns, write_json, write_text
+from flowmrd.records.read import read_record
+from flowmrd.records.references import GateReferenceFile
+from flowmrd.store import write_columns, write_json, write_text
 from flowmrd.tube.files import TubeFiles, tube_from_files
 from flowmrd.tube.gate import gate as gate_tube
 from flowmrd.tube.gate import population_rows, wiring
@@ -87,7 +87,7 @@ def gate(
 
 def read_gate_reference(path: Path | None) -> GateReference | None:
     """Gates learned from the controls, from their ``gates.json``."""
-    return None if path is None else GateReference.from_record(read_json(path), str(path))
+    return None if path is None else GateReference.from_record(read_record(path, GateReferenceFile), str(path))
 
 
 def write_gated(tube: Tube, out: Path | None, *, populations: Path, gatingml: Path, record: Path) -> None:
@@ -104,4 +104,5 @@ def write_gated(tube: Tube, out: Path | None, *, populations: Path, gatingml: Pa
         )
     write_text(populations, as_tsv(population_rows(tube)))
     write_text(gatingml, write_gatingml(tube.gate_result, tube.panel.gates, wiring(tube)))
-    write_json(record, checked(tube.gates, GatesFile))
+    if tube.gates is not None:
+        write_json(record, tube.gates.as_json())

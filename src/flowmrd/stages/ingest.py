@@ -20,8 +20,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowmrd.panel.model import PanelModel
-from flowmrd.records.ingest import IngestFile
-from flowmrd.records.read import checked
 from flowmrd.store import write_columns, write_json
 from flowmrd.tube.read import read_tube
 from flowmrd.tube.tube import Tube
@@ -61,4 +59,4 @@ def write_raw(tube: Tube, events: Path | None, record: Path) -> None:
     """Write ``events.arrow``, where it is wanted, and ``ingest.json`` of a tube that has been read."""
     if events is not None:
         write_columns(events, tube.raw, {"scale": "raw", "sample": tube.name})
-    write_json(record, checked(tube.facts, IngestFile))
+    write_json(record, tube.ingest.as_json())

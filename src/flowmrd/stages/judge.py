@@ -13,7 +13,6 @@ from pathlib import Path
 from flowmrd.config import RunConfig, Sample
 from flowmrd.mrd.quantify import Digests
 from flowmrd.panel.model import PanelModel
-from flowmrd.records.ingest import IngestFile
 from flowmrd.stages.classify import classify_loaded, write_classified
 from flowmrd.stages.export import events_of, original_values, write_annotated, write_parquet
 from flowmrd.stages.prepare import TubeFolders
@@ -84,7 +83,7 @@ def judge(
     tube, counted = count_with_review(tube, config, sample=sample, digests=digests, run_directory=run_directory)
     write_json(result, counted.to_json_dict())
     write_text(at.work / "mrd.json", result.read_text(encoding="utf-8"))
-    facts = IngestFile.model_validate(tube.facts)
+    facts = tube.ingest
     values = list(tube.raw.values()) or list(original_values(sample.fcs, facts))
     events = events_of(tube, values=config.export.values)
     write_parquet(at.result / "events.parquet", events)

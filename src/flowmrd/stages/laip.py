@@ -22,10 +22,10 @@ from flowmrd.classifier.laip_of_tubes import find_laip
 from flowmrd.classifier.storage import load_reference, save_laip
 from flowmrd.config import RunConfig
 from flowmrd.panel import PanelModel
+from flowmrd.records.ingest import IngestFile
 from flowmrd.records.read import read_record
 from flowmrd.records.references import LaipFile
 from flowmrd.stages.labels import read_labels
-from flowmrd.store import read_json
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
 __all__ = ["learn"]
@@ -74,4 +74,4 @@ def learn(
 def _data_set(files: TubeFiles) -> int | None:
     """Which data set of the FCS file the tube is, from ``ingest.json`` beside its columns."""
     record = files.preprocessed.with_name("ingest.json")
-    return int(read_json(record)["data_set"]) if record.is_file() else None
+    return read_record(record, IngestFile).data_set if record.is_file() else None

@@ -13,10 +13,11 @@ from flowmrd.config import RunConfig, Sample
 from flowmrd.config.sheet import Role
 from flowmrd.errors import ArtefactError
 from flowmrd.panel.model import PanelModel
+from flowmrd.records.read import read_record
+from flowmrd.records.references import TransformFile
 from flowmrd.stages.gate import read_gate_reference, write_gated
 from flowmrd.stages.ingest import write_raw
 from flowmrd.stages.preprocess import write_preprocessed
-from flowmrd.store import read_json
 from flowmrd.tube import Tube
 from flowmrd.tube.gate import gate
 from flowmrd.tube.preprocess import preprocess
@@ -66,7 +67,7 @@ def gated_from_fcs(
     tube = preprocess(
         tube,
         config,
-        transforms=None if transforms is None else read_json(transforms)["channels"],
+        transforms=None if transforms is None else read_record(transforms, TransformFile).channels,
         spillover=spillover,
         batch=sample.batch,
         base=base,

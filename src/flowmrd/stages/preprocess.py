@@ -46,9 +46,9 @@ from flowmrd.config.run import RunConfig
 from flowmrd.config.sheet import Sample
 from flowmrd.panel.model import PanelModel
 from flowmrd.preprocess.scaling import scales_as_text
-from flowmrd.records.quality import QualityFile
-from flowmrd.records.read import checked
-from flowmrd.store import read_json, write_columns, write_json
+from flowmrd.records.read import read_record
+from flowmrd.records.references import TransformFile
+from flowmrd.store import write_columns, write_json
 from flowmrd.tube.files import raw_tube
 from flowmrd.tube.preprocess import preprocess as preprocess_tube
 from flowmrd.tube.read import read_tube
@@ -88,7 +88,7 @@ def preprocess(
     tube = preprocess_tube(
         raw_tube(name, panel, events, record),
         config,
-        transforms=read_json(transforms)["channels"] if transforms is not None else None,
+        transforms=read_record(transforms, TransformFile).channels if transforms is not None else None,
         spillover=spillover,
         batch=sample.batch if sample is not None else None,
         base=base,
@@ -106,8 +106,8 @@ def write_preprocessed(tube: Tube, out: Path | None, qc: Path | None) -> None:
             columns["censored"] = tube.censored
         facts = {"transforms": scales_as_text(tube.scales), "censored": json.dumps(tube.censored_names)}
         write_columns(out, columns, facts)
-    if qc is not None:
-        write_json(qc, checked(tube.qc, QualityFile))
+    if qc is not None and tube.qc is not None:
+        write_json(qc, tube.qc.as_json())
 
 
 def preprocess_file(
@@ -147,7 +147,7 @@ def preprocess_file(
     tube = preprocess_tube(
         read_tube(fcs, panel, dataset=dataset, check=False, others=spillover is not None),
         config,
-        transforms=read_json(transforms)["channels"] if transforms is not None else None,
+        transforms=read_record(transforms, TransformFile).channels if transforms is not None else None,
         spillover=spillover,
         estimate_width=config.transform.width != "fixed",
         overwrite=True,

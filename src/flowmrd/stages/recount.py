@@ -22,7 +22,10 @@ from flowmrd.mrd.calls import ReviewerCalls, with_calls
 from flowmrd.mrd.quantify import Digests, quantify
 from flowmrd.mrd.result import CellGroup, MrdResult
 from flowmrd.panel.model import PanelModel
+from flowmrd.records.gates import GatesFile
 from flowmrd.records.ingest import IngestFile
+from flowmrd.records.quality import QualityFile
+from flowmrd.records.read import read_record
 from flowmrd.review.group_calls import calls_in_force, calls_of_log
 from flowmrd.review.importing import import_review
 from flowmrd.review.log import Answer, Entry, GroupAnswer, Recount, locked
@@ -169,9 +172,9 @@ def _open(tube: TubeInRun) -> Tube:
         opened = finished_tube(files, tube.panel, tube.config, name=name)
         opened = replace(
             opened,
-            facts=read_json(files.ingest),
-            qc=read_json(files.qc),
-            gates=read_json(files.gates),
+            facts=read_record(files.ingest, IngestFile),
+            qc=read_record(files.qc, QualityFile),
+            gates=read_record(files.gates, GatesFile),
             quality=tube.config.quality,
         )
     else:
@@ -248,7 +251,7 @@ def write_again(tube: TubeInRun, judged: Judged, calls: ReviewerCalls) -> MrdRes
         write_json(folder / "mrd.json", result.to_json_dict())
         write_text(tube.at.work / "mrd.json", (folder / "mrd.json").read_text(encoding="utf-8"))
         events = events_of(counted, values=tube.config.export.values)
-        facts = IngestFile.model_validate(counted.facts)
+        facts = counted.ingest
         values = list(counted.raw.values()) or list(original_values(tube.sample.fcs, facts))
         write_parquet(folder / "events.parquet", events)
         write_annotated(folder / "annotated.fcs", facts, values, events)

@@ -51,7 +51,7 @@ def spillover_reference(tubes: Mapping[str, tuple[Path, Path, str]], *, panel: P
                     expected=f"{', '.join(channels)} as in the other single-stain tubes",
                     todo="acquire all single-stain tubes with the settings of the panel",
                 )
-            ranges = stored_ranges([channel.model_dump() for channel in facts.channels])
+            ranges = stored_ranges(facts.channels)
             cells = single_cells(store, ranges, channels)
             scatter: dict[str, Float32] = {name: cells.pop(name) for name in SCATTER if name in cells}
         if stain.lower() in UNSTAINED:

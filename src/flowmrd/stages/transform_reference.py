@@ -20,8 +20,6 @@ from pathlib import Path
 
 from flowmrd.config.run import RunConfig
 from flowmrd.panel.model import PanelModel
-from flowmrd.records.read import checked
-from flowmrd.records.references import TransformFile
 from flowmrd.store import write_json
 from flowmrd.tube.files import raw_tube
 from flowmrd.tube.transforms import transforms_of_controls
@@ -53,5 +51,5 @@ def transform_reference(
     opened = (raw_tube(name, panel, events, record) for name, (events, record) in tubes.items())
     write_json(
         out,
-        checked(transforms_of_controls(opened, config, batches=batches, spillover=spillover, base=base), TransformFile),
+        transforms_of_controls(opened, config, batches=batches, spillover=spillover, base=base).as_json(),
     )

@@ -5,17 +5,25 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flowmrd.config.run import RunConfig
 from flowmrd.errors import ArtefactError
 from flowmrd.gating.records import result_from_record, unplaced_result
 from flowmrd.panel import PanelModel
 from flowmrd.preprocess.transform import ChannelScale
+from flowmrd.records.base import Artefact
+from flowmrd.records.gates import GatesFile
+from flowmrd.records.ingest import HeaderFacts, IngestFile
+from flowmrd.records.quality import QualityFile, ScaleEntry
+from flowmrd.records.read import read_record
 from flowmrd.store import ColumnStore, open_columns, read_json
 from flowmrd.tube.tube import Tube
 
 __all__ = ["TubeFiles", "raw_tube", "tube_from_files"]
+
+
+Model = TypeVar("Model", bound=Artefact)
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,9 @@ class TubeFiles:
 def raw_tube(name: str, panel: PanelModel, events: Path, record: Path) -> Tube:
     """A tube that has been read, from ``events.arrow`` (mapped into memory) and ``ingest.json``."""
     store = open_columns(events)
-    return Tube(name, panel, where=name, facts=read_json(record), raw={column: store[column] for column in store})
+    return Tube(
+        name, panel, where=name, facts=read_record(record, IngestFile), raw={column: store[column] for column in store}
+    )
 
 
 def tube_from_files(files: TubeFiles, panel: PanelModel, config: RunConfig) -> Tube:
@@ -72,18 +82,18 @@ def tube_from_files(files: TubeFiles, panel: PanelModel, config: RunConfig) -> T
         files.sample,
         panel,
         where=files.sample,
-        facts=_record(files.ingest) or {},
+        facts=_record(files.ingest, IngestFile) or HeaderFacts(),
         columns={
             name: values for name, values in columns.items() if not name.startswith("mask_") and name != "censored"
         },
-        scales={name: ChannelScale.from_record(record) for name, record in records.items()},
+        scales={name: ChannelScale.from_record(ScaleEntry.model_validate(record)) for name, record in records.items()},
         masks={name.removeprefix("mask_"): values for name, values in columns.items() if name.startswith("mask_")},
         censored_names=tuple(json.loads(store.metadata.get("censored", "[]"))),
         censored=columns.get("censored"),
         quality=config.quality,
-        qc=_record(files.qc),
-        gates=_record(files.gates),
-        classification=_record(files.classification),
+        qc=_record(files.qc, QualityFile),
+        gates=_record(files.gates, GatesFile),
+        classification=None if files.classification is None else read_json(files.classification),
     )
     if files.events is not None:
         raw = open_columns(files.events)
@@ -94,7 +104,7 @@ def tube_from_files(files: TubeFiles, panel: PanelModel, config: RunConfig) -> T
         names = tuple(str(name) for name in json.loads(gated.metadata.get("gates", "[]")))
         bits = gated["gates"]
         result = (
-            unplaced_result(names, bits) if tube.gates is None else result_from_record(tube.gates["gates"], names, bits)
+            unplaced_result(names, bits) if tube.gates is None else result_from_record(tube.gates.gates, names, bits)
         )
         tube = replace(
             tube,
@@ -118,8 +128,8 @@ def tube_from_files(files: TubeFiles, panel: PanelModel, config: RunConfig) -> T
     return tube
 
 
-def _record(path: Path | None) -> Any:
-    return None if path is None else read_json(path)
+def _record(path: Path | None, model: type[Model]) -> Model | None:
+    return None if path is None else read_record(path, model)
 
 
 def _column(store: ColumnStore, name: str) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,9 @@ from flowmrd.gating.frame import panel_scale
 from flowmrd.gating.gatingml import Wiring, write_gatingml
 from flowmrd.gating.marrow import STAGES, assess_haemodilution, assess_regeneration
 from flowmrd.gating.overrides import read_override, refuse_impossible
-from flowmrd.gating.populations import assign, code_table, population_table, route_bits, route_names
+from flowmrd.gating.populations import GateCounts, assign, code_table, population_table, route_bits, route_names
 from flowmrd.gating.reference import ControlGates, GateReference
-from flowmrd.gating.sample import GatedSample, gate_control, gate_sample, rounded, tube_landmark
+from flowmrd.gating.sample import GatedSample, gate_control, gate_sample, tube_landmark
 from flowmrd.gating.shapes import same_shape
 from flowmrd.gating.targets import (
     NORMAL_B,
@@ -33,7 +33,8 @@ from flowmrd.gating.targets import (
 )
 from flowmrd.gating.tree import GateResult, apply_placements
 from flowmrd.panel.gates import CutGate, Gate
-from flowmrd.panel.model import PanelModel
+from flowmrd.records.base import FlagEntry
+from flowmrd.records.gates import GateEntry, GatesFile, OverrideUsed, ReferenceUsed, RoutesEntry
 from flowmrd.threads import one_thread
 from flowmrd.tube.labels import as_stained
 from flowmrd.tube.placed import Placed
@@ -98,27 +99,21 @@ def gate(
     gated = _gated(tube, result)
     assert gated.routes is not None  # noqa: S101 - set by the line above
     rows = population_table(result, panel.gates, columns, analysable, markers=())
-    facts = _record(found, panel, rows, analysable, exclude)
-    facts["override"] = manual
-    facts["normal_b"] = _normal_levels(learned, tube, found.brightness)
+    entries = _entries(found, rows)
+    normal = _normal_levels(learned, tube, found.brightness)
     nucleated = int(np.count_nonzero(result.inside("nucleated") & analysable))
-    facts["targets"] = assess_targets(
+    targets = assess_targets(
         columns,
         agreed_b_lineage(gated.routes, panel.gates) & analysable,
-        {marker: positive_shape(facts, marker) for marker in TARGETS},
-        as_stained(panel, tube.facts.get("channels", ())),
+        {marker: positive_shape(entries, marker) for marker in TARGETS},
+        as_stained(panel, tube.facts.channels),
         population="b_lineage",
         scales=tube.scales,
-        normal=facts["normal_b"],
+        normal=normal,
         others={marker: expected_others(learned, marker, nucleated) for marker in TARGETS},
         prior_therapy=prior_therapy,
     )
-    facts["haemodilution"] = assess_haemodilution(result, analysable, _ranges(learned))
-    facts["regeneration"] = assess_regeneration(
-        {row["population"]: row["analysable_count"] for row in rows if row["population"] in STAGES}, nucleated
-    )
     by = nucleated_by(panel, tuple(columns))
-    facts["nucleated_by"] = by
     flags = gate_flags(
         panel,
         result,
@@ -130,7 +125,32 @@ def gate(
         gates=found.gates,
         brightness=found.brightness,
     )
-    facts["flags"] = [flag.as_record() for flag in flags]
+    facts = GatesFile(
+        schema_version=GATES_SCHEMA_VERSION,
+        panel=panel.name,
+        panel_version=panel.version,
+        events=len(analysable),
+        analysable=int(np.count_nonzero(analysable)),
+        reference=None
+        if found.reference_label is None
+        else ReferenceUsed(label=found.reference_label, excluded=exclude),
+        override=manual,
+        landmark=found.landmark.as_record(found.frame.factors),
+        shifts=tuple(shift.as_record() for shift in found.shifts.values()),
+        gates=entries,
+        routes=RoutesEntry(
+            present=tuple(name for name in route_names(panel.gates) if result.available(name)),
+            missing=missing_routes(panel, result),
+        ),
+        normal_b=normal,
+        targets=targets,
+        haemodilution=assess_haemodilution(result, analysable, _ranges(learned)),
+        regeneration=assess_regeneration(
+            {row.population: row.analysable_count for row in rows if row.population in STAGES}, nucleated
+        ),
+        nucleated_by=by,
+        flags=tuple(map(FlagEntry.of, flags)),
+    )
     return replace(gated, gates=facts)
 
 
@@ -147,7 +167,7 @@ def _gated(tube: Tube, result: GateResult) -> Tube:
     )
 
 
-def population_rows(tube: Tube) -> list[dict[str, Any]]:
+def population_rows(tube: Tube) -> list[GateCounts]:
     """Rows of ``populations.tsv`` of a gated tube: counts, percentages and medians of every gate."""
     gates, features = tube.panel.gates, tube.panel.features
     return population_table(tube.gate_result, gates, tube.measured, tube.analysable(), features, tube.scales)
@@ -213,14 +233,14 @@ def wiring(tube: Tube) -> Wiring | None:
     """How the tube's columns come from its FCS file, so that ``gates.xml`` applies to it; None where not recorded."""
     if tube.qc is None or not tube.scales:
         return None
-    detectors = {entry["column"]: entry["pnn"] for entry in tube.qc["channels"]}
-    compensation = tube.qc["compensation"]
+    detectors = {entry.column: entry.pnn or "" for entry in tube.qc.channels}
+    compensation = tube.qc.compensation
     return Wiring(
         detectors,
-        {name: scale.as_record() for name, scale in tube.scales.items()},
-        tuple(detectors.get(name, name) for name in compensation["channels"]),
-        tuple(tuple(row) for row in compensation["matrix"]),
-        str(compensation["source"]),
+        tube.scales,
+        tuple(detectors.get(name, name) for name in compensation.channels),
+        compensation.matrix,
+        compensation.source,
     )
 
 
@@ -268,7 +288,7 @@ def _gate(
     config: RunConfig,
     learned: GateReference | None,
     override: Path | None,
-) -> tuple[GatedSample, dict[str, Any] | None]:
+) -> tuple[GatedSample, OverrideUsed | None]:
     """Gate the tube, with a reviewer's gates where there are any, and the record of these."""
     columns, panel, scales = tube.measured, tube.panel, tube.scales
     gated = gate_sample(columns, panel, analysable, config.gating, reference=learned, scales=scales)
@@ -286,7 +306,7 @@ def _gate(
         gated = gate_sample(
             columns, panel, analysable, config.gating, reference=learned, overrides=shapes, scales=scales
         )
-    return gated, {"file": manual.file, "sha256": manual.sha256, "gates": list(shapes)}
+    return gated, OverrideUsed(file=manual.file, sha256=manual.sha256, gates=tuple(shapes))
 
 
 def _held(gate_: Gate, gated: GatedSample) -> bool:
@@ -294,52 +314,29 @@ def _held(gate_: Gate, gated: GatedSample) -> bool:
     return isinstance(gate_, CutGate) and gate_.channel in gated.shifts and gated.shifts[gate_.channel].at_bound
 
 
-def _record(
-    gated: GatedSample,
-    panel: PanelModel,
-    rows: list[dict[str, Any]],
-    analysable: npt.NDArray[np.bool_],
-    exclude: str | None,
-) -> dict[str, Any]:
-    result = gated.result
-    entries = []
-    for gate_, placement, row in zip(gated.gates, result.placements, rows, strict=True):
-        entries.append(
-            {
-                "name": gate_.name,
-                "title": gate_.title or gate_.name,
-                "parent": gate_.parent,
-                "method": gate_.method,
-                "population": gate_.population,
-                "route": gate_.route,
-                "helper": gate_.helper,
-                "state": placement.state,
-                "source": placement.source,
-                "how": placement.how,
-                "why": placement.why,
-                "shape": placement.shape.as_record(),
-                "parameters": rounded(dict(placement.parameters)),
-                "shift_decades": round(placement.shift, 4),
-                "at_bound": at_bound(gate_, placement) or (placement.source == "sample-shift" and _held(gate_, gated)),
-                "parent_events": placement.parent_events,
-                "count": row["count"],
-                "analysable_count": row["analysable_count"],
-                "curve": placement.curve,
-            }
+def _entries(gated: GatedSample, rows: Sequence[GateCounts]) -> tuple[GateEntry, ...]:
+    """Every gate as placed, with its counts."""
+    return tuple(
+        GateEntry(
+            name=gate_.name,
+            title=gate_.title or gate_.name,
+            parent=gate_.parent,
+            method=gate_.method,
+            population=gate_.population,
+            route=gate_.route,
+            helper=gate_.helper,
+            state=placement.state,
+            source=placement.source,
+            how=placement.how,
+            why=placement.why,
+            shape=placement.shape.as_record(),
+            parameters={name: round(value, 6) for name, value in placement.parameters.items()},
+            shift_decades=round(placement.shift, 4),
+            at_bound=at_bound(gate_, placement) or (placement.source == "sample-shift" and _held(gate_, gated)),
+            parent_events=placement.parent_events,
+            count=row.count,
+            analysable_count=row.analysable_count,
+            curve=placement.curve,
         )
-    return {
-        "schema_version": GATES_SCHEMA_VERSION,
-        "panel": panel.name,
-        "panel_version": panel.version,
-        "events": len(analysable),
-        "analysable": int(np.count_nonzero(analysable)),
-        "reference": None if gated.reference_label is None else {"label": gated.reference_label, "excluded": exclude},
-        "override": None,
-        "landmark": rounded(gated.landmark.as_record() | {"applied": dict(gated.frame.factors)}),
-        "shifts": [rounded(shift.as_record()) for shift in gated.shifts.values()],
-        "gates": entries,
-        "routes": {
-            "present": [name for name in route_names(panel.gates) if result.available(name)],
-            "missing": missing_routes(panel, result),
-        },
-    }
+        for gate_, placement, row in zip(gated.gates, gated.result.placements, rows, strict=True)
+    )

@@ -16,6 +16,7 @@ from flowmrd.preprocess.compensation import Spillover
 from flowmrd.preprocess.compensation.source import DYES
 from flowmrd.preprocess.scaling import stored_ranges
 from flowmrd.preprocess.staining_pattern import StainingPattern, staining_pattern
+from flowmrd.records.ingest import ChannelEntry
 
 __all__ = ["Carriers", "as_stained", "carriers_of", "pattern_of_tube"]
 
@@ -37,7 +38,7 @@ class Carriers:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def carriers_of(channels: Sequence[Mapping[str, Any]], panel: PanelModel) -> Carriers:
+def carriers_of(channels: Sequence[ChannelEntry], panel: PanelModel) -> Carriers:
     """Detectors and dyes of the panel's markers.
 
     Parameters
@@ -48,15 +49,15 @@ def carriers_of(channels: Sequence[Mapping[str, Any]], panel: PanelModel) -> Car
     detectors: dict[str, str] = {}
     tags: dict[str, str] = {}
     for entry in channels:
-        marker = entry["marker"]
-        if marker is None or entry["kind"] not in DYES:
+        marker = entry.marker
+        if marker is None or entry.kind not in DYES:
             continue
         channel = panel.channel(marker)
-        stated = entry.get("detector") or detector_name(entry["pnn"])
+        stated = entry.detector or detector_name(entry.pnn)
         if detector := _without_marker(stated, (marker, *channel.aliases)):
             detectors[marker] = detector
-        if entry.get("tag"):
-            tags[marker] = str(entry["tag"])
+        if entry.tag:
+            tags[marker] = entry.tag
     return Carriers(detectors, tags)
 
 
@@ -73,7 +74,7 @@ def _without_marker(detector: str, own: Sequence[str]) -> str:
     return detector
 
 
-def as_stained(panel: PanelModel, channels: Sequence[Mapping[str, Any]]) -> PanelModel:
+def as_stained(panel: PanelModel, channels: Sequence[ChannelEntry]) -> PanelModel:
     """The panel with the dyes of a file; of an antibody with another dye than the panel's no clone is known.
 
     Parameters
@@ -81,18 +82,19 @@ def as_stained(panel: PanelModel, channels: Sequence[Mapping[str, Any]]) -> Pane
     channels
         ``channels`` of ``ingest.json``.
     """
-    stored = {entry["marker"]: entry for entry in channels if entry["marker"] is not None}
+    stored = {entry.marker: entry for entry in channels if entry.marker is not None}
     changed = []
     for channel in panel.channels:
-        entry = stored.get(channel.marker, {})
-        dye, same = dye_of_file(entry.get("pnn"), channel.fluorochrome, entry.get("tag"))
+        entry = stored.get(channel.marker)
+        pnn, tag = (None, None) if entry is None else (entry.pnn, entry.tag)
+        dye, same = dye_of_file(pnn, channel.fluorochrome, tag)
         other = {} if same else {"fluorochrome": dye, "clone": None, "epitope": None}
         changed.append(channel.model_copy(update=other))
     return panel.model_copy(update={"channels": tuple(changed)})
 
 
 def pattern_of_tube(
-    columns: Mapping[str, npt.NDArray[np.float32]], channels: Sequence[Mapping[str, Any]], matrix: Spillover | None
+    columns: Mapping[str, npt.NDArray[np.float32]], channels: Sequence[ChannelEntry], matrix: Spillover | None
 ) -> StainingPattern | None:
     """The pattern of a tube's staining; None where there are too few cells or dyes.
 
@@ -105,16 +107,16 @@ def pattern_of_tube(
     matrix
         Spillover matrix of the tube; None leaves the values as they are.
     """
-    present = [one for one in channels if one["marker"] is not None and one["column"] in columns]
-    values: dict[str, npt.NDArray[Any]] = {one["column"]: columns[one["column"]] for one in present}
+    present = [(one.marker, one) for one in channels if one.marker is not None and one.column in columns]
+    values: dict[str, npt.NDArray[Any]] = {one.column: columns[one.column] for _, one in present}
     if matrix is not None:
         true = np.column_stack([columns[name] for name in matrix.names]).astype(np.float64) @ matrix.inverse()
         values |= {name: true[:, place] for place, name in enumerate(matrix.names) if name in values}
     ranges = stored_ranges(channels)
     tops = {name: ranges[name] or max(float(np.nanmax(values[name], initial=1.0)), 1.0) for name in values}
-    dyes = {one["marker"]: values[one["column"]] for one in present if one["kind"] in DYES}
-    light = {one["marker"]: values[one["column"]] for one in present if one["kind"] == ChannelKind.SCATTER.value}
+    dyes = {marker: values[one.column] for marker, one in present if one.kind in DYES}
+    light = {marker: values[one.column] for marker, one in present if one.kind == ChannelKind.SCATTER.value}
     # pulse height and width say what the area says
     light = {name: value for name, value in light.items() if not name.endswith(("-H", "-W"))}
-    tops |= {one["marker"]: tops[one["column"]] for one in present}
+    tops |= {marker: tops[one.column] for marker, one in present}
     return staining_pattern(dyes, light, tops)

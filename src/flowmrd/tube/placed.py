@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,8 @@ from flowmrd.gating.records import placements_from_record
 from flowmrd.preprocess.compensation import Spillover
 from flowmrd.preprocess.quality.placed import PlacedMasks
 from flowmrd.preprocess.transform import ChannelScale
+from flowmrd.records.gates import GatesFile
+from flowmrd.records.quality import OffScaleEntry, QualityFile
 
 __all__ = ["Placed", "placed_from_records"]
 
@@ -43,34 +44,34 @@ class Placed:
     spillover: Spillover | None
     scales: Mapping[str, ChannelScale]
     masks: PlacedMasks
-    offscale: Mapping[str, Mapping[str, Any]]
+    offscale: Mapping[str, OffScaleEntry]
     gates: tuple[Placement, ...] = ()
 
 
-def placed_from_records(name: str, qc: Mapping[str, Any] | None, gates: Mapping[str, Any] | None) -> Placed:
+def placed_from_records(name: str, qc: QualityFile | None, gates: GatesFile | None) -> Placed:
     """Thresholds from the contents of ``qc.json`` and ``gates.json``, which hold every number unrounded.
 
     Raises
     ------
     ArtefactError
-        If there is no ``qc``, or it was written before thresholds were recorded in full.
+        If there is no ``qc``.
     """
-    if qc is None or "margins" not in qc:
+    if qc is None:
         raise ArtefactError(
             f"tube {name}",
             found="no record of the thresholds of its masks",
-            expected="a tube preprocessed by this version of flowmrd",
-            todo="preprocess the tube again",
+            expected="a tube that was preprocessed",
+            todo="preprocess it first",
         )
-    facts = qc["compensation"]
+    facts = qc.compensation
     matrix = None
-    if facts["source"] != "none":
-        values = np.array(facts["matrix"], dtype=np.float64)
-        matrix = Spillover(tuple(facts["channels"]), values, facts["source"], facts["condition"], tuple(facts["notes"]))
+    if facts.condition is not None:
+        values = np.array(facts.matrix, dtype=np.float64)
+        matrix = Spillover(facts.channels, values, facts.source, facts.condition, facts.notes)
     return Placed(
         spillover=matrix,
-        scales={channel: ChannelScale.from_record(dict(record)) for channel, record in qc["transforms"].items()},
+        scales={channel: ChannelScale.from_record(entry) for channel, entry in qc.transforms.items()},
         masks=PlacedMasks.from_record(qc),
-        offscale=qc["offscale"],
-        gates=placements_from_record(gates["gates"]) if gates is not None else (),
+        offscale=qc.offscale,
+        gates=placements_from_record(gates.gates) if gates is not None else (),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,11 +38,14 @@ from flowmrd.preprocess.scaling import (
 )
 from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.preprocess.tube_flags import compensation_flags, event_flags, pulse_flags, residual_flags, scale_flags
+from flowmrd.records.base import FlagEntry
+from flowmrd.records.quality import AnalysableEntry, QualityFile
+from flowmrd.records.references import FrozenScale
 from flowmrd.threads import one_thread
 from flowmrd.tube.placed import Placed
 from flowmrd.tube.tube import Tube
 
-__all__ = ["QC_SCHEMA_VERSION", "preprocess", "singlet_settings"]
+__all__ = ["QC_SCHEMA_VERSION", "preprocess", "singlet_gate"]
 
 QC_SCHEMA_VERSION = 1
 
@@ -56,7 +58,7 @@ def preprocess(
     tube: Tube,
     config: RunConfig | None = None,
     *,
-    transforms: Mapping[str, Any] | None = None,
+    transforms: Mapping[str, FrozenScale] | None = None,
     spillover: Path | None = None,
     batch: str | None = None,
     base: Path | None = None,
@@ -119,7 +121,7 @@ def preprocess(
     left = judge_values(looked_at, tube.facts, matrix, where=where)
     stride = max(n // SAMPLED_EVENTS, 1)
     thinned = {column: values[::stride].copy() for column, values in raw.items()}
-    offscale = find_offscale(_detectors(raw, tube.panel, matrix), stored_ranges(tube.facts["channels"]))
+    offscale = find_offscale(_detectors(raw, tube.panel, matrix), stored_ranges(tube.facts.channels))
     compensated = compensate_tube(raw, tube.facts, tube.panel, matrix)
     if estimate_width is None:
         estimate_width = settings.transform.width == "sample" or (
@@ -136,41 +138,41 @@ def preprocess(
     kinds = {channel: entry.kind for channel, entry in compensated.channels.items()}
     nonfinite = _nonfinite(columns, n)
     _refuse_nonfinite(where, nonfinite, settings.quality.nonfinite_max)
-    masks = build_masks(columns, kinds, nonfinite, settings.quality, doublet_settings=singlet_settings(tube.panel))
+    masks = build_masks(columns, kinds, nonfinite, settings.quality, singlets=singlet_gate(tube.panel))
     flags += [
         *pulse_flags(pulses),
         *masks.flags,
         *event_flags(n, nonfinite, saturation, offscale, settings),
         *residual_flags(residuals, tube.panel.features),
     ]
-    qc = {
-        "schema_version": QC_SCHEMA_VERSION,
-        "sample": tube.name,
-        "panel": tube.panel.name,
-        "panel_version": tube.panel.version,
-        "events": n,
-        "analysable": {
-            "with_time_mask": int(masks.analysable(with_time=True).sum()),
-            "without_time_mask": int(masks.analysable(with_time=False).sum()),
-            "time_mask_applied": settings.quality.time_mask,
-        },
-        "attrition": attrition(masks),
-        "flags": [flag.as_record() for flag in flags],
-        "compensation": compensation_record(compensated, residuals),
-        "transforms": {channel: scale.as_record() for channel, scale in scales.items()},
-        "saturation": saturation,
-        "offscale": offscale_record(offscale, censored, bits),
-        "time": time_record(masks),
-        "margins": dict(masks.margins),
-        "pulses": {detector: check.as_record() for detector, check in pulses.items()},
-        "doublets": masks.doublets.as_record(),
-        "debris": masks.debris.as_record(),
-        "dyes": [cut.as_record() for cut in masks.dyes],
-        "channels": tube.facts["channels"],
-        "medians": channel_medians(columns, scales, masks),
-        "instrument": tube.facts["instrument"],
-        "acquisition": tube.facts["acquisition"],
-    }
+    qc = QualityFile(
+        schema_version=QC_SCHEMA_VERSION,
+        sample=tube.name,
+        panel=tube.panel.name,
+        panel_version=tube.panel.version,
+        events=n,
+        analysable=AnalysableEntry(
+            with_time_mask=int(masks.analysable(with_time=True).sum()),
+            without_time_mask=int(masks.analysable(with_time=False).sum()),
+            time_mask_applied=settings.quality.time_mask,
+        ),
+        attrition=attrition(masks),
+        flags=tuple(map(FlagEntry.of, flags)),
+        compensation=compensation_record(compensated, residuals),
+        transforms={channel: scale.as_record() for channel, scale in scales.items()},
+        saturation=saturation,
+        offscale=offscale_record(offscale, censored, bits),
+        time=time_record(masks),
+        margins=dict(masks.margins),
+        pulses={detector: check.as_record() for detector, check in pulses.items()},
+        doublets=masks.doublets.as_record(),
+        debris=masks.debris.as_record(),
+        dyes=tuple(cut.as_record() for cut in masks.dyes),
+        channels=tube.facts.channels,
+        medians=channel_medians(columns, scales, masks),
+        instrument=tube.facts.instrument,
+        acquisition=tube.facts.acquisition,
+    )
     return replace(
         tube,
         raw={} if overwrite else tube.raw,
@@ -201,19 +203,24 @@ def _named_by_value(tube: Tube, names: Mapping[str, str]) -> Tube:
     if not names:
         return tube
     raw = {names.get(column, column): values for column, values in tube.raw.items()}
-    channels = [
-        entry | {key: names[entry[key]] for key in ("column", "marker") if entry.get(key) in names}
-        for entry in tube.facts["channels"]
-    ]
-    return replace(tube, raw=raw, facts={**tube.facts, "channels": channels})
+    channels = tuple(
+        entry.model_copy(
+            update={
+                "column": names.get(entry.column, entry.column),
+                "marker": None if entry.marker is None else names.get(entry.marker, entry.marker),
+            }
+        )
+        for entry in tube.facts.channels
+    )
+    return replace(tube, raw=raw, facts=tube.facts.model_copy(update={"channels": channels}))
 
 
-def singlet_settings(panel: PanelModel) -> dict[str, Any]:
-    """Settings of the panel's singlet gate at the root, so that the doublet mask and the gate agree."""
+def singlet_gate(panel: PanelModel) -> SingletGate | None:
+    """The panel's singlet gate at the root, which the doublet mask must agree with."""
     for gate in panel.gates:
         if isinstance(gate, SingletGate) and gate.parent == ROOT:
-            return {"area": gate.area, "partners": gate.partners, "n_mad": gate.n_mad, "min_events": gate.min_events}
-    return {}
+            return gate
+    return None
 
 
 def _detectors(stored: Mapping[str, Float32], panel: PanelModel, matrix: Spillover | None) -> dict[str, Float32]:

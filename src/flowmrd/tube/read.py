@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,18 @@ from flowmrd.panel.match import ChannelMatch, MatchResult, known_names, match_ch
 from flowmrd.panel.model import PanelModel
 from flowmrd.panel.names import printable_name, qualifier
 from flowmrd.preprocess.compensation.source import DYES
+from flowmrd.records.base import FlagEntry
+from flowmrd.records.ingest import (
+    AcquisitionEntry,
+    ChannelEntry,
+    ExportEntry,
+    Facts,
+    HeaderFacts,
+    IngestFile,
+    SecondReaderEntry,
+    SpilloverEntry,
+    matrices_of,
+)
 from flowmrd.store import digest_file
 from flowmrd.tube.tube import Tube
 
@@ -49,7 +60,7 @@ def read_tube(
         0-based data set of a file with several; chosen by the rule of :func:`flowmrd.fcs.reader.choose` where absent.
     check
         Read the sums of the channels with a second reader too, and make sure that the file did not change meanwhile.
-        Without it ``facts`` lacks everything that describes the file as a whole, its SHA-256 among it.
+        Without it ``facts`` are those of the header alone: no SHA-256, no findings.
     others
         Also give channels that neither the panel nor the file's spillover matrix names.
 
@@ -76,7 +87,7 @@ def read_tube(
         raw = {channel.column: row for channel, row in zip(wanted, values, strict=True)}
         return Tube(called, panel, where=str(path), facts=facts, raw=raw)
     before = digest_file(path)
-    findings = _findings(chosen, data_sets, matched, facts["spillover"])
+    findings = _findings(chosen, data_sets, matched, facts.spillover)
     second = second_reading(chosen, n_sets=len(data_sets))
     values = chosen.scaled()
     if digest_file(path) != before:
@@ -87,38 +98,37 @@ def read_tube(
             todo="wait until the transfer from the instrument has ended, then rerun",
         )
     raw = {channel.column: values[channel.index] for channel in matched.channels}
-    whole: dict[str, Any] = {
-        "schema": INGEST_SCHEMA,
-        "sample": called,
-        "sha256": before,
-        "bytes": path.stat().st_size,
-        "data_set": chosen.index,
-        "n_data_sets": len(data_sets),
-        "fcs_version": chosen.version,
-        "n_events": chosen.n_events,
-        "findings": [{"code": finding.code, "message": finding.message} for finding in findings],
-        "second_reader": {"status": second.status, "reason": second.reason},
-        "channels": facts["channels"],
-        "spillover": facts["spillover"],
-        "export": facts["export"],
-        "nonfinite": _nonfinite(raw),
-        "missing": list(matched.missing),
-        "timestep": chosen.timestep,
-        "instrument": facts["instrument"],
-        "acquisition": facts["acquisition"],
-        "keywords": kept_keywords(chosen.keywords),
-    }
+    whole = IngestFile(
+        schema_=INGEST_SCHEMA,
+        sample=called,
+        sha256=before,
+        bytes=path.stat().st_size,
+        data_set=chosen.index,
+        n_data_sets=len(data_sets),
+        fcs_version=chosen.version,
+        n_events=chosen.n_events,
+        findings=tuple(FlagEntry(code=finding.code, message=finding.message) for finding in findings),
+        second_reader=SecondReaderEntry(status=second.status, reason=second.reason),
+        channels=facts.channels,
+        spillover=facts.spillover,
+        export=facts.export,
+        nonfinite=_nonfinite(raw),
+        missing=tuple(matched.missing),
+        timestep=chosen.timestep,
+        instrument=facts.instrument,
+        acquisition=facts.acquisition,
+        keywords=kept_keywords(chosen.keywords),
+    )
     return Tube(called, panel, where=str(path), facts=whole, raw=raw)
 
 
-def _named(facts: dict[str, Any]) -> set[str]:
+def _named(facts: Facts) -> set[str]:
     """Columns that a spillover matrix of the file names."""
-    stored = facts["spillover"]
-    return set() if stored is None else {name for one in (stored, *stored["others"]) for name in one["detectors"]}
+    return {name for one in matrices_of(facts) for name in one.detectors}
 
 
 def _findings(
-    chosen: DataSet, data_sets: list[DataSet], matched: MatchResult, stored: dict[str, Any] | None
+    chosen: DataSet, data_sets: list[DataSet], matched: MatchResult, stored: SpilloverEntry | None
 ) -> list[Finding]:
     """What the reader noted, and what of the file as a whole its user must know."""
     findings = [*chosen.findings]
@@ -127,11 +137,11 @@ def _findings(
     if marker_names(chosen, data_sets)[1]:
         findings.append(Finding("names_from_twin", "marker names were taken from another data set of the file"))
     findings += [Finding("scatter_substitute", note) for note in matched.notes]
-    if stored is not None and not stored["malformed"]:
+    if stored is not None and not stored.malformed:
         findings += [
-            Finding("spillover_malformed_beside", f"a second spillover matrix in {one['source']} cannot be used")
-            for one in stored["others"]
-            if one["malformed"]
+            Finding("spillover_malformed_beside", f"a second spillover matrix in {one.source} cannot be used")
+            for one in stored.others or ()
+            if one.malformed
         ]
     findings += [
         Finding("date_unreadable", f"no single day can be read from {key}") for key in unreadable_dates(chosen.keywords)
@@ -148,7 +158,7 @@ def _findings(
     return findings
 
 
-def described(data_sets: list[DataSet], chosen: DataSet, panel: PanelModel) -> tuple[MatchResult, dict[str, Any]]:
+def described(data_sets: list[DataSet], chosen: DataSet, panel: PanelModel) -> tuple[MatchResult, HeaderFacts]:
     """What the header says of a data set: the matched channels, and the facts that rest on it alone.
 
     Raises
@@ -160,13 +170,13 @@ def described(data_sets: list[DataSet], chosen: DataSet, panel: PanelModel) -> t
     matched = match_channels(panel, names, str(chosen.path))
     _refuse_other_analyte(chosen, matched, panel)
     state = export_state(chosen.keywords, chosen.channels)
-    return matched, {
-        "channels": _channels(chosen, matched, names, panel, state),
-        "spillover": _spillover(chosen, data_sets, matched),
-        "export": {"by": state.by, "transform": state.transform},
-        "instrument": instrument(chosen.keywords),
-        "acquisition": acquisition(chosen.keywords),
-    }
+    return matched, HeaderFacts(
+        channels=_channels(chosen, matched, names, panel, state),
+        spillover=_spillover(chosen, data_sets, matched),
+        export=ExportEntry(by=state.by, transform=state.transform),
+        instrument=instrument(chosen.keywords),
+        acquisition=AcquisitionEntry.model_validate(acquisition(chosen.keywords)),
+    )
 
 
 def _refuse_other_analyte(chosen: DataSet, matched: MatchResult, panel: PanelModel) -> None:
@@ -200,34 +210,35 @@ def _channels(
     names: list[tuple[str | None, str | None]],
     panel: PanelModel,
     state: ExportState,
-) -> list[dict[str, Any]]:
+) -> tuple[ChannelEntry, ...]:
     known = known_names(panel)
 
-    def describe(match: ChannelMatch) -> dict[str, Any]:
+    def describe(match: ChannelMatch) -> ChannelEntry:
         parameter = chosen.channels[match.index]
         pnn, pns = names[match.index]
         tag, detector = dye_and_detector(chosen.keywords, match.index + 1)
-        return {
-            "column": match.column,
-            "marker": match.marker,
-            "kind": match.kind,
-            "matched_by": match.by,
-            "pnn": printable_name(pnn, known),
-            "pns": printable_name(pns, known),
-            "range": parameter.range,
-            "voltage": parameter.voltage,
-            "gain": parameter.gain,
-            "log": None if parameter.log is None else list(parameter.log),
-            "time": parameter.time,
-            "compensated": match.index in state.compensated,
-            **({"tag": printable_name(tag, known)} if tag else {}),
-            **({"detector": printable_name(detector, known)} if detector else {}),
-        }
+        said = {"tag": printable_name(tag, known)} if tag else {}
+        said |= {"detector": printable_name(detector, known)} if detector else {}
+        return ChannelEntry(
+            column=match.column,
+            marker=match.marker,
+            kind=match.kind,
+            matched_by=match.by,
+            pnn=printable_name(pnn, known),
+            pns=printable_name(pns, known),
+            range=parameter.range,
+            voltage=parameter.voltage,
+            gain=parameter.gain,
+            log=parameter.log,
+            time=parameter.time,
+            compensated=match.index in state.compensated,
+            **said,
+        )
 
-    return [describe(match) for match in matched.channels]
+    return tuple(describe(match) for match in matched.channels)
 
 
-def _spillover(chosen: DataSet, data_sets: list[DataSet], matched: MatchResult) -> dict[str, Any] | None:
+def _spillover(chosen: DataSet, data_sets: list[DataSet], matched: MatchResult) -> SpilloverEntry | None:
     """Matrices of the data set; of a twin with the same channels where only that has any.
 
     The first well-formed one, the others under ``others``.
@@ -240,17 +251,18 @@ def _spillover(chosen: DataSet, data_sets: list[DataSet], matched: MatchResult) 
         return None
     columns = [match.column for match in matched.channels]
     first, *others = sorted(found, key=lambda one: bool(one.malformed))
-    return {**_spillover_record(first, columns), "others": [_spillover_record(one, columns) for one in others]}
+    beside = tuple(_spillover_entry(one, columns) for one in others)
+    return _spillover_entry(first, columns).model_copy(update={"others": beside})
 
 
-def _spillover_record(found: FileSpillover, columns: list[str]) -> dict[str, Any]:
-    return {
-        "source": found.source,
-        "detectors": [columns[index] for index in found.channels],
-        "matrix": None if found.matrix is None else found.matrix.tolist(),
-        "percent_scaled": found.percent_scaled,
-        "malformed": found.malformed,
-    }
+def _spillover_entry(found: FileSpillover, columns: list[str]) -> SpilloverEntry:
+    return SpilloverEntry(
+        source=found.source,
+        detectors=tuple(columns[index] for index in found.channels),
+        matrix=None if found.matrix is None else found.matrix.tolist(),
+        percent_scaled=found.percent_scaled,
+        malformed=found.malformed,
+    )
 
 
 def _nonfinite(columns: dict[str, npt.NDArray[np.float32]]) -> dict[str, int]:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from flowmrd.config.run import RunConfig
 from flowmrd.errors import ArtefactError
 from flowmrd.preprocess.compensation.evidence import SAMPLE
 from flowmrd.preprocess.scaling import choose_scales, compensate_tube, find_spillover
 from flowmrd.preprocess.transform import ChannelScale
+from flowmrd.records.references import ControlScale, FrozenScale, LabelsEntry, TransformFile
 from flowmrd.tube.labels import carriers_of, pattern_of_tube
 from flowmrd.tube.tube import Tube
 
@@ -28,7 +28,7 @@ def transforms_of_controls(
     batches: Mapping[str, str | None] | None = None,
     spillover: Path | None = None,
     base: Path | None = None,
-) -> dict[str, Any]:
+) -> TransformFile:
     """Learn T and W of every channel from control tubes that have been read.
 
     Parameters
@@ -42,7 +42,7 @@ def transforms_of_controls(
 
     Returns
     -------
-    dict
+    TransformFile
         The content of ``transform.json``; its ``channels`` are what ``preprocess`` takes as ``transforms``.
 
     Raises
@@ -53,7 +53,7 @@ def transforms_of_controls(
         If a control has no usable spillover matrix.
     """
     found: dict[str, dict[str, ChannelScale]] = {}
-    labels: dict[str, Any] = {}
+    labels: dict[str, LabelsEntry] = {}
     panel = None
     settings = config
     for tube in tubes:
@@ -70,13 +70,13 @@ def transforms_of_controls(
             base=base,
         )
         thinned = {column: values[:: max(tube.n_events // SAMPLE, 1)] for column, values in tube.raw.items()}
-        carriers = carriers_of(tube.facts["channels"], panel)
-        pattern = pattern_of_tube(thinned, tube.facts["channels"], matrix)
-        labels[name] = {
-            "detectors": dict(carriers.detectors),
-            "tags": dict(carriers.tags),
-            "pattern": None if pattern is None else pattern.as_record(),
-        }
+        carriers = carriers_of(tube.facts.channels, panel)
+        pattern = pattern_of_tube(thinned, tube.facts.channels, matrix)
+        labels[name] = LabelsEntry(
+            detectors=dict(carriers.detectors),
+            tags=dict(carriers.tags),
+            pattern=None if pattern is None else pattern.as_record(),
+        )
         raw = {column: values.view() for column, values in tube.raw.items()}
         for values in raw.values():
             values.flags.writeable = False
@@ -89,21 +89,21 @@ def transforms_of_controls(
             expected="at least one",
             todo="add rows with role 'control' to the sample sheet, or run without a transform reference",
         )
-    return {
-        "schema_version": TRANSFORMS_SCHEMA_VERSION,
-        "panel": panel.name,
-        "panel_version": panel.version,
-        "controls": list(found),
-        "channels": {
+    return TransformFile(
+        schema_version=TRANSFORMS_SCHEMA_VERSION,
+        panel=panel.name,
+        panel_version=panel.version,
+        controls=tuple(found),
+        channels={
             channel.marker: _combine(channel.marker, found, settings)
             for channel in panel.channels
             if any(channel.marker in scales for scales in found.values())
         },
-        "labels": labels,
-    }
+        labels=labels,
+    )
 
 
-def _combine(marker: str, found: Mapping[str, Mapping[str, ChannelScale]], config: RunConfig) -> dict[str, Any]:
+def _combine(marker: str, found: Mapping[str, Mapping[str, ChannelScale]], config: RunConfig) -> FrozenScale:
     scales = {name: by_channel[marker] for name, by_channel in found.items() if marker in by_channel}
     first = next(iter(scales.values()))
     top = max(scales.values(), key=lambda scale: scale.T)
@@ -115,6 +115,5 @@ def _combine(marker: str, found: Mapping[str, Mapping[str, ChannelScale]], confi
             if estimated
             else replace(combined, W=config.transform.default_width, W_source="default")
         )
-    return combined.as_record() | {
-        "per_control": {name: {"T": scale.T, "W": scale.W} for name, scale in scales.items()}
-    }
+    per_control = {name: ControlScale(T=scale.T, W=scale.W) for name, scale in scales.items()}
+    return FrozenScale(**dict(combined.as_record()), per_control=per_control)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.config.run import QualityConfig
-from flowmrd.errors import ConfigError, GateError, UnavailableGateError
+from flowmrd.errors import ArtefactError, ConfigError, GateError, UnavailableGateError
 from flowmrd.gating.gatingml import write_gatingml
 from flowmrd.gating.shapes import Shape
 from flowmrd.gating.tree import GateResult
@@ -20,6 +20,9 @@ from flowmrd.panel.gates import ROOT
 from flowmrd.panel.model import ChannelKind, PanelModel
 from flowmrd.preprocess.quality.masks import analysable_events
 from flowmrd.preprocess.transform import ChannelScale
+from flowmrd.records.gates import GatesFile
+from flowmrd.records.ingest import Facts, HeaderFacts, IngestFile
+from flowmrd.records.quality import QualityFile
 from flowmrd.tube.labels import as_stained
 from flowmrd.tube.placed import Placed, placed_from_records
 
@@ -52,7 +55,7 @@ class Tube:
     where
         How messages call the tube: its file, or its sample name within a run.
     facts
-        What is known about the file, as in ``ingest.json``: channels, spillover, instrument, acquisition.
+        What is known about the file, as in ``ingest.json``; of a file that was not checked, what its header says.
     raw
         Column to stored values after gain, logarithmic amplifier and time step; float32, shape (n_events,).
     positions
@@ -95,7 +98,7 @@ class Tube:
     name: str
     panel: PanelModel
     where: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    facts: Facts = field(default_factory=HeaderFacts, repr=False)
     raw: Mapping[str, Float32] = field(default_factory=dict, repr=False)
     positions: npt.NDArray[np.intp] | None = field(default=None, repr=False)
     columns: Mapping[str, Float32] = field(default_factory=dict, repr=False)
@@ -104,8 +107,8 @@ class Tube:
     censored_names: tuple[str, ...] = field(default=(), repr=False)
     censored: npt.NDArray[np.uint32] | None = field(default=None, repr=False)
     quality: QualityConfig = field(default_factory=QualityConfig, repr=False)
-    qc: Mapping[str, Any] | None = field(default=None, repr=False)
-    gates: Mapping[str, Any] | None = field(default=None, repr=False)
+    qc: QualityFile | None = field(default=None, repr=False)
+    gates: GatesFile | None = field(default=None, repr=False)
     gating: GateResult | None = field(default=None, repr=False)
     populations: Mapping[str, int] = field(default_factory=dict, repr=False)
     population: npt.NDArray[np.int16] | None = field(default=None, repr=False)
@@ -125,6 +128,24 @@ class Tube:
             for values in columns.values():
                 return len(values)
         return 0
+
+    @property
+    def ingest(self) -> IngestFile:
+        """Everything that is known about the tube's file.
+
+        Raises
+        ------
+        ArtefactError
+            If the tube was not read from a file, or without checking the file as a whole.
+        """
+        if not isinstance(self.facts, IngestFile):
+            raise ArtefactError(
+                f"tube {self.name}",
+                found="a tube of whose file only the header is known, or that has no file",
+                expected="a tube that was read with its checks",
+                todo="read it with 'read_tube', without 'check=False'",
+            )
+        return self.facts
 
     @property
     def measured(self) -> dict[str, Float32]:
@@ -265,7 +286,7 @@ class Tube:
             ) from error
         import pandas as pd
 
-        measured, stained = self.measured, as_stained(self.panel, self.facts.get("channels", ()))
+        measured, stained = self.measured, as_stained(self.panel, self.facts.channels)
         rest = self.to_pandas().drop(columns=list(measured))
         rest.index = rest.index.astype(str)
         about = pd.DataFrame(

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from test_expert_gates import NAMES, SPILL, compensated, diva, raw, region, spilled  # noqa: F401
 
+from channels import channel
 from flowmrd.errors import ConfigError
 from flowmrd.gating.experts import ExpertGates, read_expert_gates
 from flowmrd.gating.overrides import read_override
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
 from flowmrd.preprocess.transform import ChannelScale
+from flowmrd.records.ingest import HeaderFacts
 from flowmrd.stages.expert_override import take_gates, write_override
 from flowmrd.tube import Tube
 
@@ -31,7 +33,7 @@ def tube_of(raw: np.ndarray, pe: np.ndarray, apc: np.ndarray) -> Tube:  # noqa: 
     return Tube(
         "P1",
         INO10,
-        facts={"channels": [{"column": column, "pnn": name} for column, name in zip(COLUMNS, NAMES, strict=True)]},
+        facts=HeaderFacts(channels=tuple(map(channel, COLUMNS, NAMES))),
         raw={"FSC-A": raw[0]},
         columns={name: scale.apply(values[name].astype(np.float32)) for name, scale in scales.items()},
         scales=scales,

@@ -34,6 +34,7 @@ import numpy.typing as npt
 from flowmrd.errors import CompensationError, TransformError
 from flowmrd.preprocess.compensation.matrix import Spillover
 from flowmrd.preprocess.compensation.source import DYES
+from flowmrd.records.ingest import ChannelEntry, Facts
 
 __all__ = ["SAMPLE", "Pair", "judge_compensation", "judge_values", "left_over", "refuse_transformed", "taken_twice"]
 
@@ -263,9 +264,7 @@ def refuse_transformed(raw: Mapping[str, Values], *, where: str, keyword: str) -
     )
 
 
-def judge_values(
-    raw: Mapping[str, Values], record: Mapping[str, Any], spillover: Spillover | None, *, where: str
-) -> list[Pair]:
+def judge_values(raw: Mapping[str, Values], record: Facts, spillover: Spillover | None, *, where: str) -> list[Pair]:
     """Refuse values that are not linear, or that contradict the matrix they are to be compensated with.
 
     Parameters
@@ -288,8 +287,8 @@ def judge_values(
     CompensationError
         If the matrix takes away what is not there, or nothing was compensated and spillover is left.
     """
-    channels = {channel["column"]: channel for channel in record["channels"]}
-    dyes = [name for name, one in channels.items() if one["marker"] and one.get("kind") in DYES and name in raw]
+    channels = {channel.column: channel for channel in record.channels}
+    dyes = [name for name, one in channels.items() if one.marker and one.kind in DYES and name in raw]
     if len(dyes) < 3:
         return []
     finite = np.logical_and.reduce([np.isfinite(raw[name]) for name in dyes])
@@ -299,7 +298,7 @@ def judge_values(
     refuse_transformed(
         {name: sample[name] for name in dyes},
         where=where,
-        keyword=str(record.get("export", {}).get("transform", "")),
+        keyword=record.export.transform,
     )
     top = _top(sample, dyes, channels)
     sample = _on_scale(sample, dyes, top)
@@ -331,8 +330,8 @@ def _on_scale(sample: Mapping[str, Values], dyes: Sequence[str], top: float) -> 
     return {name: values[kept] for name, values in sample.items()} if int(kept.sum()) >= 1000 else dict(sample)
 
 
-def _top(sample: Mapping[str, Values], dyes: Sequence[str], channels: Mapping[str, Mapping[str, Any]]) -> float:
+def _top(sample: Mapping[str, Values], dyes: Sequence[str], channels: Mapping[str, ChannelEntry]) -> float:
     """Top of the range: that of the file where the values reach into it, else what the values reach."""
     reached = max(float(np.quantile(sample[name], 0.999)) for name in dyes)
-    stated = max((float(channels[name].get("range") or 0) for name in dyes), default=0.0)
+    stated = max((float(channels[name].range or 0) for name in dyes), default=0.0)
     return stated if reached <= stated <= 8 * reached else 1.1 * reached

@@ -23,11 +23,13 @@ The tolerance (0.02) is a reviewer's rule of thumb for a visible slope; not conf
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from flowmrd.records.quality import ResidualEntry
 
 __all__ = ["TOLERANCE", "Residual", "measure_residuals"]
 
@@ -58,9 +60,16 @@ class Residual:
     n_bright: int
     state: State
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+    def as_record(self) -> ResidualEntry:
+        """The residual as ``qc.json`` holds it."""
+        return ResidualEntry(
+            source=self.source,
+            target=self.target,
+            ratio=self.ratio,
+            slope=self.slope,
+            n_bright=self.n_bright,
+            state=self.state,
+        )
 
 
 def measure_residuals(columns: Mapping[str, Values], tops: Mapping[str, float]) -> list[Residual]:

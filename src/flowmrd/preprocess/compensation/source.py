@@ -6,9 +6,9 @@ that were compensated before the export are refused until the configuration says
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from flowmrd.preprocess.compensation.matrix import (
     normal_name,
     read_spillover_csv,
 )
+from flowmrd.records.ingest import ChannelEntry, Facts, SpilloverEntry, matrices_of
 
 __all__ = ["DYES", "SAME_MATRIX", "find_spillover", "refuse_compensated", "refuse_mixed_export"]
 
@@ -34,7 +35,7 @@ SAME_MATRIX: Final = 2e-3
 
 
 def find_spillover(
-    record: Mapping[str, Any], config: RunConfig, *, where: str, batch: str | None, csv: Path | None, base: Path | None
+    record: Facts, config: RunConfig, *, where: str, batch: str | None, csv: Path | None, base: Path | None
 ) -> Spillover | None:
     """Return the spillover matrix that the configuration asks for, its names being column names; None for ``none``.
 
@@ -84,12 +85,12 @@ def find_spillover(
     return _complete(_on_columns(read_spillover_csv(path), record, str(path)), record, f"{where}: {path}")
 
 
-def _dyes(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _dyes(record: Facts) -> list[ChannelEntry]:
     """Channels of the panel that carry a dye."""
-    return [channel for channel in record["channels"] if channel["marker"] and channel.get("kind") in DYES]
+    return [channel for channel in record.channels if channel.marker and channel.kind in DYES]
 
 
-def refuse_compensated(record: Mapping[str, Any], where: str) -> None:
+def refuse_compensated(record: Facts, where: str) -> None:
     """Refuse a matrix for values that the exporting program has compensated already, as it says itself.
 
     Raises
@@ -97,9 +98,9 @@ def refuse_compensated(record: Mapping[str, Any], where: str) -> None:
     CompensationError
         Naming the channels and what says so.
     """
-    marked = [str(channel["pnn"]) for channel in _dyes(record) if channel.get("compensated")]
+    marked = [str(channel.pnn) for channel in _dyes(record) if channel.compensated]
     if marked:
-        by = record.get("export", {}).get("by") or "the channel names"
+        by = record.export.by or "the channel names"
         raise CompensationError(
             where,
             found=f"channels compensated before the export, as {by} say(s) ({', '.join(marked)[:200]}), and a matrix "
@@ -109,7 +110,7 @@ def refuse_compensated(record: Mapping[str, Any], where: str) -> None:
         )
 
 
-def refuse_mixed_export(record: Mapping[str, Any], where: str) -> None:
+def refuse_mixed_export(record: Facts, where: str) -> None:
     """Refuse a tube of whose dyes some are compensated and others are not.
 
     Raises
@@ -117,7 +118,7 @@ def refuse_mixed_export(record: Mapping[str, Any], where: str) -> None:
     CompensationError
         Naming the dyes that are not.
     """
-    stored = [str(channel["marker"]) for channel in _dyes(record) if not channel.get("compensated")]
+    stored = [str(channel.marker) for channel in _dyes(record) if not channel.compensated]
     if stored and len(stored) < len(_dyes(record)):
         raise CompensationError(
             where,
@@ -127,14 +128,13 @@ def refuse_mixed_export(record: Mapping[str, Any], where: str) -> None:
         )
 
 
-def _from_record(record: Mapping[str, Any], where: str, keyword: str | None) -> Spillover:
+def _from_record(record: Facts, where: str, keyword: str | None) -> Spillover:
     """The file's own matrix: the one of ``keyword``, or the only one."""
-    first = record.get("spillover")
-    matrices: list[Mapping[str, Any]] = [] if not first else [first, *first.get("others", ())]
+    matrices = matrices_of(record)
     if keyword is not None:
-        named = [one for one in matrices if one["source"] == keyword]
+        named = tuple(one for one in matrices if one.source == keyword)
         if not named:
-            held = ", ".join(str(one["source"]) for one in matrices) or "none"
+            held = ", ".join(one.source for one in matrices) or "none"
             raise CompensationError(
                 where,
                 found=f"no spillover matrix in {keyword} (the file has: {held})",
@@ -150,32 +150,30 @@ def _from_record(record: Mapping[str, Any], where: str, keyword: str | None) -> 
             todo="give a CSV or single-stain controls in config.yaml (one file: --spillover), or say "
             "'compensation: none' (--compensated) if the data are already compensated",
         )
-    usable = [one for one in matrices if not one["malformed"]]
+    usable = [one for one in matrices if not one.malformed]
     if not usable:
         raise CompensationError(
             where,
-            found=f"a spillover matrix in {matrices[0]['source']} that cannot be used: {matrices[0]['malformed']}",
+            found=f"a spillover matrix in {matrices[0].source} that cannot be used: {matrices[0].malformed}",
             expected="n, n channel names and n x n numbers with a decimal point",
             todo="export the file again, or give the matrix as CSV ('compensation: csv:' in config.yaml; one file: "
             "--spillover)",
         )
     _refuse_differing(usable, where)
     chosen = usable[0]
-    of = f"{where}: {chosen['source']}"
-    return _on_columns(
-        check_spillover(of, chosen["detectors"], chosen["matrix"], source=f"file:{chosen['source']}"), record, of
-    )
+    of = f"{where}: {chosen.source}"
+    return _on_columns(check_spillover(of, chosen.detectors, chosen.matrix, source=f"file:{chosen.source}"), record, of)
 
 
-def _refuse_differing(matrices: Sequence[Mapping[str, Any]], where: str) -> None:
+def _refuse_differing(matrices: Sequence[SpilloverEntry], where: str) -> None:
     """Refuse several matrices of one file that are not the same."""
     first = matrices[0]
     for other in matrices[1:]:
         if not _same(first, other):
-            sources = " or ".join(str(one["source"]) for one in matrices)
+            sources = " or ".join(one.source for one in matrices)
             raise CompensationError(
                 where,
-                found=f"spillover matrices in {first['source']} and {other['source']} that differ "
+                found=f"spillover matrices in {first.source} and {other.source} that differ "
                 f"({_kind(first)}; {_kind(other)})",
                 expected="one matrix",
                 todo=f"say which one holds in config.yaml ('compensation: {{source: {sources.split(' or ')[0]}}}', or "
@@ -183,34 +181,34 @@ def _refuse_differing(matrices: Sequence[Mapping[str, Any]], where: str) -> None
             )
 
 
-def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    names = list(dict.fromkeys([*one["detectors"], *other["detectors"]]))
+def _same(one: SpilloverEntry, other: SpilloverEntry) -> bool:
+    names = list(dict.fromkeys([*one.detectors, *other.detectors]))
     return bool(np.abs(_widened(one, names) - _widened(other, names)).max() <= SAME_MATRIX)
 
 
-def _widened(stored: Mapping[str, Any], names: Sequence[str]) -> Float64:
+def _widened(stored: SpilloverEntry, names: Sequence[str]) -> Float64:
     """A stored matrix over more channels, rows divided by their diagonal."""
-    values = np.asarray(stored["matrix"], dtype=np.float64)
+    values = np.asarray(stored.matrix, dtype=np.float64)
     wide: Float64 = np.eye(len(names))
-    places = [names.index(name) for name in stored["detectors"]]
+    places = [names.index(name) for name in stored.detectors]
     wide[np.ix_(places, places)] = values / np.diag(values)[:, None]
     return wide
 
 
-def _kind(stored: Mapping[str, Any]) -> str:
-    values = np.asarray(stored["matrix"], dtype=np.float64)
-    n = len(stored["detectors"])
+def _kind(stored: SpilloverEntry) -> str:
+    values = np.asarray(stored.matrix, dtype=np.float64)
+    n = len(stored.detectors)
     if np.count_nonzero(values - np.diag(np.diag(values))) == 0:
-        return f"{stored['source']}: the identity for {n} channels"
-    return f"{stored['source']}: {n} channels"
+        return f"{stored.source}: the identity for {n} channels"
+    return f"{stored.source}: {n} channels"
 
 
-def _complete(spillover: Spillover, record: Mapping[str, Any], where: str) -> Spillover:
+def _complete(spillover: Spillover, record: Facts, where: str) -> Spillover:
     """Refuse a matrix that lacks a dye of the panel."""
     dyes = _dyes(record)
-    lacking = [channel for channel in dyes if channel["column"] not in spillover.names]
+    lacking = [channel for channel in dyes if channel.column not in spillover.names]
     if lacking:
-        shown = ", ".join(f"{channel['marker']} ({channel['pnn']})" for channel in lacking)
+        shown = ", ".join(f"{channel.marker} ({channel.pnn})" for channel in lacking)
         heights = [name for name in spillover.names if _pulse(record, name) not in {"A", ""}]
         hint = "; it names the pulse heights of this file" if heights and len(lacking) == len(dyes) else ""
         raise CompensationError(
@@ -222,20 +220,18 @@ def _complete(spillover: Spillover, record: Mapping[str, Any], where: str) -> Sp
     return spillover
 
 
-def _pulse(record: Mapping[str, Any], column: str) -> str:
+def _pulse(record: Facts, column: str) -> str:
     from flowmrd.panel.names import pulse_feature
 
-    return next((pulse_feature(str(one["pnn"])) for one in record["channels"] if one["column"] == column), "")
+    return next((pulse_feature(str(one.pnn)) for one in record.channels if one.column == column), "")
 
 
-def _on_columns(spillover: Spillover, record: Mapping[str, Any], where: str) -> Spillover:
+def _on_columns(spillover: Spillover, record: Facts, where: str) -> Spillover:
     """Rename a matrix's detectors to columns; drop scatter and time where they carry nothing, refuse where they do."""
     lookup: dict[str, str] = {}
-    for key in ("pns", "marker", "pnn", "column"):
-        for channel in record["channels"]:
-            if channel.get(key):
-                lookup[normal_name(str(channel[key]))] = channel["column"]
-    kinds = {channel["column"]: channel.get("kind") for channel in record["channels"]}
+    for key in ("pns", "marker", "pnn", "column"):  # what stands later goes before
+        lookup |= {normal_name(str(name)): one.column for one in record.channels if (name := getattr(one, key))}
+    kinds = {channel.column: channel.kind for channel in record.channels}
     missing = [name for name in spillover.names if normal_name(name) not in lookup]
     if missing:
         raise CompensationError(

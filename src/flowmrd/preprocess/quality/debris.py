@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.preprocess.quality.sampling import sampled_rows
+from flowmrd.records.quality import DebrisEntry
 
 __all__ = ["DebrisCut", "find_debris_cut"]
 
@@ -62,16 +63,21 @@ class DebrisCut:
             debris &= ~(columns[cd45] >= self.cd45)
         return debris
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "fsc": self.fsc,
-            "ssc": self.ssc,
-            "cd45": self.cd45,
-            "anchor": self.anchor,
-            "method": self.method,
-            "reason": self.reason,
-        }
+    def as_record(self) -> DebrisEntry:
+        """The cut as ``qc.json`` holds it."""
+        return DebrisEntry(
+            fsc=self.fsc,
+            ssc=self.ssc,
+            cd45=self.cd45,
+            anchor=self.anchor,
+            method=self.method,
+            reason=self.reason,
+        )
+
+    @classmethod
+    def from_record(cls, entry: DebrisEntry) -> DebrisCut:
+        """The cut that ``qc.json`` holds."""
+        return cls(entry.fsc, entry.ssc, entry.cd45, entry.anchor, entry.method, entry.reason)
 
 
 def find_debris_cut(

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.preprocess.quality.sampling import sampled_rows
+from flowmrd.records.quality import DoubletsEntry
 
 __all__ = ["DoubletBand", "estimate_doublet_band", "find_doublet_band"]
 
@@ -99,20 +100,36 @@ class DoubletBand:
             return ((-top, self.low), (2 * top, self.low), (2 * top, self.high), (-top, self.high))
         raise ValueError("no doublet band was placed")
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "kind": self.kind,
-            "x": self.x,
-            "y": self.y,
-            "low": self.low,
-            "high": None if math.isinf(self.high) else self.high,
-            "centre": self.centre,
-            "spread": self.spread,
-            "method": self.method,
-            "n_events": self.n_events,
-            "reason": self.reason,
-        }
+    def as_record(self) -> DoubletsEntry:
+        """The band as ``qc.json`` holds it; an open upper end is null."""
+        return DoubletsEntry(
+            kind=self.kind,
+            x=self.x,
+            y=self.y,
+            low=self.low,
+            high=None if math.isinf(self.high) else self.high,
+            centre=self.centre,
+            spread=self.spread,
+            method=self.method,
+            n_events=self.n_events,
+            reason=self.reason,
+        )
+
+    @classmethod
+    def from_record(cls, entry: DoubletsEntry) -> DoubletBand:
+        """The band that ``qc.json`` holds."""
+        return cls(
+            kind=entry.kind,
+            x=entry.x,
+            y=entry.y,
+            low=entry.low,
+            high=math.inf if entry.high is None else entry.high,
+            centre=entry.centre,
+            spread=entry.spread,
+            method=entry.method,
+            n_events=entry.n_events,
+            reason=entry.reason,
+        )
 
 
 def find_doublet_band(

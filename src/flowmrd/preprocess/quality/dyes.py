@@ -7,13 +7,14 @@ all cells alive, or a channel without signal) must not cost cells.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from flowmrd.preprocess.quality.sampling import sampled_rows
+from flowmrd.records.quality import DyeEntry
 
 __all__ = ["DyeCut", "find_dye_cut"]
 
@@ -39,9 +40,14 @@ class DyeCut:
             return np.zeros(len(values), dtype=np.bool_)
         return np.asarray(values > self.value if self.masked_side == "above" else values < self.value)
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+    def as_record(self) -> DyeEntry:
+        """The cut as ``qc.json`` holds it."""
+        return DyeEntry(channel=self.channel, value=self.value, masked_side=self.masked_side, reason=self.reason)
+
+    @classmethod
+    def from_record(cls, entry: DyeEntry) -> DyeCut:
+        """The cut that ``qc.json`` holds."""
+        return cls(entry.channel, entry.value, entry.masked_side, entry.reason)
 
 
 def find_dye_cut(

@@ -11,12 +11,14 @@ import numpy.typing as npt
 
 from flowmrd.config.run import QualityConfig
 from flowmrd.flags import Flag, flag
+from flowmrd.panel.gates import SingletGate
 from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.quality.debris import DebrisCut, find_debris_cut
 from flowmrd.preprocess.quality.doublets import DoubletBand, find_doublet_band
 from flowmrd.preprocess.quality.dyes import DyeCut, find_dye_cut
 from flowmrd.preprocess.quality.margins import margin_edges, scatter_margin
 from flowmrd.preprocess.quality.time import TimeCheck, check_time
+from flowmrd.records.quality import AttritionEntry
 from flowmrd.units import LOGICLE_M
 
 __all__ = ["STEPS", "MaskSet", "analysable_events", "attrition", "build_masks"]
@@ -71,7 +73,7 @@ def build_masks(
     nonfinite: Mask,
     config: QualityConfig,
     *,
-    doublet_settings: Mapping[str, Any] | None = None,
+    singlets: SingletGate | None = None,
 ) -> MaskSet:
     """Build all masks of a tube.
 
@@ -83,9 +85,8 @@ def build_masks(
         Kind of each column.
     nonfinite
         True for events with a NaN or infinity in any column.
-    doublet_settings
-        ``area``, ``partners``, ``n_mad``, ``min_events`` of the panel's singlet gate at the root, so that gate and mask
-        agree; defaults where the panel has none.
+    singlets
+        The panel's singlet gate at the root, so that gate and mask agree; defaults where the panel has none.
     """
     n = len(nonfinite)
     flags: list[Flag] = []
@@ -117,7 +118,18 @@ def build_masks(
             dyes.append(cut)
             mask |= cut.masked(columns[name])
         masks[step] = mask
-    band = find_doublet_band(columns, within=usable, **dict(doublet_settings or {}))
+    band = (
+        find_doublet_band(columns, within=usable)
+        if singlets is None
+        else find_doublet_band(
+            columns,
+            within=usable,
+            area=singlets.area,
+            partners=singlets.partners,
+            n_mad=singlets.n_mad,
+            min_events=singlets.min_events,
+        )
+    )
     masks["doublet"] = ~band.inside(columns) if n else np.zeros(0, dtype=np.bool_)
     if band.kind == "none":
         flags.append(flag("DOUBLETS_NOT_CHECKED", why=band.reason))
@@ -131,21 +143,20 @@ def build_masks(
     return MaskSet({step: masks[step] for step in STEPS}, time, band, debris, tuple(dyes), tuple(flags), edges)
 
 
-def attrition(masks: MaskSet) -> list[dict[str, Any]]:
-    """Rows ``{step, masked, removed, remaining}``: masked alone, removed beyond the steps before, left after."""
+def attrition(masks: MaskSet) -> tuple[AttritionEntry, ...]:
+    """Events masked by each step alone, removed beyond the steps before, and left after."""
     n = len(masks.masks["nonfinite"])
     kept = np.ones(n, dtype=np.bool_)
-    rows: list[dict[str, Any]] = [{"step": "acquired", "masked": 0, "removed": 0, "remaining": n}]
+    rows = [AttritionEntry(step="acquired", masked=0, removed=0, remaining=n)]
     remaining = n
     for step in STEPS:
         mask = masks.masks[step]
         kept &= ~mask
         left = int(np.count_nonzero(kept))
-        rows.append(
-            {"step": step, "masked": int(np.count_nonzero(mask)), "removed": remaining - left, "remaining": left}
-        )
+        masked = int(np.count_nonzero(mask))
+        rows.append(AttritionEntry(step=step, masked=masked, removed=remaining - left, remaining=left))
         remaining = left
-    return rows
+    return tuple(rows)
 
 
 def _time_flags(time: TimeCheck, config: QualityConfig, *, has_clock: bool) -> list[Flag]:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from flowmrd.preprocess.quality.margins import EDGE, SMALLEST_RANGE
 from flowmrd.preprocess.transform import ChannelScale, choose_top, upper_value
+from flowmrd.records.quality import OffScaleEntry
 from flowmrd.units import LOGICLE_M
 
 __all__ = ["OFFSCALE_WARN", "DetectorTop", "OffScale", "censored_channels", "find_offscale", "placed_offscale"]
@@ -75,15 +76,16 @@ class DetectorTop:
     events: int
     share: float
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "edge": None if np.isinf(self.edge) else self.edge,
-            "how": self.how,
-            "top": self.top,
-            "events": self.events,
-            "share": self.share,
-        }
+    def as_record(self, censored: int | None) -> OffScaleEntry:
+        """The top as ``qc.json`` holds it, with the events in which the channel is no measurement."""
+        return OffScaleEntry(
+            edge=None if np.isinf(self.edge) else self.edge,
+            how=self.how,
+            top=self.top,
+            events=self.events,
+            share=self.share,
+            censored=censored,
+        )
 
 
 @dataclass(frozen=True)
@@ -132,18 +134,18 @@ def find_offscale(stored: Mapping[str, Values], ranges: Mapping[str, float | Non
     return OffScale(masks, tops)
 
 
-def placed_offscale(stored: Mapping[str, Values], record: Mapping[str, Mapping[str, Any]]) -> OffScale:
+def placed_offscale(stored: Mapping[str, Values], record: Mapping[str, OffScaleEntry]) -> OffScale:
     """Off-scale events by the edges of another tube; ``record`` is ``offscale`` of its ``qc.json``."""
     masks: dict[str, Mask] = {}
     tops: dict[str, DetectorTop] = {}
     for name, facts in record.items():
         if name not in stored:
             continue
-        edge = np.inf if facts["edge"] is None else float(facts["edge"])
+        edge = np.inf if facts.edge is None else facts.edge
         masks[name] = np.asarray(stored[name] >= edge)
         events = int(np.count_nonzero(masks[name]))
         share = events / len(masks[name]) if len(masks[name]) else 0.0
-        tops[name] = DetectorTop(edge, facts["how"], float(facts["top"]), events, share)
+        tops[name] = DetectorTop(edge, facts.how, facts.top, events, share)
     return OffScale(masks, tops)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from flowmrd.preprocess.quality.doublets import DoubletBand
 from flowmrd.preprocess.quality.dyes import DyeCut
 from flowmrd.preprocess.quality.margins import scatter_margin
 from flowmrd.preprocess.quality.masks import STEPS
+from flowmrd.records.quality import QualityFile
 
 __all__ = ["PlacedMasks"]
 
@@ -45,19 +45,17 @@ class PlacedMasks:
     debris: DebrisCut
 
     @classmethod
-    def from_record(cls, qc: Mapping[str, Any]) -> PlacedMasks:
+    def from_record(cls, qc: QualityFile) -> PlacedMasks:
         """Thresholds from ``qc.json``."""
-        bins = qc["time"]["bins"]
-        edges = [*(entry["first"] for entry in bins), *(entry["last"] + 1 for entry in bins[-1:])]
-        band = dict(qc["doublets"])
-        band["high"] = math.inf if band["high"] is None else band["high"]
+        bins = qc.time.bins
+        edges = [*(entry.first for entry in bins), *(entry.last + 1 for entry in bins[-1:])]
         return cls(
-            margins=dict(qc["margins"]),
+            margins=dict(qc.margins),
             time_edges=np.array(edges, dtype=np.intp),
-            time_bad=np.array([entry["bad"] for entry in bins], dtype=np.bool_),
-            dyes=tuple(DyeCut(**entry) for entry in qc["dyes"]),
-            doublets=DoubletBand(**band),
-            debris=DebrisCut(**qc["debris"]),
+            time_bad=np.array([entry.bad for entry in bins], dtype=np.bool_),
+            dyes=tuple(map(DyeCut.from_record, qc.dyes)),
+            doublets=DoubletBand.from_record(qc.doublets),
+            debris=DebrisCut.from_record(qc.debris),
         )
 
     def apply(

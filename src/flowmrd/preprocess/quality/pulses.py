@@ -50,7 +50,7 @@ class PulseCheck:
     width: float
     product_sd: float
 
-    def as_record(self) -> dict[str, Any]:
+    def as_record(self) -> dict[str, bool | float]:
         """Plain values for JSON."""
         return {
             "exchanged": self.exchanged,

@@ -6,7 +6,7 @@ and M = asinh(T / cofactor) / ln 10. Linear: ``v / T``, GatingML's ``flin`` with
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from flowmrd.errors import TransformError
 from flowmrd.preprocess.transform.logicle import inverse_logicle, logicle_parameters, logicle_table
+from flowmrd.records.quality import ScaleEntry
 
 __all__ = ["ChannelScale"]
 
@@ -77,11 +78,20 @@ class ChannelScale:
             return values * self.T
         return np.asarray(np.sinh(values * np.arcsinh(self.T / self.cofactor)) * self.cofactor)
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON and column metadata."""
-        return asdict(self)
+    def as_record(self) -> ScaleEntry:
+        """The scale as artefacts hold it."""
+        return ScaleEntry(
+            kind=self.kind,
+            T=self.T,
+            M=self.M,
+            W=self.W,
+            A=self.A,
+            cofactor=self.cofactor,
+            T_source=self.T_source,
+            W_source=self.W_source,
+        )
 
     @classmethod
-    def from_record(cls, record: dict[str, Any]) -> ChannelScale:
+    def from_record(cls, entry: ScaleEntry) -> ChannelScale:
         """Rebuild from :meth:`as_record`."""
-        return cls(**record)
+        return cls(entry.kind, entry.T, entry.M, entry.W, entry.A, entry.cofactor, entry.T_source, entry.W_source)
