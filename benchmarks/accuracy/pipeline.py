@@ -11,6 +11,13 @@ from flowmrd.cli.app import call
 from flowmrd.errors import InternalError
 from flowmrd.store import write_text
 
+REFUSED = 2
+"""Exit code of a command whose input is refused."""
+
+
+class RefusedError(InternalError):
+    """The product refuses a tube of a benchmark, with a reason."""
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -49,12 +56,16 @@ class Pipeline:
 
         Raises
         ------
-        InternalError
+        RefusedError
             If the stage refuses the tube.
+        InternalError
+            If the stage fails.
         """
         start = process_time()
         arguments = [str(word) for word in (*words, "--run", self.run)]
         code = call(arguments)
+        if code == REFUSED:
+            raise RefusedError(f"'flowmrd {' '.join(arguments)}' refused the tube")
         if code != 0:
             raise InternalError(f"'flowmrd {' '.join(arguments)}' ended with exit code {code}")
         return process_time() - start

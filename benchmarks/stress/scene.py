@@ -18,7 +18,7 @@ from benchmarks.accuracy.acquire import Spillover
 from benchmarks.accuracy.cast import Cast, Condition, cast
 from benchmarks.accuracy.experiment import outcome
 from benchmarks.accuracy.mixtures import Patient
-from benchmarks.accuracy.pipeline import Pipeline
+from benchmarks.accuracy.pipeline import Pipeline, RefusedError
 from benchmarks.accuracy.simulated import sheet_of
 from benchmarks.stress.raw_tube import RawTube, from_mixtures, from_plan
 from benchmarks.stress.rows import Row
@@ -26,7 +26,7 @@ from flowmrd.config.sheet import PriorTherapy, Role
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import PanelModel, load_panel
 from flowmrd.simulate.design import FollowUp, TubePlan, controls, patients
-from flowmrd.store import read_json, write_text
+from flowmrd.store import read_json, write_json, write_text
 
 Record = dict[str, Any]
 LEVELS = (1e-3, 1e-4, 0.0)
@@ -125,27 +125,48 @@ class Simulated(World):
 
 
 def run(world: World, row: Row, folder: Path) -> Iterator[Record]:
-    """Yield a record per patient for the diagnosis tube, and one per level with and without it."""
+    """Yield a record per patient for the diagnosis tube, and one per level with and without it.
+
+    A diagnosis tube that the row does not change is judged once for all rows that share its controls.
+    """
     pipeline = _prepared(world, row, folder)
     for number in range(world.sizes.patients):
         facts: Record = {"row": row.name, "panel": world.panel, "patient": number}
         name = f"P{number:02d}"
-        tube = _made(world, row, pipeline, f"{name}-dx", "diagnosis", world.tube(number, None))
-        pipeline.learn_laip(name, f"{name}-dx")
-        pipeline.judge(f"{name}-dx", pipeline.laip(name))
-        learned = read_json(pipeline.laip(name))
-        judged = _judged(pipeline, f"{name}-dx", tube)
-        judged["laip_share"] = learned.get("share", 0.0)
-        judged["true_share"] = float(tube.leukaemic.sum() / tube.nucleated.sum())
-        judged["share"] = judged["called"] / max(judged["nucleated"], 1)
-        yield {**facts, "level": None, "setting": "diagnosis", **judged}
+        yield {**facts, "level": None, "setting": "diagnosis", **_diagnosis(world, row, pipeline, number)}
         for index, level in enumerate(world.sizes.levels):
             sample = f"{name}-{index}"
-            tube = _made(world, row, pipeline, sample, "followup", world.tube(number, level))
+            raw = world.tube(number, level)
+            try:
+                tube = _made(world, row, pipeline, sample, "followup", raw)
+            except RefusedError:
+                for mode in ("with diagnosis", "without"):
+                    yield {**facts, "level": level, "setting": mode, **_refused(raw)}
+                continue
             for mode, laip in (("with diagnosis", pipeline.laip(name)), ("without", None)):
                 pipeline.judge(sample, laip)
                 yield {**facts, "level": level, "setting": mode, **_judged(pipeline, sample, tube)}
             shutil.rmtree(pipeline.work(sample, ""))
+
+
+def _diagnosis(world: World, row: Row, pipeline: Pipeline, number: int) -> Record:
+    name = f"P{number:02d}"
+    kept = pipeline.run / f"{name}-diagnosis.json"
+    unchanged = "diagnosis" not in row.on
+    if unchanged and kept.is_file():
+        return dict(read_json(kept))
+    tube = _made(world, row, pipeline, f"{name}-dx", "diagnosis", world.tube(number, None))
+    pipeline.learn_laip(name, f"{name}-dx")
+    pipeline.judge(f"{name}-dx", pipeline.laip(name))
+    judged = _judged(pipeline, f"{name}-dx", tube)
+    judged["laip_share"] = read_json(pipeline.laip(name)).get("share", 0.0)
+    judged["true_share"] = float(tube.leukaemic.sum() / tube.nucleated.sum())
+    judged["share"] = judged["called"] / max(judged["nucleated"], 1)
+    if unchanged:
+        write_json(kept, judged)
+    else:
+        kept.unlink(missing_ok=True)
+    return judged
 
 
 def _prepared(world: World, row: Row, folder: Path) -> Pipeline:
@@ -214,6 +235,22 @@ def _judged(pipeline: Pipeline, sample: str, tube: RawTube) -> Record:
         "b_lineage": result["counts"]["b_lineage"],
         "detected": result["verdict"]["class"] in DETECTED,
         **outcome(pipeline, sample, tube.leukaemic),
+    }
+
+
+def _refused(tube: RawTube) -> Record:
+    """A tube that the product refuses with a reason: no answer."""
+    nucleated = int(tube.nucleated.sum())
+    return {
+        "true": int(tube.leukaemic.sum()),
+        "true_nucleated": nucleated,
+        "nucleated": nucleated,
+        "detected": False,
+        "hit": 0,
+        "false": 0,
+        "class": "REFUSED",
+        "mrd_negative": None,
+        "reasons": [],
     }
 
 

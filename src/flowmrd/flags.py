@@ -668,6 +668,14 @@ _ANSWERS: Final = (
         step="This tube holds no normal cell with this antigen, as after therapy; its antibody is not verified.",
     ),
     FlagKind(
+        "ANTIBODY_NOT_SHOWN",
+        Effect.REMARK,
+        "No cell of this tube shows that {markers} stained, although other cells than B cells carry it in marrow.",
+        step="Check whether the antibody was in the tube; cells that are unlike normal may be normal cells without it.",
+        look="controls",
+        question="Was this antibody in the tube?",
+    ),
+    FlagKind(
         "MARKER_HIDDEN",
         Effect.REMARK,
         "{marker} stained none of the {carriers:,} cells that carry it in controls (at least {expected:.0%}): the "

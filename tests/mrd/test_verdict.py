@@ -347,4 +347,25 @@ def test_cells_unlike_normal_are_no_result_where_an_antibody_is_absent() -> None
     assert decide(found).class_ is VerdictClass.INDETERMINATE
     assert decide(found).reasons[0].code == "ANTIBODY_ABSENT" and decide(found).question
     known = decide(replace(found, laip_found=True))
+    assert known.class_ is VerdictClass.INDETERMINATE, "normal cells without a marker can lie where this leukaemia does"
+    called = decide(replace(found, counted_by_reviewer=True))
+    assert called.class_ is VerdictClass.POSITIVE, "the reviewer has answered the question"
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"remarks": [flag("ANTIBODY_NOT_SHOWN", markers="CD34")]},
+        {"blind_spots": [flag("ANTIBODY_NOT_VERIFIED", markers="CD19, CD20")]},
+    ],
+)
+def test_cells_unlike_normal_are_no_result_where_no_cell_verifies_an_antibody(seen: dict[str, list[Flag]]) -> None:
+    found = replace(evidence(150, 300_000), **seen)  # type: ignore[arg-type]
+    assert decide(found).class_ is VerdictClass.INDETERMINATE and decide(found).question
+    known = decide(replace(found, laip_found=True))
     assert known.class_ is VerdictClass.POSITIVE, "the patient's phenotype was found by the other markers"
+
+
+def test_an_antibody_of_b_cells_alone_needs_no_cells_after_therapy() -> None:
+    found = replace(evidence(150, 300_000), remarks=[flag("ANTIBODY_WITHOUT_CELLS", markers="CD20")])
+    assert decide(found).class_ is VerdictClass.POSITIVE

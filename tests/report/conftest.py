@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from report_factory import MadeSample, make_sample
 from report_pages import build
+
+from report_factory import MadeSample, make_sample
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report_factory import MARKERS, MadeSample, classification_record, config, ino10, make_sample
 
 from flowmrd.stages.report import report
 from flowmrd.store import digest_file, read_json, write_json
+from report_factory import MARKERS, MadeSample, classification_record, config, ino10, make_sample
 
 
 def with_neighbours(run: Path, *, blasts: int = 60, n: int = 6000, **changes: Any) -> MadeSample:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from report_factory import MadeSample, config, ino10, make_result, qc_record
-
 from flowmrd.panel.model import PanelModel
 from flowmrd.stages.report import report
 from flowmrd.store import write_json
+from report_factory import MadeSample, config, ino10, make_result, qc_record
 
 
 def build(

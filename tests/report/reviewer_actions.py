@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from report_factory import MadeSample
-
 from browser import OpenPage
+from report_factory import MadeSample
 
 
 def opened(made: MadeSample, open_page: OpenPage, **options: Any) -> Any:

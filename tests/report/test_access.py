@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from report_factory import MadeSample, config, make_result, qc_record
 from report_neighbours import with_neighbours
 
 from browser import ARGUMENTS, OpenPage, labels_cut_off
 from flowmrd.config import Role, Sample
 from flowmrd.stages.cohort import cohort
 from flowmrd.store import write_json
+from report_factory import MadeSample, config, make_result, qc_record
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

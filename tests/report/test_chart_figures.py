@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from report_factory import make_result
 from test_validation_page import dilutions
 
 from flowmrd.compare import MeasuredPair, Measurement, compare_methods
@@ -17,6 +16,7 @@ from flowmrd.report.levey_jennings import ChartPoint
 from flowmrd.report.trend import trend_chart
 from flowmrd.report.validation import agreement_chart, detection_chart
 from flowmrd.validate import figures
+from report_factory import make_result
 
 
 class AnyColour(dict[str, str]):

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_factory import quality
 
 from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.records.control_limits import ChannelLimits, ControlLimitsFile, PanelLimits
@@ -22,6 +21,7 @@ from flowmrd.report.density import BINS, HIGH, LOW, bin_axis, count_grid, pictur
 from flowmrd.report.gate_labels import HEIGHT, WIDTH, with_marks
 from flowmrd.report.levey_jennings import broken_rules, control_limits, judged, left_out
 from flowmrd.report.views import clip_to_plot, outlines
+from report_factory import quality
 
 
 def test_no_event_is_lost_from_a_density_plot() -> None:

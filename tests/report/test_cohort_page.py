@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from report_factory import config, make_result, qc_record, quality, transforms
 
 from browser import OpenPage, labels_cut_off, violations
 from flowmrd.config import Role, Sample
@@ -23,6 +22,7 @@ from flowmrd.report.verdict import level
 from flowmrd.stages.cohort import cohort
 from flowmrd.stages.control_limits import lock_limits
 from flowmrd.store import write_json, write_text
+from report_factory import config, make_result, qc_record, quality, transforms
 
 
 def make_cohort(run: Path, size: int) -> list[Sample]:

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from fhir.resources.R4B.bundle import Bundle
-from report_factory import MadeSample, make_result
 
 from flowmrd.cli.app import call
 from flowmrd.exchange.fhir import Document, result_bundle
 from flowmrd.mrd.result import MrdResult
 from flowmrd.store import write_json
+from report_factory import MadeSample, make_result
 
 SHA = "f" * 64
 

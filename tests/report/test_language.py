@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from report_factory import MadeSample, make_sample
 from report_pages import build
 
 from browser import OpenPage, labels_cut_off, violations
@@ -20,6 +19,7 @@ from flowmrd.flags import REGISTRY, Effect
 from flowmrd.report.language import LANGUAGES, Language, language, message_id, read_catalogue
 from flowmrd.report.page import ASSETS
 from flowmrd.stages.cohort import refresh_page
+from report_factory import MadeSample, make_sample
 
 OTHERS = [code for code in LANGUAGES if code != "en"]
 IN_ENGLISH = re.compile(

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from report_factory import make_result, qc_record
 
 from browser import OpenPage, labels_cut_off, violations
 from flowmrd.errors import ConfigError
@@ -16,6 +15,7 @@ from flowmrd.records.read import read_record
 from flowmrd.report.monitoring import MonitoredTube, monitor, prediction_limits, share_limits
 from flowmrd.stages.monitor import monitor_runs
 from flowmrd.store import write_json, write_text
+from report_factory import make_result, qc_record
 
 
 def tube(number: int, month: str, *, answered: bool = True, events: int = 330_000) -> MonitoredTube:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from report_factory import make_result
 
 from flowmrd.flags import REGISTRY, Effect, Flag
 from flowmrd.mrd.calls import GroupCall, ReviewerCalls, flags_of_calls
@@ -16,6 +15,7 @@ from flowmrd.report import verdict
 from flowmrd.report.answer import context_of
 from flowmrd.report.guidance import next_steps
 from flowmrd.report.page import environment
+from report_factory import make_result
 
 FORBIDDEN = (
     (r"MRD not detected", r"MRD detected"),

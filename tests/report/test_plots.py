@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from report_factory import MadeSample, ino10
 from report_neighbours import with_neighbours
 from reviewer_actions import drawn, lasso, opened
 
 from browser import OpenPage
+from report_factory import MadeSample, ino10
 
 pytestmark = pytest.mark.browser
 

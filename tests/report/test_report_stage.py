@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from markupsafe import escape
-from report_factory import MadeSample, classification_record, config, ingest_record, ino10, make_result, make_sample
 from report_pages import build
 
 from flowmrd.config import Role, Sample
@@ -24,6 +23,7 @@ from flowmrd.report.record import sample_age
 from flowmrd.report.verdict import SHORT, short, trial_flag, wording
 from flowmrd.stages.report import report
 from flowmrd.store import open_columns, write_columns, write_json
+from report_factory import MadeSample, classification_record, config, ingest_record, ino10, make_result, make_sample
 
 KNOWN_PLACES = ("mrd", "first", "time", "compensation", "controls", "gates")
 

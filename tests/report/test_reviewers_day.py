@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from pdf_text import pdf_text
-from report_factory import MARKERS, make_result
 from report_neighbours import with_neighbours
 from reviewer_actions import drawn, lasso, opened
 
@@ -18,6 +17,7 @@ from flowmrd.mrd.result import CellGroup, GroupEvidence
 from flowmrd.report.pdf import PROGRAMS, write_pdf
 from flowmrd.review import import_review, review_status
 from flowmrd.stages.cohort import refresh_page
+from report_factory import MARKERS, make_result
 
 pytestmark = pytest.mark.browser
 INSIDE = """() => {

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_factory import MARKERS, MadeSample, ino10, make_sample
 from report_pages import build
 
 from browser import OpenPage, labels_cut_off, violations
@@ -18,6 +17,7 @@ from flowmrd.mrd.result import Cluster, MarkerShift
 from flowmrd.panel.model import PanelModel
 from flowmrd.review import import_review, make_key, read_review
 from flowmrd.store import write_json
+from report_factory import MARKERS, MadeSample, ino10, make_sample
 
 pytestmark = pytest.mark.browser
 

@@ -11,12 +11,12 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from report_factory import MadeSample, make_sample
 from report_pages import build
 
 from browser import OpenPage
 from flowmrd.report.page import plotly_name, plotly_script
 from flowmrd.stages.report import SHARED_ABOVE
+from report_factory import MadeSample, make_sample
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

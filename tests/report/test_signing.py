@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from pdf_text import pdf_text
-from report_factory import MadeSample, config, make_sample
 from report_pages import build
 
 from flowmrd.config import Role, Sample
@@ -18,6 +17,7 @@ from flowmrd.report.pdf import PROGRAMS, write_pdf
 from flowmrd.review import import_review, review_status
 from flowmrd.stages.cohort import cohort, refresh_page
 from flowmrd.store import digest_file, write_json
+from report_factory import MadeSample, config, make_sample
 
 
 def sign(made: MadeSample, folder: Path, name: str, decision: str = "accept", **more: Any) -> None:

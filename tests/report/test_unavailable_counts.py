@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report_factory import make_result
 
 from flowmrd.exchange.fhir import result_bundle
 from flowmrd.flags import flag
@@ -18,6 +17,7 @@ from flowmrd.report.cohort import _result_values
 from flowmrd.report.guidance import next_steps
 from flowmrd.report.page import environment
 from flowmrd.report.sample import _totals
+from report_factory import make_result
 
 YES = np.ones(10, dtype=np.bool_)
 

@@ -37,6 +37,8 @@ __all__ = [
 
 SCATTER: Final = ("FSC", "SSC")
 """Channels whose name begins so carry no antibody."""
+ON_B_CELLS_ALONE: Final = frozenset({"CD20", "CD22"})
+"""Markers that marrow without B cells lacks altogether; every other marker of a panel is on further cells as well."""
 
 
 @dataclass(frozen=True)
@@ -417,8 +419,13 @@ def staining_flags(
             unverified.append(one.marker)
     if unverified:
         few = "CD19" not in unverified and len(unverified) <= parameters.unverified_share * len(findings)
-        code = "ANTIBODY_WITHOUT_CELLS" if few else "ANTIBODY_NOT_VERIFIED"
-        flags.append(flag(code, markers=", ".join(unverified)))
+        names = ", ".join(unverified)
+        if not few:
+            flags.append(flag("ANTIBODY_NOT_VERIFIED", markers=names))
+        elif ON_B_CELLS_ALONE.issuperset(unverified):
+            flags.append(flag("ANTIBODY_WITHOUT_CELLS", markers=names))
+        else:
+            flags.append(flag("ANTIBODY_NOT_SHOWN", markers=names))
     for one in _at_fault([one for one in findings if one.state == "shifted" and one.marker not in hidden]):
         way = "brighter" if one.decades > 0 else "dimmer"
         size = abs(one.decades)

@@ -13,11 +13,10 @@ A follow-up tube: the rules are tried from the one that forbids most to the one 
 3. Fewer events than the detection count n. ``INDETERMINATE`` if the counting rule is met and only the controls'
    background explains the events, or if leukaemia may have been overlooked. ``NEGATIVE_INSUFFICIENT_SENSITIVITY`` if
    the tube could not have seen the target, by counting or by experiment. Else ``NEGATIVE``.
-4. Detected. ``INDETERMINATE`` if a flag says that the counted cells may not be leukaemia, or if an antibody is absent
-   and no phenotype is known. Else
-   ``DETECTED_NOT_QUANTIFIABLE`` below the quantification count, ``POSITIVE`` or ``POSITIVE_BELOW_THRESHOLD`` by the
-   point estimate. Where the 95 % interval holds the threshold, ``INTERVAL_STRADDLES_THRESHOLD`` is added and
-   ``mrd_negative`` is null; the class stays.
+4. Detected. ``INDETERMINATE`` if a flag says that the counted cells may not be leukaemia, if an antibody is absent, or
+   if no phenotype is known and no cell verifies an antibody. Else ``DETECTED_NOT_QUANTIFIABLE`` below the
+   quantification count, ``POSITIVE`` or ``POSITIVE_BELOW_THRESHOLD`` by the point estimate. Where the 95 % interval
+   holds the threshold, ``INTERVAL_STRADDLES_THRESHOLD`` is added and ``mrd_negative`` is null; the class stays.
 
 A diagnosis tube whose LAIP was found reports that leukaemia: what casts doubt on a follow-up is a remark there.
 
@@ -67,6 +66,8 @@ class Evidence:
         What this control shows and no other does.
     phenotype_unknown
         Whether leukaemia of any kind was looked for, because no diagnosis tube says of which.
+    counted_by_reviewer
+        Whether a reviewer called a group of this tube leukaemia.
     """
 
     mrd_events: int
@@ -86,6 +87,7 @@ class Evidence:
     laip_found: bool = False
     oddities: Sequence[Flag] = ()
     phenotype_unknown: bool = False
+    counted_by_reviewer: bool = False
 
     @property
     def notes(self) -> tuple[Flag, ...]:
@@ -129,19 +131,26 @@ def decide(evidence: Evidence) -> Verdict:
         return _indeterminate((*doubts, *evidence.notes))
     if not detected:
         return _not_detected(evidence, evidence.limits)
-    not_positive = [*evidence.not_positive, *_unlike_normal_by_fault(evidence)]
+    not_positive = [*evidence.not_positive, *_antibodies_at_fault(evidence)]
     if not_positive:
         first = by_rank(not_positive)
         return _indeterminate((*first, *(note for note in evidence.notes if note not in first)))
     return _detected(evidence, evidence.limits, evidence.interval, evidence.notes)
 
 
-def _unlike_normal_by_fault(evidence: Evidence) -> list[Flag]:
-    """Absent antibodies, where cells count for being unlike normal: without them normal cells are unlike it too.
+def _antibodies_at_fault(evidence: Evidence) -> list[Flag]:
+    """Antibodies that may have made the counted cells: without them normal cells have another phenotype.
 
-    The cells of a known phenotype are told by where the other markers lie.
+    An absent antibody takes its marker from normal cells, so they can lie where the leukaemia of this patient does.
+    Where no phenotype is known, cells are counted because they are unlike normal, and an antibody that no cell
+    verifies is enough. A reviewer who calls the cells leukaemia has answered the question.
     """
-    return [] if evidence.laip_found else [item for item in evidence.blind_spots if item.code == "ANTIBODY_ABSENT"]
+    if evidence.counted_by_reviewer:
+        return []
+    codes = {"ANTIBODY_ABSENT"}
+    if not evidence.laip_found:
+        codes |= {"ANTIBODY_NOT_VERIFIED", "ANTIBODY_NOT_SHOWN"}
+    return [item for item in (*evidence.blind_spots, *evidence.remarks) if item.code in codes]
 
 
 def _control(evidence: Evidence) -> Verdict:
