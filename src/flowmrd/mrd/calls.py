@@ -74,6 +74,11 @@ class ReviewerCalls:
         return bool(self.calls or self.disputed)
 
     @property
+    def has_leukaemia(self) -> bool:
+        """Whether a group is called leukaemia."""
+        return any(one.call == "counted" for one in self.calls)
+
+    @property
     def sha256(self) -> str | None:
         """Digest of the calls in force; None where there are none."""
         if not self:

@@ -135,7 +135,7 @@ def quantify(
         role=sample.role.value,
         laip_found=classification["mode"] == "patient",
         phenotype_unknown=classification["mode"] == "different_from_normal",
-        counted_by_reviewer=any(one.call == "counted" for one in calls.calls),
+        counted_by_reviewer=calls.has_leukaemia,
         **vars(sorted_flags),
     )
     verdict = decide(evidence)
