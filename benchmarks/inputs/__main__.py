@@ -16,7 +16,7 @@ from benchmarks.pages import put_between_marks
 from flowmrd.cli.check import check_run
 from flowmrd.config.run import RunConfig
 from flowmrd.config.sheet import Role, Sample
-from flowmrd.engine.headers import Asked, check_header
+from flowmrd.engine.headers import RunRequest, check_header
 from flowmrd.errors import InputError
 from flowmrd.fcs.exported import export_state
 from flowmrd.fcs.reader import read_fcs
@@ -104,7 +104,7 @@ def _refused(path: Path) -> bool:
     config = RunConfig(panel="vienna_b8", samples="samples.tsv")
     row = Sample("tube", "P1", Role.FOLLOWUP, path, line=2)
     try:
-        check_header(path, load_panel(PANELS / "vienna_b8.yaml"), row, Asked(config, path.parent))
+        check_header(path, load_panel(PANELS / "vienna_b8.yaml"), row, RunRequest(config, path.parent))
     except InputError:
         return True
     return False

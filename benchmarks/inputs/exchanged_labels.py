@@ -22,7 +22,7 @@ from benchmarks.pages import put_between_marks
 from flowmrd.classifier.mixture import Mixture
 from flowmrd.config import load_config, read_sheet
 from flowmrd.config.sheet import Role
-from flowmrd.engine.headers import Asked, check_header
+from flowmrd.engine.headers import RunRequest, check_header
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
 from flowmrd.preprocess.staining_pattern import (
@@ -115,7 +115,7 @@ def simulated(panel: str) -> Counted:
         rows = read_sheet(run / config.samples)[0]
         seen = {}
         for row in rows:
-            record = check_header(row.fcs, model, row, Asked(config, run / "config")).pattern
+            record = check_header(row.fcs, model, row, RunRequest(config, run / "config")).pattern
             if record is not None:
                 seen[row.sample] = StainingPattern.from_record(record)
     controls = [row.sample for row in rows if row.role is Role.CONTROL]

@@ -22,7 +22,7 @@ from flowmrd.cli.check import check_run
 from flowmrd.config.run import RunConfig
 from flowmrd.config.sheet import Role, Sample
 from flowmrd.dates import DayError, read_day
-from flowmrd.engine.headers import Asked, check_header
+from flowmrd.engine.headers import RunRequest, check_header
 from flowmrd.errors import InputError
 from flowmrd.fcs.reader import read_fcs
 from flowmrd.gating.gatingml import write_gatingml
@@ -67,7 +67,7 @@ def look(written: Written, *, bad: bool, compensation: object = None, panel: str
         config = RunConfig.model_validate({"panel": panel, "samples": "samples.tsv", **settings})
         row = Sample("tube", "P1", Role.FOLLOWUP, path, line=2)
         try:
-            seen = check_header(path, panel_of(panel), row, Asked(config, folder))
+            seen = check_header(path, panel_of(panel), row, RunRequest(config, folder))
         except InputError:
             return "refused" if bad else "false alarm"
         if seen.left:

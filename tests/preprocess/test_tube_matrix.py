@@ -11,7 +11,7 @@ from flowmrd.cli.check import _files_beside
 from flowmrd.config import RunConfig, Sample
 from flowmrd.config.run import CompensationConfig
 from flowmrd.config.sheet import Role
-from flowmrd.engine.headers import Asked, check_header
+from flowmrd.engine.headers import RunRequest, check_header
 from flowmrd.engine.run_faults import _unknown_names
 from flowmrd.panel import load_panel
 from flowmrd.simulate import TubeSpec, simulate_tube, write_tube
@@ -67,7 +67,7 @@ def test_a_tube_with_a_compensation_of_its_own_has_it_and_the_others_that_of_the
 
 def test_the_check_before_a_run_uses_the_tubes_own_matrix_and_knows_what_it_depends_on(fcs: Path) -> None:
     table(fcs, "own.csv", 1.02)
-    asked, plain = Asked(config(T1="own.csv"), fcs.parent), Asked(config(), fcs.parent)
+    asked, plain = RunRequest(config(T1="own.csv"), fcs.parent), RunRequest(config(), fcs.parent)
     row = Sample("T1", "P", Role.FOLLOWUP, fcs)
     check_header(fcs, load_panel("vienna_b8"), row, asked)
     assert asked.key(row) != plain.key(row)

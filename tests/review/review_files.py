@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flowmrd.review import Entry, import_review
+from flowmrd.review import LogEntry, import_review
 from flowmrd.store import digest_file, write_json
 
 NOW = datetime(2024, 6, 1, 12, 0, tzinfo=UTC)
@@ -42,6 +42,6 @@ def save(folder: Path, review: dict[str, Any], name: str = "review.json") -> Pat
     return path
 
 
-def imported(run_directory: Path, sample: str, key: Path | None = None, **changes: Any) -> Entry:
+def imported(run_directory: Path, sample: str, key: Path | None = None, **changes: Any) -> LogEntry:
     file = save(run_directory, review_of(run_directory, sample, **changes), "incoming.json")
     return import_review(run_directory, file, key=key, now=NOW)

@@ -12,7 +12,7 @@ import pytest
 
 from flowmrd.config import load_config, read_sheet
 from flowmrd.config.sheet import Role, Sample
-from flowmrd.engine.headers import Asked, Look, check_header
+from flowmrd.engine.headers import HeaderPreview, RunRequest, check_header
 from flowmrd.engine.tube_comparison import Stained, compare_tubes
 from flowmrd.fcs import ChannelSpec, read_fcs, write_fcs
 from flowmrd.fcs.reader import DataSet
@@ -27,11 +27,11 @@ def row(name: str, line: int, role: Role = Role.CONTROL, patient: str = "", **mo
     return Sample(name, patient or name, role, Path(f"{name}.fcs"), line=line, **more)  # type: ignore[arg-type]
 
 
-def look(detectors: Mapping[str, str] = USUAL, *marks: str) -> Look:
-    return Look(1.0, 1000, detectors, marks)
+def look(detectors: Mapping[str, str] = USUAL, *marks: str) -> HeaderPreview:
+    return HeaderPreview(1.0, 1000, detectors, marks)
 
 
-def compared(tubes: Mapping[Sample, Look], **more: Any) -> dict[str, tuple[str, bool]]:
+def compared(tubes: Mapping[Sample, HeaderPreview], **more: Any) -> dict[str, tuple[str, bool]]:
     faults = compare_tubes(
         list(tubes),
         {one.sample: seen for one, seen in tubes.items()},
@@ -155,7 +155,7 @@ def test_labels_that_only_the_values_contradict_are_told_and_refused(simulated: 
     panel = load_panel(PANELS / "ino10.yaml")
     config = load_config(simulated / "config/config.yaml")
     rows = read_sheet(simulated / config.samples)[0]
-    asked = Asked(config, simulated / "config")
+    asked = RunRequest(config, simulated / "config")
     seen = {one: replace(check_header(one.fcs, panel, one, asked), detectors={}) for one in rows}
     assert compared(seen) == {}
     follow_up = next(one for one in rows if one.role is Role.FOLLOWUP)
@@ -173,7 +173,7 @@ def test_a_control_with_exchanged_labels_vouches_for_no_other_tube(simulated: Pa
     panel = load_panel(PANELS / "ino10.yaml")
     config = load_config(simulated / "config/config.yaml")
     rows = read_sheet(simulated / config.samples)[0]
-    seen = {one: check_header(one.fcs, panel, one, Asked(config, simulated / "config")) for one in rows}
+    seen = {one: check_header(one.fcs, panel, one, RunRequest(config, simulated / "config")) for one in rows}
     control = next(one for one in rows if one.role is Role.CONTROL)
     stored = seen[control].pattern
     assert stored is not None

@@ -15,7 +15,7 @@ from flowmrd.config import ReferenceConfig, RunConfig, Sample, load_config, read
 from flowmrd.config.load import told
 from flowmrd.config.sheet import Role
 from flowmrd.config.yaml_file import read_yaml
-from flowmrd.engine.headers import Asked, Look, check_header
+from flowmrd.engine.headers import HeaderPreview, RunRequest, check_header
 from flowmrd.engine.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES, stored_library
 from flowmrd.engine.override_check import check_override
 from flowmrd.engine.plan import stained_controls, stored_reference
@@ -73,8 +73,8 @@ def check_run(run_directory: Path) -> tuple[list[Problem], int]:
         panels[name], found, lines = _panel(name, run_directory, users, sheet)
         of_panels += found
         of_rows += lines
-    asked = Asked(config, sheet.parent)
-    looks: dict[str, Look] = {}
+    asked = RunRequest(config, sheet.parent)
+    looks: dict[str, HeaderPreview] = {}
     for row in rows:
         found, look = _tube(row, panels[row.panel or config.panel], sheet, asked)
         of_rows += [(row.line, problem) for problem in found]
@@ -115,7 +115,7 @@ def _places(places: list[str]) -> str:
     return f"{places[0]}; also line(s) {', '.join(names[:20])}{more}"
 
 
-def _events(rows: list[Sample], looks: Mapping[str, Look], config: RunConfig, sheet: Path) -> list[Problem]:
+def _events(rows: list[Sample], looks: Mapping[str, HeaderPreview], config: RunConfig, sheet: Path) -> list[Problem]:
     """Follow-up tubes that cannot say "less than the target", whatever the result: they hold too few events."""
     mrd = config.mrd
     needed = events_needed(
@@ -217,7 +217,7 @@ def _panel(
 
 
 def _overrides(
-    run_directory: Path, tubes: Mapping[str, tuple[Sample, PanelModel | None]], asked: Asked
+    run_directory: Path, tubes: Mapping[str, tuple[Sample, PanelModel | None]], asked: RunRequest
 ) -> list[Problem]:
     """Files in ``config/overrides`` that belong to no tube, or that cannot be applied to theirs."""
     problems: list[Problem] = []
@@ -248,7 +248,9 @@ def _overrides(
     return problems
 
 
-def _tube(row: Sample, panel: PanelModel | None, sheet: Path, asked: Asked) -> tuple[list[Problem], Look | None]:
+def _tube(
+    row: Sample, panel: PanelModel | None, sheet: Path, asked: RunRequest
+) -> tuple[list[Problem], HeaderPreview | None]:
     """Problems of one tube, and what was seen of its file where that can be read."""
     try:
         look = check_header(row.fcs, panel, row, asked)
@@ -295,7 +297,7 @@ def _fitting_panels(fcs: Path, wrong: PanelModel) -> list[str]:
 
 
 def _together(
-    rows: list[Sample], looks: Mapping[str, Look], config: RunConfig, run_directory: Path
+    rows: list[Sample], looks: Mapping[str, HeaderPreview], config: RunConfig, run_directory: Path
 ) -> list[tuple[int, Problem]]:
     """Problems of tubes that others of the run contradict, with the line of each."""
     sheet = run_directory / config.samples

@@ -43,7 +43,7 @@ from flowmrd.records.selftest import SelftestFile
 from flowmrd.records.simulation import SimulationFile
 from flowmrd.records.validation import ValidationFile
 from flowmrd.report.report_file import ReportFile
-from flowmrd.review.log import Entry, Head
+from flowmrd.review.log import Head, LogEntry
 from flowmrd.review.model import ReviewFile
 from flowmrd.store import read_json, write_text
 from flowmrd.trial.result import TrialResult
@@ -80,7 +80,7 @@ ARTEFACTS: dict[str, tuple[type[BaseModel], str]] = {
     "provenance": (ProvenanceFile, "results/provenance.json"),
     "failure": (FailureFile, "results/logs/<stage>/<unit>.error.json"),
     "review": (ReviewFile, "review.json, as a report saves it"),
-    "review-entry": (Entry, "results/review/log.jsonl, each line"),
+    "review-entry": (LogEntry, "results/review/log.jsonl, each line"),
     "review-head": (Head, "results/review/head.json"),
     "selftest": (SelftestFile, "<folder>/selftest.json"),
 }

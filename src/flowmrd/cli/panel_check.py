@@ -12,7 +12,7 @@ from flowmrd.classifier.separable_kinds import separable_kinds
 from flowmrd.classifier.storage import load_reference
 from flowmrd.config import RunConfig, Sample
 from flowmrd.config.sheet import Role
-from flowmrd.engine.headers import Asked, check_header
+from flowmrd.engine.headers import RunRequest, check_header
 from flowmrd.errors import FlowmrdError, InputError
 from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, cuts_at_bounds
@@ -169,7 +169,7 @@ def _tube(path: Path, panel: PanelModel) -> tuple[list[str], list[str]]:
     row = Sample("tube", "tube", Role.CONTROL, path)
     config = RunConfig(panel=panel.name, samples="")
     try:
-        check_header(path, panel, row, Asked(config, path.parent))
+        check_header(path, panel, row, RunRequest(config, path.parent))
     except FlowmrdError as error:
         where = getattr(error, "where", path)
         return [f"{where}: {getattr(error, 'found', error)}; {getattr(error, 'todo', '')}"], []

@@ -37,8 +37,8 @@ from flowmrd.tube.read import described
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the configuration asks of a tube besides its panel.
+class RunRequest:
+    """What the run asks of a tube besides its panel.
 
     Attributes
     ----------
@@ -62,8 +62,8 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was seen of a tube before anything runs.
+class HeaderPreview:
+    """What a tube's header and a sample of its events show before anything runs.
 
     Attributes
     ----------
@@ -100,7 +100,9 @@ class Look:
     stain: str = ""
 
 
-def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None, asked: Asked | None = None) -> Look:
+def check_header(
+    path: Path, panel: PanelModel | None, row: Sample | None = None, asked: RunRequest | None = None
+) -> HeaderPreview:
     """Open a file, choose its data set, match its channels to the panel, and look at a sample of its events.
 
     Parameters
@@ -138,7 +140,7 @@ def check_header(path: Path, panel: PanelModel | None, row: Sample | None = None
             left, pattern = _check_values(chosen, matched, facts, row, asked)
     mb = chosen.n_events * len(chosen.channels) * 4 / 2**20
     marks = () if row is None else _marks(chosen)
-    return Look(mb, chosen.n_events, carriers.detectors, marks, left, carriers.tags, pattern, dyes, stain)
+    return HeaderPreview(mb, chosen.n_events, carriers.detectors, marks, left, carriers.tags, pattern, dyes, stain)
 
 
 MARKED_EVENTS = 512
@@ -158,7 +160,7 @@ def _marks(chosen: DataSet) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _check_stain(chosen: DataSet, facts: HeaderFacts, panel: PanelModel, row: Sample, asked: Asked) -> str:
+def _check_stain(chosen: DataSet, facts: HeaderFacts, panel: PanelModel, row: Sample, asked: RunRequest) -> str:
     """The marker of a single-stain tube where a matrix is made of such tubes; empty where none is."""
     section = asked.config.compensation
     if isinstance(section, str) or section.source != "controls":
@@ -177,7 +179,7 @@ def _check_stain(chosen: DataSet, facts: HeaderFacts, panel: PanelModel, row: Sa
 
 
 def _check_values(
-    chosen: DataSet, matched: MatchResult, facts: HeaderFacts, row: Sample, asked: Asked
+    chosen: DataSet, matched: MatchResult, facts: HeaderFacts, row: Sample, asked: RunRequest
 ) -> tuple[str, PatternEntry | None]:
     """Find the matrix as the stages will and hold a sample of the events against it.
 
@@ -227,7 +229,7 @@ class HeaderCache:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             self._old = {}  # a cache that cannot be read is only a slower start
 
-    def check(self, row: Sample, panel: PanelModel | None, asked: Asked, *, panel_key: str) -> Look:
+    def check(self, row: Sample, panel: PanelModel | None, asked: RunRequest, *, panel_key: str) -> HeaderPreview:
         """Raise what is wrong with a tube, from memory where its file has not changed.
 
         Parameters
@@ -243,7 +245,7 @@ class HeaderCache:
 
         Returns
         -------
-        Look
+        HeaderPreview
             As of :func:`check_header`.
         """
         path = row.fcs
@@ -251,7 +253,7 @@ class HeaderCache:
         now = file_key(path)
         known = _remembered(self._old.get(key), now)
         if known is None:
-            known = {"file": now, "error": None, **_plain(Look(0.0, 0, {}, ()))}
+            known = {"file": now, "error": None, **_plain(HeaderPreview(0.0, 0, {}, ()))}
             try:
                 known |= _plain(check_header(path, panel, row, asked))
             except InputError as error:
@@ -270,16 +272,16 @@ class HeaderCache:
             keep_state(self._path, {"code": self._code, "files": self._new})
 
 
-_LOOK: Final = TypeAdapter(Look)
+_LOOK: Final = TypeAdapter(HeaderPreview)
 
 
-def _plain(look: Look) -> dict[str, object]:
+def _plain(look: HeaderPreview) -> dict[str, object]:
     plain: dict[str, object] = _LOOK.dump_python(look, mode="json")
     return plain
 
 
-def _look(entry: Mapping[str, object]) -> Look:
-    return _LOOK.validate_python({one.name: entry[one.name] for one in fields(Look)})
+def _look(entry: Mapping[str, object]) -> HeaderPreview:
+    return _LOOK.validate_python({one.name: entry[one.name] for one in fields(HeaderPreview)})
 
 
 def _remembered(entry: Any, now: str) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowmrd.config import Sample
-from flowmrd.engine.headers import Asked
+from flowmrd.engine.headers import RunRequest
 from flowmrd.errors import InputError
 from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.gating.gatingml import Wiring
@@ -20,7 +20,7 @@ from flowmrd.tube.read import described
 __all__ = ["check_override"]
 
 
-def check_override(path: Path, panel: PanelModel, row: Sample, asked: Asked) -> None:
+def check_override(path: Path, panel: PanelModel, row: Sample, asked: RunRequest) -> None:
     """Refuse an override that cannot be applied to its tube.
 
     The scales of a tube are learned in the run, so that a gate on another scale is found there.
@@ -42,7 +42,7 @@ def check_override(path: Path, panel: PanelModel, row: Sample, asked: Asked) -> 
     refuse_impossible(str(path), shapes, available_gates(panel.gates, channels), channels)
 
 
-def _wiring(facts: HeaderFacts, row: Sample, asked: Asked) -> Wiring | None:
+def _wiring(facts: HeaderFacts, row: Sample, asked: RunRequest) -> Wiring | None:
     """The tube's detectors and matrix; None where the matrix is made in the run, or is at fault itself."""
     config = asked.config.for_tube(row.sample)
     section = config.compensation

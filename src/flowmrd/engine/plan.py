@@ -22,7 +22,7 @@ from typing import Any
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.sheet import Role
 from flowmrd.engine.code import state_of
-from flowmrd.engine.headers import Asked, HeaderCache, Look, file_key
+from flowmrd.engine.headers import HeaderCache, HeaderPreview, RunRequest, file_key
 from flowmrd.engine.layout import (
     CONFIG,
     OVERRIDE_SUFFIXES,
@@ -392,7 +392,7 @@ class _Admitted:
     samples: dict[str, Sample] = field(default_factory=dict)
     panels: dict[str, PanelFile] = field(default_factory=dict)
     panel_of: dict[str, str] = field(default_factory=dict)
-    looks: dict[str, Look] = field(default_factory=dict)
+    looks: dict[str, HeaderPreview] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
 
     def plan(self, refusals: Iterable[Refusal], columns_mb: Mapping[str, float] | None = None) -> RunPlan:
@@ -416,7 +416,7 @@ class _Admitted:
 def _admit(run_directory: Path, config: RunConfig, rows: Sequence[Sample], headers: HeaderCache | None) -> _Admitted:
     """Look at the panel and, with ``headers``, at the FCS header of every row."""
     found = _Admitted(run_directory, config)
-    asked = Asked(config, (run_directory / config.samples).parent)
+    asked = RunRequest(config, (run_directory / config.samples).parent)
     for row in rows:
         try:
             panel = _panel(row.panel or config.panel, run_directory, found.panels)

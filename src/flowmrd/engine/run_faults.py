@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flowmrd.config import RunConfig, Sample
 from flowmrd.config.sheet import Role
-from flowmrd.engine.headers import Look
+from flowmrd.engine.headers import HeaderPreview
 from flowmrd.engine.layout import CONFIG
 from flowmrd.engine.plan import stored_reference
 from flowmrd.errors import ArtefactError, CompensationError, ConfigError, InputError
@@ -26,7 +26,7 @@ __all__ = ["run_faults"]
 
 
 def run_faults(
-    rows: Sequence[Sample], looks: Mapping[str, Look], config: RunConfig, run_directory: Path
+    rows: Sequence[Sample], looks: Mapping[str, HeaderPreview], config: RunConfig, run_directory: Path
 ) -> list[InputError]:
     """Faults that no single header shows.
 
@@ -46,7 +46,7 @@ def run_faults(
 
 
 def _single_stains(
-    rows: Sequence[Sample], looks: Mapping[str, Look], config: RunConfig, run_directory: Path
+    rows: Sequence[Sample], looks: Mapping[str, HeaderPreview], config: RunConfig, run_directory: Path
 ) -> Iterator[InputError]:
     """A matrix that is to be made of single-stain tubes, and cannot be."""
     section = config.compensation
@@ -87,7 +87,7 @@ def _single_stains(
             )
 
 
-def _labels(rows: Sequence[Sample], looks: Mapping[str, Look]) -> Iterator[InputError]:
+def _labels(rows: Sequence[Sample], looks: Mapping[str, HeaderPreview]) -> Iterator[InputError]:
     """Tables of expert labels that are not of their tube; gates of other programs are read in the run."""
     for row in rows:
         path = row.labels

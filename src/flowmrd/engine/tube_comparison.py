@@ -1,7 +1,8 @@
 """What is wrong with tubes of a run taken together: one tube under two names, a marker on another tube's detector.
 
-Nothing here reads a file: :class:`flowmrd.engine.headers.Look` holds what was seen of each tube. Of two tubes that
-contradict each other only the laboratory knows which one is right, so both are refused, and the other tubes go on.
+Nothing here reads a file: :class:`flowmrd.engine.headers.HeaderPreview` holds what was seen of each tube. Of two
+tubes that contradict each other only the laboratory knows which one is right, so both are refused, and the other
+tubes go on.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final
 
 from flowmrd.config import Sample
 from flowmrd.config.sheet import Role
-from flowmrd.engine.headers import Look
+from flowmrd.engine.headers import HeaderPreview
 from flowmrd.errors import InputError, SheetError
 from flowmrd.panel.names import dye_key
 from flowmrd.preprocess.staining_pattern import StainingPattern, find_exchange
@@ -38,7 +39,7 @@ class Fault:
 
 def compare_tubes(
     rows: Sequence[Sample],
-    looks: Mapping[str, Look],
+    looks: Mapping[str, HeaderPreview],
     panel_of: Mapping[str, str],
     sheet: Path,
     *,
@@ -72,7 +73,7 @@ def _where(row: Sample, sheet: Path) -> str:
     return f"{sheet}, line {row.line} ({row.sample})"
 
 
-def _same_events(rows: Sequence[Sample], looks: Mapping[str, Look], sheet: Path) -> list[Fault]:
+def _same_events(rows: Sequence[Sample], looks: Mapping[str, HeaderPreview], sheet: Path) -> list[Fault]:
     """Tubes that hold the same events, by the stored values and not by the name of the file."""
     seen: dict[str, list[Sample]] = {}
     for row in rows:
@@ -138,7 +139,7 @@ class Stained:
     pattern: StainingPattern | None
 
     @classmethod
-    def of(cls, look: Look) -> Stained:
+    def of(cls, look: HeaderPreview) -> Stained:
         """What was seen before anything runs."""
         pattern = None if look.pattern is None else StainingPattern.from_record(look.pattern)
         return cls(look.detectors, look.tags, pattern)
@@ -165,7 +166,7 @@ class Stained:
 
 def _other_labels(
     rows: Sequence[Sample],
-    looks: Mapping[str, Look],
+    looks: Mapping[str, HeaderPreview],
     panel_of: Mapping[str, str],
     sheet: Path,
     stored: Mapping[str, Sequence[Stained]],

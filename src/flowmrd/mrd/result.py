@@ -26,9 +26,9 @@ __all__ = [
     "MarkerShift",
     "Mrd",
     "MrdResult",
-    "Part",
     "Provenance",
     "Regeneration",
+    "ResultPart",
     "Sensitivity",
     "SpikeIn",
     "SpikeInStep",
@@ -40,7 +40,7 @@ __all__ = [
 SCHEMA_VERSION = "2"
 
 
-class Part(BaseModel):
+class ResultPart(BaseModel):
     """Base of all parts of a result."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -81,7 +81,7 @@ MRD_NEGATIVE_OF: Final[Mapping[VerdictClass, frozenset[bool | None]]] = {
 Null with a detection: the 95 % interval holds the target, or the tube was not sensitive enough to say "below"."""
 
 
-class Counts(Part):
+class Counts(ResultPart):
     """Events by population; every candidate denominator is counted. null where the tube cannot have the gate."""
 
     total: int
@@ -93,7 +93,7 @@ class Counts(Part):
     mrd_events: int
 
 
-class Level(Part):
+class Level(ResultPart):
     """The MRD level."""
 
     fraction: float | None
@@ -112,7 +112,7 @@ class Mrd(Level):
     )
 
 
-class SpikeInStep(Part):
+class SpikeInStep(ResultPart):
     """Spiked cells that are left after one step of the way from the raw file to the count."""
 
     step: str = Field(description="Step of the chain, in its order.")
@@ -120,7 +120,7 @@ class SpikeInStep(Part):
     kept: int = Field(ge=0, description="Of them, those that the step kept.")
 
 
-class KindOutcome(Part):
+class KindOutcome(ResultPart):
     """One kind of leukaemia whose cells were spiked into the tube; without a diagnosis tube many are tried."""
 
     phenotype: str = Field(description="Its markers, such as CD19+ CD10+ CD34-.")
@@ -133,7 +133,7 @@ class KindOutcome(Part):
     )
 
 
-class SpikeIn(Part):
+class SpikeIn(ResultPart):
     """The in-silico experiment on this very tube."""
 
     level: float
@@ -149,7 +149,7 @@ class SpikeIn(Part):
     kinds: tuple[KindOutcome, ...] = Field((), description="Kinds of leukaemia tried without a diagnosis tube.")
 
 
-class Sensitivity(Part):
+class Sensitivity(ResultPart):
     """What this tube could have seen."""
 
     target: float
@@ -166,7 +166,7 @@ class Sensitivity(Part):
     spike_in: SpikeIn | None
 
 
-class Verdict(Part):
+class Verdict(ResultPart):
     """The answer in one word, the trial's flag, and why."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -187,7 +187,7 @@ class Verdict(Part):
         return self
 
 
-class GroupEvidence(Part):
+class GroupEvidence(ResultPart):
     """What speaks for and against leukaemia in one group; null where it was not measured."""
 
     gain: float | None = Field(None, description="Log likelihood gained by calling the group leukaemia.")
@@ -201,7 +201,7 @@ class GroupEvidence(Part):
     said: str = Field("", description="The same in one sentence.")
 
 
-class CellGroup(Part):
+class CellGroup(ResultPart):
     """A compact group of cells that was found, and what it was called."""
 
     events: int
@@ -225,7 +225,7 @@ class CellGroup(Part):
     )
 
 
-class Cluster(Part):
+class Cluster(ResultPart):
     """A group of MRD events that lie together."""
 
     id: int
@@ -235,7 +235,7 @@ class Cluster(Part):
     medians: dict[str, float] = Field(description="Marker to median on the 0..1 scale.")
 
 
-class Laip(Part):
+class Laip(ResultPart):
     """How the leukaemia was recognised."""
 
     mode: Literal["patient", "library", "different_from_normal", "none"]
@@ -243,7 +243,7 @@ class Laip(Part):
     clusters: tuple[Cluster, ...]
 
 
-class Provenance(Part):
+class Provenance(ResultPart):
     """Digests of everything that made the result; who, when and where are in provenance.json alone."""
 
     fcs_sha256: str
@@ -262,14 +262,14 @@ class Provenance(Part):
     flowmrd_version: str
 
 
-class Regeneration(Part):
+class Regeneration(ResultPart):
     """What the haematogones say about regeneration once the MRD cells are left out."""
 
     verdict: Literal["increased", "present", "incomplete", "few", "not_evaluable"]
     statement: str
 
 
-class MrdResult(Part):
+class MrdResult(ResultPart):
     """``results/samples/<sample>/mrd.json``."""
 
     schema_version: Literal["2"] = "2"

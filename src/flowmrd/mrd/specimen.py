@@ -21,7 +21,7 @@ from flowmrd.flags import Effect, Flag, flag
 from flowmrd.mrd.counts import level
 from flowmrd.mrd.reasons import sort_flags
 from flowmrd.mrd.reported import report_level
-from flowmrd.mrd.result import Mrd, MrdResult, Part, Sensitivity, SpikeIn, Verdict, VerdictClass
+from flowmrd.mrd.result import Mrd, MrdResult, ResultPart, Sensitivity, SpikeIn, Verdict, VerdictClass
 from flowmrd.mrd.sensitivity import BackgroundRate, sensitivity, tube_limits
 from flowmrd.mrd.verdict import Evidence, decide
 
@@ -30,7 +30,7 @@ DIFFER = 0.001
 chance."""
 
 
-class SpecimenTube(Part):
+class SpecimenTube(ResultPart):
     """One acquisition of the specimen."""
 
     sample: str
@@ -41,7 +41,7 @@ class SpecimenTube(Part):
     counted: bool = Field(description="Whether it counts in the pool; a tube that could not be evaluated does not.")
 
 
-class SpecimenResult(Part):
+class SpecimenResult(ResultPart):
     """``results/specimens/<specimen_id>.json``: the acquisitions of one specimen judged together."""
 
     schema_version: Literal["1"] = "1"

@@ -38,7 +38,7 @@ COUNTS: Final = ("total", "analysable", "singlets", "nucleated", "mononuclear", 
 
 
 @dataclass(frozen=True)
-class Member:
+class CohortTube:
     """One sample of the cohort.
 
     Attributes
@@ -68,7 +68,7 @@ class CohortPage:
 
 
 def build_cohort(
-    members: Sequence[Member],
+    members: Sequence[CohortTube],
     *,
     review_problems: Sequence[str],
     laboratory: str,
@@ -121,7 +121,7 @@ def build_cohort(
     return CohortPage(html, as_table(members, suspects))
 
 
-def _row(member: Member, line: Markup | None, suspects: set[str]) -> dict[str, Any]:
+def _row(member: CohortTube, line: Markup | None, suspects: set[str]) -> dict[str, Any]:
     tube, result = member.tube, member.tube.result
     flags = _flags(tube, suspects)
     tone, text = REVIEW_WORDS.get(member.review, ("warn", member.review))
@@ -210,7 +210,7 @@ def _flag_steps(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, str]]
     return [(code, n, BY_CODE[code].text) for code, n in times.most_common() if code in BY_CODE]
 
 
-def _sparklines(members: Sequence[Member]) -> dict[str, Markup]:
+def _sparklines(members: Sequence[CohortTube]) -> dict[str, Markup]:
     """One line a patient, over the samples in the order of the sheet; none for a single tube."""
     lines: dict[str, Markup] = {}
     for patient in dict.fromkeys(member.tube.patient for member in members):
@@ -229,7 +229,7 @@ def _sparklines(members: Sequence[Member]) -> dict[str, Markup]:
     return lines
 
 
-def _tiles(members: Sequence[Member]) -> list[tuple[str, str, int]]:
+def _tiles(members: Sequence[CohortTube]) -> list[tuple[str, str, int]]:
     """(tone, words, count) of the follow-up tubes by verdict, of what has no result, and of what awaits review."""
     follow = [member for member in members if member.tube.role == "followup"]
     tiles = []
@@ -251,7 +251,7 @@ def _tiles(members: Sequence[Member]) -> list[tuple[str, str, int]]:
     return tiles
 
 
-def as_table(members: Sequence[Member], suspects: set[str]) -> str:
+def as_table(members: Sequence[CohortTube], suspects: set[str]) -> str:
     """``mrd.tsv``: one row a sample, every number of ``mrd.json`` that is one."""
     header = [
         "sample", "patient", "role", "timepoint", "batch", "panel", "verdict", "mrd_negative", "denominator",
@@ -268,7 +268,7 @@ def as_table(members: Sequence[Member], suspects: set[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _values(member: Member, suspects: set[str]) -> Mapping[str, Any]:
+def _values(member: CohortTube, suspects: set[str]) -> Mapping[str, Any]:
     tube, result = member.tube, member.tube.result
     values: dict[str, Any] = {
         "sample": tube.sample,

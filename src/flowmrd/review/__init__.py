@@ -12,13 +12,13 @@ A key with a passphrase takes it from the environment variable ``FLOWMRD_REVIEW_
 
 from flowmrd.review.importing import import_review
 from flowmrd.review.keys import make_key
-from flowmrd.review.log import Entry, check_log
+from flowmrd.review.log import LogEntry, check_log
 from flowmrd.review.model import Decision, ReviewFile, read_review
 from flowmrd.review.status import ReviewState, SampleReview, review_status, signatures_of
 
 __all__ = [
     "Decision",
-    "Entry",
+    "LogEntry",
     "ReviewFile",
     "ReviewState",
     "SampleReview",

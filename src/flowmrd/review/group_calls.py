@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flowmrd.mrd.calls import GroupCall, ReviewerCalls
-from flowmrd.review.log import Entry, GroupAnswer, check_log, person
+from flowmrd.review.log import GroupAnswer, LogEntry, check_log, person
 from flowmrd.review.model import ReviewFile
 from flowmrd.review.status import log_findings, signature_fault, trusted_key
 
@@ -44,7 +44,7 @@ def calls_of_log(run_directory: Path, sample: str, automatic_sha256: str) -> Rev
 
 
 def calls_in_force(
-    entries: Sequence[Entry],
+    entries: Sequence[LogEntry],
     sample: str,
     automatic_sha256: str,
     trusted: Any,

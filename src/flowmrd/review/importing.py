@@ -15,8 +15,8 @@ from flowmrd.review import keys
 from flowmrd.review.group_calls import counts_calls
 from flowmrd.review.log import (
     GENESIS,
-    Entry,
     Head,
+    LogEntry,
     Recount,
     append,
     broken,
@@ -42,8 +42,8 @@ def import_review(
     *,
     key: Path | None = None,
     now: datetime | None = None,
-    recount: Callable[[ReviewFile, Sequence[Entry]], Recount] | None = None,
-) -> Entry:
+    recount: Callable[[ReviewFile, Sequence[LogEntry]], Recount] | None = None,
+) -> LogEntry:
     """Check a review file against its result and append it to the log.
 
     Importing the same file again changes nothing and returns the entry it already has.
@@ -85,7 +85,7 @@ def import_review(
             fields["recount"] = recount(review, check.entries).model_dump(mode="json")
         fields["hash"] = entry_hash(fields)
         fields["signature"] = None if private is None else keys.sign(private, fields["hash"])
-        entry = Entry.model_validate(fields)
+        entry = LogEntry.model_validate(fields)
         line = entry.line()
         head = Head(entries=entry.seq, log_bytes=check.size + len(line), last=digest(line), key_id=key_name)
         if private is not None:
@@ -94,7 +94,7 @@ def import_review(
         return entry
 
 
-def _describe(review: ReviewFile, entries: Sequence[Entry], now: datetime) -> dict[str, Any]:
+def _describe(review: ReviewFile, entries: Sequence[LogEntry], now: datetime) -> dict[str, Any]:
     """Fields of an entry that follow from the review, the log before it and the clock."""
     own = [
         entry

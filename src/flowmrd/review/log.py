@@ -85,7 +85,7 @@ class Recount(BaseModel):
     groups: tuple[GroupAnswer, ...]
 
 
-class Entry(BaseModel):
+class LogEntry(BaseModel):
     """One line of the log: who, when, what, about which record, in place of what, and why (the comment)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -168,7 +168,7 @@ class Head(BaseModel):
             If what it announces is not an entry that follows the log as the head knows it.
         """
         line = (self.pending or "").encode("ascii")
-        entry = Entry.model_validate_json(line)
+        entry = LogEntry.model_validate_json(line)
         follows = (entry.seq, entry.previous) == (self.entries + 1, self.last)
         if not follows or entry.line() != line or entry_hash(entry.model_dump(mode="json")) != entry.hash:
             raise ValueError("not the next entry")
@@ -193,7 +193,7 @@ class Finding:
 class LogCheck:
     """Outcome of reading the log: its sound entries and what is wrong."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[LogEntry] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     head: Head | None = None
     size: int = 0
@@ -227,12 +227,12 @@ def person(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
-def standing_decisions(entries: Sequence[Entry], sample: str) -> list[Entry]:
+def standing_decisions(entries: Sequence[LogEntry], sample: str) -> list[LogEntry]:
     """The latest decision of every person on a sample, oldest first; nobody's takes the place of another's.
 
     A comment leaves an earlier decision as it is.
     """
-    latest: dict[str, Entry] = {}
+    latest: dict[str, LogEntry] = {}
     for entry in entries:
         if entry.sample == sample and entry.review.decides:
             latest[person(entry.review.name)] = entry
@@ -321,14 +321,14 @@ def _without_interrupted(data: bytes, check: LogCheck) -> bytes:
     return data
 
 
-def _check_line(number: int, line: bytes, previous: str, findings: list[Finding]) -> Entry | None:
+def _check_line(number: int, line: bytes, previous: str, findings: list[Finding]) -> LogEntry | None:
     where = f"log.jsonl, entry {number}"
     if not line.endswith(b"\n"):
         findings.append(Finding(where, "the line is cut off"))
     try:
         if len(line) > MAX_LINE_BYTES:
             raise ValueError("too long")  # noqa: TRY301 - the same outcome as any other unreadable line
-        entry = Entry.model_validate_json(line)
+        entry = LogEntry.model_validate_json(line)
     except ValueError:
         findings.append(Finding(where, "altered: it is not an entry any more"))
         return None
@@ -365,7 +365,7 @@ def _check_head(check: LogCheck, lines: Sequence[bytes], last: str) -> None:
         findings.append(Finding("log.jsonl", f"the last line (entry {len(lines)}) is not the one that was recorded"))
 
 
-def append(folder: Path, check: LogCheck, entry: Entry, head: Head) -> None:
+def append(folder: Path, check: LogCheck, entry: LogEntry, head: Head) -> None:
     """Append an entry under the lock: announce it in the head, write it, confirm it in the head.
 
     Parameters

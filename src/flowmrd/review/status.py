@@ -10,7 +10,7 @@ from typing import Any
 
 from flowmrd.errors import ReviewError
 from flowmrd.review import keys
-from flowmrd.review.log import Entry, Finding, Head, LogCheck, check_log, person, standing_decisions
+from flowmrd.review.log import Finding, Head, LogCheck, LogEntry, check_log, person, standing_decisions
 from flowmrd.store import digest_file
 
 PUBLIC_KEY = Path("config/flowmrd-review.pub")
@@ -41,7 +41,7 @@ class SampleReview:
     sample: str
     state: ReviewState
     reason: str | None
-    entry: Entry | None
+    entry: LogEntry | None
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, Any]
     return rows, problem
 
 
-def _recount_in_words(entry: Entry) -> str:
+def _recount_in_words(entry: LogEntry) -> str:
     """Both answers, before and after a recount, and what the classifier had called the groups; empty without one."""
     if entry.recount is None:
         return ""
@@ -170,7 +170,7 @@ def _recount_in_words(entry: Entry) -> str:
     return f"{before.verdict} ({before.mrd_events:,} events) became {after.verdict} ({after.mrd_events:,}); {groups}"
 
 
-def _replaced_by(entry: Entry, standing: Sequence[Entry]) -> int | None:
+def _replaced_by(entry: LogEntry, standing: Sequence[LogEntry]) -> int | None:
     """The later decision of the same person; another person's decision replaces nothing."""
     if not entry.review.decides:
         return None
@@ -186,7 +186,7 @@ def trusted_key(run_directory: Path, public_key: Path | None) -> Any:
     return keys.load_public(path)
 
 
-def void_reason(entry: Entry, present: str | None, trusted: Any) -> str | None:
+def void_reason(entry: LogEntry, present: str | None, trusted: Any) -> str | None:
     """Why an entry does not count, or None where it does."""
     if present is None:
         return VOID_GONE
@@ -195,7 +195,7 @@ def void_reason(entry: Entry, present: str | None, trusted: Any) -> str | None:
     return signature_fault(entry, trusted)
 
 
-def signature_fault(entry: Entry, trusted: Any) -> str | None:
+def signature_fault(entry: LogEntry, trusted: Any) -> str | None:
     """What is wrong with an entry's digital signature, or None; nothing where the laboratory has no key."""
     if trusted is not None:
         if entry.signature is None:
@@ -251,7 +251,7 @@ def _head_findings(head: Head, trusted: Any) -> list[Finding]:
 
 
 def _latest(
-    name: str, entries: Sequence[Entry], present: str | None, trusted: Any, *, whole: bool, signatures: int
+    name: str, entries: Sequence[LogEntry], present: str | None, trusted: Any, *, whole: bool, signatures: int
 ) -> SampleReview:
     mine = [entry for entry in entries if entry.sample == name]
     if not mine:

@@ -29,7 +29,7 @@ from flowmrd.records.read import read_if_there, read_record
 from flowmrd.records.references import JudgedControl, ReferenceFile
 from flowmrd.report.answer import context_of, with_signatures
 from flowmrd.report.batch import BatchTube
-from flowmrd.report.cohort import Member, build_cohort
+from flowmrd.report.cohort import CohortTube, build_cohort
 from flowmrd.report.control_table import ControlFacts, control_rows
 from flowmrd.report.language import language
 from flowmrd.report.page import write_page
@@ -86,7 +86,7 @@ def cohort(
         qc = read_if_there(folder / "qc.json", QualityFile)
         review = reviews.get(row.sample)
         members.append(
-            Member(
+            CohortTube(
                 tube=BatchTube(
                     sample=row.sample,
                     patient=row.patient,
@@ -125,7 +125,7 @@ def cohort(
 
 
 def _controls(
-    run_directory: Path, rows: Sequence[Sample], members: Sequence[Member], config: RunConfig
+    run_directory: Path, rows: Sequence[Sample], members: Sequence[CohortTube], config: RunConfig
 ) -> list[dict[str, Any]]:
     """Every control with its acceptance, instrument and reagents."""
     judged: dict[str, JudgedControl] = {}
@@ -163,7 +163,7 @@ def _specimens(
     return found
 
 
-def refresh_pages(run_directory: Path, members: Sequence[Member], settings: ReportConfig) -> list[str]:
+def refresh_pages(run_directory: Path, members: Sequence[CohortTube], settings: ReportConfig) -> list[str]:
     """Put the present signatures into the pages of these tubes; the names of those that changed."""
     results = [member.tube.result for member in members if member.tube.result is not None]
     return [result.sample for result in results if refresh_page(run_directory, result, settings)]

@@ -27,7 +27,7 @@ from flowmrd.report.monitor_page import render_monitoring
 from flowmrd.report.monitoring import UNDATED, MonitoredTube, monitor
 from flowmrd.report.page import write_page
 from flowmrd.review import review_status
-from flowmrd.review.log import Entry, check_log, standing_decisions
+from flowmrd.review.log import LogEntry, check_log, standing_decisions
 from flowmrd.review.status import ReviewState, SampleReview
 from flowmrd.stages.results import read_result
 from flowmrd.store import digest_file, read_json, write_json
@@ -157,7 +157,9 @@ def _tubes(run: Path, name: str, problems: list[str]) -> list[MonitoredTube]:
     return tubes
 
 
-def _tube(folder: Path, run: str, row: Sample, review: SampleReview | None, entries: Sequence[Entry]) -> MonitoredTube:
+def _tube(
+    folder: Path, run: str, row: Sample, review: SampleReview | None, entries: Sequence[LogEntry]
+) -> MonitoredTube:
     path = folder / "mrd.json"
     result = read_result(path) if path.is_file() else None
     quality = read_if_there(folder / "qc.json", QualityFile)
@@ -183,7 +185,7 @@ CALLS: Final[Mapping[str, str]] = {"leukaemia": "counted", "normal": "normal", "
 """A reviewer's word for a group, and how the classifier's call of the same kind begins."""
 
 
-def called_otherwise(result: MrdResult, standing: Sequence[Entry]) -> bool:
+def called_otherwise(result: MrdResult, standing: Sequence[LogEntry]) -> bool:
     """Whether a reviewer called a group something else than the classifier did; an atypical group is an open question,
     so that answering it overrules nothing.
 

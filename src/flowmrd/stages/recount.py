@@ -28,7 +28,7 @@ from flowmrd.records.quality import QualityFile
 from flowmrd.records.read import read_record
 from flowmrd.review.group_calls import calls_in_force, calls_of_log
 from flowmrd.review.importing import import_review
-from flowmrd.review.log import Answer, Entry, GroupAnswer, Recount, locked
+from flowmrd.review.log import Answer, GroupAnswer, LogEntry, Recount, locked
 from flowmrd.review.model import GroupOpinion, ReviewFile, read_review
 from flowmrd.review.status import trusted_key
 from flowmrd.stages.export import events_of, original_values, write_annotated, write_parquet
@@ -79,7 +79,7 @@ class TubeInRun:
 class Imported:
     """An entry of the log, and the tubes whose results were written again with it."""
 
-    entry: Entry
+    entry: LogEntry
     before: str
     after: str
     counted_again: bool
@@ -117,7 +117,7 @@ def import_and_count(tube: TubeInRun, file: Path, *, key: Path | None = None, no
     review = read_review(file)
     judged: list[Judged] = []
 
-    def recount(asked: ReviewFile, entries: Sequence[Entry]) -> Recount:
+    def recount(asked: ReviewFile, entries: Sequence[LogEntry]) -> Recount:
         judged.append(reopen(tube))
         return _recount_of(tube, file, asked, entries, judged[0])
 
@@ -188,7 +188,9 @@ def _open(tube: TubeInRun) -> Tube:
     return replace(opened, mrd=mrd, cluster=cluster, classification=classification)
 
 
-def _recount_of(tube: TubeInRun, file: Path, review: ReviewFile, entries: Sequence[Entry], judged: Judged) -> Recount:
+def _recount_of(
+    tube: TubeInRun, file: Path, review: ReviewFile, entries: Sequence[LogEntry], judged: Judged
+) -> Recount:
     """What the calls of a review make of the result, before they are in the log."""
     if tube.sample.role is Role.CONTROL:
         raise ReviewError(
