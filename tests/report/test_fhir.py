@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from fhir.resources.R4B.bundle import Bundle
+from test_one_truth import called_by_reviewer
 
 from flowmrd.cli.app import call
 from flowmrd.exchange.fhir import Document, result_bundle
+from flowmrd.flags import Flag
 from flowmrd.mrd.result import MrdResult
 from flowmrd.store import write_json
 from report_factory import MadeSample, make_result
@@ -79,6 +81,17 @@ def test_only_an_accepted_result_is_final(state: str, status: str) -> None:
     made = resources(bundle(make_result("POS", mrd=400), review_state=state, issued="2026-03-02T10:00:00+01:00"))
     assert {entry["status"] for entry in made.values()} == {status}
     assert ("issued" in made["report"]) == (status == "final")
+
+
+def test_the_conclusion_says_that_a_reviewer_called_however_many_reasons_come_first() -> None:
+    result = make_result("POS", mrd=400)
+    many = tuple(Flag("QUANTIFIED", f"Reason {number}.") for number in range(5))
+    result = result.model_copy(update={"verdict": result.verdict.model_copy(update={"reasons": many})})
+    for call_of_group, words in (("counted", "leukaemia"), ("normal:mature_b", "mature")):
+        conclusion = resources(bundle(called_by_reviewer(result, call_of_group)))["report"]["conclusion"]
+        assert "by reviewer Dr Ada" in conclusion
+        assert words in conclusion
+        assert "Reason 3." not in conclusion
 
 
 def test_the_same_result_gives_the_same_bytes_and_the_page_is_attached() -> None:

@@ -17,7 +17,8 @@ from flowmrd.errors import ArtefactError, ReviewError
 from flowmrd.flags import flag
 from flowmrd.mrd.calls import GroupCall, ReviewerCalls
 from flowmrd.mrd.quantify import quantify
-from flowmrd.mrd.result import MrdResult, VerdictClass
+from flowmrd.mrd.result import MrdResult, Verdict, VerdictClass
+from flowmrd.mrd.verdict import Evidence, decide
 from flowmrd.records.decisions import Proposal
 from flowmrd.review import check_log, review_status
 from flowmrd.stages.cohort import cohort
@@ -223,6 +224,23 @@ def test_an_open_group_called_leukaemia_becomes_a_detection_and_called_normal_an
     assert verdict() is VerdictClass.INDETERMINATE
     assert verdict(GroupCall(0, "counted", "Dr Ada")) is VerdictClass.POSITIVE
     assert verdict(GroupCall(0, "normal:mature_b", "Dr Ada")) is VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY
+
+
+@pytest.mark.parametrize(("mode", "unknown"), [("library", True), ("different_from_normal", True), ("patient", False)])
+def test_other_patients_leukaemias_do_not_make_the_patients_own_phenotype_known(
+    judged: Path, monkeypatch: pytest.MonkeyPatch, mode: str, unknown: bool
+) -> None:
+    """A negative then says that leukaemia like regular precursors is not excluded (``PRECURSOR_LIKE_NOT_EXCLUDED``)."""
+    tube = reopen(of_run(judged)).tube
+    seen: list[Evidence] = []
+
+    def remembered(evidence: Evidence) -> Verdict:
+        seen.append(evidence)
+        return decide(evidence)
+
+    monkeypatch.setattr("flowmrd.mrd.quantify.decide", remembered)
+    quantify(replace(tube, classification={**(tube.classification or {}), "mode": mode}), sample=of_run(judged).sample)
+    assert [evidence.phenotype_unknown for evidence in seen] == [unknown]
 
 
 @pytest.mark.browser

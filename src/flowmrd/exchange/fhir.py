@@ -28,6 +28,8 @@ NAMESPACE = uuid.UUID("5b0c9f5e-3d1a-5c6e-9a35-2f2a7c1d9e10")
 """Namespace of the identifiers (version 5)."""
 STATUS = {"accepted": "final", "rejected": "cancelled"}
 """Review state to status; every other state is preliminary."""
+REVIEWER_CODES = frozenset({"CALLED_BY_REVIEWER", "CALLED_CELLS_TOO_FEW", "PHENOTYPE_OVERRULED", "REVIEWERS_DISAGREE"})
+"""Reasons that name a reviewer or what reviewers called."""
 
 Resource = dict[str, Any]
 
@@ -100,7 +102,7 @@ def result_bundle(
         "code": _concept(*LOINC["report"], "http://loinc.org"),
         "specimen": [{"identifier": {"system": f"{pseudonym_system}/tube", "value": result.sample}}],
         "result": [{"reference": f"urn:uuid:{entry['id']}"} for entry in observations],
-        "conclusion": " ".join(reason.message for reason in result.verdict.reasons[:3]) or result.verdict.class_.value,
+        "conclusion": _conclusion(result),
         "conclusionCode": [_concept(result.verdict.class_.value, _spelled(result.verdict.class_.value))],
     }
     if document is not None:
@@ -119,6 +121,13 @@ def result_bundle(
         "type": "collection",
         "entry": [{"fullUrl": f"urn:uuid:{entry['id']}", "resource": entry} for entry in resources],
     }
+
+
+def _conclusion(result: MrdResult) -> str:
+    """The first three reasons and every reviewer's call: who counted is part of the answer wherever it is read."""
+    reasons = result.verdict.reasons
+    told = [item for place, item in enumerate(reasons) if place < 3 or item.code in REVIEWER_CODES]
+    return " ".join(item.message for item in told) or result.verdict.class_.value
 
 
 def _identifier(result_sha256: str, name: str) -> str:

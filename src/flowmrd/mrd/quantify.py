@@ -134,7 +134,7 @@ def quantify(
         kinds_missed=partial_sensitivity(spike_in),
         role=sample.role.value,
         laip_found=classification["mode"] == "patient",
-        phenotype_unknown=classification["mode"] == "different_from_normal",
+        phenotype_unknown=classification["mode"] in {"different_from_normal", "library"},
         counted_by_reviewer=calls.has_leukaemia,
         **vars(sorted_flags),
     )
