@@ -1,4 +1,4 @@
-"""Every coded message of flowmrd, once: what it does to the verdict, its sentence, the next step, where it shows.
+"""The registry of coded messages: effect on the verdict, sentence, next step, and place on the page.
 
 Adding a message takes one entry in :data:`REGISTRY` below and one call where the fact is known::
 
@@ -89,11 +89,11 @@ class FlagKind:
     look
         Part of the page that the step points to: mrd, first, time, compensation, controls, gates.
     question
-        The question that ends the doubt, where the message can make a tube INDETERMINATE.
+        The question to answer, where the message can make a tube INDETERMINATE.
     shows
         Where it shows; by its effect unless given.
     roles
-        Tubes whose answer it speaks of; on others it changes nothing and gives no step.
+        Roles of the tubes that the message concerns; on other tubes it changes nothing and gives no step.
     """
 
     code: str
@@ -112,7 +112,7 @@ class FlagKind:
 
     @property
     def tone(self) -> Literal["fail", "warn", "info"]:
-        """How loud it is on a page."""
+        """Severity that a page shows."""
         if self.effect is Effect.FAILURE:
             return "fail"
         return "info" if self.effect in {Effect.INFO, Effect.ANSWER} else "warn"
@@ -126,7 +126,7 @@ class UnknownCodeError(InternalError, ValueError):
 class Flag:
     """One message about one tube, file or patient: a code of the registry and its sentence.
 
-    Make one with :func:`flag`; this constructor takes a sentence that is ready, as it stands in a stored file.
+    Make one with :func:`flag`; the constructor takes a finished sentence, as a stored file holds it.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def kind_of(code: str) -> FlagKind:
 
 
 def by_rank(flags: Iterable[Flag]) -> list[Flag]:
-    """Sort flags as the registry ranks them, each sentence once."""
+    """Sort flags by their rank in the registry; each sentence comes once."""
     return sorted(dict.fromkeys(flags), key=lambda item: _RANK[item.code])
 
 
@@ -256,8 +256,8 @@ _DOUBTS: Final = (
     FlagKind(
         "NO_CONTROLS",
         Effect.DOUBT,
-        "Too few control tubes of this panel: simulated marrows stand in, no background rate is known, the result is "
-        "provisional.",
+        "This panel has too few control tubes: simulated marrows are used instead, no background rate is known, and "
+        "the result is provisional.",
         step="Run at least three control marrows with this panel and build a reference; until then the count is "
         "provisional.",
         question="What does marrow without leukaemia look like in this panel?",
@@ -265,15 +265,15 @@ _DOUBTS: Final = (
     FlagKind(
         "MARKERS_NOT_SIMULATED",
         Effect.DOUBT,
-        "The simulated marrows that stand in for controls lack {markers}: these markers are not used.",
-        step="Run control marrows with this panel; simulated ones do not know all of its markers.",
+        "The simulated marrows that replace the controls lack {markers}: these markers are not used.",
+        step="Run control marrows with this panel; simulated ones lack some of its markers.",
         question="What does marrow without leukaemia look like in these markers?",
     ),
     FlagKind(
         "PANEL_TOO_WEAK",
         Effect.DOUBT,
-        "The tube lacks {markers}, which the controls have; of the markers that tell leukaemia only these are left: "
-        "{left}.",
+        "The tube lacks {markers}, which the controls have; of the markers that distinguish leukaemia from normal "
+        "cells only these are left: {left}.",
         step="Stain a tube with all markers of the panel: without these, leukaemia and normal precursors look alike.",
         look="gates",
         question="What do the missing markers show?",
@@ -347,8 +347,8 @@ _DOUBTS: Final = (
     FlagKind(
         "PHENOTYPE_OVERRULED",
         Effect.NOT_SENSITIVE,
-        "Cells that fit the patient's own leukaemia were called {call} by reviewer {name}: the spike-in puts cells "
-        "into the same place, and does not show that leukaemia would be told from them.",
+        "Cells that fit the patient's own leukaemia were called {call} by reviewer {name}: the spike-in adds its "
+        "cells in the same place, so it does not show that leukaemia could be distinguished from them.",
         step="Confirm by another method (molecular MRD): this patient's leukaemia looks like these cells.",
         look="mrd",
         roles=_FOLLOWUP,
@@ -356,8 +356,8 @@ _DOUBTS: Final = (
     FlagKind(
         "COUNTED_CAME_FIRST",
         Effect.NO_POSITIVE,
-        "{events:,} counted cells came almost all in the first {start:.0%} of the run, as cells do that the tube "
-        "before left in the line.",
+        "Almost all of the {events:,} counted cells came in the first {start:.0%} of the run, like cells that the "
+        "tube before left in the line.",
         step="Rinse and acquire the sample again: cells of its own come evenly. The cohort page says what ran before.",
         look="time",
         question="Are these cells the sample's own, or left in the line by the tube before?",
@@ -366,8 +366,8 @@ _DOUBTS: Final = (
     FlagKind(
         "CAME_FIRST",
         Effect.REMARK,
-        "{events:,} cells of a group that is not counted came almost all in the first {start:.0%} of the run, as cells "
-        "do that the tube before left in the line.",
+        "Almost all of the {events:,} cells of a group that is not counted came in the first {start:.0%} of the run,"
+        " like cells that the tube before left in the line.",
         step="Rinse longer after tubes with much leukaemia. The cohort page says what ran before.",
         look="time",
         roles=_PATIENT,
@@ -381,8 +381,8 @@ _DOUBTS: Final = (
     FlagKind(
         "CD19_LOSS_UNSEEN",
         Effect.NO_NEGATIVE,
-        "After therapy against CD19 blasts may have lost it, and this tube has no way into the B lineage by CD22 or "
-        "CD24: such blasts are seen only if they carry another of its markers.",
+        "After therapy against CD19, blasts may have lost it, and this tube cannot find B-lineage cells by CD22 or "
+        "CD24: such blasts are seen only if they carry another B-lineage marker.",
         step="Stain a tube with CD22 and CD24, or use another method (molecular MRD): blasts without CD19 may be "
         "hidden.",
         look="gates",
@@ -410,7 +410,7 @@ _DOUBTS: Final = (
     FlagKind(
         "DIAGNOSIS_DISAGREES",
         Effect.REMARK,
-        "The phenotype was learned from {learned:.1%} of this tube's cells, but {counted:.1%} answer to it.",
+        "The phenotype was learned from {learned:.1%} of this tube's cells, but {counted:.1%} match it.",
         step="Compare the groups of this tube with the phenotype before it is used for follow-up tubes: the larger of "
         "the two shares may hold normal cells, the smaller one may have lost leukaemia.",
         look="mrd",
@@ -419,7 +419,7 @@ _DOUBTS: Final = (
     FlagKind(
         "DIAGNOSIS_NOT_COUNTED",
         Effect.ANSWER,
-        "The diagnosis gave a phenotype, but only {events} events of this diagnosis tube answer to it.",
+        "The diagnosis gave a phenotype, but only {events} events of this diagnosis tube match it.",
         step="Gate the diagnosis tube by hand and compare it with the phenotype that was found.",
         look="mrd",
         question="Is the phenotype found at diagnosis the leukaemia of this tube?",
@@ -452,8 +452,8 @@ _CONTROLS: Final = (
     FlagKind(
         "CONTROL_GROUP",
         Effect.ODD,
-        "This control holds a compact group of {events:,} cells that no other control shows; marrow without leukaemia "
-        "shows one as odd in less than one of {tubes:,.0f} tubes.",
+        "This control holds a compact group of {events:,} cells that no other control shows; marrow without "
+        "leukaemia shows a group this unusual in less than one of {tubes:,.0f} tubes.",
         step=_JUDGE_CONTROL,
         look="mrd",
         roles=frozenset({"control"}),
@@ -524,16 +524,16 @@ _ANSWERS: Final = (
         "KINDS_MISSED",
         Effect.ANSWER,
         "{found} of {tried} kinds of leukaemia would have been found in this tube at {level:.0e}; not: {missed}.",
-        step="A negative answer speaks only of the kinds that would have been found. Stain a diagnosis tube if there "
-        "is material, so that the patient's own leukaemia is looked for.",
+        step="A negative answer covers only the kinds that would have been found. Stain a diagnosis tube if there is"
+        " material, so that the patient's own leukaemia is looked for.",
         look="mrd",
         roles=_FOLLOWUP,
     ),
     FlagKind(
         "SPIKE_IN_STEP_LOSES",
         Effect.REMARK,
-        "Of leukaemic cells added to this tube as raw events, the step '{step}' lost {share:.0%}: {kept} of {spiked} "
-        "are left.",
+        "The step '{step}' lost {share:.0%} of the leukaemic cells that were added to this tube as raw events: "
+        "{kept} of {spiked} are left.",
         step="Look at the gate or mask of that step: leukaemia of this tube is lost there as well.",
         look="gates",
         roles=_FOLLOWUP,
@@ -557,8 +557,8 @@ _ANSWERS: Final = (
     FlagKind(
         "PRECURSOR_LIKE_NOT_EXCLUDED",
         Effect.ANSWER,
-        "No phenotype of a diagnosis tube is known: a few leukaemic cells that look like this marrow's regular B-cell "
-        "precursors would not be told from them.",
+        "No phenotype of a diagnosis tube is known: a few leukaemic cells that look like this marrow's regular "
+        "B-cell precursors could not be distinguished from them.",
         step="Use the diagnosis tube, or another method (molecular MRD), where such a leukaemia is possible.",
         look="mrd",
         roles=_FOLLOWUP,
@@ -566,7 +566,7 @@ _ANSWERS: Final = (
     FlagKind(
         "CONTROL_SET_ASIDE",
         Effect.REMARK,
-        "The control {control} alone holds cells that match this phenotype; no other control does, so that they are no "
+        "The control {control} alone holds cells that match this phenotype; no other control does, so they are not "
         "background of this tube. A match nearer to them than to the leukaemia at diagnosis is not counted.",
         step="Look at the charts of that control: it may be odd.",
         look="controls",
@@ -594,7 +594,7 @@ _ANSWERS: Final = (
     FlagKind(
         "FEW_CONTROLS",
         Effect.REMARK,
-        "Only {count} control marrows stand behind this result: one odd control decides its cut and its limits.",
+        "This result rests on only {count} control marrows: one odd control decides its cut and its limits.",
         step="Add control marrows, a regenerating one among them, until there are at least eight.",
         look="controls",
     ),
@@ -639,13 +639,13 @@ _ANSWERS: Final = (
         Effect.REMARK,
         "The tube lacks {markers}, which the controls have: leukaemia that differs from normal cells mainly in this "
         "marker is missed; {left} are used.",
-        step="Stain a tube with all markers of the panel where the leukaemia at diagnosis was odd in the missing one.",
+        step="Stain a tube with all markers of the panel if the leukaemia at diagnosis was abnormal in the missing "
+        "one.",
     ),
     FlagKind(
         "UNKNOWN_POPULATION",
         Effect.NO_NEGATIVE,
-        "{share:.0%} of the cells are a population that the controls do not hold in such numbers (at most {most:.1%}): "
-        "{what}.",
+        "{share:.0%} of the cells belong to a population that makes up at most {most:.1%} in the controls: {what}.",
         step="Look at this population by hand: it may be another leukaemia, or a leukaemia that changed its lineage "
         "under therapy. Stain a tube with myeloid and T-cell markers.",
         look="gates",
@@ -678,8 +678,8 @@ _ANSWERS: Final = (
     FlagKind(
         "MARKER_HIDDEN",
         Effect.REMARK,
-        "{marker} stained none of the {carriers:,} cells that carry it in controls (at least {expected:.0%}): the "
-        "therapy before this tube took or covers it, or the antibody was forgotten.",
+        "{marker} stained none of the {carriers:,} cells that carry it in controls (at least {expected:.0%}): "
+        "therapy before this tube removed or covers the antigen, or the antibody was forgotten.",
         step="The tube cannot tell a covered antigen from an antibody that was forgotten: check the pipetting record.",
     ),
     FlagKind(
@@ -715,7 +715,7 @@ _GATES: Final = (
     FlagKind(
         "GATE_SHIFT_AT_BOUND",
         Effect.REMARK,
-        "Anchor cells lie further off than a gate may follow: {shifts}.",
+        "Anchor cells lie further away than a gate may be moved: {shifts}.",
         step="Some gates could not follow this tube's cells all the way: check them.",
         look="gates",
     ),
@@ -750,8 +750,8 @@ _GATES: Final = (
     FlagKind(
         "NUCLEATED_BY_SCATTER",
         Effect.INFO,
-        "No nucleic acid dye: nucleated cells are what is left after debris; anucleate events of a cell's size are "
-        "counted.",
+        "This tube has no nucleic acid dye: all events but debris count as nucleated, and anucleate events of a "
+        "cell's size are among them.",
     ),
 )
 
@@ -783,11 +783,10 @@ _QUALITY_FLAGS: Final = (
     FlagKind(
         "TIME_STEPS_BACK",
         Effect.REMARK,
-        "Time runs backwards {steps} times: the clock was full and began again, runs were joined, or events are not in "
-        "order.",
+        "Time runs backwards {steps} times: the clock overflowed, runs were joined, or events are not in order.",
     ),
     FlagKind("TIME_NOT_CHECKED", Effect.INFO, "Stability over the run could not be judged: {why}."),
-    FlagKind("NO_TIME_CHANNEL", Effect.INFO, "Without a time channel the order of events stands for time."),
+    FlagKind("NO_TIME_CHANNEL", Effect.INFO, "The file has no time channel; the order of events is used instead."),
     FlagKind(
         "FLOW_RATE_UNEVEN",
         Effect.INFO,
@@ -841,7 +840,8 @@ _QUALITY_FLAGS: Final = (
     FlagKind(
         "SPILLOVER_ABOVE_ONE",
         Effect.REMARK,
-        "More of a dye in a neighbour's detector than in its own: {pairs}. A matrix partly written in percent?",
+        "A dye gives more signal in another detector than in its own: {pairs}. The matrix may be partly written in "
+        "percent.",
     ),
     FlagKind(
         "CHANNELS_NOT_IN_SPILLOVER",
@@ -855,14 +855,16 @@ _QUALITY_FLAGS: Final = (
         Effect.REMARK,
         "The range is {own:g}, not {controls:g} as in the controls, for {channels}: another instrument or setting?",
     ),
-    FlagKind("RANGE_NOT_SOUND", Effect.INFO, "$PnR is no sound range for {channels}; T = {top:g} was taken instead."),
+    FlagKind(
+        "RANGE_NOT_SOUND", Effect.INFO, "$PnR is not a plausible range for {channels}; T = {top:g} was used instead."
+    ),
     FlagKind("LOGICLE_WIDTH_DEFAULT", Effect.INFO, "W is the default for {channels}: {why}."),
     FlagKind("NONFINITE_EVENTS", Effect.INFO, "{events} events with NaN or infinity are masked."),
     FlagKind(
         "DETECTOR_SATURATED",
         Effect.REMARK,
         "Events at the top of the range: {channels}; the voltage of the detector may be too high.",
-        step="Compare its voltage with that of the controls; of cells off scale only the other channels speak.",
+        step="Compare its voltage with that of the controls; cells off scale are judged by their other channels only.",
     ),
     FlagKind("SIDE_SCATTER_SATURATED", Effect.INFO, "Events at the top of the range: {channels}."),
     FlagKind(
@@ -873,7 +875,7 @@ _QUALITY_FLAGS: Final = (
     FlagKind(
         "HEIGHT_WIDTH_EXCHANGED",
         Effect.INFO,
-        "Height and width of {detectors} bear each other's name in the file; each was taken for what its values are.",
+        "The names of height and width of {detectors} are exchanged in the file; each was read by its values.",
     ),
     FlagKind("DOUBLETS_NOT_CHECKED", Effect.REMARK, "Doublets could not be excluded: {why}."),
     FlagKind("DEBRIS_NOT_CHECKED", Effect.INFO, "Debris could not be excluded: {why}."),

@@ -34,7 +34,7 @@ def with_population(tube: CandidateCells, share: float, mean: tuple[float, ...])
 
 def test_a_large_population_of_another_disease_is_named(reference: ReferenceModel) -> None:
     messages = told(with_population(marrow("fu", 40)[0], 0.4, (1.2, 0.8, 0.8, 0.8, 1.6)), reference)
-    assert "of the cells are a population" in messages["UNKNOWN_POPULATION"]
+    assert "of the cells belong to a population" in messages["UNKNOWN_POPULATION"]
     assert "CD19-" in messages["UNKNOWN_POPULATION"]
 
 
