@@ -229,7 +229,7 @@ def _staining(
     own: ControlRecord | None,
     parameters: ClassifierParameters,
 ) -> tuple[StainingFinding, ...]:
-    """What the tube's cells say of its antibodies; nothing where simulated marrows stand in for controls."""
+    """Findings about the tube's antibodies; none where simulated marrows replace the controls."""
     if reference.provisional:
         return ()
     others = [record.staining for record in reference.controls if record is not own]

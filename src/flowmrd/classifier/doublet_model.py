@@ -24,7 +24,7 @@ def added_cells(
     scales: Sequence[ChannelScale],
     parameters: ClassifierParameters | None = None,
 ) -> Floats32:
-    """Cells of the B-lineage window, each with the light of another cell of the tube.
+    """Cells of the B-lineage window, each with the fluorescence of another cell of the tube added.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What speaks for and against leukaemia in one compact group."""
+"""Evidence for and against leukaemia in one compact group."""
 
 from __future__ import annotations
 

@@ -28,5 +28,5 @@ class Library:
         return Library(tuple(entry for entry in self.entries if set(features) <= set(entry.features)))
 
     def is_usable(self, parameters: ClassifierParameters) -> bool:
-        """Whether there are enough leukaemias to speak of a library."""
+        """Whether there are enough leukaemias to form a library."""
         return len(self.entries) >= parameters.library_entries_least

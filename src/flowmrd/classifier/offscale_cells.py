@@ -1,4 +1,4 @@
-"""Cells that are off scale in a detector: only the channels in which they are measured speak.
+"""Cells that are off scale in a detector are judged only by the channels in which they are measured.
 
 They found no group and set no limit, in tubes and controls alike: what compensation makes of them looks like cells that
 do not exist. They join a group that other cells have founded where their measured channels say so. Leukaemia of which

@@ -88,7 +88,7 @@ def _panel(name: str) -> PanelModel:
 
 
 def _panel_lines(data_set: Mapping[str, Any]) -> list[str]:
-    """What stands in the way of a panel, in words."""
+    """Reasons why a panel cannot be used, in words."""
     found = data_set.get("panel")
     if found is None:
         return []

@@ -90,8 +90,8 @@ class ReferenceConfig(Section):
     min_controls: int = Field(
         3,
         ge=1,
-        description="Fewer control tubes than this: simulated marrows stand in, and every answer is INDETERMINATE. One "
-        "control alone has no other to be compared with: the answer is INDETERMINATE as well.",
+        description="With fewer control tubes than this, simulated marrows replace them and every answer is "
+        "INDETERMINATE. A single control cannot be compared with another: the answer is INDETERMINATE as well.",
     )
     max_events_per_control: int = Field(200_000, ge=1000, description="Cells per control that enter the model.")
 

@@ -99,7 +99,7 @@ def _unavailable(result: GateResult) -> list[Flag]:
 
 
 def _small_parents(result: GateResult) -> list[Flag]:
-    """What stands in for gates of which the parent holds too few cells to place them by this tube."""
+    """Thresholds used for gates whose parent holds too few cells to place them in this tube."""
     few = [placed for placed in result.placements if placed.state == "insufficient_parent"]
     if not few:
         return []

@@ -48,7 +48,7 @@ LIMITS: Final = {"cd34_myeloid": 0.001, "erythroblasts": 0.02}
 MATURE: Final = "mature_granulocytes"
 MATURE_LIMIT: Final = 0.9
 MATURE_MARGIN: Final = 0.1
-"""Mature granulocytes speak for blood above this share of the granulocytes, if no control comes within the margin."""
+"""Mature granulocytes above this share of all granulocytes suggest blood, if no control comes within the margin."""
 
 STAGES: Final = ("haematogones_1", "haematogones_2", "haematogones_3")
 MIN_HAEMATOGONES: Final = 50

@@ -10,7 +10,7 @@ from flowmrd.mrd.result import CellGroup, GroupEvidence, MarkerShift
 from flowmrd.records.decisions import Proposal
 
 MOST_SAID = 3
-"""Markers that a phenotype names at most; the rest stand in ``markers``."""
+"""The most markers that a phenotype names; the others are in ``markers``."""
 
 
 def groups_of(classification: Mapping[str, Any]) -> tuple[CellGroup, ...]:

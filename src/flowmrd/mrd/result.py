@@ -188,7 +188,7 @@ class Verdict(ResultPart):
 
 
 class GroupEvidence(ResultPart):
-    """What speaks for and against leukaemia in one group; null where it was not measured."""
+    """Evidence for and against leukaemia in one group; null where it was not measured."""
 
     gain: float | None = Field(None, description="Log likelihood gained by calling the group leukaemia.")
     false_groups: float | None = Field(

@@ -232,7 +232,7 @@ def _says(text: str, own: Sequence[str]) -> bool:
 
 
 def _contradicts(name: _Name, own: Sequence[str], markers: Sequence[str]) -> bool:
-    """Whether ``$PnS`` may name something else than this marker, so that ``$PnN`` cannot speak for it."""
+    """Whether ``$PnS`` may name another marker, so that ``$PnN`` is no evidence for this one."""
     if not name.pns or _says(name.pns, own) or compact(name.pns) == compact(name.pnn):
         return False
     others = [marker for marker in markers if marker not in own]
@@ -299,7 +299,7 @@ def _scatter_substitutes(
     missing: list[str],
     notes: list[str],
 ) -> list[str]:
-    """What stands in for a scatter area that the file lacks, and is said to: its height, or that of a second beam.
+    """Substitute for a scatter area that the file lacks: its height, or that of a second beam. A note says so.
 
     FACSCalibur stores no pulse area; some spectral instruments store side scatter of the violet beam alone.
     """

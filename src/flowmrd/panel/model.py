@@ -195,7 +195,7 @@ class PanelModel(Strict):
         return [gate.name for gate in self.gates if gate.route and not uses(gate.name)]
 
     def gate(self, name: str, where: str) -> Gate:
-        """Return the gate of a name that stands in a file ``where``.
+        """Return the gate with a name that a file ``where`` gives.
 
         Raises
         ------

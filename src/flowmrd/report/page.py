@@ -151,7 +151,7 @@ def _loader(script: SharedScript) -> str:
 
 
 def embed_json(value: Any) -> Markup:
-    """JSON that can stand inside a ``<script type="application/json">`` whatever text it holds."""
+    """JSON that is safe inside a ``<script type="application/json">`` whatever text it holds."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -36,7 +36,7 @@ class ReviewState(StrEnum):
 
 @dataclass(frozen=True)
 class SampleReview:
-    """State of a sample and the entry that speaks for it: a standing rejection, else the latest."""
+    """State of a sample and the log entry that decides it: a rejection that still holds, else the latest entry."""
 
     sample: str
     state: ReviewState

@@ -23,7 +23,7 @@ __all__ = ["lock_limits"]
 
 
 def lock_limits(run_directory: Path, out: Path) -> ControlLimitsFile:
-    """Compute limits from the controls of a run that stand in its reference, and write them.
+    """Compute limits from the controls that form the reference of a run, and write them.
 
     Raises
     ------

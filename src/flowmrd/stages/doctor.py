@@ -160,7 +160,7 @@ def _known_names(run_directory: Path, config: dict[str, Any], rows: list[dict[st
 def _files_and_other_words(
     run_directory: Path, config: dict[str, Any], rows: list[dict[str, str]]
 ) -> tuple[list[str], list[str]]:
-    """Paths of the sheet with their parts, and what stands in its other columns."""
+    """Paths of the sheet with their parts, and the values of its other columns."""
     panels = {path.stem for path in PANELS.glob("*.yaml")}
     folder = (run_directory / str(config.get("samples") or "config/samples.tsv")).parent
     files: list[str] = []

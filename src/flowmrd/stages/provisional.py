@@ -1,4 +1,4 @@
-"""Simulated marrows that stand in where a run has too few controls, so that a result can be shown but not believed."""
+"""Simulated marrows replace missing controls where a run has too few: every result is then provisional."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def headline(result: TrialResult) -> list[tuple[str, str, str]]:
 
 
 def methods(result: TrialResult) -> list[str]:
-    """Methods in sentences that can stand in a paper."""
+    """Methods in sentences for a publication."""
     return [
         f"Response was classified from the recorded measurements by the rule set {result.rules} "
         f"({result.rules_source}); the investigator's word did not decide.",

@@ -139,7 +139,7 @@ def read_patients(path: Path, cutoff: date | None = None) -> tuple[list[Patient]
 def read_adverse_events(
     path: Path, patients: Sequence[Patient], enrolment: dict[str, date | None]
 ) -> tuple[list[AdverseEvent], list[InputError]]:
-    """Read ``adverse_events.tsv`` against the patients it speaks of; good rows and every problem.
+    """Read ``adverse_events.tsv`` against the list of patients; return the good rows and every problem.
 
     Parameters
     ----------
