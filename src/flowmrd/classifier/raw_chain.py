@@ -2,9 +2,9 @@
 
 The sensitivity of a tube is a statement about its file: cells that compensation, a mask, a gate or the window loses are
 lost as much as those that the classifier overlooks. Cells to be added are given as they would be measured, on the
-scale. Here they become the fluorescence of their dyes, with the spillover and the clipping of this tube's detectors. Then
-they pass the matrix, the scales, the masks and the gates with the thresholds that were placed in this tube. Only the
-added cells are computed.
+scale. Here they become the fluorescence of their dyes, with the spillover and the clipping of this tube's detectors.
+Then they pass the matrix, the scales, the masks and the gates with the thresholds that were placed in this tube. Only
+the added cells are computed.
 """
 
 from __future__ import annotations
