@@ -25,6 +25,7 @@ except ImportError:
 from flowmrd.engine.clock import set_back_future_times
 from flowmrd.engine.code import PLANNED
 from flowmrd.engine.plan import plan_run
+from flowmrd.engine.ready_interpreter import shell_function
 from flowmrd.errors import InputError
 
 
@@ -42,6 +43,7 @@ shell.executable("bash")
 # the interpreter that runs this file also runs the stages, on whatever node they land
 shell.prefix(
     f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+    + shell_function()
 )
 
 try:

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -28,6 +28,7 @@ from flowmrd.engine.layout import CONFIG
 from flowmrd.engine.lock import refuse_jobs_in_queue, run_lock, wait_for_orphans
 from flowmrd.engine.plan import RunPlan, plan_run
 from flowmrd.engine.progress import planned_events, run_and_follow
+from flowmrd.engine.ready_interpreter import ready_interpreter
 from flowmrd.engine.refusals import LOGS, forget_failures
 from flowmrd.engine.summary import print_plan, print_summary
 from flowmrd.errors import ConfigError, InputError
@@ -173,7 +174,7 @@ def launch(
         queue = (QueueWatch(lambda: jobs_in_queue(run_directory, names)), looks) if submits else None
         for _ in range(MAX_PASSES):
             state = _present_state(run_directory)
-            code, steps = _one_pass(command, environment, run_directory, verbose=verbose, queue=queue)
+            code, steps = _one_pass(command, environment, run_directory, local=local, verbose=verbose, queue=queue)
             if code == 0 and steps and not fresh and not forced:
                 continue  # Snakemake does not look at the parameters of what comes after a job that runs: look again
             fresh = False
@@ -227,6 +228,7 @@ def _one_pass(
     environment: dict[str, str],
     run_directory: Path,
     *,
+    local: bool,
     verbose: bool,
     queue: tuple[QueueWatch, float] | None,
 ) -> tuple[int, int]:
@@ -234,6 +236,7 @@ def _one_pass(
     log = run_directory / LOGS / "snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return run_and_follow(command, environment, cwd=REPOSITORY, log=log, verbose=verbose, queue=queue)
+        with ready_interpreter(environment, cwd=REPOSITORY) if local else nullcontext(environment) as variables:
+            return run_and_follow(command, variables, cwd=REPOSITORY, log=log, verbose=verbose, queue=queue)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT, 0

@@ -1,0 +1,230 @@
+"""One interpreter of a run on this machine that has imported everything, and from which jobs are forked.
+
+    python -m flowmrd.engine.ready_interpreter SOCKET
+
+A small tube needs two seconds of work, and its libraries take almost one to import. ``flowmrd run`` therefore starts
+one such process for each pass of Snakemake. It imports what the stages use and computes nothing. The rules' shells send
+it their command (:mod:`flowmrd.engine.ready_client`); it forks for each, and the child runs the command as an
+interpreter of its own would: with the environment, working directory and terminal of the sender.
+
+* A child dies at once with its sender: nothing works on unseen after a job was killed.
+* Where the code on disk is not what was imported, the sender starts an interpreter of its own, which sees what has
+  changed. So it does where this process is gone.
+* It ends when its standard input does, hence with the launcher, after its last child.
+* On a cluster, and with plain ``snakemake``, there is none, and every job starts an interpreter.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import select
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+__all__ = ["VARIABLE", "ready_interpreter", "serve", "shell_function"]
+
+VARIABLE = "FLOWMRD_READY"
+"""Environment variable with the path of the socket."""
+SECONDS_TO_END = 20.0
+MODULES = (
+    "flowmrd.cli.app",
+    "flowmrd.engine.layout",
+    "flowmrd.stages.transform_reference",
+    "flowmrd.stages.gate_reference",
+    "flowmrd.stages.reference",
+    "flowmrd.stages.provisional",
+    "flowmrd.stages.laip",
+    "flowmrd.stages.judge",
+    "flowmrd.stages.cohort",
+    "flowmrd.stages.provenance",
+    "pyarrow.parquet",
+    "scipy.optimize",
+    "sklearn.linear_model",
+)
+"""What the stages import, with what they import within functions."""
+
+
+@contextmanager
+def ready_interpreter(environment: Mapping[str, str], *, cwd: Path) -> Iterator[dict[str, str]]:
+    """Start one for the duration of the block.
+
+    Parameters
+    ----------
+    environment
+        Of the run.
+    cwd
+        Where to start it.
+
+    Yields
+    ------
+    dict
+        The environment for Snakemake: with the socket, or unchanged where no interpreter could be started.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="flowmrd-"))  # of this user only
+    except OSError:
+        yield dict(environment)
+        return
+    place = folder / "ready"
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "flowmrd.engine.ready_interpreter", str(place)],
+        cwd=cwd,
+        env=dict(environment),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield {**environment, VARIABLE: str(place)}
+    finally:
+        assert process.stdin is not None  # noqa: S101 - opened with a pipe above
+        with suppress(OSError):
+            process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS_TO_END)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def shell_function() -> str:
+    """For the rules' shells: what makes them send their command; nothing where the run has no ready interpreter."""
+    if VARIABLE not in os.environ:
+        return ""
+    client = Path(__file__).with_name("ready_client.py")
+    return f'flowmrd() {{{{ {shlex.quote(sys.executable)} -I -S {shlex.quote(str(client))} "$@"; }}}}; '
+
+
+def serve(place: Path) -> int:
+    """Listen, import, then fork a child for every command until standard input ends.
+
+    Senders that come while libraries are being imported wait for the end of it.
+    """
+    from flowmrd.engine.code import package_digest
+    from flowmrd.threads import THREAD_VARIABLES
+
+    interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the launcher ends, and this with it
+    for name in THREAD_VARIABLES:
+        os.environ.setdefault(name, "1")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        try:
+            listening.bind(str(place))
+            listening.listen(256)
+            imported = package_digest()
+            for module in MODULES:
+                import_module(module)
+            package_digest.cache_clear()
+            if package_digest() != imported or _other_threads():
+                return 1  # changed meanwhile; or something would be missing in a child
+            gc.collect()
+            gc.freeze()  # what is shared is not looked at, hence not copied, by the children's collector
+            _accept(listening, imported, interrupt)
+        finally:
+            shutil.rmtree(place.parent, ignore_errors=True)
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
+    return 0
+
+
+def _other_threads() -> list[str]:
+    """Names of threads that a fork would leave behind.
+
+    Arrow's allocator jemalloc has one, which it stops before a fork and starts again after it.
+    """
+    tasks = [task for task in Path("/proc/self/task").iterdir() if task.name != str(os.getpid())]
+    names = [(task / "comm").read_text(encoding="utf-8").strip() for task in tasks]
+    return [name for name in names if not name.startswith("jemalloc")]
+
+
+def _accept(listening: socket.socket, imported: str, interrupt: Any) -> None:
+    """Fork for every command until standard input ends."""
+    while True:
+        readable, _, _ = select.select([listening.fileno(), 0], [], [], 1.0)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if 0 in readable:
+            return
+        if listening.fileno() in readable:
+            link, _ = listening.accept()
+            if os.fork() == 0:
+                _child(link, listening, imported, interrupt)
+            link.close()
+
+
+def _child(link: socket.socket, listening: socket.socket, imported: str, interrupt: Any) -> None:
+    """Run one command and end."""
+    code = 1
+    try:
+        listening.close()
+        words = _take_over(link, imported)
+        if words is None:
+            return
+        signal.signal(signal.SIGINT, interrupt)
+        _die_with_the_other_end(link)
+        link.sendall(b"+")
+        from flowmrd.cli.app import call
+
+        sys.argv = ["flowmrd", *words]
+        code = call(words)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        fcntl.fcntl(link, fcntl.F_SETFL, 0)
+        with suppress(OSError):
+            link.sendall(bytes([code & 255]))
+        os._exit(code & 255)  # nothing of the parent's is to be tidied up here
+
+
+def _take_over(link: socket.socket, imported: str) -> list[str] | None:
+    """Working directory, environment and terminal of the sender, and its words; None if the code has changed."""
+    from flowmrd.engine.code import package_digest
+
+    header, descriptors, _, _ = socket.recv_fds(link, 8, 3)
+    size = int.from_bytes(header, "big")
+    message = bytearray()
+    while len(message) < size:
+        part = link.recv(size - len(message))
+        if not part:
+            os._exit(1)  # the sender is gone
+        message += part
+    folder, count, *rest = bytes(message).decode("utf-8", "surrogateescape").split("\0")
+    package_digest.cache_clear()
+    if package_digest() != imported:
+        link.sendall(b"-")
+        os._exit(0)
+    os.environ.clear()
+    for entry in rest[int(count) :]:
+        name, _, value = entry.partition("=")
+        os.environ[name] = value
+    os.chdir(folder)
+    for target, source in enumerate(descriptors):
+        os.dup2(source, target)
+        os.close(source)
+    return rest[: int(count)]
+
+
+def _die_with_the_other_end(link: socket.socket) -> None:
+    """Let the kernel send SIGIO, whose default is to end the process, when the sender is gone."""
+    fcntl.fcntl(link, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(link, fcntl.F_SETFL, fcntl.fcntl(link, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([link], [], [], 0)[0]:  # gone before that
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(serve(Path(sys.argv[1])))
