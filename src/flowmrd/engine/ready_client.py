@@ -2,9 +2,9 @@
 
     python -I -S ready_client.py WORDS OF A flowmrd COMMAND
 
-It hands words, environment and terminal to the ready interpreter (:mod:`flowmrd.engine.ready_interpreter`)
-and ends with the exit code that comes back. Where none answers, it becomes the ordinary command. The point of it is that
-next to nothing is imported.
+It hands words, environment and terminal to the ready interpreter (:mod:`flowmrd.engine.ready_interpreter`) and ends
+with the exit code that comes back. Where none answers, it becomes the ordinary command. The point of it is that next to
+nothing is imported.
 """
 
 import os

@@ -97,11 +97,11 @@ def test_a_job_that_was_killed_is_said_so_and_made_by_the_same_command(
 ) -> None:
     run = Path(shutil.copytree(pair, tmp_path / "run"))
     with started(run, "--cores", 1) as first:
-        os.kill(until(lambda: stage_process(first.pid, b"gate"), first), signal.SIGKILL)
+        os.kill(until(lambda: stage_process(first.pid, b"judge"), first), signal.SIGKILL)
         said = first.communicate()[0]
     assert first.returncode == 1
-    assert "no result yet: gate did not end" in said
-    assert "results/logs/gate/" in said
+    assert "no result yet: judge did not end" in said
+    assert "results/logs/judge/" in said
     with started(run, "--cores", 2) as second:
         said = second.communicate()[0]
     assert second.returncode == 0, said
