@@ -1,13 +1,16 @@
 """Cost of a whole run by number of tubes and of events, and what a thousand large tubes take on a cluster.
 
     python -m benchmarks.scale [--small 200] [--large 20] [--events 2000000] [--cores 2] [--slots 200]
-                               [--simulated 1000] [--folder F] [--page docs/performance.md]
+                               [--simulated 1000] [--rows few-small middle large] [--folder F]
+                               [--page docs/performance.md]
 
 Runs cohorts of small tubes (30,000 events), two of them, to see what the number of tubes does, and one of large tubes
 with the real workflow; then the same stages on the same tubes in one process without an engine (``benchmarks.bare``).
 The overhead is the processor time of the run, launcher, Snakemake, shells and interpreters included, against that of
 the one process. Seconds and peak memory of a job are what its log says; seconds of a stage are fitted as
 a + b x events.
+
+``--rows`` takes some of the cohorts; the prediction below needs all of them.
 
 The prediction for 1,000 tubes of 5 million events schedules the fitted jobs greedily in the order the workflow allows
 (``benchmarks.schedule``). It is checked by a run of Snakemake on the workflow of as many tubes (``--simulated`` for
@@ -39,6 +42,7 @@ from flowmrd.panel import load_panel
 from flowmrd.stages.simulate import simulate
 from flowmrd.store import read_json
 
+ROWS = ("few-small", "many-small", "middle", "large")
 SMALL_EVENTS = 30_000
 SUBMIT_SECONDS = 60.0
 """On a cluster, between the end of a job and the start of one that waited for it: Snakemake asks every 40 s, and its
@@ -230,22 +234,30 @@ def main() -> int:
     parser.add_argument("--slots", type=int, default=200)
     parser.add_argument("--controls", type=int, default=20)
     parser.add_argument("--simulated", type=int, default=1000)
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--page", type=Path, default=REPOSITORY / "docs" / "performance.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scale") as temporary:
         folder = options.folder or Path(temporary)
         few = max(8, options.small // 10)
+        sizes = {
+            "few-small": (few, SMALL_EVENTS),
+            "many-small": (options.small, SMALL_EVENTS),
+            "middle": (few, options.events // 5),
+            "large": (options.large, options.events),
+        }
         cohorts = [
-            run_cohort(folder, "few-small", few, SMALL_EVENTS, options.cores, bare=True),
-            run_cohort(folder, "many-small", options.small, SMALL_EVENTS, options.cores, bare=False),
-            run_cohort(folder, "middle", few, options.events // 5, options.cores, bare=False),
-            run_cohort(folder, "large", options.large, options.events, options.cores, bare=True),
+            run_cohort(folder, name, *sizes[name], options.cores, bare=name != "many-small")
+            for name in ROWS
+            if name in options.rows
         ]
     fitted = models(cohorts)
     parts = [cohort_table(cohorts), stage_table(fitted, cohorts)]
     print("\n\n".join(parts), flush=True)  # noqa: T201
     put_between_marks(options.page, "scale", "\n\n".join(parts))
+    if len(cohorts) < len(ROWS):
+        return 0  # the model of a cluster needs all sizes
     parts.append(prediction(fitted, options.slots, options.controls, options.simulated))
     print(parts[-1])  # noqa: T201
     put_between_marks(options.page, "scale", "\n\n".join(parts))

@@ -1,7 +1,5 @@
 """One interpreter of a run on this machine that has imported everything, and from which jobs are forked.
 
-    python -m flowmrd.engine.ready_interpreter SOCKET
-
 A small tube needs two seconds of work, and its libraries take almost one to import. ``flowmrd run`` therefore starts
 one such process for each pass of Snakemake. It imports what the stages use and computes nothing. The rules' shells send
 it their command (:mod:`flowmrd.engine.ready_client`); it forks for each, and the child runs the command as an
@@ -27,7 +25,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -38,6 +36,7 @@ __all__ = ["VARIABLE", "ready_interpreter", "serve", "shell_function"]
 VARIABLE = "FLOWMRD_READY"
 """Environment variable with the path of the socket."""
 SECONDS_TO_END = 20.0
+Command = Callable[[Sequence[str]], int]
 MODULES = (
     "flowmrd.cli.app",
     "flowmrd.engine.layout",
@@ -83,7 +82,7 @@ def ready_interpreter(environment: Mapping[str, str], *, cwd: Path) -> Iterator[
         return
     place = folder / "ready"
     process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "flowmrd.engine.ready_interpreter", str(place)],
+        [sys.executable, "-m", "flowmrd.cli.ready", str(place)],
         cwd=cwd,
         env=dict(environment),
         stdin=subprocess.PIPE,
@@ -109,10 +108,17 @@ def shell_function() -> str:
     return f'flowmrd() {{{{ {shlex.quote(sys.executable)} -I -S {shlex.quote(str(client))} "$@"; }}}}; '
 
 
-def serve(place: Path) -> int:
+def serve(place: Path, command: Command) -> int:
     """Listen, import, then fork a child for every command until standard input ends.
 
     Senders that come while libraries are being imported wait for the end of it.
+
+    Parameters
+    ----------
+    place
+        Path of the socket; its folder is removed at the end.
+    command
+        What runs the words of a command and returns its exit code.
     """
     from flowmrd.engine.code import package_digest
     from flowmrd.threads import THREAD_VARIABLES
@@ -132,7 +138,7 @@ def serve(place: Path) -> int:
                 return 1  # changed meanwhile; or something would be missing in a child
             gc.collect()
             gc.freeze()  # what is shared is not looked at, hence not copied, by the children's collector
-            _accept(listening, imported, interrupt)
+            _accept(listening, command, imported, interrupt)
         finally:
             shutil.rmtree(place.parent, ignore_errors=True)
     with suppress(ChildProcessError):
@@ -151,7 +157,7 @@ def _other_threads() -> list[str]:
     return [name for name in names if not name.startswith("jemalloc")]
 
 
-def _accept(listening: socket.socket, imported: str, interrupt: Any) -> None:
+def _accept(listening: socket.socket, command: Command, imported: str, interrupt: Any) -> None:
     """Fork for every command until standard input ends."""
     while True:
         readable, _, _ = select.select([listening.fileno(), 0], [], [], 1.0)
@@ -163,11 +169,11 @@ def _accept(listening: socket.socket, imported: str, interrupt: Any) -> None:
         if listening.fileno() in readable:
             link, _ = listening.accept()
             if os.fork() == 0:
-                _child(link, listening, imported, interrupt)
+                _child(link, listening, command, imported, interrupt)
             link.close()
 
 
-def _child(link: socket.socket, listening: socket.socket, imported: str, interrupt: Any) -> None:
+def _child(link: socket.socket, listening: socket.socket, command: Command, imported: str, interrupt: Any) -> None:
     """Run one command and end."""
     code = 1
     try:
@@ -178,10 +184,8 @@ def _child(link: socket.socket, listening: socket.socket, imported: str, interru
         signal.signal(signal.SIGINT, interrupt)
         _die_with_the_other_end(link)
         link.sendall(b"+")
-        from flowmrd.cli.app import call
-
         sys.argv = ["flowmrd", *words]
-        code = call(words)
+        code = command(words)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     finally:
@@ -228,7 +232,3 @@ def _die_with_the_other_end(link: socket.socket) -> None:
     fcntl.fcntl(link, fcntl.F_SETFL, fcntl.fcntl(link, fcntl.F_GETFL) | os.O_ASYNC)
     if select.select([link], [], [], 0)[0]:  # gone before that
         os._exit(1)
-
-
-if __name__ == "__main__":
-    sys.exit(serve(Path(sys.argv[1])))
