@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import xml.etree.ElementTree as ET
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from flowmrd.config.run import GatingConfig
 from flowmrd.errors import GateError
-from flowmrd.gating.gatingml import Wiring, write_gatingml
+from flowmrd.gating.gatingml import GATING, Wiring, write_gatingml
 from flowmrd.gating.overrides import read_override
 from flowmrd.gating.sample import gate_sample
 from flowmrd.gating.shapes import Combination, Ellipse, HalfPlane, Polygon, Rectangle, same_shape
@@ -269,3 +270,19 @@ def test_an_override_of_a_gate_that_the_tube_cannot_have_is_refused(
 def test_combinations_read_back_as_nothing_to_override() -> None:
     assert same_shape(Rectangle((("x", None, None),)), Combination(all_of=("parent",)))
     assert not same_shape(Polygon("x", "y", ((0, 0), (1, 0), (1, 1))), Combination(all_of=("parent",)))
+
+
+def test_an_export_of_the_edited_gates_alone_is_read_though_flowkit_refuses_it(
+    flowkit: Any, tmp_path: Any, ino10: Any, gated: Any, wiring: Any
+) -> None:
+    root = ET.fromstring(write_gatingml(gated, ino10.gates, wiring))
+    gate_id, parent_id = f"{{{GATING}}}id", f"{{{GATING}}}parent_id"
+    edited = next(element for element in root.findall(f"{{{GATING}}}RectangleGate") if element.get(parent_id))
+    for element in list(root):
+        if element.tag.endswith("Gate") and element is not edited:
+            root.remove(element)
+    path = tmp_path / "edited.xml"
+    path.write_bytes(ET.tostring(root))
+    assert list(read_override(path, ino10, wiring).shapes) == [edited.get(gate_id)]
+    with pytest.raises(KeyError, match=str(edited.get(parent_id))):
+        flowkit.parse_gating_xml(str(path))
