@@ -5,8 +5,8 @@ tube's, on values compensated in another way, or under another parent is an erro
 Combinations are the panel's business, so Boolean and quadrant gates are accepted only where they are those that
 ``gates.xml`` of this tube holds. Dimensions may be named by ``$PnN`` or by marker.
 
-FlowKit's parser is not used: it raises ``KeyError`` if a gate's parent is not in the file, and a reviewer's file may hold
-the edited gates alone.
+FlowKit's parser is not used: it raises ``KeyError`` if a gate's parent is not in the file, and a reviewer's file may
+hold the edited gates alone.
 """
 
 from __future__ import annotations
