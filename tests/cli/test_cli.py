@@ -118,7 +118,7 @@ def test_too_little_memory_is_refused_with_the_number_to_ask_for(monkeypatch: py
         memory.require(2048, "ingest of tube.fcs")
 
 
-def test_the_smallest_grant_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_smallest_memory_grant_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOWMRD_MEM_MB", "900")
     monkeypatch.setenv("SLURM_MEM_PER_NODE", "800")
     monkeypatch.setenv("SLURM_MEM_PER_CPU", "200")

@@ -23,7 +23,7 @@ def write(tmp_path: Path, config: str = "panel: ino10\nsamples: config/samples.t
     return tmp_path
 
 
-def test_two_keys_are_enough(tmp_path: Path) -> None:
+def test_a_configuration_of_two_keys_takes_the_defaults(tmp_path: Path) -> None:
     config = load_config(write(tmp_path) / "config/config.yaml")
     assert config.mrd.target == 1e-4
 

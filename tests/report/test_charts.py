@@ -92,7 +92,7 @@ def test_a_leaning_cut_is_drawn_as_a_leaning_line_on_either_axis_order() -> None
         ([2.9], []),
     ],
 )
-def test_westgard_rules(z: list[float], rules: list[str]) -> None:
+def test_every_broken_westgard_rule_is_named_and_no_other(z: list[float], rules: list[str]) -> None:
     assert list(broken_rules(z)) == rules
 
 
@@ -225,7 +225,7 @@ def test_a_message_without_numbers_stays_as_it_is(text: str) -> None:
     assert formatting.readable(without) == without
 
 
-def test_numbers_for_people() -> None:
+def test_numbers_are_rounded_for_readers_and_unknown_ones_are_not_available() -> None:
     assert formatting.scientific(1e-4) == "10⁻⁴"
     assert formatting.scientific(2.34e-5) == "2.3 × 10⁻⁵"
     assert formatting.percent(0.00012) == "0.012 %"

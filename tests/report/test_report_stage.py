@@ -71,7 +71,7 @@ def test_a_missing_file_is_said_and_not_hidden(tmp_path: Path, path: str, words:
     assert words in html_of(made)
 
 
-def test_no_controls_is_said(tmp_path: Path) -> None:
+def test_a_page_without_controls_says_so_and_gives_no_limits(tmp_path: Path) -> None:
     made = make_sample(tmp_path, n=3000, blasts=0, background=None)
     report(made.sample_dir, made.work_dir, panel=ino10(), config=config())
     html = html_of(made)
@@ -210,7 +210,9 @@ def test_what_the_sheet_says_of_the_specimen_is_on_the_page_and_the_rest_is_name
         (None, {"date": "2026-03-04"}, "not supplied to the pipeline"),
     ],
 )
-def test_age_of_the_specimen(collected: str | None, acquired: dict[str, object], shown: str) -> None:
+def test_the_age_of_a_specimen_is_the_time_from_collection_to_acquisition(
+    collected: str | None, acquired: dict[str, object], shown: str
+) -> None:
     assert sample_age(collected, AcquisitionEntry.model_validate(acquired)) == shown
 
 

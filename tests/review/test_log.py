@@ -274,7 +274,7 @@ def signed(tmp_path: Path) -> Path:
     return run
 
 
-def test_signed_reviews_hold(signed: Path) -> None:
+def test_signed_reviews_stay_accepted(signed: Path) -> None:
     status = review_status(signed)
     assert status.findings == ()
     assert {sample.state for sample in status.samples} == {ReviewState.ACCEPTED}

@@ -298,7 +298,7 @@ def test_every_number_of_the_classifier_is_read_somewhere() -> None:
     assert named - read == set()
 
 
-def test_nothing_is_left_undone() -> None:
+def test_no_unfinished_code_is_tracked() -> None:
     words = re.compile(r"\b(TO" + "DO|FIX" + "ME|Not" + r"ImplementedError)\b|\bx" + r"fail\(")
     found = [str(path) for path in tracked("*.py", "*.smk", "Snakefile") if words.search(path.read_text())]
     assert found == []

@@ -49,7 +49,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("changes", "klass", "code"), CASES)
-def test_response_and_its_reason(changes: dict[str, object], klass: str, code: str) -> None:
+def test_every_response_follows_the_rule_and_gives_its_reason(
+    changes: dict[str, object], klass: str, code: str
+) -> None:
     found = classify(replace(BASE, **changes), PROTOCOL)  # type: ignore[arg-type]
     assert found.klass == klass
     assert code in [reason.code for reason in found.reasons]

@@ -66,12 +66,12 @@ def test_count_beyond_the_tolerance_fails_and_within_passes(golden: dict[str, An
     assert failed(changed, golden) == ["P02-day21 mrd_events"]
 
 
-def test_missing_tube_fails(golden: dict[str, Any]) -> None:
+def test_a_missing_tube_fails_the_selftest(golden: dict[str, Any]) -> None:
     changed = {name: tube for name, tube in golden.items() if name != "CTRL01"}
     assert failed(changed, golden) == ["tubes"]
 
 
-def test_report_names_what_failed(golden: dict[str, Any]) -> None:
+def test_the_selftest_names_what_failed(golden: dict[str, Any]) -> None:
     changed = copy.deepcopy(golden)
     changed["P01-day21"]["class"] = "POSITIVE"
     text = lines(compared(changed, golden))

@@ -63,7 +63,7 @@ def test_variance_components_are_those_that_the_values_were_made_with() -> None:
     assert between == pytest.approx(4.0, rel=0.25)
 
 
-def test_variance_components_by_hand() -> None:
+def test_variance_components_equal_those_computed_by_hand() -> None:
     within, between = variance_components(np.array([1.0, 3.0, 5.0, 7.0]), ["a", "a", "b", "b"])
     assert within == pytest.approx(2.0)  # squares 2 + 2 over 4 - 2
     assert between == pytest.approx((16.0 - 2.0) / 2)  # MSB 16, two tubes a group
