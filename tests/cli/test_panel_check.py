@@ -47,6 +47,16 @@ def test_a_missing_required_gate_is_an_error_that_says_what_to_do(tmp_path: Path
     assert "no gate mononuclear" in lines[0]
 
 
+def test_two_colours_with_one_detector_are_told(tmp_path: Path) -> None:
+    def edit(facts: dict[str, Any]) -> None:
+        next(channel for channel in facts["channels"] if channel["marker"] == "CD34")["detectors"] = ["^PE-A$"]
+
+    _, lines = check_panel(str(edited(tmp_path, edit)), [])
+    assert any("CD10 and CD34 have the same detector ^PE-A$" in line for line in lines)
+    for name in ("ino10", "vienna_b8"):
+        assert not any("the same detector" in line for line in check_panel(name, [])[1])
+
+
 def test_a_typo_in_a_detector_pattern_is_told_with_the_pattern(tmp_path: Path) -> None:
     def edit(facts: dict[str, Any]) -> None:
         next(channel for channel in facts["channels"] if channel["marker"] == "CD19")["detectors"] = ["^APC-(A$"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -157,6 +158,15 @@ def _channel_notes(panel: PanelModel) -> list[str]:
             f"the simulator does not know {', '.join(unknown)}: without enough controls they are not used, and "
             "'flowmrd simulate' refuses this panel"
         )
+    claimed: dict[str, list[str]] = {}
+    for channel in panel.channels:
+        for pattern in channel.detectors:
+            claimed.setdefault(pattern, []).append(channel.marker)
+    notes += [
+        f"{' and '.join(markers)} have the same detector {pattern}: a tube is told apart by its marker names alone"
+        for pattern, markers in claimed.items()
+        if len(markers) > 1
+    ]
     if not any(channel.kind is ChannelKind.NUCLEIC_ACID for channel in panel.channels):
         notes.append("no nucleic acid dye: what is left after debris counts as nucleated")
     if not any(channel.marker in {"FSC-H", "FSC-W"} for channel in panel.channels):
@@ -177,12 +187,28 @@ def _tube(path: Path, panel: PanelModel) -> tuple[list[str], list[str]]:
     matched = match_channels(panel, [(c.pnn, c.pns) for c in chosen.channels], str(path))
     notes = [f"{path}: {note}" for note in matched.notes]
     notes += [f"{path}: no {marker} (optional)" for marker in matched.missing]
+    for entry in matched.channels:
+        detector = chosen.channels[entry.index].pnn or ""
+        if entry.marker is not None and (others := _markers_of(detector, panel)) and entry.marker not in others:
+            notes.append(
+                f"{path}: {detector} is named {entry.marker}, and the panel has it as the detector of "
+                f"{' and '.join(others)}: correct 'detectors' of the panel, or the names in the file"
+            )
     tops = {entry.marker: float(chosen.channels[entry.index].range or LOGICLE_T) for entry in matched.channels}
     notes += [f"{path}: {words}" for gate in panel.gates if (words := _raw_bounds(gate, panel, tops))]
     try:
         return [], notes + [f"{path}: {words}" for words in _trial(path, panel, config)]
     except FlowmrdError as error:
         return [f"{path}: {getattr(error, 'found', error)}; {getattr(error, 'todo', '')}"], notes
+
+
+def _markers_of(detector: str, panel: PanelModel) -> list[str]:
+    """Colours that the panel expects in a detector."""
+    return [
+        channel.marker
+        for channel in panel.channels
+        if any(re.search(pattern, detector, re.IGNORECASE) for pattern in channel.detectors)
+    ]
 
 
 def _raw_bounds(gate: Gate, panel: PanelModel, tops: Mapping[str | None, float]) -> str:
