@@ -223,3 +223,23 @@ def test_check_names_required_gates_that_a_panel_lacks(tmp_path: Path) -> None:
     gates = "gates:\n  - {name: singlets, parent: root, method: singlet}\n"
     (run / "panels/own.yaml").write_text(text[: start + 1] + gates)
     assert any("no gate" in problem.found and "b_lineage" in problem.found for problem in check_run(run)[0])
+
+
+@pytest.mark.parametrize(
+    ("lines", "same"),
+    [
+        ("# a comment", True),
+        ("report: {language: de, signatures: 2}", True),
+        ("export: {values: true}", True),
+        ("mrd: {target: 0.0001}", True),  # the default, written out
+        ("mrd: {target: 0.001}", False),
+        ("laip: {seed: 1}", False),
+    ],
+)
+def test_what_a_signature_covers_changes_with_the_keys_that_results_rest_on_only(
+    tmp_path: Path, lines: str, same: bool
+) -> None:
+    plain, changed = tmp_path / "plain.yaml", tmp_path / "changed.yaml"
+    plain.write_text("panel: ino10\nsamples: samples.tsv\n")
+    changed.write_text(f"panel: ino10\nsamples: samples.tsv\n{lines}\n")
+    assert (load_config(plain).result_digest == load_config(changed).result_digest) is same

@@ -310,7 +310,6 @@ def quantify(
 
     Example: flowmrd quantify --sample P01_day21 --reference results/reference/ino10/reference.json
     """
-    from flowmrd.engine.layout import CONFIG
     from flowmrd.stages.quantify import Digests, QuantifyInputs
     from flowmrd.stages.quantify import quantify as stage
     from flowmrd.store import digest_file
@@ -327,7 +326,7 @@ def quantify(
     )
     guard("quantify", (files.preprocessed, files.gated, files.classified))
     digests = Digests(
-        config=digest_file(run / CONFIG),
+        config=at.config.result_digest,
         panel=digest_file(at.panel_path_of(sample)),
         reference=digest_file(reference) if reference else None,
         laip=digest_file(laip) if laip else None,
@@ -504,7 +503,7 @@ def judge(
     Example: flowmrd judge --sample P01_day21 --reference results/reference/ino10/reference.json
     --transforms results/reference/ino10/transform.json --thresholds results/reference/ino10/gates.json
     """
-    from flowmrd.engine.layout import CONFIG, decisions_file, stored_library
+    from flowmrd.engine.layout import decisions_file, stored_library
     from flowmrd.stages.judge import gated_from_files
     from flowmrd.stages.judge import judge as stage
     from flowmrd.stages.prepare import TubeFolders, file_state, gated_from_fcs, require_unchanged
@@ -539,7 +538,7 @@ def judge(
         folders,
         config=config,
         digests=Digests(
-            config=digest_file(run / CONFIG),
+            config=at.config.result_digest,
             panel=digest_file(at.panel_path_of(sample)),
             reference=digest_file(reference),
             laip=digest_file(laip) if laip else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from flowmrd.units import TARGET_MRD
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+WITHOUT_EFFECT: Final = frozenset({"report", "export", "trial", "patients", "adverse_events", "samples"})
+"""Keys that change pages and files, and no number or verdict of a tube. A row of the sheet is in the result itself."""
 
 
 class Section(BaseModel):
@@ -242,3 +247,13 @@ class RunConfig(Section):
         if isinstance(section, str) or sample not in section.tubes:
             return self
         return self.model_copy(update={"compensation": section.of_tube(sample)})
+
+    @property
+    def result_digest(self) -> str:
+        """SHA-256 of the keys that a tube's result may rest on, defaults included.
+
+        It is what a result names, and so what a signature covers: another language of the page voids none. The whole
+        file has its digest in ``provenance.json``.
+        """
+        values = self.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -71,7 +71,6 @@ class RunPlan:
 
     run_directory: Path
     config: RunConfig
-    config_sha256: str
     samples: dict[str, Sample]
     panels: dict[str, PanelFile]
     panel_of: dict[str, str]
@@ -404,7 +403,6 @@ class _Admitted:
         return RunPlan(
             run_directory=self.run_directory,
             config=self.config,
-            config_sha256=_digest_of(self.run_directory / CONFIG),
             samples=samples,
             panels={file.model.name: file for file in self.panels.values() if file.model.name in used},
             panel_of={name: self.panel_of[name] for name in samples},

@@ -247,7 +247,10 @@ class Provenance(ResultPart):
     """Digests of everything that made the result; who, when and where are in provenance.json alone."""
 
     fcs_sha256: str
-    config_sha256: str
+    config_sha256: str = Field(
+        description="Of the keys of the configuration that a result may rest on (not report, export, trial), defaults "
+        "included; the digest of the whole file is in provenance.json."
+    )
     panel_sha256: str
     reference_sha256: str | None
     laip_sha256: str | None

@@ -153,12 +153,15 @@ DEMO_PATIENTS: Final = (
         acquisition=Acquisition(clog=0.04),
     ),
     FollowUp("P04", 1e-3, after=Therapy(cd22=Cd22.DIM, steroid=0.8), acquisition=Acquisition(slow_start=0.08)),
+    # CD19 lost and CD22 masked, and no diagnosis tube: what early progenitors after such therapy look like as well.
+    FollowUp("P06", 3e-4, after=Therapy(cd19=Cd19.LOST, cd22=Cd22.MASKED, steroid=0.5), diagnosis_nucleated=0),
 )
-"""Follow-ups at 0, 3e-5, 1e-4 and 1e-3; one after CD19 loss, one with a clog, one with a slow start."""
+"""Follow-ups at 0, 3e-5, 1e-4, 1e-3 and 3e-4; one after CD19 loss, one with a clog, one with a slow start, one that no
+tube alone can decide (P05 is the pooled specimen)."""
 
 
 def demo(panel: PanelModel, seed: int) -> list[TubePlan]:
-    """Six large control marrows, one control too small for 1e-4, four patients with diagnosis and follow-up."""
+    """Six large control marrows, one control too small for 1e-4, four patients with diagnosis and follow-up, one without."""
     small = TubePlan("CTRL07-small", "CTRL07", Role.CONTROL, TubeSpec(60_000, person_seed=person_seed(seed, "CTRL07")))
     # Two regenerating controls: where one is judged by a reference that leaves it out, the other still stands for it.
     return [*controls(6, 320_000, seed, every=3), small, *patients(DEMO_PATIENTS, seed)]
