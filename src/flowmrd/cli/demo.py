@@ -139,7 +139,7 @@ def pages_to_see(run: Path) -> dict[str, Path]:
         kinds = {
             "positive": result.role == "followup" and result.verdict.class_ is VerdictClass.POSITIVE,
             "negative": result.verdict.class_ is VerdictClass.NEGATIVE and not result.counts.mrd_events,
-            "atypical group": any(group.call == "atypical" for group in result.groups),
+            "atypical group": result.role == "followup" and any(group.call == "atypical" for group in result.groups),
             "control": result.role == "control",
         }
         for kind, fits in kinds.items():

@@ -161,7 +161,7 @@ tube alone can decide (P05 is the pooled specimen)."""
 
 
 def demo(panel: PanelModel, seed: int) -> list[TubePlan]:
-    """Six large control marrows, one control too small for 1e-4, four patients with diagnosis and follow-up, one without."""
+    """Six large control marrows, one control too small for 1e-4, four patients with a diagnosis tube, one without."""
     small = TubePlan("CTRL07-small", "CTRL07", Role.CONTROL, TubeSpec(60_000, person_seed=person_seed(seed, "CTRL07")))
     # Two regenerating controls: where one is judged by a reference that leaves it out, the other still stands for it.
     return [*controls(6, 320_000, seed, every=3), small, *patients(DEMO_PATIENTS, seed)]
