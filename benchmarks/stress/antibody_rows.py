@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import numpy as np
 
@@ -102,9 +102,16 @@ def _wide(tube: RawTube, rng: np.random.Generator) -> None:
     tube.widen(4.0)
 
 
+class Spoilt(TypedDict):
+    """What the rows of one panel share."""
+
+    panels: tuple[str, ...]
+    sound: bool
+
+
 def _register() -> None:
     for panel, markers in MARKERS.items():
-        of = {"panels": (panel,)}
+        of: Spoilt = {"panels": (panel,), "sound": False}
         for marker in markers:
             add(Row(f"{panel}: {marker} not stained", unstained(marker), **of))
         for pair in combinations(B_MARKERS[panel], 2):
@@ -127,7 +134,7 @@ for _name, _levels in (
     ("CD34-", MYELOBLASTS),
     ("CD34- CD45 very dim", MYELOBLASTS | {"CD45": 400.0}),
 ):
-    add(Row(f"46 % myeloblasts, {_name}", _population(0.46, _levels, (130_000.0, 55_000.0))))
+    add(Row(f"46 % myeloblasts, {_name}", _population(0.46, _levels, (130_000.0, 55_000.0)), sound=False))
 add(Row("85 % T cells", _population(0.85, T_CELLS, (75_000.0, 22_000.0))))
 for _count in (3, 4, 5):
     add(Row(f"{_count} controls", n_controls=_count))

@@ -44,6 +44,8 @@ class Row:
         What it does to the panel file (its YAML as plain values), in place; None leaves the panel as it is.
     n_controls
         How many controls the reference is learned from, where it is not the usual number.
+    sound
+        Whether a clean tube with this fault should still be negative.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Row:
     panels: tuple[str, ...] = BOTH
     panel_change: PanelChange | None = None
     n_controls: int | None = None
+    sound: bool = True
 
     @property
     def own_controls(self) -> bool:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.stress.rows import ROWS
+
 Record = dict[str, Any]
 LEAST = 20
 """Leukaemic cells in the file from which a negative answer is a failure."""
@@ -62,17 +64,24 @@ def goals(records: list[Record]) -> str:
     """The goals of the issue that the rows can show, as lines with what was measured."""
     tubes = [record for record in records if record["setting"] != "diagnosis"]
     errors = np.array([abs(record["nucleated"] / max(record["true_nucleated"], 1) - 1.0) for record in tubes])
-    high = [record for record in tubes if record["level"] == 1e-3 and record["setting"] == "with diagnosis"]
+    high = [
+        record
+        for record in tubes
+        if record["level"] == 1e-3 and record["setting"] == "with diagnosis" and ROWS[record["row"]].sound
+    ]
     near = [abs(r["hit"] + r["false"] - r["true"]) <= 0.2 * r["true"] for r in high]
-    clean = [record for record in tubes if record["true"] == 0]
+    clean = [record for record in tubes if record["level"] == 0.0]
+    sound = [record for record in clean if ROWS[record["row"]].sound]
     diagnosis = [record for record in records if record["setting"] == "diagnosis"]
     close = [abs(r["share"] - r["true_share"]) <= 0.1 * r["true_share"] for r in diagnosis]
+    negative_sound = sum(r["mrd_negative"] is True for r in sound)
     lines = (
         f"negative with at least {LEAST} leukaemic cells in the file: {sum(_missed(r) for r in tubes)} of {len(tubes)}",
         f"denominator error: median {100 * np.median(errors):.1f} %, worst {100 * errors.max():.1f} %",
-        f"within 20 % of truth at 1e-3 with a diagnosis tube: {sum(near)} of {len(near)}",
-        f"clean tubes negative: {sum(r['mrd_negative'] is True for r in clean)} of {len(clean)}; "
-        f"called: {sum(bool(r['detected']) for r in clean)}",
+        "within 20 % of truth at 1e-3 with a diagnosis tube, antibodies and voltages as they should be: "
+        f"{sum(near)} of {len(near)}",
+        f"clean tubes that should still be negative: {negative_sound} of {len(sound)} are",
+        f"clean tubes called: {sum(bool(r['detected']) for r in clean)} of {len(clean)}",
         f"diagnosis tubes within 10 % of truth: {sum(close)} of {len(close)}",
     )
     return "\n".join(f"* {line}" for line in lines)
