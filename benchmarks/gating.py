@@ -165,8 +165,10 @@ def real(folder: Path) -> None:
             made = tube_from_files(TubeFiles(out.stem, out), panel, config)
             usable = made.analysable()
             result = gate_sample(made.measured, panel, usable, config.gating, scales=made.scales).result
-            values = [f1(result.inside(ours) & usable, labels[expert].to_numpy() & usable) for ours, expert in EXPERT]
-            ratio = np.count_nonzero(result.inside("nucleated") & usable) / labels["nucleated"].sum() - 1
+            of_expert = {name: labels[name].to_numpy() & usable for _, name in EXPERT}
+            of_expert["nucleated"] &= of_expert["singlets"]  # ours are counted among single cells
+            values = [f1(result.inside(ours) & usable, of_expert[expert]) for ours, expert in EXPERT]
+            ratio = np.count_nonzero(result.inside("nucleated") & usable) / of_expert["nucleated"].sum() - 1
             recall = result.inside("b_lineage")[labels["blast"].to_numpy() & usable].mean()
             label = "default" if width == "controls" else "sample"
             cells = "".join(f"{value:>14.4f}" for value in values)
