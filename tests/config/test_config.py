@@ -41,6 +41,12 @@ def test_a_misspelt_key_is_answered_with_the_nearest_known_one(tmp_path: Path) -
         load_config(run / "config/config.yaml")
 
 
+def test_a_key_in_the_wrong_section_is_answered_with_its_place(tmp_path: Path) -> None:
+    run = write(tmp_path, "panel: ino10\nsamples: config/samples.tsv\nmin_controls: 1\n")
+    with pytest.raises(ConfigError, match=r"did you mean reference\.min_controls"):
+        load_config(run / "config/config.yaml")
+
+
 def test_check_gives_the_line_of_every_wrong_key(tmp_path: Path) -> None:
     text = "panel: ino10\nsamples: config/samples.tsv\nmrd:\n  target: 7\nqualty: {}\n"
     problems, _ = check_run(write(tmp_path, text))

@@ -258,6 +258,13 @@ def test_what_is_reported_is_a_percentage_or_less_than_the_limit_of_detection(
     assert (mrd.detected, mrd.reported) == (detected, reported)
 
 
+def test_a_tube_with_an_open_question_is_not_below_the_limit_of_detection() -> None:
+    base = evidence(3, 366_842)
+    assert base.interval is not None
+    level = Level(fraction=base.fraction, percent=None, log10=None, ci95=base.interval)
+    assert report_level(level, VerdictClass.INDETERMINATE, base.limits, 3).reported == "not established"
+
+
 def test_a_tube_that_failed_reports_no_limit() -> None:
     base = changed(evidence(3, 366_842), failures=(FAILURE,))
     level = Level(fraction=base.fraction, percent=None, log10=None, ci95=base.interval)

@@ -157,20 +157,22 @@ def test_a_reason_that_weakens_a_verdict_is_a_flag(tmp_path: Path) -> None:
     assert "QC_MISSING" in html, "a missing qc.json is said"
 
 
-def test_below_the_limit_of_detection_a_level_is_said_to_be_below_it(tmp_path: Path) -> None:
+def test_a_level_is_below_the_limit_of_detection_only_where_the_question_is_answered(tmp_path: Path) -> None:
     hidden = Flag("UNRESOLVED_CLUSTER", "A group is not counted.")
-    rows = [Sample(name, name, Role.FOLLOWUP, Path("x.fcs")) for name in ("OPEN", "SURE")]
+    rows = [Sample(name, name, Role.FOLLOWUP, Path("x.fcs")) for name in ("NONE", "OPEN", "SURE")]
     open_result = make_result("OPEN", mrd=12, nucleated=500_000, blind_spots=(hidden,))
-    for name, result in (("OPEN", open_result), ("SURE", make_result("SURE", mrd=900))):
+    none = make_result("NONE", mrd=0, nucleated=500_000)
+    for name, result in (("NONE", none), ("OPEN", open_result), ("SURE", make_result("SURE", mrd=900))):
         write_json(tmp_path / f"results/samples/{name}/mrd.json", result.to_json_dict())
     cohort(tmp_path, rows, config=config())
     html = (tmp_path / "results/cohort/index.html").read_text()
-    assert level(open_result) == open_result.mrd.reported == "< 0.0056 %"
+    assert level(none) == none.mrd.reported == "< 0.0056 %"
+    assert level(open_result) == open_result.mrd.reported == "not established"
     assert html.count("&lt; 0.0056 %") == 1
     assert "0.27 %" in html
     rows_of_table = (tmp_path / "results/cohort/mrd.tsv").read_text().splitlines()
     column = rows_of_table[0].split("\t").index("reported")
-    assert [line.split("\t")[column] for line in rows_of_table[1:]] == ["< 0.0056 %", "0.27 %"]
+    assert [line.split("\t")[column] for line in rows_of_table[1:]] == ["< 0.0056 %", "not established", "0.27 %"]
 
 
 def test_what_to_do_about_the_flags_of_followups_stands_below_the_table(tmp_path: Path) -> None:

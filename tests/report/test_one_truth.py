@@ -33,6 +33,7 @@ FORBIDDEN = (
     (r"Not answered|Not evaluable", r"Trial endpoint MRD &lt; [^<]*: (yes|no\b(?!t))"),
     (r"Not answered|Not evaluable|evident", r"complete MRD response|MRD failure|intermediate"),
     (r"Not answered|Not evaluable", r"MRD not detected|MRD detected"),
+    (r"Not answered|Not evaluable", r"<dd>(<|&lt;)"),
     (r"Rejected by", r"Trial endpoint|ELN 2024|accepted by"),
     (r"Control:|Odd control", r"Trial endpoint|ELN 2024|MRD of |overlooked|MRD not detected|MRD detected"),
     (r"at diagnosis: |Diagnosis: ", r"Trial endpoint|ELN 2024|passed|MRD not detected|overlooked"),
@@ -78,6 +79,10 @@ def of_class(kind: VerdictClass, negative: bool | None, flags: tuple[Flag, ...],
         VerdictClass.POSITIVE, VerdictClass.POSITIVE_BELOW_THRESHOLD, VerdictClass.DETECTED_NOT_QUANTIFIABLE
     }  # fmt: skip
     reported = base.mrd.reported if detected == base.mrd.detected else ("0.04 %" if detected else "< 0.0028 %")
+    if kind is VerdictClass.INDETERMINATE:
+        reported = "not established"
+    if kind is VerdictClass.NOT_EVALUABLE:
+        reported = "not evaluable"
     changed = base.model_dump(by_alias=True) | {
         "role": role,
         "mrd": base.mrd.model_dump() | {"detected": detected, "reported": reported},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def _key(problem: ErrorDetails) -> str:
     return ".".join(str(piece) for piece in problem["loc"] if not re.match(r"[A-Z]\w+Config$|str$", str(piece)))
 
 
-def _nearest(problem: ErrorDetails, known: Sequence[str]) -> str | None:
+def _nearest(problem: ErrorDetails, known: Mapping[str, str]) -> str | None:
     return next(iter(get_close_matches(str(problem["loc"][-1]), known, n=1)), None)
 
 
@@ -86,10 +86,12 @@ _PLAIN = {
 """Words for kinds of validation problem, in place of the validator's own."""
 
 
-def problem_text(problem: ErrorDetails, known: Sequence[str]) -> str:
+def problem_text(problem: ErrorDetails, known: Mapping[str, str]) -> str:
     """Words for one validation problem, with the nearest of the known keys for an unknown one."""
     if problem["type"] == "extra_forbidden":
         near = _nearest(problem, known)
+        if near == problem["loc"][-1]:
+            return f"unknown key here, did you mean {known[near]}?"
         return "unknown key" + (f", did you mean {near}?" if near else "")
     if problem["type"] == "literal_error":
         return f"{str(problem['input'])[:40]!r}, which is not one of {problem['ctx']['expected']}"
@@ -97,19 +99,20 @@ def problem_text(problem: ErrorDetails, known: Sequence[str]) -> str:
     return f"{plain}" if plain else f"{problem['msg'][:1].lower()}{problem['msg'][1:]}"
 
 
-def known_keys(model: type[BaseModel]) -> list[str]:
-    """Every key that a model or one of its sections accepts."""
-    keys: list[str] = []
-    pending: list[object] = [model]
+def known_keys(model: type[BaseModel]) -> dict[str, str]:
+    """Every key that a model or one of its sections accepts, and where it stands (``section.key``)."""
+    keys: dict[str, str] = {}
+    pending: list[tuple[str, object]] = [("", model)]
     seen: set[object] = set()
     while pending:
-        kind = pending.pop()
+        section, kind = pending.pop()
         if kind in seen:
             continue
         seen.add(kind)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            keys.extend(kind.model_fields)
-            pending.extend(field.annotation for field in kind.model_fields.values())
+            for name, field in kind.model_fields.items():
+                keys.setdefault(name, section + name)
+                pending.append((f"{section}{name}.", field.annotation))
         else:
-            pending.extend(getattr(kind, "__args__", ()))
+            pending.extend((section, one) for one in getattr(kind, "__args__", ()))
     return keys

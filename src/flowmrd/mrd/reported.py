@@ -34,4 +34,7 @@ def _reported(fraction: float | None, kind: VerdictClass, limits: Limits | None,
         return f"not established (counted {percent(fraction)}, no limit of detection known)"
     if mrd_events >= limits.min_detect_events:
         return f"not established (counted {percent(fraction)})"
+    if kind is VerdictClass.INDETERMINATE:
+        # What the open question is about is not counted: "below the limit of detection" would be an answer.
+        return "not established"
     return f"< {percent(limits.lod95)}"
