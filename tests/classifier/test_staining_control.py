@@ -9,8 +9,15 @@ import pytest
 from laip_marrow import FEATURES, marrow
 
 from flowmrd.classifier import CandidateCells, ClassifierParameters, ReferenceModel, build_reference, classify_tube
-from flowmrd.classifier.staining_control import MarkerStaining, judge_staining, unstained_markers
+from flowmrd.classifier.staining_control import (
+    MarkerStaining,
+    StainingFinding,
+    judge_staining,
+    staining_flags,
+    unstained_markers,
+)
 from flowmrd.flags import REGISTRY, Effect
+from flowmrd.records.classification import StainingState
 
 PARAMETERS = ClassifierParameters(replicates=1)
 
@@ -51,6 +58,41 @@ def test_leukaemia_in_a_tube_without_its_antibodies_is_never_missed_as_negative(
     tube, _ = marrow("fu", 32, blasts=60)
     told = judged(without(tube, "CD19", "CD10"), reference)
     assert "CD19" in told["ANTIBODY_NOT_VERIFIED"]
+
+
+@pytest.mark.parametrize(
+    ("markers", "codes"),
+    [
+        (("CD20",), {"ANTIBODY_WITHOUT_CELLS"}),
+        (("CD34",), {"ANTIBODY_NOT_SHOWN"}),
+        (("CD20", "CD34"), {"ANTIBODY_WITHOUT_CELLS", "ANTIBODY_NOT_SHOWN"}),
+        (("CD19",), {"ANTIBODY_NOT_VERIFIED"}),
+    ],
+)
+def test_an_antibody_that_no_cell_verifies_is_a_doubt_where_other_cells_than_b_cells_carry_it(
+    markers: tuple[str, ...], codes: set[str]
+) -> None:
+    names = (
+        "CD19",
+        "CD20",
+        "CD34",
+        "CD10",
+        "CD38",
+        "CD45",
+        "CD58",
+        "CD24",
+        "CD66b",
+        "CD3",
+        "CD7",
+        "CD13",
+        "CD33",
+        "CD73",
+    )
+    states: dict[str, StainingState] = {name: "not_verifiable" if name in markers else "ok" for name in names}
+    findings = [StainingFinding(name, state, 0, 0) for name, state in states.items()]
+    flags = staining_flags(findings, frozenset(), ClassifierParameters())
+    assert {item.code for item in flags} == codes
+    assert all("CD20" not in item.message for item in flags if item.code == "ANTIBODY_NOT_SHOWN")
 
 
 def test_a_marker_that_therapy_covers_is_told_and_forbids_nothing(reference: ReferenceModel) -> None:

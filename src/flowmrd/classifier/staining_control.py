@@ -417,15 +417,9 @@ def staining_flags(
             flags.append(flag("MARKER_HIDDEN" if one.marker in hidden else "ANTIBODY_ABSENT", **facts))
         elif one.state == "not_verifiable" and one.marker not in hidden:
             unverified.append(one.marker)
-    if unverified:
-        few = "CD19" not in unverified and len(unverified) <= parameters.unverified_share * len(findings)
-        names = ", ".join(unverified)
-        if not few:
-            flags.append(flag("ANTIBODY_NOT_VERIFIED", markers=names))
-        elif ON_B_CELLS_ALONE.issuperset(unverified):
-            flags.append(flag("ANTIBODY_WITHOUT_CELLS", markers=names))
-        else:
-            flags.append(flag("ANTIBODY_NOT_SHOWN", markers=names))
+    flags += _unverified_flags(
+        unverified, "CD19" in unverified or len(unverified) > parameters.unverified_share * len(findings)
+    )
     for one in _at_fault([one for one in findings if one.state == "shifted" and one.marker not in hidden]):
         way = "brighter" if one.decades > 0 else "dimmer"
         size = abs(one.decades)
@@ -433,6 +427,19 @@ def staining_flags(
             flag("STAINING_SHIFTED", marker=one.marker, factor=10.0**size, decades=size, way=way, limit=one.limit)
         )
     return flags
+
+
+def _unverified_flags(unverified: Sequence[str], too_many: bool) -> list[Flag]:
+    """Antibodies that no cell verifies: one doubt where they are too many, else told apart by who carries them."""
+    if too_many:
+        return [flag("ANTIBODY_NOT_VERIFIED", markers=", ".join(unverified))]
+    of_b_cells = [marker for marker in unverified if marker in ON_B_CELLS_ALONE]
+    elsewhere = [marker for marker in unverified if marker not in ON_B_CELLS_ALONE]
+    return [
+        flag(code, markers=", ".join(markers))
+        for code, markers in (("ANTIBODY_NOT_SHOWN", elsewhere), ("ANTIBODY_WITHOUT_CELLS", of_b_cells))
+        if markers
+    ]
 
 
 def _at_fault(shifted: Sequence[StainingFinding]) -> list[StainingFinding]:

@@ -18,6 +18,7 @@ from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.config.run import MrdConfig
 from flowmrd.errors import InternalError
 from flowmrd.flags import Effect, Flag, flag
+from flowmrd.mrd.calls import calls_in_result
 from flowmrd.mrd.counts import level
 from flowmrd.mrd.reasons import sort_flags
 from flowmrd.mrd.reported import report_level
@@ -103,6 +104,7 @@ def pool_specimen(specimen_id: str, results: Sequence[MrdResult], rules: MrdConf
             spike_in_detected=None if spike_in is None else spike_in.detected,
             role=role,
             laip_found=any(result.laip.mode == "patient" for result in counted),
+            counted_by_reviewer=any(calls_in_result(result).has_leukaemia for result in counted),
             **vars(sort_flags(flags, role=role)),
         )
     )
