@@ -94,7 +94,7 @@ def test_what_an_optional_marker_costs_is_told(tmp_path: Path) -> None:
 
     panel = load_panel(edited(tmp_path, edit))
     assert "erythroblasts" in lost_gates(panel, ["CD45"])
-    assert any(note.startswith("without the optional CD45") for note in advice(panel)[1])
+    assert any(note.startswith("without the optional CD45") for note in advice(panel, where="mine.yaml")[1])
     assert "b_lineage" not in lost_gates(load_panel("ino10"), ["CD34"])
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from flowmrd.cli.panel_check import advice
 from flowmrd.config import ReferenceConfig, RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.load import told
 from flowmrd.config.sheet import Role
@@ -24,7 +25,6 @@ from flowmrd.engine.tube_comparison import compare_tubes
 from flowmrd.errors import ChannelError, ColumnError, ConfigError, InputError, PanelError, SheetError
 from flowmrd.gating.experts import SUFFIXES as GATE_FILES
 from flowmrd.gating.experts import read_expert_gates
-from flowmrd.gating.flags import REQUIRED
 from flowmrd.home import PANELS
 from flowmrd.mrd.limits import events_needed
 from flowmrd.panel import PanelModel, find_panel, load_panel
@@ -208,12 +208,7 @@ def _panel(
         panel = load_panel(path)
     except PanelError as error:
         return None, _yaml_problems(path, PanelModel, error), []
-    lacking = [gate for gate in REQUIRED if gate not in {known.name for known in panel.gates}]
-    if not lacking:
-        return panel, [], []
-    expected = f"the gates {', '.join(REQUIRED)}, which denominators and classifier stand on"
-    found = f"no gate {', '.join(lacking)}"
-    return panel, [Problem("error", str(path), found, expected, "define them, as in the shipped panels")], []
+    return panel, [Problem.of(error) for error in advice(panel, where=str(path))[0]], []
 
 
 def _overrides(
@@ -266,20 +261,29 @@ def _tube(
             else f"{sheet}, line {row.line} ({row.sample}): {error.where}"
         )
         return [Problem("error", where, error.found, error.expected, todo)], None
+    where = f"{sheet}, line {row.line} ({row.sample}): {row.fcs}"
+    faults = [
+        Problem("error" if one.grave else "note", where, one.found, one.expected, one.todo) for one in look.faults
+    ]
+    return [*faults, *_further_problems(row, look, sheet)], look
+
+
+def _further_problems(row: Sample, look: HeaderPreview, sheet: Path) -> list[Problem]:
+    """Spillover that is left in a tube, and labels of it that cannot be used."""
     if look.left:
         where = f"{sheet}, line {row.line} ({row.sample}): {row.fcs}"
         found = f"spillover that is left after compensation: {look.left} of the signal"
         todo = "give the matrix of this acquisition; until then the tube is neither negative nor positive"
-        return [Problem("note", where, found, "the matrix of this acquisition", todo)], look
+        return [Problem("note", where, found, "the matrix of this acquisition", todo)]
     if row.labels is not None and not row.labels.is_file():
         where = f"{sheet}, line {row.line} ({row.sample})"
-        return [Problem("error", where, f"no file {row.labels}", "the labels of the tube", "correct the path")], look
+        return [Problem("error", where, f"no file {row.labels}", "the labels of the tube", "correct the path")]
     if row.labels is not None and row.labels.suffix.lower() in GATE_FILES:
         try:
             read_expert_gates(row.labels, row.fcs).leukaemic()
         except InputError as error:
-            return [Problem.of(error)], look
-    return [], look
+            return [Problem.of(error)]
+    return []
 
 
 def _fitting_panels(fcs: Path, wrong: PanelModel) -> list[str]:

@@ -14,7 +14,7 @@ from flowmrd.classifier.storage import load_reference
 from flowmrd.config import RunConfig, Sample
 from flowmrd.config.sheet import Role
 from flowmrd.engine.headers import RunRequest, check_header
-from flowmrd.errors import FlowmrdError, InputError
+from flowmrd.errors import FcsError, InputError, PanelError
 from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, cuts_at_bounds
 from flowmrd.gating.flags import KNOWN_ROUTES, REQUIRED
@@ -26,11 +26,13 @@ from flowmrd.panel.gates import CutGate, Gate
 from flowmrd.panel.lost import lost_gates
 from flowmrd.panel.match import match_channels
 from flowmrd.panel.model import ChannelKind
+from flowmrd.preprocess.stored_values import value_faults
 from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.simulate.cytometer import SCATTER_SIGNALS
 from flowmrd.simulate.populations import SIGNALS
 from flowmrd.tube.preprocess import preprocess
 from flowmrd.tube.read import read_tube
+from flowmrd.tube.tube import Tube
 from flowmrd.units import LOGICLE_M, LOGICLE_T
 
 __all__ = ["advice", "check_panel"]
@@ -60,15 +62,15 @@ def check_panel(name: str, tubes: Sequence[Path], *, reference: Path | None = No
         path = Path(name) if Path(name).is_file() else find_panel(name, run_directory=Path(), shipped=PANELS)
         panel = load_panel(path)
     except InputError as error:
-        return 1, [f"error: {error.where}: {error.found}", f"   expected: {error.expected}", f"   do: {error.todo}"]
-    errors, notes = advice(panel)
+        return 1, _told(error)
+    errors, notes = advice(panel, where=str(path))
     for tube in tubes:
         found, told = _tube(tube, panel)
         errors += found
         notes += told
     if reference is not None:
         notes += _separable(reference, panel)
-    lines = [f"error: {text}" for text in errors] + [f"note: {text}" for text in notes]
+    lines = [line for error in errors for line in _told(error)] + [f"note: {text}" for text in notes]
     lines.append(
         f"{panel.name} version {panel.version}: {len(panel.channels)} channels, {len(panel.gates)} gates, "
         f"{len(errors)} error(s), {len(notes)} note(s)"
@@ -76,19 +78,49 @@ def check_panel(name: str, tubes: Sequence[Path], *, reference: Path | None = No
     return len(errors), lines
 
 
-def advice(panel: PanelModel) -> tuple[list[str], list[str]]:
-    """Errors (a run would fail or answer nothing) and notes (what it costs) of a panel by itself."""
+def _told(error: InputError) -> list[str]:
+    return [f"error: {error.where}: {error.found}", f"   expected: {error.expected}", f"   do: {error.todo}"]
+
+
+def advice(panel: PanelModel, *, where: str) -> tuple[list[InputError], list[str]]:
+    """Errors (a run would fail or answer nothing) and notes (what it costs) of a panel by itself.
+
+    Parameters
+    ----------
+    where
+        The panel's file, for messages.
+    """
     names = {gate.name for gate in panel.gates}
-    errors = [
-        f"no gate {gate}: every tree defines {', '.join(REQUIRED)}; copy it from a shipped panel"
-        for gate in REQUIRED
-        if gate not in names
-    ]
+    errors: list[InputError] = []
+
+    def wrong(found: str, expected: str, todo: str) -> None:
+        errors.append(PanelError(where, found=found, expected=expected, todo=todo))
+
+    lacking = [gate for gate in REQUIRED if gate not in names]
+    if lacking:
+        wrong(
+            f"no gate {', '.join(lacking)}",
+            f"the gates {', '.join(REQUIRED)}, which denominators and classifier stand on",
+            "define them, as in the shipped panels",
+        )
     if not any(gate.route for gate in panel.gates):
-        errors.append("no gate has 'route: true': no cell can enter the B lineage")
+        wrong("no gate with 'route: true'", "at least one way into the B lineage", "mark the gates that lead to it")
     features = [channel for channel in panel.channels if channel.feature]
     if len(features) < FEW_FEATURES:
-        errors.append(f"{len(features)} channels have 'feature: true': leukaemia is not told from normal precursors")
+        wrong(
+            f"{len(features)} channels with 'feature: true'",
+            f"at least {FEW_FEATURES}: with fewer, leukaemia is not told from normal precursors",
+            "mark the markers that leukaemia changes",
+        )
+    linear = [
+        one.marker for one in panel.channels if one.kind is ChannelKind.ANTIBODY and one.transform.kind == "linear"
+    ]
+    if linear:
+        wrong(
+            f"a linear scale for {', '.join(linear)}",
+            "logicle (or asinh): on a linear scale dim cells and cells without the antigen lie in one place",
+            "remove 'transform: kind: linear' of these colours",
+        )
     return errors, [*_gate_notes(panel, names), *_channel_notes(panel)]
 
 
@@ -174,15 +206,14 @@ def _channel_notes(panel: PanelModel) -> list[str]:
     return notes
 
 
-def _tube(path: Path, panel: PanelModel) -> tuple[list[str], list[str]]:
+def _tube(path: Path, panel: PanelModel) -> tuple[list[InputError], list[str]]:
     """Whether a file fits the panel, and the bounds of its cuts in the file's raw units."""
     row = Sample("tube", "tube", Role.CONTROL, path)
     config = RunConfig(panel=panel.name, samples="")
     try:
         check_header(path, panel, row, RunRequest(config, path.parent))
-    except FlowmrdError as error:
-        where = getattr(error, "where", path)
-        return [f"{where}: {getattr(error, 'found', error)}; {getattr(error, 'todo', '')}"], []
+    except InputError as error:
+        return [error], []
     chosen = choose(read_fcs(path))
     matched = match_channels(panel, [(c.pnn, c.pns) for c in chosen.channels], str(path))
     notes = [f"{path}: {note}" for note in matched.notes]
@@ -197,9 +228,17 @@ def _tube(path: Path, panel: PanelModel) -> tuple[list[str], list[str]]:
     tops = {entry.marker: float(chosen.channels[entry.index].range or LOGICLE_T) for entry in matched.channels}
     notes += [f"{path}: {words}" for gate in panel.gates if (words := _raw_bounds(gate, panel, tops))]
     try:
-        return [], notes + [f"{path}: {words}" for words in _trial(path, panel, config)]
-    except FlowmrdError as error:
-        return [f"{path}: {getattr(error, 'found', error)}; {getattr(error, 'todo', '')}"], notes
+        tube = read_tube(path, panel, name="tube")
+        faults = value_faults(tube.raw, tube.facts, panel, config.quality, events=tube.n_events)
+        grave = [
+            FcsError(str(path), found=one.found, expected=one.expected, todo=one.todo) for one in faults if one.grave
+        ]
+        if grave:
+            return [*grave], notes
+        notes += [f"{path}: {one.found}; expected {one.expected}; {one.todo}" for one in faults]
+        return [], notes + [f"{path}: {words}" for words in _trial(tube, panel, config)]
+    except InputError as error:
+        return [error], notes
 
 
 def _markers_of(detector: str, panel: PanelModel) -> list[str]:
@@ -228,9 +267,8 @@ def _raw_bounds(gate: Gate, panel: PanelModel, tops: Mapping[str | None, float])
     return f"{gate.name} on {gate.channel}: {low:.0f} to {high:.0f} raw units, fallback {fallback:.0f}"
 
 
-def _trial(path: Path, panel: PanelModel, config: RunConfig) -> list[str]:
+def _trial(tube: Tube, panel: PanelModel, config: RunConfig) -> list[str]:
     """What gating of some events of a tube by themselves, without controls, says about the panel's numbers."""
-    tube = read_tube(path, panel, name="tube")
     step = max(1, tube.n_events // TRIAL_EVENTS)
     if step > 1:
         tube = replace(tube, raw={name: np.ascontiguousarray(values[::step]) for name, values in tube.raw.items()})

@@ -30,6 +30,7 @@ from flowmrd.preprocess.compensation.evidence import SAMPLE, judge_values
 from flowmrd.preprocess.compensation.source import DYES, find_spillover, refuse_compensated
 from flowmrd.preprocess.stain_tubes import UNSTAINED, stained_column
 from flowmrd.preprocess.staining_pattern import StainingPattern
+from flowmrd.preprocess.stored_values import ValueFault, refuse_dead_detectors, value_faults
 from flowmrd.records.ingest import HeaderFacts
 from flowmrd.records.references import PatternEntry
 from flowmrd.tube.labels import Carriers, carriers_of, pattern_of_tube
@@ -87,6 +88,8 @@ class HeaderPreview:
         Markers of the panel's dyes that the file has.
     stain
         Of a single-stain tube: the marker that is stained, or ``unstained``; empty where no matrix is made of it.
+    faults
+        What is wrong with its stored values, as far as the sample shows it.
     """
 
     mb: float
@@ -98,6 +101,7 @@ class HeaderPreview:
     pattern: PatternEntry | None = None
     dyes: tuple[str, ...] = ()
     stain: str = ""
+    faults: tuple[ValueFault, ...] = ()
 
 
 def check_header(
@@ -115,7 +119,7 @@ def check_header(
     Raises
     ------
     FcsError
-        If the file is missing, unreadable or not list-mode FCS.
+        If the file is missing, unreadable or not list-mode FCS, or a required channel has one value for all events.
     ChannelError
         If a required channel of the panel is missing or claimed twice.
     CompensationError
@@ -128,6 +132,7 @@ def check_header(
     carriers = Carriers()
     dyes: tuple[str, ...] = ()
     left, pattern, stain = "", None, ""
+    faults: tuple[ValueFault, ...] = ()
     if panel is not None:
         matched, facts = described(data_sets, chosen, panel)
         carriers = carriers_of(facts.channels, panel)
@@ -137,10 +142,12 @@ def check_header(
         elif row.role is Role.COMPENSATION:
             stain = _check_stain(chosen, facts, panel, row, asked)
         else:
-            left, pattern = _check_values(chosen, matched, facts, row, asked)
+            left, pattern, faults = _check_values(chosen, matched, facts, panel, row, asked)
     mb = chosen.n_events * len(chosen.channels) * 4 / 2**20
     marks = () if row is None else _marks(chosen)
-    return HeaderPreview(mb, chosen.n_events, carriers.detectors, marks, left, carriers.tags, pattern, dyes, stain)
+    return HeaderPreview(
+        mb, chosen.n_events, carriers.detectors, marks, left, carriers.tags, pattern, dyes, stain, faults
+    )
 
 
 MARKED_EVENTS = 512
@@ -179,13 +186,13 @@ def _check_stain(chosen: DataSet, facts: HeaderFacts, panel: PanelModel, row: Sa
 
 
 def _check_values(
-    chosen: DataSet, matched: MatchResult, facts: HeaderFacts, row: Sample, asked: RunRequest
-) -> tuple[str, PatternEntry | None]:
+    chosen: DataSet, matched: MatchResult, facts: HeaderFacts, panel: PanelModel, row: Sample, asked: RunRequest
+) -> tuple[str, PatternEntry | None, tuple[ValueFault, ...]]:
     """Find the matrix as the stages will and hold a sample of the events against it.
 
     Returns
     -------
-    What is left of spillover, in words, and the pattern of the staining.
+    What is left of spillover, in words, the pattern of the staining, and what is wrong with the values.
     """
     config, where = asked.config.for_tube(row.sample), str(chosen.path)
     section = config.compensation
@@ -200,9 +207,11 @@ def _check_values(
     wanted = [channel for channel in matched.channels if channel.column in needed]
     values = chosen.sampled(SAMPLE, [channel.index for channel in wanted])
     columns = {channel.column: values[position] for position, channel in enumerate(wanted)}
+    refuse_dead_detectors(columns, panel, where=where)
+    faults = value_faults(columns, facts, panel, config.quality, events=chosen.n_events)
     left = "" if later else ", ".join(map(str, judge_values(columns, facts, matrix, where=where)[:3]))
     pattern = pattern_of_tube(columns, facts.channels, matrix)
-    return left, None if pattern is None else pattern.as_record()
+    return left, None if pattern is None else pattern.as_record(), tuple(faults)
 
 
 def file_key(path: Path) -> str:

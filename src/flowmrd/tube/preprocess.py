@@ -36,6 +36,7 @@ from flowmrd.preprocess.scaling import (
     fluorescence,
     stored_ranges,
 )
+from flowmrd.preprocess.stored_values import refuse_dead_detectors
 from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.preprocess.tube_flags import compensation_flags, event_flags, pulse_flags, residual_flags, scale_flags
 from flowmrd.records.base import FlagEntry
@@ -101,6 +102,8 @@ def preprocess(
     ------
     CompensationError
         If the matrix asked for is missing, malformed, singular, or not that of these values.
+    FcsError
+        If a required channel has one value for all events.
     TransformError
         If the values were transformed before the export, or more events than ``quality.nonfinite_max`` hold NaN or
         infinity.
@@ -118,6 +121,7 @@ def preprocess(
     n = tube.n_events
     matrix = find_spillover(tube.facts, settings, where=where, batch=batch, csv=spillover, base=base)
     looked_at = {column: values[:: max(n // SAMPLE, 1)] for column, values in raw.items()}
+    refuse_dead_detectors(looked_at, tube.panel, where=where)
     left = judge_values(looked_at, tube.facts, matrix, where=where)
     stride = max(n // SAMPLED_EVENTS, 1)
     thinned = {column: values[::stride].copy() for column, values in raw.items()}
