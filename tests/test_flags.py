@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from flowmrd.errors import InternalError
 from flowmrd.flags import REGISTRY, Effect, Flag, UnknownCodeError, by_rank, flag, kind_of
 from flowmrd.home import REPOSITORY
+from flowmrd.records.base import FlagEntry
 
 SOURCE = REPOSITORY / "src" / "flowmrd"
 CODE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*|[a-z]+(_[a-z]+)*")
@@ -107,6 +108,6 @@ def test_an_unknown_code_or_a_missing_value_is_an_error() -> None:
 def test_a_flag_survives_its_file_and_is_ranked_by_the_registry() -> None:
     made = flag("TIME_UNSTABLE", share=0.4)
     assert made.message == "The signal was disturbed in 40.0% of the run; acquire the tube again."
-    assert Flag.from_record(made.as_record()) == made
+    assert FlagEntry.of(made).flag == made
     late, early = flag("NO_TIME_CHANNEL"), flag("NO_CONTROLS")
     assert by_rank([late, made, early, late]) == [made, early, late]

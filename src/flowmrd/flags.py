@@ -153,11 +153,6 @@ class Flag:
         """What it does to the verdict."""
         return self.kind.effect
 
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Flag:
-        """Read a flag of a stored file."""
-        return cls(str(record["code"]), str(record["message"]))
-
     def as_record(self) -> dict[str, str]:
         """Plain values for JSON: code, level (fail, warn or info) and message."""
         return {"code": self.code, "level": self.kind.tone, "message": self.message}

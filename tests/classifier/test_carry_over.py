@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 from flowmrd.classifier.carry_over import CARRY_OVER, came_first, early_events, name_carry_over
 from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.records.classification import ClassificationFile, TubeJudgement
+from report_factory import classification_record
 
 PARAMETERS = ClassifierParameters()
 N = 400_000
@@ -43,16 +43,19 @@ def test_cells_that_come_evenly_are_not_carried_over_by_chance() -> None:
             assert not came_first(RNG.choice(N, size=size, replace=False), EARLY, PARAMETERS)
 
 
-def facts() -> dict[str, Any]:
+def facts() -> TubeJudgement:
     question = {"code": "UNRESOLVED_CLUSTER", "message": "A compact group of 100 cells is odd; it is not counted."}
-    return {
-        "clusters": [{"id": 0, "events": 60}],
-        "uncounted": [
-            {"id": 1, "why": "like_controls", "call": "atypical", "events": 60},
-            {"id": 2, "why": "displaced", "call": "atypical", "events": 40},
+    place = {"nearest_normal": "mature_b", "markers": [], "medians": {}}
+    record = classification_record(
+        "S",
+        clusters=[{"id": 0, "events": 60, **place}],
+        uncounted=[
+            {"id": 1, "why": "like_controls", "call": "atypical", "events": 60, "sd": {}, **place},
+            {"id": 2, "why": "displaced", "call": "atypical", "events": 40, "sd": {}, **place},
         ],
-        "flags": [question],
-    }
+        flags=[question],
+    )
+    return ClassificationFile.model_validate(record)
 
 
 def groups(**where: np.ndarray) -> np.ndarray:
@@ -63,25 +66,22 @@ def groups(**where: np.ndarray) -> np.ndarray:
 
 
 def test_a_group_that_is_not_counted_gets_the_name_and_asks_no_more() -> None:
-    found = facts()
-    name_carry_over(found, groups(g0=rows(0, 60), g1=rows(60, 0), g2=rows(0, 40)), CLOCK, PARAMETERS)
-    assert [one["call"] for one in found["uncounted"]] == [CARRY_OVER, "atypical"]
-    codes = {item["code"]: item["message"] for item in found["flags"]}
+    found = name_carry_over(facts(), groups(g0=rows(0, 60), g1=rows(60, 0), g2=rows(0, 40)), CLOCK, PARAMETERS)
+    assert [one.call for one in found.uncounted] == [CARRY_OVER, "atypical"]
+    codes = {item.code: item.message for item in found.flags}
     assert set(codes) == {"UNRESOLVED_CLUSTER", "CAME_FIRST"}
     assert "40 cells" in codes["UNRESOLVED_CLUSTER"]
 
 
 def test_a_counted_group_stays_counted_and_becomes_a_question() -> None:
-    found = facts()
-    name_carry_over(found, groups(g0=rows(60, 0), g1=rows(0, 60), g2=rows(0, 40)), CLOCK, PARAMETERS)
-    assert [one["call"] for one in found["uncounted"]] == ["atypical", "atypical"]
-    assert found["clusters"][0]["came_first"]
-    assert [item["code"] for item in found["flags"]] == ["UNRESOLVED_CLUSTER", "COUNTED_CAME_FIRST"]
+    found = name_carry_over(facts(), groups(g0=rows(60, 0), g1=rows(0, 60), g2=rows(0, 40)), CLOCK, PARAMETERS)
+    assert [one.call for one in found.uncounted] == ["atypical", "atypical"]
+    assert found.clusters[0].came_first
+    assert [item.code for item in found.flags] == ["UNRESOLVED_CLUSTER", "COUNTED_CAME_FIRST"]
 
 
 def test_without_such_a_group_nothing_changes() -> None:
-    found = facts()
-    name_carry_over(found, groups(g0=rows(0, 60), g1=rows(0, 60), g2=rows(0, 40)), CLOCK, PARAMETERS)
+    found = name_carry_over(facts(), groups(g0=rows(0, 60), g1=rows(0, 60), g2=rows(0, 40)), CLOCK, PARAMETERS)
     assert found == facts()
 
 
@@ -96,6 +96,5 @@ def test_without_such_a_group_nothing_changes() -> None:
     ids=["no clock", "a clock that stands still", "two files put together", "sorted backwards"],
 )
 def test_a_file_that_is_not_in_the_order_of_acquisition_hides_no_leukaemia(clock: np.ndarray | None) -> None:
-    found = facts()
-    name_carry_over(found, groups(g0=rows(60, 0), g1=rows(60, 0), g2=rows(0, 40)), clock, PARAMETERS)
+    found = name_carry_over(facts(), groups(g0=rows(60, 0), g1=rows(60, 0), g2=rows(0, 40)), clock, PARAMETERS)
     assert found == facts()

@@ -20,7 +20,7 @@ from flowmrd.simulate.populations import AFTER_ANTI_B
 from flowmrd.stages.gate import gate
 from flowmrd.stages.quantify import Digests, QuantifyInputs, quantify
 from flowmrd.store import read_json, write_columns, write_json
-from report_factory import ingest_record, qc_record
+from report_factory import classification_record, ingest_record, qc_record
 
 CUT = Rectangle((("CD19", 0.5, None),))
 
@@ -98,7 +98,7 @@ def quantified(folder: Path, made: Any, panel: Any, config: RunConfig, reference
     write_json(folder / "qc.json", qc_record("S", 10, {}))
     write_json(
         folder / "classification.json",
-        {"mode": "none", "markers": [], "clusters": [], "background": None, "spike_in": None, "flags": []},
+        classification_record("S", mode="none"),
     )
     files = QuantifyInputs(
         **{name: folder / f"{name}.arrow" for name in ("preprocessed", "gated", "classified")},

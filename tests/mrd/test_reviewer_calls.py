@@ -17,6 +17,8 @@ from flowmrd.mrd.calls import (
     questions_left,
 )
 from flowmrd.mrd.groups import groups_of
+from flowmrd.records.classification import ClassificationFile, TubeJudgement
+from report_factory import classification_record
 
 GROUP = np.array([0, 0, 1, 1, 1, 2, -1, -1], dtype=np.int32)
 MRD = GROUP == 0
@@ -30,16 +32,18 @@ def entry(number: int, events: int, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def classification(mode: str = "patient") -> dict[str, Any]:
-    return {
-        "mode": mode,
-        "clusters": [entry(0, 60)],
-        "uncounted": [
+def classification(mode: str = "patient") -> TubeJudgement:
+    record = classification_record(
+        "S",
+        mode=mode,
+        clusters=[entry(0, 60)],
+        uncounted=[
             entry(1, 40, why="not_the_phenotype", call="atypical", sd={"CD10": 0.02}),
             entry(2, 12, why="displaced", call="atypical", sd={"CD10": 0.02}),
         ],
-        "offscale": [{"detector": "CD34", "events": 5, "joined": 0, "call": "artefact:off_scale_CD34"}],
-    }
+        offscale=[{"detector": "CD34", "events": 5, "joined": 0, "call": "artefact:off_scale_CD34"}],
+    )
+    return ClassificationFile.model_validate(record)
 
 
 def codes(calls: ReviewerCalls, *, events: int, mode: str = "patient") -> list[str]:

@@ -11,11 +11,12 @@ import pytest
 from flowmrd.flags import REGISTRY, Effect, Flag
 from flowmrd.mrd.calls import GroupCall, ReviewerCalls, flags_of_calls
 from flowmrd.mrd.result import MRD_NEGATIVE_OF, CellGroup, GroupEvidence, MrdResult, VerdictClass
+from flowmrd.records.classification import ClassificationFile
 from flowmrd.report import verdict
 from flowmrd.report.answer import context_of
 from flowmrd.report.guidance import next_steps
 from flowmrd.report.page import environment
-from report_factory import make_result
+from report_factory import classification_record, make_result
 
 FORBIDDEN = (
     (r"MRD not detected", r"MRD detected"),
@@ -151,7 +152,11 @@ def called_by_reviewer(result: MrdResult, call: str) -> MrdResult:
         evidence=GroupEvidence(), call=call, called_by="reviewer", reviewer="Dr Ada", markers=(), medians={}, cluster=0,
     )  # fmt: skip
     made = flags_of_calls(
-        [group], ReviewerCalls((GroupCall(0, call, "Dr Ada"),)), {"mode": "patient", "clusters": []}, 400, 20
+        [group],
+        ReviewerCalls((GroupCall(0, call, "Dr Ada"),)),
+        ClassificationFile.model_validate(classification_record("S")),
+        400,
+        20,
     )
     reasons = (*result.verdict.reasons, *made)
     made_so = result.model_copy(

@@ -19,6 +19,8 @@ from flowmrd.mrd.calls import GroupCall, ReviewerCalls
 from flowmrd.mrd.quantify import quantify
 from flowmrd.mrd.result import MrdResult, Verdict, VerdictClass
 from flowmrd.mrd.verdict import Evidence, decide
+from flowmrd.records.base import FlagEntry
+from flowmrd.records.classification import UncountedEntry
 from flowmrd.records.decisions import Proposal
 from flowmrd.review import check_log, review_status
 from flowmrd.stages.cohort import cohort
@@ -211,10 +213,11 @@ def test_a_log_with_a_call_that_was_not_counted_is_found_and_importing_again_cou
 def test_an_open_group_called_leukaemia_becomes_a_detection_and_called_normal_an_answer(judged: Path) -> None:
     """The same tube as if the classifier had left its group open."""
     known = reopen(of_run(judged))
-    facts = dict(known.tube.classification or {})
-    group = {**facts["clusters"][0], "why": "like_controls", "call": "atypical", "sd": {}}
-    facts |= {"clusters": [], "uncounted": [group]}
-    facts["flags"] = [*facts["flags"], flag("UNRESOLVED_CLUSTER", events=group["events"], what="is odd").as_record()]
+    facts = known.tube.classification
+    assert facts is not None
+    group = UncountedEntry(**facts.clusters[0].as_json(), why="like_controls", call="atypical", sd={})
+    odd = FlagEntry.of(flag("UNRESOLVED_CLUSTER", events=group.events, what="is odd"))
+    facts = facts.model_copy(update={"clusters": (), "uncounted": (group,), "flags": (*facts.flags, odd)})
     assert known.tube.mrd is not None
     tube = replace(known.tube, classification=facts, mrd=known.tube.mrd & False)
 
@@ -239,7 +242,9 @@ def test_other_patients_leukaemias_do_not_make_the_patients_own_phenotype_known(
         return decide(evidence)
 
     monkeypatch.setattr("flowmrd.mrd.quantify.decide", remembered)
-    quantify(replace(tube, classification={**(tube.classification or {}), "mode": mode}), sample=of_run(judged).sample)
+    assert tube.classification is not None
+    found = tube.classification.model_copy(update={"mode": mode})
+    quantify(replace(tube, classification=found), sample=of_run(judged).sample)
     assert [evidence.phenotype_unknown for evidence in seen] == [unknown]
 
 

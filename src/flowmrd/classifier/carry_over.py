@@ -16,6 +16,8 @@ import numpy.typing as npt
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.uncounted_flags import UNCOUNTED_CODES, uncounted_flags
 from flowmrd.flags import Flag, flag
+from flowmrd.records.base import FlagEntry
+from flowmrd.records.classification import TubeJudgement
 
 __all__ = ["CARRY_OVER", "came_first", "early_events", "name_carry_over"]
 
@@ -65,39 +67,50 @@ def came_first(rows: npt.NDArray[np.intp], early: Bools, parameters: ClassifierP
 
 
 def name_carry_over(
-    facts: dict[str, Any],
+    judged: TubeJudgement,
     group: npt.NDArray[np.int32],
     clock: npt.NDArray[np.floating[Any]] | None,
     parameters: ClassifierParameters,
-) -> None:
+) -> TubeJudgement:
     """Name what came first: a group that is not counted is an artefact, one that is counted becomes a question.
 
     Parameters
     ----------
-    facts
-        Content of ``classification.json``; changed in place.
+    judged
+        What was found in the tube.
     group
         Shape (n_events,): number of the group of every event in file order, -1 for none.
     clock
         As in :func:`early_events`.
+
+    Returns
+    -------
+    TubeJudgement
+        The same with the names and their messages.
     """
     early = early_events(clock, parameters)
     if early is None:
-        return
+        return judged
     named = False
     raised: list[Flag] = []
-    for entry in facts["uncounted"]:
-        rows = np.flatnonzero(group == entry["id"])
-        if entry.get("call") == "atypical" and came_first(rows, early, parameters):
-            entry["call"], named = CARRY_OVER, True
+    uncounted, clusters = [], []
+    for one in judged.uncounted:
+        rows = np.flatnonzero(group == one.id)
+        first = one.call == "atypical" and came_first(rows, early, parameters)
+        uncounted.append(one.model_copy(update={"call": CARRY_OVER}) if first else one)
+        if first:
+            named = True
             raised.append(flag("CAME_FIRST", events=len(rows), start=parameters.carry_over_start))
-    for entry in facts["clusters"]:
-        rows = np.flatnonzero(group == entry["id"])
-        if came_first(rows, early, parameters):
-            entry["came_first"] = True
+    for counted in judged.clusters:
+        rows = np.flatnonzero(group == counted.id)
+        first = came_first(rows, early, parameters)
+        clusters.append(counted.model_copy(update={"came_first": True}) if first else counted)
+        if first:
             raised.append(flag("COUNTED_CAME_FIRST", events=len(rows), start=parameters.carry_over_start))
+    flags = judged.flags
     if named:
-        left = [item for item in facts["flags"] if item["code"] not in UNCOUNTED_CODES]
-        questions = [(one["why"], one["events"]) for one in facts["uncounted"] if one.get("call") == "atypical"]
-        facts["flags"] = [*left, *(item.as_record() for item in uncounted_flags(questions))]
-    facts["flags"] += [item.as_record() for item in raised]
+        questions = [(one.why, one.events) for one in uncounted if one.call == "atypical"]
+        left = [item for item in flags if item.code not in UNCOUNTED_CODES]
+        flags = (*left, *map(FlagEntry.of, uncounted_flags(questions)))
+    found = {"uncounted": tuple(uncounted), "clusters": tuple(clusters), "flags": (*flags, *map(FlagEntry.of, raised))}
+    return judged.model_copy(update=found)

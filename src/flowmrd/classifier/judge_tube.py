@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.carry_over import name_carry_over
 from flowmrd.classifier.catalogue import off_scale_call
-from flowmrd.classifier.classification import Classification, SpikedKind, UncountedGroup
+from flowmrd.classifier.classification import Background, Classification, SpikedKind, UncountedGroup
 from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.excluded_cells import find_excluded
 from flowmrd.classifier.group_evidence import EvidenceOnGroup
@@ -27,6 +27,19 @@ from flowmrd.config import PriorTherapy, RunConfig
 from flowmrd.flags import Flag, flag
 from flowmrd.panel import PanelModel
 from flowmrd.panel.model import ChannelKind
+from flowmrd.records.base import FlagEntry, MarkerShift
+from flowmrd.records.classification import (
+    BackgroundEntry,
+    CountedEntry,
+    EvidenceEntry,
+    NoveltyEntry,
+    OffScaleCells,
+    SpikedKindEntry,
+    SpikeInEntry,
+    SpikeInStepEntry,
+    TubeJudgement,
+    UncountedEntry,
+)
 from flowmrd.threads import one_thread
 from flowmrd.tube import Tube
 from flowmrd.units import LOGICLE_M
@@ -132,26 +145,27 @@ def classify(
             result.offscale_cluster,
             result.offscale_cluster >= 0,
         )
-    facts = summarise(result, found.cells, reference, laip)
-    name_carry_over(facts, group, _clock(tube), chosen)
+    judged = name_carry_over(summarise(result, found.cells, reference, laip), group, _clock(tube), chosen)
     usable = group[tube.analysable()]
-    for entry in facts["uncounted"]:
-        entry["cells"] = int(np.count_nonzero(usable == entry["id"]))
-    facts["flags"] += [item.as_record() for item in _lossy_steps(result, chosen.spike_step_loss)]
-    facts["excluded"] = {}
+    uncounted = tuple(
+        entry.model_copy(update={"cells": int(np.count_nonzero(usable == entry.id))}) for entry in judged.uncounted
+    )
+    raised = _lossy_steps(result, chosen.spike_step_loss)
+    excluded_events: dict[str, int] = {}
     excluded = np.zeros(tube.n_events, dtype=bool)
     if result.tube_model is not None and result.places:
         swept = find_excluded(
             tube, result.features, result.places, result.tube_model, result.cut * float(np.log(10.0)), chosen
         )
-        facts["excluded"] = dict(swept.events)
+        excluded_events = dict(swept.events)
         excluded[swept.rows] = True
         if swept.total >= chosen.detect_events:
             why = ", ".join(f"{events:,} as {reason}" for reason, events in swept.events.items())
-            facts["flags"].append(flag("EXCLUDED_PHENOTYPE", events=swept.total, why=why).as_record())
-    facts["flags"] += _as_control(tube.name, reference, settings)
+            raised.append(flag("EXCLUDED_PHENOTYPE", events=swept.total, why=why))
+    raised += _as_control(tube.name, reference, settings)
     if no_phenotype:
-        facts["flags"].append(flag("NO_LAIP", least=settings.laip.min_diagnosis_cells).as_record())
+        raised.append(flag("NO_LAIP", least=settings.laip.min_diagnosis_cells))
+    flags = (*judged.flags, *map(FlagEntry.of, raised))
     return replace(
         tube,
         mrd_score=score,
@@ -159,20 +173,25 @@ def classify(
         cluster=cluster,
         group=group,
         excluded=excluded,
-        classification=facts,
+        classification=judged.model_copy(update={"uncounted": uncounted, "flags": flags, "excluded": excluded_events}),
     )
 
 
-def _as_control(name: str, reference: ReferenceModel, config: RunConfig) -> list[dict[str, Any]]:
+def _as_control(name: str, reference: ReferenceModel, config: RunConfig) -> list[Flag]:
     """What the reference says of a control tube, or the laboratory of one it has excluded; nothing of other tubes."""
     if name in config.controls.excluded:
-        return [flag("CONTROL_EXCLUDED", reason=config.controls.excluded[name]).as_record()]
-    found = [dict(reason) for one in reference.judgements if one["name"] == name for reason in one["reasons"]]
+        return [flag("CONTROL_EXCLUDED", reason=config.controls.excluded[name])]
+    found = [
+        Flag(reason["code"], reason["message"])
+        for one in reference.judgements
+        if one["name"] == name
+        for reason in one["reasons"]
+    ]
     if name in config.controls.accepted:
-        found.append(flag("CONTROL_ACCEPTED", reason=config.controls.accepted[name]).as_record())
+        found.append(flag("CONTROL_ACCEPTED", reason=config.controls.accepted[name]))
     elif found:
         left_out = any(one["name"] == name and not one["used"] for one in reference.judgements)
-        found += [flag("CONTROL_LEFT_OUT").as_record()] if left_out else []
+        found += [flag("CONTROL_LEFT_OUT")] if left_out else []
     return found
 
 
@@ -200,95 +219,99 @@ def _lossy_steps(result: Classification, allowed: float) -> list[Flag]:
 
 def summarise(
     result: Classification, tube: CandidateCells, reference: ReferenceModel, laip: PatientLaip | None
-) -> dict[str, Any]:
+) -> TubeJudgement:
     """The part of ``classification.json`` that follows from the result alone."""
     tube = tube.select(result.features)
     clusters = _clusters(result, tube, reference)
-    markers: list[dict[str, Any]] = []
+    markers: tuple[MarkerShift, ...] = ()
     if clusters:
-        markers = max(clusters, key=lambda cluster: cluster["events"])["markers"]
+        markers = max(clusters, key=lambda cluster: cluster.events).markers
     elif laip is not None:
         own = laip.select(result.features)
         heaviest = own.mixture.mean[int(own.mixture.weight.argmax())] - own.staining
         markers = _markers(heaviest, result.features, reference)[1]
-    background, spike = result.background, result.spike_in
-    return {
-        "mode": result.mode,
-        "features": list(result.features),
-        "cut": round(result.cut, 6),
-        "clusters": clusters,
-        "uncounted": [
-            {"id": number, **_uncounted(group, result, reference)}
+    shifts = zip(result.features, result.shift, strict=True)
+    return TubeJudgement(
+        mode=result.mode,
+        features=result.features,
+        cut=round(result.cut, 6),
+        clusters=clusters,
+        uncounted=tuple(
+            _uncounted(number, group, result, reference)
             for number, group in enumerate(result.uncounted, start=len(result.counted))
-        ],
-        "offscale": [
-            {
-                "detector": one.detector,
-                "events": one.events,
-                "joined": one.joined,
-                "call": off_scale_call(one.detector),
-            }
+        ),
+        offscale=tuple(
+            OffScaleCells(
+                detector=one.detector, events=one.events, joined=one.joined, call=off_scale_call(one.detector)
+            )
             for one in result.offscale
-        ],
-        "markers": markers,
-        "background": None
-        if background is None
-        else {
-            "per_million": background.per_million,
-            "ci95": list(background.ci95),
-            "worst_per_million": background.worst_per_million,
-            "n_controls": background.n_controls,
-        },
-        "n_controls": 0 if reference.provisional else len(reference.controls),
-        "novelty": {"score": round(result.novelty, 4), "flag": result.novel},
-        "calibration": {key: round(value, 6) for key, value in result.calibration.items()},
-        "staining_shift": {
-            marker: round(float(value), 4) for marker, value in zip(result.features, result.shift, strict=True)
-        },
-        "staining_control": [finding.as_record() for finding in result.staining],
-        "spike_in": None
-        if spike is None
-        else {
-            "level": spike.level,
-            "replicates": spike.replicates,
-            "expected": spike.expected,
-            "recovered": spike.recovered,
-            "spiked_total": spike.spiked_total,
-            "recovered_total": spike.recovered_total,
-            "detected_replicates": spike.detected_replicates,
-            "detected": spike.detected,
-            "source": spike.source,
-            "recovered_counts": list(spike.recovered_counts),
-            "kinds": [_kind(kind, result, reference) for kind in spike.kinds],
-            "steps": [{"step": one.step, "spiked": one.spiked, "kept": one.kept} for one in spike.steps],
-        },
-        "flags": [item.as_record() for item in result.flags],
-    }
+        ),
+        markers=markers,
+        background=_background(result.background),
+        n_controls=0 if reference.provisional else len(reference.controls),
+        novelty=NoveltyEntry(score=round(result.novelty, 4), flag=result.novel),
+        calibration={key: round(value, 6) for key, value in result.calibration.items()},
+        staining_shift={marker: round(float(value), 4) for marker, value in shifts},
+        staining_control=tuple(finding.as_record() for finding in result.staining),
+        spike_in=_spike_in(result, reference),
+        flags=tuple(map(FlagEntry.of, result.flags)),
+    )
+
+
+def _background(found: Background | None) -> BackgroundEntry | None:
+    if found is None:
+        return None
+    return BackgroundEntry(
+        per_million=found.per_million,
+        ci95=found.ci95,
+        worst_per_million=found.worst_per_million,
+        n_controls=found.n_controls,
+    )
+
+
+def _spike_in(result: Classification, reference: ReferenceModel) -> SpikeInEntry | None:
+    spike = result.spike_in
+    if spike is None:
+        return None
+    return SpikeInEntry(
+        level=spike.level,
+        replicates=spike.replicates,
+        expected=spike.expected,
+        recovered=spike.recovered,
+        spiked_total=spike.spiked_total,
+        recovered_total=spike.recovered_total,
+        detected_replicates=spike.detected_replicates,
+        detected=spike.detected,
+        source=spike.source,
+        recovered_counts=tuple(spike.recovered_counts),
+        kinds=tuple(_kind(kind, result, reference) for kind in spike.kinds),
+        steps=tuple(SpikeInStepEntry(step=one.step, spiked=one.spiked, kept=one.kept) for one in spike.steps),
+    )
 
 
 def _markers(
     mean: np.ndarray, features: tuple[str, ...], reference: ReferenceModel
-) -> tuple[str, list[dict[str, Any]]]:
+) -> tuple[str, tuple[MarkerShift, ...]]:
     name, centre = nearest_stage(mean, features, reference)
-    return name, [
-        {"marker": s.marker, "shift_decades": round(s.shift_decades, 4), "direction": s.direction}
+    return name, tuple(
+        MarkerShift(marker=s.marker, shift_decades=round(s.shift_decades, 4), direction=s.direction)
         for s in marker_levels(mean, centre, features)
-    ]
+    )
 
 
-def _kind(kind: SpikedKind, result: Classification, reference: ReferenceModel) -> dict[str, Any]:
+def _kind(kind: SpikedKind, result: Classification, reference: ReferenceModel) -> SpikedKindEntry:
     """A kind of leukaemia that was spiked in, in words, and what became of its cells."""
     mean = kind.mixture.weight @ kind.mixture.mean - result.shift
-    return {
-        "phenotype": phenotype_in_words(mean, result.features, reference),
-        "nearest_normal": nearest_stage(mean, result.features, reference)[0],
-        "spiked": kind.spiked,
-        "recovered": kind.recovered,
-        "noticed": kind.noticed,
-    }
+    return SpikedKindEntry(
+        phenotype=phenotype_in_words(mean, result.features, reference),
+        nearest_normal=nearest_stage(mean, result.features, reference)[0],
+        spiked=kind.spiked,
+        recovered=kind.recovered,
+        noticed=kind.noticed,
+    )
 
 
-def _uncounted(group: UncountedGroup, result: Classification, reference: ReferenceModel) -> dict[str, Any]:
+def _uncounted(number: int, group: UncountedGroup, result: Classification, reference: ReferenceModel) -> UncountedEntry:
     mixture = group.mixture
     mean = mixture.weight @ mixture.mean
     variance = mixture.weight @ (np.diagonal(mixture.covariance, axis1=1, axis2=2) + (mixture.mean - mean) ** 2)
@@ -299,31 +322,32 @@ def _uncounted(group: UncountedGroup, result: Classification, reference: Referen
             marker: round(float(value) / LOGICLE_M, 5) for marker, value in zip(result.features, decades, strict=True)
         }
 
-    return {
-        "events": round(group.events),
-        "why": group.why,
-        **({"detector": group.detector} if group.detector else {}),
-        "call": group.call,
-        "evidence": _evidence(group.evidence),
-        "nearest_normal": name,
-        "markers": markers,
-        "medians": by_marker(mean),
-        "sd": by_marker(np.sqrt(variance)),
-    }
+    entry = UncountedEntry(
+        id=number,
+        events=round(group.events),
+        why=group.why,
+        call=group.call,
+        evidence=_evidence(group.evidence),
+        nearest_normal=name,
+        markers=markers,
+        medians=by_marker(mean),
+        sd=by_marker(np.sqrt(variance)),
+    )
+    return entry.model_copy(update={"detector": group.detector}) if group.detector else entry
 
 
-def _evidence(evidence: EvidenceOnGroup) -> dict[str, Any]:
+def _evidence(evidence: EvidenceOnGroup) -> EvidenceEntry:
     """Evidence on a group as results hold it."""
-    return {
-        "gain": None if evidence.gain is None else round(evidence.gain, 2),
-        "false_groups": None if evidence.false_groups is None else round(evidence.false_groups, 6),
-        "fit": round(evidence.fit, 4),
-        "said": evidence.said,
-    }
+    return EvidenceEntry(
+        gain=None if evidence.gain is None else round(evidence.gain, 2),
+        false_groups=None if evidence.false_groups is None else round(evidence.false_groups, 6),
+        fit=round(evidence.fit, 4),
+        said=evidence.said,
+    )
 
 
-def _clusters(result: Classification, tube: CandidateCells, reference: ReferenceModel) -> list[dict[str, Any]]:
-    out: list[dict[str, Any]] = []
+def _clusters(result: Classification, tube: CandidateCells, reference: ReferenceModel) -> tuple[CountedEntry, ...]:
+    out: list[CountedEntry] = []
     for number in range(len(result.counted)):
         cells = tube.values[result.mrd & (result.cluster == number)]
         if len(cells) == 0:
@@ -331,16 +355,16 @@ def _clusters(result: Classification, tube: CandidateCells, reference: Reference
         median = np.median(cells, axis=0).astype(np.float64)
         name, markers = _markers(median - result.shift, result.features, reference)
         out.append(
-            {
-                "id": number,
-                "events": len(cells),
-                "nearest_normal": name,
-                "evidence": _evidence(result.counted[number].evidence),
-                "markers": markers,
-                "medians": {
+            CountedEntry(
+                id=number,
+                events=len(cells),
+                nearest_normal=name,
+                evidence=_evidence(result.counted[number].evidence),
+                markers=markers,
+                medians={
                     marker: round(float(value) / LOGICLE_M, 5)
                     for marker, value in zip(result.features, median, strict=True)
                 },
-            }
+            )
         )
-    return out
+    return tuple(out)

@@ -24,7 +24,7 @@ from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.staining import outlier_component
 from flowmrd.flags import Flag, flag
-from flowmrd.records.classification import StainingState
+from flowmrd.records.classification import StainingControlEntry, StainingState
 
 __all__ = [
     "MarkerStaining",
@@ -273,19 +273,19 @@ class StainingFinding:
     stained: float | None = None
     expected: float | None = None
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "marker": self.marker,
-            "state": self.state,
-            "carriers": self.carriers,
-            "bright": self.bright,
-            "decades": round(self.decades, 4),
-            "limit": round(self.limit, 4),
-            "carrier_decades": round(self.carrier_decades, 4),
-            "stained": None if self.stained is None else round(self.stained, 4),
-            "expected": None if self.expected is None else round(self.expected, 4),
-        }
+    def as_record(self) -> StainingControlEntry:
+        """The finding as ``classification.json`` holds it."""
+        return StainingControlEntry(
+            marker=self.marker,
+            state=self.state,
+            carriers=self.carriers,
+            bright=self.bright,
+            decades=round(self.decades, 4),
+            limit=round(self.limit, 4),
+            carrier_decades=round(self.carrier_decades, 4),
+            stained=None if self.stained is None else round(self.stained, 4),
+            expected=None if self.expected is None else round(self.expected, 4),
+        )
 
 
 def judge_staining(

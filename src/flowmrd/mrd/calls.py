@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ from flowmrd.classifier.uncounted_flags import UNCOUNTED_CODES, uncounted_flags
 from flowmrd.errors import ArtefactError
 from flowmrd.flags import Flag, flag
 from flowmrd.mrd.result import CellGroup, MrdResult
+from flowmrd.records.classification import TubeJudgement
 from flowmrd.tube import Tube
 
 __all__ = [
@@ -155,7 +155,7 @@ def called_groups(groups: Sequence[CellGroup], calls: ReviewerCalls, cells: Mapp
     return tuple(found)
 
 
-def questions_left(raised: Sequence[Flag], classification: Mapping[str, Any], calls: ReviewerCalls) -> list[Flag]:
+def questions_left(raised: Sequence[Flag], judged: TubeJudgement, calls: ReviewerCalls) -> list[Flag]:
     """Flags of the classifier without what the calls have answered.
 
     Parameters
@@ -166,21 +166,20 @@ def questions_left(raised: Sequence[Flag], classification: Mapping[str, Any], ca
     if not calls.calls:
         return list(raised)
     called = {one.group for one in calls.calls}
-    uncounted = classification.get("uncounted") or ()
     open_ = [
-        (str(one["why"]), float(one["events"]))
-        for one in uncounted
-        if one.get("id") not in called and one.get("call") in (None, "atypical")
+        (one.why, float(one.events))
+        for one in judged.uncounted
+        if one.id not in called and one.call in (None, "atypical")
     ]
     answered = set(UNCOUNTED_CODES)
-    if called >= {int(one["id"]) for one in classification["clusters"] if one.get("came_first")}:
+    if called >= {one.id for one in judged.clusters if one.came_first}:
         # Whoever called these groups has seen when they came.
         answered.add("COUNTED_CAME_FIRST")
     return [*(item for item in raised if item.code not in answered), *uncounted_flags(open_)]
 
 
 def flags_of_calls(
-    groups: Sequence[CellGroup], calls: ReviewerCalls, classification: Mapping[str, Any], events: int, least: int | None
+    groups: Sequence[CellGroup], calls: ReviewerCalls, judged: TubeJudgement, events: int, least: int | None
 ) -> list[Flag]:
     """What the verdict says of the calls.
 
@@ -193,7 +192,7 @@ def flags_of_calls(
     """
     place = {group.cluster: number for number, group in enumerate(groups, start=1)}
     size = {group.cluster: group.events for group in groups}
-    counted_before = {int(entry["id"]) for entry in classification["clusters"]}
+    counted_before = {entry.id for entry in judged.clusters}
     found: list[Flag] = []
     for name in dict.fromkeys(one.reviewer for one in calls.calls):
         own = [one for one in calls.calls if one.reviewer == name]
@@ -205,7 +204,7 @@ def flags_of_calls(
         if leukaemic and least is not None and events < least:
             found.append(flag("CALLED_CELLS_TOO_FEW", name=name, events=sum(leukaemic), least=least))
         overruled = [one for one in own if one.call != "counted" and one.group in counted_before]
-        if overruled and classification["mode"] == "patient":
+        if overruled and judged.mode == "patient":
             found.append(flag("PHENOTYPE_OVERRULED", name=name, call=_words(overruled[0].call)))
     if calls.disputed:
         said = "; ".join(

@@ -2,60 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from flowmrd.flags import Flag, flag
 from flowmrd.mrd.result import CellGroup, GroupEvidence, MarkerShift
-from flowmrd.records.decisions import Proposal
+from flowmrd.records.classification import CountedEntry, OffScaleCells, TubeJudgement, UncountedEntry
 
 MOST_SAID = 3
 """The most markers that a phenotype names; the others are in ``markers``."""
 
 
-def groups_of(classification: Mapping[str, Any]) -> tuple[CellGroup, ...]:
+def groups_of(judged: TubeJudgement) -> tuple[CellGroup, ...]:
     """Every compact group, largest first.
 
     Parameters
     ----------
-    classification
+    judged
         ``classification.json``: its ``clusters`` are counted; its ``uncounted`` groups bear a ``call`` where the
         classifier names them and are atypical otherwise.
     """
-    found = [_group(entry, "counted", cluster=int(entry["id"])) for entry in classification["clusters"]]
-    found += [
-        _group(entry, str(entry.get("call") or "atypical"), cluster=entry.get("id"))
-        for entry in classification.get("uncounted") or ()
-    ]
-    found += [_off_scale(entry) for entry in classification.get("offscale") or () if entry["events"] > entry["joined"]]
+    found = [_group(entry, "counted", entry.id) for entry in judged.clusters]
+    found += [_group(entry, entry.call or "atypical", entry.id) for entry in judged.uncounted]
+    found += [_off_scale(entry) for entry in judged.offscale if entry.events > entry.joined]
     return tuple(sorted(found, key=lambda group: -group.events))
 
 
-def _group(entry: Mapping[str, Any], call: str, cluster: int | None = None) -> CellGroup:
-    markers = tuple(MarkerShift.model_validate(shift) for shift in entry["markers"])
+def _group(entry: CountedEntry | UncountedEntry, call: str, cluster: int | None) -> CellGroup:
+    sd: dict[str, float] = {}
+    off_scale = ""
+    if isinstance(entry, UncountedEntry):
+        sd = entry.sd
+        off_scale = f", off scale in {entry.detector}" if entry.detector else ""
+    evidence = entry.evidence
     return CellGroup(
-        events=int(entry["events"]),
-        phenotype=str(entry.get("phenotype") or phenotype(markers))
-        + (f", off scale in {entry['detector']}" if entry.get("detector") else ""),
-        nearest_normal=str(entry["nearest_normal"]),
-        evidence=GroupEvidence.model_validate(entry.get("evidence") or {}),
+        events=entry.events,
+        phenotype=phenotype(entry.markers) + off_scale,
+        nearest_normal=entry.nearest_normal,
+        evidence=GroupEvidence() if evidence is None else GroupEvidence(**dict(evidence)),
         call=call,
-        markers=markers,
-        medians=entry["medians"],
-        sd=entry.get("sd") or {},
-        proposal=None if entry.get("proposal") is None else Proposal.model_validate(entry["proposal"]),
+        markers=entry.markers,
+        medians=entry.medians,
+        sd=sd,
+        proposal=entry.proposal,
         cluster=cluster,
     )
 
 
-def _off_scale(entry: Mapping[str, Any]) -> CellGroup:
+def _off_scale(entry: OffScaleCells) -> CellGroup:
     """Cells off scale in a detector that no counted group took: no measurement places them anywhere."""
     return CellGroup(
-        events=int(entry["events"]) - int(entry["joined"]),
-        phenotype=f"off scale in {entry['detector']}",
+        events=entry.events - entry.joined,
+        phenotype=f"off scale in {entry.detector}",
         nearest_normal="none",
         evidence=GroupEvidence(said="Their place in this detector is not known; they found no group."),
-        call=str(entry["call"]),
+        call=entry.call,
         markers=(),
         medians={},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +27,6 @@ from flowmrd.mrd.result import (
     Cluster,
     Counts,
     Laip,
-    MarkerShift,
     MrdResult,
     Provenance,
     Regeneration,
@@ -36,7 +35,7 @@ from flowmrd.mrd.result import (
 from flowmrd.mrd.sensitivity import background_rate, judge_spike_in, partial_sensitivity, sensitivity, tube_limits
 from flowmrd.mrd.verdict import Evidence, decide
 from flowmrd.records.base import Artefact
-from flowmrd.records.classification import BackgroundEntry, SpikeInEntry
+from flowmrd.records.classification import TubeJudgement
 from flowmrd.records.gates import GatesFile
 from flowmrd.records.ingest import IngestFile
 from flowmrd.tube import Tube
@@ -106,19 +105,17 @@ def quantify(
     chosen = config.mrd.denominator
     denominator = getattr(counts, chosen) or 0
     found = level(counts.mrd_events, denominator)
-    background = background_rate(
-        _entry(BackgroundEntry, classification["background"]), counts.nucleated or 0, denominator
-    )
+    background = background_rate(classification.background, counts.nucleated or 0, denominator)
     limits = None if background is None else tube_limits(denominator, background, config.mrd)
-    spike_in = judge_spike_in(_entry(SpikeInEntry, classification["spike_in"]), limits)
+    spike_in = judge_spike_in(classification.spike_in, limits)
     groups = called_groups(groups_of(classification), calls, _cells_of_groups(tube, calls, config))
-    by_classifier = [Flag.from_record(item) for item in classification["flags"]]
+    by_classifier = [entry.flag for entry in classification.flags]
     raised = questions_left(by_classifier, classification, calls)
     least = None if limits is None else limits.detect_events
     of_calls = flags_of_calls(groups, calls, classification, counts.mrd_events, least)
     sorted_flags = sort_flags(
         [*_earlier_flags(tube), *raised, *questions(groups, raised), *of_calls],
-        excused=covered_blind_spots(classification.get("seen_without_cd19")),
+        excused=covered_blind_spots(_of_file(tube, "seen_without_cd19")),
         role=sample.role.value,
     )
     if counts.total < config.quality.min_events:
@@ -133,8 +130,8 @@ def quantify(
         spike_in_detected=None if spike_in is None else spike_in.detected,
         kinds_missed=partial_sensitivity(spike_in),
         role=sample.role.value,
-        laip_found=classification["mode"] == "patient",
-        phenotype_unknown=classification["mode"] in {"different_from_normal", "library"},
+        laip_found=classification.mode == "patient",
+        phenotype_unknown=classification.mode in {"different_from_normal", "library"},
         counted_by_reviewer=calls.has_leukaemia,
         **vars(sorted_flags),
     )
@@ -168,8 +165,8 @@ def quantify(
             panel_sha256=digests.panel,
             reference_sha256=digests.reference,
             laip_sha256=digests.laip,
-            library_sha256=classification.get("library_sha256"),
-            decisions_sha256=classification.get("decisions_sha256"),
+            library_sha256=_of_file(tube, "library_sha256"),
+            decisions_sha256=_of_file(tube, "decisions_sha256"),
             review_sha256=calls.sha256,
             automatic_sha256=calls.automatic_sha256 if calls else None,
             flowmrd_version=__version__,
@@ -185,13 +182,13 @@ def _earlier_flags(tube: Tube) -> list[Flag]:
     return [entry.flag for entry in (*findings, *of_quality, *of_gates)]
 
 
+def _of_file(tube: Tube, name: str) -> Any:
+    """What only a stored classification says; None in a notebook."""
+    return getattr(tube.classification, name, None)
+
+
 def _sha256(tube: Tube) -> str:
     return tube.facts.sha256 if isinstance(tube.facts, IngestFile) else ""
-
-
-def _entry(model: type[Entry], found: object) -> Entry | None:
-    """A part of the classification by its model; None where it has none."""
-    return None if found is None else model.model_validate(found)
 
 
 def _count(tube: Tube, mrd: Mask, config: RunConfig) -> tuple[Counts, Counts]:
@@ -242,9 +239,16 @@ def _cells_of_groups(tube: Tube, calls: ReviewerCalls, config: RunConfig) -> dic
     return {one.group: int(np.count_nonzero(usable == one.group)) for one in calls.calls}
 
 
-def _laip(classification: Mapping[str, Any], groups: Sequence[CellGroup], calls: ReviewerCalls) -> Laip:
+def _laip(judged: TubeJudgement, groups: Sequence[CellGroup], calls: ReviewerCalls) -> Laip:
     clusters = tuple(
-        Cluster.model_validate({key: item[key] for key in Cluster.model_fields}) for item in classification["clusters"]
+        Cluster(
+            id=one.id,
+            events=one.events,
+            nearest_normal=one.nearest_normal,
+            markers=one.markers,
+            medians=one.medians,
+        )
+        for one in judged.clusters
     )
     if calls.calls:
         called = {one.group for one in calls.calls}
@@ -261,7 +265,7 @@ def _laip(classification: Mapping[str, Any], groups: Sequence[CellGroup], calls:
             if group.cluster in called and group.call == "counted" and group.cluster is not None
         )
     return Laip(
-        mode=classification["mode"],
-        markers=tuple(MarkerShift.model_validate(item) for item in classification["markers"]),
+        mode=judged.mode,
+        markers=judged.markers,
         clusters=clusters,
     )

@@ -13,9 +13,15 @@ __all__ = [
     "BackgroundEntry",
     "ClassificationFile",
     "CountedEntry",
+    "EvidenceEntry",
     "NoveltyEntry",
+    "OffScaleCells",
     "SpikeInEntry",
+    "SpikeInStepEntry",
+    "SpikedKindEntry",
+    "StainingControlEntry",
     "StainingState",
+    "TubeJudgement",
     "UncountedEntry",
 ]
 
@@ -24,18 +30,26 @@ StainingState = Literal["ok", "shifted", "absent", "not_verifiable"]
 """What the cells that should carry a marker say of its antibody; ``not_verifiable`` where no cell should carry it."""
 
 
+class EvidenceEntry(Artefact):
+    """What speaks for and against leukaemia in one group, as in groups of mrd.json."""
+
+    gain: float | None
+    false_groups: float | None
+    fit: float
+    said: str
+
+
 class CountedEntry(Artefact):
     """A group of cells that was called leukaemia."""
 
     id: int
     events: int
-    phenotype: str | None = None
-    evidence: dict[str, float | str | None] | None = Field(None, description="As in groups of mrd.json.")
     nearest_normal: str
+    evidence: EvidenceEntry | None = None
     markers: tuple[MarkerShift, ...]
     medians: MarkerLevels
-    proposal: Proposal | None = Field(None, description="What earlier decisions of the laboratory say of such cells.")
     came_first: bool = Field(False, description="Almost all its cells came at the start of the run.")
+    proposal: Proposal | None = Field(None, description="What earlier decisions of the laboratory say of such cells.")
 
 
 class UncountedEntry(Artefact):
@@ -43,17 +57,16 @@ class UncountedEntry(Artefact):
 
     id: int | None = Field(None, description="Number of the group in events.parquet.")
     events: int = Field(description="Cells that founded it, as a mixture gives them.")
-    cells: int | None = Field(None, description="Analysable cells that would be counted if it were called leukaemia.")
     why: str
-    call: str | None = Field(None, description="normal:<population>, artefact:<kind> or atypical.")
-    phenotype: str | None = None
-    evidence: dict[str, float | str | None] | None = Field(None, description="As in groups of mrd.json.")
-    proposal: Proposal | None = Field(None, description="What earlier decisions of the laboratory say of such cells.")
     detector: str | None = Field(None, description="Detector in which its cells are off scale.")
+    call: str | None = Field(None, description="normal:<population>, artefact:<kind> or atypical.")
+    evidence: EvidenceEntry | None = None
     nearest_normal: str
     markers: tuple[MarkerShift, ...]
     medians: MarkerLevels
     sd: MarkerLevels
+    cells: int | None = Field(None, description="Analysable cells that would be counted if it were called leukaemia.")
+    proposal: Proposal | None = Field(None, description="What earlier decisions of the laboratory say of such cells.")
 
 
 class BackgroundEntry(Artefact):
@@ -122,16 +135,16 @@ class SpikeInEntry(Artefact):
     recovered: float
     spiked_total: int
     recovered_total: int
-    recovered_counts: tuple[int, ...]
     detected_replicates: int
     detected: bool
     source: str
+    recovered_counts: tuple[int, ...]
     kinds: tuple[SpikedKindEntry, ...]
     steps: tuple[SpikeInStepEntry, ...] = Field((), description="Where spiked cells were lost, from the raw file on.")
 
 
-class ClassificationFile(Artefact):
-    """``results/work/<sample>/classification.json``."""
+class WhoseEntry(Artefact):
+    """The tube that was judged."""
 
     format: str
     sample: str
@@ -139,24 +152,34 @@ class ClassificationFile(Artefact):
     seen_without_cd19: float | None = Field(
         description="Share of the blasts at diagnosis that need no CD19 to be seen."
     )
+
+
+class TubeJudgement(Artefact):
+    """The part of ``classification.json`` that follows from the tube and what it is judged by."""
+
     mode: Literal["patient", "library", "different_from_normal", "none"]
     features: tuple[str, ...]
     cut: float = Field(description="Score (log10 of phenotype over normal density) from which a cell counts.")
     clusters: tuple[CountedEntry, ...]
     uncounted: tuple[UncountedEntry, ...]
     offscale: tuple[OffScaleCells, ...]
-    excluded: dict[str, int] = Field(
-        {}, description="Reason to excluded events that lie in the place of the phenotype."
-    )
-    staining_control: tuple[StainingControlEntry, ...]
     markers: tuple[MarkerShift, ...]
     background: BackgroundEntry | None
     n_controls: int
     novelty: NoveltyEntry
     calibration: dict[str, float]
     staining_shift: dict[str, float] = Field(description="Marker to decades, this tube against the reference.")
+    staining_control: tuple[StainingControlEntry, ...]
     spike_in: SpikeInEntry | None
     flags: tuple[FlagEntry, ...]
+    excluded: dict[str, int] = Field(
+        {}, description="Reason to excluded events that lie in the place of the phenotype."
+    )
+
+
+class ClassificationFile(TubeJudgement, WhoseEntry):
+    """``results/work/<sample>/classification.json``."""
+
     reference_digest: str
     laip_sha256: str | None
     library_sha256: str | None = Field(description="Digest of the library of leukaemias, only where it was used.")

@@ -55,8 +55,9 @@ from flowmrd.classifier.stored_library import library_digest
 from flowmrd.config import PriorTherapy, RunConfig
 from flowmrd.flags import flag
 from flowmrd.panel import PanelModel
+from flowmrd.records.base import FlagEntry
 from flowmrd.records.classification import ClassificationFile
-from flowmrd.records.read import checked, read_record
+from flowmrd.records.read import read_record
 from flowmrd.records.references import LaipFile
 from flowmrd.stages.decisions import with_proposals
 from flowmrd.store import digest_file, write_columns, write_json
@@ -137,25 +138,24 @@ def classify_loaded(
         no_phenotype=laip_json is not None and laip is None,
     )
     learned = None if laip_json is None else read_record(laip_json, LaipFile)
-    judgement = judged.classification or {}
-    mode = judgement["mode"]
-    facts = {
-        "format": FORMAT,
-        "sample": tube.name,
-        "patient": patient,
-        "seen_without_cd19": None if learned is None else learned.seen_without_cd19,
-        **judgement,
-        "flags": [*judgement["flags"], *_disagreement(judged, learned)],
-        "reference_digest": digest(reference),
-        "laip_sha256": digest_file(laip_json) if laip_json is not None else None,
-        "library_sha256": library_digest(library_json) if mode == "library" else None,
-    }
+    found = judged.classification
+    assert found is not None  # noqa: S101 - it has been classified
+    facts = ClassificationFile(
+        **dict(found) | {"flags": (*found.flags, *_disagreement(judged, learned))},
+        format=FORMAT,
+        sample=tube.name,
+        patient=patient,
+        seen_without_cd19=None if learned is None else learned.seen_without_cd19,
+        reference_digest=digest(reference),
+        laip_sha256=digest_file(laip_json) if laip_json is not None else None,
+        library_sha256=library_digest(library_json) if found.mode == "library" else None,
+    )
     if decisions_json is not None:
         facts = with_proposals(facts, decisions_json, panel=tube.panel.name)
     return replace(judged, classification=facts)
 
 
-def _disagreement(tube: Tube, learned: LaipFile | None) -> list[dict[str, str]]:
+def _disagreement(tube: Tube, learned: LaipFile | None) -> list[FlagEntry]:
     """A message where the diagnosis tube that gave the phenotype holds another share of it than was learned."""
     if learned is None or learned.share is None or learned.diagnosis != tube.name or tube.mrd is None:
         return []
@@ -165,7 +165,7 @@ def _disagreement(tube: Tube, learned: LaipFile | None) -> list[dict[str, str]]:
     share = learned.share
     if abs(counted - share) <= DISAGREEMENT * max(counted, share):
         return []
-    return [flag("DIAGNOSIS_DISAGREES", learned=share, counted=counted).as_record()]
+    return [FlagEntry.of(flag("DIAGNOSIS_DISAGREES", learned=share, counted=counted))]
 
 
 def write_classified(tube: Tube, out_columns: Path | None, out_json: Path) -> None:
@@ -175,4 +175,5 @@ def write_classified(tube: Tube, out_columns: Path | None, out_json: Path) -> No
         assert tube.group is not None  # noqa: S101
         columns = {"mrd_score": tube.mrd_score, "mrd": tube.mrd, "cluster": tube.cluster, "group": tube.group}
         write_columns(out_columns, columns | ({} if tube.excluded is None else {"excluded": tube.excluded}))
-    write_json(out_json, checked(tube.classification, ClassificationFile))
+    if tube.classification is not None:
+        write_json(out_json, tube.classification.as_json())

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from flowmrd.classifier.laboratory_decisions import in_staining_of_reference, propose
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.errors import ArtefactError
 from flowmrd.records.classification import ClassificationFile
-from flowmrd.records.decisions import DecisionsFile, LearnedDecision
+from flowmrd.records.decisions import DecisionsFile, LearnedDecision, Proposal
 from flowmrd.records.read import read_record
 from flowmrd.review.status import ReviewState, review_status
 from flowmrd.stages.results import read_result
@@ -89,8 +88,8 @@ def _of_tube(run: Path, sample: str) -> dict[tuple[str, int], LearnedDecision]:
     }
 
 
-def with_proposals(facts: Mapping[str, Any], path: Path, *, panel: str) -> dict[str, Any]:
-    """Content of ``classification.json`` with what earlier decisions propose for its groups, and their digest.
+def with_proposals(judged: ClassificationFile, path: Path, *, panel: str) -> ClassificationFile:
+    """``classification.json`` with what earlier decisions propose for its groups, and their digest.
 
     Parameters
     ----------
@@ -101,11 +100,16 @@ def with_proposals(facts: Mapping[str, Any], path: Path, *, panel: str) -> dict[
     """
     decisions = read_record(path, DecisionsFile).decisions
     parameters = ClassifierParameters()
-    out = {**facts, "decisions_sha256": digest_file(path)}
-    for kind in ("clusters", "uncounted"):
-        out[kind] = []
-        for entry in facts[kind]:
-            levels = in_staining_of_reference(entry["medians"], facts["staining_shift"])
-            said = propose(levels, entry.get("sd") or {}, decisions, panel=panel, parameters=parameters)
-            out[kind].append(entry if said is None else {**entry, "proposal": said.model_dump(mode="json")})
-    return out
+
+    def proposed(medians: Mapping[str, float], sd: Mapping[str, float]) -> dict[str, Proposal]:
+        levels = in_staining_of_reference(medians, judged.staining_shift)
+        said = propose(levels, sd, decisions, panel=panel, parameters=parameters)
+        return {} if said is None else {"proposal": said}
+
+    return judged.model_copy(
+        update={
+            "clusters": tuple(one.model_copy(update=proposed(one.medians, {})) for one in judged.clusters),
+            "uncounted": tuple(one.model_copy(update=proposed(one.medians, one.sd)) for one in judged.uncounted),
+            "decisions_sha256": digest_file(path),
+        }
+    )

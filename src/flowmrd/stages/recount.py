@@ -22,6 +22,7 @@ from flowmrd.mrd.calls import ReviewerCalls, with_calls
 from flowmrd.mrd.quantify import Digests, quantify
 from flowmrd.mrd.result import CellGroup, MrdResult
 from flowmrd.panel.model import PanelModel
+from flowmrd.records.classification import ClassificationFile
 from flowmrd.records.gates import GatesFile
 from flowmrd.records.ingest import IngestFile
 from flowmrd.records.quality import QualityFile
@@ -39,7 +40,7 @@ from flowmrd.stages.provenance import renew_records
 from flowmrd.stages.report import report
 from flowmrd.stages.results import read_result
 from flowmrd.stages.review_calls import result_sha256
-from flowmrd.store import digest_file, read_json, write_json, write_text
+from flowmrd.store import digest_file, write_json, write_text
 from flowmrd.tube import Tube
 
 __all__ = ["Imported", "TubeInRun", "import_and_count"]
@@ -166,8 +167,8 @@ def _open(tube: TubeInRun) -> Tube:
     files = FinishedFiles(
         tube.sample.fcs, work / "ingest.json", result / "qc.json", work / "gates.json", result / "events.parquet"
     )
-    classification = read_json(work / "classification.json")
-    counted = [int(entry["id"]) for entry in classification["clusters"]]
+    classification = read_record(work / "classification.json", ClassificationFile)
+    counted = [entry.id for entry in classification.clusters]
     if tube.sample.role is Role.FOLLOWUP:
         opened = finished_tube(files, tube.panel, tube.config, name=name)
         opened = replace(

@@ -13,11 +13,12 @@ from flowmrd.gating.records import result_from_record, unplaced_result
 from flowmrd.panel import PanelModel
 from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.records.base import Artefact
+from flowmrd.records.classification import ClassificationFile
 from flowmrd.records.gates import GatesFile
 from flowmrd.records.ingest import HeaderFacts, IngestFile
 from flowmrd.records.quality import QualityFile, ScaleEntry
 from flowmrd.records.read import read_record
-from flowmrd.store import ColumnStore, open_columns, read_json
+from flowmrd.store import ColumnStore, open_columns
 from flowmrd.tube.tube import Tube
 
 __all__ = ["TubeFiles", "raw_tube", "tube_from_files"]
@@ -93,7 +94,7 @@ def tube_from_files(files: TubeFiles, panel: PanelModel, config: RunConfig) -> T
         quality=config.quality,
         qc=_record(files.qc, QualityFile),
         gates=_record(files.gates, GatesFile),
-        classification=None if files.classification is None else read_json(files.classification),
+        classification=_record(files.classification, ClassificationFile),
     )
     if files.events is not None:
         raw = open_columns(files.events)

@@ -20,6 +20,7 @@ from flowmrd.panel.gates import ROOT
 from flowmrd.panel.model import ChannelKind, PanelModel
 from flowmrd.preprocess.quality.masks import analysable_events
 from flowmrd.preprocess.transform import ChannelScale
+from flowmrd.records.classification import TubeJudgement
 from flowmrd.records.gates import GatesFile
 from flowmrd.records.ingest import Facts, HeaderFacts, IngestFile
 from flowmrd.records.quality import QualityFile
@@ -119,7 +120,7 @@ class Tube:
     cluster: npt.NDArray[np.int32] | None = field(default=None, repr=False)
     excluded: Mask | None = field(default=None, repr=False)
     group: npt.NDArray[np.int32] | None = field(default=None, repr=False)
-    classification: Mapping[str, Any] | None = field(default=None, repr=False)
+    classification: TubeJudgement | None = field(default=None, repr=False)
 
     @property
     def n_events(self) -> int:
