@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +33,7 @@ from flowmrd.mrd.result import (
 )
 from flowmrd.mrd.sensitivity import background_rate, judge_spike_in, partial_sensitivity, sensitivity, tube_limits
 from flowmrd.mrd.verdict import Evidence, decide
-from flowmrd.records.base import Artefact
-from flowmrd.records.classification import TubeJudgement
+from flowmrd.records.classification import ClassificationFile, TubeJudgement
 from flowmrd.records.gates import GatesFile
 from flowmrd.records.ingest import IngestFile
 from flowmrd.tube import Tube
@@ -45,7 +43,6 @@ __all__ = ["Digests", "quantify"]
 
 
 Mask = npt.NDArray[np.bool_]
-Entry = TypeVar("Entry", bound=Artefact)
 
 
 @dataclass(frozen=True)
@@ -98,6 +95,7 @@ def quantify(
             expected="all three",
             todo="run these steps first",
         )
+    stored = classification if isinstance(classification, ClassificationFile) else None
     calls = calls or ReviewerCalls()
     tube = with_calls(tube, calls)
     assert tube.mrd is not None  # noqa: S101 - looked at above
@@ -115,7 +113,7 @@ def quantify(
     of_calls = flags_of_calls(groups, calls, classification, counts.mrd_events, least)
     sorted_flags = sort_flags(
         [*_earlier_flags(tube), *raised, *questions(groups, raised), *of_calls],
-        excused=covered_blind_spots(_of_file(tube, "seen_without_cd19")),
+        excused=covered_blind_spots(None if stored is None else stored.seen_without_cd19),
         role=sample.role.value,
     )
     if counts.total < config.quality.min_events:
@@ -165,8 +163,8 @@ def quantify(
             panel_sha256=digests.panel,
             reference_sha256=digests.reference,
             laip_sha256=digests.laip,
-            library_sha256=_of_file(tube, "library_sha256"),
-            decisions_sha256=_of_file(tube, "decisions_sha256"),
+            library_sha256=None if stored is None else stored.library_sha256,
+            decisions_sha256=None if stored is None else stored.decisions_sha256,
             review_sha256=calls.sha256,
             automatic_sha256=calls.automatic_sha256 if calls else None,
             flowmrd_version=__version__,
@@ -180,11 +178,6 @@ def _earlier_flags(tube: Tube) -> list[Flag]:
     of_quality = () if tube.qc is None else tube.qc.flags
     of_gates = () if tube.gates is None else tube.gates.flags
     return [entry.flag for entry in (*findings, *of_quality, *of_gates)]
-
-
-def _of_file(tube: Tube, name: str) -> Any:
-    """What only a stored classification says; None in a notebook."""
-    return getattr(tube.classification, name, None)
 
 
 def _sha256(tube: Tube) -> str:
