@@ -55,6 +55,15 @@ class Digests:
     laip: str | None = None
 
 
+@dataclass(frozen=True)
+class _OnlyStored:
+    """What only the classification of a run says; nothing in a notebook."""
+
+    seen_without_cd19: float | None = None
+    library_sha256: str | None = None
+    decisions_sha256: str | None = None
+
+
 def quantify(
     tube: Tube,
     config: RunConfig | None = None,
@@ -95,7 +104,7 @@ def quantify(
             expected="all three",
             todo="run these steps first",
         )
-    stored = classification if isinstance(classification, ClassificationFile) else None
+    stored = _stored(classification)
     calls = calls or ReviewerCalls()
     tube = with_calls(tube, calls)
     assert tube.mrd is not None  # noqa: S101 - looked at above
@@ -113,7 +122,7 @@ def quantify(
     of_calls = flags_of_calls(groups, calls, classification, counts.mrd_events, least)
     sorted_flags = sort_flags(
         [*_earlier_flags(tube), *raised, *questions(groups, raised), *of_calls],
-        excused=covered_blind_spots(None if stored is None else stored.seen_without_cd19),
+        excused=covered_blind_spots(stored.seen_without_cd19),
         role=sample.role.value,
     )
     if counts.total < config.quality.min_events:
@@ -163,8 +172,8 @@ def quantify(
             panel_sha256=digests.panel,
             reference_sha256=digests.reference,
             laip_sha256=digests.laip,
-            library_sha256=None if stored is None else stored.library_sha256,
-            decisions_sha256=None if stored is None else stored.decisions_sha256,
+            library_sha256=stored.library_sha256,
+            decisions_sha256=stored.decisions_sha256,
             review_sha256=calls.sha256,
             automatic_sha256=calls.automatic_sha256 if calls else None,
             flowmrd_version=__version__,
@@ -178,6 +187,12 @@ def _earlier_flags(tube: Tube) -> list[Flag]:
     of_quality = () if tube.qc is None else tube.qc.flags
     of_gates = () if tube.gates is None else tube.gates.flags
     return [entry.flag for entry in (*findings, *of_quality, *of_gates)]
+
+
+def _stored(judged: TubeJudgement) -> _OnlyStored:
+    if not isinstance(judged, ClassificationFile):
+        return _OnlyStored()
+    return _OnlyStored(judged.seen_without_cd19, judged.library_sha256, judged.decisions_sha256)
 
 
 def _sha256(tube: Tube) -> str:
