@@ -10,6 +10,7 @@ from pathlib import Path
 import benchmarks.stress.antibody_rows  # noqa: F401 - registers its rows
 from benchmarks.accuracy.acquire import measured_spillover
 from benchmarks.accuracy.mixtures import load
+from benchmarks.stress.leukaemias import KINDS
 from benchmarks.stress.rows import BOTH, INO, ROWS, VIENNA
 from benchmarks.stress.scene import Mixtures, Simulated, Sizes, World, code_digest, run
 from benchmarks.stress.tables import diagnosis_table, goals, stress_table
@@ -26,7 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stress")
     parser.add_argument("--rows", nargs="*", default=[], help="rows whose name contains one of these words")
     parser.add_argument("--panels", nargs="*", default=list(BOTH), choices=BOTH, help="panels to run")
-    parser.add_argument("--patients", type=int, default=1, help="marrows per panel")
+    parser.add_argument("--leukaemias", nargs="*", default=list(KINDS), choices=KINDS, help="kinds of leukaemia")
     parser.add_argument("--cells", type=int, default=300_000, help="nucleated cells of a follow-up tube")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with mixtures_*.npz")
     parser.add_argument("--work", type=Path, default=BUILD, help="folder for runs and records")
@@ -36,7 +37,7 @@ def main() -> int:
     if arguments.list:
         sys.stdout.writelines(f"{row.name}  ({', '.join(row.panels)})\n" for row in ROWS.values())
         return 0
-    sizes = Sizes(patients=arguments.patients, cells=arguments.cells)
+    sizes = Sizes(tuple(kind for kind in KINDS if kind in arguments.leukaemias), cells=arguments.cells)
     arguments.work.mkdir(parents=True, exist_ok=True)
     records = arguments.work / "records.jsonl"
     done = {(r["row"], r["panel"]) for r in _read(records) if r["stamp"] == _stamp(sizes)}

@@ -18,13 +18,16 @@ from benchmarks.accuracy.acquire import Spillover
 from benchmarks.accuracy.cast import Cast, Condition, cast
 from benchmarks.accuracy.experiment import outcome
 from benchmarks.accuracy.mixtures import Patient
+from benchmarks.accuracy.oracle import oracle
 from benchmarks.accuracy.pipeline import Pipeline, RefusedError
 from benchmarks.accuracy.simulated import sheet_of
+from benchmarks.stress.leukaemias import CANDIDATES, KINDS, of_kind, simulated_leukaemia, simulated_marrow
 from benchmarks.stress.raw_tube import RawTube, from_mixtures, from_plan
 from benchmarks.stress.rows import Row
 from flowmrd.config.sheet import PriorTherapy, Role
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import PanelModel, load_panel
+from flowmrd.simulate.cytometer import build_cytometer
 from flowmrd.simulate.design import FollowUp, TubePlan, controls, patients
 from flowmrd.store import read_json, write_json, write_text
 
@@ -40,15 +43,15 @@ class Sizes:
 
     Attributes
     ----------
-    patients
-        Marrows with a leukaemia each, per panel.
+    leukaemias
+        Kinds of leukaemia (:mod:`benchmarks.stress.leukaemias`), each in a marrow of its own.
     cells, diagnosis_cells, control_cells
         Nucleated cells of a follow-up, diagnosis and control tube.
     diagnosis_share
         Leukaemic share of a diagnosis tube.
     """
 
-    patients: int = 1
+    leukaemias: tuple[str, ...] = KINDS
     cells: int = 300_000
     diagnosis_cells: int = 60_000
     control_cells: int = 150_000
@@ -79,8 +82,15 @@ class Mixtures(World):
     def __init__(self, sizes: Sizes, people: list[Patient], spill: Spillover) -> None:
         super().__init__("vienna_b8", sizes)
         self.spill = spill
-        condition = Condition("stress", pairs=max(sizes.patients, 1), controls=sizes.controls, seed=SEED)
+        condition = Condition("stress", pairs=CANDIDATES, controls=sizes.controls, seed=SEED)
         self.cast: Cast = cast(people, condition)
+        self.blasts = {number: self._blasts(number) for number in map(KINDS.index, sizes.leukaemias)}
+
+    def _blasts(self, number: int) -> Patient:
+        """Of all candidates the one that is hard or ordinary to tell from this very marrow."""
+        marrow = self.cast.backgrounds[number].normal_mixture()
+        found = [oracle(marrow, one.groups["blast"], np.random.default_rng([SEED, 6])) for one in self.cast.blasts]
+        return self.cast.blasts[of_kind(KINDS[number], found)]
 
     def control(self, number: int) -> RawTube:
         """A control marrow."""
@@ -89,7 +99,7 @@ class Mixtures(World):
 
     def tube(self, patient: int, level: float | None) -> RawTube:
         """A tube of a patient."""
-        sizes, marrow, blasts = self.sizes, self.cast.backgrounds[patient], self.cast.blasts[patient]
+        sizes, marrow, blasts = self.sizes, self.cast.backgrounds[patient], self.blasts[patient]
         if level is None:
             rng = np.random.default_rng([SEED, 2, patient])
             count = round(sizes.diagnosis_cells * sizes.diagnosis_share)
@@ -105,6 +115,14 @@ class Simulated(World):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__("ino10", sizes)
         self._controls = controls(sizes.controls, sizes.control_cells, SEED, every=3)
+        features = [detector.marker for detector in build_cytometer(self.model).fluorescence]
+        marrow = simulated_marrow(features)
+        names = [f"P{number:02d}" for number in range(CANDIDATES)]
+        found = [
+            oracle(marrow, simulated_leukaemia(SEED, name, features), np.random.default_rng([SEED, 6]))
+            for name in names
+        ]
+        self._persons = [names[of_kind(kind, found)] for kind in KINDS]
 
     def control(self, number: int) -> RawTube:
         """A control marrow."""
@@ -114,7 +132,7 @@ class Simulated(World):
         """A tube of a patient."""
         sizes = self.sizes
         row = FollowUp(
-            f"P{patient:02d}",
+            self._persons[patient],
             level or 0.0,
             nucleated=sizes.cells,
             diagnosis_nucleated=sizes.diagnosis_cells if level is None else 0,
@@ -130,8 +148,10 @@ def run(world: World, row: Row, folder: Path) -> Iterator[Record]:
     A diagnosis tube that the row does not change is judged once for all rows that share its controls.
     """
     pipeline = _prepared(world, row, folder)
-    for number in range(world.sizes.patients):
-        facts: Record = {"row": row.name, "panel": world.panel, "patient": number}
+    for number, kind in enumerate(KINDS):
+        if kind not in world.sizes.leukaemias:
+            continue
+        facts: Record = {"row": row.name, "panel": world.panel, "patient": number, "leukaemia": kind}
         name = f"P{number:02d}"
         yield {**facts, "level": None, "setting": "diagnosis", **_diagnosis(world, row, pipeline, number)}
         for index, level in enumerate(world.sizes.levels):
@@ -205,7 +225,7 @@ def _sheet(world: World, names: tuple[str, ...]) -> list[tuple[str, ...]]:
     given = PriorTherapy.CD22 if world.panel == "ino10" else PriorTherapy.NONE
     blank = controls(1, 1, SEED)[0]
     plans: list[TubePlan] = [replace(blank, sample=name, patient=name) for name in names]
-    for number in range(world.sizes.patients):
+    for number in range(len(KINDS)):
         patient = f"P{number:02d}"
         plans.append(replace(blank, sample=f"{patient}-dx", patient=patient, role=Role.DIAGNOSIS))
         for index in range(len(world.sizes.levels)):

@@ -31,13 +31,13 @@ def stress_table(records: list[Record]) -> str:
     """Markdown table: detected / negative / cannot tell at every level, denominator error, false events."""
     tubes = [record for record in records if record["setting"] != "diagnosis"]
     levels = sorted({record["level"] for record in tubes}, reverse=True)
-    head = ["fault", "panel", "diagnosis tube", *(_level(level) for level in levels)]
+    head = ["fault", "panel", "leukaemia", "diagnosis tube", *(_level(level) for level in levels)]
     head += ["denominator", "false events", "missed"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    keys = dict.fromkeys((record["row"], record["panel"], record["setting"]) for record in tubes)
+    keys = dict.fromkeys(map(_line_of, tubes))
     for key in keys:
-        mine = [record for record in tubes if (record["row"], record["panel"], record["setting"]) == key]
-        cells = [key[0], key[1], "yes" if key[2] == "with diagnosis" else "no"]
+        mine = [record for record in tubes if _line_of(record) == key]
+        cells = [*key[:3], "yes" if key[3] == "with diagnosis" else "no"]
         for level in levels:
             cells.append(" / ".join(str(n) for n in answers(r for r in mine if r["level"] == level)))
         errors = [record["nucleated"] / max(record["true_nucleated"], 1) - 1.0 for record in mine]
@@ -48,15 +48,19 @@ def stress_table(records: list[Record]) -> str:
     return "\n".join(lines)
 
 
+def _line_of(record: Record) -> tuple[str, str, str, str]:
+    """The line of the table that a record belongs to; older records do not name the kind of their leukaemia."""
+    return record["row"], record["panel"], record.get("leukaemia", "-"), record["setting"]
+
+
 def diagnosis_table(records: list[Record]) -> str:
     """Markdown table: leukaemic share of diagnosis tubes, true, in ``laip.json`` and in ``mrd.json``."""
     tubes = [record for record in records if record["setting"] == "diagnosis"]
-    lines = ["| fault | panel | true | laip.json | mrd.json |", "|---|---|---|---|---|"]
+    lines = ["| fault | panel | leukaemia | true | laip.json | mrd.json |", "|---|---|---|---|---|---|"]
     for record in tubes:
         shares = (record["true_share"], record["laip_share"], record["share"])
-        lines.append(
-            f"| {record['row']} | {record['panel']} | " + " | ".join(f"{100 * s:.1f} %" for s in shares) + " |"
-        )
+        names = " | ".join(_line_of(record)[:3])
+        lines.append(f"| {names} | " + " | ".join(f"{100 * s:.1f} %" for s in shares) + " |")
     return "\n".join(lines)
 
 
