@@ -10,8 +10,8 @@ The chain as functions, for notebooks and scripts::
     tube = flowmrd.gate_tube(tube)
     tube.to_pandas()
 
-Names are imported when they are first used, so that ``import flowmrd`` costs next to nothing. docs/api.md describes
-each.
+Each name is imported when it is first used, so that ``import flowmrd`` takes little time. docs/api.md describes every
+name.
 """
 
 from __future__ import annotations

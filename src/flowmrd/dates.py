@@ -1,8 +1,8 @@
-"""Days as instruments, spreadsheets and people write them, read where only one day can be meant.
+"""Reading dates as instruments, spreadsheets and people write them. A date that may mean two days is refused.
 
-Named months in the languages of the usual instruments; ISO; day before month with dots (as it is written wherever dots
-are). With slashes the order of day and month depends on the country: ``03/04/2024`` is refused, ``16/03/2024``
-is read. Two-digit years are those from 1980 to 2079, since flow cytometry standard files exist since 1984.
+Accepted are named months in the languages of the usual instruments, ISO dates, and day.month.year with dots. With
+slashes the order of day and month depends on the country: ``03/04/2024`` is refused, ``16/03/2024`` is read. Two-digit
+years mean 1980 to 2079, because the FCS format dates from 1984.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ _WEEKDAYS: Final = re.compile(r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+",
 
 
 class DayError(ValueError):
-    """A text that no single day can be read from; the message says why."""
+    """The text does not mean exactly one day; the message says why."""
 
 
 def read_day(text: str) -> date:
-    """The day that a text means.
+    """Read a date.
 
     Raises
     ------
     DayError
-        If it is no date, an impossible one, a day number of a spreadsheet, or may mean two days.
+        If the text is not a date, names a day that does not exist, is a spreadsheet's day number, or may mean two days.
     """
     bare = _WEEKDAYS.sub("", _plain(text))
     bare = re.sub(r"[T ]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?(Z|[+-]\d{2}:?\d{2})?$", "", bare).strip()
@@ -66,8 +66,8 @@ def read_day(text: str) -> date:
             return _day(year, first, second)
         raise DayError(f"may mean {year}-{second:02d}-{first:02d} or {year}-{first:02d}-{second:02d}")
     if re.fullmatch(r"\d{5}([.,]\d+)?", bare):
-        raise DayError("looks like the day number of a spreadsheet, which counts from 1900 or from 1904")
-    raise DayError("is no date that can be read")
+        raise DayError("looks like a spreadsheet's day number, which may count from 1900 or from 1904")
+    raise DayError("is not a date in a known format")
 
 
 def _plain(text: str) -> str:
@@ -98,4 +98,4 @@ def _day(year: int, month: int, day: int) -> date:
     try:
         return date(year, month, day)
     except ValueError as error:
-        raise DayError("is no day of the calendar") from error
+        raise DayError("is a day that does not exist") from error

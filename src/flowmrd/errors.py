@@ -6,9 +6,9 @@
     ├── InputError                  exit code 2: the input is wrong, the message says what to do
     │   ├── ConfigError             config.yaml
     │   ├── SheetError              samples.tsv, patients.tsv, adverse_events.tsv
-    │   │   └── ColumnError         a column of theirs that is not known
+    │   │   └── ColumnError         an unknown column in one of them
     │   ├── PanelError              panels/*.yaml
-    │   ├── FcsError                an FCS file that cannot be read, or not truthfully
+    │   ├── FcsError                an FCS file that cannot be read, or only by guessing
     │   ├── ChannelError            a channel the panel needs is missing or ambiguous
     │   ├── CompensationError       a spillover matrix is missing, malformed or singular
     │   ├── TransformError          values or parameters a transform cannot take
@@ -19,7 +19,7 @@
     │   ├── ReviewError             a review file or the review log
     │   ├── TrialError              clinical tables that contradict themselves
     │   └── ResourceError           not enough memory or disk was granted; says how much to ask for
-    └── InternalError               a broken promise inside flowmrd
+    └── InternalError               a contradiction inside flowmrd: a bug
 
 Every message answers four questions: which file or row, what was found, what was expected, what to do next.
 """
@@ -88,12 +88,12 @@ class SheetError(InputError):
 
 
 class ColumnError(SheetError):
-    """A column that is not known.
+    """A sheet has an unknown column.
 
     Parameters
     ----------
     near
-        The known column that was probably meant; None where there is none like it.
+        The known column whose name is most similar; None where none is similar.
     """
 
     def __init__(self, where: str, *, found: str, expected: str, todo: str, near: str | None = None) -> None:
@@ -150,4 +150,4 @@ class ResourceError(InputError):
 
 
 class InternalError(FlowmrdError):
-    """A promise inside flowmrd is broken; please report it with the log."""
+    """flowmrd contradicts itself. This is a bug; please report it with the log."""

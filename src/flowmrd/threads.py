@@ -1,9 +1,9 @@
 """One thread for numerical libraries, also where flowmrd is called from a notebook.
 
-The matrices of one tube are small: with as many threads as the machine has cores, classifying a tube spends most of its
-processor time on waiting for each other, and the order of additions, which shows in the last bits, depends on the
-machine. Commands set the usual environment variables before numpy is imported; in a process that has imported numpy
-already only its libraries can be told.
+The matrices of one tube are small. With one thread per core, the threads spend most of their processor time waiting for
+each other. The order of additions, and with it the last bits of a result, would then depend on the machine. Commands
+set the usual environment variables before numpy is imported. In a process that has already imported numpy, the limit
+must be set in numpy's libraries themselves.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_T
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Within it, and within functions that it decorates, BLAS and OpenMP compute with one thread."""
+    """Limit BLAS and OpenMP to one thread, as a context manager or as a decorator."""
     if all(os.environ.get(name) == "1" for name in THREAD_VARIABLES):
         yield
         return

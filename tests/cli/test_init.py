@@ -69,7 +69,7 @@ def test_the_laboratorys_own_patterns_count_first(tmp_path: Path) -> None:
 def test_a_naming_file_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     rules = tmp_path / "naming.yaml"
     rules.write_text("patterns: ['(']\n")
-    with pytest.raises(ConfigError, match="no regular expression"):
+    with pytest.raises(ConfigError, match="not a regular expression"):
         read_naming(rules)
 
 

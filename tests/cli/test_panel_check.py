@@ -63,8 +63,8 @@ def test_a_typo_in_a_detector_pattern_is_told_with_the_pattern(tmp_path: Path) -
 
     errors, lines = check_panel(str(edited(tmp_path, edit)), [])
     assert errors == 1
-    assert "'^APC-(A$' is no regular expression" in lines[0]
-    with pytest.raises(PanelError, match="no regular expression"):
+    assert "'^APC-(A$' is not a regular expression" in lines[0]
+    with pytest.raises(PanelError, match="not a regular expression"):
         load_panel(tmp_path / "mine.yaml")
 
 

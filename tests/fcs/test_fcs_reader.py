@@ -154,7 +154,7 @@ def test_two_places_that_fit_equally_well_are_refused(tmp_path: Path) -> None:
         in_text=lambda a, b: (a + 24, b + 24),
         in_header=lambda a, b: (a + 6, b + 6),
     )
-    with pytest.raises(FcsError, match="two different places"):
+    with pytest.raises(FcsError, match="two possible positions"):
         read(tmp_path, content)
 
 

@@ -43,12 +43,14 @@ def load_config(path: Path) -> RunConfig:
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
-    """All problems of a validation error in one line, with the nearest known key for an unknown one."""
+    """All problems of a validation error in one line; for an unknown key, the most similar known key."""
     return "; ".join(text for _, text in told(error, model))
 
 
 def told(error: ValidationError, model: type[BaseModel]) -> list[tuple[ErrorDetails, str]]:
-    """Every problem of a validation error with its words; a key that is missing because it is misspelt is told once."""
+    """Every problem of a validation error with its message; a misspelt required key is reported once, not as missing
+    too.
+    """
     known = known_keys(model)
     meant = {_nearest(problem, known) for problem in error.errors() if problem["type"] == "extra_forbidden"}
     return [
@@ -87,7 +89,7 @@ _PLAIN = {
 
 
 def problem_text(problem: ErrorDetails, known: Mapping[str, str]) -> str:
-    """Words for one validation problem, with the nearest of the known keys for an unknown one."""
+    """Message for one validation problem; for an unknown key it names the most similar known key."""
     if problem["type"] == "extra_forbidden":
         near = _nearest(problem, known)
         if near == problem["loc"][-1]:
@@ -100,7 +102,7 @@ def problem_text(problem: ErrorDetails, known: Mapping[str, str]) -> str:
 
 
 def known_keys(model: type[BaseModel]) -> dict[str, str]:
-    """Every key that a model or one of its sections accepts, and where it stands (``section.key``)."""
+    """Every key that a model or one of its sections accepts, with its full name (``section.key``)."""
     keys: dict[str, str] = {}
     pending: list[tuple[str, object]] = [("", model)]
     seen: set[object] = set()

@@ -41,12 +41,12 @@ class CompensationConfig(Section):
     )
 
     def tables(self) -> dict[str, str]:
-        """Place in this section to every CSV path that it names."""
+        """Every CSV path in this section, by its key."""
         named = {f"csv.{batch}": path for batch, path in self.csv.items() if self.source == "csv"}
         return named | {f"tubes.{name}": own for name, own in self.tubes.items() if own not in _OF_TUBE}
 
     def of_tube(self, sample: str) -> CompensationConfig:
-        """This section as it is for one tube."""
+        """The compensation settings of one tube: the section with the tube's own values in place."""
         own = self.tubes.get(sample)
         if own is None:
             return self
@@ -70,7 +70,7 @@ class TransformConfig(Section):
 
 
 class QualityConfig(Section):
-    """Masks and the limits at which a tube fails."""
+    """Quality masks, and the limits at which a tube fails."""
 
     time_max_removed_warn: Fraction = Field(0.05, description="Share of events masked by time that raises a flag.")
     time_max_removed_fail: Fraction = Field(0.30, description="Share of events masked by time that fails the tube.")
@@ -89,7 +89,7 @@ class GatingConfig(Section):
 
 
 class ReferenceConfig(Section):
-    """What counts as normal."""
+    """The normal reference: which controls it uses."""
 
     path: str | None = Field(None, description="A stored reference to apply unchanged, instead of building one.")
     min_controls: int = Field(
@@ -102,7 +102,7 @@ class ReferenceConfig(Section):
 
 
 class ControlsConfig(Section):
-    """What the laboratory has decided about single control tubes, each with its reason."""
+    """The laboratory's decisions about single control tubes, each with its reason."""
 
     accepted: dict[str, str] = Field(
         {}, description="Control tubes kept in the reference although they are odd: sample and reason."
@@ -111,7 +111,7 @@ class ControlsConfig(Section):
 
 
 class LabelsConfig(Section):
-    """What somebody has found out about labels that look exchanged."""
+    """Decisions about tubes whose labels look exchanged."""
 
     confirmed: dict[str, str] = Field(
         {},
@@ -121,7 +121,7 @@ class LabelsConfig(Section):
 
 
 class ReviewConfig(Section):
-    """What helps reviewers."""
+    """Support for reviewers."""
 
     decisions: str | None = Field(
         None,
@@ -157,7 +157,7 @@ class MrdConfig(Section):
 
 
 class ReportConfig(Section):
-    """What the HTML shows."""
+    """Content of the HTML pages."""
 
     plotly: Literal["auto", "inside", "shared"] = Field(
         "auto",
@@ -242,7 +242,7 @@ class RunConfig(Section):
     trial: TrialConfig = Field(TrialConfig(), description="Trial report.")
 
     def for_tube(self, sample: str) -> RunConfig:
-        """The configuration with the compensation that this tube has."""
+        """The configuration with this tube's own compensation settings."""
         section = self.compensation
         if isinstance(section, str) or sample not in section.tubes:
             return self
@@ -250,10 +250,10 @@ class RunConfig(Section):
 
     @property
     def result_digest(self) -> str:
-        """SHA-256 of the keys that a tube's result may rest on, defaults included.
+        """SHA-256 of the keys that can change a tube's result, defaults included.
 
-        It is what a result names, and so what a signature covers: another language of the page voids none. The whole
-        file has its digest in ``provenance.json``.
+        Results name this digest, and a signature covers it. A change of the page's language therefore voids no
+        signature. The digest of the whole file is in ``provenance.json``.
         """
         values = self.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

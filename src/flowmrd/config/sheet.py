@@ -44,7 +44,7 @@ OPTIONAL = tuple(COLUMNS)[4:]
 
 
 class Role(StrEnum):
-    """What a tube is for."""
+    """Role of a tube in the run."""
 
     CONTROL = "control"
     DIAGNOSIS = "diagnosis"
@@ -53,7 +53,7 @@ class Role(StrEnum):
 
 
 class PriorTherapy(StrEnum):
-    """Therapies that can take a marker away."""
+    """Earlier therapies after which leukaemic cells may lack the target antigen."""
 
     NONE = "none"
     CD19 = "cd19"
@@ -62,7 +62,7 @@ class PriorTherapy(StrEnum):
 
     @property
     def targets(self) -> frozenset[str]:
-        """``{"cd19", "cd22"}`` or a part of it."""
+        """The therapy's targets: a subset of ``{"cd19", "cd22"}``."""
         return frozenset() if self is PriorTherapy.NONE else frozenset(self.value.split("+"))
 
 
@@ -94,9 +94,9 @@ class Sample:
 
 
 def read_sheet(path: Path) -> tuple[list[Sample], list[SheetError]]:
-    """Read ``samples.tsv`` and return its good rows together with every problem found.
+    """Read ``samples.tsv``; return its valid rows and every problem found.
 
-    The caller decides whether problems end the run (``flowmrd check``) or only the rows concerned.
+    The caller decides whether a problem stops the run (``flowmrd check``) or only excludes the rows concerned.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""What a spreadsheet program saves, as rows of cells: .xlsx, and text in its usual encodings and separators.
+"""Reading sheets as spreadsheet programs save them: .xlsx, or text in the usual encodings and separators.
 
-Read where only one reading is possible, refused with the cause otherwise. Cells come back as text: a number without a
-needless ``.0``, a date as ISO, both Unicode forms as one (NFC), blanks at the ends cut off, invisible signs removed.
+A file that can be read in more than one way is refused, with the reason. Cells are returned as text: whole numbers
+without ``.0``, dates as ISO, Unicode in NFC, without blanks at the ends and without invisible characters.
 """
 
 from __future__ import annotations
@@ -43,30 +43,30 @@ _ERROR_VALUE: Final = re.compile(r"#(?:[A-Z\u00c0-\u00dc0-9/_]+[!?]|N/A|NV)")
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows of a sheet: the number of each row's line, and its cells as text."""
+    """Rows of a sheet: line number and cells as text."""
 
     rows: tuple[tuple[int, tuple[str, ...]], ...]
 
 
 def plain_cell(text: str) -> str:
-    """A cell without what nobody sees: blanks at its ends, zero-width signs, the difference of Unicode forms."""
+    """A cell without blanks at the ends and zero-width characters, in Unicode form NFC."""
     return unicodedata.normalize("NFC", re.sub(r"[\u200b-\u200d\u2060\ufeff]", "", text)).strip()
 
 
 def read_grid(path: Path, required: Sequence[str], *, one_row_per: str, setting: str) -> Grid:
-    """Read a sheet, whatever program saved it.
+    """Read a sheet that any spreadsheet program saved.
 
     Parameters
     ----------
     required
-        Columns by which header, separator and the sheet of a workbook are known; case does not count.
+        Columns that identify the header line, the separator and the sheet of a workbook; case is ignored.
     one_row_per, setting
         For messages, see :func:`flowmrd.config.table.read_table`.
 
     Raises
     ------
     SheetError
-        If the file is missing, no sheet, or can be read in more than one way.
+        If the file is missing, is not a sheet, or can be read in more than one way.
     """
     expected = f"a sheet (.tsv, .csv or .xlsx) with one row per {one_row_per}"
 
@@ -109,14 +109,14 @@ def _decoded(raw: bytes, refuse: Any) -> str:
     except UnicodeDecodeError as error:
         raise refuse("bytes that are neither UTF-8, UTF-16 nor Windows-1252 text", "save the sheet as UTF-8") from error
     if re.search(r"[\x00-\x08\x0e-\x1f]", text):
-        raise refuse("bytes that are no text", "save the sheet as UTF-8, separated by tabs")
+        raise refuse("bytes that are not text", "save the sheet as UTF-8, separated by tabs")
     return text
 
 
 def _text(text: str, required: Sequence[str]) -> Grid:
-    # not splitlines(): it also splits at signs that are part of a cell, and the line numbers would be wrong
+    # not splitlines(): it also splits at characters that may be part of a cell, which would give wrong line numbers
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    told = re.match(r'"?sep=([\t;,|])"?\n', text)  # a line for spreadsheet programs, not a part of the table
+    told = re.match(r'"?sep=([\t;,|])"?\n', text)  # an instruction to spreadsheet programs, not a row of the table
     before = 1 if told else 0
     text = text[told.end() :] if told else text
     first = text.split("\n", 1)[0]
@@ -159,7 +159,7 @@ def _workbook(path: Path, raw: bytes, required: Sequence[str], refuse: Any) -> G
         book = load_workbook(io.BytesIO(raw), data_only=True)
         written = load_workbook(io.BytesIO(raw))
         sheets = {sheet.title: _sheet_rows(sheet) for sheet in book.worksheets}
-    except Exception as error:  # whatever openpyxl stumbles over is a file that cannot be read
+    except Exception as error:  # any exception of openpyxl means that the file cannot be read
         raise refuse(f"a workbook that cannot be read ({type(error).__name__})", todo) from error
     fitting = {name: rows for name, rows in sheets.items() if rows and _names(rows[0][1]) >= set(required)}
     if len(fitting) > 1:

@@ -1,4 +1,4 @@
-"""Reading a sheet: the header is checked, rows come back with their line numbers, problems together."""
+"""Reading a sheet: checked header, rows with their line numbers, and all problems together."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ Row = dict[str, str]
 def read_table(
     path: Path, required: Sequence[str], optional: Sequence[str], *, one_row_per: str, setting: str
 ) -> tuple[list[tuple[int, Row]], list[SheetError]]:
-    """Rows of a sheet as (line number, column to stripped cell) and every problem of form.
+    """Read a sheet: rows as (line number, {column: stripped cell}), and every error of format.
 
-    Rows that are empty or start with ``#`` are left out. A column of ``optional`` that the sheet lacks is absent
-    from its rows; a cell missing at the end of a row is an empty string.
+    Empty rows and rows that start with ``#`` are skipped. An optional column that the sheet lacks is absent from the
+    rows. A cell missing at the end of a row is an empty string.
 
     Parameters
     ----------
     path
         The sheet, as :func:`flowmrd.config.spreadsheet.read_grid` reads it.
     required, optional
-        Column names. An unknown column is a problem (:class:`ColumnError`), with the nearest known name.
+        Column names. An unknown column is reported (:class:`ColumnError`) with the most similar known name.
     one_row_per
-        What a row is, for messages ("tube").
+        What one row describes, for messages ("tube").
     setting
         The configuration key that names the sheet, for messages.
 
     Raises
     ------
     SheetError
-        Where the sheet as a whole cannot be read: missing, no sheet, empty, or a required column absent.
+        If the sheet as a whole cannot be read: missing, not a sheet, empty, or without a required column.
     """
     grid = read_grid(path, required, one_row_per=one_row_per, setting=setting).rows
     first_line, top = grid[0]

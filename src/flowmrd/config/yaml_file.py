@@ -1,8 +1,7 @@
-"""Reading YAML that somebody else may have written: plain data only, small, and every key once.
+"""Reading YAML from an untrusted source: plain data only, limited size, no key twice.
 
-Beyond YAML's own safe loading this refuses what would quietly mean something else than it looks like, or cost more
-than it looks like: a key given twice (YAML takes the last one), aliases (a few lines can stand for a billion values),
-deep nesting and large files.
+In addition to YAML's safe loading, this refuses keys given twice (YAML would silently take the last one), aliases (a
+few lines can expand to a billion values), deep nesting and large files.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ _Loader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True)
 class YamlFile:
-    """Content of a YAML file and where each part of it stands."""
+    """Content of a YAML file and the line number of each part."""
 
     data: Any
     tree: yaml.Node | None
 
     def line(self, location: tuple[int | str, ...]) -> int:
-        """Line of the deepest part of ``location`` (keys and positions) that exists in the file."""
+        """Line number of the deepest part of ``location`` (keys and list positions) that exists in the file."""
         line, node = 1, self.tree
         for piece in location:
             if isinstance(node, yaml.MappingNode):
@@ -49,7 +48,7 @@ def read_yaml(path: Path, kind: type[InputError], *, expected: str, if_missing: 
     Parameters
     ----------
     kind
-        Error to raise.
+        Class of the error to raise.
     expected
         What the file should hold, for the message.
     if_missing
@@ -75,7 +74,7 @@ def read_yaml(path: Path, kind: type[InputError], *, expected: str, if_missing: 
             raise refuse(*problem)
         tree = yaml.compose(text, Loader=_Loader)
         if twice := _keys_given_twice(tree):
-            raise refuse("; ".join(twice), "keep one of them: which one is meant cannot be known")
+            raise refuse("; ".join(twice), "keep one of them; flowmrd cannot know which one is meant")
         data = None if tree is None else _Loader("").construct_document(tree)
     except FileNotFoundError as error:
         raise refuse("no such file", if_missing) from error
@@ -87,7 +86,7 @@ def read_yaml(path: Path, kind: type[InputError], *, expected: str, if_missing: 
         mark = getattr(error, "problem_mark", None)
         line = f" near line {mark.line + 1}" if mark is not None else ""
         raise refuse(
-            f"text that is not plain YAML{line}", "check indentation, quotes and special signs there"
+            f"text that is not plain YAML{line}", "check indentation, quotes and special characters there"
         ) from error
     return YamlFile(data, tree)
 

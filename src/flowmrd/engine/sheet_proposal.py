@@ -80,7 +80,7 @@ def read_naming(path: Path) -> NamingRules:
     Raises
     ------
     ConfigError
-        If the file is missing or malformed, or a pattern is no regular expression.
+        If the file is missing or malformed, or a pattern is not a regular expression.
     """
     expected = "patterns (regular expressions with the groups patient, role, timepoint, batch, sample) and roles"
     data: Any = read_yaml(path, ConfigError, expected=expected, if_missing="correct --naming").data
@@ -93,7 +93,7 @@ def read_naming(path: Path) -> NamingRules:
     try:
         patterns = tuple(re.compile(str(pattern)) for pattern in data.get("patterns") or ())
     except re.error as error:
-        raise refuse(f"a pattern that is no regular expression ({error})") from error
+        raise refuse(f"a pattern that is not a regular expression ({error})") from error
     try:
         roles = {str(word).lower(): Role(str(role)) for word, role in (data.get("roles") or {}).items()}
     except ValueError as error:

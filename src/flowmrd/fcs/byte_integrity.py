@@ -1,9 +1,9 @@
-"""Whether bytes came into a file or went from it on the way, so that no offset in it holds.
+"""Detecting bytes that were inserted into a file or lost from it, so that its offsets are wrong.
 
-A transfer in text mode, an editor, a mail gateway: HEADER and TEXT then announce places that hold shifted bytes, which
-look like values. The size of the file tells most of it: where DATA ends with the file, with the eight bytes of checksum
-before its end, or where the next segment begins, nothing has moved. Elsewhere the end of TEXT, the begin of DATA and
-the bytes of DATA themselves are looked at.
+A transfer in text mode, an editor or a mail gateway may do this. The offsets in HEADER and TEXT then point to shifted
+bytes, which can be read as values. If DATA ends at the end of the file, at the eight bytes of checksum before it, or
+where the next segment begins, nothing has moved. Otherwise the end of TEXT, the beginning of DATA and the bytes of DATA
+are checked.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _shifted(path: Path) -> Exception:
 
 
 def check_unmoved(path: Path, stream: BinaryIO, header: Header, text: Text, data: _Data) -> None:
-    """Compare the settled place of DATA with the end of TEXT and the end of the file.
+    """Compare the position found for DATA with the end of TEXT and the end of the file.
 
     Raises
     ------
@@ -75,7 +75,10 @@ def check_unmoved(path: Path, stream: BinaryIO, header: Header, text: Text, data
 
 
 def anchored(stream: BinaryIO, header: Header, text: Text, stop: int) -> bool:
-    """Whether DATA that ends before ``stop`` ends where something else is known to begin: nothing has moved then."""
+    """Whether something known begins at ``stop``, the first byte after DATA; nothing has moved then.
+
+    Known are the end of the file, the checksum, another segment and the next data set.
+    """
     size = file_size(stream)
     rest = read_at(stream, stop, CRC_BYTES + 2)
     if stop + len(rest) == size:
@@ -97,7 +100,7 @@ def _next_sets(stream: BinaryIO, header: Header, text: Text) -> list[int]:
 
 
 def follows(stream: BinaryIO, header: Header, text: Text, begin: int) -> bool:
-    """Whether DATA that begins at ``begin`` follows TEXT or a segment announced by it, with padding between at most."""
+    """Whether DATA at ``begin`` directly follows TEXT or a segment announced in TEXT, apart from padding."""
     before = max([text.last, *(last for _, last in _framed(stream, header, text) if last < begin)])
     gap = begin - before - 1
     filler = read_at(stream, text.first, 1) + PADDING

@@ -1,9 +1,9 @@
-"""A second opinion: fcsparser or FlowIO reads the same file, and the sums of every channel must agree.
+"""Second reader: fcsparser or FlowIO reads the same file, and the sum of every channel must agree.
 
-fcsparser 0.2.4 has known limits, so it is asked only where its reading means the same as ours: it fails on big-endian
-files under numpy 2 (eyurtsev/fcsparser issue 74), knows no FCS 3.2 data types, and wants one type of byte order and
-list mode. FlowIO is asked where fcsparser cannot read floats in a plain layout, such as the big-endian files of
-FACSDiva. What neither can read is ``cannot_read`` with the reason; a different sum is an error.
+fcsparser 0.2.4 is used only where its values have the same meaning as ours. It fails on big-endian files under numpy 2
+(eyurtsev/fcsparser issue 74), does not know the data types of FCS 3.2, and needs list mode with one byte order. FlowIO
+is used for floats in a plain layout that fcsparser cannot read, such as the big-endian files of FACSDiva. A file that
+neither can read is recorded as ``cannot_read`` with the reason. Sums that differ are an error.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class SecondReading:
 
 
 def second_reading(data_set: DataSet, *, n_sets: int = 1) -> SecondReading:
-    """Read the data set with fcsparser and compare the sum of every channel.
+    """Read the data set with fcsparser or FlowIO and compare the sum of every channel.
 
     Raises
     ------
     FcsError
-        If fcsparser reads other values.
+        If the second reader finds other values.
     """
     reason = _out_of_reach(data_set, n_sets)
     reader, values = "fcsparser", reason or _read(data_set)
@@ -114,7 +114,7 @@ def _read(data_set: DataSet) -> npt.NDArray[Any] | str:
             parser = _fcsparser().FCSParser(str(data_set.path), read_data=True)
             header = parser.annotation["__header__"]
             begin = int(header["data start"]) or int(parser.annotation["$BEGINDATA"])
-            if begin != data_set.segment.begin:  # its own choice of offsets, not a reading of values
+            if begin != data_set.segment.begin:  # the reader chose other offsets, which says nothing about the values
                 return "it takes another offset for DATA"
             values: npt.NDArray[Any] = np.asarray(parser.data)
     except Exception as error:  # whatever goes wrong inside the other reader is its inability

@@ -1,8 +1,9 @@
 """DATA to columns: vectorised, block by block, every data type of FCS 2.0 to 3.2.
 
 A block of some thousand events is read into one reused buffer, decoded while it is in the processor's cache, and
-written into the columns; nothing else of the file is held. Reading in blocks is chosen over mapping the whole file:
-mapped pages count as memory of the job, and a file that shrinks under a map kills the process instead of raising.
+written into the columns. Nothing else of the file is kept in memory. The file is not mapped into memory, because mapped
+pages count as memory of the job, and a file that shrinks while it is mapped kills the process instead of raising an
+error.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _TABLE_BITS = 18  # logarithmic integers up to this width are scaled by table lo
 
 @dataclass(frozen=True)
 class Block:
-    """Stored values of consecutive events, integers masked; each column has shape (last - first,)."""
+    """Stored values of consecutive events, integers after masking; each column has shape (last - first,)."""
 
     first: int
     last: int
@@ -63,7 +64,12 @@ def blocks(path: Path, segment: DataSegment) -> Iterator[Block]:
             while got < size:
                 n = stream.readinto(view[got:size])
                 if not n:
-                    raise refuse(path, "a file that became shorter while it was read", "a file at rest", "try again")
+                    raise refuse(
+                        path,
+                        "a file that became shorter while it was read",
+                        "a file that nobody writes to",
+                        "try again",
+                    )
                 got += n
             yield Block(first, last, decode(np.frombuffer(buffer, dtype=np.uint8, count=size), last - first))
 
@@ -72,7 +78,7 @@ _STRETCHES = 20
 
 
 def stretches(segment: DataSegment, n_events: int) -> list[DataSegment]:
-    """Parts of DATA, evenly spread, that together hold at least ``n_events`` events; the whole where it holds fewer."""
+    """Evenly spaced parts of DATA with at least ``n_events`` events together; all of DATA if it holds fewer."""
     size = -(-n_events // (8 * _STRETCHES)) * 8  # whole bytes in a stream of bits as well
     if segment.layout.packing == "delimited" or segment.n_events <= size * _STRETCHES:
         return [segment] if segment.n_events else []
@@ -85,13 +91,13 @@ def stretches(segment: DataSegment, n_events: int) -> list[DataSegment]:
 
 
 def ends(segment: DataSegment, n_events: int) -> list[DataSegment]:
-    """The first and the last events of DATA; the whole where it cannot be cut or holds fewer."""
+    """The first and the last ``n_events`` events of DATA; all of DATA if it cannot be divided or holds fewer."""
     if segment.layout.packing == "delimited" or segment.n_events <= n_events:
         return [segment] if segment.n_events else []
     parts = []
     for first in (0, segment.n_events - n_events):
         bits = first * segment.layout.event_bits
-        if bits % 8 == 0:  # a stream of bits can only be entered at a whole byte
+        if bits % 8 == 0:  # reading a stream of bits can only start at a whole byte
             length = segment.layout.n_bytes(n_events)
             parts.append(replace(segment, begin=segment.begin + bits // 8, n_events=n_events, length=length))
     return parts

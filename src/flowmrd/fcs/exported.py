@@ -1,7 +1,7 @@
-"""What the exporting program did to the values, as far as names and keywords say it.
+"""What an export program did to the values, as far as channel names and keywords show it.
 
-A cytometer stores linear, uncompensated values. Analysis programs export compensated, unmixed or transformed ones, and
-each says so in its own way. What no name and no keyword says is looked for in the values
+A cytometer stores linear, uncompensated values. Analysis programs export compensated, unmixed or transformed values,
+and each marks them in its own way. Where neither names nor keywords mark them, the values themselves are examined
 (:mod:`flowmrd.preprocess.compensation.evidence`).
 """
 
@@ -29,16 +29,16 @@ _TRANSFORM_WORDS = re.compile(r"ASINH|ARCSINH|LOGICLE|BIEX|HYPERLOG|LOG|CUSTOM|V
 
 @dataclass(frozen=True)
 class ExportState:
-    """What names and keywords say about the values.
+    """What channel names and keywords say about the values.
 
     Attributes
     ----------
     compensated
         0-based channels whose values were compensated or unmixed before the export.
     by
-        What says so, for messages: names of keywords and customs only, never a value.
+        The evidence, for messages: names of keywords and naming conventions, never a value.
     transform
-        Keyword that says that values were transformed; empty where none does.
+        Keyword that marks transformed values; empty where there is none.
     """
 
     compensated: tuple[int, ...] = ()
@@ -47,7 +47,7 @@ class ExportState:
 
 
 def export_state(keywords: Mapping[str, str], described: Sequence[Parameter]) -> ExportState:
-    """Read names and keywords of a data set for what was done to its values."""
+    """Find marks of compensation, unmixing or transformation in the channel names and keywords of a data set."""
     colours = [index for index, parameter in enumerate(described) if not parameter.time]
     transform = next((key for key in sorted(keywords) if _says_transformed(key, keywords[key])), "")
     key = next((key for key in sorted(keywords) if _says_all_compensated(key, keywords[key])), "")

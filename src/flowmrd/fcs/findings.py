@@ -1,4 +1,4 @@
-"""Findings: what was odd about a file that could still be read truthfully."""
+"""Findings: irregularities of a file that can still be read without guessing."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ numbers only, never the value of a keyword that may name somebody."""
 
 
 def refuse(path: Path, found: str, expected: str, todo: str = "export the file again from the instrument") -> FcsError:
-    """Build the error for a file that cannot be read truthfully; the path is the user's own."""
+    """Build the error for a file that can only be read by guessing; it shows the path that the user gave."""
     return FcsError(str(path), found=found, expected=expected, todo=todo)

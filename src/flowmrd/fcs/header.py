@@ -1,4 +1,4 @@
-"""HEADER of a data set: version and places of TEXT and DATA, checked against the size of the file."""
+"""HEADER of a data set: version and offsets of TEXT and DATA, checked against the size of the file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Header:
 
 
 def read_at(stream: BinaryIO, offset: int, size: int) -> bytes:
-    """Read up to ``size`` bytes at an absolute offset; nothing at an offset that no file has."""
+    """Read up to ``size`` bytes at an absolute offset; empty for an offset outside the file."""
     if not 0 <= offset < 1 << 62:
         return b""
     stream.seek(offset)
@@ -86,7 +86,7 @@ def read_header(path: Path, stream: BinaryIO, base: int) -> Header:
     Raises
     ------
     FcsError
-        If the file does not start with an FCS 2 or 3 version, or HEADER gives no place for TEXT inside the file.
+        If the file does not start with an FCS 2 or 3 version, or HEADER gives no offset of TEXT inside the file.
     """
     raw = read_at(stream, base, HEADER_BYTES)
     if len(raw) < HEADER_BYTES or not is_header(raw):

@@ -1,8 +1,9 @@
-"""How DATA is laid out: parameters, widths, byte order, masks. Facts from keywords; no file is touched here.
+"""Layout of DATA from the keywords: parameters, widths, byte order, bit masks. No file is read here.
 
 Rules are those of FCS 3.1 (Spidlen et al. 2010) and, for ``$PnDATATYPE``, FCS 3.2 (Spidlen et al., Cytometry A
-2021;99:100). Integers keep the bits below the next power of two at or above ``$PnR``; what lies above is a tag of the
-instrument. A size that contradicts its data type is resolved by what fits the DATA segment exactly, or refused.
+2021;99:100). Of an integer, the bits below the next power of two at or above ``$PnR`` count; the bits above are a tag
+of the instrument. Where a width contradicts its data type, the layout that fits the DATA segment exactly is used;
+without one, the file is refused.
 """
 
 from __future__ import annotations
@@ -81,12 +82,12 @@ class Layout:
         return 0 if self.packing == "delimited" else sum(self.widths)
 
     def n_bytes(self, n_events: int) -> int:
-        """Bytes that ``n_events`` take up."""
+        """Size of ``n_events`` events in bytes."""
         return (n_events * self.event_bits + 7) // 8
 
 
 def number(text: str | None) -> float | None:
-    """Finite decimal number of a keyword value, or ``None``. Underscores and names of numbers are not numbers."""
+    """A keyword value as a finite decimal number, or ``None``. ``1_000``, ``nan`` and ``inf`` are not numbers."""
     if text is None or not re.fullmatch(
         r"[ \t]*[+-]?([0-9]{1,40}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?[ \t]*", text
     ):
@@ -96,7 +97,7 @@ def number(text: str | None) -> float | None:
 
 
 def whole(text: str | None) -> int | None:
-    """Whole number of a keyword value, or ``None``; ``12.0`` counts as whole."""
+    """A keyword value as a whole number, or ``None``; ``12.0`` counts as whole."""
     if text is not None and re.fullmatch(r"[ \t]*[+-]?[0-9]{1,20}[ \t]*", text):
         return int(text)
     value = number(text)
@@ -177,7 +178,9 @@ def _check_integers(path: Path, n: int, bits: int, limit: float | None) -> None:
     if bits > 64:
         raise refuse(path, f"integers of {bits} bits in parameter {n}", "at most 64 bits")
     if limit is None:
-        raise refuse(path, f"no usable $P{n}R for the integers of parameter {n}", "a range, which says what bits count")
+        raise refuse(
+            path, f"no usable $P{n}R for the integers of parameter {n}", "a range, which says which bits count"
+        )
 
 
 def _gain(text: str | None, n: int, *, amplified: bool, findings: list[Finding]) -> float | None:
@@ -264,10 +267,10 @@ def byte_order(path: Path, text: str | None, widths: tuple[int, ...]) -> tuple[i
 def candidate_layouts(
     path: Path, keywords: Mapping[str, str], described: tuple[Parameter, ...]
 ) -> list[tuple[Layout, tuple[Parameter, ...]]]:
-    """All readings of the widths that the keywords allow, the most literal first.
+    """All layouts that the keywords allow, the most literal first.
 
-    The caller takes the first that fits the DATA segment. More than one arises where instruments are known to err:
-    ``$PnB`` 10 stored in 16-bit words, floats whose ``$PnB`` contradicts their type.
+    The caller takes the first that fits the DATA segment. There are several where instruments are known to write wrong
+    keywords: ``$PnB`` 10 stored in 16-bit words, floats whose ``$PnB`` contradicts their type.
     """
     if described[0].kind == "A":
         return _ascii_layouts(described)
@@ -332,7 +335,7 @@ def ascii_words(data: bytes) -> list[bytes]:
 
 
 def dtype_of(parameter: Parameter, order: str) -> np.dtype[np.generic] | None:
-    """numpy type of a byte-aligned parameter, or ``None`` for widths that no machine word has (24, 40 bits...)."""
+    """numpy type of a byte-aligned parameter, or ``None`` for widths without a numpy type (24, 40 bits and so on)."""
     if parameter.kind != "I":
         return np.dtype(f"{order}f{parameter.bits // 8}")
     return np.dtype(f"{order}u{parameter.bits // 8}") if parameter.bits in (8, 16, 32, 64) else None

@@ -47,7 +47,7 @@ class DataSet:
         Every keyword of TEXT. May identify a person: nothing outside :mod:`flowmrd.fcs` may keep them; what may be
         kept comes from :func:`flowmrd.fcs.scrub.kept_keywords`.
     findings
-        What was odd and how it was resolved.
+        Irregularities of the file and how they were resolved.
     """
 
     path: Path
@@ -90,7 +90,7 @@ class DataSet:
         return out
 
     def sampled(self, n_events: int, wanted: Sequence[int]) -> npt.NDArray[np.float32]:
-        """Some events, evenly spread over the run in stretches: as :meth:`scaled`, of at least ``n_events`` or all."""
+        """At least ``n_events`` events, or all, in evenly spaced stretches of the run; values as in :meth:`scaled`."""
         pieces = []
         for stretch in stretches(self.segment, n_events):
             out = np.empty((len(wanted), stretch.n_events), dtype=np.float32)
@@ -100,7 +100,7 @@ class DataSet:
         return np.concatenate(pieces, axis=1) if pieces else np.empty((len(wanted), 0), dtype=np.float32)
 
     def ends(self, n_events: int, wanted: Sequence[int]) -> Iterator[npt.NDArray[np.float32]]:
-        """The first and the last ``n_events`` events (once, where there are no more), scaled: (n_wanted, n_events)."""
+        """Yield the first, then the last ``n_events`` events (or all at once), scaled: (n_wanted, n_events)."""
         for part in ends(self.segment, n_events):
             out = np.empty((len(wanted), part.n_events), dtype=np.float32)
             for block in blocks(self.path, part):
@@ -108,7 +108,7 @@ class DataSet:
             yield out[:, :n_events] if part.n_events > n_events else out
 
     def raw(self) -> list[npt.NDArray[Any]]:
-        """Stored values of every channel in their own type, integers masked: arrays of shape (n_events,)."""
+        """Stored values of every channel in their own type, integers after masking: arrays of shape (n_events,)."""
         parts: list[list[npt.NDArray[Any]]] = [[] for _ in self.channels]
         for block in self.blocks():
             for index, column in enumerate(block.columns):
@@ -116,10 +116,10 @@ class DataSet:
         return [np.concatenate(part) if part else np.empty(0) for part in parts]
 
     def above_range(self) -> dict[int, int]:
-        """0-based channel to the number of its stored integers at or above ``$PnR``; channels without any are left out.
+        """Number of stored integers at or above ``$PnR``, by 0-based channel; channels without any are left out.
 
-        Bits above the range are dropped when events are read (FCS 3.1, 3.2.20), so that such a value comes back folded
-        into the range, or lies above it where ``$PnR`` is no power of two.
+        Bits above the range are dropped when events are read (FCS 3.1, 3.2.20). Such a value is then read as a smaller
+        one, or stays above the range where ``$PnR`` is not a power of two.
         """
         limited = {i: p.range for i, p in enumerate(self.channels) if p.kind == "I" and p.range and not p.time}
         if not limited:
@@ -237,15 +237,15 @@ def _time_findings(described: tuple[Parameter, ...], keywords: Mapping[str, str]
 def choose(data_sets: list[DataSet], index: int | None = None) -> DataSet:
     """Choose the data set to analyse.
 
-    The rule: one set is itself. Several sets with the same number of events are the same tube written twice (a
-    Beckman Coulter LMD holds 10-bit FCS 2.0 and then 20-bit FCS 3.0 data): the one with the finest resolution
-    counts, the later one where that is equal. Sets with different numbers of events are different tubes, and
-    only the user can say which one is meant.
+    A single data set is taken. Several data sets with the same number of events are the same tube written twice (a
+    Beckman Coulter LMD file holds 10-bit FCS 2.0 and then 20-bit FCS 3.0 data): the one with the finest resolution is
+    taken, or the later one where resolutions are equal. Data sets with different numbers of events are different tubes,
+    and only the user can say which one is meant.
 
     Raises
     ------
     FcsError
-        If the choice is open, or ``index`` does not exist.
+        If several tubes are in the file and ``index`` is not given, or if data set ``index`` does not exist.
     """
     path = data_sets[0].path
     if index is not None:
@@ -273,19 +273,19 @@ def _resolution(one: DataSet) -> float:
 
 
 def marker_names(chosen: DataSet, data_sets: list[DataSet]) -> tuple[list[tuple[str | None, str | None]], bool]:
-    """``($PnN, $PnS)`` of every channel, marker names taken from a twin data set where only that has them.
+    """``($PnN, $PnS)`` of every channel; marker names from a second data set of the same tube where only that has them.
 
-    Where ``$PnS`` is missing, ``$PnANALYTE`` of FCS 3.2 stands for it.
+    Where ``$PnS`` is missing, ``$PnANALYTE`` of FCS 3.2 is used.
 
-    A twin is another set with the same number of events. Its channels are found by ``$PnN``, then by detector without
-    pulse feature and scale (``FL1 INT LOG`` is FL1), as long as that gives one name.
+    The second data set must have the same number of events. Its channels are matched by ``$PnN``, else by the detector
+    without pulse feature and scale (``FL1 INT LOG`` is FL1) where that gives exactly one name.
 
     Returns
     -------
     names
         In file order.
     borrowed
-        Whether a name came from a twin.
+        Whether a name came from the second data set.
     """
     names = [_own_names(chosen, channel) for channel in chosen.channels]
     twins = [one for one in data_sets if one is not chosen and one.n_events == chosen.n_events]
@@ -310,12 +310,12 @@ def _own_names(data_set: DataSet, channel: Parameter) -> tuple[str | None, str |
 
 
 def analyte(keywords: Mapping[str, str], number: int) -> str | None:
-    """What a parameter measures by ``$PnANALYTE`` of FCS 3.2 (Spidlen et al. 2021, 3.3.29), where the file says it."""
+    """Analyte of a parameter by ``$PnANALYTE`` of FCS 3.2 (Spidlen et al. 2021, 3.3.29), or None."""
     return keywords.get(f"$P{number}ANALYTE", "").strip() or None
 
 
 def dye_and_detector(keywords: Mapping[str, str], number: int) -> tuple[str | None, str | None]:
-    """Dye and detector of a parameter by ``$PnTAG`` and ``$PnDET`` of FCS 3.2, where the file says them."""
+    """Dye and detector of a parameter by ``$PnTAG`` and ``$PnDET`` of FCS 3.2, each None where absent."""
     return keywords.get(f"$P{number}TAG", "").strip() or None, keywords.get(f"$P{number}DET", "").strip() or None
 
 

@@ -1,11 +1,11 @@
-"""What may be kept of a file's keywords: settings of the instrument, never words about a person.
+"""Keywords that may be kept: settings of the instrument, never information about a person.
 
-Two locks. A keyword must be on the list below, and its value must look like what the list expects: a number, a date,
-or words of a fixed vocabulary. So a name typed into ``$CYT`` is dropped as surely as ``$SRC``. Serial numbers are kept
-as a short digest, enough to tell two instruments apart.
+Two conditions must hold. The keyword must be on the list below, and its value must have the form that the list expects:
+a number, a date, or words of a fixed vocabulary. A person's name typed into ``$CYT`` is therefore dropped, as ``$SRC``
+always is. Serial numbers are kept as a short digest, which is enough to distinguish instruments.
 
-Dates are kept to the day and times of day to the second: the order of tubes is needed for the carry-over check and the
-Levey-Jennings charts. They stand in ``ingest.json`` under ``acquisition`` alone.
+Dates are kept to the day and times of day to the second, because the carry-over check and the Levey-Jennings charts
+need the order of tubes. They are stored only in ``ingest.json`` under ``acquisition``.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def kept_keywords(keywords: Mapping[str, str]) -> dict[str, str]:
 
 
 def instrument(keywords: Mapping[str, str]) -> dict[str, str]:
-    """Model of the instrument from a fixed list, and digests that tell instruments and their configurations apart."""
+    """Model of the instrument from a fixed list, and digests that distinguish instruments and their configurations."""
     found: dict[str, str] = {}
     words = re.sub(r"[^A-Z0-9]", "", keywords.get("$CYT", "").upper())
     model = next((name for name in _MODELS if name in words), None)
@@ -140,7 +140,7 @@ def acquisition(keywords: Mapping[str, str]) -> dict[str, str | float | None]:
 
 
 def unreadable_dates(keywords: Mapping[str, str]) -> list[str]:
-    """Keywords of the day of acquisition that hold something from which no single day can be read."""
+    """Date keywords whose value does not mean exactly one day."""
     day = keywords.get("$DATE", "").strip(), keywords.get("$BEGINDATETIME", "").strip()
     if acquisition(keywords)["date"] is not None:
         return []

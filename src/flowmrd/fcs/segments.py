@@ -1,10 +1,10 @@
-"""Where DATA of each data set lies, checked against the size of the file.
+"""Position of DATA in each data set, checked against the size of the file.
 
-Offsets stand twice in FCS 3.x, in HEADER and in TEXT, and disagree in many real files (FlowIO, flowCore and FlowKit
-trackers are full of them). The rule here: a span is believed when it lies inside the file, does not run into HEADER
-or TEXT, and has the size that ``$TOT`` events of this layout take; exact before one byte too long (the end written as
-one past the last byte) before padded. Two spans that fit equally well and differ are refused. Nothing is allocated
-before this is settled, so an absurd ``$TOT`` costs no memory.
+FCS 3.x gives the offsets twice, in HEADER and in TEXT, and they disagree in many real files (see the issue trackers of
+FlowIO, flowCore and FlowKit). A span is accepted if it lies inside the file, does not overlap HEADER or TEXT, and has
+the size of ``$TOT`` events in this layout. An exact fit is preferred to a span one byte too long (its end written as
+one past the last byte), and that to a padded span. If two different spans fit equally well, the file is refused. No
+memory is allocated before the span is known, so a wrong ``$TOT`` costs none.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class NotListMode(Exception):  # noqa: N818 - a state of a data set, turned into
 
 @dataclass(frozen=True)
 class DataSegment:
-    """DATA of one data set, settled: absolute position, number of events and layout."""
+    """DATA of one data set: absolute position, number of events and layout."""
 
     begin: int
     n_events: int
@@ -59,14 +59,14 @@ def find_data(
     text: Text,
     findings: list[Finding],
 ) -> DataSegment:
-    """Settle where DATA lies, how it is laid out and how many events it holds.
+    """Find the position of DATA, its layout and the number of its events.
 
     Raises
     ------
     NotListMode
         If ``$MODE`` says that the set holds histograms.
     FcsError
-        If DATA is truncated, contradicts ``$TOT``, or its place or layout is ambiguous.
+        If DATA is truncated, contradicts ``$TOT``, or its position or layout is ambiguous.
     """
     keywords = text.keywords
     mode = keywords.get("$MODE", "").strip().upper()
@@ -77,7 +77,7 @@ def find_data(
     described = parameters(path, keywords, findings)
     layouts = candidate_layouts(path, keywords, described)
     if not layouts:
-        raise refuse(path, "widths that no reading of $DATATYPE and $PnB explains", "32 bits for F, 64 for D")
+        raise refuse(path, "widths that contradict $DATATYPE and $PnB", "32 bits for F, 64 for D")
     n_events = whole(keywords.get("$TOT"))
     if n_events is None or n_events < 0:
         findings.append(Finding("tot_missing", "no usable $TOT; the events were counted from the size of DATA"))
@@ -171,7 +171,7 @@ class _Resolver:
             fits = [fit for fit in fits if fit.span.source == "HEADER"] or fits
         chosen = min(fits, key=self._worth)
         if any(fit.span.begin != chosen.span.begin and self._worth(fit) == self._worth(chosen) for fit in fits):
-            raise refuse(self.path, "HEADER and TEXT give two different places for DATA, both possible", "one place")
+            raise refuse(self.path, "HEADER and TEXT give two possible positions of DATA", "one position")
         self._record(chosen, findings)
         return DataSegment(chosen.span.begin, chosen.n_events, chosen.layout, chosen.parameters, chosen.length)
 
@@ -247,10 +247,10 @@ class _Resolver:
         if over * 8 < layout.event_bits or (
             over == CRC_BYTES and CHECKSUM.fullmatch(read_at(self.stream, span.begin + need, CRC_BYTES))
         ):
-            return _PADDED  # a part of an event, or the checksum counted to DATA
+            return _PADDED  # a partial event, or the checksum counted as DATA
         if announced > available + 1:
             if available - need in (0, CRC_BYTES) or follows(self.stream, self.header, self.text, span.begin):
-                return _PREALLOCATED  # the end is wrong, not the file: all events that $TOT says are there
+                return _PREALLOCATED  # only the announced end is wrong: all events of $TOT are there
             self.truncated = True
             return None
         if self._blank(span.begin + need, min(announced, available) - need):
@@ -281,15 +281,15 @@ class _Resolver:
         if len(places) > 1:
             findings.append(Finding("offsets_disagree", f"HEADER and TEXT disagree on DATA; {chosen.span.source} fits"))
         elif self.spans and self.header.data[0] in (None, 0):
-            findings.append(Finding("offsets_in_text_only", "HEADER gives no place of DATA; $BEGINDATA does"))
+            findings.append(Finding("offsets_in_text_only", "only $BEGINDATA gives the position of DATA, not HEADER"))
         if chosen.span not in self.spans:
-            findings.append(
-                Finding("begin_off_by_one", "the begin of DATA is announced one byte beside the end of TEXT")
-            )
+            findings.append(Finding("begin_off_by_one", "the announced beginning of DATA is one byte off"))
         if chosen.rank == _ONE_OFF:
-            findings.append(Finding("end_off_by_one", "the end of DATA is announced one byte off"))
+            findings.append(Finding("end_off_by_one", "the announced end of DATA is one byte off"))
         elif chosen.rank == _PADDED and chosen.layout.packing != "delimited":
-            findings.append(Finding("data_padded", "DATA is announced longer than its events, by less than one event"))
+            findings.append(
+                Finding("data_padded", "the announced length of DATA exceeds its events by less than one event")
+            )
         elif chosen.rank == _PREALLOCATED:
             findings.append(Finding("end_by_count", "the end of DATA follows from $TOT, not from the announced end"))
         if chosen.layout.note == "padded_words":

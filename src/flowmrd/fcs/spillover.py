@@ -1,8 +1,9 @@
-"""Spillover matrices as files write them. A bad one is described, never repaired and never an error here.
+"""Spillover matrices as FCS files store them. A malformed matrix is reported; it is not repaired and raises no error
+here.
 
-Written as ``n,name1..namen,`` followed by n x n numbers row by row (row: fluorochrome, column: detector) in
-``$SPILLOVER`` (FCS 3.1), ``SPILL`` (FACSDiva) or ``SPILLOVER``; Beckman Coulter names channels by number. ``$COMP``
-(FCS 3.0) has n and the numbers alone. ``$DFCiTOj`` (FCS 2.0) gives the percentage of fluorescence i to be taken from
+``$SPILLOVER`` (FCS 3.1), ``SPILL`` (FACSDiva) and ``SPILLOVER`` hold ``n,name1..namen,`` followed by n x n numbers row
+by row (row: fluorochrome, column: detector); Beckman Coulter gives channel numbers in place of names. ``$COMP`` (FCS
+3.0) holds n and the numbers only. ``$DFCiTOj`` (FCS 2.0) gives the percentage of fluorescence i to subtract from
 fluorescence j.
 """
 
@@ -52,12 +53,12 @@ class FileSpillover:
 
 
 def read_spillover(keywords: Mapping[str, str], described: Sequence[Parameter]) -> FileSpillover | None:
-    """Find the spillover matrix of a data set that holds one.
+    """Find the spillover matrix of a data set.
 
     Returns
     -------
-    The first well-formed matrix in the order of :data:`KEYWORDS`; else the first malformed one, saying why; ``None``
-    where the file has none at all. Whether another one differs is for the caller to look at (:func:`read_spillovers`).
+    The first well-formed matrix in the order of :data:`KEYWORDS`; else the first malformed one, with the reason;
+    ``None`` where the file has none. Whether matrices differ is for the caller to check (:func:`read_spillovers`).
     """
     found = read_spillovers(keywords, described)
     return next(iter([one for one in found if not one.malformed] or found), None)

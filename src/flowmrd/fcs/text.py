@@ -1,12 +1,12 @@
-"""TEXT segments: bytes to keywords, tolerant where writers err and strict where a guess could change a value.
+"""Parsing TEXT segments: tolerant of known errors of writers, strict where a guess could change a value.
 
-flowmrd parses TEXT itself, everywhere. FlowIO's parser drops every ``$`` from values, joins ``$KEY`` and ``KEY``, and
-raises ``KeyError`` on empty values; a reader that used it for some files and another parser for the rest would name
-channels in two ways. One parser, one outcome.
+flowmrd always parses TEXT itself. FlowIO's parser drops every ``$`` from values, does not distinguish ``$KEY`` from
+``KEY``, and raises ``KeyError`` on empty values. With FlowIO for some files and another parser for the rest, one
+channel could have two names.
 
-Delimiters. FCS 3.1 (Spidlen et al., Cytometry A 2010;77:97, 3.2.9) doubles a delimiter inside a value and forbids
-empty values; in practice many instruments write empty values as two delimiters. A run of ``n`` delimiters is read by
-where it stands:
+Delimiters. FCS 3.1 (Spidlen et al., Cytometry A 2010;77:97, 3.2.9) doubles a delimiter inside a value and forbids empty
+values; in practice many instruments write empty values as two delimiters. The meaning of ``n`` consecutive delimiters
+depends on their position:
 
 =================  ==========================================================================================
 after a value      odd: (n-1)/2 delimiters belong to the value, then it ends; even: n/2 belong to it, it goes on
@@ -16,8 +16,7 @@ before ``$NAME``   what stands before it ends: no value goes on with the name of
 at the end         3: one delimiter belongs to the value; else the value ends and the rest fills the segment up
 =================  ==========================================================================================
 
-The one reading given up is a delimiter inside a *keyword*, which no standard keyword has.
-"""
+The only case not supported is a delimiter inside a *keyword*; no standard keyword has one."""
 
 from __future__ import annotations
 
@@ -39,7 +38,9 @@ PADDING = b"\x00 \r\n"
 
 
 def decode(value: bytes) -> str:
-    """UTF-8 where the bytes are UTF-8, else Latin-1, value by value: one odd operator name must not garble markers."""
+    """Decode a value as UTF-8 if possible, else as Latin-1. Each value is decoded alone, so that one operator name in
+    another encoding does not garble the markers.
+    """
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
@@ -59,7 +60,7 @@ def parse_text(segment: bytes) -> tuple[dict[str, str], list[str]]:
     keywords
         Upper-case keyword to value, blanks and NULs stripped at both ends. The last of equal keywords counts.
     findings
-        Codes of what was odd: ``empty_values``, ``duplicate_keywords``, ``no_final_delimiter``, ``value_missing``,
+        Codes of irregularities: ``empty_values``, ``duplicate_keywords``, ``no_final_delimiter``, ``value_missing``,
         ``doubled_end``, ``odd_tail``, ``stray_delimiter``.
     """
     keywords: dict[str, str] = {}
@@ -80,7 +81,7 @@ def parse_text(segment: bytes) -> tuple[dict[str, str], list[str]]:
 
 
 def unpadded(segment: bytes) -> bytes:
-    """A segment without the blanks, NULs and line ends that fill it up behind its final delimiter."""
+    """A segment without the blanks, NULs and line ends that pad it after its final delimiter."""
     return segment.rstrip(PADDING if segment[:1] not in PADDING else b"")
 
 
@@ -96,7 +97,7 @@ def _pairs(runs: Iterable[tuple[bytes, int]], delimiter: bytes, findings: set[st
     value = b""
     pieces = list(runs)
     for (piece, run), (following, _) in pairwise(pieces):
-        stray = run > 1 and _NAME.fullmatch(following) is not None  # a standard keyword is no part of a value
+        stray = run > 1 and _NAME.fullmatch(following) is not None  # a standard keyword is never part of a value
         if key is None:
             if run == 2 or stray:
                 findings.add("empty_values")
@@ -111,7 +112,7 @@ def _pairs(runs: Iterable[tuple[bytes, int]], delimiter: bytes, findings: set[st
             findings |= {"stray_delimiter"} if run % 2 == 0 else set()
             yield key, value
             key = None
-    for piece, run in pieces[-1:]:  # the end of the segment ends the value, whatever follows it
+    for piece, run in pieces[-1:]:  # the end of the segment also ends the value
         if key is not None:
             if run == 2:
                 findings.add("doubled_end")
@@ -127,11 +128,12 @@ def _pairs(runs: Iterable[tuple[bytes, int]], delimiter: bytes, findings: set[st
 
 
 def find_standard(segment: bytes) -> dict[str, str]:
-    """Find the standard keywords that describe DATA by name alone, for writers that do not double delimiters.
+    """Find the standard keywords that describe DATA by searching for their names, for writers that do not double
+    delimiters.
 
-    A path such as ``C:\\data`` in a TEXT delimited by backslashes shifts every later keyword into the place of a
-    value. Names are then the only hold. A keyword found with two different values is left out, so that the caller
-    sees it as missing.
+    A path such as ``C:\\data`` in a TEXT delimited by backslashes shifts every later keyword into the position of a
+    value. The keywords can then only be found by name. A keyword found with two different values is left out, so that
+    the caller treats it as missing.
     """
     delimiter = re.escape(segment[:1])
     pattern = re.compile(

@@ -1,8 +1,8 @@
-"""TEXT of a data set as it stands in the file: where it really ends, and its keywords.
+"""TEXT of a data set: its actual end in the file, and its keywords.
 
-HEADER often gives the end of TEXT one byte too late (many instruments write the first byte behind it), sometimes too
-early, and some writers leave the final delimiter out. Where TEXT seems to go on behind its end, bytes may have been
-inserted into the file or lost from it; that is a *doubt*, which :mod:`flowmrd.fcs.byte_integrity` weighs once DATA is
+HEADER often gives the end of TEXT one byte too late (many instruments write the first byte after it) and sometimes too
+early; some writers omit the final delimiter. If TEXT seems to continue after its announced end, bytes may have been
+inserted into the file or lost from it. Such a *doubt* is checked by :mod:`flowmrd.fcs.byte_integrity` once DATA is
 found.
 """
 
@@ -28,21 +28,20 @@ _LOOK_FOR_END = 1 << 20
 
 @dataclass(frozen=True)
 class Text:
-    """Keywords of TEXT and where it lies.
+    """Keywords of TEXT and its position.
 
     Parameters
     ----------
     first
         Absolute position of its first byte, the delimiter.
     last
-        Absolute position of its final delimiter; delimiters and blanks that fill it up lie behind.
+        Absolute position of its final delimiter; padding may follow.
     late
-        Its final delimiter lies one byte behind the end that HEADER gives.
+        Whether its final delimiter lies one byte after the end that HEADER gives.
     tail
-        Something that is no keyword stands between its final delimiter and the end that HEADER gives.
+        Whether other bytes than keywords lie between its final delimiter and the end that HEADER gives.
     doubt
-        It does not begin where HEADER says, seems to go on behind its end, or its keywords and values do not come out
-        even.
+        Whether it does not begin where HEADER says, seems to continue after its end, or has a keyword without a value.
     """
 
     keywords: dict[str, str]
@@ -70,13 +69,13 @@ _MESSAGES = {
 def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Finding]) -> Text:
     """Read TEXT and supplemental TEXT of a data set.
 
-    Supplemental keywords never replace primary ones. Where undoubled delimiters shift keywords into the place of
-    values, the standard keywords are looked up by name.
+    Supplemental keywords never replace primary ones. Where delimiters that were not doubled shift keywords into the
+    position of values, the standard keywords are searched by name.
 
     Raises
     ------
     FcsError
-        If TEXT holds no keyword that describes DATA.
+        If TEXT has no keyword that describes DATA, or too many keywords.
     """
     segment, first, late = _segment(stream, header)
     words = segment.count(segment[:1])
@@ -158,7 +157,7 @@ def _longer(stream: BinaryIO, header: Header, segment: bytes, stop: int) -> byte
 
 
 def announced_segments(header: Header, keywords: Mapping[str, str]) -> list[tuple[int, int]]:
-    """Absolute first and last byte of the further segments of TEXT's form that TEXT announces."""
+    """Absolute first and last byte of further segments that TEXT announces (supplemental TEXT and ANALYSIS)."""
     start = 0 if header.absolute else header.base
     found = []
     for name in ("STEXT", "ANALYSIS"):

@@ -52,13 +52,13 @@ class ChannelSpec:
     pnn, pns
         Detector and marker name; an empty marker is left out.
     range
-        ``$PnR``. Readers mask integers to the next power of two at or above it.
+        ``$PnR``. Readers keep the bits of an integer below the next power of two at or above it.
     gain, voltage
         ``$PnG`` and ``$PnV``; left out where ``None``.
     log
         ``$PnE``: decades and offset of a logarithmic amplifier; (0, 0) for linear.
     bits
-        ``$PnB`` of an integer parameter, a multiple of 8 up to 64; ``None`` for the file's.
+        ``$PnB`` of an integer parameter, a multiple of 8 up to 64; ``None`` for the width of the whole file.
     """
 
     pnn: str
@@ -102,7 +102,7 @@ def write_fcs(
 
     Notes
     -----
-    The file is written where it is asked for; callers that need it whole or not at all give the path of
+    The file is written directly to ``path``. Callers that need a complete file or none pass a path from
     :func:`flowmrd.store.atomic_path`.
     """
     if len(columns) != len(channels) or not channels:
@@ -181,7 +181,7 @@ def _pairs(
 def _header_and_text(pairs: Mapping[str, str], n_bytes: int) -> tuple[bytes, bytes]:
     """HEADER with padding, and TEXT with the offsets it announces."""
     begin = end = 0
-    for _ in range(10):  # the offsets lengthen the very text whose length they depend on; grows at most twice
+    for _ in range(10):  # the offsets depend on the length of TEXT, which contains them; it grows at most twice
         offsets = {
             "$BEGINANALYSIS": "0",
             "$ENDANALYSIS": "0",

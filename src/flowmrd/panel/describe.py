@@ -1,4 +1,4 @@
-"""A gate tree in words: what each gate asks for, and the tree as lines."""
+"""A gate tree as text: the condition of each gate, and the tree as indented lines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COMPARED: Final = {"above": ">", "below": "<"}
 
 
 def ordered(gates: Sequence[Gate]) -> list[tuple[int, Gate]]:
-    """Depth and gate, children right below their parent, siblings in the order of the file."""
+    """Pairs (depth, gate) in the order of display: children directly below their parent, siblings in file order."""
     children: dict[str, list[Gate]] = {}
     for gate in gates:
         children.setdefault(gate.parent, []).append(gate)
@@ -39,13 +39,13 @@ def ordered(gates: Sequence[Gate]) -> list[tuple[int, Gate]]:
 
 
 def roles(gate: Gate) -> str:
-    """What a gate is for: population, route, helper; empty for a step on the way."""
+    """Role of a gate: population, route or helper; empty for an intermediate gate."""
     named = [word for word, holds in (("population", gate.population), ("route", gate.route)) if holds]
     return ", ".join([*named, *(["helper"] if gate.helper else [])])
 
 
 def rule(gate: Gate) -> str:
-    """What a gate asks for, in one line; numbers as in the panel file."""
+    """The condition of a gate in one line, with the numbers of the panel file."""
     if isinstance(gate, CutGate):
         return _cut(gate)
     if isinstance(gate, RectangleGate):
@@ -91,7 +91,7 @@ def _combination(gate: BooleanGate) -> str:
 
 
 def tree_lines(gates: Sequence[Gate], told: Callable[[Gate], str] | None = None) -> list[str]:
-    """The tree as lines of text, indented by depth; ``told`` adds words about a gate in a tube."""
+    """The tree as lines of text, indented by depth; ``told`` returns text to append to a gate's line."""
     lines = []
     for depth, gate in ordered(gates):
         role = roles(gate)

@@ -1,6 +1,7 @@
-"""A first draft of a panel from the labels of tubes: their markers, with the gates of the nearest shipped panel.
+"""Draft a panel from the channel labels of tubes: their markers, with the gates of the most similar shipped panel.
 
-A draft is a start for a person, not a panel for patients: it says of every gate that it lost, and why.
+A draft is for a person to complete; it must not be used for patients as it is. It lists every gate that it lost, with
+the reason.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class DraftPanel:
     base
         Shipped panel whose gates it has.
     notes
-        What a person has to look at, in the file's order.
+        What a person must check, in the file's order.
     """
 
     text: str
@@ -52,16 +53,16 @@ def draft_panel(name: str, tubes: Sequence[Names], shipped: Sequence[PanelModel]
     Parameters
     ----------
     name
-        Of the new panel.
+        Name of the new panel.
     tubes
-        ``($PnN, $PnS)`` of every channel, of each tube.
+        For each tube, ``($PnN, $PnS)`` of every channel.
     shipped
-        Panels whose markers are known and whose gates may be taken over.
+        Shipped panels, which provide the known markers and the gates to copy.
 
     Raises
     ------
     PanelError
-        If no label of any tube says a marker.
+        If no label of any tube names a marker.
     """
     known = list({channel.marker: channel for panel in shipped for channel in panel.channels}.values())
     read = [[read_label(i, pnn, pns, known) for i, (pnn, pns) in enumerate(names)] for names in tubes]
@@ -99,7 +100,7 @@ def _sections(base: PanelModel, present: set[str], gates: set[str]) -> Entry:
 
 
 def nearest(found: Iterable[str], shipped: Sequence[PanelModel]) -> PanelModel:
-    """The shipped panel that keeps most of what counts without the markers that are not there."""
+    """The shipped panel that keeps most of its essential gates with only the markers in ``found``."""
     have = set(found)
 
     def closeness(panel: PanelModel) -> tuple[float, ...]:
@@ -197,7 +198,7 @@ def _of_file(one: LabelledChannel) -> Entry:
 
 
 def pruned(base: PanelModel, present: set[str]) -> tuple[list[Entry], list[str]]:
-    """Gates of a panel as entries of a file without those that the channels do not allow; and what was lost."""
+    """Gates of a panel as file entries, without those whose channels are missing; and notes on what was lost."""
     absent = [channel.marker for channel in base.channels if channel.marker not in present]
     lost = set(lost_gates(base, absent, exclusions=False))
     kept = [gate for gate in base.gates if gate.name not in lost]

@@ -1,8 +1,8 @@
-"""Gate definitions as data: what a panel file may say about a gate.
+"""Gate definitions as data: what a panel file may contain for each kind of gate.
 
 Coordinates are on the panel scale (:mod:`flowmrd.gating.frame`): logicle with W = 0.75 unless the channel fixes another
-for fluorescence, value / range for scatter, times a factor where the panel has a landmark. Evaluation lives in
-:mod:`flowmrd.gating`; this module only says what is well-formed.
+for fluorescence, value / range for scatter, times a factor where the panel has a landmark. :mod:`flowmrd.gating`
+evaluates gates; this module only checks that they are well formed.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class _Gate(BaseModel):
 
 
 class RectangleGate(_Gate):
-    """Half-open ranges on one or more channels; an absent end is unbounded."""
+    """Half-open ranges [low, high) on one or more channels; an absent bound is infinite."""
 
     method: Literal["rectangle"]
     ranges: dict[str, tuple[float | None, float | None]] = Field(
@@ -108,7 +108,7 @@ class EllipseGate(_Gate):
 
 
 class CutGate(_Gate):
-    """One threshold on one channel, found by a method and kept within bounds."""
+    """One threshold on one channel, placed by a method and kept within bounds."""
 
     method: Literal["cut"]
     channel: str = Field(description="Channel that is cut.")

@@ -1,4 +1,4 @@
-"""Which marker a file's own labels say a channel is, where no panel has been chosen yet."""
+"""Reading the marker of a channel from the file's own labels, before a panel is chosen."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _VIABILITY = re.compile(r"ZOMBIE|LIVEDEAD|LIVE|VIABILITY|7AAD|DAPI|PI|FVS\d*|AQU
 
 @dataclass(frozen=True)
 class LabelledChannel:
-    """One channel of a file as its labels have it.
+    """One channel of a file as its labels describe it.
 
     Attributes
     ----------
     marker
-        Marker, scatter signal or ``Time``; None where no label says one.
+        Marker, scatter signal or ``Time``; None where no label names one.
     detector
-        Detector without pulse feature; empty for scatter and time.
+        Detector without its pulse feature (A, H, W); empty for scatter and time.
     dye
         Dye that the detector names, if any.
     label
-        The words that named the marker, as stored.
+        The label that named the marker, as stored.
     why
-        Where ``marker`` is None: what the labels say instead.
+        Where ``marker`` is None: what the labels contain instead.
     """
 
     index: int
@@ -55,12 +55,12 @@ class LabelledChannel:
 
 
 def read_label(index: int, pnn: str | None, pns: str | None, known: Sequence[Channel]) -> LabelledChannel:
-    """What the labels of one channel say.
+    """Read the labels of one channel.
 
     Parameters
     ----------
     known
-        Channels of the shipped panels: their markers and aliases are tried before other antigens.
+        Channels of the shipped panels. Their markers and aliases are tried before other antigens.
     """
     detector, label = (pnn or "").strip(), (pns or "").strip()
     if is_time_name(detector, label):

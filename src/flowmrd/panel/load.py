@@ -21,7 +21,7 @@ def find_panel(name: str, *, run_directory: Path, shipped: Path) -> Path:
     Raises
     ------
     PanelError
-        With the nearest shipped name where the panel is unknown.
+        If the panel is unknown; the message names the most similar shipped panel.
     """
     candidates = [run_directory / name, run_directory / "panels" / f"{name}.yaml", shipped / f"{name}.yaml"]
     for candidate in candidates:

@@ -1,4 +1,4 @@
-"""What a gate tree loses where channels are missing."""
+"""Gates that are lost when channels are missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def lost_gates(panel: PanelModel, absent: Iterable[str], *, exclusions: bool = T
     Parameters
     ----------
     exclusions
-        Whether a gate is lost with a gate that it excludes (``none_of``), as in a tube.
+        Whether a gate also counts as lost when a gate that it excludes (``none_of``) is lost, as in a tube.
     """
     missing = set(absent)
     lost: set[str] = set()

@@ -1,9 +1,10 @@
-"""Which channel of a file is which channel of the panel.
+"""Matching the channels of a file to the channels of the panel.
 
-The order of trust: the marker in ``$PnS``, the marker in ``$PnN``, the detector in ``$PnN``. A detector is only
-believed where ``$PnS`` says nothing but dyes and detectors: PE stained with CD3 or TdT is never CD22. Within a marker
-the pulse area is preferred to height and width, stored values to those that an export compensated, plain scatter to
-that of a second beam. Two candidates that remain are an error, and so is one channel claimed twice.
+A channel is recognised by the marker in ``$PnS``, else by the marker in ``$PnN``, else by the detector in ``$PnN``. The
+detector is used only where ``$PnS`` names nothing but dyes and detectors: a PE channel labelled CD3 or TdT is never
+taken for CD22. Among the channels of one marker, the pulse area is preferred to height and width, stored values to
+values compensated by an export program, and plain scatter to that of a second laser. It is an error if two candidates
+remain, or if two markers match one channel.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class ChannelMatch:
     kind
         Kind of the panel's channel; for others ``scatter``, ``time`` or ``fluorescence`` by name.
     by
-        How it was recognised: ``$PnS``, ``$PnN``, ``detector`` or an empty string.
+        How the channel was recognised: ``$PnS``, ``$PnN``, ``detector`` or an empty string.
     """
 
     index: int
@@ -65,7 +66,7 @@ class ChannelMatch:
 
 @dataclass(frozen=True)
 class MatchResult:
-    """All channels of the file in file order, optional markers that it lacks, and what was decided on the way."""
+    """All channels of the file in file order, the optional markers that it lacks, and findings of the matching."""
 
     channels: tuple[ChannelMatch, ...]
     missing: tuple[str, ...]
@@ -92,7 +93,7 @@ class _Name:
 
 
 def known_names(panel: PanelModel) -> frozenset[str]:
-    """Compact names of a panel: markers, aliases and dyes."""
+    """Names of a panel in compact form (:func:`flowmrd.panel.names.compact`): markers, aliases and dyes."""
     names = [
         name for channel in panel.channels for name in (channel.marker, *channel.aliases, channel.fluorochrome or "")
     ]
@@ -112,8 +113,8 @@ def match_channels(panel: PanelModel, names: Sequence[tuple[str | None, str | No
     Raises
     ------
     ChannelError
-        If a required channel is missing or ambiguous, with every such channel, what the file holds and the nearest
-        candidates. Words of channel names that may be a person's are shown as ``?``.
+        If a required channel is missing or ambiguous. The message lists every such channel, the channels of the file
+        and the most similar candidates. Words that may be a person's name are shown as ``?``.
     """
     listed = [_Name(index, (pnn or "").strip(), (pns or "").strip()) for index, (pnn, pns) in enumerate(names)]
     markers = [name for channel in panel.channels for name in (channel.marker, *channel.aliases)]
@@ -148,11 +149,11 @@ def match_channels(panel: PanelModel, names: Sequence[tuple[str | None, str | No
 
 @lru_cache(maxsize=16_384)
 def names_marker(text: str, marker: str) -> bool:
-    """Whether a channel name says this marker: alone, or beside dyes, detectors and pulse features.
+    """Whether a channel name names this marker, alone or together with dyes, detectors and pulse features.
 
-    ``CD10``, ``cd-10``, ``CD10-PE``, ``PE CD10``, ``CD10BV605VIOLET610-A`` say CD10; ``CD101``, ``CD10/CD20`` do not,
-    and neither does ``CD101UL``, which may be CD101 or 1 µl of CD10. Nor do ``cyCD10``, ``CD10 FMO``, ``dump CD10``:
-    see :func:`flowmrd.panel.names.qualifier`.
+    ``CD10``, ``cd-10``, ``CD10-PE``, ``PE CD10`` and ``CD10BV605VIOLET610-A`` name CD10. ``CD101`` and ``CD10/CD20`` do
+    not, and neither does ``CD101UL``, which may mean CD101 or 1 µl of CD10. ``cyCD10``, ``CD10 FMO`` and ``dump CD10``
+    do not either: see :func:`flowmrd.panel.names.qualifier`.
     """
     wanted = compact(marker)
     if not wanted or not text:
@@ -243,7 +244,7 @@ def _contradicts(name: _Name, own: Sequence[str], markers: Sequence[str]) -> boo
 
 def _detects(name: _Name, channel: Channel) -> bool:
     forms = detector_forms(name.pnn) if name.pnn else []
-    # a pattern for the area also finds the height of the same detector, which is then the second choice
+    # a pattern for the area also matches the height of the same detector, as second choice
     forms += [f"{form[:-2]}-A" for form in forms if re.search(r"-[HWhw]$", form)]
     return any(re.search(pattern, form, re.IGNORECASE) for pattern in channel.detectors for form in forms)
 

@@ -49,7 +49,7 @@ class ScatterSignal(StrEnum):
 
 
 class ChannelTransform(Strict):
-    """How one channel is brought to the 0..1 scale."""
+    """How one channel is transformed to the 0..1 scale."""
 
     kind: Literal["logicle", "asinh", "linear"] = Field("logicle", description="Transform of the compensated value.")
     T: float | None = Field(
@@ -107,7 +107,7 @@ class Channel(Strict):
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+                raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
         return patterns
 
 
@@ -148,23 +148,23 @@ class PanelModel(Strict):
         kinds = {channel.marker: channel.kind for channel in self.channels}
         wrong = [name for name in self.landmark if kinds.get(name) is not ChannelKind.SCATTER]
         if wrong:
-            raise ValueError(f"landmark names {', '.join(wrong)}, which is no scatter channel of the panel")
+            raise ValueError(f"landmark names {', '.join(wrong)}, which is not a scatter channel of the panel")
         check_tree(self.gates, set(markers))
         stored = {gate.name for gate in self.gates if not gate.helper}
         for plot in self.plots:
             absent = [name for name in (plot.x, plot.y) if name not in kinds]
             if absent:
-                raise ValueError(f"plots: {plot.x} / {plot.y} names {', '.join(absent)}, no channel of the panel")
+                raise ValueError(f"plots: {plot.x} / {plot.y} names {', '.join(absent)}, not a channel of the panel")
             if plot.parent not in {"root", *stored}:
-                raise ValueError(f"plots: {plot.x} / {plot.y} is of {plot.parent}, no stored gate of the panel")
+                raise ValueError(f"plots: {plot.x} / {plot.y} is of {plot.parent}, not a stored gate of the panel")
         stray = [name for name in self.maturation if name not in stored]
         if stray:
-            raise ValueError(f"maturation names {', '.join(stray)}, no stored gate of the panel")
+            raise ValueError(f"maturation names {', '.join(stray)}, not a stored gate of the panel")
         return self
 
     @property
     def standard_plots(self) -> tuple[Plot, ...]:
-        """The standard plots of every report: the panel's own, else flowmrd's for the channels that there are."""
+        """The standard plots of every report: the panel's own, else flowmrd's for the channels of the panel."""
         return self.plots or standard_plots(set(self.markers), {gate.name for gate in self.gates if not gate.helper})
 
     @property
@@ -184,7 +184,7 @@ class PanelModel(Strict):
         return tuple(channel.marker for channel in self.channels if channel.feature)
 
     def routes_without(self, marker: str) -> list[str]:
-        """Routes into the B lineage that ask for no gate on this marker; what they exclude may look at it."""
+        """Routes into the B lineage that require no gate on this marker; gates that they exclude may use it."""
         gates = {gate.name: gate for gate in self.gates}
 
         def uses(name: str) -> bool:
@@ -195,12 +195,12 @@ class PanelModel(Strict):
         return [gate.name for gate in self.gates if gate.route and not uses(gate.name)]
 
     def gate(self, name: str, where: str) -> Gate:
-        """Return the gate with a name that a file ``where`` gives.
+        """Return a gate by the name that the file ``where`` uses for it.
 
         Raises
         ------
         GateError
-            With the nearest name where the panel has no such gate.
+            If the panel has no such gate; the message gives the most similar name.
         """
         for gate in self.gates:
             if gate.name == name:

@@ -1,4 +1,4 @@
-"""What instruments call their channels: scatter, clock, pulse features, dyes and detectors.
+"""Channel names of instruments: scatter, time, pulse features, dyes and detectors.
 
 Names as seen in files of BD (FACSCalibur, FACSDiva, Lyric, Accuri), Beckman Coulter (XL, Navios, CytoFLEX, DxFLEX),
 Cytek, Miltenyi MACSQuant, Partec/Sysmex, Sony, Bio-Rad and Attune instruments.
@@ -70,7 +70,7 @@ _GREEK = str.maketrans({"α": "A", "β": "B", "γ": "G", "δ": "D", "κ": "KAPPA
 
 
 def tokens(text: str) -> list[str]:
-    """Upper-case words of a name, split at everything that is neither letter nor digit."""
+    """Words of a name in upper case, split at every character that is neither letter nor digit."""
     words = []
     for word in re.split(r"[^0-9A-Z]+", text.translate(_GREEK).upper()):
         glued = _GLUED.fullmatch(word)
@@ -79,13 +79,13 @@ def tokens(text: str) -> list[str]:
 
 
 def compact(text: str) -> str:
-    """A name without case, blanks and punctuation."""
+    """A name in upper case without blanks and punctuation, for comparison."""
     return "".join(tokens(text))
 
 
 @lru_cache(maxsize=4096)
 def is_noise(word: str) -> bool:
-    """Whether a compact word holds nothing but dyes, optics, pulse features and scales."""
+    """Whether a compact word consists only of dyes, optics, pulse features and scales."""
     return _NOISE.fullmatch(word) is not None
 
 
@@ -107,10 +107,9 @@ _IMMUNOGLOBULIN = re.compile(r"M?R?IGG\d?[ABCK]*K?|M?IGM[K]?|M?IGGK")
 
 
 def qualifier(text: str | None) -> str:
-    """What a label says that makes it something else than a surface marker: ``cytoplasmic``, ``an isotype control``...
+    """Why a label is not that of a surface marker: ``cytoplasmic``, ``an isotype control`` and so on.
 
-    Empty where it says nothing of the kind. ``PE-Cy 7`` is a dye; ``cy CD22`` and ``cyCD22`` are cytoplasmic.
-    """
+    Empty where it is. ``PE-Cy 7`` is a dye; ``cy CD22`` and ``cyCD22`` are cytoplasmic."""
     if text is None:
         return ""
     if re.search(r"\(\s*[-\u2212\u2013]\s*\)|(?<![A-Za-z])w/o(?![A-Za-z])", text, re.IGNORECASE):
@@ -152,7 +151,7 @@ def starts_with_dye(word: str) -> bool:
 
 
 def pulse_feature(text: str | None) -> str:
-    """``A``, ``H`` or ``W`` from the last word of a name that says so, or an empty string."""
+    """``A``, ``H`` or ``W`` (area, height, width) from the last word of a name, or an empty string."""
     for word in reversed(tokens(text or "")):
         if word in FEATURES:
             return FEATURES[word]
@@ -170,8 +169,8 @@ def amplification(text: str | None) -> str:
 def scatter_name(text: str | None) -> str | None:
     """Scatter signal of a name: ``FSC-A``, ``SSC-H``, ..., ``FSC`` without a feature; ``None`` if not scatter.
 
-    Second scatter detectors (violet side scatter, perpendicular forward scatter) get a suffix, so that they
-    never stand for the first: ``SSC2-A``.
+    Second scatter detectors (violet side scatter, perpendicular forward scatter) get a suffix, such as ``SSC2-A``, so
+    that they are never taken for the first.
     """
     words, feature = _without_feature(text)
     name = "".join(words)
@@ -184,7 +183,7 @@ def scatter_name(text: str | None) -> str | None:
 
 
 def is_plain_scatter(text: str | None) -> bool:
-    """Whether a scatter name says no beam: ``SSC-A``, not ``SSC-B-A``, where a file has both."""
+    """Whether a scatter name names no laser: ``SSC-A``, not ``SSC-B-A``."""
     words, _ = _without_feature(text)
     return re.fullmatch(rf"{_FORWARD}|{_SIDE}", "".join(words)) is not None
 
@@ -219,8 +218,7 @@ def _scatter_kind(words: list[str]) -> str | None:
 def is_time_name(pnn: str | None, pns: str | None = None) -> bool:
     """Whether a name is the acquisition clock: Time, TIME, Time_1, HDR-T, ``Time (204.80 sec.)``.
 
-    Clocks cut in two words (``TIME LSW``, ``TIME MSW``) are parts of a number, not a time.
-    """
+    A clock stored as two words (``TIME LSW``, ``TIME MSW``) is not a time: each channel holds half of a number."""
     name = compact(pnn or "")
     if re.fullmatch(r"(HDR)?TIME\d{0,2}|HDRT", name) or (name.startswith("TIME") and "SEC" in name):
         return True
@@ -232,7 +230,7 @@ _MARKS = frozenset({"COMP", "FJCOMP", "COMPENSATED", "COMPD", "UNMIXED", "UNMIX"
 
 
 def says_compensated(name: str | None) -> bool:
-    """Whether a detector name says that its values were compensated or unmixed before the export.
+    """Whether a detector name marks values that were compensated or unmixed before the export.
 
     ``Comp-FITC-A`` (FlowJo), ``FJComp-FITC-A`` (flowWorkspace), ``<FITC-A>`` (flowCore, FlowJo 9), ``FITC-A_comp``,
     ``FITC-A (compensated)``, ``Unmixed FITC-A``, ``CompFITC-A``.
@@ -241,7 +239,7 @@ def says_compensated(name: str | None) -> bool:
 
 
 def without_compensation(name: str) -> str:
-    """A channel name without the mark for compensated or unmixed values, see :func:`says_compensated`."""
+    """A channel name without the mark of compensated or unmixed values, see :func:`says_compensated`."""
     bare = name.strip()
     if re.fullmatch(r"<.+>", bare):
         bare = bare[1:-1].strip()
@@ -262,7 +260,7 @@ def without_compensation(name: str) -> str:
 
 
 def detector_forms(pnn: str) -> list[str]:
-    """Spellings of a detector under which a panel's pattern may know it, the stored one first.
+    """Spellings of a detector to try against a panel's pattern, the stored one first.
 
     ``FL5 INT LIN`` is also tried as ``FL5-A``, ``PE_Cy7-A`` as ``PE-Cy7-A``, ``Comp-PE-A`` as ``PE-A``.
     """
@@ -278,7 +276,7 @@ def detector_forms(pnn: str) -> list[str]:
 
 
 def detector_name(pnn: str | None) -> str:
-    """A detector without pulse feature, scale and mark of compensation, so that tubes can be compared: ``PE-Cy7``."""
+    """A detector name without pulse feature, scale and mark of compensation (``PE-Cy7``), for comparing tubes."""
     bare = without_compensation(pnn or "")
     words = re.split(r"([\s_\-]+)", bare)
     while len(words) > 1 and (words[-1].upper() in FEATURES or words[-1].upper() in _SCALES):
@@ -301,14 +299,14 @@ _DETECTOR_NAMES = re.compile(
 
 
 def dye_of_file(pnn: str | None, panel_dye: str | None, tag: str | None = None) -> tuple[str | None, bool]:
-    """The dye of a channel, and whether it is the panel's: the file's own where it names another one.
+    """The dye of a channel, and whether it is the panel's. A dye that the file names goes before the panel's.
 
-    A detector that names no dye (``FL2-A``, ``B525-A``, ``CD19-A``) says nothing against the panel's.
+    Where the detector names no dye (``FL2-A``, ``B525-A``, ``CD19-A``), the panel's dye is taken.
 
     Parameters
     ----------
     tag
-        ``$PnTAG`` of FCS 3.2, the dye itself; it goes before the detector, which may be named after another dye.
+        ``$PnTAG`` of FCS 3.2, the name of the dye. It goes before the detector, which may be named after another dye.
     """
     if tag:
         same = panel_dye is not None and dye_key(tag) == dye_key(panel_dye)
@@ -324,22 +322,22 @@ def dye_of_file(pnn: str | None, panel_dye: str | None, tag: str | None = None) 
 
 
 def dye_key(name: str) -> str:
-    """By which the spellings of one dye or detector are the same: ``Alexa Fluor 700`` and ``AF700``."""
+    """Key that is equal for all spellings of one dye or detector: ``Alexa Fluor 700`` and ``AF700``."""
     return re.sub(r"ALEXA(?:FLUOR)?|ALX", "AF", compact(name)).replace("PACBLUE", "PACIFICBLUE")
 
 
 def printable_name(text: str | None, known: frozenset[str] = frozenset()) -> str:
-    """A channel name with every word blanked that is not recognisably about a channel.
+    """A channel name in which every unknown word is replaced by ``?``.
 
     Parameters
     ----------
     known
-        Compact names of the panel: markers, aliases.
+        Markers and aliases of the panel in compact form.
 
     Notes
     -----
-    Some laboratories type a patient's name into ``$PnS``. Words stay when they are dyes, detectors, scatter, CD
-    numbers, usual antigens, names of the panel, or at most two letters with a number; other words become ``?``.
+    Some laboratories type a patient's name into ``$PnS``. Kept are dyes, detectors, scatter, CD numbers, usual
+    antigens, names of the panel, and words of at most two letters with a number. Every other word becomes ``?``.
     """
     if not text:
         return ""
@@ -353,7 +351,7 @@ def printable_name(text: str | None, known: frozenset[str] = frozenset()) -> str
 
 
 def is_antigen(word: str) -> bool:
-    """Whether a compact word is an antigen that has no CD number: TdT, kappa, IgM, HLA-DR."""
+    """Whether a compact word is an antigen without a CD number: TdT, kappa, IgM, HLA-DR."""
     return word not in {"DYE", "LIVE", "DEAD", "VIABILITY"} and _ANTIGEN.fullmatch(word) is not None
 
 

@@ -1,7 +1,8 @@
-"""The standard plots of a report: the displays that a B-ALL MRD laboratory looks at, in one order for every tube.
+"""The standard plots of a report: the usual displays of a B-ALL MRD laboratory, in the same order for every tube.
 
 The list follows the displays of COG and EuroFlow protocols (Borowitz et al., Cytometry B 2005;68:18-24; Theunissen et
-al., Blood 2017;129:347-357): gates first, then the B lineage on the pairs that part leukaemia from haematogones.
+al., Blood 2017;129:347-357): gates first, then the B lineage on the pairs of markers that separate leukaemia from
+haematogones.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""On-disk data: columns by event in file order (Arrow IPC) and small JSON artefacts, written whole or not at all."""
+"""Files on disk: columns by event in file order (Arrow IPC) and small JSON artefacts, both written atomically."""
 
 from flowmrd.store.arrays import read_arrays
 from flowmrd.store.artefact import digest_file, read_json, write_json, write_text

@@ -1,7 +1,7 @@
-"""Reading ``.npz`` files that somebody else may have made: plain numbers, and never more than the file's own size.
+"""Reading ``.npz`` files from an untrusted source: plain numbers only, and never more memory than the size of the file.
 
-``numpy.load`` without pickles runs no code, but it believes what the file says: a compressed member or a header can
-promise a terabyte. Files written here are stored uncompressed, so anything else is refused before memory is taken.
+``numpy.load`` without pickles runs no code, but it trusts the sizes in the file: a compressed member or a header can
+claim a terabyte. flowmrd writes uncompressed files, so anything else is refused before memory is allocated.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_MEMBERS: Final = 100_000
 
 _UNREADABLE: Final = (
     *(ValueError, EOFError, RuntimeError, OverflowError, zipfile.BadZipFile),
-    *(SyntaxError, TokenError),  # of the header, a Python literal that NumPy takes to pieces
+    *(SyntaxError, TokenError),  # of the header, a Python literal that NumPy parses
 )
 
 
@@ -37,7 +37,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     FileNotFoundError
         If there is no such file.
     ArtefactError
-        If it is no zip file, holds compressed members, members of other sizes than their headers say, or anything
+        If it is not a zip file, or has members that are compressed, differ in size from their headers, or hold anything
         but booleans and numbers.
     """
     try:
@@ -46,7 +46,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except OSError as error:
-        if error.errno != errno.EINVAL:  # the directory of the zip file points to before its beginning
+        if error.errno != errno.EINVAL:  # the directory of the zip file points before the file's beginning
             raise
         raise _refused(path, error) from error
     except _UNREADABLE as error:
@@ -85,4 +85,4 @@ def _check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
             raise ValueError(f"{name} holds {dtype}")
         promised = stream.tell() + prod(shape) * dtype.itemsize
     if promised != member.file_size:
-        raise ValueError(f"{name} promises {promised} bytes and has {member.file_size}")
+        raise ValueError(f"{name} announces {promised} bytes and has {member.file_size}")

@@ -1,4 +1,4 @@
-"""JSON artefacts and file digests. Same content, same bytes: keys in insertion order, no timestamps."""
+"""JSON artefacts and file digests. The same content gives the same bytes: keys in insertion order, no timestamps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically; NaN and infinity are refused because JSON has no word for them."""
+    """Write JSON atomically. NaN and infinity, which JSON does not have, raise ``ValueError``."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -32,8 +32,8 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     ArtefactError
-        If the file is missing, is not JSON, is nested too deeply or too large, or holds NaN or infinity, which are no
-        JSON and would slip through every comparison.
+        If the file is missing, not JSON, nested too deeply or too large, or holds NaN or infinity, which are not JSON
+        and would make every comparison false.
     """
     try:
         if (size := path.stat().st_size) > MAX_JSON_BYTES:
@@ -50,7 +50,7 @@ def read_json(path: Path) -> Any:
 def _finite(word: str) -> float:
     value = float(word)
     if not math.isfinite(value):
-        raise ValueError(f"{word[:20]} is no number of JSON")
+        raise ValueError(f"{word[:20]} is not a JSON number")
     return value
 
 

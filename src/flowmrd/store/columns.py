@@ -1,4 +1,4 @@
-"""The per-sample column store: one Arrow IPC file per stage, one row per event in file order.
+"""Column files of a sample: one Arrow IPC file per stage, one row per event in file order.
 
 A stage never rewrites the columns of the stage before; it writes a file of its own with the columns it adds.
 Files are uncompressed and hold one record batch, so that opening one maps it into memory without copying.
@@ -28,9 +28,10 @@ def write_columns(path: Path, columns: Mapping[str, Array], metadata: Mapping[st
     Parameters
     ----------
     columns
-        Name to array of shape (n_events,). Booleans are stored as uint8 so that they can be mapped without copying.
+        Arrays of shape (n_events,) by name. Booleans are stored as uint8, so that they can be mapped into memory
+        without copying.
     metadata
-        Small text facts kept in the schema (units, code tables as JSON).
+        Short texts kept in the schema (units, code tables as JSON).
 
     Raises
     ------
@@ -58,7 +59,7 @@ def write_columns(path: Path, columns: Mapping[str, Array], metadata: Mapping[st
 
 
 def as_arrow(values: Array) -> pa.Array:
-    """An array of numbers, booleans or text. ``pa.array`` does the same, but imports pandas first."""
+    """Convert an array of numbers, booleans or text. ``pa.array`` does the same, but imports pandas."""
     values = np.ascontiguousarray(values)
     if values.dtype.kind in "iuf":
         return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
@@ -101,7 +102,7 @@ class ColumnStore:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """Text facts written with the columns."""
+        """Texts written with the columns."""
         return {key.decode(): value.decode() for key, value in (self._batch.schema.metadata or {}).items()}
 
     def __contains__(self, name: str) -> bool:

@@ -1,4 +1,6 @@
-"""Tables as .xlsx: numbers as numbers, every text as text and never a formula, the same bytes for the same table."""
+"""Tables as .xlsx. Numbers are written as numbers and texts as text, never as formulas; the same table gives the same
+bytes.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,9 @@ FIXED: Final = datetime(1980, 1, 1)
 
 
 def typed(cell: str) -> str | float | int | bool | None:
-    """What a cell of a text table says: nothing, true or false, a number, or text.
+    """Value of a cell of a text table: None, a boolean, a number or text.
 
-    A number with a leading zero or plus is text: it is a name, and would be altered.
-    """
+    A number with a leading zero or plus sign stays text, because it may be an identifier."""
     if cell == "":
         return None
     if cell in ("true", "false"):
@@ -45,7 +46,7 @@ def workbook_bytes(title: str, rows: Sequence[Sequence[str]], *, text_columns: C
     title
         Name of the sheet.
     rows
-        Header and rows, as they stand in a text table.
+        Header and rows of a text table.
     text_columns
         Columns whose cells stay text even where they look like numbers.
     """
@@ -72,7 +73,7 @@ def workbook_bytes(title: str, rows: Sequence[Sequence[str]], *, text_columns: C
 
 
 def append_rows(workbook: bytes, required: Collection[str], rows: Sequence[Sequence[str]]) -> bytes:
-    """A user's workbook with rows added below the sheet that has these columns; the rest of it stays as it is.
+    """A user's workbook with rows added to the sheet that has these columns; everything else is unchanged.
 
     Raises
     ------
