@@ -5,31 +5,42 @@ tube's, on values compensated in another way, or under another parent is an erro
 Combinations are the panel's business, so Boolean and quadrant gates are accepted only where they are those that
 ``gates.xml`` of this tube holds. Dimensions may be named by ``$PnN`` or by marker.
 
-FlowKit's parser is not used: it raises ``KeyError`` if a gate's parent is not in the file, and a reviewer's file may
-hold the edited gates alone.
+FlowKit reads the geometry, the matrices and whether the file follows the schema. It raises ``KeyError`` where a gate's
+parent is not in the file, and a reviewer's file may hold the edited gates alone; so it is given every gate without its
+parent, which is compared with the panel's before. Here are the refusal of document types, the checks of names, and the
+comparison of scales and matrices with those of the tube.
 """
 
 from __future__ import annotations
 
+import io
 import math
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from flowmrd.errors import GateError
 from flowmrd.gating.gatingml import BEYOND, GATING, TRANSFORMS, TYPES, Wiring
 from flowmrd.gating.safe_xml import parse_xml
 from flowmrd.gating.shapes import Ellipse, Polygon, Rectangle, Shape
-from flowmrd.panel.gates import ROOT, polygon_crosses_itself
+from flowmrd.panel.gates import ROOT, EllipseGate, check_tree, polygon_crosses_itself
 from flowmrd.panel.model import ChannelKind, PanelModel
 from flowmrd.preprocess.transform import ChannelScale
 
+if TYPE_CHECKING:
+    from flowkit import Dimension
+
 __all__ = ["read_gatingml"]
 
+_Dimension = tuple[str, "Dimension"]
+"""The panel's channel, and the dimension as FlowKit has it."""
 MAX_BYTES: Final = 10_000_000
 _TAGS: Final = {"logicle": "logicle", "linear": "flin", "asinh": "fasinh"}
 """Kind of a panel's transform to the element of GatingML."""
+_PARENT: Final = f"{{{GATING}}}parent_id"
 _SHAPES: Final = ("RectangleGate", "PolygonGate", "EllipsoidGate")
 
 
@@ -78,20 +89,52 @@ class _Reader:
         }
 
     def shapes(self) -> dict[str, Shape]:
-        found: dict[str, Shape] = {}
+        elements: dict[str, ET.Element] = {}
         for tag in _SHAPES:
             for element in self.root.findall(f"{{{GATING}}}{tag}"):
                 name = element.get(f"{{{GATING}}}id", "")
                 self.panel.gate(name, self.where)
-                if name in found:
+                if name in elements:
                     raise _error(self.where, f"the gate {name} twice", "every gate once", "remove one of them")
                 self._check_parent(name, element)
-                found[name] = self._shape(tag, name, element)
-        if not found:
+                elements[name] = element
+        if not elements:
             raise _error(
                 self.where, "no rectangle, polygon or ellipsoid gate", "at least one", "export the edited gates"
             )
-        return found
+        for name, element in elements.items():
+            self._check_dimensions(name, element)
+        self.strategy = self._parsed(elements)
+        return {name: self._shape(name) for name in elements}
+
+    def _parsed(self, elements: Mapping[str, ET.Element]) -> Any:
+        """FlowKit's reading of the gates, without their parents, and of the matrices."""
+        try:
+            return _flowkit_reads(self._matrices(), elements.values())
+        except Exception:  # any exception of FlowKit means that it cannot read the file; the gates are tried one by one
+            for name, element in elements.items():
+                try:
+                    _flowkit_reads((), [element])
+                except Exception as error:
+                    text = " ".join(str(error).split())[:200]
+                    # FlowKit does not say what the schema of GatingML refuses
+                    why = (
+                        "which breaks the schema of GatingML 2.0"
+                        if "neither" in text
+                        else f"which FlowKit cannot read ({text})"
+                    )
+                    raise _error(
+                        self.where,
+                        f"the gate {name}, {why}",
+                        "the dimensions and numbers that GatingML 2.0 asks of this kind of gate",
+                        "export the gate again",
+                    ) from error
+            raise _error(
+                self.where,
+                "a compensation matrix that FlowKit cannot read",
+                "a spectrumMatrix with detectors, fluorochromes and as many coefficients",
+                "export the gates with their matrix",
+            ) from None
 
     def _check_parent(self, name: str, element: ET.Element) -> None:
         """Refuse a gate that was drawn within another population than the panel's tree applies it to."""
@@ -128,11 +171,25 @@ class _Reader:
                 "draw the gates that it combines, or change the panel's tree",
             )
 
-    def _check_compensation(self, gate: str, channel: str, reference: str | None) -> None:
+    def _check_dimensions(self, gate: str, element: ET.Element) -> None:
+        """Refuse a dimension of a channel that the tube does not have, or on another scale than the tube's."""
+        for dimension in element.findall(f"{{{GATING}}}dimension"):
+            item = dimension.find(f"{{{TYPES}}}fcs-dimension")
+            name = None if item is None else item.get(f"{{{TYPES}}}name")
+            if name is not None and self.blind:
+                self.channels.setdefault(name, name)
+            if name is None or name not in self.channels:
+                known = ", ".join(sorted(self.channels))
+                raise _error(
+                    self.where, f"{gate}: the dimension {str(name)[:60]!r}", f"one of {known}", "correct the channel"
+                )
+            self._check_scale(gate, self.channels[name], dimension.get(f"{{{GATING}}}transformation-ref"))
+
+    def _check_compensation(self, gate: str, channel: str, reference: str) -> None:
         """Refuse a dimension drawn on values that were compensated in another way than the tube's."""
         wiring = self.wiring
         compensated = wiring.compensated(channel)
-        if not wiring.detectors or reference is None:
+        if not wiring.detectors:
             return
         found = ""
         if reference == "uncompensated":
@@ -151,38 +208,34 @@ class _Reader:
             expected = f"values compensated as the tube's are {source}" if compensated else "values as stored"
             raise _error(self.where, f"{gate}: {channel} on {found}", expected, "draw the gate on such values")
 
+    def _matrices(self) -> list[ET.Element]:
+        return self.root.findall(f"{{{TRANSFORMS}}}spectrumMatrix")
+
     def _matrix(self, gate: str, reference: str) -> dict[str, dict[str, float]]:
-        """A spectrum matrix of the file: fluorochrome to detector to coefficient."""
-        for element in self.root.findall(f"{{{TRANSFORMS}}}spectrumMatrix"):
-            if element.get(f"{{{TRANSFORMS}}}id") != reference:
-                continue
-            rows, columns = (
-                [
-                    item.get(f"{{{TYPES}}}name", "")
-                    for item in element.findall(f"{{{TRANSFORMS}}}{part}/{{{TYPES}}}fcs-dimension")
-                ]
-                for part in ("fluorochromes", "detectors")
+        """A spillover matrix of the file: fluorochrome to detector to coefficient."""
+        inverted = {
+            element.get(f"{{{TRANSFORMS}}}id")
+            for element in self._matrices()
+            if element.get(f"{{{TRANSFORMS}}}matrix-inverted-already") == "true"
+        }  # FlowKit takes an inverse for a spillover matrix
+        matrix = self.strategy.comp_matrices.get(reference)
+        values = None if matrix is None else np.asarray(matrix.matrix)
+        if (
+            values is None
+            or reference in inverted
+            or values.shape != (len(matrix.fluorochromes), len(matrix.detectors))
+            or not np.isfinite(values).all()
+        ):
+            raise _error(
+                self.where,
+                f"{gate}: the compensation {reference[:40]!r}, which the file does not define as a spillover matrix",
+                "uncompensated, FCS, or a spectrumMatrix of the file",
+                "export the gates with their matrix",
             )
-            values = [
-                [
-                    self._number(gate, item.get(f"{{{TRANSFORMS}}}value"))
-                    for item in spectrum.findall(f"{{{TRANSFORMS}}}coefficient")
-                ]
-                for spectrum in element.findall(f"{{{TRANSFORMS}}}spectrum")
-            ]
-            if element.get(f"{{{TRANSFORMS}}}matrix-inverted-already") == "true" or [len(row) for row in values] != [
-                len(columns)
-            ] * len(rows):
-                break
-            # dyes may be named as such; their order is that of the detectors
-            named = rows if set(rows) == set(columns) else columns[: len(rows)]
-            return {row: dict(zip(columns, line, strict=True)) for row, line in zip(named, values, strict=True)}
-        raise _error(
-            self.where,
-            f"{gate}: the compensation {reference[:40]!r}, which the file does not define as a spillover matrix",
-            "uncompensated, FCS, or a spectrumMatrix of the file",
-            "export the gates with their matrix",
-        )
+        rows, columns = matrix.fluorochromes, matrix.detectors
+        # dyes may be named as such; their order is that of the detectors
+        named = rows if set(rows) == set(columns) else columns[: len(rows)]
+        return {row: dict(zip(columns, map(float, line), strict=True)) for row, line in zip(named, values, strict=True)}
 
     def _same_matrix(self, matrix: Mapping[str, Mapping[str, float]]) -> bool:
         names = self.wiring.matrix_names
@@ -192,77 +245,43 @@ class _Reader:
             for column, value in zip(names, line, strict=True)
         )
 
-    def _shape(self, tag: str, name: str, element: ET.Element) -> Shape:
-        dimensions = [self._dimension(name, item) for item in element.findall(f"{{{GATING}}}dimension")]
-        if tag == "RectangleGate":
-            ranges = tuple((channel, low, high) for channel, low, high in dimensions)
-            for channel, low, high in ranges:
-                if low is not None and high is not None and not low < high:
-                    raise _error(
-                        self.where, f"{name}: {channel} from {low} to {high}", "minimum < maximum", "correct it"
-                    )
-            if not ranges:
-                raise _error(self.where, f"{name} without dimensions", "at least one", "export the gate again")
-            return Rectangle(ranges)
-        channels = tuple(channel for channel, _, _ in dimensions)
-        if tag == "PolygonGate":
-            corners = tuple(
-                tuple(self._values(name, vertex, "coordinate")) for vertex in element.findall(f"{{{GATING}}}vertex")
-            )
-            if len(channels) != 2 or len(corners) < 3 or any(len(corner) != 2 for corner in corners):
-                raise _error(
-                    self.where, f"polygon {name} with {len(corners)} corners", "2 channels, 3 corners", "correct it"
-                )
-            points = tuple((corner[0], corner[1]) for corner in corners)
+    def _shape(self, name: str) -> Shape:
+        gate = self.strategy.get_gate(name)
+        dimensions: list[_Dimension] = [(self.channels[one.id], one) for one in gate.dimensions]
+        for channel, one in dimensions:
+            self._check_compensation(name, channel, one.compensation_ref)
+        channels = tuple(channel for channel, _ in dimensions)
+        if gate.gate_type == "RectangleGate":
+            return self._rectangle(name, dimensions)
+        if gate.gate_type == "PolygonGate":
+            points = tuple((self._finite(name, x), self._finite(name, y)) for x, y in gate.vertices)
             if polygon_crosses_itself(points):
                 raise _error(self.where, f"polygon {name}, which crosses itself", "a simple polygon", "redraw it")
             return Polygon(channels[0], channels[1], points)
-        return self._ellipse(name, element, channels)
-
-    def _ellipse(self, name: str, element: ET.Element, channels: tuple[str, ...]) -> Shape:
-        mean = element.find(f"{{{GATING}}}mean")
-        square = element.find(f"{{{GATING}}}distanceSquare")
-        rows = element.findall(f"{{{GATING}}}covarianceMatrix/{{{GATING}}}row")
-        if mean is None or square is None or len(rows) != len(channels):
-            raise _error(
-                self.where, f"ellipsoid {name} without mean, covariance or distance", "all three", "export it again"
-            )
-        distance = self._number(name, square.get(f"{{{TYPES}}}value"))
-        covariance = tuple(tuple(self._values(name, row, "entry")) for row in rows)
-        centre = tuple(self._values(name, mean, "coordinate"))
-        from flowmrd.panel.gates import EllipseGate, check_tree
-
-        gate = EllipseGate(
+        ellipse = EllipseGate(
             name="ellipse",
-            parent="root",
+            parent=ROOT,
             method="ellipse",
             channels=channels,
-            mean=centre,
-            covariance=covariance,
-            distance_squared=distance,
+            mean=tuple(self._finite(name, value) for value in gate.coordinates),
+            covariance=tuple(tuple(self._finite(name, value) for value in row) for row in gate.covariance_matrix),
+            distance_squared=self._finite(name, gate.distance_square),
         )
         try:
-            check_tree((gate,), set(self.panel.markers) | (set(channels) if self.blind else set()))
+            check_tree((ellipse,), set(self.panel.markers) | (set(channels) if self.blind else set()))
         except ValueError as error:
             raise _error(self.where, f"ellipsoid {name}: {error}", "a possible ellipsoid", "redraw it") from error
-        return Ellipse(channels, centre, covariance, distance)
+        return Ellipse(channels, ellipse.mean, ellipse.covariance, ellipse.distance_squared)
 
-    def _dimension(self, gate: str, element: ET.Element) -> tuple[str, float | None, float | None]:
-        item = element.find(f"{{{TYPES}}}fcs-dimension")
-        name = None if item is None else item.get(f"{{{TYPES}}}name")
-        if name is not None and self.blind:
-            self.channels.setdefault(name, name)
-        if name is None or name not in self.channels:
-            known = ", ".join(sorted(self.channels))
-            raise _error(
-                self.where, f"{gate}: the dimension {str(name)[:60]!r}", f"one of {known}", "correct the channel"
-            )
-        channel = self.channels[name]
-        self._check_compensation(gate, channel, element.get(f"{{{GATING}}}compensation-ref"))
-        self._check_scale(gate, channel, element.get(f"{{{GATING}}}transformation-ref"))
-        low, high = (element.get(f"{{{GATING}}}{key}") for key in ("min", "max"))
-        bounds = [None if text is None else self._number(gate, text) for text in (low, high)]
-        return channel, *(None if b is None or abs(b) >= BEYOND else b for b in bounds)  # type: ignore[return-value]
+    def _rectangle(self, name: str, dimensions: list[_Dimension]) -> Rectangle:
+        ranges = []
+        for channel, one in dimensions:
+            low, high = (None if bound is None else self._finite(name, bound) for bound in (one.min, one.max))
+            if low is not None and high is not None and not low < high:
+                raise _error(self.where, f"{name}: {channel} from {low} to {high}", "minimum < maximum", "correct it")
+            low, high = (None if bound is None or abs(bound) >= BEYOND else bound for bound in (low, high))
+            ranges.append((channel, low, high))
+        return Rectangle(tuple(ranges))
 
     def _check_scale(self, gate: str, channel: str, reference: str | None) -> None:
         if self.blind:
@@ -317,17 +336,22 @@ class _Reader:
                 "draw the gate on the scale that gates.xml defines",
             )
 
-    def _values(self, gate: str, element: ET.Element, tag: str) -> list[float]:
-        return [self._number(gate, item.get(f"{{{TYPES}}}value")) for item in element.findall(f"{{{GATING}}}{tag}")]
-
-    def _number(self, gate: str, text: str | None) -> float:
-        try:
-            value = float(text or "")
-        except ValueError:
-            value = math.nan
+    def _finite(self, gate: str, value: float) -> float:
         if not math.isfinite(value):
-            raise _error(self.where, f"{gate}: the number {str(text)[:40]!r}", "a finite number", "correct it")
-        return value
+            raise _error(self.where, f"{gate}: the number {value}", "a finite number", "correct it")
+        return float(value)
+
+
+def _flowkit_reads(matrices: Iterable[ET.Element], gates: Iterable[ET.Element]) -> Any:
+    """FlowKit's strategy of these gates, each at the root of the tree."""
+    import flowkit as fk  # slow to import: only where a reviewer has drawn gates
+
+    root = ET.Element(f"{{{GATING}}}Gating-ML")
+    root.extend(matrices)
+    for gate in gates:
+        alone = ET.SubElement(root, gate.tag, {key: text for key, text in gate.attrib.items() if key != _PARENT})
+        alone.extend(gate)
+    return fk.parse_gating_xml(io.BytesIO(ET.tostring(root)))
 
 
 def _scatter(panel: PanelModel) -> set[str]:
