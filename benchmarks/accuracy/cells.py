@@ -4,6 +4,7 @@
 Persons are dealt into two halves by their names: one to develop on, one for the figures that are published.
 One file is made for every pair of a marrow and a leukaemia, at the highest level; lower levels leave cells out.
 Thresholds of gates are read from all cells, of which one in a thousand more or less changes nothing.
+A run that was stopped goes on with the first measured pair that is missing.
 """
 
 from __future__ import annotations
@@ -143,6 +144,8 @@ def make_measured(folder: Path, seed: int, pairs: int, cohort: str, half: int, n
     for name in pipeline.controls:
         keep(folder / f"{name}.npz", pipeline, name, panel, truth[name])
     for i, (marrow, blasts) in enumerate(zip(actors.backgrounds, actors.blasts, strict=True)):
+        if (folder / f"P{i:02d}_dx.npz").is_file():
+            continue
         rng = np.random.default_rng([seed, 7, i])
         count = int(rng.poisson(HIGHEST * EVENTS))
         cells = np.concatenate([draw(marrow.normal_mixture(), EVENTS, rng), draw(blasts.groups["blast"], count, rng)])

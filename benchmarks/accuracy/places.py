@@ -4,16 +4,21 @@ A place whose name ends the doubt must hold none. Anchors are read from the comp
 data): T and NK cells are the CD45 brightest one of low side scatter, granulocytes the most granular, mature B cells the
 CD20 brightest.
 Markers that the collection lacks (CD22, CD24, CD66b) cannot keep a leukaemia out: places that need them are not judged.
+
+``--shifts`` prints where leukaemias in the places of haematogones lie against the normal B cells of their own marrow,
+for development persons: the numbers of :func:`flowmrd.classifier.blast_prior.precursor_like`.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections import Counter
 
 import numpy as np
 
 from benchmarks.accuracy.__main__ import DATA
+from benchmarks.accuracy.cells import half_of
 from benchmarks.accuracy.mixtures import FEATURES, Patient, load
 from flowmrd.classifier.catalogue import find_place, load_catalogue
 from flowmrd.classifier.mixture import Floats
@@ -38,12 +43,24 @@ def anchors_of(patient: Patient) -> dict[str, Floats]:
     return out
 
 
+def table_of(shifts: list[Floats]) -> str:
+    """Lines with the mean and the standard deviation of every marker, decades."""
+    values = np.array(shifts)
+    spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
+    rows = zip(FEATURES, values.mean(axis=0), spread, strict=True)
+    return "".join(f"  {name}: {mean:+.2f}, SD {sd:.2f}\n" for name, mean, sd in rows)
+
+
 def main() -> int:
     """Print the number of leukaemias in every place."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy.places")
+    parser.add_argument("--shifts", action="store_true", help="where those in the places of haematogones lie")
+    arguments = parser.parse_args()
     if not DATA.is_dir():
         sys.stderr.write(f"no mixtures in {DATA}\n")
         return 2
     inside: Counter[str] = Counter()
+    shifts: dict[str, list[Floats]] = {}
     judged = 0
     for patient in load(DATA):
         if not patient.has_blasts or not patient.b_group_ok:
@@ -56,11 +73,18 @@ def main() -> int:
         heaviest = blasts.mean[int(np.argmax(blasts.weight))]
         place = find_place(heaviest, FEATURES, anchors, ClassifierParameters(), share=SHARE)
         inside[place.call if place else "no place of the catalogue"] += 1
+        if place is not None and "haematogones" in place.call and half_of(patient.person) == 0:
+            b_cells = patient.groups["CD19"]
+            centre = b_cells.weight @ b_cells.mean / b_cells.weight.sum()
+            shifts.setdefault(place.call, []).append(heaviest - centre)
     known = load_catalogue()
     sys.stdout.write(f"{judged} leukaemias, by their largest component\n")
     for call, number in inside.most_common():
         entry = known.entry(call)
         sys.stdout.write(f"{call}: {number}{'' if entry is None else f' (accepted: {entry.accepted})'}\n")
+    for call, found in sorted(shifts.items()) if arguments.shifts else ():
+        sys.stdout.write(f"{call}, {len(found)} development persons, against normal B cells in decades:\n")
+        sys.stdout.write(table_of(found))
     return 0
 
 

@@ -518,7 +518,8 @@ _ANSWERS: Final = (
     FlagKind(
         "KINDS_MISSED",
         Effect.ANSWER,
-        "{found} of {tried} kinds of leukaemia would have been found in this tube at {level:.0e}; not: {missed}.",
+        "{found} of {tried} kinds of leukaemia, which stand for {share:.1%} of the patients, would have been found in "
+        "this tube at {level:.0e}; not: {missed}.",
         step="A negative answer covers only the kinds that would have been found. Stain a diagnosis tube if there is"
         " material, so that the patient's own leukaemia is looked for.",
         look="mrd",

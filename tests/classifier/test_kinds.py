@@ -33,7 +33,7 @@ def test_ten_kinds_spread_evenly_over_the_prior_and_are_the_same_for_every_tube(
     first, second = (cells_of(reference, seed) for seed in (80, 81))
     centres = []
     for cells in (first, second):
-        kinds = kinds_of_leukaemia(search, cells)
+        kinds = kinds_of_leukaemia(search, cells)[: PARAMETERS.spike_kinds]
         assert [kind.source for kind in kinds] == ["simulated"] * PARAMETERS.spike_kinds
         centres.append(np.array([kind.mixture.mean[0] - cells.shift for kind in kinds]))
     np.testing.assert_allclose(centres[0], centres[1], atol=1e-9)
@@ -56,13 +56,28 @@ def test_without_a_diagnosis_tube_every_kind_is_tried_and_a_kind_like_precursors
     result = classify_tube(marrow("fu", 83)[0], reference, laip=None, library=None, parameters=PARAMETERS)
     spike = result.spike_in
     assert spike is not None
-    assert len(spike.kinds) == spike.replicates == PARAMETERS.spike_kinds
+    assert len(spike.kinds) == spike.replicates == PARAMETERS.spike_kinds + 4
+    assert sum(kind.share for kind in spike.kinds) == pytest.approx(1.0)
     assert spike.source == "simulated"
     assert all(kind.recovered <= kind.noticed <= kind.spiked for kind in spike.kinds)
     assert [kind.recovered for kind in spike.kinds] == list(spike.recovered_counts)
-    found = sum(max(kind.recovered, kind.noticed) >= PARAMETERS.detect_events for kind in spike.kinds)
-    assert spike.detected_replicates == found
-    assert spike.detected == (found >= 0.9 * len(spike.kinds))
+    found = [max(kind.recovered, kind.noticed) >= PARAMETERS.detect_events for kind in spike.kinds]
+    assert spike.detected_replicates == sum(found)
+    share = sum(kind.share for kind, hit in zip(spike.kinds, found, strict=True) if hit)
+    assert spike.detected == (round(share, 6) >= 0.9)
+
+
+def test_leukaemias_in_the_place_of_haematogones_are_tried_in_their_true_share_and_as_near_as_they_come(
+    reference: ReferenceModel,
+) -> None:
+    cells = cells_of(reference, 85)
+    near = kinds_of_leukaemia(Search(None, Library(()), PARAMETERS), cells)[PARAMETERS.spike_kinds :]
+    assert sum(kind.share for kind in near) == pytest.approx(35 / 332)
+    normal = reference.model.normal_b + cells.shift
+    for usual, nearer in (near[:2], near[2:]):
+        distance, shorter = (np.abs(kind.mixture.mean[0] - normal) for kind in (usual, nearer))
+        assert (shorter <= distance + 1e-9).all()
+        assert nearer.share < 0.2 * usual.share
 
 
 def test_the_entries_of_a_library_are_the_kinds(reference: ReferenceModel) -> None:

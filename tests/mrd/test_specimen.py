@@ -16,7 +16,7 @@ from flowmrd.errors import InternalError
 from flowmrd.flags import Flag, flag
 from flowmrd.mrd.counts import level
 from flowmrd.mrd.reported import report_level
-from flowmrd.mrd.result import Counts, Laip, MrdResult, Provenance, SpikeIn, VerdictClass
+from flowmrd.mrd.result import Counts, KindOutcome, Laip, MrdResult, Provenance, SpikeIn, VerdictClass
 from flowmrd.mrd.sensitivity import BackgroundRate, sensitivity, tube_limits
 from flowmrd.mrd.specimen import more_tubes, pool_specimen, same_rate_probability
 from flowmrd.mrd.verdict import Evidence, decide
@@ -149,3 +149,36 @@ def test_a_sheet_whose_specimen_is_of_two_time_points_is_told(tmp_path: Path) ->
     assert len(problems) == 1
     assert "line 3" in str(problems[0])
     assert "one patient, role and time point" in str(problems[0])
+
+
+KIND = {"phenotype": "CD10+ CD20+ CD34-", "nearest_normal": "haematogones_3", "recovered": 0, "outcome": "missed"}
+
+
+def unknown(sample: str, noticed: int) -> MrdResult:
+    """A negative tube without a diagnosis tube whose second kind of leukaemia left so many of 24 cells in a group."""
+    kinds = (
+        KindOutcome.model_validate({**KIND, "phenotype": "CD10+ CD34+", "spiked": 24, "noticed": 24, "share": 0.98}),
+        KindOutcome.model_validate({**KIND, "spiked": 24, "noticed": noticed, "share": 0.02}),
+    )
+    made = result(Made(sample, 0))
+    assert made.sensitivity.spike_in is not None
+    spike = made.sensitivity.spike_in.model_copy(update={"kinds": kinds, "source": "simulated"})
+    return made.model_copy(
+        update={
+            "laip": Laip(mode="different_from_normal", markers=(), clusters=()),
+            "sensitivity": made.sensitivity.model_copy(update={"spike_in": spike}),
+        }
+    )
+
+
+@pytest.mark.parametrize(("noticed", "missed"), [(0, True), (12, False)])
+def test_a_negative_pool_without_a_diagnosis_tube_says_what_it_does_not_exclude(noticed: int, missed: bool) -> None:
+    pooled = pool_specimen("S1", [unknown(f"T{number}", noticed) for number in range(5)], RULES)
+    assert pooled.verdict.class_ is VerdictClass.NEGATIVE
+    said = {reason.code: reason.message for reason in pooled.verdict.reasons}
+    assert "PRECURSOR_LIKE_NOT_EXCLUDED" in said
+    assert ("KINDS_MISSED" in said) is missed
+    if missed:
+        assert "CD10+ CD20+ CD34-" in said["KINDS_MISSED"]
+    known = pool_specimen("S1", [result(Made(f"T{number}", 0)) for number in range(5)], RULES)
+    assert "PRECURSOR_LIKE_NOT_EXCLUDED" not in {reason.code for reason in known.verdict.reasons}

@@ -13,7 +13,7 @@ from flowmrd.mrd.limits import limits, poisson_interval
 from flowmrd.mrd.reasons import SortedFlags, sort_flags
 from flowmrd.mrd.reported import report_level
 from flowmrd.mrd.result import DETECTED_CLASSES, MRD_NEGATIVE_OF, Level, Verdict, VerdictClass
-from flowmrd.mrd.sensitivity import judge_spike_in, partial_sensitivity
+from flowmrd.mrd.sensitivity import judge_spike_in, kinds_share_found, partial_sensitivity
 from flowmrd.mrd.verdict import Evidence, decide
 from flowmrd.records.classification import SpikeInEntry
 
@@ -288,7 +288,7 @@ def test_flags_are_sorted_by_their_effect_alone() -> None:
     assert not [item for item in found.remarks if item.effect is Effect.INFO]
 
 
-def spiked_kinds(*recovered: int, noticed: int = 0) -> SpikeInEntry:
+def spiked_kinds(*recovered: int, noticed: int = 0, shares: tuple[float, ...] | None = None) -> SpikeInEntry:
     kinds = [
         {
             "phenotype": f"CD10+ CD34{'+' if number % 2 else '-'}",
@@ -296,6 +296,7 @@ def spiked_kinds(*recovered: int, noticed: int = 0) -> SpikeInEntry:
             "spiked": 45,
             "recovered": count,
             "noticed": max(count, noticed),
+            "share": 1 / len(recovered) if shares is None else shares[number],
         }
         for number, count in enumerate(recovered)
     ]
@@ -328,8 +329,23 @@ def test_without_a_diagnosis_tube_a_negative_asks_for_nine_in_ten_kinds_and_name
     said = [reason.message for reason in verdict.reasons if reason.code == "KINDS_MISSED"]
     assert bool(said) == (missed > 0)
     if said:
-        assert said[0].startswith(f"{10 - missed} of 10 kinds of leukaemia would have been found")
+        assert said[0].startswith(f"{10 - missed} of 10 kinds of leukaemia, which stand for {1 - missed / 10:.1%} of")
         assert "CD10+ CD34+ (most like haematogones 1)" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("counts", "share", "detected"), [((44, 44, 3), 0.99, True), ((44, 3, 44), 0.905, True), ((44, 3, 3), 0.895, False)]
+)
+def test_a_kind_counts_by_the_patients_that_it_stands_for(
+    counts: tuple[int, ...], share: float, detected: bool
+) -> None:
+    spike = judge_spike_in(spiked_kinds(*counts, shares=(0.895, 0.095, 0.01)), None)
+    assert spike is not None
+    assert kinds_share_found(spike.kinds) == pytest.approx(share)
+    assert spike.detected is detected
+    said = partial_sensitivity(spike)
+    assert said is not None
+    assert f"stand for {share:.1%} of the patients" in said.message
 
 
 def test_a_kind_that_would_be_put_before_the_reviewer_is_not_overlooked() -> None:

@@ -92,12 +92,15 @@ class SpikedKind:
         Cells spiked, and cells of them counted as MRD.
     noticed
         Cells of them counted, or in a group that is reported and forbids a negative answer.
+    share
+        Share of the leukaemias that it stands for.
     """
 
     mixture: Mixture
     spiked: int
     recovered: int
     noticed: int
+    share: float
 
 
 @dataclass(frozen=True)

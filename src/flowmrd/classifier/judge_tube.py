@@ -308,6 +308,7 @@ def _kind(kind: SpikedKind, result: Classification, reference: ReferenceModel) -
         spiked=kind.spiked,
         recovered=kind.recovered,
         noticed=kind.noticed,
+        share=round(kind.share, 6),
     )
 
 

@@ -4,19 +4,21 @@ A patient with a diagnosis tube has one kind: the own phenotype, once in the sta
 the tube in question. Without one the leukaemia may be of any kind, so that many are tried: those of a library of other
 patients, else phenotypes drawn from the prior of 332 patients (:mod:`flowmrd.classifier.blast_prior`). The phenotypes
 drawn are the same for every tube, and spread evenly over the prior: every marker takes each tenth of its distribution
-once (a Latin hypercube, McKay et al., Technometrics 1979;21:239).
+once (a Latin hypercube, McKay et al., Technometrics 1979;21:239). One leukaemia in ten lies where haematogones do, and
+whether it is found depends on the tube's own precursors. Such kinds are drawn beside the others, as near to normal B
+cells as real ones come, and count by their share of the patients.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
+from flowmrd.classifier.blast_prior import blast_prior, cluster_shape, precursor_like
 from flowmrd.classifier.candidate_cells import Floats32
 from flowmrd.classifier.mixture import Floats, Mixture
 from flowmrd.classifier.parameters import ClassifierParameters
@@ -85,12 +87,15 @@ class LeukaemiaKind:
         Shape (m, d): real cells of it in that staining, decades; None where cells are drawn from the mixture.
     pulses
         Pulse shape of these cells; None where it is not known.
+    share
+        Share of the leukaemias that it stands for.
     """
 
     source: Source
     mixture: Mixture
     cells: Floats | None = None
     pulses: PulseShapes | None = None
+    share: float = 1.0
 
     def draw(self, count: int, rng: np.random.Generator, drift_sd: float) -> Floats32:
         """Cells of this kind, moved together by a drift of their own, shape (count, d), decades."""
@@ -129,8 +134,12 @@ def kinds_of_leukaemia(search: Search, cells: WindowCells) -> list[LeukaemiaKind
         most = search.parameters.spike_kinds
         if len(entries) > most:
             entries = [entries[i * len(entries) // most] for i in range(most)]
-        return [_followed(entry, "library", cells) for entry in entries]
-    return kinds_of_prior(cells.features, cells.normal.normal_b + cells.shift, search.parameters)
+        return [replace(_followed(entry, "library", cells), share=1 / len(entries)) for entry in entries]
+    normal_b = cells.normal.normal_b + cells.shift
+    anywhere = kinds_of_prior(cells.features, normal_b, search.parameters)
+    near = precursor_like_kinds(cells.features, normal_b, search.parameters)
+    rest = 1.0 - sum(kind.share for kind in near)
+    return [*(replace(kind, share=rest / len(anywhere)) for kind in anywhere), *near]
 
 
 def _of_laip(laip: PatientLaip, source: Source, shift: Floats) -> LeukaemiaKind:
@@ -155,3 +164,22 @@ def kinds_of_prior(
     strata = np.stack([rng.permutation(n) for _ in range(d)], axis=1)
     centres = prior.mean[0] + sd * ndtri((strata + 0.5) / n)
     return [LeukaemiaKind("simulated", Mixture(np.ones(1), centre[None], shape[None])) for centre in centres]
+
+
+def precursor_like_kinds(
+    features: tuple[str, ...], normal_b: Floats, parameters: ClassifierParameters
+) -> list[LeukaemiaKind]:
+    """Leukaemias in the places of haematogones: of every stage the average one, and one nearer to normal B cells.
+
+    The nearer one lies ``spike_near_sd`` standard deviations nearer in every marker, and not beyond normal B cells. It
+    stands for ``spike_near_share`` of the leukaemias of its stage.
+    """
+    shape = cluster_shape(features)
+    out: list[LeukaemiaKind] = []
+    for stage in precursor_like(features):
+        nearer = np.maximum(np.abs(stage.shift) - parameters.spike_near_sd * stage.sd, 0.0) * np.sign(stage.shift)
+        near = parameters.spike_near_share
+        for shift, share in ((stage.shift, (1.0 - near) * stage.share), (nearer, near * stage.share)):
+            mixture = Mixture(np.ones(1), (normal_b + shift)[None], shape[None])
+            out.append(LeukaemiaKind("simulated", mixture, share=share))
+    return out

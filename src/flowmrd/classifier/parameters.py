@@ -861,6 +861,17 @@ class ClassifierParameters:
         10, "spike-in", "count", "kinds of leukaemia that are tried without a diagnosis tube, at most"
     )
     spike_kinds_seed: int = number(332, "spike-in", "", "seed of the phenotypes that are drawn from the prior")
+    spike_near_sd: float = number(
+        1.5,
+        "spike-in",
+        "SD over patients",
+        "the leukaemia that is tried nearest to normal B cells lies nearer than the average one of its stage by so "
+        "much in every marker",
+        "the hardest of 116 development leukaemias lies there (python -m benchmarks.accuracy.places --shifts)",
+    )
+    spike_near_share: float = number(
+        0.1, "spike-in", "fraction", "leukaemias in the place of a stage of haematogones that this one stands for"
+    )
     spike_kinds_found_share: float = number(
         0.9,
         "spike-in",

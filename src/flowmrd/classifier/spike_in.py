@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +48,8 @@ def spike_in(
     """Put leukaemic cells into a copy of the tube at the target level and run the same search on it.
 
     A patient's own cells are spiked ``replicates`` times. Without a diagnosis tube every kind of leukaemia
-    (:mod:`flowmrd.classifier.leukaemia_kinds`) is spiked once.
+    (:mod:`flowmrd.classifier.leukaemia_kinds`) is spiked once, and counts by the share of the patients that it stands
+    for.
 
     Parameters
     ----------
@@ -76,17 +77,22 @@ def spike_in(
         counted, reported = _searched(search, cells, calibration, passed, mine)
         called |= counted
         noticed |= counted | reported
-        tried.append(SpikedKind(kind.mixture, int(mine.sum()), int(counted.sum()), int((counted | reported).sum())))
+        seen = int((counted | reported).sum())
+        tried.append(SpikedKind(kind.mixture, int(mine.sum()), int(counted.sum()), seen, kind.share))
     found = sum(one.recovered for one in tried)
-    least = parameters.spike_detected_share if one_patient else parameters.spike_kinds_found_share
-    detected = sum(_is_found(one, parameters.detect_events, one_patient=one_patient) for one in tried)
+    hits = [_is_found(one, parameters.detect_events, one_patient=one_patient) for one in tried]
+    detected = sum(hits)
+    if one_patient:
+        enough = detected >= parameters.spike_detected_share * replicates
+    else:
+        enough = share_found([one.share for one in tried], hits) >= parameters.spike_kinds_found_share
     return SpikeInResult(
         level=parameters.target,
         replicates=replicates,
         expected=float(expected),
         recovered=found / replicates,
         detected_replicates=detected,
-        detected=detected >= least * replicates,
+        detected=enough,
         spiked_total=sum(one.spiked for one in tried),
         recovered_total=found,
         source=kinds[0].source,
@@ -143,6 +149,21 @@ def _steps(passed: PassedCells, found: Bools, total: int) -> tuple[SpikeStep, ..
         steps.append(SpikeStep(step, before, after))
         before = after
     return tuple(steps)
+
+
+def share_found(shares: Sequence[float], found: Sequence[bool]) -> float:
+    """Share of the leukaemias whose kinds were found, 0 to 1; rounding errors of sums do not decide at a limit.
+
+    Parameters
+    ----------
+    shares
+        Share of the leukaemias that every kind stands for.
+    found
+        Whether its cells were found.
+    """
+    whole = sum(shares)
+    told = sum(share for share, hit in zip(shares, found, strict=True) if hit)
+    return round(told / whole, 6) if whole > 0.0 else 0.0
 
 
 def _is_found(one: SpikedKind, least: int, *, one_patient: bool) -> bool:

@@ -32,7 +32,7 @@ from flowmrd.mrd.result import (
     Target,
 )
 from flowmrd.mrd.sensitivity import background_rate, judge_spike_in, partial_sensitivity, sensitivity, tube_limits
-from flowmrd.mrd.verdict import Evidence, decide
+from flowmrd.mrd.verdict import PHENOTYPE_UNKNOWN, Evidence, decide
 from flowmrd.records.classification import ClassificationFile, TubeJudgement
 from flowmrd.records.gates import GatesFile
 from flowmrd.records.ingest import IngestFile
@@ -138,7 +138,7 @@ def quantify(
         kinds_missed=partial_sensitivity(spike_in),
         role=sample.role.value,
         laip_found=classification.mode == "patient",
-        phenotype_unknown=classification.mode in {"different_from_normal", "library"},
+        phenotype_unknown=classification.mode in PHENOTYPE_UNKNOWN,
         counted_by_reviewer=calls.has_leukaemia,
         **vars(sorted_flags),
     )

@@ -131,6 +131,7 @@ class KindOutcome(ResultPart):
     outcome: Literal["counted", "reported", "missed"] = Field(
         description="Counted as MRD; only reported, so that the tube would not have been negative; or overlooked."
     )
+    share: float = Field(ge=0, le=1, description="Share of the leukaemias that it stands for.")
 
 
 class SpikeIn(ResultPart):

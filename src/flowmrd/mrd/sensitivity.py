@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.spike_in import share_found
 from flowmrd.config.run import MrdConfig
 from flowmrd.flags import Flag, flag
 from flowmrd.mrd.counts import finite_or_none
@@ -75,16 +77,18 @@ def judge_spike_in(facts: SpikeInEntry | None, found: Limits | None) -> SpikeIn 
     least = found.detect_events if found is not None else MrdConfig().min_detect_events
     kinds = tuple(_kind(kind, least) for kind in facts.kinds)
     rules = ClassifierParameters()
-    share = rules.spike_kinds_found_share if kinds else rules.spike_detected_share
     if kinds:
         detected = sum(kind.outcome != "missed" for kind in kinds)
-    elif found is not None:
-        detected = sum(count >= found.detect_events for count in facts.recovered_counts)
+        enough = kinds_share_found(kinds) >= rules.spike_kinds_found_share
+    else:
+        if found is not None:
+            detected = sum(count >= found.detect_events for count in facts.recovered_counts)
+        enough = detected >= math.ceil(rules.spike_detected_share * replicates)
     return SpikeIn(
         level=facts.level,
         expected=facts.expected,
         recovered=facts.recovered,
-        detected=detected >= math.ceil(share * replicates),
+        detected=enough,
         replicates=replicates,
         detected_replicates=detected,
         recovery=recovered / spiked if spiked else None,
@@ -93,6 +97,11 @@ def judge_spike_in(facts: SpikeInEntry | None, found: Limits | None) -> SpikeIn 
         steps=tuple(SpikeInStep.model_validate(step.model_dump()) for step in facts.steps),
         kinds=kinds,
     )
+
+
+def kinds_share_found(kinds: Sequence[KindOutcome]) -> float:
+    """Share of the leukaemias whose kinds would not have been overlooked."""
+    return share_found([kind.share for kind in kinds], [kind.outcome != "missed" for kind in kinds])
 
 
 def _kind(kind: SpikedKindEntry, least: int) -> KindOutcome:
@@ -112,6 +121,7 @@ def partial_sensitivity(spike_in: SpikeIn | None) -> Flag | None:
         found=len(spike_in.kinds) - len(missed),
         tried=len(spike_in.kinds),
         level=spike_in.level,
+        share=kinds_share_found(spike_in.kinds),
         missed="; ".join(dict.fromkeys(words)),
     )
 

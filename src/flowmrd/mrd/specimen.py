@@ -22,9 +22,15 @@ from flowmrd.mrd.calls import calls_in_result
 from flowmrd.mrd.counts import level
 from flowmrd.mrd.reasons import sort_flags
 from flowmrd.mrd.reported import report_level
-from flowmrd.mrd.result import Mrd, MrdResult, ResultPart, Sensitivity, SpikeIn, Verdict, VerdictClass
-from flowmrd.mrd.sensitivity import BackgroundRate, sensitivity, tube_limits
-from flowmrd.mrd.verdict import Evidence, decide
+from flowmrd.mrd.result import KindOutcome, Mrd, MrdResult, ResultPart, Sensitivity, SpikeIn, Verdict, VerdictClass
+from flowmrd.mrd.sensitivity import (
+    BackgroundRate,
+    kinds_share_found,
+    partial_sensitivity,
+    sensitivity,
+    tube_limits,
+)
+from flowmrd.mrd.verdict import PHENOTYPE_UNKNOWN, Evidence, decide
 
 DIFFER = 0.001
 """Probability of tubes of one specimen below which they are said to differ. Of a thousand specimens one is told so by
@@ -102,8 +108,10 @@ def pool_specimen(specimen_id: str, results: Sequence[MrdResult], rules: MrdConf
             limits=limits,
             target=rules.target,
             spike_in_detected=None if spike_in is None else spike_in.detected,
+            kinds_missed=partial_sensitivity(spike_in),
             role=role,
             laip_found=any(result.laip.mode == "patient" for result in counted),
+            phenotype_unknown=any(result.laip.mode in PHENOTYPE_UNKNOWN for result in counted),
             counted_by_reviewer=any(calls_in_result(result).has_leukaemia for result in counted),
             **vars(sort_flags(flags, role=role)),
         )
@@ -202,7 +210,9 @@ def _pooled_spike_in(counted: Sequence[MrdResult], detect_events: int | None) ->
     """Spiked cells of all tubes together; ``None`` where a tube could not be spiked.
 
     The pool counts as found where the detection count is reached with the probability that a single tube's replicates
-    must show, for a Poisson count with the mean number of cells found in all tubes.
+    must show, for a Poisson count with the mean number of cells found in all tubes. Where kinds of leukaemia were
+    tried, those are found whose cells in all tubes together reach the detection count, and the kinds found must stand
+    for as many patients as in a single tube.
     """
     spikes = [result.sensitivity.spike_in for result in counted]
     known = [spike for spike in spikes if spike is not None]
@@ -210,15 +220,39 @@ def _pooled_spike_in(counted: Sequence[MrdResult], detect_events: int | None) ->
         return None
     recovered, expected = sum(spike.recovered for spike in known), sum(spike.expected for spike in known)
     needed = detect_events if detect_events is not None else 1
-    detected = bool(gammainc(needed, recovered) >= ClassifierParameters().spike_detected_share)
+    rules = ClassifierParameters()
+    kinds = _pooled_kinds(known, needed)
+    if kinds:
+        found = sum(kind.outcome != "missed" for kind in kinds)
+        detected = kinds_share_found(kinds) >= rules.spike_kinds_found_share
+    else:
+        detected = bool(gammainc(needed, recovered) >= rules.spike_detected_share)
+        found = min(spike.replicates for spike in known) if detected else 0
     return SpikeIn(
         level=known[0].level,
         expected=expected,
         recovered=recovered,
         detected=detected,
         replicates=min(spike.replicates for spike in known),
-        detected_replicates=min(spike.replicates for spike in known) if detected else 0,
+        detected_replicates=found,
         recovery=recovered / expected if expected else None,
         recovery_ci95=None,
         source=known[0].source,
+        kinds=kinds,
     )
+
+
+def _pooled_kinds(known: Sequence[SpikeIn], needed: int) -> tuple[KindOutcome, ...]:
+    """Kinds of leukaemia with the cells of all tubes together; none where the tubes tried different ones."""
+    tried = [spike.kinds for spike in known]
+    if not all(len(kinds) == len(tried[0]) for kinds in tried):
+        return ()
+    pooled = []
+    for same in zip(*tried, strict=True):
+        spiked, recovered, noticed = (
+            sum(getattr(kind, name) for kind in same) for name in ("spiked", "recovered", "noticed")
+        )
+        outcome = "counted" if recovered >= needed else "reported" if noticed >= needed else "missed"
+        changes = {"spiked": spiked, "recovered": recovered, "noticed": noticed, "outcome": outcome}
+        pooled.append(same[0].model_copy(update=changes))
+    return tuple(pooled)

@@ -31,10 +31,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from flowmrd.flags import Flag, by_rank, flag
 from flowmrd.mrd.limits import Limits
 from flowmrd.mrd.result import Verdict, VerdictClass
+
+PHENOTYPE_UNKNOWN: Final = frozenset({"different_from_normal", "library"})
+"""Modes in which the patient's own leukaemia is not known: leukaemia like regular precursors is not excluded."""
 
 
 @dataclass(frozen=True)

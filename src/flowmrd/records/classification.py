@@ -116,6 +116,7 @@ class SpikedKindEntry(Artefact):
     spiked: int
     recovered: int
     noticed: int
+    share: float = Field(description="Share of the leukaemias that it stands for.")
 
 
 class SpikeInStepEntry(Artefact):
