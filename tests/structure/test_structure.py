@@ -257,7 +257,7 @@ NOT_OF_THE_MODEL: dict[str, set[float]] = {
     "phenotype_score": {99.0},
     "raw_chain": {8},  # tells random streams apart
     "separable_kinds": {40, 300, 20_000, 0.9},  # compares panels; no tube is judged by it
-    "spike_in": {7},
+    "spike_in": {6, 7},  # digits of a share; tells random streams apart
     "staining_control": {0.95, 4},  # interval; digits
     "storage": {12},  # digits of a digest in a message
     "stored_library": {12},
