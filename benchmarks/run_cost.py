@@ -38,6 +38,7 @@ def cpu_seconds(checkout: Path, words: list[str]) -> float:
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONPATH": str(checkout / "src"),
     }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installation keeps what it compiled
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-m", *words], cwd=checkout, env=environment, check=False, capture_output=True, text=True
     )

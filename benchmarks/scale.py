@@ -100,6 +100,7 @@ def timed(command: list[str]) -> tuple[float, float]:
     wall, cpu = time.monotonic(), used()
     # one thread for each process, as `flowmrd run` has it
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installation keeps what it compiled
     done = subprocess.run(  # noqa: S603
         command, cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True
     )
