@@ -18,6 +18,9 @@ from flowmrd.classifier.mixture import Floats, Mixture, log_density, membership
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype_score import score_cells
 
+SEED_BLOCK = 64
+"""Cells at a time whose distances to all others stay in a processor's cache."""
+
 
 @dataclass(frozen=True)
 class CompactGroup:
@@ -94,8 +97,8 @@ def search_groups(
     groups: list[CompactGroup] = []
     if len(near) < parameters.group_events_least:
         return groups
-    cells = x[near].astype(np.float64)
     normal = np.asarray(log_normal, dtype=np.float64)[near]
+    cells = _CandidateCells.of(x[near].astype(np.float64), normal, np.sqrt(np.diagonal(shape)))
     unclaimed = np.ones(len(near))
     narrow = 0.5 * float(np.linalg.slogdet(prior.covariance[0])[1] - np.linalg.slogdet(shape)[1])
     log_share = np.log(denominator / parameters.group_start_events)
@@ -105,10 +108,10 @@ def search_groups(
     odd_worth = np.log1p(np.exp(np.clip(typical - normal - log_share, -30, 30)))
     for _ in range(parameters.groups_most):
         grown = [
-            _grow(cells, normal, unclaimed, seed, shape, denominator, parameters)
+            _grow(cells, unclaimed, seed, shape, denominator, parameters)
             for seed in (
-                *_seeds(cells, worth * unclaimed, shape, parameters, parameters.seeds),
-                *_seeds(cells, odd_worth * unclaimed, shape, parameters, parameters.seeds_odd),
+                *_seeds(cells.values, worth * unclaimed, shape, parameters, parameters.seeds),
+                *_seeds(cells.values, odd_worth * unclaimed, shape, parameters, parameters.seeds_odd),
             )
         ]
         if not grown:
@@ -119,6 +122,38 @@ def search_groups(
         groups.append(group)
         unclaimed = unclaimed * (1.0 - belongs)
     return sorted(groups, key=lambda group: -group.log_likelihood_gain)
+
+
+@dataclass(frozen=True)
+class _CandidateCells:
+    """Candidate cells and, for finding those around a point, their markers in units of a leukaemia's typical size.
+
+    Attributes
+    ----------
+    values, log_normal
+        Shapes (n, d), decades, and (n,).
+    typical
+        Shape (d,): standard deviations of a leukaemia, decades.
+    relative, squares
+        Values over ``typical``, shape (n, d), and their squared norms, shape (n,).
+    """
+
+    values: Floats
+    log_normal: Floats
+    typical: Floats
+    relative: Floats
+    squares: Floats
+
+    @classmethod
+    def of(cls, values: Floats, log_normal: Floats, typical: Floats) -> _CandidateCells:
+        """With what the search for neighbours needs."""
+        relative = values / typical
+        return cls(values, log_normal, typical, relative, np.einsum("ij,ij->i", relative, relative))
+
+    def around(self, point: Floats, reach: float) -> npt.NDArray[np.intp]:
+        """Indices of the cells whose squared distance to a point, in typical sizes, is below ``reach``."""
+        at = point / self.typical
+        return np.flatnonzero(self.squares - 2.0 * (self.relative @ at) + at @ at < reach)
 
 
 def _seeds(cells: Floats, worth: Floats, shape: Floats, parameters: ClassifierParameters, most: int) -> list[Floats]:
@@ -138,10 +173,14 @@ def _seeds(cells: Floats, worth: Floats, shape: Floats, parameters: ClassifierPa
     z = cells[order] @ white.T
     norm = (z**2).sum(axis=1)
     mass = np.empty(len(z))
-    for start in range(0, len(z), 512):
-        part = slice(start, start + 512)
-        distance = norm[part, None] + norm - 2.0 * z[part] @ z.T
-        mass[part] = np.exp(-0.25 * np.maximum(distance, 0.0)) @ worth[order]
+    for start in range(0, len(z), SEED_BLOCK):
+        part = slice(start, start + SEED_BLOCK)
+        near = norm[part, None] + norm  # in place from here on: this is done for every cell with every other one
+        near -= (2.0 * z[part]) @ z.T
+        np.maximum(near, 0.0, out=near)
+        near *= -0.25
+        np.exp(near, out=near)
+        mass[part] = near @ worth[order]
     seeds: list[Floats] = []
     for _ in range(most):
         top = int(mass.argmax())
@@ -167,8 +206,7 @@ def compact(covariance: Floats, shape: Floats, parameters: ClassifierParameters)
 
 
 def _grow(
-    cells: Floats,
-    normal: Floats,
+    cells: _CandidateCells,
     unclaimed: Floats,
     seed: Floats,
     shape: Floats,
@@ -176,9 +214,8 @@ def _grow(
     parameters: ClassifierParameters,
 ) -> tuple[CompactGroup, npt.NDArray[np.float64]]:
     """EM of one Gaussian beside the fixed normal density, among the cells around the seed."""
-    typical = np.sqrt(np.diagonal(shape))
-    close = np.flatnonzero((((cells - seed) / typical) ** 2).sum(axis=1) < parameters.group_neighbourhood)
-    around, log_normal = cells[close], normal[close]
+    close = cells.around(seed, parameters.group_neighbourhood)
+    around, log_normal = cells.values[close], cells.log_normal[close]
     log_unclaimed = np.log(np.maximum(unclaimed[close], 1e-12))
     mean, covariance, share = seed, shape, parameters.group_start_events / denominator
     belongs = np.zeros(len(close))
@@ -205,6 +242,6 @@ def _grow(
         if done:
             break
     group = CompactGroup(Mixture(np.ones(1), mean[None], covariance[None]), share, gain, float(belongs.sum()))
-    whole = np.zeros(len(cells))
+    whole = np.zeros(len(cells.values))
     whole[close] = belongs
     return group, whole
