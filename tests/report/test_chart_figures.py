@@ -6,17 +6,22 @@ import pytest
 from test_validation_page import dilutions
 
 from flowmrd.compare import MeasuredPair, Measurement, compare_methods
+from flowmrd.report.among_controls import control_chart
 from flowmrd.report.batch import levey_jennings_chart
-from flowmrd.report.charts.description import Chart, Points
+from flowmrd.report.carry_over import Arrival
+from flowmrd.report.charts.description import Bar, Chart, Label, Outline, Points
 from flowmrd.report.charts.plotly import resolved, to_figure
 from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.comparison import differences_chart, scatter_chart
 from flowmrd.report.inputs import Visit
+from flowmrd.report.level_scale import Levels, level_chart
 from flowmrd.report.levey_jennings import ChartPoint
+from flowmrd.report.quality_view import attrition_chart, matrix_chart, time_chart
+from flowmrd.report.report_file import AmongControlsRow
 from flowmrd.report.trend import trend_chart
 from flowmrd.report.validation import agreement_chart, detection_chart
 from flowmrd.validate import figures
-from report_factory import make_result
+from report_factory import make_result, quality
 
 
 class AnyColour(dict[str, str]):
@@ -47,6 +52,22 @@ def charts() -> dict[str, Chart | None]:
             "C1",
             {"C0": "2026-01-02"},
         ),
+        "level": level_chart(Levels(2e-4, (1e-4, 4e-4), 1e-4, 8e-5, 2e-4, 5e-5)),
+        "level on a telephone": level_chart(Levels(None, (0.0, 1e-5), 1e-4, None, None), narrow=True),
+        "attrition": attrition_chart(
+            [
+                {"step": "Acquired", "removed": 0, "remaining": 900, "share": 1.0},
+                {"step": "Doublets", "removed": 90, "remaining": 810, "share": 0.9},
+            ]
+        ),
+        "stability": time_chart(quality("P01_d21").time, Arrival(2, (0.1, 0.4), 0.3, None)),
+        "compensation": matrix_chart(quality("P01_d21").compensation),
+        "among the controls": control_chart(
+            [
+                AmongControlsRow(channel=name, z=z, mean=0.5, sd=0.01, controls=5, beyond=abs(z) > 3, broken=())
+                for name, z in (("CD45", 0.4), ("CD19", -9.0))
+            ]
+        ),
     }
 
 
@@ -60,8 +81,14 @@ def test_one_description_becomes_a_plotly_figure_and_a_drawing_with_the_same_poi
     points = [layer for layer in chart.layers if isinstance(layer, Points) and layer.at]
     drawn = [trace for trace in figure.data if trace.mode == "markers" and len(trace.x or ())]
     assert [len(trace.x) for trace in drawn] == [len(layer.at) for layer in points]
+    lines = [layer for layer in chart.layers if isinstance(layer, (Bar, Outline))]
+    assert sum(trace.mode == "lines" for trace in figure.data) >= len(lines)
     svg = str(to_svg(chart))
     assert all(text.replace("<", "&lt;") in svg for layer in points for text in layer.texts)
+    written = [layer.text for layer in chart.layers if isinstance(layer, Label)]
+    noted = [note.text.removeprefix("<b>").removesuffix("</b>") for note in figure.layout.annotations]
+    assert [text for text in written if text.replace("<", "&lt;") not in svg] == []
+    assert [text for text in written if text.replace("<", "&lt;") not in noted] == []
 
 
 def test_a_visit_without_a_detection_is_hollow() -> None:

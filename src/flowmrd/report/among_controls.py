@@ -13,8 +13,11 @@ from typing import Any
 from markupsafe import Markup
 
 from flowmrd.records.quality import QualityFile
-from flowmrd.report import formatting, svg
+from flowmrd.report import formatting
+from flowmrd.report.axes import Axis
 from flowmrd.report.batch import BatchTube, channel_charts, in_order, voltage_changes
+from flowmrd.report.charts.description import Bar, Chart, Label, Layer, Outline, Points, Room, row_axis
+from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.inputs import Inputs
 from flowmrd.report.levey_jennings import MIN_CONTROLS, RULES
 from flowmrd.report.report_file import AmongControlsRow, BrokenRow
@@ -73,7 +76,7 @@ def build(inputs: Inputs) -> AmongControls:
     ]
     return AmongControls(
         rows=rows,
-        figure=_figure(rows),
+        figure=to_svg(control_chart(rows), css="") if rows else None,
         summary=_summary(rows, n_controls),
         charts=charts,
         order=source,
@@ -115,35 +118,23 @@ def _summary(rows: Sequence[AmongControlsRow], n_controls: int) -> str:
     )
 
 
-def _figure(rows: Sequence[AmongControlsRow]) -> Markup | None:
-    if not rows:
-        return None
-    width, left, gap = 560.0, 84.0, 21.0
-    reach = (width - left - 24) / 2
-    middle, scale = left + reach, reach / 6
-    height = 26 + len(rows) * gap + 18
-    parts = [svg.rect(middle - 2 * scale, 20, 4 * scale, height - 40, "var(--pass-wash)")]
-    for z in (-6, -3, 0, 3, 6):
-        parts.append(svg.line(middle + z * scale, 20, middle + z * scale, height - 20, stroke="var(--line)"))
-        label = "mean" if z == 0 else f"{z:+d} SD".replace("-", "−")
-        parts.append(svg.text(middle + z * scale, height - 5, label, anchor="middle", css="faint", size=11))
+def control_chart(rows: Sequence[AmongControlsRow]) -> Chart:
+    """Distance of each channel's median from the mean of the controls, in standard deviations; a row a channel."""
+    n = len(rows)
+    ends = (-6.0, 6.0)
+    axis = Axis("z", "", tuple((z, f"{z:+d} SD".replace("-", "−") if z else "mean") for z in (-6, -3, 0, 3, 6)), *ends)
+    layers: list[Layer] = [Bar((-2.0, 2.0), (0.0, float(n)), "expected")]
+    layers += [Outline(((at, 0.0), (at, float(n))), False, role="grid") for at, _ in axis.ticks]
     for index, row in enumerate(rows):
-        y = 34 + index * gap
-        across = max(-6.0, min(6.0, row.z))
-        parts.append(svg.text(left - 8, y + 4, formatting.clip(row.channel, 12), anchor="end", size=11.5))
-        x = middle + across * scale
-        colour = "var(--fail)" if row.beyond else "var(--gate)"
-        shape = (
-            f"M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z"
-            if row.beyond
-            else f"M{x - 5:.1f} {y:.1f}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0"
-        )
-        parts.append(svg.line(middle, y, x, y, stroke=colour, width=1.5))
-        parts.append(f'<path d="{shape}" fill="{colour}"/>')
+        at, role = (max(-6.0, min(6.0, row.z)), n - index - 0.5), "beyond" if row.beyond else "measured"
+        layers.append(Outline(((0.0, at[1]), at), False, role="beyond" if row.beyond else "rate"))
+        layers.append(Points(row.channel, role, (at,)))  # type: ignore[arg-type]
         if abs(row.z) > 6:
-            side = "end" if row.z > 0 else "start"
-            at = x - 10 if row.z > 0 else x + 10
-            parts.append(
-                svg.text(at, y + 4, f"{row.z:+.0f}".replace("-", "−"), anchor=side, css="faint halo", size=10.5)
-            )
-    return svg.drawing(width, height, parts)
+            side, away = ("end", -10.0) if row.z > 0 else ("start", 10.0)
+            number = f"{row.z:+.0f}".replace("-", "−")
+            layers.append(Label(number, at, side, (away, 0.0), "faint halo", 10.5))  # type: ignore[arg-type]
+    names = [formatting.clip(row.channel, 12) for row in rows]
+    return Chart(
+        "among-controls", "Among the controls", axis, row_axis(names), tuple(layers),
+        size=(452.0, 21.0 * n), room=Room(84.0, 20.0, 24.0, 24.0),
+    )  # fmt: skip

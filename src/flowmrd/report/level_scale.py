@@ -1,6 +1,6 @@
 """MRD, its interval and the limits of the tube on a log10 axis, against the target, 10⁻⁴ and 10⁻⁵.
 
-Two layouts of the same drawing: one with the names beside the bars, one with the names above them for a narrow window.
+Two layouts of the same chart: one with the names beside the bars, one with the names above them for a narrow window.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from flowmrd.report import formatting, svg
+from flowmrd.report import formatting
+from flowmrd.report.axes import Axis
+from flowmrd.report.charts.description import Bar, Chart, Label, Layer, Outline, Points, Room
+from flowmrd.report.charts.svg import to_svg
 
 _LOW, _HIGH = -7, 0
 _REFERENCE_LINES = (1e-4, 1e-5)
@@ -18,19 +21,18 @@ _REFERENCE_LINES = (1e-4, 1e-5)
 
 @dataclass(frozen=True)
 class _Layout:
+    """Size and space of the chart, distances of the rows from its top (result, LOD, LOQ), and where names stand."""
+
     width: float
-    left: float
-    right: float
+    height: float
+    room: Room
+    rows: tuple[float, float, float]
     beside: bool
     small: float
 
-    def x(self, value: float) -> float:
-        level = min(max(math.log10(max(value, 1e-12)), _LOW), _HIGH)
-        return self.left + (level - _LOW) / (_HIGH - _LOW) * (self.right - self.left)
 
-
-_WIDE = _Layout(width=800, left=226, right=786, beside=True, small=11.5)
-_NARROW = _Layout(width=340, left=22, right=322, beside=False, small=11)
+_WIDE = _Layout(560.0, 96.0, Room(226.0, 26.0, 14.0, 36.0), (22.0, 56.0, 80.0), beside=True, small=11.5)
+_NARROW = _Layout(300.0, 140.0, Room(22.0, 26.0, 18.0, 36.0), (38.0, 82.0, 124.0), beside=False, small=11.0)
 
 
 @dataclass(frozen=True)
@@ -49,82 +51,86 @@ class Levels:
 
 def draw(levels: Levels, *, narrow: bool = False) -> Markup:
     """The scale, for a desk and for paper, or for a telephone."""
+    return to_svg(level_chart(levels, narrow=narrow), css="level-scale")
+
+
+def level_chart(levels: Levels, *, narrow: bool = False) -> Chart:
+    """The chart of both layouts: log10 of a fraction across, a row for the result and for each limit."""
     at = _NARROW if narrow else _WIDE
-    top = 26.0
-    rows = (48.0, 82.0, 106.0) if at.beside else (64.0, 108.0, 150.0)
-    bottom = rows[-1] + 16
-    parts = [svg.rect(at.x(levels.target), top, at.right - at.x(levels.target), bottom - top, "var(--fail-wash)")]
-    parts += _axis(at, top, bottom, levels.target)
-    parts += _result(at, rows[0], levels)
-    parts += _limit(at, rows[1], "LOD, 95 % power", levels.lod, levels.lod_nominal)
-    parts += _limit(at, rows[2], "LOQ", levels.loq, None)
-    parts.append(svg.line(at.left, bottom, at.right, bottom, stroke="var(--ink)"))
-    return svg.drawing(at.width, bottom + 36, parts, css="level-scale")
+    result, lod, loq = (at.height - row for row in at.rows)
+    layers: list[Layer] = [Bar((_log(levels.target), float(_HIGH)), (0.0, at.height), "positive")]
+    layers += _axis(at, levels.target)
+    layers += _result(at, result, levels)
+    layers += _limit(at, lod, "LOD, 95 % power", levels.lod, levels.lod_nominal)
+    layers += _limit(at, loq, "LOQ", levels.loq, None)
+    layers.append(Outline(((float(_LOW), 0.0), (float(_HIGH), 0.0)), False, role="axis"))
+    return Chart(
+        "level-scale-narrow" if narrow else "level-scale", "MRD and the limits of the tube",
+        Axis("level", "", (), float(_LOW), float(_HIGH)), Axis("row", "", (), 0.0, at.height), tuple(layers),
+        size=(at.width, at.height), room=at.room,
+    )  # fmt: skip
 
 
-def _axis(at: _Layout, top: float, bottom: float, target: float) -> list[str]:
-    parts = []
+def _log(value: float) -> float:
+    return min(max(math.log10(max(value, 1e-12)), _LOW), _HIGH)
+
+
+def _axis(at: _Layout, target: float) -> list[Layer]:
+    layers: list[Layer] = []
     for power in range(_LOW, _HIGH + 1):
-        x = at.x(10.0**power)
-        parts.append(svg.line(x, top, x, bottom))
+        x = float(power)
+        layers.append(Outline(((x, 0.0), (x, at.height)), False, role="grid"))
         if at.beside or power % 2 == 0:
             percent = formatting.percent(10.0**power, 1)
             # The last label has no room to its right.
-            side, place = ("end", at.width - 2) if power == _HIGH else ("middle", x)
-            parts.append(svg.text(place, bottom + 16, percent, anchor=side, css="faint", size=at.small))
+            last = power == _HIGH
+            shift = (at.room.right - 2 if last else 0.0, 12.0)
+            layers.append(Label(percent, (x, 0.0), "end" if last else "middle", shift, "faint", at.small))
         label = "1" if power == 0 else "10" + formatting.superscript(power)
-        parts.append(svg.text(x, bottom + 31, f"({label})", anchor="middle", css="faint", size=at.small - 1))
+        layers.append(Label(f"({label})", (x, 0.0), "middle", (0.0, 27.0), "faint", at.small - 1))
     for value in (target, *(line for line in _REFERENCE_LINES if not math.isclose(line, target))):
-        x, is_target = at.x(value), value == target
-        dash = "5 3" if is_target else "2 3"
-        parts.append(svg.line(x, top - 4, x, bottom, stroke="var(--ink)", width=1.4, dash=dash))
+        x, is_target = _log(value), value == target
+        layers.append(Outline(((x, 0.0), (x, at.height)), False, role="target" if is_target else "reference"))
         label = f"target {formatting.percent(value, 1)}" if is_target else formatting.percent(value, 1)
-        parts.append(
-            svg.text(x, top - 10, label, anchor="middle" if at.beside or not is_target else "start", size=11.5)
-        )
-    return parts
+        middle = at.beside or not is_target
+        layers.append(Label(label, (x, at.height), "middle" if middle else "start", (0.0, -14.0), size=11.5))
+    return layers
 
 
-def _name(at: _Layout, y: float, name: str, value: str, *, known: bool) -> list[str]:
-    css = "strong" if known else "faint"
+def _name(at: _Layout, y: float, name: str, value: str, *, known: bool) -> list[Layer]:
+    left, css = float(_LOW), "strong" if known else "faint"
     if at.beside:
         return [
-            svg.text(at.left - 96, y + 4, name, anchor="end"),
-            svg.text(at.left - 12, y + 4, value, anchor="end", css=css, size=12 if known else 11),
+            Label(name, (left, y), "end", (-96.0, 0.0)),
+            Label(value, (left, y), "end", (-12.0, 0.0), css, 12.0 if known else 11.0),
         ]
     both = f"{name}: {value}" if value else name
-    return [svg.text(at.left + 2, y - 13, both, css="halo", size=12)]
+    return [Label(both, (left, y), "start", (2.0, -17.0), "halo")]
 
 
-def _result(at: _Layout, y: float, levels: Levels) -> list[str]:
-    level, interval = levels.level, levels.interval
+def _result(at: _Layout, y: float, levels: Levels) -> list[Layer]:
+    left = float(_LOW)
     if at.beside:
-        parts = [svg.text(at.left - 12, y + 4, "MRD, 95 % interval", anchor="end")]
+        layers: list[Layer] = [Label("MRD, 95 % interval", (left, y), "end", (-12.0, 0.0))]
     else:
-        parts = _name(at, y, "MRD, 95 % interval", "", known=True)
-    if interval is None:
-        return [*parts, svg.text(at.left + 6, y + 4, levels.absent, css="faint halo", size=11)]
-    start, end = at.x(interval[0]) if interval[0] > 0 else at.left, at.x(interval[1])
-    parts.append(svg.line(start, y, end, y, stroke="var(--mrd)", width=5))
-    if interval[0] <= 0 or math.log10(interval[0]) < _LOW:
-        parts.append(f'<path d="M{at.left:.1f} {y:.1f}l9 -6v12z" fill="var(--mrd)"/>')
-    if level:
-        parts.append(
-            f'<path d="M{at.x(level):.1f} {y - 9:.1f}l9 9l-9 9l-9 -9z" fill="var(--mrd)" stroke="var(--paper)" '
-            'stroke-width="1.5"/>'
-        )
-    return parts
+        layers = _name(at, y, "MRD, 95 % interval", "", known=True)
+    if levels.interval is None:
+        return [*layers, Label(levels.absent, (left, y), "start", (6.0, 0.0), "faint halo", 11.0)]
+    low, high = levels.interval
+    layers.append(Outline(((_log(low) if low > 0 else left, y), (_log(high), y)), False, "95 %", role="interval"))
+    if low <= 0 or math.log10(low) < _LOW:
+        layers.append(Points("below the scale", "unlimited", ((left, y),)))
+    if levels.level:
+        layers.append(Points("MRD", "answer", ((_log(levels.level), y),)))
+    return layers
 
 
-def _limit(at: _Layout, y: float, name: str, limit: float | None, nominal: float | None) -> list[str]:
+def _limit(at: _Layout, y: float, name: str, limit: float | None, nominal: float | None) -> list[Layer]:
     if limit is None:
         return _name(at, y, name, formatting.NOT_AVAILABLE, known=False)
-    parts = _name(at, y, name, formatting.percent(limit), known=True)
-    parts.append(svg.line(at.x(limit), y, at.right, y, stroke="var(--gate)", width=3))
-    parts.append(f'<path d="M{at.x(limit):.1f} {y - 7:.1f}v14" stroke="var(--gate)" stroke-width="3"/>')
+    layers = _name(at, y, name, formatting.percent(limit), known=True)
+    layers.append(Outline(((_log(limit), y), (float(_HIGH), y)), False, name, role="measurable"))
+    layers.append(Points(name, "limit_end", ((_log(limit), y),)))
     if nominal:
-        parts.append(
-            f'<circle cx="{at.x(nominal):.1f}" cy="{y:.1f}" r="3.4" fill="var(--paper)" stroke="var(--gate)" '
-            'stroke-width="1.6"/>'
-        )
-    return parts
+        layers.append(Points(f"{name}, nominal", "nominal", ((_log(nominal), y),)))
+    return layers

@@ -7,12 +7,23 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from markupsafe import Markup
-
 from flowmrd.flags import kind_of
 from flowmrd.records.quality import AttritionEntry, CompensationEntry, QualityFile, TimeEntry
-from flowmrd.report import formatting, svg
+from flowmrd.report import formatting
+from flowmrd.report.axes import Axis
 from flowmrd.report.carry_over import Arrival, arrival
+from flowmrd.report.charts.description import (
+    Bar,
+    Chart,
+    Label,
+    Layer,
+    Outline,
+    Points,
+    Role,
+    Room,
+    row_axis,
+)
+from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.inputs import Inputs
 from flowmrd.report.report_file import ArrivalRow, QualityNumbers, ResidualRow, StretchRow
 from flowmrd.report.tube import PageTube
@@ -52,8 +63,8 @@ def build(inputs: Inputs, tube: PageTube) -> dict[str, Any]:
         ],
         "codes": [flag.code for flag in qc.flags if kind_of(flag.code).tone != "info"],
         "attrition": (steps := _attrition_rows(qc.attrition, dyes=bool(qc.dyes))),
-        "attrition_figure": _attrition_figure(steps),
-        "time_figure": _time_figure(qc.time, came),
+        "attrition_figure": to_svg(attrition_chart(steps), css=""),
+        "time_figure": None if (run := time_chart(qc.time, came)) is None else to_svg(run, css=""),
         "time_summary": _time_summary(qc.time),
         "arrival": came,
         "compensation": qc.compensation,
@@ -62,7 +73,7 @@ def build(inputs: Inputs, tube: PageTube) -> dict[str, Any]:
         )[:8],
         "pairs": len(residuals),
         "undecided": sum(pair.state == "undecided" for pair in residuals),
-        "matrix": _matrix_figure(qc.compensation),
+        "matrix": None if (left := matrix_chart(qc.compensation)) is None else to_svg(left, css="matrix"),
         "record": qc,
         "instrument": sorted(qc.instrument.items()),
         "cst": cst_status(inputs),
@@ -127,81 +138,93 @@ def _attrition_rows(steps: Sequence[AttritionEntry], *, dyes: bool) -> list[dict
     ]
 
 
-def _attrition_figure(rows: Sequence[Mapping[str, Any]]) -> Markup:
-    width, left, right, bar = 600.0, 236.0, 128.0, 20.0
-    parts = []
+def attrition_chart(rows: Sequence[Mapping[str, Any]]) -> Chart:
+    """Share of the acquired events that is left after each step, and what the step took; a row a step."""
+    n, across = len(rows), 236.0
+    layers: list[Layer] = []
     for index, row in enumerate(rows):
-        y = 6 + index * (bar + 6)
         share = row["share"] or 0.0
         lost = (row["removed"] or 0) / max(1, (row["remaining"] or 0) / share if share else 1)
-        length = width - left - right
-        parts.append(svg.text(left - 8, y + 14, formatting.clip(row["step"], 34), anchor="end"))
-        parts.append(svg.rect(left, y, share * length, bar, "var(--dens)", opacity=0.55))
+        middle = n - index - 0.5
+        edges = (middle - 0.385, middle + 0.385)
+        layers.append(Bar((0.0, share), edges, "remaining", 0.55, text=f"{row['step']}: {row['remaining']} left"))
         if lost > 0:
-            parts.append(svg.rect(left + share * length, y, max(1.5, lost * length), bar, "var(--fail)", opacity=0.8))
-        parts.append(svg.text(width - 56, y + 14, formatting.count(row["remaining"]), anchor="end", size=11.5))
-        parts.append(
-            svg.text(width - 2, y + 14, formatting.percent(row["share"], 3), anchor="end", css="faint", size=11)
-        )
-    return svg.drawing(width, 12 + len(rows) * (bar + 6), parts)
+            end = share + max(1.5 / across, lost)
+            layers.append(Bar((share, end), edges, "lost", 0.8, text=f"{row['step']}: {row['removed']} removed"))
+        left = formatting.count(row["remaining"])
+        layers.append(Label(left, (1.0, middle), "end", (72.0, 0.0), size=11.5))
+        percent = formatting.percent(row["share"], 3)
+        layers.append(Label(percent, (1.0, middle), "end", (126.0, 0.0), "faint", 11.0))
+    return Chart(
+        "attrition", "Events left after each step", Axis("share", "", (), 0.0, 1.0),
+        row_axis([formatting.clip(row["step"], 34) for row in rows]), tuple(layers),
+        size=(across, 26.0 * n), room=Room(236.0, 3.0, 128.0, 9.0),
+    )  # fmt: skip
 
 
-def _time_figure(time: TimeEntry, came: Arrival) -> Markup | None:
+_RATE, _SIGNAL, _ARRIVAL = (0.61, 0.94), (0.155, 0.535), 0.06
+"""Lanes of the stability chart, as shares of its height: flow rate, signal, MRD cells."""
+
+
+def time_chart(time: TimeEntry, came: Arrival) -> Chart | None:
     """Flow rate, distance of the signal from its usual level, MRD cells; masked stretches are hatched."""
     bins = time.bins
     if not bins:
         return None
-    width, left, lane = 600.0, 74.0, 178.0
-    span = width - left - 14
-    step = span / len(bins)
-    limit = time.limit
+    end = float(len(bins))
     rates = [entry.rate for entry in bins]
     top_rate = max((rate for rate in rates if rate is not None), default=0.0)
-    top_score = max([limit * 1.6, *(min(entry.score, 4 * limit) for entry in bins)])
-    parts = [
-        '<defs><pattern id="masked" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-        '<rect width="6" height="6" fill="var(--fail-wash)"/>'
-        '<path d="M0 0v6" stroke="var(--fail)" stroke-width="1.6"/></pattern></defs>'
-    ]
-    for index, entry in enumerate(bins):
-        if entry.bad:
-            parts.append(svg.rect(left + index * step, 6, step, 150, "url(#masked)"))
-    if top_rate > 0:
-        points = [
-            f"{left + (index + 0.5) * step:.1f} {70 - 60 * rate / top_rate:.1f}"
-            for index, rate in enumerate(rates)
-            if rate is not None
-        ]
-        parts.append(f'<path d="M{"L".join(points)}" fill="none" stroke="var(--gate)" stroke-width="1.4"/>')
-        parts.append(svg.text(left - 8, 18, f"{formatting.number(top_rate, 2)}/s", anchor="end", css="faint", size=11))
-        parts.append(svg.text(left - 8, 74, "0", anchor="end", css="faint", size=11))
-    else:
-        parts.append(svg.text(left + 6, 44, "no time channel: flow rate unknown", css="faint"))
-    parts.append(svg.text(left - 8, 46, "flow rate", anchor="end", size=11.5))
-    parts.append(svg.line(left, 72, width - 14, 72, stroke="var(--soft)"))
-    scores = [
-        f"{left + (index + 0.5) * step:.1f} {154 - 70 * min(entry.score, top_score) / top_score:.1f}"
+    top_score = max([time.limit * 1.6, *(min(entry.score, 4 * time.limit) for entry in bins)])
+
+    def rate_at(rate: float) -> float:
+        return _RATE[0] + (_RATE[1] - _RATE[0]) * rate / top_rate
+
+    def score_at(score: float) -> float:
+        return _SIGNAL[0] + (_SIGNAL[1] - _SIGNAL[0]) * min(score, top_score) / top_score
+
+    def beside(text: str, at: float, css: str = "", size: float = 11.5) -> Label:
+        return Label(text, (0.0, at), "end", (-8.0, 0.0), css, size)
+
+    layers: list[Layer] = [
+        Bar((float(index), index + 1.0), (_SIGNAL[0], 0.97), "masked", hatched=True, text="masked")
         for index, entry in enumerate(bins)
+        if entry.bad
     ]
-    at = 154 - 70 * limit / top_score
-    parts.append(svg.line(left, at, width - 14, at, stroke="var(--fail)", dash="5 3"))
-    parts.append(svg.text(left - 8, at + 4, f"limit {formatting.number(limit)}", anchor="end", css="faint", size=11))
-    parts.append(f'<path d="M{"L".join(scores)}" fill="none" stroke="var(--ink)" stroke-width="1.3"/>')
-    parts.append(svg.text(left - 8, 152, "signal", anchor="end", size=11.5))
-    parts.append(svg.line(left, 156, width - 14, 156, stroke="var(--soft)"))
-    parts.append(svg.text(left - 8, lane, "MRD cells", anchor="end", size=11.5))
-    ticks = "".join(f"M{left + place * span:.1f} {lane - 12:.1f}v14" for place in came.places)
-    parts.append(
-        f'<path d="{ticks}" stroke="var(--mrd)" stroke-width="1.2"/>'
-        if ticks
-        else svg.text(left + 6, lane, "none", css="faint", size=11)
-    )
-    parts.append(svg.line(left, lane + 6, width - 14, lane + 6, stroke="var(--ink)"))
+    if top_rate > 0:
+        line = tuple((index + 0.5, rate_at(rate)) for index, rate in enumerate(rates) if rate is not None)
+        layers += [
+            Outline(line, False, "flow rate", role="rate"),
+            beside(f"{formatting.number(top_rate, 2)}/s", 0.92, "faint", 11.0),
+            beside("0", _RATE[0], "faint", 11.0),
+        ]
+    else:
+        layers.append(Label("no time channel: flow rate unknown", (0.0, 0.78), "start", (6.0, 0.0), "faint"))
+    layers += [
+        beside("flow rate", 0.77),
+        Outline(((0.0, _RATE[0]), (end, _RATE[0])), False, role="base"),
+        Outline(((0.0, score_at(time.limit)), (end, score_at(time.limit))), False, "limit", role="disturbed"),
+        beside(f"limit {formatting.number(time.limit)}", score_at(time.limit), "faint", 11.0),
+        Outline(
+            tuple((i + 0.5, score_at(entry.score)) for i, entry in enumerate(bins)), False, "signal", role="signal"
+        ),
+        beside("signal", 0.195),
+        Outline(((0.0, _SIGNAL[0]), (end, _SIGNAL[0])), False, role="base"),
+        beside("MRD cells", _ARRIVAL),
+        Points("MRD cells", "arrival", tuple((place * end, _ARRIVAL) for place in came.places))
+        if came.places
+        else Label("none", (0.0, _ARRIVAL), "start", (6.0, 0.0), "faint", 11.0),
+        Outline(((0.0, 0.0), (end, 0.0)), False, role="axis"),
+    ]
     seconds = bins[-1].seconds
-    end = f"{seconds:.0f} s" if seconds is not None else f"event {formatting.count(bins[-1].last)}"
-    parts.append(svg.text(left, lane + 22, "start", css="faint", size=11))
-    parts.append(svg.text(width - 14, lane + 22, end, anchor="end", css="faint", size=11))
-    return svg.drawing(width, lane + 28, parts)
+    last = f"{seconds:.0f} s" if seconds is not None else f"event {formatting.count(bins[-1].last)}"
+    layers += [
+        Label("start", (0.0, 0.0), "start", (0.0, 12.0), "faint", 11.0),
+        Label(last, (end, 0.0), "end", (0.0, 12.0), "faint", 11.0),
+    ]
+    return Chart(
+        "stability", "Stability over the run", Axis("stretch", "", (), 0.0, end), Axis("lane", "", (), 0.0, 1.0),
+        tuple(layers), size=(512.0, 184.0), room=Room(74.0, 0.0, 14.0, 22.0),
+    )  # fmt: skip
 
 
 def _time_summary(time: TimeEntry) -> str:
@@ -214,37 +237,45 @@ def _time_summary(time: TimeEntry) -> str:
     return f"{bad} of {len(time.bins)} stretches of the run are disturbed and masked.{slow}{back}"
 
 
-def _matrix_figure(compensation: CompensationEntry) -> Markup | None:
+def matrix_chart(compensation: CompensationEntry) -> Chart | None:
     """Residual spillover by pair in percent of the bright signal; bold and shaded where beyond the tolerance."""
     pairs, names = compensation.residuals, compensation.channels
     named = {pair.source for pair in pairs} | {pair.target for pair in pairs}
     order = [name for name in names if name in named] + sorted(named - set(names))
     if not order:
         return None
-    cell, left, top = 38.0, 76.0, 66.0
-    parts = []
+    cell, n = 38.0, len(order)
+    inside = 1 - 1 / cell
+    layers: list[Layer] = []
     place = {name: index for index, name in enumerate(order)}
+
+    def bar(column: int, row: int, role: Role, opacity: float = 1.0, text: str = "") -> Bar:
+        return Bar((column, column + inside), (n - row - inside, float(n - row)), role, opacity, text=text)
+
     for name, index in place.items():
-        parts.append(svg.text(left - 6, top + index * cell + 23, formatting.clip(name, 11), anchor="end", size=11))
-        parts.append(
-            svg.turned(left + index * cell + 22, top - 6, -60, svg.text(0, 0, formatting.clip(name, 11), size=11))
-        )
-        parts.append(svg.rect(left + index * cell, top + index * cell, cell - 1, cell - 1, "var(--wash)"))
+        short = formatting.clip(name, 11)
+        layers += [
+            Label(short, (0.0, n - index - 0.5), "end", (-6.0, 0.0), size=11.0),
+            Label(short, (float(index), float(n)), "start", (22.0, -6.0), size=11.0, angle=-60.0),
+            bar(index, index, "within"),
+        ]
     for pair in pairs:
-        x = left + place[pair.target] * cell
-        y = top + place[pair.source] * cell
         if pair.ratio is None:  # not measured: too few bright cells
             continue
         ratio, state = pair.ratio, pair.state
         beyond = state in {"over", "under"}
-        colour = {"over": "var(--gate)", "under": "var(--mrd)"}.get(state, "var(--dens)")
+        role: Role = "over" if state == "over" else "under" if state == "under" else "remaining"
         strength = min(0.5, 0.12 + abs(ratio) * 4) if beyond else min(0.22, abs(ratio) * 3)
-        parts.append(svg.rect(x, y, cell - 1, cell - 1, colour, opacity=strength))
+        column, row = place[pair.target], place[pair.source]
         shown = f"{100 * ratio:+.0f}" if abs(ratio) >= 0.095 else f"{100 * ratio:+.1f}"
         label = {"+0.0": "0", "-0.0": "0"}.get(shown, shown).replace("-", "−")
+        layers.append(bar(column, row, role, strength, f"{pair.source} in {pair.target}: {label} %"))
         css = "strong" if beyond else "faint"
-        parts.append(svg.text(x + (cell - 1) / 2, y + 23, label, anchor="middle", css=css, size=10.5))
-    return svg.drawing(left + len(order) * cell + 26, top + len(order) * cell + 4, parts, css="matrix")
+        layers.append(Label(label, (column + inside / 2, n - row - inside / 2), "middle", css=css, size=10.5))
+    return Chart(
+        "compensation", "Residual spillover", Axis("target", "", (), 0.0, float(n)), row_axis(order, named=False),
+        tuple(layers), size=(n * cell, n * cell), room=Room(76.0, 66.0, 26.0, 4.0),
+    )  # fmt: skip
 
 
 def channel_rows(quality: Mapping[str, Any]) -> list[tuple[str, ...]]:

@@ -6,6 +6,7 @@ The role of a part decides its colour, its line and its sign; the theme of the p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -14,8 +15,11 @@ from flowmrd.report.density import Counts
 
 Point = tuple[float, float]
 Role = Literal[
-    "all", "back", "below", "control", "course", "diagnosis", "equality", "excluded", "fit", "gate", "group", "limit",
-    "measured", "mrd", "normal", "other", "outlier", "result", "selected", "spiked", "target", "undetected",
+    "all", "answer", "arrival", "axis", "back", "base", "below", "beyond", "control", "course", "diagnosis",
+    "disturbed", "equality", "excluded", "expected", "fit", "gate", "grid", "group", "interval", "limit", "limit_end",
+    "lost", "masked", "measurable", "measured", "mrd", "nominal", "normal", "other", "outlier", "over", "positive",
+    "rate", "reference", "remaining", "result", "selected", "signal", "spiked", "target", "under", "undetected",
+    "unlimited", "within",
 ]  # fmt: skip
 
 
@@ -38,27 +42,50 @@ class Style:
 
 STYLES: Final[dict[str, Style]] = {
     "all": Style("var(--dens)", symbol="circle", size=3),
+    "answer": Style("var(--mrd)", symbol="diamond", size=17),
+    "arrival": Style("var(--mrd)", 1.2, symbol="line-ns", size=13, filled=False),
+    "axis": Style("var(--ink)", 1.0),
     "back": Style("var(--ink)", 1.4, symbol="circle", size=6, filled=False, disc=True),
     "below": Style("var(--gate)", 1.4, symbol="circle", size=7, filled=False),
+    "base": Style("var(--soft)", 1.0),
+    "beyond": Style("var(--fail)", 1.5, symbol="diamond", size=11),
     "control": Style("var(--gate)", symbol="circle", size=5),
     "course": Style("var(--dens)", 1.2),
     "diagnosis": Style("var(--dia)", 2.0, "6px,3px"),
+    "disturbed": Style("var(--fail)", 1.0, "5px,3px"),
     "equality": Style("var(--soft)", 1.4, "5px,3px"),
     "excluded": Style("var(--fail)", 1.4, symbol="x", size=8),
+    "expected": Style("var(--pass-wash)"),
     "fit": Style("var(--mrd)", 1.6),
     "gate": Style("var(--gate)", 2.0, size=6),
+    "grid": Style("var(--line)", 1.0),
     "group": Style("var(--group)", 1.4, "2px,2px", symbol="square", size=6),
+    "interval": Style("var(--mrd)", 5.0),
     "limit": Style("var(--gate)", 2.0),
+    "limit_end": Style("var(--gate)", 3.0, symbol="line-ns", size=13, filled=False),
+    "lost": Style("var(--fail)"),
+    "masked": Style("var(--fail)"),
+    "measurable": Style("var(--gate)", 3.0),
     "measured": Style("var(--gate)", 2.4, symbol="circle", size=8),
     "mrd": Style("var(--mrd)", 1.2, symbol="diamond", size=6),
+    "nominal": Style("var(--gate)", 1.6, symbol="circle", size=6, filled=False, disc=True),
     "normal": Style("var(--normal)", 1.6, symbol="triangle-up", size=5),
     "other": Style("var(--dens)", 1.4, symbol="circle", size=4.5, filled=False),
     "outlier": Style("var(--fail)", 1.4, symbol="diamond", size=8),
+    "over": Style("var(--gate)"),
+    "positive": Style("var(--fail-wash)"),
+    "rate": Style("var(--gate)", 1.4),
+    "reference": Style("var(--ink)", 1.4, "2px,3px"),
+    "remaining": Style("var(--dens)"),
     "result": Style("var(--mrd)", 2.4, symbol="diamond", size=9),
     "selected": Style("var(--ink)", 1.6, symbol="circle", size=8, filled=False),
+    "signal": Style("var(--ink)", 1.3),
     "spiked": Style("var(--spiked)", 1.4, symbol="cross", size=6),
     "target": Style("var(--ink)", 1.4, "5px,3px"),
+    "under": Style("var(--mrd)"),
     "undetected": Style("var(--mrd)", 1.6, symbol="diamond", size=9, filled=False),
+    "unlimited": Style("var(--mrd)", symbol="triangle-left", size=11),
+    "within": Style("var(--wash)"),
 }
 
 
@@ -147,7 +174,54 @@ class Area:
     corners: tuple[Point, ...]
 
 
-Layer = CountGrid | Outline | CellMarks | Points | Interval | Band | Area
+@dataclass(frozen=True)
+class Bar:
+    """A filled rectangle from and to a value of either axis; ``text`` is shown to those who hover over the figure."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    role: Role
+    opacity: float = 1.0
+    hatched: bool = False
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text whose middle line runs through a point.
+
+    Attributes
+    ----------
+    at
+        The point; it may lie outside the axes.
+    shift
+        Distance from the point in CSS pixels, to the right and down.
+    css
+        Classes of the page: ``faint``, ``strong``, ``halo``.
+    angle
+        Degrees by which the text is turned, clockwise.
+    """
+
+    text: str
+    at: Point
+    anchor: Literal["start", "middle", "end"] = "start"
+    shift: Point = (0.0, 0.0)
+    css: str = ""
+    size: float = 12.0
+    angle: float = 0.0
+
+
+Layer = CountGrid | Outline | CellMarks | Points | Interval | Band | Area | Bar | Label
+
+
+@dataclass(frozen=True)
+class Room:
+    """Space around the plot area of a chart that names its rows itself, in CSS pixels."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 @dataclass(frozen=True)
@@ -162,6 +236,8 @@ class Chart:
         What it shows, in words, for those who cannot see it.
     size
         Width and height of the SVG's plot area in CSS pixels.
+    room
+        Space around it; None for that of a plot with two labelled axes. A chart with a room of its own has no frame.
     """
 
     id: str
@@ -171,3 +247,11 @@ class Chart:
     layers: tuple[Layer, ...]
     summary: str = ""
     size: tuple[float, float] = field(default=(240.0, 240.0))
+    room: Room | None = None
+
+
+def row_axis(names: Sequence[str], *, named: bool = True) -> Axis:
+    """Vertical axis of a chart with one row a name, the first on top; row i lies around ``len(names) - i - 0.5``."""
+    n = len(names)
+    ticks = tuple((n - index - 0.5, name) for index, name in enumerate(names))
+    return Axis("row", "", ticks if named else (), 0.0, float(n))

@@ -15,20 +15,24 @@ from flowmrd.report.charts.description import (
     STYLES,
     Area,
     Band,
+    Bar,
     CellMarks,
     Chart,
     CountGrid,
     Interval,
+    Label,
     Outline,
     Points,
     Style,
 )
 from flowmrd.report.density import BINS, HIGH, LOW
 
+_Part = dict[str, Any]
+"""A part of a figure in plotly's own JSON."""
 _ANCHORS: Final = {"start": "left", "middle": "center", "end": "right"}
 
 
-def to_figure(chart: Chart, *, grid: int | None = None) -> dict[str, Any]:
+def to_figure(chart: Chart, *, grid: int | None = None) -> _Part:
     """The figure of a chart.
 
     Parameters
@@ -36,9 +40,9 @@ def to_figure(chart: Chart, *, grid: int | None = None) -> dict[str, Any]:
     grid
         Place of its counts in the page's block; needed where the chart has a density.
     """
-    data: list[dict[str, Any]] = []
-    shapes: list[dict[str, Any]] = []
-    notes: list[dict[str, Any]] = []
+    data: list[_Part] = []
+    shapes: list[_Part] = []
+    notes: list[_Part] = []
     for layer in chart.layers:
         match layer:
             case CountGrid():
@@ -75,11 +79,22 @@ def to_figure(chart: Chart, *, grid: int | None = None) -> dict[str, Any]:
                         "fillcolor": "var(--pass-wash)",
                     }
                 )  # fmt: skip
+            case Bar():
+                data.append(_bar(layer))
+            case Label():
+                notes.append(_label(layer))
+    room, framed = chart.room, chart.room is None
+    margin = (
+        {"l": 52, "r": 8, "t": 8, "b": 42}
+        if room is None
+        else {"l": room.left, "r": room.right, "t": room.top, "b": room.bottom}
+    )
     return {
         "data": data,
         "layout": {
-            "xaxis": _axis(chart.x), "yaxis": _axis(chart.y), "shapes": shapes, "annotations": notes,
-            "margin": {"l": 52, "r": 8, "t": 8, "b": 42}, "showlegend": False, "hovermode": "closest",
+            "xaxis": _axis(chart.x, framed=framed), "yaxis": _axis(chart.y, framed=framed), "shapes": shapes,
+            "annotations": notes,
+            "margin": margin, "showlegend": False, "hovermode": "closest",
             "dragmode": "zoom", "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"color": "var(--ink)", "family": "system-ui, sans-serif", "size": 11},
             "hoverlabel": {"font": {"size": 12}}, "uirevision": chart.id,
@@ -104,7 +119,7 @@ def plain(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _density(grid: int | None) -> dict[str, Any]:
+def _density(grid: int | None) -> _Part:
     step = (HIGH - LOW) / BINS
     return {
         "type": "heatmap", "x0": LOW + step / 2, "dx": step, "y0": LOW + step / 2, "dy": step, "z": [],
@@ -113,7 +128,7 @@ def _density(grid: int | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _outline(outline: Outline) -> dict[str, Any]:
+def _outline(outline: Outline) -> _Part:
     points = [*outline.points, outline.points[0]] if outline.closed else list(outline.points)
     return {
         "type": "scatter", "mode": "lines", "name": plain(outline.label), "x": [round(x, 4) for x, _ in points],
@@ -122,7 +137,7 @@ def _outline(outline: Outline) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _note(outline: Outline) -> dict[str, Any]:
+def _note(outline: Outline) -> _Part:
     mark = outline.mark
     assert mark is not None  # noqa: S101 - the caller looked
     return {
@@ -132,7 +147,7 @@ def _note(outline: Outline) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _cells(cells: CellMarks, chart: Chart) -> dict[str, Any]:
+def _cells(cells: CellMarks, chart: Chart) -> _Part:
     x, y = plain(chart.x.channel), plain(chart.y.channel)
     return {
         "type": "scatter", "mode": "markers", "name": plain(cells.name), "x": [], "y": [],
@@ -142,7 +157,7 @@ def _cells(cells: CellMarks, chart: Chart) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _points(points: Points) -> dict[str, Any]:
+def _points(points: Points) -> _Part:
     return {
         "type": "scatter", "mode": "markers", "name": plain(points.name), "x": [x for x, _ in points.at],
         "y": [y for _, y in points.at], "marker": _marker(STYLES[points.role]),
@@ -151,7 +166,7 @@ def _points(points: Points) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _marker(style: Style) -> dict[str, Any]:
+def _marker(style: Style) -> _Part:
     if style.disc:
         return {
             "symbol": style.symbol, "size": style.size, "color": "var(--paper)",
@@ -168,16 +183,39 @@ def _marker(style: Style) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _line(style: Style) -> dict[str, Any]:
-    line: dict[str, Any] = {"color": style.colour, "width": style.width}
+def _line(style: Style) -> _Part:
+    line: _Part = {"color": style.colour, "width": style.width}
     return line | ({"dash": style.dash} if style.dash else {})
 
 
-def _axis(axis: Axis) -> dict[str, Any]:
+def _bar(bar: Bar) -> _Part:
+    (left, right), (low, high) = bar.x, bar.y
+    colour = STYLES[bar.role].colour
+    trace: _Part = {
+        "type": "scatter", "mode": "lines", "x": [left, right, right, left, left], "y": [low, low, high, high, low],
+        "fill": "toself", "fillcolor": colour, "line": {"width": 0}, "opacity": round(bar.opacity, 2),
+        "hoveron": "fills", "hoverinfo": "text" if bar.text else "skip", "text": plain(bar.text),
+        "meta": {"role": bar.role},
+    }  # fmt: skip
+    return trace | ({"fillpattern": {"shape": "/", "fgcolor": colour, "size": 6}} if bar.hatched else {})
+
+
+def _label(label: Label) -> _Part:
+    text = plain(label.text)
+    return {
+        "x": label.at[0], "y": label.at[1], "text": f"<b>{text}</b>" if "strong" in label.css else text,
+        "showarrow": False, "xanchor": _ANCHORS[label.anchor], "yanchor": "middle", "borderpad": 0,
+        "xshift": label.shift[0], "yshift": -label.shift[1], "textangle": label.angle,
+        "font": {"size": label.size, "color": "var(--soft)" if "faint" in label.css else "var(--ink)"},
+    }  # fmt: skip
+
+
+def _axis(axis: Axis, *, framed: bool) -> _Part:
     return {
         "title": {"text": plain(axis.label), "font": {"size": 12}, "standoff": 4}, "tickmode": "array",
         "tickvals": [round(at, 5) for at, _ in axis.ticks], "ticktext": [plain(text) for _, text in axis.ticks],
-        "range": [axis.low, axis.high], "zeroline": False, "showgrid": False, "ticks": "outside", "ticklen": 4,
+        "range": [axis.low, axis.high], "zeroline": False, "showgrid": False, "ticklen": 4,
+        "ticks": "outside" if framed else "",
         "tickfont": {"size": 10.5}, "linecolor": "var(--soft)", "tickcolor": "var(--soft)", "mirror": True,
-        "showline": True,
+        "showline": framed,
     }  # fmt: skip

@@ -12,14 +12,17 @@ from flowmrd.report.charts.description import (
     STYLES,
     Area,
     Band,
+    Bar,
     CellMarks,
     Chart,
     CountGrid,
     Interval,
+    Label,
     Layer,
     Outline,
     Point,
     Points,
+    Room,
     Style,
 )
 from flowmrd.report.density import picture
@@ -31,7 +34,7 @@ LEFT, BOTTOM, TOP, RIGHT = 52.0, 42.0, 10.0, 18.0
 def to_svg(chart: Chart, *, css: str = "gate-still") -> Markup:
     """Draw a chart. The same chart gives the same bytes; every text is escaped."""
     draw = _Canvas(chart)
-    parts: list[str] = []
+    parts = [_hatching(chart.id)] if any(isinstance(layer, Bar) and layer.hatched for layer in chart.layers) else []
     for layer in chart.layers:
         parts += draw.layer(layer)
     parts += draw.frame()
@@ -42,9 +45,17 @@ def to_svg(chart: Chart, *, css: str = "gate-still") -> Markup:
                 f'<text x="{_n(x)}" y="{_n(y + 4)}" text-anchor="{layer.mark.anchor}" class="halo mark {layer.role}" '
                 f'style="font-size:11px">{escape(layer.mark.text)}</text>'
             )
-    width, height = chart.size
-    bottom = BOTTOM if chart.x.label or any(label for _, label in chart.x.ticks) else TOP
-    return svg.drawing(width + LEFT + RIGHT, height + TOP + bottom, parts, css=css)
+    (width, height), room = chart.size, draw.room
+    return svg.drawing(width + room.left + room.right, height + room.top + room.bottom, parts, css=css)
+
+
+def _hatching(chart: str) -> str:
+    """The pattern of hatched bars, under a name of this chart's own."""
+    return (
+        f'<defs><pattern id="{escape(chart)}-hatching" width="6" height="6" patternUnits="userSpaceOnUse" '
+        'patternTransform="rotate(45)"><rect width="6" height="6" fill="var(--fail-wash)"/>'
+        '<path d="M0 0v6" stroke="var(--fail)" stroke-width="1.6"/></pattern></defs>'
+    )
 
 
 def _n(value: float) -> str:
@@ -57,19 +68,30 @@ class _Canvas:
     def __init__(self, chart: Chart) -> None:
         self.chart = chart
         self.width, self.height = chart.size
+        bottom = BOTTOM if chart.x.label or any(label for _, label in chart.x.ticks) else TOP
+        self.room = chart.room or Room(LEFT, TOP, RIGHT, bottom)
 
     def place(self, point: Point) -> Point:
+        """Where a point lies on the paper; one beyond an axis lies on its end."""
         x, y = self.chart.x, self.chart.y
         across = (min(max(point[0], x.low), x.high) - x.low) / (x.high - x.low)
         up = (min(max(point[1], y.low), y.high) - y.low) / (y.high - y.low)
-        return (LEFT + across * self.width, TOP + self.height - up * self.height)
+        return (self.room.left + across * self.width, self.room.top + self.height - up * self.height)
+
+    def _beyond(self, point: Point) -> Point:
+        """Where a point lies on the paper, also outside the axes."""
+        x, y = self.chart.x, self.chart.y
+        return (
+            self.room.left + (point[0] - x.low) / (x.high - x.low) * self.width,
+            self.room.top + self.height - (point[1] - y.low) / (y.high - y.low) * self.height,
+        )
 
     def layer(self, layer: Layer) -> list[str]:
         match layer:
             case CountGrid():
                 source = "data:image/png;base64," + base64.b64encode(picture(layer.counts)).decode("ascii")
                 return [
-                    f'<image href="{source}" x="{_n(LEFT)}" y="{_n(TOP)}" width="{_n(self.width)}" '
+                    f'<image href="{source}" x="{_n(self.room.left)}" y="{_n(self.room.top)}" width="{_n(self.width)}" '
                     f'height="{_n(self.height)}" preserveAspectRatio="none" class="density"/>'
                 ]
             case Outline():
@@ -87,10 +109,21 @@ class _Canvas:
                 return [_path(f"M{_n(x)} {_n(low)}V{_n(high)}", STYLES[layer.role], fill="none")]
             case Band():
                 top, foot = self.place((0, layer.high))[1], self.place((0, layer.low))[1]
-                return [svg.rect(LEFT, top, self.width, foot - top, "var(--pass-wash)")]
+                return [svg.rect(self.room.left, top, self.width, foot - top, "var(--pass-wash)")]
             case Area():
                 path = "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in map(self.place, layer.corners))
                 return [f'<path d="{path}z" fill="var(--pass-wash)"/>']
+            case Bar():
+                (left, foot), (right, top) = (self.place(at) for at in zip(layer.x, layer.y, strict=True))
+                fill = f"url(#{self.chart.id}-hatching)" if layer.hatched else STYLES[layer.role].colour
+                return [svg.rect(left, top, right - left, foot - top, fill, opacity=layer.opacity)]
+            case Label():
+                x, y = self._beyond(layer.at)
+                x, y = x + layer.shift[0], y + layer.shift[1]
+                if not layer.angle:
+                    return [svg.text(x, y + 4, layer.text, anchor=layer.anchor, css=layer.css, size=layer.size)]
+                text = svg.text(0, 0, layer.text, anchor=layer.anchor, css=layer.css, size=layer.size)
+                return [svg.turned(x, y, layer.angle, text)]
 
     def _dots(self, points: tuple[Point, ...], style: Style) -> list[str]:
         if not points:
@@ -103,7 +136,22 @@ class _Canvas:
         fill = "var(--paper)" if style.disc else "none"
         return [f'<path d="{path}" fill="{fill}" stroke="{style.colour}" stroke-width="{_n(style.width)}"/>']
 
+    def _names(self) -> list[str]:
+        """Texts of the ticks of a chart without a frame."""
+        x, y = self.chart.x, self.chart.y
+        parts = [
+            svg.text(self.room.left - 8, self.place((x.low, at))[1] + 4, name, anchor="end", size=11.5)
+            for at, name in y.ticks
+        ]
+        foot = self.room.top + self.height + 15
+        return parts + [
+            svg.text(self.place((at, y.low))[0], foot, name, anchor="middle", css="faint", size=11)
+            for at, name in x.ticks
+        ]
+
     def frame(self) -> list[str]:
+        if self.chart.room is not None:
+            return self._names()
         x, y = self.chart.x, self.chart.y
         foot = TOP + self.height
         parts = [
@@ -161,6 +209,14 @@ def _times(x: float, y: float, r: float) -> str:
     return f"M{_n(x - r)} {_n(y - r)}l{_n(2 * r)} {_n(2 * r)}m0 {_n(-2 * r)}l{_n(-2 * r)} {_n(2 * r)}"
 
 
+def _upright(x: float, y: float, r: float) -> str:
+    return f"M{_n(x)} {_n(y - r)}v{_n(2 * r)}"
+
+
+def _triangle_left(x: float, y: float, r: float) -> str:
+    return f"M{_n(x - r)} {_n(y)}l{_n(1.6 * r)} {_n(-r)}v{_n(2 * r)}z"
+
+
 _SIGNS: Final = {
     "circle": _circle,
     "diamond": _diamond,
@@ -168,4 +224,6 @@ _SIGNS: Final = {
     "triangle-up": _triangle,
     "cross": _cross,
     "x": _times,
+    "line-ns": _upright,
+    "triangle-left": _triangle_left,
 }
