@@ -38,6 +38,6 @@ def test_doublets_are_dense_where_they_were_made_and_unknown_from_few_cells() ->
     assert mixture is not None
     near, far = log_density(mixture, np.array([[2.0, 2.0], [4.0, 0.5]]))
     assert near - far > 10
-    assert doublet_mixture(made[: PARAMETERS.doublet_pairs_least - 1], PARAMETERS) is None
+    assert doublet_mixture(made[: PARAMETERS.place_cells_least - 1], PARAMETERS) is None
     few = added_cells(made[:50], np.ones(50, dtype=bool), SCALES)
     assert few.shape == (0, 2)

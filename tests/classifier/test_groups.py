@@ -193,7 +193,7 @@ def test_what_controls_show_in_one_place_raises_the_error_rate_there_only(refere
     groups = ControlGroups.of(found, controls, PARAMETERS)
     here = groups.expected(group(1.05, 500.0), 100_000, 0.0, PARAMETERS)
     elsewhere = groups.expected(group(3.0, 500.0), 100_000, 0.0, PARAMETERS)
-    assert here == pytest.approx(elsewhere + 2 / (4 + PARAMETERS.same_place_tubes))
+    assert here == pytest.approx(elsewhere + 2 / (4 + 10))
     larger = groups.expected(group(1.05, 6000.0), 100_000, 0.0, PARAMETERS)
     assert larger < elsewhere + 0.01
     assert groups.without(0).expected(group(1.05, 500.0), 100_000, 0.0, PARAMETERS) < here

@@ -135,7 +135,7 @@ def stands_alone(counts: list[float], denominators: list[int], parameters: Class
         return None
     rates = [count / max(n, 1) for count, n in zip(counts, denominators, strict=True)]
     worst = int(np.argmax(rates))
-    if counts[worst] < parameters.background_alone_events:
+    if counts[worst] < parameters.group_events_least:
         return None
     others, cells = sum(counts) - counts[worst], sum(denominators) - denominators[worst]
     share = cells / (cells + denominators[worst])
@@ -157,7 +157,7 @@ def choose_cut(
     background that is reported, and so in the limit of blank.
     """
     if not scores:
-        return min(parameters.cut_without_controls, lowest + parameters.cut_without_controls_most)
+        return lowest + parameters.cut_without_controls
     for cut in np.arange(lowest, parameters.cut_most + 0.01, parameters.cut_step):
         rates = sorted(
             control.per_million(float((score >= cut).sum())) for score, control in zip(scores, controls, strict=True)

@@ -166,7 +166,7 @@ def anchor_levels(
     for name in ANCHORS:
         if name in tube.populations:
             chosen = tube.population == tube.populations.index(name)
-            if chosen.sum() >= parameters.anchor_cells:
+            if chosen.sum() >= parameters.place_cells_least:
                 out[name] = np.median(tube.values[chosen], axis=0).astype(np.float64)
     return out
 

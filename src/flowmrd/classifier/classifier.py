@@ -294,7 +294,7 @@ def _fit_beside_leukaemia(
         heavy = _heavy_phenotype(tube, search.laip, model, anchored, widened, parameters)
         if heavy is not None:
             known, share = heavy
-        share = min(max(share, parameters.unknown_blast_share), parameters.laip_share_most)
+        share = min(max(share, parameters.rare_share_start), parameters.laip_share_most)
         fitted = fit_tube(model, tube, parameters, leukaemia=known, leukaemia_share=share, unreliable=unreliable)
         return fitted, None
     if share < parameters.burden_share:

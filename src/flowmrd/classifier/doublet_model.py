@@ -38,11 +38,11 @@ def added_cells(
     Returns
     -------
     numpy.ndarray
-        Shape (m, d), decades; m is at most ``doublet_pairs``, and 0 where there are fewer than ``doublet_pairs_least``.
+        Shape (m, d), decades; m is at most ``sample_cells``, and 0 where there are fewer than ``place_cells_least``.
     """
     chosen = parameters or ClassifierParameters()
-    first = thin(window, chosen.doublet_pairs)
-    if len(first) < chosen.doublet_pairs_least:
+    first = thin(window, chosen.sample_cells)
+    if len(first) < chosen.place_cells_least:
         return np.empty((0, values.shape[1]), dtype=np.float32)
     second = np.random.default_rng([chosen.doublet_seed, len(values)]).integers(len(values), size=len(first))
     out = np.empty((len(first), values.shape[1]), dtype=np.float32)
@@ -55,7 +55,7 @@ def added_cells(
 
 def doublet_mixture(doublets: Floats32, parameters: ClassifierParameters) -> Mixture | None:
     """Density of such doublets; None where there are too few to tell."""
-    if len(doublets) < parameters.doublet_pairs_least:
+    if len(doublets) < parameters.place_cells_least:
         return None
     return fit_mixture(
         doublets,
@@ -63,5 +63,5 @@ def doublet_mixture(doublets: Floats32, parameters: ClassifierParameters) -> Mix
         np.random.default_rng(parameters.doublet_seed),
         parameters,
         sd_least=parameters.doublet_sd_least,
-        steps=parameters.doublet_steps,
+        steps=parameters.tube_mixture_steps,
     )

@@ -150,7 +150,7 @@ def classify(
     uncounted = tuple(
         entry.model_copy(update={"cells": int(np.count_nonzero(usable == entry.id))}) for entry in judged.uncounted
     )
-    raised = _lossy_steps(result, chosen.spike_step_loss)
+    raised = _lossy_steps(result, chosen)
     excluded_events: dict[str, int] = {}
     excluded = np.zeros(tube.n_events, dtype=bool)
     if result.tube_model is not None and result.places:
@@ -201,8 +201,8 @@ def _clock(tube: Tube) -> npt.NDArray[np.float32] | None:
     return next((tube.columns[name] for name in times if name in tube.columns), None)
 
 
-def _lossy_steps(result: Classification, allowed: float) -> list[Flag]:
-    """A message for every step that loses more than this part of the spiked cells."""
+def _lossy_steps(result: Classification, parameters: ClassifierParameters) -> list[Flag]:
+    """A message for every step that loses more than ``spike_step_loss`` of the spiked cells."""
     steps = result.spike_in.steps if result.spike_in is not None else ()
     return [
         flag(
@@ -213,7 +213,7 @@ def _lossy_steps(result: Classification, allowed: float) -> list[Flag]:
             spiked=one.spiked,
         )
         for one in steps
-        if one.spiked and one.kept < (1.0 - allowed) * one.spiked
+        if one.spiked and one.kept < (1.0 - parameters.spike_step_loss) * one.spiked
     ]
 
 

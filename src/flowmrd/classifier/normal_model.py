@@ -198,7 +198,7 @@ def _window_share(tubes: list[CandidateCells], mixture: Mixture, parameters: Cla
     total, inside = np.full(mixture.k, 1e-9), np.zeros(mixture.k)
     for tube in tubes:
         for flag in (True, False):
-            index = thin(tube.window == flag, parameters.window_share_cells)
+            index = thin(tube.window == flag, parameters.sample_cells)
             if len(index) == 0:
                 continue
             values = component_log_density(mixture, tube.values[index])
@@ -211,7 +211,7 @@ def _window_share(tubes: list[CandidateCells], mixture: Mixture, parameters: Cla
 
 def _window_centre(tubes: list[CandidateCells], mixture: Mixture, parameters: ClassifierParameters) -> Floats:
     """Median of the window's cells, averaged over the tubes that have enough of them."""
-    least = parameters.window_centre_events
+    least = parameters.place_cells_least
     centres = [np.median(tube.values[tube.window], axis=0) for tube in tubes if tube.window.sum() >= least]
     if not centres:
         centres = [(mixture.weight[:, None] * mixture.mean).sum(axis=0)]

@@ -123,11 +123,19 @@ class ClassifierParameters:
     in_window_share: float = number(
         0.5, "normal model", "fraction", "a component with more of its cells in the B-lineage window belongs to it"
     )
-    window_share_cells: int = number(
-        3_000, "normal model", "cells", "cells per tube, inside and outside, that tell this share"
+    sample_cells: int = number(
+        3_000,
+        "normal model",
+        "cells",
+        "cells of a tube that tell a share or a density well enough: of normal populations in the window and outside "
+        "it, and of doublets",
     )
-    window_centre_events: int = number(
-        100, "normal model", "events", "fewer cells of the window than this do not tell the centre of normal B cells"
+    place_cells_least: int = number(
+        100,
+        "normal model",
+        "cells",
+        "fewer cells do not tell where a population lies (normal B cells, doublets, the populations that others are "
+        "placed by), nor lend their pulse shape to spiked cells",
     )
     reference_folds: int = number(5, "normal model", "count", "folds of controls, at most")
     stage_events: int = number(
@@ -159,7 +167,9 @@ class ClassifierParameters:
     staining_components: int = number(
         10, "fit to one tube", "count", "components of the tube that others are laid upon"
     )
-    staining_fit_steps: int = number(15, "fit to one tube", "EM steps", "steps of the fit to that tube")
+    tube_mixture_steps: int = number(
+        15, "fit to one tube", "EM steps", "steps of a mixture fitted to cells of that tube, or to its doublets"
+    )
     staining_blur: tuple[float, ...] = number(
         (0.6, 0.45, 0.3, 0.2, 0.1, 0.05, 0.0, 0.0),
         "fit to one tube",
@@ -192,25 +202,16 @@ class ClassifierParameters:
         "ratio",
         "a population of a tube spreads at most this many times as widely as in controls",
     )
-    unknown_blast_share: float = number(
-        1e-4, "fit to one tube", "fraction", "starting share of leukaemia of unknown phenotype"
+    rare_share_start: float = number(
+        1e-4, "fit to one tube", "fraction", "starting share of doublets, and of leukaemia of unknown phenotype"
     )
     component_share_least: float = number(
         1e-7, "fit to one tube", "fraction", "smallest share of doublets, masked cells and leukaemia during a fit"
     )
 
-    doublet_pairs: int = number(3_000, "doublets", "pairs", "pairs of cells that are added")
-    doublet_pairs_least: int = number(100, "doublets", "pairs", "fewer pairs do not tell where doublets lie")
     doublet_components: int = number(8, "doublets", "count", "components of the doublets' density")
     doublet_sd_least: float = number(0.08, "doublets", "decades", "smallest standard deviation of these")
-    doublet_steps: int = number(15, "doublets", "EM steps", "steps of that fit")
     doublet_seed: int = number(20, "doublets", "", "seed that pairs the cells")
-    doublet_share: float = number(
-        1e-4,
-        "doublets",
-        "fraction",
-        "starting share of the doublets that pass the singlet gate with a cell of the window among them",
-    )
     doublet_share_most: float = number(0.02, "doublets", "fraction", "largest share of these")
 
     masked_share: float = number(
@@ -232,7 +233,6 @@ class ClassifierParameters:
     odd_marker_share: float = number(
         0.3,
         "prior of blasts",
-        "catalogue of populations",
         "fraction",
         "leukaemias that are odd in one marker: a Gaussian over patients alone would take them for impossible",
     )
@@ -244,12 +244,6 @@ class ClassifierParameters:
     )
 
     # Places of normal populations and artefacts (panels/catalogue/populations.yaml).
-    anchor_cells: int = number(
-        100,
-        "catalogue of populations",
-        "cells",
-        "fewer cells of a population that places are given by, and the reference says where it lies",
-    )
     hidden_drop: float = number(
         0.6,
         "catalogue of populations",
@@ -395,12 +389,6 @@ class ClassifierParameters:
     unknown_components: int = number(12, "unknown population", "count", "populations that the tube is divided into")
     unknown_blur_sd: float = number(
         0.2, "unknown population", "decades", "the place of a population is this much wider than its cells lie"
-    )
-    unknown_low_quantile: float = number(
-        0.1,
-        "unknown population",
-        "fraction",
-        "quantile of normal populations' levels that counts as without the marker",
     )
     unknown_span_least: float = number(
         0.5, "unknown population", "decades", "normal populations are taken to lie at least this far apart in a marker"
@@ -801,9 +789,8 @@ class ClassifierParameters:
     )
     cut_most: float = number(12.0, "cut", "natural log", "highest cut: six normal cells per million")
     cut_step: float = number(0.25, "cut", "natural log", "step at which cuts are tried")
-    cut_without_controls: float = number(8.0, "cut", "natural log", "cut where no control can set it")
-    cut_without_controls_most: float = number(
-        4.0, "cut", "natural log", "such a cut lies at most this far above the lowest cut"
+    cut_without_controls: float = number(
+        4.0, "cut", "natural log", "where no control can set the cut it lies this far above the lowest one"
     )
     cut_background_share: float = number(
         0.4, "cut", "ratio", "part of the allowed background that controls may hold on average"
@@ -824,9 +811,6 @@ class ClassifierParameters:
         "cut",
         "probability",
         "a control stands alone with its background where the others together make as many cells less likely than this",
-    )
-    background_alone_events: int = number(
-        8, "cut", "events", "fewer cells of the phenotype in a control are not called its own"
     )
     high_background_ratio: float = number(
         4.0, "cut", "ratio", "times the allowed background from which HIGH_BACKGROUND is raised"
@@ -881,11 +865,5 @@ class ClassifierParameters:
     )
     spike_step_loss: float = number(
         0.1, "spike-in", "fraction", "a step on the way from the raw file that loses more of the spiked cells is named"
-    )
-    spike_donors_least: int = number(
-        100,
-        "spike-in",
-        "cells",
-        "fewer cells in a gate do not lend their pulse shape and their place in the run to spiked ones",
     )
     library_entries_least: int = number(3, "spike-in", "phenotypes", "fewer do not make a library")

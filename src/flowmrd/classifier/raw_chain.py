@@ -106,7 +106,7 @@ def as_raw_tube(
     """
     rng = np.random.default_rng([parameters.seed, 8])
     n = len(cells)
-    donors = _donors(tube, rng, n, parameters.spike_donors_least)
+    donors = _donors(tube, rng, n, parameters.place_cells_least)
     scaled = {name: cells[:, place] / np.float32(LOGICLE_M) for place, name in enumerate(features)}
     scaled |= {name: values for name, values in others.items() if name in tube.columns and name not in scaled}
     for name, values in tube.measured.items():

@@ -19,7 +19,7 @@ def align(samples: list[Floats], rng: np.random.Generator, parameters: Classifie
         rng,
         parameters,
         sd_least=parameters.population_sd_least,
-        steps=parameters.staining_fit_steps,
+        steps=parameters.tube_mixture_steps,
     )
     return np.array([staining_shift(mixture, x, parameters) for x in samples])
 

@@ -179,13 +179,13 @@ def _others(
     out = [_Other(outlier_component(centre, parameters), parameters.outlier_share)]
     doublets = None if tube.doublets is None else doublet_mixture(tube.doublets, parameters)
     if doublets is not None:
-        out.append(_Other(doublets, parameters.doublet_share, True, parameters.doublet_share_most))
+        out.append(_Other(doublets, parameters.rare_share_start, True, parameters.doublet_share_most))
     masked = drug_masked_normals(model, shift, unreliable, parameters)
     if masked is not None:
         out.append(_Other(masked, parameters.masked_share, True))
     if window_moves:
         prior = blast_prior(model.features, model.normal_b + shift, parameters)
-        out.append(_Other(prior, parameters.unknown_blast_share))
+        out.append(_Other(prior, parameters.rare_share_start))
     if leukaemia is not None:
         out.append(leukaemia)
     return out

@@ -105,7 +105,7 @@ def in_words(
         if marker.startswith(("FSC", "SSC")):
             continue
         level = normal.mean[:, j] + shift[j]
-        low, high = float(np.quantile(level, parameters.unknown_low_quantile)), float(level.max())
+        low, high = float(np.quantile(level, parameters.negative_quantile)), float(level.max())
         place = (population.mean[j] - low) / max(high - low, parameters.unknown_span_least)
         dim, bright = place >= parameters.unknown_dim_from, place >= parameters.unknown_bright_from
         words.append(f"{marker}+" if bright else f"{marker} dim" if dim else f"{marker}-")

@@ -19,7 +19,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.parameters import ClassifierParameters, Section
 from flowmrd.cli.api_page import api_page
 from flowmrd.compare import Comparison
 from flowmrd.config.run import RunConfig
@@ -363,7 +363,8 @@ def thresholds_page() -> str:
         "Marker shifts and spreads of blasts (332 patients) are a table of their own: `classifier/blast_prior.py`.",
     ]
     section = ""
-    for field in fields(ClassifierParameters):
+    order = get_args(Section)
+    for field in sorted(fields(ClassifierParameters), key=lambda one: order.index(one.metadata["section"])):
         facts = field.metadata
         if facts["section"] != section:
             section = facts["section"]
