@@ -177,7 +177,7 @@ LOOSE: dict[str, dict[str, int]] = {
         "exchange/fhir.py": 1,
         "gating/experts/expert_gates.py": 1,
         "panel/draft.py": 1,
-        "report/charts/plotly.py": 2,
+        "report/charts/plotly.py": 1,
         "report/event_charts.py": 1,
         "review/importing.py": 1,
         "review/log.py": 3,

@@ -21,16 +21,28 @@ def run(simulated: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(simulated, tmp_path / "run"))
 
 
-def test_the_workflow_works_as_a_module_with_a_prefix(run: Path, tmp_path: Path) -> None:
-    outer = tmp_path / "Snakefile"
+def as_module(folder: Path, *, config: str = "") -> Path:
+    """A Snakefile that takes all rules of this workflow with a prefix."""
+    outer = folder / "Snakefile"
     outer.write_text(
-        f'module mrd:\n    snakefile: "{REPOSITORY / "Snakefile"}"\n\n'
+        f'module mrd:\n    snakefile: "{REPOSITORY / "Snakefile"}"\n{config}\n'
         "use rule * from mrd as mrd_*\n\n"
         "rule all:\n    default_target: True\n    input: rules.mrd_all.input\n"
     )
-    done = snakemake(run, "--snakefile", outer, "--dry-run")
+    return outer
+
+
+def test_the_workflow_works_as_a_module_with_a_prefix(run: Path, tmp_path: Path) -> None:
+    done = snakemake(run, "--snakefile", as_module(tmp_path), "--dry-run")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "mrd_judge" in done.stdout + done.stderr
+
+
+def test_keys_of_a_modules_config_are_refused(run: Path, tmp_path: Path) -> None:
+    outer = as_module(tmp_path, config='    config: {"target": 0.001}\n')
+    done = snakemake(run, "--snakefile", outer, "--dry-run")
+    assert done.returncode != 0
+    assert "(target) would not reach the stages" in done.stdout + done.stderr
 
 
 def test_an_environment_without_the_package_is_told_what_to_install(run: Path, tmp_path: Path) -> None:
