@@ -1,4 +1,4 @@
-"""What ``qc.json`` says about a tube besides its flags: residual spillover, matrix, stability over time, medians."""
+"""Content of ``qc.json`` besides flags: residual spillover, matrix, stability over time, medians."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def residual_spillover(
     Parameters
     ----------
     offscale
-        Events that are off scale in any detector, shape (n_events,) or (0,): what spills out of a full detector is not
-        known, so they say nothing about the matrix.
+        Events that are off scale in any detector, shape (n_events,) or (0,). They are left out, because their true
+        signal is unknown.
     """
     if tube.spillover is None:
         return []
@@ -58,7 +58,7 @@ def residual_spillover(
 
 
 def compensation_record(tube: CompensatedTube, residuals: Sequence[Residual]) -> CompensationEntry:
-    """The matrix that was applied and what it left, as in ``qc.json``."""
+    """The matrix that was applied and the residual spillover, as in ``qc.json``."""
     matrix = tube.spillover
     return CompensationEntry(
         source="none" if matrix is None else matrix.source,
@@ -105,7 +105,7 @@ def time_record(masks: MaskSet) -> TimeEntry:
 def offscale_record(
     offscale: OffScale, censored: npt.NDArray[np.uint32], bits: Sequence[str]
 ) -> dict[str, OffScaleEntry]:
-    """Detector to where its scale ends and how many events are off it or censored, as in ``qc.json``."""
+    """By detector: where its scale ends and how many events are off scale or censored, as in ``qc.json``."""
     held = censored[censored != 0]
     counts = {name: int(np.count_nonzero(held >> np.uint32(place) & np.uint32(1))) for place, name in enumerate(bits)}
     return {name: top.as_record(counts.get(name)) for name, top in offscale.tops.items()}

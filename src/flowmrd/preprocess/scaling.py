@@ -1,4 +1,4 @@
-"""What preprocessing and the transform reference share: a tube's compensated columns and the scale of each channel."""
+"""Compensated columns of a tube and the scale of each channel, for preprocessing and for the transform reference."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def fluorescence(tube: CompensatedTube) -> list[str]:
 def compensate_tube(
     stored: Mapping[str, Float32], record: Facts, panel: PanelModel, spillover: Spillover | None
 ) -> CompensatedTube:
-    """Compensate the panel's fluorescence columns of one tube, in place where they may be written."""
+    """Compensate the panel's fluorescence columns of one tube, in place where the arrays are writeable."""
     present = [channel for channel in panel.channels if channel.marker in stored]
     channels = {channel.marker: channel for channel in present}
     recorded = stored_ranges(record.channels)
@@ -119,7 +119,8 @@ def choose_scales(
     frozen
         ``channels`` of the transform reference, or None.
     estimate
-        Estimate W from this tube where neither panel nor ``frozen`` gives it; otherwise the default width is used.
+        Whether to estimate W from this tube where neither panel nor ``frozen`` gives it; without it the default width
+        is used.
     """
     scales: dict[str, ChannelScale] = {}
     for name, channel in tube.channels.items():

@@ -1,4 +1,4 @@
-"""Single-stain tubes: which channel each is about, and the cells of it that a spillover matrix is computed from."""
+"""Single-stain tubes: the stained channel, and the cells used for the spillover matrix."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Float32 = npt.NDArray[np.float32]
 
 
 def stained_column(tube: str, stain: str, panel: PanelModel, detectors: Mapping[str, str | None]) -> str:
-    """The panel's channel that a single-stain tube is about.
+    """The panel's channel that is stained in a single-stain tube.
 
     Parameters
     ----------

@@ -1,17 +1,18 @@
-"""Whether two labels of a tube were exchanged, by the values alone: each marker fits the controls' other one better.
+"""Detecting exchanged labels from the values: each of two markers resembles the other marker of the controls.
 
-Where the detectors of a file say nothing (``$PnN`` names the marker, or reagents were exchanged in the pipette), only
-the cells tell. Three things make the pattern of a marker, and none needs a gate: its levels in cells of low and of high
-side scatter, its rank correlation with every other channel, and what its brightest cells have in the other channels.
+Where the detector names give no evidence (``$PnN`` names the marker, or reagents were exchanged when pipetting), only
+the cells do. The pattern of a marker has three parts, and none needs a gate: its levels in cells of low and of high
+side scatter, its rank correlation with every other channel, and the levels of its brightest cells in the other
+channels.
 
-A marker's pattern is compared with that of every marker in the controls. For a pair of markers the *gain* is by how
-much closer the tube comes when the two labels change places: the geometric mean of both markers' gains, and nothing
-where one of them does not gain. Disease and therapy move one marker, or many, but they do not put each of two markers
-in the other's place.
+A marker's pattern is compared with that of every marker in the controls. For a pair of markers, the *gain* is how much
+closer the tube comes to the controls when the two labels are exchanged: the geometric mean of both markers' gains, and
+0 if either has none. Disease and therapy change one marker or many, but they do not give each of two markers the
+pattern of the other.
 
-The distance of a number is ``log(1 + |x - mean| / sd)``: what leukaemia or therapy moves far away counts once, and
-hides nothing else. ``sd`` is that of the controls with two tubes of the usual spread added, so that two controls that
-happen to agree promise little.
+The distance of a number is ``log(1 + |x - mean| / sd)``: a number that leukaemia or therapy changes strongly does not
+outweigh the others. ``sd`` is that of the controls with two tubes of the usual spread added, because two controls may
+agree by chance.
 
 :data:`LEAST_GAIN` was set on mixtures of real marrows that were stained and measured in many ways
 (``python -m benchmarks.inputs.exchanged_labels`` counts the false alarms and the exchanges that are found again).
@@ -63,7 +64,7 @@ LINEAR_SHARE: Final = 1 / 2000
 
 @dataclass(frozen=True)
 class StainingPattern:
-    """What tells the markers of a tube apart.
+    """Staining pattern of a tube's markers.
 
     Attributes
     ----------
@@ -115,7 +116,7 @@ def _plain(values: Floats) -> Any:
 
 @dataclass(frozen=True)
 class Exchange:
-    """Two labels that look exchanged, and by how much each fits the other's place better."""
+    """Two labels that look exchanged, and by how much each fits the other's pattern better."""
 
     first: str
     second: str
@@ -148,7 +149,9 @@ def staining_pattern(
     side = next((place for place, name in enumerate(names) if place >= n and name.startswith("SSC")), None)
     light = None if side is None else every[:, side]
     decades = np.arcsinh(every / LINEAR_SHARE) / np.log(10.0)
-    order = np.ascontiguousarray(decades.T).argsort(axis=1, kind="stable")  # a channel at a time is in the cache
+    order = np.ascontiguousarray(decades.T).argsort(
+        axis=1, kind="stable"
+    )  # one channel at a time, so that it stays in the processor's cache
     ranks = np.empty(order.shape, dtype=np.float64)
     np.put_along_axis(ranks, order, np.arange(order.shape[1], dtype=np.float64)[None, :], axis=1)
     middle = np.median(decades, axis=0)
@@ -180,7 +183,7 @@ def find_exchange(tube: StainingPattern, controls: Sequence[StainingPattern]) ->
     Parameters
     ----------
     controls
-        Of tubes of the same panel that are taken to be sound; those with other markers are left out.
+        Patterns of control tubes of the same panel; those with other markers are left out.
     """
     alike = [_ordered(one, tube.markers) for one in controls if set(one.markers) == set(tube.markers)]
     alike = [one for one in alike if one.together.shape == tube.together.shape]

@@ -1,4 +1,4 @@
-"""What preprocessing tells about a tube: coded flags about its matrix, its scales and its events."""
+"""Flags of preprocessing: about a tube's matrix, its scales and its events."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ SIDE_SCATTER: Final = frozenset({"SSC-A", "SSC-H", "SSC-W"})
 
 
 def compensation_flags(tube: CompensatedTube, config: RunConfig, left: Sequence[Pair] = ()) -> list[Flag]:
-    """Flags about the spillover matrix: its condition, what it lacks, what looks wrong in it.
+    """Flags about the spillover matrix: its condition number, missing dyes, implausible coefficients.
 
     Parameters
     ----------
     left
-        Pairs of dyes of which spillover is left (:func:`flowmrd.preprocess.compensation.evidence.judge_values`).
+        Pairs of dyes with residual spillover (:func:`flowmrd.preprocess.compensation.evidence.judge_values`).
     """
     flags: list[Flag] = []
     if left:
@@ -118,12 +118,12 @@ simulated tubes: not below -0.02; a marker that the classifier uses would lose a
 
 
 def residual_flags(residuals: Sequence[Residual], rests_on: Sequence[str]) -> list[Flag]:
-    """Flags about spillover that compensation left or took too much of.
+    """Flags about undercompensated and overcompensated pairs.
 
     Parameters
     ----------
     rests_on
-        Markers that the result rests on: the panel's features.
+        Markers that the result depends on: the panel's features.
     """
     found: dict[str, list[str]] = {}
     measured = [(one.ratio, one) for one in residuals if one.ratio is not None]
@@ -141,6 +141,6 @@ def residual_flags(residuals: Sequence[Residual], rests_on: Sequence[str]) -> li
 
 
 def pulse_flags(pulses: Mapping[str, PulseCheck]) -> list[Flag]:
-    """A message where height and width bear each other's name."""
+    """A message where the names of pulse height and width are exchanged."""
     exchanged = [detector for detector, check in pulses.items() if check.exchanged]
     return [flag("HEIGHT_WIDTH_EXCHANGED", detectors=" and ".join(exchanged))] if exchanged else []

@@ -1,4 +1,4 @@
-"""Spillover matrices: reading, checking, estimating from single stains, applying, judging what is left."""
+"""Spillover matrices: reading, checking, estimating from single stains, applying, measuring residual spillover."""
 
 from flowmrd.preprocess.compensation.apply import compensate_columns
 from flowmrd.preprocess.compensation.matrix import Spillover, check_spillover, normal_name, read_spillover_csv

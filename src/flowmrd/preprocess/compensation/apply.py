@@ -26,13 +26,13 @@ def compensate_columns(
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Compensated float32 columns of ``wanted``, each of shape (n_events,).
 
-    The product is formed in float64: in float32 a bright neighbour leaves rounding errors on a dim channel that the
-    logicle scale with W = 0 would show as 3e-5.
+    The product is computed in float64. In float32, a bright channel leaves rounding errors on a dim one, up to 3e-5 on
+    the logicle scale with W = 0.
 
     Parameters
     ----------
     raw
-        Columns by name; never changed unless they are given as ``out``.
+        Columns by name; not changed unless they are also given as ``out``.
     channels
         Column of each row and column of the matrix.
     inverse

@@ -1,13 +1,13 @@
-"""Spillover from single-stain controls: a line through negative and positive cells, per detector.
+"""Spillover matrix from single-stain controls: per detector, the slope of a line through negative and positive cells.
 
 For the control of dye i, the coefficient into detector j is the least-squares slope of j on i through the medians of
-the negative cells and of ten equally filled slices of the positive cells (weights: cells per median). Medians, because
-the tails of stained cells are not symmetric; slices, because the slope is then held by the whole range of brightness.
-The method is that of Bagwell & Adams (Ann N Y Acad Sci 677:167-184, 1993), with medians for means.
+the negative cells and of ten equally filled slices of the positive cells (weights: cells per median). Medians are used
+because the tails of stained cells are not symmetric; slices are used so that the whole range of brightness determines
+the slope. The method is that of Bagwell & Adams (Ann N Y Acad Sci 677:167-184, 1993), with medians for means.
 
-Negative cells are those of the control itself where it has two populations, so that autofluorescence is that of the
-same kind of cell: within the scatter of the stained ones, because granulocytes glow more than lymphocytes. Else they
-are those of the unstained control.
+Where the control has two populations, its own negative cells are used, so that autofluorescence is that of the same
+kind of cell. They must lie within the scatter of the stained cells, because granulocytes have more autofluorescence
+than lymphocytes. Otherwise the cells of the unstained control are used.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class StainControl:
     name
         Tube, for messages.
     stain
-        Column that the tube's dye belongs to.
+        Column of the tube's dye.
     columns
         Raw values by column, single intact cells or beads only; each of shape (n_events,).
     scatter

@@ -1,22 +1,22 @@
-"""What the values themselves say: linear or transformed, compensated already, this matrix or another one.
+"""Checks on the values themselves: linear or transformed, already compensated, and whether the matrix fits.
 
-Everything here looks at a sample of events in raw units. A tube with stained leucocytes is assumed; single-stain tubes
-and beads are not judged.
+All checks use a sample of events in raw units. They assume stained leucocytes; single-stain tubes and beads are not
+checked.
 
-**Too much was taken away.** For dye i and detector j with coefficient s, cells bright in i that lack antigen j must
-lie at the place of the negative cells after compensation, whatever the biology. The share of bright cells that are
-lower than that by more than :data:`TOO_LOW` times s times their own signal is the measure: 0 for the right matrix, near
-the share of cells without antigen j where the values were compensated before, or the coefficient is far too large.
+**Overcompensation.** For dye i and detector j with coefficient s, cells bright in i that lack antigen j must have the
+level of the negative cells after compensation, whatever the biology. The measure is the share of bright cells that are
+lower than that by more than :data:`TOO_LOW` times s times their own signal. It is 0 for the right matrix. It approaches
+the share of cells without antigen j if the values were compensated before, or if the coefficient is far too large.
 
-**Too little was taken away.** Spillover that is left makes a floor: of the cells bright in i none lies lower in j than
-a fixed share of their own signal. A floor is told from an antigen that goes with the other one by its shape: it is
-narrow (5th to 25th percentile) and rises in proportion to the signal (slope 1 in logarithms).
+**Undercompensation.** Residual spillover gives a lower limit: no cell bright in i is lower in j than a fixed share of
+its own signal. Such a limit differs from coexpression of two antigens in its shape: it is narrow (5th to 25th
+percentile) and rises in proportion to the signal (slope 1 in logarithms).
 
-**Linear.** On a linear scale the dim cells crowd at the foot: 7 % of the way from the lowest value to the brightest
-holds the dimmest fifth of the cells. The channels with the brightest cells say it most clearly, so that the lower
-quartile over the channels counts: in a marrow of T cells alone most channels have no bright cell at all (linear: at
-most 0.052 there, mostly 0.01; the same tubes on logarithmic scales 0.14 and more, logicle with W = 1 0.075). And no
-linear scale of a cytometer ends at 50.
+**Linearity.** On a linear scale the dim cells lie close together near the lowest value: the dimmest fifth of the cells
+lies within 7 % of the range from the lowest to the brightest value. The channels with the brightest cells show this
+most clearly, so the lower quartile over the channels is used. In a marrow of T cells alone, most channels have no
+bright cell (linear: at most 0.052, mostly 0.01; the same tubes on logarithmic scales 0.14 and more, logicle with W = 1
+0.075). In addition, no linear scale of a cytometer ends at 50.
 
 The limits were set on two real tubes, the simulated cohorts and their variants; ``python -m benchmarks.inputs`` counts
 the false alarms and the misses again.
@@ -74,14 +74,14 @@ UNCOMPENSATED: Final = 0.08
 
 @dataclass(frozen=True)
 class Pair:
-    """One pair of channels that compensation did not separate.
+    """One pair of channels with residual spillover or overcompensation.
 
     Attributes
     ----------
     source, target
-        Column of the bright dye, and of the detector that it reaches.
+        Column of the bright dye, and column of the detector that it spills into.
     amount
-        Share of the bright cells that lie too low, or share of their signal that is left.
+        Share of the bright cells that are too low, or residual share of their signal.
     """
 
     source: str
@@ -93,7 +93,7 @@ class Pair:
 
 
 def taken_twice(raw: Mapping[str, Values], spillover: Spillover, top: float) -> list[Pair]:
-    """Pairs of which the matrix takes away what is not there, the worst first.
+    """Pairs that the matrix overcompensates, the worst first.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def _too_low(
         signal = true[bright, i]
         for j, target in enumerate(names):
             s, place = matrix[i, j], places[j]
-            # what is taken away must stand out of the noise of the negative cells
+            # what is subtracted must exceed the noise of the negative cells
             if i == j or s < LEAST_COEFFICIENT or place is None or s * float(np.median(signal)) < 4 * place[1]:
                 continue
             share = float(np.mean((true[bright, j] - place[0]) < -TOO_LOW * s * signal))
@@ -129,7 +129,7 @@ def _too_low(
 
 
 def left_over(compensated: Mapping[str, Values], top: float) -> list[Pair]:
-    """Pairs of which spillover is left, the most first.
+    """Pairs with residual spillover, the largest first.
 
     Parameters
     ----------
@@ -140,7 +140,9 @@ def left_over(compensated: Mapping[str, Values], top: float) -> list[Pair]:
     places = {name: _negative(values, top) for name, values in compensated.items()}
     for source, on in compensated.items():
         bright = (on > 1.5 * BRIGHT * top) & (on < 0.9 * top)
-        if int(bright.sum()) < 2 * LEAST_BRIGHT:  # few cells of one kind, with two antigens each, are narrow by chance
+        if (
+            int(bright.sum()) < 2 * LEAST_BRIGHT
+        ):  # a few cells of one kind that carry both antigens are narrow by chance
             continue
         signal = on[bright].astype(np.float64)
         low, high = signal <= np.quantile(signal, 0.33), signal >= np.quantile(signal, 0.67)
@@ -169,12 +171,13 @@ def _negative(values: Values, top: float) -> tuple[float, float] | None:
 
 
 def judge_compensation(raw: Mapping[str, Values], spillover: Spillover, *, where: str, top: float) -> None:
-    """Refuse a matrix that the values contradict.
+    """Refuse a matrix that contradicts the values.
 
     Raises
     ------
     CompensationError
-        Naming what fits better where something does: the values as they are, the transposed matrix.
+        If the matrix overcompensates; the message says whether the values as stored or the transposed matrix fit
+        better.
     """
     worst = taken_twice(raw, spillover, top)
     if not worst:
@@ -222,18 +225,18 @@ def refuse_transformed(raw: Mapping[str, Values], *, where: str, keyword: str) -
     raw
         Fluorescence columns of the panel in raw units, each of shape (n_events,).
     keyword
-        Keyword that says so, if any: it names the cause and lets less do as evidence.
+        Keyword that marks transformed values, if any. It is named in the message, and less evidence is then enough.
 
     Raises
     ------
     TransformError
-        Naming what gave it away.
+        If the values are not linear; the message names the evidence.
     """
     feet, tops = [], []
     for values in raw.values():
         finite = values[np.isfinite(values)].astype(np.float64)
         lowest = finite.min() if len(finite) else 0.0
-        cells = finite[finite > lowest] if len(finite) else finite  # a pile at the foot was cut off there
+        cells = finite[finite > lowest] if len(finite) else finite  # many events at the lowest value were clipped there
         if len(cells) < 300:
             continue
         foot, dim, bright = np.quantile(cells, [0.005, 0.2, 0.999])
@@ -270,22 +273,23 @@ def judge_values(raw: Mapping[str, Values], record: Facts, spillover: Spillover 
     Parameters
     ----------
     raw
-        A sample of events as stored, by column; every column of the matrix and of the panel's dyes.
+        A sample of events as stored, by column: every column of the matrix and of the panel's dyes.
     record
-        ``ingest.json``, or the part of it that a header gives.
+        ``ingest.json``, or the part of it that can be read from the file's header.
     spillover
-        Matrix that is to be applied; None where the configuration says that there is nothing to compensate.
+        Matrix to be applied; None where the configuration says ``none``.
 
     Returns
     -------
-    Pairs of dyes of which spillover is left though a matrix was applied, the most first: a doubt, no refusal.
+    Pairs of dyes with residual spillover although a matrix was applied, the largest first. They are reported, not
+    refused.
 
     Raises
     ------
     TransformError
         If the values were transformed before the export.
     CompensationError
-        If the matrix takes away what is not there, or nothing was compensated and spillover is left.
+        If the matrix overcompensates, or if nothing was compensated and spillover is present.
     """
     channels = {channel.column: channel for channel in record.channels}
     dyes = [name for name, one in channels.items() if one.marker and one.kind in DYES and name in raw]

@@ -44,11 +44,11 @@ class Spillover:
     matrix
         Shape (n, n), row = fluorochrome, column = detector, diagonal 1.
     source
-        Where it came from, for the report.
+        Origin of the matrix, for the report.
     condition
         2-norm condition number: how much relative noise may grow.
     notes
-        What was put right on the way (percent, diagonal not 1).
+        Corrections that were made (percent, diagonal not 1).
     """
 
     names: tuple[str, ...]
@@ -73,8 +73,9 @@ def check_spillover(where: str, names: Sequence[str], matrix: Any, *, source: st
     Raises
     ------
     CompensationError
-        If it is not square, names repeat, a value is not finite, a diagonal element is not positive, it is singular, or
-        its numbers are not those of a spillover matrix: clearly negative, the inverse, percent in part.
+        If the matrix is not square or is singular, names repeat, a value is not finite, a diagonal element is not
+        positive, or its numbers are not those of a spillover matrix: clearly negative, the inverse, or partly in
+        percent.
     """
     try:
         values = np.array(matrix, dtype=np.float64)
@@ -155,7 +156,7 @@ def _refuse_percent_in_part(where: str, values: Float64, names: Sequence[str]) -
 def read_spillover_csv(path: Path) -> Spillover:
     """Read a spillover matrix from comma- or tab-separated text: detectors in the first line, row names optional.
 
-    Rows that are named must carry the column names, in any order; they are brought into column order.
+    Row names, where present, must be the column names in any order; rows are sorted into column order.
 
     Raises
     ------

@@ -1,18 +1,20 @@
-"""What compensation left behind, per ordered pair of channels.
+"""Residual spillover after compensation, per ordered pair of channels.
 
-For a source i and a target j, spillover that is left moves the cells *without* antigen j off their place in proportion
-to their signal in i. So only those are looked at: the peak of j nearest to its negative cells, among cells bright in i,
-within a window of :data:`WINDOW` times their signal around the place of the negative cells::
+For a source i and a target j, residual spillover shifts the cells *without* antigen j in proportion to their signal in
+i. So only these cells are used: among cells bright in i, the peak of j nearest to its negative cells, within a window
+of :data:`WINDOW` times their signal around the level of the negative cells::
 
     ratio = (mode_j(bright in i) - mode_j(all negatives)) / median_i(bright)
 
-A right matrix gives 0. Cells of which all carry j have no such peak: the pair is ``undecided`` rather than judged.
+The right matrix gives 0. If all cells bright in i carry antigen j, there is no such peak, and the pair is
+``undecided``.
 
 * ``over``: ratio below -:data:`TOLERANCE`, and the peak itself lies below 0. No biology makes bright cells more
-  negative, so this is the matrix.
+negative, so the matrix is wrong.
 * ``under``: ratio above +:data:`TOLERANCE`, and in proportion: the brighter half of the bright cells lies further off
-  than the dimmer half, by 0.5 to 2 times the ratio. An antigen that is weakly present lifts both alike; one whose
-  amount goes with the source's cannot be told from spillover, so that this state is a suspicion.
+  than the dimmer half, by 0.5 to 2 times the ratio. A weakly expressed antigen raises both halves alike. An antigen
+  whose amount is proportional to the source's cannot be distinguished from spillover, so this state is only a
+  suspicion.
 * ``coexpressed``: above the tolerance, but not in proportion.
 * ``undecided``: the target has no negative cells at all, or none among the bright cells of the source.
 * ``ok``: within the tolerance.

@@ -1,7 +1,7 @@
-"""Which spillover matrix a tube is to be compensated with, and whether it may be.
+"""Choosing the spillover matrix of a tube, and refusing a tube that must not be compensated.
 
-Nothing is settled silently: several matrices that differ, one that does not name every dye of the panel, and values
-that were compensated before the export are refused until the configuration says what is meant.
+Nothing is decided silently. Several matrices that differ, a matrix without a dye of the panel, and values that were
+compensated before the export are refused until the configuration states what is meant.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SAME_MATRIX: Final = 2e-3
 def find_spillover(
     record: Facts, config: RunConfig, *, where: str, batch: str | None, csv: Path | None, base: Path | None
 ) -> Spillover | None:
-    """Return the spillover matrix that the configuration asks for, its names being column names; None for ``none``.
+    """Return the spillover matrix that the configuration selects, with column names; None for ``none``.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def find_spillover(
     Raises
     ------
     CompensationError
-        If there is no usable matrix, several that differ, one that leaves out a dye of the panel, or a matrix is asked
-        for although the values are compensated already.
+        If there is no usable matrix, if several differ, if a dye of the panel is missing in it, or if the values are
+        already compensated.
     """
     settings = config.compensation
     if settings == "none" or (isinstance(settings, CompensationConfig) and settings.source == "none"):
@@ -91,12 +91,12 @@ def _dyes(record: Facts) -> list[ChannelEntry]:
 
 
 def refuse_compensated(record: Facts, where: str) -> None:
-    """Refuse a matrix for values that the exporting program has compensated already, as it says itself.
+    """Refuse to compensate values that the export program marked as compensated.
 
     Raises
     ------
     CompensationError
-        Naming the channels and what says so.
+        If there are such channels; the message names them and the evidence.
     """
     marked = [str(channel.pnn) for channel in _dyes(record) if channel.compensated]
     if marked:
@@ -111,12 +111,12 @@ def refuse_compensated(record: Facts, where: str) -> None:
 
 
 def refuse_mixed_export(record: Facts, where: str) -> None:
-    """Refuse a tube of whose dyes some are compensated and others are not.
+    """Refuse a tube in which only some dyes are compensated.
 
     Raises
     ------
     CompensationError
-        Naming the dyes that are not.
+        If that is so; the message names the dyes that are not compensated.
     """
     stored = [str(channel.marker) for channel in _dyes(record) if not channel.compensated]
     if stored and len(stored) < len(_dyes(record)):

@@ -1,4 +1,4 @@
-"""Masks of events that are no sound single cells. A mask never deletes; True means masked."""
+"""Quality masks: events that are not intact single cells. A mask deletes nothing; True means masked."""
 
 from flowmrd.preprocess.quality.debris import DebrisCut, find_debris_cut
 from flowmrd.preprocess.quality.doublets import DoubletBand, estimate_doublet_band, find_doublet_band

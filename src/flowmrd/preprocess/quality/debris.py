@@ -1,4 +1,4 @@
-"""Debris: particles smaller than any cell. Conservative, because small erythroblasts must survive.
+"""Debris mask: particles smaller than any cell. The cut is conservative, so that small erythroblasts are kept.
 
 Debris is what lies *below* the smallest real cells in forward scatter and also has low side scatter. The cut on FSC is
 the deepest valley of the FSC density below the smallest cell peak, kept within bounds: never above

@@ -1,8 +1,8 @@
-"""Doublets: a band of pulse shape around the singlets, the same for the quality mask and the ``singlet`` gate.
+"""Doublet detection: singlets lie in a band of pulse shape, which the quality mask and the ``singlet`` gate share.
 
-Two cells that pass the laser together give about twice the area of one at little more height, so the ratio of area to
-height, or the pulse width that instruments derive from it, rises from 1 towards 2 times that of single cells.
-The band is centred on the mode of the singlets (their mean is pulled by doublets) and bounded
+Two cells that pass the laser together have about twice the area of one cell at little more height. The ratio of area to
+height, or the pulse width that instruments derive from it, is therefore between 1 and 2 times that of single cells. The
+band is centred on the mode of the singlets (their mean is pulled by doublets) and bounded
 
 * above by the valley between singlets and doublets where the density shows one below 1.41 = sqrt(2) times the centre,
   the logarithmic midpoint between one cell and two; else by the place where the right flank of the singlets has fallen
@@ -43,7 +43,7 @@ MAX_EVENTS: Final = 60_000
 
 @dataclass(frozen=True)
 class DoubletBand:
-    """Where the singlets lie, as a shape that GatingML can express.
+    """The band of singlets, in a form that GatingML can express.
 
     Attributes
     ----------
@@ -57,9 +57,10 @@ class DoubletBand:
     spread
         Robust standard deviation of ln(ratio) or ln(width) among singlets.
     method
-        What set the upper bound: ``valley``, ``flank`` (end of the singlets' flank), ``ratio`` (30 %) or ``mad``.
+        Rule that determined the upper bound: ``valley``, ``flank`` (end of the singlets' flank), ``ratio`` (30 %) or
+        ``mad``.
     n_events
-        Events the estimate rests on.
+        Number of events used for the estimate.
     reason
         Why nothing is excluded; empty otherwise.
     """
@@ -149,7 +150,7 @@ def find_doublet_band(
         Scatter columns on the 0..1 scale, each of shape (n_events,); a partner ending in ``-H`` is a height, any other
         a width.
     within
-        Events that the estimate may use (the parent gate, or what margins left); all where absent.
+        Events that the estimate may use (the parent gate, or the events inside the margins); all where absent.
 
     Returns
     -------

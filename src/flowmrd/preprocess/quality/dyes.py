@@ -1,8 +1,8 @@
 """Cuts on dyes: dead cells by a viability dye, nucleated cells by a nucleic acid dye.
 
 Both are the deepest valley of the dye's density on the 0..1 scale between the largest peak and the population on the
-other side. Where no valley exists the mask stays empty and the reason is stated: a dye without two populations (nearly
-all cells alive, or a channel without signal) must not cost cells.
+other side. Where there is no valley, the mask is empty and the reason is recorded: a dye without two populations
+(nearly all cells alive, or no signal) must not exclude cells.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Margins: events whose value says only that it lies beyond what the instrument can measure.
+"""Margin events: events at the end of a detector's range, whose value is only known to lie beyond it.
 
-What is decided per kind of channel:
+Rules by kind of channel:
 
 * **Forward scatter at the top of its range, or not above 0**: masked. The size is unknown (aggregates, bubbles), and
   the ratio of area to height, on which the doublet check rests, is meaningless.
@@ -50,14 +50,14 @@ def margin_edges(columns: Mapping[str, Values]) -> dict[str, float]:
 
 
 def scatter_margin(columns: Mapping[str, Values], edges: Mapping[str, float] | None = None) -> Mask:
-    """True where forward scatter is clipped at its top or is not above 0; shape (n_events,).
+    """True where forward scatter is clipped at the top of its range or is not above 0; shape (n_events,).
 
     Parameters
     ----------
     columns
         Columns on the 0..1 scale, shape (n_events,) each.
     edges
-        Clips as :func:`margin_edges` found them in this tube or another; this tube's own where absent.
+        Result of :func:`margin_edges` for this tube or another; computed from ``columns`` where absent.
     """
     n = len(next(iter(columns.values())))
     margin = np.zeros(n, dtype=np.bool_)
@@ -70,7 +70,7 @@ def scatter_margin(columns: Mapping[str, Values], edges: Mapping[str, float] | N
 
 
 def clip_edge(values: Values) -> float:
-    """From where on a scatter column on the 0..1 scale is clipped."""
+    """Value (0..1 scale) from which a scatter column is clipped."""
     largest = float(np.max(values, initial=-np.inf, where=np.isfinite(values)))
     if COARSE_EDGE <= largest < EDGE and np.count_nonzero(values == largest) >= PILE_SHARE * len(values):
         return largest

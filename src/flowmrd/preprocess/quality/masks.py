@@ -35,7 +35,7 @@ ALWAYS: Final = ("nonfinite", "margin", "dead")
 
 @dataclass(frozen=True)
 class MaskSet:
-    """Masks by step (True = masked) and how each was placed; ``margins``: forward scatter channel to its clip."""
+    """Masks by step (True = masked) and how each was placed; ``margins``: clip value by forward scatter channel."""
 
     masks: dict[str, Mask]
     time: TimeCheck

@@ -1,14 +1,13 @@
-"""Off-scale events: a detector that was driven beyond its range says that the signal was high, and no more.
+"""Off-scale events: of a signal beyond a detector's range, only a lower bound is known.
 
-Which events those are is decided on the stored values, before compensation, per detector: at the top of the range,
-where the range that the file states is the one that the instrument clips at; and at a value where many events pile up,
-because some instruments clip below (or far below) the range that they state.
+They are found per detector on the stored values, before compensation: at the top of the range, if the instrument clips
+at the range that the file states; and at a value where many events accumulate, because some instruments clip below the
+range that they state.
 
-What compensation makes of such an event is not a measurement. The light beyond the range is unknown: up to
-:data:`OVERFLOW` times the range was seen, and a pulse of the electronics has none at all. In every channel that the
-detector spills into, that unknown light times the coefficient is missing or taken off too much. A channel is *censored*
-for the event where this could move its value by more than :data:`CENSORED_SHIFT`; the others are measured as well as
-those of any cell.
+After compensation such an event is not measured in every channel. The light beyond the range is unknown: up to
+:data:`OVERFLOW` times the range was observed, and an electronic pulse has none. In every channel that the detector
+spills into, the error is this unknown light times the coefficient. A channel is *censored* for the event where this
+could shift its value by more than :data:`CENSORED_SHIFT`; the other channels are as well measured as in any cell.
 """
 
 from __future__ import annotations
@@ -56,16 +55,16 @@ STRIDE_EVENTS: Final = 100_000
 
 @dataclass(frozen=True)
 class DetectorTop:
-    """From where on a detector is off scale.
+    """Value from which a detector is off scale.
 
     Attributes
     ----------
     edge
         Smallest stored value that is off scale, raw units; infinity where no clip was seen.
     how
-        ``range``: the top of the stated range; ``pile``: the value where events pile up; ``none``.
+        ``range``: the top of the stated range; ``pile``: the value where events accumulate; ``none``.
     top
-        Range of the detector, raw units, which the light beyond it is measured in.
+        Range of the detector, raw units; the light beyond it is expressed in this unit.
     events, share
         Off-scale events.
     """
@@ -95,7 +94,7 @@ class OffScale:
     Attributes
     ----------
     masks
-        Detector's column to True for off-scale events, shape (n_events,).
+        By detector's column, True for off-scale events, shape (n_events,).
     tops
         Detector's column to where its scale ends.
     """
@@ -173,7 +172,7 @@ def censored_channels(
     names: tuple[str, ...],
     inverse: npt.NDArray[np.float64] | None,
 ) -> tuple[Bits, tuple[str, ...]]:
-    """Say for every event which channels are not measured because a detector was off scale.
+    """Find for every event the channels that are not measured because a detector was off scale.
 
     Parameters
     ----------
@@ -182,8 +181,8 @@ def censored_channels(
     scales
         Their scales.
     names, inverse
-        Detectors of the spillover matrix in its order and its inverse (measured row times inverse = light); no names
-        and None where nothing was compensated.
+        Detectors of the spillover matrix in its order, and its inverse (measured row times inverse = light); empty and
+        None where nothing was compensated.
 
     Returns
     -------

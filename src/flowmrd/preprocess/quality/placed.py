@@ -1,4 +1,4 @@
-"""Masks as placed in one tube, applied to other events: thresholds are taken as they are, nothing is estimated."""
+"""Applying the masks of one tube to other events: all thresholds are given, none is estimated."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ class PlacedMasks:
         nonfinite
             True for events with a NaN or infinity.
         positions
-            Row of that tube beside which each event stands, for the mask of unstable stretches; its own rows, in order,
-            where absent.
+            For the mask of unstable stretches: the row of the tube that each event is assigned to; 0, 1, 2 ... where
+            absent.
         """
         n = len(nonfinite)
         rows = np.arange(n) if positions is None else positions

@@ -1,8 +1,8 @@
-"""Height and width of a pulse, told apart by their values: some instruments export them under each other's name.
+"""Detecting exchanged names of pulse height and width: some instruments export each under the other's name.
 
-The area of a pulse is its height times its width, up to a constant. Single cells differ in height and hardly in width,
-so that the height goes with the area; where the channel that is called the width does so, and the one that is called
-the height does not, the names are exchanged.
+The area of a pulse is its height times its width, up to a constant. Single cells differ in height but hardly in width,
+so height correlates with area. If the channel named width correlates with area and the channel named height does not,
+the names are exchanged.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ PRODUCT_SD: Final = 0.1
 
 @dataclass(frozen=True)
 class PulseCheck:
-    """What the values of one detector say.
+    """Result for one detector.
 
     Attributes
     ----------
     exchanged
-        Whether height and width bear each other's name.
+        Whether the names of height and width are exchanged.
     height, width
         Rank correlation with the area of the channels that are called height and width.
     product_sd
@@ -71,7 +71,7 @@ def check_pulses(columns: Mapping[str, Values]) -> dict[str, PulseCheck]:
     Returns
     -------
     dict
-        ``FSC``, ``SSC`` to what their values say; a detector that lacks a channel or usable events is left out.
+        Result for ``FSC`` and ``SSC``; a detector without all three channels or usable events is left out.
     """
     found: dict[str, PulseCheck] = {}
     for detector in DETECTORS:
@@ -104,7 +104,7 @@ def _rank_correlation(first: Values, second: Values) -> float:
 
 
 def exchange_names(checks: Mapping[str, PulseCheck]) -> dict[str, str]:
-    """Name in the file to the name by value, for channels whose names are exchanged."""
+    """Corrected name by name in the file, for channels whose names are exchanged."""
     names: dict[str, str] = {}
     for detector, check in checks.items():
         if check.exchanged:

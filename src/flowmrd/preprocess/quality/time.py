@@ -1,4 +1,4 @@
-"""Stability over the run: stretches in which the *signal* is disturbed are masked; the flow rate is only reported.
+"""Stability over the run: stretches with a disturbed *signal* are masked; the flow rate is only reported.
 
 The run is cut, in event order, into equal bins. In every bin and channel five quantiles (10, 25, 50, 75, 90 %) of the
 0..1 scale (scatter: its logarithm in the same units) are compared with their medians over all bins. A quantile's
@@ -69,7 +69,7 @@ DRIFT_RANGE: Final = 0.05
 
 @dataclass(frozen=True)
 class TimeCheck:
-    """What happened over the run.
+    """Result of the stability check.
 
     Attributes
     ----------

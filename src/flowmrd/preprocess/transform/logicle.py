@@ -11,10 +11,10 @@ and d the root of 2 ln(d / b) + w (b + d) = 0, a raw value v >= 0 and its scale 
 
 and negative values mirror positive ones: y(-v) = 2 x1 - y(v).
 
-How float32 is made fast: ``u = |v| + s`` moves the linear region around 0 up to the size ``s`` of that region, above
+Fast evaluation for float32: ``u = |v| + s`` moves the linear region around 0 up to the size ``s`` of that region, above
 which y is close to linear in log u. The leading bits of a float32 (exponent and first mantissa bits) are the number of
-a cell on a piecewise-linear log axis, so they index a table of straight lines directly; no search, no branch. The
-cell count is doubled until the worst interpolation error, measured at the middle of every cell, is below
+a cell on a piecewise-linear log axis, so they index a table of straight lines directly; no search, no branch. The cell
+count is doubled until the worst interpolation error, measured at the middle of every cell, is below
 :data:`TABLE_TOLERANCE`. All 2^31 non-negative floats are covered; the cells of infinity and NaN hold NaN.
 """
 

@@ -1,10 +1,10 @@
 """Choosing T and W where the panel leaves them open.
 
-**T** (top of the scale) is the panel's; else the channel's ``$PnR`` when it is a sound instrument range; else the
-smallest usual range that holds the data. ``$PnR`` is sound when it lies between 2^10 and 2^24 and no more than 1 event
-in 1000 of any fluorescence channel (they share electronics) is above it. Files violate both: a ``$PnR`` of 1024 above
-18-bit data, or of 10^9 to 2^31 - 1 as a "no limit" word; taken literally, either would squeeze the cells into a
-corner.
+**T** (top of the scale) is the panel's; else the channel's ``$PnR`` when it is a plausible instrument range; else the
+smallest usual range that covers the data. ``$PnR`` is plausible when it lies between 2^10 and 2^24 and no more than 1
+event in 1000 of any fluorescence channel (they share electronics) is above it. Files violate both: a ``$PnR`` of 1024
+above 18-bit data, or of 10^9 to 2^31 - 1 to mean "no limit". Taken literally, either would compress the cells into a
+small part of the scale.
 
 **W** (width of the linear region) is the panel's; else ``(M - log10(T / |r|)) / 2`` with r the 5th percentile of the
 negative values (Parks, Roederer & Moore, Cytometry A 69A:541, 2006), bounded to 0..M/2 - 0.05.

@@ -1,4 +1,4 @@
-"""One channel's way to the 0..1 scale and back: logicle, asinh or linear, with the numbers it was done with.
+"""Transform of one channel to the 0..1 scale and back: logicle, asinh or linear, with its parameters.
 
 asinh: ``asinh(v / cofactor) / asinh(T / cofactor)``, so that T gives 1. This is GatingML 2.0's ``fasinh`` with A = 0
 and M = asinh(T / cofactor) / ln 10. Linear: ``v / T``, GatingML's ``flin`` with A = 0.
@@ -23,7 +23,7 @@ Float32 = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ChannelScale:
-    """Transform of one channel with everything it depends on.
+    """Transform of one channel with all parameters.
 
     Attributes
     ----------
