@@ -2,6 +2,7 @@
 
 The answer is that of the classifier alone: called cells against the detection count, groups that forbid a negative
 answer, the spike-in. Quality, gates and the rest of the verdict are those of ``python -m benchmarks.accuracy``.
+A run that was stopped goes on with the first tube that is missing, unless the code has changed.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.accuracy.cells import HIGHEST, Kept, read
+from benchmarks.stress.scene import code_digest
 from flowmrd.classifier import Library, PatientLaip, ReferenceModel, classify_tube, find_laip
 from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.classification import SpikeInResult
 from flowmrd.classifier.control_judgement import ControlJudgement, build_judged_reference
 from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.mrd.limits import limits
+from flowmrd.mrd.limits import binomial_interval, limits
 
 LEVELS = (1e-3, 1e-4, 0.0)
 MIN_DIAGNOSIS_CELLS = 200
@@ -91,23 +94,38 @@ def reference_of(
 
 
 def run(
-    folder: Path, *, simulated: bool, diagnosis: bool, parameters: ClassifierParameters, odd: str = ""
+    folder: Path,
+    *,
+    simulated: bool,
+    diagnosis: bool,
+    parameters: ClassifierParameters,
+    odd: str = "",
+    done: frozenset[str] = frozenset(),
 ) -> Iterator[dict[str, Any]]:
-    """Yield one record per control and tube."""
+    """Yield one record per control and tube, but for tubes that are done already."""
     therapy = frozenset({"CD22"}) if simulated else frozenset[str]()
     reference, judged = reference_of(folder, parameters, odd)
-    for one in judged:
+    for one in () if done else judged:
         yield {"control": one.name, "verdict": one.verdict, "reasons": [reason.message for reason in one.reasons]}
     after = replace(parameters, unreliable=therapy)
     for path in sorted(folder.glob("P??.npz")):
+        if path.stem in done:
+            continue
         kept = on_scale(read(path))
         laip: PatientLaip | None = None
         if diagnosis:
             tube = on_scale(read(folder / f"{path.stem}_dx.npz")).tube
             laip = find_laip(path.stem, tube, reference, min_cells=MIN_DIAGNOSIS_CELLS, parameters=parameters)
+        # All levels of a tube together, so that a stopped run has it whole or not at all.
+        records = []
         for level in LEVELS:
             tube, codes = at_level(kept, level)
-            yield {"tube": path.stem, "level": level, **judge(tube, codes, reference, laip, after)}
+            record = judge(tube, codes, reference, laip, replace(after, replicates=0) if level else after)
+            if record["answer"] == "NEGATIVE" and level:
+                # Only a negative answer asks for the spike-in, which costs most.
+                record = judge(tube, codes, reference, laip, after)
+            records.append({"tube": path.stem, "level": level, **record})
+        yield from records
 
 
 def judge(
@@ -141,6 +159,7 @@ def judge(
         "called": int(called.sum()),
         "hit": int((called & leukaemic).sum()),
         "needed": needed,
+        "missed": [] if result.spike_in is None else missed_kinds(result.spike_in),
         "spike": None if result.spike_in is None else result.spike_in.detected_replicates,
         "flags": sorted(flags),
         "groups": [
@@ -149,6 +168,12 @@ def judge(
         ],
         "evidence": [group.evidence.false_groups for group in result.counted],
     }
+
+
+def missed_kinds(spike: SpikeInResult) -> list[int]:
+    """Numbers of the kinds of leukaemia that the spike-in did not find."""
+    least = ClassifierParameters().detect_events
+    return [number for number, kind in enumerate(spike.kinds) if max(kind.recovered, kind.noticed) < least]
 
 
 def is_right(record: dict[str, Any]) -> bool:
@@ -168,14 +193,19 @@ def main() -> int:
     mode = "diagnosis" if arguments.diagnosis else "none"
     out = arguments.folder / f"levels-{mode}-{arguments.odd or 'plain'}.jsonl"
     parameters = ClassifierParameters()
-    records = []
-    with out.open("w", encoding="utf-8") as stream:
+    code = code_digest()
+    records = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()] if out.is_file() else []
+    if not records or records[0] != {"code": code}:
+        records = [{"code": code}]
+    out.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    with out.open("a", encoding="utf-8") as stream:
         for record in run(
             arguments.folder,
             simulated=arguments.simulated,
             diagnosis=arguments.diagnosis,
             parameters=parameters,
             odd=arguments.odd,
+            done=frozenset(record["tube"] for record in records if "tube" in record),
         ):
             stream.write(json.dumps(record) + "\n")
             stream.flush()
@@ -195,9 +225,19 @@ def summary(records: list[dict[str, Any]]) -> str:
     for level in LEVELS:
         here = [record for record in tubes if record["level"] == level]
         answers = Counter(record["answer"] for record in here)
-        right = f", right {sum(map(is_right, here))}/{len(here)}" if level else ""
+        good = sum(map(is_right, here)) if level else answers["NEGATIVE"]
+        answered = answers["DETECTED"] + answers["NEGATIVE"]
+        low, high = (round(100 * end) for end in binomial_interval(good, len(here))) if here else (0, 100)
         text = ", ".join(f"{name} {number}" for name, number in sorted(answers.items()))
-        lines.append(f"{level:g}: {text}{right}")
+        told = f"right {good}/{len(here)} ({low} to {high} %), answered {answered}/{len(here)}"
+        lines.append(f"{level:g}: {text}; {told}")
+    wrong = [
+        one for one in tubes if one["answer"] == "NEGATIVE" and one["true"] >= ClassifierParameters().detect_events
+    ]
+    named = sum(bool(one["missed"]) for one in wrong)
+    lines.append(f"negative with 20 leukaemic cells or more: {len(wrong)}, of which {named} name kinds that are missed")
+    clean = [one for one in tubes if one["answer"] == "NEGATIVE" and not one["level"]]
+    lines.append(f"negative clean tubes that name such kinds: {sum(bool(one['missed']) for one in clean)}")
     false = sum(record["called"] - record["hit"] for record in tubes)
     lines.append(f"false events per million: {1e6 * false / max(sum(r['nucleated'] for r in tubes), 1):.1f}")
     return "\n".join(lines) + "\n"

@@ -292,6 +292,17 @@ _DOUBTS: Final = (
         question="Was this tube stained and measured like the controls?",
     ),
     FlagKind(
+        "TUBE_UNLIKE_IN_ONE_MARKER",
+        Effect.NO_NEGATIVE,
+        "The tube is unlike the controls: {why}. The leukaemia at diagnosis is recognised without {marker} as well: "
+        "{same:,} of {events:,} counted cells are counted then.",
+        step="Check voltage, compensation and staining of this marker. What was counted does not rest on it; a "
+        "negative answer of this tube would.",
+        look="controls",
+        question="Was this tube stained and measured like the controls?",
+        roles=_PATIENT,
+    ),
+    FlagKind(
         "PHENOTYPE_LIKE_NORMAL",
         Effect.NO_NEGATIVE,
         "A compact group of {events:,} cells is not distinguishable from {what}.",

@@ -270,3 +270,25 @@ def test_a_lost_marker_does_not_hide_the_leukaemia(reference: ReferenceModel, la
     parameters = replace(PARAMETERS, unreliable=frozenset({"CD19"}))
     result = classify_tube(lost, reference, laip=laip, library=None, parameters=parameters)
     assert (result.mrd & truth).sum() >= 70
+
+
+def test_a_tube_unlike_in_one_marker_is_called_where_the_phenotype_is_found_without_it(
+    reference: ReferenceModel, laip: PatientLaip
+) -> None:
+    def flags_and_called(seed: int, blasts: int, moved: tuple[float, ...]) -> tuple[set[str], int, int]:
+        tube, truth = marrow("fu", seed, blasts=blasts)
+        tube = replace(tube, values=tube.values + np.array(moved, dtype=np.float32))
+        result = classify_tube(tube, reference, laip=laip, library=None, parameters=PARAMETERS)
+        assert result.novel
+        return {flag.code for flag in result.flags}, int((result.mrd & truth).sum()), int(result.mrd.sum())
+
+    codes, hit, called = flags_and_called(76, 80, (0, 0, 0, 0, 1.4))
+    assert hit >= 70
+    assert called <= 100
+    assert "TUBE_UNLIKE_IN_ONE_MARKER" in codes
+    assert "TUBE_UNLIKE_CONTROLS" not in codes
+    clean, _, called = flags_and_called(77, 0, (0, 0, 0, 0, 1.4))
+    assert called < PARAMETERS.detect_events
+    assert "TUBE_UNLIKE_CONTROLS" in clean
+    several, _, _ = flags_and_called(78, 80, (0, 1.5, -0.6, 1.2, -1.4))
+    assert "TUBE_UNLIKE_IN_ONE_MARKER" not in several

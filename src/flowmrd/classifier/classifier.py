@@ -29,7 +29,7 @@ from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.passed_cells import Chain
 from flowmrd.classifier.patient_laip import PatientLaip, drift_covariance, find_laip, widened_by_spread
 from flowmrd.classifier.phenotype import beside_diagnosis
-from flowmrd.classifier.phenotype_match import match_laip, starting_shifts
+from flowmrd.classifier.phenotype_match import is_usual_drift, match_laip, starting_shifts
 from flowmrd.classifier.phenotype_score import NO_SCORE, PhenotypeFit, score_cells
 from flowmrd.classifier.search import Search, keep_candidates, score_mixtures
 from flowmrd.classifier.spike_in import spike_in
@@ -129,6 +129,9 @@ def classify_tube(
     group = np.full(tube.n, -1, dtype=np.int32)
     group[window] = members.window
     staining = _staining(tube, mrd, model, tube_model, reference, own, parameters)
+    same = 0
+    if novelty.flag and novelty.marker and search.laip is not None and mrd.any():
+        same = _same_without(novelty.marker, tube, mrd, reference, search.laip, parameters)
     return Classification(
         mode=search.mode,
         features=features,
@@ -149,7 +152,8 @@ def classify_tube(
         },
         spike_in=spike_in(search, cells, calibration, chain, unstained_markers(staining, parameters.unreliable)),
         flags=(
-            *_flags(search, tube, measured, reference, novelty, calibration, uncounted, tube_model.shift, others),
+            *_unlike_controls(novelty, int(mrd.sum()), same, reference),
+            *_flags(search, tube, measured, reference, calibration, uncounted, tube_model.shift, others),
             *staining_flags(staining, parameters.unreliable, parameters),
             *_unknown(tube, model, tube_model, reference, own, mrd, parameters),
         ),
@@ -163,6 +167,47 @@ def classify_tube(
         group=group,
         offscale_group=members.offscale,
     )
+
+
+def _same_without(
+    marker: str,
+    tube: CandidateCells,
+    mrd: Bools,
+    reference: ReferenceModel,
+    laip: PatientLaip,
+    parameters: ClassifierParameters,
+) -> int:
+    """Called cells that a search for the phenotype without one marker calls too; 0 where that search is no witness.
+
+    It is one if the tube is like the controls in everything else, if the phenotype lies within the usual drift of one
+    patient, and if it finds the same cells.
+
+    Parameters
+    ----------
+    mrd
+        Shape (n,): cells called with all markers.
+    """
+    rest = tuple(name for name in laip.features if name != marker)
+    if not rest:
+        return 0
+    fewer = replace(parameters, replicates=0)
+    found = classify_tube(tube.select(rest), reference, laip=laip, library=None, parameters=fewer)
+    same = int((found.mrd & mrd).sum())
+    known = laip.select(rest)
+    usual = all(is_usual_drift(group.mixture, known, found.shift, parameters) for group in found.counted)
+    least = parameters.odd_marker_same_cells * max(int(mrd.sum()), int(found.mrd.sum()))
+    return same if usual and not found.novel and same >= max(least, parameters.detect_events) else 0
+
+
+def _unlike_controls(novelty: Novelty, called: int, same: int, reference: ReferenceModel) -> list[Flag]:
+    """What it means that a tube is unlike the controls: a doubt, but where cells are called without the odd marker."""
+    if not novelty.flag or reference.provisional:
+        return []
+    if same == 0:
+        return [flag("TUBE_UNLIKE_CONTROLS", why=novelty.reason)]
+    return [
+        flag("TUBE_UNLIKE_IN_ONE_MARKER", why=novelty.reason, marker=novelty.marker, same=same, events=called),
+    ]
 
 
 def _candidates(
@@ -389,7 +434,6 @@ def _flags(
     tube: CandidateCells,
     measured: tuple[str, ...],
     reference: ReferenceModel,
-    novelty: Novelty,
     calibration: Calibration,
     uncounted: tuple[UncountedGroup, ...],
     shift: Floats,
@@ -406,8 +450,6 @@ def _flags(
     elif len(reference.controls) < parameters.cut_set_aside_from:
         flags.append(flag("FEW_CONTROLS", count=len(reference.controls)))
     flags += _missing_markers(measured, reference, parameters)
-    if novelty.flag and not reference.provisional:
-        flags.append(flag("TUBE_UNLIKE_CONTROLS", why=novelty.reason))
     if tube.window.sum() == 0:
         flags.append(flag("EMPTY_WINDOW"))
     if search.laip is not None and search.laip.indistinct:

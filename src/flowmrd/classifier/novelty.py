@@ -15,10 +15,21 @@ from flowmrd.classifier.tube_model import TubeModel
 
 @dataclass(frozen=True)
 class Novelty:
-    """``score`` is 1 at the limit of what the controls make expected; ``reason`` says what is odd, in words."""
+    """How odd a tube is.
+
+    Attributes
+    ----------
+    score
+        1 at the limit of what the controls make expected.
+    reason
+        What is odd, in words.
+    marker
+        The marker whose staining is odd; empty where it is something else.
+    """
 
     score: float
     reason: str
+    marker: str = ""
 
     @property
     def flag(self) -> bool:
@@ -74,6 +85,7 @@ def judge_novelty(
             float(abs(offset[worst]) / spread[worst] / limit),
             f"{features[worst]} of its normal cells is {abs(offset[worst]):.1f} decades {way} than in the controls, "
             f"which differ by {spread[worst]:.1f}",
+            features[worst],
         ),
         Novelty(
             max(float(far) / limit, 0.0),

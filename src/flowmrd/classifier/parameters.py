@@ -296,6 +296,14 @@ class ClassifierParameters:
         0.03, "novelty of a tube", "fraction", "least share of cells that fit nothing at which a tube is called unlike"
     )
 
+    odd_marker_same_cells: float = number(
+        0.8,
+        "novelty of a tube",
+        "fraction",
+        "cells of a known phenotype that must be called without the marker in which a tube is unlike the controls, and "
+        "of those called without it that must be called with it",
+    )
+
     staining_control_outside: int = number(
         40_000, "staining control", "cells", "cells outside the window that are looked at, at most"
     )

@@ -76,6 +76,23 @@ def forms_group(fit: PhenotypeFit, cells: WindowCells, cut: float) -> bool:
     return _stands_out(fit, cells, cut) and not is_stretched(fit, cells, cut)
 
 
+def is_usual_drift(match: Mixture, laip: PatientLaip, shift: Floats, parameters: ClassifierParameters) -> bool:
+    """Whether a match lies where 99 of 100 tubes of one patient have the phenotype, in all markers together.
+
+    Parameters
+    ----------
+    match
+        The phenotype as it lies in the tube.
+    shift
+        Shape (d,): staining of the tube against the reference, decades. The phenotype is expected there, or in the
+        staining of the diagnosis tube.
+    """
+    moved = match.weight @ match.mean - laip.mixture.weight @ laip.mixture.mean
+    drift = drift_covariance(laip.features, parameters, parameters.unreliable, parameters.shifted)
+    strains = [float(apart @ np.linalg.solve(drift, apart)) for apart in (moved, moved - (shift - laip.staining))]
+    return min(strains) <= chi2_quantile(parameters.match_strain_quantile, len(moved))
+
+
 def is_stretched(fit: PhenotypeFit, cells: WindowCells, cut: float) -> bool:
     """Whether cells match only after a shift that tubes of one patient hardly show, and are hardly unlike normal ones.
 
