@@ -58,6 +58,13 @@ def _part(tube: CandidateCells, use: np.ndarray) -> CandidateCells:
     return replace(tube, **changes)
 
 
+def _stained_otherwise(tube: CandidateCells, marker: str, decades: float) -> CandidateCells:
+    """A tube all of whose cells are brighter in one marker."""
+    values = tube.values.copy()
+    values[:, tube.features.index(marker)] += np.float32(decades)
+    return replace(tube, values=values)
+
+
 def make_odd(tube: CandidateCells, kind: str, leukaemia: Kept) -> CandidateCells:
     """A control that went wrong: an odd group, half of its cells lost, or marrow of a patient with leukaemia.
 
@@ -100,6 +107,8 @@ def run(
     diagnosis: bool,
     parameters: ClassifierParameters,
     odd: str = "",
+    moved: tuple[str, float] | None = None,
+    most: int = 100,
     done: frozenset[str] = frozenset(),
 ) -> Iterator[dict[str, Any]]:
     """Yield one record per control and tube, but for tubes that are done already."""
@@ -108,7 +117,7 @@ def run(
     for one in () if done else judged:
         yield {"control": one.name, "verdict": one.verdict, "reasons": [reason.message for reason in one.reasons]}
     after = replace(parameters, unreliable=therapy)
-    for path in sorted(folder.glob("P??.npz")):
+    for path in sorted(folder.glob("P??.npz"))[:most]:
         if path.stem in done:
             continue
         kept = on_scale(read(path))
@@ -120,6 +129,7 @@ def run(
         records = []
         for level in LEVELS:
             tube, codes = at_level(kept, level)
+            tube = tube if moved is None else _stained_otherwise(tube, *moved)
             record = judge(tube, codes, reference, laip, replace(after, replicates=0) if level else after)
             if record["answer"] == "NEGATIVE" and level:
                 # Only a negative answer asks for the spike-in, which costs most.
@@ -189,13 +199,16 @@ def main() -> int:
     parser.add_argument("--diagnosis", action="store_true", help="with the diagnosis tube")
     parser.add_argument("--verbose", action="store_true", help="print every record")
     parser.add_argument("--odd", choices=ODD, default="", help="what is wrong with the third control")
+    parser.add_argument("--moved", default="", help="follow-ups brighter in one marker, as CD38=0.9 in decades")
+    parser.add_argument("--tubes", type=int, default=100, help="at most so many tubes")
     arguments = parser.parse_args()
+    marker, _, decades = arguments.moved.partition("=")
     mode = "diagnosis" if arguments.diagnosis else "none"
-    out = arguments.folder / f"levels-{mode}-{arguments.odd or 'plain'}.jsonl"
+    out = arguments.folder / f"levels-{mode}-{arguments.odd or arguments.moved or 'plain'}.jsonl"
     parameters = ClassifierParameters()
     code = code_digest()
     records = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()] if out.is_file() else []
-    if not records or records[0] != {"code": code}:
+    if {"code": code} not in records or not any("tube" in record for record in records):
         records = [{"code": code}]
     out.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     with out.open("a", encoding="utf-8") as stream:
@@ -205,6 +218,8 @@ def main() -> int:
             diagnosis=arguments.diagnosis,
             parameters=parameters,
             odd=arguments.odd,
+            moved=(marker, float(decades)) if marker else None,
+            most=arguments.tubes,
             done=frozenset(record["tube"] for record in records if "tube" in record),
         ):
             stream.write(json.dumps(record) + "\n")
