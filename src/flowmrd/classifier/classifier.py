@@ -129,9 +129,7 @@ def classify_tube(
     group = np.full(tube.n, -1, dtype=np.int32)
     group[window] = members.window
     staining = _staining(tube, mrd, model, tube_model, reference, own, parameters)
-    same = 0
-    if novelty.flag and novelty.marker and search.laip is not None and mrd.any():
-        same = _same_without(novelty.marker, tube, mrd, reference, search.laip, parameters)
+    same = _same_without(novelty, tube, mrd, reference, search.laip, parameters)
     return Classification(
         mode=search.mode,
         features=features,
@@ -170,14 +168,14 @@ def classify_tube(
 
 
 def _same_without(
-    marker: str,
+    novelty: Novelty,
     tube: CandidateCells,
     mrd: Bools,
     reference: ReferenceModel,
-    laip: PatientLaip,
+    laip: PatientLaip | None,
     parameters: ClassifierParameters,
 ) -> int:
-    """Called cells that a search for the phenotype without one marker calls too; 0 where that search is no witness.
+    """Called cells that a search for the phenotype without the odd marker calls too; 0 where it is no witness.
 
     It is one if the tube is like the controls in everything else, if the phenotype lies within the usual drift of one
     patient, and if it finds the same cells.
@@ -187,7 +185,9 @@ def _same_without(
     mrd
         Shape (n,): cells called with all markers.
     """
-    rest = tuple(name for name in laip.features if name != marker)
+    if not novelty.flag or not novelty.marker or laip is None or not mrd.any():
+        return 0
+    rest = tuple(name for name in laip.features if name != novelty.marker)
     if not rest:
         return 0
     fewer = replace(parameters, replicates=0)
