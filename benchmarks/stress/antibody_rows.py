@@ -136,8 +136,10 @@ for _name, _levels in (
 ):
     add(Row(f"46 % myeloblasts, {_name}", _population(0.46, _levels, (130_000.0, 55_000.0)), sound=False))
 add(Row("85 % T cells", _population(0.85, T_CELLS, (75_000.0, 22_000.0))))
+add(Row("aplastic marrow: 97 % T cells", _population(0.97, T_CELLS, (75_000.0, 22_000.0))))
 for _count in (3, 4, 5):
     add(Row(f"{_count} controls", n_controls=_count))
+add(Row("20-bit instrument, controls of an 18-bit one", _wide, sound=False))
 add(
     Row(
         "20-bit instrument",

@@ -208,8 +208,7 @@ def _prepared(world: World, row: Row, folder: Path) -> Pipeline:
         facts = yaml.safe_load((PANELS / f"{world.panel}.yaml").read_text(encoding="utf-8"))
         row.panel_change(facts)
         facts["name"] = panel
-        write_text(directory / "config" / "panel.yaml", yaml.safe_dump(facts, sort_keys=False))
-        write_text(directory / "config" / "config.yaml", "panel: config/panel.yaml\nsamples: config/samples.tsv\n")
+        write_text(directory / "panels" / f"{panel}.yaml", yaml.safe_dump(facts, sort_keys=False))
     for number, name in enumerate(names):
         tube = world.control(number)
         if "control" in row.on and number in row.controls and row.change is not None:

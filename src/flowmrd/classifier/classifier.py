@@ -17,7 +17,15 @@ from flowmrd.classifier.calibration import Calibration, calibrate
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells, thin
 from flowmrd.classifier.catalogue import anchor_levels
 from flowmrd.classifier.classification import Classification, CountedGroup, UncountedGroup
-from flowmrd.classifier.found_groups import FoundGroups, find_groups, find_other_groups, stands_beside
+from flowmrd.classifier.found_groups import (
+    FoundGroups,
+    displaced_doubt,
+    displaced_match,
+    find_groups,
+    find_other_groups,
+    matched_beside,
+    stands_beside,
+)
 from flowmrd.classifier.group_members import find_members
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import Floats, Mixture, combine, log_density
@@ -102,11 +110,14 @@ def classify_tube(
     calibration = calibrate(search, controls, share)
     found = find_groups(search, cells, calibration, burden=burden, fits=fits)
     seen = _Seen(tube_model, cells, window, found)
-    again = _fit_beside_doubt(tube, model, reference, search, calibration, found) or seen
+    again = _fit_beside_doubt(tube, model, reference, search, calibration, seen) or seen
     tube_model, cells, window, found = again.fitted, again.cells, again.rows, again.found
     score, label = score_mixtures(cells, [group.mixture for group in found.counted])
     uncounted = found.uncounted
     if search.laip is not None:
+        displaced = displaced_match(search, cells, calibration, found.counted)
+        if displaced is not None:
+            uncounted += (displaced_doubt(displaced, cells, calibration),)
         uncounted += find_other_groups(cells, calibration, score)
     called = score >= calibration.cut
     offscale = judge_offscale(tube.offscale, found.counted, cells, calibration.cut)
@@ -239,30 +250,38 @@ def _fit_beside_doubt(
     reference: ReferenceModel,
     search: Search,
     calibration: Calibration,
-    found: FoundGroups,
+    seen: _Seen,
 ) -> _Seen | None:
     """The tube seen again, its largest doubtful group explained beside the normal cells; None if no group counts then.
 
     A leukaemia of some hundred cells is too small to be seen as a burden and large enough to pull a normal population
     of the tube onto itself, so that its cells seem half normal. With a component of its own it no longer does, and what
-    is left of the group is judged anew. Only a group that is like those of the controls is looked at so: a population
-    that is merely displaced stays one, as regenerating marrow holds such.
+    is left of the group is judged anew. Without a phenotype, only a group that is like those of the controls is looked
+    at so: a population that is merely displaced stays one, as regenerating marrow holds such. With one, a displaced
+    population is looked at on which the phenotype lies.
     """
-    doubts = [group for group in found.uncounted if group.why == "like_controls" and group.call == "atypical"]
-    if search.laip is not None or not doubts:
-        return None
-    largest = max(doubts, key=lambda group: group.events)
+    parameters = search.parameters
+    if search.laip is not None:
+        match = displaced_match(search, seen.cells, calibration, seen.found.counted)
+        if match is None:
+            return None
+        leukaemia, share = match.mixture, match.share
+    else:
+        doubts = [group for group in seen.found.uncounted if group.why == "like_controls" and group.call == "atypical"]
+        if not doubts:
+            return None
+        largest = max(doubts, key=lambda group: group.events)
+        leukaemia, share = largest.mixture, largest.events / max(tube.denominator, 1)
     fitted = fit_tube(
-        model,
-        tube,
-        search.parameters,
-        leukaemia=largest.mixture,
-        leukaemia_share=largest.events / max(tube.denominator, 1),
-        unreliable=search.parameters.unreliable,
+        model, tube, parameters, leukaemia=leukaemia, leukaemia_share=share, unreliable=parameters.unreliable
     )
     cells, rows = _candidates(tube, fitted, model, reference, search)
     second = find_groups(search, cells, calibration)
-    return _Seen(fitted, cells, rows, second) if stands_beside(second, search.parameters) else None
+    if search.laip is not None:
+        confirmed = matched_beside(second, cells, calibration)
+    else:
+        confirmed = stands_beside(second, parameters)
+    return _Seen(fitted, cells, rows, second) if confirmed else None
 
 
 def _staining(

@@ -18,8 +18,8 @@ from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype_match import forms_group, match_laip, nearer_to, stretched_match
-from flowmrd.classifier.phenotype_score import PhenotypeFit
-from flowmrd.classifier.search import Search
+from flowmrd.classifier.phenotype_score import PhenotypeFit, score_cells
+from flowmrd.classifier.search import Search, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
 
 
@@ -82,6 +82,60 @@ def _matched(fits: list[PhenotypeFit], cells: WindowCells, calibration: Calibrat
         elif stretched_match(fit, cells, calibration.cut):
             uncounted.append(UncountedGroup(fit.mixture, events, "stretched", evidence))
     return FoundGroups(tuple(counted), tuple(uncounted))
+
+
+def displaced_match(
+    search: Search, cells: WindowCells, calibration: Calibration, counted: Sequence[CountedGroup]
+) -> PhenotypeFit | None:
+    """The patient's phenotype on cells that pass for a normal population only if it may lie further than in controls.
+
+    Some hundred leukaemic cells pull a normal population onto themselves, so that they seem half normal. None where no
+    population is so far from its place, or what counts already claims most of the cells.
+    """
+    beside, parameters = cells.shrunken, search.parameters
+    if search.laip is None or beside is None:
+        return None
+    claimed, _ = score_mixtures(cells, [group.mixture for group in counted])
+    best: tuple[int, PhenotypeFit | None] = (0, None)
+    for fit in match_laip(search.laip, parameters, beside):
+        mine = fit.score >= calibration.cut
+        left = int((mine & (claimed < calibration.cut)).sum())
+        if (
+            left > best[0]
+            and left >= max(parameters.group_events_least, parameters.covered_share * mine.sum())
+            and forms_group(fit, beside, calibration.cut)
+            and not any(nearer_to(fit, shift, beside) for shift in calibration.alone_shifts)
+        ):
+            best = (left, fit)
+    return best[1]
+
+
+def displaced_doubt(fit: PhenotypeFit, cells: WindowCells, calibration: Calibration) -> UncountedGroup:
+    """The doubt that such a match is where it does not count."""
+    events = float((fit.score >= calibration.cut).sum())
+    return UncountedGroup(fit.mixture, events, "displaced", weigh_mixture(fit.mixture, fit.share, cells))
+
+
+def matched_beside(found: FoundGroups, cells: WindowCells, calibration: Calibration) -> bool:
+    """Whether a match counts after the normal cells were fitted beside it: by an error rate that knows no phenotype.
+
+    The tube itself chose which cells its normal populations need not explain. So the cells must also form a compact
+    group that would count without a diagnosis tube (:func:`stands_beside`).
+    """
+    score, _ = score_mixtures(cells, [group.mixture for group in found.counted])
+    called = score >= calibration.cut
+    if not called.any():
+        return False
+    for group in cells.compact_groups():
+        evidence = weigh_group(group, cells, calibration.groups)
+        rate = evidence.false_groups
+        if rate is None or rate >= cells.parameters.false_groups_beside or not counts(group, evidence, cells):
+            continue
+        own = score_cells(group.mixture, cells.values, cells.log_normal, cells.parameters.blast_tail_degrees) > 0.0
+        covered = (own & called).sum() >= cells.parameters.covered_share * own.sum()
+        if covered and not like_normal(group.mixture, cells) and is_uncommon(group, cells, calibration.controls):
+            return True
+    return False
 
 
 def stands_beside(found: FoundGroups, parameters: ClassifierParameters) -> bool:

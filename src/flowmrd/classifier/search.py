@@ -44,9 +44,9 @@ def keep_candidates(search: Search, cells: WindowCells) -> tuple[WindowCells, np
         known = places_within_reach(search.laip, parameters, cells)
         places += known
         least += [parameters.match_reach] * len(known)
-    # Without a phenotype, cells count as well that a population too far from its place explains.
+    # Cells count as well that a population too far from its place explains.
     normal = cells.log_normal
-    if search.laip is None and cells.log_normal_shrunken is not None:
+    if cells.log_normal_shrunken is not None:
         normal = np.minimum(normal, cells.log_normal_shrunken)
     keep = (score_each(places, cells.values, normal, parameters.blast_tail_degrees) > least).any(axis=1)
     index = np.flatnonzero(keep)
