@@ -89,11 +89,13 @@ def absent(marker: str) -> Change:
     return lambda tube, rng: tube.remove(marker)
 
 
-def optional(marker: str) -> PanelChange:
-    """The panel lets a tube do without this marker."""
+def optional(markers: tuple[str, ...]) -> PanelChange:
+    """The panel lets a tube do without any of these markers."""
 
     def change(panel: dict[str, Any]) -> None:
-        next(channel for channel in panel["channels"] if channel["marker"] == marker)["required"] = False
+        for channel in panel["channels"]:
+            if channel["marker"] in markers:
+                channel["required"] = False
 
     return change
 
@@ -121,7 +123,15 @@ def _register() -> None:
             for factor, words in ((3.0, "x 3"), (1.0 / 3.0, "/ 3")):
                 add(Row(f"{panel}: detector of {marker} {words}", voltage_of(factor, marker), **of))
         for marker in markers:
-            add(Row(f"{panel}: {marker} not in the tube", absent(marker), panel_change=optional(marker), **of))
+            add(
+                Row(
+                    f"{panel}: {marker} not in the tube",
+                    absent(marker),
+                    panel_change=optional(markers),
+                    shares="optional markers",
+                    **of,
+                )
+            )
         for factor, words in ((3.0, "x 3"), (1.0 / 3.0, "/ 3")):
             add(Row(f"{panel}: all detectors {words}", voltage_of(factor), **of))
 

@@ -42,6 +42,8 @@ class Row:
         Panels that the fault can be shown with.
     panel_change
         What it does to the panel file (its YAML as plain values), in place; None leaves the panel as it is.
+    shares
+        Rows with the same words here share their controls: what they do to these and to the panel is the same.
     n_controls
         How many controls the reference is learned from, where it is not the usual number.
     sound
@@ -54,6 +56,7 @@ class Row:
     controls: tuple[int, ...] = (0,)
     panels: tuple[str, ...] = BOTH
     panel_change: PanelChange | None = None
+    shares: str = ""
     n_controls: int | None = None
     sound: bool = True
 

@@ -191,7 +191,8 @@ def _diagnosis(world: World, row: Row, pipeline: Pipeline, number: int) -> Recor
 
 def _prepared(world: World, row: Row, folder: Path) -> Pipeline:
     """The run directory with its reference; rows that leave the controls alone share one."""
-    slug = "".join(c if c.isalnum() else "-" for c in row.name) if row.own_controls else "controls"
+    words = row.shares or row.name
+    slug = "".join(c if c.isalnum() else "-" for c in words) if row.own_controls else "controls"
     directory = folder / f"{world.panel}-{slug}"
     names = tuple(f"C{i:02d}" for i in range(row.n_controls or world.sizes.controls))
     panel = world.panel

@@ -171,6 +171,42 @@ def test_leukaemia_near_the_place_of_precursors_that_are_gone_does_not_pass_for_
     }
 
 
+def test_a_known_leukaemia_near_the_place_of_precursors_that_are_gone_is_counted_or_a_doubt(
+    reference: ReferenceModel,
+) -> None:
+    """It has moved since diagnosis. Its cells pull the precursors' component onto themselves, and match beside one that
+    stays."""
+    rng = np.random.default_rng(71)
+    place = np.array(POPULATIONS[3][1]) + np.array((0.0, 0.3, 0.5, 0.3, -0.4))
+
+    def tube(
+        name: str, seed: int, blasts: int, precursors_most: int, moved: float = 0.0
+    ) -> tuple[CandidateCells, np.ndarray]:
+        bare, _ = marrow(name, seed)
+        shift = np.median(bare.values[bare.window], axis=0) - POPULATIONS[2][1]
+        away = np.abs(bare.values - np.array(POPULATIONS[3][1]) - shift)[:, FEATURES.index("CD10")]
+        precursors = bare.window & (away < 1.0)
+        kept = ~precursors | (np.cumsum(precursors) <= precursors_most)
+        here = place + shift + moved * np.array((0.0, 0.0, -1.0, 1.0, 0.0))
+        leukaemia = rng.normal(here, 0.15, (blasts, len(FEATURES))).astype(np.float32)
+        values = np.concatenate([bare.values[kept], leukaemia])
+        window = np.r_[bare.window[kept], np.ones(blasts, dtype=bool)]
+        truth = np.r_[np.zeros(int(kept.sum()), dtype=bool), np.ones(blasts, dtype=bool)]
+        return CandidateCells(name, FEATURES, values, window, len(values)), truth
+
+    known = find_laip("p", tube("dx", 50, 12_000, 30_000)[0], reference, min_cells=200, parameters=SEED)
+    assert known is not None
+    followup, truth = tube("fu", 70, 150, 10, moved=0.25)
+    result = classify_tube(followup, reference, laip=known, library=None, parameters=PARAMETERS)
+    counted = int((result.mrd & truth).sum())
+    doubted = sum(group.events for group in result.uncounted if group.why == "displaced")
+    assert max(counted, doubted) >= 0.9 * truth.sum()
+    clean, _ = tube("fu", 70, 0, 10)
+    result = classify_tube(clean, reference, laip=known, library=None, parameters=PARAMETERS)
+    assert result.mrd.sum() == 0
+    assert not result.uncounted
+
+
 def test_a_relapse_is_counted_not_only_detected(reference: ReferenceModel, laip: PatientLaip) -> None:
     tube, truth = marrow("fu", 64, blasts=15_000)
     for known in (laip, None):
