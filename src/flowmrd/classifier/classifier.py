@@ -19,7 +19,7 @@ from flowmrd.classifier.catalogue import anchor_levels
 from flowmrd.classifier.classification import Classification, CountedGroup, UncountedGroup
 from flowmrd.classifier.found_groups import (
     FoundGroups,
-    displaced_doubt,
+    displaced_doubts,
     displaced_match,
     find_groups,
     find_other_groups,
@@ -115,9 +115,7 @@ def classify_tube(
     score, label = score_mixtures(cells, [group.mixture for group in found.counted])
     uncounted = found.uncounted
     if search.laip is not None:
-        displaced = displaced_match(search, cells, calibration, found.counted)
-        if displaced is not None:
-            uncounted += (displaced_doubt(displaced, cells, calibration),)
+        uncounted += displaced_doubts(search, cells, calibration, found.counted)
         uncounted += find_other_groups(cells, calibration, score)
     called = score >= calibration.cut
     offscale = judge_offscale(tube.offscale, found.counted, cells, calibration.cut)

@@ -110,10 +110,15 @@ def displaced_match(
     return best[1]
 
 
-def displaced_doubt(fit: PhenotypeFit, cells: WindowCells, calibration: Calibration) -> UncountedGroup:
-    """The doubt that such a match is where it does not count."""
+def displaced_doubts(
+    search: Search, cells: WindowCells, calibration: Calibration, counted: Sequence[CountedGroup]
+) -> tuple[UncountedGroup, ...]:
+    """The question that such a match is where it does not count; none where there is no match."""
+    fit = displaced_match(search, cells, calibration, counted)
+    if fit is None:
+        return ()
     events = float((fit.score >= calibration.cut).sum())
-    return UncountedGroup(fit.mixture, events, "displaced", weigh_mixture(fit.mixture, fit.share, cells))
+    return (UncountedGroup(fit.mixture, events, "displaced", weigh_mixture(fit.mixture, fit.share, cells)),)
 
 
 def matched_beside(found: FoundGroups, cells: WindowCells, calibration: Calibration) -> bool:
