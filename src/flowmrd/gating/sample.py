@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from flowmrd.config.run import GatingConfig
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, ScaledTube, common_brightness, dye_factors, share_at_bounds
-from flowmrd.gating.frame import Frame, panel_frame
+from flowmrd.gating.frame import Frame, Values, panel_frame
 from flowmrd.gating.landmark import Landmark, find_landmark
 from flowmrd.gating.marrow import MATURE, marrow_shares, mature_granulocytes
 from flowmrd.gating.populations import CODES, route_bits
@@ -217,4 +217,15 @@ def _without_targets(result: GateResult, agreed: Mask, nucleated: int) -> dict[s
 
 def _medians(columns: Columns, rows: npt.NDArray[np.intp], panel: PanelModel, frame: Frame) -> dict[str, float]:
     present = [marker for marker in panel.features if marker in columns]
-    return {marker: float(np.median(frame.to_panel(marker, columns[marker][rows]))) for marker in present}
+    return {marker: _panel_median(columns[marker][rows], marker, frame) for marker in present}
+
+
+def _panel_median(values: Values, marker: str, frame: Frame) -> float:
+    """Median on the panel scale. Scales keep the order of cells, so that only the middle cells need to be placed."""
+    if len(values) == 0:
+        return float("nan")
+    last = len(values) - 1
+    ordered = np.partition(values, (last // 2, (last + 1) // 2, last))
+    if np.isnan(ordered[last]):
+        return float("nan")
+    return float(frame.to_panel(marker, ordered[[last // 2, (last + 1) // 2]]).mean())
