@@ -112,6 +112,6 @@ def _offscale(
 
 
 def _inside(tube: Tube, name: str) -> npt.NDArray[np.bool_]:
-    """Events of a gate of the tree; none where it could not be looked for, which leaves the tube not evaluable."""
+    """Events of a gate of the tree; none where it could not be placed, which leaves the tube not evaluable."""
     inside = tube.gate_or_none(name)
     return np.zeros(tube.n_events, dtype=np.bool_) if inside is None else inside

@@ -200,12 +200,12 @@ def _present_state(run_directory: Path) -> str:
 def _plan_again(run_directory: Path, plan: RunPlan, *, changed: bool) -> RunPlan | None:
     """Plan for another pass after one that did not end well; None where another would end the same way."""
     if changed:
-        print("Configuration or code was changed during the run; going on with what they are now.")  # noqa: T201
+        print("Configuration or code was changed during the run; the run continues with the present ones.")  # noqa: T201
         plan = plan_run(run_directory)
         forget_failures(run_directory, plan.samples)
         return plan
     if set_back_future_times(run_directory / "results"):
-        print("The clock was put back during the run; going on.")  # noqa: T201
+        print("The clock was set back during the run; the run continues.")  # noqa: T201
         return plan
     again = plan_run(run_directory, include_failed=False)
     return again if again.samples.keys() != plan.samples.keys() else None

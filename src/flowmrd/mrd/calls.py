@@ -1,7 +1,7 @@
-"""Reviewers' calls of groups, counted: which cells are leukaemia once a reviewer has said what a group is.
+"""Counting with reviewers' calls: which cells count as leukaemia after a reviewer has named a group.
 
-A call names a group by its number in ``events.parquet`` and changes whether its cells count. Nothing is searched again:
-the cells of every group, counted or not, are known from the classification.
+A call names a group by its number in ``events.parquet`` and changes whether its cells count. The classifier does not
+run again, because the classification holds the cells of every group, counted or not.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, order=True)
 class GroupCall:
-    """What a reviewer calls one group.
+    """A reviewer's call of one group.
 
     Attributes
     ----------
@@ -54,16 +54,16 @@ class GroupCall:
 
 @dataclass(frozen=True)
 class ReviewerCalls:
-    """Calls of one tube that are in force.
+    """The calls of one tube that are in force.
 
     Attributes
     ----------
     calls
         One a group.
     disputed
-        Calls of groups that reviewers call differently; they are told and not counted.
+        Calls of groups that reviewers call differently; they are reported and not counted.
     automatic_sha256
-        Digest of ``mrd.json`` as the classifier alone gives it: what the calls are about.
+        Digest of the ``mrd.json`` of the classifier alone, which the calls refer to.
     """
 
     calls: tuple[GroupCall, ...] = ()
@@ -93,7 +93,7 @@ def with_calls(tube: Tube, calls: ReviewerCalls) -> Tube:
     Raises
     ------
     ArtefactError
-        If the tube does not say which cells each group has.
+        If the tube does not hold the cells of each group.
     """
     if not calls.calls:
         return tube
@@ -125,7 +125,7 @@ def mrd_with_calls(
 
 
 def calls_in_result(result: MrdResult) -> ReviewerCalls:
-    """The calls that a result was counted with, as its groups name them; disputes are not among them."""
+    """The calls that a result was counted with, from its groups; disputed calls are not included."""
     return ReviewerCalls(
         tuple(
             GroupCall(group.cluster, group.call, group.reviewer or "")
@@ -136,7 +136,7 @@ def calls_in_result(result: MrdResult) -> ReviewerCalls:
 
 
 def called_groups(groups: Sequence[CellGroup], calls: ReviewerCalls, cells: Mapping[int, int]) -> tuple[CellGroup, ...]:
-    """Groups with the reviewers' calls, each in its old place.
+    """Groups with the reviewers' calls, in unchanged order.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def questions_left(raised: Sequence[Flag], judged: TubeJudgement, calls: Reviewe
     ]
     answered = set(UNCOUNTED_CODES)
     if called >= {one.id for one in judged.clusters if one.came_first}:
-        # Whoever called these groups has seen when they came.
+        # The reviewer of these groups has seen when in the run their cells were acquired.
         answered.add("COUNTED_CAME_FIRST")
     return [*(item for item in raised if item.code not in answered), *uncounted_flags(open_)]
 
@@ -181,7 +181,7 @@ def questions_left(raised: Sequence[Flag], judged: TubeJudgement, calls: Reviewe
 def flags_of_calls(
     groups: Sequence[CellGroup], calls: ReviewerCalls, judged: TubeJudgement, events: int, least: int | None
 ) -> list[Flag]:
-    """What the verdict says of the calls.
+    """Flags of the verdict about the calls.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Counting cells: every candidate denominator of one tube, and the MRD level over the reportable one."""
+"""Counting cells: all candidate denominators of one tube, and the MRD level for the reportable one."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ def level(mrd_events: int, denominator: int) -> Level:
 
 
 def finite_or_none(value: Any) -> float | None:
-    """A number that JSON can hold: ``None`` for infinity, which an empty denominator gives."""
+    """A number for JSON: ``None`` for infinity, which arises from an empty denominator."""
     return float(value) if math.isfinite(value) else None

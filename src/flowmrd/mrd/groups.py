@@ -1,4 +1,4 @@
-"""The compact groups of a classification as the result tells them: counted, named, or a question."""
+"""The compact groups of a classification as reported in the result: counted, named, or open."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def _off_scale(entry: OffScaleCells) -> CellGroup:
 
 
 def phenotype(markers: Sequence[MarkerShift]) -> str:
-    """What sets a group apart, most telling marker first: ``CD38 under, CD58 over``."""
+    """Markers that distinguish a group, the largest shift first: ``CD38 under, CD58 over``."""
     telling = sorted((shift for shift in markers if shift.direction != "same"), key=lambda s: -abs(s.shift_decades))
     return ", ".join(f"{shift.marker} {shift.direction}" for shift in telling[:MOST_SAID]) or "like the nearest stage"
 
 
 def questions(groups: Sequence[CellGroup], raised: Sequence[Flag]) -> list[Flag]:
-    """A flag for atypical groups where the classifier raised none: they forbid a negative answer.
+    """A flag for atypical groups, which forbid a negative answer, where the classifier raised none.
 
     Parameters
     ----------

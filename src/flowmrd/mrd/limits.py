@@ -6,8 +6,8 @@ below has a closed form in its inverse (Garwood 1936, Biometrika 28:437 for the 
 for the idea of separate decision and detection limits).
 
 Background is the rate b of false MRD events in marrow without leukaemia, here the upper end of the controls' interval.
-It raises the count from which events are a detection and is never credited to the tube, which may have none: with
-X ~ Poisson(N (b + t)) a dirty reference would look more sensitive than a clean one.
+It raises the detection count. It is not added to the rate of the tube, which may have no background: with X ~ Poisson(N
+(b + t)), a reference with more background would appear more sensitive.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def events_needed(
     """
 
     def reached(denominator: int) -> bool:
-        # Worst case over the next step of the saw-tooth: one event more in the detection count.
+        # Worst case: the detection count, a step function of N, is one event higher.
         step = blank_threshold(denominator * background, alpha)
         detect = max(min_detect_events, step if background == 0 else step + 1)
         return float(gammaincinv(detect, power)) / denominator <= target

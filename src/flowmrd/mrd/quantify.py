@@ -47,7 +47,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Digests:
-    """SHA-256 of what made the result, besides the FCS file."""
+    """SHA-256 of everything that determined the result, besides the FCS file."""
 
     config: str = ""
     panel: str = ""
@@ -72,7 +72,7 @@ def quantify(
     digests: Digests | None = None,
     calls: ReviewerCalls | None = None,
 ) -> MrdResult:
-    """Count, give intervals and limits, and judge.
+    """Compute counts, intervals, limits and verdict of a judged tube.
 
     Parameters
     ----------
@@ -84,9 +84,9 @@ def quantify(
         The tube's row of the sheet: whose it is, its role, and therapy before it; a follow-up tube of a patient of the
         tube's name where absent.
     digests
-        What made the result, for its provenance; empty where absent, as in a notebook.
+        Digests for the provenance of the result; empty where absent, as in a notebook.
     calls
-        What reviewers call its groups: their cells count, or not, as the calls say, and the verdict names who called.
+        Reviewers' calls of the tube's groups. They decide which cells count, and the verdict names the reviewer.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The flags of a tube sorted by what they do to its verdict (:mod:`flowmrd.flags`)."""
+"""Sorting the flags of a tube by their effect on the verdict (:mod:`flowmrd.flags`)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SortedFlags:
 
 
 def covered_blind_spots(seen_without_cd19: float | None) -> frozenset[str]:
-    """Blind spots that the diagnosis tube answers for.
+    """Blind-spot flags that the diagnosis tube rules out.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def sort_flags(flags: Iterable[Flag], *, excused: frozenset[str] = frozenset(), 
     flags
         Those of effect info are left to the quality section of the report.
     excused
-        Codes that something else covers in this tube; they stay as remarks.
+        Codes that have no effect in this tube; they stay as remarks.
     role
         Role of the tube; a flag that does not speak of such tubes is left out.
     """

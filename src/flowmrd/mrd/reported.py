@@ -1,4 +1,4 @@
-"""How a level is reported: a percentage where MRD was detected, below the limit of detection where it was not."""
+"""Text of the reported level: a percentage where MRD was detected, else "below the limit of detection"."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def _reported(fraction: float | None, kind: VerdictClass, limits: Limits | None,
     if mrd_events >= limits.min_detect_events:
         return f"not established (counted {percent(fraction)})"
     if kind is VerdictClass.INDETERMINATE:
-        # What the open question is about is not counted: "below the limit of detection" would be an answer.
+        # The cells of the open question are not counted, so "below the limit of detection" would be wrong.
         return "not established"
     return f"< {percent(limits.lod95)}"

@@ -135,7 +135,7 @@ class KindOutcome(ResultPart):
 
 
 class SpikeIn(ResultPart):
-    """The in-silico experiment on this very tube."""
+    """In-silico spike-in of leukaemic cells into this tube."""
 
     level: float
     expected: float = Field(description="Mean number of cells spiked in per replicate.")
@@ -151,7 +151,7 @@ class SpikeIn(ResultPart):
 
 
 class Sensitivity(ResultPart):
-    """What this tube could have seen."""
+    """Sensitivity of this tube."""
 
     target: float
     background_per_million: float | None
@@ -168,7 +168,7 @@ class Sensitivity(ResultPart):
 
 
 class Verdict(ResultPart):
-    """The answer in one word, the trial's flag, and why."""
+    """Result class, the trial's ``mrd_negative``, and the reasons."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -203,7 +203,7 @@ class GroupEvidence(ResultPart):
 
 
 class CellGroup(ResultPart):
-    """A compact group of cells that was found, and what it was called."""
+    """A compact group of cells, and its call."""
 
     events: int
     phenotype: str = Field(description="Markers that set it apart from the nearest normal stage, as CD10+ CD38-.")
@@ -237,7 +237,7 @@ class Cluster(ResultPart):
 
 
 class Laip(ResultPart):
-    """How the leukaemia was recognised."""
+    """How leukaemic cells were recognised."""
 
     mode: Literal["patient", "library", "different_from_normal", "none"]
     markers: tuple[MarkerShift, ...]
@@ -267,7 +267,7 @@ class Provenance(ResultPart):
 
 
 class Regeneration(ResultPart):
-    """What the haematogones say about regeneration once the MRD cells are left out."""
+    """Regeneration as assessed from the haematogones without the MRD cells."""
 
     verdict: Literal["increased", "present", "incomplete", "few", "not_evaluable"]
     statement: str

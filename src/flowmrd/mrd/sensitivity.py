@@ -1,4 +1,4 @@
-"""What a tube could have seen: limits over the controls' background, and the spike-in judged with the same count."""
+"""Sensitivity of a tube: limits from the controls' background, and the spike-in judged with the same count."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from flowmrd.records.classification import BackgroundEntry, SpikedKindEntry, Spi
 
 @dataclass(frozen=True)
 class BackgroundRate:
-    """False MRD events per event of the reportable denominator, as the controls show them.
+    """False MRD events per event of the reportable denominator, estimated from the controls.
 
     Attributes
     ----------
     rate
         Mean over the controls.
     low, high
-        95 % interval; the upper end sets the limits, since few controls say little about what marrow may show.
+        95 % interval. The upper end is used for the limits, because few controls leave the rate uncertain.
     """
 
     rate: float
@@ -111,7 +111,9 @@ def _kind(kind: SpikedKindEntry, least: int) -> KindOutcome:
 
 
 def partial_sensitivity(spike_in: SpikeIn | None) -> Flag | None:
-    """Which kinds of leukaemia would have been overlooked; None where all would have been found or one is known."""
+    """Flag that names the kinds of leukaemia that would be missed; None where all would be found or the patient's own
+    is known.
+    """
     missed = [kind for kind in spike_in.kinds if kind.outcome == "missed"] if spike_in is not None else []
     if spike_in is None or not missed:
         return None
@@ -134,13 +136,13 @@ def sensitivity(
     *,
     overruled: bool = False,
 ) -> Sensitivity:
-    """The block ``sensitivity`` of ``mrd.json``; ``achieved`` asks for the limit by counting and by experiment.
+    """The block ``sensitivity`` of ``mrd.json``; ``achieved`` requires the target both by counting and by the spike-in.
 
     Parameters
     ----------
     overruled
-        A reviewer called cells in the place of the patient's leukaemia something else, so that the experiment with such
-        cells shows nothing.
+        Whether a reviewer called cells with the phenotype of the patient's leukaemia something else; the spike-in of
+        such cells is then not valid.
     """
     return Sensitivity(
         target=rules.target,

@@ -1,8 +1,8 @@
 """Several acquisitions of one specimen judged together: two tubes, or one tube in two files.
 
 Counts and denominators add up, and the limits are those of the pool: 5 million events in all can say less than 1 in
-100,000 where each tube alone cannot. What casts doubt on one tube casts it on the pool. Tubes whose rates differ more
-than counting explains are no pool of one specimen; that forbids a negative answer.
+100,000 where each tube alone cannot. A doubt about one tube is a doubt about the pool. If the tubes' rates differ more
+than counting statistics explain, they may not be of one specimen, and a negative answer is forbidden.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _flags(results: Sequence[MrdResult], counted: Sequence[MrdResult], probabili
 
 
 def more_tubes(events_needed: int | None, sizes: Sequence[int]) -> int | None:
-    """Acquisitions of the mean size that are still needed; ``None`` where no number suffices."""
+    """Number of further acquisitions of the mean size that are needed; ``None`` where no number suffices."""
     if events_needed is None or not sum(sizes):
         return None
     missing = events_needed - sum(sizes)

@@ -1,4 +1,4 @@
-"""From counts, limits and flags to one verdict.
+"""Deciding the verdict from counts, limits and flags.
 
 The classes follow the ELN 2024 recommendations for adult ALL (Gökbuget et al., Blood 2024): complete MRD response needs
 a minimum sensitivity of 1e-4; a negative without it, and a positive that cannot be quantified, are classes of their
@@ -6,7 +6,7 @@ own. Detection and the side of the threshold are two statements: the class says 
 much, ``mrd_negative`` says whether the fraction lies below the threshold (true, false, or null when the tube could not
 have told).
 
-A follow-up tube: the rules are tried from the one that forbids most to the one that allows most.
+For a follow-up tube the rules are applied in this order:
 
 1. ``NOT_EVALUABLE``: a failure (quality, gates), or nothing in the denominator.
 2. ``INDETERMINATE``: no limits are known, or a doubt makes the count untrustworthy in both directions.
@@ -18,13 +18,13 @@ A follow-up tube: the rules are tried from the one that forbids most to the one 
    quantification count, ``POSITIVE`` or ``POSITIVE_BELOW_THRESHOLD`` by the point estimate. Where the 95 % interval
    holds the threshold, ``INTERVAL_STRADDLES_THRESHOLD`` is added and ``mrd_negative`` is null; the class stays.
 
-A diagnosis tube whose LAIP was found reports that leukaemia: what casts doubt on a follow-up is a remark there.
+A diagnosis tube whose LAIP was found reports that leukaemia; flags that would be doubts at follow-up are remarks.
 
 A control gets no patient's verdict: ``CONTROL_ODD`` if it holds what no other control shows, ``NOT_EVALUABLE`` if it
 failed or there are no others to compare it with, else ``CONTROL_CLEAN``.
 
 ``INDETERMINATE`` means that it is not known whether leukaemia is there. Its first reason is the one that decided, and
-``question`` is the question that ends the doubt.
+``question`` is the question whose answer ends the doubt.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Evidence:
     spike_in_detected
         Whether cells spiked into this tube at the target level were found; ``None`` where it could not be tried.
     kinds_missed
-        Which kinds of leukaemia the spike-in would have overlooked, where the patient's own is not known.
+        Kinds of leukaemia that the spike-in did not find, where the patient's own is not known.
     failures, doubts, not_positive, blind_spots, not_sensitive, remarks
         Flags by their effect (:class:`flowmrd.flags.Effect`): failure, doubt, no_positive, no_negative, not_sensitive,
         and the rest.
@@ -67,9 +67,9 @@ class Evidence:
     laip_found
         Whether this diagnosis tube gave the patient's phenotype.
     oddities
-        What this control shows and no other does.
+        Findings that only this control has.
     phenotype_unknown
-        Whether leukaemia of any kind was looked for, because no diagnosis tube says of which.
+        Whether leukaemia of any kind was searched for, because there is no diagnosis tube.
     counted_by_reviewer
         Whether a reviewer called a group of this tube leukaemia.
     """
@@ -95,7 +95,7 @@ class Evidence:
 
     @property
     def notes(self) -> tuple[Flag, ...]:
-        """Flags that are read with an answer, whatever it is."""
+        """Flags that are reported with any answer."""
         return (*by_rank([*self.not_positive, *self.blind_spots, *self.not_sensitive]), *self.remarks)
 
     @property
@@ -105,7 +105,7 @@ class Evidence:
 
 
 def decide(evidence: Evidence) -> Verdict:
-    """Apply the rules in order and name every reason that counted.
+    """Apply the rules in order and collect the reasons.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def _control(evidence: Evidence) -> Verdict:
 
 def _not_detected(evidence: Evidence, limits: Limits) -> Verdict:
     if evidence.mrd_events >= limits.min_detect_events:
-        # A background of a few bad controls must not explain away cells that the counting rule would call detected.
+        # The background of a few bad controls must not hide cells that the counting rule would call detected.
         hidden = flag("WITHIN_BACKGROUND", events=evidence.mrd_events, limit=limits.lob_events)
         return _indeterminate((hidden, *evidence.notes))
     if evidence.blind_spots:

@@ -48,7 +48,7 @@ def members(tube: Tube, population: str) -> npt.NDArray[np.bool_]:
     known = [EVERYTHING, MRD, *tube.gate_names]
     raise GateError(
         f"tube {tube.name}",
-        found=f"a question for the population {population[:80]!r}",
+        found=f"a request for the population {population[:80]!r}",
         expected=f"one of {', '.join(known)}",
         todo="correct --population",
     )

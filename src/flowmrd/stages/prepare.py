@@ -105,7 +105,7 @@ def require_unchanged(fcs: Path, seen: tuple[int, int, int]) -> None:
         raise ArtefactError(
             str(fcs),
             found="a file that has changed since it was ingested",
-            expected="a file at rest",
+            expected="a file that nobody writes to",
             todo="wait until the transfer from the instrument has ended, then run again",
         )
 

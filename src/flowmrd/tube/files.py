@@ -1,4 +1,4 @@
-"""From the files of the stages before to one tube in memory."""
+"""Building a tube in memory from the files of earlier stages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Model = TypeVar("Model", bound=Artefact)
 
 @dataclass(frozen=True)
 class TubeFiles:
-    """Where one tube's columns and records lie; what is absent is left out of the tube.
+    """Paths of one tube's columns and records; what is absent is left out of the tube.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ def raw_tube(name: str, panel: PanelModel, events: Path, record: Path) -> Tube:
 
 
 def tube_from_files(files: TubeFiles, panel: PanelModel, config: RunConfig) -> Tube:
-    """A tube as far as its files go. Columns are mapped into memory and read when they are used.
+    """A tube with everything that its files hold. Columns are mapped into memory and read when they are used.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Gating one tube: the panel's gate tree on its columns, and what the gates say about the sample."""
+"""Gating one tube: applying the panel's gate tree, and assessing the sample from its gates."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def gate(
     tube
         With ``columns`` and ``masks``.
     config
-        Settings of gating; the defaults where absent. Which events estimates rest on is the tube's own ``quality``.
+        Settings of gating; the defaults where absent. The tube's own ``quality`` decides which events are used for
+        estimates.
     reference
         Gates of the control marrows (:func:`gates_of_controls`); every gate is estimated on this tube where absent.
     exclude
@@ -203,7 +204,7 @@ def gates_of_controls(tubes: Mapping[str, Tube], config: RunConfig | None = None
     landmarks = [
         tube_landmark(tube.measured, panel, tube.analysable(), tube.scales).factors for _, tube in sorted(tubes.items())
     ]
-    # One factor for all, so that their thresholds can be pooled: they ran on one instrument.
+    # One factor for all controls, so that their thresholds can be pooled: one instrument measured them.
     factors = {name: median(entry[name] for entry in landmarks) for name in panel.landmark}
 
     def learn(own: Mapping[str, float]) -> list[ControlGates]:
@@ -230,7 +231,9 @@ def gates_of_controls(tubes: Mapping[str, Tube], config: RunConfig | None = None
 
 
 def wiring(tube: Tube) -> Wiring | None:
-    """How the tube's columns come from its FCS file, so that ``gates.xml`` applies to it; None where not recorded."""
+    """How the tube's columns are computed from its FCS file, so that ``gates.xml`` applies to that file; None where not
+    recorded.
+    """
     if tube.qc is None or not tube.scales:
         return None
     detectors = {entry.column: entry.pnn or "" for entry in tube.qc.channels}

@@ -1,4 +1,4 @@
-"""What carries each marker of a file, and the pattern of its staining: by these, exchanged labels are told."""
+"""Detector, dye and staining pattern of each marker of a file, for detecting exchanged labels."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = ["Carriers", "as_stained", "carriers_of", "pattern_of_tube"]
 
 @dataclass(frozen=True)
 class Carriers:
-    """What the file says of the dyes of a panel.
+    """Detectors and dyes of a panel's markers in one file.
 
     Attributes
     ----------
     detectors
         Marker to detector: ``$PnDET`` of FCS 3.2, else ``$PnN`` without pulse feature and without the marker's own
-        name. A marker whose ``$PnN`` says nothing else is absent.
+        name. A marker whose ``$PnN`` is only the marker's name is absent.
     tags
         Marker to dye (``$PnTAG`` of FCS 3.2), where the file says it.
     """
@@ -75,7 +75,7 @@ def _without_marker(detector: str, own: Sequence[str]) -> str:
 
 
 def as_stained(panel: PanelModel, channels: Sequence[ChannelEntry]) -> PanelModel:
-    """The panel with the dyes of a file; of an antibody with another dye than the panel's no clone is known.
+    """The panel with the dyes of a file; the clone of an antibody with another dye than the panel's is removed.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def pattern_of_tube(
     tops = {name: ranges[name] or max(float(np.nanmax(values[name], initial=1.0)), 1.0) for name in values}
     dyes = {marker: values[one.column] for marker, one in present if one.kind in DYES}
     light = {marker: values[one.column] for marker, one in present if one.kind == ChannelKind.SCATTER.value}
-    # pulse height and width say what the area says
+    # pulse height and width add nothing to the area
     light = {name: value for name, value in light.items() if not name.endswith(("-H", "-W"))}
     tops |= {marker: tops[one.column] for marker, one in present}
     return staining_pattern(dyes, light, tops)

@@ -1,7 +1,7 @@
-"""Every threshold that was placed in one tube, so that other events can be put through the same gates and masks.
+"""All thresholds of one tube, for applying the same masks and gates to other events.
 
-The end-to-end sensitivity check adds raw events to a tube. They must meet the very matrix, scales, masks and gates that
-the tube's own events met; placing anything again would cost the whole chain and could move a gate.
+The end-to-end sensitivity check adds raw events to a tube. The matrix, scales, masks and gates must be those of the
+tube's own events. Estimating them again would take as long as the whole chain and could move a gate.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Placed:
     masks
         Thresholds of the quality masks.
     offscale
-        Where the scale of each detector ends, as in ``qc.json``.
+        Value at which each detector is off scale, as in ``qc.json``.
     gates
-        Place of every gate in the order of the tree; empty for a tube that has not been gated.
+        Placement of every gate in the order of the tree; empty for a tube that has not been gated.
     """
 
     spillover: Spillover | None

@@ -1,4 +1,4 @@
-"""Preprocessing one tube: compensate, bring to the 0..1 scale, mask. No event is removed."""
+"""Preprocessing one tube: compensation, transform to the 0..1 scale, quality masks. No event is removed."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def preprocess(
     transforms
         Scaling learned from the controls: ``channels`` of ``transform.json``.
     spillover
-        CSV with the matrix, instead of the source that the configuration names.
+        CSV with the matrix; it replaces the source that the configuration names.
     batch
         Batch of the tube, for the configuration's spillover CSVs.
     base
@@ -88,10 +88,11 @@ def preprocess(
         ``transform.width`` says with controls, and always without.
     placed
         Thresholds of another tube (:attr:`Tube.placed`). Its matrix, scales and masks are applied to these events as
-        they are: nothing is estimated, all other settings are ignored, and ``qc`` stays empty. Row ``i`` stands beside
-        row ``positions[i]`` of that tube for the mask of unstable stretches.
+        they are: nothing is estimated, all other settings are ignored, and ``qc`` stays empty. For the mask of unstable
+        stretches, event ``i`` is treated as acquired at row ``positions[i]`` of that tube.
     overwrite
-        Let the columns take the memory of ``raw``, which must not be used any more. Half the memory for one file.
+        Whether the columns may overwrite the memory of ``raw``, which must not be used afterwards. This halves the
+        memory.
 
     Returns
     -------
@@ -101,7 +102,7 @@ def preprocess(
     Raises
     ------
     CompensationError
-        If the matrix asked for is missing, malformed, singular, or not that of these values.
+        If the matrix is missing, malformed or singular, or does not fit these values.
     FcsError
         If a required channel has one value for all events.
     TransformError
@@ -110,7 +111,7 @@ def preprocess(
     """
     settings = config or RunConfig(panel=tube.panel.name, samples="")
     own = settings.for_tube(tube.name)
-    if own is not settings:  # a matrix of the tube's own takes the place of the controls'
+    if own is not settings:  # a matrix of the tube's own replaces that of the controls
         settings, spillover = own, None
     if placed is not None:
         return _as_placed(tube, _columns_of(tube, overwrite=overwrite), placed)

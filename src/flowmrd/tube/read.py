@@ -59,10 +59,10 @@ def read_tube(
     dataset
         0-based data set of a file with several; chosen by the rule of :func:`flowmrd.fcs.reader.choose` where absent.
     check
-        Read the sums of the channels with a second reader too, and make sure that the file did not change meanwhile.
-        Without it ``facts`` are those of the header alone: no SHA-256, no findings.
+        Whether to compare the sums of the channels with a second reader and to check that the file did not change
+        meanwhile. Without these checks ``facts`` come from the header alone: no SHA-256, no findings.
     others
-        Also give channels that neither the panel nor the file's spillover matrix names.
+        Whether to return channels that neither the panel nor the file's spillover matrix names.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def read_tube(
     Raises
     ------
     FcsError
-        If the file cannot be read truthfully, a second reader disagrees, or the file changed while it was read.
+        If the file can only be read by guessing, a second reader disagrees, or the file changed while it was read.
     ChannelError
         If a required channel is missing or ambiguous.
     """
@@ -94,7 +94,7 @@ def read_tube(
         raise FcsError(
             str(path),
             found="a file that changed while it was read",
-            expected="a file at rest",
+            expected="a file that nobody writes to",
             todo="wait until the transfer from the instrument has ended, then rerun",
         )
     raw = {channel.column: values[channel.index] for channel in matched.channels}
@@ -152,14 +152,14 @@ def _findings(
             Finding(
                 "integers_above_range",
                 f"stored integers at or above $PnR in {len(above)} channel(s), most in parameter {most + 1} "
-                f"({above[most]} of {chosen.n_events} events); bits above the range are dropped, so they are folded",
+                f"({above[most]} of {chosen.n_events} events); bits above the range are dropped, so values are too low",
             )
         )
     return findings
 
 
 def described(data_sets: list[DataSet], chosen: DataSet, panel: PanelModel) -> tuple[MatchResult, HeaderFacts]:
-    """What the header says of a data set: the matched channels, and the facts that rest on it alone.
+    """The matched channels of a data set, and the facts that its header alone gives.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def _refuse_other_analyte(chosen: DataSet, matched: MatchResult, panel: PanelMod
             str(chosen.path),
             found="; ".join(problems),
             expected="one reagent for a channel in every keyword",
-            todo="correct the labels in the file: which one holds cannot be known",
+            todo="correct the labels in the file; flowmrd cannot know which one is right",
         )
 
 

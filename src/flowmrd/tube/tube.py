@@ -54,44 +54,44 @@ class Tube:
     panel
         The panel that the file's channels were matched to.
     where
-        How messages call the tube: its file, or its sample name within a run.
+        Name of the tube in messages: its file, or its sample name within a run.
     facts
-        What is known about the file, as in ``ingest.json``; of a file that was not checked, what its header says.
+        Facts about the file, as in ``ingest.json``; for a file that was not checked, those of its header.
     raw
         Column to stored values after gain, logarithmic amplifier and time step; float32, shape (n_events,).
     positions
-        Row of the file beside which each event stands, shape (n_events,). Only for events that were added to a tube;
-        None for a tube of its own, whose events stand in their own rows.
+        Row of the file at which each added event is inserted, shape (n_events,). Only for events that were added to a
+        tube; None for a tube that was read from a file.
     columns
         The panel's channels on the 0..1 scale, float32, shape (n_events,); the time channel in seconds.
     scales
         Channel to the scale of its column; the time channel has none.
     masks
         Step (see :data:`flowmrd.preprocess.quality.masks.STEPS`) to its mask, shape (n_events,); True means masked.
-        ``offscale`` and ``offscale_<channel>`` say that a detector was driven beyond its range; they exclude nothing.
+        ``offscale`` and ``offscale_<channel>`` mark events beyond a detector's range; they exclude nothing.
     censored_names, censored
-        Channels, and uint32 of shape (n_events,): bit i is set where channel i is no measurement in this event.
+        Channels, and uint32 of shape (n_events,): bit i is set where channel i is not measured in this event.
     quality
-        The settings that decide which masks make an event not analysable.
+        Settings that decide which masks exclude an event from the analysis.
     qc
         Quality findings, as in ``qc.json``; None before preprocessing.
     gates
-        Where every gate was placed and why, as in ``gates.json``; None before gating.
+        Placement of every gate and its reason, as in ``gates.json``; None before gating.
     gating
-        Place of every gate and one bit per gate and event (:class:`flowmrd.gating.tree.GateResult`).
+        Placement of every gate, and one bit per gate and event (:class:`flowmrd.gating.tree.GateResult`).
     populations, population
         Population name to code, and the code of every event, int16 of shape (n_events,).
     route_names, routes
-        Ways into the B lineage, and uint8 of shape (n_events,) with one bit for each.
+        Routes into the B lineage, and uint8 of shape (n_events,) with one bit for each route.
     mrd_score
         log10 of phenotype over normal density, float32, shape (n_events,); -99 outside the B-lineage window.
     mrd, cluster
         Events called leukaemic, and the number of their group (-1 for none); shape (n_events,).
     excluded
-        Excluded events that lie in the place of the phenotype (:mod:`flowmrd.classifier.excluded_cells`).
+        Events outside the analysis whose phenotype is that of the leukaemia (:mod:`flowmrd.classifier.excluded_cells`).
     group
-        Number of the group that has an event, counted or not (-1 for none), as in ``classification``; int32, shape
-        (n_events,).
+        Number of the group that an event belongs to, counted or not (-1 for none), as in ``classification``; int32,
+        shape (n_events,).
     classification
         Summary of the classifier, as in ``classification.json``.
     """
@@ -132,17 +132,17 @@ class Tube:
 
     @property
     def ingest(self) -> IngestFile:
-        """Everything that is known about the tube's file.
+        """All facts about the tube's file.
 
         Raises
         ------
         ArtefactError
-            If the tube was not read from a file, or without checking the file as a whole.
+            If the tube was not read from a file, or was read with ``check=False``.
         """
         if not isinstance(self.facts, IngestFile):
             raise ArtefactError(
                 f"tube {self.name}",
-                found="a tube of whose file only the header is known, or that has no file",
+                found="a tube without a file, or one of whose file only the header was read",
                 expected="a tube that was read with its checks",
                 todo="read it with 'read_tube', without 'check=False'",
             )
@@ -158,7 +158,7 @@ class Tube:
         }
 
     def analysable(self, quality: QualityConfig | None = None) -> Mask:
-        """True for events that enter the analysis, shape (n_events,): the one place where this is decided.
+        """True for events that enter the analysis, shape (n_events,). Only this method decides it.
 
         Parameters
         ----------
@@ -169,11 +169,11 @@ class Tube:
 
     @property
     def gate_names(self) -> tuple[str, ...]:
-        """Gates that :meth:`gate` can be asked for, in the order of their bits; helper gates are not among them."""
+        """Names that :meth:`gate` accepts, in the order of their bits; helper gates are not included."""
         return self.gating.stored if self.gating is not None else ()
 
     def available(self, name: str) -> bool:
-        """Whether a gate exists in the tree and could be looked for in this tube."""
+        """Whether a gate exists in the tree and could be placed in this tube."""
         return name == ROOT or (self.gating is not None and self.gating.available(name))
 
     def gate(self, name: str) -> Mask:
@@ -191,7 +191,7 @@ class Tube:
         if name not in self.gate_names:
             raise GateError(
                 f"tube {self.name}",
-                found=f"a question for the gate {name[:80]!r}",
+                found=f"a request for the gate {name[:80]!r}",
                 expected=f"one of {', '.join(self.gate_names) or 'none: the tube has not been gated'}",
                 todo="correct the name of the gate",
             )
@@ -199,14 +199,14 @@ class Tube:
         if not result.available(name):
             raise UnavailableGateError(
                 f"tube {self.name}",
-                found=f"the gate {name}, which could not be looked for: {result.placement(name).why}",
+                found=f"the gate {name}, which could not be placed: {result.placement(name).why}",
                 expected="a gate whose channels and parents this tube has",
-                todo="ask 'available' first, or measure what is missing",
+                todo="call 'available' first, or measure what is missing",
             )
         return result.inside(name)
 
     def gate_or_none(self, name: str) -> Mask | None:
-        """As :meth:`gate`; None for a gate that the tree lacks or that could not be looked for."""
+        """As :meth:`gate`, but None for a gate that the tree lacks or that could not be placed."""
         return self.gate(name) if name == ROOT or (name in self.gate_names and self.available(name)) else None
 
     @property
@@ -216,7 +216,7 @@ class Tube:
 
     @property
     def placed(self) -> Placed:
-        """Every threshold that was placed in this tube, to apply to other events with (matrix, scales, masks, gates).
+        """All thresholds of this tube (matrix, scales, masks, gates), for applying them to other events.
 
         Raises
         ------
@@ -227,7 +227,7 @@ class Tube:
 
     @property
     def gate_result(self) -> GateResult:
-        """Placement of every gate and the bits, in the form that gating itself works with.
+        """Placement of every gate and the bits, as gating returned them.
 
         Raises
         ------
@@ -244,7 +244,7 @@ class Tube:
         return self.gating
 
     def to_pandas(self) -> DataFrame:
-        """One row per event, as a table of the tube.
+        """The tube as a table with one row per event.
 
         Columns: ``event`` (row of the file), the channels on the 0..1 scale (time in seconds), one boolean column
         ``mask_<step>`` per mask and ``gate_<name>`` per available gate, ``population`` (categories), and ``mrd_score``,
@@ -269,7 +269,7 @@ class Tube:
         """The tube as AnnData, for scanpy and its relatives. Needs the optional package ``anndata``.
 
         ``X`` is float32 of shape (n_events, n_channels) on the 0..1 scale, without time; ``obs`` is the rest of
-        :meth:`to_pandas`; ``var`` says what each channel measures, its dye and its scale.
+        :meth:`to_pandas`; ``var`` holds kind, dye and scale of each channel.
 
         Raises
         ------
@@ -307,8 +307,8 @@ class Tube:
     def to_flowkit(self) -> Session:
         """A FlowKit session with this tube's events on the 0..1 scale and the same gates, analysed.
 
-        Gates that the tube cannot have are left out. Leaning cuts and combinations are written in GatingML's own words
-        (:mod:`flowmrd.gating.gatingml`), so the session may hold a few helper gates more.
+        Gates that the tube cannot have are left out. GatingML has no sloped cuts and only simple combinations
+        (:mod:`flowmrd.gating.gatingml`), so the session may hold some additional helper gates.
 
         Raises
         ------
