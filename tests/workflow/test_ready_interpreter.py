@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from flowmrd.engine import ready_client
-from flowmrd.engine.ready_interpreter import VARIABLE, ready_interpreter, shell_function
+from flowmrd.engine.ready_interpreter import PREFIX, VARIABLE, ready_interpreter, shell_function
 from flowmrd.home import REPOSITORY
 
 CLIENT = Path(ready_client.__file__)
@@ -112,6 +114,29 @@ def test_it_ends_with_the_run_and_leaves_nothing() -> None:
         assert place.parent.is_dir()
         assert place.parent.stat().st_mode & 0o077 == 0
     assert not place.parent.exists()
+
+
+def test_the_next_run_removes_what_a_killed_one_left_and_nothing_that_is_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folders = {name: tmp_path / f"{PREFIX}{name}" for name in ("killed", "used", "young")}
+    elsewhere = tmp_path / "somebody-elses"
+    for folder in (*folders.values(), elsewhere):
+        folder.mkdir()
+        (folder / "ready").touch()
+        hour_ago = time.time() - 3600.0
+        os.utime(folder, None if folder == folders["young"] else (hour_ago, hour_ago))
+    (tmp_path / f"{PREFIX}link").symlink_to(elsewhere)
+    used = os.open(folders["used"], os.O_RDONLY)
+    fcntl.flock(used, fcntl.LOCK_SH)
+    with ready_interpreter(dict(os.environ), cwd=REPOSITORY):
+        left = sorted(
+            path.name for path in tmp_path.iterdir() if path.name.endswith(("killed", "used", "young", "link"))
+        )
+    os.close(used)
+    assert left == [f"{PREFIX}link", f"{PREFIX}used", f"{PREFIX}young"]
+    assert (elsewhere / "ready").is_file()
 
 
 def test_without_one_the_shells_of_rules_are_as_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,8 @@ interpreter of its own would: with the environment, working directory and termin
 * Where the code on disk is not what was imported, the sender starts an interpreter of its own, which sees what has
   changed. So it does where this process is gone.
 * It ends when its standard input does, hence with the launcher, after its last child.
+* Its socket lies in a private folder of the temporary one. The launcher and this process hold a lock on that folder, so
+  that the next run removes what a killed one left.
 * On a cluster, and with plain ``snakemake``, there is none, and every job starts an interpreter.
 """
 
@@ -25,10 +27,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 __all__ = ["VARIABLE", "ready_interpreter", "serve", "shell_function"]
@@ -36,6 +40,9 @@ __all__ = ["VARIABLE", "ready_interpreter", "serve", "shell_function"]
 VARIABLE = "FLOWMRD_READY"
 """Environment variable with the path of the socket."""
 SECONDS_TO_END = 20.0
+PREFIX = "flowmrd-ready-"
+SECONDS_TO_LOCK = 60.0
+"""A younger folder may not have been locked yet."""
 Command = Callable[[Sequence[str]], int]
 MODULES = (
     "flowmrd.cli.app",
@@ -76,7 +83,9 @@ def ready_interpreter(environment: Mapping[str, str], *, cwd: Path) -> Iterator[
         The environment for Snakemake: with the socket, or unchanged where no interpreter could be started.
     """
     try:
-        folder = Path(tempfile.mkdtemp(prefix="flowmrd-"))  # of this user only
+        _remove_left_behind()
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))  # of this user only
+        held = _hold(folder)
     except OSError:
         yield dict(environment)
         return
@@ -98,6 +107,31 @@ def ready_interpreter(environment: Mapping[str, str], *, cwd: Path) -> Iterator[
         with suppress(subprocess.TimeoutExpired):
             process.wait(SECONDS_TO_END)
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _hold(folder: Path) -> int:
+    """A descriptor that holds a shared lock on a folder until it is closed, or its process has ended in any way."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with suppress(OSError):  # a file system without locks: such a folder is not removed for another run
+        fcntl.flock(held, fcntl.LOCK_SH)
+    return held
+
+
+def _remove_left_behind() -> None:
+    """Remove this user's folders whose launcher and interpreter are gone: they were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            facts = folder.lstat()
+            young = time.time() - facts.st_mtime < SECONDS_TO_LOCK
+            if facts.st_uid != os.getuid() or not S_ISDIR(facts.st_mode) or young:
+                continue
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(held)
 
 
 def shell_function() -> str:
@@ -126,6 +160,8 @@ def serve(place: Path, command: Command) -> int:
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the launcher ends, and this with it
     for name in THREAD_VARIABLES:
         os.environ.setdefault(name, "1")
+    with suppress(OSError):
+        _hold(place.parent)  # until this process ends
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
         try:
             listening.bind(str(place))
