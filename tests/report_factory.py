@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +252,7 @@ def make_result(
     shifts: tuple[MarkerShift, ...] | None = None,
     clusters: tuple[Cluster, ...] | None = None,
     groups: tuple[CellGroup, ...] = (),
+    further: Mapping[str, Any] | None = None,
 ) -> MrdResult:
     """A result whose limits, interval and verdict come from the real arithmetic."""
     found = None if background is None else limits(nucleated, background=background)
@@ -264,13 +266,12 @@ def make_result(
         fraction=fraction, percent=100 * fraction, log10=math.log10(fraction) if mrd else None,
         ci95=(interval[0], interval[1]),
     )  # fmt: skip
-    verdict = decide(
-        Evidence(
-            mrd_events=mrd, denominator=nucleated, interval=(interval[0], interval[1]), limits=found, target=1e-4,
-            spike_in_detected=spiked, failures=failures, remarks=extra, blind_spots=blind_spots, role=role,
-            laip_found=role == "diagnosis",
-        )
+    evidence = Evidence(
+        mrd_events=mrd, denominator=nucleated, interval=(interval[0], interval[1]), limits=found, target=1e-4,
+        spike_in_detected=spiked, failures=failures, remarks=extra, blind_spots=blind_spots, role=role,
+        laip_found=role == "diagnosis",
     )  # fmt: skip
+    verdict = decide(replace(evidence, **(further or {})))
     if shifts is None:
         shifts = (
             MarkerShift(marker="CD58", shift_decades=1.1, direction="over"),

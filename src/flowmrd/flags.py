@@ -582,7 +582,7 @@ _ANSWERS: Final = (
     FlagKind(
         "TOO_FEW_EVENTS",
         Effect.ANSWER,
-        "{events:,} events give a 95 %-power limit of detection of {lod95:.2g}, above the target of {target:.0e}.",
+        "{events:,} events give a 95 %-power limit of detection of {lod95}, above the target of {target}.",
         roles=_FOLLOWUP,
     ),
     FlagKind(
@@ -693,12 +693,12 @@ _ANSWERS: Final = (
         "BELOW_DETECTION",
         Effect.ANSWER,
         "{events} clustered events, fewer than the {least} that count as detected; limit of detection "
-        "{lod95:.2g} (95 % power).",
+        "{lod95} (95 % power).",
     ),
     FlagKind(
         "QUANTIFIED",
         Effect.ANSWER,
-        "{events} clustered events among {denominator:,}; 95 % interval {low:.2g} to {high:.2g}.",
+        "{events} clustered events among {denominator:,}; 95 % interval {low} to {high}.",
     ),
     FlagKind(
         "BELOW_QUANTIFICATION",
@@ -712,7 +712,7 @@ _ANSWERS: Final = (
     FlagKind(
         "INTERVAL_STRADDLES_THRESHOLD",
         Effect.ANSWER,
-        "MRD was detected, but its 95 % interval {low:.2g} to {high:.2g} contains the threshold {target:.0e}.",
+        "MRD was detected, but its 95 % interval {low} to {high} contains the threshold {target}.",
         step="Acquire more events of the same sample to narrow the interval, or repeat the marrow in 2 to 4 weeks.",
         roles=_PATIENT,
     ),

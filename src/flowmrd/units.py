@@ -43,6 +43,36 @@ def percent(fraction: float, digits: int = 2) -> str:
     return f"{value:.{decimals}f} %"
 
 
+_SUPERSCRIPTS: Final = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def scientific(value: float, digits: int = 2) -> str:
+    """Positive number as a power of ten for people: ``1.2 × 10⁻⁴``, ``10⁻⁴``."""
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
+    whole = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return power if whole == "1" else f"{whole} × {power}"
+
+
+def level(fraction: float, digits: int = 2) -> str:
+    """A level as pages and messages write it: per cent, below 0.1 % with the power of ten in brackets.
+
+    ``0.0083 % (8.3 × 10⁻⁵)``; zero is ``0 %``.
+    """
+    said = percent(fraction, digits)
+    return said if fraction >= 1e-3 or fraction <= 0 else f"{said} ({scientific(fraction, digits)})"
+
+
+def ends(interval: tuple[float, float]) -> tuple[str, str]:
+    """Both ends of an interval of fractions as percentages, with digits enough to tell one from the other."""
+    low = high = ""
+    for digits in (2, 3, 4):
+        low, high = (percent(end, digits) for end in interval)
+        if low != high:
+            break
+    return low, high
+
+
 def to_decades(scale: float) -> float:
     """Convert a distance on the 0..1 scale to decades."""
     return scale * LOGICLE_M

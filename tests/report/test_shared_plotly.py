@@ -14,7 +14,7 @@ import pytest
 from report_pages import build
 
 from browser import OpenPage
-from flowmrd.report.page import plotly_name, plotly_script
+from flowmrd.report.plotly_script import plotly_name, plotly_script, registering
 from flowmrd.stages.report import SHARED_ABOVE
 from report_factory import MadeSample, make_sample
 
@@ -44,7 +44,7 @@ def test_a_page_of_a_large_cohort_draws_with_the_shared_script_and_is_smaller_by
     script = shared.run / "results" / "assets" / plotly_name()
     assert script.read_text(encoding="utf-8") == plotly_script()
     alone = (positive.sample_dir / "report.html").stat().st_size
-    assert page.stat().st_size < alone - script.stat().st_size + 50_000
+    assert page.stat().st_size < alone - script.stat().st_size / 4
     drawn(open_page(page))
 
 
@@ -86,6 +86,20 @@ def test_from_a_server_the_shared_script_runs_only_unaltered(
     assert page.evaluate("window.altered") is None
     page.close()
     server.shutdown()
+
+
+def test_the_script_sets_up_the_traces_that_pages_use_and_no_other(positive: MadeSample, open_page: OpenPage) -> None:
+    page = open_page(positive.sample_dir / "report.html")
+    drawn(page)
+    known = page.evaluate("Object.keys(Plotly.PlotSchema.get().traces).sort()")
+    assert known == ["heatmap", "scatter"]
+
+
+def test_a_script_of_another_make_is_taken_as_it_is() -> None:
+    for script in ("x.register([a(),b()]);", "no list of traces", "x.register([a()]);y.register([a()]);"):
+        assert registering(script, ["heatmap"]) == script
+    made = 'a=W((e,t)=>{t.exports=c()});c=W((e,t)=>{t.exports={name:"heatmap"}});x.register([b(),a()]);'
+    assert registering(made, ["heatmap"]).endswith("x.register([a()]);")
 
 
 class SilentHandler(SimpleHTTPRequestHandler):

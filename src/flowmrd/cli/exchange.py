@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,14 @@ import typer
 
 if TYPE_CHECKING:
     from flowmrd.compare import Comparison, Measurement
+
+
+class PageLanguage(StrEnum):
+    """Languages of a page (``flowmrd.report.language.LANGUAGES``)."""
+
+    ENGLISH = "en"
+    GERMAN = "de"
+    CHINESE = "zh"
 
 
 def register(app: typer.Typer) -> None:
@@ -180,6 +189,9 @@ def monitor(
     again: Annotated[int, typer.Option(min=0, help="Negatives drawn for a second reading.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed of that draw; the same seed draws the same tubes.")] = 20240093,
     laboratory: Annotated[str, typer.Option(help="Name printed on the page.")] = "",
+    language: Annotated[
+        PageLanguage | None, typer.Option(help="Language of the page; that of the latest run if not given.")
+    ] = None,
 ) -> None:
     """Monitor many runs by month: unanswered tubes, overruled calls, background, limits of detection, turn-around.
 
@@ -190,7 +202,8 @@ def monitor(
     from flowmrd.stages.monitor import monitor_runs
 
     place = out or folder / "monitoring"
-    record = monitor_runs(folder, place, seed=seed, again=again, locked=limits, laboratory=laboratory)
+    code = None if language is None else language.value
+    record = monitor_runs(folder, place, seed=seed, again=again, locked=limits, laboratory=laboratory, code=code)
     for measure in record.measures:
         outside = [month.month for month in measure.months if month.outside]
         judged = any(month.low is not None for month in measure.months)

@@ -161,14 +161,14 @@ class ReportConfig(Section):
 
     plotly: Literal["auto", "inside", "shared"] = Field(
         "auto",
-        description="Where pages have plotly.js (4.8 MB): inside, so that a page can be moved alone; shared, one file "
+        description="Where pages have plotly.js (2 MB): inside, so that a page can be moved alone; shared, one file "
         "in results/assets for all; auto: shared where the sheet has more than 20 tubes.",
     )
     max_plot_events: int = Field(4000, ge=100, description="Points drawn per plot besides the density of all events.")
     laboratory: str = Field("", description="Name printed on the report.")
     language: Literal["en", "de", "zh"] = Field(
         "en",
-        description="Language of the pages of tubes and of the cohort; a sentence without a translation is English.",
+        description="Language of the pages; a sentence without a translation is English.",
     )
     control_limits: str | None = Field(
         None,

@@ -33,6 +33,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from flowmrd import units
 from flowmrd.flags import Flag, by_rank, flag
 from flowmrd.mrd.limits import Limits
 from flowmrd.mrd.result import Verdict, VerdictClass
@@ -182,7 +183,7 @@ def _not_detected(evidence: Evidence, limits: Limits) -> Verdict:
         return _indeterminate((*first, *(note for note in evidence.notes if note not in first)))
     reasons: list[Flag] = []
     if limits.lod95 > evidence.target:
-        reasons.append(flag("TOO_FEW_EVENTS", events=evidence.denominator, lod95=limits.lod95, target=evidence.target))
+        reasons.append(_too_few_events(evidence, limits))
     if evidence.spike_in_detected is None:
         reasons.append(flag("SPIKE_IN_NOT_TRIED"))
     elif not evidence.spike_in_detected:
@@ -191,7 +192,9 @@ def _not_detected(evidence: Evidence, limits: Limits) -> Verdict:
     if reasons:
         rest = (note for note in evidence.notes if note not in reasons)
         return _verdict(VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY, None, (*by_rank(reasons), *rest))
-    found = flag("BELOW_DETECTION", events=evidence.mrd_events, least=limits.detect_events, lod95=limits.lod95)
+    found = flag(
+        "BELOW_DETECTION", events=evidence.mrd_events, least=limits.detect_events, lod95=units.level(limits.lod95)
+    )
     partial = [] if evidence.kinds_missed is None else [evidence.kinds_missed]
     if evidence.phenotype_unknown:
         partial.append(flag("PRECURSOR_LIKE_NOT_EXCLUDED"))
@@ -199,7 +202,7 @@ def _not_detected(evidence: Evidence, limits: Limits) -> Verdict:
 
 
 def _detected(evidence: Evidence, limits: Limits, interval: tuple[float, float], notes: Sequence[Flag]) -> Verdict:
-    low, high = interval
+    (low, high), said = interval, dict(zip(("low", "high"), units.ends(interval), strict=True))
     straddles = low < evidence.target <= high
     sensitive = limits.lod95 <= evidence.target
     whole = sensitive and evidence.spike_in_detected is True and not (*evidence.blind_spots, *evidence.not_sensitive)
@@ -222,14 +225,21 @@ def _detected(evidence: Evidence, limits: Limits, interval: tuple[float, float],
     else:
         above = evidence.fraction >= evidence.target
         kind = VerdictClass.POSITIVE if above else VerdictClass.POSITIVE_BELOW_THRESHOLD
-        reasons.append(
-            flag("QUANTIFIED", events=evidence.mrd_events, denominator=evidence.denominator, low=low, high=high)
-        )
+        reasons.append(flag("QUANTIFIED", events=evidence.mrd_events, denominator=evidence.denominator, **said))
     if straddles:
-        reasons.append(flag("INTERVAL_STRADDLES_THRESHOLD", low=low, high=high, target=evidence.target))
+        reasons.append(flag("INTERVAL_STRADDLES_THRESHOLD", target=units.level(evidence.target, 1), **said))
     if not sensitive and low < evidence.target:
-        reasons.append(flag("TOO_FEW_EVENTS", events=evidence.denominator, lod95=limits.lod95, target=evidence.target))
+        reasons.append(_too_few_events(evidence, limits))
     return _verdict(kind, negative, (*reasons, *notes))
+
+
+def _too_few_events(evidence: Evidence, limits: Limits) -> Flag:
+    return flag(
+        "TOO_FEW_EVENTS",
+        events=evidence.denominator,
+        lod95=units.level(limits.lod95),
+        target=units.level(evidence.target, 1),
+    )
 
 
 def _indeterminate(reasons: Sequence[Flag]) -> Verdict:

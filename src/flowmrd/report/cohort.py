@@ -151,7 +151,7 @@ def _row(member: CohortTube, line: Markup | None, suspects: set[str]) -> dict[st
         "events": result.counts.mrd_events,
         "denominator": result.denominator_count,
         "lod": result.sensitivity.lod95,
-        "achieved": result.sensitivity.achieved,
+        "sensitivity": verdict.sensitivity_state(result),
         "is_result": verdict.is_result(result),
     }
 

@@ -53,9 +53,9 @@ def percent(fraction: float | None, digits: int = 2) -> str:
 
 def level(fraction: float | None, digits: int = 2) -> str:
     """A level as it is written everywhere: percentage, with the power of ten in brackets below 0.1 %."""
-    if fraction is None or not math.isfinite(fraction) or fraction >= 1e-3 or fraction <= 0:
-        return percent(fraction, digits)
-    return f"{percent(fraction, digits)} ({scientific(fraction, digits)})"
+    if fraction is None or not math.isfinite(fraction):
+        return NOT_AVAILABLE
+    return units.level(fraction, digits).replace("-", "−")
 
 
 def scientific(value: float | None, digits: int = 2) -> str:
@@ -64,10 +64,7 @@ def scientific(value: float | None, digits: int = 2) -> str:
         return NOT_AVAILABLE
     if value == 0:
         return "0"
-    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-    power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
-    whole = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-    return power if whole == "1" else f"{whole} × {power}".replace("-", "−")
+    return units.scientific(value, digits).replace("-", "−")
 
 
 def short_hash(value: str | None) -> str:

@@ -43,13 +43,28 @@ _CLASS_STEPS: Final = {
 }
 
 
-def next_steps(result: MrdResult, flags: Sequence[str] = ()) -> list[Step]:
+CARRIED: Final = Step(
+    "Rinse and run this tube again before it is signed: a leukaemic tube of the same patient ran just before it.",
+    "time",
+)
+UNEVEN: Final = Step(
+    "The MRD cells did not come evenly over the run: look when they came, rinse and run the tube again.", "time"
+)
+
+
+def next_steps(
+    result: MrdResult, flags: Sequence[str] = (), *, carried: bool = False, uneven: bool = False
+) -> list[Step]:
     """What the reader can do, most useful first.
 
     Parameters
     ----------
     flags
         Codes of quality flags that are not among the verdict's reasons.
+    carried
+        Whether a leukaemic tube of the same patient ran just before this one.
+    uneven
+        Whether the MRD cells came unevenly over the run.
     """
     codes = [*(reason.code for reason in result.verdict.reasons), *flags]
     if result.role != "followup":
@@ -61,6 +76,7 @@ def next_steps(result: MrdResult, flags: Sequence[str] = ()) -> list[Step]:
         codes = [code for code in codes if REGISTRY[code].effect is not Effect.NO_NEGATIVE]
     steps += [step for code, step in BY_CODE.items() if code in codes]
     # Paper shows the first five only.
+    steps[:0] = [step for step, holds in ((CARRIED, carried), (UNEVEN, uneven)) if holds]
     if kind is VerdictClass.NOT_EVALUABLE:
         steps.insert(0, Step("Do not report this tube as negative. Correct what the reasons name and repeat it."))
     if kind is VerdictClass.INDETERMINATE:

@@ -17,7 +17,7 @@ from flowmrd.records.ingest import AcquisitionEntry, IngestFile
 from flowmrd.records.quality import QualityFile
 from flowmrd.records.references import LaipFile, ReferenceFile
 from flowmrd.report.leukaemia import DiagnosisModel
-from flowmrd.report.page import SharedScript
+from flowmrd.report.plotly_script import SharedScript
 
 
 @dataclass(frozen=True)

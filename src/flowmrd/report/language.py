@@ -148,7 +148,16 @@ class Language:
             matched = one.pattern.fullmatch(inner)
             if matched is not None and (said := self._said(one, matched.groupdict(), depth)) is not None:
                 return said
-        return self._list(inner, depth)
+        return self._list(inner, depth) or self._beginning(inner)
+
+    def _beginning(self, inner: str) -> str | None:
+        """What is left of a text that was cut for paper, where the page has it in full before."""
+        if not inner.endswith("…"):
+            return None
+        for whole, said in self._found.items():
+            if said is not None and whole.startswith(inner[:-1]) and whole != inner:
+                return said[: round(len(said) * len(inner) / len(whole))].rstrip() + "…"
+        return None
 
     def _said(self, one: Sentence, values: Mapping[str, str], depth: int) -> str | None:
         """A sentence with its values; None where a sentence that fits nearly everything holds what has no entry."""
@@ -185,7 +194,10 @@ class Language:
         Texts between tags and the attributes that are read aloud or shown are looked up; scripts, styles, data, what
         came from outside and what is typed as it stands are left alone.
         """
-        return source if self.code == "en" else _Translation(self).of(source)
+        if self.code == "en":
+            return source
+        self._found.clear()  # what a page says depends on no page before it
+        return _Translation(self).of(source)
 
     def words(self, english: Iterable[str]) -> dict[str, str]:
         """Entries for a page's scripts: those of these sentences that have one."""

@@ -77,11 +77,12 @@ def _paragraphs(inputs: Inputs, cite: Callable[[str], str], *, controls_charted:
         f"Compensation: {_compensation_words('' if qc is None else qc.compensation.source)}"
         + (f" (condition number {formatting.number(condition)})" if condition else "")
         + f". Fluorescence was scaled by {' and '.join(kinds) or 'a transform that was not recorded'}{scaled}; "
-        "scatter linearly. Events with invalid values, at the margins of scatter"
+        "scatter linearly. Events with invalid values"
         + (
-            f", and in stretches of the run with a disturbed signal (deviations as in {cite('peacoqc')})"
+            ", events at the margins of scatter and events in stretches of the run with a disturbed signal "
+            f"(deviations as in {cite('peacoqc')})"
             if config.quality.time_mask
-            else ""
+            else " and events at the margins of scatter"
         )
         + " were not analysed.",
         f"Gates of the panel were placed on all events, the B lineage by CD19 and by routes that need no CD19 "
@@ -91,7 +92,8 @@ def _paragraphs(inputs: Inputs, cite: Callable[[str], str], *, controls_charted:
         f"MRD is the number of clustered events per {result.denominator} cell with its exact Poisson 95 % interval "
         f"{cite('garwood')}. At least {config.mrd.min_detect_events} events count as detected and "
         f"{config.mrd.min_quantify_events} as quantifiable. {background}. The limit of detection is the smallest rate "
-        f"found with {config.mrd.power:.0%} probability at a limit of blank of {config.mrd.alpha:.0%}; it depends on "
+        f"found with {formatting.percent(config.mrd.power)} probability at a limit of blank of "
+        f"{formatting.percent(config.mrd.alpha)}; it depends on "
         f"the number of cells {cite('theunissen')}. A negative result needs a limit of detection at or below "
         f"{formatting.scientific(facts.target)} and {spiked}. Classes follow ELN 2024 {cite('eln')}"
         + (f"; the controls' sequence was judged by Westgard's rules {cite('westgard')}." if controls_charted else "."),

@@ -12,6 +12,7 @@ from flowmrd.report import formatting
 from flowmrd.report.axes import Axis
 from flowmrd.report.charts.description import Chart, Interval, Layer, Outline, Points
 from flowmrd.report.charts.svg import to_svg
+from flowmrd.report.language import ENGLISH, Language
 from flowmrd.report.monitoring import ENOUGH_MONTHS, ENOUGH_TUBES
 from flowmrd.report.page import read_asset, render_page
 
@@ -25,7 +26,13 @@ UNITS: Final[Mapping[str, str]] = {
 }
 
 
-def render_monitoring(record: MonitoringFile, *, links: Mapping[tuple[str, str], str], laboratory: str) -> str:
+def render_monitoring(
+    record: MonitoringFile,
+    *,
+    links: Mapping[tuple[str, str], str],
+    laboratory: str,
+    language: Language = ENGLISH,
+) -> str:
     """Render the page.
 
     Parameters
@@ -48,6 +55,7 @@ def render_monitoring(record: MonitoringFile, *, links: Mapping[tuple[str, str],
             "repeated": sum(run.repeated for run in record.runs),
         },
         styles=[read_asset("cohort.css")],
+        language=language,
     )
 
 

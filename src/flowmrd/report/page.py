@@ -7,8 +7,9 @@ Every page of flowmrd (sample, cohort, trial, validation) is made here, so that 
 - text from files is escaped by jinja2's autoescape, data is embedded as inert JSON;
 - the same input gives the same bytes.
 
-Pages of a large cohort may share one file with plotly.js (:class:`SharedScript`): then a script of the page, which the
-policy allows by its hash, loads that file and nothing else.
+A page holds plotly.js compressed and runs it after it has been shown; the policy allows it by its hash. Pages of a
+large cohort may share one file with it (:class:`SharedScript`): then a script of the page loads that file and nothing
+else.
 
 A page is written as ``templates/<name>.html.j2`` extending ``base.html.j2`` (blocks ``title``, ``header`` and
 ``content``; macros for figures, badges and tables in ``parts.html.j2``) and rendered by :func:`render_page`.
@@ -23,7 +24,6 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +36,7 @@ from flowmrd.errors import InternalError
 from flowmrd.report import formatting
 from flowmrd.report.compiled_templates import CompiledTemplates
 from flowmrd.report.language import ENGLISH, Language
+from flowmrd.report.plotly_script import EMBEDDED, SharedScript, embedded_loader, plotly_script, shared_loader
 from flowmrd.store import write_text
 
 HERE: Final = Path(__file__).resolve().parent
@@ -92,64 +93,6 @@ def read_asset(name: str) -> str:
     return (ASSETS / name).read_text(encoding="utf-8")
 
 
-@lru_cache(maxsize=1)
-def plotly_script() -> str:
-    """plotly.js as shipped inside the installed plotly package (MIT licence)."""
-    from importlib.util import find_spec
-
-    # Importing plotly itself costs half a second; only its data file is needed.
-    spec = find_spec("plotly")
-    if spec is None or spec.origin is None:
-        raise InternalError("the plotly package of the lock file is not installed")
-    return (Path(spec.origin).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
-
-
-@dataclass(frozen=True)
-class SharedScript:
-    """A script that pages load from one file.
-
-    Attributes
-    ----------
-    href
-        Its place relative to the page.
-    """
-
-    href: str
-
-
-def plotly_name() -> str:
-    """Name of the shared plotly.js, which tells its content."""
-    return f"plotly-{hashlib.sha256(plotly_script().encode('utf-8')).hexdigest()[:12]}.min.js"
-
-
-def write_plotly(folder: Path) -> Path:
-    """Write the shared plotly.js into a folder where it is not there yet, and return its path."""
-    path = folder / plotly_name()
-    if not path.is_file():
-        write_text(path, plotly_script())
-    return path
-
-
-def _loader(script: SharedScript) -> str:
-    """Script that loads the shared plotly.js: from a server only with the digest it had when the page was made.
-
-    A browser checks no digest of a file that a page opened from disk loads; ``flowmrd verify`` does.
-    """
-    digest = base64.b64encode(hashlib.sha256(plotly_script().encode("utf-8")).digest()).decode("ascii")
-    return (
-        '"use strict";\n'
-        "flowmrd.plotly = new Promise((resolve, reject) => {\n"
-        '  const script = document.createElement("script");\n'
-        f"  script.src = {json.dumps(script.href)};\n"
-        f'  if (location.protocol.startsWith("http")) script.integrity = "sha256-{digest}";\n'
-        "  script.onload = resolve;\n"
-        f"  script.onerror = () => reject(new Error({json.dumps(script.href.rpartition('/')[2])}));\n"
-        "  document.head.append(script);\n"
-        "});\n"
-        "flowmrd.plotly.catch(() => {}); // the page says so where it draws\n"
-    )
-
-
 def embed_json(value: Any) -> Markup:
     """JSON that is safe inside a ``<script type="application/json">`` whatever text it holds."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -158,9 +101,16 @@ def embed_json(value: Any) -> Markup:
     return Markup(text)  # noqa: S704 - no character that HTML could act on is left
 
 
-def embed_bytes(value: bytes) -> str:
+def embed_bytes(value: bytes, *, effort: int = 6) -> str:
     """Bytes as base64 of gzip, the same for the same bytes; ``flowmrd.unpack`` in page.js reads it."""
-    return base64.b64encode(gzip.compress(value, compresslevel=6, mtime=0)).decode("ascii")
+    return base64.b64encode(gzip.compress(value, compresslevel=effort, mtime=0)).decode("ascii")
+
+
+@lru_cache(maxsize=1)
+def _embedded_plotly() -> tuple[str, str]:
+    """plotly.js as a page holds it, and its CSP source expression."""
+    script, source = inline_script(plotly_script())
+    return embed_bytes(script.encode("utf-8"), effort=4), source
 
 
 def inline_script(source: str) -> tuple[Markup, str]:
@@ -219,7 +169,7 @@ def render_page(
     scripts
         Texts of further scripts, run after ``page.js`` (and plotly.js), in order.
     plotly
-        Embed plotly.js (4.8 MB), or load it from a file that pages share.
+        Embed plotly.js (2 MB compressed), or load it from a file that pages share.
     language
         Language of the page; templates and scripts are in English (:mod:`flowmrd.report.language`).
     data
@@ -228,9 +178,13 @@ def render_page(
         Element id to bytes, embedded compressed; read them with ``await flowmrd.unpack(id)``.
     """
     shared = isinstance(plotly, SharedScript)
-    drawing = [_loader(plotly)] if isinstance(plotly, SharedScript) else [plotly_script()] if plotly else []
+    drawing = [shared_loader(plotly)] if isinstance(plotly, SharedScript) else [embedded_loader()] if plotly else []
     sources = [read_asset("page.js"), *drawing, *scripts]
     prepared = [inline_script(source) for source in sources]
+    allowed, packed = [source for _, source in prepared], {}
+    if plotly and not shared:
+        packed[EMBEDDED], source = _embedded_plotly()
+        allowed.append(source)
     page = (env or environment()).get_template(template)
     words = language.words(said for source in (read_asset("page.js"), *scripts) for said in _SAID.findall(source))
     data = dict(data or {}) | ({"words": words} if words else {})
@@ -238,11 +192,11 @@ def render_page(
         {
             **context,
             "lang": language.code,
-            "csp": content_security_policy([source for _, source in prepared], loads=shared),
+            "csp": content_security_policy(allowed, loads=shared),
             "styles": Markup("\n".join([read_asset("page.css"), *styles])),  # noqa: S704 - shipped files
             "scripts": [text for text, _ in prepared],
             "json_blocks": {name: embed_json(value) for name, value in data.items()},
-            "byte_blocks": {name: embed_bytes(value) for name, value in (blobs or {}).items()},
+            "byte_blocks": {name: embed_bytes(value) for name, value in (blobs or {}).items()} | packed,
         }
     )
     return language.page(made)

@@ -29,10 +29,11 @@ from flowmrd.report.canonical import CHANNELS, Canonical, canonical
 from flowmrd.report.carry_over import from_own_tube
 from flowmrd.report.cell_layers import CellTable
 from flowmrd.report.charts.description import Chart, Outline
+from flowmrd.report.charts.plotly import in_language
 from flowmrd.report.density import HIGH, LOW
 from flowmrd.report.event_charts import ChartBook, EventCharts, Row
 from flowmrd.report.inputs import Inputs, gate_records
-from flowmrd.report.language import language
+from flowmrd.report.language import Language, language
 from flowmrd.report.neighbours import Neighbours
 from flowmrd.report.page import embed_json, read_asset, render_page
 from flowmrd.report.report_file import ReportFile
@@ -91,14 +92,16 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
     controls = among_controls.build(inputs)
     facts = record.build(inputs, controls_charted=bool(controls.charts))
     visits = trend_rows(inputs.history, result.sample)
-    steps = guidance.next_steps(result, quality["codes"])
+    carried = from_own_tube(result, AcquisitionEntry() if inputs.qc is None else inputs.qc.acquisition, inputs.history)
+    arrived = quality.get("arrival")
+    steps = guidance.next_steps(
+        result, quality["codes"], carried=bool(carried), uneven=arrived is not None and arrived.uneven
+    )
     notes = verdict.banner_notes(
         inputs,
-        arrival=quality.get("arrival"),
+        arrival=arrived,
         beyond=[row.channel for row in controls.rows if row.beyond],
-        carried=from_own_tube(
-            result, AcquisitionEntry() if inputs.qc is None else inputs.qc.acquisition, inputs.history
-        ),
+        carried=carried,
     )
     figures = numbers.numbers(
         inputs,
@@ -122,6 +125,7 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
         **answer,
         "steps": [_step(step, _places(standard, gates, inputs)) for step in steps],
         "sensitivity": verdict.sensitivity_words(result),
+        "sensitivity_state": verdict.sensitivity_state(result),
         "thresholds": threshold_figures(tube, placed),
         "standard": standard,
         "adaptive": adaptive,
@@ -163,10 +167,17 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
         blobs={
             "report-events": table.pack(),
             "report-grids": charts.book.grids(),
-            "report-figures": embed_json(charts.book.figures).encode(),
+            "report-figures": embed_json(_figures(charts.book, spoken)).encode(),
         },
     )
     return Page(html, figures)
+
+
+def _figures(book: ChartBook, spoken: Language) -> Mapping[str, object]:
+    """Every figure in the language of the page."""
+    return book.figures if spoken.code == "en" else {
+        key: in_language(figure, spoken.text) for key, figure in book.figures.items()
+    }  # fmt: skip
 
 
 def _telling(result: MrdResult, markers: Sequence[laip_view.MarkerRow], groups: Sequence[uncounted.Group]) -> list[str]:

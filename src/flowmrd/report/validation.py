@@ -18,6 +18,7 @@ from flowmrd.report.axes import Axis, level_axis
 from flowmrd.report.charts.description import Chart, Interval, Layer, Mark, Outline, Points
 from flowmrd.report.charts.levels import equality, half_log_band
 from flowmrd.report.charts.svg import to_svg
+from flowmrd.report.language import ENGLISH, Language
 from flowmrd.report.page import read_asset, render_page
 from flowmrd.validate.series import MeasuredValidation
 
@@ -37,6 +38,7 @@ def render(
     version: str,
     measured: MeasuredValidation | None = None,
     comparison: Comparison | None = None,
+    language: Language = ENGLISH,
 ) -> str:
     """The page as one self-contained HTML text.
 
@@ -80,6 +82,7 @@ def render(
             "comparison": None if comparison is None else _comparison(comparison),
         },
         styles=[read_asset("trial.css")],
+        language=language,
     )
 
 

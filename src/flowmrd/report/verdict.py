@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from flowmrd import units
+from flowmrd.flags import REGISTRY, Effect
 from flowmrd.mrd.result import MrdResult, VerdictClass
 from flowmrd.report import formatting
 from flowmrd.report.carry_over import Arrival
@@ -59,7 +61,7 @@ def wording(result: MrdResult) -> Wording:
     """
     said = _wording(result)
     called = [reason.message for reason in result.verdict.reasons if reason.code == "CALLED_BY_REVIEWER"]
-    return replace(said, sentence=" ".join([said.sentence, *(formatting.clip(text, 240) for text in called)]))
+    return replace(said, sentence=" ".join([said.sentence, *(formatting.clip(text, 400) for text in called)]))
 
 
 def _wording(result: MrdResult) -> Wording:
@@ -188,7 +190,7 @@ def _not_answered(result: MrdResult) -> Wording:
 def _because(result: MrdResult) -> str:
     """The reason that decided, in its own words."""
     reasons = result.verdict.reasons
-    return formatting.clip(formatting.readable(reasons[0].message), 240) if reasons else ""
+    return formatting.clip(formatting.readable(reasons[0].message), 400) if reasons else ""
 
 
 ROLE_NOTES: Final = {
@@ -213,10 +215,7 @@ def span(interval: tuple[float, float] | None) -> str:
     """An interval of fractions as percentages, with digits enough to tell its ends from each other."""
     if interval is None:
         return formatting.NOT_AVAILABLE
-    for digits in (2, 3, 4):
-        low, high = (formatting.percent(end, digits) for end in interval)
-        if low != high:
-            break
+    low, high = units.ends(interval)
     return f"{low} to {high}"
 
 
@@ -236,6 +235,19 @@ def short(result: MrdResult) -> tuple[str, str]:
     if any(group.called_by == "reviewer" for group in result.groups):
         words += ", by reviewer"
     return tone, words
+
+
+def sensitivity_state(result: MrdResult) -> tuple[str, str]:
+    """Tone and words of the sensitivity check: "passed" alone only where nothing else speaks against the target."""
+    if not result.sensitivity.achieved:
+        return "fail", "not passed"
+    blind = {Effect.FAILURE, Effect.DOUBT, Effect.NO_NEGATIVE, Effect.NOT_SENSITIVE}
+    unanswered = result.verdict.class_ in {VerdictClass.INDETERMINATE, VerdictClass.NOT_EVALUABLE}
+    effects = {REGISTRY[reason.code].effect for reason in result.verdict.reasons if reason.code in REGISTRY}
+    short = result.verdict.class_ is VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY
+    if short or (unanswered and effects & blind):
+        return "warn", "by number and spike-in only, see the reasons"
+    return "pass", "passed"
 
 
 def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:

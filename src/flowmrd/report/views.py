@@ -66,7 +66,7 @@ def gate_views(tube: PageTube, placed: Mapping[str, GateEntry]) -> list[View]:
         view.gates.append(name)
         view.outlines.extend(outlines(entry.shape, *axes, label=name))
     for view in views.values():
-        view.title = ", ".join(formatting.clip(titles.get(name, name), 80) for name in view.gates)
+        view.title = ", ".join(formatting.clip(titles.get(name, name), 160) for name in view.gates)
         several = len(view.gates) > 1
         view.outlines = with_marks(
             view.outlines, [str(view.gates.index(item.label) + 1) if several else "" for item in view.outlines]

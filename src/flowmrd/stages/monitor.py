@@ -23,6 +23,7 @@ from flowmrd.mrd.result import MrdResult
 from flowmrd.records.monitoring import MonitoredRun, MonitoringFile
 from flowmrd.records.quality import QualityFile
 from flowmrd.records.read import read_if_there, read_record
+from flowmrd.report.language import language
 from flowmrd.report.monitor_page import render_monitoring
 from flowmrd.report.monitoring import UNDATED, MonitoredTube, monitor
 from flowmrd.report.page import write_page
@@ -53,7 +54,14 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def monitor_runs(
-    folder: Path, out: Path, *, seed: int, again: int, locked: Path | None = None, laboratory: str = ""
+    folder: Path,
+    out: Path,
+    *,
+    seed: int,
+    again: int,
+    locked: Path | None = None,
+    laboratory: str = "",
+    code: str | None = None,
 ) -> MonitoringFile:
     """Read every run of a folder and write both files.
 
@@ -63,6 +71,8 @@ def monitor_runs(
         An earlier ``monitoring.json`` whose months set the control limits.
     seed, again
         Of the random sample of negatives.
+    code
+        Language of the page; that of the run which ended last where absent.
 
     Raises
     ------
@@ -113,8 +123,14 @@ def monitor_runs(
     )
     write_json(out / "monitoring.json", record.model_dump(mode="json"))
     links = {(entry.run, entry.sample): _link(folder, out, entry.run, entry.sample) for entry in rereview}
-    write_page(out / "index.html", render_monitoring(record, links=links, laboratory=laboratory))
+    spoken = language(code or _language_of(folder, max(((ended, name) for ended, name, _ in found), default=None)))
+    write_page(out / "index.html", render_monitoring(record, links=links, laboratory=laboratory, language=spoken))
     return record
+
+
+def _language_of(folder: Path, latest: tuple[str, str] | None) -> str:
+    """Language of a run's pages, given as when it ended and its name."""
+    return "en" if latest is None else load_config(folder / latest[1] / "config/config.yaml").report.language
 
 
 def _link(folder: Path, out: Path, run: str, sample: str) -> str:

@@ -38,7 +38,8 @@ from flowmrd.records.read import read_if_there, read_record
 from flowmrd.records.references import LaipFile, ReferenceFile
 from flowmrd.report.inputs import Inputs, Visit
 from flowmrd.report.leukaemia import read_leukaemia
-from flowmrd.report.page import SharedScript, write_page, write_plotly
+from flowmrd.report.page import write_page
+from flowmrd.report.plotly_script import SharedScript, write_plotly
 from flowmrd.report.sample import build_page
 from flowmrd.review import signatures_of
 from flowmrd.stages.results import read_result
@@ -49,7 +50,7 @@ from flowmrd.tube.files import TubeFiles, tube_from_files
 __all__ = ["SHARED_ABOVE", "report"]
 
 SHARED_ABOVE = 20
-"""Tubes above which pages share plotly.js, unless the configuration says otherwise: 1,000 pages are 5 GB smaller."""
+"""Tubes above which pages share plotly.js, unless the configuration says otherwise: 1,000 pages are 2 GB smaller."""
 
 
 def report(

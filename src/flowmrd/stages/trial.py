@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flowmrd.config import load_config, read_sheet
 from flowmrd.errors import ConfigError, InputError
+from flowmrd.report.language import language
 from flowmrd.report.page import write_page
 from flowmrd.review.status import states_for_trial
 from flowmrd.store import write_json
@@ -55,7 +56,9 @@ def build_trial(run_directory: Path) -> TrialResult:
     cohort = run_directory / "results" / "cohort"
     write_tables(cohort / "trial", result)
     write_json(cohort / "trial.json", result.to_json_dict())
-    write_page(cohort / "trial.html", render_trial(result, config.report.laboratory))
+    write_page(
+        cohort / "trial.html", render_trial(result, config.report.laboratory, language=language(config.report.language))
+    )
     return result
 
 

@@ -20,6 +20,7 @@ from flowmrd.panel import PanelModel
 from flowmrd.records.read import checked, read_record
 from flowmrd.records.references import LaipFile
 from flowmrd.records.validation import ValidationFile
+from flowmrd.report.language import language
 from flowmrd.report.page import write_page
 from flowmrd.report.validation import render
 from flowmrd.store import write_json
@@ -98,6 +99,7 @@ def validate(
         version=__version__,
         measured=measured,
         comparison=comparison,
+        language=language(config.report.language),
     )
     if measured is not None:
         write_json(out_json.with_name("measured.json"), measured.model_dump(mode="json"))

@@ -9,6 +9,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from flowmrd.report import formatting
+from flowmrd.report.language import ENGLISH, Language
 from flowmrd.report.page import environment, read_asset, render_page
 from flowmrd.trial import figures
 from flowmrd.trial.proportion import Proportion
@@ -20,7 +21,7 @@ SHOWN_MONTHS: Final = (3, 6, 12, 24)
 RISING: Final = ("cir", "nrm")
 
 
-def render_trial(result: TrialResult, laboratory: str = "") -> str:
+def render_trial(result: TrialResult, laboratory: str = "", *, language: Language = ENGLISH) -> str:
     """The page as one self-contained HTML text."""
     context = {
         "trial": result.trial,
@@ -56,7 +57,9 @@ def render_trial(result: TrialResult, laboratory: str = "") -> str:
             ("flowmrd", result.flowmrd_version),
         ],
     }
-    return render_page("trial.html.j2", context, env=environment(TEMPLATES), styles=[read_asset("trial.css")])
+    return render_page(
+        "trial.html.j2", context, env=environment(TEMPLATES), styles=[read_asset("trial.css")], language=language
+    )
 
 
 def rate_text(rate: Proportion) -> str:

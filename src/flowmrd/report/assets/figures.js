@@ -52,7 +52,7 @@ const figures = {
   // A value of the 0..1 scale in raw units, between the places along the axis that the page knows.
   raw(channel, value) {
     const known = this.report.axes[channel]?.raw;
-    if (!known || Number.isNaN(value)) return known ? "not measured" : value.toFixed(3);
+    if (!known || Number.isNaN(value)) return known ? flowmrd.say("not measured") : value.toFixed(3);
     const at = Math.min(Math.max(((value - this.LOW) / (this.HIGH - this.LOW)) * (known.length - 1), 0), known.length - 1);
     const left = Math.floor(at), right = Math.min(left + 1, known.length - 1);
     const found = known[left] + (at - left) * (known[right] - known[left]);
@@ -79,7 +79,7 @@ const figures = {
     trace.x = rows.map((i) => across[i]);
     trace.y = rows.map((i) => up[i]);
     trace.customdata = rows.map((i) => [
-      this.raw(x, across[i]), this.raw(y, up[i]), this.events[i] === this.NOT_IN_FILE ? "not in the file" : `event ${this.events[i]}`,
+      this.raw(x, across[i]), this.raw(y, up[i]), this.events[i] === this.NOT_IN_FILE ? flowmrd.say("not in the file") : flowmrd.say("event {n}", { n: this.events[i] }),
     ]);
     return trace;
   },

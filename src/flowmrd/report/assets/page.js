@@ -1,13 +1,14 @@
 "use strict";
 // Shared by every page: theme, embedded data, downloads, sortable and filterable tables.
 const flowmrd = {
-  plotly: Promise.resolve(), // of a page that shares plotly.js: when that has been loaded
+  plotly: Promise.resolve(), // of a page with plots: when plotly.js can be used
   data(id) {
     return JSON.parse(document.getElementById(id).textContent);
   },
   async unpack(id) {
     const text = atob(document.getElementById(id).textContent.trim());
-    const packed = Uint8Array.from(text, (c) => c.charCodeAt(0));
+    const packed = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i++) packed[i] = text.charCodeAt(i);
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
     return new Response(stream).arrayBuffer();
   },

@@ -7,15 +7,15 @@
       flowmrd.say("This browser is too old for interactive plots; the pictures and tables hold the same.");
     return;
   }
+  const loaded = figures.load(report); // while plotly.js is on its way
   try {
     await flowmrd.plotly;
   } catch (missing) {
     document.getElementById("plot-status").textContent =
-      `Plots cannot be moved here: ${missing.message} of results/assets is not where it was when this page was made. `
-      + "The pictures and tables hold the same.";
+      flowmrd.say("Plots cannot be moved here: {file} of results/assets is not where it was when this page was made. The pictures and tables hold the same.", { file: missing.message });
     return;
   }
-  await figures.load(report);
+  await loaded;
   figures.hidden = new Set();
   const element = (id) => document.getElementById(id);
   const status = element("plot-status");
@@ -269,13 +269,13 @@
     figures.layers.all = even.length >= 300 || parent < 0 ? even : figures.where((i) => i < figures.inFile && gate(i));
     figures.shown.add("all");
     const all = {
-      type: "scatter", mode: "markers", name: "event", x: [], y: [], meta: { layer: "all", role: "all" },
+      type: "scatter", mode: "markers", name: flowmrd.say("event"), x: [], y: [], meta: { layer: "all", role: "all" },
       marker: { color: "var(--dens)", size: 3, opacity: 0.55 },
-      hovertemplate: `event<br>${plain(x)} %{customdata[0]}<br>${plain(y)} %{customdata[1]}<br>%{customdata[2]}<extra></extra>`,
+      hovertemplate: `${flowmrd.say("event")}<br>${plain(x)} %{customdata[0]}<br>${plain(y)} %{customdata[1]}<br>%{customdata[2]}<extra></extra>`,
     };
     return {
       data: [all, ...traces],
-      layout: { ...(model ?? { layout: {} }).layout, xaxis: axis(x, "across"), yaxis: axis(y, "upright"), shapes: [], annotations: [], meta: { x, y, title: `${x} against ${y}` } },
+      layout: { ...(model ?? { layout: {} }).layout, xaxis: axis(x, "across"), yaxis: axis(y, "upright"), shapes: [], annotations: [], meta: { x, y, title: flowmrd.say("{x} against {y}", { x, y }) } },
     };
   }
   for (const id of ["free-x", "free-y", "free-parent"]) {
@@ -289,13 +289,28 @@
 
   document.addEventListener("flowmrd:theme", redraw);
 
-  // A plot is drawn when it comes near the window; until then its still picture stands there.
+  // A plot is drawn when it comes near the window; until then its still picture stands there. Plots are drawn one by
+  // one, this tube's before its neighbours', and the window answers in between.
+  const waiting = [];
+  let drawing = false;
+  const next = () => waiting.splice(Math.max(waiting.findIndex((id) => id.endsWith("-tube")), 0), 1)[0];
+  async function drawWaiting() {
+    if (drawing) return;
+    drawing = true;
+    while (waiting.length) {
+      const id = next();
+      if (element(id) && !drawn.has(id)) await Promise.resolve(draw(id)).catch((error) => console.error(error));
+      await new Promise((go) => { setTimeout(go); });
+    }
+    drawing = false;
+  }
   const watcher = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
       watcher.unobserve(entry.target);
-      Promise.resolve(draw(entry.target.id)).catch((error) => console.error(error));
+      waiting.push(entry.target.id);
     }
+    drawWaiting();
   }, { rootMargin: "300px" });
   for (const node of document.querySelectorAll(".plot")) {
     watcher.observe(node);

@@ -7,7 +7,7 @@ the page fills both in and puts the theme's colours in the place of ``var(--name
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from flowmrd.report.axes import Axis
@@ -27,12 +27,14 @@ from flowmrd.report.charts.description import (
 )
 from flowmrd.report.density import BINS, HIGH, LOW
 
-_Part = dict[str, Any]
-"""A part of a figure in plotly's own JSON."""
+Figure = dict[str, Any]
+"""A figure in plotly's own JSON."""
+EVENTS_HERE: Final = "events here"
+"""What a density says after the number of events under the pointer."""
 _ANCHORS: Final = {"start": "left", "middle": "center", "end": "right"}
 
 
-def to_figure(chart: Chart, *, grid: int | None = None) -> _Part:
+def to_figure(chart: Chart, *, grid: int | None = None) -> Figure:
     """The figure of a chart.
 
     Parameters
@@ -40,9 +42,9 @@ def to_figure(chart: Chart, *, grid: int | None = None) -> _Part:
     grid
         Place of its counts in the page's block; needed where the chart has a density.
     """
-    data: list[_Part] = []
-    shapes: list[_Part] = []
-    notes: list[_Part] = []
+    data: list[Figure] = []
+    shapes: list[Figure] = []
+    notes: list[Figure] = []
     for layer in chart.layers:
         match layer:
             case CountGrid():
@@ -114,21 +116,37 @@ def resolved(value: Any, palette: Mapping[str, str]) -> Any:
     return value
 
 
+def in_language(figure: Figure, text: Callable[[str], str]) -> Figure:
+    """The figure with its words looked up: names of layers and borders, titles, what is said under the pointer."""
+    layout = figure["layout"]
+    for axis in (layout["xaxis"], layout["yaxis"]):
+        axis["title"]["text"] = text(axis["title"]["text"])
+    layout["meta"]["title"] = text(layout["meta"]["title"])
+    for trace in figure["data"]:
+        name = trace.get("name", "")
+        if name:
+            trace["name"] = text(name)
+        if "hovertemplate" in trace:
+            said = trace["hovertemplate"].replace(EVENTS_HERE, text(EVENTS_HERE))
+            trace["hovertemplate"] = said.replace(f"{name}<br>", f"{trace['name']}<br>", 1) if name else said
+    return figure
+
+
 def plain(text: str) -> str:
     """Text that plotly.js, which reads a few HTML tags, shows as it is."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _density(grid: int | None) -> _Part:
+def _density(grid: int | None) -> Figure:
     step = (HIGH - LOW) / BINS
     return {
         "type": "heatmap", "x0": LOW + step / 2, "dx": step, "y0": LOW + step / 2, "dy": step, "z": [],
         "showscale": False, "zmin": 0, "hoverongaps": False, "meta": {"grid": grid},
-        "hovertemplate": "%{customdata} events here<extra></extra>",
+        "hovertemplate": f"%{{customdata}} {EVENTS_HERE}<extra></extra>",
     }  # fmt: skip
 
 
-def _outline(outline: Outline) -> _Part:
+def _outline(outline: Outline) -> Figure:
     points = [*outline.points, outline.points[0]] if outline.closed else list(outline.points)
     return {
         "type": "scatter", "mode": "lines", "name": plain(outline.label), "x": [round(x, 4) for x, _ in points],
@@ -137,7 +155,7 @@ def _outline(outline: Outline) -> _Part:
     }  # fmt: skip
 
 
-def _note(outline: Outline) -> _Part:
+def _note(outline: Outline) -> Figure:
     mark = outline.mark
     assert mark is not None  # noqa: S101 - the caller looked
     return {
@@ -147,7 +165,7 @@ def _note(outline: Outline) -> _Part:
     }  # fmt: skip
 
 
-def _cells(cells: CellMarks, chart: Chart) -> _Part:
+def _cells(cells: CellMarks, chart: Chart) -> Figure:
     x, y = plain(chart.x.channel), plain(chart.y.channel)
     return {
         "type": "scatter", "mode": "markers", "name": plain(cells.name), "x": [], "y": [],
@@ -157,7 +175,7 @@ def _cells(cells: CellMarks, chart: Chart) -> _Part:
     }  # fmt: skip
 
 
-def _points(points: Points) -> _Part:
+def _points(points: Points) -> Figure:
     return {
         "type": "scatter", "mode": "markers", "name": plain(points.name), "x": [x for x, _ in points.at],
         "y": [y for _, y in points.at], "marker": _marker(STYLES[points.role]),
@@ -166,7 +184,7 @@ def _points(points: Points) -> _Part:
     }  # fmt: skip
 
 
-def _marker(style: Style) -> _Part:
+def _marker(style: Style) -> Figure:
     if style.disc:
         return {
             "symbol": style.symbol, "size": style.size, "color": "var(--paper)",
@@ -183,15 +201,15 @@ def _marker(style: Style) -> _Part:
     }  # fmt: skip
 
 
-def _line(style: Style) -> _Part:
-    line: _Part = {"color": style.colour, "width": style.width}
+def _line(style: Style) -> Figure:
+    line: Figure = {"color": style.colour, "width": style.width}
     return line | ({"dash": style.dash} if style.dash else {})
 
 
-def _bar(bar: Bar) -> _Part:
+def _bar(bar: Bar) -> Figure:
     (left, right), (low, high) = bar.x, bar.y
     colour = STYLES[bar.role].colour
-    trace: _Part = {
+    trace: Figure = {
         "type": "scatter", "mode": "lines", "x": [left, right, right, left, left], "y": [low, low, high, high, low],
         "fill": "toself", "fillcolor": colour, "line": {"width": 0}, "opacity": round(bar.opacity, 2),
         "hoveron": "fills", "hoverinfo": "text" if bar.text else "skip", "text": plain(bar.text),
@@ -200,7 +218,7 @@ def _bar(bar: Bar) -> _Part:
     return trace | ({"fillpattern": {"shape": "/", "fgcolor": colour, "size": 6}} if bar.hatched else {})
 
 
-def _label(label: Label) -> _Part:
+def _label(label: Label) -> Figure:
     text = plain(label.text)
     return {
         "x": label.at[0], "y": label.at[1], "text": f"<b>{text}</b>" if "strong" in label.css else text,
@@ -210,7 +228,7 @@ def _label(label: Label) -> _Part:
     }  # fmt: skip
 
 
-def _axis(axis: Axis, *, framed: bool) -> _Part:
+def _axis(axis: Axis, *, framed: bool) -> Figure:
     return {
         "title": {"text": plain(axis.label), "font": {"size": 12}, "standoff": 4}, "tickmode": "array",
         "tickvals": [round(at, 5) for at, _ in axis.ticks], "ticktext": [plain(text) for _, text in axis.ticks],
