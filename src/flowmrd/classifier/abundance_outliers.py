@@ -1,7 +1,7 @@
-"""Groups of cells far more frequent than any control has in that place.
+"""Groups of cells that are far more frequent than cells of this phenotype in any control.
 
-A leukaemia may look like something normal (a plasmablast, a precursor) and still be known by its number: a tenth of the
-marrow where every control holds a thousandth.
+A leukaemia may have a normal phenotype (of a plasmablast, a precursor) and still be recognised by its number: a tenth
+of the marrow where every control has a thousandth.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def abundance_outliers(
     features: tuple[str, ...],
     parameters: ClassifierParameters,
 ) -> Bools:
-    """Cells of groups that no control has in such number.
+    """Cells of groups that are more frequent than in any control.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Groups of cells that are unlike normal, whatever leukaemia they may be."""
+"""Groups of cells that are unlike normal cells, for any kind of leukaemia."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from flowmrd.classifier.window_cells import WindowCells
 
 
 def atypical_groups(cells: WindowCells, controls: Sequence[WindowCells]) -> tuple[CompactGroup, ...]:
-    """Compact groups that are clearly unlike normal and lie where controls keep no B-lineage cells, nor many of any."""
+    """Compact groups that are clearly unlike normal and have a phenotype at which controls have no B-lineage cells and
+    few cells of any kind.
+    """
     return tuple(
         group
         for group in cells.compact_groups()
@@ -26,7 +28,7 @@ def atypical_groups(cells: WindowCells, controls: Sequence[WindowCells]) -> tupl
 
 
 def is_uncommon(group: CompactGroup, cells: WindowCells, controls: Sequence[WindowCells]) -> bool:
-    """Whether controls hold no great many cells in the place of a group; where they do, the normal model is wrong."""
+    """Whether controls have few cells of a group's phenotype; if they have many, the normal model is wrong there."""
     parameters = cells.parameters
     shares = shares_in_place(group.mixture, cells.shift, controls, parameters)
     least = parameters.control_abundance_ratio
@@ -34,10 +36,10 @@ def is_uncommon(group: CompactGroup, cells: WindowCells, controls: Sequence[Wind
 
 
 def like_normal(mixture: Mixture, cells: WindowCells) -> bool:
-    """Whether every component lies where controls keep B-lineage cells, within the spread between controls.
+    """Whether controls have B-lineage cells at every component, within the spread between controls.
 
-    Regenerating marrow fills such places; nothing there is called leukaemia without a diagnosis tube. The places are
-    those of the model's components and of the populations that the panel names, which may be too rare for the model.
+    Regenerating marrow has many such cells, and they are not called leukaemia without a diagnosis tube. Compared are
+    the model's components and the populations that the panel names, which may be too rare for the model.
     """
     model = cells.normal
     spread = model.between_tube_sd[model.in_window] ** 2
@@ -59,7 +61,8 @@ def like_early_progenitors(mixture: Mixture, cells: WindowCells) -> bool:
     """Whether a group is CD34+ without CD19 in a patient treated against CD19 or CD22.
 
     The earliest CD34+ CD22+ CD19- progenitors grow in number after such therapy (Blood 2022;140:38). Where CD22 is
-    masked on them, they resemble nothing that controls hold. Without a diagnosis tube they are a doubt, not a result.
+    masked on them, they resemble no cells of the controls. Without a diagnosis tube they are a doubt and are not
+    counted.
     """
     if not {"CD19", "CD22"} & cells.unreliable or not {"CD19", "CD34"} <= set(cells.features):
         return False

@@ -1,4 +1,4 @@
-"""Where B-ALL blasts lie relative to the normal B cells of the same laboratory, before any patient is known.
+"""Prior distribution of B-ALL blasts relative to the normal B cells of the same laboratory.
 
 Shifts (blast mean minus mean of the normal CD19+ cells of the same tube, mostly mature B cells), their spread over
 patients and the spread of cells within a patient are those of 332 childhood B-ALL follow-up marrows of two laboratories
@@ -62,7 +62,7 @@ _SCATTER = ("FSC-A", "SSC-A")
 
 
 def blast_prior(features: tuple[str, ...], normal_b: Floats, parameters: ClassifierParameters) -> Mixture:
-    """Blasts of unknown patients: one broad component, and one for every marker in which they may be odd.
+    """Blasts of unknown patients: one broad component, and one for every marker that may be aberrant.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The cut and the background: what the same search finds in controls.
+"""The score cut and the background, from the same search in the controls.
 
-The cut is set on the controls, each under a reference that it did not help to build, so that they keep the background
-asked for.
+The cut is chosen so that the controls stay at the configured background. Each control is searched with a reference made
+without it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from flowmrd.classifier.window_cells import WindowCells
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the controls say.
+    """Result of the search in the controls.
 
     Attributes
     ----------
@@ -36,12 +36,12 @@ class Calibration:
     groups
         Groups of the controls that no accepted population explains.
     background
-        False events at this cut; None without controls.
+        Rate of false events at this cut; None without controls.
     controls
-        The controls themselves, with all cells of their windows.
+        The controls, with all cells of their windows.
     alone
-        The control that stands alone with cells of the phenotype (:func:`stands_alone`), by number; None where there is
-        no such control.
+        Number of the only control with cells of the phenotype (:func:`stands_alone`); None where there is no such
+        control.
     alone_shifts
         Where the phenotype matches in it: shifts (d,) in the staining of the reference, decades.
     """
@@ -55,15 +55,15 @@ class Calibration:
 
 
 def calibrate(search: Search, everything: list[WindowCells], share: float = 0.0) -> Calibration:
-    """Run the same search on every control; none of them is judged by a reference it helped to build.
+    """Run the same search on every control, each with a reference made without it.
 
     Parameters
     ----------
     everything
         All window cells of every control.
     share
-        Leukaemic share of the tube in question: where it is large, a background of a small part of it is accepted
-        (``heavy_background``), so that a relapse is counted and not only detected.
+        Leukaemic share of the tube to be judged. Where it is large, a background of a small part of it is accepted
+        (``heavy_background``), so that a relapse is quantified and not only detected.
     """
     parameters = search.parameters
     heavy = share > parameters.heavy_share
@@ -124,12 +124,12 @@ def _cut_for_phenotype(
 
 
 def stands_alone(counts: list[float], denominators: list[int], parameters: ClassifierParameters) -> int | None:
-    """The control that holds cells of the phenotype which the other controls together make next to impossible.
+    """The control whose number of cells of the phenotype is very improbable given the other controls.
 
-    What one marrow alone shows is its own, as an odd group of a control is: it is named, and does not become the
-    background of everybody. The count of the worst control is compared with the predictive distribution of the others
-    (negative binomial: Poisson counts whose rate has Jeffreys' prior), for as many controls as were looked at. This
-    needs ``cut_set_aside_from`` controls; with fewer nobody can say which of them is the odd one.
+    Cells that only one marrow has are named as that control's own; they do not raise the background of every tube. The
+    count of the worst control is compared with the predictive distribution of the others (negative binomial: Poisson
+    counts whose rate has Jeffreys' prior), corrected for the number of controls. This needs ``cut_set_aside_from``
+    controls; with fewer it is unknown which one is odd.
     """
     if len(counts) < parameters.cut_set_aside_from:
         return None
@@ -151,7 +151,7 @@ def choose_cut(
     *,
     lowest: float,
 ) -> float:
-    """Smallest cut at which controls keep the background on average.
+    """Smallest cut at which the mean background of the controls is not exceeded.
 
     Where there are enough controls (``cut_set_aside_from``) the worst one is set aside. It still counts in the
     background that is reported, and so in the limit of blank.

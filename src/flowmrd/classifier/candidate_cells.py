@@ -1,4 +1,4 @@
-"""One tube as the classifier sees it: candidate cells in decades, and which of them lie in the B-lineage window."""
+"""Input of the classifier: candidate cells of one tube in decades, and which of them lie in the B-lineage window."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ class OffscaleCells:
     values
         Shape (m, d), float32, decades; finite.
     measured
-        Shape (m, d): False where a value is no measurement.
+        Shape (m, d): False where a value is not measured.
     detectors, off
-        Names of the panel's detectors, and shape (m, number of detectors): in which each cell is off scale.
+        Names of the panel's detectors, and shape (m, number of detectors): True where a cell is off scale in a
+        detector.
     """
 
     values: Floats32
@@ -64,11 +65,11 @@ class CandidateCells:
     denominator
         Nucleated cells of the tube; rates are per this number. At least ``n``.
     population
-        Shape (n,), index into ``populations``; -1 where unknown. Only names things for people.
+        Shape (n,), index into ``populations``; -1 where unknown. Used only for names shown to people.
     populations
         Names behind ``population``.
     doublets
-        Shape (m, d), decades: what two cells of this tube measured as one would look like; None where not known.
+        Shape (m, d), decades: simulated doublets of two cells of this tube; None where not known.
     offscale
         Candidate cells that are off scale in a detector, which are not among the others; None where not known.
     events
@@ -129,7 +130,7 @@ def thin(flags: Bools, wanted: int) -> npt.NDArray[np.intp]:
 def training_sample(
     tube: CandidateCells, wanted: int, window_share: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Cells to learn from, with importance weights: a share from the window, the rest from outside.
+    """Training cells with importance weights: a share from the window, the rest from outside.
 
     Returns
     -------

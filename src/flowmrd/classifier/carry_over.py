@@ -1,9 +1,9 @@
-"""Groups that came at the start of the run only: cells that the tube before left in the line.
+"""Carry-over: groups that occur only at the start of the run, from the tube that was acquired before.
 
-What ran before is no part of this tube's files, and a result must not change with what else lies in the folder, so the
-tube's own event order is the only witness here: a population of the sample comes evenly, what is carried over comes
-first and stops. Whose leukaemia it may be is told by the cohort page, which knows all tubes. Files that a program
-sorted or put together are not in the order of acquisition: an event is early only if its row and its time both say so.
+A result must not depend on other files in the folder, so only the order of the tube's own events is used: a population
+of the sample occurs throughout the run, and carried-over cells occur first and then stop. The cohort page, which has
+all tubes, names the tube that they may come from. Files that a program sorted or concatenated are not in the order of
+acquisition, so an event counts as early only by its row and by its time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CARRY_OVER: Final = "artefact:carry_over"
 
 
 def early_events(clock: npt.NDArray[np.floating[Any]] | None, parameters: ClassifierParameters) -> Bools | None:
-    """Which events came at the start of the run, by their rows and by the clock, shape (n_events,).
+    """Events at the start of the run, by row and by time, shape (n_events,).
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def early_events(clock: npt.NDArray[np.floating[Any]] | None, parameters: Classi
     Returns
     -------
     array or None
-        None where nobody can say: no clock, or one that stands still.
+        None where it is unknown: no clock, or one that does not advance.
     """
     if clock is None or len(clock) == 0:
         return None
@@ -49,10 +49,10 @@ def early_events(clock: npt.NDArray[np.floating[Any]] | None, parameters: Classi
 
 
 def came_first(rows: npt.NDArray[np.intp], early: Bools, parameters: ClassifierParameters) -> bool:
-    """Whether cells came at the start of the run and stopped.
+    """Whether cells occur at the start of the run and then stop.
 
-    What comes later must be too little to be a detection of its own, whatever came first: leukaemia of the sample may
-    lie in the place of what was carried over.
+    The later cells must be too few for a detection of their own, because leukaemia of the sample may have the phenotype
+    of the carried-over cells.
 
     Parameters
     ----------
@@ -72,7 +72,8 @@ def name_carry_over(
     clock: npt.NDArray[np.floating[Any]] | None,
     parameters: ClassifierParameters,
 ) -> TubeJudgement:
-    """Name what came first: a group that is not counted is an artefact, one that is counted becomes a question.
+    """Name groups that are carry-over: one that is not counted becomes an artefact, one that is counted becomes a
+    question.
 
     Parameters
     ----------

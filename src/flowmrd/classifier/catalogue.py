@@ -1,8 +1,9 @@
 """Names for compact groups of cells: the normal populations and artefacts of ``panels/catalogue/populations.yaml``.
 
-A place is given relative to cells that every marrow holds (the *anchors*: T and NK cells, mature B, granulocytes), so
-that one catalogue serves every panel and staining. A group inside a place bears its name. Whether the name alone
-ends the doubt depends on the entry (some populations lie where leukaemia lies as well) and on the group's number.
+A *place* is a region of marker levels. It is given relative to cells that every marrow has (the *anchors*: T and NK
+cells, mature B, granulocytes), so that one catalogue serves every panel and staining. A group inside a place gets its
+name. Whether the name ends the doubt depends on the entry (some populations overlap with leukaemia) and on the number
+of cells.
 """
 
 from __future__ import annotations
@@ -38,8 +39,7 @@ Range = tuple[str, float, float]
 class CatalogueEntry(BaseModel):
     """One normal population or artefact.
 
-    A place is given either by ranges of markers or by the two cells (``cells``) whose light a doublet adds.
-    """
+    A place is given either by ranges of markers or by the two kinds of cells (``cells``) of a doublet."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -98,7 +98,7 @@ class Catalogue(BaseModel):
 
 @dataclass(frozen=True)
 class Place:
-    """What lies where a group lies.
+    """The catalogue's entry for a group.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class Place:
         Whether this ends the doubt: leukaemia does not lie there, and the group is no larger than the population
         ever is.
     firm
-        False where this holds only for groups that marrow without leukaemia shows often enough
+        False where this applies only to groups that marrow without leukaemia has often enough
         (:mod:`flowmrd.classifier.false_groups`), since leukaemia lies nearby.
     most
         Largest share of the nucleated cells that marrow without leukaemia holds of it.
@@ -146,7 +146,7 @@ def load_catalogue(path: Path = CATALOGUE) -> Catalogue:
 
 
 def off_scale_call(detector: str) -> str:
-    """Name of cells that are off scale in a detector."""
+    """Call of a group of cells that are off scale in a detector."""
     return f"artefact:off_scale_{detector}"
 
 

@@ -1,4 +1,4 @@
-"""What a classification says, before it is written."""
+"""The result of a classification in memory."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class SpikeStep:
 
 @dataclass(frozen=True)
 class SpikeInResult:
-    """The in-silico experiment.
+    """Result of the in-silico spike-in.
 
     Attributes
     ----------
@@ -140,7 +140,7 @@ class SpikeInResult:
 
 @dataclass(frozen=True)
 class Classification:
-    """One tube, judged.
+    """The classification of one tube.
 
     Attributes
     ----------
@@ -153,9 +153,9 @@ class Classification:
     counted, uncounted
         Groups whose cells are MRD, in the order of ``cluster``; groups that are reported and not counted.
     staining
-        What the cells that carry its antigen say of every antibody; empty without controls to compare with.
+        For every antibody, the staining of the cells that carry its antigen; empty without controls to compare with.
     places
-        Phenotypes where they may lie in this tube, decades: what is counted, and the patient's own.
+        Phenotypes in the staining of this tube, decades: those that are counted, and the patient's own.
     tube_model
         Normal cells of the tube.
     offscale

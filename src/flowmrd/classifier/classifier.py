@@ -1,7 +1,7 @@
-"""Judging one tube: the patient's phenotype where it is known, atypical compact groups where not.
+"""Classifying one tube: by the patient's phenotype where it is known, otherwise by atypical compact groups.
 
-The tube's own normal cells set the scale of the score, since normal components are moved to where they lie in this very
-tube; the controls set the cut (:mod:`flowmrd.classifier.calibration`).
+The score is relative to the tube's own normal cells: the normal components are first shifted to their levels in this
+tube. The controls determine the cut (:mod:`flowmrd.classifier.calibration`).
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def classify_tube(
     tube = tube.select(features)
     search = Search(laip, (library or Library(())).covering(features), parameters)
     own = next((record for record in reference.controls if record.name == tube.name), None)
-    # A control is judged by the fold it did not help to build, and is no witness in its own case.
+    # A control is judged by the fold made without it, and is not among its own controls.
     model = (reference.model if own is None else reference.folds[own.fold]).select(features)
     others = [record for record in reference.controls if record is not own]
     controls = [control_cells(reference, record, features, parameters) for record in others]
@@ -298,8 +298,8 @@ def _staining(
     whole = judge_staining(measure_staining(tube, model, fitted.shift, parameters), others, parameters)
     if not mrd.any():
         return whole
-    # Leukaemic cells are no measure of normal staining. But a failed antibody may make normal cells pass for
-    # leukaemic ones: what all cells say of it stands.
+    # Leukaemic cells say nothing about normal staining. But a failed antibody may make normal cells look leukaemic, so
+    # the finding from all cells is kept.
     rest = CandidateCells(tube.name, tube.features, tube.values[~mrd], tube.window[~mrd], tube.denominator)
     without = judge_staining(measure_staining(rest, model, fitted.shift, parameters), others, parameters)
     return tuple(first if first.state == "absent" else second for first, second in zip(whole, without, strict=True))

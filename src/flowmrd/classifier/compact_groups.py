@@ -1,8 +1,9 @@
-"""Different from normal: compact groups of blast-like cells that the tube's normal cells do not explain.
+"""Compact groups of blast-like cells that the model of the tube's normal cells does not explain.
 
-A single atypical cell says nothing; forty in one place do. Cells more like a blast than like any normal cell of this
-tube are searched for the densest place at the scale of one patient's blasts. A Gaussian grown from there is judged by
-its log-likelihood gain over the normal model. The same search in control tubes says how large a gain is worth a report.
+A single atypical cell is no evidence, but forty of one phenotype are. Among the cells that are more like a blast than
+like any normal cell of this tube, the point of highest density is searched, at the spread of one patient's blasts. A
+Gaussian is fitted there and judged by its gain in log likelihood over the normal model. The same search in control
+tubes shows which gain is worth a report.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class CompactGroup:
     log_likelihood_gain
         Log likelihood gained over the normal model, natural log.
     events
-        Cells that the Gaussian explains better than not, by their expected number.
+        Expected number of cells that belong to the Gaussian.
     """
 
     mixture: Mixture
@@ -45,11 +46,11 @@ class CompactGroup:
 
     @property
     def gain_per_event(self) -> float:
-        """How far from normal its cells are on average. Normal cells that are badly described gain little each."""
+        """Mean gain per cell. Normal cells that the model describes badly gain little each."""
         return self.log_likelihood_gain / max(self.events, 1.0)
 
     def is_distinct(self, parameters: ClassifierParameters) -> bool:
-        """Whether its cells are each clearly unlike normal ones."""
+        """Whether the mean gain shows cells that are clearly unlike normal ones."""
         return self.gain_per_event >= parameters.gain_per_event_counted
 
 
@@ -61,7 +62,7 @@ def blast_like_groups(
     normal_b: Floats,
     parameters: ClassifierParameters,
 ) -> tuple[CompactGroup, ...]:
-    """Compact groups of cells unlike normal ones, where blasts may lie; by falling gain.
+    """Compact groups of cells unlike normal ones at levels that blasts may have; sorted by decreasing gain.
 
     Parameters
     ----------
@@ -81,12 +82,12 @@ def search_groups(
     shape: Floats,
     parameters: ClassifierParameters,
 ) -> list[CompactGroup]:
-    """Compact groups among a tube's candidate cells, by falling gain.
+    """Compact groups among a tube's candidate cells, sorted by decreasing gain.
 
     Parameters
     ----------
     prior
-        Where blasts may lie at all, decades.
+        Prior distribution of blasts, decades.
     shape
         Covariance (d, d) of one patient's blasts.
     """
@@ -103,7 +104,8 @@ def search_groups(
     narrow = 0.5 * float(np.linalg.slogdet(prior.covariance[0])[1] - np.linalg.slogdet(shape)[1])
     log_share = np.log(denominator / parameters.group_start_events)
     worth = np.log1p(np.exp(np.clip(score[near] + narrow - log_share, -30, 30)))
-    # A leukaemia that is odd in a marker lies far from the prior; what a group there would gain does not depend on it.
+    # A leukaemia that is aberrant in a marker lies far from the prior; the gain of its group does not depend on the
+    # prior.
     typical = -0.5 * (len(shape) * (1.0 + np.log(2.0 * np.pi)) + float(np.linalg.slogdet(shape)[1]))
     odd_worth = np.log1p(np.exp(np.clip(typical - normal - log_share, -30, 30)))
     for _ in range(parameters.groups_most):

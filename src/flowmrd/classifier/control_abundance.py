@@ -1,4 +1,4 @@
-"""How many cells the controls hold in the place of a group."""
+"""How many cells of a group's phenotype the controls have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowmrd.classifier.window_cells import WindowCells
 def shares_in_place(
     group: Mixture, shift: Floats, controls: Iterable[WindowCells], parameters: ClassifierParameters
 ) -> Floats:
-    """Share of every control's nucleated cells that lies in the place of a single Gaussian.
+    """Share of every control's nucleated cells that lies within a single Gaussian.
 
     Parameters
     ----------

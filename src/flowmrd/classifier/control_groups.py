@@ -1,9 +1,10 @@
-"""Groups unlike normal in the controls: how often any is found, and what several controls show in one place.
+"""Groups unlike normal in the controls: their rate, and those that several controls have in common.
 
 A group that several controls show in the same place is a normal population too rare for the normal model (such as the
-earliest CD34+ CD22+ CD19- progenitors, which some marrows hold and others do not). It says how large such a group may
-be there, and nothing about other places. What one control alone shows is one false group in so many tubes: it adds
-to the error rate of groups anywhere (:mod:`flowmrd.classifier.false_groups`) and sets nobody's limit.
+earliest CD34+ CD22+ CD19- progenitors, which some marrows hold and others do not). It determines how large a group of
+this phenotype may be, and nothing about other phenotypes. A group of one control alone is one false group in this
+number of tubes: it adds to the error rate of all groups (:mod:`flowmrd.classifier.false_groups`) and sets no limit of
+its own.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class ControlGroups:
     groups
         All of them.
     statistics
-        By number of the control, what it adds to the error rate.
+        Statistics of each control for the error rate, by its number.
     """
 
     groups: tuple[ControlGroup, ...] = ()
@@ -67,7 +68,7 @@ class ControlGroups:
         return cls(tuple(groups), tuple(statistics))
 
     def without(self, control: int) -> ControlGroups:
-        """What the other controls show."""
+        """Groups of the other controls."""
         return ControlGroups(
             tuple(group for group in self.groups if group.control != control),
             tuple(one for number, one in enumerate(self.statistics) if number != control),

@@ -1,10 +1,10 @@
-"""Controls judged as controls: what one of them shows and no other does keeps it out of the reference.
+"""Checking the controls: a control with findings that no other control has is left out of the reference.
 
-Every control is classified as a follow-up tube without a diagnosis tube would be, by the reference that it did not help
-to build. A control with a group that marrow without leukaemia hardly ever shows, with a heavy burden, with a staining
-outside that of the others or with far fewer nucleated cells of its events is *odd*. The worst one is left out and the
-rest is judged anew, since a leukaemic tube among the controls makes the others look odd; so the results are those of
-the other controls alone. The laboratory has the last word: it may accept an odd control, or exclude an ordinary one.
+Every control is classified like a follow-up tube without a diagnosis tube, with a reference made without it. A control
+with a group that marrow without leukaemia hardly ever shows, with a heavy burden, with a staining outside that of the
+others or with far fewer nucleated cells of its events is *odd*. The worst one is left out and the others are checked
+again, because a leukaemic tube among the controls makes the others look odd. The laboratory decides finally: it may
+accept an odd control or exclude another one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from flowmrd.flags import Flag, flag
 
 @dataclass(frozen=True)
 class ControlJudgement:
-    """What was found of one control.
+    """Result of the check of one control.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class ControlJudgement:
     by
         Who decided that: the classifier, or the laboratory with its reason in ``note``.
     oddity
-        How odd it is: 1 at the limit, for the order only.
+        Ratio of its worst finding to the limit; used for sorting only.
     groups
         Its groups as ``classification.json`` calls them: events and call.
     """
@@ -70,7 +70,7 @@ def build_judged_reference(
     accepted: Mapping[str, str] | None = None,
     excluded: Mapping[str, str] | None = None,
 ) -> tuple[ReferenceModel, tuple[ControlJudgement, ...]]:
-    """The reference of those controls that are like each other, and what was found of all.
+    """Build the reference from the controls that agree with each other; return it with the result for every control.
 
     Parameters
     ----------
@@ -135,7 +135,8 @@ def judge_control(
     own = next((record for record in reference.controls if record.name == tube.name), None)
     rest = [one for one in others if one.name != tube.name]
     if own is not None and rest:
-        # The places of normal populations are told by the others: leukaemia in a control makes no place normal.
+        # The levels of normal populations come from the other controls, so that leukaemia in a control does not count
+        # as normal.
         names, centres = stages_of(rest, reference.folds[own.fold], parameters)
         reference = replace(reference, stage_names=names, stage_centres=centres)
     result = classify_tube(tube, reference, laip=None, library=None, parameters=untreated)
@@ -180,8 +181,7 @@ def lost_cells(
 ) -> tuple[float, float] | None:
     """Share of a control's events that are nucleated cells and that of the others, where it is far below; else None.
 
-    Events that are lost between file and denominator are no biology: the others say how many usually reach it.
-    """
+    A loss of events between file and denominator is technical; the other controls show the usual share."""
     if tube.events == 0:
         return None
     shares = [one.denominator / one.events for one in controls if one.name != tube.name and one.events > 0]

@@ -1,8 +1,8 @@
-"""Doublets that pass the singlet gate: two cells measured as one look like a cell that does not exist.
+"""Doublets that pass the singlet gate: two cells measured as one have a phenotype that no single cell has.
 
 A B-cell precursor with a T cell or an erythroblast in the same droplet has the precursor's markers beside the CD45 and
-CD58 of the other: an aberrant phenotype. They are few, but of the order of 1 in 10,000 where precursors are many. What
-they look like is known without looking for them: the linear signals of two cells of this very tube, added.
+CD58 of the other: an aberrant phenotype. They are few, but of the order of 1 in 10,000 where precursors are many. Their
+phenotype can be computed: it is the sum of the linear signals of two cells of this tube.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def added_cells(
 
 
 def doublet_mixture(doublets: Floats32, parameters: ClassifierParameters) -> Mixture | None:
-    """Density of such doublets; None where there are too few to tell."""
+    """Density of such doublets; None where there are too few for an estimate."""
     if len(doublets) < parameters.place_cells_least:
         return None
     return fit_mixture(

@@ -86,7 +86,7 @@ class _WithParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
 
 
 class NormalReference(_WithParameters):
-    """What normal marrow looks like, learned from control tubes.
+    """Model of normal marrow, fitted to control tubes.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ class NormalReference(_WithParameters):
         return self
 
     def novelty(self, tube: AnyTube) -> Novelty:
-        """How unlike the controls a tube is; a score above 1 is more than the controls make expected.
+        """Distance of a tube from the controls; a score above 1 is more than the variation between controls explains.
 
         Raises
         ------
@@ -176,7 +176,7 @@ class NormalReference(_WithParameters):
 
 
 class MrdClassifier(_WithParameters):
-    """Which events of a tube are leukaemic.
+    """Classifier of the leukaemic events of a tube.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ class MrdClassifier(_WithParameters):
         ``none``, ``cd19``, ``cd22`` or ``cd19+cd22``: therapy before the tubes. With gated tubes it says, by the panel,
         which markers may be lost or masked, unless ``parameters.unreliable`` names them.
     patient
-        Whose tubes are judged; the own phenotype of a library is left out.
+        Patient of the tubes; this patient's own phenotype in a library is not used.
 
     Attributes
     ----------
@@ -293,7 +293,7 @@ class MrdClassifier(_WithParameters):
         return [self._one(tube)[1] for tube in tubes]
 
     def score(self, tubes: Sequence[AnyTube], y: Sequence[float] | npt.NDArray[Any]) -> float:
-        """Share of tubes that are judged right.
+        """Share of tubes that are classified correctly.
 
         Parameters
         ----------

@@ -1,8 +1,8 @@
-"""Cells of the phenotype among the events that were excluded: masked, in no gate of cells, or outside the window.
+"""Cells of the searched phenotype among excluded events: masked, in no gate of cells, or outside the window.
 
-What a mask or a gate takes away is never seen by the classifier, and a negative answer would not know of it. Every
-excluded event is therefore compared with the phenotypes that are looked for in this tube; enough of them in one place
-forbid a negative answer and are put before the reviewer with the reason why they were excluded.
+The classifier does not see events that a mask or a gate excludes. Every excluded event is therefore compared with the
+phenotypes that are searched in this tube. Enough events of one phenotype forbid a negative answer, and the reviewer
+sees them with the reason of their exclusion.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ REASONS: Final = (
 
 @dataclass(frozen=True)
 class ExcludedCells:
-    """Excluded events that have a phenotype which is looked for: how many for every reason, and their rows."""
+    """Excluded events of a searched phenotype: number by reason of exclusion, and rows."""
 
     events: Mapping[str, int]
     rows: npt.NDArray[np.intp]
@@ -49,7 +49,7 @@ class ExcludedCells:
 
 
 def reasons_of(tube: Tube) -> npt.NDArray[np.int8]:
-    """Place in :data:`REASONS` of every event's reason, shape (n_events,); -1 for events that the classifier counts."""
+    """Index into :data:`REASONS` of every event's reason, shape (n_events,); -1 for events that are not excluded."""
     reason = np.full(tube.n_events, -1, dtype=np.int8)
     nothing = np.zeros(tube.n_events, dtype=np.bool_)
 
@@ -75,7 +75,7 @@ def find_excluded(
     cut: float,
     parameters: ClassifierParameters,
 ) -> ExcludedCells:
-    """Excluded events in the place of a phenotype and unlike the tube's normal cells.
+    """Excluded events that have a searched phenotype and are unlike the tube's normal cells.
 
     Parameters
     ----------

@@ -1,11 +1,11 @@
-"""How often marrow without leukaemia shows such a group: an error rate for every group, from few controls.
+"""Rate of groups like this one in marrow without leukaemia: an error rate for every group, from few controls.
 
 A group is described by two numbers: its gain in log likelihood over the normal model, brought to a tube of
 ``standard_cells``, and its gain per event. In marrow without leukaemia the number of groups per tube is Poisson with a
-rate that the controls tell; of a group's log gain and of its gain per event the excess over a threshold is exponential
-(peaks over threshold: a Pareto tail in the gain). Rate and both means are learned from the laboratory's controls, each
-judged without itself, together with what development marrows showed, which count as ``prior_tubes`` tubes more. The
-tails are the predictive ones (Lomax), which are the heavier the fewer groups stand behind them.
+rate estimated from the controls; of a group's log gain and of its gain per event the excess over a threshold is
+exponential (peaks over threshold: a Pareto tail in the gain). Rate and both means are learned from the laboratory's
+controls, each judged without itself, together with what development marrows showed, which count as ``prior_tubes``
+tubes more. The tails are the predictive ones (Lomax), which are the heavier the fewer groups stand behind them.
 
 Large groups of an ill-described population have a large gain and gain little per cell; scattered cells that happen to
 lie together gain much per cell and little in all. A false group must be as odd in both, so the smaller of the two tails

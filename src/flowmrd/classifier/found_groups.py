@@ -1,4 +1,4 @@
-"""The groups of a tube: which are counted as leukaemia, and which are reported and not counted, and why."""
+"""Deciding which groups of a tube are counted as leukaemia, and which are only reported, with the reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from flowmrd.classifier.window_cells import WindowCells
 
 @dataclass(frozen=True)
 class FoundGroups:
-    """What a search gave: groups that are counted, and groups that are not, with the reason."""
+    """Result of a search: groups that are counted, and groups that are not, with the reason."""
 
     counted: tuple[CountedGroup, ...]
     uncounted: tuple[UncountedGroup, ...] = ()
@@ -146,8 +146,8 @@ def matched_beside(found: FoundGroups, cells: WindowCells, calibration: Calibrat
 def stands_beside(found: FoundGroups, parameters: ClassifierParameters) -> bool:
     """Whether groups count after the normal cells were fitted beside one of them, by a stricter error rate.
 
-    The tube itself chose which cells its normal populations need not explain. What is false gains little by that, and a
-    leukaemia much.
+    In that fit the tube's own cells decide which of them the normal populations need not explain. A false group gains
+    little by this, a leukaemia much.
     """
     rates = [group.evidence.false_groups for group in found.counted]
     return bool(rates) and all(rate is not None and rate < parameters.false_groups_beside for rate in rates)

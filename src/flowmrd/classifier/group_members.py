@@ -1,4 +1,4 @@
-"""Which cells every group has that was found, counted or not, so that a reviewer's call can be counted.
+"""Assigning cells to every group, counted or not, so that a reviewer's call can be counted.
 
 Groups are numbered as they stand in ``classification.json``: counted ones first, then those that are told and not
 counted. A cell belongs to one group at most; counted groups choose first.

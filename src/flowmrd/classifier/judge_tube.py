@@ -1,4 +1,4 @@
-"""Judging one tube: which events are leukaemic, and the summary of how that was decided."""
+"""Classifying one gated tube: its leukaemic events, and the summary for ``classification.json``."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def classify(
     parameters: ClassifierParameters | None = None,
     no_phenotype: bool = False,
 ) -> Tube:
-    """Look for leukaemic cells in a gated tube.
+    """Find leukaemic cells in a gated tube.
 
     Parameters
     ----------
@@ -101,13 +101,13 @@ def classify(
     library
         Phenotypes of other patients; the patient's own is ignored here.
     patient
-        Whose tube it is.
+        Patient of the tube.
     therapy
         Therapy before the tube.
     config, parameters
         Settings; ``parameters`` replaces what ``config`` and ``therapy`` ask for.
     no_phenotype
-        The patient's diagnosis tube gave no phenotype, which is told.
+        Whether the patient's diagnosis tube gave no phenotype; this is reported.
 
     Returns
     -------

@@ -1,7 +1,6 @@
-"""Groups in a place where reviewers of this laboratory have called groups before.
+"""Groups with the phenotype of groups that reviewers of this laboratory called before.
 
-Nothing here changes a call or a count: the reviewer sees what was decided on such cells, and decides.
-"""
+Nothing here changes a call or a count. The reviewer is shown the earlier decisions and decides."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ __all__ = ["FoundLaip", "find_laip", "seen_without"]
 
 @dataclass(frozen=True)
 class FoundLaip:
-    """What the diagnosis tubes of a patient gave.
+    """Result of the search in a patient's diagnosis tubes.
 
     Attributes
     ----------

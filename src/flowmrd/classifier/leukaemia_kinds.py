@@ -1,4 +1,4 @@
-"""Kinds of leukaemia whose cells are spiked into a tube, to say what the tube could have shown.
+"""Kinds of leukaemia whose cells are spiked into a tube, to measure its sensitivity.
 
 A patient with a diagnosis tube has one kind: the own phenotype, once in the staining of that tube and once in that of
 the tube in question. Without one the leukaemia may be of any kind, so that many are tried: those of a library of other

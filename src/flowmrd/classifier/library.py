@@ -1,7 +1,7 @@
-"""Leukaemias of other patients: what is spiked into a tube whose own leukaemia is not known.
+"""Leukaemias of other patients, which are spiked into a tube whose own leukaemia is not known.
 
-The search itself does not prefer places where other patients' blasts lie. Using their density as the region of search
-found fewer leukaemias in trials than the broad prior, because phenotypes of other patients also cover the rim of normal
+The search does not prefer the phenotypes of other patients' blasts. Using their density as the region of search found
+fewer leukaemias in trials than the broad prior, because phenotypes of other patients also cover the rim of normal
 populations, and normal groups there raised the limit of what counts.
 """
 
@@ -20,11 +20,11 @@ class Library:
     entries: tuple[PatientLaip, ...]
 
     def without(self, patient: str) -> Library:
-        """The library of everybody else: a patient never informs the judgement of itself through it."""
+        """The library without a patient, so that a patient's own phenotype is never used through it."""
         return Library(tuple(entry for entry in self.entries if entry.patient != patient and not entry.indistinct))
 
     def covering(self, features: tuple[str, ...]) -> Library:
-        """Entries that know all of these features."""
+        """Entries that have all of these features."""
         return Library(tuple(entry for entry in self.entries if set(features) <= set(entry.features)))
 
     def is_usable(self, parameters: ClassifierParameters) -> bool:

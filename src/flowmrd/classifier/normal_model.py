@@ -1,8 +1,8 @@
-"""What normal marrow looks like: a hierarchical Gaussian mixture over control tubes.
+"""Model of normal marrow: a hierarchical Gaussian mixture over control tubes.
 
 All controls share the components of one mixture. Each control shifts all of them together (its staining) and may move
-each a little besides. The model learns how far controls do so; :mod:`flowmrd.classifier.tube_model` allows a sample no
-more.
+each a little besides. The model learns the size of these shifts; :mod:`flowmrd.classifier.tube_model` allows a sample
+no larger ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from flowmrd.classifier.staining import align, common_shift
 
 @dataclass(frozen=True)
 class NormalModel:
-    """Components of normal marrow with how they vary between tubes.
+    """Components of normal marrow and their variation between tubes.
 
     Attributes
     ----------

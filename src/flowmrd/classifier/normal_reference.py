@@ -1,7 +1,7 @@
 """The normal reference: the model of all controls, and every control as judged without itself.
 
-A control is never judged by a reference it helped to build: controls are dealt into folds and each fold has a reference
-built from the other folds alone.
+A control is never judged by a reference that it is part of: controls are divided into folds, and each fold has a
+reference built from the other folds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from flowmrd.threads import one_thread
 
 @dataclass(frozen=True)
 class ControlRecord:
-    """What is kept of a control: the cells of its window and how an independent reference sees them.
+    """What is stored of a control: the cells of its window and their density under an independent reference.
 
     Attributes
     ----------
@@ -53,13 +53,13 @@ class ControlRecord:
 
 @dataclass(frozen=True)
 class ReferenceModel:
-    """The frozen normal: full model, fold models and the controls as judged by them.
+    """The frozen normal reference: full model, fold models and the controls as judged by them.
 
-    ``provisional`` is true where no real control stood behind it; its background rates are not to be believed.
-    ``stage_names`` and ``stage_centres`` (s, d) are the normal populations of the window, for naming only.
-    ``anchors`` are the levels (d,) of the cells that places of the catalogue are given by, averaged over the controls.
-    All are in the staining of the reference. ``judgements`` says of every control what was found of it, as
-    ``control_judgements`` of ``reference.json``; empty where none was judged.
+    ``provisional`` is true for a reference without real controls, whose background rates must not be used.
+    ``stage_names`` and ``stage_centres`` (s, d) are the normal populations of the window, for naming only. ``anchors``
+    are the levels (d,) of the cells that places of the catalogue are given by, averaged over the controls. All are in
+    the staining of the reference. ``judgements`` holds the result of every control, as ``control_judgements`` of
+    ``reference.json``; empty where none was judged.
     """
 
     panel: str
