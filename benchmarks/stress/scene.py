@@ -260,11 +260,10 @@ def _judged(pipeline: Pipeline, sample: str, tube: RawTube) -> Record:
 
 def _refused(tube: RawTube) -> Record:
     """A tube that the product refuses with a reason: no answer."""
-    nucleated = int(tube.nucleated.sum())
     return {
         "true": int(tube.leukaemic.sum()),
-        "true_nucleated": nucleated,
-        "nucleated": nucleated,
+        "true_nucleated": int(tube.nucleated.sum()),
+        "nucleated": None,
         "detected": False,
         "hit": 0,
         "false": 0,

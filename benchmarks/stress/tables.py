@@ -15,7 +15,7 @@ LEAST = 20
 
 
 def answers(records: Iterable[Record]) -> tuple[int, int, int]:
-    """How many tubes were detected, negative, and neither."""
+    """How many tubes were detected, negative, and neither (no answer, or refused)."""
     detected = negative = neither = 0
     for record in records:
         if record["detected"]:
@@ -40,8 +40,8 @@ def stress_table(records: list[Record]) -> str:
         cells = [*key[:3], "yes" if key[3] == "with diagnosis" else "no"]
         for level in levels:
             cells.append(" / ".join(str(n) for n in answers(r for r in mine if r["level"] == level)))
-        errors = [record["nucleated"] / max(record["true_nucleated"], 1) - 1.0 for record in mine]
-        cells.append(f"{100 * max(errors, key=abs):+.1f} %")
+        errors = _denominator_errors(mine)
+        cells.append(f"{100 * max(errors, key=abs):+.1f} %" if errors else "none")
         cells.append(str(max(record["false"] for record in mine)))
         cells.append(str(sum(_missed(record) for record in mine)))
         lines.append("| " + " | ".join(cells) + " |")
@@ -67,7 +67,7 @@ def diagnosis_table(records: list[Record]) -> str:
 def goals(records: list[Record]) -> str:
     """The goals of the issue that the rows can show, as lines with what was measured."""
     tubes = [record for record in records if record["setting"] != "diagnosis"]
-    errors = np.array([abs(record["nucleated"] / max(record["true_nucleated"], 1) - 1.0) for record in tubes])
+    errors = np.abs(_denominator_errors(tubes))
     high = [
         record
         for record in tubes
@@ -89,6 +89,12 @@ def goals(records: list[Record]) -> str:
         f"diagnosis tubes within 10 % of truth: {sum(close)} of {len(close)}",
     )
     return "\n".join(f"* {line}" for line in lines)
+
+
+def _denominator_errors(records: list[Record]) -> list[float]:
+    """Relative errors of the nucleated count; a tube that is refused, or cannot have the count, has none."""
+    counted = [record for record in records if record["nucleated"] is not None and record["class"] != "REFUSED"]
+    return [record["nucleated"] / max(record["true_nucleated"], 1) - 1.0 for record in counted]
 
 
 def _missed(record: Record) -> bool:

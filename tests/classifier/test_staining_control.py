@@ -133,3 +133,20 @@ def test_bright_cells_of_any_kind_show_that_an_antibody_works() -> None:
 def test_what_is_stored_of_a_marker_is_read_again() -> None:
     marker = MarkerStaining("CD34", 500, 0.95, None, 0.3, 0.01, 900, 100_000)
     assert MarkerStaining.from_record(marker.as_record()) == marker
+
+
+def test_dim_cells_alone_do_not_prove_a_shifted_colour() -> None:
+    """Voltage moves bright cells too; where these stay, the dim ones hold light of something else."""
+    controls = [
+        [MarkerStaining("CD20", 5_000, 0.99, place, 0.3 + place, place / 2, 5_000, 100_000)]
+        for place in (-0.1, 0.0, 0.1, 0.05)
+    ]
+
+    def state(middle: float, without: float, carriers: int = 5_000) -> str:
+        own = MarkerStaining("CD20", carriers, 0.99, middle, 0.3 + middle, without, 5_000, 100_000)
+        return judge_staining([own], controls, PARAMETERS)[0].state
+
+    assert state(-0.1, 0.45) == "ok"
+    assert state(0.2, 0.45) == "shifted", "both moved"
+    assert state(-0.1, 1.2) == "shifted", "far beyond what spillover does"
+    assert state(-0.1, 0.45, carriers=0) == "shifted", "no cell speaks for the antibody"

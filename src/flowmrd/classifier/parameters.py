@@ -376,6 +376,13 @@ class ClassifierParameters:
     staining_shift_least: float = number(
         0.3, "staining control", "decades", "smaller shifts of one marker are no fault"
     )
+    without_alone_limits: float = number(
+        2.0,
+        "staining control",
+        "ratio",
+        "limit of cells without a marker whose carriers did not move with them, in limits of an ordinary tube",
+        "a sound tube of a development person: dim cells +0.41, carriers -0.22, limit 0.40",
+    )
     unverified_share: float = number(
         0.2,
         "staining control",

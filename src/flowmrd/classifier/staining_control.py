@@ -341,6 +341,11 @@ def _judged(
             parameters,
         ),
     ]
+    (carried, known), (lacked, usual) = shifts
+    if known and carried * lacked <= 0.0:
+        # Voltage and titration move cells with the antigen at least as far as those without it. Where the carriers
+        # stay or go the other way, light of something else lies on the dim cells, and that differs between persons.
+        shifts[1] = (lacked, parameters.without_alone_limits * usual)
     decades, limit = max(shifts, key=lambda pair: abs(pair[0]) / pair[1] if pair[1] else 0.0)
     state: StainingState = "shifted" if limit and abs(decades) > limit else "ok"
     return replace(finding, state=state, decades=decades, limit=limit, carrier_decades=shifts[0][0])
