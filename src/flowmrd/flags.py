@@ -648,6 +648,7 @@ _ANSWERS: Final = (
         "marker is missed; {left} are used.",
         step="Stain a tube with all markers of the panel if the leukaemia at diagnosis was abnormal in the missing "
         "one.",
+        question="What do the missing markers show?",
     ),
     FlagKind(
         "UNKNOWN_POPULATION",

@@ -379,10 +379,13 @@ def test_cells_unlike_normal_are_no_result_where_an_antibody_is_absent() -> None
     "seen",
     [
         {"remarks": [flag("ANTIBODY_NOT_SHOWN", markers="CD34")]},
+        {"remarks": [flag("MARKER_MISSING", markers="CD38", left="CD19, CD10")]},
         {"blind_spots": [flag("ANTIBODY_NOT_VERIFIED", markers="CD19, CD20")]},
     ],
 )
-def test_cells_unlike_normal_are_no_result_where_no_cell_verifies_an_antibody(seen: dict[str, list[Flag]]) -> None:
+def test_cells_unlike_normal_are_no_result_where_an_antibody_is_not_verified_or_not_in_the_tube(
+    seen: dict[str, list[Flag]],
+) -> None:
     found = replace(evidence(150, 300_000), **seen)  # type: ignore[arg-type]
     assert decide(found).class_ is VerdictClass.INDETERMINATE and decide(found).question
     known = decide(replace(found, laip_found=True))

@@ -147,14 +147,15 @@ def _antibodies_at_fault(evidence: Evidence) -> list[Flag]:
     """Antibodies that may have made the counted cells: without them normal cells have another phenotype.
 
     An absent antibody takes its marker from normal cells, so they can lie where the leukaemia of this patient does.
-    Where no phenotype is known, cells are counted because they are unlike normal, and an antibody that no cell
-    verifies is enough. A reviewer who calls the cells leukaemia has answered the question.
+    Where no phenotype is known, cells are counted because they are unlike normal; an antibody that no cell verifies is
+    enough, and so is a marker that the controls have and the tube lacks. A reviewer who calls the cells leukaemia has
+    answered the question.
     """
     if evidence.counted_by_reviewer:
         return []
     codes = {"ANTIBODY_ABSENT"}
     if not evidence.laip_found:
-        codes |= {"ANTIBODY_NOT_VERIFIED", "ANTIBODY_NOT_SHOWN"}
+        codes |= {"ANTIBODY_NOT_VERIFIED", "ANTIBODY_NOT_SHOWN", "MARKER_MISSING", "CD19_NOT_MEASURED"}
     return [item for item in (*evidence.blind_spots, *evidence.remarks) if item.code in codes]
 
 
