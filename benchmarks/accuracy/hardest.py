@@ -2,9 +2,9 @@
 
 ``python -m benchmarks.accuracy.hardest FOLDER [--half 1] [--tubes N]``; the tubes are those of
 ``python -m benchmarks.accuracy.cells``. Leukaemias are ranked by :func:`benchmarks.accuracy.oracle.oracle_recall`
-in three marrows, each hardest one is put into every tube without leukaemia at the target level, and the tube's own spike-in
-says which kinds of leukaemia it would have found. The last lines tell what it costs clean tubes to ask for more kinds,
-and whether the kinds missed foretell the leukaemias missed.
+in three marrows, each hardest one is put into every tube without leukaemia at the target level, and the tube's own
+spike-in says which kinds of leukaemia it would have found. The last lines tell what it costs clean tubes to
+ask for more kinds, and whether the kinds missed foretell the leukaemias missed.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def summary(tubes: list[Seen], parameters: ClassifierParameters) -> str:
     all_but = [tube for tube in clean if min(tube.kinds[:-1]) >= least]
     lines = [
         f"{len(tubes)} clean tubes, {len(clean)} without a doubt",
-        f"negative where the kinds found stand for {parameters.spike_kinds_found_share:.0%} of the patients: {len(ours)}",
+        f"negative where the kinds found stand for {parameters.spike_kinds_found_share:.0%} of patients: {len(ours)}",
         f"negative where every kind is found: {len(every)}; every kind but the nearest of stage III: {len(all_but)}",
     ]
     said = "hardest leukaemias that leave no group where the negative answer"

@@ -1,7 +1,8 @@
 """Gates learned from the control marrows and frozen: per control, pooled, and moved by anchors within bounds.
 
-Pooled numbers are medians over controls, which one odd control cannot move far. For a control itself the pooled number
-is computed without it, so that its result is as honest as a patient's.
+Pooled numbers are medians over controls. From four controls on, a control whose number lies far outside those of the
+others (:func:`usual`) does not count in it, so that one odd control sets no gate. For a control itself the pooled
+number is computed without it, so that its result is as honest as a patient's.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from flowmrd.errors import ArtefactError
 from flowmrd.gating.frame import Frame
@@ -33,6 +35,12 @@ __all__ = [
 ]
 
 SCHEMA_VERSION: Final = "2"
+LEAST_CONTROLS: Final = 4
+"""With fewer nobody can say which control is the odd one."""
+FAR: Final = 10.0
+"""Median absolute deviations beyond which a control is odd: 6.7 standard deviations of normally distributed values."""
+SHARE_LEAST: Final = 1e-7
+"""Shares of nucleated cells below this are compared as if they were as large."""
 
 
 @dataclass(frozen=True)
@@ -139,19 +147,39 @@ class GateReference:
     def level(self, population: str, channel: str) -> float | None:
         """Pooled median of a channel in a population on the panel scale, or None where no control has it."""
         values = [c.levels[population][channel] for c in self.controls if channel in c.levels.get(population, {})]
-        return float(np.median(values)) if values else None
+        return float(np.median(usual(values))) if values else None
 
     def fraction_range(self, population: str) -> tuple[float, float, float, int] | None:
-        """Smallest, median and largest share of nucleated cells over the controls, and how many there are."""
+        """Smallest, median and largest share of nucleated cells over the usual controls, and how many these are.
+
+        Shares are compared as ratios: that of a rare population differs tenfold between marrows.
+        """
         values = [c.fractions[population] for c in self.controls if population in c.fractions]
         if not values:
             return None
-        return float(min(values)), float(np.median(values)), float(max(values)), len(values)
+        kept = np.exp(usual(np.log(np.maximum(values, SHARE_LEAST))))
+        kept[kept <= SHARE_LEAST * 1.001] = 0.0
+        return float(kept.min()), float(np.median(kept)), float(kept.max()), len(kept)
+
+
+def usual(values: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Values without those far outside the others: more than :data:`FAR` median absolute deviations from the median.
+
+    All are kept where there are fewer than :data:`LEAST_CONTROLS`, or where most are equal, so that the deviations tell
+    no scale. Of normally distributed values the median of those kept varies as the median of all does
+    (``tests/gating/test_odd_control.py``).
+    """
+    found = np.asarray(values, dtype=np.float64)
+    apart = np.abs(found - np.median(found)) if len(found) else found
+    scale = float(np.median(apart)) if len(found) else 0.0
+    if len(found) < LEAST_CONTROLS or scale <= 0.0:
+        return found
+    return found[apart <= FAR * scale]
 
 
 def _pool(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     keys = dict.fromkeys(key for row in rows for key in row)
-    return {key: float(np.median([row[key] for row in rows if key in row])) for key in keys}
+    return {key: float(np.median(usual([row[key] for row in rows if key in row]))) for key in keys}
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ at diagnosis and at follow-up. A tube's own estimate would move with its composi
     channels: {channel: {kind, T, M, W, A, cofactor, T_source, W_source, per_control: {name: {T, W}}}}
     labels: {name: {detectors, tags, pattern}}   # what tells exchanged labels of other tubes
 
-W of a channel is the median over the controls that have enough negative events (W_source ``controls``), else the
-default width (``default``); T is the largest of the controls' (they agree where one instrument was used).
+W of a channel is the median over the usual controls (:func:`flowmrd.gating.reference.usual`) with enough negative
+events (W_source ``controls``), else the default width (``default``); T is the largest of the controls' (they agree
+where one instrument was used).
 """
 
 from __future__ import annotations

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
+
+import numpy as np
 
 from flowmrd.config.run import RunConfig
 from flowmrd.errors import ArtefactError
+from flowmrd.gating.reference import usual
 from flowmrd.preprocess.compensation.evidence import SAMPLE
 from flowmrd.preprocess.scaling import choose_scales, compensate_tube, find_spillover
 from flowmrd.preprocess.transform import ChannelScale
@@ -111,7 +113,7 @@ def _combine(marker: str, found: Mapping[str, Mapping[str, ChannelScale]], confi
     if first.kind == "logicle" and first.W_source in ("sample", "default"):
         estimated = [scale.W for scale in scales.values() if scale.W_source == "sample"]
         combined = (
-            replace(combined, W=median(estimated), W_source="controls")
+            replace(combined, W=float(np.median(usual(estimated))), W_source="controls")
             if estimated
             else replace(combined, W=config.transform.default_width, W_source="default")
         )
