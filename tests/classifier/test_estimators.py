@@ -12,8 +12,11 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_validate
 
-from flowmrd.classifier import CandidateCells, ClassifierParameters, classify_tube, find_laip
+from flowmrd.classifier import CandidateCells, ClassifierParameters, classify_tube, estimators, find_laip
 from flowmrd.classifier.estimators import MrdClassifier, NormalReference
+from flowmrd.classifier.laip_of_tubes import FoundLaip
+from flowmrd.panel import load_panel
+from flowmrd.tube import Tube
 
 PARAMETERS = ClassifierParameters(seed=1, components=8, model_steps=4)
 
@@ -91,3 +94,14 @@ def test_the_path_of_a_run_does_not_import_scikit_learn() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("searched", [True, False])
+def test_a_patient_whose_diagnosis_gave_no_phenotype_is_told_so_in_a_notebook_as_in_a_run(
+    reference: NormalReference, monkeypatch: pytest.MonkeyPatch, searched: bool
+) -> None:
+    told: list[bool] = []
+    monkeypatch.setattr(estimators, "classify", lambda *_, no_phenotype, **__: told.append(no_phenotype))
+    tube = Tube("fu", load_panel("ino10"))
+    MrdClassifier().fit(reference, laip=FoundLaip(None, {}) if searched else None).judge(tube)
+    assert told == [searched]

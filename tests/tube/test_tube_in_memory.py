@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config.run import QualityConfig, RunConfig
@@ -67,6 +69,43 @@ def test_every_public_name_can_be_used_and_is_described() -> None:
         assert name == "__version__" or value.__doc__
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = flowmrd.no_such_name
+
+
+def test_every_parameter_and_result_of_a_public_function_is_described() -> None:
+    """As ``docs/api.md`` shows it; what is passed on from scikit-learn or describes itself is left out."""
+    import flowmrd
+
+    functions: dict[str, Any] = {}
+    for name in flowmrd.__all__:
+        value = getattr(flowmrd, name)
+        if inspect.isfunction(value):
+            functions[name] = value
+        elif name in {"MrdClassifier", "NormalReference"}:
+            functions |= {
+                f"{name}.{own}": part for own, part in vars(value).items() if inspect.isfunction(part) and own[0] != "_"
+            }
+    missing = {}
+    for name, function in functions.items():
+        described = inspect.getdoc(function) or ""
+        names = [one for one in inspect.signature(function).parameters if one != "self"]
+        lacks = [one for one in names if not re.search(rf"^(\w+, )*{one}(, \w+)*$", described, re.MULTILINE)]
+        returns = inspect.signature(function).return_annotation not in {"None", "Self", "float"}
+        if returns and "." not in name and "Returns\n-" not in described:
+            lacks.append("what it returns")
+        if lacks:
+            missing[name] = lacks
+    assert missing == {}
+
+
+def test_what_was_fitted_is_taken_where_its_model_is_and_what_was_not_is_refused(tube: Tube) -> None:
+    import flowmrd
+
+    with pytest.raises(NotFittedError, match="call its fit"):
+        flowmrd.classify_tube(tube, flowmrd.NormalReference())
+    with pytest.raises(NotFittedError, match="call its fit"):
+        flowmrd.find_laip("P01", [tube], flowmrd.NormalReference())
+    with pytest.raises(flowmrd.InputError, match="did you mean CD19"):
+        tube.panel.channel("CD91")
 
 
 def test_in_a_notebook_too_the_library_computes_with_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:

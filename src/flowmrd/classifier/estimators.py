@@ -162,6 +162,11 @@ class NormalReference(_WithParameters):
     def novelty(self, tube: AnyTube) -> Novelty:
         """Distance of a tube from the controls; a score above 1 is more than the variation between controls explains.
 
+        Parameters
+        ----------
+        tube
+            A gated tube, or its candidate cells; a control is compared with the others.
+
         Raises
         ------
         NotFittedError
@@ -194,8 +199,17 @@ class MrdClassifier(_WithParameters):
         Normal marrow, a :class:`~flowmrd.classifier.normal_reference.ReferenceModel`.
     laip_
         The patient's phenotype, or None.
+    no_phenotype_
+        Whether the diagnosis tubes were searched and gave none.
     library_
         Phenotypes of other patients.
+
+    Examples
+    --------
+    >>> from sklearn.base import clone
+    >>> stricter = clone(MrdClassifier(prior_therapy="cd22")).set_params(parameters__detect_events=30)
+    >>> stricter.prior_therapy, stricter.chosen.detect_events
+    ('cd22', 30)
     """
 
     def __init__(
@@ -227,7 +241,7 @@ class MrdClassifier(_WithParameters):
         y
             Shape (n_tubes,): leukaemic cells of every tube where ``reference`` are tubes. Without it all are controls.
         laip
-            The patient's phenotype, where a diagnosis tube gave one.
+            What :func:`flowmrd.find_laip` found, or the phenotype itself. Where it found none, :meth:`judge` says so.
         library
             Phenotypes of other patients.
 
@@ -247,11 +261,25 @@ class MrdClassifier(_WithParameters):
             clean = [tube for i, tube in enumerate(reference) if y is None or float(y[i]) == 0.0]
             self.reference_ = NormalReference(self.chosen).fit(clean).model_
         self.laip_ = laip.laip if isinstance(laip, FoundLaip) else laip
+        self.no_phenotype_ = isinstance(laip, FoundLaip) and laip.laip is None
         self.library_ = tuple(library or ())
         return self
 
     def judge(self, tube: Tube) -> Tube:
-        """The tube with ``mrd``, ``mrd_score``, ``cluster`` and ``classification``, ready for ``flowmrd.quantify``."""
+        """The tube with ``mrd``, ``mrd_score``, ``cluster`` and ``classification``, ready for ``flowmrd.quantify``.
+
+        Parameters
+        ----------
+        tube
+            A gated tube. Cells are spiked into copies of it, so that this takes longer than :meth:`predict`.
+
+        Raises
+        ------
+        GateError
+            If the tube lacks the gates that every panel must define.
+        NotFittedError
+            If the classifier has not been fitted.
+        """
         check_is_fitted(self, "reference_")
         return classify(
             tube,
@@ -260,6 +288,7 @@ class MrdClassifier(_WithParameters):
             library=self.library_,
             patient=self.patient,
             parameters=self._for(tube),
+            no_phenotype=self.no_phenotype_,
         )
 
     def predict(self, tubes: AnyTube | Sequence[AnyTube]) -> Any:
@@ -286,20 +315,43 @@ class MrdClassifier(_WithParameters):
         return [self._one(tube)[0] for tube in tubes]
 
     def decision_function(self, tubes: AnyTube | Sequence[AnyTube]) -> Any:
-        """Log10 of leukaemic over normal density of every event, as :meth:`predict`; -99 outside the search."""
+        """Log10 of leukaemic over normal density of every event; -99 outside the search.
+
+        Parameters
+        ----------
+        tubes
+            One tube, or several.
+
+        Returns
+        -------
+        numpy.ndarray or list
+            float32, shaped as :meth:`predict` returns it.
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier has not been fitted.
+        """
         check_is_fitted(self, "reference_")
         if isinstance(tubes, Tube | CandidateCells):
             return self._one(tubes)[1]
         return [self._one(tube)[1] for tube in tubes]
 
     def score(self, tubes: Sequence[AnyTube], y: Sequence[float] | npt.NDArray[Any]) -> float:
-        """Share of tubes that are classified correctly.
+        """Share of tubes that are classified correctly, 0 to 1.
 
         Parameters
         ----------
+        tubes
+            Gated tubes or candidate cells.
         y
             Shape (n_tubes,): true leukaemic cells. A tube with some is right where the count is within a factor of two
             of them and at least ``detect_events``; one with none where fewer than ``detect_events`` are counted.
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier has not been fitted.
         """
         least = self.chosen.detect_events
         right = []

@@ -16,8 +16,9 @@ from flowmrd.classifier.classification import Background, Classification, Spiked
 from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.excluded_cells import find_excluded
 from flowmrd.classifier.group_evidence import EvidenceOnGroup
+from flowmrd.classifier.laip_of_tubes import FoundLaip
 from flowmrd.classifier.library import Library
-from flowmrd.classifier.normal_reference import ReferenceModel
+from flowmrd.classifier.normal_reference import FittedReference, ReferenceModel, model_of
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype import marker_levels, nearest_stage, phenotype_in_words
@@ -80,9 +81,9 @@ def classifier_parameters(panel: PanelModel, config: RunConfig, therapy: PriorTh
 @one_thread()
 def classify(
     tube: Tube,
-    reference: ReferenceModel,
+    reference: ReferenceModel | FittedReference,
     *,
-    laip: PatientLaip | None = None,
+    laip: PatientLaip | FoundLaip | None = None,
     library: Sequence[PatientLaip] = (),
     patient: str = "",
     therapy: PriorTherapy = PriorTherapy.NONE,
@@ -94,10 +95,12 @@ def classify(
 
     Parameters
     ----------
+    tube
+        A gated tube.
     reference
-        Normal marrow as learned from the controls.
+        Normal marrow as learned from the controls: a fitted ``NormalReference``, or its ``model_``.
     laip
-        The patient's phenotype, where there is one.
+        The patient's phenotype, where there is one, or what :func:`flowmrd.find_laip` found.
     library
         Phenotypes of other patients; the patient's own is ignored here.
     patient
@@ -113,9 +116,19 @@ def classify(
     -------
     Tube
         With ``mrd_score``, ``mrd``, ``cluster``, ``group``, ``excluded`` (shape (n_events,); masked events are judged
-        too) and
-        ``classification``, the part of ``classification.json`` that follows from the result.
+        too) and ``classification``, the part of ``classification.json`` that follows from the result.
+
+    Raises
+    ------
+    GateError
+        If the tube lacks the gates that every panel must define.
+    NotFittedError
+        If the reference has not been fitted.
     """
+    reference = model_of(reference)
+    if isinstance(laip, FoundLaip):
+        no_phenotype = no_phenotype or laip.laip is None
+        laip = laip.laip
     settings = config or RunConfig(panel=tube.panel.name, samples="")
     found = candidates(tube)
     chosen = parameters or classifier_parameters(tube.panel, settings, therapy)

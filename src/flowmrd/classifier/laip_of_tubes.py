@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.classifier.normal_reference import ReferenceModel
+from flowmrd.classifier.normal_reference import FittedReference, ReferenceModel, model_of
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.patient_laip import find_laip as find_in_cells
@@ -45,7 +45,7 @@ class FoundLaip:
 def find_laip(
     patient: str,
     tubes: Sequence[Tube],
-    reference: ReferenceModel,
+    reference: ReferenceModel | FittedReference,
     *,
     config: RunConfig | None = None,
     labels: Mapping[str, npt.NDArray[np.bool_]] | None = None,
@@ -54,13 +54,33 @@ def find_laip(
 
     Parameters
     ----------
+    patient
+        Whose tubes they are, as the phenotype says it.
     tubes
         Diagnosis tubes in the order of acquisition (that of the sheet); the last one that holds aberrant cells counts,
         since a leukaemia changes and the last tube is nearest to the follow-ups.
+    reference
+        Normal marrow: a fitted ``NormalReference``, or its ``model_``.
+    config
+        Fewest aberrant cells and the seed (``laip``); the defaults where absent.
     labels
         Tube name to the events that an expert called leukaemic, shape (n_events,); where a tube has them, they say
         which cells are.
+
+    Returns
+    -------
+    FoundLaip
+        The phenotype, or None in it where no tube holds enough aberrant cells; :func:`flowmrd.classify_tube` and
+        ``MrdClassifier.fit`` take either and say so in the verdict.
+
+    Raises
+    ------
+    GateError
+        If a tube lacks the gates that every panel must define.
+    NotFittedError
+        If the reference has not been fitted.
     """
+    reference = model_of(reference)
     laip: PatientLaip | None = None
     used, seen = "", None
     settings = config or RunConfig(panel=reference.panel, samples="")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -208,3 +208,26 @@ def digest(reference: ReferenceModel) -> str:
     for array in (reference.model.mixture.weight, reference.model.mixture.mean, reference.model.mixture.covariance):
         sha.update(np.ascontiguousarray(array).tobytes())
     return sha.hexdigest()
+
+
+class FittedReference(Protocol):
+    """What holds a fitted reference, as ``flowmrd.NormalReference`` does."""
+
+    model_: ReferenceModel
+
+
+def model_of(reference: ReferenceModel | FittedReference) -> ReferenceModel:
+    """The model itself, whichever of the two is given.
+
+    Raises
+    ------
+    NotFittedError
+        If an estimator is given that has not been fitted.
+    """
+    if isinstance(reference, ReferenceModel):
+        return reference
+    if not hasattr(reference, "model_"):
+        from sklearn.exceptions import NotFittedError
+
+        raise NotFittedError("the reference has not been fitted: call its fit with the control tubes first")
+    return reference.model_

@@ -48,7 +48,8 @@ def number(default: T, section: Section, unit: str, meaning: str, source: str = 
 class ClassifierParameters:
     """Every choice and number of the classifier.
 
-    The defaults are those of the product. A field's metadata hold ``section``, ``unit``, ``meaning`` and ``source``.
+    The defaults are those of the product. A field's metadata hold ``section``, ``unit``, ``meaning`` and ``source``;
+    docs/thresholds.md lists all with their measured effect.
     """
 
     # What the configuration of a run decides.

@@ -41,6 +41,16 @@ def candidates(tube: Tube) -> TubeCandidates:
     Masked events are kept as candidates so that the result can be given with and without a mask, but they do not count
     in the denominator that rates refer to: analysable nucleated events, as :meth:`Tube.analysable` says.
 
+    Parameters
+    ----------
+    tube
+        A gated tube.
+
+    Returns
+    -------
+    TubeCandidates
+        ``cells`` with values in decades, shape (n, d), and ``rows``, the row of each in the tube, shape (n,).
+
     Raises
     ------
     GateError

@@ -44,7 +44,7 @@ OPTIONAL = tuple(COLUMNS)[4:]
 
 
 class Role(StrEnum):
-    """Role of a tube in the run."""
+    """Role of a tube in the run: ``control``, ``diagnosis``, ``followup`` or ``compensation`` (a single stain)."""
 
     CONTROL = "control"
     DIAGNOSIS = "diagnosis"
@@ -68,7 +68,27 @@ class PriorTherapy(StrEnum):
 
 @dataclass(frozen=True)
 class Sample:
-    """One row of the sheet, checked."""
+    """One row of the sheet, checked.
+
+    Attributes
+    ----------
+    sample, patient
+        Name of the tube, and whose it is.
+    role
+        Control, diagnosis, follow-up or single-stain tube.
+    fcs
+        Absolute path of the file.
+    prior_therapy
+        Therapy against CD19 or CD22 before the tube.
+    stain
+        Marker of a single-stain tube.
+    labels
+        Expert labels by event.
+    line
+        Line of the sheet; 0 of a tube that is in none.
+
+    The others are columns of the sheet as they stand there (docs/reference/samples.md).
+    """
 
     sample: str
     patient: str

@@ -88,6 +88,12 @@ def quantify(
     calls
         Reviewers' calls of the tube's groups. They decide which cells count, and the verdict names the reviewer.
 
+    Returns
+    -------
+    MrdResult
+        Everything that ``mrd.json`` holds: counts in events, fractions of the denominator with their exact Poisson
+        intervals (95 %), limits, verdict and groups.
+
     Raises
     ------
     ArtefactError

@@ -274,7 +274,7 @@ class Regeneration(ResultPart):
 
 
 class MrdResult(ResultPart):
-    """``results/samples/<sample>/mrd.json``."""
+    """The result of one tube: ``results/samples/<sample>/mrd.json``. docs/reference/result.md describes every field."""
 
     schema_version: Literal["2"] = "2"
     sample: str

@@ -45,6 +45,11 @@ def load_panel(path: Path | str) -> PanelModel:
     path
         Path of the file; text may also be the name of a shipped panel (``ino10``).
 
+    Returns
+    -------
+    PanelModel
+        Its channels, gate tree and plots, complete and free of contradictions.
+
     Raises
     ------
     PanelError

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from flowmrd.errors import GateError
+from flowmrd.errors import GateError, PanelError
 from flowmrd.panel.gates import BooleanGate, Gate, check_tree
 from flowmrd.panel.plots import MATURATION, Plot, standard_plots
 
@@ -195,7 +195,14 @@ class PanelModel(Strict):
         return [gate.name for gate in self.gates if gate.route and not uses(gate.name)]
 
     def gate(self, name: str, where: str) -> Gate:
-        """Return a gate by the name that the file ``where`` uses for it.
+        """Return a gate by its name.
+
+        Parameters
+        ----------
+        name
+            As it stands in the panel file.
+        where
+            File that uses the name, for the message.
 
         Raises
         ------
@@ -215,8 +222,20 @@ class PanelModel(Strict):
         )
 
     def channel(self, marker: str) -> Channel:
-        """Return the channel of a marker, or raise ``KeyError``."""
+        """Return the channel of a marker.
+
+        Raises
+        ------
+        PanelError
+            If the panel has no such channel; the message gives the most similar name.
+        """
         for channel in self.channels:
             if channel.marker == marker:
                 return channel
-        raise KeyError(marker)
+        near = get_close_matches(marker, self.markers, n=1)
+        raise PanelError(
+            f"panel {self.name}",
+            found=f"no channel {marker[:60]!r}",
+            expected=f"one of {', '.join(self.markers)}",
+            todo=f"did you mean {near[0]}?" if near else "use one of these",
+        )

@@ -49,6 +49,10 @@ def write_tube(path: Path, tube: SimulatedTube, *, order: int = 0) -> None:
 
     Parameters
     ----------
+    path
+        Of the FCS file.
+    tube
+        As :func:`flowmrd.simulate_tube` returns it.
     order
         Place of the tube in the acquisition order; sets date and time keywords.
     """

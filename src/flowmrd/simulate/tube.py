@@ -153,8 +153,18 @@ def simulate_tube(spec: TubeSpec, panel: PanelModel, seed: int) -> SimulatedTube
 
     Parameters
     ----------
+    spec
+        What to put into the tube.
+    panel
+        Its channels; markers that the simulator knows.
     seed
         Same specification, panel and seed give the same bytes.
+
+    Returns
+    -------
+    SimulatedTube
+        ``columns`` (float32 raw values, shape (n_events,)) and ``truth`` (per event), in order of acquisition;
+        :func:`flowmrd.write_tube` writes them as FCS.
 
     Raises
     ------

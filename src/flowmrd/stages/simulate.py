@@ -24,14 +24,25 @@ def simulate(
 
     Parameters
     ----------
+    run_directory
+        Where to write ``config/`` and ``fcs/``.
     preset
         ``demo``, ``small``, ``many`` or ``compensation`` (see :mod:`flowmrd.simulate.design`), or ``trial``: the
         re-enacted trial with its clinical tables (:mod:`flowmrd.trial.reenactment`), or the path of a ``.tsv`` table of
         patients (``test_data/dilution.tsv`` is one), to which control marrows are added.
+    seed
+        Same preset, panel and seed give the same bytes.
+    panel
+        Panel of all tubes.
     nucleated
         Nucleated cells per tube instead of the preset's.
     tubes
         Number of tubes of the preset ``many``.
+
+    Returns
+    -------
+    SimulatedCohort
+        ``sheet``, the sample sheet, and ``manifest``, what every tube truly holds.
 
     Raises
     ------

@@ -186,6 +186,13 @@ def gates_of_controls(tubes: Mapping[str, Tube], config: RunConfig | None = None
     ----------
     tubes
         Name to control tube; at least one, all of one panel.
+    config
+        Settings of gating; the defaults where absent.
+
+    Returns
+    -------
+    GateReference
+        Threshold of every gate with that of each control; :func:`flowmrd.gate_tube` takes it as ``reference``.
 
     Raises
     ------

@@ -52,6 +52,8 @@ def read_tube(
 
     Parameters
     ----------
+    fcs
+        Path of the file.
     panel
         Panel that the channels are matched to, by ``$PnS`` first and ``$PnN`` second.
     name

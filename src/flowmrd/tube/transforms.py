@@ -37,6 +37,8 @@ def transforms_of_controls(
     ----------
     tubes
         Controls of one panel, with ``facts`` and ``raw``; taken one after the other.
+    config
+        Settings of compensation and transform; the defaults where absent.
     batches
         Control's name to its batch, for the configuration's spillover CSVs.
     spillover, base
