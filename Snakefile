@@ -22,8 +22,8 @@ except ImportError:
         "then start .venv/bin/snakemake; or install it into this environment with 'make install PYTHON=python'."
     ) from None
 
-from flowmrd.engine.clock import set_back_future_times
-from flowmrd.engine.code import PLANNED
+from flowmrd.engine.future_file_times import set_back_future_times
+from flowmrd.engine.code_digest import PLANNED
 from flowmrd.engine.plan import plan_run
 from flowmrd.engine.ready_interpreter import shell_function
 from flowmrd.errors import InputError

@@ -286,9 +286,9 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "judgement of controls": ("control_judgement",),
     "markers masked by a drug": ("laip",),
     "novelty of a tube": ("laip",),
-    "off-scale cells": ("offscale_cells", "raw_chain"),
+    "off-scale cells": ("offscale_cells", "spike_in_raw_events"),
     "phenotype match": ("laip",),
-    "spike-in": ("raw_chain",),
+    "spike-in": ("spike_in_raw_events",),
     "staining control": ("staining_control",),
     "unknown population": ("unknown_population",),
 }

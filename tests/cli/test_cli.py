@@ -16,8 +16,8 @@ from typer.main import get_command
 
 from flowmrd.cli.app import app, call
 from flowmrd.cli.generated import _commands, files
-from flowmrd.engine import code, memory
-from flowmrd.engine.code import PACKAGE, imports_of, module_files, package_digest
+from flowmrd.engine import code_digest, memory
+from flowmrd.engine.code_digest import PACKAGE, imports_of, module_files, package_digest
 from flowmrd.engine.failure import describe_failure, record_path
 from flowmrd.engine.lock import run_lock
 from flowmrd.engine.progress import remaining
@@ -175,15 +175,15 @@ def test_a_job_refuses_to_go_on_with_another_configuration_or_other_code(
 ) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("panel: ino10\n")
-    monkeypatch.setenv(code.PLANNED, code.state_of(config))
-    code.require_as_planned(config)
+    monkeypatch.setenv(code_digest.PLANNED, code_digest.state_of(config))
+    code_digest.require_as_planned(config)
     config.write_text("panel: vienna_b8\n")
     with pytest.raises(ConfigError, match="changed after the run was started"):
-        code.require_as_planned(config)
+        code_digest.require_as_planned(config)
     config.write_text("panel: ino10\n")
-    monkeypatch.setattr(code, "package_digest", lambda: "other code")
+    monkeypatch.setattr(code_digest, "package_digest", lambda: "other code")
     with pytest.raises(ConfigError, match="same command again"):
-        code.require_as_planned(config)
+        code_digest.require_as_planned(config)
 
 
 def test_nothing_is_written_that_everybody_may_write(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_what_python_and_jinja_compile_changes_no_digest(tmp_path: Path, monkeyp
     """A run is refused to go on when its digest changes, and a run compiles what is not compiled yet."""
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "a.py").write_text("x = 1\n")
-    monkeypatch.setattr("flowmrd.engine.code.PACKAGE", tmp_path)
+    monkeypatch.setattr("flowmrd.engine.code_digest.PACKAGE", tmp_path)
     before = package_digest.__wrapped__()
     (tmp_path / "__pycache__/template.bin").write_bytes(b"compiled")
     assert package_digest.__wrapped__() == before

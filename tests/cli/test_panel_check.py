@@ -13,7 +13,7 @@ from flowmrd.cli.panel_check import advice, check_panel
 from flowmrd.errors import PanelError
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
-from flowmrd.panel.lost import lost_gates
+from flowmrd.panel.lost_gates import lost_gates
 from flowmrd.panel.match import match_channels
 
 Edit = Callable[[dict[str, Any]], None]
@@ -141,7 +141,7 @@ def test_a_scale_that_cannot_be_computed_is_told(tmp_path: Path, change: dict[st
 def test_without_controls_a_scatter_signal_and_a_marker_that_are_not_simulated_are_left_out() -> None:
     from flowmrd.config import RunConfig
     from flowmrd.panel import Channel, ChannelKind
-    from flowmrd.stages.provisional import simulated_controls
+    from flowmrd.stages.provisional_controls import simulated_controls
 
     panel = load_panel("vienna_b8")
     more = (

@@ -94,7 +94,7 @@ def test_cuts_of_the_controls_that_ended_at_a_bound_are_told_of_the_tube(
 
 def in_raw_units(panel: PanelModel, tube: Tube, factor: float) -> PanelModel:
     """The panel with the bounds of its upright cuts in raw units of a tube; ``factor`` further raw units a unit."""
-    from flowmrd.gating.frame import panel_scale
+    from flowmrd.gating.panel_scale import panel_scale
 
     gates: list[Any] = []
     for one in panel.gates:

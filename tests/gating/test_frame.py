@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from flowmrd.config.run import GatingConfig
-from flowmrd.gating.frame import Frame, panel_frame
+from flowmrd.gating.panel_scale import Frame, panel_frame
 from flowmrd.gating.sample import gate_sample
 from flowmrd.gating.tree import evaluate_tree
 from flowmrd.panel.gates import Gate

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flowmrd.errors import ArtefactError, GateError
-from flowmrd.gating.marrow import assess_haemodilution, assess_regeneration
+from flowmrd.gating.haemodilution import assess_haemodilution, assess_regeneration
 from flowmrd.gating.populations import CODES
 from flowmrd.mrd.result import Target
 from flowmrd.simulate.leukaemia import Cd19, Cd22, Therapy

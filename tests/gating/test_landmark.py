@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flowmrd.gating.frame import STORED
 from flowmrd.gating.landmark import find_landmark
+from flowmrd.gating.panel_scale import STORED
 from flowmrd.simulate.populations import AFTER_ANTI_B, DISEASED, Code
 
 PLACE = {"FSC-A": 0.28, "SSC-A": 0.085}

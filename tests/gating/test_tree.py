@@ -7,7 +7,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from flowmrd.config.run import GatingConfig
-from flowmrd.gating.frame import Frame
+from flowmrd.gating.panel_scale import Frame
 from flowmrd.gating.populations import CODES, assign, code_table, population_table, route_bits, route_names
 from flowmrd.gating.reference import GateReference, anchored_shifts, freeze, moved_frame
 from flowmrd.gating.sample import gate_sample

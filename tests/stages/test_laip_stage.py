@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from flowmrd.classifier.laip_of_tubes import seen_without
-from flowmrd.gating.records import unplaced_result
+from flowmrd.gating.stored_gates import unplaced_result
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
 from flowmrd.tube import Tube

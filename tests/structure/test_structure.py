@@ -255,7 +255,7 @@ NOT_OF_THE_MODEL: dict[str, set[float]] = {
     "normal_reference": {200_000},
     "patient_laip": {1e6},
     "phenotype_score": {99.0},
-    "raw_chain": {8},  # tells random streams apart
+    "spike_in_raw_events": {8},  # tells random streams apart
     "separable_kinds": {40, 300, 20_000, 0.9},  # compares panels; no tube is judged by it
     "spike_in": {6, 7},  # digits of a share; tells random streams apart
     "staining_control": {0.95, 4},  # interval; digits

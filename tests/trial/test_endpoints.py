@@ -13,8 +13,8 @@ from flowmrd.config.sheet import Role, Sample
 from flowmrd.errors import ArtefactError
 from flowmrd.mrd.result import SpikeIn
 from flowmrd.store import write_json
-from flowmrd.trial.calls import calls_of, choose_samples, mrd_call, read_result
 from flowmrd.trial.endpoints import analyse
+from flowmrd.trial.mrd_calls import calls_of, choose_samples, mrd_call, read_result
 from flowmrd.trial.proportion import Proportion
 from flowmrd.trial.published import FIGURES, figures_of
 from flowmrd.trial.reenactment import read_tubes

@@ -14,9 +14,9 @@ from trial_results import run_after_quantify
 
 from flowmrd.errors import ReviewError, TrialError
 from flowmrd.stages.trial import build_trial
+from flowmrd.trial.csv_files import NAMES
 from flowmrd.trial.reenactment import REENACTMENT
 from flowmrd.trial.survival import kaplan_meier
-from flowmrd.trial.tables_out import NAMES
 
 
 @pytest.fixture

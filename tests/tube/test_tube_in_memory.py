@@ -27,9 +27,9 @@ from flowmrd.stages.preprocess import write_preprocessed
 from flowmrd.tube import Tube
 from flowmrd.tube.files import TubeFiles, tube_from_files
 from flowmrd.tube.gate import gate
-from flowmrd.tube.placed import Placed
 from flowmrd.tube.preprocess import preprocess
 from flowmrd.tube.read import read_tube
+from flowmrd.tube.thresholds import Placed
 
 
 @pytest.fixture(scope="module")

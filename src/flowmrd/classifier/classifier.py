@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.classifier.added_cells import Chain
 from flowmrd.classifier.blast_prior import blast_prior
 from flowmrd.classifier.calibration import Calibration, calibrate
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells, thin
@@ -34,7 +35,6 @@ from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel
 from flowmrd.classifier.novelty import Novelty, judge_novelty
 from flowmrd.classifier.offscale_cells import judge_offscale
 from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.classifier.passed_cells import Chain
 from flowmrd.classifier.patient_laip import PatientLaip, drift_covariance, find_laip, widened_by_spread
 from flowmrd.classifier.phenotype import beside_diagnosis
 from flowmrd.classifier.phenotype_match import is_usual_drift, match_laip, starting_shifts

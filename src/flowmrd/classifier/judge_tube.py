@@ -22,7 +22,7 @@ from flowmrd.classifier.normal_reference import FittedReference, ReferenceModel,
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype import marker_levels, nearest_stage, phenotype_in_words
-from flowmrd.classifier.raw_chain import RawChain
+from flowmrd.classifier.spike_in_raw_events import RawChain
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import PriorTherapy, RunConfig
 from flowmrd.flags import Flag, flag
@@ -56,7 +56,7 @@ STEP_WORDS: Final = {
     "window": "B-lineage window",
     "counted": "classifier",
 }
-"""Steps of :data:`flowmrd.classifier.raw_chain.STEPS` in words."""
+"""Steps of :data:`flowmrd.classifier.spike_in_raw_events.STEPS` in words."""
 
 
 def markers_after(panel: PanelModel, therapies: frozenset[str]) -> frozenset[str]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flowmrd.classifier.added_cells import Chain, PassedCells
 from flowmrd.classifier.calibration import Calibration
 from flowmrd.classifier.candidate_cells import Bools, Floats32
 from flowmrd.classifier.classification import SpikedKind, SpikeInResult, SpikeStep
 from flowmrd.classifier.found_groups import find_groups
 from flowmrd.classifier.leukaemia_kinds import DrawnCells, kinds_of_leukaemia
 from flowmrd.classifier.offscale_cells import score_offscale
-from flowmrd.classifier.passed_cells import Chain, PassedCells
 from flowmrd.classifier.search import Search, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
 

@@ -64,7 +64,7 @@ def options(
 
         grant(mem_mb)
     if log is not None:
-        from flowmrd.engine.code import require_as_planned
+        from flowmrd.engine.code_digest import require_as_planned
 
         require_as_planned(Path("config/config.yaml"))
 

@@ -18,12 +18,12 @@ from flowmrd.errors import FcsError, InputError, PanelError
 from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, cuts_at_bounds
 from flowmrd.gating.flags import KNOWN_ROUTES, REQUIRED
-from flowmrd.gating.frame import PANEL_WIDTH
+from flowmrd.gating.panel_scale import PANEL_WIDTH
 from flowmrd.gating.sample import gate_sample
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
 from flowmrd.panel.gates import CutGate, Gate
-from flowmrd.panel.lost import lost_gates
+from flowmrd.panel.lost_gates import lost_gates
 from flowmrd.panel.match import match_channels
 from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.stored_values import value_faults

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from flowmrd.config import RunConfig, Sample
 from flowmrd.config.sheet import Role
-from flowmrd.engine.code import digest
+from flowmrd.engine.code_digest import digest
 from flowmrd.engine.layout import STATE, keep_state
 from flowmrd.errors import CompensationError, InputError
 from flowmrd.fcs.exported import export_state

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.engine.batch_plan import batch_jobs, lines, work_lines
-from flowmrd.engine.clock import set_back_future_times
 from flowmrd.engine.cluster_queue import QueueWatch, jobs_in_queue, seconds_between_looks
-from flowmrd.engine.code import package_digest, state_of
+from flowmrd.engine.code_digest import package_digest, state_of
+from flowmrd.engine.future_file_times import set_back_future_times
 from flowmrd.engine.layout import CONFIG
 from flowmrd.engine.lock import refuse_jobs_in_queue, run_lock, wait_for_orphans
 from flowmrd.engine.plan import RunPlan, plan_run

@@ -21,7 +21,7 @@ from typing import Any
 
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.sheet import Role
-from flowmrd.engine.code import state_of
+from flowmrd.engine.code_digest import state_of
 from flowmrd.engine.headers import HeaderCache, HeaderPreview, RunRequest, file_key
 from flowmrd.engine.layout import (
     CONFIG,

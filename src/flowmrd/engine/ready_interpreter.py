@@ -50,12 +50,12 @@ MODULES = (
     "flowmrd.stages.transform_reference",
     "flowmrd.stages.gate_reference",
     "flowmrd.stages.reference",
-    "flowmrd.stages.provisional",
+    "flowmrd.stages.provisional_controls",
     "flowmrd.stages.laip",
     "flowmrd.stages.judge",
     "flowmrd.stages.cohort",
     "flowmrd.stages.provenance",
-    "flowmrd.engine.code",
+    "flowmrd.engine.code_digest",
     "flowmrd.engine.memory",
     "flowmrd.engine.stage_table",
     "flowmrd.engine.plan",
@@ -154,7 +154,7 @@ def serve(place: Path, command: Command) -> int:
     command
         What runs the words of a command and returns its exit code.
     """
-    from flowmrd.engine.code import package_digest
+    from flowmrd.engine.code_digest import package_digest
     from flowmrd.threads import THREAD_VARIABLES
 
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the launcher ends, and this with it
@@ -236,7 +236,7 @@ def _child(link: socket.socket, listening: socket.socket, command: Command, impo
 
 def _take_over(link: socket.socket, imported: str) -> list[str] | None:
     """Working directory, environment and terminal of the sender, and its words; None if the code has changed."""
-    from flowmrd.engine.code import package_digest
+    from flowmrd.engine.code_digest import package_digest
 
     header, descriptors, _, _ = socket.recv_fds(link, 8, 3)
     size = int.from_bytes(header, "big")

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cache
 
 from flowmrd.config import RunConfig
-from flowmrd.engine.code import digest
+from flowmrd.engine.code_digest import digest
 
 
 class Unit(StrEnum):

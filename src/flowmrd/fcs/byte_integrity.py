@@ -16,7 +16,7 @@ from flowmrd.fcs.findings import refuse
 from flowmrd.fcs.header import Header, file_size, is_header, read_at
 from flowmrd.fcs.layout import Layout, whole
 from flowmrd.fcs.text import PADDING
-from flowmrd.fcs.textsegment import Text, announced_segments
+from flowmrd.fcs.text_segment import Text, announced_segments
 
 __all__ = ["CHECKSUM", "CRC_BYTES", "anchored", "check_unmoved", "follows"]
 

@@ -25,7 +25,7 @@ from flowmrd.fcs.findings import Finding, refuse
 from flowmrd.fcs.header import Header, file_size, is_header, read_at, read_header
 from flowmrd.fcs.layout import Parameter, number, whole
 from flowmrd.fcs.segments import DataSegment, NotListMode, find_data
-from flowmrd.fcs.textsegment import Text, read_text
+from flowmrd.fcs.text_segment import Text, read_text
 from flowmrd.panel.names import FEATURES, compact, tokens
 
 __all__ = ["DataSet", "analyte", "choose", "marker_names", "read_fcs"]

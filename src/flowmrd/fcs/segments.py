@@ -18,7 +18,7 @@ from flowmrd.fcs.byte_integrity import CHECKSUM, CRC_BYTES, anchored, check_unmo
 from flowmrd.fcs.findings import Finding, refuse
 from flowmrd.fcs.header import HEADER_BYTES, Header, file_size, is_header, read_at
 from flowmrd.fcs.layout import Layout, Parameter, ascii_words, candidate_layouts, parameters, whole
-from flowmrd.fcs.textsegment import Text
+from flowmrd.fcs.text_segment import Text
 
 __all__ = ["DataSegment", "NotListMode", "find_data"]
 

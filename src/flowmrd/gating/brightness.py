@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.gating.frame import panel_frame
+from flowmrd.gating.panel_scale import panel_frame
 from flowmrd.gating.placement import Placement
 from flowmrd.gating.raw_units import resolved_gates
 from flowmrd.gating.shapes import Columns

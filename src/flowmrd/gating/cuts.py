@@ -20,7 +20,7 @@ from flowmrd.gating.density import (
     two_normals,
     valley,
 )
-from flowmrd.gating.frame import STORED, Frame
+from flowmrd.gating.panel_scale import STORED, Frame
 from flowmrd.gating.placement import Placement, Source, State
 from flowmrd.gating.shapes import Columns, HalfPlane, Rectangle, project
 from flowmrd.panel.gates import CutGate

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.gating.density import MAX_EVENTS
-from flowmrd.gating.frame import Frame
+from flowmrd.gating.panel_scale import Frame
 from flowmrd.preprocess.quality.sampling import sampled_rows
 from flowmrd.records.gates import LandmarkEntry
 

@@ -24,9 +24,9 @@ from pydantic import TypeAdapter, ValidationError
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.errors import GateError
 from flowmrd.gating.cuts import moved_cut, stored_cut
-from flowmrd.gating.frame import STORED, Frame
 from flowmrd.gating.gatingml import Wiring
 from flowmrd.gating.gatingml_read import read_gatingml
+from flowmrd.gating.panel_scale import STORED, Frame
 from flowmrd.gating.placement import build_shape
 from flowmrd.gating.shapes import Shape, shape_channels
 from flowmrd.panel.gates import CutGate, Gate, check_tree

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.gating.frame import STORED, Frame
+from flowmrd.gating.panel_scale import STORED, Frame
 from flowmrd.gating.shapes import (
     Columns,
     Combination,
@@ -68,7 +68,7 @@ class Placement:
     curve
         Density a threshold was read from, the threshold and the bounds it was looked for in; for the explaining plot.
     nominal
-        ``parameters`` on the panel scale (:mod:`flowmrd.gating.frame`): what a reference keeps.
+        ``parameters`` on the panel scale (:mod:`flowmrd.gating.panel_scale`): what a reference keeps.
     """
 
     name: str

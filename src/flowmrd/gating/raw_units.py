@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from flowmrd.gating.frame import PANEL_WIDTH, Frame
+from flowmrd.gating.panel_scale import PANEL_WIDTH, Frame
 from flowmrd.panel.gates import CutGate, Gate
 from flowmrd.panel.model import Channel, PanelModel
 from flowmrd.preprocess.transform import ChannelScale

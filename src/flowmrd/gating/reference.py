@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.errors import ArtefactError
-from flowmrd.gating.frame import Frame
+from flowmrd.gating.panel_scale import Frame
 from flowmrd.gating.shapes import Columns
 from flowmrd.gating.tree import Frozen, GateResult
 from flowmrd.panel.gates import CutGate, DebrisGate, Gate, SingletGate
@@ -50,15 +50,15 @@ class ControlGates:
     Attributes
     ----------
     parameters
-        Gate to estimated numbers, thresholds on the panel scale (:mod:`flowmrd.gating.frame`); gates that this control
-        could not estimate are left out.
+        Estimated numbers by gate, thresholds on the panel scale (:mod:`flowmrd.gating.panel_scale`); gates that this
+        control could not estimate are left out.
     anchors
         Channel to median level in its anchor population, panel scale.
     levels
         Population to channel to median level on the panel scale, for target status and haemodilution.
     fractions
-        Population to share of nucleated cells; those that tell haemodilution as :mod:`flowmrd.gating.marrow` takes
-        their shares.
+        Share of nucleated cells by population; those for haemodilution as :mod:`flowmrd.gating.haemodilution` computes
+        them.
     factors
         Scatter channel to the factor that puts its lymphocytes where the panel has them; every colour to that of its
         brightness where the instrument's is another than the panel's.

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from flowmrd.config.run import GatingConfig
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, ScaledTube, common_brightness, dye_factors, share_at_bounds
-from flowmrd.gating.frame import Frame, Values, panel_frame
+from flowmrd.gating.haemodilution import MATURE, marrow_shares, mature_granulocytes
 from flowmrd.gating.landmark import Landmark, find_landmark
-from flowmrd.gating.marrow import MATURE, marrow_shares, mature_granulocytes
+from flowmrd.gating.panel_scale import Frame, Values, panel_frame
 from flowmrd.gating.populations import CODES, route_bits
 from flowmrd.gating.raw_units import resolved_gates
 from flowmrd.gating.reference import (

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.gating.frame import panel_scale
+from flowmrd.gating.panel_scale import panel_scale
 from flowmrd.gating.reference import GateReference
 from flowmrd.gating.shapes import (
     Columns,

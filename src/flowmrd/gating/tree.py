@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from flowmrd.errors import GateError
 from flowmrd.gating.cuts import estimate_cut, frozen_cut, own_cut, snapped
-from flowmrd.gating.frame import STORED, Frame
+from flowmrd.gating.panel_scale import STORED, Frame
 from flowmrd.gating.placement import Parameters, Placement, build_shape, estimate_geometry
 from flowmrd.gating.shapes import Columns, Combination, Everything, Nothing, Rectangle, Shape
 from flowmrd.panel.gates import ROOT, BooleanGate, CutGate, DebrisGate, Gate, SingletGate

@@ -14,7 +14,7 @@ from flowmrd.config import RunConfig, Sample
 from flowmrd.config.sheet import Role
 from flowmrd.errors import ArtefactError
 from flowmrd.flags import Flag, flag
-from flowmrd.gating.marrow import STAGES, assess_regeneration
+from flowmrd.gating.haemodilution import STAGES, assess_regeneration
 from flowmrd.gating.targets import MIN_CELLS, TARGETS, assess_targets, positive_shape
 from flowmrd.mrd.calls import ReviewerCalls, called_groups, flags_of_calls, questions_left, with_calls
 from flowmrd.mrd.counts import COUNTED_GATES, count_events, level

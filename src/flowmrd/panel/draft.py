@@ -16,7 +16,7 @@ import yaml
 from flowmrd.errors import PanelError
 from flowmrd.panel.gates import ROOT, BooleanGate, Gate, SingletGate
 from flowmrd.panel.labels import LabelledChannel, read_label
-from flowmrd.panel.lost import lost_gates
+from flowmrd.panel.lost_gates import lost_gates
 from flowmrd.panel.model import Channel, ChannelKind, PanelModel
 
 __all__ = ["DraftPanel", "draft_panel"]

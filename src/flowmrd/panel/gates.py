@@ -1,8 +1,8 @@
 """Gate definitions as data: what a panel file may contain for each kind of gate.
 
-Coordinates are on the panel scale (:mod:`flowmrd.gating.frame`): logicle with W = 0.75 unless the channel fixes another
-for fluorescence, value / range for scatter, times a factor where the panel has a landmark. :mod:`flowmrd.gating`
-evaluates gates; this module only checks that they are well formed.
+Coordinates are on the panel scale (:mod:`flowmrd.gating.panel_scale`): logicle with W = 0.75, unless the channel fixes
+another W, for fluorescence; value / range for scatter, times a factor where the panel has a landmark.
+:mod:`flowmrd.gating` evaluates gates; this module only checks that they are well formed.
 """
 
 from __future__ import annotations

@@ -25,9 +25,9 @@ from flowmrd.records.quality import QualityFile
 from flowmrd.records.read import read_record
 from flowmrd.store import write_text
 from flowmrd.tube import Tube
-from flowmrd.tube.placed import placed_from_records
 from flowmrd.tube.preprocess import preprocess
 from flowmrd.tube.read import read_tube
+from flowmrd.tube.thresholds import placed_from_records
 
 __all__ = ["TakenGates", "take_gates", "tube_as_preprocessed", "write_override"]
 

@@ -15,9 +15,9 @@ from flowmrd.records.quality import QualityFile
 from flowmrd.records.read import read_record
 from flowmrd.tube import Tube
 from flowmrd.tube.gate import gate
-from flowmrd.tube.placed import placed_from_records
 from flowmrd.tube.preprocess import preprocess
 from flowmrd.tube.read import read_tube
+from flowmrd.tube.thresholds import placed_from_records
 
 if TYPE_CHECKING:
     from pyarrow import Table

@@ -4,7 +4,7 @@
 
     schema_version, panel, panel_version
     pooled:   {parameters: {gate: {number: value}}, anchors: {channel: level}, factors: {channel: factor}}
-              # medians over controls, thresholds and levels on the panel scale (flowmrd.gating.frame)
+              # medians over controls, thresholds and levels on the panel scale (flowmrd.gating.panel_scale)
     controls: [{name, parameters, anchors, levels: {population: {channel: median}}, fractions: {population: share},
                 factors}]
 """

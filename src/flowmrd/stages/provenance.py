@@ -2,7 +2,7 @@
 
 Writes ``results/manifest.json`` (:mod:`flowmrd.stages.manifest`), ``results/provenance.json``, ``results/rerun/``
 (configuration and sample sheet for another laboratory) and ``results/ro-crate-metadata.json``
-(:mod:`flowmrd.stages.crate`). These are the only results that hold times.
+(:mod:`flowmrd.stages.ro_crate`). These are the only results that hold times.
 
 The paths and names of FCS files are left out: they often hold a patient's name. A tube is known by its sample id and
 the SHA-256 of its file; ``results/rerun/config/samples.tsv`` expects it as ``fcs/<sample>.fcs``.
@@ -47,8 +47,8 @@ from flowmrd.records.run import (
 from flowmrd.review.keys import key_id
 from flowmrd.review.log import check_log
 from flowmrd.review.status import trusted_key
-from flowmrd.stages.crate import write_crate
 from flowmrd.stages.manifest import MANIFEST, renew_manifest, write_manifest
+from flowmrd.stages.ro_crate import write_crate
 from flowmrd.store import digest_file, read_json, write_json, write_text
 
 PROVENANCE: Final = Path("results/provenance.json")

@@ -30,7 +30,7 @@ from flowmrd.config.run import ReferenceConfig
 from flowmrd.panel import PanelModel
 from flowmrd.records.read import read_record
 from flowmrd.records.references import ReferenceFile
-from flowmrd.stages.provisional import simulated_controls
+from flowmrd.stages.provisional_controls import simulated_controls
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
 __all__ = ["build", "reference_settings"]

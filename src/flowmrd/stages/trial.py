@@ -15,12 +15,12 @@ from flowmrd.report.language import language
 from flowmrd.report.page import write_page
 from flowmrd.review.status import states_for_trial
 from flowmrd.store import write_json
-from flowmrd.trial.calls import calls_of, choose_samples
+from flowmrd.trial.csv_files import write_tables
 from flowmrd.trial.endpoints import analyse
+from flowmrd.trial.mrd_calls import calls_of, choose_samples
 from flowmrd.trial.page import render_trial
 from flowmrd.trial.result import TrialResult
 from flowmrd.trial.tables import AdverseEvent, check_tables, enrolment_dates, read_adverse_events, read_patients
-from flowmrd.trial.tables_out import write_tables
 
 
 def build_trial(run_directory: Path) -> TrialResult:

@@ -28,9 +28,9 @@ from flowmrd.review.group_calls import calls_of_log
 from flowmrd.review.keys import key_id
 from flowmrd.review.log import GENESIS, Finding, LogCheck, check_log, digest
 from flowmrd.review.status import PUBLIC_KEY, ReviewState, harmless, review_status, trusted_key
-from flowmrd.stages.crate import CRATE, RECORDS
 from flowmrd.stages.manifest import MANIFEST, read_manifest, result_files
 from flowmrd.stages.provenance import CONFIG, PROVENANCE, input_paths, locked_packages
+from flowmrd.stages.ro_crate import CRATE, RECORDS
 from flowmrd.store import digest_file, read_json
 
 

@@ -12,9 +12,9 @@ from flowmrd.report import formatting
 from flowmrd.report.language import ENGLISH, Language
 from flowmrd.report.page import environment, read_asset, render_page
 from flowmrd.trial import figures
+from flowmrd.trial.csv_files import NAMES
 from flowmrd.trial.proportion import Proportion
 from flowmrd.trial.result import Endpoint, EventLine, Months, PatientLine, TrialResult
-from flowmrd.trial.tables_out import NAMES
 
 TEMPLATES: Final = Path(__file__).resolve().parent / "templates"
 SHOWN_MONTHS: Final = (3, 6, 12, 24)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from flowmrd.config.run import RunConfig
 from flowmrd.errors import ArtefactError
-from flowmrd.gating.records import result_from_record, unplaced_result
+from flowmrd.gating.stored_gates import result_from_record, unplaced_result
 from flowmrd.panel import PanelModel
 from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.records.base import Artefact

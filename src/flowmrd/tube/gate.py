@@ -15,10 +15,10 @@ from flowmrd.config.run import RunConfig
 from flowmrd.errors import GateError
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, ScaledTube, at_bound, common_brightness, dye_factors
 from flowmrd.gating.flags import gate_flags, missing_routes, nucleated_by
-from flowmrd.gating.frame import panel_scale
 from flowmrd.gating.gatingml import Wiring, write_gatingml
-from flowmrd.gating.marrow import STAGES, assess_haemodilution, assess_regeneration
+from flowmrd.gating.haemodilution import STAGES, assess_haemodilution, assess_regeneration
 from flowmrd.gating.overrides import read_override, refuse_impossible
+from flowmrd.gating.panel_scale import panel_scale
 from flowmrd.gating.populations import GateCounts, assign, code_table, population_table, route_bits, route_names
 from flowmrd.gating.reference import ControlGates, GateReference
 from flowmrd.gating.sample import GatedSample, gate_control, gate_sample, tube_landmark
@@ -37,7 +37,7 @@ from flowmrd.records.base import FlagEntry
 from flowmrd.records.gates import GateEntry, GatesFile, OverrideUsed, ReferenceUsed, RoutesEntry
 from flowmrd.threads import one_thread
 from flowmrd.tube.labels import as_stained
-from flowmrd.tube.placed import Placed
+from flowmrd.tube.thresholds import Placed
 from flowmrd.tube.tube import Tube
 
 __all__ = ["GATES_SCHEMA_VERSION", "gate", "gates_of_controls", "population_rows", "wiring"]

@@ -43,7 +43,7 @@ from flowmrd.records.base import FlagEntry
 from flowmrd.records.quality import AnalysableEntry, QualityFile
 from flowmrd.records.references import FrozenScale
 from flowmrd.threads import one_thread
-from flowmrd.tube.placed import Placed
+from flowmrd.tube.thresholds import Placed
 from flowmrd.tube.tube import Tube
 
 __all__ = ["QC_SCHEMA_VERSION", "preprocess", "singlet_gate"]

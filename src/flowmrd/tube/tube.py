@@ -25,7 +25,7 @@ from flowmrd.records.gates import GatesFile
 from flowmrd.records.ingest import Facts, HeaderFacts, IngestFile
 from flowmrd.records.quality import QualityFile
 from flowmrd.tube.labels import as_stained
-from flowmrd.tube.placed import Placed, placed_from_records
+from flowmrd.tube.thresholds import Placed, placed_from_records
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -16,9 +16,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.classifier.added_cells import PassedCells
 from flowmrd.classifier.candidate_cells import Bools, Floats32
 from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.classifier.passed_cells import PassedCells
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.scaling import FLUORESCENT
@@ -54,7 +54,7 @@ class RawChain:
         others: Mapping[str, Floats32],
         unstained: Collection[str] = (),
     ) -> PassedCells:
-        """Take cells through the steps; see :class:`flowmrd.classifier.passed_cells.Chain`."""
+        """Take cells through the steps; see :class:`flowmrd.classifier.added_cells.Chain`."""
         tube = self.tube
         added = preprocess(as_raw_tube(tube, cells, features, others, self.parameters, unstained), placed=tube.placed)
         added = gate(added, placed=tube.placed)

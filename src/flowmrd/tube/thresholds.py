@@ -13,9 +13,9 @@ import numpy as np
 
 from flowmrd.errors import ArtefactError
 from flowmrd.gating.placement import Placement
-from flowmrd.gating.records import placements_from_record
+from flowmrd.gating.stored_gates import placements_from_record
 from flowmrd.preprocess.compensation import Spillover
-from flowmrd.preprocess.quality.placed import PlacedMasks
+from flowmrd.preprocess.quality.placed_masks import PlacedMasks
 from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.records.gates import GatesFile
 from flowmrd.records.quality import OffScaleEntry, QualityFile
