@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--panels", nargs="*", default=list(BOTH), choices=BOTH, help="panels to run")
     parser.add_argument("--leukaemias", nargs="*", default=list(KINDS), choices=KINDS, help="kinds of leukaemia")
     parser.add_argument("--cells", type=int, default=300_000, help="nucleated cells of a follow-up tube")
+    parser.add_argument("--seed", type=int, default=31, help="another number draws other persons and leukaemias")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with mixtures_*.npz")
     parser.add_argument("--work", type=Path, default=BUILD, help="folder for runs and records")
     parser.add_argument("--list", action="store_true", help="name the rows and end")
@@ -37,7 +38,9 @@ def main() -> int:
     if arguments.list:
         sys.stdout.writelines(f"{row.name}  ({', '.join(row.panels)})\n" for row in ROWS.values())
         return 0
-    sizes = Sizes(tuple(kind for kind in KINDS if kind in arguments.leukaemias), cells=arguments.cells)
+    sizes = Sizes(
+        tuple(kind for kind in KINDS if kind in arguments.leukaemias), cells=arguments.cells, seed=arguments.seed
+    )
     arguments.work.mkdir(parents=True, exist_ok=True)
     records = arguments.work / "records.jsonl"
     done = {(r["row"], r["panel"]) for r in _read(records) if r["stamp"] == _stamp(sizes)}

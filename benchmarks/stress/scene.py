@@ -33,7 +33,6 @@ from flowmrd.store import read_json, write_json, write_text
 
 Record = dict[str, Any]
 LEVELS = (1e-3, 1e-4, 0.0)
-SEED = 31
 DETECTED = ("DETECTED_NOT_QUANTIFIABLE", "POSITIVE_BELOW_THRESHOLD", "POSITIVE")
 
 
@@ -49,6 +48,8 @@ class Sizes:
         Nucleated cells of a follow-up, diagnosis and control tube.
     diagnosis_share
         Leukaemic share of a diagnosis tube.
+    seed
+        Another number draws other persons, leukaemias and events.
     """
 
     leukaemias: tuple[str, ...] = KINDS
@@ -58,6 +59,7 @@ class Sizes:
     controls: int = 7
     diagnosis_share: float = 0.5
     levels: tuple[float, ...] = LEVELS
+    seed: int = 31
 
 
 class World(ABC):
@@ -82,29 +84,31 @@ class Mixtures(World):
     def __init__(self, sizes: Sizes, people: list[Patient], spill: Spillover) -> None:
         super().__init__("vienna_b8", sizes)
         self.spill = spill
-        condition = Condition("stress", pairs=CANDIDATES, controls=sizes.controls, seed=SEED)
+        condition = Condition("stress", pairs=CANDIDATES, controls=sizes.controls, seed=self.sizes.seed)
         self.cast: Cast = cast(people, condition)
         self.blasts = {number: self._blasts(number) for number in map(KINDS.index, sizes.leukaemias)}
 
     def _blasts(self, number: int) -> Patient:
         """Of all candidates the one that is hard or ordinary to tell from this very marrow."""
         marrow = self.cast.backgrounds[number].normal_mixture()
-        found = [oracle(marrow, one.groups["blast"], np.random.default_rng([SEED, 6])) for one in self.cast.blasts]
+        found = [
+            oracle(marrow, one.groups["blast"], np.random.default_rng([self.sizes.seed, 6])) for one in self.cast.blasts
+        ]
         return self.cast.blasts[of_kind(KINDS[number], found)]
 
     def control(self, number: int) -> RawTube:
         """A control marrow."""
-        rng = np.random.default_rng([SEED, 1, number])
+        rng = np.random.default_rng([self.sizes.seed, 1, number])
         return from_mixtures(self.cast.controls[number], None, self.sizes.control_cells, 0, self.spill, rng)
 
     def tube(self, patient: int, level: float | None) -> RawTube:
         """A tube of a patient."""
         sizes, marrow, blasts = self.sizes, self.cast.backgrounds[patient], self.blasts[patient]
         if level is None:
-            rng = np.random.default_rng([SEED, 2, patient])
+            rng = np.random.default_rng([self.sizes.seed, 2, patient])
             count = round(sizes.diagnosis_cells * sizes.diagnosis_share)
             return from_mixtures(marrow, blasts, sizes.diagnosis_cells, count, self.spill, rng)
-        rng = np.random.default_rng([SEED, 3, patient, round(1e6 * level)])
+        rng = np.random.default_rng([self.sizes.seed, 3, patient, round(1e6 * level)])
         count = int(rng.poisson(level * sizes.cells))
         return from_mixtures(marrow, blasts, sizes.cells, count, self.spill, rng)
 
@@ -114,19 +118,23 @@ class Simulated(World):
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__("ino10", sizes)
-        self._controls = controls(sizes.controls, sizes.control_cells, SEED, every=3)
+        self._controls = controls(sizes.controls, sizes.control_cells, self.sizes.seed, every=3)
         features = [detector.marker for detector in build_cytometer(self.model).fluorescence]
         marrow = simulated_marrow(features)
         names = [f"P{number:02d}" for number in range(CANDIDATES)]
         found = [
-            oracle(marrow, simulated_leukaemia(SEED, name, features), np.random.default_rng([SEED, 6]))
+            oracle(
+                marrow,
+                simulated_leukaemia(self.sizes.seed, name, features),
+                np.random.default_rng([self.sizes.seed, 6]),
+            )
             for name in names
         ]
         self._persons = [names[of_kind(kind, found)] for kind in KINDS]
 
     def control(self, number: int) -> RawTube:
         """A control marrow."""
-        return from_plan(self._controls[number], self.model, SEED)
+        return from_plan(self._controls[number], self.model, self.sizes.seed)
 
     def tube(self, patient: int, level: float | None) -> RawTube:
         """A tube of a patient."""
@@ -139,7 +147,7 @@ class Simulated(World):
             blasts=sizes.diagnosis_share,
             timepoint=f"l{round(1e6 * (level or 0.0))}",
         )
-        return from_plan(patients([row], SEED)[0], self.model, SEED)
+        return from_plan(patients([row], self.sizes.seed)[0], self.model, self.sizes.seed)
 
 
 def run(world: World, row: Row, folder: Path) -> Iterator[Record]:
@@ -213,7 +221,7 @@ def _prepared(world: World, row: Row, folder: Path) -> Pipeline:
     for number, name in enumerate(names):
         tube = world.control(number)
         if "control" in row.on and number in row.controls and row.change is not None:
-            row.change(tube, np.random.default_rng([SEED, 4, number]))
+            row.change(tube, np.random.default_rng([world.sizes.seed, 4, number]))
         tube.write(directory / "fcs" / f"{name}.fcs")
     pipeline.gate_controls()
     pipeline.learn()
@@ -223,7 +231,7 @@ def _prepared(world: World, row: Row, folder: Path) -> Pipeline:
 
 def _sheet(world: World, names: tuple[str, ...]) -> list[tuple[str, ...]]:
     given = PriorTherapy.CD22 if world.panel == "ino10" else PriorTherapy.NONE
-    blank = controls(1, 1, SEED)[0]
+    blank = controls(1, 1, world.sizes.seed)[0]
     plans: list[TubePlan] = [replace(blank, sample=name, patient=name) for name in names]
     for number in range(len(KINDS)):
         patient = f"P{number:02d}"
@@ -237,7 +245,7 @@ def _sheet(world: World, names: tuple[str, ...]) -> list[tuple[str, ...]]:
 def _made(world: World, row: Row, pipeline: Pipeline, sample: str, role: str, tube: RawTube) -> RawTube:
     """Change a tube as the row says, write it and take it to gated events."""
     if role in row.on and row.change is not None:
-        row.change(tube, np.random.default_rng([SEED, 5, zlib.crc32(sample.encode())]))
+        row.change(tube, np.random.default_rng([world.sizes.seed, 5, zlib.crc32(sample.encode())]))
     path = pipeline.run / "fcs" / f"{sample}.fcs"
     tube.write(path)
     pipeline.gate(sample)
