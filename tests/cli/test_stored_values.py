@@ -69,7 +69,7 @@ def as_it_is(columns: Values) -> Values:
     ("spoil", "top", "told", "level"),
     [
         (first(0), 262144, "0 events in the file", "error"),
-        (first(1), 262144, "1 events in the file", "error"),
+        (first(1), 262144, "1 event in the file", "error"),
         (constant(), 262144, "one value for all events in FSC-A", "error"),
         (constant("CD10"), 262144, "one value for all events in CD10", "error"),
         (not_finite(4), 262144, "4 of ", "note"),

@@ -418,7 +418,8 @@ def print_problems(run_directory: Path, problems: list[Problem], n_tubes: int) -
         for heading in columns:
             table.add_column(heading, width=(width - 30 - 16 - 5) // len(columns))
         for problem in problems:
-            where = problem.where.replace(f"{run_directory}/", "")
+            here = "" if run_directory == Path() else f"{run_directory}/"
+            where = problem.where.replace(here, "") if here else problem.where
             # the user's own text is never taken as markup
             cells = (problem.level, where, problem.found, problem.expected, problem.todo)
             table.add_row(*(Text(cell, overflow="fold") for cell in cells))

@@ -58,7 +58,7 @@ def value_faults(
     if events < quality.min_events:
         faults.append(
             ValueFault(
-                f"{events:,} events in the file",
+                f"{events:,} event{'' if events == 1 else 's'} in the file",
                 f"at least {quality.min_events:,} (quality.min_events)",
                 "acquire the tube again, or export all of its events",
                 grave=True,
