@@ -1,7 +1,7 @@
 """The leukaemias that are most like regular precursors, in tubes gated once, without a diagnosis tube.
 
 ``python -m benchmarks.accuracy.hardest FOLDER [--half 1] [--tubes N]``; the tubes are those of
-``python -m benchmarks.accuracy.cells``. Leukaemias are ranked by :func:`benchmarks.accuracy.oracle.oracle_recall`
+``python -m benchmarks.accuracy.cells``. Leukaemias are ranked by :func:`benchmarks.accuracy.oracle.oracle_recalls`
 in three marrows, each hardest one is put into every tube without leukaemia at the target level, and the tube's own
 spike-in says which kinds of leukaemia it would have found. The last lines tell what it costs clean tubes to
 ask for more kinds, and whether the kinds missed foretell the leukaemias missed.
@@ -20,7 +20,7 @@ from benchmarks.accuracy.__main__ import DATA
 from benchmarks.accuracy.cells import half_of, read
 from benchmarks.accuracy.levels import at_level, on_scale, reference_of
 from benchmarks.accuracy.mixtures import FEATURES, Patient, draw, load
-from benchmarks.accuracy.oracle import oracle_recall
+from benchmarks.accuracy.oracle import oracle_recalls
 from flowmrd.classifier import Library, ReferenceModel
 from flowmrd.classifier.calibration import Calibration, calibrate
 from flowmrd.classifier.candidate_cells import Floats32
@@ -61,13 +61,10 @@ class Seen:
 def hardest(people: list[Patient], number: int) -> list[tuple[float, Patient]]:
     """Leukaemias of the lowest oracle recall, averaged over a few marrows of other persons."""
     marrows = [one for one in people if not one.has_blasts and one.b_group_ok][:MARROWS]
-    found = []
-    for one in people:
-        if one.has_blasts and one.b_group_ok:
-            rng = np.random.default_rng(5)
-            recall = float(np.mean([oracle_recall(marrow, one, rng) for marrow in marrows]))
-            found.append((recall, one))
-    return sorted(found, key=lambda pair: (pair[0], pair[1].name))[:number]
+    leukaemias = [one for one in people if one.has_blasts and one.b_group_ok]
+    rng = np.random.default_rng(5)
+    recall = np.mean([oracle_recalls(marrow, leukaemias, rng) for marrow in marrows], axis=0)
+    return sorted(zip(map(float, recall), leukaemias, strict=True), key=lambda pair: (pair[0], pair[1].name))[:number]
 
 
 def look(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,3 +44,17 @@ def oracle(normal: Mixture, leukaemia: Mixture, rng: np.random.Generator) -> Ora
 def oracle_recall(marrow: Patient, blasts: Patient, rng: np.random.Generator) -> float:
     """Share of blasts above the cut that leaves ten false events per million in this very marrow."""
     return oracle(marrow.normal_mixture(), blasts.groups["blast"], rng).recall
+
+
+def oracle_recalls(marrow: Patient, leukaemias: Sequence[Patient], rng: np.random.Generator) -> list[float]:
+    """The recall of several leukaemias in one marrow, whose cells are drawn once."""
+    normal = marrow.normal_mixture()
+    cells = draw(normal, NORMAL, rng)
+    own = log_density(normal, cells)
+    found = []
+    for one in leukaemias:
+        leukaemia = one.groups["blast"]
+        cut = np.sort(log_density(leukaemia, cells) - own)[::-1][round(FALSE_RATE * NORMAL)]
+        blasts = draw(leukaemia, BLASTS, rng)
+        found.append(float((log_density(leukaemia, blasts) - log_density(normal, blasts) > cut).mean()))
+    return found

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from stage_commands import CONTROLS, command
 
+from flowmrd.cli.app import call
 from flowmrd.cli.review import tube_in_run
 from flowmrd.engine.plan import plan_run
 from flowmrd.errors import ArtefactError, ReviewError
@@ -74,7 +75,7 @@ def result(run: Path) -> MrdResult:
     return MrdResult.model_validate(read_json(run / "results/samples" / TUBE / "mrd.json"))
 
 
-def sign(run: Path, name: str, call: str | None, **more: Any) -> Imported:
+def review_of(run: Path, name: str, call: str | None, **more: Any) -> dict[str, Any]:
     path = run / "results/samples" / TUBE / "mrd.json"
     review = {
         "format": "flowmrd-review/1", "sample": TUBE, "mrd_sha256": digest_file(path), "decision": "accept",
@@ -82,7 +83,11 @@ def sign(run: Path, name: str, call: str | None, **more: Any) -> Imported:
     }  # fmt: skip
     if call is not None:
         review["groups"] = [{"group": 0, "call": call}]
-    write_json(run / "review.json", review)
+    return review
+
+
+def sign(run: Path, name: str, call: str | None, **more: Any) -> Imported:
+    write_json(run / "review.json", review_of(run, name, call, **more))
     return import_and_count(of_run(run), run / "review.json")
 
 
@@ -116,6 +121,22 @@ def test_everything_says_the_new_count_and_a_run_with_the_log_writes_the_same_by
     judge(run)
     assert contents(run) == counted
     assert verify(run).findings == []
+
+
+def test_a_comparison_after_a_reviewers_call_is_one_of_the_count_with_the_call(run: Path, tmp_path: Path) -> None:
+    table = tmp_path / "pcr.tsv"
+    table.write_text(f"sample\tmrd\n{TUBE}\t0.4\n")
+
+    def measured() -> float:
+        assert call(["compare", str(run), "--with", str(table)]) == 0
+        (row,) = read_json(run / "results/compare/agreement.json")["rows"]
+        return float(row["first"])
+
+    assert measured() == pytest.approx(result(run).mrd.fraction)
+    write_json(run / "review.json", review_of(run, "Dr Ada", "artefact:dying_cells"))
+    assert call(["review", "import", str(run), str(run / "review.json")]) == 0
+    assert result(run).counts.mrd_events == 0
+    assert measured() == 0.0
 
 
 def test_the_log_holds_both_answers_and_a_taken_back_call_gives_the_first_bytes_again(run: Path) -> None:
