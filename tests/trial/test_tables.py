@@ -88,7 +88,7 @@ MALFORMED = [
     ({"last_contact": "09/08/2024"}, "may mean 2024-08-09 or 2024-09-08"),
     ({"last_contact": "45536"}, "day number"),
     ({"last_contact": "2024-02-30"}, "last_contact"),
-    ({"last_contact": "september"}, "no date"),
+    ({"last_contact": "september"}, "not a date"),
     ({"last_contact": ""}, "last_contact"),
     ({"status": "alife"}, "did you mean alive"),
     ({"marrow_blasts_percent": "1,500"}, "decimal point"),
