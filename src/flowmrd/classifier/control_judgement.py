@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.normal_reference import ReferenceModel, build_reference, stages_of
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.flags import Flag, flag
+from flowmrd.records.base import FlagEntry
+from flowmrd.records.references import JudgedControl, JudgedGroup
 
 
 @dataclass(frozen=True)
@@ -47,17 +49,17 @@ class ControlJudgement:
     oddity: float = 0.0
     groups: tuple[tuple[int, str], ...] = ()
 
-    def as_record(self) -> dict[str, Any]:
-        """Plain values for ``reference.json``."""
-        return {
-            "name": self.name,
-            "verdict": self.verdict,
-            "used": self.used,
-            "by": self.by,
-            "note": self.note,
-            "reasons": [reason.as_record() for reason in self.reasons],
-            "groups": [{"events": events, "call": call} for events, call in self.groups],
-        }
+    def as_record(self) -> JudgedControl:
+        """As ``reference.json`` holds it."""
+        return JudgedControl(
+            name=self.name,
+            verdict=self.verdict,
+            used=self.used,
+            by=self.by,
+            note=self.note,
+            reasons=tuple(map(FlagEntry.of, self.reasons)),
+            groups=tuple(JudgedGroup(events=events, call=call) for events, call in self.groups),
+        )
 
 
 def build_judged_reference(

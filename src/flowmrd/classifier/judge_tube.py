@@ -194,16 +194,12 @@ def _as_control(name: str, reference: ReferenceModel, config: RunConfig) -> list
     """What the reference says of a control tube, or the laboratory of one it has excluded; nothing of other tubes."""
     if name in config.controls.excluded:
         return [flag("CONTROL_EXCLUDED", reason=config.controls.excluded[name])]
-    found = [
-        Flag(reason["code"], reason["message"])
-        for one in reference.judgements
-        if one["name"] == name
-        for reason in one["reasons"]
-    ]
+    judged = [one for one in reference.judgements if one.name == name]
+    found = [reason.flag for one in judged for reason in one.reasons]
     if name in config.controls.accepted:
         found.append(flag("CONTROL_ACCEPTED", reason=config.controls.accepted[name]))
     elif found:
-        left_out = any(one["name"] == name and not one["used"] for one in reference.judgements)
+        left_out = any(not one.used for one in judged)
         found += [flag("CONTROL_LEFT_OUT")] if left_out else []
     return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +37,7 @@ class FoundLaip:
     """
 
     laip: PatientLaip | None
-    record: Mapping[str, Any]
+    record: Mapping[str, object]
 
 
 @one_thread()
@@ -130,8 +129,8 @@ def seen_without(tube: Tube, rows: npt.NDArray[np.intp], marker: str = "CD19") -
     return round(float(seen.mean()), 4) if len(rows) else None
 
 
-def _components(laip: PatientLaip, reference: ReferenceModel) -> list[dict[str, Any]]:
-    out: list[dict[str, Any]] = []
+def _components(laip: PatientLaip, reference: ReferenceModel) -> list[dict[str, object]]:
+    out: list[dict[str, object]] = []
     for weight, mean in zip(laip.mixture.weight, laip.mixture.mean, strict=True):
         name, centre = nearest_stage(mean - laip.staining, laip.features, reference)
         out.append(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from flowmrd.classifier.normal_model import NormalModel, fit_normal
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.staining_control import MarkerStaining, measure_staining
 from flowmrd.classifier.tube_model import TubeModel, fit_tube
+from flowmrd.records.references import JudgedControl
 from flowmrd.threads import one_thread
 
 
@@ -70,7 +71,7 @@ class ReferenceModel:
     stage_centres: Floats
     provisional: bool = False
     anchors: Mapping[str, Floats] = field(default_factory=dict)
-    judgements: tuple[Mapping[str, Any], ...] = ()
+    judgements: tuple[JudgedControl, ...] = ()
 
     def anchors_at(self, features: tuple[str, ...], shift: Floats) -> dict[str, Floats]:
         """Levels of the anchors in some of the markers, in the staining of a tube."""

@@ -19,6 +19,7 @@ from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.staining_control import MarkerStaining
 from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.errors import ArtefactError
+from flowmrd.records.references import JudgedControl
 from flowmrd.store import atomic_path, digest_file, read_arrays, read_json, write_json
 
 REFERENCE_FORMAT = "flowmrd-reference/4"
@@ -132,7 +133,7 @@ def save_reference(reference: ReferenceModel, json_path: Path, npz_path: Path, m
             "provisional": reference.provisional,
             "stages": list(reference.stage_names),
             "anchors": sorted(reference.anchors),
-            "control_judgements": [dict(one) for one in reference.judgements],
+            "control_judgements": [one.as_json() for one in reference.judgements],
             "controls": [
                 {
                     "name": control.name,
@@ -209,7 +210,7 @@ def load_reference(json_path: Path, npz_path: Path | None = None) -> ReferenceMo
             stage_centres=arrays["stage_centres"],
             provisional=bool(facts["provisional"]),
             anchors={str(name): arrays[f"anchor.{name}"] for name in facts["anchors"]},
-            judgements=tuple(facts["control_judgements"]),
+            judgements=tuple(map(JudgedControl.model_validate, facts["control_judgements"])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtefactError(

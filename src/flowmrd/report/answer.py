@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from jinja2 import Environment
 
@@ -26,10 +26,10 @@ def context_of(
     result: MrdResult,
     *,
     notes: Sequence[Sequence[str]],
-    signatures: Sequence[Mapping[str, Any]],
+    signatures: Sequence[Mapping[str, object]],
     signature_problem: str | None,
     required: int,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Names that the templates of both parts use.
 
     Parameters
@@ -58,7 +58,7 @@ def context_of(
     }
 
 
-def with_signatures(html: str, context: Mapping[str, Any], language: Language = ENGLISH) -> str:
+def with_signatures(html: str, context: Mapping[str, object], language: Language = ENGLISH) -> str:
     """A page with answer and signatures put in anew, in the language of the page.
 
     Raises
@@ -82,7 +82,7 @@ def _pages() -> Environment:
     return environment()
 
 
-def scale(result: MrdResult) -> Mapping[str, Any] | None:
+def scale(result: MrdResult) -> Mapping[str, object] | None:
     """The result on a log scale beside the tube's limits; a control has none, an answer below detection no mark."""
     if result.role == "control":
         return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flowmrd.classifier.carry_over import CARRY_OVER
 from flowmrd.classifier.catalogue import load_catalogue, off_scale_call
 from flowmrd.mrd.result import CellGroup
@@ -13,7 +11,7 @@ from flowmrd.report.inputs import Inputs
 from flowmrd.report.tube import PageTube
 
 
-def opinions(inputs: Inputs, tube: PageTube) -> list[dict[str, Any]]:
+def opinions(inputs: Inputs, tube: PageTube) -> list[dict[str, object]]:
     """Groups of the result that a signer may call, and what the classifier called them."""
     return [
         {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from flowmrd.records.references import JudgedControl
 from flowmrd.report import formatting
@@ -29,7 +28,7 @@ class ControlFacts:
 
 def control_rows(
     facts: Sequence[ControlFacts], judged: Mapping[str, JudgedControl], accepted: Mapping[str, str]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Rows of the table of controls, in the order of the sheet.
 
     Parameters

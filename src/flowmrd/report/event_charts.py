@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from markupsafe import Markup
@@ -58,7 +58,7 @@ class Row:
 class ChartBook:
     """All figures of a page, and their counts in one block."""
 
-    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    figures: dict[str, dict[str, object]] = field(default_factory=dict)
     charts: dict[str, Chart] = field(default_factory=dict)
     _grids: list[bytes] = field(default_factory=list)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from flowmrd.config import RunConfig, Sample
 from flowmrd.mrd.result import MrdResult
@@ -76,7 +75,7 @@ class Inputs:
     history: Sequence[Visit] = ()
     odd_controls: Sequence[str] = ()
     control_limits: ControlLimitsFile | None = None
-    signatures: Sequence[Mapping[str, Any]] = ()
+    signatures: Sequence[Mapping[str, object]] = ()
     signature_problem: str | None = None
     shared_script: SharedScript | None = None
 

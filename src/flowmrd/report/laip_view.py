@@ -164,7 +164,7 @@ def stage_name(name: str, tube: PageTube) -> str:
     return name.replace("_", " ")
 
 
-def build(inputs: Inputs, tube: PageTube, rows: Sequence[MarkerRow]) -> dict[str, Any]:
+def build(inputs: Inputs, tube: PageTube, rows: Sequence[MarkerRow]) -> dict[str, object]:
     """Context of the section."""
     laip = inputs.result.laip
     largest = max(laip.clusters, key=lambda cluster: cluster.events, default=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from flowmrd import __version__
 from flowmrd.records.monitoring import MeasureEntry, MonitoringFile, MonthEntry
@@ -76,7 +76,7 @@ def said(measure: MeasureEntry, value: float | None) -> str:
     return formatting.count(value) if measure.kind == "events" else formatting.number(value, 2)
 
 
-def _measure(measure: MeasureEntry) -> dict[str, Any]:
+def _measure(measure: MeasureEntry) -> dict[str, object]:
     judged = [month for month in measure.months if month.low is not None]
     known = [month for month in measure.months if month.value is not None]
     outside = [month.month for month in measure.months if month.outside]

@@ -146,7 +146,7 @@ def content_security_policy(script_sources: Sequence[str], *, loads: bool = Fals
 
 def render_page(
     template: str,
-    context: Mapping[str, Any],
+    context: Mapping[str, object],
     *,
     env: Environment | None = None,
     styles: Sequence[str] = (),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -49,7 +48,7 @@ def panel_page(panel: PanelModel, tube: Tube | None) -> str:
     """
     placed = _placed(tube)
     page_tube = None if tube is None else PageTube(tube)
-    context: dict[str, Any] = {
+    context: dict[str, object] = {
         "panel": panel,
         "channels": [
             (
@@ -75,7 +74,7 @@ def _placed(tube: Tube | None) -> Mapping[str, GateEntry]:
     return {entry.name: entry for entry in tube.gates.gates}
 
 
-def _row(depth: int, gate: Gate, tube: Tube | None) -> dict[str, Any]:
+def _row(depth: int, gate: Gate, tube: Tube | None) -> dict[str, object]:
     return {
         "depth": depth,
         "name": gate.name,
@@ -86,7 +85,7 @@ def _row(depth: int, gate: Gate, tube: Tube | None) -> dict[str, Any]:
     }
 
 
-def _plot(view: View, tube: PageTube) -> dict[str, Any]:
+def _plot(view: View, tube: PageTube) -> dict[str, object]:
     inside = tube.gate(view.parent)
     counts = count_grid(tube.bins(view.x)[inside], tube.bins(view.y)[inside])
     axes = tube.axis(view.x), tube.axis(view.y, upright=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from markupsafe import Markup
 
@@ -25,10 +24,10 @@ _UNIT_TICKS = tuple((value / 5, f"{value / 5:.1f}") for value in range(11))
 Ticks = Sequence[tuple[float, str]]
 
 
-def threshold_figures(tube: PageTube, placed: Mapping[str, GateEntry]) -> list[dict[str, Any]]:
+def threshold_figures(tube: PageTube, placed: Mapping[str, GateEntry]) -> list[dict[str, object]]:
     """One figure for every cut whose density was kept, in the order of the tree."""
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
-    figures: list[dict[str, Any]] = []
+    figures: list[dict[str, object]] = []
     for name, entry in placed.items():
         curve, shape = entry.curve, entry.shape
         if curve is None or len(curve.x) < 2:

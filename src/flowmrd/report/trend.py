@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
@@ -21,9 +21,9 @@ LETTER: Final = 7.0
 _SIZE: Final = (480.0, 170.0)
 
 
-def trend_rows(history: Sequence[Visit], current: str) -> list[Mapping[str, Any]]:
+def trend_rows(history: Sequence[Visit], current: str) -> list[Mapping[str, object]]:
     """Table beside the figure."""
-    rows: list[Mapping[str, Any]] = []
+    rows: list[Mapping[str, object]] = []
     for visit in history:
         result = visit.result
         tone, short = verdict.short(result)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
@@ -194,7 +194,7 @@ def _cv(value: float | None) -> str:
     return "–" if value is None else formatting.percent(value)
 
 
-def _measured(found: MeasuredValidation) -> dict[str, Any]:
+def _measured(found: MeasuredValidation) -> dict[str, object]:
     """Rows of the measured series."""
     line, limits = found.linearity, found.limits
     facts = [("Tubes in the series", str(found.tubes))]
@@ -241,7 +241,7 @@ def _measured(found: MeasuredValidation) -> dict[str, Any]:
     }
 
 
-def _comparison(found: Comparison) -> dict[str, Any]:
+def _comparison(found: Comparison) -> dict[str, object]:
     """Agreement with another method in short; its own page has all figures."""
     return {
         "first": found.first,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from flowmrd import units
 from flowmrd.flags import REGISTRY, Effect
@@ -300,7 +300,7 @@ def summary_line(result: MrdResult, first_step: str) -> str:
     return f"{said.headline}. {said.sentence} {first_step}".strip()
 
 
-def review_state(signatures: Sequence[Mapping[str, Any]], required: int = 1) -> tuple[str, str]:
+def review_state(signatures: Sequence[Mapping[str, object]], required: int = 1) -> tuple[str, str]:
     """Tone and words of where the review of the result stands, for the top of its page.
 
     Parameters
@@ -326,7 +326,7 @@ def review_state(signatures: Sequence[Mapping[str, Any]], required: int = 1) -> 
     return "pass", f"Review: accepted by {who}"
 
 
-def rejected(signatures: Sequence[Mapping[str, Any]]) -> str:
+def rejected(signatures: Sequence[Mapping[str, object]]) -> str:
     """Name of who rejected the result; empty where nobody's rejection stands."""
     names = [
         entry["name"]

@@ -111,9 +111,9 @@ class LogEntry(BaseModel):
     signature: str | None = Field(description="Ed25519 signature of the hash, hex.")
 
     @model_serializer(mode="wrap")
-    def _without_absent_recount(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_absent_recount(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
         """Logs from before groups were counted again keep their bytes."""
-        plain: dict[str, Any] = handler(self)
+        plain: dict[str, object] = handler(self)
         return {name: value for name, value in plain.items() if value is not None or name != "recount"}
 
     @property
@@ -210,7 +210,7 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
-def entry_hash(fields: dict[str, Any]) -> str:
+def entry_hash(fields: dict[str, object]) -> str:
     """Digest of an entry's fields without ``hash`` and ``signature``."""
     return hashlib.sha256(
         canonical({key: value for key, value in fields.items() if key not in ("hash", "signature")})

@@ -80,9 +80,9 @@ class ReviewFile(BaseModel):
     groups: list[GroupOpinion] = Field([], max_length=60, description="What the signer calls the groups of the result.")
 
     @model_serializer(mode="wrap")
-    def _without_empty_lists(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_empty_lists(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
         """Logs from before checklists and opinions keep their bytes: an empty list is not written."""
-        plain: dict[str, Any] = handler(self)
+        plain: dict[str, object] = handler(self)
         return {name: value for name, value in plain.items() if value or name not in {"checklist", "groups"}}
 
     @field_validator("checklist")
@@ -172,7 +172,7 @@ def _problem(item: Any) -> str:
     return f"{name or 'file'}: {item['msg']}"
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key occurs twice")

@@ -65,7 +65,7 @@ class ReviewStatus:
         found.append(f"{self.entries} entries; head {self.head_digest}")
         return [harmless(line) for line in found]
 
-    def to_json_dict(self) -> dict[str, Any]:
+    def to_json_dict(self) -> dict[str, object]:
         """Plain data."""
         return {
             "samples": [
@@ -120,7 +120,7 @@ def review_status(run_directory: Path, public_key: Path | None = None, *, signat
 _SHOWN = ("decision", "comment", "name", "meaning", "signed_at", "checklist")
 
 
-def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, Any]], str | None]:
+def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, object]], str | None]:
     """Entries of a sample for its report, oldest first, and what is wrong with the log as a whole, if anything.
 
     Each entry has ``seq``, ``decision``, ``comment``, ``name``, ``meaning``, ``signed_at``, ``recorded_at``,

@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from flowmrd.config import Role, RunConfig, Sample
 from flowmrd.config.run import ReportConfig
@@ -126,7 +125,7 @@ def cohort(
 
 def _controls(
     run_directory: Path, rows: Sequence[Sample], members: Sequence[CohortTube], config: RunConfig
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Every control with its acceptance, instrument and reagents."""
     judged: dict[str, JudgedControl] = {}
     for path in sorted((run_directory / "results" / "reference").glob("*/reference.json")):

@@ -105,7 +105,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=True) + "\n"
 
 
-def _load_config(run_directory: Path) -> dict[str, Any]:
+def _load_config(run_directory: Path) -> dict[str, object]:
     """The configuration as far as it can be read: a bundle is asked for exactly when something is broken."""
     try:
         value = yaml.safe_load((run_directory / CONFIG).read_text(encoding="utf-8"))
@@ -114,7 +114,7 @@ def _load_config(run_directory: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _sheet_rows(run_directory: Path, config: dict[str, Any], key: str = "samples") -> list[dict[str, str]]:
+def _sheet_rows(run_directory: Path, config: dict[str, object], key: str = "samples") -> list[dict[str, str]]:
     """Rows of a sheet as they are, bad ones too."""
     given = config.get(key) or f"config/{key}.tsv"
     try:
@@ -136,7 +136,7 @@ def _sheet_rows(run_directory: Path, config: dict[str, Any], key: str = "samples
     return rows
 
 
-def _known_names(run_directory: Path, config: dict[str, Any], rows: list[dict[str, str]]) -> dict[str, str]:
+def _known_names(run_directory: Path, config: dict[str, object], rows: list[dict[str, str]]) -> dict[str, str]:
     """Everything the sheets call by a name, and its number."""
     files, others = _files_and_other_words(run_directory, config, rows)
     laboratory = config.get("report")
@@ -158,7 +158,7 @@ def _known_names(run_directory: Path, config: dict[str, Any], rows: list[dict[st
 
 
 def _files_and_other_words(
-    run_directory: Path, config: dict[str, Any], rows: list[dict[str, str]]
+    run_directory: Path, config: dict[str, object], rows: list[dict[str, str]]
 ) -> tuple[list[str], list[str]]:
     """Paths of the sheet with their parts, and the values of its other columns."""
     panels = {path.stem for path in PANELS.glob("*.yaml")}
@@ -179,7 +179,7 @@ def _files_and_other_words(
     return files, others
 
 
-def _clinical_words(run_directory: Path, config: dict[str, Any]) -> list[str]:
+def _clinical_words(run_directory: Path, config: dict[str, object]) -> list[str]:
     """Cells of the clinical tables that may tell who a person is."""
     return [
         cell
@@ -190,7 +190,7 @@ def _clinical_words(run_directory: Path, config: dict[str, Any]) -> list[str]:
     ]
 
 
-def _scrubbed_config(config: dict[str, Any], scrub: Scrubber) -> str:
+def _scrubbed_config(config: dict[str, object], scrub: Scrubber) -> str:
     def clean(value: Any, key: str = "") -> Any:
         if isinstance(value, dict):
             return {
@@ -219,8 +219,8 @@ def _scrubbed_sheet(run_directory: Path, rows: list[dict[str, str]], scrub: Scru
     return "\n".join(lines) + "\n"
 
 
-def _verdicts(run_directory: Path, scrub: Scrubber) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _verdicts(run_directory: Path, scrub: Scrubber) -> dict[str, object]:
+    found: dict[str, object] = {}
     for path in sorted((run_directory / "results" / "samples").glob("*/mrd.json")):
         name = scrub.names(path.parent.name)
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import yaml
@@ -47,7 +47,7 @@ class TakenGates:
         Gate of the expert's file to the reason why it was not taken.
     """
 
-    gates: dict[str, dict[str, Any]]
+    gates: dict[str, dict[str, object]]
     left: dict[str, str]
 
 
@@ -80,7 +80,7 @@ def take_gates(expert: ExpertGates, tube: Tube) -> TakenGates:
         The tube as it was preprocessed in its run, with columns and scales.
     """
     known = {gate.name.casefold(): gate for gate in tube.panel.gates}
-    taken: dict[str, dict[str, Any]] = {}
+    taken: dict[str, dict[str, object]] = {}
     left = {spelled(path): reason for path, reason in expert.refused.items()}
     for path in expert.masks:
         gate = known.get(path[-1].casefold())
@@ -100,7 +100,7 @@ def take_gates(expert: ExpertGates, tube: Tube) -> TakenGates:
     return TakenGates(taken, left)
 
 
-def _on_scale_of(expert: ExpertGates, path: GatePath, tube: Tube) -> tuple[dict[str, Any] | None, str]:
+def _on_scale_of(expert: ExpertGates, path: GatePath, tube: Tube) -> tuple[dict[str, object] | None, str]:
     """The gate as an override spells it, or None and why not."""
     outline = expert.outlines.get(path)
     if outline is None:
@@ -141,7 +141,7 @@ def _shape(outline: GateBorder, channels: Sequence[str], tube: Tube) -> Rectangl
     return Polygon(channels[0], channels[1], corners)
 
 
-def _spelled_shape(shape: Rectangle | Polygon) -> dict[str, Any]:
+def _spelled_shape(shape: Rectangle | Polygon) -> dict[str, object]:
     if isinstance(shape, Rectangle):
         return {"method": "rectangle", "ranges": {channel: [low, high] for channel, low, high in shape.ranges}}
     return {"method": "polygon", "x": shape.x, "y": shape.y, "vertices": [list(corner) for corner in shape.corners]}

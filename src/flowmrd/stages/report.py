@@ -104,7 +104,7 @@ def report(
     out = out or sample_dir / "report.html"
     path = sample_dir / "mrd.json"
     result = read_result(path)
-    signatures: Sequence[dict[str, Any]] = ()
+    signatures: Sequence[dict[str, object]] = ()
     problem: str | None = None
     if run_directory is not None:
         signatures, problem = signatures_of(run_directory, result.sample)

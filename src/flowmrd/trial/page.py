@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
@@ -176,7 +176,7 @@ def _survival_row(endpoint: Endpoint) -> tuple[str, ...]:
     return (endpoint.title, str(endpoint.patients), str(endpoint.events), median, *cells)
 
 
-def _curve(endpoint: Endpoint) -> dict[str, Any]:
+def _curve(endpoint: Endpoint) -> dict[str, object]:
     who = endpoint.population[:1].upper() + endpoint.population[1:]
     definition = f"{who}, from {endpoint.origin} to {endpoint.event}. {endpoint.note}"
     months = endpoint.median_months

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from flowmrd.trial.result import TrialResult
 
-FIGURES: Final[dict[str, Any]] = {
+FIGURES: Final[dict[str, object]] = {
     "enrolled": 13,
     "men": 8,
     "women": 5,
@@ -36,7 +36,7 @@ FIGURES: Final[dict[str, Any]] = {
 means; a re-enactment in which their tubes could not tell would give the same rate for the wrong reason."""
 
 
-def figures_of(result: TrialResult) -> dict[str, Any]:
+def figures_of(result: TrialResult) -> dict[str, object]:
     """The same figures from a trial result."""
     events = {line.term.casefold(): line for line in result.adverse_events}
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -253,7 +253,7 @@ class Tube:
         import pandas as pd
 
         event = np.arange(self.n_events) if self.positions is None else self.positions
-        table: dict[str, Any] = {"event": event, **self.columns}
+        table: dict[str, object] = {"event": event, **self.columns}
         table |= {f"mask_{step}": mask for step, mask in self.masks.items()}
         table |= {f"gate_{name}": self.gate(name) for name in self.gate_names if self.available(name)}
         if self.population is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -134,7 +134,7 @@ class ExpertGates:
             )
         return self.members(spelled(named[0]))
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, object]]:
         """Every gate with its count, the count of the file and why it was refused, in the order of the names."""
         return [
             {
