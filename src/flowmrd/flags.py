@@ -677,11 +677,12 @@ _ANSWERS: Final = (
     ),
     FlagKind(
         "ANTIBODY_NOT_SHOWN",
-        Effect.REMARK,
+        Effect.NO_NEGATIVE,
         "No cell of this tube shows that {markers} stained, although other cells than B cells carry it in marrow.",
         step="Check whether the antibody was in the tube; cells that are unlike normal may be normal cells without it.",
         look="controls",
         question="Was this antibody in the tube?",
+        roles=_PATIENT,
     ),
     FlagKind(
         "MARKER_HIDDEN",

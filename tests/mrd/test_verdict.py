@@ -378,7 +378,7 @@ def test_cells_unlike_normal_are_no_result_where_an_antibody_is_absent() -> None
 @pytest.mark.parametrize(
     "seen",
     [
-        {"remarks": [flag("ANTIBODY_NOT_SHOWN", markers="CD34")]},
+        {"blind_spots": [flag("ANTIBODY_NOT_SHOWN", markers="CD34")]},
         {"remarks": [flag("MARKER_MISSING", markers="CD38", left="CD19, CD10")]},
         {"blind_spots": [flag("ANTIBODY_NOT_VERIFIED", markers="CD19, CD20")]},
     ],
@@ -390,6 +390,16 @@ def test_cells_unlike_normal_are_no_result_where_an_antibody_is_not_verified_or_
     assert decide(found).class_ is VerdictClass.INDETERMINATE and decide(found).question
     known = decide(replace(found, laip_found=True))
     assert known.class_ is VerdictClass.POSITIVE, "the patient's phenotype was found by the other markers"
+
+
+def test_an_antibody_that_no_cell_shows_forbids_a_negative_where_every_marrow_has_its_cells() -> None:
+    for code, expected in (
+        ("ANTIBODY_NOT_SHOWN", VerdictClass.INDETERMINATE),
+        ("ANTIBODY_WITHOUT_CELLS", VerdictClass.NEGATIVE),
+    ):
+        seen = flag(code, markers="CD34")
+        kind = "blind_spots" if seen.effect is Effect.NO_NEGATIVE else "remarks"
+        assert decide(replace(evidence(0, 450_000), **{kind: [seen]})).class_ is expected  # type: ignore[arg-type]
 
 
 def test_an_antibody_of_b_cells_alone_needs_no_cells_after_therapy() -> None:
