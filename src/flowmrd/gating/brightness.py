@@ -1,9 +1,9 @@
-"""How bright an instrument's numbers are against those of the panel.
+"""Common brightness factor between the instrument's values and the numbers of the panel.
 
-The bounds of cuts are numbers of an instrument. On another one the same cells may be a quarter or four times as bright
-against the top of the range: with 20 bits for instance, where a laboratory keeps its signals where they were with 18.
-Then most cuts end at a bound. One factor for all colours brings the numbers of such an instrument to those of the
-panel, as the landmark does for scatter.
+The bounds of cuts were set on one instrument. On another one the same cells may be a quarter or four times as bright
+relative to the top of the range, for instance with 20 bits where the laboratory keeps the signals that it had with 18
+bits. Most cuts then end at a bound. One factor for all colours converts such values to those of the panel, as the
+landmark does for scatter.
 
 On simulated tubes 5 or 6 of 27 cuts (``ino10``) and 5 of 20 (``vienna_b8``) end at a bound; with all colours at a
 quarter, a third, three or twice their brightness 12 to 20 do (``python -m benchmarks.gating_brightness``).
@@ -65,7 +65,7 @@ class ScaledTube:
 
 
 def at_bound(gate: Gate, placement: Placement) -> bool:
-    """Whether an estimated threshold ended at a bound of the panel, so that the cells may want it elsewhere."""
+    """Whether an estimated threshold ended at a bound of the panel, so that the right threshold may lie beyond it."""
     if not isinstance(gate, CutGate) or placement.source not in ("sample", "reference", "sample-shift"):
         return False
     if gate.estimator in ("fixed", "top") or "threshold" not in placement.nominal:

@@ -1,4 +1,4 @@
-"""Where a cut is put: the threshold of one channel, found on the panel scale and carried to the scale as stored."""
+"""Placing a cut: the threshold of one channel is estimated on the panel scale and converted to the stored scale."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def estimate_cut(
     within
         Analysable events that the estimate looks at.
     masks
-        Masks of the gates placed before, for estimators that read another population.
+        Masks of the gates placed before, for estimators that use another population.
     frame
-        Way of the stored columns to the panel scale.
+        Conversion between the stored columns and the panel scale.
     """
     density = _density(gate, columns, within, frame)
     found = _threshold(gate, columns, density, masks, frame)
@@ -115,7 +115,7 @@ def own_cut(
     expected = prior["threshold"]
     if own.state == "ok" and PEAK in prior:
         density = _density(gate, columns, within, frame)
-        # A second kind of cells above a valley of theirs must not pass for the cells' peak.
+        # The peak of other cells above a valley must not be taken for the peak of the cells.
         peak = _peak_above(density, max(prior["threshold"] - DIMMER, gate.bounds[0]))
         expected += peak - prior[PEAK]
     expected = min(max(expected, gate.bounds[0]), gate.bounds[1])
@@ -167,7 +167,7 @@ def _placed(gate: CutGate, threshold: float, within: Mask, frame: Frame) -> Plac
 
 
 def stored_cut(gate: CutGate, threshold: float, frame: Frame) -> Rectangle | HalfPlane:
-    """Geometry of a cut at a threshold of the panel scale."""
+    """Geometry of a cut for a threshold on the panel scale."""
     if gate.tilt:
         ((other, lean),) = gate.tilt.items()
         slope, start, bends = frame.line_from_panel(gate.channel, other, lean, threshold)
@@ -181,7 +181,7 @@ def _half_line(gate: CutGate, threshold: float) -> Rectangle:
 
 
 def moved_cut(gate: CutGate, shape: Rectangle | HalfPlane, threshold: float) -> Rectangle | HalfPlane:
-    """The same cut with its threshold elsewhere on the scale as stored."""
+    """The same cut with another threshold on the stored scale."""
     return replace(shape, threshold=threshold) if isinstance(shape, HalfPlane) else _half_line(gate, threshold)
 
 

@@ -1,4 +1,4 @@
-"""What a reviewer must know about the gates of a tube, as flags with stable codes."""
+"""Flags about the gates of a tube."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def nucleated_by(panel: PanelModel, present: Sequence[str]) -> str:
 
 
 def missing_routes(panel: PanelModel, result: GateResult) -> tuple[MissingRoute, ...]:
-    """Ways into the B lineage that this panel or tube does not have, and why."""
+    """Routes into the B lineage that this panel or tube lacks, with the reason."""
     missing = []
     defined = {gate.name: gate for gate in panel.gates if gate.route}
     for route, marker in KNOWN_ROUTES.items():

@@ -1,4 +1,4 @@
-"""A FlowJo 10 workspace of a run, through FlowKit.
+"""Writing a FlowJo 10 workspace of a run with FlowKit.
 
 FlowKit 1.3 cannot export Boolean gates, and the trees here are mostly Boolean. So the workspace gates the annotated FCS
 files on the parameters that flowmrd added: one range on ``population`` for each population and one on ``mrd``. The
@@ -68,7 +68,7 @@ def _pointing_at(text: str, originals: Mapping[str, DataSet], folder: Path) -> s
         ET.register_namespace(prefix, uri)
     root = ET.fromstring(text)  # noqa: S314 - FlowKit wrote it a moment ago
     root.set("modDate", FIXED_DATE)
-    root.set("xmlns:transforms", TRANSFORMS)  # readers look for it, and nothing here uses it
+    root.set("xmlns:transforms", TRANSFORMS)  # readers expect it, and nothing here uses it
     for element in root.iterfind("SampleList/Sample"):
         place = element.find("DataSet")
         assert place is not None  # noqa: S101 - FlowKit writes one for each sample

@@ -1,10 +1,10 @@
-"""GatingML 2.0 out: the gates as placed, for FlowKit, FlowJo and others.
+"""Writing GatingML 2.0: the gates as placed, for FlowKit, FlowJo and others.
 
 Written with the standard library and not through FlowKit, whose import costs more time than gating a tube; the tests
 have FlowKit read every file back and count the same events. Structure after the ISAC GatingML 2.0 specification
 (Spidlen et al., Cytometry A 2015;87:683).
 
-What GatingML cannot say is put into its words: a leaning cut becomes a polygon far larger than the scale; a
+What GatingML lacks is expressed in other elements: a sloped cut becomes a polygon far larger than the scale; a
 combination with both "any" and "all" gets a helper gate ``<name>__any``, one of "at least two" helpers ``<name>__1``
 and so on; a gate that excludes nothing, or holds nothing, a rectangle beyond all values. Unavailable gates are left
 out.
@@ -45,7 +45,7 @@ BEYOND: Final = 1e9
 
 @dataclass(frozen=True)
 class Wiring:
-    """How the columns come from the FCS file.
+    """How the tube's columns are computed from the FCS file.
 
     Attributes
     ----------

@@ -1,9 +1,9 @@
-"""GatingML 2.0 in: rectangles, polygons and ellipsoids of known gates, as a reviewer's software wrote them.
+"""Reading a reviewer's GatingML 2.0: rectangles, polygons and ellipsoids of the panel's gates.
 
 A gate is taken as it was drawn or refused, and nothing of the file is dropped. A dimension on another scale than the
-tube's, on values compensated in another way, or under another parent is an error: its numbers mean something else.
-Combinations are the panel's business, so Boolean and quadrant gates are accepted only where they are those that
-``gates.xml`` of this tube holds. Dimensions may be named by ``$PnN`` or by marker.
+tube's, on values compensated in another way, or under another parent is an error: its numbers mean something else. The
+panel defines combinations of gates, so Boolean and quadrant gates are accepted only where they are those of the tube's
+``gates.xml``. Dimensions may be named by ``$PnN`` or by marker.
 
 FlowKit reads the geometry, the matrices and whether the file follows the schema. It raises ``KeyError`` where a gate's
 parent is not in the file, and a reviewer's file may hold the edited gates alone; so it is given every gate without its

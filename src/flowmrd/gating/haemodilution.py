@@ -1,4 +1,4 @@
-"""Haemodilution and regeneration, as far as the panel allows.
+"""Assessing haemodilution and regeneration of a marrow.
 
 Haemodilution: populations that blood lacks (CD34+ myeloid progenitors, erythroblasts), as shares of the nucleated cells
 outside the B lineage, which a leukaemia does not dilute, against fixed limits and the control marrows; and the share of

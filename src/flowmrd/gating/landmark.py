@@ -1,11 +1,11 @@
 """Lymphocytes as the landmark of light scatter.
 
-Voltages of the scatter detectors are a laboratory's choice, and no file says what they mean. Lymphocytes are in every
-marrow, spared by therapy, and have the lowest side scatter of the CD45-bright cells. They are looked for as a peak of
-the two-dimensional density of CD45 against the logarithm of side scatter: of all peaks that hold enough cells the
+The laboratory chooses the voltages of the scatter detectors, and no file relates them to cell size. Lymphocytes are in
+every marrow, spared by therapy, and have the lowest side scatter of the CD45-bright cells. They are searched as a peak
+of the two-dimensional density of CD45 against the logarithm of side scatter: of all peaks that hold enough cells the
 brightest ones in CD45 are kept, and of these the one with the lowest side scatter is taken. Where a marrow has no
 lymphocytes this finds the next cells without granules (lymphoblasts, normal B cells), whose scatter is within a factor
-of 1.5 of theirs; where nothing stands out there is no landmark and the panel's numbers are taken as they stand.
+of 1.5 of theirs; where there is no such peak, there is no landmark and the panel's numbers are used unchanged.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ LARGEST_FACTOR: Final = 6.0
 
 @dataclass(frozen=True)
 class Landmark:
-    """Where the lymphocytes of a tube lie.
+    """Scatter of the lymphocytes of a tube.
 
     Attributes
     ----------
     levels
-        Scatter channel to median, 0..1 scale as stored; empty where no landmark was found.
+        By scatter channel, the median on the stored 0..1 scale; empty where no landmark was found.
     factors
-        Scatter channel to the number that puts them where the panel has them; 1 where no landmark was found.
+        By scatter channel, the factor to the panel's level; 1 where no landmark was found.
     events
-        Cells it rests on.
+        Number of cells used.
     why
         One sentence.
     """
@@ -89,7 +89,7 @@ def find_landmark(
     cd45: str = "CD45",
     side: str = "SSC-A",
 ) -> Landmark:
-    """Find the lymphocytes and the factors that put their scatter where the panel has it.
+    """Find the lymphocytes and the factors that convert their scatter to the panel's levels.
 
     Parameters
     ----------
@@ -98,9 +98,9 @@ def find_landmark(
     usable
         Events that may be used.
     nominal
-        Scatter channel to the place the panel's numbers give the lymphocytes.
+        By scatter channel, the level of lymphocytes in the panel's numbers.
     frame
-        Way of CD45 to the panel scale.
+        Conversion of CD45 to the panel scale.
     """
     none = dict.fromkeys(nominal, 1.0)
     if not nominal:

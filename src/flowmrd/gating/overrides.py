@@ -64,12 +64,13 @@ def read_override(
     Parameters
     ----------
     wiring
-        How the tube's columns come from its file; without ``scales`` where only its header is known, None where nothing
-        is: what cannot be looked at is then left to the run.
+        How the tube's columns are computed from its file; without ``scales`` where only its header is known, None where
+        nothing is. What cannot be checked then is checked in the run.
     automatic
         ``gates.xml`` of the tube as its gates were placed; what a GatingML file may repeat of combinations.
     frame
-        Way of this tube's columns to the panel scale: a cut keeps the panel's lean, its numbers are as stored.
+        Conversion of this tube's columns to the panel scale. A cut keeps the panel's slope; its numbers are on the
+        stored scale.
 
     Raises
     ------
@@ -147,7 +148,7 @@ def _shape(where: str, name: str, value: Any, panel: PanelModel, frame: Frame) -
         threshold = value["threshold"]
         if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not -1 < threshold < 2:
             raise _error(where, f"the threshold {threshold!r} for {name}", "a number on the 0..1 scale", "correct it")
-        # The lean of a cut is the panel's, as it is on this tube's scale near the new threshold.
+        # The slope of a cut is the panel's, converted to this tube's scale near the new threshold.
         there = float(frame.to_panel(gate.channel, np.array([threshold], dtype=np.float64))[0])
         return moved_cut(gate, stored_cut(gate, there, frame), float(threshold))
     if value.get("method") not in {"rectangle", "polygon", "ellipse"}:

@@ -1,8 +1,8 @@
-"""The panel's scale: where a tube's columns lie in the numbers of the panel file.
+"""The panel scale: converting a tube's columns to the numbers of the panel file, and back.
 
-A panel file says "CD19+ begins between 0.22 and 0.5". Such a number means something on one scale only, but tubes
-differ: the width W of a channel's logicle is estimated from its controls, and scatter has the voltages of its
-instrument. So every threshold is looked for on the *panel scale*, which is
+A panel file says "CD19+ begins between 0.22 and 0.5". Such a number is valid on one scale only, but tubes differ: the
+width W of a channel's logicle is estimated from the controls, and scatter depends on the voltages of the instrument. So
+every threshold is estimated on the *panel scale*, which is
 
 * for fluorescence the logicle of the panel's channel with T as in the tube and W of the panel, or
   :data:`PANEL_WIDTH` where the panel leaves W open, on an instrument of other brightness of the value times a factor;
@@ -43,14 +43,14 @@ LEAN: Final = tuple(round(-0.15 + 0.075 * k, 3) for k in range(16))
 
 @dataclass(frozen=True)
 class Frame:
-    """Ways between the stored and the panel scale; channels without one are the same on both.
+    """Conversions between the stored and the panel scale; channels without one are the same on both.
 
     Attributes
     ----------
     tables
-        Channel to its place on the panel scale at each of :data:`KNOTS`.
+        By channel, the value on the panel scale at each of :data:`KNOTS`.
     factors
-        Channel to the number that its stored values are multiplied with.
+        By channel, the factor that stored values are multiplied with.
     """
 
     tables: Mapping[str, Float64] = field(default_factory=dict)
@@ -63,14 +63,14 @@ class Frame:
         if channel in self.tables:
             table = self.tables[channel]
             inside = np.interp(values, KNOTS, table)
-            # Beyond the knots the last stretch goes on, so that order is kept.
+            # Beyond the knots the last segment is extended, so that the conversion stays monotone.
             first, last = (table[1] - table[0]) / _STEP, (table[-1] - table[-2]) / _STEP
             below, above = np.minimum(values - KNOTS[0], 0.0), np.maximum(values - KNOTS[-1], 0.0)
             return np.asarray(inside + first * below + last * above)
         return values
 
     def from_panel(self, channel: str, value: float) -> float:
-        """Stored value of a place on the panel scale."""
+        """Stored value of a value on the panel scale."""
         if channel in self.factors:
             return value / self.factors[channel]
         if channel in self.tables:

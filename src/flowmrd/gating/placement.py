@@ -1,4 +1,4 @@
-"""Placing one gate: from its definition and its parent's events to a shape with the reason for its place.
+"""Placing one gate: from its definition and its parent's events to a shape, with the reason.
 
 Thresholds are estimated in :mod:`flowmrd.gating.cuts`; here are the gates whose geometry is given or follows
 the pulse shape.
@@ -47,7 +47,7 @@ State = Literal["ok", "insufficient_parent", "unavailable"]
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a gate was put and why.
+    """The placement of a gate and its reason.
 
     Attributes
     ----------

@@ -1,8 +1,8 @@
 """Naming every event and counting every gate.
 
-An event's population is the *last* gate of the panel file with ``population: true`` that holds it, so a tree lists the
-general before the special (b_lineage before mature_b). Codes are fixed for the names below and count up from 100 for a
-laboratory's own; code 0 is an event that no such gate holds.
+An event's population is the *last* gate of the panel file with ``population: true`` that contains it, so a tree lists
+general populations before special ones (b_lineage before mature_b). Codes are fixed for the names below and start at
+100 for a laboratory's own names; code 0 is an event in no such gate.
 """
 
 from __future__ import annotations
@@ -76,12 +76,12 @@ def assign(result: GateResult, gates: Sequence[Gate]) -> npt.NDArray[np.int16]:
 
 
 def route_names(gates: Sequence[Gate]) -> tuple[str, ...]:
-    """Gates that are ways into b_lineage, in the order of their bits."""
+    """Gates that are routes into b_lineage, in the order of their bits."""
     return tuple(gate.name for gate in gates if gate.route)
 
 
 def route_bits(result: GateResult, gates: Sequence[Gate]) -> npt.NDArray[np.uint8]:
-    """Ways by which every event entered b_lineage, uint8, shape (n_events,); 0 outside b_lineage."""
+    """Routes by which every event entered b_lineage, uint8, shape (n_events,); 0 outside b_lineage."""
     bits = np.zeros(len(result.bits), dtype=np.uint8)
     for index, name in enumerate(route_names(gates)):
         bits |= result.inside(name).astype(np.uint8) << np.uint8(index)

@@ -1,4 +1,4 @@
-"""Bounds that a panel file gives in raw units, brought to the panel scale of one tube."""
+"""Converting bounds that a panel file gives in raw units to the panel scale of one tube."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ SHARE_LEAST: Final = 1e-7
 
 @dataclass(frozen=True)
 class ControlGates:
-    """What one control contributes.
+    """Gates and levels of one control.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""XML from outside: read without document types, entities or anything that a file could make the reader fetch."""
+"""Reading XML from an untrusted source: document types, entities and external references are refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _DeclaredTypeError(Exception):
 def parse_xml(raw: bytes, where: str, *, expected: str, max_bytes: int = MAX_BYTES) -> ET.Element:
     """Root element of a document.
 
-    The document type is looked for by the parser and not in the bytes, so that no encoding hides it.
+    The parser finds the document type, not a search in the bytes, so that no encoding can hide it.
 
     Raises
     ------

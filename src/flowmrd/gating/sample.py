@@ -1,4 +1,4 @@
-"""One tube through the gate tree: anchors first, then the frozen gates moved with them, then the sample's own."""
+"""Gating one tube: first the anchors, then the frozen gates shifted with them, then the gates of the tube itself."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class GatedSample:
     Attributes
     ----------
     landmark
-        Where this tube's own lymphocytes lie, used or not.
+        Landmark of this tube's own lymphocytes, whether it was used or not.
     frame
-        Way from the stored to the panel scale that the gates were placed with.
+        Conversion from the stored to the panel scale that was used.
     gates
         The panel's gates with all numbers on the panel scale.
     brightness
@@ -110,7 +110,7 @@ def gate_sample(
     linear = {channel.marker for channel in panel.channels if channel.transform.kind == "linear"}
     shifts: dict[str, Shift] = {}
     frozen = freeze(gates, reference, shifts, label)
-    for _ in range(2):  # the second pass finds the anchors with gates that have already followed them
+    for _ in range(2):  # the second pass finds the anchors with gates that were already shifted with them
         found = evaluate_tree(thin, gates, usable=analysable[::step], frozen=frozen, frame=frame, final=False)
         least = max(config.min_anchor_events // step, 30)
         levels = anchor_levels(found, panel.gates, thin, analysable[::step], least, controls)

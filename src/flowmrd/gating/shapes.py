@@ -85,7 +85,7 @@ def _ceiling(bound: float, values: Values) -> np.floating[Any]:
 
 @dataclass(frozen=True)
 class HalfPlane:
-    """``x - edge(y) >= threshold`` (above) or ``<`` (below): a cut that leans with a second channel.
+    """``x - edge(y) >= threshold`` (above) or ``<`` (below): a cut with a slope in a second channel.
 
     ``edge(y) = slope * y`` plus, where the channels are stored on another scale than the line was drawn on, what it
     bends away from the straight line: ``bends`` are places of y with the deviation there, straight lines between them,

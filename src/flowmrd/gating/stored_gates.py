@@ -1,4 +1,4 @@
-"""Gates as placed, from the records of ``gates.json`` back to what gating works with."""
+"""Rebuilding placed gates from ``gates.json``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["placements_from_record", "result_from_record", "unplaced_result"]
 
 
 def placements_from_record(entries: Sequence[GateEntry]) -> tuple[Placement, ...]:
-    """Place of every gate, in the order of the tree; ``entries`` is ``gates`` of ``gates.json``."""
+    """Placement of every gate, in the order of the tree; ``entries`` is ``gates`` of ``gates.json``."""
     return tuple(
         Placement(
             entry.name,
@@ -43,6 +43,6 @@ def result_from_record(
 
 
 def unplaced_result(names: tuple[str, ...], bits: npt.NDArray[np.uint64]) -> GateResult:
-    """A gated tube from its stored bits alone: where the gates were placed is not known."""
+    """A gated tube from its stored bits alone, without the placement of its gates."""
     placements = tuple(Placement(name, Nothing(), "ok", "default", "none", "not recorded", 0) for name in names)
     return GateResult(names, placements, names, bits, (), np.zeros(len(bits), dtype=np.uint64))

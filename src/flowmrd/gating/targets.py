@@ -1,8 +1,8 @@
-"""State of the therapy targets CD19 and CD22 on a population: present, dim, lost, or perhaps only masked.
+"""State of the therapy targets CD19 and CD22 on a population: present, dim, lost, or possibly masked.
 
 A cell is positive above the panel's own ``cd19_pos`` or ``cd22_pos`` cut, as placed on this tube. Brightness is the
-ratio of median linear signals to the normal B lineage of the control marrows. Of the B lineage only cells that at least
-two routes agree on are judged: what came by one marker alone holds most of the gate's false cells.
+ratio of median linear signals to the normal B lineage of the control marrows. Of the B lineage, only cells that entered
+by at least two routes are used, because most false cells enter by one marker alone.
 
 The limits below are general knowledge, not from a guideline. INO-VATE reported CD22 positivity from 90 % of
 blasts on; nothing is called present here below 70 %.
@@ -65,7 +65,7 @@ NORMAL_B: Final = "normal_b"
 
 
 def agreed_b_lineage(routes: npt.NDArray[np.uint8], gates: Sequence[Gate]) -> Mask:
-    """Cells that two routes into the B lineage or more agree on, each by markers of its own.
+    """Cells that entered the B lineage by two or more routes with different markers.
 
     ``routes`` as the column of that name, shape (n_events,). Of a panel with one such route its cells.
     """
@@ -74,7 +74,7 @@ def agreed_b_lineage(routes: npt.NDArray[np.uint8], gates: Sequence[Gate]) -> Ma
 
 
 def expected_others(learned: GateReference | None, marker: str, nucleated: int) -> float:
-    """How many cells without a marker normal marrow may hold among those that two routes agree on.
+    """Expected number of normal cells without a marker among those that entered by two routes.
 
     :data:`OTHERS_FACTOR` times the largest share of the controls; :data:`ASSUMED_OTHERS` without them.
     """

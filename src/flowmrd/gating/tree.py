@@ -1,4 +1,4 @@
-"""Evaluating a gate tree: place every gate, apply it, keep one bit per gate and event."""
+"""Evaluating a gate tree: every gate is placed and applied, with one bit per gate and event."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Frozen:
     parameters
         The numbers to use; thresholds of cuts on the panel scale.
     shift
-        What of them is due to the anchors, in decades (0 where none).
+        Part of them that is due to the anchors, in decades (0 where none).
     geometry
         True for gates that follow the instrument's pulse shape: the sample's own estimate is preferred.
     label
@@ -94,7 +94,7 @@ class GateResult:
         return self.placements[self.names.index(name)]
 
     def available(self, name: str) -> bool:
-        """Whether the gate exists and could be looked for."""
+        """Whether the gate exists and could be placed."""
         return name in self.names and self.placement(name).state != "unavailable"
 
 
@@ -117,13 +117,13 @@ def evaluate_tree(
     gates
         Parents before children (``flowmrd.panel.gates.check_tree``).
     usable
-        Events that estimates may rest on; gates are applied to all events all the same.
+        Events that may be used for estimates; gates are always applied to all events.
     frozen
         Pooled numbers of the controls by gate.
     overrides
         Shapes set by a reviewer by gate, on the scale as stored.
     frame
-        Way of the columns to the panel scale, which all numbers of the panel file are on.
+        Conversion of the columns to the panel scale, which all numbers of the panel file use.
     final
         Move thresholds into gaps between events (:func:`flowmrd.gating.cuts.snap`) and keep the densities that
         explain them; not wanted where only the populations of a first pass are.
@@ -214,7 +214,7 @@ class _Word:
 
 
 def available_gates(gates: Sequence[Gate], channels: Collection[str]) -> frozenset[str]:
-    """Gates that can be looked for in a tube of these channels, whatever its events are.
+    """Gates that can be placed in a tube with these channels, whatever its events are.
 
     Parameters
     ----------

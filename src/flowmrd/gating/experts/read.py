@@ -1,4 +1,4 @@
-"""An expert's gates of a tube, whatever software drew them."""
+"""Reading an expert's gates of a tube from the file of any supported software."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ def read_expert_gates(
     compensation: Literal["file", "none"] | None = None,
     by_name: bool = False,
 ) -> ExpertGates:
-    """Gates that a file holds for a tube, each with its events or the reason why it cannot be evaluated.
+    """Read the gates of a tube: the events of each gate, or the reason why it cannot be evaluated.
 
     Parameters
     ----------
     gates
         File of the gates.
     fcs
-        The tube. FlowJo, Kaluza and FACSDiva files name the tubes they are about: by its file name the tube is found.
+        FCS file of the tube. FlowJo, Kaluza and FACSDiva files name their tubes; the tube is found by its file name.
     data_set
         Which data set of the FCS file, as in ``ingest.json``.
     compensation
-        For Kaluza files, which do not tell: whether gates were drawn on the FCS file's compensated values or on
-        uncompensated ones.
+        For Kaluza files, which do not say it: whether the gates were drawn on values compensated with the FCS file's
+        matrix or on uncompensated ones.
     by_name
-        Whether the tube must be found by its file name. Else the only tube of a file is taken for it, if it has as
-        many events.
+        Whether the tube must be found by its file name. Otherwise the only tube of a file is used if it has the same
+        number of events.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The events of a tube as other software sees them: values after gain, log amplification and time scaling."""
+"""The events of a tube as other software uses them: values after gain, log amplification and time scaling."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class TubeEvents:
     path
         The FCS file.
     recorded_name
-        ``$FIL``: only ever compared, never shown.
+        ``$FIL``: used for comparison only, never shown.
     names, markers
         ``$PnN`` and ``$PnS`` of the channels in file order; empty where absent.
     data_set
-        Where the events are read from, when the first gate asks for them.
+        The data set; its events are read when the first gate needs them.
     gained
         Positions of channels whose ``$PnG`` is not 1.
     times
@@ -73,7 +73,7 @@ class TubeEvents:
         return self.names[position].upper().startswith(SCATTER)
 
     def called(self, names: Sequence[str]) -> bool:
-        """Whether one of these file names is this file's, by its present name or the one it was recorded with."""
+        """Whether one of these names is this file's present name or the name under which it was recorded."""
         own = {self.path.name.casefold(), self.path.stem.casefold()}
         if self.recorded_name:
             own |= {self.recorded_name.casefold(), Path(self.recorded_name.replace("\\", "/")).stem.casefold()}
@@ -87,7 +87,7 @@ class TubeEvents:
 
 
 def read_tube_events(path: Path, data_set: int | None = None) -> TubeEvents:
-    """Open a tube: HEADER and TEXT are read, the events when they are needed.
+    """Open a tube: HEADER and TEXT are read at once, the events when they are needed.
 
     Raises
     ------
