@@ -771,7 +771,7 @@ _QUALITY_FLAGS: Final = (
         "SIGNAL_DRIFT",
         Effect.REMARK,
         "{channel} drifts over the run by {decades:.2f} decades (rank correlation with time {rho:+.2f}).",
-        step="A channel drifts over the run: look whether the MRD cells sit in one stretch of it.",
+        step="A channel drifts over the run: look whether the counted cells sit in one stretch of it.",
         look="time",
     ),
     FlagKind(
@@ -779,7 +779,7 @@ _QUALITY_FLAGS: Final = (
         Effect.INFO,
         "In {share:.1%} of the run the signal is shifted by up to {decades:.2f} decades ({channel}): too little to "
         "mask events.",
-        step="A channel jumps during the run: look whether the MRD cells sit in one stretch.",
+        step="A channel jumps during the run: look whether the counted cells sit in one stretch.",
         look="time",
     ),
     FlagKind(

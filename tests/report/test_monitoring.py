@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from browser import OpenPage, labels_cut_off, violations
 from flowmrd.errors import ConfigError
 from flowmrd.records.monitoring import MonitoringFile
 from flowmrd.records.read import read_record
+from flowmrd.report.language import Language, language
 from flowmrd.report.monitoring import MonitoredTube, monitor, prediction_limits, share_limits
 from flowmrd.stages.monitor import monitor_runs
 from flowmrd.store import write_json, write_text
@@ -138,6 +140,15 @@ def test_the_same_runs_give_the_same_bytes(runs: Path, tmp_path: Path) -> None:
     monitor_runs(runs, tmp_path / "b", seed=7, again=4)
     for name in ("monitoring.json", "index.html"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.parametrize("code", ["de", "zh"])
+def test_the_page_is_in_the_language_asked_for_with_every_text_but_names(runs: Path, tmp_path: Path, code: str) -> None:
+    monitor_runs(runs, tmp_path / "out", seed=7, again=4, code=code)
+    assert f'<html lang="{code}">' in (tmp_path / "out/index.html").read_text(encoding="utf-8")
+    fresh = Language(code, language(code).catalogue)
+    fresh.page((runs / "monitoring/index.html").read_text(encoding="utf-8"))
+    assert [text for text in fresh.missing if not re.match(r"flowmrd|\d{4}/run|again|broken", text)] == []
 
 
 def test_a_folder_without_runs_is_refused_with_what_to_do(tmp_path: Path) -> None:

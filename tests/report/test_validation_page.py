@@ -9,6 +9,7 @@ import pytest
 
 from browser import OpenPage, labels_cut_off, violations
 from flowmrd.compare import MeasuredPair, Measurement, compare_methods
+from flowmrd.report.language import Language, language
 from flowmrd.report.page import write_page
 from flowmrd.report.validation import render
 from flowmrd.stages.compare import write_comparison
@@ -56,6 +57,13 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_same_figures_give_the_same_bytes(path: Path, tmp_path: Path) -> None:
     assert page_of(tmp_path, dilutions()).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("code", ["de", "zh"])
+def test_every_text_of_the_page_has_a_translation_but_for_names(path: Path, code: str) -> None:
+    fresh = Language(code, language(code).catalogue)
+    fresh.page(path.read_text(encoding="utf-8"))
+    assert [text for text in fresh.missing if HOSTILE not in text and not text.startswith("flowmrd")] == []
 
 
 def test_a_comparison_with_another_method_stands_on_the_page_of_the_validation(tmp_path: Path) -> None:

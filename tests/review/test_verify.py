@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from review_files import imported, result_of
 
+from flowmrd.config import load_config
 from flowmrd.errors import ArtefactError, InputError
 from flowmrd.review import check_log, make_key
 from flowmrd.review.log import Head, canonical, digest, entry_hash, head_bytes
@@ -94,6 +95,19 @@ def test_changed_input_is_named(run: Path, name: str) -> None:
     path = run / name
     path.write_text(path.read_text(encoding="utf-8") + "# note\n", encoding="utf-8")
     assert any(text.startswith(f"{name}: this input was changed") for text in found(run))
+
+
+def test_a_change_of_the_language_alone_is_said_to_void_no_signature(run: Path) -> None:
+    config = run / "config/config.yaml"
+    digest_of_run = load_config(config).result_digest
+    for sample in ("S1", "S2"):
+        record = json.loads(result_of(run, sample).read_text(encoding="utf-8"))
+        write_json(result_of(run, sample), record | {"provenance": {"config_sha256": digest_of_run}})
+    before = config.read_text(encoding="utf-8")
+    config.write_text(before + "report: {language: de}\n", encoding="utf-8")
+    assert any("signatures stay valid" in text for text in found(run))
+    config.write_text(before + "mrd: {min_detect_events: 30}\n", encoding="utf-8")
+    assert any("signatures will be void" in text for text in found(run))
 
 
 def test_changed_tube_is_named_by_its_sample(run: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from trial_results import run_after_quantify
 
 from browser import OpenPage, labels_cut_off, violations
+from flowmrd.report.language import Language, language
 from flowmrd.stages.trial import build_trial
 
 pytestmark = pytest.mark.browser
@@ -24,6 +25,16 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     events.write_text(events.read_text(encoding="utf-8") + f"T01\t{HOSTILE}\t4\n", encoding="utf-8")
     build_trial(run)
     return run / "results" / "cohort" / "trial.html"
+
+
+@pytest.mark.parametrize("code", ["de", "zh"])
+def test_every_text_has_a_translation_but_for_names_and_what_the_trial_wrote(page_file: Path, code: str) -> None:
+    fresh = Language(code, language(code).catalogue)
+    fresh.page(page_file.read_text(encoding="utf-8"))
+    names = re.compile(r"flowmrd|\w+\.(csv|json)|withdrew consent|chictr|ChiCTR|day21, d21")
+    sheet = page_file.parents[2] / "config/adverse_events.tsv"
+    terms = {line.split("\t")[1] for line in sheet.read_text(encoding="utf-8").splitlines()}
+    assert [text for text in fresh.missing if not names.match(text) and text not in terms] == []
 
 
 @pytest.fixture

@@ -205,16 +205,39 @@ def _named(sample: str, at: Point, *, middle: float) -> Outline:
     return Outline((at,), False, sample, mark=Mark(place.strip(), (at[0] + across, at[1]), side), role="outlier")
 
 
-def voltage_changes(tubes: Sequence[BatchTube]) -> list[dict[str, Any]]:
-    """Channels whose detector voltage differs among tubes of one panel on one cytometer; ``samples`` are unusual."""
-    rows = []
+def recorded_voltages(tubes: Sequence[BatchTube]) -> list[tuple[str, str, str]]:
+    """Panel, channel and voltage of every channel whose files tell one, with the number of tubes."""
+    return [
+        (
+            panel,
+            name,
+            "; ".join(
+                f"{formatting.number(value)} V in {len(samples)} tube{'' if len(samples) == 1 else 's'}"
+                for value, samples in sorted(settings.items(), key=lambda entry: (-len(entry[1]), entry[0]))
+            ),
+        )
+        for panel, seen in _voltages(tubes).items()
+        for name, settings in seen.items()
+    ]
+
+
+def _voltages(tubes: Sequence[BatchTube]) -> dict[str, dict[str, dict[float, list[str]]]]:
+    """Panel to channel to voltage to the samples that have it; tubes of one cytometer together."""
+    found: dict[str, dict[str, dict[float, list[str]]]] = {}
     for panel, together in by_cytometer(tubes).items():
-        seen: dict[str, dict[float, list[str]]] = {}
+        seen = found.setdefault(panel, {})
         for tube in together:
             for entry in () if tube.qc is None else tube.qc.channels:
                 if entry.voltage is not None:
                     name = entry.marker or entry.column
                     seen.setdefault(name, {}).setdefault(entry.voltage, []).append(tube.sample)
+    return found
+
+
+def voltage_changes(tubes: Sequence[BatchTube]) -> list[dict[str, Any]]:
+    """Channels whose detector voltage differs among tubes of one panel on one cytometer; ``samples`` are unusual."""
+    rows = []
+    for panel, seen in _voltages(tubes).items():
         for name, settings in seen.items():
             if len(settings) > 1:
                 usual = max(settings, key=lambda value: len(settings[value]))

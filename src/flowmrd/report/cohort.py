@@ -16,7 +16,15 @@ from flowmrd.mrd.result import MrdResult
 from flowmrd.mrd.specimen import SpecimenResult
 from flowmrd.records.control_limits import ControlLimitsFile
 from flowmrd.report import svg, verdict
-from flowmrd.report.batch import BatchTube, carry_over, channel_charts, in_order, undated, voltage_changes
+from flowmrd.report.batch import (
+    BatchTube,
+    carry_over,
+    channel_charts,
+    in_order,
+    recorded_voltages,
+    undated,
+    voltage_changes,
+)
 from flowmrd.report.guidance import BY_CODE
 from flowmrd.report.language import ENGLISH, Language
 from flowmrd.report.levey_jennings import RULES
@@ -107,6 +115,7 @@ def build_cohort(
             "controls": controls,
             "n_panels": len(panels),
             "order_source": order_source,
+            "all_voltages": recorded_voltages(tubes),
             "voltages": [(row["panel"], row["channel"], row["usual"], row["other"]) for row in voltage_changes(tubes)],
             "carry_over": carried,
             "undated": undated(ordered),

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from flowmrd.report import formatting
 from flowmrd.report.axes import Axis
-from flowmrd.report.charts.description import Bar, Chart, Label, Layer, Outline, Points, Room
+from flowmrd.report.charts.description import Bar, Chart, Label, Layer, Outline, Points, Role, Room
 from flowmrd.report.charts.svg import to_svg
 
 _LOW, _HIGH = -7, 0
@@ -90,11 +90,27 @@ def _axis(at: _Layout, target: float) -> list[Layer]:
         layers.append(Label(f"({label})", (x, 0.0), "middle", (0.0, 27.0), "faint", at.small - 1))
     for value in (target, *(line for line in _REFERENCE_LINES if not math.isclose(line, target))):
         x, is_target = _log(value), value == target
-        layers.append(Outline(((x, 0.0), (x, at.height)), False, role="target" if is_target else "reference"))
+        layers += _beside_names(at, x, "target" if is_target else "reference")
         label = f"target {formatting.percent(value, 1)}" if is_target else formatting.percent(value, 1)
         middle = at.beside or not is_target
         layers.append(Label(label, (x, at.height), "middle" if middle else "start", (0.0, -14.0), size=11.5))
     return layers
+
+
+NAME_ABOVE = 17.0
+"""Distance of a name from its bar where it stands above it."""
+_NAME_HALF = 9.0
+
+
+def _beside_names(at: _Layout, x: float, role: Role) -> list[Layer]:
+    """A line from the foot to the top of the chart that leaves out the names above the bars."""
+    names = [] if at.beside else sorted(at.height - row + NAME_ABOVE for row in at.rows)
+    ends = [0.0, *(end for y in names for end in (y - _NAME_HALF, y + _NAME_HALF)), at.height]
+    return [
+        Outline(((x, low), (x, high)), False, role=role)
+        for low, high in zip(ends[::2], ends[1::2], strict=True)
+        if high > low
+    ]
 
 
 def _name(at: _Layout, y: float, name: str, value: str, *, known: bool) -> list[Layer]:
@@ -105,7 +121,7 @@ def _name(at: _Layout, y: float, name: str, value: str, *, known: bool) -> list[
             Label(value, (left, y), "end", (-12.0, 0.0), css, 12.0 if known else 11.0),
         ]
     both = f"{name}: {value}" if value else name
-    return [Label(both, (left, y), "start", (2.0, -17.0), "halo")]
+    return [Label(both, (left, y), "start", (2.0, -NAME_ABOVE), "halo")]
 
 
 def _result(at: _Layout, y: float, levels: Levels) -> list[Layer]:

@@ -15,11 +15,12 @@ about. See docs/review.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-from flowmrd.config import load_config, read_sheet
+from flowmrd.config import RunConfig, Sample, load_config, read_sheet
 from flowmrd.errors import ArtefactError, InputError
 from flowmrd.home import REPOSITORY
 from flowmrd.records.read import read_record
@@ -77,6 +78,13 @@ class Verification:
             "notes": self.notes,
             "checked": self.checked,
         }
+
+
+INPUT_CHANGED: Final = "this input was changed after the run; run again, signatures will be void"
+PAGES_CHANGED: Final = (
+    "this input was changed after the run, in keys that change no result (such as the language); run again to make "
+    "the pages anew, signatures stay valid"
+)
 
 
 def verify(
@@ -168,7 +176,8 @@ def _check_inputs(run_directory: Path, record: ProvenanceFile, report: Verificat
         if path is None:
             report.add(label, "this input is gone, or the configuration does not name it any more")
         elif digest_file(path) != sha256:
-            report.add(label, "this input was changed after the run; run again, signatures will be void")
+            same = label == CONFIG.as_posix() and _same_results(run_directory, config, samples)
+            report.add(label, PAGES_CHANGED if same else INPUT_CHANGED)
     for label in paths.keys() - expected.keys():
         report.add(label, "this input was added after the run")
     report.checked["inputs"] = len(expected)
@@ -191,6 +200,20 @@ def _check_inputs(run_directory: Path, record: ProvenanceFile, report: Verificat
             report.add(f"sample {name}", "its FCS file is not the one that was analysed")
         read += fcs is not None and fcs.is_file()
     report.checked["FCS files"] = read
+
+
+def _same_results(run_directory: Path, config: RunConfig, samples: Sequence[Sample]) -> bool:
+    """Whether a configuration differs from the run's in keys alone that change no result."""
+    for sample in samples:
+        path = run_directory / "results" / "samples" / sample.sample / "mrd.json"
+        if path.is_file():
+            try:
+                named = read_json(path)["provenance"]["config_sha256"]
+            except (ArtefactError, LookupError, TypeError):
+                return False  # an altered result, which is told by its own digest
+            if named not in {config.result_digest, config.for_tube(sample.sample).result_digest}:
+                return False
+    return True
 
 
 def _check_software(record: ProvenanceFile, report: Verification) -> None:

@@ -17,6 +17,7 @@
   }
   await loaded;
   figures.hidden = new Set();
+  if (matchMedia("(max-width: 800px)").matches) document.querySelector(".layers").open = false;
   const element = (id) => document.getElementById(id);
   const status = element("plot-status");
   const say = (text) => { status.textContent = text; };
