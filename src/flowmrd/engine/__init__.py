@@ -1,1 +1,1 @@
-"""Planning, starting, locking and refusing: everything around Snakemake that is not science."""
+"""Running the workflow: planning, starting, locking, refusing input; no science."""

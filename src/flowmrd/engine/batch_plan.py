@@ -1,8 +1,6 @@
-"""What a run would do, and what it would submit to a cluster: the jobs, and what is asked for each.
+"""Plan of a run before it starts: the steps, and on a cluster the jobs with the memory and time requested for each.
 
-Snakemake's dry run tells the jobs and which of them go together; memory and time come from the same table that the
-rules take them from.
-"""
+Snakemake's dry run gives the jobs and their groups; memory and time come from the same table that the rules use."""
 
 from __future__ import annotations
 
@@ -64,7 +62,7 @@ def _job(name: str, members: list[tuple[str, str]], plan: RunPlan) -> BatchJob:
 
 
 def work_lines(events: Iterable[dict[str, Any]]) -> list[str]:
-    """What would be done, a line per tube, patient or panel with its stages; "nothing" where all is up to date."""
+    """Steps to be done, one line per tube, patient or panel with its stages; "nothing" where all is up to date."""
     todo: dict[str, list[str]] = defaultdict(list)
     for event in events:
         if event.get("event") == "job" and (found := _stage_and_unit(event)) is not None:
@@ -78,7 +76,7 @@ def work_lines(events: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def lines(jobs: Iterable[BatchJob]) -> list[str]:
-    """The plan for a terminal: jobs of the same stages together, with the range of what they ask for."""
+    """The plan for a terminal: jobs of the same stages together, with the range of memory and time requested."""
     kinds: dict[tuple[str, ...], list[BatchJob]] = defaultdict(list)
     for job in jobs:
         kinds[job.stages].append(job)

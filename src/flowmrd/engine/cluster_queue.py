@@ -1,7 +1,7 @@
-"""What SLURM says of the jobs of a run: waiting and for what, running and where, ended badly and why.
+"""State of a run's jobs on SLURM: waiting and why, running and on which node, failed and why.
 
-Jobs are known by their log files, which the executor plugin lays into the run directory. One ``squeue`` asks for all of
-them; a controller that does not answer is asked again the next time.
+Jobs are recognised by their log files, which the executor plugin writes into the run directory. One ``squeue`` call
+covers all of them; if the controller does not answer, the next call tries again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class QueuedJob:
     Attributes
     ----------
     name
-        Tube, patient or panel that it is about, else its rule.
+        Tube, patient or panel of the job, else its rule.
     """
 
     number: str
@@ -54,7 +54,7 @@ class QueuedJob:
 
 
 def jobs_in_queue(run_directory: Path, names: Collection[str]) -> list[QueuedJob] | None:
-    """Jobs of a run directory, those that ended a short time ago included; None where SLURM cannot be asked.
+    """Jobs of a run directory, including those that ended a short time ago; None where ``squeue`` fails.
 
     Parameters
     ----------
@@ -100,13 +100,13 @@ def _name_of(comment: str, names: Collection[str]) -> str:
 
 
 def seconds_between_looks(tubes: int) -> int:
-    """How often SLURM is asked: a small cohort waits for nobody, a large one does not burden the controller."""
+    """Seconds between two ``squeue`` calls: few for a small cohort, more for a large one, to spare the controller."""
     return min(max(tubes // 5, 5), 40)
 
 
 @dataclass
 class QueueWatch:
-    """Tells what has changed since the last look."""
+    """Reports changes of the queue since the last call."""
 
     ask: Callable[[], list[QueuedJob] | None]
     _known: dict[str, str] = field(default_factory=dict)
@@ -116,7 +116,7 @@ class QueueWatch:
         self._known = {job.number: self._said(job) or "" for job in self.ask() or ()}
 
     def lines(self) -> list[str]:
-        """A line for every job that waits, runs, or ended badly, once."""
+        """One line for every job that started waiting, started running or failed since the last call."""
         told = []
         for job in self.ask() or ():
             said = self._said(job)

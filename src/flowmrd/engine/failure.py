@@ -1,9 +1,9 @@
-"""How a command ends when it cannot go on: a log, three lines for a person, and a record for the workflow.
+"""Failure of a command: its log, three lines for the user, and a record for the workflow.
 
 A stage run by Snakemake gets ``--log FILE``. Everything it prints goes there; where it fails, the three lines (what,
-which file, what to do) also reach the terminal, and ``<log stem>.error.json`` is left beside the log. The next look at
-the run directory reads these records (:mod:`flowmrd.engine.plan`), so that one bad tube is named in the cohort instead
-of taking the cohort down.
+which file, what to do) also reach the terminal, and ``<log stem>.error.json`` is left beside the log. The next plan of
+the run directory reads these records (:mod:`flowmrd.engine.plan`), so that one bad tube is named in the cohort and does
+not stop it.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ class Failure:
     todo: str
     exit_code: int
     lasting: bool = False
-    """The tube itself is at fault: trying again is of no use before something about it has changed."""
+    """Whether the tube itself is the cause: a retry is useless before the tube or its settings change."""
 
     def lines(self, log: Path | None = None) -> str:
-        """Three lines for a person, and where to read more."""
+        """Three lines for the user, and the path of the log."""
         text = f"error: {self.what}\n   in: {self.where}\n   do: {self.todo}"
         return text if log is None else f"{text} (log: {log})"
 
 
 def describe_failure(error: BaseException) -> Failure:
-    """Put any exception into the three questions: what, where, what to do."""
+    """Describe any exception by what happened, where, and what to do."""
     if isinstance(error, InputError):
         return Failure(
             f"found {error.found}; expected {error.expected}",
@@ -86,7 +86,7 @@ def describe_failure(error: BaseException) -> Failure:
 
 
 def record_path(log: Path) -> Path:
-    """Where the record of a failure lies: beside the log."""
+    """Path of the record of a failure, beside the log."""
     return log.with_name(log.stem + RECORD_SUFFIX)
 
 
@@ -119,7 +119,7 @@ def logged_to(log: Path | None) -> Iterator[TextIO]:
 
 
 def report_failure(error: BaseException, terminal: TextIO, log: Path | None) -> int:
-    """Tell the person, the log and the workflow; return the exit code."""
+    """Report a failure to the user, the log and the workflow; return the exit code."""
     failure = describe_failure(error)
     if failure.exit_code == 1:
         traceback.print_exception(error, file=sys.stderr)

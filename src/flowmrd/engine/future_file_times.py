@@ -1,7 +1,7 @@
-"""After a clock was put back, files of a run lie in the future, and Snakemake refuses to make anything from them.
+"""Correcting file times in the future: after a clock was set back, Snakemake refuses to use such files.
 
-It takes an output older than its input for a sign of trouble. Which file is newer decides nothing in this workflow
-(see :mod:`flowmrd.engine.plan`), so files from the future are given the present time.
+Snakemake treats an output that is older than its input as an error. In this workflow file times decide nothing (see
+:mod:`flowmrd.engine.plan`), so a time in the future is replaced by the present time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def set_back_future_times(results: Path) -> int:
-    """Give files below ``results`` whose time lies in the future the present time; return how many there were."""
+    """Set the time of files below ``results`` to the present where it lies in the future; return their number."""
     now = time.time_ns()
     changed = 0
     for folder, _, names in os.walk(results):

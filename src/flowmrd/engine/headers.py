@@ -1,4 +1,4 @@
-"""What is known of a tube before anything runs: that its file can be read, that panel and spillover matrix fit it.
+"""Checks of a tube before the run: its file can be read, and panel and spillover matrix fit it.
 
 HEADER and TEXT are read, and some ten thousand events: they tell values that were compensated or transformed before the
 export, and a matrix that is not this file's. Opening a thousand files at every start would be slow, so the outcome is
@@ -39,7 +39,7 @@ from flowmrd.tube.read import described
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What the run asks of a tube besides its panel.
+    """The run's settings that the check of a tube needs, besides its panel.
 
     Attributes
     ----------
@@ -64,12 +64,12 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class HeaderPreview:
-    """What a tube's header and a sample of its events show before anything runs.
+    """Facts from a tube's header and from a sample of its events, before the run.
 
     Attributes
     ----------
     mb
-        Size of its raw columns in MB, as the header promises them: 4 bytes an event and channel.
+        Size of its raw columns in MB by the header: 4 bytes an event and channel.
     events
         Number of events.
     detectors
@@ -78,7 +78,7 @@ class HeaderPreview:
         Digests of the first and of the last stored values of channels, by which the same events are known again
         under another name, with other labels or in another order of channels.
     left
-        Pairs of dyes of which spillover is left after compensation, in words; empty where there are none.
+        Pairs of dyes with residual spillover after compensation, in words; empty where there are none.
     tags
         Marker to its dye by ``$PnTAG`` of FCS 3.2; dyes only, and only where the file says it.
     pattern
@@ -239,7 +239,7 @@ class HeaderCache:
             self._old = {}  # a cache that cannot be read is only a slower start
 
     def check(self, row: Sample, panel: PanelModel | None, asked: RunRequest, *, panel_key: str) -> HeaderPreview:
-        """Raise what is wrong with a tube, from memory where its file has not changed.
+        """Check a tube; the stored outcome is used where its file has not changed.
 
         Parameters
         ----------
@@ -276,7 +276,7 @@ class HeaderCache:
         return _look(known)
 
     def save(self) -> None:
-        """Keep what was learned for the next start."""
+        """Store the outcomes for the next start."""
         if self._new != self._old:
             keep_state(self._path, {"code": self._code, "files": self._new})
 

@@ -1,4 +1,4 @@
-"""What a job of a workflow leaves besides its results: what it used, and what it was given."""
+"""Records of a job besides its results: time and memory used, and the digest of its inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starting Snakemake on a run directory the way a technician needs it.
+"""Starting Snakemake on a run directory: ``flowmrd run``.
 
 ``flowmrd run`` adds to plain Snakemake: a profile that is found or refused (Snakemake passes over an unknown
 workflow profile in silence and would compute on the login node), one run at a time in a directory, a lock left by a
@@ -134,7 +134,7 @@ def launch(
     unlock: bool = False,
     extra: Sequence[str] = (),
 ) -> int:
-    """Run the workflow and say what came of it.
+    """Run the workflow and print its outcome.
 
     Returns
     -------

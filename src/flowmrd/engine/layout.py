@@ -1,4 +1,4 @@
-"""Where the files of a run lie, and what a stage command needs to know of its run directory."""
+"""Paths of the files of a run, and the access of a stage to configuration, sheet and panels."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def decisions_file(directory: Path, config: RunConfig) -> Path | None:
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory as a stage sees it: no header of another tube is opened."""
+    """A run directory for one stage; no header of another tube is opened."""
 
     directory: Path
 
@@ -80,7 +80,7 @@ class Run:
 
     @cached_property
     def samples(self) -> dict[str, Sample]:
-        """Good rows of the sheet by sample."""
+        """Valid rows of the sheet by sample."""
         return {row.sample: row for row in read_sheet(self.sheet)[0]}
 
     def sample(self, name: str) -> Sample:

@@ -1,4 +1,4 @@
-"""One run at a time in a run directory, and a way out after a run was killed.
+"""Allowing one run at a time in a run directory, and recovering after a run was killed.
 
 The launcher holds an advisory lock, which the kernel frees when the launcher is gone, however that happened. A free
 lock beside Snakemake's own lock files means that these are left over, unless Snakemake is still at work there without
@@ -108,7 +108,9 @@ def _of_another_slurm_job(pid: int) -> bool:
 
 
 def wait_for_orphans(run_directory: Path) -> None:
-    """Wait for jobs that outlived the run that started them: what they write is whole, but must not cross ours."""
+    """Wait for jobs of an earlier, killed run: their files are complete, but must not be written at the same time as
+    ours.
+    """
     told = False
     while jobs := _processes_in(run_directory, (b"flowmrd", b"--mem-mb")):
         if not told:

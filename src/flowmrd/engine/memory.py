@@ -1,8 +1,8 @@
 """Refuse to start work that the granted memory cannot hold, and say how much to ask for.
 
 The grant is the smallest of: ``--mem-mb`` (the rule's ``mem_mb``), SLURM's own variables, the control groups the
-process lives in, and the shell's own limit (``ulimit -v``). Being refused at once with a number beats being killed
-after an hour without a word.
+process lives in, and the shell's own limit (``ulimit -v``). A refusal at once with a number is better than a job that
+is killed after an hour without a message.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
 def grant(mem_mb: int) -> None:
-    """Remember what the rule was granted, for this process and its children."""
+    """Store the memory granted to the rule, for this process and its children."""
     os.environ[_GRANT_VARIABLE] = str(mem_mb)
 
 

@@ -1,4 +1,4 @@
-"""A reviewer's gates held against the header of their tube: what the run would refuse without looking at an event."""
+"""Checking a reviewer's gates against the header of the tube, before the run and without its events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run directory asks for: the tubes that can be worked on, those that cannot and why, and what depends on what.
+"""Plan of a run directory: the usable tubes, the refused ones with the reason, and what depends on what.
 
 Both the Snakefile and ``flowmrd check`` use this, so they cannot disagree. A tube is *refused* where its row, its
 panel or its FCS header is wrong, or where a stage has already found it unusable and nothing has changed since; the
@@ -56,12 +56,12 @@ class PanelFile:
 
     @cached_property
     def meaning(self) -> str:
-        """Digest of all that decides a number: comments, titles and plots of the file are left out."""
+        """Digest of the content that can change a number; comments, titles and plots are left out."""
         return _short(json.dumps(_without_words(self.model.model_dump(mode="json")), sort_keys=True))
 
     @cached_property
     def wording(self) -> str:
-        """Digest of the whole content without comments: what pages are made again for."""
+        """Digest of the whole content without comments; pages are made again when it changes."""
         return _short(json.dumps(self.model.model_dump(mode="json"), sort_keys=True))
 
 

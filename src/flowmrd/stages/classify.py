@@ -1,4 +1,4 @@
-"""Stage ``classify``: which events are leukaemic, and what the same code finds in controls and in spiked copies.
+"""Stage ``classify``: the leukaemic events of a tube, and the result of the same code in controls and in spiked copies.
 
 ``classified.arrow``
     ``mrd_score`` float32 (log10 of phenotype over normal density; -99 for events outside the B-lineage window),
@@ -86,7 +86,7 @@ def classify(
     out_json: Path,
     decisions_json: Path | None = None,
 ) -> None:
-    """Judge one tube and write events and summary.
+    """Classify one tube; write ``classified.arrow`` and ``classification.json``.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def classify(
     library_json
         ``laip.json`` of other patients; the patient's own is ignored here.
     decisions_json
-        The laboratory's decisions on groups, which propose what groups may be.
+        The laboratory's decisions on earlier groups, shown as proposals.
     """
     tube = classify_loaded(
         tube_from_files(files, panel, config),

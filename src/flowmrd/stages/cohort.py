@@ -63,7 +63,7 @@ def cohort(
     out_dir
         ``results/cohort`` by default.
     problems
-        Sample to the reason why it has no result; those without a reason are listed all the same.
+        By sample, the reason why it has no result; samples without a reason are listed too.
     refused
         Rows that were not worked on, listed with their problem.
 

@@ -1,4 +1,4 @@
-"""Decisions of one laboratory: learned from the signed results of runs, and laid beside the groups of later tubes."""
+"""Decisions of one laboratory: collected from the signed results of runs, and shown with the groups of later tubes."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def with_proposals(judged: ClassificationFile, path: Path, *, panel: str) -> Cla
     path
         ``decisions.json``.
     panel
-        Panel of the tube; decisions on tubes of other panels say nothing.
+        Panel of the tube; decisions on tubes of other panels are not used.
     """
     decisions = read_record(path, DecisionsFile).decisions
     parameters = ClassifierParameters()

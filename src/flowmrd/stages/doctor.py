@@ -1,10 +1,10 @@
 """Stage behind ``flowmrd doctor RUNDIR [-o BUNDLE.zip]``: a support bundle without identifiers and without events.
 
-What goes in is listed here, nothing else does: versions and machine class, the configuration without names and paths,
-the sample sheet with every id replaced by a number, verdict classes with reason codes, sizes of result files, and the
-logs with identifiers taken out (:mod:`flowmrd.stages.scrub_text`). No FCS keyword, no cell of a clinical table, no
-event, no MRD level of a named sample. The numbers stay the same within one bundle, so that support can ask about
-``S003``; the table that leads back stays with the laboratory (``flowmrd doctor`` prints where).
+It holds only what is listed here: versions and machine class, the configuration without names and paths, the sample
+sheet with every id replaced by a number, verdict classes with reason codes, sizes of result files, and the logs with
+identifiers taken out (:mod:`flowmrd.stages.scrub_text`). No FCS keyword, no cell of a clinical table, no event, no MRD
+level of a named sample. The numbers stay the same within one bundle, so that support can ask about ``S003``; the table
+that leads back stays with the laboratory (``flowmrd doctor`` prints where).
 """
 
 from __future__ import annotations

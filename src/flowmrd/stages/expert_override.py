@@ -37,7 +37,7 @@ AGREEMENT: Final = (0.005, 2)
 
 @dataclass(frozen=True)
 class TakenGates:
-    """What was taken of an expert's gates.
+    """Result of taking over an expert's gates.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class TakenGates:
 
 
 def tube_as_preprocessed(fcs: Path, ingest: Path, qc: Path, *, panel: PanelModel, config: RunConfig, name: str) -> Tube:
-    """The tube as its run preprocessed it: read once more, with the matrix and scales of its ``qc.json``.
+    """Read a tube again with the matrix and scales of its ``qc.json``, as its run preprocessed it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Events of one population of a finished tube, for other software: AnnData, FCS or CSV."""
+"""Exporting the events of one population of a finished tube as AnnData, FCS or CSV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A finished tube in memory again: its file, the thresholds that were placed in it, and its stored calls."""
+"""Loading a finished tube: its file, its stored thresholds, and its stored calls."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FinishedFiles:
 
 
 def finished_tube(files: FinishedFiles, panel: PanelModel, config: RunConfig, *, name: str) -> Tube:
-    """The tube as it was judged: read once more, with the thresholds that were placed in it and its stored calls.
+    """Load a tube as it was judged, with its stored thresholds and calls.
 
     Raises
     ------

@@ -63,7 +63,7 @@ def gate(
     qc: Path | None = None,
     prior_therapy: str = "none",
 ) -> None:
-    """Gate one tube and write what it gave; parameters and errors as :func:`flowmrd.tube.gate.gate`.
+    """Gate one tube and write the results; parameters and errors as :func:`flowmrd.tube.gate.gate`.
 
     Parameters
     ----------

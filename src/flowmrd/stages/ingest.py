@@ -1,4 +1,4 @@
-"""Stage ingest: one FCS file to raw columns named by marker, and what is known about them.
+"""Stage ``ingest``: read one FCS file into raw columns named by marker, and record its facts.
 
 ``ingest.json``::
 

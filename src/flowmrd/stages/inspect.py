@@ -1,4 +1,4 @@
-"""``flowmrd inspect``: what a file holds, as stored; with a panel, which channel would be which marker."""
+"""``flowmrd inspect``: content of a file as stored; with a panel, the marker of each channel."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def inspect(path: Path, sums: bool = False, panel: PanelModel | None = None) -> 
     Parameters
     ----------
     sums
-        Also give the sum of the stored values of every channel, integers masked, before gain, log and time scaling.
-        Not-a-number and infinity are the words ``NaN``, ``Infinity`` and ``-Infinity``.
+        Whether to add the sum of the stored values of every channel: integers after masking, before gain, log and time
+        scaling. Not-a-number and infinity are the words ``NaN``, ``Infinity`` and ``-Infinity``.
     panel
         Also say which channel would be which marker of this panel: every channel gets ``marker`` (or null) and ``by``
         (``$PnS``, ``$PnN``, ``detector``), every data set ``panel``: ``{name, missing, notes, problem}``. ``problem``
@@ -35,7 +35,7 @@ def inspect(path: Path, sums: bool = False, panel: PanelModel | None = None) -> 
     Raises
     ------
     FcsError
-        If the file cannot be read truthfully.
+        If the file can only be read by guessing.
     """
     data_sets = read_fcs(path)
     try:
