@@ -5,7 +5,7 @@ Every value here is written out and lies between the number and its half or doub
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,7 +26,7 @@ from flowmrd.classifier.judge_tube import _lossy_steps
 from flowmrd.classifier.laboratory_decisions import propose
 from flowmrd.classifier.mixture import Mixture, log_density
 from flowmrd.classifier.normal_reference import build_reference
-from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.parameters import HAND, ClassifierParameters
 from flowmrd.classifier.phenotype import marker_levels
 from flowmrd.classifier.staining_control import MarkerStaining, judge_staining
 from flowmrd.classifier.tube_model import fit_tube
@@ -36,6 +36,10 @@ from flowmrd.records.decisions import LearnedDecision
 from flowmrd.units import LOGICLE_M
 
 PARAMETERS = ClassifierParameters()
+
+
+def test_a_number_that_was_set_by_hand_says_why() -> None:
+    assert [one.name for one in fields(ClassifierParameters) if one.metadata["source"].strip() == HAND] == []
 
 
 def gaussian(*centres: tuple[float, ...], sd: float = 0.2) -> Mixture:
