@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line: one module for each group of commands."""
 
 import sys
 

@@ -40,7 +40,7 @@ def inspect(
         str | None, typer.Option(help="Panel file or name: also show which channel would be which marker.")
     ] = None,
 ) -> int:
-    """Show what a file holds: data sets, events, channels. With --panel, exit code 2 if the file does not fit it.
+    """Show the content of a file: data sets, events, channels. With --panel, exit code 2 if the file does not fit it.
 
     Example: flowmrd inspect tube.fcs --json --sums
     Example: flowmrd inspect tube.fcs --panel ino10
@@ -104,7 +104,7 @@ def reference_build(
     tube: Annotated[list[str] | None, typer.Option("--tube", help="Name of a control tube; once for each.")] = None,
     run: Annotated[Path, typer.Option("--run", help="Run directory.")] = Path(),
 ) -> None:
-    """Learn from the control tubes of a run what normal marrow looks like.
+    """Build the normal reference of a panel from the control tubes of a run.
 
     Example: flowmrd reference build --panel ino10 --tube C01 --tube C02 --tube C03
     """
@@ -180,7 +180,7 @@ def reference_learn(
     runs: Annotated[list[Path], typer.Argument(help="Finished runs with signed calls of groups.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="New file; review.decisions of a configuration names it.")],
 ) -> None:
-    """Learn from the reviewers' calls what groups of cells are, as proposals for later tubes.
+    """Collect reviewers' calls of groups from finished runs, as proposals for later tubes.
 
     Example: flowmrd reference learn runs/2025 -o next-run/config/decisions.json
     """
@@ -197,7 +197,7 @@ def reference_learn(
 def reference_show(
     folder: Annotated[Path, typer.Argument(help="Folder of a stored reference: results/reference/<panel> of a run.")],
 ) -> None:
-    """Show what a stored reference is made of.
+    """Show the controls and settings of a stored reference.
 
     Example: flowmrd reference show my-run/results/reference/ino10
     """
@@ -211,7 +211,7 @@ def reference_compare(
     first: Annotated[Path, typer.Argument(help="Folder of a stored reference.")],
     second: Annotated[Path, typer.Argument(help="Folder of another of the same panel.")],
 ) -> None:
-    """Show what differs between two references: controls, gates, scaling.
+    """Show the differences between two references: controls, gates, scaling.
 
     Example: flowmrd reference compare run6/results/reference/ino10 run7/results/reference/ino10
     """

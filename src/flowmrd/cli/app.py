@@ -82,7 +82,7 @@ def selftest(
         bool, typer.Option("--record", help="Write new golden results, after a change that is meant to alter them.")
     ] = False,
 ) -> int:
-    """Take golden tubes through this installation and compare what comes out with stored results (IQ/OQ).
+    """Run golden tubes through this installation and compare the results with stored ones (IQ/OQ).
 
     Example: flowmrd selftest --out selftest-2024-06
     """
@@ -110,7 +110,7 @@ def _leading_options(arguments: Sequence[str]) -> dict[str, str]:
 
 
 def call(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code; errors are told in three lines, never as a bare traceback."""
+    """Run one command and return its exit code; errors are printed in three lines, never as a bare traceback."""
     given, began = _leading_options(arguments), time.monotonic()
     log = Path(given["--log"]) if given.get("--log") else None
     # Many processes of one thread each: more threads only get into each other's way on a shared node, and the order in

@@ -39,7 +39,7 @@ def new(
 ) -> int:
     """Draft a panel from the labels of tubes: their markers and detectors, with the gates of the nearest shipped panel.
 
-    What the markers do not allow is left out and told, and the draft is checked at once. Exit code 2 if it cannot be
+    Gates without their markers are left out and listed, and the draft is checked at once. Exit code 2 if it cannot be
     used as it is.
 
     Example: flowmrd panel new --from tubes/ --name lab8 -o my-run/panels
@@ -62,7 +62,7 @@ def check(
         typer.Option(help="Folder of a stored reference (results/reference/<panel>): counts what each marker tells."),
     ] = None,
 ) -> int:
-    """Tell everything that is wrong with a panel, and what it will and will not be able to say, before a run.
+    """List all errors of a panel, and what it can and cannot measure, before a run.
 
     With --tubes, also whether the channels of these files match, whether they have a spillover matrix, and what the
     bounds of the gates are in their raw units. With --reference, how many of 40 kinds of leukaemia its markers tell

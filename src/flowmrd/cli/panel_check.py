@@ -1,4 +1,4 @@
-"""What a panel designer has to know before a run: faults of the file, and what the panel cannot say."""
+"""Checking a panel before a run: errors of the file, and what the panel cannot measure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands of the review: sign, count with the signer's calls, list, make keys."""
+"""Commands of the review: import, recount with the signer's calls, status, keys."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def review_status(
     public_key: PublicKey = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Show where the review of each tube stands, and the digest to note elsewhere.
+    """Show the state of each tube's review, and the digest of the log to note elsewhere.
 
     Example: flowmrd review status my-run
     """

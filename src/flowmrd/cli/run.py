@@ -1,4 +1,4 @@
-"""Commands of a user's day: check a run directory, run it, make a simulated one."""
+"""Everyday commands: check a run directory, run it, make a simulated one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(
     verbose: Annotated[bool, typer.Option(help="Show everything Snakemake says.")] = False,
     unlock: Annotated[bool, typer.Option(help="Clear the lock of a run that is known to be gone.")] = False,
 ) -> int:
-    """Run the workflow: every tube of the sheet gets its report, the run its cohort page.
+    """Run the workflow: a report for every tube of the sheet, and the cohort page.
 
     Example: flowmrd run my-run --cores 8
     """

@@ -1,4 +1,4 @@
-"""``flowmrd selftest [--out FOLDER]``: does this installation give the results it should (IQ and OQ)?
+"""``flowmrd selftest [--out FOLDER]``: check that this installation gives the expected results (IQ and OQ).
 
 Installation: Python and every locked package have the versions of ``requirements.lock``. Operation: tubes simulated
 from a fixed seed go through every stage by the same commands a run uses, and what comes out is compared with

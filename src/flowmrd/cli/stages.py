@@ -221,7 +221,7 @@ def prepare(
 
 
 def tell_override(at: Run, sample: str, override: Path | None) -> None:
-    """Say in the log which gates a reviewer has set."""
+    """Write into the log which gates a reviewer has set."""
     from flowmrd.records.gates import GatesFile
     from flowmrd.records.read import read_record
 
@@ -243,7 +243,7 @@ def laip(
     reference: Annotated[Path, typer.Option(help="reference.json of the panel.")],
     run: RunOption = HERE,
 ) -> None:
-    """Find out what a patient's leukaemia looks like, from the diagnosis tubes.
+    """Find the phenotype (LAIP) of a patient's leukaemia in the diagnosis tubes.
 
     Example: flowmrd laip --patient P01 --tube P01_dx --reference results/reference/ino10/reference.json
     """
@@ -272,7 +272,7 @@ def classify(
     library: Annotated[list[Path] | None, typer.Option(help="laip.json of another patient; once for each.")] = None,
     run: RunOption = HERE,
 ) -> None:
-    """Look for leukaemic cells in a tube.
+    """Find leukaemic cells in a tube.
 
     Example: flowmrd classify --sample P01_day21 --reference results/reference/ino10/reference.json
     --laip results/laip/P01/laip.json
@@ -306,7 +306,7 @@ def quantify(
     laip: Annotated[Path | None, typer.Option(help="laip.json of the patient.")] = None,
     run: RunOption = HERE,
 ) -> None:
-    """Count, give intervals and limits, and judge: mrd.json.
+    """Compute counts, intervals, limits and verdict: mrd.json.
 
     Example: flowmrd quantify --sample P01_day21 --reference results/reference/ino10/reference.json
     """

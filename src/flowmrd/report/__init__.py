@@ -1,4 +1,4 @@
-"""What a reviewer sees: one self-contained HTML page per sample, and one for the cohort.
+"""HTML pages for the reviewer: one self-contained page per sample, and one for the cohort.
 
 ``page`` turns a template and data into a page that needs no network and runs under a strict Content-Security-Policy;
 the trial and validation pages use it too.

@@ -1,7 +1,7 @@
 """One tube among the control tubes: channel medians in SD of the controls, Levey-Jennings charts, voltages.
 
-The controls' own sequence is judged by Westgard's rules (:mod:`flowmrd.report.levey_jennings`). A patient's marrow is
-not a control: beyond 3 SD it is named, but it breaks no rule, because its composition differs too.
+The controls' own sequence is judged by Westgard's rules (:mod:`flowmrd.report.levey_jennings`). The rules do not apply
+to a patient's marrow, because its composition differs too: a channel beyond 3 SD is only named.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class AmongControls:
     charts
         As of :func:`flowmrd.report.batch.channel_charts`.
     order
-        What the order of the tubes rests on.
+        Basis of the order of the tubes: time of acquisition or the sample sheet.
     voltages
         Channel, usual voltage, other voltages; None without controls.
     """

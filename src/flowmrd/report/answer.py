@@ -1,7 +1,7 @@
 """The parts of a page that a review changes: the answer and the signatures.
 
-Importing a review must not compute a tube again, so these parts stand between markers and are put in anew; what comes
-out is the same, byte for byte, as a page that is made from the start.
+Importing a review must not compute a tube again, so these parts stand between markers in the page and are replaced. The
+result is identical, byte for byte, to a page that is made from the start.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def context_of(
     Parameters
     ----------
     notes
-        (sentence, place) of what else the signer must see (:func:`flowmrd.report.verdict.banner_notes`).
+        (sentence, place) of further facts that the signer must see (:func:`flowmrd.report.verdict.banner_notes`).
     signatures, signature_problem
         As :func:`flowmrd.review.signatures_of` gives them.
     required
-        Different persons that must accept the result.
+        Number of different persons who must accept the result.
     """
     return {
         "result": result,
@@ -59,7 +59,7 @@ def context_of(
 
 
 def with_signatures(html: str, context: Mapping[str, object], language: Language = ENGLISH) -> str:
-    """A page with answer and signatures put in anew, in the language of the page.
+    """Replace answer and signatures of a page, in the language of the page.
 
     Raises
     ------

@@ -65,7 +65,7 @@ class BatchTube:
 
 
 def in_order(tubes: Sequence[BatchTube]) -> tuple[list[BatchTube], str]:
-    """Tubes in order of acquisition, and what that order rests on."""
+    """Tubes in order of acquisition, and the basis of that order."""
     if tubes and all(tube.when is not None for tube in tubes):
         return sorted(tubes, key=lambda tube: tube.when or ("", 0.0)), "date and time in the files' headers"
     return list(tubes), "the sample sheet, because not every file says when it was acquired"
@@ -169,10 +169,10 @@ def _channel_chart(
 def levey_jennings_chart(
     channel: str, points: Sequence[ChartPoint], controls: Collection[str], this: str, when: Mapping[str, str]
 ) -> Chart:
-    """Controls as dots, other tubes as small circles, controls that break a rule as diamonds, this tube in a ring.
+    """Levey-Jennings chart: controls as dots, other tubes as small circles, controls that break a rule as diamonds,
+    this tube in a ring.
 
-    Pointing at a tube tells its name, its date and its distance; those that break a rule bear their name.
-    """
+    A tooltip gives a tube's name, date and distance; tubes that break a rule are labelled with their name."""
     at = {point.sample: (float(index), max(-REACH, min(REACH, point.z))) for index, point in enumerate(points)}
     x = Axis("tube", "", (), -0.5, max(len(points), 1) - 0.5)
     y = Axis(channel, "", ((-3.0, "−3 SD"), (0.0, "mean"), (3.0, "+3 SD")), -REACH - 0.3, REACH + 0.3)

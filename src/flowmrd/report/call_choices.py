@@ -1,4 +1,4 @@
-"""What a signer may call the groups of a result."""
+"""Calls that a signer may choose for the groups of a result."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The canonical view: the plane that parts normal B-cell stages and the leukaemia at diagnosis best.
+"""The canonical view: the plane that best separates normal B-cell stages and the leukaemia at diagnosis.
 
 Linear discriminant analysis (Fisher, Ann Eugen 1936;7:179-188; several classes after Rao 1948): the two directions with
 the largest ratio of the spread between the classes to the spread within them. The classes are the normal stages, from
-the controls, and the leukaemia at diagnosis where there is one. The tube itself has no part in it, so the plane is the
-same for every follow-up of a patient, and a population that left the normal path is seen off it. Similar views: APS of
+the controls, and the leukaemia at diagnosis where there is one. The tube itself is not used, so the plane is the same
+for every follow-up of a patient, and an abnormal population appears outside the normal stages. Similar views: APS of
 Infinicyt (Costa et al., Leukemia 2010;24:1927-1933).
 """
 
@@ -49,7 +49,7 @@ class Canonical:
     outlines
         Stages of the controls, and the leukaemia at diagnosis.
     classes
-        Names of what was parted.
+        Names of the classes.
     """
 
     features: tuple[str, ...]

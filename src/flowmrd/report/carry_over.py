@@ -1,7 +1,7 @@
-"""When the MRD cells came during the run.
+"""Distribution of the MRD cells over the run.
 
-Cells of a real population come evenly. Cells that the tube before left in the line come first (carry-over), and a
-bubble or a clog makes odd cells come at once. What ran before it is told by the cohort page
+Cells of a real population are spread evenly over the run. Cells carried over from the tube before come first, and a
+bubble or a clog produces abnormal cells within a short time. What ran before it is told by the cohort page
 (:mod:`flowmrd.report.batch`), and its patient's own leukaemic tube by :func:`from_own_tube`. The places of the MRD
 cells among the analysable events are compared with an even spread by the one-sample Kolmogorov-Smirnov test (Massey, J
 Am Stat Assoc 1951;46:68-78).
@@ -53,7 +53,7 @@ class Arrival:
 
     @property
     def uneven(self) -> bool:
-        """Whether the cells came unevenly."""
+        """Whether the spread over the run is uneven."""
         return self.p_value is not None and self.p_value < UNEVEN
 
     def sentence(self) -> str:

@@ -1,6 +1,6 @@
-"""Which cells a page holds one by one, and the layers in which they are shown.
+"""The single cells that a page contains, and the layers in which they are shown.
 
-The densities hold every event as counts; the table holds those that somebody may want to see, pick and export: every
+The densities hold every event as counts; the table holds the cells that a reviewer may want to select and export: every
 MRD cell, the cells of each group, the B lineage, cells of every gate, an even sample of all, and the spiked cells.
 """
 

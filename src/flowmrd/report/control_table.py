@@ -1,4 +1,4 @@
-"""Acceptance of every control: what was found, who decided, with instrument, reagent lots and their expiry."""
+"""Table of the controls: findings, decision and by whom, instrument, reagent lots and their expiry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flowmrd.report import formatting
 
 @dataclass(frozen=True)
 class ControlFacts:
-    """What the sheet and the file say of one control; empty where they do not."""
+    """Facts about one control from the sheet and the file; empty where unknown."""
 
     sample: str
     panel: str

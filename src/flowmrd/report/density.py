@@ -1,4 +1,4 @@
-"""Where all events lie on two axes: counts on a fixed grid, and a small picture of them.
+"""Density of all events on two axes: counts on a fixed grid, and their image.
 
 Both axes are on the 0..1 scale. The grid reaches a little beyond it, and what lies outside is counted in the outermost
 bins, as cytometry software does, so that no event disappears from a plot.

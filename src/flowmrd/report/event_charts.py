@@ -1,7 +1,7 @@
 """The event plots of a page: the standard panel in three columns, the adaptive pairs, the canonical view, the gates.
 
 Every plot is one :class:`~flowmrd.report.charts.description.Chart`; the same axes and outlines stand in all columns of
-a row, so that a population is looked for in one place in the diagnosis, in this tube and in the controls.
+a row, so that a population lies at the same position for the diagnosis, this tube and the controls.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SCATTER: Final = ("FSC-A", "FSC-H", "FSC-W", "SSC-A", "SSC-H", "SSC-W")
 
 @dataclass(frozen=True)
 class Column:
-    """One plot of a row: whose events it shows, and how many."""
+    """One plot of a row: the source and number of its events."""
 
     id: str
     heading: str
@@ -101,7 +101,7 @@ class EventCharts:
         return rows
 
     def adaptive(self, pairs: Sequence[View]) -> list[Row]:
-        """The pairs that part the cells of this tube best, without those that the standard panel has."""
+        """The pairs of channels that separate the cells of this tube best, without those of the standard panel."""
         known = {frozenset((plot.x, plot.y)) for plot in self.tube.panel.standard_plots}
         rows: list[Row] = []
         for pair in pairs:

@@ -1,7 +1,6 @@
-"""What the reader of a result can do next, computed from the same facts as the verdict.
+"""Next steps for the reader of a result, computed from the same facts as the verdict.
 
-Every step names where on the page to look, so that a reviewer is one click from the plot that matters.
-"""
+Every step links to the relevant place of the page."""
 
 from __future__ import annotations
 
@@ -55,7 +54,7 @@ UNEVEN: Final = Step(
 def next_steps(
     result: MrdResult, flags: Sequence[str] = (), *, carried: bool = False, uneven: bool = False
 ) -> list[Step]:
-    """What the reader can do, most useful first.
+    """Next steps, the most useful first.
 
     Parameters
     ----------

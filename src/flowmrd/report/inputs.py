@@ -1,4 +1,4 @@
-"""What the page of one sample is made from."""
+"""Inputs of the page of one sample."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Inputs:
     Attributes
     ----------
     mrd_sha256
-        Digest of ``mrd.json``: what a reviewer signs.
+        Digest of ``mrd.json``, which a reviewer signs.
     qc, gates, ingest, classification
         Contents of the JSON files of the stages before.
     reference, diagnosis

@@ -1,4 +1,4 @@
-"""What sets the MRD cells apart: by marker against the nearest normal stage and the diagnosis; clusters; targets."""
+"""Phenotype of the MRD cells: by marker against the nearest normal stage and the diagnosis; clusters; targets."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _nearest_stage(of: LaipComponent | Cluster) -> dict[str, float]:
 
 
 def by_shift(rows: Sequence[MarkerRow]) -> list[MarkerRow]:
-    """Most telling marker first."""
+    """Rows sorted by size of the shift, the largest first."""
 
     def size(row: MarkerRow) -> float:
         if row.shift is not None:

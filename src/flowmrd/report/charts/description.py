@@ -1,7 +1,7 @@
-"""What a chart may hold, whatever draws it.
+"""Description of a chart, independent of what draws it.
 
 Coordinates are those of the axes: the 0..1 scale of :mod:`flowmrd.units` for event plots, the chart's own otherwise.
-The role of a part decides its colour, its line and its sign; the theme of the page holds the colours.
+The role of a part determines its colour, line and symbol; the theme of the page defines the colours.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Role = Literal[
 
 @dataclass(frozen=True)
 class Style:
-    """How a role looks: theme variable, width of lines, dashes in pixels, sign and size of points.
+    """Style of a role: theme variable, width of lines, dashes in pixels, symbol and size of points.
 
-    Filled points have an edge in the colour of the paper, a ``disc`` is paper within a ring of its colour: on any
-    shade of the density and to any colour vision a mark has a neighbour that it stands out from.
+    Filled points have an edge in the colour of the paper, a ``disc`` is paper within a ring of its colour: a mark is
+    then visible on any shade of the density and with any colour vision.
     """
 
     colour: str
