@@ -71,7 +71,7 @@ class MarkerStaining:
     bright: int
     cells: int
 
-    def as_record(self) -> dict[str, Any]:
+    def as_record(self) -> dict[str, object]:
         """Plain values for JSON."""
 
         def rounded(value: float | None) -> float | None:

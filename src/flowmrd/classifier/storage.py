@@ -94,7 +94,7 @@ def _get_model(arrays: Arrays, prefix: str, features: tuple[str, ...]) -> Normal
     )
 
 
-def save_reference(reference: ReferenceModel, json_path: Path, npz_path: Path, manifest: dict[str, Any]) -> None:
+def save_reference(reference: ReferenceModel, json_path: Path, npz_path: Path, manifest: dict[str, object]) -> None:
     """Write a reference.
 
     Parameters
@@ -218,10 +218,12 @@ def load_reference(json_path: Path, npz_path: Path | None = None) -> ReferenceMo
         ) from error
 
 
-def save_laip(laip: PatientLaip | None, patient: str, json_path: Path, npz_path: Path, extra: dict[str, Any]) -> None:
+def save_laip(
+    laip: PatientLaip | None, patient: str, json_path: Path, npz_path: Path, extra: dict[str, object]
+) -> None:
     """Write a patient's phenotype, or that none was found (``found`` false and no arrays)."""
     arrays: Arrays = {}
-    facts: dict[str, Any] = {"format": LAIP_FORMAT, "patient": patient, "found": laip is not None}
+    facts: dict[str, object] = {"format": LAIP_FORMAT, "patient": patient, "found": laip is not None}
     if laip is not None:
         arrays = {
             "weight": laip.mixture.weight,

@@ -229,8 +229,8 @@ class HeaderCache:
     def __init__(self, run_directory: Path) -> None:
         self._path = run_directory / STATE / "headers.json"
         self._code = digest("flowmrd.engine.headers")
-        self._old: dict[str, Any] = {}
-        self._new: dict[str, Any] = {}
+        self._old: dict[str, object] = {}
+        self._new: dict[str, object] = {}
         try:
             stored = json.loads(self._path.read_text(encoding="utf-8"))
             if stored["code"] == self._code and isinstance(stored["files"], dict):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
@@ -42,7 +41,7 @@ class AmongControls:
     rows: tuple[AmongControlsRow, ...]
     figure: Markup | None
     summary: str
-    charts: Sequence[Mapping[str, Any]]
+    charts: Sequence[Mapping[str, object]]
     order: str
     rules: Mapping[str, str]
     findings: list[str]

@@ -130,7 +130,7 @@ def channel_charts(
 
 def _channel_chart(
     panel: str, channel: str, tubes: Sequence[BatchTube], this: str, locked: ChannelLimits | None
-) -> dict[str, Any] | None:
+) -> dict[str, object] | None:
     """Chart of one channel over the tubes that have it; None where there are too few controls for limits."""
     controls = [tube for tube in tubes if tube.role == "control"]
     values = {tube.sample: float(tube.medians[channel] or 0.0) for tube in tubes}

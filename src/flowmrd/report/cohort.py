@@ -84,7 +84,7 @@ def build_cohort(
     has_trial: bool,
     specimens: Sequence[SpecimenResult] = (),
     control_limits: ControlLimitsFile | None = None,
-    controls: Sequence[Mapping[str, Any]] = (),
+    controls: Sequence[Mapping[str, object]] = (),
 ) -> CohortPage:
     """Render the index of a run."""
     tubes = [member.tube for member in members]
@@ -130,11 +130,11 @@ def build_cohort(
     return CohortPage(html, as_table(members, suspects))
 
 
-def _row(member: CohortTube, line: Markup | None, suspects: set[str]) -> dict[str, Any]:
+def _row(member: CohortTube, line: Markup | None, suspects: set[str]) -> dict[str, object]:
     tube, result = member.tube, member.tube.result
     flags = _flags(tube, suspects)
     tone, text = REVIEW_WORDS.get(member.review, ("warn", member.review))
-    row: dict[str, Any] = {
+    row: dict[str, object] = {
         "sample": tube.sample,
         "link": f"../samples/{quote(tube.sample)}/report.html",
         "patient": tube.patient,
@@ -165,7 +165,7 @@ def _row(member: CohortTube, line: Markup | None, suspects: set[str]) -> dict[st
     }
 
 
-def _specimen_row(specimen: SpecimenResult) -> dict[str, Any]:
+def _specimen_row(specimen: SpecimenResult) -> dict[str, object]:
     """What the page says of several tubes of one specimen."""
     limits, more = specimen.sensitivity, specimen.more_tubes_needed
     needed = "not reachable by more tubes" if more is None else "reached" if more == 0 else f"{more} more"
@@ -277,9 +277,9 @@ def as_table(members: Sequence[CohortTube], suspects: set[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _values(member: CohortTube, suspects: set[str]) -> Mapping[str, Any]:
+def _values(member: CohortTube, suspects: set[str]) -> Mapping[str, object]:
     tube, result = member.tube, member.tube.result
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "sample": tube.sample,
         "patient": tube.patient,
         "role": tube.role,
@@ -294,10 +294,10 @@ def _values(member: CohortTube, suspects: set[str]) -> Mapping[str, Any]:
     return values if result is None else values | _result_values(result)
 
 
-def _result_values(result: MrdResult) -> dict[str, Any]:
+def _result_values(result: MrdResult) -> dict[str, object]:
     facts, spike = result.sensitivity, result.sensitivity.spike_in
     low, high = result.mrd.ci95 or (None, None)
-    values: dict[str, Any] = {name: getattr(result.counts, name) for name in COUNTS}
+    values: dict[str, object] = {name: getattr(result.counts, name) for name in COUNTS}
     values |= {
         "verdict": result.verdict.class_.value,
         "mrd_negative": result.verdict.mrd_negative,

@@ -26,7 +26,7 @@ from flowmrd.report.report_file import (
 from flowmrd.report.tube import PageTube
 
 
-def uncounted_rows(groups: Sequence[uncounted.Group], tube: PageTube) -> list[dict[str, Any]]:
+def uncounted_rows(groups: Sequence[uncounted.Group], tube: PageTube) -> list[dict[str, object]]:
     """Groups that were not counted, as the page says them."""
     return [
         {
@@ -47,7 +47,7 @@ def tables(
     quality: Mapping[str, Any],
     facts: RecordView,
     visits: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Rows of every table beside a figure; ``facts`` is the context of the record."""
     laip = inputs.result.laip
     clusters = [
@@ -138,7 +138,7 @@ def populations(tube: PageTube) -> Iterator[PopulationRow]:
 def numbers(
     inputs: Inputs,
     tube: PageTube,
-    plots: Sequence[Mapping[str, Any]],
+    plots: Sequence[Mapping[str, object]],
     markers: Sequence[laip_view.MarkerRow],
     quality: QualityNumbers | None,
     controls: Sequence[AmongControlsRow],

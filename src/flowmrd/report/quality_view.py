@@ -122,7 +122,7 @@ def cst_status(inputs: Inputs) -> tuple[str, str]:
     return ("warn" if old and tone == "pass" else tone), f"{status}; set up {days} days before acquisition"
 
 
-def _attrition_rows(steps: Sequence[AttritionEntry], *, dyes: bool) -> list[dict[str, Any]]:
+def _attrition_rows(steps: Sequence[AttritionEntry], *, dyes: bool) -> list[dict[str, object]]:
     """Rows of figure and table; a step that needs a dye the tube does not have is said to be without one."""
     acquired = steps[0].remaining if steps else 0
     return [

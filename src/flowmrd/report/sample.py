@@ -78,7 +78,7 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
     plane = canonical(inputs.panel, neighbours, inputs.leukaemia)
     view = charts.canonical(plane) if plane is not None else None
     gates = [_gate_plot(charts, view, tube, placed) for view in gate_views(tube, placed)]
-    payload: dict[str, Any] = {
+    payload: dict[str, object] = {
         "sample": result.sample,
         "patient": result.patient,
         "mrd_sha256": inputs.mrd_sha256,
@@ -186,7 +186,7 @@ def _telling(result: MrdResult, markers: Sequence[laip_view.MarkerRow], groups: 
     return of_cells if result.laip.clusters else [*uncounted.telling(groups), *of_cells]
 
 
-def _derived(plane: Canonical | None) -> list[dict[str, Any]]:
+def _derived(plane: Canonical | None) -> list[dict[str, object]]:
     """Columns of the table that the page's script computes: places in the canonical plane."""
     if plane is None:
         return []
@@ -210,7 +210,7 @@ def _loadings(plane: Canonical | None) -> list[tuple[str, str, str]]:
     return [(plane.features[k], first[k], second[k]) for k in map(int, order)]
 
 
-def _axis_facts(tube: PageTube, channel: str) -> dict[str, Any]:
+def _axis_facts(tube: PageTube, channel: str) -> dict[str, object]:
     """Ticks both ways, and raw values along the axis for those who hover."""
     steps = np.linspace(LOW, HIGH, RAW_STEPS)
     raw = [None if channel == tube.time_channel else tube.raw(channel, float(at)) for at in steps]
@@ -228,7 +228,7 @@ def _totals(result: MrdResult) -> list[tuple[str, int]]:
     return [(formatting.within(titles[name]), count) for name, count in counted.items() if count is not None]
 
 
-def _gate_plot(charts: EventCharts, view: View, tube: PageTube, placed: Mapping[str, GateEntry]) -> dict[str, Any]:
+def _gate_plot(charts: EventCharts, view: View, tube: PageTube, placed: Mapping[str, GateEntry]) -> dict[str, object]:
     """A plot of the gate tree as template context."""
     chart, still = charts.gate(view)
     parent = int(tube.gate(view.parent).sum())
@@ -249,7 +249,7 @@ def _gate_plot(charts: EventCharts, view: View, tube: PageTube, placed: Mapping[
     }
 
 
-def _of_rows(rows: Sequence[Row], book: ChartBook) -> list[dict[str, Any]]:
+def _of_rows(rows: Sequence[Row], book: ChartBook) -> list[dict[str, object]]:
     """This tube's plot of every row, for the page's numbers."""
     return [
         {
@@ -267,7 +267,7 @@ def _of_rows(rows: Sequence[Row], book: ChartBook) -> list[dict[str, Any]]:
     ]
 
 
-def _outlines(chart: Chart) -> list[dict[str, Any]]:
+def _outlines(chart: Chart) -> list[dict[str, object]]:
     """Borders of a chart as plain data."""
     return [
         {
@@ -367,13 +367,13 @@ def _for_print(plots: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [plot for plot in plots if any(row["gate"] in wanted for row in plot["rows"])][:4]
 
 
-def _step(step: guidance.Step, places: guidance.Places) -> dict[str, Any]:
+def _step(step: guidance.Step, places: guidance.Places) -> dict[str, object]:
     """A step with the place on the page to look at, where the page has it."""
     target, title = places.get(step.place, ("", ""))
     return {"text": step.text, "target": target, "title": title}
 
 
-def _places(standard: Sequence[Row], gates: Sequence[Mapping[str, Any]], inputs: Inputs) -> guidance.Places:
+def _places(standard: Sequence[Row], gates: Sequence[Mapping[str, object]], inputs: Inputs) -> guidance.Places:
     """What a step can point at (:data:`flowmrd.report.guidance.Places`)."""
     lineage = next((row for row in standard if row.parent == "b_lineage"), None)
     places: dict[str, tuple[str, str]] = {}

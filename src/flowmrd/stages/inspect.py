@@ -75,8 +75,8 @@ def _match(one: DataSet, facts: dict[str, Any], panel: PanelModel, where: str) -
     }
 
 
-def _describe(one: DataSet, sums: bool, chosen: bool) -> dict[str, Any]:
-    described: dict[str, Any] = {
+def _describe(one: DataSet, sums: bool, chosen: bool) -> dict[str, object]:
+    described: dict[str, object] = {
         "index": one.index,
         "chosen": chosen,
         "version": one.version,
