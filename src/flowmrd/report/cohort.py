@@ -160,7 +160,8 @@ def _row(member: CohortTube, line: Markup | None, suspects: set[str]) -> dict[st
         "events": result.counts.mrd_events,
         "denominator": result.denominator_count,
         "lod": result.sensitivity.lod95,
-        "sensitivity": verdict.sensitivity_state(result),
+        # The page of the tube says it at length; the column has room for two words.
+        "sensitivity": ("warn", "see reasons") if (found := verdict.sensitivity_state(result))[0] == "warn" else found,
         "is_result": verdict.is_result(result),
     }
 
