@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,20 +31,22 @@ class Oracle:
     margin: float
 
 
-def oracle(normal: Mixture, leukaemia: Mixture, rng: np.random.Generator) -> Oracle:
-    """The likelihood ratio of two mixtures of the same features (decades) as a classifier."""
-
-    def ratio(cells: np.ndarray) -> np.ndarray:
-        return log_density(leukaemia, cells) - log_density(normal, cells)
-
-    background = np.sort(ratio(draw(normal, NORMAL, rng)))[::-1]
-    above = ratio(draw(leukaemia, BLASTS, rng)) - background[round(FALSE_RATE * NORMAL)]
-    return Oracle(float((above > 0.0).mean()), float(np.quantile(above, 0.1)))
+def oracles(normal: Mixture, leukaemias: Sequence[Mixture], rng: np.random.Generator) -> list[Oracle]:
+    """The likelihood ratio of mixtures of the same features (decades) as a classifier, for each leukaemia."""
+    background = draw(normal, NORMAL, rng)
+    log_background = log_density(normal, background)
+    out = []
+    for leukaemia in leukaemias:
+        ratio = np.sort(log_density(leukaemia, background) - log_background)[::-1]
+        blasts = draw(leukaemia, BLASTS, deepcopy(rng))
+        above = log_density(leukaemia, blasts) - log_density(normal, blasts) - ratio[round(FALSE_RATE * NORMAL)]
+        out.append(Oracle(float((above > 0.0).mean()), float(np.quantile(above, 0.1))))
+    return out
 
 
 def oracle_recall(marrow: Patient, blasts: Patient, rng: np.random.Generator) -> float:
     """Share of blasts above the cut that leaves ten false events per million in this very marrow."""
-    return oracle(marrow.normal_mixture(), blasts.groups["blast"], rng).recall
+    return oracles(marrow.normal_mixture(), [blasts.groups["blast"]], rng)[0].recall
 
 
 def oracle_recalls(marrow: Patient, leukaemias: Sequence[Patient], rng: np.random.Generator) -> list[float]:

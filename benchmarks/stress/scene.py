@@ -18,7 +18,7 @@ from benchmarks.accuracy.acquire import Spillover
 from benchmarks.accuracy.cast import Cast, Condition, cast
 from benchmarks.accuracy.experiment import outcome
 from benchmarks.accuracy.mixtures import Patient
-from benchmarks.accuracy.oracle import oracle
+from benchmarks.accuracy.oracle import oracles
 from benchmarks.accuracy.pipeline import Pipeline, RefusedError
 from benchmarks.accuracy.simulated import sheet_of
 from benchmarks.stress.leukaemias import CANDIDATES, KINDS, of_kind, simulated_leukaemia, simulated_marrow
@@ -91,9 +91,8 @@ class Mixtures(World):
     def _blasts(self, number: int) -> Patient:
         """Of all candidates the one that is hard or ordinary to tell from this very marrow."""
         marrow = self.cast.backgrounds[number].normal_mixture()
-        found = [
-            oracle(marrow, one.groups["blast"], np.random.default_rng([self.sizes.seed, 6])) for one in self.cast.blasts
-        ]
+        blasts = [one.groups["blast"] for one in self.cast.blasts]
+        found = oracles(marrow, blasts, np.random.default_rng([self.sizes.seed, 6]))
         return self.cast.blasts[of_kind(KINDS[number], found)]
 
     def control(self, number: int) -> RawTube:
@@ -122,14 +121,8 @@ class Simulated(World):
         features = [detector.marker for detector in build_cytometer(self.model).fluorescence]
         marrow = simulated_marrow(features)
         names = [f"P{number:02d}" for number in range(CANDIDATES)]
-        found = [
-            oracle(
-                marrow,
-                simulated_leukaemia(self.sizes.seed, name, features),
-                np.random.default_rng([self.sizes.seed, 6]),
-            )
-            for name in names
-        ]
+        blasts = [simulated_leukaemia(self.sizes.seed, name, features) for name in names]
+        found = oracles(marrow, blasts, np.random.default_rng([self.sizes.seed, 6]))
         self._persons = [names[of_kind(kind, found)] for kind in KINDS]
 
     def control(self, number: int) -> RawTube:

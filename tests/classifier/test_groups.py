@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from laip_marrow import FEATURES, marrow
 
-from flowmrd.classifier import build_reference
+from flowmrd.classifier import build_reference, calibration
 from flowmrd.classifier.abundance_outliers import abundance_outliers
 from flowmrd.classifier.atypical_groups import atypical_groups, is_uncommon, like_early_progenitors
 from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
-from flowmrd.classifier.calibration import stands_alone
+from flowmrd.classifier.calibration import cut_beside, stands_alone
 from flowmrd.classifier.classification import CountedGroup
 from flowmrd.classifier.compact_groups import CompactGroup, compact, search_groups
 from flowmrd.classifier.control_abundance import shares_in_place
@@ -115,6 +115,64 @@ def test_a_third_of_the_marrow_where_controls_hold_little_is_abundance_outliers(
     x = clean.values[inside].astype(np.float64)
     shift = fit_tube(reference.model, clean, PARAMETERS).shift
     assert not abundance_outliers(x, 1 / clean.n, shift, reference, reference.features, PARAMETERS).any()
+
+
+def test_the_tubes_own_mature_b_cells_are_no_outliers_beside_leukaemia_where_its_staining_is_known_badly(
+    reference: ReferenceModel,
+) -> None:
+    """A seventh of the marrow are mature B cells; the controls' lie 1.2 decades from where this tube has them."""
+    tube, truth = marrow("dx", 72, blasts=15_000)
+    fitted = fit_tube(reference.model, tube, PARAMETERS)
+    inside = np.flatnonzero(tube.window)
+    x, blasts = tube.values[inside].astype(np.float64), truth[inside]
+    wrong = fitted.shift + np.array([0.0, 0.0, 0.0, 0.0, 1.2])
+    named = replace(reference, stage_names=("mature_b",), stage_centres=np.array([[0.6, 2.9, 0.8, 0.7, 3.3]]))
+    alone = abundance_outliers(x, 1 / tube.n, wrong, named, named.features, PARAMETERS)
+    mature = ~blasts & (np.abs(x - [0.6, 2.9, 0.8, 0.7, 3.3]).max(axis=1) < 0.8)
+    assert alone[mature].mean() > 0.9, "the case this is about"
+    beside = abundance_outliers(x, 1 / tube.n, wrong, named, named.features, PARAMETERS, blasts)
+    assert beside[mature].mean() < 0.05
+    assert beside[blasts].mean() > 0.95
+
+
+def test_cells_of_controls_elsewhere_within_the_drift_do_not_raise_the_cut(
+    reference: ReferenceModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells, truth = cells_of(reference, 70, 30)
+    blasts = Mixture(np.ones(1), cells.values[truth].mean(axis=0, dtype=np.float64)[None], 0.2**2 * np.eye(5)[None])
+    fit = fit_phenotype(blasts, 0.22**2 * np.eye(5), cells.values, cells.log_normal, cells.denominator, PARAMETERS)
+
+    def cut_with(offset: float) -> float:
+        """The cut where every control holds twenty cells, hardly like its normal ones, this far from the leukaemia."""
+        rng = np.random.default_rng(3)
+        controls = []
+        for control in controls_of(reference):
+            place = blasts.mean[0] - cells.shift + control.shift + np.array([0.0, offset, 0.0, 0.0, 0.0])
+            extra = rng.normal(place, 0.1, (20, 5)).astype(np.float32)
+            controls.append(
+                replace(
+                    control,
+                    values=np.concatenate([control.values, extra]),
+                    log_normal=np.r_[control.log_normal, np.full(20, -6.0)].astype(np.float32),
+                )
+            )
+        return cut_beside([fit], cells, controls, replace(PARAMETERS, cut_most=30.0))
+
+    monkeypatch.setattr(calibration, "_needless_below", lambda *_: -99.0)
+    assert cut_with(1.0) == PARAMETERS.cut_least
+    assert cut_with(0.0) > PARAMETERS.cut_least
+
+
+def test_the_cut_leaves_out_a_hundredth_of_leukaemia_far_from_normal_cells_and_no_lower_one_is_used(
+    reference: ReferenceModel,
+) -> None:
+    """``cut_leukaemia_lost``."""
+    cells, truth = cells_of(reference, 70, 300)
+    blasts = Mixture(np.ones(1), cells.values[truth].mean(axis=0, dtype=np.float64)[None], 0.2**2 * np.eye(5)[None])
+    fit = fit_phenotype(blasts, 0.22**2 * np.eye(5), cells.values, cells.log_normal, cells.denominator, PARAMETERS)
+    cut = cut_beside([fit], cells, [], replace(PARAMETERS, cut_without_controls=0.0))
+    assert cut > PARAMETERS.cut_least
+    assert (fit.score[truth] >= cut).mean() > 0.95
 
 
 def test_cells_two_decades_off_are_not_the_patients_phenotype() -> None:
@@ -265,10 +323,12 @@ def test_a_group_fitted_beside_counts_by_a_stricter_error_rate() -> None:
     def counted(rate: float | None) -> CountedGroup:
         return CountedGroup(mixture, "different_from_normal", EvidenceOnGroup(0.5, None, rate, 500.0))
 
-    assert stands_beside(FoundGroups((counted(0.0003),)), PARAMETERS)
-    assert not stands_beside(FoundGroups((counted(0.0003), counted(0.005))), PARAMETERS), "none of them may be false"
-    assert not stands_beside(FoundGroups((counted(None),)), PARAMETERS)
-    assert not stands_beside(FoundGroups(()), PARAMETERS)
+    assert stands_beside(FoundGroups((counted(0.0003),), (), 5.0), PARAMETERS)
+    assert not stands_beside(FoundGroups((counted(0.0003), counted(0.005)), (), 5.0), PARAMETERS), (
+        "none of them may be false"
+    )
+    assert not stands_beside(FoundGroups((counted(None),), (), 5.0), PARAMETERS)
+    assert not stands_beside(FoundGroups((), (), 5.0), PARAMETERS)
 
 
 def test_a_group_brighter_in_the_dye_than_any_cell_is_an_aggregate(reference: ReferenceModel) -> None:

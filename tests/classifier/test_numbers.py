@@ -205,7 +205,7 @@ def test_a_group_that_the_normal_cells_were_fitted_beside_needs_a_stricter_error
 ) -> None:
     """``false_groups_beside``."""
     groups = [CountedGroup(gaussian((1.0,)), "burden", EvidenceOnGroup(0.5, false_groups=rate)) for rate in rates]
-    assert stands_beside(FoundGroups(tuple(groups)), PARAMETERS) is counts
+    assert stands_beside(FoundGroups(tuple(groups), (), 5.0), PARAMETERS) is counts
 
 
 def test_cells_of_the_tube_before_come_in_the_first_twentieth_of_a_run() -> None:
@@ -268,16 +268,21 @@ def test_a_control_stands_alone_where_the_others_make_its_cells_next_to_impossib
     assert stands_alone(counts, [1_000_000] * 6, PARAMETERS) == alone
 
 
-@pytest.mark.parametrize(("per_million", "lowest"), [(30, True), (60, False)])
-def test_a_heavy_burden_allows_a_background_of_a_five_hundredth_of_it(
+@pytest.mark.parametrize(("per_million", "lowest"), [(300, True), (600, False)])
+def test_beside_leukaemia_that_was_found_a_fiftieth_of_it_is_accepted_as_background(
     monkeypatch: pytest.MonkeyPatch, per_million: int, lowest: bool
 ) -> None:
-    """``heavy_background``: 5 % leukaemia allow 100 per million, of which controls hold 40 on average."""
+    """``leukaemia_to_background``: 5 % leukaemia allow 1,000 per million, of which controls hold 400 on average."""
     scores = np.concatenate([np.full(per_million, 3.0), np.full(1_000, -9.0)])
-    monkeypatch.setattr(calibration, "match_laip", lambda *_: [])
-    monkeypatch.setattr(calibration, "best_score", lambda _: scores)
-    controls: Any = [SimpleNamespace(per_million=lambda count: count)] * 3
-    cut, _ = calibration._cut_for_phenotype(SimpleNamespace(), PARAMETERS, controls, 0.05)  # type: ignore[arg-type]
+    monkeypatch.setattr(calibration, "score_each", lambda *_: scores[:, None])
+    monkeypatch.setattr(calibration, "forms_group", lambda *_: True)
+    monkeypatch.setattr(calibration, "_needless_below", lambda *_: -99.0)
+    place = SimpleNamespace(shifted=lambda _: None)
+    fit: Any = SimpleNamespace(mixture=place, score=np.full(50_000, 99.0))
+    cells: Any = SimpleNamespace(sampling=1.0, denominator=1_000_000, shift=0.0)
+    control = SimpleNamespace(per_million=lambda count: count, shift=0.0, values=None, log_normal=None)
+    controls: Any = [control] * 3
+    cut = calibration.cut_beside([fit], cells, controls, PARAMETERS)
     assert (cut == PARAMETERS.heavy_cut_least) is lowest
 
 

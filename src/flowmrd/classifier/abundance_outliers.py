@@ -7,6 +7,7 @@ of the marrow where every control has a thousandth.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from flowmrd.classifier.candidate_cells import Bools
 from flowmrd.classifier.control_abundance import shares_in_place
@@ -26,6 +27,7 @@ def abundance_outliers(
     reference: ReferenceModel,
     features: tuple[str, ...],
     parameters: ClassifierParameters,
+    aberrant: Bools | None = None,
 ) -> Bools:
     """Cells of groups that are more frequent than in any control.
 
@@ -37,6 +39,9 @@ def abundance_outliers(
         Share of the tube's nucleated cells that one row stands for.
     shift
         Shape (d,): staining of the tube against the reference.
+    aberrant
+        Shape (n,): cells that are unlike normal by their values; a group that lies nearer to mature B cells than to
+        groups of such cells is the tube's own B cells, however badly its staining is known.
 
     Returns
     -------
@@ -63,25 +68,41 @@ def abundance_outliers(
         float(shares_in_place(broad.only(np.arange(groups.k) == j), shift, controls, parameters).max())
         for j in range(groups.k)
     ]
-    mature = _near_mature(groups, shift, reference, index, parameters)
+    mature = _mature_distance(groups, shift, reference, index, parameters)
+    others = np.zeros(groups.k) if aberrant is None else _distance_to_aberrant(groups, label, aberrant, parameters)
     for j in range(groups.k):
         share = float((label == j).sum()) * unit
         enough = share >= parameters.abundance_share_least and share >= parameters.abundance_ratio * largest[j]
-        if enough and not mature[j]:
+        if enough and mature[j] >= max(parameters.abundance_mature_distance, others[j]):
             out |= label == j
     return out
 
 
-def _near_mature(
+def _mature_distance(
     groups: Mixture,
     shift: Floats,
     reference: ReferenceModel,
     index: list[int],
     parameters: ClassifierParameters,
-) -> Bools:
+) -> Floats:
+    """Mahalanobis distance of every group from mature B cells, shape (k,)."""
     if MATURE not in reference.stage_names:
-        return np.zeros(groups.k, dtype=bool)
+        return np.full(groups.k, np.inf)
     centre = reference.stage_centres[reference.stage_names.index(MATURE)][index] + shift
     broad = groups.broadened(parameters.abundance_place_sd**2 * np.eye(len(index)))
-    near: Bools = np.sqrt(mahalanobis_squared(broad, centre[None])[0]) < parameters.abundance_mature_distance
-    return near
+    out: Floats = np.sqrt(mahalanobis_squared(broad, centre[None])[0])
+    return out
+
+
+def _distance_to_aberrant(
+    groups: Mixture, label: npt.NDArray[np.intp], aberrant: Bools, parameters: ClassifierParameters
+) -> Floats:
+    """Mahalanobis distance of every group from the nearest one of aberrant cells, shape (k,); 0 where there is none."""
+    sizes = np.bincount(label, minlength=groups.k)
+    aberrant_cells = np.bincount(label, weights=aberrant, minlength=groups.k)
+    odd = (sizes > 0) & (aberrant_cells >= parameters.aberrant_at_start * sizes)
+    if not odd.any():
+        return np.zeros(groups.k)
+    broad = groups.broadened(parameters.abundance_place_sd**2 * np.eye(groups.d))
+    out: Floats = np.sqrt(mahalanobis_squared(broad, groups.mean[odd])).min(axis=0)
+    return out

@@ -1,11 +1,14 @@
 """The score cut and the background, from the same search in the controls.
 
-The cut is chosen so that the controls stay at the configured background. Each control is searched with a reference made
-without it.
+The cut for a phenotype is set where it was found: by the cells that controls hold at that very place, each control
+under a reference that it did not help to build. A phenotype that no cell has placed is as broad as the drift between
+two tubes. Somewhere within that reach controls hold normal cells; a cut that keeps all of these out keeps leukaemia out
+too. The background is what the search, with the cut set in the same way, counts in controls.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +23,7 @@ from flowmrd.classifier.mixture import Floats, Mixture, chi2_quantile
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype_match import best_score, forms_group, match_laip
-from flowmrd.classifier.phenotype_score import PhenotypeFit
+from flowmrd.classifier.phenotype_score import PhenotypeFit, score_cells, score_each
 from flowmrd.classifier.search import Search, keep_candidates, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
 
@@ -32,13 +35,16 @@ class Calibration:
     Attributes
     ----------
     cut
-        Natural log score from which a cell counts.
+        Natural log score from which a cell of a group of unknown phenotype counts; :func:`cut_beside` gives that of a
+        known phenotype.
     groups
         Groups of the controls that no accepted population explains.
     background
-        Rate of false events at this cut; None without controls.
+        False events of the same search; None without controls.
     controls
-        The controls, with all cells of their windows.
+        The controls themselves, with all cells of their windows.
+    nearby
+        The controls, with the cells that a phenotype or group could claim.
     alone
         Number of the only control with cells of the phenotype (:func:`stands_alone`); None where there is no such
         control.
@@ -50,6 +56,7 @@ class Calibration:
     groups: ControlGroups
     background: Background | None
     controls: tuple[WindowCells, ...] = ()
+    nearby: tuple[WindowCells, ...] = ()
     alone: int | None = None
     alone_shifts: tuple[Floats, ...] = ()
 
@@ -62,28 +69,27 @@ def calibrate(search: Search, everything: list[WindowCells], share: float = 0.0)
     everything
         All window cells of every control.
     share
-        Leukaemic share of the tube to be judged. Where it is large, a background of a small part of it is accepted
-        (``heavy_background``), so that a relapse is quantified and not only detected.
+        Share of leukaemia of unknown phenotype that fills the tube in question: where it is large, its cut is lower.
     """
     parameters = search.parameters
-    heavy = share > parameters.heavy_share
     controls = [keep_candidates(search, control)[0] for control in everything]
     found = [unexplained_groups(control, everything[:i] + everything[i + 1 :]) for i, control in enumerate(controls)]
     groups = ControlGroups.of(found, controls, parameters)
+    cut = parameters.heavy_cut if share > parameters.heavy_share else parameters.group_cut
     if search.laip is None:
-        cut = parameters.heavy_cut if heavy else parameters.group_cut
         false_events = _counted_in_controls(found, controls, groups, cut)
-        return Calibration(cut, groups, _background(false_events, controls), tuple(everything))
-    cut, matches = _cut_for_phenotype(search.laip, parameters, controls, share if heavy else 0.0)
-    false_events = [
-        float((best_score(own) >= cut).sum()) / control.sampling if own else 0.0
-        for own, control in zip(matches, controls, strict=True)
+        return Calibration(cut, groups, _background(false_events, controls), tuple(everything), tuple(controls))
+    matches = [
+        _matches_in_control(search.laip, control, controls[:i] + controls[i + 1 :], parameters)
+        for i, control in enumerate(controls)
     ]
+    false_events = [one.events for one in matches]
     alone = stands_alone(false_events, [control.denominator for control in controls], parameters)
     shifts: tuple[Floats, ...] = ()
     if alone is not None:
-        shifts = tuple(fit.shift - controls[alone].shift for fit in matches[alone])
-    return Calibration(cut, groups, _background(false_events, controls, alone), tuple(everything), alone, shifts)
+        shifts = tuple(fit.shift - controls[alone].shift for fit in matches[alone].fits)
+    background = _background(false_events, controls, alone)
+    return Calibration(cut, groups, background, tuple(everything), tuple(controls), alone, shifts)
 
 
 def _counted_in_controls(
@@ -102,25 +108,78 @@ def _counted_in_controls(
     return false_events
 
 
-def _cut_for_phenotype(
-    laip: PatientLaip, parameters: ClassifierParameters, controls: list[WindowCells], heavy_share: float
-) -> tuple[float, list[list[PhenotypeFit]]]:
-    """The cut for a known phenotype, and the matches that form a group in every control at it.
+@dataclass(frozen=True)
+class _Matches:
+    """Matches of a phenotype that form a group in a control, and how many of its cells they count."""
+
+    fits: tuple[PhenotypeFit, ...]
+    events: float
+
+
+def _matches_in_control(
+    laip: PatientLaip, control: WindowCells, others: list[WindowCells], parameters: ClassifierParameters
+) -> _Matches:
+    """The search for a phenotype in a control, judged beside the others as a tube is beside all."""
+    fits = match_laip(laip, parameters, control)
+    cut = cut_beside(fits, control, others, parameters)
+    formed = tuple(fit for fit in fits if forms_group(fit, control, cut))
+    events = float((best_score(list(formed)) >= cut).sum()) / control.sampling if formed else 0.0
+    return _Matches(formed, events)
+
+
+def cut_beside(
+    fits: Sequence[PhenotypeFit], cells: WindowCells, controls: Sequence[WindowCells], parameters: ClassifierParameters
+) -> float:
+    """The cut for a phenotype where it lies in a tube: controls keep the background among their cells of that place.
+
+    Where the phenotype forms a group, a background of a small part of it is accepted (``leukaemia_to_background``): a
+    count that leaves out a third of the leukaemia is further from the truth than one with a fiftieth of normal cells.
 
     Parameters
     ----------
-    heavy_share
-        Leukaemic share of the tube where it is heavy, else 0.
+    fits
+        Matches of the phenotype in the tube.
+    cells, controls
+        Cells of the tube and of the controls that the phenotype could claim.
     """
-    fits = [match_laip(laip, parameters, control) for control in controls]
-    allowed, lowest = parameters.background_per_million, parameters.cut_least
-    if heavy_share > 0.0:
-        allowed = max(allowed, 1e6 * heavy_share / parameters.heavy_background)
-        lowest = parameters.heavy_cut_least
-    cut = choose_cut([best_score(own) for own in fits], controls, allowed, parameters, lowest=lowest)
-    return cut, [
-        [fit for fit in own if forms_group(fit, control, cut)] for own, control in zip(fits, controls, strict=True)
+    moved = [[fit.mixture.shifted(control.shift - cells.shift) for fit in fits] for control in controls]
+    scores = [
+        score_each(places, control.values, control.log_normal, parameters.blast_tail_degrees).max(axis=1)
+        for places, control in zip(moved, controls, strict=True)
     ]
+    allowed, lowest = parameters.background_per_million, parameters.cut_least
+    strict = choose_cut(scores, controls, allowed, parameters, lowest=lowest)
+    events = sum(int((fit.score >= strict).sum()) for fit in fits if forms_group(fit, cells, strict))
+    share = events / cells.sampling / max(cells.denominator, 1)
+    accepted = 1e6 * share / parameters.leukaemia_to_background
+    needless = _needless_below(fits, cells)
+    if accepted <= allowed:
+        return max(strict, needless)
+    if share > parameters.heavy_share:
+        lowest = parameters.heavy_cut_least
+    cut = choose_cut(scores, controls, accepted, parameters, lowest=lowest)
+    return max(cut if any(forms_group(fit, cells, cut) for fit in fits) else strict, needless)
+
+
+def _needless_below(fits: Sequence[PhenotypeFit], cells: WindowCells) -> float:
+    """The cut that leaves out a hundredth of the leukaemia itself, by where it lies in the tube.
+
+    A lower one finds little more of it. Controls would allow any cut where leukaemia lies far from normal cells, but
+    the tube may hold cells that they do not.
+    """
+    parameters = cells.parameters
+    rng = np.random.default_rng([parameters.seed, 5])
+    lowest = []
+    for fit in fits:
+        counts = rng.multinomial(parameters.cut_draws, fit.mixture.weight / fit.mixture.weight.sum())
+        drawn = fit.mixture.mean.repeat(counts, axis=0)
+        root = np.linalg.cholesky(fit.mixture.covariance).repeat(counts, axis=0)
+        drawn = drawn + np.einsum("nij,nj->ni", root, rng.standard_normal(drawn.shape))
+        score = score_cells(
+            fit.mixture, drawn, cells.model.log_density(drawn, parameters), parameters.blast_tail_degrees
+        )
+        lowest.append(float(np.quantile(score, parameters.cut_leukaemia_lost)))
+    return min(*lowest, parameters.cut_most) if lowest else parameters.cut_least
 
 
 def stands_alone(counts: list[float], denominators: list[int], parameters: ClassifierParameters) -> int | None:
@@ -144,8 +203,8 @@ def stands_alone(counts: list[float], denominators: list[int], parameters: Class
 
 
 def choose_cut(
-    scores: list[Floats],
-    controls: list[WindowCells],
+    scores: Sequence[Floats],
+    controls: Sequence[WindowCells],
     per_million: float,
     parameters: ClassifierParameters,
     *,
@@ -169,7 +228,7 @@ def choose_cut(
     return parameters.cut_most
 
 
-def _background(counts: list[float], controls: list[WindowCells], alone: int | None = None) -> Background | None:
+def _background(counts: list[float], controls: Sequence[WindowCells], alone: int | None = None) -> Background | None:
     """Rate of false events in the controls together, with its exact Poisson interval (95 %).
 
     Parameters

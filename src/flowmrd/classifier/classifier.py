@@ -115,10 +115,10 @@ def classify_tube(
     score, label = score_mixtures(cells, [group.mixture for group in found.counted])
     uncounted = found.uncounted
     if search.laip is not None:
-        uncounted += displaced_doubts(search, cells, calibration, found.counted)
+        uncounted += displaced_doubts(search, cells, calibration, found)
         uncounted += find_other_groups(cells, calibration, score)
-    called = score >= calibration.cut
-    offscale = judge_offscale(tube.offscale, found.counted, cells, calibration.cut)
+    called = score >= found.cut
+    offscale = judge_offscale(tube.offscale, found.counted, cells, found.cut)
     uncounted = tuple(sorted((*uncounted, *offscale.uncounted), key=lambda group: -group.events))
     members = find_members(
         cells,
@@ -145,7 +145,7 @@ def classify_tube(
         score=full_score,
         mrd=mrd,
         cluster=cluster,
-        cut=float(calibration.cut / np.log(10.0)),
+        cut=float(found.cut / np.log(10.0)),
         counted=found.counted,
         background=None if reference.provisional else calibration.background,
         novelty=novelty.score,
@@ -260,7 +260,7 @@ def _fit_beside_doubt(
     """
     parameters = search.parameters
     if search.laip is not None:
-        match = displaced_match(search, seen.cells, calibration, seen.found.counted)
+        match = displaced_match(search, seen.cells, calibration, seen.found)
         if match is None:
             return None
         leukaemia, share = match.mixture, match.share

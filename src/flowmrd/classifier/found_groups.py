@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmrd.classifier.atypical_groups import is_uncommon, like_early_progenitors, like_normal
-from flowmrd.classifier.calibration import Calibration
+from flowmrd.classifier.calibration import Calibration, cut_beside
 from flowmrd.classifier.candidate_cells import is_nucleic_acid_dye
 from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.compact_groups import CompactGroup
@@ -25,10 +25,19 @@ from flowmrd.classifier.window_cells import WindowCells
 
 @dataclass(frozen=True)
 class FoundGroups:
-    """Result of a search: groups that are counted, and groups that are not, with the reason."""
+    """Result of a search.
+
+    Attributes
+    ----------
+    counted, uncounted
+        Groups that are counted, and groups that are not, with the reason.
+    cut
+        Natural log score from which a cell of a counted group counts.
+    """
 
     counted: tuple[CountedGroup, ...]
-    uncounted: tuple[UncountedGroup, ...] = ()
+    uncounted: tuple[UncountedGroup, ...]
+    cut: float
 
 
 def find_groups(
@@ -54,8 +63,9 @@ def find_groups(
     if burden is not None:
         evidence = weigh_mixture(burden.mixture, burden.share, cells)
         if not like_normal(burden.mixture, cells):
-            return FoundGroups((CountedGroup(burden.mixture, "burden", evidence),))
-        return FoundGroups((), (UncountedGroup(burden.mixture, float(burden.n_cells), "like_precursors", evidence),))
+            return FoundGroups((CountedGroup(burden.mixture, "burden", evidence),), (), calibration.cut)
+        alike = UncountedGroup(burden.mixture, float(burden.n_cells), "like_precursors", evidence)
+        return FoundGroups((), (alike,), calibration.cut)
     judged = _judge(cells, calibration)
     if cells.shrunken is not None:
         judged += _displaced(cells.shrunken, calibration, [one.group for one in judged])
@@ -64,6 +74,7 @@ def find_groups(
             CountedGroup(one.group.mixture, "different_from_normal", one.evidence) for one in judged if one.why is None
         ),
         tuple(one.uncounted for one in judged if one.why is not None),
+        calibration.cut,
     )
 
 
@@ -71,21 +82,22 @@ def _matched(fits: list[PhenotypeFit], cells: WindowCells, calibration: Calibrat
     """Matches of the patient's phenotype: counted, or a doubt where they may be normal cells that it was moved onto."""
     counted: list[CountedGroup] = []
     uncounted: list[UncountedGroup] = []
+    cut = cut_beside(fits, cells, calibration.nearby, cells.parameters)
     for fit in fits:
         evidence = weigh_mixture(fit.mixture, fit.share, cells)
-        events = float((fit.score >= calibration.cut).sum())
-        if forms_group(fit, cells, calibration.cut):
+        events = float((fit.score >= cut).sum())
+        if forms_group(fit, cells, cut):
             if any(nearer_to(fit, shift, cells) for shift in calibration.alone_shifts):
                 uncounted.append(UncountedGroup(fit.mixture, events, "like_one_control", evidence))
             else:
                 counted.append(CountedGroup(fit.mixture, "patient", evidence))
-        elif stretched_match(fit, cells, calibration.cut):
+        elif stretched_match(fit, cells, cut):
             uncounted.append(UncountedGroup(fit.mixture, events, "stretched", evidence))
-    return FoundGroups(tuple(counted), tuple(uncounted))
+    return FoundGroups(tuple(counted), tuple(uncounted), cut)
 
 
 def displaced_match(
-    search: Search, cells: WindowCells, calibration: Calibration, counted: Sequence[CountedGroup]
+    search: Search, cells: WindowCells, calibration: Calibration, found: FoundGroups
 ) -> PhenotypeFit | None:
     """The patient's phenotype on cells that pass for a normal population only if it may lie further than in controls.
 
@@ -95,15 +107,16 @@ def displaced_match(
     beside, parameters = cells.shrunken, search.parameters
     if search.laip is None or beside is None:
         return None
-    claimed, _ = score_mixtures(cells, [group.mixture for group in counted])
+    claimed, _ = score_mixtures(cells, [group.mixture for group in found.counted])
     best: tuple[int, PhenotypeFit | None] = (0, None)
     for fit in match_laip(search.laip, parameters, beside):
-        mine = fit.score >= calibration.cut
-        left = int((mine & (claimed < calibration.cut)).sum())
+        cut = cut_beside([fit], beside, calibration.nearby, parameters)
+        mine = fit.score >= cut
+        left = int((mine & (claimed < found.cut)).sum())
         if (
             left > best[0]
             and left >= max(parameters.group_events_least, parameters.covered_share * mine.sum())
-            and forms_group(fit, beside, calibration.cut)
+            and forms_group(fit, beside, cut)
             and not any(nearer_to(fit, shift, beside) for shift in calibration.alone_shifts)
         ):
             best = (left, fit)
@@ -111,13 +124,13 @@ def displaced_match(
 
 
 def displaced_doubts(
-    search: Search, cells: WindowCells, calibration: Calibration, counted: Sequence[CountedGroup]
+    search: Search, cells: WindowCells, calibration: Calibration, found: FoundGroups
 ) -> tuple[UncountedGroup, ...]:
     """The question that such a match is where it does not count; none where there is no match."""
-    fit = displaced_match(search, cells, calibration, counted)
-    if fit is None:
+    fit = displaced_match(search, cells, calibration, found)
+    if fit is None or cells.shrunken is None:
         return ()
-    events = float((fit.score >= calibration.cut).sum())
+    events = float((fit.score >= cut_beside([fit], cells.shrunken, calibration.nearby, search.parameters)).sum())
     return (UncountedGroup(fit.mixture, events, "displaced", weigh_mixture(fit.mixture, fit.share, cells)),)
 
 
@@ -128,7 +141,7 @@ def matched_beside(found: FoundGroups, cells: WindowCells, calibration: Calibrat
     group that would count without a diagnosis tube (:func:`stands_beside`).
     """
     score, _ = score_mixtures(cells, [group.mixture for group in found.counted])
-    called = score >= calibration.cut
+    called = score >= found.cut
     if not called.any():
         return False
     for group in cells.compact_groups():

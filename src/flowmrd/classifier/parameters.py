@@ -1570,6 +1570,24 @@ class ClassifierParameters:
         "a control stands alone with its background where the others together make as many cells less likely than this",
         "by hand: divided by the number of controls: one laboratory in a thousand by chance",
     )
+    cut_leukaemia_lost: float = number(
+        0.01,
+        "cut",
+        "fraction",
+        "part of a leukaemia that the cut may leave out although controls would allow a lower one",
+        "python -m benchmarks.accuracy.recall: false events beside leukaemia far from normal cells",
+    )
+    cut_draws: int = number(
+        2_000, "cut", "cells", "cells drawn from a phenotype that tell this part", "by hand: twenty cells lie below"
+    )
+    leukaemia_to_background: float = number(
+        50.0,
+        "cut",
+        "ratio",
+        "leukaemia of a known phenotype is this many times the background that is accepted beside it, where that is "
+        "more than the background asked for",
+        "python -m benchmarks.accuracy.recall: counts within 20 % of the truth at 1e-3",
+    )
     high_background_ratio: float = number(
         4.0,
         "cut",
@@ -1626,13 +1644,6 @@ class ClassifierParameters:
         "natural log",
         "lowest cut then, with a known phenotype",
         "by hand: likelier than normal",
-    )
-    heavy_background: float = number(
-        500.0,
-        "heavy burden",
-        "ratio",
-        "the burden may be this many times the background that is then allowed, so that a relapse is counted",
-        "by hand: false cells are then 0.2 % of what is counted",
     )
 
     spike_drift_sd: float = number(

@@ -234,7 +234,7 @@ def _learn_aberrant(diagnosis: _Diagnosis, min_cells: int) -> _Learned | None:
     normal = widened_by_spread(model, anchored)
     prior = blast_prior(tube.features, model.normal_b + anchored.shift, parameters)
     aberrant = log_density(prior, x, degrees=tails) - log_density(normal, x, degrees=tails) > 0.0
-    aberrant |= abundance_outliers(x, unit, anchored.shift, diagnosis.reference, tube.features, parameters)
+    aberrant |= abundance_outliers(x, unit, anchored.shift, diagnosis.reference, tube.features, parameters, aberrant)
     if aberrant.sum() * diagnosis.scale < min_cells or aberrant.sum() <= 2 * x.shape[1]:
         return None
     laip = _best_mixture(x[aberrant], parameters)

@@ -47,9 +47,9 @@ def spike_in(
 ) -> SpikeInResult | None:
     """Put leukaemic cells into a copy of the tube at the target level and run the same search on it.
 
-    A patient's own cells are spiked ``replicates`` times. Without a diagnosis tube every kind of leukaemia
-    (:mod:`flowmrd.classifier.leukaemia_kinds`) is spiked once, and counts by the share of the patients that it stands
-    for.
+    A patient's own cells are spiked ``replicates`` times, first as they were at diagnosis and then with drift. Without
+    a diagnosis tube every kind of leukaemia (:mod:`flowmrd.classifier.leukaemia_kinds`) is spiked once, with drift,
+    and counts by the share of the patients that it stands for.
 
     Parameters
     ----------
@@ -67,7 +67,14 @@ def spike_in(
     one_patient = search.laip is not None
     replicates = parameters.replicates if one_patient else len(kinds)
     chosen = [kinds[replicate % len(kinds)] for replicate in range(replicates)]
-    drawn = [kind.draw_whole(int(rng.poisson(expected)), rng, parameters.spike_drift_sd) for kind in chosen]
+    # Drift in any direction moves cells away from normal ones that they resemble. A patient's leukaemia may also have
+    # stayed where it was, and then it is the hardest to find.
+    drifts = [
+        0.0 if one_patient and replicate < len(kinds) else parameters.spike_drift_sd for replicate in range(replicates)
+    ]
+    drawn = [
+        kind.draw_whole(int(rng.poisson(expected)), rng, drift) for kind, drift in zip(chosen, drifts, strict=True)
+    ]
     passed = _passed(drawn, cells.features, chain, unstained)
     member = np.repeat(np.arange(replicates), [len(one.values) for one in drawn])
     called, noticed = np.zeros(len(member), dtype=np.bool_), np.zeros(len(member), dtype=np.bool_)
@@ -129,7 +136,7 @@ def _searched(
     found = find_groups(search, spiked, calibration)
     out: list[Bools] = []
     for mixtures, cut in (
-        ([group.mixture for group in found.counted], calibration.cut),
+        ([group.mixture for group in found.counted], found.cut),
         ([group.mixture for group in found.uncounted if group.call == "atypical"], search.parameters.group_cut),
     ):
         inside = np.zeros(len(chosen), dtype=np.bool_)
@@ -176,7 +183,7 @@ def spike_once(search: Search, cells: WindowCells, calibration: Calibration, ext
     spiked = cells.joined(extra)
     found = find_groups(search, spiked, calibration)
     n = len(cells.values)
-    called = score_mixtures(spiked, [group.mixture for group in found.counted])[0] >= calibration.cut
+    called = score_mixtures(spiked, [group.mixture for group in found.counted])[0] >= found.cut
     reported = [group.mixture for group in found.uncounted if group.call == "atypical"]
     seen = score_mixtures(spiked, reported)[0] >= search.parameters.group_cut if reported else called
     return SpikeOutcome(int(called[n:].sum()), int((called | seen)[n:].sum()), int(called[:n].sum()))
