@@ -168,7 +168,7 @@ def _needless_below(fits: Sequence[PhenotypeFit], cells: WindowCells) -> float:
     the tube may hold cells that they do not.
     """
     parameters = cells.parameters
-    rng = np.random.default_rng([parameters.seed, 5])
+    rng = np.random.default_rng(parameters.seed)
     lowest = []
     for fit in fits:
         counts = rng.multinomial(parameters.cut_draws, fit.mixture.weight / fit.mixture.weight.sum())
