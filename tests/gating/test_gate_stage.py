@@ -178,6 +178,8 @@ def test_missing_haematogones_are_never_evidence_of_haemodilution(
     made = tube(83, composition=AFTER_ANTI_B)
     facts = read_json(run(made.write(tmp_path / "p.arrow"), reference=reference_file)["record"])
     assert facts["regeneration"]["verdict"] == "few"
+    assert facts["b_lineage"]["verdict"] == "too_few"
+    assert facts["b_lineage"]["statement"].startswith("B-cell aplasia")
     assert facts["haemodilution"]["verdict"] == "not_suggested"
     assert all("haematogone" not in row["population"] for row in facts["haemodilution"]["populations"])
     assert facts["haemodilution"]["statement"].startswith("Limited assessment")

@@ -215,7 +215,7 @@ def test_a_time_is_shown_with_its_zone(iso: str, shown: str) -> None:
 
 
 def test_a_title_inside_a_sentence_keeps_the_capitals_of_its_markers() -> None:
-    titles = ("Mature B cells", "B lineage", "CD19+", "T and NK cells", "")
+    titles = ("Mature B cells", "B cells of two routes", "CD19+", "T and NK cells", "")
     assert [formatting.within(title) for title in titles] == ["mature B cells", *titles[1:]]
 
 

@@ -223,6 +223,15 @@ class HaemodilutionEntry(Artefact):
     populations: tuple[DilutionRow, ...]
 
 
+class BLineageEntry(Artefact):
+    """Whether the tube holds more cells of the B lineage than other cells can be."""
+
+    verdict: Literal["assessed", "too_few", "not_evaluable"]
+    agreed: int
+    others: float
+    statement: str
+
+
 class RegenerationEntry(Artefact):
     """The haematogone spectrum, before MRD cells are left out."""
 
@@ -248,6 +257,7 @@ class GatesFile(Artefact):
     routes: RoutesEntry
     normal_b: dict[str, float]
     targets: dict[str, TargetState]
+    b_lineage: BLineageEntry
     haemodilution: HaemodilutionEntry
     regeneration: RegenerationEntry
     nucleated_by: Literal["dye", "scatter"]

@@ -84,7 +84,7 @@ def superscript(value: int) -> str:
 
 
 def within(title: str) -> str:
-    """A title inside a sentence: ``Mature B cells`` becomes ``mature B cells``, ``B lineage`` and ``CD19+`` stay."""
+    """A title inside a sentence: ``Mature B cells`` becomes ``mature B cells``, ``B cells`` and ``CD19+`` stay."""
     return title[:1].lower() + title[1:] if title[1:2].islower() else title
 
 

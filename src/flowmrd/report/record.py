@@ -38,7 +38,7 @@ DENOMINATORS: Final = (
     ("singlets", "Singlets"),
     ("nucleated", "Nucleated cells"),
     ("mononuclear", "Mononuclear cells"),
-    ("b_lineage", "B lineage"),
+    ("b_lineage", "Possible B lineage"),
 )
 
 
@@ -324,12 +324,20 @@ def _provenance(inputs: Inputs) -> list[tuple[str, str]]:
     ]
 
 
+def few_b_cells(inputs: Inputs) -> str:
+    """Why counts of normal B stages say nothing in this tube; empty where they do."""
+    found = None if inputs.gates is None else inputs.gates.b_lineage
+    return found.statement if found is not None and found.verdict == "too_few" else ""
+
+
 def _marrow(inputs: Inputs) -> list[str]:
-    """Statements about haemodilution and regeneration; the latter without the MRD cells where they are known."""
+    """Statements about B lineage, haemodilution and regeneration; the last without the MRD cells where known."""
     gates, told = inputs.gates, inputs.result.regeneration
     diluted = "" if gates is None else gates.haemodilution.statement
     regenerating = told.statement if told is not None else "" if gates is None else gates.regeneration.statement
+    lineage = "" if gates is None else gates.b_lineage.statement
     return [
+        lineage or "B lineage: not assessed for this tube.",
         diluted or "Haemodilution: not assessed for this tube.",
         regenerating or "Regeneration: not assessed for this tube.",
     ]

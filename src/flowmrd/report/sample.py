@@ -140,6 +140,7 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
         **numbers.tables(inputs, tube, markers, quality, facts, visits),
         "free_axes": _free_axes(tube, markers),
         "gate_remarks": record.gate_remarks(inputs),
+        "few_b_cells": record.few_b_cells(inputs),
         "laip": laip_view.build(inputs, tube, markers),
         "quality": quality,
         "uncounted": numbers.uncounted_rows(groups, tube),

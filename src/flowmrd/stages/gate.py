@@ -23,6 +23,7 @@
     flags:       [{code, level, message}]                  # level: info | warn | fail
     targets:     {CD19: {...}, CD22: {...}}                # of the B lineage by two routes or more; Target
     normal_b:    {CD19: level, CD22: level}                # of the controls' normal B lineage, panel scale
+    b_lineage:     {verdict, agreed, others, statement}  # is it more than other cells can be
     haemodilution: {verdict, statement, populations: [{population, events, of, share, limit, met, controls}]}
     regeneration:  {verdict, statement, share, stages: {population: events}}
 """

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from flowmrd.config.run import RunConfig
 from flowmrd.errors import GateError
+from flowmrd.gating.b_lineage import assess_b_lineage
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, ScaledTube, at_bound, common_brightness, dye_factors
 from flowmrd.gating.flags import gate_flags, missing_routes, nucleated_by
 from flowmrd.gating.gatingml import Wiring, write_gatingml
@@ -42,7 +43,7 @@ from flowmrd.tube.tube import Tube
 
 __all__ = ["GATES_SCHEMA_VERSION", "gate", "gates_of_controls", "population_rows", "wiring"]
 
-GATES_SCHEMA_VERSION = 1
+GATES_SCHEMA_VERSION = 2
 
 
 @one_thread()
@@ -103,15 +104,17 @@ def gate(
     entries = _entries(found, rows)
     normal = _normal_levels(learned, tube, found.brightness)
     nucleated = int(np.count_nonzero(result.inside("nucleated") & analysable))
+    agreed = agreed_b_lineage(gated.routes, panel.gates) & analysable
+    others = {marker: expected_others(learned, marker, nucleated) for marker in TARGETS}
     targets = assess_targets(
         columns,
-        agreed_b_lineage(gated.routes, panel.gates) & analysable,
+        agreed,
         {marker: positive_shape(entries, marker) for marker in TARGETS},
         as_stained(panel, tube.facts.channels),
         population="b_lineage",
         scales=tube.scales,
         normal=normal,
-        others={marker: expected_others(learned, marker, nucleated) for marker in TARGETS},
+        others=others,
         prior_therapy=prior_therapy,
     )
     by = nucleated_by(panel, tuple(columns))
@@ -145,6 +148,7 @@ def gate(
         ),
         normal_b=normal,
         targets=targets,
+        b_lineage=assess_b_lineage(int(np.count_nonzero(agreed)), nucleated, others["CD19"]),
         haemodilution=assess_haemodilution(result, analysable, _ranges(learned)),
         regeneration=assess_regeneration(
             {row.population: row.analysable_count for row in rows if row.population in STAGES}, nucleated
