@@ -26,6 +26,7 @@ from flowmrd.classifier.phenotype_match import forms_group, stretched_match
 from flowmrd.classifier.phenotype_score import PhenotypeFit, fit_phenotype
 from flowmrd.classifier.tube_model import bounded, drug_masked_normals, fit_tube
 from flowmrd.classifier.window_cells import WindowCells, control_cells, tube_cells
+from flowmrd.units import LOGICLE_M
 
 PARAMETERS = ClassifierParameters()
 
@@ -333,8 +334,17 @@ def test_a_group_fitted_beside_counts_by_a_stricter_error_rate() -> None:
 
 def test_a_group_brighter_in_the_dye_than_any_cell_is_an_aggregate(reference: ReferenceModel) -> None:
     cells, _ = cells_of(reference, 74, 0)
-    for name, above, expected in (("SYTO41", 1.5, True), ("SYTO41", 0.3, False), ("CD38", 1.5, False)):
+    for name, above, below_top, expected in (
+        ("SYTO41", 1.5, None, True),
+        ("SYTO41", 1.0, None, False),
+        ("SYTO41", 1.0, 0.0, True),
+        ("SYTO41", 1.0, 0.15, False),
+        ("SYTO41", 0.3, 0.0, False),
+        ("CD38", 1.5, 0.0, False),
+    ):
         named = replace(cells, features=(*cells.features[:4], name))
         centre = cells.normal.normal_b + cells.shift + np.array([0.0, 0.0, 0.0, 0.0, above])
+        if below_top is not None:
+            centre[0] = LOGICLE_M - below_top
         one = CompactGroup(Mixture(np.ones(1), centre[None], 0.04 * np.eye(5)[None]), 1e-4, 300.0, 40.0)
         assert _is_aggregate(one, named) is expected

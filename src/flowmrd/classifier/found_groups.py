@@ -21,6 +21,7 @@ from flowmrd.classifier.phenotype_match import forms_group, match_laip, nearer_t
 from flowmrd.classifier.phenotype_score import PhenotypeFit, score_cells
 from flowmrd.classifier.search import Search, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
+from flowmrd.units import LOGICLE_M
 
 
 @dataclass(frozen=True)
@@ -224,9 +225,13 @@ def _judge(cells: WindowCells, calibration: Calibration) -> list[_Judged]:
 
 def _is_aggregate(group: CompactGroup, cells: WindowCells) -> bool:
     """Whether a group is brighter in a nucleic acid dye than any single cell of the B lineage."""
-    above = group.mixture.mean[0] - cells.normal.normal_b - cells.shift
+    parameters = cells.parameters
+    centre = group.mixture.mean[0]
+    above = centre - cells.normal.normal_b - cells.shift
+    at_end = ((centre > LOGICLE_M - parameters.end_of_scale) | (centre < -parameters.end_of_scale)).any()
+    most = parameters.dye_most_at_end if at_end else parameters.dye_most
     dyes = [place for place, name in enumerate(cells.features) if is_nucleic_acid_dye(name)]
-    return any(above[place] > cells.parameters.dye_most for place in dyes)
+    return any(above[place] > most for place in dyes)
 
 
 def _displaced(cells: WindowCells, calibration: Calibration, known: Sequence[CompactGroup]) -> list[_Judged]:
