@@ -17,7 +17,7 @@ from flowmrd.classifier.classification import CountedGroup
 from flowmrd.classifier.compact_groups import CompactGroup, compact, search_groups
 from flowmrd.classifier.control_abundance import shares_in_place
 from flowmrd.classifier.control_groups import ControlGroups
-from flowmrd.classifier.found_groups import FoundGroups, _is_aggregate, stands_beside
+from flowmrd.classifier.found_groups import FoundGroups, _is_artefact, stands_beside
 from flowmrd.classifier.group_evidence import EvidenceOnGroup
 from flowmrd.classifier.mixture import Mixture, log_density
 from flowmrd.classifier.normal_reference import ReferenceModel
@@ -332,19 +332,19 @@ def test_a_group_fitted_beside_counts_by_a_stricter_error_rate() -> None:
     assert not stands_beside(FoundGroups((), (), 5.0), PARAMETERS)
 
 
-def test_a_group_brighter_in_the_dye_than_any_cell_is_an_aggregate(reference: ReferenceModel) -> None:
+def test_a_group_too_bright_for_a_cell_or_a_detector_is_an_artefact(reference: ReferenceModel) -> None:
     cells, _ = cells_of(reference, 74, 0)
     for name, above, below_top, expected in (
         ("SYTO41", 1.5, None, True),
         ("SYTO41", 1.0, None, False),
-        ("SYTO41", 1.0, 0.0, True),
-        ("SYTO41", 1.0, 0.15, False),
-        ("SYTO41", 0.3, 0.0, False),
-        ("CD38", 1.5, 0.0, False),
+        ("SYTO41", 0.3, 0.07, True),
+        ("SYTO41", 0.3, 0.15, False),
+        ("CD38", 0.9, None, False),
+        ("CD38", 0.0, LOGICLE_M + 0.15, True),
     ):
         named = replace(cells, features=(*cells.features[:4], name))
         centre = cells.normal.normal_b + cells.shift + np.array([0.0, 0.0, 0.0, 0.0, above])
         if below_top is not None:
-            centre[0] = LOGICLE_M - below_top
+            centre[1] = LOGICLE_M - below_top
         one = CompactGroup(Mixture(np.ones(1), centre[None], 0.04 * np.eye(5)[None]), 1e-4, 300.0, 40.0)
-        assert _is_aggregate(one, named) is expected
+        assert _is_artefact(one, named) is expected

@@ -20,6 +20,7 @@ from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype_match import forms_group, match_laip, nearer_to, stretched_match
 from flowmrd.classifier.phenotype_score import PhenotypeFit, score_cells
 from flowmrd.classifier.search import Search, score_mixtures
+from flowmrd.classifier.staining_control import SCATTER
 from flowmrd.classifier.window_cells import WindowCells
 from flowmrd.units import LOGICLE_M
 
@@ -215,7 +216,7 @@ def _judge(cells: WindowCells, calibration: Calibration) -> list[_Judged]:
         if not is_doubt(group, evidence, cells) or not is_uncommon(group, cells, calibration.controls):
             continue
         normal = like_normal(group.mixture, cells)
-        if counts(group, evidence, cells) and not _is_aggregate(group, cells):
+        if counts(group, evidence, cells) and not _is_artefact(group, cells):
             precursor = normal or like_early_progenitors(group.mixture, cells)
             judged.append(_Judged(group, evidence, "like_precursors" if precursor else None))
         elif not normal:
@@ -223,15 +224,22 @@ def _judge(cells: WindowCells, calibration: Calibration) -> list[_Judged]:
     return judged
 
 
-def _is_aggregate(group: CompactGroup, cells: WindowCells) -> bool:
-    """Whether a group is brighter in a nucleic acid dye than any single cell of the B lineage."""
+def _is_artefact(group: CompactGroup, cells: WindowCells) -> bool:
+    """Whether a group is too bright for a cell or for a detector.
+
+    It is brighter in a nucleic acid dye than any single cell of the B lineage, or it lies at an end of a marker's
+    scale, where values are what compensation made of a signal that was cut off.
+    """
     parameters = cells.parameters
     centre = group.mixture.mean[0]
     above = centre - cells.normal.normal_b - cells.shift
-    at_end = ((centre > LOGICLE_M - parameters.end_of_scale) | (centre < -parameters.end_of_scale)).any()
-    most = parameters.dye_most_at_end if at_end else parameters.dye_most
     dyes = [place for place, name in enumerate(cells.features) if is_nucleic_acid_dye(name)]
-    return any(above[place] > most for place in dyes)
+    too_high, too_low = centre > LOGICLE_M - parameters.end_of_scale, centre < -parameters.end_of_scale
+    antibodies = [
+        place for place, name in enumerate(cells.features) if not name.startswith(SCATTER) and place not in dyes
+    ]
+    at_end = any(too_high[place] or too_low[place] for place in antibodies)
+    return at_end or any(above[place] > parameters.dye_most for place in dyes)
 
 
 def _displaced(cells: WindowCells, calibration: Calibration, known: Sequence[CompactGroup]) -> list[_Judged]:

@@ -1413,20 +1413,13 @@ class ClassifierParameters:
         "by hand: cell aggregates of one tube had 1.5; blasts of one person in another's marrow up to 1.2, because the "
         "dye of two tubes differs; 332 leukaemias in their own tube 0.16 with a standard deviation of 0.18",
     )
-    dye_most_at_end: float = number(
-        0.8,
-        "error rate of a group",
-        "decades",
-        "the same for a group that lies at an end of the scale in another marker, as aggregates do that are too bright "
-        "for a detector",
-        "332 leukaemias: 0.16 with a standard deviation of 0.18",
-    )
     end_of_scale: float = number(
         0.1,
         "error rate of a group",
         "decades",
-        "a group lies at an end of the scale within so much of its top, or so far below its zero",
-        "by hand: aggregates of one tube lay within 0.01 of the top in CD20",
+        "a group within so much of the top of a marker's scale, or so far below its zero, is a question: its cells are "
+        "too bright for a detector",
+        "by hand: such groups of a clean tube lay within 0.01 of the top in CD20, and 2.4 below zero in CD10",
     )
     false_groups_beside: float = number(
         0.001,
