@@ -1,7 +1,7 @@
 """Groups of cells that are far more frequent than cells of this phenotype in any control.
 
-A leukaemia may have a normal phenotype (of a plasmablast, a precursor) and still be recognised by its number: a tenth
-of the marrow where every control has a thousandth.
+A leukaemia may have a normal phenotype, such as that of a plasmablast or a precursor. It can still be recognised by its
+number: it is a tenth of the marrow where these cells are a thousandth of every control.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def abundance_outliers(
     shift
         Shape (d,): staining of the tube against the reference.
     aberrant
-        Shape (n,): cells that are unlike normal by their values; a group that lies nearer to mature B cells than to
-        groups of such cells is the tube's own B cells, however badly its staining is known.
+        Shape (n,): cells whose marker values are unlike normal. A group that lies nearer to mature B cells than to
+        groups of such cells is taken for the tube's own B cells, however badly the tube's staining is known.
 
     Returns
     -------

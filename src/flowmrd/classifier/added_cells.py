@@ -1,4 +1,4 @@
-"""Cells added to a tube after the steps before the classifier, and the way that takes them there."""
+"""Cells that are added to a tube: what the steps before the classifier make of them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ __all__ = ["Chain", "PassedCells"]
 
 @dataclass(frozen=True)
 class PassedCells:
-    """Added cells after the steps before the classifier.
+    """Added cells that have passed the steps before the classifier.
 
     Attributes
     ----------
     kept
-        Step to the cells that are left after it, shape (n,), in the order of the steps.
+        Name of a step to a mask of the cells that it and all steps before it kept, shape (n,); in the order of the
+        steps.
     values
         Shape (n, d): decades as measured, in the order of the classifier's channels.
     offscale, offscale_rows
-        Those of the cells that are off scale in a detector, and which they are.
+        The added cells that are off scale in a detector, and their rows among all added cells.
     """
 
     kept: Mapping[str, Bools]
@@ -35,7 +36,7 @@ class PassedCells:
 
 
 class Chain(Protocol):
-    """The way of added cells from the raw file to the classifier."""
+    """A function that takes added cells from the raw file to the classifier."""
 
     def __call__(
         self,
@@ -46,5 +47,5 @@ class Chain(Protocol):
     ) -> PassedCells:
         """Take cells (n, d) in decades, and further channels on the 0..1 scale, through the steps.
 
-        Markers in ``unstained`` are those whose antibody the tube lacks: the cells carry none of its dye.
+        ``unstained`` names the markers whose antibody the tube lacks: the added cells carry none of its dye.
         """

@@ -1,4 +1,4 @@
-"""Groups of cells that are unlike normal cells, for any kind of leukaemia."""
+"""Groups of cells that are unlike normal cells, whatever the kind of leukaemia."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from flowmrd.classifier.window_cells import WindowCells
 
 
 def atypical_groups(cells: WindowCells, controls: Sequence[WindowCells]) -> tuple[CompactGroup, ...]:
-    """Compact groups that are clearly unlike normal and have a phenotype at which controls have no B-lineage cells and
-    few cells of any kind.
+    """Compact groups that are clearly unlike normal cells. At their phenotype, controls have no B-lineage cells and few
+    cells of any kind.
     """
     return tuple(
         group
@@ -38,8 +38,9 @@ def is_uncommon(group: CompactGroup, cells: WindowCells, controls: Sequence[Wind
 def like_normal(mixture: Mixture, cells: WindowCells) -> bool:
     """Whether controls have B-lineage cells at every component, within the spread between controls.
 
-    Regenerating marrow has many such cells, and they are not called leukaemia without a diagnosis tube. Compared are
-    the model's components and the populations that the panel names, which may be too rare for the model.
+    Regenerating marrow has many such cells, and they are not called leukaemia without a diagnosis tube. The group is
+    compared with the components of the normal model and with the populations that the panel names, since a named
+    population may be too rare to have a component.
     """
     model = cells.normal
     spread = model.between_tube_sd[model.in_window] ** 2
@@ -61,8 +62,8 @@ def like_early_progenitors(mixture: Mixture, cells: WindowCells) -> bool:
     """Whether a group is CD34+ without CD19 in a patient treated against CD19 or CD22.
 
     The earliest CD34+ CD22+ CD19- progenitors grow in number after such therapy (Blood 2022;140:38). Where CD22 is
-    masked on them, they resemble no cells of the controls. Without a diagnosis tube they are a doubt and are not
-    counted.
+    masked on them, they resemble no cells of the controls. Without a diagnosis tube such a group is reported as a
+    question and is not counted.
     """
     if not {"CD19", "CD22"} & cells.unreliable or not {"CD19", "CD34"} <= set(cells.features):
         return False

@@ -2,9 +2,9 @@
 
 Shifts (blast mean minus mean of the normal CD19+ cells of the same tube, mostly mature B cells), their spread over
 patients and the spread of cells within a patient are those of 332 childhood B-ALL follow-up marrows of two laboratories
-(per-sample Gaussian mixtures of expert-gated cells; CD58: 182 of them). CD22, CD24 and CD66b were not on that tube:
-blasts keep CD22 and CD24 at about the level of normal B-cell precursors and lack CD66b, as text books have it, with a
-wide spread.
+(per-sample Gaussian mixtures of expert-gated cells; CD58: 182 of them). CD22, CD24 and CD66b were not in that tube.
+Their values follow textbooks, with a wide spread: blasts keep CD22 and CD24 at about the level of normal B-cell
+precursors and lack CD66b.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SHIFTS: dict[str, tuple[float, float, float]] = {
     "CD66b": (0.0, 0.25, 0.25),
 }
 _UNKNOWN = (0.0, 0.70, 0.40)
-# The same for those that lie where haematogones do, by stage: mean shift, sd over patients.
+# The same for leukaemias that lie where haematogones do, by stage: mean shift, sd over patients.
 _STAGE_II: dict[str, tuple[float, float]] = {
     "FSC-A": (0.24, 0.19),
     "SSC-A": (0.16, 0.12),
@@ -57,12 +57,12 @@ _STAGE_III: dict[str, tuple[float, float]] = {
     "CD38": (0.88, 0.55),
 }
 PRECURSOR_LIKE = 35 / 332
-"""Share of the leukaemias that lie in a place of haematogones (``python -m benchmarks.accuracy.places``)."""
+"""Share of all leukaemias that lie where haematogones do (``python -m benchmarks.accuracy.places``)."""
 _SCATTER = ("FSC-A", "SSC-A")
 
 
 def blast_prior(features: tuple[str, ...], normal_b: Floats, parameters: ClassifierParameters) -> Mixture:
-    """Blasts of unknown patients: one broad component, and one for every marker that may be aberrant.
+    """Density of the blasts of an unknown patient: one broad component, and one for every marker that may be aberrant.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class PrecursorLike:
     Attributes
     ----------
     share
-        Of all leukaemias.
+        Their share of all leukaemias.
     shift, sd
         Shape (d,): mean shift against normal B cells, and its standard deviation over patients, decades.
     """
@@ -99,10 +99,10 @@ class PrecursorLike:
 
 
 def precursor_like(features: tuple[str, ...]) -> tuple[PrecursorLike, ...]:
-    """Leukaemias in the places of haematogones II and III, as 19 of 168 development persons have them.
+    """Leukaemias that lie where haematogones II and III do, as in 19 of 168 development persons.
 
-    Of these 14 lie where stage II does and 5 where stage III does (``python -m benchmarks.accuracy.places --shifts``).
-    Markers that were not on that tube are those of any leukaemia.
+    Of these 19, 14 lie where stage II does and 5 where stage III does (``python -m benchmarks.accuracy.places
+    --shifts``). Markers that were not in that tube have the shifts of all leukaemias.
     """
     out = []
     for share, stage in ((14 / 19, _STAGE_II), (5 / 19, _STAGE_III)):

@@ -1,9 +1,10 @@
 """The score cut and the background, from the same search in the controls.
 
-The cut for a phenotype is set where it was found: by the cells that controls hold at that very place, each control
-under a reference that it did not help to build. A phenotype that no cell has placed is as broad as the drift between
-two tubes. Somewhere within that reach controls hold normal cells; a cut that keeps all of these out keeps leukaemia out
-too. The background is what the search, with the cut set in the same way, counts in controls.
+The cut for a phenotype is set where the phenotype was found, by the cells that controls hold at that very place. Each
+control is scored under a reference that it did not help to build. A phenotype that no cell has placed is as broad as
+the drift between two tubes. Controls hold normal cells somewhere within that reach, and a cut that keeps all of them
+out would keep leukaemia out too. The background is what the same search, with its cut set in the same way, counts in
+the controls.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ class Calibration:
     Attributes
     ----------
     cut
-        Natural log score from which a cell of a group of unknown phenotype counts; :func:`cut_beside` gives that of a
-        known phenotype.
+        Natural log score from which a cell of a group of unknown phenotype counts; :func:`cut_beside` gives the cut for
+        a known phenotype.
     groups
-        Groups of the controls that no accepted population explains.
+        Groups of the controls that no normal population or artefact of the catalogue explains.
     background
         False events of the same search; None without controls.
     controls
@@ -46,10 +47,10 @@ class Calibration:
     nearby
         The controls, with the cells that a phenotype or group could claim.
     alone
-        Number of the only control with cells of the phenotype (:func:`stands_alone`); None where there is no such
-        control.
+        Number of the one control that has far more cells of the phenotype than the others (:func:`stands_alone`); None
+        where there is no such control.
     alone_shifts
-        Where the phenotype matches in it: shifts (d,) in the staining of the reference, decades.
+        Places at which the phenotype matches in that control: shifts (d,) in the staining of the reference, decades.
     """
 
     cut: float
@@ -69,7 +70,8 @@ def calibrate(search: Search, everything: list[WindowCells], share: float = 0.0)
     everything
         All window cells of every control.
     share
-        Share of leukaemia of unknown phenotype that fills the tube in question: where it is large, its cut is lower.
+        Share of the tube in question that a leukaemia of unknown phenotype makes up; where it is large, the cut is
+        lower.
     """
     parameters = search.parameters
     controls = [keep_candidates(search, control)[0] for control in everything]
@@ -95,7 +97,7 @@ def calibrate(search: Search, everything: list[WindowCells], share: float = 0.0)
 def _counted_in_controls(
     found: list[tuple[CompactGroup, ...]], controls: list[WindowCells], groups: ControlGroups, cut: float
 ) -> list[float]:
-    """Cells of every control that would be counted beside the groups of the others."""
+    """Cells that would be counted in every control, each judged beside the groups of the other controls."""
     false_events = []
     for i, control in enumerate(controls):
         others = groups.without(i)
@@ -110,7 +112,7 @@ def _counted_in_controls(
 
 @dataclass(frozen=True)
 class _Matches:
-    """Matches of a phenotype that form a group in a control, and how many of its cells they count."""
+    """Matches of a phenotype that form a group in a control, and the number of the control's cells that they count."""
 
     fits: tuple[PhenotypeFit, ...]
     events: float
@@ -119,7 +121,7 @@ class _Matches:
 def _matches_in_control(
     laip: PatientLaip, control: WindowCells, others: list[WindowCells], parameters: ClassifierParameters
 ) -> _Matches:
-    """The search for a phenotype in a control, judged beside the others as a tube is beside all."""
+    """The search for a phenotype in a control, judged beside the other controls as a tube is judged beside all."""
     fits = match_laip(laip, parameters, control)
     cut = cut_beside(fits, control, others, parameters)
     formed = tuple(fit for fit in fits if forms_group(fit, control, cut))
@@ -130,10 +132,12 @@ def _matches_in_control(
 def cut_beside(
     fits: Sequence[PhenotypeFit], cells: WindowCells, controls: Sequence[WindowCells], parameters: ClassifierParameters
 ) -> float:
-    """The cut for a phenotype where it lies in a tube: controls keep the background among their cells of that place.
+    """The cut for a phenotype where it lies in a tube: with it, the controls' cells at that place keep to the
+    background.
 
-    Where the phenotype forms a group, a background of a small part of it is accepted (``leukaemia_to_background``): a
-    count that leaves out a third of the leukaemia is further from the truth than one with a fiftieth of normal cells.
+    Where the phenotype forms a group, a background of a small part of that group is accepted
+    (``leukaemia_to_background``). A count that leaves out a third of the leukaemia is further from the truth than one
+    that includes a fiftieth of normal cells.
 
     Parameters
     ----------
@@ -162,10 +166,10 @@ def cut_beside(
 
 
 def _needless_below(fits: Sequence[PhenotypeFit], cells: WindowCells) -> float:
-    """The cut that leaves out a hundredth of the leukaemia itself, by where it lies in the tube.
+    """The cut that leaves out a hundredth of the leukaemia itself, as it lies in the tube.
 
-    A lower one finds little more of it. Controls would allow any cut where leukaemia lies far from normal cells, but
-    the tube may hold cells that they do not.
+    A lower cut finds little more of the leukaemia. Where leukaemia lies far from normal cells, controls would allow any
+    cut, but the tube may hold cells that no control has.
     """
     parameters = cells.parameters
     rng = np.random.default_rng(parameters.seed)
@@ -185,10 +189,10 @@ def _needless_below(fits: Sequence[PhenotypeFit], cells: WindowCells) -> float:
 def stands_alone(counts: list[float], denominators: list[int], parameters: ClassifierParameters) -> int | None:
     """The control whose number of cells of the phenotype is very improbable given the other controls.
 
-    Cells that only one marrow has are named as that control's own; they do not raise the background of every tube. The
-    count of the worst control is compared with the predictive distribution of the others (negative binomial: Poisson
-    counts whose rate has Jeffreys' prior), corrected for the number of controls. This needs ``cut_set_aside_from``
-    controls; with fewer it is unknown which one is odd.
+    Cells that only one marrow has are reported as that control's own. They do not raise the background of every tube.
+    The count of the worst control is compared with the predictive distribution of the others (negative binomial:
+    Poisson counts whose rate has Jeffreys' prior), corrected for the number of controls. This needs
+    ``cut_set_aside_from`` controls; with fewer, nobody can say which one is odd.
     """
     if len(counts) < parameters.cut_set_aside_from:
         return None
@@ -234,7 +238,8 @@ def _background(counts: list[float], controls: Sequence[WindowCells], alone: int
     Parameters
     ----------
     alone
-        Number of a control that stands alone: it is no background, and still the worst one.
+        Number of a control that stands alone. Its cells do not count as background; it is still reported as the worst
+        control.
     """
     total = sum(control.denominator for number, control in enumerate(controls) if number != alone)
     if not controls or total == 0:

@@ -63,7 +63,7 @@ class CandidateCells:
     window
         Shape (n,), True for cells of the B-lineage gate.
     denominator
-        Nucleated cells of the tube; rates are per this number. At least ``n``.
+        Nucleated cells of the tube, at least ``n``; rates are given per this number.
     population
         Shape (n,), index into ``populations``; -1 where unknown. Used only for names shown to people.
     populations
@@ -71,7 +71,7 @@ class CandidateCells:
     doublets
         Shape (m, d), decades: simulated doublets of two cells of this tube; None where not known.
     offscale
-        Candidate cells that are off scale in a detector, which are not among the others; None where not known.
+        Candidate cells that are off scale in a detector. ``values`` does not hold them. None where not known.
     events
         Events of the file; 0 where not known.
     """
@@ -152,10 +152,11 @@ def training_sample(
 
 
 NUCLEIC_ACID_DYES: Final = ("SYTO", "DAPI", "DRAQ", "HOECHST", "VYBRANT")
-"""How the names of dyes begin that stain the nucleic acids of every nucleated cell."""
+"""First letters of the names of dyes that stain the nucleic acids of every nucleated cell."""
 
 
 def is_nucleic_acid_dye(name: str) -> bool:
-    """Whether a channel is named after a nucleic acid dye, whose brightness differs more between tubes than an
-    antibody's."""
+    """Whether a channel is named after a nucleic acid dye; its brightness differs more between tubes than an
+    antibody's.
+    """
     return name.upper().startswith(NUCLEIC_ACID_DYES)

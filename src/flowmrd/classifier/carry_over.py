@@ -1,9 +1,9 @@
-"""Carry-over: groups that occur only at the start of the run, from the tube that was acquired before.
+"""Carry-over: groups of cells of the previous tube, which occur only at the start of the acquisition.
 
-A result must not depend on other files in the folder, so only the order of the tube's own events is used: a population
-of the sample occurs throughout the run, and carried-over cells occur first and then stop. The cohort page, which has
-all tubes, names the tube that they may come from. Files that a program sorted or concatenated are not in the order of
-acquisition, so an event counts as early only by its row and by its time.
+A result must not depend on other files in the folder, so only the order of the tube's own events is used. A population
+of the sample occurs throughout the acquisition; carried-over cells occur first and then stop. The cohort page, which
+has all tubes, names the tube that they may come from. A file that a program sorted or concatenated is not in the order
+of acquisition, so an event counts as early only if both its row and its time are early.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def early_events(clock: npt.NDArray[np.floating[Any]] | None, parameters: Classi
     Returns
     -------
     array or None
-        None where it is unknown: no clock, or one that does not advance.
+        None where the file has no clock, or one that does not advance.
     """
     if clock is None or len(clock) == 0:
         return None
@@ -51,8 +51,8 @@ def early_events(clock: npt.NDArray[np.floating[Any]] | None, parameters: Classi
 def came_first(rows: npt.NDArray[np.intp], early: Bools, parameters: ClassifierParameters) -> bool:
     """Whether cells occur at the start of the run and then stop.
 
-    The later cells must be too few for a detection of their own, because leukaemia of the sample may have the phenotype
-    of the carried-over cells.
+    The later cells must be too few for a detection of their own, because the sample's own leukaemia may have the same
+    phenotype as the carried-over cells.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def name_carry_over(
     clock: npt.NDArray[np.floating[Any]] | None,
     parameters: ClassifierParameters,
 ) -> TubeJudgement:
-    """Name groups that are carry-over: one that is not counted becomes an artefact, one that is counted becomes a
+    """Name the groups that are carry-over. A group that is not counted becomes an artefact; a counted one becomes a
     question.
 
     Parameters
@@ -87,7 +87,7 @@ def name_carry_over(
     Returns
     -------
     TubeJudgement
-        The same with the names and their messages.
+        The same judgement with these names and their messages.
     """
     early = early_events(clock, parameters)
     if early is None:

@@ -1,9 +1,9 @@
 """Names for compact groups of cells: the normal populations and artefacts of ``panels/catalogue/populations.yaml``.
 
 A *place* is a region of marker levels. It is given relative to cells that every marrow has (the *anchors*: T and NK
-cells, mature B, granulocytes), so that one catalogue serves every panel and staining. A group inside a place gets its
-name. Whether the name ends the doubt depends on the entry (some populations overlap with leukaemia) and on the number
-of cells.
+cells, mature B cells, granulocytes), so that one catalogue serves every panel and staining. A group whose centre lies
+inside a place gets the name of that place. Whether the name answers the question of leukaemia depends on the entry,
+since some populations overlap with leukaemia, and on the number of cells.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from flowmrd.home import PANELS
 CATALOGUE = PANELS / "catalogue" / "populations.yaml"
 """The shipped catalogue."""
 ANCHORS = ("t_nk", "mature_b", "granulocytes", "erythroblasts")
-"""Gates whose cells other places are given by."""
+"""Gates of the anchors: the catalogue gives places relative to the levels of their cells."""
 LINEAR_UNIT = 8.3
 """Linear signal at 0 decades of a logicle scale, T / 10^M: above about 1.5 decades the scale is logarithmic."""
 
@@ -39,7 +39,8 @@ Range = tuple[str, float, float]
 class CatalogueEntry(BaseModel):
     """One normal population or artefact.
 
-    A place is given either by ranges of markers or by the two kinds of cells (``cells``) of a doublet."""
+    A place is given either by ranges of markers or, for a doublet, by its two kinds of cells (``cells``).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -105,13 +106,13 @@ class Place:
     call
         ``normal:<name>`` or ``artefact:<name>``.
     accepted
-        Whether this ends the doubt: leukaemia does not lie there, and the group is no larger than the population
-        ever is.
+        Whether the name answers the question: leukaemia does not lie there, and the group is no larger than the
+        population ever is.
     firm
-        False where this applies only to groups that marrow without leukaemia has often enough
-        (:mod:`flowmrd.classifier.false_groups`), since leukaemia lies nearby.
+        False where leukaemia lies nearby. ``accepted`` then holds only for groups that marrow without leukaemia has
+        often enough (:mod:`flowmrd.classifier.false_groups`).
     most
-        Largest share of the nucleated cells that marrow without leukaemia holds of it.
+        Largest share of the nucleated cells that this population has in marrow without leukaemia.
     distance
         Root mean square distance from the middle of the place, 1 at its border.
     """
@@ -158,7 +159,7 @@ def anchor_levels(
     Parameters
     ----------
     expected
-        Levels to take where the tube holds too few cells of an anchor, in the staining of this tube.
+        Levels, in the staining of this tube, for anchors of which the tube holds too few cells.
     """
     out = dict(expected or {})
     if tube.population is None:
@@ -188,11 +189,11 @@ def find_place(
     mean
         Shape (d,): centre of the group, decades.
     anchors
-        Levels (d,) of the anchors in this tube; entries that need another anchor are left out.
+        Levels (d,) of the anchors in this tube; entries that need another anchor are not considered.
     share
-        Share of the tube's nucleated cells.
+        Share of the tube's nucleated cells that the group makes up.
     unreliable
-        Markers that therapy may have taken away or hidden in this tube; empty for an untreated one.
+        Markers that therapy may have removed or masked in this tube; empty for an untreated patient.
     """
     known = catalogue or load_catalogue()
     found: list[Place] = []
@@ -229,7 +230,7 @@ def _distance(
     unreliable: frozenset[str],
     parameters: ClassifierParameters,
 ) -> float | None:
-    """Distance from the middle of an entry's place; None outside it, or where the panel cannot tell."""
+    """Distance from the middle of an entry's place; None outside it, or where the panel lacks a marker it needs."""
     if not set(entry.needs) <= set(features):
         return None
     if entry.cells is not None:
@@ -263,7 +264,9 @@ def _distance_from_sum(
     anchors: Mapping[str, Floats],
     parameters: ClassifierParameters,
 ) -> float | None:
-    """The same for two cells measured as one: antigens add as light does, scatter as size does."""
+    """The same for two cells measured as one: their antigen signals add up, and they scatter more light forward than
+    one.
+    """
     if not set(cells) <= set(anchors):
         return None
     first, second = anchors[cells[0]], anchors[cells[1]]
@@ -277,7 +280,7 @@ def _distance_from_sum(
             continue
         low = np.minimum(first[column], second[column])
         total = np.log10(10.0 ** first[column] + 10.0 ** second[column])
-        # Near zero the scale is linear and two negative cells add up to a negative one.
+        # Near zero the scale is linear, and two negative cells add up to a negative event.
         expected = total if total > np.log10(parameters.doublet_sum_from / LINEAR_UNIT) else max(first[column], low)
         apart.append((mean[column] - expected) / parameters.doublet_sum_tolerance)
     if not apart or max(map(abs, apart)) > 1.0:

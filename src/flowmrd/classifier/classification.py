@@ -25,18 +25,20 @@ Why = Literal[
     "offscale",
     "named",
 ]
-"""Why a group is not counted: it lies where controls keep B-lineage cells; marrow without leukaemia shows as odd a
-group; it may be a normal population further from its place than in the controls; it is not the patient's phenotype; it
-matches the phenotype only after a shift that tubes of one patient hardly show; it matches as cells of one control alone
-do; its cells are off scale in a detector; it is a normal population or an artefact of the catalogue."""
+"""Why a group is not counted, in the order of the values: it lies where controls keep B-lineage cells; marrow without
+leukaemia shows equally unusual groups; it may be a normal population that lies further from its place than in the
+controls; it is not the patient's phenotype; it matches the phenotype only after a shift that is rare between tubes of
+one patient; it lies nearer to cells of one control than to the phenotype; its cells are off scale in a detector; it is
+a normal population or an artefact of the catalogue.
+"""
 
 
 @dataclass(frozen=True)
 class CountedGroup:
     """A group whose cells are counted as leukaemic.
 
-    ``source``: the patient's phenotype, a burden that is found before normal cells are fitted, or a compact group that
-    is different from normal.
+    ``source`` says how it was found: by the patient's phenotype, as a heavy burden before the normal cells were fitted,
+    or as a compact group that is different from normal.
     """
 
     mixture: Mixture
@@ -46,7 +48,9 @@ class CountedGroup:
 
 @dataclass(frozen=True)
 class UncountedGroup:
-    """A compact group of cells that is reported and not counted; ``detector`` is the one that they are off scale in."""
+    """A compact group of cells that is reported and not counted; ``detector`` is the detector in which they are off
+    scale.
+    """
 
     mixture: Mixture
     events: float
@@ -56,14 +60,16 @@ class UncountedGroup:
 
     @property
     def call(self) -> str:
-        """``normal:<population>`` or ``artefact:<kind>`` where that ends the doubt, else ``atypical``."""
+        """``normal:<population>`` or ``artefact:<kind>`` where the catalogue's name answers the question, else
+        ``atypical``.
+        """
         place = self.evidence.place
         return place.call if self.why == "named" and place is not None else "atypical"
 
 
 @dataclass(frozen=True)
 class OffscaleDetector:
-    """Candidate cells that are off scale in one detector, and how many of them counted groups claim."""
+    """Candidate cells that are off scale in one detector, and how many of them belong to counted groups."""
 
     detector: str
     events: int
@@ -72,7 +78,7 @@ class OffscaleDetector:
 
 @dataclass(frozen=True)
 class Background:
-    """False events in controls by the same code at the same cut."""
+    """False events that the same search counts in the controls."""
 
     per_million: float
     ci95: tuple[float, float]
@@ -89,11 +95,11 @@ class SpikedKind:
     mixture
         Its phenotype in the staining of the tube, decades.
     spiked, recovered
-        Cells spiked, and cells of them counted as MRD.
+        Number of cells spiked, and how many of them are counted as MRD.
     noticed
-        Cells of them counted, or in a group that is reported and forbids a negative answer.
+        How many of them are counted, or lie in a group that is reported and rules out a negative answer.
     share
-        Share of the leukaemias that it stands for.
+        Share of all leukaemias that this kind stands for.
     """
 
     mixture: Mixture
@@ -105,7 +111,7 @@ class SpikedKind:
 
 @dataclass(frozen=True)
 class SpikeStep:
-    """Spiked cells before a step of the way from the raw file to the count, and those that it kept."""
+    """Spiked cells before one step between the raw file and the count, and those that the step kept."""
 
     step: str
     spiked: int
@@ -121,7 +127,7 @@ class SpikeInResult:
     recovered_counts
         Cells counted as MRD in every replicate.
     kinds
-        Without a diagnosis tube: every kind of leukaemia that was tried, one a replicate.
+        Every kind of leukaemia that was tried, one per replicate; empty with a diagnosis tube.
     """
 
     level: float
@@ -145,7 +151,8 @@ class Classification:
     Attributes
     ----------
     score
-        Shape (n,), log10 of phenotype over normal density for every candidate cell; -99 outside the window.
+        Shape (n,): log10 of the ratio of phenotype density to normal density for every candidate cell; -99 outside the
+        window.
     mrd, cluster
         Shape (n,): called MRD; cluster number or -1.
     cut
@@ -153,16 +160,16 @@ class Classification:
     counted, uncounted
         Groups whose cells are MRD, in the order of ``cluster``; groups that are reported and not counted.
     staining
-        For every antibody, the staining of the cells that carry its antigen; empty without controls to compare with.
+        For every antibody, how it stained the cells that carry its antigen; empty without controls to compare with.
     places
-        Phenotypes in the staining of this tube, decades: those that are counted, and the patient's own.
+        Phenotypes in the staining of this tube, decades: those of the counted groups, and the patient's own.
     tube_model
         Normal cells of the tube.
     offscale
         Off-scale cells by detector.
     offscale_score, offscale_cluster
-        Shape (m,): as ``score`` and ``cluster`` for the tube's off-scale cells, by their measured channels; None where
-        there are none.
+        Shape (m,): ``score`` and ``cluster`` of the tube's off-scale cells, by their measured channels; None where
+        there are no such cells.
     group, offscale_group
         Shape (n,) and (m,): number of the group that has the cell, -1 for none. Counted groups come first, then
         ``uncounted``, in their order.

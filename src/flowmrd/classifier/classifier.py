@@ -56,7 +56,7 @@ from flowmrd.errors import InternalError
 from flowmrd.flags import Flag, flag
 
 BLAST_MARKERS = ("CD19", "CD10", "CD20", "CD34", "CD22", "CD24")
-"""Markers by which cells enter the B lineage and leukaemia is told from normal precursors."""
+"""Markers that place cells in the B lineage and tell leukaemia from normal precursors."""
 
 
 def classify_tube(
@@ -73,13 +73,13 @@ def classify_tube(
     Parameters
     ----------
     tube
-        Candidate cells; of any number, also none.
+        Candidate cells; there may be none.
     laip
-        The patient's phenotype, where a diagnosis tube gave one.
+        The patient's phenotype; None where no diagnosis tube gave one.
     library
-        Other patients' phenotypes (the patient's own already taken out).
+        Other patients' phenotypes, without the patient's own.
     chain
-        The way of spiked cells from the raw file to the classifier; without it they start in the B-lineage window.
+        Takes spiked cells from the raw file to the classifier; without it they start in the B-lineage window.
 
     Raises
     ------
@@ -184,10 +184,10 @@ def _same_without(
     laip: PatientLaip | None,
     parameters: ClassifierParameters,
 ) -> int:
-    """Called cells that a search for the phenotype without the odd marker calls too; 0 where it is no witness.
+    """Number of called cells that a search without the odd marker also calls; 0 where that search proves nothing.
 
-    It is one if the tube is like the controls in everything else, if the phenotype lies within the usual drift of one
-    patient, and if it finds the same cells.
+    The search without the marker proves something if three conditions hold. The tube is like the controls in all other
+    markers, the phenotype lies within the usual drift of one patient, and nearly the same cells are called.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def _same_without(
 
 
 def _unlike_controls(novelty: Novelty, called: int, same: int, reference: ReferenceModel) -> list[Flag]:
-    """What it means that a tube is unlike the controls: a doubt, but where cells are called without the odd marker."""
+    """Flags of a tube unlike the controls; a milder one where the cells are also called without the odd marker."""
     if not novelty.flag or reference.provisional:
         return []
     if same == 0:
@@ -222,7 +222,9 @@ def _unlike_controls(novelty: Novelty, called: int, same: int, reference: Refere
 def _candidates(
     tube: CandidateCells, fitted: TubeModel, model: NormalModel, reference: ReferenceModel, search: Search
 ) -> tuple[WindowCells, npt.NDArray[np.intp]]:
-    """Cells of the window that anything looked for could claim, beside the normal cells of the tube, and their rows."""
+    """Window cells that any searched phenotype could claim, with their density under the tube's normal model; their
+    rows.
+    """
     parameters = search.parameters
     window = np.flatnonzero(tube.window)
     stages = reference.stage_centres[:, [reference.features.index(name) for name in tube.features]]
@@ -234,7 +236,7 @@ def _candidates(
 
 @dataclass(frozen=True)
 class _Seen:
-    """Normal cells of a tube, its candidates beside them with their rows, and the groups among these."""
+    """What was found in a tube: its normal model, its candidate cells and their rows, and the groups among them."""
 
     fitted: TubeModel
     cells: WindowCells
@@ -250,13 +252,13 @@ def _fit_beside_doubt(
     calibration: Calibration,
     seen: _Seen,
 ) -> _Seen | None:
-    """The tube seen again, its largest doubtful group explained beside the normal cells; None if no group counts then.
+    """Fit the tube again with its most questionable group beside the normal cells; None if no group counts then.
 
-    A leukaemia of some hundred cells is too small to be seen as a burden and large enough to pull a normal population
-    of the tube onto itself, so that its cells seem half normal. With a component of its own it no longer does, and what
-    is left of the group is judged anew. Without a phenotype, only a group that is like those of the controls is looked
-    at so: a population that is merely displaced stays one, as regenerating marrow holds such. With one, a displaced
-    population is looked at on which the phenotype lies.
+    A leukaemia of some hundred cells is too small to be found as a heavy burden. It is large enough to pull a normal
+    population of the tube onto itself, so that its cells seem half normal. Once the leukaemia has a component of its
+    own it no longer does so, and the groups are judged anew. Without a phenotype, this is done for the largest group
+    that is like those of controls. A population that is merely displaced is left as it is, because regenerating marrow
+    holds such populations. With a phenotype, it is done for a displaced population that lies where the phenotype does.
     """
     parameters = search.parameters
     if search.laip is not None:
@@ -291,7 +293,7 @@ def _staining(
     own: ControlRecord | None,
     parameters: ClassifierParameters,
 ) -> tuple[StainingFinding, ...]:
-    """Findings about the tube's antibodies; none where simulated marrows replace the controls."""
+    """Findings of the staining control; none where simulated marrows replace the controls."""
     if reference.provisional:
         return ()
     others = [record.staining for record in reference.controls if record is not own]
@@ -299,7 +301,7 @@ def _staining(
     if not mrd.any():
         return whole
     # Leukaemic cells say nothing about normal staining. But a failed antibody may make normal cells look leukaemic, so
-    # the finding from all cells is kept.
+    # an antibody that is absent by all cells stays absent.
     rest = CandidateCells(tube.name, tube.features, tube.values[~mrd], tube.window[~mrd], tube.denominator)
     without = judge_staining(measure_staining(rest, model, fitted.shift, parameters), others, parameters)
     return tuple(first if first.state == "absent" else second for first, second in zip(whole, without, strict=True))
@@ -314,7 +316,7 @@ def _unknown(
     mrd: Bools,
     parameters: ClassifierParameters,
 ) -> list[Flag]:
-    """The largest population that no control holds in such numbers."""
+    """A flag for the largest population that no control holds in such numbers; empty where there is none."""
     if reference.provisional:
         return []
     others = [record for record in reference.controls if record is not own]
@@ -334,9 +336,10 @@ def _unknown(
 def _fit_beside_leukaemia(
     tube: CandidateCells, model: NormalModel, reference: ReferenceModel, search: Search
 ) -> tuple[TubeModel, PatientLaip | None]:
-    """The tube's normal model, and leukaemia that is so much that it would pass for a normal population of this tube.
+    """The tube's normal model, and leukaemia so abundant that it would pass for a normal population of this tube.
 
-    Such leukaemia is found first and explained beside the normal populations.
+    Such leukaemia is found first and fitted beside the normal populations; None where there is none, or where the
+    patient's own phenotype is searched for.
     """
     parameters = search.parameters
     unreliable = parameters.unreliable
@@ -346,7 +349,7 @@ def _fit_beside_leukaemia(
     cells = tube.values[sample]
     known = blast_prior(tube.features, model.normal_b + anchored.shift, parameters)
     if search.laip is not None:
-        # The patient's own phenotype says what to look for; what else a tube holds is not taken for a burden.
+        # The patient's own phenotype says what to look for; other cells of the tube are not taken for a burden.
         drift = drift_covariance(tube.features, parameters, unreliable, parameters.shifted)
         known = search.laip.mixture.broadened(drift)
     log_normal = log_density(widened, cells, degrees=parameters.tail_degrees)
@@ -380,7 +383,7 @@ def _fit_beside_leukaemia(
 def _missing_markers(
     measured: tuple[str, ...], reference: ReferenceModel, parameters: ClassifierParameters
 ) -> list[Flag]:
-    """What it costs that the tube lacks markers which the controls have."""
+    """Flags of a tube that lacks markers which the controls have."""
     missing = [name for name in reference.features if name not in measured]
     of_blasts = [name for name in missing if name in BLAST_MARKERS]
     left = [name for name in BLAST_MARKERS if name in measured]
@@ -400,9 +403,9 @@ def _heavy_phenotype(
     widened: Mixture,
     parameters: ClassifierParameters,
 ) -> tuple[Mixture, float] | None:
-    """The phenotype as it lies in a tube that is full of it, and its share; None where it is not.
+    """The phenotype as it lies in a tube with much of it, and its share; None where the tube has little.
 
-    Allowed to lie anywhere within the drift, the phenotype is so broad that a normal population moved onto its cells
+    A phenotype that may lie anywhere within the drift is very broad. A normal population that was moved onto its cells
     explains them better, and the leukaemia would pass for normal.
     """
     rows = thin(tube.window, parameters.burden_cells)
@@ -425,7 +428,7 @@ def _heavy_phenotype(
 
 
 def _places(search: Search, cells: WindowCells, counted: tuple[CountedGroup, ...]) -> tuple[Mixture, ...]:
-    """Phenotypes where they may lie in this tube: of what is counted, and of the patient's own leukaemia."""
+    """Phenotypes as they may lie in this tube: those of the counted groups, and the patient's own."""
     places = [group.mixture for group in counted]
     if search.laip is not None:
         places += [
@@ -435,7 +438,9 @@ def _places(search: Search, cells: WindowCells, counted: tuple[CountedGroup, ...
 
 
 def _uncounted_flags(search: Search, uncounted: tuple[UncountedGroup, ...], shift: Floats) -> list[Flag]:
-    """One flag for every reason why groups are not counted; one unlike the diagnosis tells both levels."""
+    """One flag for every reason why groups are not counted; a group unlike the diagnosis is given with the levels of
+    both.
+    """
     unlike = [group for group in uncounted if group.why == "not_the_phenotype"]
     levels: dict[str, str] = {}
     if unlike and search.laip is not None:
@@ -456,7 +461,7 @@ def _flags(
     shift: Floats,
     others: Sequence[ControlRecord],
 ) -> list[Flag]:
-    """What a reviewer must know; the verdict treats some of these as doubts."""
+    """What a reviewer must know; some of these flags keep the verdict from being negative."""
     parameters = search.parameters
     flags: list[Flag] = []
     if reference.provisional or not reference.controls:

@@ -1,9 +1,9 @@
 """Compact groups of blast-like cells that the model of the tube's normal cells does not explain.
 
-A single atypical cell is no evidence, but forty of one phenotype are. Among the cells that are more like a blast than
-like any normal cell of this tube, the point of highest density is searched, at the spread of one patient's blasts. A
-Gaussian is fitted there and judged by its gain in log likelihood over the normal model. The same search in control
-tubes shows which gain is worth a report.
+A single atypical cell is no evidence, but forty of one phenotype are. The search takes the cells that are more like a
+blast than like any normal cell of this tube. It finds the point where they lie most densely at the spread of one
+patient's blasts. A Gaussian is fitted there and judged by its gain in log likelihood over the normal model. The same
+search in control tubes shows which gain is worth a report.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype_score import score_cells
 
 SEED_BLOCK = 64
-"""Cells at a time whose distances to all others stay in a processor's cache."""
+"""Number of cells whose distances to all others are computed at a time and fit into a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class CompactGroup:
         return self.log_likelihood_gain / max(self.events, 1.0)
 
     def is_distinct(self, parameters: ClassifierParameters) -> bool:
-        """Whether the mean gain shows cells that are clearly unlike normal ones."""
+        """Whether the mean gain per cell shows that the cells are clearly unlike normal ones."""
         return self.gain_per_event >= parameters.gain_per_event_counted
 
 
@@ -62,7 +62,7 @@ def blast_like_groups(
     normal_b: Floats,
     parameters: ClassifierParameters,
 ) -> tuple[CompactGroup, ...]:
-    """Compact groups of cells unlike normal ones at levels that blasts may have; sorted by decreasing gain.
+    """Compact groups of cells that are unlike normal ones, at marker levels that blasts may have; by decreasing gain.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ class _CandidateCells:
 
     @classmethod
     def of(cls, values: Floats, log_normal: Floats, typical: Floats) -> _CandidateCells:
-        """With what the search for neighbours needs."""
+        """The cells with what the search for neighbours needs."""
         relative = values / typical
         return cls(values, log_normal, typical, relative, np.einsum("ij,ij->i", relative, relative))
 
@@ -159,13 +159,13 @@ class _CandidateCells:
 
 
 def _seeds(cells: Floats, worth: Floats, shape: Floats, parameters: ClassifierParameters, most: int) -> list[Floats]:
-    """Cells around which there is most to gain, apart from each other by more than the size of a leukaemia.
+    """Cells around which a group would gain most; any two are further apart than the size of a leukaemia.
 
     Parameters
     ----------
     worth
-        Shape (n,): what a cell would gain as part of a compact group, natural log. This weight, unlike the mere number
-        of cells, keeps the many cells at the rim of normal populations from hiding thirty that lie far outside.
+        Shape (n,): what a cell would gain as part of a compact group, natural log. Cells are weighted by it because a
+        mere number of cells would let the many at the rim of normal populations hide thirty that lie far outside.
     """
     order = np.argsort(-worth, kind="stable")[: parameters.seed_cells]
     order = order[worth[order] > parameters.seed_worth_least]

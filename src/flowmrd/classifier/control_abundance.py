@@ -14,7 +14,7 @@ from flowmrd.classifier.window_cells import WindowCells
 def shares_in_place(
     group: Mixture, shift: Floats, controls: Iterable[WindowCells], parameters: ClassifierParameters
 ) -> Floats:
-    """Share of every control's nucleated cells that lies within a single Gaussian.
+    """Share of every control's nucleated cells that lie within a single Gaussian.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def shares_in_place(
     Returns
     -------
     numpy.ndarray
-        Shape (n_controls,); comparable with ``place_share`` times the group's own share.
+        Shape (n_controls,). Compare it with ``place_share`` times the group's own share.
     """
     limit = chi2_quantile(parameters.place_share, group.d)
     half = np.sqrt(limit * np.diagonal(group.covariance[0]))

@@ -1,10 +1,10 @@
-"""Groups unlike normal in the controls: their rate, and those that several controls have in common.
+"""Groups of the controls that are unlike normal cells: their rate, and those that several controls have in common.
 
-A group that several controls show in the same place is a normal population too rare for the normal model (such as the
-earliest CD34+ CD22+ CD19- progenitors, which some marrows hold and others do not). It determines how large a group of
-this phenotype may be, and nothing about other phenotypes. A group of one control alone is one false group in this
-number of tubes: it adds to the error rate of all groups (:mod:`flowmrd.classifier.false_groups`) and sets no limit of
-its own.
+A group that several controls show in the same place is a normal population that is too rare for the normal model. An
+example is the earliest CD34+ CD22+ CD19- progenitors, which some marrows hold and others do not. Such a group
+determines how large a group of the same phenotype may be, and says nothing about other phenotypes. A group that only
+one control shows is one false group among the controls. It adds to the error rate of all groups
+(:mod:`flowmrd.classifier.false_groups`) and sets no limit of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from flowmrd.classifier.window_cells import WindowCells
 
 @dataclass(frozen=True)
 class ControlGroup:
-    """A group of one control: place in the staining of the reference, gain per nucleated cell."""
+    """A group of one control: its place in the staining of the reference, and its gain per nucleated cell."""
 
     control: int
     place: Mixture
@@ -39,7 +39,7 @@ class ControlGroups:
     groups
         All of them.
     statistics
-        Statistics of each control for the error rate, by its number.
+        Statistics of each control for the error rate, by the control's number.
     """
 
     groups: tuple[ControlGroup, ...] = ()
@@ -52,7 +52,7 @@ class ControlGroups:
         controls: Iterable[WindowCells],
         parameters: ClassifierParameters,
     ) -> ControlGroups:
-        """Groups found in every control that no accepted population explains."""
+        """Collect the groups of every control that no normal population or artefact of the catalogue explains."""
         groups: list[ControlGroup] = []
         statistics: list[FalseGroups] = []
         for number, (own, control) in enumerate(zip(found, controls, strict=True)):
@@ -82,7 +82,7 @@ class ControlGroups:
     def expected(
         self, group: CompactGroup, denominator: int, shift: Floats | float, parameters: ClassifierParameters
     ) -> float:
-        """Expected number, per tube without leukaemia, of groups as odd as this one: anywhere, and in its place.
+        """Expected number, per tube without leukaemia, of groups at least as unusual: anywhere plus in the same place.
 
         Parameters
         ----------
@@ -100,7 +100,8 @@ class ControlGroups:
                 gains[other.control] = max(gains.get(other.control, 0.0), other.gain_per_cell)
         if not gains:
             return anywhere
-        # A population of this place: how many controls hold it; where it gains more than in any of them, less often.
+        # A population of this place: the share of controls that hold it, and less where the gain exceeds that of all of
+        # them.
         gain = group.log_likelihood_gain / max(denominator, 1)
         beyond = min(1.0, max(gains.values()) / max(gain, 1e-12)) ** 2
         return anywhere + len(gains) / (len(self.statistics) + parameters.same_place_tubes) * beyond

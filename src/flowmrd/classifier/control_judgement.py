@@ -1,10 +1,10 @@
 """Checking the controls: a control with findings that no other control has is left out of the reference.
 
 Every control is classified like a follow-up tube without a diagnosis tube, with a reference made without it. A control
-with a group that marrow without leukaemia hardly ever shows, with a heavy burden, with a staining outside that of the
-others or with far fewer nucleated cells of its events is *odd*. The worst one is left out and the others are checked
-again, because a leukaemic tube among the controls makes the others look odd. The laboratory decides finally: it may
-accept an odd control or exclude another one.
+is *odd* in any of four cases: it has a group that marrow without leukaemia hardly ever shows; it has a heavy burden;
+its staining lies outside that of the others; or far fewer of its events are nucleated cells. The worst control is left
+out and the others are checked again, because a leukaemic tube among the controls makes the others look odd. The
+laboratory has the last word: it may accept an odd control or exclude another one.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class ControlJudgement:
     used
         Whether it is part of the reference.
     by
-        Who decided that: the classifier, or the laboratory with its reason in ``note``.
+        Who decided this: the classifier, or the laboratory, whose reason is in ``note``.
     oddity
         Ratio of its worst finding to the limit; used for sorting only.
     groups
-        Its groups as ``classification.json`` calls them: events and call.
+        Its groups as in ``classification.json``: events and call.
     """
 
     name: str
@@ -50,7 +50,7 @@ class ControlJudgement:
     groups: tuple[tuple[int, str], ...] = ()
 
     def as_record(self) -> JudgedControl:
-        """As ``reference.json`` holds it."""
+        """The entry for ``reference.json``."""
         return JudgedControl(
             name=self.name,
             verdict=self.verdict,
@@ -115,7 +115,7 @@ def build_judged_reference(
 def _with_ruling(
     name: str, found: ControlJudgement | None, accepted: Mapping[str, str], excluded: Mapping[str, str]
 ) -> ControlJudgement:
-    """What was found of a control, with the word of the laboratory."""
+    """The judgement of a control after the laboratory's decision about it."""
     if name in excluded:
         said = flag("CONTROL_EXCLUDED", reason=excluded[name])
         return ControlJudgement(name, "CONTROL_ODD", (said,), used=False, by="laboratory", note=excluded[name])
@@ -126,7 +126,7 @@ def _with_ruling(
 def judge_control(
     tube: CandidateCells, reference: ReferenceModel, others: list[CandidateCells], parameters: ClassifierParameters
 ) -> ControlJudgement:
-    """Judge one control of a reference by the fold that it did not help to build.
+    """Judge one control by the fold of the reference that it did not help to build.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def judge_control(
 def lost_cells(
     tube: CandidateCells, controls: list[CandidateCells], parameters: ClassifierParameters
 ) -> tuple[float, float] | None:
-    """Share of a control's events that are nucleated cells and that of the others, where it is far below; else None.
+    """Nucleated share of a control's events and the others' median, where it is far below all of them; else None.
 
     A loss of events between file and denominator is technical; the other controls show the usual share."""
     if tube.events == 0:

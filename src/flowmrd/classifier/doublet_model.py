@@ -1,8 +1,8 @@
 """Doublets that pass the singlet gate: two cells measured as one have a phenotype that no single cell has.
 
-A B-cell precursor with a T cell or an erythroblast in the same droplet has the precursor's markers beside the CD45 and
-CD58 of the other: an aberrant phenotype. They are few, but of the order of 1 in 10,000 where precursors are many. Their
-phenotype can be computed: it is the sum of the linear signals of two cells of this tube.
+A B-cell precursor that is measured together with a T cell or an erythroblast has the precursor's markers and the other
+cell's CD45 and CD58. This is an aberrant phenotype. Such doublets are few, but of the order of 1 in 10,000 where
+precursors are many. Their phenotype can be computed: it is the sum of the linear signals of two cells of this tube.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def added_cells(
     scales: Sequence[ChannelScale],
     parameters: ClassifierParameters | None = None,
 ) -> Floats32:
-    """Cells of the B-lineage window, each with the fluorescence of another cell of the tube added.
+    """Simulated doublets: cells of the B-lineage window, each with the fluorescence of another cell of the tube added.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def added_cells(
 
 
 def doublet_mixture(doublets: Floats32, parameters: ClassifierParameters) -> Mixture | None:
-    """Density of such doublets; None where there are too few for an estimate."""
+    """Density of simulated doublets; None where there are too few for an estimate."""
     if len(doublets) < parameters.place_cells_least:
         return None
     return fit_mixture(

@@ -57,7 +57,7 @@ class _WithParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
 
     @property
     def chosen(self) -> ClassifierParameters:
-        """The parameters in use: the defaults of the product where none are given."""
+        """The parameters in use: the defaults where none are given."""
         return self.parameters or ClassifierParameters()
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -97,19 +97,19 @@ class NormalReference(_WithParameters):
     max_cells
         Cells of the B-lineage window that are kept of a control.
     accepted, excluded
-        Controls that are kept although they are odd, or left out: name and reason.
+        Controls to keep although they are odd, and controls to leave out: name and reason.
 
     Attributes
     ----------
     model_
         The fitted reference: full model, fold models, and every control as judged without itself.
     judgements_
-        What was found of every control (:class:`~flowmrd.classifier.control_judgement.ControlJudgement`), by name; a
-        control that shows what no other does is odd and left out, as in a run.
+        What was found in every control (:class:`~flowmrd.classifier.control_judgement.ControlJudgement`), by name. A
+        control with findings that no other control has is odd and left out, as in a run.
     features_
         Names of the markers that all controls have.
     n_controls_
-        Number of controls that the reference is made of.
+        Number of controls that the reference is built from.
     """
 
     def __init__(
@@ -133,8 +133,8 @@ class NormalReference(_WithParameters):
         Parameters
         ----------
         controls
-            Gated tubes of marrow without leukaemia, or their candidate cells, under different names; at least one. With
-            one, nothing is known of how tubes differ; from four on each is judged by the others.
+            Gated tubes of marrow without leukaemia, or their candidate cells, under different names; at least one. A
+            single control does not show how tubes differ. From four controls on, each is judged by the others.
         y
             Not used; scikit-learn passes it.
 
@@ -188,10 +188,10 @@ class MrdClassifier(_WithParameters):
     parameters
         Numbers of the classifier; the defaults where None.
     prior_therapy
-        ``none``, ``cd19``, ``cd22`` or ``cd19+cd22``: therapy before the tubes. With gated tubes it says, by the panel,
-        which markers may be lost or masked, unless ``parameters.unreliable`` names them.
+        ``none``, ``cd19``, ``cd22`` or ``cd19+cd22``: therapy before the tubes. For gated tubes, the panel says which
+        markers this therapy may remove or mask, unless ``parameters.unreliable`` names them.
     patient
-        Patient of the tubes; this patient's own phenotype in a library is not used.
+        Patient of the tubes; the patient's own phenotype in a library is not used.
 
     Attributes
     ----------
@@ -236,10 +236,11 @@ class MrdClassifier(_WithParameters):
         Parameters
         ----------
         reference
-            A fitted reference; or tubes, as scikit-learn's tools pass them: those without leukaemia are the controls
-            that a reference is fitted to here.
+            A fitted reference, or tubes, as scikit-learn's tools pass them. A reference is then fitted to the tubes
+            without leukaemia.
         y
-            Shape (n_tubes,): leukaemic cells of every tube where ``reference`` are tubes. Without it all are controls.
+            Shape (n_tubes,): number of leukaemic cells in every tube, where ``reference`` is a sequence of tubes.
+            Without it all tubes are controls.
         laip
             What :func:`flowmrd.find_laip` found, or the phenotype itself. Where it found none, :meth:`judge` says so.
         library
@@ -271,7 +272,7 @@ class MrdClassifier(_WithParameters):
         Parameters
         ----------
         tube
-            A gated tube. Cells are spiked into copies of it, so that this takes longer than :meth:`predict`.
+            A gated tube. Cells are spiked into copies of it, so this method takes longer than :meth:`predict`.
 
         Raises
         ------
@@ -302,7 +303,8 @@ class MrdClassifier(_WithParameters):
         Returns
         -------
         numpy.ndarray or list
-            Of one gated tube: shape (n_events,), boolean; of candidate cells: shape (n,). Of several tubes: a list.
+            For one gated tube: shape (n_events,), boolean. For candidate cells: shape (n,), boolean. For several tubes:
+            a list of these.
 
         Raises
         ------
@@ -315,7 +317,7 @@ class MrdClassifier(_WithParameters):
         return [self._one(tube)[0] for tube in tubes]
 
     def decision_function(self, tubes: AnyTube | Sequence[AnyTube]) -> Any:
-        """Log10 of leukaemic over normal density of every event; -99 outside the search.
+        """Log10 of the ratio of leukaemic to normal density for every event; -99 for events outside the search.
 
         Parameters
         ----------
@@ -345,8 +347,9 @@ class MrdClassifier(_WithParameters):
         tubes
             Gated tubes or candidate cells.
         y
-            Shape (n_tubes,): true leukaemic cells. A tube with some is right where the count is within a factor of two
-            of them and at least ``detect_events``; one with none where fewer than ``detect_events`` are counted.
+            Shape (n_tubes,): true number of leukaemic cells. A tube with leukaemic cells is classified correctly if the
+            count is at least ``detect_events`` and within a factor of two of the truth. A tube without any is
+            classified correctly if fewer than ``detect_events`` are counted.
 
         Raises
         ------
@@ -361,7 +364,7 @@ class MrdClassifier(_WithParameters):
         return float(np.mean(right))
 
     def _for(self, tube: AnyTube) -> ClassifierParameters:
-        """The parameters with the markers that the therapy may have changed, where the tube's panel tells them."""
+        """The parameters, with the markers that the panel of a gated tube calls unreliable after the therapy."""
         chosen = self.chosen
         if not isinstance(tube, Tube):
             return chosen

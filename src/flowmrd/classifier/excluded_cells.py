@@ -1,8 +1,8 @@
-"""Cells of the searched phenotype among excluded events: masked, in no gate of cells, or outside the window.
+"""Cells of a searched phenotype among excluded events: masked, outside the gates of cells, or outside the window.
 
 The classifier does not see events that a mask or a gate excludes. Every excluded event is therefore compared with the
-phenotypes that are searched in this tube. Enough events of one phenotype forbid a negative answer, and the reviewer
-sees them with the reason of their exclusion.
+phenotypes that are searched in this tube. Enough events of one phenotype rule out a negative answer, and the reviewer
+sees them with the reason for their exclusion.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ REASONS: Final = (
     "debris or anucleate",
     "outside the B-lineage window",
 )
-"""Why an event was excluded; of several reasons the first one is given."""
+"""Why an event was excluded. Where there are several reasons, the first one is given."""
 
 
 @dataclass(frozen=True)
 class ExcludedCells:
-    """Excluded events of a searched phenotype: number by reason of exclusion, and rows."""
+    """Excluded events of a searched phenotype: their number by reason for exclusion, and their rows."""
 
     events: Mapping[str, int]
     rows: npt.NDArray[np.intp]
@@ -49,7 +49,7 @@ class ExcludedCells:
 
 
 def reasons_of(tube: Tube) -> npt.NDArray[np.int8]:
-    """Index into :data:`REASONS` of every event's reason, shape (n_events,); -1 for events that are not excluded."""
+    """Every event's reason as an index into :data:`REASONS`, shape (n_events,); -1 for events that are not excluded."""
     reason = np.full(tube.n_events, -1, dtype=np.int8)
     nothing = np.zeros(tube.n_events, dtype=np.bool_)
 
@@ -62,7 +62,7 @@ def reasons_of(tube: Tube) -> npt.NDArray[np.int8]:
     for place, mask in enumerate((*masked, outside("singlets"), outside("nucleated"), outside("b_lineage"))):
         reason[(reason < 0) & mask] = place
     reason[tube.masks.get("nonfinite", nothing)] = -1
-    # Cells off scale are judged wherever they lie, by the channels that are measured.
+    # The classifier judges off-scale cells wherever they lie, by their measured channels, so none of them is excluded.
     reason[tube.masks.get("offscale", nothing)] = -1
     return reason
 
@@ -80,7 +80,7 @@ def find_excluded(
     Parameters
     ----------
     features, places
-        Channels, and phenotypes as they may lie in this tube, decades.
+        Names of the channels, and the phenotypes as they may lie in this tube, decades.
     model
         Normal cells of the tube.
     cut
@@ -105,7 +105,7 @@ def find_excluded(
 
 
 def _in_box(tube: Tube, features: tuple[str, ...], one: Mixture, limit: float, eligible: Bools) -> Bools:
-    """Eligible events within the box around an ellipsoid: what is looked at more closely."""
+    """Eligible events within the box around an ellipsoid; only these are looked at more closely."""
     inside = eligible.copy()
     half = np.sqrt(limit * np.diagonal(one.covariance[0]))
     for place, name in enumerate(features):

@@ -1,15 +1,15 @@
-"""Rate of groups like this one in marrow without leukaemia: an error rate for every group, from few controls.
+"""How often marrow without leukaemia shows a group like this one: an error rate for every group, from few controls.
 
 A group is described by two numbers: its gain in log likelihood over the normal model, brought to a tube of
-``standard_cells``, and its gain per event. In marrow without leukaemia the number of groups per tube is Poisson with a
-rate estimated from the controls; of a group's log gain and of its gain per event the excess over a threshold is
-exponential (peaks over threshold: a Pareto tail in the gain). Rate and both means are learned from the laboratory's
-controls, each judged without itself, together with what development marrows showed, which count as ``prior_tubes``
-tubes more. The tails are the predictive ones (Lomax), which are the heavier the fewer groups stand behind them.
+``standard_cells``, and its gain per event. In marrow without leukaemia the number of groups per tube is Poisson, with a
+rate estimated from the controls. Above a threshold, the logarithm of the gain has an exponential tail, which is a
+Pareto tail in the gain (peaks over threshold). So has the gain per event. The rate and both means are learned from the
+laboratory's controls, each judged without itself. The groups of development marrows are added to them with the weight
+of ``prior_tubes`` tubes. The tails are predictive ones (Lomax): the fewer groups they rest on, the heavier they are.
 
-Large groups of an ill-described population have a large gain and gain little per cell; scattered cells that happen to
-lie together gain much per cell and little in all. A false group must be as odd in both, so the smaller of the two tails
-counts: an upper bound whatever the dependence between them.
+A large group of cells that the normal model describes badly has a large gain but gains little per cell. Scattered cells
+that happen to lie together gain much per cell but little in all. A false group must be as unusual in both, so the
+smaller of the two tails counts. It is an upper bound, whatever the dependence between the two.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class FalseGroups:
 
     @classmethod
     def of_development(cls, parameters: ClassifierParameters) -> FalseGroups:
-        """What the development marrows showed, with the weight that they have beside a laboratory's controls."""
+        """Statistics of the development marrows, with the weight that they have beside a laboratory's controls."""
         groups = parameters.prior_tubes * parameters.prior_groups_per_tube
         return cls(
             parameters.prior_tubes,
@@ -82,12 +82,12 @@ class FalseGroups:
         )
 
     def expected(self, gain: float, gain_per_event: float, cells: int, parameters: ClassifierParameters) -> float:
-        """Expected number, per tube without leukaemia, of groups at least as odd.
+        """Expected number, per tube without leukaemia, of groups that are at least as unusual.
 
         Parameters
         ----------
         gain, gain_per_event
-            Of the group; natural log units, and natural log units per event.
+            The group's gain, natural log units, and its gain per event, natural log units per event.
         cells
             Nucleated cells of its tube.
         """

@@ -1,4 +1,4 @@
-"""Deciding which groups of a tube are counted as leukaemia, and which are only reported, with the reason."""
+"""Deciding which groups of a tube are counted as leukaemia and which are only reported, with the reason."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FoundGroups:
     Attributes
     ----------
     counted, uncounted
-        Groups that are counted, and groups that are not, with the reason.
+        Groups that are counted; groups that are not, with the reason.
     cut
         Natural log score from which a cell of a counted group counts.
     """
@@ -50,14 +50,14 @@ def find_groups(
     burden: PatientLaip | None = None,
     fits: list[PhenotypeFit] | None = None,
 ) -> FoundGroups:
-    """The patient's phenotype as it lies in the tube; without one, groups that gain clearly more than any control's.
+    """Find the patient's phenotype in the tube; without one, find groups that are clearly unlike those of controls.
 
     Parameters
     ----------
     burden
-        Leukaemia found in the tube itself, where it is so much that no search is needed.
+        Leukaemia found in the tube itself, where it is so abundant that no search is needed.
     fits
-        Fits of the patient's phenotype to these cells, where they were made already.
+        Fits of the patient's phenotype to these cells, if already made.
     """
     if search.laip is not None:
         known = match_laip(search.laip, search.parameters, cells) if fits is None else fits
@@ -81,7 +81,7 @@ def find_groups(
 
 
 def _matched(fits: list[PhenotypeFit], cells: WindowCells, calibration: Calibration) -> FoundGroups:
-    """Matches of the patient's phenotype: counted, or a doubt where they may be normal cells that it was moved onto."""
+    """Matches of the patient's phenotype: counted, or a question where it may have been moved onto normal cells."""
     counted: list[CountedGroup] = []
     uncounted: list[UncountedGroup] = []
     cut = cut_beside(fits, cells, calibration.nearby, cells.parameters)
@@ -101,10 +101,10 @@ def _matched(fits: list[PhenotypeFit], cells: WindowCells, calibration: Calibrat
 def displaced_match(
     search: Search, cells: WindowCells, calibration: Calibration, found: FoundGroups
 ) -> PhenotypeFit | None:
-    """The patient's phenotype on cells that pass for a normal population only if it may lie further than in controls.
+    """A match of the phenotype on cells that pass for normal only if populations may lie further out than in controls.
 
-    Some hundred leukaemic cells pull a normal population onto themselves, so that they seem half normal. None where no
-    population is so far from its place, or what counts already claims most of the cells.
+    Some hundred leukaemic cells pull a normal population onto themselves, so that they seem half normal. Returns None
+    where no population lies so far from its place, or where the counted groups already have most of the cells.
     """
     beside, parameters = cells.shrunken, search.parameters
     if search.laip is None or beside is None:
@@ -128,7 +128,7 @@ def displaced_match(
 def displaced_doubts(
     search: Search, cells: WindowCells, calibration: Calibration, found: FoundGroups
 ) -> tuple[UncountedGroup, ...]:
-    """The question that such a match is where it does not count; none where there is no match."""
+    """Such a match as a group that is reported and not counted; empty where there is no match."""
     fit = displaced_match(search, cells, calibration, found)
     if fit is None or cells.shrunken is None:
         return ()
@@ -137,7 +137,7 @@ def displaced_doubts(
 
 
 def matched_beside(found: FoundGroups, cells: WindowCells, calibration: Calibration) -> bool:
-    """Whether a match counts after the normal cells were fitted beside it: by an error rate that knows no phenotype.
+    """Whether a match counts after the normal cells were fitted beside it, by an error rate that ignores the phenotype.
 
     The tube itself chose which cells its normal populations need not explain. So the cells must also form a compact
     group that would count without a diagnosis tube (:func:`stands_beside`).
@@ -169,12 +169,12 @@ def stands_beside(found: FoundGroups, parameters: ClassifierParameters) -> bool:
 
 
 def find_other_groups(cells: WindowCells, calibration: Calibration, score: Floats) -> tuple[UncountedGroup, ...]:
-    """Groups unlike normal that the patient's phenotype does not claim: a leukaemia may have changed.
+    """Groups unlike normal cells that the patient's phenotype does not claim, since a leukaemia may have changed.
 
     Parameters
     ----------
     score
-        Shape (n,): score of every cell under what was found.
+        Shape (n,): score of every cell under the matches of the phenotype.
     """
     rest = cells.only(np.flatnonzero(score < 0.0))
     found: list[UncountedGroup] = []
@@ -193,7 +193,7 @@ def find_other_groups(cells: WindowCells, calibration: Calibration, score: Float
 
 @dataclass(frozen=True)
 class _Judged:
-    """A group and why it is not counted; None where it is."""
+    """A group, and why it is not counted; ``why`` is None where it is counted."""
 
     group: CompactGroup
     evidence: EvidenceOnGroup
@@ -206,7 +206,7 @@ class _Judged:
 
 
 def _judge(cells: WindowCells, calibration: Calibration) -> list[_Judged]:
-    """Groups that count, that forbid a negative answer, and that the catalogue names; others are no doubt."""
+    """Groups that count, that rule out a negative answer, or that the catalogue names; all others are left out."""
     judged: list[_Judged] = []
     for group in cells.compact_groups():
         evidence = weigh_group(group, cells, calibration.groups)
@@ -225,10 +225,10 @@ def _judge(cells: WindowCells, calibration: Calibration) -> list[_Judged]:
 
 
 def _is_artefact(group: CompactGroup, cells: WindowCells) -> bool:
-    """Whether a group is too bright for a cell or for a detector.
+    """Whether a group is too bright to be cells, or too bright for a detector.
 
-    It is brighter in a nucleic acid dye than any single cell of the B lineage, or it lies at an end of a marker's
-    scale, where values are what compensation made of a signal that was cut off.
+    Either the group is brighter in a nucleic acid dye than any single cell of the B lineage (``dye_most``), or it lies
+    at an end of an antibody's scale (``end_of_scale``), where a value is what compensation made of a clipped signal.
     """
     parameters = cells.parameters
     centre = group.mixture.mean[0]
@@ -245,7 +245,7 @@ def _is_artefact(group: CompactGroup, cells: WindowCells) -> bool:
 def _displaced(cells: WindowCells, calibration: Calibration, known: Sequence[CompactGroup]) -> list[_Judged]:
     """Groups that pass for a normal population only if it may lie further from its place than in controls.
 
-    Marrow without leukaemia can hold such populations too, so that they are not counted.
+    Marrow without leukaemia can hold such populations too, so they are not counted.
     """
     judged: list[_Judged] = []
     for group in cells.compact_groups():
@@ -264,6 +264,6 @@ def _displaced(cells: WindowCells, calibration: Calibration, known: Sequence[Com
 
 
 def _covers(one: CompactGroup, other: CompactGroup, parameters: ClassifierParameters) -> bool:
-    """Whether a group is another's, with enough of its cells."""
+    """Whether one group is the same population as another and has enough of its cells."""
     same = same_population(one.mixture, other.mixture, parameters)
     return same and one.events >= parameters.covered_share * other.events

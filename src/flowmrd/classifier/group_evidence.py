@@ -25,13 +25,13 @@ class EvidenceOnGroup:
     fit
         How well its centre fits leukaemias of other patients, 0 to 1 (:func:`fit_to_leukaemia`).
     place
-        Population or artefact of the catalogue in whose place it lies.
+        Population or artefact of the catalogue in whose place the group lies; None where there is none.
     false_groups
-        Groups as odd that a tube without leukaemia is expected to show; None where it was not measured.
+        Expected number of groups at least as unusual in a tube without leukaemia; None where it was not measured.
     gain
         Log likelihood gained over the normal model; None where it was not measured.
     accepted
-        Whether place, number and error rate say that it is what the catalogue names.
+        Whether place, number of cells and error rate say that the group is what the catalogue names.
     """
 
     fit: float
@@ -67,7 +67,7 @@ def weigh_group(group: CompactGroup, cells: WindowCells, groups: ControlGroups) 
 
 
 def weigh_mixture(mixture: Mixture, share: float, cells: WindowCells) -> EvidenceOnGroup:
-    """Evidence on cells that were found otherwise: by a known phenotype, or as a heavy burden."""
+    """Evidence on cells that were found by a known phenotype or as a heavy burden."""
     return EvidenceOnGroup(fit_to_leukaemia(mixture, cells), place_of(mixture, share, cells))
 
 
@@ -80,10 +80,11 @@ def place_of(mixture: Mixture, share: float, cells: WindowCells) -> Place | None
 
 
 def fit_to_leukaemia(mixture: Mixture, cells: WindowCells) -> float:
-    """Share of leukaemias that lie further from the average one than this group, by all markers but its oddest.
+    """Share of leukaemias that lie further from the average one than this group, by all markers but its most unusual
+    one.
 
-    A leukaemia may be odd in any one marker. Means and spreads are those of :mod:`flowmrd.classifier.blast_prior`,
-    taken for Gaussian and independent.
+    The most unusual marker is left out because a leukaemia may be aberrant in any one marker. Means and spreads are
+    those of :mod:`flowmrd.classifier.blast_prior`; markers are treated as Gaussian and independent.
     """
     mean, sd = blast_spread(cells.features)
     centre: Floats = mixture.mean[int(mixture.weight.argmax())]
@@ -95,8 +96,8 @@ def fit_to_leukaemia(mixture: Mixture, cells: WindowCells) -> float:
 def unexplained_groups(cells: WindowCells, controls: Sequence[WindowCells]) -> tuple[CompactGroup, ...]:
     """Groups of a control that count towards the error rate.
 
-    They are unlike normal, lie where the other controls hold no great many cells, and in no place of the catalogue
-    whose name ends the doubt.
+    They are unlike normal cells, the other controls have few cells where they lie, and the catalogue has no name for
+    them that answers the question.
     """
     found = []
     for group in cells.compact_groups():
@@ -119,7 +120,7 @@ def counts(group: CompactGroup, evidence: EvidenceOnGroup, cells: WindowCells) -
 
 
 def is_doubt(group: CompactGroup, evidence: EvidenceOnGroup, cells: WindowCells) -> bool:
-    """Whether a group forbids a negative answer, wherever it lies."""
+    """Whether a group rules out a negative answer, wherever it lies."""
     parameters = cells.parameters
     return (
         not evidence.accepted

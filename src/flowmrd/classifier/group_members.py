@@ -1,7 +1,7 @@
 """Assigning cells to every group, counted or not, so that a reviewer's call can be counted.
 
-Groups are numbered as they stand in ``classification.json``: counted ones first, then those that are told and not
-counted. A cell belongs to one group at most; counted groups choose first.
+Groups are numbered as in ``classification.json``: counted groups first, then those that are reported and not counted. A
+cell belongs to at most one group; counted groups choose first.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def find_members(
     uncounted: Sequence[UncountedGroup],
     first: int,
 ) -> Members:
-    """Give the cells that no counted group has to the groups that are not counted, by the cut inside a group.
+    """Assign the cells that no counted group has to the groups that are not counted, by ``group_cut``.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def find_members(
     for number, group in enumerate(uncounted, start=first):
         if group.detector:
             continue
-        # Such a group stands out only where normal populations are kept near their places.
+        # Such a group stands out only from populations that are shrunken towards their places.
         out_of_place = beside is not None and group.why in {"displaced", "named"}
         seen = beside if out_of_place and beside is not None else cells
         score = score_cells(group.mixture, seen.values, seen.log_normal, cells.parameters.blast_tail_degrees)

@@ -65,7 +65,7 @@ def markers_after(panel: PanelModel, therapies: frozenset[str]) -> frozenset[str
 
 
 def classifier_parameters(panel: PanelModel, config: RunConfig, therapy: PriorTherapy) -> ClassifierParameters:
-    """Parameters of the classifier as the configuration and the therapy before the tube ask for."""
+    """Parameters of the classifier, as set by the configuration and the therapy before the tube."""
     return ClassifierParameters(
         background_per_million=config.laip.background_per_million,
         target=config.mrd.target,
@@ -98,9 +98,9 @@ def classify(
     tube
         A gated tube.
     reference
-        Normal marrow as learned from the controls: a fitted ``NormalReference``, or its ``model_``.
+        Normal marrow as learned from the controls: a fitted ``NormalReference`` or its ``model_``.
     laip
-        The patient's phenotype, where there is one, or what :func:`flowmrd.find_laip` found.
+        What :func:`flowmrd.find_laip` found, or the phenotype itself; None where there is no diagnosis tube.
     library
         Phenotypes of other patients; the patient's own is ignored here.
     patient
@@ -108,7 +108,7 @@ def classify(
     therapy
         Therapy before the tube.
     config, parameters
-        Settings; ``parameters`` replaces what ``config`` and ``therapy`` ask for.
+        Settings; ``parameters`` replaces those that follow from ``config`` and ``therapy``.
     no_phenotype
         Whether the patient's diagnosis tube gave no phenotype; this is reported.
 
@@ -132,7 +132,7 @@ def classify(
     settings = config or RunConfig(panel=tube.panel.name, samples="")
     found = candidates(tube)
     chosen = parameters or classifier_parameters(tube.panel, settings, therapy)
-    # Tubes put together by hand have no record of their thresholds: their spiked cells start in the window.
+    # A tube that was put together by hand has no record of its thresholds, so its spiked cells start in the window.
     chain = RawChain(tube, chosen) if tube.qc is not None and tube.gates is not None else None
     result = classify_tube(
         found.cells,
@@ -191,7 +191,7 @@ def classify(
 
 
 def _as_control(name: str, reference: ReferenceModel, config: RunConfig) -> list[Flag]:
-    """What the reference says of a control tube, or the laboratory of one it has excluded; nothing of other tubes."""
+    """Flags of a control: that it is odd, or that the laboratory excluded it; none for other tubes."""
     if name in config.controls.excluded:
         return [flag("CONTROL_EXCLUDED", reason=config.controls.excluded[name])]
     judged = [one for one in reference.judgements if one.name == name]
@@ -309,7 +309,7 @@ def _markers(
 
 
 def _kind(kind: SpikedKind, result: Classification, reference: ReferenceModel) -> SpikedKindEntry:
-    """A kind of leukaemia that was spiked in, in words, and what became of its cells."""
+    """A kind of leukaemia that was spiked in, described in words, and the fate of its cells."""
     mean = kind.mixture.weight @ kind.mixture.mean - result.shift
     return SpikedKindEntry(
         phenotype=phenotype_in_words(mean, result.features, reference),
@@ -347,7 +347,7 @@ def _uncounted(number: int, group: UncountedGroup, result: Classification, refer
 
 
 def _evidence(evidence: EvidenceOnGroup) -> EvidenceEntry:
-    """Evidence on a group as results hold it."""
+    """Evidence on a group as a record."""
     return EvidenceEntry(
         gain=None if evidence.gain is None else round(evidence.gain, 2),
         false_groups=None if evidence.false_groups is None else round(evidence.false_groups, 6),

@@ -15,7 +15,7 @@ __all__ = ["in_staining_of_reference", "propose"]
 
 
 def in_staining_of_reference(medians: Mapping[str, float], staining_shift: Mapping[str, float]) -> dict[str, float]:
-    """Medians of a tube's group, 0..1 scale, as they would be in the staining of the reference.
+    """Medians of a group, moved from the staining of its tube to that of the reference; 0..1 scale.
 
     Parameters
     ----------
@@ -35,8 +35,9 @@ def propose(
 ) -> Proposal | None:
     """The most frequent call of earlier groups in the same place; None where there was none.
 
-    Two groups are in one place where their centres are nearer than :attr:`ClassifierParameters.same_place` by the mean
-    of their variances, in the markers that both have, as groups of several controls are one population.
+    Two groups are in the same place if their centres are nearer than :attr:`ClassifierParameters.same_place`, measured
+    by the mean of their variances in the markers that both have. Groups of several controls are compared in the same
+    way.
 
     Parameters
     ----------

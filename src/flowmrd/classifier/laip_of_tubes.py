@@ -32,7 +32,7 @@ class FoundLaip:
     laip
         The phenotype, or None where none was found.
     record
-        What ``laip.json`` says besides the phenotype itself: ``diagnosis``, ``seen_without_cd19``, ``components``,
+        What ``laip.json`` holds besides the phenotype itself: ``diagnosis``, ``seen_without_cd19``, ``components``,
         ``flags``.
     """
 
@@ -54,23 +54,23 @@ def find_laip(
     Parameters
     ----------
     patient
-        Whose tubes they are, as the phenotype says it.
+        Identifier of the patient; it is stored with the phenotype.
     tubes
-        Diagnosis tubes in the order of acquisition (that of the sheet); the last one that holds aberrant cells counts,
-        since a leukaemia changes and the last tube is nearest to the follow-ups.
+        Diagnosis tubes in the order of acquisition, which is that of the sheet. The last one that holds aberrant cells
+        gives the phenotype, since a leukaemia changes and the last tube is nearest to the follow-ups.
     reference
         Normal marrow: a fitted ``NormalReference``, or its ``model_``.
     config
-        Fewest aberrant cells and the seed (``laip``); the defaults where absent.
+        Gives the fewest aberrant cells and the seed (section ``laip``); the defaults where absent.
     labels
-        Tube name to the events that an expert called leukaemic, shape (n_events,); where a tube has them, they say
-        which cells are.
+        Tube name to a mask of the events that an expert called leukaemic, shape (n_events,). In a tube that has a mask,
+        these events are the leukaemic cells.
 
     Returns
     -------
     FoundLaip
-        The phenotype, or None in it where no tube holds enough aberrant cells; :func:`flowmrd.classify_tube` and
-        ``MrdClassifier.fit`` take either and say so in the verdict.
+        Its ``laip`` is None where no tube holds enough aberrant cells. :func:`flowmrd.classify_tube` and
+        ``MrdClassifier.fit`` take either and say in the verdict which it was.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def find_laip(
 
 
 def seen_without(tube: Tube, rows: npt.NDArray[np.intp], marker: str = "CD19") -> float | None:
-    """Share of events that come into the B lineage by a route that does not use a marker."""
+    """Share of the events that enter the B-lineage gate by a route that does not use the marker."""
     seen = np.zeros(len(rows), dtype=bool)
     for name in tube.panel.routes_without(marker):
         inside = tube.gate_or_none(name)

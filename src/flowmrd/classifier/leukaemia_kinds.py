@@ -1,12 +1,13 @@
 """Kinds of leukaemia whose cells are spiked into a tube, to measure its sensitivity.
 
-A patient with a diagnosis tube has one kind: the own phenotype, once in the staining of that tube and once in that of
-the tube in question. Without one the leukaemia may be of any kind, so that many are tried: those of a library of other
-patients, else phenotypes drawn from the prior of 332 patients (:mod:`flowmrd.classifier.blast_prior`). The phenotypes
-drawn are the same for every tube, and spread evenly over the prior: every marker takes each tenth of its distribution
-once (a Latin hypercube, McKay et al., Technometrics 1979;21:239). One leukaemia in ten lies where haematogones do, and
-whether it is found depends on the tube's own precursors. Such kinds are drawn beside the others, as near to normal B
-cells as real ones come, and count by their share of the patients.
+A patient with a diagnosis tube has one kind: the patient's own phenotype, once in the staining of the diagnosis tube
+and once in that of the tube in question. Without a diagnosis tube the leukaemia may be of any kind, so many kinds are
+tried: the phenotypes of a library of other patients, or else phenotypes drawn from the prior of 332 patients
+(:mod:`flowmrd.classifier.blast_prior`). The drawn phenotypes are the same for every tube and are spread evenly over the
+prior by a Latin hypercube (McKay et al., Technometrics 1979;21:239): the distribution of every marker is cut into parts
+of equal probability, and each part is used once. One leukaemia in ten lies where haematogones do, and whether it is
+found depends on the tube's own precursors. Such kinds are added to the others. They lie as near to normal B cells as
+real leukaemias do and count by their share of the patients.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Source = Literal["patient", "library", "simulated"]
 
 @dataclass(frozen=True)
 class DrawnCells:
-    """Cells to spike: decades (n, d), and further channels of them on the 0..1 scale, shape (n,), as far as known."""
+    """Cells to spike: values (n, d), decades, and any further known channels of these cells, shape (n,), 0..1 scale."""
 
     values: Floats32
     others: Mapping[str, Floats32]
@@ -39,21 +40,21 @@ class DrawnCells:
 
 @dataclass(frozen=True)
 class PulseShapes:
-    """Channels of a diagnosis tube's cells that are no features: pulse height and width.
+    """Pulse height and width of a diagnosis tube's cells, which the classifier does not use.
 
     Attributes
     ----------
     values
         Channel to its values on the 0..1 scale, shape (m,).
     areas
-        Area channel to its column in the features and the cells' own values in it, shape (m,), decades.
+        Name of an area channel to its column among the features and the cells' own values in it, shape (m,), decades.
     """
 
     values: Mapping[str, Floats32]
     areas: Mapping[str, tuple[int, Floats32]]
 
     def of(self, rows: npt.NDArray[np.intp], moved: Floats32) -> dict[str, Floats32]:
-        """Pulse shape of some cells whose features were moved; a height goes with its area."""
+        """Pulse shape of some cells whose features were moved; a height moves with its area."""
         out: dict[str, Floats32] = {}
         for name, values in self.values.items():
             area = f"{name.removesuffix('-H')}-A"
@@ -84,11 +85,11 @@ class LeukaemiaKind:
     mixture
         Its phenotype in the staining of the tube, decades.
     cells
-        Shape (m, d): real cells of it in that staining, decades; None where cells are drawn from the mixture.
+        Shape (m, d): real cells of this kind in that staining, decades; None where cells are drawn from the mixture.
     pulses
         Pulse shape of these cells; None where it is not known.
     share
-        Share of the leukaemias that it stands for.
+        Share of all leukaemias that this kind stands for.
     """
 
     source: Source
@@ -98,11 +99,11 @@ class LeukaemiaKind:
     share: float = 1.0
 
     def draw(self, count: int, rng: np.random.Generator, drift_sd: float) -> Floats32:
-        """Cells of this kind, moved together by a drift of their own, shape (count, d), decades."""
+        """Cells of this kind, all moved by one random drift, shape (count, d), decades."""
         return self.draw_whole(count, rng, drift_sd).values
 
     def draw_whole(self, count: int, rng: np.random.Generator, drift_sd: float) -> DrawnCells:
-        """The same with the pulse shape of the cells, where it is known."""
+        """The same cells with their pulse shape, where it is known."""
         d = self.mixture.d
         drift = rng.normal(0.0, drift_sd, d)
         if self.cells is not None:
@@ -121,10 +122,11 @@ def kinds_of_leukaemia(search: Search, cells: WindowCells) -> list[LeukaemiaKind
     Parameters
     ----------
     cells
-        The tube; its staining is that of the kinds.
+        Cells of the tube; the kinds are returned in its staining.
     """
     if search.laip is not None:
-        # Whether a patient's cells keep the staining of their tube or follow this tube's is not known beforehand.
+        # Nobody knows beforehand whether a patient's cells keep the staining of the diagnosis tube or follow this
+        # tube's.
         return [
             _of_laip(search.laip, "patient", np.zeros(len(cells.features))),
             _followed(search.laip, "patient", cells),
@@ -169,10 +171,10 @@ def kinds_of_prior(
 def precursor_like_kinds(
     features: tuple[str, ...], normal_b: Floats, parameters: ClassifierParameters
 ) -> list[LeukaemiaKind]:
-    """Leukaemias in the places of haematogones: of every stage the average one, and one nearer to normal B cells.
+    """Leukaemias that lie where haematogones do: for every stage an average one, and one nearer to normal B cells.
 
-    The nearer one lies ``spike_near_sd`` standard deviations nearer in every marker, and not beyond normal B cells. It
-    stands for ``spike_near_share`` of the leukaemias of its stage.
+    The nearer one lies ``spike_near_sd`` standard deviations nearer in every marker, but not beyond the normal B cells.
+    It stands for ``spike_near_share`` of the leukaemias of its stage.
     """
     shape = cluster_shape(features)
     out: list[LeukaemiaKind] = []

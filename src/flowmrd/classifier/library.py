@@ -1,8 +1,8 @@
 """Leukaemias of other patients, which are spiked into a tube whose own leukaemia is not known.
 
-The search does not prefer the phenotypes of other patients' blasts. Using their density as the region of search found
-fewer leukaemias in trials than the broad prior, because phenotypes of other patients also cover the rim of normal
-populations, and normal groups there raised the limit of what counts.
+The search does not prefer the phenotypes of other patients' blasts. In trials, a search within their density found
+fewer leukaemias than one within the broad prior. The reason is that phenotypes of other patients also cover the rim of
+normal populations, and normal groups there raised the limit from which a group counts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Library:
         return Library(tuple(entry for entry in self.entries if entry.patient != patient and not entry.indistinct))
 
     def covering(self, features: tuple[str, ...]) -> Library:
-        """Entries that have all of these features."""
+        """The library with only the phenotypes that have all of these features."""
         return Library(tuple(entry for entry in self.entries if set(features) <= set(entry.features)))
 
     def is_usable(self, parameters: ClassifierParameters) -> bool:

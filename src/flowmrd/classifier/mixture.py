@@ -18,9 +18,9 @@ from flowmrd.classifier.parameters import ClassifierParameters
 Floats = npt.NDArray[np.float64]
 CHUNK = 65_536
 BLOCK = 4_096
-"""Cells at a time whose products (55 columns for nine markers) stay in a processor's cache."""
+"""Number of cells computed at a time: their products (55 columns for nine markers) fit into a processor's cache."""
 EM_BLOCK = 1_024
-"""The same where responsibilities of twenty-odd components lie beside the products."""
+"""The same for an E-step, which also holds the responsibilities of some twenty components."""
 LOG_2PI = float(np.log(2 * np.pi))
 
 
@@ -53,30 +53,30 @@ class Mixture:
         return int(self.mean.shape[1])
 
     def marginal(self, columns: list[int]) -> Mixture:
-        """The mixture of some of the features: exact for Gaussians."""
+        """The mixture in some of the features, which is exact for Gaussians."""
         index = np.asarray(columns, dtype=np.intp)
         return Mixture(self.weight, self.mean[:, index], self.covariance[:, index[:, None], index[None, :]])
 
     def shifted(self, shift: Floats) -> Mixture:
-        """All means moved by one vector of shape (d,)."""
+        """The mixture with all means moved by one vector of shape (d,)."""
         return replace(self, mean=self.mean + shift)
 
     def broadened(self, covariance: Floats) -> Mixture:
-        """All covariances widened by ``covariance`` (d, d): the mixture after an unknown common shift."""
+        """The mixture with ``covariance`` (d, d) added to every covariance, as after a common shift of unknown size."""
         return replace(self, covariance=self.covariance + covariance)
 
     def with_share(self, share: float) -> Mixture:
-        """Weights brought to a share of the cells, the rest being left to something else."""
+        """The mixture with weights that sum to ``share``; the other cells are left to something else."""
         return replace(self, weight=self.weight * share)
 
     def only(self, keep: npt.NDArray[np.bool_]) -> Mixture:
-        """The kept components, weights brought back to sum 1."""
+        """The mixture of the kept components, with weights that sum to 1."""
         weight = self.weight[keep]
         return Mixture(weight / weight.sum(), self.mean[keep], self.covariance[keep])
 
 
 def combine(parts: Sequence[Mixture], shares: Sequence[float]) -> Mixture:
-    """One mixture of several, with the given share each."""
+    """One mixture made of several, each with its share."""
     return Mixture(
         np.concatenate([part.weight * share for part, share in zip(parts, shares, strict=True)]),
         np.concatenate([part.mean for part in parts]),
@@ -87,7 +87,7 @@ def combine(parts: Sequence[Mixture], shares: Sequence[float]) -> Mixture:
 def products(x: npt.NDArray[np.floating], centre: Floats) -> Floats:
     """Columns 1, x_i and x_i x_j (i <= j) of centred x, shape (n, 1 + d + d(d+1)/2).
 
-    Each column is contiguous in memory, which is what makes filling and multiplying them fast.
+    Each column is contiguous in memory, so that filling and multiplying are fast.
     """
     y = np.ascontiguousarray((np.asarray(x, dtype=np.float64) - centre).T)
     d, n = y.shape
@@ -155,7 +155,10 @@ def component_log_density(mixture: Mixture, x: npt.NDArray[np.floating], *, degr
 
 
 def chi2_quantile(probability: float, degrees: float) -> float:
-    """Quantile of the chi-squared distribution, as ``scipy.stats.chi2.ppf``, whose import takes longer than a tube."""
+    """Quantile of the chi-squared distribution.
+
+    ``scipy.stats.chi2.ppf`` gives the same, but importing ``scipy.stats`` takes longer than classifying a tube.
+    """
     from scipy.special import gammaincinv
 
     return float(2.0 * gammaincinv(degrees / 2, probability))
@@ -195,16 +198,16 @@ class Moments:
 
 @dataclass(frozen=True)
 class EmStep:
-    """What one E-step gives for the M-step.
+    """Result of one E-step, as the M-step needs it.
 
     Attributes
     ----------
     moments
-        Of every component of the mixture.
+        Sufficient statistics of every component of the mixture.
     beside
-        Shape (m,): weighted events of what stands beside the mixture.
+        Shape (m,): weighted events of the densities beside the mixture.
     log_density
-        Shape (n,): log density of every cell under all of them.
+        Shape (n,): log density of every cell under the mixture and the densities beside it.
     """
 
     moments: Moments
@@ -218,13 +221,13 @@ def em_step(mixture: Mixture, table: Floats, centre: Floats, weight: Floats, bes
     Parameters
     ----------
     mixture
-        Components to be moved; weights that do not sum to 1 are shares beside something else.
+        Components to fit. Their weights may sum to less than 1; the rest belongs to the densities beside them.
     table, centre
-        The :func:`products` of the cells, shape (n, p), and where these are centred.
+        The :func:`products` of the cells, shape (n, p), and the point at which they are centred, shape (d,).
     weight
         Shape (n,): importance of every cell.
     beside
-        Shape (m, n): log of share times density of what competes for the cells and stays as it is.
+        Shape (m, n): log of share times density of fixed densities that compete for the cells.
     """
     linear = log_density_coefficients(mixture, centre)
     n, k, d = len(table), mixture.k, mixture.d
@@ -271,7 +274,7 @@ def log_density_coefficients(mixture: Mixture, centre: Floats) -> Floats:
 
 
 def normalised(log_values: Floats) -> tuple[Floats, Floats]:
-    """Log of the sum over the first axis, and each value's part of it; the values are overwritten."""
+    """Log of the sum of exponentials over the first axis, and each value's part of that sum; overwrites the values."""
     top = log_values.max(axis=0)
     log_values -= top
     np.exp(log_values, out=log_values)

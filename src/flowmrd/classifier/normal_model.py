@@ -1,8 +1,8 @@
 """Model of normal marrow: a hierarchical Gaussian mixture over control tubes.
 
-All controls share the components of one mixture. Each control shifts all of them together (its staining) and may move
-each a little besides. The model learns the size of these shifts; :mod:`flowmrd.classifier.tube_model` allows a sample
-no larger ones.
+All controls share the components of one mixture. In each control the components are shifted together, which is its
+staining, and each may move a little on its own. The model learns the size of these shifts, and
+:mod:`flowmrd.classifier.tube_model` allows a sample no larger ones.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class NormalModel:
     features
         Marker names.
     mixture
-        Average tube.
+        Components of the average control, decades.
     between_tube_sd
-        Shape (k, d): standard deviation of each component's mean over tubes, beside the common shift of each tube,
-        decades.
+        Shape (k, d): standard deviation of each component's mean over tubes, after the common shift of each tube is
+        taken out, decades.
     window_share
         Shape (k,): share of each component's cells that lie in the B-lineage window.
     in_window
@@ -70,7 +70,7 @@ class NormalModel:
 
 @dataclass
 class _ControlState:
-    """A control during the fit: products of its cells with their weights, and where its components lie."""
+    """A control during the fit: products of its cells, their weights, and the places of its components."""
 
     table: Floats
     weight: Floats
@@ -80,7 +80,7 @@ class _ControlState:
 
 @dataclass(frozen=True)
 class _Population:
-    """The model during the fit."""
+    """The model of all controls during the fit."""
 
     mixture: Mixture
     between_tube_sd: Floats
@@ -102,7 +102,7 @@ def fit_normal(
     Returns
     -------
     NormalModel
-        With one tube alone the spread between tubes is the least allowed.
+        With a single tube the spread between tubes is the smallest allowed.
     """
     tubes = [tube.select(features) for tube in tubes]
     rng = np.random.default_rng(seed)
@@ -110,7 +110,7 @@ def fit_normal(
     most = min(per_tube, parameters.training_cells_most)
     samples = [training_sample(tube, most, parameters.training_window_share) for tube in tubes]
     shifts = align([x for x, _ in samples], rng, parameters)
-    # Brought to one staining first, so that components are populations and not tubes.
+    # The tubes are brought to one staining first, so that the components are populations and not tubes.
     pooled = np.concatenate([x - shift for (x, _), shift in zip(samples, shifts, strict=True)])
     rows = rng.permutation(len(pooled))[: parameters.start_cells]
     start = fit_mixture(
@@ -144,7 +144,7 @@ def fit_normal(
 def _step(
     model: _Population, tubes: list[_ControlState], centre: Floats, parameters: ClassifierParameters
 ) -> _Population:
-    """One EM step over all tubes; their states are brought up to date."""
+    """One EM step over all tubes; updates their states."""
     mixture, shifts = model.mixture, model.shifts
     k, d = mixture.k, mixture.d
     floor = parameters.population_sd_least**2
@@ -187,7 +187,7 @@ def _step(
 
 
 def moved(mean: Floats, precision: Floats, expected: Floats, between_tube_sd: Floats) -> Floats:
-    """Where components lie in a tube: between where its cells are and where they are expected; shape (k, d)."""
+    """Places of the components in a tube, between the means of its cells and the expected places; shape (k, d)."""
     prior = 1.0 / between_tube_sd**2
     out: Floats = (precision * mean + prior * expected) / (precision + prior)
     return out

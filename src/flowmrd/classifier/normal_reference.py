@@ -1,7 +1,7 @@
 """The normal reference: the model of all controls, and every control as judged without itself.
 
-A control is never judged by a reference that it is part of: controls are divided into folds, and each fold has a
-reference built from the other folds.
+A control is never judged by a reference that it is part of. Controls are divided into folds, and each fold is judged by
+a reference that is built from the other folds.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ class ControlRecord:
     Attributes
     ----------
     values, log_normal
-        Candidate cells (n, d) that any LAIP may claim, and their log density under the fold's model of this tube.
+        Candidate cells (n, d) that a phenotype may claim, decades, and their log density (n,) under the fold's model of
+        this tube.
     sampling
-        Share of such cells that was kept; counts are divided by it.
+        Share of these cells that was kept; counts are divided by it.
     groups
-        Compact groups unlike normal among them, of whatever size.
+        Compact groups of any size among them that are unlike normal cells.
     staining
-        How its antibodies stained the cells that carry their antigens.
+        For every antibody, how it stained the cells that carry its antigen.
     """
 
     name: str
@@ -57,10 +58,10 @@ class ReferenceModel:
     """The frozen normal reference: full model, fold models and the controls as judged by them.
 
     ``provisional`` is true for a reference without real controls, whose background rates must not be used.
-    ``stage_names`` and ``stage_centres`` (s, d) are the normal populations of the window, for naming only. ``anchors``
-    are the levels (d,) of the cells that places of the catalogue are given by, averaged over the controls. All are in
-    the staining of the reference. ``judgements`` holds the result of every control, as ``control_judgements`` of
-    ``reference.json``; empty where none was judged.
+    ``stage_names`` and ``stage_centres`` (s, d) are the normal populations of the window and their centres. ``anchors``
+    are the levels (d,) of the catalogue's anchor cells, averaged over the controls. Both are in decades and in the
+    staining of the reference. ``judgements`` holds the judgement of every control, as ``control_judgements`` does in
+    ``reference.json``; it is empty where no control was judged.
     """
 
     panel: str
@@ -74,7 +75,7 @@ class ReferenceModel:
     judgements: tuple[JudgedControl, ...] = ()
 
     def anchors_at(self, features: tuple[str, ...], shift: Floats) -> dict[str, Floats]:
-        """Levels of the anchors in some of the markers, in the staining of a tube."""
+        """Levels of the anchor cells in some of the markers, in the staining of a tube."""
         index = [self.features.index(name) for name in features]
         return {name: level[index] + shift for name, level in self.anchors.items()}
 
@@ -103,7 +104,7 @@ def build_reference(
     Parameters
     ----------
     controls
-        At least one. With one, its own fold cannot exist and the controls' judgement is left empty.
+        At least one. A single control has no fold without itself, so no control is judged.
     max_cells
         Candidate cells kept per control.
     """
@@ -138,7 +139,7 @@ def build_reference(
 def _anchors(
     tubes: list[CandidateCells], shifts: Mapping[str, Floats], parameters: ClassifierParameters
 ) -> dict[str, Floats]:
-    """Levels of the anchors over the controls, each brought to the staining of the reference."""
+    """Mean levels of the anchor cells over the controls, each moved to the staining of the reference."""
     found: dict[str, list[Floats]] = {}
     for tube in tubes:
         for name, level in anchor_levels(tube, parameters).items():
@@ -151,7 +152,7 @@ def stages_of(
 ) -> tuple[tuple[str, ...], Floats]:
     """Centres of the named normal populations of the window, averaged over the controls that hold them.
 
-    Where the tubes name no population, the components of the model that lie in the window stand for stages.
+    Where the tubes name no population, the model's components in the window are used instead.
     """
     found: dict[str, list[Floats]] = {}
     for given in tubes:
@@ -174,7 +175,7 @@ def stages_of(
 def judge(
     model: NormalModel, tube: CandidateCells, fold: int, max_cells: int, parameters: ClassifierParameters
 ) -> ControlRecord:
-    """Fit a control by a model it did not help to build and keep its candidate cells."""
+    """Fit a model to a control that did not help to build it, and keep the control's candidate cells."""
     tube = tube.select(model.features)
     fitted = fit_tube(model, tube, parameters)
     inside = np.flatnonzero(tube.window)
@@ -203,7 +204,7 @@ def rescore(control: ControlRecord, index: list[int], parameters: ClassifierPara
 
 
 def digest(reference: ReferenceModel) -> str:
-    """SHA-256 over the numbers of the model: two references with the same digest judge alike."""
+    """SHA-256 over the numbers of the model; two references with the same digest give the same results."""
     sha = hashlib.sha256()
     sha.update("\0".join((reference.panel, *reference.features)).encode())
     for array in (reference.model.mixture.weight, reference.model.mixture.mean, reference.model.mixture.covariance):
@@ -212,13 +213,13 @@ def digest(reference: ReferenceModel) -> str:
 
 
 class FittedReference(Protocol):
-    """What holds a fitted reference, as ``flowmrd.NormalReference`` does."""
+    """An object that holds a fitted reference, such as ``flowmrd.NormalReference``."""
 
     model_: ReferenceModel
 
 
 def model_of(reference: ReferenceModel | FittedReference) -> ReferenceModel:
-    """The model itself, whichever of the two is given.
+    """The reference's model, from a fitted estimator or as it is.
 
     Raises
     ------

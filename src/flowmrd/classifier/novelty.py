@@ -1,4 +1,4 @@
-"""How unlike the controls a whole tube is: its staining, its populations beside that, its cells that fit none."""
+"""How unlike the controls a whole tube is: in its staining, in its populations, in its cells that fit none of them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from flowmrd.classifier.tube_model import TubeModel
 
 @dataclass(frozen=True)
 class Novelty:
-    """How odd a tube is.
+    """How unlike the controls a tube is.
 
     Attributes
     ----------
     score
-        1 at the limit of what the controls make expected.
+        Distance from the controls; 1 is the limit of what the variation between controls explains.
     reason
-        What is odd, in words.
+        What is unlike the controls, in words.
     marker
-        The marker whose staining is odd; empty where it is something else.
+        The marker whose staining is unlike the controls; empty where the reason is something else.
     """
 
     score: float
@@ -33,7 +33,7 @@ class Novelty:
 
     @property
     def flag(self) -> bool:
-        """Whether the tube is beyond that limit."""
+        """Whether the score is beyond that limit."""
         return self.score > 1.0
 
 
@@ -47,8 +47,8 @@ def judge_novelty(
 ) -> Novelty:
     """The largest of three scores: staining of a marker, displacement of the populations, share of outliers.
 
-    Limits are prediction limits from the controls, each as seen by a reference that it did not help to build, with
-    Student's t for their number.
+    The limits are prediction limits from the controls, by Student's t for their number. Each control is measured by a
+    reference that it did not help to build.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def _expected_sd(name: str, parameters: ClassifierParameters) -> float:
 
 
 def pooled_sd(values: Floats, expected: Floats, pseudo_tubes: float) -> Floats:
-    """Standard deviation of every column of (n, d) values, shrunken towards what is expected, shape (d,)."""
+    """Standard deviation of every column of (n, d) values, shrunken towards the expected one, shape (d,)."""
     n = len(values)
     squares = ((values - values.mean(axis=0)) ** 2).sum(axis=0)
     out: Floats = np.sqrt((squares + pseudo_tubes * expected**2) / (n - 1 + pseudo_tubes))

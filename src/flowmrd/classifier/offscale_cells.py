@@ -1,9 +1,9 @@
 """Cells that are off scale in a detector are judged only by the channels in which they are measured.
 
-They found no group and set no limit, in tubes and controls alike: what compensation makes of them looks like cells that
-do not exist. They join a group that other cells have founded where their measured channels say so. Leukaemia of which
-every cell is off scale in one detector is looked for in the channels that are left; it is told and not counted, because
-the marker that is missing may be the one that tells it from normal cells.
+Such cells do not start a group and set no limit, in tubes and controls alike, because compensation turns them into
+phenotypes that no cell has. They join a group of other cells where their measured channels agree with it. A leukaemia
+whose cells are all off scale in one detector is searched for in the other channels. It is reported and not counted,
+because the missing marker may be the one that tells it from normal cells.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ class JudgedOffscale:
     Attributes
     ----------
     score, cluster
-        Shape (m,): log10 score and number of the group that has the cell, -1 for none; None where no cell is off scale.
+        Shape (m,): log10 score, and number of the group that the cell belongs to, -1 for none; None where no cell is
+        off scale.
     detectors
-        Cells by detector.
+        Number of off-scale cells by detector.
     uncounted
-        Groups unlike normal among them.
+        Groups among them that are unlike normal cells.
     """
 
     score: Floats32 | None = None
@@ -51,7 +52,7 @@ class JudgedOffscale:
 def judge_offscale(
     offscale: OffscaleCells | None, counted: Sequence[CountedGroup], cells: WindowCells, cut: float
 ) -> JudgedOffscale:
-    """Let off-scale cells join the groups that count, and look for groups among those that do not.
+    """Let off-scale cells join the counted groups, and search for groups among the rest.
 
     Parameters
     ----------
@@ -75,19 +76,19 @@ def judge_offscale(
 def score_offscale(
     cells: OffscaleCells, mixtures: Sequence[Mixture], model: TubeModel, parameters: ClassifierParameters
 ) -> tuple[Floats, npt.NDArray[np.int32]]:
-    """Best score of every off-scale cell over the groups, by its measured channels, and which group gives it.
+    """Best score of every off-scale cell over the groups, by its measured channels, and the group that gives it.
 
     Parameters
     ----------
     mixtures
-        Groups that other cells have founded, decades.
+        Groups of other cells, decades.
     model
         The tube's normal model.
 
     Returns
     -------
     score, label
-        Shape (m,); natural log, and -1 where no group claims the cell.
+        Shape (m,) each: natural log score; number of the group, -1 where no group claims the cell.
     """
     score = np.full(cells.n, NO_SCORE)
     label = np.full(cells.n, -1, dtype=np.int32)
@@ -115,12 +116,12 @@ def _patterns(measured: Bools) -> Iterator[tuple[npt.NDArray[np.intp], list[int]
 
 
 def _offscale_groups(cells: OffscaleCells, claimed: Bools, beside: WindowCells) -> tuple[UncountedGroup, ...]:
-    """Compact groups unlike normal among cells that are off scale in one detector, in the channels that are left.
+    """Compact groups, unlike normal cells, among those that are off scale in one detector; by the other channels.
 
     Parameters
     ----------
     claimed
-        Shape (m,): off-scale cells that a counted group has.
+        Shape (m,): off-scale cells that belong to a counted group.
     beside
         The cells of the tube's window: its normal model, denominator and staining.
     """
@@ -146,7 +147,7 @@ def _offscale_groups(cells: OffscaleCells, claimed: Bools, beside: WindowCells) 
 
 
 def _in_channels(cells: WindowCells, values: Floats32, columns: list[int]) -> WindowCells:
-    """Other cells of the same tube in some of the channels."""
+    """Other cells of the same tube, in some of the channels."""
     features = tuple(cells.features[column] for column in columns)
     model = cells.model.select(columns)
     values = np.ascontiguousarray(values)
@@ -166,7 +167,7 @@ def _in_channels(cells: WindowCells, values: Floats32, columns: list[int]) -> Wi
 
 
 def _in_all_channels(group: CompactGroup, columns: list[int], centre: Floats32) -> Mixture:
-    """A group of some channels in all of them; in the others it has the cells' median and a spread of a decade."""
+    """Extend a group from some channels to all; the added ones get the cells' median and a spread of a decade."""
     d = len(centre)
     mean = centre.astype(np.float64)
     mean[columns] = group.mixture.mean[0]
@@ -176,7 +177,7 @@ def _in_all_channels(group: CompactGroup, columns: list[int], centre: Floats32) 
 
 
 def _describe_detectors(cells: OffscaleCells, claimed: Bools) -> tuple[OffscaleDetector, ...]:
-    """Off-scale cells of every detector that has any, and how many of them a counted group claims."""
+    """Off-scale cells of every detector that has any, and how many of them belong to counted groups."""
     return tuple(
         OffscaleDetector(name, int(cells.off[:, place].sum()), int((cells.off[:, place] & claimed).sum()))
         for place, name in enumerate(cells.detectors)

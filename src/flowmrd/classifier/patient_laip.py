@@ -1,8 +1,9 @@
 """The leukaemia-associated immunophenotype of one patient, found in the diagnosis tube without labels.
 
-The tube's T, NK, granulocytic and erythroid cells say how its staining lies against the reference; normal B-lineage
-components follow that shift only. What the window then holds beside them, and where blasts are plausible, starts a
-mixture of one to three components that is refined together with the normal ones.
+The tube's T, NK, granulocytic and erythroid cells show how its staining differs from that of the reference. The normal
+B-lineage components follow that shift only. Window cells that these components do not explain, and that lie where
+blasts may lie, start a mixture of one to three components. This mixture is then refined together with the normal
+components.
 """
 
 from __future__ import annotations
@@ -46,16 +47,16 @@ class PatientLaip:
     share
         Share of the diagnosis tube's nucleated cells.
     cells
-        Shape (m, d): some of its cells, for spike-in.
+        Shape (m, d): some of its cells for the spike-in, decades.
     indistinct
         True where controls hold cells that cannot be told from it.
     by_expert
         True where an expert's labels said which cells are leukaemic.
     rows
-        Which cells of the diagnosis tube ``cells`` are; empty for a phenotype read from disk.
+        Rows of ``cells`` among the candidate cells of the diagnosis tube; empty for a phenotype read from disk.
     others, other_values
-        Channels of the tube that are no features (pulse height and width), and ``cells`` in them on the 0..1 scale,
-        shape (m, number of them).
+        Names of channels that the classifier does not use (pulse height and width), and the values of ``cells`` in
+        them, shape (m, number of channels), 0..1 scale.
     """
 
     patient: str
@@ -100,9 +101,9 @@ def drift_covariance(
     Parameters
     ----------
     unreliable
-        Markers that targeted therapy given in between may take away.
+        Markers that a targeted therapy between the two tubes may remove.
     shifted
-        Markers that steroids move.
+        Markers whose level steroids change.
     """
     factor = [
         parameters.drift_unreliable if name in unreliable else parameters.drift_shifted if name in shifted else 1.0
@@ -121,7 +122,7 @@ def find_laip(
     model: NormalModel | None = None,
     labelled: Bools | None = None,
 ) -> PatientLaip | None:
-    """Find what the diagnosis tube holds that normal marrow does not.
+    """Find the cells of a diagnosis tube that normal marrow does not have, and their phenotype.
 
     Parameters
     ----------
@@ -130,7 +131,7 @@ def find_laip(
     model
         Normal model to use instead of the reference's full one, where the tube is a control.
     labelled
-        Shape (tube.n,): cells that an expert called leukaemic; they are the phenotype then.
+        Shape (tube.n,): cells that an expert called leukaemic. Where given, these cells make the phenotype.
 
     Returns
     -------
@@ -195,7 +196,7 @@ class _Diagnosis:
 
 @dataclass(frozen=True)
 class _Learned:
-    """A phenotype with the rows of the tube's cells that have it."""
+    """A phenotype, and the rows of the tube's cells that have it."""
 
     mixture: Mixture
     indistinct: bool
@@ -205,7 +206,7 @@ class _Learned:
 
 
 def _offscale_members(found: _Learned, diagnosis: _Diagnosis) -> int:
-    """Off-scale cells that have the phenotype by their measured channels: the brightest blasts of some leukaemias."""
+    """Number of off-scale cells with the phenotype in their measured channels, such as very bright blasts."""
     offscale, parameters = diagnosis.tube.offscale, diagnosis.parameters
     if offscale is None:
         return 0
@@ -255,7 +256,9 @@ def _learn_aberrant(diagnosis: _Diagnosis, min_cells: int) -> _Learned | None:
 
 
 def widened_by_spread(model: NormalModel, anchored: TubeModel) -> Mixture:
-    """Window components widened by their spread between tubes: nothing in this tube can be trusted to place them."""
+    """Window components widened by their spread between tubes, since no cells of this tube can be trusted to place
+    them.
+    """
     spread = np.zeros_like(anchored.mixture.mean)
     spread[: len(model.in_window)] = np.where(model.in_window[:, None], model.between_tube_sd, 0.0) ** 2
     covariance = anchored.mixture.covariance + spread[:, :, None] * np.eye(spread.shape[1])
@@ -284,7 +287,9 @@ def _best_mixture(x: Floats, parameters: ClassifierParameters) -> Mixture:
 def _refine(
     laip: Mixture, share: float, normal: Mixture, x: Floats, unit: float, parameters: ClassifierParameters
 ) -> tuple[Mixture, float]:
-    """EM of the leukaemic components beside fixed normal ones; ``unit`` is what one row of x stands for, as a share."""
+    """EM of the leukaemic components beside fixed normal ones; ``unit`` is the share of the cells that one row stands
+    for.
+    """
     centre = x.mean(axis=0)
     table = products(x, centre)
     ones = np.ones(len(x))
@@ -311,7 +316,7 @@ def _refine(
 def _aberrant_components(
     laip: Mixture, share: float, normal: Mixture, x: Floats, aberrant: Bools, parameters: ClassifierParameters
 ) -> Mixture:
-    """Drop components that have wandered to cells which were not aberrant to begin with: the tube's own B cells."""
+    """Drop components that moved to cells that were not aberrant before the fit, which are the tube's own B cells."""
     values = component_log_density(laip, x)
     log_normal = log_density(normal, x, degrees=parameters.tail_degrees)
     claimed = np.log(max(share, 1e-9)) + log_sum(values) > log_normal
@@ -324,7 +329,7 @@ def _aberrant_components(
 def _without_normal_components(
     laip: Mixture, reference: ReferenceModel, features: tuple[str, ...], parameters: ClassifierParameters
 ) -> tuple[Mixture, bool]:
-    """Drop components that controls are full of; the flag is True where nothing else is left."""
+    """Drop components with many cells in controls; if none is left, keep the rarest of them and return True."""
     if not reference.controls:
         return laip, False
     index = [reference.features.index(name) for name in features]

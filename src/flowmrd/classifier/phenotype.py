@@ -35,7 +35,7 @@ def nearest_stage(mean: Floats, features: tuple[str, ...], reference: ReferenceM
 def marker_levels(
     mean: Floats, centre: Floats, features: tuple[str, ...], parameters: ClassifierParameters | None = None
 ) -> list[MarkerLevel]:
-    """The LAIP as a haematologist writes it down; scatter is left out."""
+    """Levels of the markers against the normal stage, as a haematologist writes a LAIP; scatter is left out."""
     least = (parameters or ClassifierParameters()).marker_shift_least
     out = []
     for marker, value in zip(features, mean - centre, strict=True):
@@ -49,7 +49,7 @@ def marker_levels(
 
 
 def beside_diagnosis(here: Floats, diagnosis: Floats, features: tuple[str, ...]) -> str:
-    """Levels of a group and of the leukaemia at diagnosis, the marker that differs most first; scatter is left out.
+    """Levels of a group and of the leukaemia at diagnosis, by falling difference; scatter is left out.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def beside_diagnosis(here: Floats, diagnosis: Floats, features: tuple[str, ...])
 def positive_markers(
     mean: Floats, features: tuple[str, ...], model: NormalModel, parameters: ClassifierParameters
 ) -> frozenset[str]:
-    """Markers that a population has: those nearer to the bright end of the normal populations than to their dim end.
+    """Markers of a population that lie nearer to the bright end of the normal populations than to their dim end.
 
     Parameters
     ----------
@@ -90,10 +90,12 @@ def positive_markers(
 
 
 KIND_MARKERS = ("CD19", "CD10", "CD34", "CD20", "CD38", "CD58", "CD22")
-"""Markers that tell kinds of B-ALL apart, in the order in which they are named."""
+"""Markers that distinguish kinds of B-ALL, in the order in which they are written."""
 
 
 def phenotype_in_words(mean: Floats, features: tuple[str, ...], reference: ReferenceModel) -> str:
-    """The markers of :data:`KIND_MARKERS` with + or -, such as ``CD19+ CD10+ CD34-``; ``mean`` as above."""
+    """The markers of :data:`KIND_MARKERS` with + or -, such as ``CD19+ CD10+ CD34-``; ``mean`` as in
+    :func:`positive_markers`.
+    """
     positive = positive_markers(mean, features, reference.model, ClassifierParameters())
     return " ".join(f"{name}{'+' if name in positive else '-'}" for name in KIND_MARKERS if name in features)

@@ -1,4 +1,4 @@
-"""A patient's phenotype in a tube: where it may lie, and the cells that match it."""
+"""A patient's phenotype in a tube: where it may lie, and which cells match it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from flowmrd.classifier.window_cells import WindowCells
 def starting_shifts(laip: PatientLaip, parameters: ClassifierParameters, cells: WindowCells) -> list[Floats]:
     """Shifts at which the phenotype may lie, shape (d,) each, decades.
 
-    Staining as at diagnosis; staining moved as the tube's normal cells have moved; and the latter with any of the
-    markers lost, alone or together, that the therapy given may take away.
+    The staining may be that of the diagnosis tube, or it may have moved as the tube's normal cells have. In the second
+    case, markers that the therapy may remove may also be lost, alone or together.
     """
     d = len(cells.features)
     moved = cells.shift - laip.staining
@@ -29,7 +29,7 @@ def starting_shifts(laip: PatientLaip, parameters: ClassifierParameters, cells: 
         for lost in combinations(unreliable, number):
             start = moved.copy()
             for j in lost:
-                # The level of cells without the marker: a low quantile over the tube's normal components.
+                # Cells without the marker lie at a low quantile of the tube's normal components.
                 lowest = float(np.quantile(cells.model.mixture.mean[:, j], parameters.negative_quantile))
                 start[j] = min(lowest - float(centre[j]), 0.0)
             out.append(start)
@@ -37,7 +37,7 @@ def starting_shifts(laip: PatientLaip, parameters: ClassifierParameters, cells: 
 
 
 def match_laip(laip: PatientLaip, parameters: ClassifierParameters, cells: WindowCells) -> list[PhenotypeFit]:
-    """The best fit over all starts; behind it fits that explain other cells, as a marker may be lost on a part only."""
+    """The best fit over all starts, then fits to other cells, since only part of a leukaemia may have lost a marker."""
     drift = drift_covariance(cells.features, parameters, parameters.unreliable, parameters.shifted)
     starts = starting_shifts(laip, parameters, cells)
 
@@ -68,24 +68,24 @@ def best_score(fits: list[PhenotypeFit]) -> Floats:
 
 
 def forms_group(fit: PhenotypeFit, cells: WindowCells, cut: float) -> bool:
-    """Whether the cells above the cut stand out together: what each gains over normal, at the share they make up.
+    """Whether the cells above the cut together gain enough over the normal model, at their share of the tube.
 
-    They must also lie as the phenotype does, not merely overlap it, and where it may be expected to lie in another tube
-    of the patient (:func:`is_stretched`).
+    They must also scatter as the phenotype does, not merely overlap it, and lie where the phenotype may be expected in
+    another tube of the patient (:func:`is_stretched`).
     """
     return _stands_out(fit, cells, cut) and not is_stretched(fit, cells, cut)
 
 
 def is_usual_drift(match: Mixture, laip: PatientLaip, shift: Floats, parameters: ClassifierParameters) -> bool:
-    """Whether a match lies where 99 of 100 tubes of one patient have the phenotype, in all markers together.
+    """Whether a match lies where 99 of 100 tubes of one patient have the phenotype, by all markers together.
 
     Parameters
     ----------
     match
         The phenotype as it lies in the tube.
     shift
-        Shape (d,): staining of the tube against the reference, decades. The phenotype is expected there, or in the
-        staining of the diagnosis tube.
+        Shape (d,): staining of the tube against the reference, decades. The phenotype is expected in this staining or
+        in that of the diagnosis tube.
     """
     moved = match.weight @ match.mean - laip.mixture.weight @ laip.mixture.mean
     drift = drift_covariance(laip.features, parameters, parameters.unreliable, parameters.shifted)
@@ -94,10 +94,11 @@ def is_usual_drift(match: Mixture, laip: PatientLaip, shift: Floats, parameters:
 
 
 def is_stretched(fit: PhenotypeFit, cells: WindowCells, cut: float) -> bool:
-    """Whether cells match only after a shift that tubes of one patient hardly show, and are hardly unlike normal ones.
+    """Whether cells match only after a shift that is rare between tubes of one patient, and are not clearly abnormal.
 
-    A phenotype that may move anywhere finds some normal population at last. Cells beyond the usual drift are believed
-    to be the patient's leukaemia only if each stands out as those of a leukaemia of unknown phenotype must.
+    A phenotype that may move anywhere will always find some normal population. Cells beyond the usual drift are taken
+    for the patient's leukaemia only if each gains as much over normal cells as those of a leukaemia of unknown
+    phenotype must.
     """
     parameters = cells.parameters
     if fit.strain <= chi2_quantile(parameters.match_strain_quantile, len(fit.shift)):
@@ -107,7 +108,7 @@ def is_stretched(fit: PhenotypeFit, cells: WindowCells, cut: float) -> bool:
 
 
 def stretched_match(fit: PhenotypeFit, cells: WindowCells, cut: float) -> bool:
-    """Whether cells would form a group of the phenotype but for being stretched: a doubt, and not a result."""
+    """Whether cells form a group of the phenotype except that they are stretched; they are reported and not counted."""
     if not (_stands_out(fit, cells, cut) and is_stretched(fit, cells, cut)):
         return False
     gain, events = _gain(fit, cells, cut)
@@ -123,7 +124,7 @@ def _stands_out(fit: PhenotypeFit, cells: WindowCells, cut: float) -> bool:
 
 
 def _gain(fit: PhenotypeFit, cells: WindowCells, cut: float) -> tuple[float, int]:
-    """What the cells above the cut gain over normal ones at the share they make up, natural log, and their number."""
+    """Gain of the cells above the cut over the normal model at their share of the tube, natural log; their number."""
     score = fit.score[fit.score >= cut]
     if len(score) == 0:
         return 0.0, 0
@@ -145,6 +146,6 @@ def nearer_to(fit: PhenotypeFit, other: Floats, cells: WindowCells) -> bool:
 
 
 def places_within_reach(laip: PatientLaip, parameters: ClassifierParameters, cells: WindowCells) -> list[Mixture]:
-    """Where the phenotype may lie, from any start; cells below ``match_reach`` under all of them are no candidates."""
+    """Places where the phenotype may lie, one per start; cells below ``match_reach`` under all are no candidates."""
     drift = drift_covariance(cells.features, parameters, parameters.unreliable, parameters.shifted)
     return [laip.mixture.shifted(start).broadened(drift) for start in starting_shifts(laip, parameters, cells)]

@@ -1,10 +1,10 @@
-"""Looking for a known phenotype in a tube, allowing for drift.
+"""Searching a tube for a known phenotype, allowing for drift.
 
 The phenotype is a Gaussian mixture that may have moved by an unknown common shift with a known spread (the *drift*).
-Where cells match it, they tell the shift, and the phenotype sharpens around them. Where none do, it stays as broad as
-the drift. The score of a cell is the natural log of how much better the phenotype explains it than the tube's own
-normal cells do. Scores are densities per nucleated cell, so that a cut of s lets through at most exp(-s) of the normal
-cells if the normal model is right; the controls say whether it is.
+Where cells match it, they determine the shift, and the phenotype becomes narrow around them. Where none do, it stays as
+broad as the drift. The score of a cell is the natural log of the ratio of two densities, that of the phenotype and that
+of the tube's own normal cells. Both densities are per nucleated cell, so a cut of s passes at most exp(-s) of the
+normal cells if the normal model is right. The controls show whether it is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from flowmrd.classifier.mixture import (
 from flowmrd.classifier.parameters import ClassifierParameters
 
 NO_SCORE = -99.0
-"""Score of a cell that nothing claims."""
+"""Score of a cell that no phenotype claims."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PhenotypeFit:
     Attributes
     ----------
     mixture
-        Moved phenotype, broadened by what is still unknown of the shift.
+        Moved phenotype, broadened by the remaining uncertainty of the shift.
     shift
         Shape (d,), decades.
     share
@@ -48,13 +48,14 @@ class PhenotypeFit:
     log_likelihood_gain
         Log likelihood gained by allowing the phenotype, less the price of the shift.
     score
-        Shape (n,), for all cells given; :data:`NO_SCORE` for cells that even the broadened phenotype cannot claim.
+        Shape (n,), for all given cells, natural log; :data:`NO_SCORE` for cells that even the broadened phenotype
+        cannot claim.
     scatter
         Mean squared Mahalanobis distance of the cells it explains, per marker: 1 for cells that lie as the phenotype
         does, more for a diffuse group that it only overlaps.
     strain
-        How far the shift lies from the expected one, in squared standard deviations of the drift: chi-square with d
-        degrees of freedom over tubes of one patient.
+        Squared distance of the shift from the expected one, in standard deviations of the drift; over tubes of one
+        patient it follows a chi-squared distribution with d degrees of freedom.
     """
 
     mixture: Mixture
@@ -67,14 +68,14 @@ class PhenotypeFit:
 
 
 def score_cells(mixture: Mixture, x: Floats32 | Floats, log_normal: Floats32 | Floats, tail_degrees: float) -> Floats:
-    """Natural log of phenotype density over normal density, shape (n,)."""
+    """Natural log of the ratio of phenotype density to normal density, shape (n,)."""
     return score_each([mixture], x, log_normal, tail_degrees)[:, 0]
 
 
 def score_each(
     mixtures: Sequence[Mixture], x: Floats32 | Floats, log_normal: Floats32 | Floats, tail_degrees: float
 ) -> Floats:
-    """The same for several phenotypes at the cost of little more than one, shape (n, number of phenotypes)."""
+    """The same for several phenotypes, shape (n, number of phenotypes), at little more than the cost of one."""
     together = combine(mixtures, [1.0] * len(mixtures))
     first = np.cumsum([0, *(mixture.k for mixture in mixtures)])
     out = np.empty((len(x), len(mixtures)))
@@ -137,7 +138,7 @@ def fit_phenotype(
     x, log_normal
         Candidate cells (n, d) and their log density under the tube's normal model.
     denominator
-        Nucleated cells; turns counts into shares.
+        Nucleated cells of the tube; shares are of this number.
     starts
         Expected shifts (d,), for example the staining difference of the two tubes; 0 where absent. The fit with the
         largest gain is kept.
@@ -170,7 +171,7 @@ def fit_phenotype(
 
 @dataclass(frozen=True)
 class _Cells:
-    """Cells within reach of a phenotype (indices ``near``), and those of them that the fit uses."""
+    """Cells within reach of a phenotype (indices ``near``), and the part of them that the fit uses."""
 
     values: Floats
     log_normal: Floats

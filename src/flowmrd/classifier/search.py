@@ -1,4 +1,4 @@
-"""What is looked for in a tube, and which of its cells are candidates."""
+"""The phenotypes that are searched for in a tube, and the cells that may have them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flowmrd.classifier.window_cells import WindowCells
 
 @dataclass(frozen=True)
 class Search:
-    """What is looked for: the patient's phenotype, other patients', or neither."""
+    """The phenotypes that are searched for: the patient's own, other patients', or neither."""
 
     laip: PatientLaip | None
     library: Library
@@ -36,7 +36,7 @@ class Search:
 
 
 def keep_candidates(search: Search, cells: WindowCells) -> tuple[WindowCells, npt.NDArray[np.intp]]:
-    """Only the cells that anything looked for could claim, and which they are; the others cost time only."""
+    """Only the cells that a searched phenotype could claim, and their rows; the others would only cost time."""
     parameters = search.parameters
     places = [blast_prior(cells.features, cells.normal.normal_b + cells.shift, parameters)]
     least = [parameters.group_reach]
@@ -44,18 +44,20 @@ def keep_candidates(search: Search, cells: WindowCells) -> tuple[WindowCells, np
         known = places_within_reach(search.laip, parameters, cells)
         places += known
         least += [parameters.match_reach] * len(known)
-    # Cells count as well that a population too far from its place explains.
+    # Cells that only a displaced normal population explains are candidates too.
     normal = cells.log_normal
     if cells.log_normal_shrunken is not None:
         normal = np.minimum(normal, cells.log_normal_shrunken)
     keep = (score_each(places, cells.values, normal, parameters.blast_tail_degrees) > least).any(axis=1)
     index = np.flatnonzero(keep)
-    # Compact groups are made of candidates alone, so that those found already stay.
+    # Compact groups consist of candidates only, so groups that were found before stay valid.
     return replace(cells.only(index), groups=cells.groups), index
 
 
 def score_mixtures(cells: WindowCells, mixtures: Sequence[Mixture]) -> tuple[Floats, npt.NDArray[np.int32]]:
-    """Best score of every cell over the phenotypes, and which one gives it; -1 where there is none."""
+    """Best score of every cell over the phenotypes, and the number of the phenotype that gives it; -1 where there is
+    none.
+    """
     score = np.full(len(cells.values), NO_SCORE)
     label = np.full(len(cells.values), -1, dtype=np.int32)
     for number, mixture in enumerate(mixtures):

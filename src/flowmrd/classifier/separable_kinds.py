@@ -1,8 +1,8 @@
 """How many kinds of leukaemia a set of markers can tell from the normal B lineage of a reference.
 
 Phenotypes are drawn evenly from the prior of blasts (:mod:`flowmrd.classifier.leukaemia_kinds`). Each is compared with
-the reference's normal cells by the ratio of their densities, which no classifier that knows both can beat (Neyman and
-Pearson 1933). So the numbers compare panels; they are no promise about a tube.
+the reference's normal cells by the ratio of their densities. No classifier that knows both densities can do better
+(Neyman and Pearson 1933). The numbers serve to compare panels; they promise nothing about a tube.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ KINDS: Final = 40
 NORMAL_CELLS: Final = 20_000
 CELLS: Final = 300
 FALSE_RATE: Final = 1e-4
-"""Share of the normal B-lineage cells that may pass for leukaemia."""
+"""Share of the normal B-lineage cells that may be mistaken for leukaemia."""
 FOUND_SHARE: Final = 0.9
-"""A kind is told apart if at least this share of its cells is found at that rate."""
+"""A kind is separable if at least this share of its cells is found at that rate."""
 
 
 @dataclass(frozen=True)
 class SeparableKinds:
-    """Kinds told apart with every marker, and without each.
+    """Numbers of kinds that are separable with all markers, and without each.
 
     Attributes
     ----------
     tried
-        Kinds that were tried.
+        Number of kinds that were tried.
     with_all
-        How many are told apart with all markers of the reference.
+        Number of kinds that are separable with all markers of the reference.
     without
-        Marker to how many are told apart without it.
+        Name of a marker to the number of kinds that are separable without it.
     """
 
     tried: int
@@ -49,7 +49,7 @@ class SeparableKinds:
 
 
 def separable_kinds(model: NormalModel, markers: tuple[str, ...] | None = None) -> SeparableKinds:
-    """Count the kinds of leukaemia that the markers of a reference tell from its normal B lineage.
+    """Count the kinds of leukaemia that the markers of a reference can tell from its normal B lineage.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _found(
 
 
 def _window(model: NormalModel) -> Mixture:
-    """The components of the B-lineage window by the share of their cells that lie in it, as wide as tubes differ."""
+    """Components of the B-lineage window, weighted by their cells in it and widened by their spread between tubes."""
     weight = model.mixture.weight * model.window_share
     kept = model.in_window & (weight > 0)
     if not kept.any():

@@ -1,4 +1,4 @@
-"""Leukaemic cells spiked in silico into a copy of a tube, and found or not by the same search."""
+"""In-silico spike-in: leukaemic cells are added to a copy of a tube, and the same search finds them or does not."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from flowmrd.classifier.window_cells import WindowCells
 
 @dataclass(frozen=True)
 class SpikeOutcome:
-    """What the search made of spiked cells.
+    """The fate of spiked cells in the search.
 
     Attributes
     ----------
     recovered
-        Spiked cells that are counted as MRD.
+        Number of spiked cells that are counted as MRD.
     noticed
-        Spiked cells that are counted, or lie in a group that is reported and not counted: such a group keeps a tube
-        from being called negative.
+        Number of spiked cells that are counted or lie in a group that is reported and not counted; such a group keeps a
+        tube from being called negative.
     others
-        Cells of the tube itself that are counted as MRD.
+        Number of the tube's own cells that are counted as MRD.
     """
 
     recovered: int
@@ -48,15 +48,15 @@ def spike_in(
     """Put leukaemic cells into a copy of the tube at the target level and run the same search on it.
 
     A patient's own cells are spiked ``replicates`` times, first as they were at diagnosis and then with drift. Without
-    a diagnosis tube every kind of leukaemia (:mod:`flowmrd.classifier.leukaemia_kinds`) is spiked once, with drift,
-    and counts by the share of the patients that it stands for.
+    a diagnosis tube every kind of leukaemia (:mod:`flowmrd.classifier.leukaemia_kinds`) is spiked once, with drift, and
+    counts by the share of all leukaemias that it stands for.
 
     Parameters
     ----------
     chain
-        The way of the cells from the raw file to the classifier; without it they start in the B-lineage window.
+        Takes the cells from the raw file to the classifier; without it they start in the B-lineage window.
     unstained
-        Markers whose antibody this tube lacks, as its own cells show: the spiked cells lack it too.
+        Markers whose antibody this tube lacks, as its own cells show; the spiked cells lack it too.
     """
     parameters = search.parameters
     expected = parameters.target * cells.denominator
@@ -67,8 +67,8 @@ def spike_in(
     one_patient = search.laip is not None
     replicates = parameters.replicates if one_patient else len(kinds)
     chosen = [kinds[replicate % len(kinds)] for replicate in range(replicates)]
-    # Drift in any direction moves cells away from normal ones that they resemble. A patient's leukaemia may also have
-    # stayed where it was, and then it is the hardest to find.
+    # Drift in any direction moves cells away from the normal cells that they resemble. A patient's leukaemia may also
+    # have stayed where it was, which is the hardest case to find.
     drifts = [
         0.0 if one_patient and replicate < len(kinds) else parameters.spike_drift_sd for replicate in range(replicates)
     ]
@@ -126,7 +126,7 @@ def _passed(
 def _searched(
     search: Search, cells: WindowCells, calibration: Calibration, passed: PassedCells, chosen: Bools
 ) -> tuple[Bools, Bools]:
-    """Which of the chosen cells are counted, and which are in a group that is reported, shape (n,) each."""
+    """Masks of the chosen cells that are counted and of those in a group that is reported, shape (n,) each."""
     left = chosen if not passed.kept else chosen & passed.kept["window"]
     far = np.zeros(len(chosen), dtype=np.bool_)
     if passed.offscale_rows is not None:
@@ -149,7 +149,7 @@ def _searched(
 
 
 def _steps(passed: PassedCells, found: Bools, total: int) -> tuple[SpikeStep, ...]:
-    """Cells before and after every step; the last one is the classifier, or what the reviewer is shown."""
+    """Cells before and after every step; the last step is the classifier's count, or what the reviewer is shown."""
     steps, before = [], total
     for step, kept in (*passed.kept.items(), ("counted", found)):
         after = int(np.count_nonzero(kept))
@@ -159,14 +159,14 @@ def _steps(passed: PassedCells, found: Bools, total: int) -> tuple[SpikeStep, ..
 
 
 def share_found(shares: Sequence[float], found: Sequence[bool]) -> float:
-    """Share of the leukaemias whose kinds were found, 0 to 1; rounding errors of sums do not decide at a limit.
+    """Share of the leukaemias whose kinds were found, 0 to 1; rounded, so that errors of summation decide no limit.
 
     Parameters
     ----------
     shares
-        Share of the leukaemias that every kind stands for.
+        Share of all leukaemias that each kind stands for.
     found
-        Whether its cells were found.
+        Whether the cells of each kind were found.
     """
     whole = sum(shares)
     told = sum(share for share, hit in zip(shares, found, strict=True) if hit)

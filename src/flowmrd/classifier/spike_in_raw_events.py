@@ -1,9 +1,9 @@
 """Leukaemic cells as raw events of a tube, taken through every step that the tube's own events went through.
 
-The sensitivity of a tube is a statement about its file: cells that compensation, a mask, a gate or the window loses are
-lost as much as those that the classifier overlooks. Cells to be added are given as they would be measured, on the
-scale. Here they become the fluorescence of their dyes, with the spillover and the clipping of this tube's detectors.
-Then they pass the matrix, the scales, the masks and the gates with the thresholds that were placed in this tube. Only
+The sensitivity of a tube is a statement about its file. Cells that are lost in compensation, in a mask, at a gate or at
+the window are as lost as those that the classifier overlooks. The cells to add are given as scaled, compensated values.
+Here they are turned back into the light of their dyes, with the spillover and the clipping of this tube's detectors.
+Then they pass the matrix, the scales, the masks and the gates, with the thresholds that were placed in this tube. Only
 the added cells are computed.
 """
 
@@ -31,7 +31,7 @@ from flowmrd.units import LOGICLE_M
 __all__ = ["STEPS", "RawChain", "as_raw_tube"]
 
 STEPS: Final = ("scale", "masks", "singlets", "nucleated", "window", "counted")
-"""Steps of the way from the raw file to the count: compensation and scales, quality masks, three gates, classifier."""
+"""Steps from the raw file to the count: compensation and scales, quality masks, three gates, classifier."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class RawChain:
     Attributes
     ----------
     parameters
-        Their seed is that of the choice of places in the run and of cells whose pulse shape the added ones take over.
+        Their seed decides where in the run the added cells are placed and whose pulse shape they take over.
     """
 
     tube: Tube
@@ -73,7 +73,7 @@ class RawChain:
         offscale = np.zeros(len(cells), dtype=np.bool_)
         offscale[found.offscale_rows] = True
         window = added.gate_or_none("b_lineage")
-        # Cells off scale are judged wherever they lie.
+        # Off-scale cells are judged wherever they lie.
         kept["window"] = left & (offscale if window is None else window | offscale)
         values = np.stack([added.columns[name] * np.float32(LOGICLE_M) for name in features], axis=1)
         return PassedCells(kept, values, found.cells.select(features).offscale, found.offscale_rows)
@@ -87,22 +87,22 @@ def as_raw_tube(
     parameters: ClassifierParameters,
     unstained: Collection[str] = (),
 ) -> Tube:
-    """A tube of these cells alone, as raw events that stand beside events of another tube.
+    """A tube of these cells alone, as raw events measured like those of the given tube.
 
     Parameters
     ----------
     tube
-        Gated tube whose matrix, scales and detectors the cells meet.
+        Gated tube whose matrix, scales and detectors apply to the cells.
     cells, features
-        Shape (n, d), decades, and the channels.
+        Values, shape (n, d), decades, and the names of their channels.
     others
         Further channels of the same cells on the 0..1 scale, shape (n,): pulse height and width.
     parameters
-        Their seed is that of the choice of places in the run, and of donors: single cells of this tube whose pulse
-        shape, and whose values in channels that are not given, the cells take over.
+        Their seed decides where in the run the cells are placed and which donors they have. A donor is a single cell of
+        this tube; an added cell takes over its pulse shape and its values in channels that are not given.
     unstained
-        Markers whose antibody the tube lacks: the cells show the noise of this tube there, and not the dye of the
-        tube that the cells come from.
+        Markers whose antibody the tube lacks. There the cells show the noise of this tube and not the dye of the tube
+        that they come from.
     """
     rng = np.random.default_rng([parameters.seed, 8])
     n = len(cells)
@@ -130,7 +130,7 @@ def as_raw_tube(
 
 
 def _stored(tube: Tube, scaled: Mapping[str, Floats32]) -> dict[str, Floats32]:
-    """What the tube's detectors store of cells: light, spilled over and clipped at the top of the range."""
+    """Stored values of cells in this tube's detectors: their light after spillover, clipped at the top of the range."""
     light = {name: np.asarray(tube.scales[name].inverse(values), np.float64) for name, values in scaled.items()}
     raw = {name: np.minimum(values, tube.scales[name].T).astype(np.float32) for name, values in light.items()}
     matrix = tube.placed.spillover

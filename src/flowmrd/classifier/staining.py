@@ -1,4 +1,4 @@
-"""The staining of a tube: by how much all its cells lie elsewhere, marker by marker, than in the reference."""
+"""The staining of a tube: for every marker, the common shift of all its cells against the reference."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ def staining_shift(mixture: Mixture, x: Floats, parameters: ClassifierParameters
 
 
 def outlier_component(centre: Floats, parameters: ClassifierParameters) -> Mixture:
-    """The broad component that takes cells which fit nothing, so that they do not pull normal populations."""
+    """The broad component for cells that fit no population, so that they do not pull normal populations."""
     return Mixture(np.ones(1), centre[None], parameters.outlier_sd**2 * np.eye(len(centre))[None])
 
 
 def common_shift(
     offset: Floats, effective: Floats, precision: Floats, between_tube_sd: Floats, parameters: ClassifierParameters
 ) -> Floats:
-    """What all components agree on, each weighted by how well tube and reference know it; shape (d,).
+    """Shift on which all components agree, each weighted by how well tube and reference determine it; shape (d,).
 
     Parameters
     ----------
     offset
-        Shape (k, d): where the tube's cells of a component lie, less where the reference has it.
+        Shape (k, d): mean of a component's cells in the tube minus its mean in the reference, decades.
     effective, precision
-        Events behind each component (k,) and the precision of their mean (k, d).
+        Number of events behind each component, shape (k,), and the precision of their mean, shape (k, d).
     between_tube_sd
         Shape (k, d): standard deviation of the components' places between tubes, decades.
     """

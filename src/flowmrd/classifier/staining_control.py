@@ -4,10 +4,10 @@ A tube holds its own staining control: granulocytes carry CD24, CD66b and CD10, 
 CD19, progenitors CD34. Which cells should carry a marker follows from the frozen reference: every cell is assigned to
 the normal populations by its *other* markers alone, and once more by its scatter alone, which no antibody changes.
 Cells whose population carries the marker in the controls are its carriers. An antibody that was forgotten leaves its
-carriers without signal; one that was titrated or measured otherwise moves them, and the cells without the antigen with
-them.
+carriers without signal. A different titration or detector voltage moves the carriers, and the cells without the antigen
+with them.
 
-Markers are compared with the same numbers of the controls, each under the fold that it did not help to build.
+The numbers are compared with those of the controls, each measured under the fold that it did not help to build.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ __all__ = [
 ]
 
 SCATTER: Final = ("FSC", "SSC")
-"""Channels whose name begins so carry no antibody."""
+"""First letters of channels that carry no antibody."""
 ON_B_CELLS_ALONE: Final = frozenset({"CD20", "CD22"})
-"""Markers that marrow without B cells lacks altogether; every other marker of a panel is on further cells as well."""
+"""Markers that marrow without B cells does not show at all; every other marker of a panel is also on other cells."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,18 @@ class MarkerStaining:
     Attributes
     ----------
     carriers
-        Cells that should carry the marker, of those looked at.
+        Number of examined cells that should carry the marker.
     stained
-        Share of them that does; None where there is none.
+        Share of them that are stained; None without carriers.
     middle, upper
-        Median and 85th percentile of how far the carriers lie from where the controls have them, decades. None below
-        10 carriers.
+        Median and 85th percentile of the carriers' distance from their level in the controls, decades; None below 10
+        carriers.
     without
-        The median of the same for cells that do not carry it, decades.
+        Median of the same distance for cells that do not carry the marker, decades.
     bright
-        Cells of the tube that are clearly positive, whatever they are.
+        Number of clearly positive cells in the tube, whatever their population.
     cells
-        Cells of the tube.
+        Number of cells in the tube.
     """
 
     marker: str
@@ -116,7 +116,7 @@ class MarkerStaining:
 def measure_staining(
     tube: CandidateCells, model: NormalModel, shift: Floats, parameters: ClassifierParameters
 ) -> tuple[MarkerStaining, ...]:
-    """Look at every antibody and dye of a tube.
+    """Measure the staining of every antibody and dye of a tube.
 
     Parameters
     ----------
@@ -126,8 +126,8 @@ def measure_staining(
         Normal marrow that the tube did not help to build.
     shift
         Common shift of the tube's staining against the model, decades, shape (d,) in the order of the model. Cells are
-        assigned with it and without it, and the way that explains them better counts: one strong colour must not pass
-        for a fault of the others.
+        assigned with and without it, and the assignment that explains them better is used, so that one strong colour
+        does not look like a fault of the others.
     """
     features = tuple(name for name in model.features if name in tube.features)
     moved = np.array([shift[model.features.index(name)] for name in features])
@@ -138,7 +138,7 @@ def measure_staining(
         [thin(~tube.window, parameters.staining_control_outside), thin(tube.window, parameters.staining_control_inside)]
     )
     x = tube.values[rows].astype(np.float64)
-    # Therapy changes how common populations are; the root lets rare ones keep their cells.
+    # Therapy changes the frequency of populations; the square root of the weights lets rare ones keep their cells.
     weight = np.sqrt(model.mixture.weight)
     normal = Mixture(weight / weight.sum(), model.mixture.mean, model.mixture.covariance)
     normal = normal.broadened(parameters.other_markers_sd**2 * np.eye(len(features)))
@@ -157,7 +157,7 @@ def measure_staining(
 
 
 def memberships_by(ways: Sequence[Mixture], x: Floats, columns: list[int], parameters: ClassifierParameters) -> Floats:
-    """Probability of every normal population for every cell by some of the markers, shape (k, n)."""
+    """Probability of every normal population for every cell, by some of the markers, shape (k, n)."""
     centre = x[:, columns].mean(axis=0)
     table = products(x[:, columns], centre)
     outliers = log_density_coefficients(outlier_component(centre, parameters), centre) @ table.T
@@ -166,7 +166,7 @@ def memberships_by(ways: Sequence[Mixture], x: Floats, columns: list[int], param
 
 
 def _best_way(found: Sequence[Floats], outliers: Floats, parameters: ClassifierParameters) -> Floats:
-    """Memberships (k, n) by the log densities (k, n) that explain the cells best, beside outliers (1, n)."""
+    """Memberships (k, n) under the log densities (k, n) that explain the cells best, beside outliers (1, n)."""
     share = parameters.outlier_share
     rest = outliers + np.log(share)
     judged = [normalised(np.concatenate([values + np.log(1.0 - share), rest])) for values in found]
@@ -176,8 +176,8 @@ def _best_way(found: Sequence[Floats], outliers: Floats, parameters: ClassifierP
 class MembershipsByOthers:
     """Memberships by all markers but one, for every marker in turn.
 
-    The density without a marker follows from the density with all of them: of a Gaussian with precision P the squared
-    distance falls by (P (x - mean))_j^2 / P_jj, and the determinant of the covariance grows by the factor P_jj.
+    The density without marker j follows from the density with all markers. For a Gaussian with precision P, the squared
+    distance falls by (P (x - mean))_j^2 / P_jj, and the determinant of the precision falls by the factor P_jj.
     """
 
     def __init__(self, ways: Sequence[Mixture], x: Floats, parameters: ClassifierParameters) -> None:
@@ -224,7 +224,7 @@ def _marker(
     carry, lack = level >= lowest + parameters.carrier_gap, level <= lowest + parameters.without_gap
     bright = int(np.count_nonzero(everything >= lowest + parameters.bright_at * (brightest - lowest)))
     carriers = [_beside(values, level, member, carry, parameters) for member in memberships]
-    # Where scatter alone tells more carriers than all other markers do, these have failed as well.
+    # Where scatter alone finds more carriers than all other markers do, those markers have failed as well.
     observed, expected = max(carriers, key=lambda pair: len(pair[0]))
     stained = middle = upper = without = None
     if len(observed):
@@ -240,7 +240,9 @@ def _marker(
 def _beside(
     values: Floats, level: Floats, member: Floats, which: Bools, parameters: ClassifierParameters
 ) -> tuple[Floats, Floats]:
-    """Signal of the cells that surely belong to some populations, and the level that these have in the controls."""
+    """Signal of the cells that belong to some populations with high probability, and these populations' level in
+    controls.
+    """
     mass = member[which].sum(axis=0)
     sure = mass >= parameters.carrier_probability
     return values[sure], (level[which] @ member[which][:, sure]) / mass[sure]
@@ -248,19 +250,19 @@ def _beside(
 
 @dataclass(frozen=True)
 class StainingFinding:
-    """What a marker's carriers say of its antibody.
+    """Finding about a marker's antibody, from its carriers.
 
     Attributes
     ----------
     state
-        ``ok``, ``shifted``, ``absent`` or ``not_verifiable`` (no cell that should carry it).
+        ``ok``, ``shifted``, ``absent`` or ``not_verifiable`` (no cell should carry the marker).
     decades, limit
-        Largest shift against the controls' mean, of its carriers or of the cells without the marker, and that of an
-        ordinary tube.
+        Largest shift of the carriers or of the cells without the marker against the controls' mean, and its limit for
+        an ordinary tube.
     carrier_decades
-        Shift of the carriers alone; a wrong spillover from a neighbour moves dim cells and leaves bright ones.
+        Shift of the carriers alone; a wrong spillover from a neighbouring channel moves dim cells and not bright ones.
     stained, expected
-        Share of the carriers that is stained here, and the least share in a control; None where unknown.
+        Share of the carriers that are stained in this tube, and the lowest share in a control; None where unknown.
     """
 
     marker: str
@@ -291,7 +293,7 @@ class StainingFinding:
 def judge_staining(
     tube: Sequence[MarkerStaining], controls: Collection[Sequence[MarkerStaining]], parameters: ClassifierParameters
 ) -> tuple[StainingFinding, ...]:
-    """Compare a tube's staining with the controls'; nothing is judged without a control that has the marker.
+    """Compare a tube's staining with that of the controls; a marker that no control has is not judged.
 
     Parameters
     ----------
@@ -343,8 +345,8 @@ def _judged(
     ]
     (carried, known), (lacked, usual) = shifts
     if known and carried * lacked <= 0.0:
-        # Voltage and titration move cells with the antigen at least as far as those without it. Where the carriers
-        # stay or go the other way, light of something else lies on the dim cells, and that differs between persons.
+        # Voltage and titration move cells with the antigen at least as far as those without it. Where the carriers stay
+        # or move the other way, light from another source lies on the dim cells, and that differs between persons.
         shifts[1] = (lacked, parameters.without_alone_limits * usual)
     decades, limit = max(shifts, key=lambda pair: abs(pair[0]) / pair[1] if pair[1] else 0.0)
     state: StainingState = "shifted" if limit and abs(decades) > limit else "ok"
@@ -367,7 +369,7 @@ def _beyond(
 ) -> tuple[float, float]:
     """Distance from the controls' mean, in decades, and the limit of an ordinary tube; 0 and 0 where unknown.
 
-    Of several numbers the one that moved least counts, and none where they moved in different directions.
+    Of several numbers the one that moved least is used; where they moved in different directions, the distance is 0.
     """
     from scipy.special import stdtrit
 
@@ -392,14 +394,15 @@ def _beyond(
 
 
 def unstained_markers(findings: Sequence[StainingFinding], hidden: Collection[str] = ()) -> tuple[str, ...]:
-    """Markers whose antibody the tube lacks: cells that are put into it to see whether they are found lack it too.
+    """Markers whose antibody the tube lacks; spiked cells must lack them too.
 
-    A signal that is shifted needs no such care: where the tube's normal cells lie, spiked cells are put as well.
+    A shifted antibody is not among them, because spiked cells are placed in the staining of the tube's normal cells.
 
     Parameters
     ----------
     hidden
-        Markers that the therapy before the tube takes from normal cells or covers: there the antibody is not at fault.
+        Markers that the therapy before the tube removes from normal cells or masks on them; there the antibody is not
+        at fault.
     """
     return tuple(one.marker for one in findings if one.state == "absent" and one.marker not in hidden)
 
@@ -407,12 +410,12 @@ def unstained_markers(findings: Sequence[StainingFinding], hidden: Collection[st
 def staining_flags(
     findings: Sequence[StainingFinding], hidden: Collection[str], parameters: ClassifierParameters
 ) -> list[Flag]:
-    """What the staining control says of a tube's answer.
+    """Flags of the staining control.
 
     Parameters
     ----------
     hidden
-        Markers that the therapy before the tube takes from normal cells too, or covers.
+        Markers that the therapy before the tube removes from normal cells or masks on them.
     """
     flags = []
     unverified = []
@@ -435,7 +438,9 @@ def staining_flags(
 
 
 def _unverified_flags(unverified: Sequence[str], too_many: bool) -> list[Flag]:
-    """Antibodies that no cell verifies: one doubt where they are too many, else told apart by who carries them."""
+    """Flags of antibodies that no cell verifies: one flag where they are too many, else one by the kind of their
+    carriers.
+    """
     if too_many:
         return [flag("ANTIBODY_NOT_VERIFIED", markers=", ".join(unverified))]
     of_b_cells = [marker for marker in unverified if marker in ON_B_CELLS_ALONE]
@@ -448,7 +453,7 @@ def _unverified_flags(unverified: Sequence[str], too_many: bool) -> list[Flag]:
 
 
 def _at_fault(shifted: Sequence[StainingFinding]) -> list[StainingFinding]:
-    """The channels that were shifted, and not those that only lost or gained spillover from these."""
+    """The channels that were shifted, without those that only lost or gained spillover from them."""
     moved = [one for one in shifted if abs(one.carrier_decades) > one.limit]
     if not moved and len(shifted) > 1:
         return [max(shifted, key=lambda one: abs(one.carrier_decades))]

@@ -1,6 +1,6 @@
-"""References and LAIPs on disk: arrays in ``.npz``, facts in JSON beside it. Never pickled.
+"""References and phenotypes on disk: arrays in an ``.npz`` file, all else in a JSON file beside it. Nothing is pickled.
 
-The JSON names the SHA-256 of the ``.npz``; a pair that does not agree is refused.
+The JSON file holds the SHA-256 of the ``.npz`` file; a pair that does not agree is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 def save_arrays(path: Path, arrays: Arrays) -> str:
-    """Write arrays and return the file's SHA-256. Same arrays, same bytes."""
+    """Write arrays and return the file's SHA-256; the same arrays give the same bytes."""
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
     return digest_file(path)
@@ -40,7 +40,7 @@ def load_arrays(path: Path, expected: str) -> Arrays:
     Raises
     ------
     ArtefactError
-        If the file is missing, altered or holds anything but plain arrays.
+        If the file is missing or altered, or holds anything but plain arrays.
     """
     where = str(path)
     try:
@@ -100,7 +100,7 @@ def save_reference(reference: ReferenceModel, json_path: Path, npz_path: Path, m
     Parameters
     ----------
     manifest
-        What it was made from: versions, seed, files' digests. No times, no people.
+        What the reference was built from: versions, seed, digests of files. It holds no times and no names of people.
     """
     arrays: Arrays = {}
     _put_model(arrays, "model", reference.model)

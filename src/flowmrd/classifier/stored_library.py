@@ -5,8 +5,8 @@
     format, digest                                 # digest: SHA-256 over the SHA-256 of every phenotype
     entries: [{patient, features, n_cells, laip_sha256}]
 
-Beside it ``<patient>/laip.json`` and ``laip.npz``. A library is never changed: a new one is built into a new folder, so
-that the digest in a result says which phenotypes it rests on.
+The folder also holds ``<patient>/laip.json`` and ``<patient>/laip.npz`` for every entry. A library is never changed. A
+new one is built into a new folder, so that the digest in a result says which phenotypes the result rests on.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ LIBRARY_FILE = "library.json"
 
 @dataclass(frozen=True)
 class BuiltLibrary:
-    """What was built.
+    """A library that was built.
 
     Attributes
     ----------
     digest
-        As results name it.
+        Digest of the library, as stored in results.
     patients
-        Patients whose phenotype is in it.
+        Patients whose phenotype is in the library.
     left_out
-        Patients without a phenotype, and those whose phenotype controls are full of, with the reason.
+        Patients without a phenotype, and patients whose phenotype normal cells of the controls share, with the reason.
     """
 
     digest: str
@@ -46,12 +46,12 @@ class BuiltLibrary:
 
 
 def library_digest(phenotypes: Sequence[Path]) -> str:
-    """SHA-256 over the phenotypes, whatever their folder and order.
+    """SHA-256 over the phenotypes; it does not depend on their folders or their order.
 
     Parameters
     ----------
     phenotypes
-        ``laip.json`` files; each names the SHA-256 of the arrays beside it.
+        ``laip.json`` files; each holds the SHA-256 of the arrays beside it.
     """
     return hashlib.sha256("\n".join(sorted(digest_file(path) for path in phenotypes)).encode()).hexdigest()
 
@@ -64,7 +64,7 @@ def build_library(phenotypes: Sequence[Path], folder: Path) -> BuiltLibrary:
     phenotypes
         ``laip.json`` files of a finished run, their arrays beside them.
     folder
-        Where the library is made; must not hold anything yet.
+        Folder of the new library; it must be empty or not exist.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def build_library(phenotypes: Sequence[Path], folder: Path) -> BuiltLibrary:
             }
         )
     digest = library_digest([folder / laip.patient / "laip.json" for _, laip in kept])
-    # Written last: a folder without it is no library.
+    # Written last: a folder without this file is not a library.
     write_json(folder / LIBRARY_FILE, {"format": LIBRARY_FORMAT, "digest": digest, "entries": entries})
     return BuiltLibrary(digest, tuple(laip.patient for _, laip in kept), tuple(left_out))
 
@@ -121,7 +121,7 @@ def library_files(folder: Path) -> list[Path]:
     Raises
     ------
     ArtefactError
-        If the folder is no library, or an entry is missing or altered.
+        If the folder is not a library, or an entry is missing or altered.
     """
     index = folder / LIBRARY_FILE
     if not index.is_file():

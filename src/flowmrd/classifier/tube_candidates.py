@@ -1,4 +1,4 @@
-"""From one gated tube to the cells that the classifier looks at."""
+"""From one gated tube to the cells that the classifier judges."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class TubeCandidates:
 def candidates(tube: Tube) -> TubeCandidates:
     """Candidate cells: nucleated singlets with finite signals.
 
-    Masked events are kept as candidates so that the result can be given with and without a mask, but they do not count
-    in the denominator that rates refer to: analysable nucleated events, as :meth:`Tube.analysable` says.
+    Masked events are kept as candidates, so that the result can be given with and without a mask. The denominator of
+    rates does not include them: it is the number of analysable nucleated events (:meth:`Tube.analysable`).
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def _values(
 def _offscale(
     tube: Tube, chosen: npt.NDArray[np.bool_], features: tuple[str, ...]
 ) -> tuple[npt.NDArray[np.intp], OffscaleCells]:
-    """The chosen events with what of them is measured."""
+    """Rows of the chosen events, and their values with the channels in which they are measured."""
     rows, values = _values(tube, chosen, features)
     measured = np.ones(values.shape, dtype=np.bool_)
     if tube.censored is not None:
@@ -122,6 +122,6 @@ def _offscale(
 
 
 def _inside(tube: Tube, name: str) -> npt.NDArray[np.bool_]:
-    """Events of a gate of the tree; none where it could not be placed, which leaves the tube not evaluable."""
+    """Events inside a gate of the tree; none where the gate could not be placed, which makes the tube not evaluable."""
     inside = tube.gate_or_none(name)
     return np.zeros(tube.n_events, dtype=np.bool_) if inside is None else inside

@@ -1,7 +1,7 @@
 """The normal components as they lie in one tube.
 
-A sample is described by the components of the reference, moved to where its own cells are, within the bounds that the
-controls set: normal is learned from controls, staining is adapted to the tube.
+Normal cells are learned from the controls, and the staining is adapted to the tube. The components of the reference are
+moved to where the tube's own cells are, within the bounds that the controls set.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ class TubeModel:
     Attributes
     ----------
     mixture
-        Moved components, in the order of the reference's; behind them doublets that pass the singlet gate and normal
-        cells whose markers a drug has masked.
+        Moved components in the order of the reference, followed by components for doublets that pass the singlet gate
+        and for normal cells whose markers a drug has masked.
     shift
         Shape (d,): common shift of the tube against the reference, decades.
     outlier_share
         Share of the cells that no normal component explains.
     displacement
-        Root mean square of the components' standardised displacement beside the common shift, weighted by their cells
-        outside the window.
+        Root mean square of the components' standardised displacement after the common shift is taken out, weighted by
+        their cells outside the window.
     shrunken
-        The same components with those of the window that lie too far from their place shrunken towards it
-        (:func:`shrunken_to_reference`); None where none does. Not stored.
+        The same components, where those of the window that lie too far from their place are shrunken towards it
+        (:func:`shrunken_to_reference`). None where no component lies too far. Not stored.
     """
 
     mixture: Mixture
@@ -61,7 +61,7 @@ class TubeModel:
     shrunken: Mixture | None = None
 
     def select(self, index: list[int]) -> TubeModel:
-        """The model of some of its features."""
+        """The model in some of its features."""
         shrunken = None if self.shrunken is None else self.shrunken.marginal(index)
         return TubeModel(
             self.mixture.marginal(index), self.shift[index], self.outlier_share, self.displacement, shrunken
@@ -83,26 +83,28 @@ def shrunken_to_reference(
     in_window: npt.NDArray[np.bool_],
     parameters: ClassifierParameters,
 ) -> Mixture | None:
-    """Populations of the window that lie further from their place than normal ones do, shrunken towards it.
+    """Shrink populations of the window that lie further from their place than normal populations do towards that place.
 
-    Where treatment has left few precursors, their component is free: a few hundred leukaemic cells near its place pull
-    it onto themselves and would pass for normal. Such a component keeps the number of its cells and the direction in
-    which it lies. It goes no further than populations of controls typically do and takes the spread it has there.
-    Marrow without leukaemia can hold such populations too, so that what then is unlike normal is a doubt.
+    Where treatment has left few precursors, no cells hold their component in place. A few hundred leukaemic cells near
+    it pull it onto themselves and would pass for normal. A shrunken component keeps the number of its cells and the
+    direction of its displacement. Its distance is that of typical populations in controls, and its spread is the one it
+    has there. Marrow without leukaemia can hold displaced populations too, so a group that only this model finds
+    abnormal is reported and not counted.
 
     Parameters
     ----------
     local, expected
-        Components as the tube's cells have them, and as the reference does with the staining of the tube.
+        Components as fitted to the tube's cells, and as expected from the reference in the staining of the tube.
     between_tube_sd
-        Shape (k, d): standard deviation of their places over controls, decades.
+        Shape (k, d): standard deviation of the components' means over controls, decades.
     in_window
-        Shape (k,): components of the B-lineage window; the others have no leukaemia to explain.
+        Shape (k,): components of the B-lineage window; the others are not shrunken, since leukaemia is searched for in
+        the window.
 
     Returns
     -------
     Mixture or None
-        None where every population lies where a normal one may.
+        None where every population lies within the range of normal ones.
     """
     d = local.d
     distance = (((local.mean - expected.mean) / between_tube_sd) ** 2).sum(axis=1)
@@ -116,7 +118,7 @@ def shrunken_to_reference(
 
 
 def bounded(covariance: Floats, reference: Floats, parameters: ClassifierParameters) -> Floats:
-    """Covariances (k, d, d) whose standard deviations exceed the reference's at most ``widest_population`` times."""
+    """Covariances (k, d, d), limited to standard deviations of ``widest_population`` times those of the reference."""
     own = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     most = parameters.widest_population * np.sqrt(np.diagonal(reference, axis1=1, axis2=2))
     factor = np.minimum(1.0, most / own)
@@ -130,7 +132,7 @@ def drug_masked_normals(
     """Normal cells of the window whose unreliable markers lie anywhere between lost and normal.
 
     A drug that is an antibody covers its target on normal B cells too: CD22 after inotuzumab, CD20 after rituximab.
-    Such cells are no leukaemia. None where no marker is unreliable.
+    Such cells are not leukaemic. Returns None where no marker is unreliable.
     """
     columns = [j for j, name in enumerate(model.features) if name in unreliable]
     if not columns or not model.in_window.any():
@@ -138,7 +140,7 @@ def drug_masked_normals(
     own = model.mixture.only(model.in_window)
     mean, covariance = own.mean + shift, own.covariance.copy()
     for j in columns:
-        # The level of cells without the marker: a low quantile over all normal components.
+        # Cells without the marker lie at a low quantile of all normal components.
         lowest = float(np.quantile(model.mixture.mean[:, j], parameters.negative_quantile)) + shift[j]
         gap = np.maximum(mean[:, j] - lowest, 0.0)
         variance = covariance[:, j, j] + gap**2 / 12.0  # of a uniform distribution over the gap
@@ -150,7 +152,7 @@ def drug_masked_normals(
 
 @dataclass(frozen=True)
 class _Other:
-    """Something beside the normal populations that has a share of its own in the fit.
+    """A density beside the normal populations that has a share of its own in the fit.
 
     ``is_normal``: whether it joins the normal density (doublets, masked cells) or only takes cells (blasts, outliers).
     """
@@ -174,7 +176,8 @@ def _others(
 ) -> list[_Other]:
     """Outliers first, then doublets, masked cells, leukaemia.
 
-    Without a place of their own, a few hundred leukaemic cells would draw a small normal population onto themselves.
+    Without a component of their own, a few hundred leukaemic cells would draw a small normal population onto
+    themselves.
     """
     out = [_Other(outlier_component(centre, parameters), parameters.outlier_share)]
     doublets = None if tube.doublets is None else doublet_mixture(tube.doublets, parameters)
@@ -192,7 +195,7 @@ def _others(
 
 
 def _tube_staining(model: NormalModel, tube: CandidateCells, parameters: ClassifierParameters) -> Floats:
-    """Staining of a tube from the cells outside the window, where no leukaemia can mislead it; shape (d,), decades."""
+    """Staining of a tube by its cells outside the window, where leukaemia cannot distort it; shape (d,), decades."""
     outside = thin(~tube.window, parameters.staining_cells)
     if len(outside) < parameters.staining_cells_least:
         return np.zeros(len(model.features))
@@ -211,19 +214,20 @@ def fit_tube(
     outside_window_only: bool = False,
     unreliable: frozenset[str] = frozenset(),
 ) -> TubeModel:
-    """Move the normal components to where this tube's cells are, within what controls allow.
+    """Move the normal components to this tube's cells, within the bounds that the controls set.
 
     Parameters
     ----------
     leukaemia
-        Leukaemia known to be in the tube; its cells are explained by it and do not pull normal components.
+        Phenotype of leukaemia that the tube is known to hold. It explains the leukaemic cells, so that they do not pull
+        normal components.
     leukaemia_share
         Starting share of ``leukaemia``.
     outside_window_only
-        True where the window may be full of leukaemia: only cells outside it tell the common shift, and the window's
-        components follow it without moving by themselves.
+        True where the window may be full of leukaemia. Only cells outside the window then determine the common shift,
+        and the window's components follow it without moving on their own.
     unreliable
-        Markers that the therapy given takes from normal cells too, or masks on them.
+        Markers that the therapy also removes from normal cells or masks on them.
     """
     tube = tube.select(model.features)
     d = len(model.features)
@@ -253,7 +257,7 @@ def fit_tube(
         stats, found = done.moments, [float(count) for count in done.beside]
         outliers = found[0]
         shares = _shares(others, shares, found, parameters)
-        # Weights follow from the second step on: the first one only settles the common shift.
+        # Weights are fitted from the second step on; the first step only finds the common shift.
         local, shift = _moved_components(
             model,
             local,
@@ -262,7 +266,7 @@ def fit_tube(
             keep_weight=step == 0 or outside_window_only,
             outside_window_only=outside_window_only,
         )
-    # The window may hold leukaemia or nothing at all; how foreign a tube is shows in the cells outside it.
+    # The window may hold leukaemia or no cells at all, so only cells outside it show how unlike the controls a tube is.
     offset = ((local.mean - base.mean - shift) / between) ** 2
     judged = base.weight * (1.0 - model.window_share)
     judged = judged / max(judged.sum(), 1e-12)
@@ -281,7 +285,7 @@ def fit_tube(
 def _shares(
     others: Sequence[_Other], shares: list[float], found: list[float], parameters: ClassifierParameters
 ) -> list[float]:
-    """Shares for the next step; that of the outliers is fixed."""
+    """Shares for the next step; the share of the outliers is fixed."""
     least = parameters.component_share_least
     updated = [min(max(value, least), other.share_most) for other, value in zip(others[1:], found[1:], strict=True)]
     return [shares[0], *updated]
@@ -301,7 +305,7 @@ def _moved_components(
     Parameters
     ----------
     stats
-        Of every normal component.
+        Sufficient statistics of every normal component.
     """
     base, between = model.mixture, model.between_tube_sd
     count, effective, found_mean, found_covariance = stats.count, stats.effective, stats.mean, stats.covariance
@@ -323,7 +327,7 @@ def _moved_components(
 
 
 def _with_normal_others(local: Mixture, others: Sequence[_Other], shares: list[float]) -> Mixture:
-    """Normal components with the doublets and the masked cells behind them."""
+    """The normal components, followed by those of the doublets and the masked cells."""
     seen = [(other.mixture, share) for other, share in zip(others, shares, strict=True) if other.is_normal]
     if not seen:
         return local

@@ -1,4 +1,4 @@
-"""What is said of groups that are reported and not counted."""
+"""Messages about groups that are reported and not counted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ UNCOUNTED_FLAGS: Final[dict[Why, tuple[str, str]]] = {
         "is off scale in one detector and unlike normal marrow in the other channels",
     ),
 }
-"""Code of the flag, and what it says, for every reason why a group is not counted; none for groups that are named."""
+"""Code and words of the flag for every reason why a group is not counted; groups with a name need no flag."""
 
 UNCOUNTED_CODES: Final = frozenset(code for code, _ in UNCOUNTED_FLAGS.values())
 
@@ -50,9 +50,9 @@ def uncounted_flags(groups: Iterable[tuple[str, float]], details: Mapping[str, s
     Parameters
     ----------
     groups
-        Reason and events of every group that is still a question.
+        Reason and number of events of every group that is still a question.
     details
-        By reason, words that are added.
+        Reason to words that are added to its message.
     """
     groups = list(groups)
     flags = []

@@ -1,9 +1,10 @@
 """A large population that marrow without leukaemia does not hold: another disease, or leukaemia of another lineage.
 
 The cells of a tube are divided into populations without looking at the reference. The share of each is compared with
-the share that the controls hold in the same place, in this tube's staining. A population that is many times as frequent
-as in any control, and a good part of the tube, is named: acute myeloid leukaemia, myeloma, or B-ALL that lost its
-lineage under therapy. Populations that therapy makes frequent (T cells, erythroblasts) are frequent in controls too.
+the share that the controls hold in the same place, in this tube's staining. A population is reported if it is many
+times as frequent as in any control and makes up a good part of the tube. It may be acute myeloid leukaemia, myeloma, or
+B-ALL that lost its lineage under therapy. Populations that therapy makes frequent (T cells, erythroblasts) are frequent
+in controls too and are not reported.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ class UnknownPopulation:
     Attributes
     ----------
     share
-        Of the tube's cells, those in its place; ``most`` is the largest such share of a control.
+        Share of the tube's cells that lie in the place of the population; ``most`` is the largest such share in a
+        control.
     mean
-        Shape (d,): its centre, decades.
+        Shape (d,): centre of the population, decades.
     """
 
     share: float
@@ -45,16 +47,16 @@ def find_unknown_populations(
     called: Bools,
     parameters: ClassifierParameters,
 ) -> tuple[UnknownPopulation, ...]:
-    """Populations of a tube that no control holds in such numbers, by falling share.
+    """Populations of a tube that no control holds in such numbers, by decreasing share.
 
     Parameters
     ----------
     controls, columns
-        Controls that the tube is not one of, and the columns that the tube's markers have there.
+        Controls other than the tube itself, and the columns of the tube's markers in them.
     shift
         Shape (d,): staining of the tube against the reference, decades.
     called
-        Shape (n,): cells that are called leukaemic; they are known.
+        Shape (n,): cells that are called leukaemic; they are left out.
     """
     rows = thin(~called, parameters.unknown_cells)
     if not controls or len(rows) < parameters.unknown_cells_least:
@@ -81,7 +83,7 @@ def find_unknown_populations(
 
 
 def _drawn(mixture: Mixture, n: int, rng: np.random.Generator) -> Floats:
-    """Cells of a mixture, shape (n, d)."""
+    """Random cells of a mixture, shape (n, d), decades."""
     counts = rng.multinomial(n, mixture.weight / mixture.weight.sum())
     parts = [
         rng.multivariate_normal(mixture.mean[k], mixture.covariance[k], size=int(count))
@@ -99,7 +101,7 @@ def in_words(
     shift: Floats,
     parameters: ClassifierParameters,
 ) -> str:
-    """Its antibodies beside the levels of normal populations: ``CD45 dim, CD38+, CD34-``."""
+    """Levels of a population's antibodies compared with normal populations, such as ``CD45 dim, CD38+, CD34-``."""
     words = []
     for j, marker in enumerate(features):
         if marker.startswith(("FSC", "SSC")):

@@ -1,4 +1,4 @@
-"""Candidate cells of a tube or control beside a normal model that did not learn from them."""
+"""Candidate cells of a tube or control, with their density under a normal model that was not fitted to them."""
 
 from __future__ import annotations
 
@@ -32,19 +32,18 @@ class WindowCells:
     normal, model
         Model of the controls, and its fit to this tube.
     sampling
-        Share of such cells that is here; counts are divided by it.
+        Share of the window's cells that is kept here; counts are divided by it.
     groups
-        Compact groups unlike normal, where they were searched for already; None where not.
+        Compact groups unlike normal cells; None where they have not been searched for yet.
     stages
         Shape (s, d): centres of the populations that the panel names, in the staining of the reference.
     unreliable
-        Markers that therapy may have taken away or masked in this tube, on normal cells too.
+        Markers that therapy may have removed or masked in this tube, on normal cells too.
     log_normal_shrunken
-        Shape (n,): ``log_normal`` with populations too far from their place shrunken towards it; None where there are
-        none.
+        Shape (n,): ``log_normal`` under the model whose displaced populations are shrunken towards their places; None
+        where no population is displaced.
     anchors
-        Levels (d,) of the cells that places of the catalogue are given by, in this tube, decades; empty where not
-        known.
+        Levels (d,) of the catalogue's anchor cells in this tube, decades; empty where not known.
     """
 
     features: tuple[str, ...]
@@ -67,7 +66,7 @@ class WindowCells:
         return 1e6 * events / self.sampling / max(self.denominator, 1)
 
     def compact_groups(self) -> tuple[CompactGroup, ...]:
-        """Compact groups whose cells are unlike normal ones, by falling gain."""
+        """Compact groups whose cells are unlike normal ones, by decreasing gain."""
         if self.groups is not None:
             return self.groups
         return blast_like_groups(
@@ -80,7 +79,7 @@ class WindowCells:
         )
 
     def only(self, keep: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> WindowCells:
-        """Some of the cells; their groups are searched for anew."""
+        """Some of the cells; groups are searched for again among them."""
         shrunken = None if self.log_normal_shrunken is None else self.log_normal_shrunken[keep]
         return replace(
             self,
@@ -92,13 +91,13 @@ class WindowCells:
 
     @property
     def shrunken(self) -> WindowCells | None:
-        """The same cells beside populations shrunken towards their places; None where no population was too far."""
+        """The same cells under the shrunken populations; None where no population lies too far from its place."""
         if self.log_normal_shrunken is None:
             return None
         return replace(self, log_normal=self.log_normal_shrunken, log_normal_shrunken=None, groups=None)
 
     def joined(self, values: Floats32) -> WindowCells:
-        """These cells and others put into the same tube, which is searched anew."""
+        """These cells together with cells added to the same tube; groups are searched for again."""
         own = np.asarray(self.log_normal, dtype=np.float32)
         added = self.model.log_density(values, self.parameters).astype(np.float32)
         return replace(
@@ -121,7 +120,7 @@ def tube_cells(
     unreliable: frozenset[str] = frozenset(),
     anchors: Mapping[str, Floats] | None = None,
 ) -> WindowCells:
-    """The chosen cells of a tube with their normal density."""
+    """The chosen cells of a tube with their density under the tube's normal model."""
     values = np.ascontiguousarray(tube.values[window])
     shrunken = None
     if model.shrunken is not None:
@@ -145,7 +144,7 @@ def tube_cells(
 def control_cells(
     reference: ReferenceModel, record: ControlRecord, features: tuple[str, ...], parameters: ClassifierParameters
 ) -> WindowCells:
-    """The kept cells of a control with their density under the fold that did not see it."""
+    """The kept cells of a control with their density under the fold that was built without it."""
     index = [reference.features.index(name) for name in features]
     same = features == reference.features
     return WindowCells(
