@@ -503,7 +503,7 @@ _CONTROLS: Final = (
         "CONTROL_HAS_CELLS",
         Effect.ODD,
         "{events} cells of this control were called leukaemic; the other controls explain {limit} at most.",
-        step="Look what these cells are: marrow with leukaemia must not be a control. "
+        step="Find out what these cells are: marrow with leukaemia must not be a control. "
         "Accept the control or exclude it.",
         look="mrd",
         roles=frozenset({"control"}),

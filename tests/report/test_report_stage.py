@@ -268,7 +268,7 @@ def test_every_reason_that_forbids_an_answer_says_what_to_do() -> None:
 def test_events_beside_a_blind_spot_are_not_said_to_be_worthless() -> None:
     hidden = Flag("UNRESOLVED_CLUSTER", "A group is not counted.")
     for events, said in (
-        (12, "12 events were counted; the count is no answer"),
+        (12, "12 events were counted; the count is not a result"),
         (0, "may have been overlooked"),
     ):
         result = make_result("a", mrd=events, nucleated=500_000, blind_spots=(hidden,))

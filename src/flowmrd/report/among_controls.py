@@ -1,7 +1,7 @@
 """One tube among the control tubes: channel medians in SD of the controls, Levey-Jennings charts, voltages.
 
 The controls' own sequence is judged by Westgard's rules (:mod:`flowmrd.report.levey_jennings`). The rules do not apply
-to a patient's marrow, because its composition differs too: a channel beyond 3 SD is only named.
+to a patient's marrow, because its composition differs too. A channel beyond 3 SD is only reported.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _tube(facts: QualityFile, panel: str, role: str = "control") -> BatchTube:
 
 
 def _summary(rows: Sequence[AmongControlsRow], n_controls: int) -> str:
-    """The figure in one sentence."""
+    """The chart in one sentence."""
     if not rows:
         return (
             f"Not available: limits need at least {MIN_CONTROLS} control tubes, {n_controls} are at hand."
@@ -118,7 +118,7 @@ def _summary(rows: Sequence[AmongControlsRow], n_controls: int) -> str:
 
 
 def control_chart(rows: Sequence[AmongControlsRow]) -> Chart:
-    """Distance of each channel's median from the mean of the controls, in standard deviations; a row a channel."""
+    """Distance of each channel's median from the mean of the controls, in standard deviations; one row per channel."""
     n = len(rows)
     ends = (-6.0, 6.0)
     axis = Axis("z", "", tuple((z, f"{z:+d} SD".replace("-", "−") if z else "mean") for z in (-6, -3, 0, 3, 6)), *ends)

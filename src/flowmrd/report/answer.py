@@ -1,7 +1,7 @@
 """The parts of a page that a review changes: the answer and the signatures.
 
 Importing a review must not compute a tube again, so these parts stand between markers in the page and are replaced. The
-result is identical, byte for byte, to a page that is made from the start.
+page is then identical, byte for byte, to one that was built from the start.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _pages() -> Environment:
 
 
 def scale(result: MrdResult) -> Mapping[str, object] | None:
-    """The result on a log scale beside the tube's limits; a control has none, an answer below detection no mark."""
+    """The result on a log scale beside the tube's limits; None for a control. A level below detection has no mark."""
     if result.role == "control":
         return None
     facts, detected = result.sensitivity, result.mrd.detected

@@ -17,7 +17,7 @@ from flowmrd.report.density import HIGH, LOW
 
 ACROSS: Final = 0.075
 UP: Final = 0.042
-"""Distance of two labels that do not touch: side by side, and one above the other."""
+"""Smallest distance between two labels that do not touch: side by side, and one above the other."""
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -54,14 +54,14 @@ class Axis:
 
 
 def level_axis(label: str, low: int, high: int = 0, *, none: str = "") -> Axis:
-    """Axis of levels as log10 of a fraction, a tick a decade.
+    """Axis of levels as log10 of a fraction, one tick per decade.
 
     Parameters
     ----------
     low, high
-        Ends, log10; what lies beyond is drawn at the end.
+        Ends, log10; a level beyond an end is drawn at that end.
     none
-        Word at the lower end where levels that were not detected stand there.
+        Word for levels that were not detected, which stand at the lower end; empty where there are none.
     """
     ticks = []
     for power in range(low, high + 1):

@@ -20,18 +20,20 @@ from flowmrd.report.levey_jennings import ENOUGH, ChartPoint, ControlLimits, con
 from flowmrd.units import to_decades
 
 SD_FLOOR: Final = 0.004
-"""Smallest SD over controls that a chart believes, on the 0..1 scale (0.02 decades)."""
+"""Smallest SD over controls that a chart uses, on the 0..1 scale (0.02 decades)."""
 MOST_NAMED: Final = 40
-"""Tubes on a chart up to which those that break a rule bear their name; beyond it only pointing tells."""
+"""Largest number of tubes on a chart at which those that break a rule are labelled; beyond it only tooltips name them.
+"""
 REACH: Final = 4.7
-"""Distance in SD at which a tube is drawn that lies further away."""
+"""Largest distance in SD that is drawn; a tube further away is drawn here."""
 MOST_TOLD: Final = 200
-"""Tubes on a chart up to which pointing tells of each; beyond it of controls and of tubes beyond 2 SD, so that the
-index of hundreds of tubes stays small."""
+"""Largest number of tubes on a chart at which each has a tooltip. Beyond it only controls and tubes beyond 2 SD have
+one, so that the index of hundreds of tubes stays small.
+"""
 CARRY_SOURCE: Final = 0.01
-"""MRD fraction from which a tube can leave cells in the line that the next tube shows."""
+"""MRD fraction from which a tube can leave cells in the line that appear in the next tube."""
 CARRY_DISTANCE: Final = 0.25
-"""Largest difference over markers, in decades, at which two clusters count as alike (a default, not a standard)."""
+"""Two clusters are alike if they differ by no more than this in any marker, decades (a default, not a standard)."""
 
 
 @dataclass
@@ -48,7 +50,7 @@ class BatchTube:
 
     @property
     def instrument(self) -> str:
-        """Digest of the cytometer's serial number, else its model; empty where the file does not say."""
+        """Digest of the cytometer's serial number, or else its model; empty where the file names neither."""
         facts = {} if self.qc is None else self.qc.instrument
         return facts.get("serial_digest") or facts.get("model") or ""
 
@@ -72,7 +74,7 @@ def in_order(tubes: Sequence[BatchTube]) -> tuple[list[BatchTube], str]:
 
 
 def undated(tubes: Sequence[BatchTube]) -> list[str]:
-    """Tubes whose place in the order of acquisition is not known: without a day, or without a time beside others."""
+    """Tubes whose place in the order of acquisition is unknown: no day, or no time where others have the same day."""
     days = Counter((tube.instrument, tube.acquisition.date) for tube in tubes)
     return [
         tube.sample
@@ -105,7 +107,7 @@ def channel_charts(
     tubes
         In order of acquisition.
     this
-        Sample that the charts are for: drawn apart, and left out of the limits.
+        Sample that the charts are for. It is drawn with a ring and left out of the limits.
     locked
         Limits that an earlier run's controls set; a panel or cytometer without them is judged by its own controls.
     """
@@ -206,7 +208,7 @@ def _named(sample: str, at: Point, *, middle: float) -> Outline:
 
 
 def recorded_voltages(tubes: Sequence[BatchTube]) -> list[tuple[str, str, str]]:
-    """Panel, channel and voltage of every channel whose files tell one, with the number of tubes."""
+    """Panel, channel and voltages of every channel whose files hold one, with the number of tubes."""
     return [
         (
             panel,
@@ -222,7 +224,7 @@ def recorded_voltages(tubes: Sequence[BatchTube]) -> list[tuple[str, str, str]]:
 
 
 def _voltages(tubes: Sequence[BatchTube]) -> dict[str, dict[str, dict[float, list[str]]]]:
-    """Panel to channel to voltage to the samples that have it; tubes of one cytometer together."""
+    """Panel and cytometer to channel to voltage to the samples with this voltage."""
     found: dict[str, dict[str, dict[float, list[str]]]] = {}
     for panel, together in by_cytometer(tubes).items():
         seen = found.setdefault(panel, {})
@@ -261,8 +263,9 @@ def voltage_changes(tubes: Sequence[BatchTube]) -> list[dict[str, Any]]:
 def carry_over(tubes: Sequence[BatchTube]) -> list[dict[str, str]]:
     """Tubes whose MRD cells may come from the tube run just before on the same cytometer.
 
-    After another patient's tube, cells that look like its leukaemia are named. After a tube of the same patient on the
-    same day they cannot be told from MRD, because both are the same leukaemia; that is named where MRD was found.
+    After another patient's tube, cells that look like that patient's leukaemia are reported. After a tube of the same
+    patient on the same day, carried-over cells and MRD are the same leukaemia and cannot be distinguished. This is
+    reported where MRD was found.
 
     Parameters
     ----------
@@ -280,7 +283,7 @@ def carry_over(tubes: Sequence[BatchTube]) -> list[dict[str, str]]:
 
 
 def _carried(before: BatchTube, after: BatchTube) -> str:
-    """Why cells of the first tube may be in the second; empty where nothing says so."""
+    """Why cells of the first tube may be in the second; empty where nothing suggests it."""
     source, result = before.result, after.result
     if source is None or result is None or before.panel != after.panel or (source.mrd.fraction or 0) < CARRY_SOURCE:
         return ""

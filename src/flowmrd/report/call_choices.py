@@ -29,7 +29,7 @@ def opinions(inputs: Inputs, tube: PageTube) -> list[dict[str, object]]:
 
 
 def _earlier(group: CellGroup) -> str:
-    """What earlier decisions of the laboratory say of such cells; empty where there are none."""
+    """The laboratory's earlier decisions on such cells, in words; empty where there are none."""
     said = group.proposal
     if said is None:
         return ""
@@ -38,7 +38,7 @@ def _earlier(group: CellGroup) -> str:
 
 
 def call_choices(inputs: Inputs) -> list[tuple[str, list[tuple[str, str]]]]:
-    """What a signer may call a group, as (title of the choices, [(call, words)])."""
+    """Calls that a signer may choose for a group, as (title of the choices, [(call, words)])."""
     known = load_catalogue()
     detectors = [channel.marker for channel in inputs.panel.channels if channel.kind is ChannelKind.ANTIBODY]
     artefacts = [(f"artefact:{entry.name}", entry.title) for entry in known.artefacts]

@@ -25,9 +25,9 @@ from flowmrd.report.leukaemia import DiagnosisModel
 from flowmrd.report.neighbours import SHORT_NAMES, Neighbours
 
 RIDGE: Final = 0.02**2
-"""Added to every variance within the classes (0.09 decades, squared), so that no channel decides by being narrow."""
+"""Variance added within the classes (0.09 decades, squared), so that a very narrow channel does not dominate."""
 MIN_CELLS: Final = 30
-"""A stage of fewer cells over all controls is no class."""
+"""A stage with fewer cells over all controls is not used as a class."""
 MARGIN: Final = 0.18
 CHANNELS: Final = ("canonical 1", "canonical 2")
 
@@ -83,7 +83,7 @@ def canonical(panel: PanelModel, neighbours: Neighbours, leukaemia: DiagnosisMod
     means = np.stack([mean for mean, _ in classes])
     within = np.mean([covariance for _, covariance in classes], axis=0) + RIDGE * np.eye(len(features))
     between = np.cov(means.T)
-    # Whitening with the spread within turns the ratio into an ordinary eigenproblem.
+    # Whitening by the spread within the classes turns the ratio into an ordinary eigenproblem.
     values, vectors = np.linalg.eigh(within)
     whiten = vectors / np.sqrt(values)
     _, directions = np.linalg.eigh(whiten.T @ between @ whiten)
@@ -126,7 +126,9 @@ def _blasts(leukaemia: DiagnosisModel | None, features: Sequence[str]) -> tuple[
 
 
 def _signs(weights: Array, means: Array) -> Array:
-    """Directions such that the last class (the leukaemia, else the most mature stage) lies to the upper right."""
+    """Signs of the axes for which the last class (the leukaemia, or else the most mature stage) lies to the upper
+    right.
+    """
     placed = means @ weights
     signs: Array = np.sign(placed[-1] - placed[:-1].mean(axis=0))
     signs[signs == 0] = 1.0

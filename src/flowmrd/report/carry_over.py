@@ -1,10 +1,10 @@
 """Distribution of the MRD cells over the run.
 
 Cells of a real population are spread evenly over the run. Cells carried over from the tube before come first, and a
-bubble or a clog produces abnormal cells within a short time. What ran before it is told by the cohort page
-(:mod:`flowmrd.report.batch`), and its patient's own leukaemic tube by :func:`from_own_tube`. The places of the MRD
-cells among the analysable events are compared with an even spread by the one-sample Kolmogorov-Smirnov test (Massey, J
-Am Stat Assoc 1951;46:68-78).
+bubble or a clog produces abnormal cells within a short time. The cohort page (:mod:`flowmrd.report.batch`) says which
+tube ran before; :func:`from_own_tube` looks for a leukaemic tube of the same patient. The places of the MRD cells among
+the analysable events are compared with an even spread by the one-sample Kolmogorov-Smirnov test (Massey, J Am Stat
+Assoc 1951;46:68-78).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from flowmrd.report.inputs import Visit
 from flowmrd.report.tube import PageTube
 
 MIN_EVENTS: Final = 10
-"""Fewer MRD cells than this are drawn, but say nothing about their spread."""
+"""Fewer MRD cells than this are drawn, but their spread is not tested."""
 UNEVEN: Final = 0.001
-"""p value below which the spread is called uneven: a thousand even tubes give one false alarm."""
+"""p value below which the spread is called uneven; a thousand tubes with an even spread give one false alarm."""
 MAX_TICKS: Final = 300
 
 
@@ -43,7 +43,7 @@ class Arrival:
     first_tenth
         Share of the MRD cells among the first tenth of the analysable events; 0.1 is even.
     p_value
-        Of the test for an even spread; ``None`` for too few cells.
+        p value of the test for an even spread; ``None`` for too few cells.
     """
 
     events: int
@@ -59,7 +59,7 @@ class Arrival:
     def sentence(self) -> str:
         """The finding in words."""
         if self.events == 0:
-            return "No MRD cell to look for carry-over within the run."
+            return "No MRD cells, so carry-over within the run was not checked."
         if self.p_value is None or self.first_tenth is None:
             return f"{self.events} MRD cells are too few to tell whether they came evenly over the run."
         share = f"{formatting.percent(self.first_tenth)} of them in its first tenth"
@@ -73,7 +73,7 @@ class Arrival:
 
 
 def arrival(tube: PageTube) -> Arrival:
-    """Look at the MRD cells of a tube in the order of acquisition."""
+    """Places of a tube's MRD cells in the order of acquisition, and the test for an even spread."""
     rows = np.flatnonzero(tube.mrd)
     if len(rows) == 0:
         return Arrival(0, (), None, None)
@@ -96,7 +96,7 @@ SOURCE: Final = 0.01
 def from_own_tube(result: MrdResult, acquisition: AcquisitionEntry, history: Sequence[Visit]) -> list[str]:
     """Sentences about leukaemic tubes of the same patient that ran just before this one.
 
-    They hold the same leukaemia, so cells that were carried over cannot be told from MRD.
+    They hold the same leukaemia, so carried-over cells cannot be distinguished from MRD.
     """
     day, begin = acquisition.date, acquisition.begin
     if result.role != "followup" or not result.mrd.detected or not day or begin is None:

@@ -1,7 +1,8 @@
 """The single cells that a page contains, and the layers in which they are shown.
 
-The densities hold every event as counts; the table holds the cells that a reviewer may want to select and export: every
-MRD cell, the cells of each group, the B lineage, cells of every gate, an even sample of all, and the spiked cells.
+The densities hold every event as counts. The table holds the cells that a reviewer may want to select and export: every
+MRD cell, the cells of each group, the B lineage, cells of every gate, an even sample of all events, and the spiked
+cells.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from flowmrd.report.tube import PageTube, even
 from flowmrd.report.uncounted import Group
 
 MAX_MRD_ROWS: Final = 20_000
-"""MRD cells kept in the table. Above it the fraction is high and the thinning is stated on the page."""
+"""Most MRD cells in the table. With more, the fraction is high, and the page says that they were thinned."""
 MAX_LINEAGE_ROWS: Final = 12_000
-"""Cells of the B lineage kept besides, so that a lasso counts them one by one in most follow-up tubes."""
+"""Most cells of the B lineage in the table: enough for a lasso to count every one of them in most follow-up tubes."""
 UNIFORM_ROWS: Final = 6_000
-"""Evenly spaced events kept, so that the free plot shows true proportions."""
+"""Number of evenly spaced events in the table, so that the free plot shows true proportions."""
 ROWS_PER_GATE: Final = 150
-"""Events kept of every gate besides, so that rare populations can be back-gated."""
+"""Further events of every gate in the table, so that rare populations can be back-gated."""
 ROWS_PER_STAGE: Final = 400
 STILL_POINTS: Final = 250
 """Cells of a layer in the still picture of a plot; the figure draws up to ``report.max_plot_events``."""
@@ -37,7 +38,7 @@ MAX_LAYERS: Final = 30
 _QUANTA: Final = 65534
 _MISSING: Final = 65535
 LOW, HIGH = -0.25, 1.25
-"""Ends of the values that the table can hold; what lies beyond stands at the end."""
+"""Range of values that the table can hold; a value beyond it is stored as its end."""
 NOT_IN_FILE: Final = 0xFFFFFFFF
 
 Rows = npt.NDArray[np.intp]
@@ -52,9 +53,9 @@ class CellLayer:
     id
         ``mrd``, ``cluster:<id>``, ``group:<letter>``, ``stage:<gate>``, ``excluded``, ``spiked``.
     shown
-        Whether the page starts with it.
+        Whether the layer is visible when the page opens.
     rows
-        Events of the file; empty for spiked cells, which are not in the file.
+        Rows of the events in the file; empty for spiked cells, which are not in the file.
     total
         Cells of the layer, kept or not.
     """
@@ -109,7 +110,7 @@ class CellTable:
         return [*drawn, CellMarks("selected", "selected cell", "selected")]
 
     def describe(self, language: Language = ENGLISH) -> dict[str, object]:
-        """What the page's script needs to read :meth:`pack`, layers named in this language."""
+        """What the page's script needs to read the bytes of :meth:`pack`; layers are named in this language."""
         return {
             "rows": len(self.rows) + self.n_spiked,
             "uniform": self.n_uniform,
@@ -199,8 +200,8 @@ def _layers(tube: PageTube, inputs: Inputs, groups: Sequence[Group], n_spiked: i
 def group_cells(tube: PageTube, group: Group) -> Rows:
     """The analysable events nearest to a group's centre, as many as the group has, in file order.
 
-    Distance is in SD of the group, summed over its channels; nothing further out counts than what holds 97.5 % of a
-    normal population (limit by Wilson and Hilferty, PNAS 1931;17:684-688).
+    The squared distance is in SD of the group, summed over its channels. Events beyond the distance that holds 97.5 %
+    of a normal population are left out (limit by Wilson and Hilferty, PNAS 1931;17:684-688).
     """
     channels = [name for name in group.medians if name in tube.events and float(group.sd.get(name) or 0) > 0]
     rows = np.flatnonzero(tube.analysable)
@@ -219,7 +220,7 @@ def group_cells(tube: PageTube, group: Group) -> Rows:
 
 
 def _spiked(inputs: Inputs) -> Mapping[str, npt.NDArray[np.float32]]:
-    """Cells of the diagnosis at the target level as this tube would stain them; none without a diagnosis tube."""
+    """Cells of the diagnosis tube at the target level, in the staining of this tube; none without a diagnosis tube."""
     result = inputs.result
     if inputs.leukaemia is None or result.role != "followup":
         return {}

@@ -160,14 +160,14 @@ def _row(member: CohortTube, line: Markup | None, suspects: set[str]) -> dict[st
         "events": result.counts.mrd_events,
         "denominator": result.denominator_count,
         "lod": result.sensitivity.lod95,
-        # The page of the tube says it at length; the column has room for two words.
+        # The tube's own page says it at length; this column has room for two words.
         "sensitivity": ("warn", "see reasons") if (found := verdict.sensitivity_state(result))[0] == "warn" else found,
         "is_result": verdict.is_result(result),
     }
 
 
 def _specimen_row(specimen: SpecimenResult) -> dict[str, object]:
-    """What the page says of several tubes of one specimen."""
+    """The page's row about several tubes of one specimen."""
     limits, more = specimen.sensitivity, specimen.more_tubes_needed
     needed = "not reachable by more tubes" if more is None else "reached" if more == 0 else f"{more} more"
     return {
@@ -197,7 +197,7 @@ def _specimen_row(specimen: SpecimenResult) -> dict[str, object]:
 
 
 def _flags(tube: BatchTube, suspects: set[str]) -> list[tuple[str, str, str]]:
-    """(tone, code, message) of everything that a reviewer should see; remarks without weight are in the report."""
+    """(tone, code, message) of everything that a reviewer should see; minor remarks are only in the report."""
     result = tube.result
     usual = {"BELOW_DETECTION", "QUANTIFIED", "CONTROL_LIKE_OTHERS"}
     flags = [] if result is None else [reason for reason in result.verdict.reasons if reason.code not in usual]
@@ -221,7 +221,7 @@ def _flag_steps(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, str]]
 
 
 def _sparklines(members: Sequence[CohortTube]) -> dict[str, Markup]:
-    """One line a patient, over the samples in the order of the sheet; none for a single tube."""
+    """One line per patient over the samples, in the order of the sheet; none for a single tube."""
     lines: dict[str, Markup] = {}
     for patient in dict.fromkeys(member.tube.patient for member in members):
         results = [
@@ -262,7 +262,7 @@ def _tiles(members: Sequence[CohortTube]) -> list[tuple[str, str, int]]:
 
 
 def as_table(members: Sequence[CohortTube], suspects: set[str]) -> str:
-    """``mrd.tsv``: one row a sample, every number of ``mrd.json`` that is one."""
+    """``mrd.tsv``: one row per sample, with every single number of ``mrd.json``."""
     header = [
         "sample", "patient", "role", "timepoint", "batch", "panel", "verdict", "mrd_negative", "denominator",
         *COUNTS, "fraction", "percent", "log10", "ci95_low", "ci95_high", "fraction_without_time_mask", "target",

@@ -1,6 +1,6 @@
-"""The page of a comparison: how two methods agree that measured the same specimens.
+"""The page of a comparison: how well two methods agree that measured the same specimens.
 
-Shows the figures of :class:`flowmrd.compare.Comparison`; nothing is computed here but positions on paper.
+The page shows the figures of :class:`flowmrd.compare.Comparison`. Only positions on paper are computed here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.page import read_asset, render_page
 
 LOW: Final = -7
-"""log10 level at the lower end of the axes, where levels stand that were not detected."""
+"""log10 level at the lower end of the axes, where levels that were not detected are drawn."""
 _SIZE: Final = (380.0, 306.0)
 _FIT: Final[Role] = "fit"
 _LIMIT: Final[Role] = "target"

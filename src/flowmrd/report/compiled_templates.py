@@ -1,8 +1,8 @@
 """Compiled page templates kept beside their sources, as Python keeps compiled modules.
 
-Compiling the templates of a page takes as long as drawing its charts. A kept one is used only for the very same source
-and the very same version of jinja2 and Python; where the folder cannot be written to, templates are compiled each time.
-``make install`` compiles all of them.
+Compiling the templates of a page takes as long as drawing its charts. A stored template is used only for exactly the
+same source and the same versions of jinja2 and Python. Where the folder cannot be written to, templates are compiled
+each time. ``make install`` compiles all of them.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class CompiledTemplates(BytecodeCache):
     """A folder of compiled templates."""
 
     def __init__(self, folder: Path, settings: bytes) -> None:
-        """Use a folder; ``settings`` is what besides its source decides how a template is compiled."""
+        """Use a folder; ``settings`` are all settings, besides the source, that decide how a template is compiled."""
         self._folder = folder
         self._settings = hashlib.sha256(bc_magic + settings).digest()
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """Fill the bucket where the same source was compiled before."""
+        """Fill the bucket if the same source was compiled before."""
         try:
             kept = self._path(bucket).read_bytes()
         except OSError:
@@ -46,7 +46,7 @@ class CompiledTemplates(BytecodeCache):
             bucket.code = code if isinstance(code, CodeType) else None
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        """Keep what was compiled."""
+        """Store the compiled template."""
         if sys.dont_write_bytecode or bucket.code is None:
             return
         path = self._path(bucket)

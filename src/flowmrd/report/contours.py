@@ -110,7 +110,7 @@ _SEGMENTS: Final[dict[int, tuple[tuple[int, int], ...]]] = {
     13: ((0, 1),),
     14: ((3, 0),),
 }
-"""Line through a square by which of its corners are above; always with the high side on the same hand."""
+"""Line through a square, by the corners that lie above the level; the high side is always on the same side."""
 
 
 def _fewer(ring: Sequence[Point]) -> list[Point]:
@@ -120,7 +120,7 @@ def _fewer(ring: Sequence[Point]) -> list[Point]:
 
 
 def _to_axis(point: Point) -> Point:
-    """From bins of the padded grid to the axes: the middle of bin i lies at i + 1 there."""
+    """From bins of the padded grid to the axes; in the grid, the middle of bin i lies at i + 1."""
     step = (HIGH - LOW) / BINS
     x, y = (min(max(LOW + (value - 0.5) * step, LOW), HIGH) for value in point)
     return (round(x, 4), round(y, 4))

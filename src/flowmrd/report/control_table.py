@@ -22,7 +22,7 @@ class ControlFacts:
 
     @property
     def expired(self) -> bool:
-        """Acquired after its reagents' day of expiry."""
+        """Whether the control was acquired after its reagents' day of expiry."""
         return bool(self.date and self.expiry and self.date[:10] > self.expiry[:10])
 
 
@@ -60,7 +60,7 @@ def _state(control: JudgedControl | None) -> tuple[str, str]:
 
 
 def _why(control: JudgedControl | None, accepted: str) -> list[tuple[str, bool]]:
-    """Sentences, and whether each is the laboratory's own; no reason of the laboratory stands without its name."""
+    """Sentences, and whether each is the laboratory's own, so that its reasons are shown as such."""
     if control is None:
         return [("No reference was built from it in this run.", False)]
     own = control.note or accepted

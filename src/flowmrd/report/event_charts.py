@@ -63,7 +63,7 @@ class ChartBook:
     _grids: list[bytes] = field(default_factory=list)
 
     def add(self, chart: Chart) -> Markup:
-        """Take a chart in and return its still picture."""
+        """Add a chart and return its still picture."""
         counts = next(layer.counts for layer in chart.layers if isinstance(layer, CountGrid))
         self.charts[chart.id] = chart
         self.figures[chart.id] = to_figure(chart, grid=len(self._grids))
@@ -76,7 +76,7 @@ class ChartBook:
 
 
 class EventCharts:
-    """Makes the plots of one page; the charts go into ``book``."""
+    """Maker of the plots of one page; it adds the charts to ``book``."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class EventCharts:
         return rows
 
     def adaptive(self, pairs: Sequence[View]) -> list[Row]:
-        """The pairs of channels that separate the cells of this tube best, without those of the standard panel."""
+        """The pairs of channels that best separate the cells of this tube, without the pairs of the standard panel."""
         known = {frozenset((plot.x, plot.y)) for plot in self.tube.panel.standard_plots}
         rows: list[Row] = []
         for pair in pairs:
@@ -118,13 +118,13 @@ class EventCharts:
         counts = count_grid(bin_axis(place[:, 0]), bin_axis(place[:, 1]))
         x, y = view.axes()
         cells = [CellMarks(cells.layer, cells.name, cells.role) for cells in self.table.cells(*self.tube.channels[:2])]
-        # Still points would need every layer's place; the figure computes them from the table.
+        # A still picture would need the places of every layer; the figure computes them from the table.
         chart = Chart(
             "canonical-plot", "Canonical view", x, y, (CountGrid(counts), *view.outlines, *cells), size=(380, 380)
         )
         summary = (
-            f"{formatting.count(len(rows))} {self._title(parent)} events in the plane that parts "
-            f"{', '.join(self._titles.get(name, name) for name in view.classes)} best."
+            f"{formatting.count(len(rows))} {self._title(parent)} events in the plane that best separates "
+            f"{', '.join(self._titles.get(name, name) for name in view.classes)}."
         )
         column = Column(chart.id, "this tube", len(rows), self.book.add(chart), summary)
         return Row("Canonical view", self._title(parent), *CHANNELS, parent, (column,))
@@ -205,7 +205,7 @@ class EventCharts:
         return found
 
     def _shows_stages(self, plot: Plot) -> bool:
-        """Normal stages are drawn where they can be told: not on two scatter channels, not over time."""
+        """Whether normal stages are drawn: not on two scatter channels or over time, which cannot separate them."""
         time = self.tube.time_channel
         return time not in {plot.x, plot.y} and not (plot.x in SCATTER and plot.y in SCATTER)
 

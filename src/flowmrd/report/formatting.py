@@ -73,7 +73,7 @@ def short_hash(value: str | None) -> str:
 
 
 def clip(text: object, limit: int = 300) -> str:
-    """Text cut to a length fit for a table cell; the full text is in the JSON beside the page."""
+    """Text cut to a length that fits a table cell; the full text is in the JSON file beside the page."""
     plain = str(text)
     return plain if len(plain) <= limit else plain[: limit - 1] + "…"
 
@@ -89,7 +89,7 @@ def within(title: str) -> str:
 
 
 def moment(text: str) -> str:
-    """A time of ISO 8601 as people write it: ``2026-01-02 03:04:05 UTC``; any other text as it is."""
+    """An ISO 8601 time as people write it: ``2026-01-02 03:04:05 UTC``; any other text is returned as it is."""
     found = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(Z|[-+]\d\d:\d\d)", text)
     if found is None:
         return text

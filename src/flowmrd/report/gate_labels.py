@@ -1,7 +1,7 @@
-"""Where the numbers of gate borders stand on a plot, and arrows that point to the inside of a cut.
+"""Places of the numbers of gate borders on a plot, and arrows that point to the inside of a cut.
 
-A plot may hold several cuts; their numbers refer to the table below it. A number is moved along its own line until it
-covers no other number, so that two cuts close to each other can still be told apart.
+A plot may hold several cuts, whose numbers refer to the table below it. A number is moved along its own line until it
+covers no other number, so that the numbers of two close cuts stay readable.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ CARRIED: Final = Step(
     "time",
 )
 UNEVEN: Final = Step(
-    "The MRD cells did not come evenly over the run: look when they came, rinse and run the tube again.", "time"
+    "The MRD cells did not come evenly over the run: check when they came, rinse and run the tube again.", "time"
 )
 
 
@@ -63,7 +63,7 @@ def next_steps(
     carried
         Whether a leukaemic tube of the same patient ran just before this one.
     uneven
-        Whether the MRD cells came unevenly over the run.
+        Whether the MRD cells are spread unevenly over the run.
     """
     codes = [*(reason.code for reason in result.verdict.reasons), *flags]
     if result.role != "followup":
@@ -71,7 +71,7 @@ def next_steps(
     steps = _more_events(result)
     kind = result.verdict.class_
     if kind is VerdictClass.NEGATIVE:
-        # Blind spots that are answered for: with others the verdict would not be negative.
+        # These blind spots are covered by other checks; with any other one the verdict would not be negative.
         codes = [code for code in codes if REGISTRY[code].effect is not Effect.NO_NEGATIVE]
     steps += [step for code, step in BY_CODE.items() if code in codes]
     # Paper shows the first five only.
@@ -90,7 +90,7 @@ def _not_a_patients_answer(result: MrdResult, codes: Sequence[str]) -> list[Step
     steps = [step for code, step in BY_CODE.items() if code in codes and result.role in REGISTRY[code].roles]
     if result.role == "control" and result.counts.mrd_events:
         steps.append(
-            Step("Look what these cells are: they raise the background by which every patient is judged.", "mrd")
+            Step("Find out what these cells are: they raise the background by which every patient is judged.", "mrd")
         )
     if result.role == "diagnosis":
         steps.append(
@@ -100,7 +100,7 @@ def _not_a_patients_answer(result: MrdResult, codes: Sequence[str]) -> list[Step
 
 
 def _more_events(result: MrdResult) -> list[Step]:
-    """How many events are missing for the target, or that no number would do."""
+    """How many events are missing for the target, or that more events will not help."""
     facts = result.sensitivity
     have = result.denominator_count or 0
     if facts.lod95 is None or facts.lod95 <= facts.target:

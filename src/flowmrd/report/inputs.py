@@ -29,7 +29,7 @@ class Visit:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything a sample's page is made from; files that a run did not produce are ``None`` and said to be missing.
+    """Everything a sample's page is made from; a file that a run did not produce is ``None``, and the page says so.
 
     Attributes
     ----------
@@ -40,13 +40,13 @@ class Inputs:
     reference, diagnosis
         Contents of ``reference.json`` and of the patient's ``laip.json``.
     leukaemia
-        The patient's leukaemia at diagnosis, as it is drawn.
+        The patient's leukaemia at diagnosis, for drawing.
     controls_qc
         Contents of the control tubes' ``qc.json``.
     diagnosis_work, controls_work
         Work folders of the patient's diagnosis tube and of the control tubes; their columns may be absent.
     history
-        The patient's results, this one among them, in the order of the sample sheet.
+        The patient's results, including this one, in the order of the sample sheet.
     odd_controls
         Names of the controls that were judged odd.
     control_limits

@@ -1,4 +1,4 @@
-"""Phenotype of the MRD cells: by marker against the nearest normal stage and the diagnosis; clusters; targets."""
+"""Phenotype of the MRD cells: every marker against the nearest normal stage and the diagnosis; clusters; targets."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ TARGET_TONES: Final = {
     "not_evaluable": "none",
 }
 MIN_CELLS: Final = 5
-"""Fewer cells than this are drawn one by one by the plots, not summarised by quantiles."""
+"""Fewer cells than this are not summarised by quantiles; the plots show them one by one."""
 MIN_NORMAL: Final = 50
-"""Fewer normal precursors than this in the tube are not shown as a comparison: strays would pose as a population."""
+"""Fewer normal precursors than this are not shown for comparison, since stray cells would look like a population."""
 
 _QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -49,14 +49,14 @@ class MarkerRow:
     mrd, normal
         Quantiles of the MRD cells and of normal precursors of the same tube, or ``None`` where there are too few.
     normal_name
-        Which normal cells.
+        Name of the normal cells.
     stage
         Level of the nearest normal stage in the reference, from which ``shift`` is measured.
     diagnosis
         Median of the leukaemia at diagnosis.
     shift
-        Decades between the MRD cells (their largest cluster) and the nearest normal stage; where there is none, between
-        the leukaemia at diagnosis and its nearest normal stage.
+        Decades between the largest cluster of MRD cells and its nearest normal stage; without a cluster, between the
+        leukaemia at diagnosis and its nearest normal stage.
     """
 
     marker: str
@@ -76,7 +76,7 @@ def marker_rows(inputs: Inputs, tube: PageTube) -> list[MarkerRow]:
     component = _diagnosis_component(inputs)
     diagnosis = {} if component is None else component.medians
     largest = max(inputs.result.laip.clusters, key=lambda cluster: cluster.events, default=None)
-    # Where nothing was found, the leukaemia that was looked for is shown instead.
+    # Where nothing was found, the leukaemia that was searched for is shown instead.
     compared = component if largest is None else largest
     shifts = {} if compared is None else {entry.marker: entry for entry in compared.markers}
     stage = {} if compared is None else _nearest_stage(compared)
@@ -103,7 +103,7 @@ def marker_rows(inputs: Inputs, tube: PageTube) -> list[MarkerRow]:
 
 
 def _nearest_stage(of: LaipComponent | Cluster) -> dict[str, float]:
-    """Levels of the nearest normal stage: the medians of a cluster, or of a component at diagnosis, less its shifts."""
+    """Levels of the nearest normal stage: medians of a cluster, or of a component at diagnosis, minus its shifts."""
     return {
         shift.marker: round(of.medians[shift.marker] - shift.shift_decades / LOGICLE_M, 4)
         for shift in of.markers
@@ -202,7 +202,7 @@ def build(inputs: Inputs, tube: PageTube, rows: Sequence[MarkerRow]) -> dict[str
 
 
 def _mode(inputs: Inputs) -> str:
-    """By what the cells were recognised; a control is tested, it has no leukaemia to recognise."""
+    """How the cells were recognised. A control is only tested, since it has no leukaemia to recognise."""
     mode = inputs.result.laip.mode
     if inputs.result.role == "control":
         return {"library": "a test against the library of leukaemias", "none": MODES["none"]}.get(
@@ -212,7 +212,9 @@ def _mode(inputs: Inputs) -> str:
 
 
 def _told_targets(inputs: Inputs) -> list[tuple[str, Target, bool]]:
-    """Targets of the MRD cells (of the B lineage where these are too few), then those of the B lineage beside them."""
+    """Targets of therapy on the MRD cells (on the B lineage where these are too few), then on the B lineage beside
+    them.
+    """
     result = inputs.result
     told = [(name, entry, False) for name, entry in result.targets.items()]
     lineage = result.targets_b_lineage.items()
@@ -245,7 +247,7 @@ def _summary(rows: Sequence[MarkerRow]) -> str:
 
 
 def _figure(rows: Sequence[MarkerRow], tube: PageTube) -> Markup:
-    """One line a marker: grey bar normal, filled bar MRD, hollow diamond diagnosis.
+    """One line per marker: a grey bar for normal cells, a filled bar for MRD, a hollow diamond for the diagnosis.
 
     Where all channels share one scale there is one axis below; else every line has its own ticks.
     """

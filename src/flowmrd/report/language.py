@@ -1,19 +1,19 @@
 """Pages in other languages than English: every text of a page goes through :meth:`Language.text`.
 
-Pages are made in English. A catalogue (``languages/<code>.po``, GNU gettext) gives the sentence of another language for
-each English one. Places stand for what differs from tube to tube: ``{name}`` in the English sentence for any text,
-``{name:n}`` for a number. The translation says what becomes of it:
+Pages are made in English. A catalogue (``languages/<code>.po``, GNU gettext) gives the translation of each English
+sentence. Placeholders stand for text that differs from tube to tube: ``{name}`` in the English sentence for any text,
+``{name:n}`` for a number. The translation says how the text is treated:
 
 ``{events}``
-    kept; decimals and per cent signs are written as the language does;
+    kept; decimals and per cent signs are written in the style of the language;
 ``{why:t}``
-    words of ours, which are looked up in their turn;
+    words of flowmrd's own, which are translated too;
 ``{sample:id}``
-    kept as it is, whatever it looks like.
+    kept exactly as it is.
 
-Because the English sentence is the key, a sentence without an entry stays English, and nothing else changes: names,
-codes, comments and commands are never looked up (``<bdi class="outside">``, ``<code>``). Messages that were stored with
-a result are translated by the same patterns as those of the registry (:mod:`flowmrd.flags`).
+The English sentence is the key, so a sentence without an entry stays English. Names, codes, comments and commands are
+never looked up (``<bdi class="outside">``, ``<code>``). Messages that were stored with a result are translated by the
+same patterns as those of the registry (:mod:`flowmrd.flags`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ FOLDER: Final = Path(__file__).resolve().parent / "languages"
 LANGUAGES: Final = {"en": "English", "de": "Deutsch", "zh": "中文"}
 """Code of every language of the report (as in ``<html lang>``) to its own name."""
 FEW_LETTERS: Final = 8
-"""An entry with fewer letters of its own fits nearly everything: it counts only where its parts have entries too."""
+"""An entry with fewer letters of its own fits nearly every text, so it is used only where its parts have entries too.
+"""
 _SENTENCES: Final = r"(?<=[.?!]) (?=[A-Z0-9])"
 DEPTH: Final = 4
 """Sentences within sentences that are looked up."""
@@ -47,20 +48,20 @@ DEPTH: Final = 4
 _PLACE: Final = re.compile(r"\{(\w+)(?::(n|t|id))?\}")
 _NUMBER: Final = r"[−+±<>≥≤~-]?\s?\d[\d\s.,%×⁰¹²³⁴⁵⁶⁷⁸⁹⁻()−+-]*"
 _WORDS: Final = re.compile(r"[a-zà-ÿ]{3,}")
-"""What has no such letters is a name of a channel, a code or a number, and is not missed in a catalogue."""
+"""A text without such letters is the name of a channel, a code or a number, and needs no entry in a catalogue."""
 _NUMBER_ONLY: Final = re.compile(r"[\s\d.,%×<>≥≤±+()⁰¹²³⁴⁵⁶⁷⁸⁹⁻–/−-]+")
 _DECIMAL: Final = re.compile(r"(?<![\w.,])(\d+)\.(\d+)(?![\w.])")
 _PERCENT: Final = re.compile(r"(?<=\d)[ \u202f\u00a0]%")
 
 
 def message_id(sentence: str) -> str:
-    """A ``str.format`` template as it stands in a catalogue: ``{events:,}`` becomes ``{events}``."""
+    """A ``str.format`` template as a catalogue writes it: ``{events:,}`` becomes ``{events}``."""
     return "".join(text + ("" if name is None else f"{{{name}}}") for text, name, _, _ in Formatter().parse(sentence))
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """One entry with places: the pattern of the English sentence, and what to say."""
+    """One entry with placeholders: the pattern of the English sentence, and its translation."""
 
     pattern: re.Pattern[str]
     kinds: Mapping[str, str]
@@ -97,7 +98,7 @@ class Language:
     catalogue
         English sentence to its translation; empty for English.
     missing
-        Texts with words that had no entry, in the order in which they came: what a test lists.
+        Texts with words that had no entry, in the order in which they came; a test lists them.
     """
 
     code: str
@@ -105,14 +106,14 @@ class Language:
     missing: dict[str, None] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        """Sort the entries with places: most letters of their own first, so that the closest one is taken."""
+        """Sort the entries with placeholders: most letters of their own first, so that the closest one is used."""
         placed = [_sentence(key, said) for key, said in self.catalogue.items() if _PLACE.search(key)]
         self._sentences = sorted(placed, key=lambda one: -one.letters)
         self._exact = {formatting.readable(key): said for key, said in self.catalogue.items() if not _PLACE.search(key)}
         self._found: dict[str, str | None] = {}
 
     def text(self, english: str) -> str:
-        """A text in this language, white space around it kept; the English one where there is no entry."""
+        """A text in this language, with the white space around it; the English text where there is no entry."""
         if self.code == "en":
             return english
         inner = " ".join(english.split())
@@ -126,7 +127,7 @@ class Language:
         return before + found + english[len(english.rstrip()) :]
 
     def number(self, text: str) -> str:
-        """Numbers within a text as this language writes them."""
+        """A text with its numbers in the style of this language."""
         if self.code == "de":
             return _DECIMAL.sub(r"\1,\2", text)
         return _PERCENT.sub("%", text) if self.code == "zh" else text
@@ -151,7 +152,7 @@ class Language:
         return self._list(inner, depth) or self._beginning(inner)
 
     def _beginning(self, inner: str) -> str | None:
-        """What is left of a text that was cut for paper, where the page has it in full before."""
+        """Translation of a text that was cut for paper, where the page has the full text before it."""
         if not inner.endswith("…"):
             return None
         for whole, said in self._found.items():
@@ -160,7 +161,7 @@ class Language:
         return None
 
     def _said(self, one: Sentence, values: Mapping[str, str], depth: int) -> str | None:
-        """A sentence with its values; None where a sentence that fits nearly everything holds what has no entry."""
+        """A sentence with its values; None where one that fits nearly every text holds a part without entry."""
         within = {name: self._look_up(values[name], depth - 1) for name, kind in one.kinds.items() if kind == "t"}
         lacking = [values[name] for name, found in within.items() if found is None and _WORDS.search(values[name])]
         if lacking and one.letters < FEW_LETTERS:
@@ -179,7 +180,7 @@ class Language:
             self.missing[text] = None
 
     def _list(self, inner: str, depth: int) -> str | None:
-        """Texts or sentences in a row: each of them must have an entry."""
+        """A series of texts or sentences, each of which must have an entry."""
         for rule, between in ((_SENTENCES, " "), ("; ", "; "), (", ", ", ")):
             parts = re.split(rule, inner)
             if len(parts) > 1:
@@ -191,8 +192,8 @@ class Language:
     def page(self, source: str) -> str:
         """A page, or a part of one, in this language.
 
-        Texts between tags and the attributes that are read aloud or shown are looked up; scripts, styles, data, what
-        came from outside and what is typed as it stands are left alone.
+        Texts between tags and attributes that are shown or read aloud are looked up. Scripts, styles, data, text from
+        outside and text that users type exactly (commands, codes) are left alone.
         """
         if self.code == "en":
             return source
@@ -200,7 +201,7 @@ class Language:
         return _Translation(self).of(source)
 
     def words(self, english: Iterable[str]) -> dict[str, str]:
-        """Entries for a page's scripts: those of these sentences that have one."""
+        """Entries for a page's scripts: the translations of those of these sentences that have one."""
         return {key: said for key in english if (said := self.catalogue.get(key)) is not None}
 
 
@@ -270,7 +271,7 @@ def read_catalogue(path: Path) -> dict[str, str]:
     Raises
     ------
     InternalError
-        If the file is none, or a translation has other places than its sentence.
+        If the file is not a catalogue, or a translation has placeholders that its sentence lacks.
     """
     entries = _parse(path.read_text(encoding="utf-8"), path)
     catalogue = gettext.GNUTranslations(io.BytesIO(_machine_form(entries)))

@@ -1,4 +1,4 @@
-"""The patient's leukaemia at diagnosis as the report draws it: outlines of its components, and cells of it."""
+"""The patient's leukaemia at diagnosis as the report draws it: outlines of its components, and some of its cells."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flowmrd.store import digest_file, read_arrays
 from flowmrd.units import LOGICLE_M
 
 LEAST_SHARE: Final = 0.05
-"""A component with less of the leukaemia than this has no outline."""
+"""A component with a smaller share of the leukaemia has no outline."""
 MAX_COMPONENTS: Final = 4
 
 Array = npt.NDArray[np.float64]
@@ -34,7 +34,7 @@ class DiagnosisModel:
     weight, mean, covariance
         Shapes (k,), (k, d), (k, d, d) over ``features``.
     staining
-        Shape (d,): how far the diagnosis tube's staining lies from the reference.
+        Shape (d,): shift of the diagnosis tube's staining against the reference, 0..1 scale.
     cells
         Shape (n, d): cells of the diagnosis.
     """
@@ -64,12 +64,13 @@ class DiagnosisModel:
         ]
 
     def spiked(self, count: int, staining: dict[str, float]) -> dict[str, npt.NDArray[np.float32]]:
-        """``count`` cells by channel as this tube would stain them; evenly chosen, no random numbers.
+        """``count`` evenly chosen cells by channel, in the staining of this tube; no random numbers.
 
         Parameters
         ----------
         staining
-            Decades by which this tube's staining lies from the reference (``staining_shift`` of classification.json).
+            Marker to the shift of this tube's staining against the reference, decades (``staining_shift`` of
+            classification.json).
         """
         n = len(self.cells)
         if n == 0 or count <= 0:
@@ -81,9 +82,10 @@ class DiagnosisModel:
 
 
 def read_leukaemia(laip_json: Path | None) -> DiagnosisModel | None:
-    """The leukaemia of a ``laip.json`` and the arrays beside it; ``None`` where there is none or they do not fit.
+    """The leukaemia of a ``laip.json`` and the arrays beside it; ``None`` where there is none, or where they do not
+    match.
 
-    The classifier refuses a pair that does not fit; the page only draws nothing then.
+    The classifier refuses a pair that does not match; the page merely draws nothing.
     """
     found = read_if_there(laip_json, LaipFile)
     if laip_json is None or found is None:

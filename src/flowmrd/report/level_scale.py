@@ -21,7 +21,7 @@ _REFERENCE_LINES = (1e-4, 1e-5)
 
 @dataclass(frozen=True)
 class _Layout:
-    """Size and space of the chart, distances of the rows from its top (result, LOD, LOQ), and where names stand."""
+    """Size and margins of the chart, distances of the rows from its top (result, LOD, LOQ), and places of the names."""
 
     width: float
     height: float
@@ -37,7 +37,7 @@ _NARROW = _Layout(300.0, 140.0, Room(22.0, 26.0, 18.0, 36.0), (38.0, 82.0, 124.0
 
 @dataclass(frozen=True)
 class Levels:
-    """What the scale shows, all as fractions; ``None`` where a value is not known."""
+    """The values on the scale, all as fractions; ``None`` where a value is not known."""
 
     level: float | None
     interval: tuple[float, float] | None
@@ -46,11 +46,11 @@ class Levels:
     loq: float | None
     lod_nominal: float | None = None
     absent: str = formatting.NOT_AVAILABLE
-    """Words in the place of the result where there is none to draw."""
+    """Words that are shown where there is no result to draw."""
 
 
 def draw(levels: Levels, *, narrow: bool = False) -> Markup:
-    """The scale, for a desk and for paper, or for a telephone."""
+    """The scale for a desktop screen and paper, or (``narrow``) for a telephone."""
     return to_svg(level_chart(levels, narrow=narrow), css="level-scale")
 
 
@@ -98,12 +98,12 @@ def _axis(at: _Layout, target: float) -> list[Layer]:
 
 
 NAME_ABOVE = 17.0
-"""Distance of a name from its bar where it stands above it."""
+"""Distance between a bar and a name above it."""
 _NAME_HALF = 9.0
 
 
 def _beside_names(at: _Layout, x: float, role: Role) -> list[Layer]:
-    """A line from the foot to the top of the chart that leaves out the names above the bars."""
+    """A vertical line through the whole chart that leaves out the names above the bars."""
     names = [] if at.beside else sorted(at.height - row + NAME_ABOVE for row in at.rows)
     ends = [0.0, *(end for y in names for end in (y - _NAME_HALF, y + _NAME_HALF)), at.height]
     return [

@@ -1,11 +1,11 @@
-"""Levey-Jennings charts: is a tube's instrument state within what the controls show, and do the tubes run off?
+"""Levey-Jennings charts: whether a tube lies within the spread of the controls, and whether the tubes drift.
 
 Centre and spread come from the control tubes alone (mean and sample standard deviation), so that patients' marrows do
-not set the limits they are judged by, and every control is judged by the *other* controls: with its own value among n
-that make the limits, no value can lie further out than (n - 1) / sqrt(n) SD, and a chart of seven could never fail.
-Fewer than :data:`MIN_CONTROLS` give no limits; fewer than :data:`ENOUGH` give limits that are drawn and not judged by
-the rules of runs (CLSI C24 asks for 20 values). The rules are Westgard's
-multi-rule set (Westgard et al., Clin Chem 27:493-501, 1981) on the sequence of tubes in order of acquisition:
+not set the limits that judge them. Every control is judged by the *other* controls. If its own value were among the n
+that make the limits, it could not lie further out than (n - 1) / sqrt(n) SD, and a chart of seven could never fail.
+Fewer than :data:`MIN_CONTROLS` controls give no limits. Fewer than :data:`ENOUGH` give limits that are drawn, but only
+the rule of 3 SD is judged (CLSI C24 asks for 20 values). The rules are Westgard's multi-rule set (Westgard et al., Clin
+Chem 27:493-501, 1981) on the sequence of tubes in order of acquisition:
 
 ======  =============================================================
 1-3s    one value beyond 3 SD
@@ -25,11 +25,12 @@ from statistics import fmean, stdev
 from typing import Final
 
 MIN_CONTROLS: Final = 5
-"""Fewer control tubes give no limits: an SD of three values says nothing."""
+"""Fewer control tubes give no limits, because an SD of three values means little."""
 
 ENOUGH: Final = 20
-"""Controls from which on a chart is judged by all rules (CLSI C24-A3: at least 20 values); under it, "too few to judge"
-but for a value beyond 3 SD of the others."""
+"""Number of controls from which a chart is judged by all rules (CLSI C24-A3: at least 20 values). With fewer, only a
+value beyond 3 SD of the others is reported.
+"""
 
 RULES: Final = {
     "1-3s": "one value beyond 3 SD",
@@ -73,7 +74,7 @@ def control_limits(values: Sequence[float], *, floor: float = 0.0) -> ControlLim
 
 
 def left_out(values: Sequence[float], *, floor: float = 0.0) -> list[float]:
-    """Distance of every value from the mean of the others, in their SD; empty for :data:`MIN_CONTROLS` and fewer."""
+    """Distance of every value from the mean of the others, in their SD; empty for :data:`MIN_CONTROLS` or fewer."""
     if len(values) <= MIN_CONTROLS:
         return []
     distances = []
@@ -87,12 +88,12 @@ def left_out(values: Sequence[float], *, floor: float = 0.0) -> list[float]:
 
 
 def judged(z: Sequence[float], n: int | None = None) -> list[tuple[str, ...]]:
-    """Rules that each value of a sequence completes; by limits of fewer than :data:`ENOUGH` values only 1-3s is judged.
+    """Rules that each value of a sequence breaks; limits from fewer than :data:`ENOUGH` values judge only rule 1-3s.
 
     Parameters
     ----------
     n
-        Values that the limits come from: of locked limits; those of the sequence itself where not given.
+        Number of values behind the limits; the length of the sequence where not given.
     """
     rules = [broken_rules(z[: index + 1]) for index in range(len(z))]
     return (
@@ -103,7 +104,7 @@ def judged(z: Sequence[float], n: int | None = None) -> list[tuple[str, ...]]:
 
 
 def broken_rules(z: Sequence[float]) -> tuple[str, ...]:
-    """Rules that the last of a sequence of SD distances completes."""
+    """Rules that the last value of a sequence of SD distances breaks."""
     broken = []
     if abs(z[-1]) > 3:
         broken.append("1-3s")

@@ -1,4 +1,6 @@
-"""Methods paragraph, its references and the limits of the result, written from what was really done to a tube."""
+"""Methods paragraph, its references and the limits of the result, written from the steps that a tube really went
+through.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +34,13 @@ class Methods:
 
 
 def methods(inputs: Inputs, *, controls_charted: bool) -> Methods:
-    """Methods for a paper or a file, from what was really done; numbers in brackets are the references.
+    """Methods for a publication or a patient's file, from the steps that were really taken; numbers in brackets are
+    references.
 
     Parameters
     ----------
     controls_charted
-        Whether there were controls enough to judge their sequence.
+        Whether there were enough controls to judge their sequence.
     """
     cited: list[str] = []
 
@@ -129,7 +132,7 @@ _MODE_WORDS: Final = {
 
 
 def limitations(inputs: Inputs) -> list[str]:
-    """What this result cannot say."""
+    """Limits of what this result can say."""
     lines = [
         "The result describes this tube, not the marrow: sampling, haemodilution and cell loss are not measured by it.",
         "Sensitivity is computed for phenotypes like those known to the reference; a leukaemia that looks "

@@ -1,4 +1,4 @@
-"""The page of ``flowmrd monitor``: seven charts by month, and the negatives to be looked at again."""
+"""The page of ``flowmrd monitor``: seven charts by month, and the negative tubes to be reviewed again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flowmrd.report.monitoring import ENOUGH_MONTHS, ENOUGH_TUBES
 from flowmrd.report.page import read_asset, render_page
 
 MOST_LABELS: Final = 8
-"""Months that are named on an axis; with more, every second, third ... is."""
+"""Largest number of months that are all named on an axis; with more, only every second or third one is."""
 UNITS: Final[Mapping[str, str]] = {
     "share": "share of tubes",
     "per_million": "events per million cells",
@@ -146,7 +146,7 @@ def _layers(measure: MeasureEntry, x: Axis) -> list[Layer]:
 
 
 def _tick(measure: MeasureEntry, value: float) -> str:
-    """Number at an axis; events in thousands, so that it is not wider than the margin."""
+    """Number at an axis; events are given in thousands, so that the number fits the margin."""
     return formatting.number(value / 1000, 3) if measure.kind == "events" else said(measure, value)
 
 

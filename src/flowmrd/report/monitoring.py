@@ -1,9 +1,7 @@
-"""Monitoring over many runs: measures by month, control limits that a month cannot set for itself, tubes to look at
-again.
+"""Monitoring over many runs: measures by month, control limits from the other months, tubes to review again.
 
-Every month is judged by the *other* months (or by the months of a locked earlier file), so that no month widens the
-limits it is judged by. The limits are two-sided 0.27 % prediction limits, what 3 SD are for a normal measure
-(Shewhart 1931):
+Every month is judged by the *other* months (or by the months of a locked earlier file), so that no month widens its own
+limits. The limits are two-sided 0.27 % prediction limits, which are those of 3 SD for a normal measure (Shewhart 1931):
 
 - a share of tubes: beta-binomial prediction with Jeffreys' prior, the other months' tubes as data (Gelman et al.,
   Bayesian Data Analysis, 3rd ed., section 2.4; the u and p charts of small counts: Bayarri and Garcia-Donato,
@@ -26,14 +24,15 @@ from flowmrd.mrd.result import DETECTED_CLASSES, MrdResult, VerdictClass
 from flowmrd.records.monitoring import MeasureEntry, MonitoringFile, MonthEntry, ReReviewEntry
 
 ENOUGH_TUBES: Final = 20
-"""Tubes of the other months from which on a share is judged (CLSI C24-A3 asks for 20 values)."""
+"""Number of tubes in the other months from which a share is judged (CLSI C24-A3 asks for 20 values)."""
 ENOUGH_MONTHS: Final = 5
-"""Other months from which on a mean is judged: an SD of fewer says nothing."""
+"""Number of other months from which a mean is judged, because an SD of fewer means little."""
 TAIL: Final = 0.00135
-"""Probability beyond each limit: that of 3 SD."""
+"""Probability beyond each limit, as for 3 SD."""
 SD_FLOOR: Final = 0.03
-"""Smallest SD of months that is believed, on the scale of the limits (7 % of the events), a display choice: months that
-happen to agree must not make the next one look odd."""
+"""Smallest SD of months that is used, on the scale of the limits (7 % of the events), a display choice. Months that
+happen to agree closely must not make the next one look unusual.
+"""
 UNDATED: Final = "undated"
 
 Kind = Literal["share", "per_million", "events", "days"]
@@ -46,17 +45,18 @@ class MonitoredTube:
     Attributes
     ----------
     result
-        None where the run gave none.
+        None where the run gave no result.
     mrd_sha256
         Digest of its ``mrd.json``; empty without a result.
     month
-        Of acquisition, YYYY-MM, or :data:`UNDATED`.
+        Month of acquisition, YYYY-MM, or :data:`UNDATED`.
     review
         State of its review.
     overruled
-        A reviewer rejected the result, or called a group otherwise than the classifier.
+        Whether a reviewer rejected the result or called a group differently from the classifier.
     days
-        From reception (else aspiration) to the signature that accepted it; None where either is not known.
+        Days from reception, or else aspiration, to the signature that accepted the result; None where either date is
+        not known.
     """
 
     run: str
@@ -79,16 +79,16 @@ class MonitoredTube:
 def monitor(
     tubes: Sequence[MonitoredTube], *, locked: MonitoringFile | None, seed: int, again: int
 ) -> tuple[tuple[MeasureEntry, ...], int, tuple[ReReviewEntry, ...]]:
-    """Compute every measure, the number of negative tubes, and those to be looked at again.
+    """Compute every measure, the number of negative tubes, and the tubes to review again.
 
     Parameters
     ----------
     tubes
-        Each tube once.
+        The tubes, each once.
     locked
         Earlier monitoring whose months set the limits; without it all months of these tubes do.
     seed, again
-        Of the random sample: its seed and how many negatives it takes.
+        Seed of the random sample, and the number of negative tubes in it.
     """
     followups = [tube for tube in tubes if tube.role == "followup"]
     controls = [tube for tube in tubes if tube.role == "control" and tube.result is not None]
@@ -119,8 +119,8 @@ def monitor(
 def drawn(negatives: Sequence[MonitoredTube], seed: int, n: int) -> tuple[ReReviewEntry, ...]:
     """Random sample of negative tubes: the first n by the digest of seed and result.
 
-    The same seed draws the same tubes whatever the folders are called; a tube that is added later takes the place of
-    at most one other.
+    The same seed draws the same tubes whatever the folders are called. A tube that is added later replaces at most one
+    other.
     """
 
     def place(tube: MonitoredTube) -> str:
@@ -142,7 +142,9 @@ def drawn(negatives: Sequence[MonitoredTube], seed: int, n: int) -> tuple[ReRevi
 
 
 def _not_answered(tube: MonitoredTube) -> bool:
-    """No result, not evaluable or indeterminate; a negative that was not sensitive enough is an answer."""
+    """Whether a tube has no answer: no result, not evaluable or indeterminate. An insufficiently sensitive negative is
+    one.
+    """
     unanswered = {VerdictClass.INDETERMINATE, VerdictClass.NOT_EVALUABLE}
     return tube.result is None or tube.result.verdict.class_ in unanswered
 
@@ -191,7 +193,9 @@ def _share(
 
 
 def share_limits(n: int, hits: int, tubes: int) -> tuple[float, float] | None:
-    """Control limits of a share in ``n`` tubes, of which elsewhere ``hits`` of ``tubes`` count; None from too few."""
+    """Control limits of a share in ``n`` tubes, from ``hits`` of ``tubes`` in the other months; None from too few
+    tubes.
+    """
     if tubes < ENOUGH_TUBES:
         return None
     from scipy.stats import betabinom  # takes as long to import as everything else of this command
@@ -201,7 +205,7 @@ def share_limits(n: int, hits: int, tubes: int) -> tuple[float, float] | None:
 
 
 Found = Mapping[str, tuple[int, int | None, float | None]]
-"""Month to number of tubes, events where they are counted, and value."""
+"""Month to the number of tubes, the events where these are counted, and the value."""
 
 
 def _background(controls: Sequence[MonitoredTube], months: Sequence[str]) -> Found:
@@ -236,11 +240,11 @@ _SCALES: Final[Mapping[str, tuple[Callable[[float], float], Callable[[float], fl
     "events": (lambda x: math.log10(max(x, 1.0)), lambda x: float(10**x)),
     "days": (lambda x: math.sqrt(max(x, 0.0)), lambda x: max(x, 0.0) ** 2),
 }
-"""Of each kind of measure: the scale on which its months scatter evenly, and the way back."""
+"""For each kind of measure: the transform to a scale on which its months scatter evenly, and its inverse."""
 
 
 def _values(name: str, title: str, kind: Kind, by_month: Found, earlier: Earlier) -> MeasureEntry:
-    """A measure that is no share, by month."""
+    """A measure that is not a share, by month."""
     there, back = _SCALES[kind]
     base = {e.month: e.value for e in earlier.get(name, ())} or {month: found[2] for month, found in by_month.items()}
     entries = []
@@ -253,7 +257,9 @@ def _values(name: str, title: str, kind: Kind, by_month: Found, earlier: Earlier
 
 
 def prediction_limits(others: Sequence[float]) -> tuple[float, float] | None:
-    """Between which one further value of these lies with 99.73 %; None from fewer than :data:`ENOUGH_MONTHS`."""
+    """Interval that holds one further value with 99.73 % probability; None from fewer than :data:`ENOUGH_MONTHS`
+    values.
+    """
     n = len(others)
     if n < ENOUGH_MONTHS:
         return None

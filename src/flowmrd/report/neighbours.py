@@ -1,7 +1,7 @@
-"""The tubes that a tube is looked at beside: its patient's diagnosis and the control marrows, from their event files.
+"""The tubes beside which a tube is shown: its patient's diagnosis tube and the control marrows, from their event files.
 
-Controls and diagnosis tubes keep their columns (docs/architecture.md), so that the page shows all three on one scale.
-What is not there is left out: the page says so.
+Controls and diagnosis tubes keep their columns (docs/architecture.md), so the page can show all three on one scale. A
+tube whose columns are missing is left out, and the page says so.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from flowmrd.report.density import BINS, Counts, bin_axis, count_grid
 from flowmrd.report.tube import PageTube, even
 
 EVENTS_PER_CONTROL: Final = 40_000
-"""Events of one gate of one control that the pooled density takes, evenly chosen."""
+"""Most events of one gate that the pooled density takes from one control, evenly chosen."""
 CELLS_PER_STAGE: Final = 3_000
-"""Cells of one normal stage of one control that its outline is drawn from."""
+"""Most cells of one normal stage that an outline takes from one control."""
 SHORT_NAMES: Final = {"haematogones_1": "I", "haematogones_2": "II", "haematogones_3": "III", "mature_b": "B"}
 
 _MARK_ROOM: Final = 0.06
@@ -47,7 +47,7 @@ class Neighbours:
         self._outlines: dict[tuple[str, str], list[Outline]] = {}
 
     def pooled(self, x: str, y: str, parent: str) -> tuple[Counts, int]:
-        """Counts over the controls that have both channels and the gate, and how many these are."""
+        """Counts over the controls that have both channels and the gate, and the number of these controls."""
         counts = np.zeros((BINS, BINS), dtype=np.uint32)
         n = 0
         for index, tube in enumerate(self.controls):
@@ -106,7 +106,7 @@ class Neighbours:
 
 
 def _open(folder: Path | None, panel: PanelModel, time_masked: bool) -> PageTube | None:
-    """A tube whose columns are there, else ``None``."""
+    """The tube, or ``None`` where its columns are missing."""
     if folder is None or not all((folder / f"{name}.arrow").is_file() for name in ("preprocessed", "gated")):
         return None
     return PageTube.open(folder, panel, time_masked=time_masked)

@@ -27,7 +27,7 @@ from flowmrd.report.tube import PageTube
 
 
 def uncounted_rows(groups: Sequence[uncounted.Group], tube: PageTube) -> list[dict[str, object]]:
-    """Groups that were not counted, as the page says them."""
+    """Groups that were not counted, as the page shows them."""
     return [
         {
             "letter": group.letter,
@@ -120,7 +120,7 @@ def tables(
 
 
 def populations(tube: PageTube) -> Iterator[PopulationRow]:
-    """Populations that the panel names, with the MRD events each holds."""
+    """Populations that the panel names, and the number of MRD events in each."""
     nucleated = int(tube.gate("nucleated").sum()) if "nucleated" in tube.gate_names else 0
     for gate in tube.panel.gates:
         if gate.population and gate.name in tube.gate_names:
@@ -169,7 +169,7 @@ def numbers(
 
 
 def _plot(plot: Mapping[str, Any]) -> PlotRow:
-    """A plot of the page without what only its drawing needs."""
+    """A plot of the page, without the data that only its drawing needs."""
     counts = [{key: row[key] for key in GateCount.model_fields} for row in plot["rows"]]
     return PlotRow.model_validate(
         {key: plot[key] for key in PlotRow.model_fields if key != "gates"} | {"gates": counts}

@@ -1,6 +1,6 @@
 """From a template and data to one self-contained HTML page.
 
-Every page of flowmrd (sample, cohort, trial, validation) is made here, so that all of them keep the same promises:
+Every page of flowmrd (sample, cohort, trial, validation) is made here, so all of them keep the same promises:
 
 - nothing is fetched: styles, scripts and data are inside the file;
 - the Content-Security-Policy allows exactly the scripts that were put in, by their SHA-256, and no ``eval``;
@@ -8,8 +8,8 @@ Every page of flowmrd (sample, cohort, trial, validation) is made here, so that 
 - the same input gives the same bytes.
 
 A page holds plotly.js compressed and runs it after it has been shown; the policy allows it by its hash. Pages of a
-large cohort may share one file with it (:class:`SharedScript`): then a script of the page loads that file and nothing
-else.
+large cohort may share one file with plotly.js (:class:`SharedScript`). A script of the page then loads that file and
+nothing else.
 
 A page is written as ``templates/<name>.html.j2`` extending ``base.html.j2`` (blocks ``title``, ``header`` and
 ``content``; macros for figures, badges and tables in ``parts.html.j2``) and rendered by :func:`render_page`.
@@ -44,7 +44,8 @@ TEMPLATES: Final = HERE / "templates"
 ASSETS: Final = HERE / "assets"
 
 _SYNTAX: Final = "autoescape trim_blocks lstrip_blocks"
-"""What besides its source decides how a template is compiled; to be changed with :func:`environment`."""
+"""Settings, besides its source, that decide how a template is compiled; change them together with :func:`environment`.
+"""
 
 PageData = Mapping[str, object]
 
@@ -80,7 +81,7 @@ def environment(*folders: Path) -> Environment:
 
 
 def compile_templates() -> None:
-    """Compile every shared template, so that no page has to where the installation cannot be written to."""
+    """Compile every shared template at installation, because later the folder may not be writable."""
     sys.dont_write_bytecode = False
     shared = environment()
     for name in shared.list_templates(extensions=["j2"]):
@@ -114,7 +115,7 @@ def _embedded_plotly() -> tuple[str, str]:
 
 
 def inline_script(source: str) -> tuple[Markup, str]:
-    """A script as it may stand in HTML, and its CSP source expression.
+    """A script in the form that HTML may contain, and its CSP source expression.
 
     Raises
     ------
@@ -203,7 +204,7 @@ def render_page(
 
 
 _SAID: Final = re.compile(r'flowmrd\.say\(\s*"((?:[^"\\]|\\.)*)"')
-"""A sentence that a script says."""
+"""Pattern of a sentence in a script that is shown to readers."""
 
 
 def write_page(path: Path, html: str) -> None:

@@ -25,7 +25,7 @@ __all__ = ["panel_page", "share_words"]
 
 
 def share_words(tube: Tube, gate: Gate) -> str:
-    """How many analysable events a gate holds in a tube, and of its parent; or why it cannot be had."""
+    """Number of analysable events in a gate and their share of its parent, or why the gate is not available."""
     placement = tube.gate_result.placement(gate.name)
     if placement.state == "unavailable":
         return f"not available: {placement.why}"
@@ -39,7 +39,7 @@ def share_words(tube: Tube, gate: Gate) -> str:
 
 
 def panel_page(panel: PanelModel, tube: Tube | None) -> str:
-    """The page as HTML without a script of its own and without network.
+    """The page as HTML, without a script of its own and without access to the network.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""A page on paper: Chromium prints it, with patient, sample, page n of N and day of issue on every sheet.
+"""A page on paper, printed by Chromium, with patient, sample, page n of N and day of issue on every sheet.
 
-The page's own script writes these into the margins when it is printed (``@page`` margin boxes), so a page printed by
-hand has them too.
+The page's own script writes these into the margins when it is printed (``@page`` margin boxes), so a page that a user
+prints from a browser has them too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TIMEOUT_S: Final = 120
 
 
 def browser_program() -> str:
-    """Path of a Chromium: ``FLOWMRD_CHROMIUM``, else the first of :data:`PROGRAMS` on the path.
+    """Path of a Chromium: ``FLOWMRD_CHROMIUM``, or else the first of :data:`PROGRAMS` that is on the ``PATH``.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def has_browser() -> bool:
 
 
 def pdf_of(page: Path, result: Path) -> Path:
-    """Where the print of a tube's page lies: ``results/pdf``, named by sample and by the digest of its ``mrd.json``."""
+    """Path of the print of a tube's page: in ``results/pdf``, named by sample and by the digest of its ``mrd.json``."""
     return page.parents[2] / "pdf" / f"{page.parent.name}.{digest_file(result)[:12]}.pdf"
 
 
@@ -62,7 +62,7 @@ def write_pdf(page: Path, pdf: Path) -> None:
     ConfigError
         If there is no Chromium.
     InternalError
-        If it printed nothing.
+        If Chromium printed nothing.
     """
     program = browser_program()
     with TemporaryDirectory() as profile, atomic_path(pdf) as temporary:

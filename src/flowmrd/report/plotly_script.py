@@ -1,9 +1,9 @@
-"""plotly.js for the pages: as the installed package ships it, made to start sooner, inside a page or shared by many.
+"""plotly.js for the pages: the script of the installed package, changed to start faster; inside a page or shared.
 
-plotly.js draws some fifty kinds of trace, and its last lines set all of them up. The charts of the pages are made of
-two, ``scatter``, which is always there, and ``heatmap``. :func:`registering` leaves the others out of these lines,
-which saves a third of the time that a browser takes to start the script. Nothing else of it is changed; where the lines
-do not look as expected, the script is taken as it is.
+plotly.js draws some fifty kinds of trace, and its last lines register all of them. The charts of the pages use two:
+``scatter``, which is always registered, and ``heatmap``. :func:`registering` leaves the others out of these lines,
+which saves a third of the time that a browser takes to start the script. The rest of the script is not changed. Where
+the lines do not look as expected, the script is used as it is.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ def plotly_script() -> str:
 
 
 def registering(script: str, traces: Sequence[str]) -> str:
-    """plotly.js that sets up only these kinds of trace besides ``scatter``; the same script where that cannot be done.
+    """plotly.js that registers only these kinds of trace besides ``scatter``; the same script where that is not
+    possible.
 
-    Each entry of the list that the bundle registers is a module which returns the module that names its kind.
+    Each entry in the list of registered modules is a module that returns the module with the name of its kind.
     """
     found = _REGISTERED.findall(script)
     if len(found) != 1:
@@ -62,7 +63,7 @@ def registering(script: str, traces: Sequence[str]) -> str:
 
 
 def _kind(script: str, module: str) -> str:
-    """Kind of trace of a module of the bundle, empty where it does not say so in the usual way."""
+    """Kind of trace of a module of the bundle; empty where the module does not name it in the usual way."""
     inner = re.search(_definition(module) + r'(?:"use strict";)?[\w$]+\.exports=([\w$]+)\(\)\}', script)
     if inner is None:
         return ""
@@ -82,19 +83,19 @@ class SharedScript:
     Attributes
     ----------
     href
-        Its place relative to the page.
+        Address of the file relative to the page.
     """
 
     href: str
 
 
 def plotly_name() -> str:
-    """Name of the shared plotly.js, which tells its content."""
+    """Name of the shared plotly.js; it contains a digest of the content."""
     return f"plotly-{hashlib.sha256(plotly_script().encode('utf-8')).hexdigest()[:12]}.min.js"
 
 
 def write_plotly(folder: Path) -> Path:
-    """Write the shared plotly.js into a folder where it is not there yet, and return its path."""
+    """Write the shared plotly.js into a folder that does not have it yet, and return its path."""
     path = folder / plotly_name()
     if not path.is_file():
         write_text(path, plotly_script())
@@ -102,9 +103,9 @@ def write_plotly(folder: Path) -> Path:
 
 
 def shared_loader(script: SharedScript) -> str:
-    """Script that loads the shared plotly.js: from a server only with the digest it had when the page was made.
+    """Script that loads the shared plotly.js; from a server only with the digest that it had when the page was made.
 
-    A browser checks no digest of a file that a page opened from disk loads; ``flowmrd verify`` does.
+    When a page is opened from disk, the browser checks no digest of the files that it loads; ``flowmrd verify`` does.
     """
     digest = base64.b64encode(hashlib.sha256(plotly_script().encode("utf-8")).digest()).decode("ascii")
     return (
@@ -124,7 +125,7 @@ def shared_loader(script: SharedScript) -> str:
 def embedded_loader() -> str:
     """Script that unpacks a page's own plotly.js and runs it once the page has been shown.
 
-    The page's policy allows it by its hash, as it does every script that stands in the page as it is.
+    The page's policy allows the script by its hash, as it does every script inside the page.
     """
     return (
         '"use strict";\n'

@@ -1,4 +1,4 @@
-"""The quality section: what was masked and why, stability, compensation, instrument, place among the controls."""
+"""The quality section: masked events and reasons, stability, compensation, instrument, place among the controls."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STEP_WORDS = {
     "debris": "Debris",
 }
 CST_MAX_DAYS = 31
-"""A set-up older than this at acquisition is named (a default: laboratories set up daily)."""
+"""A set-up older than this at acquisition is reported (a default, since laboratories run the set-up daily)."""
 
 
 def build(inputs: Inputs, tube: PageTube) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def build(inputs: Inputs, tube: PageTube) -> dict[str, Any]:
 
 
 def _numbers(qc: QualityFile, came: Arrival) -> QualityNumbers:
-    """What ``report.json`` holds of the section."""
+    """The section's numbers for ``report.json``."""
     return QualityNumbers(
         flags=qc.flags,
         attrition=qc.attrition,
@@ -123,7 +123,7 @@ def cst_status(inputs: Inputs) -> tuple[str, str]:
 
 
 def _attrition_rows(steps: Sequence[AttritionEntry], *, dyes: bool) -> list[dict[str, object]]:
-    """Rows of figure and table; a step that needs a dye the tube does not have is said to be without one."""
+    """Rows of the figure and the table; a step that needs a dye which the tube lacks is marked."""
     acquired = steps[0].remaining if steps else 0
     return [
         {
@@ -139,7 +139,7 @@ def _attrition_rows(steps: Sequence[AttritionEntry], *, dyes: bool) -> list[dict
 
 
 def attrition_chart(rows: Sequence[Mapping[str, Any]]) -> Chart:
-    """Share of the acquired events that is left after each step, and what the step took; a row a step."""
+    """Shares of the acquired events that each step left and removed; one row per step."""
     n, across = len(rows), 236.0
     layers: list[Layer] = []
     for index, row in enumerate(rows):

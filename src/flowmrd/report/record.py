@@ -1,7 +1,7 @@
-"""The record part of a page: what a laboratory must be able to read in ten years.
+"""The record part of a page: the facts that a laboratory must still be able to read in ten years.
 
 Fields follow the lists of the EuroFlow BCP-ALL MRD external quality assessment, ELN 2024, the CAP flow cytometry
-checklist and 21 CFR 11.50. A field that nobody supplied is printed as such, never left out.
+checklist and 21 CFR 11.50. A field that nobody supplied is printed as "not supplied", never left out.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ DENOMINATORS: Final = (
 
 
 def gate_notes(title: str, entry: GateEntry | None) -> list[str]:
-    """What a reviewer must know about where a gate lies; empty for a gate that needs no remark."""
+    """Remarks on the place of a gate that a reviewer must know; empty for a gate that needs none."""
     if entry is None:
         return []
     notes = []
@@ -117,7 +117,7 @@ class RecordView:
 
 
 def build(inputs: Inputs, *, controls_charted: bool) -> RecordView:
-    """Context of the record; ``controls_charted`` where there were controls enough to judge their sequence."""
+    """Context of the record; ``controls_charted`` is true where there were enough controls to judge their sequence."""
     written = methods.methods(inputs, controls_charted=controls_charted)
     return RecordView(
         denominators=tuple(_denominators(inputs)),
@@ -141,7 +141,7 @@ def _denominators(inputs: Inputs) -> Iterator[DenominatorRow]:
 
 
 def _antibody(channel: Channel, stored: ChannelEntry | None) -> str:
-    """Marker, dye and clone; the dye of the file where it differs from the panel's, whose clone then says nothing."""
+    """Marker, dye and clone; where the file's dye differs from the panel's, the file's dye and no clone."""
     said = (None, None) if stored is None else (stored.pnn, stored.tag)
     dye, same = dye_of_file(said[0], channel.fluorochrome, said[1])
     clone = channel.clone if same else "(detector of the file; clone not stated)"
@@ -149,7 +149,7 @@ def _antibody(channel: Channel, stored: ChannelEntry | None) -> str:
 
 
 def _specimen(inputs: Inputs) -> list[tuple[str, str]]:
-    """Who, what, when and with which instrument; the fields that nobody supplied are named in the last row."""
+    """Person, specimen, dates and instrument; the last row names the fields that nobody supplied."""
     sample, result = inputs.sample, inputs.result
     acquired = inputs.ingest.acquisition if inputs.ingest is not None else AcquisitionEntry()
     instrument = inputs.qc.instrument if inputs.qc is not None else {}
@@ -198,7 +198,7 @@ PRIOR_THERAPY: Final = {
 
 
 def _of_header(instrument: Mapping[str, str], *names: str) -> str:
-    """What the file's header says under the first of the names that it has."""
+    """Value in the file's header under the first of these names that it has."""
     said = {key.upper().replace("$", ""): value for key, value in reversed(list(instrument.items()))}
     return next((said[name] for name in names if name in said), NOT_SUPPLIED)
 
@@ -235,7 +235,7 @@ def sample_age(collected: str | None, acquired: AcquisitionEntry) -> str:
     collected
         ISO date, or date and time, as the sheet has it.
     acquired
-        Of the file's header.
+        Date and times in the file's header.
     """
     if not collected:
         return NOT_SUPPLIED
@@ -257,7 +257,7 @@ def sample_age(collected: str | None, acquired: AcquisitionEntry) -> str:
 
 
 def _thresholds(inputs: Inputs) -> list[tuple[str, str, str]]:
-    """Every configured number with where it came from: the run's configuration or flowmrd's default."""
+    """Every configured number and its source: the run's configuration or flowmrd's default."""
     rows: list[tuple[str, str, str]] = []
     for section in ("mrd", "quality", "gating", "compensation", "transform", "reference", "laip"):
         settings = getattr(inputs.config, section)
@@ -274,7 +274,7 @@ def _thresholds(inputs: Inputs) -> list[tuple[str, str, str]]:
 
 
 def _measured_thresholds(inputs: Inputs) -> list[tuple[str, str, str]]:
-    """Numbers that no configuration gives: found in this tube, or learned from the controls."""
+    """Numbers that are not configured: they were found in this tube or learned from the controls."""
     rows: list[tuple[str, str, str]] = []
     if inputs.qc is not None:
         doublets, debris = inputs.qc.doublets, inputs.qc.debris
@@ -325,13 +325,13 @@ def _provenance(inputs: Inputs) -> list[tuple[str, str]]:
 
 
 def few_b_cells(inputs: Inputs) -> str:
-    """Why counts of normal B stages say nothing in this tube; empty where they do."""
+    """Why counts of normal B-cell stages cannot be used in this tube; empty where they can."""
     found = None if inputs.gates is None else inputs.gates.b_lineage
     return found.statement if found is not None and found.verdict == "too_few" else ""
 
 
 def _marrow(inputs: Inputs) -> list[str]:
-    """Statements about B lineage, haemodilution and regeneration; the last without the MRD cells where known."""
+    """Statements about B lineage, haemodilution and regeneration; the last without the MRD cells, where known."""
     gates, told = inputs.gates, inputs.result.regeneration
     diluted = "" if gates is None else gates.haemodilution.statement
     regenerating = told.statement if told is not None else "" if gates is None else gates.regeneration.statement

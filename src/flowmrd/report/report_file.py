@@ -15,7 +15,7 @@ __all__ = ["ReportFile"]
 
 
 class DenominatorRow(Artefact):
-    """One count that a fraction may be of."""
+    """One count that may be the denominator of a fraction."""
 
     title: str
     events: int | None = Field(description="null where the tube cannot have the population.")
@@ -111,7 +111,7 @@ class StretchRow(Artefact):
 
 
 class ArrivalRow(Artefact):
-    """Where in the run the MRD cells came (:class:`flowmrd.report.carry_over.Arrival`)."""
+    """Places of the MRD cells in the run (:class:`flowmrd.report.carry_over.Arrival`)."""
 
     events: int
     places: tuple[float, ...]
@@ -121,7 +121,7 @@ class ArrivalRow(Artefact):
 
 
 class QualityNumbers(Artefact):
-    """What the quality section shows of ``qc.json``."""
+    """The numbers of ``qc.json`` that the quality section shows."""
 
     flags: tuple[FlagEntry, ...]
     attrition: tuple[AttritionEntry, ...]
@@ -153,7 +153,7 @@ class AmongControlsRow(Artefact):
 
 
 class ThresholdRow(Artefact):
-    """One number that the result rests on, and where it is from."""
+    """One number on which the result rests, and its source."""
 
     setting: str
     value: str
@@ -161,7 +161,7 @@ class ThresholdRow(Artefact):
 
 
 class GateRow(Artefact):
-    """Where a gate lies and why, in words."""
+    """Place of a gate and the reason for it, in words."""
 
     gate: str
     numbers: str

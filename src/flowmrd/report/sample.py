@@ -1,4 +1,4 @@
-"""The page of one sample: what goes in, in which order, and the same numbers as JSON and TSV."""
+"""The page of one sample: its parts and their order, and the same numbers as JSON and TSV."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from flowmrd.report.views import View, gate_views, mrd_views
 from flowmrd.tube import Tube
 
 RAW_STEPS = 111
-"""Places along an axis whose raw values the page knows; between them it interpolates."""
+"""Number of places along an axis for which the page holds raw values; it interpolates between them."""
 
 
 @dataclass
@@ -182,13 +182,13 @@ def _figures(book: ChartBook, spoken: Language) -> Mapping[str, object]:
 
 
 def _telling(result: MrdResult, markers: Sequence[laip_view.MarkerRow], groups: Sequence[uncounted.Group]) -> list[str]:
-    """Markers of the adaptive pairs, most telling first: of what was counted, else of what was not."""
+    """Markers of the adaptive pairs, most distinctive first: of the counted cells, or else of the uncounted groups."""
     of_cells = [row.marker for row in laip_view.by_shift(markers)]
     return of_cells if result.laip.clusters else [*uncounted.telling(groups), *of_cells]
 
 
 def _derived(plane: Canonical | None) -> list[dict[str, object]]:
-    """Columns of the table that the page's script computes: places in the canonical plane."""
+    """Columns of the table that the page's script computes, which are the places in the canonical plane."""
     if plane is None:
         return []
     return [
@@ -212,7 +212,7 @@ def _loadings(plane: Canonical | None) -> list[tuple[str, str, str]]:
 
 
 def _axis_facts(tube: PageTube, channel: str) -> dict[str, object]:
-    """Ticks both ways, and raw values along the axis for those who hover."""
+    """Ticks for both orientations, and raw values along the axis for tooltips."""
     steps = np.linspace(LOW, HIGH, RAW_STEPS)
     raw = [None if channel == tube.time_channel else tube.raw(channel, float(at)) for at in steps]
     return {
@@ -223,7 +223,7 @@ def _axis_facts(tube: PageTube, channel: str) -> dict[str, object]:
 
 
 def _totals(result: MrdResult) -> list[tuple[str, int]]:
-    """Denominators that a selection is set against."""
+    """Denominators with which a selection is compared."""
     titles = dict(record.DENOMINATORS)
     counted = {name: getattr(result.counts, name) for name in ("nucleated", "mononuclear", "b_lineage")}
     return [(formatting.within(titles[name]), count) for name, count in counted.items() if count is not None]
@@ -323,7 +323,7 @@ def _plot_summary(view: View, rows: Sequence[Mapping[str, Any]], parent: int, mr
 
 
 def _choices(tube: PageTube, result: MrdResult) -> list[tuple[str, list[dict[str, str]]]]:
-    """What can be back-gated, in groups: MRD cells and their clusters, populations, and the other gates."""
+    """Choices for back-gating, in groups: MRD cells and their clusters, populations, and the other gates."""
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
     population = {gate.name for gate in tube.panel.gates if gate.population}
     mrd = [{"value": "none", "text": "nothing"}]
@@ -337,7 +337,7 @@ def _choices(tube: PageTube, result: MrdResult) -> list[tuple[str, list[dict[str
     other: list[dict[str, str]] = []
     for index, name in enumerate(tube.gate_names):
         inside = tube.gate(name)
-        # A population without the MRD cells: they have an entry of their own.
+        # A population is shown without the MRD cells, which have an entry of their own.
         n = int((inside & ~tube.mrd).sum()) if name in population else int(inside.sum())
         words = f"{titles.get(name, name)} ({formatting.count(n)}{' without MRD' if name in population else ''})"
         entry = {"value": f"{'population' if name in population else 'gate'}:{index}", "text": words}
@@ -363,7 +363,7 @@ def _free_axes(tube: PageTube, markers: Sequence[laip_view.MarkerRow]) -> tuple[
 
 
 def _for_print(plots: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The plots a printed page has room for: how the denominator came about, and where the MRD cells lie."""
+    """The plots for a printed page: those that lead to the denominator, and those that show the MRD cells."""
     wanted = ("singlets", "nucleated", "mononuclear", "b_lineage")
     return [plot for plot in plots if any(row["gate"] in wanted for row in plot["rows"])][:4]
 
@@ -375,7 +375,7 @@ def _step(step: guidance.Step, places: guidance.Places) -> dict[str, object]:
 
 
 def _places(standard: Sequence[Row], gates: Sequence[Mapping[str, object]], inputs: Inputs) -> guidance.Places:
-    """What a step can point at (:data:`flowmrd.report.guidance.Places`)."""
+    """Places on the page to which a step can refer (:data:`flowmrd.report.guidance.Places`)."""
     lineage = next((row for row in standard if row.parent == "b_lineage"), None)
     places: dict[str, tuple[str, str]] = {}
     if standard:

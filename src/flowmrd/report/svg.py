@@ -42,19 +42,19 @@ def rect(x: float, y: float, width: float, height: float, fill: str, *, opacity:
 
 
 def tip(x: float, y: float, radius: float, words: str) -> str:
-    """An unseen circle that tells its words when pointed at."""
+    """An invisible circle with a tooltip."""
     return (
         f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}" fill="transparent"><title>{escape(words)}</title></circle>'
     )
 
 
 def turned(x: float, y: float, angle: float, content: str) -> str:
-    """A part moved to a point and turned there."""
+    """A part that is moved to a point and rotated there."""
     return f'<g transform="translate({_n(x)} {_n(y)}) rotate({_n(angle)})">{content}</g>'
 
 
 def drawing(width: float, height: float, parts: Sequence[str], *, css: str = "") -> Markup:
-    """Wrap parts; hidden from assistive technology because every figure has a text summary and a table."""
+    """One SVG of several parts; hidden from assistive technology, as every figure has a text summary and a table."""
     return Markup(  # noqa: S704 - texts were escaped by text()
         f'<svg viewBox="0 0 {_n(width)} {_n(height)}" width="{_n(width)}" height="{_n(height)}" '
         f'class="{css}" aria-hidden="true" focusable="false">{"".join(parts)}</svg>'
@@ -62,7 +62,7 @@ def drawing(width: float, height: float, parts: Sequence[str], *, css: str = "")
 
 
 def sparkline(values: Sequence[float | None], detected: Sequence[bool], *, target: float) -> Markup:
-    """One patient's MRD over the visits on a log axis 1e-6 to 1; hollow marks where nothing was detected."""
+    """One patient's MRD over the visits, on a log axis from 1e-6 to 1; hollow marks where nothing was detected."""
     width, height, pad = 118.0, 26.0, 5.0
     low, high = -6.0, 0.0
 

@@ -1,6 +1,6 @@
-"""How each threshold was found: the density it was read from, the bounds it had to keep, and where it lies.
+"""How each threshold was found: the density from which it was read, its bounds, and its place.
 
-The curves come from the gate stage (``curve`` of ``gates.json``), so that a page shows what the estimate really saw.
+The curves come from the gate stage (``curve`` of ``gates.json``), so a page shows the density that the estimate used.
 """
 
 from __future__ import annotations

@@ -43,7 +43,9 @@ def trend_rows(history: Sequence[Visit], current: str) -> list[Mapping[str, obje
 
 
 def trend_chart(history: Sequence[Visit], target: float) -> Chart:
-    """MRD on a log axis; hollow diamonds where fewer events than detectable were found, bars for the intervals."""
+    """MRD on a log axis, with bars for the intervals; hollow diamonds where fewer events were found than count as
+    detected.
+    """
     names = max(6, round(_SIZE[0] / max(1, len(history)) / LETTER))
     labels = tuple(
         (float(index), formatting.clip(visit.result.timepoint or visit.result.role, names))
@@ -51,7 +53,7 @@ def trend_chart(history: Sequence[Visit], target: float) -> Chart:
     )
     x = Axis("visit", "", labels, -0.5, len(history) - 0.5)
     powers = range(LOW, 1)
-    # The lowest label would be too long for its room, and says no more than those above it.
+    # The lowest label would be too long for its space, and adds nothing to those above it.
     ticks = tuple((float(n), formatting.percent(10.0**n, 1) if n > LOW else "") for n in powers)
     y = Axis("level", "", ticks, float(LOW), 0.0)
     layers: list[Layer] = [Outline(((x.low, _log(target)), (x.high, _log(target))), False, "target", role="target")]

@@ -32,8 +32,7 @@ class PageTube:
     gated
         ``gates``: one bit per gate and event.
     classified
-        ``mrd`` and, where they are known, ``cluster`` and ``excluded`` of every event; None where the tube was not
-        classified.
+        ``mrd`` of every event and, where known, ``cluster`` and ``excluded``; None where the tube was not classified.
     """
 
     def __init__(self, tube: Tube) -> None:
@@ -85,11 +84,11 @@ class PageTube:
         return next((marker for marker in time if marker in self.events), None)
 
     def column(self, channel: str) -> npt.NDArray[Any]:
-        """Values on the 0..1 scale; time as a share of the run, so that tubes of different length share an axis."""
+        """Values on the 0..1 scale; time is a share of the run, so tubes of different length have the same axis."""
         values = self.events[channel]
         if channel != self.time_channel:
             return values
-        # As preprocessing does, a step backwards is left as it stands.
+        # As in preprocessing, a step back in time is left as it is.
         length = float(np.nanmax(values)) if len(values) else 0.0
         return values / np.float32(length) if length > 0 else values
 
@@ -105,7 +104,7 @@ class PageTube:
 
     @cached_property
     def analysable(self) -> Mask:
-        """Events that quality control left in (``docs/architecture.md``)."""
+        """Events that quality control did not mask (``docs/architecture.md``)."""
         return self._tube.analysable()
 
     @cached_property
@@ -116,16 +115,16 @@ class PageTube:
         return self._tube.mrd & self.analysable
 
     def gate(self, name: str) -> Mask:
-        """Analysable events inside a gate and its ancestors; ``root`` are all analysable ones."""
+        """Analysable events inside a gate and its ancestors; ``root`` stands for all analysable events."""
         if name == ROOT:
             return self.analysable
         if name not in self._gates:
-            # An unavailable gate holds no event; the page says why beside it.
+            # A gate that is not available holds no event; the page gives the reason beside it.
             self._gates[name] = self._tube.gate_result.inside(name) & self.analysable
         return self._gates[name]
 
     def bins(self, channel: str) -> Bins:
-        """Grid bin of every event on one channel; kept, because several plots share an axis."""
+        """Grid bin of every event on one channel; cached, because several plots share an axis."""
         if channel not in self._bins:
             self._bins[channel] = bin_axis(self.column(channel))
         return self._bins[channel]
@@ -154,7 +153,7 @@ class PageTube:
 
 
 def even(rows: npt.NDArray[np.intp], limit: int) -> npt.NDArray[np.intp]:
-    """At most ``limit`` rows, evenly spaced in file order: no random numbers, and no stretch of time preferred."""
+    """At most ``limit`` rows, evenly spaced in file order, so that no part of the run is preferred."""
     if len(rows) <= limit:
         return rows
     return rows[(np.arange(limit) * len(rows)) // limit]

@@ -1,4 +1,4 @@
-"""Groups of cells that forbid an answer without being counted: where they lie, and why they were not counted."""
+"""Groups of cells that rule out an answer without being counted: where they lie, and why they were not counted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WIDTH: Final = 2.0
 
 @dataclass(frozen=True)
 class Group:
-    """One group; ``letter`` stands at its outline in the plots of the MRD cells.
+    """One group; ``letter`` labels its outline in the plots of the MRD cells.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ def groups(classification: ClassificationFile | None, called: Sequence[CellGroup
     Parameters
     ----------
     called
-        Groups of the result; what a reviewer calls leukaemia is counted, and no longer among these.
+        Groups of the result. A group that a reviewer calls leukaemia is counted and left out here.
     """
     by_reviewer = {group.cluster: group for group in called if group.called_by == "reviewer"}
     found = []
@@ -84,12 +84,12 @@ def groups(classification: ClassificationFile | None, called: Sequence[CellGroup
 
 
 def _said(group: CellGroup) -> str:
-    """What a reviewer calls a group."""
+    """A reviewer's call of a group, in words."""
     return f"called {group.call.replace(':', ', ').replace('_', ' ')} by reviewer {group.reviewer}"
 
 
 def telling(found: Sequence[Group]) -> list[str]:
-    """Markers that set the largest group apart, most telling first."""
+    """Markers that set the largest group apart, most distinctive first."""
     shifts = found[0].shifts if found else ()
     return [marker for marker, _, _ in sorted(shifts, key=lambda shift: -abs(shift[1]))]
 

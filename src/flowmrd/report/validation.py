@@ -1,6 +1,6 @@
-"""The page of an assay validation: what the laboratory's own tubes allow, found by dilution in silico.
+"""The page of an assay validation: performance in the laboratory's own tubes, found by dilution in silico.
 
-Shows the figures of :func:`flowmrd.validate.figures`; nothing is computed here but positions on paper.
+The page shows the figures of :func:`flowmrd.validate.figures`. Only positions on paper are computed here.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def render(
     detect_events
         Clustered events that count as detected.
     target
-        Level that the protocol asks for.
+        Level that the protocol requires.
     warnings
-        What limits the validation, in sentences.
+        Limits of the validation, in sentences.
     measured
         Figures from the laboratory's measured series, where there are any.
     comparison
@@ -302,7 +302,7 @@ def detection_chart(levels: Sequence[LevelEntry], target: float) -> Chart | None
 
 
 def agreement_chart(levels: Sequence[LevelEntry]) -> Chart | None:
-    """Mean measured level against the level put in, with the band of half a log."""
+    """Mean measured level against the true level of the dilution, with the band of half a log."""
     shown = [row for row in levels if row.mean_measured > 0]
     if not shown:
         return None

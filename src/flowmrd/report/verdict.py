@@ -21,14 +21,14 @@ from flowmrd.report.inputs import Inputs
 
 @dataclass(frozen=True)
 class Wording:
-    """How a verdict is said.
+    """A verdict in words.
 
     Attributes
     ----------
     tone
         ``pass``, ``warn``, ``fail``, ``info`` or ``none``: sign and colour of the banner.
     headline, sentence
-        The answer, and what it rests on.
+        The answer, and the facts on which it rests.
     eln
         Class of the ELN 2024 recommendations, empty where they do not apply.
     """
@@ -54,7 +54,7 @@ SHORT: Final = {
 
 
 def wording(result: MrdResult) -> Wording:
-    """Say the verdict of one tube, for what the tube is: a control or a diagnosis has no MRD.
+    """The verdict of one tube in words, by the role of the tube; a control or diagnosis tube has no MRD.
 
     A follow-up's banner has one of four forms: not detected (with the limit of detection), below the limit of detection
     (with the count), detected (with percentage and interval), not answered (with the one question).
@@ -65,7 +65,7 @@ def wording(result: MrdResult) -> Wording:
 
 
 def _wording(result: MrdResult) -> Wording:
-    """The same before what reviewers called."""
+    """The same, before reviewers' calls."""
     kind = result.verdict.class_
     if result.role == "control":
         return _of_control(result)
@@ -174,7 +174,7 @@ def _not_answered(result: MrdResult) -> Wording:
         )
     events = result.counts.mrd_events
     counted = (
-        f"{formatting.count(events)} event{' was' if events == 1 else 's were'} counted; the count is no answer."
+        f"{formatting.count(events)} event{' was' if events == 1 else 's were'} counted; the count is not a result."
         if events
         else "No event was counted, and leukaemia may have been overlooked."
     )
@@ -198,11 +198,11 @@ ROLE_NOTES: Final = {
     "diagnosis": "",
     "followup": "",
 }
-"""What the role of a tube changes about reading its verdict."""
+"""How the role of a tube changes the reading of its verdict."""
 
 
 def trial_flag(result: MrdResult) -> tuple[str, str] | None:
-    """Tone and words of the trial's own question; None for tubes it is not asked of."""
+    """Tone and words of the answer to the trial's question; None for tubes to which it does not apply."""
     if result.role != "followup":
         return None
     target = formatting.level(result.sensitivity.target, 1)
@@ -212,7 +212,7 @@ def trial_flag(result: MrdResult) -> tuple[str, str] | None:
 
 
 def span(interval: tuple[float, float] | None) -> str:
-    """An interval of fractions as percentages, with digits enough to tell its ends from each other."""
+    """An interval of fractions as percentages, with enough digits to show that its ends differ."""
     if interval is None:
         return formatting.NOT_AVAILABLE
     low, high = units.ends(interval)
@@ -225,7 +225,7 @@ def level(result: MrdResult) -> str:
 
 
 def short(result: MrdResult) -> tuple[str, str]:
-    """Tone and words for a table; at diagnosis leukaemia is no alarm, and in a control it is background."""
+    """Tone and words for a table. Leukaemia at diagnosis is no alarm, and in a control it is background."""
     kind = result.verdict.class_
     if result.role == "diagnosis" and result.mrd.detected:
         return "info", "Leukaemia"
@@ -238,7 +238,7 @@ def short(result: MrdResult) -> tuple[str, str]:
 
 
 def sensitivity_state(result: MrdResult) -> tuple[str, str]:
-    """Tone and words of the sensitivity check: "passed" alone only where nothing else speaks against the target."""
+    """Tone and words of the sensitivity check; plain "passed" only where nothing else casts doubt on the target."""
     if not result.sensitivity.achieved:
         return "fail", "not passed"
     blind = {Effect.FAILURE, Effect.DOUBT, Effect.NO_NEGATIVE, Effect.NOT_SENSITIVE}
@@ -291,7 +291,7 @@ def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:
 
 
 MUCH_LOST: Final = 0.1
-"""Share of the spiked cells that a step may lose without a word."""
+"""Share of the spiked cells that a step may lose without being reported."""
 
 
 def summary_line(result: MrdResult, first_step: str) -> str:
@@ -301,14 +301,14 @@ def summary_line(result: MrdResult, first_step: str) -> str:
 
 
 def review_state(signatures: Sequence[Mapping[str, object]], required: int = 1) -> tuple[str, str]:
-    """Tone and words of where the review of the result stands, for the top of its page.
+    """Tone and words for the state of the result's review, shown at the top of its page.
 
     Parameters
     ----------
     signatures
         Entries of :func:`flowmrd.review.signatures_of`.
     required
-        Different persons that must accept.
+        Number of different persons who must accept the result.
     """
     decisions = [entry for entry in signatures if entry["decision"] != "comment"]
     if not decisions:
@@ -327,7 +327,7 @@ def review_state(signatures: Sequence[Mapping[str, object]], required: int = 1) 
 
 
 def rejected(signatures: Sequence[Mapping[str, object]]) -> str:
-    """Name of who rejected the result; empty where nobody's rejection stands."""
+    """Name of the person who rejected the result; empty where no rejection is valid."""
     names = [
         entry["name"]
         for entry in signatures
@@ -342,14 +342,14 @@ def straddles(result: MrdResult) -> bool:
 
 
 def is_result(result: MrdResult) -> bool:
-    """Whether the fraction may be read as an answer; otherwise it is only what was counted."""
+    """Whether the fraction may be read as an answer; otherwise it is only a count."""
     return result.mrd.detected or result.verdict.class_ is VerdictClass.NEGATIVE
 
 
 def banner_notes(
     inputs: Inputs, *, arrival: Arrival | None, beyond: Sequence[str], carried: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """What else the signer must see beside the verdict, as (sentence, id of the place on the page).
+    """Further facts that the signer must see beside the verdict, as (sentence, id of the place on the page).
 
     Parameters
     ----------

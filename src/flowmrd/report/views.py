@@ -1,4 +1,4 @@
-"""Which plots a page shows: the panel's gates in order, then the MRD cells on the markers that set them apart."""
+"""The plots of a page: the panel's gates in order, then the MRD cells on the markers that set them apart."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def gate_views(tube: PageTube, placed: Mapping[str, GateEntry]) -> list[View]:
     Parameters
     ----------
     placed
-        Gate name to its record in ``gates.json``: where this tube's gate really lies, an override's shape included.
+        Gate name to its record in ``gates.json``, which holds the gate's actual place in this tube, including
+        overrides.
     """
     views: dict[tuple[str, str, str], View] = {}
     partners = _paired(tube, placed)
@@ -77,7 +78,7 @@ def gate_views(tube: PageTube, placed: Mapping[str, GateEntry]) -> list[View]:
 
 
 def mrd_views(tube: PageTube, markers: Sequence[str], start: int) -> list[View]:
-    """Plots of the B lineage on pairs of the markers that set the MRD cells apart, most telling first."""
+    """Plots of the B lineage on pairs of the markers that set the MRD cells apart, most distinctive first."""
     parent = "b_lineage" if "b_lineage" in tube.gate_names else "root"
     usable = [marker for marker in dict.fromkeys(markers) if marker in tube.channels]
     pairs = [(usable[index], usable[index + 1]) for index in range(0, len(usable) - 1, 2)][:3]
@@ -87,7 +88,7 @@ def mrd_views(tube: PageTube, markers: Sequence[str], start: int) -> list[View]:
 
 
 def _paired(tube: PageTube, placed: Mapping[str, GateEntry]) -> dict[str, tuple[str, str]]:
-    """Axes of cuts on one marker: two such gates of one parent share a plot, marker against marker."""
+    """Axes of gates that cut one marker; two such gates of one parent share a plot of both markers."""
     waiting: dict[str, list[tuple[str, str]]] = {}
     for name in tube.gate_names:
         record = placed.get(name)
@@ -162,7 +163,7 @@ def _rectangle(ranges: Mapping[str, tuple[float | None, float | None]], x: str, 
 
 
 def clip_to_plot(corners: Sequence[Point]) -> list[Point]:
-    """Part of a polygon within the plot (Sutherland and Hodgman 1974: one side of the box after the other)."""
+    """Part of a polygon within the plot (Sutherland and Hodgman 1974: clip at one side of the box after the other)."""
     points = list(corners)
     for axis, bound, keep_above in ((0, LOW, True), (0, HIGH, False), (1, LOW, True), (1, HIGH, False)):
         result: list[Point] = []
@@ -182,7 +183,7 @@ def clip_to_plot(corners: Sequence[Point]) -> list[Point]:
 
 
 def _ellipse(shape: EllipseShape, x: str, y: str, label: str) -> list[Outline]:
-    """Border of the ellipse's shadow on the two axes."""
+    """Border of the ellipse's projection onto the two axes."""
     channels = shape.channels
     if x not in channels or y not in channels:
         return []

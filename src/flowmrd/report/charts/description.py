@@ -129,7 +129,7 @@ class CountGrid:
 class CellMarks:
     """Single cells of one layer of the page's table (:mod:`flowmrd.report.cell_layers`).
 
-    ``still`` holds the few that the picture without scripts shows; the figure takes all from the table.
+    ``still`` holds the few cells that the picture without scripts shows; the figure takes all cells from the table.
     """
 
     layer: str
@@ -140,7 +140,7 @@ class CellMarks:
 
 @dataclass(frozen=True)
 class Points:
-    """Points with a text each for those who hover over them; an empty text is not shown."""
+    """Points with a tooltip each; an empty text is not shown."""
 
     name: str
     role: Role
@@ -176,7 +176,7 @@ class Area:
 
 @dataclass(frozen=True)
 class Bar:
-    """A filled rectangle from and to a value of either axis; ``text`` is shown to those who hover over the figure."""
+    """A filled rectangle between two values on either axis; ``text`` is its tooltip."""
 
     x: tuple[float, float]
     y: tuple[float, float]
@@ -231,9 +231,9 @@ class Chart:
     Attributes
     ----------
     id
-        Of its element on the page.
+        Id of its element on the page.
     summary
-        What it shows, in words, for those who cannot see it.
+        The content of the chart in words, for readers who cannot see it.
     size
         Width and height of the SVG's plot area in CSS pixels.
     room
@@ -251,7 +251,7 @@ class Chart:
 
 
 def row_axis(names: Sequence[str], *, named: bool = True) -> Axis:
-    """Vertical axis of a chart with one row a name, the first on top; row i lies around ``len(names) - i - 0.5``."""
+    """Vertical axis of a chart with one row per name, the first on top; row i is at ``len(names) - i - 0.5``."""
     n = len(names)
     ticks = tuple((n - index - 0.5, name) for index, name in enumerate(names))
     return Axis("row", "", ticks if named else (), 0.0, float(n))

@@ -12,6 +12,6 @@ def equality(axis: Axis) -> Outline:
 
 
 def half_log_band(axis: Axis) -> Area:
-    """Where two levels differ by at most half a log (a factor of 3.2)."""
+    """The area in which two levels differ by at most half a log (a factor of 3.2)."""
     low, high = axis.low, axis.high
     return Area(((low, low), (low, low + 0.5), (high - 0.5, high), (high, high), (high, high - 0.5), (low + 0.5, low)))

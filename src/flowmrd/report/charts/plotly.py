@@ -1,8 +1,8 @@
 """A chart as a figure in plotly's own JSON: what ``plotly.graph_objects.Figure`` takes and ``Plotly.react`` draws.
 
-The figures of a page share one table of cells and one block of count grids, so they name those instead of holding them:
-``meta.grid`` of a heatmap is its place in the block, ``meta.layer`` of a scatter its layer of the table. The script of
-the page fills both in and puts the theme's colours in the place of ``var(--name)``. WebGL types are never used.
+The figures of a page share one table of cells and one block of count grids, and refer to these instead of holding the
+data. ``meta.grid`` of a heatmap is its place in the block; ``meta.layer`` of a scatter is its layer of the table. The
+script of the page fills both in and replaces ``var(--name)`` by the theme's colours. WebGL types are never used.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from flowmrd.report.density import BINS, HIGH, LOW
 Figure = dict[str, Any]
 """A figure in plotly's own JSON."""
 EVENTS_HERE: Final = "events here"
-"""What a density says after the number of events under the pointer."""
+"""Words after the number of events in the tooltip of a density."""
 _ANCHORS: Final = {"start": "left", "middle": "center", "end": "right"}
 
 
@@ -40,7 +40,7 @@ def to_figure(chart: Chart, *, grid: int | None = None) -> Figure:
     Parameters
     ----------
     grid
-        Place of its counts in the page's block; needed where the chart has a density.
+        Place of the chart's counts in the page's block; needed for a chart with a density.
     """
     data: list[Figure] = []
     shapes: list[Figure] = []
@@ -106,7 +106,7 @@ def to_figure(chart: Chart, *, grid: int | None = None) -> Figure:
 
 
 def resolved(value: Any, palette: Mapping[str, str]) -> Any:
-    """A figure with the colours of a theme: every ``var(--name)`` becomes ``palette["--name"]``."""
+    """A figure with the colours of a theme; every ``var(--name)`` becomes ``palette["--name"]``."""
     if isinstance(value, Mapping):
         return {key: resolved(inner, palette) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -117,7 +117,7 @@ def resolved(value: Any, palette: Mapping[str, str]) -> Any:
 
 
 def in_language(figure: Figure, text: Callable[[str], str]) -> Figure:
-    """The figure with its words looked up: names of layers and borders, titles, what is said under the pointer."""
+    """The figure with its words translated: names of layers and borders, titles, tooltips."""
     layout = figure["layout"]
     for axis in (layout["xaxis"], layout["yaxis"]):
         axis["title"]["text"] = text(axis["title"]["text"])

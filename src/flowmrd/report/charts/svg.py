@@ -1,4 +1,4 @@
-"""A chart as inline SVG: for paper, for pages without scripts, and until the figure is drawn."""
+"""A chart as inline SVG, for paper, for pages without scripts, and until the figure has been drawn."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def to_svg(chart: Chart, *, css: str = "gate-still") -> Markup:
 
 
 def _hatching(chart: str) -> str:
-    """The pattern of hatched bars, under a name of this chart's own."""
+    """The pattern for hatched bars, under a name that only this chart uses."""
     return (
         f'<defs><pattern id="{escape(chart)}-hatching" width="6" height="6" patternUnits="userSpaceOnUse" '
         'patternTransform="rotate(45)"><rect width="6" height="6" fill="var(--fail-wash)"/>'
@@ -72,14 +72,14 @@ class _Canvas:
         self.room = chart.room or Room(LEFT, TOP, RIGHT, bottom)
 
     def place(self, point: Point) -> Point:
-        """Where a point lies on the paper; one beyond an axis lies on its end."""
+        """Place of a point on the paper; a point beyond an axis is put at its end."""
         x, y = self.chart.x, self.chart.y
         across = (min(max(point[0], x.low), x.high) - x.low) / (x.high - x.low)
         up = (min(max(point[1], y.low), y.high) - y.low) / (y.high - y.low)
         return (self.room.left + across * self.width, self.room.top + self.height - up * self.height)
 
     def _beyond(self, point: Point) -> Point:
-        """Where a point lies on the paper, also outside the axes."""
+        """Place of a point on the paper, also outside the axes."""
         x, y = self.chart.x, self.chart.y
         return (
             self.room.left + (point[0] - x.low) / (x.high - x.low) * self.width,
