@@ -1,1 +1,1 @@
-"""Running the workflow: planning, starting, locking, refusing input; no science."""
+"""Running the workflow: planning, starting, locking and refusing input. It holds no science."""

@@ -24,7 +24,7 @@ class BatchJob:
 
 
 def _stage_and_unit(event: dict[str, Any]) -> tuple[str, str] | None:
-    """Stage of a planned job, and the tube, patient or panel it is for; None for a rule that is no stage."""
+    """Stage of a planned job and its tube, patient or panel; None for a rule that is not a stage."""
     stage = str(event["rule"]).removesuffix("_kept")
     if stage not in STAGES:
         return None
@@ -49,7 +49,7 @@ def batch_jobs(events: Iterable[dict[str, Any]], plan: RunPlan) -> list[BatchJob
 
 
 def _job(name: str, members: list[tuple[str, str]], plan: RunPlan) -> BatchJob:
-    """Stages of one job run one after the other: the largest memory counts, and the sum of times."""
+    """One job of several stages, which run one after the other: the largest memory and the sum of the times."""
     order = list(STAGES)
     members = sorted(members, key=lambda member: order.index(member[0]))
     sizes = [[plan.columns_mb.get(tube, 0.0) for tube in plan.tubes_of(stage, unit)] for stage, unit in members]
@@ -62,7 +62,9 @@ def _job(name: str, members: list[tuple[str, str]], plan: RunPlan) -> BatchJob:
 
 
 def work_lines(events: Iterable[dict[str, Any]]) -> list[str]:
-    """Steps to be done, one line per tube, patient or panel with its stages; "nothing" where all is up to date."""
+    """Steps to be done, one line per tube, patient or panel with its stages; one line where
+    everything is up to date.
+    """
     todo: dict[str, list[str]] = defaultdict(list)
     for event in events:
         if event.get("event") == "job" and (found := _stage_and_unit(event)) is not None:

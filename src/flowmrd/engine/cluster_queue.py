@@ -1,4 +1,4 @@
-"""State of a run's jobs on SLURM: waiting and why, running and on which node, failed and why.
+"""State of a run's jobs on SLURM: waiting (and why), running (and on which node), failed (and why).
 
 Jobs are recognised by their log files, which the executor plugin writes into the run directory. One ``squeue`` call
 covers all of them; if the controller does not answer, the next call tries again.
@@ -43,7 +43,7 @@ class QueuedJob:
     Attributes
     ----------
     name
-        Tube, patient or panel of the job, else its rule.
+        Tube, patient or panel of the job; otherwise its rule.
     """
 
     number: str
@@ -79,7 +79,7 @@ def jobs_in_queue(run_directory: Path, names: Collection[str]) -> list[QueuedJob
 
 
 def jobs_of(lines: Iterable[str], logs: str, names: Collection[str]) -> list[QueuedJob]:
-    """Jobs of ``squeue`` lines whose log lies below ``logs``."""
+    """Jobs in the lines of ``squeue`` whose log lies below ``logs``."""
     found = []
     for line in lines:
         values, start = [], 0
@@ -93,7 +93,9 @@ def jobs_of(lines: Iterable[str], logs: str, names: Collection[str]) -> list[Que
 
 
 def _name_of(comment: str, names: Collection[str]) -> str:
-    """The plugin writes ``rule_laip_wildcards_P01``, and ``rule_P01-dx_prepare_laip`` for a group of stages."""
+    """Name of a job from its comment, such as ``rule_laip_wildcards_P01`` or, for a group,
+    ``rule_P01-dx_prepare_laip``.
+    """
     rule, _, of = comment.removeprefix("rule_").partition("_wildcards_")
     begun = [name for name in names if rule == name or rule.startswith(f"{name}_")]
     return max(begun, key=len, default=of or rule)
@@ -112,7 +114,7 @@ class QueueWatch:
     _known: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Jobs of an earlier run are not told."""
+        """Take note of jobs of an earlier run, so that they are not reported."""
         self._known = {job.number: self._said(job) or "" for job in self.ask() or ()}
 
     def lines(self) -> list[str]:

@@ -1,8 +1,9 @@
-"""Digest of the source that a stage can reach, so that changed code reruns what it affects and nothing else.
+"""Digest of the source that a stage can reach, so that changed code reruns exactly the stages that it affects.
 
 Snakemake sees changes of rules, inputs and parameters, not of an installed package. Each rule therefore carries this
-digest as a parameter. It covers the modules a stage imports, directly or not, found by reading import statements
-(functions included), and the data files lying in the folders of these modules (templates, scripts, styles).
+digest as a parameter. It covers the modules that a stage imports, directly or indirectly, and the data files in the
+folders of these modules (templates, scripts, styles). The modules are found by reading import statements, also those
+inside functions.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from flowmrd.errors import ConfigError
 
 PLANNED = "FLOWMRD_PLANNED"
-"""Environment variable by which a workflow tells its jobs what they were planned with."""
+"""Environment variable that tells a workflow's jobs the digest of the configuration and code of the plan."""
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -66,7 +67,7 @@ def package_digest() -> str:
 
 
 def _sources(folder: Path) -> Iterator[Path]:
-    """Files below a folder that are not made of others: neither compiled modules nor compiled templates."""
+    """Files below a folder, without those made from others (compiled modules and compiled templates)."""
     for file in folder.rglob("*"):
         if "__pycache__" not in file.parts and file.suffix not in {".pyc", ".part"} and file.is_file():
             yield file
@@ -82,9 +83,9 @@ def state_of(config: Path) -> str:
 
 
 def require_as_planned(config: Path) -> None:
-    """Refuse to go on in a job of a workflow if configuration or code are not those that the run was started with.
+    """Refuse to continue a job of a workflow if configuration or code have changed since the run was started.
 
-    Otherwise the tubes of one run could be judged by different rules, and what is recorded about them would be wrong.
+    Otherwise the tubes of one run could be judged by different rules, and their records would be wrong.
 
     Raises
     ------
@@ -117,12 +118,14 @@ _IMPORT = re.compile(
     rf"|import[ \t]+({PACKAGE.name}(?:\.\w+)*))",
     re.MULTILINE,
 )
-"""An import statement; its text is searched because parsing every module takes longer than planning a run."""
+"""Pattern of an import statement. The text is searched, because parsing every module takes longer
+than planning a run.
+"""
 
 
 @cache
 def imports_of(file: Path) -> tuple[str, ...]:
-    """Dotted names of the package that a source file may import, statements in functions and examples included."""
+    """Dotted names of the package that a source file may import; statements in functions and examples count too."""
     names: list[str] = []
     for found in _IMPORT.finditer(file.read_text(encoding="utf-8")):
         module, listed, whole = found.groups()

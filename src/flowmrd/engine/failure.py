@@ -1,9 +1,9 @@
 """Failure of a command: its log, three lines for the user, and a record for the workflow.
 
-A stage run by Snakemake gets ``--log FILE``. Everything it prints goes there; where it fails, the three lines (what,
-which file, what to do) also reach the terminal, and ``<log stem>.error.json`` is left beside the log. The next plan of
-the run directory reads these records (:mod:`flowmrd.engine.plan`), so that one bad tube is named in the cohort and does
-not stop it.
+A stage run by Snakemake gets ``--log FILE``, and everything that it prints goes there. If it fails, the three lines
+(what, which file, what to do) also reach the terminal, and ``<log stem>.error.json`` is left beside the log. The next
+plan of the run directory reads these records (:mod:`flowmrd.engine.plan`), so that one bad tube is named on the cohort
+page and does not stop the others.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Failure:
     todo: str
     exit_code: int
     lasting: bool = False
-    """Whether the tube itself is the cause: a retry is useless before the tube or its settings change."""
+    """Whether the tube itself is the cause, so that a retry is useless until the tube or its settings change."""
 
     def lines(self, log: Path | None = None) -> str:
         """Three lines for the user, and the path of the log."""
@@ -51,14 +51,14 @@ class Failure:
 
 
 def describe_failure(error: BaseException) -> Failure:
-    """Describe any exception by what happened, where, and what to do."""
+    """Describe any exception: what happened, where, and what to do."""
     if isinstance(error, InputError):
         return Failure(
             f"found {error.found}; expected {error.expected}",
             error.where,
             error.todo,
             error.exit_code,
-            # a drive that could not be read says nothing about the file
+            # an unreadable drive proves nothing about the file
             isinstance(error, OF_THE_TUBE) and not isinstance(error.__cause__, OSError),
         )
     if isinstance(error, FlowmrdError):
@@ -92,7 +92,7 @@ def record_path(log: Path) -> Path:
 
 @contextmanager
 def logged_to(log: Path | None) -> Iterator[TextIO]:
-    """Send stdout and stderr, C libraries included, to ``log``; yield the stream that still reaches the terminal."""
+    """Send stdout and stderr, also of C libraries, to ``log``; yield a stream that still reaches the terminal."""
     if log is None:
         yield sys.stderr
         return
@@ -132,7 +132,7 @@ def report_failure(error: BaseException, terminal: TextIO, log: Path | None) -> 
 
 
 def _fingerprint(log: Path) -> str:
-    """Fingerprint of the tube as the running workflow planned it; empty outside of a workflow."""
+    """Fingerprint of the tube in the plan of the running workflow; empty outside a workflow."""
     from flowmrd.engine.layout import PLAN_FILE
 
     try:

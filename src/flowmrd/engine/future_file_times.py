@@ -1,6 +1,6 @@
-"""Correcting file times in the future: after a clock was set back, Snakemake refuses to use such files.
+"""Correcting file times that lie in the future. After a clock was set back, Snakemake refuses to use such files.
 
-Snakemake treats an output that is older than its input as an error. In this workflow file times decide nothing (see
+Snakemake treats an output that is older than its input as an error. This workflow does not rely on file times (see
 :mod:`flowmrd.engine.plan`), so a time in the future is replaced by the present time.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def set_back_future_times(results: Path) -> int:
-    """Set the time of files below ``results`` to the present where it lies in the future; return their number."""
+    """Set file times in the future, below ``results``, to the present; return the number of these files."""
     now = time.time_ns()
     changed = 0
     for folder, _, names in os.walk(results):

@@ -1,8 +1,8 @@
 """Checks of a tube before the run: its file can be read, and panel and spillover matrix fit it.
 
-HEADER and TEXT are read, and some ten thousand events: they tell values that were compensated or transformed before the
-export, and a matrix that is not this file's. Opening a thousand files at every start would be slow, so the outcome is
-kept in ``.snakemake/flowmrd/`` under size and time of each file.
+HEADER, TEXT and some ten thousand events are read. The events show whether values were compensated or transformed
+before the export, and whether the matrix is that of another file. Opening a thousand files at every start would be
+slow, so the outcome is kept in ``.snakemake/flowmrd/`` under the size and time of each file.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class RunRequest:
     config
         The run's configuration.
     base
-        Folder of the sample sheet, which paths of spillover tables are relative to.
+        Folder of the sample sheet; paths of spillover tables are relative to it.
     """
 
     config: RunConfig
     base: Path
 
     def key(self, row: Sample) -> str:
-        """Digest of what the outcome of a tube depends on besides file and panel."""
+        """Digest of all settings, besides file and panel, on which the outcome of a tube depends."""
         section = self.config.for_tube(row.sample).compensation
         facts: list[str] = [str(section), str(row.role), str(row.batch), str(row.stain)]
         if not isinstance(section, str) and section.source == "csv":
@@ -69,27 +69,27 @@ class HeaderPreview:
     Attributes
     ----------
     mb
-        Size of its raw columns in MB by the header: 4 bytes an event and channel.
+        Size of its raw columns in MB, computed from the header: 4 bytes per event and channel.
     events
         Number of events.
     detectors
-        Marker to the detector that carries it, without pulse feature and marks of the exporting program; dyes only.
+        Marker to its detector, without pulse feature and without additions of the exporting program; dyes only.
     marks
-        Digests of the first and of the last stored values of channels, by which the same events are known again
-        under another name, with other labels or in another order of channels.
+        Digests of the first and the last stored values of channels. They reveal the same events under another name,
+        with other labels or in another order of channels.
     left
         Pairs of dyes with residual spillover after compensation, in words; empty where there are none.
     tags
-        Marker to its dye by ``$PnTAG`` of FCS 3.2; dyes only, and only where the file says it.
+        Marker to its dye by ``$PnTAG`` of FCS 3.2; dyes only, and only where the file has this keyword.
     pattern
-        What tells the markers apart (:class:`flowmrd.preprocess.staining_pattern.StainingPattern`); None
-        where too little was seen.
+        Pattern by which the markers can be distinguished
+        (:class:`flowmrd.preprocess.staining_pattern.StainingPattern`); None where too few events were seen.
     dyes
         Markers of the panel's dyes that the file has.
     stain
-        Of a single-stain tube: the marker that is stained, or ``unstained``; empty where no matrix is made of it.
+        For a single-stain tube: the stained marker, or ``unstained``; empty where no matrix is made from the tube.
     faults
-        What is wrong with its stored values, as far as the sample shows it.
+        Faults of its stored values, as far as the sample of events shows them.
     """
 
     mb: float
@@ -112,9 +112,9 @@ def check_header(
     Parameters
     ----------
     panel
-        Panel to match the channels to; None to look at the file alone.
+        Panel with which the channels are matched; None to check the file alone.
     row, asked
-        The tube's row and the run's configuration; without them neither matrix nor events are looked at.
+        The tube's row and the run's configuration; without them neither matrix nor events are checked.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def check_header(
     ChannelError
         If a required channel of the panel is missing or claimed twice.
     CompensationError
-        If there is no matrix, or not this file's, or the values are compensated already.
+        If there is no matrix, if the matrix is not this file's, or if the values are already compensated.
     TransformError
         If the values were transformed before the export.
     """
@@ -152,8 +152,9 @@ def check_header(
 
 MARKED_EVENTS = 512
 LEAST_DIFFERENT = 100
-"""Different values among them from which a channel tells tubes apart: two tubes do not share hundreds of measurements
-in one order."""
+"""Number of different values from which a channel identifies a tube: two tubes do not share hundreds of measurements in
+the same order.
+"""
 
 
 def _marks(chosen: DataSet) -> tuple[str, ...]:
@@ -168,7 +169,7 @@ def _marks(chosen: DataSet) -> tuple[str, ...]:
 
 
 def _check_stain(chosen: DataSet, facts: HeaderFacts, panel: PanelModel, row: Sample, asked: RunRequest) -> str:
-    """The marker of a single-stain tube where a matrix is made of such tubes; empty where none is."""
+    """The marker of a single-stain tube; empty where the run makes no matrix from such tubes."""
     section = asked.config.compensation
     if isinstance(section, str) or section.source != "controls":
         return ""
@@ -188,11 +189,11 @@ def _check_stain(chosen: DataSet, facts: HeaderFacts, panel: PanelModel, row: Sa
 def _check_values(
     chosen: DataSet, matched: MatchResult, facts: HeaderFacts, panel: PanelModel, row: Sample, asked: RunRequest
 ) -> tuple[str, PatternEntry | None, tuple[ValueFault, ...]]:
-    """Find the matrix as the stages will and hold a sample of the events against it.
+    """Find the matrix as the stages will, and check it against a sample of the events.
 
     Returns
     -------
-    What is left of spillover, in words, the pattern of the staining, and what is wrong with the values.
+    The residual spillover in words, the pattern of the staining, and the faults of the values.
     """
     config, where = asked.config.for_tube(row.sample), str(chosen.path)
     section = config.compensation
@@ -215,7 +216,7 @@ def _check_values(
 
 
 def file_key(path: Path) -> str:
-    """Size and time of a file, by which it is known again; ``absent`` where it is not there."""
+    """Size and time of a file, by which it is recognised; ``absent`` where there is no such file."""
     try:
         stat = path.stat()
     except OSError:
@@ -224,7 +225,7 @@ def file_key(path: Path) -> str:
 
 
 class HeaderCache:
-    """Outcome of checking FCS headers, kept by size and time of the files."""
+    """Outcomes of checking FCS headers, kept by size and time of the files."""
 
     def __init__(self, run_directory: Path) -> None:
         self._path = run_directory / STATE / "headers.json"
@@ -239,14 +240,14 @@ class HeaderCache:
             self._old = {}  # a cache that cannot be read is only a slower start
 
     def check(self, row: Sample, panel: PanelModel | None, asked: RunRequest, *, panel_key: str) -> HeaderPreview:
-        """Check a tube; the stored outcome is used where its file has not changed.
+        """Check a tube; the stored outcome is used if its file has not changed.
 
         Parameters
         ----------
         row
             Row of the tube.
         panel
-            Panel to match the channels to, if any.
+            Panel with which the channels are matched; None to check the file alone.
         asked
             The run's configuration.
         panel_key
@@ -255,7 +256,7 @@ class HeaderCache:
         Returns
         -------
         HeaderPreview
-            As of :func:`check_header`.
+            The same as from :func:`check_header`.
         """
         path = row.fcs
         key = f"{path}|{panel_key if panel is not None else ''}|{asked.key(row)}"
@@ -294,7 +295,7 @@ def _look(entry: Mapping[str, object]) -> HeaderPreview:
 
 
 def _remembered(entry: Any, now: str) -> dict[str, Any] | None:
-    """An entry of the cache if it is about the file as it is now and has the form that is written here."""
+    """An entry of the cache, if it is about the present file and has the present form."""
     if not isinstance(entry, dict) or entry.get("file") != now:
         return None
     error = entry.get("error", "")

@@ -11,17 +11,17 @@ __all__ = ["keep_made", "print_usage"]
 
 
 def print_usage(log: Path, began: float) -> None:
-    """Say in the log what this process needed; the numbers to look at before asking a cluster for more or less.
+    """Write the time and memory that this process used into the log, as a guide for later requests to a cluster.
 
-    In a run they also go to ``results/benchmarks``, as Snakemake names them. Its own ``benchmark`` looks at every
-    process of the machine twice a second, which costs a tenth of a small tube.
+    In a run the numbers also go to ``results/benchmarks``, under the names that Snakemake uses. Snakemake's own
+    ``benchmark`` inspects every process of the machine twice a second, which costs a tenth of the time of a small tube.
 
     Parameters
     ----------
     log
-        ``results/logs/<stage>/<tube>.log``; one that lies elsewhere has no benchmark.
+        ``results/logs/<stage>/<tube>.log``; for a log elsewhere, no benchmark file is written.
     began
-        When the command began, by ``time.monotonic``.
+        Start of the command, from ``time.monotonic``.
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds, peak_mb = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
@@ -36,5 +36,5 @@ def print_usage(log: Path, began: float) -> None:
 
 
 def keep_made(log: Path, made: str) -> None:
-    """Keep the digest of what a job was given beside its log, for the workflow's next plan."""
+    """Store the digest of a job's inputs beside its log, for the workflow's next plan."""
     log.with_suffix(".made").write_text(made, encoding="utf-8")

@@ -1,9 +1,9 @@
 """Starting Snakemake on a run directory: ``flowmrd run``.
 
-``flowmrd run`` adds to plain Snakemake: a profile that is found or refused (Snakemake passes over an unknown
-workflow profile in silence and would compute on the login node), one run at a time in a directory, a lock left by a
-killed run cleared when that is safe, memory bounded by the machine, a second pass that leaves out tubes found
-unusable in the first, and a summary with the reason for everything that has no result.
+``flowmrd run`` adds the following to plain Snakemake. A profile is either found or refused; Snakemake silently ignores
+an unknown workflow profile and would compute on the login node. Only one run at a time works in a directory, and the
+lock of a killed run is cleared when that is safe. Memory is bounded by the machine. A further pass leaves out tubes
+that were found unusable. A summary gives the reason for everything that has no result.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ from flowmrd.home import REPOSITORY
 PROFILES = REPOSITORY / "workflow" / "profiles"
 DAY = 86400.0
 POLLING = "--slurm-init-seconds-before-status-checks"
-"""How long the executor plugin waits before it asks after jobs; it adds ten seconds whenever none has ended."""
+"""Seconds that the executor plugin waits between queries about jobs; it adds ten whenever none has ended."""
 MAX_PASSES = 4
-"""The first pass, and one for each time that leaving out a tube uncovers another unusable one, or that what a pass made
-leaves something to be made again."""
+"""Most passes of a run: the first one, and a further one whenever leaving out a tube reveals another unusable tube or
+the results of a pass make an earlier result out of date.
+"""
 
 
 def find_profile(name: str, run_directory: Path) -> Path:
@@ -49,12 +50,12 @@ def find_profile(name: str, run_directory: Path) -> Path:
     Parameters
     ----------
     name
-        ``workstation``, ``slurm``, or a folder or file of the site: a path, or a name below ``RUNDIR/profiles``.
+        ``workstation``, ``slurm``, or a profile of the site, given as a path or as a name below ``RUNDIR/profiles``.
 
     Raises
     ------
     ConfigError
-        For a profile that does not exist, with the nearest known name.
+        If the profile does not exist; the message suggests the nearest known name.
     """
     for folder in (Path(name), run_directory / "profiles" / name, PROFILES / name):
         if folder.is_file():
@@ -98,7 +99,7 @@ def _settings(profile: Path) -> dict[str, object]:
 
 
 def _executor(profile: Path) -> str:
-    """Name of the executor plugin that a profile asks for."""
+    """Name of the executor plugin that a profile sets."""
     return str(_settings(profile).get("executor", "local"))
 
 
@@ -108,7 +109,9 @@ def _is_local(profile: Path) -> bool:
 
 
 def _remove_left_over_parts(run_directory: Path, older_than: float) -> None:
-    """Remove what killed jobs were writing. On a cluster only old ones: a job of an earlier run may still be alive."""
+    """Remove unfinished files of killed jobs; on a cluster only old ones, since a job of an earlier run may still be
+    alive.
+    """
     now = time.time()
     for part in (run_directory / "results").rglob(".*.part"):
         with suppress(FileNotFoundError):
@@ -117,7 +120,7 @@ def _remove_left_over_parts(run_directory: Path, older_than: float) -> None:
 
 
 def usable_memory_mb() -> int:
-    """Memory that jobs on this machine may share: nine tenths of what is free now."""
+    """Memory in MB that jobs on this machine may share: nine tenths of the memory that is free now."""
     for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
         if line.startswith("MemAvailable:"):
             return int(int(line.split()[1]) / 1024 * 0.9)
@@ -139,7 +142,7 @@ def launch(
     Returns
     -------
     int
-        0 everything has a result, 2 some input was wrong, 1 something failed that should not have.
+        0 if everything has a result, 2 if some input was wrong, 1 if something failed that should not have failed.
     """
     run_directory = run_directory.resolve()
     profile_file = find_profile(profile, run_directory)
@@ -192,13 +195,13 @@ def launch(
 
 
 def _present_state(run_directory: Path) -> str:
-    """Digest of configuration and code as they are now."""
+    """Digest of the present configuration and code."""
     package_digest.cache_clear()
     return state_of(run_directory / CONFIG)
 
 
 def _plan_again(run_directory: Path, plan: RunPlan, *, changed: bool) -> RunPlan | None:
-    """Plan for another pass after one that did not end well; None where another would end the same way."""
+    """Plan of another pass after one that failed; None where another pass would end in the same way."""
     if changed:
         print("Configuration or code was changed during the run; the run continues with the present ones.")  # noqa: T201
         plan = plan_run(run_directory)
@@ -212,7 +215,7 @@ def _plan_again(run_directory: Path, plan: RunPlan, *, changed: bool) -> RunPlan
 
 
 def _dry_run(command: Sequence[str], environment: dict[str, str], plan: RunPlan, *, submits: bool) -> int:
-    """Say what would be done; what Snakemake said only where it could not plan."""
+    """Print the planned work, and Snakemake's own output only if planning failed."""
     code, events, said = planned_events(command, environment, cwd=REPOSITORY)
     if code != 0:
         print(said, end="")  # noqa: T201
@@ -232,7 +235,7 @@ def _one_pass(
     verbose: bool,
     queue: tuple[QueueWatch, float] | None,
 ) -> tuple[int, int]:
-    """Run Snakemake once; return its exit code and the number of jobs that were done."""
+    """Run Snakemake once; return its exit code and the number of finished jobs."""
     log = run_directory / LOGS / "snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -16,16 +16,18 @@ from flowmrd.store import write_json
 
 CONFIG = Path("config/config.yaml")
 OVERRIDES = Path("config/overrides")
-"""Where a reviewer puts gates of a sample, as ``<sample>`` and one of :data:`OVERRIDE_SUFFIXES`."""
+"""Folder for a reviewer's gates; the file is ``<sample>`` with one of :data:`OVERRIDE_SUFFIXES`."""
 OVERRIDE_SUFFIXES = (".yaml", ".yml", ".xml")
 STATE = Path(".snakemake/flowmrd")
-"""What the launcher and the plan remember from one start to the next."""
+"""Folder for the files that the launcher and the plan keep from one start to the next."""
 PLAN_FILE = STATE / "plan.json"
-"""What the main process found, for its jobs: refused tubes, and the fingerprint of each tube it works on."""
+"""File with the main process's findings for its jobs: refused tubes, and the fingerprint of each usable tube."""
 
 
 def keep_state(path: Path, value: Any) -> None:
-    """Write a file of :data:`STATE`; where the run directory is not writable, a start only takes longer."""
+    """Write a file of :data:`STATE`. If the run directory is not writable, nothing is kept and the next start takes
+    longer.
+    """
     if os.access(path.parent if path.parent.is_dir() else path.parents[2], os.W_OK):
         write_json(path, value)
 
@@ -36,7 +38,7 @@ def stored_library(directory: Path, config: RunConfig) -> list[Path]:
     Raises
     ------
     ArtefactError
-        If it names a folder that is no library, or a library that was altered.
+        If it names a folder that is not a library, or a library that was altered.
     """
     from flowmrd.classifier.stored_library import library_files
 
@@ -64,7 +66,7 @@ def decisions_file(directory: Path, config: RunConfig) -> Path | None:
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory for one stage; no header of another tube is opened."""
+    """A run directory as one stage sees it; the headers of other tubes are not opened."""
 
     directory: Path
 

@@ -1,9 +1,9 @@
 """Allowing one run at a time in a run directory, and recovering after a run was killed.
 
-The launcher holds an advisory lock, which the kernel frees when the launcher is gone, however that happened. A free
-lock beside Snakemake's own lock files means that these are left over, unless Snakemake is still at work there without
-its launcher or without any, which is looked for among the processes of this machine. Jobs of a killed run may live
-on, here or on a cluster; a new run waits for those here to end, and names those in the cluster's queue.
+The launcher holds an advisory lock, which the kernel frees when the launcher ends in any way. A free lock beside
+Snakemake's own lock files means that these were left by a killed run, unless Snakemake is still at work there without a
+launcher. The processes of this machine are searched for such a Snakemake. Jobs of a killed run may live on, here or on
+a cluster. A new run waits for the jobs here to end and reports those in the cluster's queue.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def run_lock(run_directory: Path, *, unlock: bool = False, dry_run: bool = False
     Raises
     ------
     ConfigError
-        If another run is going on there, or left a lock that cannot be cleared safely from here.
+        If another run is at work there, or left a lock that cannot be cleared safely from here.
     """
     if dry_run:
         yield
@@ -93,7 +93,7 @@ def _clear_left_over(run_directory: Path, before: str, *, forced: bool) -> None:
 def snakemake_in(run_directory: Path) -> list[int]:
     """Process ids of Snakemake runs of this machine whose working directory is ``run_directory``.
 
-    Jobs that SLURM runs on this machine are none: the queue knows them, and how to end them.
+    Jobs that SLURM runs on this machine are not among them; the queue knows these and can end them.
     """
     return [pid for pid in _processes_in(run_directory, (b"snakemake",)) if not _of_another_slurm_job(pid)]
 
@@ -108,8 +108,8 @@ def _of_another_slurm_job(pid: int) -> bool:
 
 
 def wait_for_orphans(run_directory: Path) -> None:
-    """Wait for jobs of an earlier, killed run: their files are complete, but must not be written at the same time as
-    ours.
+    """Wait for jobs of an earlier, killed run. Their files will be complete, but must not be written at the same time
+    as ours.
     """
     told = False
     while jobs := _processes_in(run_directory, (b"flowmrd", b"--mem-mb")):
@@ -121,14 +121,14 @@ def wait_for_orphans(run_directory: Path) -> None:
 
 
 def refuse_jobs_in_queue(run_directory: Path) -> None:
-    """Refuse to start while SLURM jobs of an earlier run of this directory wait or work.
+    """Refuse to start while SLURM jobs of an earlier run of this directory are waiting or running.
 
-    They are known by their log files, which the executor plugin lays into the run directory.
+    They are recognised by their log files, which the executor plugin writes into the run directory.
 
     Raises
     ------
     ConfigError
-        With the command that ends them.
+        If there are such jobs; the message gives the command that ends them.
     """
     squeue = shutil.which("squeue")
     if squeue is None:
@@ -152,7 +152,7 @@ def refuse_jobs_in_queue(run_directory: Path) -> None:
 
 
 def _processes_in(run_directory: Path, words: tuple[bytes, ...]) -> list[int]:
-    """Other processes of this machine that work in a directory and have all words in their command line."""
+    """Other processes of this machine that work in a directory and have all these words in their command line."""
     here = run_directory.resolve()
     found = []
     for process in Path("/proc").glob("[0-9]*"):

@@ -1,8 +1,8 @@
-"""Refuse to start work that the granted memory cannot hold, and say how much to ask for.
+"""Refusing work that does not fit into the granted memory, with the amount to request.
 
-The grant is the smallest of: ``--mem-mb`` (the rule's ``mem_mb``), SLURM's own variables, the control groups the
-process lives in, and the shell's own limit (``ulimit -v``). A refusal at once with a number is better than a job that
-is killed after an hour without a message.
+The grant is the smallest of four limits: ``--mem-mb`` (the rule's ``mem_mb``), SLURM's variables, the control groups of
+the process, and the shell's limit (``ulimit -v``). An immediate refusal with a number is better than a job that is
+killed after an hour without a message.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BASE_MB = 250
 """Interpreter with numpy, pyarrow and scikit-learn loaded; measured 150 to 230 MB."""
 
 SNAKEMAKE_MB = 350
-"""Snakemake's own two processes in a job of a cluster, which count against what the job was granted."""
+"""Memory of Snakemake's own two processes in a cluster job, which counts towards the job's grant."""
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
 
@@ -31,7 +31,7 @@ def grant(mem_mb: int) -> None:
 
 
 def granted_mb() -> int | None:
-    """Memory granted to this process in MB, ``None`` where nobody set a limit."""
+    """Memory granted to this process in MB; ``None`` where there is no limit."""
     limits: list[int] = []
     for name in (_GRANT_VARIABLE, "SLURM_MEM_PER_NODE"):
         if os.environ.get(name, "").isdigit():
@@ -48,7 +48,7 @@ def granted_mb() -> int | None:
 
 
 def _limits_of_control_groups() -> list[int]:
-    """Limits in MB of the control groups that this process is in, its own and those above (versions 1 and 2)."""
+    """Limits in MB of the control groups of this process, its own and those above (versions 1 and 2)."""
     try:
         lines = OWN_CGROUPS.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -64,7 +64,7 @@ def _limits_of_control_groups() -> list[int]:
         else:
             continue
         group = Path(inside.lstrip("/"))
-        # inside a container the path may be that of the host: what is not there is passed over
+        # inside a container the path may be that of the host, so missing files are ignored
         files += [root / part / name for part in (group, *group.parents)]
     limits = []
     for file in files:
@@ -78,12 +78,12 @@ def _limits_of_control_groups() -> list[int]:
 
 
 def require(need_mb: float, where: str) -> None:
-    """Raise unless ``need_mb`` fits into what was granted.
+    """Raise unless ``need_mb`` fits into the granted memory.
 
     Raises
     ------
     ResourceError
-        With the number to ask for.
+        If it does not; the message gives the amount to request.
     """
     limit = granted_mb()
     if limit is not None and need_mb > limit:
@@ -97,7 +97,7 @@ def require(need_mb: float, where: str) -> None:
 
 
 def require_for_files(paths: Iterable[Path], *, factor: float, where: str) -> None:
-    """Check the need of a stage whose memory is ``BASE_MB`` plus ``factor`` times the size of its inputs."""
+    """Check the memory of a stage that needs ``BASE_MB`` plus ``factor`` times the size of its inputs."""
     total = sum(path.stat().st_size for path in paths if path.is_file())
     others = SNAKEMAKE_MB if "SLURM_JOB_ID" in os.environ else 0
     require(BASE_MB + others + factor * total / 2**20, where)

@@ -23,7 +23,7 @@ __all__ = ["check_override"]
 def check_override(path: Path, panel: PanelModel, row: Sample, asked: RunRequest) -> None:
     """Refuse an override that cannot be applied to its tube.
 
-    The scales of a tube are learned in the run, so that a gate on another scale is found there.
+    The scales of a tube are learned in the run, so a gate on another scale is refused there.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def check_override(path: Path, panel: PanelModel, row: Sample, asked: RunRequest
 
 
 def _wiring(facts: HeaderFacts, row: Sample, asked: RunRequest) -> Wiring | None:
-    """The tube's detectors and matrix; None where the matrix is made in the run, or is at fault itself."""
+    """The tube's detectors and matrix; None where the matrix is made in the run or is itself faulty."""
     config = asked.config.for_tube(row.sample)
     section = config.compensation
     if not isinstance(section, str) and section.source == "controls":

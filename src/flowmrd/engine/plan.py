@@ -1,12 +1,13 @@
-"""Plan of a run directory: the usable tubes, the refused ones with the reason, and what depends on what.
+"""Plan of a run directory: the usable tubes, the refused ones with the reason, and the dependencies between files.
 
-Both the Snakefile and ``flowmrd check`` use this, so they cannot disagree. A tube is *refused* where its row, its
-panel or its FCS header is wrong, or where a stage has already found it unusable and nothing has changed since; the
-other tubes go on without it, and the cohort names it.
+Both the Snakefile and ``flowmrd check`` use this plan, so they cannot disagree. A tube is *refused* if its row, its
+panel or its FCS header is wrong, or if a stage has already found it unusable and nothing has changed since. The other
+tubes go on without it, and the cohort page names it.
 
-What comes from outside the workflow (FCS files, panels, overrides, spillover and clinical tables, a stored reference)
-is no input of a rule: its age says nothing, as clocks go wrong and copies keep old times. Its content, or size and time
-of an FCS file, is part of the identity of the tubes it concerns, which the rules carry as a parameter.
+Files from outside the workflow (FCS files, panels, overrides, spillover and clinical tables, a stored reference) are
+not inputs of rules, because their age means nothing: clocks go wrong and copies keep old times. Instead, their content,
+or for an FCS file its size and time, is part of the identity of the tubes that they concern. The rules have this
+identity as a parameter.
 """
 
 from __future__ import annotations
@@ -56,12 +57,12 @@ class PanelFile:
 
     @cached_property
     def meaning(self) -> str:
-        """Digest of the content that can change a number; comments, titles and plots are left out."""
+        """Digest of the content that can change a number; it leaves out comments, titles and plots."""
         return _short(json.dumps(_without_words(self.model.model_dump(mode="json")), sort_keys=True))
 
     @cached_property
     def wording(self) -> str:
-        """Digest of the whole content without comments; pages are made again when it changes."""
+        """Digest of the whole content without comments; pages are rebuilt when it changes."""
         return _short(json.dumps(self.model.model_dump(mode="json"), sort_keys=True))
 
 
@@ -81,7 +82,7 @@ class RunPlan:
 
     @cached_property
     def analysed(self) -> tuple[str, ...]:
-        """Tubes that get a result, in sheet order: all but compensation tubes."""
+        """Tubes that get a result, in sheet order: all except compensation tubes."""
         return tuple(name for name, sample in self.samples.items() if sample.role is not Role.COMPENSATION)
 
     @cached_property
@@ -91,23 +92,24 @@ class RunPlan:
 
     @cached_property
     def kept(self) -> tuple[str, ...]:
-        """Tubes that others are compared with; their event files are kept."""
+        """Tubes with which others are compared; their event files are kept."""
         return tuple(n for n in self.analysed if self.samples[n].role in (Role.CONTROL, Role.DIAGNOSIS))
 
     @cached_property
     def followups(self) -> tuple[str, ...]:
-        """Tubes that nothing is learned from; each goes from its FCS file to its report in one process."""
+        """Tubes from which nothing is learned; each goes from its FCS file to its report in one process."""
         return tuple(name for name in self.analysed if name not in self.kept)
 
     @cached_property
     def diagnosis_tubes(self) -> tuple[str, ...]:
-        """Tubes that a patient's leukaemia is learned from; each is brought to its gated columns in one process."""
+        """Tubes from which a patient's leukaemia is learned; each goes to its gated columns in one process."""
         return tuple(name for name in self.analysed if self.samples[name].role is Role.DIAGNOSIS)
 
     @cached_property
     def kept_raw(self) -> tuple[str, ...]:
-        """Tubes that are read in a process of their own, and whose raw columns are kept, because something is learned
-        from them: controls and single-stain tubes."""
+        """Controls and single-stain tubes. Something is learned from them, so each is read in a process of its own and
+        its raw columns are kept.
+        """
         return tuple(n for n, row in self.samples.items() if row.role in (Role.CONTROL, Role.COMPENSATION))
 
     def stains_of(self, panel: str) -> list[str]:
@@ -138,7 +140,7 @@ class RunPlan:
         return [name for name in self.controls if self.panel_of[name] == panel and name not in excluded]
 
     def stored_reference(self, panel: str) -> Path | None:
-        """Folder of the reference that the configuration tells to apply unchanged, if it does."""
+        """Folder of the stored reference that the configuration names for a panel; None where it names none."""
         return stored_reference(self.run_directory, self.config, panel)
 
     def diagnoses(self, patient: str, panel: str) -> list[str]:
@@ -163,14 +165,14 @@ class RunPlan:
 
     @cached_property
     def has_trial(self) -> bool:
-        """Whether clinical tables lie beside the sheet, so that there is a trial report."""
+        """Whether there are clinical tables beside the sheet, and so a trial report."""
         return (self.run_directory / self.config.patients).is_file()
 
     def group(self, sample: str, part: str) -> str:
-        """Cluster job that a stage of a tube belongs to.
+        """Cluster job to which a stage of a tube belongs.
 
-        All stages of a follow-up tube make one job. A control is cut where all controls are looked at together, a
-        diagnosis tube where its patient's LAIP is made from several tubes.
+        All stages of a follow-up tube form one job. The stages of a control are split where all controls are needed
+        together. Those of a diagnosis tube are split where its patient's LAIP is made from several tubes.
 
         Parameters
         ----------
@@ -186,7 +188,7 @@ class RunPlan:
         return sample
 
     def group_of_laip(self, patient: str) -> str:
-        """Cluster job of a patient's LAIP: that of the diagnosis tube where there is one only."""
+        """Cluster job of a patient's LAIP: that of the diagnosis tube if the patient has only one."""
         tubes = self.diagnoses(patient, self.patients_with_laip[patient])
         return f"{tubes[0]}_prepare" if len(tubes) == 1 else f"{patient}_laip"
 
@@ -200,9 +202,9 @@ class RunPlan:
         return tubes[: tubes.index(sample) + 1]
 
     def signatures_digest(self, sample: str | None = None) -> str:
-        """Digest of the review log's lines about a tube, or of all, and of the laboratory's key.
+        """Digest of the laboratory's key and of the review log's lines about a tube, or of all lines.
 
-        A new signature makes the tube's page again, and so does a key by which signatures are judged from now on.
+        A new signature rebuilds the tube's page, and so does a new key, by which signatures are judged from then on.
         """
         from flowmrd.review.status import PUBLIC_KEY
 
@@ -217,7 +219,7 @@ class RunPlan:
 
     @cached_property
     def refused_digest(self) -> str:
-        """Digest of the list of tubes without a result, so that the cohort is made again when it changes."""
+        """Digest of the list of tubes without a result, so that the cohort page is rebuilt when it changes."""
         return _short(json.dumps([asdict(refusal) for refusal in self.refusals], sort_keys=True))
 
     def override_of(self, sample: str) -> Path | None:
@@ -229,7 +231,9 @@ class RunPlan:
         return None
 
     def identity(self, sample: str) -> str:
-        """Short digest that changes with a tube's row, its file (size and time), and the files its result rests on."""
+        """Short digest that changes with a tube's row, its file (size and time) and the files on which its result
+        rests.
+        """
         row = self.samples[sample]
         panel, override = self.panel_of[sample], self.override_of(sample)
         facts = {
@@ -281,25 +285,25 @@ class RunPlan:
 
     @cached_property
     def planned(self) -> str:
-        """Digest of the configuration and of all code, which must stay as they are while a run is going on."""
+        """Digest of the configuration and of all code, which must not change during a run."""
         return state_of(self.run_directory / CONFIG)
 
     def fingerprint(self, sample: str) -> str:
-        """Digest of everything that a stage's refusal of a tube may rest on."""
+        """Digest of everything on which a stage's refusal of a tube may rest."""
         return _short(self.identity(sample) + self.planned)
 
     def identities(self, samples: Iterable[str]) -> str:
-        """One digest for several tubes, for what is made from all of them."""
+        """One digest for several tubes, for results that are made from all of them."""
         return _short("".join(self.identity(sample) for sample in samples))
 
 
 def stored_reference(run_directory: Path, config: RunConfig, panel: str) -> Path | None:
-    """Folder of the reference that a configuration tells to apply unchanged to a panel, if it does.
+    """Folder of the stored reference that a configuration names for a panel; None where it names none.
 
     Raises
     ------
     ConfigError
-        If there is no reference.
+        If the folder holds no reference.
     """
     section = config.reference
     given = section if isinstance(section, str) else section.path
@@ -318,7 +322,9 @@ def stored_reference(run_directory: Path, config: RunConfig, panel: str) -> Path
 
 
 def stained_controls(run_directory: Path, config: RunConfig, panels: Iterable[str]) -> dict[str, list[Stained]]:
-    """Panel to the controls behind its stored reference, by which labels of tubes are judged; none without one."""
+    """Panel to the controls behind its stored reference, by which labels of tubes are judged; empty without a
+    reference.
+    """
     found: dict[str, list[Stained]] = {}
     for panel in dict.fromkeys(panels):
         try:
@@ -337,23 +343,23 @@ def plan_run(
     Parameters
     ----------
     main_process
-        ``False`` in a job that a running workflow has started: the parent's list of refused tubes is taken as it is,
-        so that parent and job see the same plan even where a file changes in between.
+        ``False`` in a job that a running workflow has started. The parent's list of refused tubes is then used as it
+        is, so that parent and job see the same plan even if a file changes in between.
     include_failed
-        ``False`` leaves tubes out that failed in an earlier pass for whatever reason, not only for their input's.
+        ``False`` also leaves out tubes that failed in an earlier pass for a reason other than their input.
     allow_empty
         Accept a sheet without a usable tube, for looking at the workflow itself.
 
     Raises
     ------
     InputError
-        Where nothing can be done: no configuration, no readable sheet, or not one usable tube.
+        If there is no configuration, no readable sheet, or not a single usable tube.
     """
     config = load_config(run_directory / CONFIG)
     _refuse_links(run_directory / "results")
     rows, problems = read_sheet(run_directory / config.samples)
     if misspelt := [one for one in problems if isinstance(one, ColumnError) and one.near is not None]:
-        # what stands in the column would be lost, and every tube judged without it
+        # the content of the column would be lost, and every tube judged without it
         raise misspelt[0]
     unreadable = [refuse_row(problem) for problem in problems if not isinstance(problem, ColumnError)]
     known, sizes = (None, {}) if main_process else _told_by_parent(run_directory)
@@ -384,7 +390,7 @@ def plan_run(
 
 @dataclass
 class _Admitted:
-    """Rows of the sheet whose panel and FCS header can be used, and why the others cannot."""
+    """Rows of the sheet whose panel and FCS header can be used, and the refusals of the others."""
 
     run_directory: Path
     config: RunConfig
@@ -395,7 +401,7 @@ class _Admitted:
     refusals: list[Refusal] = field(default_factory=list)
 
     def plan(self, refusals: Iterable[Refusal], columns_mb: Mapping[str, float] | None = None) -> RunPlan:
-        """The plan without refused tubes; ``columns_mb`` as measured here where it is not given."""
+        """The plan without refused tubes; ``columns_mb`` is measured here where it is not given."""
         refusals = tuple(refusals)
         left_out = {refusal.sample for refusal in refusals}
         samples = {name: row for name, row in self.samples.items() if name not in left_out}
@@ -412,7 +418,7 @@ class _Admitted:
 
 
 def _admit(run_directory: Path, config: RunConfig, rows: Sequence[Sample], headers: HeaderCache | None) -> _Admitted:
-    """Look at the panel and, with ``headers``, at the FCS header of every row."""
+    """Check the panel and, with ``headers``, the FCS header of every row."""
     found = _Admitted(run_directory, config)
     asked = RunRequest(config, (run_directory / config.samples).parent)
     for row in rows:
@@ -430,7 +436,7 @@ def _admit(run_directory: Path, config: RunConfig, rows: Sequence[Sample], heade
 
 
 def _refused_beside_others(admitted: _Admitted) -> list[Refusal]:
-    """Tubes that can be used alone, but not beside the others of the sheet (the same cells twice, two names...)."""
+    """Tubes that could be used alone but not beside the others of the sheet (for example the same cells twice)."""
     sheet = admitted.run_directory / admitted.config.samples
     faults = compare_tubes(
         list(admitted.samples.values()),
@@ -453,7 +459,7 @@ def _tell_jobs(plan: RunPlan) -> None:
 
 
 def _told_by_parent(run_directory: Path) -> tuple[list[Refusal] | None, dict[str, float]]:
-    """Refused tubes and sizes of columns as the main process found them; None and nothing where it told nothing."""
+    """Refused tubes and sizes of columns from the main process; None and an empty mapping where it left none."""
     try:
         facts = json.loads((run_directory / PLAN_FILE).read_text(encoding="utf-8"))
         refusals = [Refusal(**{key: str(value) for key, value in one.items()}) for one in facts["refusals"]]
@@ -463,7 +469,7 @@ def _told_by_parent(run_directory: Path) -> tuple[list[Refusal] | None, dict[str
 
 
 def _refuse_links(results: Path) -> None:
-    """Results stay where they belong: only ``results`` itself may lie elsewhere, by the user's own link."""
+    """Refuse symbolic links below ``results``; only ``results`` itself may lie elsewhere, by the user's own link."""
     links = sorted(path.name for path in results.iterdir() if path.is_symlink()) if results.is_dir() else []
     if links:
         raise ConfigError(
@@ -487,7 +493,7 @@ def _refuse_links_of(row: Sample, run_directory: Path) -> None:
 
 
 def rows_of_refused(plan: RunPlan) -> list[Sample]:
-    """Rows for the tubes without a result; a row of the sheet that cannot be read is known by its line."""
+    """Rows for the tubes without a result; a row of the sheet that cannot be read is named by its line."""
     rows = {row.sample: row for row in read_sheet(plan.run_directory / plan.config.samples)[0]}
     unknown = {"patient": "unknown", "role": Role.FOLLOWUP, "fcs": Path()}
     return [
@@ -497,7 +503,7 @@ def rows_of_refused(plan: RunPlan) -> list[Sample]:
 
 
 WORDS = frozenset({"title", "source", "plots"})
-"""Keys of a panel file that only pages show."""
+"""Keys of a panel file that only affect pages."""
 
 
 def _without_words(value: Any) -> Any:

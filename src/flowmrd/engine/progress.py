@@ -1,7 +1,7 @@
-"""Which tube is where, and how long it may take: Snakemake's events in one line each.
+"""Progress of every tube and the time left: one line per event of Snakemake.
 
 Events come from the logger plugin ``snakemake_logger_plugin_flowmrd`` through a pipe. Everything that Snakemake and its
-jobs say goes to ``results/logs/snakemake.log``; the three lines that a failing stage says for a person are shown.
+jobs print goes to ``results/logs/snakemake.log``. The three lines that a failing stage prints for the user are shown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from flowmrd.engine.cluster_queue import QueueWatch
 PLUGIN = "flowmrd"
 DESCRIPTOR = "FLOWMRD_EVENTS_FD"
 _ERROR = re.compile(r"^(error:|   in: |   do: )")
-"""What :mod:`flowmrd.engine.failure` prints for a person."""
+"""Pattern of the lines that :mod:`flowmrd.engine.failure` prints for the user."""
 
 Event = dict[str, Any]
 
@@ -51,7 +51,7 @@ class Progress:
     began: float = field(default_factory=time.monotonic)
 
     def lines(self, event: Event) -> list[str]:
-        """What to print for an event."""
+        """Lines to print for an event."""
         kind = event.get("event")
         if kind == "job" and event["message"]:
             return [f"  {event['message']}"]
@@ -78,7 +78,7 @@ def event_pipe() -> Iterator[tuple[int, TextIO]]:
 
 
 def read_events(stream: TextIO) -> Iterator[Event]:
-    """Events as they come; a line cut off by a kill is left out."""
+    """Events as they come; an incomplete line of a killed process is left out."""
     for line in stream:
         try:
             event = json.loads(line)
@@ -89,7 +89,7 @@ def read_events(stream: TextIO) -> Iterator[Event]:
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], *, cwd: Path, writing: int) -> subprocess.Popen[str]:
-    """Start Snakemake with the logger plugin; the writing end of the pipe is closed here afterwards."""
+    """Start Snakemake with the logger plugin, then close the writing end of the pipe here."""
     process = subprocess.Popen(  # noqa: S603
         [*command, "--logger", PLUGIN],
         cwd=cwd,
@@ -114,12 +114,12 @@ def run_and_follow(
     verbose: bool = False,
     queue: tuple[QueueWatch, float] | None = None,
 ) -> tuple[int, int]:
-    """Run Snakemake to its end; log all it says, show what a technician needs.
+    """Run Snakemake to its end; log everything that it prints, and show what a technician needs.
 
     Parameters
     ----------
     queue
-        The cluster's queue, and the seconds between two looks at it.
+        The cluster's queue, and the seconds between two queries.
 
     Returns
     -------
@@ -150,7 +150,7 @@ def run_and_follow(
 
 
 def _watch(queue: tuple[QueueWatch, float] | None, ended: threading.Event) -> None:
-    """Show what the queue says, until the run has ended and once more."""
+    """Show the changes of the queue until the run has ended, and once more at the end."""
     if queue is None:
         return
     watch, seconds = queue
@@ -162,7 +162,9 @@ def _watch(queue: tuple[QueueWatch, float] | None, ended: threading.Event) -> No
 
 
 def _copy(process: subprocess.Popen[str], log: Path, verbose: bool) -> None:
-    """Everything into the log; to the terminal what a failing stage says for a person, or all of it."""
+    """Copy everything into the log; copy the lines of a failing stage, or with ``verbose``
+    everything, to the terminal.
+    """
     assert process.stdout is not None  # noqa: S101 - opened with a pipe by the caller
     with log.open("a", encoding="utf-8") as stream:
         for line in process.stdout:
@@ -176,7 +178,7 @@ def _copy(process: subprocess.Popen[str], log: Path, verbose: bool) -> None:
 def planned_events(
     command: Sequence[str], environment: Mapping[str, str], *, cwd: Path
 ) -> tuple[int, list[Event], str]:
-    """Run a dry run to its end; return its exit code, its events and what it said."""
+    """Run a dry run to its end; return its exit code, its events and its output."""
     with event_pipe() as (writing, events):
         process = start(command, environment, cwd=cwd, writing=writing)
         said: list[str] = []

@@ -1,10 +1,10 @@
-"""What a job of a run on this machine starts instead of an interpreter with all libraries.
+"""The program that a job of a run on this machine starts instead of an interpreter with all libraries.
 
     python -I -S ready_client.py WORDS OF A flowmrd COMMAND
 
-It hands words, environment and terminal to the ready interpreter (:mod:`flowmrd.engine.ready_interpreter`) and ends
-with the exit code that comes back. Where none answers, it becomes the ordinary command. The point of it is that next to
-nothing is imported.
+It passes words, environment and terminal to the ready interpreter (:mod:`flowmrd.engine.ready_interpreter`) and ends
+with the exit code that comes back. If none answers, it becomes the ordinary command. It imports almost nothing, which
+is why it is fast.
 """
 
 import os
@@ -13,7 +13,7 @@ import socket
 import sys
 
 ENDED_WITHOUT_A_WORD = 137
-"""As a shell says of a command that was killed."""
+"""Exit code of a killed command, as shells report it."""
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
     if not accepted:
         link.close()
         os.execvp("flowmrd", ["flowmrd", *words])  # noqa: S606, S607 - the command that the rule names
-    # Ctrl-C reaches the one that does the work as well: it cleans up, and its exit code counts
+    # Ctrl-C also reaches the process that does the work; it cleans up, and its exit code counts
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     code = link.recv(1)
     return code[0] if code else ENDED_WITHOUT_A_WORD

@@ -1,17 +1,15 @@
-"""One interpreter of a run on this machine that has imported everything, and from which jobs are forked.
+"""An interpreter of a run on this machine that has imported everything; jobs are forked from it.
 
-A small tube needs two seconds of work, and its libraries take almost one to import. ``flowmrd run`` therefore starts
-one such process for each pass of Snakemake. It imports what the stages use and computes nothing. The rules' shells send
-it their command (:mod:`flowmrd.engine.ready_client`); it forks for each, and the child runs the command as an
-interpreter of its own would: with the environment, working directory and terminal of the sender.
+A small tube needs two seconds of work, and importing its libraries takes almost one more. ``flowmrd run`` therefore
+starts one such process for each pass of Snakemake. It imports what the stages use and computes nothing itself. The
+rules' shells send it their commands (:mod:`flowmrd.engine.ready_client`). It forks for each command, and the child runs
+the command as a separate interpreter would, with the environment, working directory and terminal of the sender.
 
-* A child dies at once with its sender: nothing works on unseen after a job was killed.
-* Where the code on disk is not what was imported, the sender starts an interpreter of its own, which sees what has
-  changed. So it does where this process is gone.
-* It ends when its standard input does, hence with the launcher, after its last child.
-* Its socket lies in a private folder of the temporary one. The launcher and this process hold a lock on that folder, so
-  that the next run removes what a killed one left.
-* On a cluster, and with plain ``snakemake``, there is none, and every job starts an interpreter.
+* A child dies at once with its sender, so nothing goes on working unnoticed after a job was killed. * If the code on
+disk has changed since it was imported, or this process is gone, the sender starts an interpreter of its own. * It ends
+when its standard input ends, that is with the launcher, after its last child. * Its socket lies in a private temporary
+folder. The launcher and this process hold a lock on that folder, so that the next run can remove the folder of a killed
+one. * On a cluster, and with plain ``snakemake``, there is no ready interpreter, and every job starts its own.
 """
 
 from __future__ import annotations
@@ -42,7 +40,7 @@ VARIABLE = "FLOWMRD_READY"
 SECONDS_TO_END = 20.0
 PREFIX = "flowmrd-ready-"
 SECONDS_TO_LOCK = 60.0
-"""A younger folder may not have been locked yet."""
+"""A folder younger than this (seconds) may not have been locked yet."""
 Command = Callable[[Sequence[str]], int]
 MODULES = (
     "flowmrd.cli.app",
@@ -63,24 +61,24 @@ MODULES = (
     "scipy.optimize",
     "sklearn.linear_model",
 )
-"""What the stages import, with what they import within functions."""
+"""Modules that the stages import, also those imported within functions."""
 
 
 @contextmanager
 def ready_interpreter(environment: Mapping[str, str], *, cwd: Path) -> Iterator[dict[str, str]]:
-    """Start one for the duration of the block.
+    """Start a ready interpreter for the duration of the block.
 
     Parameters
     ----------
     environment
-        Of the run.
+        Environment of the run.
     cwd
-        Where to start it.
+        Its working directory.
 
     Yields
     ------
     dict
-        The environment for Snakemake: with the socket, or unchanged where no interpreter could be started.
+        The environment for Snakemake, with the path of the socket; unchanged if no interpreter could be started.
     """
     try:
         _remove_left_behind()
@@ -111,7 +109,7 @@ def ready_interpreter(environment: Mapping[str, str], *, cwd: Path) -> Iterator[
 
 
 def _hold(folder: Path) -> int:
-    """A descriptor that holds a shared lock on a folder until it is closed, or its process has ended in any way."""
+    """A descriptor that holds a shared lock on a folder until it is closed or its process ends in any way."""
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     with suppress(OSError):  # a file system without locks: such a folder is not removed for another run
         fcntl.flock(held, fcntl.LOCK_SH)
@@ -119,7 +117,7 @@ def _hold(folder: Path) -> int:
 
 
 def _remove_left_behind() -> None:
-    """Remove this user's folders whose launcher and interpreter are gone: they were killed."""
+    """Remove this user's folders of launchers and interpreters that were killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError):
             facts = folder.lstat()
@@ -135,7 +133,7 @@ def _remove_left_behind() -> None:
 
 
 def shell_function() -> str:
-    """For the rules' shells: what makes them send their command; nothing where the run has no ready interpreter."""
+    """Shell function that makes the rules send their command; empty where the run has no ready interpreter."""
     if VARIABLE not in os.environ:
         return ""
     client = Path(__file__).with_name("ready_client.py")
@@ -145,14 +143,14 @@ def shell_function() -> str:
 def serve(place: Path, command: Command) -> int:
     """Listen, import, then fork a child for every command until standard input ends.
 
-    Senders that come while libraries are being imported wait for the end of it.
+    Senders that connect during the import wait until it has ended.
 
     Parameters
     ----------
     place
         Path of the socket; its folder is removed at the end.
     command
-        What runs the words of a command and returns its exit code.
+        Function that runs the words of a command and returns its exit code.
     """
     from flowmrd.engine.code_digest import package_digest
     from flowmrd.threads import THREAD_VARIABLES
@@ -235,7 +233,9 @@ def _child(link: socket.socket, listening: socket.socket, command: Command, impo
 
 
 def _take_over(link: socket.socket, imported: str) -> list[str] | None:
-    """Working directory, environment and terminal of the sender, and its words; None if the code has changed."""
+    """Take over working directory, environment and terminal of the sender; return its words, or None if code has
+    changed.
+    """
     from flowmrd.engine.code_digest import package_digest
 
     header, descriptors, _, _ = socket.recv_fds(link, 8, 3)
@@ -263,7 +263,7 @@ def _take_over(link: socket.socket, imported: str) -> list[str] | None:
 
 
 def _die_with_the_other_end(link: socket.socket) -> None:
-    """Let the kernel send SIGIO, whose default is to end the process, when the sender is gone."""
+    """Let the kernel send SIGIO, which ends the process by default, when the sender is gone."""
     fcntl.fcntl(link, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(link, fcntl.F_SETFL, fcntl.fcntl(link, fcntl.F_GETFL) | os.O_ASYNC)
     if select.select([link], [], [], 0)[0]:  # gone before that

@@ -1,9 +1,9 @@
-"""Tubes that cannot be worked on: why, and for how long that holds.
+"""Tubes that cannot be used: the reason, and how long it holds.
 
 A stage that fails leaves a record beside its log (:mod:`flowmrd.engine.failure`). A record keeps its tube out of later
-runs only if the fault lies in the tube itself and nothing the tube depends on has changed since. Whether it has is
-decided by a fingerprint of content, not by file times, because clocks go back and copies keep old times. A full disk,
-too little memory or a fault of ours is tried again whenever the run is started.
+runs only if the fault lies in the tube itself and nothing on which the tube depends has changed since. A change is
+recognised by a fingerprint of content, not by file times, because clocks are set back and copies keep old times. After
+a full disk, too little memory or a fault of flowmrd, the tube is tried again at the next start.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from flowmrd.records.run import FailureFile
 
 LOGS: Final = Path("results/logs")
 CHECK: Final = "check"
-"""Stage of a refusal that was found by looking at sheet, panel and header."""
+"""Name of the stage in refusals that follow from sheet, panel and header, before any stage ran."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A tube, or a row of the sheet, that cannot be worked on."""
+    """A tube, or a row of the sheet, that cannot be used."""
 
     sample: str
     patient: str
@@ -50,12 +50,12 @@ class Refusal:
 
 
 def refuse(row: Sample, error: InputError) -> Refusal:
-    """Turn what is wrong with a tube's row, panel or header into its refusal."""
+    """Turn an error in a tube's row, panel or header into its refusal."""
     return Refusal(row.sample, row.patient, row.role.value, CHECK, _what(error), error.where, error.todo)
 
 
 def refuse_row(error: SheetError) -> Refusal:
-    """Turn a row that cannot be read into a refusal; it is known by its line."""
+    """Turn a row that cannot be read into a refusal, named by its line."""
     name = error.where.rsplit(", ", maxsplit=1)[-1].replace(" ", "-")
     return Refusal(name, "", "", CHECK, _what(error), error.where, error.todo)
 
@@ -66,7 +66,7 @@ def _what(error: InputError) -> str:
 
 @dataclass(frozen=True)
 class StageFailure:
-    """What a stage that failed left beside its log."""
+    """The record that a failed stage left beside its log."""
 
     refusal: Refusal
     exit_code: int
@@ -75,9 +75,9 @@ class StageFailure:
 
 
 def stage_failures(run_directory: Path, samples: Mapping[str, Sample]) -> list[StageFailure]:
-    """The earliest stage that failed of every tube that has a record, in the order of the stages.
+    """The earliest failed stage of every tube that has a record, in the order of the stages.
 
-    A record that cannot be read, for example one cut short by a crash, says nothing.
+    A record that cannot be read, for example one cut short by a crash, is ignored.
     """
     found: dict[str, StageFailure] = {}
     for stage in SAMPLE_STAGES:
@@ -89,16 +89,17 @@ def stage_failures(run_directory: Path, samples: Mapping[str, Sample]) -> list[S
 
 
 def forget_failures(run_directory: Path, samples: Iterable[str]) -> None:
-    """Remove the records of tubes that are tried again: one that is not reached must not look as if it had failed."""
+    """Remove the records of tubes that are tried again, so that a tube that is not reached does not look failed."""
     for name in samples:
         for stage in SAMPLE_STAGES:
             (run_directory / LOGS / stage / f"{name}{RECORD_SUFFIX}").unlink(missing_ok=True)
 
 
 def set_aside(run_directory: Path, refused: Iterable[Sample]) -> None:
-    """Move results of refused tubes to ``results/superseded``: nobody must take them for those of the present file.
+    """Move results of refused tubes to ``results/superseded``, so that nobody takes them for results of the present
+    file.
 
-    Those of a tube whose file is only out of reach stay: a drive may be away for a moment.
+    Results of a tube whose file is merely out of reach stay, because a drive may be away for a moment.
     """
     results = run_directory / "results"
     for row in refused:

@@ -1,6 +1,7 @@
-"""What the run would refuse by sheet, configuration and headers together: single stains, labels, stored references.
+"""Faults of sheet, configuration and headers taken together: single stains, labels, stored references.
 
-The stages find the same faults later, some of them after hours; ``flowmrd check`` names them all before anything runs.
+The stages would find the same faults later, some of them after hours. ``flowmrd check`` reports all of them before the
+run.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ __all__ = ["run_faults"]
 def run_faults(
     rows: Sequence[Sample], looks: Mapping[str, HeaderPreview], config: RunConfig, run_directory: Path
 ) -> list[InputError]:
-    """Faults that no single header shows.
+    """Faults that no header shows by itself.
 
     Parameters
     ----------
     rows
-        Good rows of the sheet.
+        Valid rows of the sheet.
     looks
-        Sample to what was seen of its file, of those that can be read.
+        Sample to the preview of its file, for files that can be read.
     """
     return [
         *_single_stains(rows, looks, config, run_directory),
@@ -48,7 +49,7 @@ def run_faults(
 def _single_stains(
     rows: Sequence[Sample], looks: Mapping[str, HeaderPreview], config: RunConfig, run_directory: Path
 ) -> Iterator[InputError]:
-    """A matrix that is to be made of single-stain tubes, and cannot be."""
+    """Faults of single-stain tubes from which a matrix is to be made."""
     section = config.compensation
     if isinstance(section, str) or section.source != "controls":
         return
@@ -88,7 +89,7 @@ def _single_stains(
 
 
 def _labels(rows: Sequence[Sample], looks: Mapping[str, HeaderPreview]) -> Iterator[InputError]:
-    """Tables of expert labels that are not of their tube; gates of other programs are read in the run."""
+    """Tables of expert labels that do not belong to their tube; gates of other programs are checked in the run."""
     for row in rows:
         path = row.labels
         if path is None or not path.is_file() or row.sample not in looks or path.suffix.lower() in SUFFIXES:
@@ -100,7 +101,7 @@ def _labels(rows: Sequence[Sample], looks: Mapping[str, HeaderPreview]) -> Itera
 
 
 def _references(rows: Sequence[Sample], config: RunConfig, run_directory: Path) -> Iterator[InputError]:
-    """A stored reference that cannot be read, or that another panel made."""
+    """Stored references that cannot be read or that were made with another panel."""
     for name in dict.fromkeys(row.panel or config.panel for row in rows):
         try:
             folder = stored_reference(run_directory, config, name)
@@ -128,7 +129,7 @@ def _references(rows: Sequence[Sample], config: RunConfig, run_directory: Path) 
 
 
 def _unknown_names(rows: Sequence[Sample], config: RunConfig, run_directory: Path) -> Iterator[InputError]:
-    """Decisions of the configuration about tubes that the sheet does not have."""
+    """Decisions in the configuration about tubes that the sheet does not have."""
     known = [row.sample for row in rows]
     matrices = {} if isinstance(config.compensation, str) else config.compensation.tubes
     for key, names in (

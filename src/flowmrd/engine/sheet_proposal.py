@@ -1,7 +1,7 @@
 """A sample sheet proposed from a folder of FCS files: names, roles and time points from file names and headers.
 
-Nothing is asked that a file can tell. Every guess stands as a comment above its row, for a person to read before the
-run. A part of a file name that may be a person's name never becomes a patient's pseudonym.
+Everything that the files tell is taken from them. Every guess is written as a comment above its row, for a person to
+check before the run. A part of a file name that may be a person's name never becomes a patient's pseudonym.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROLE_WORDS: Mapping[Role, str] = {
     Role.FOLLOWUP: r"d(?:ay)?[-_ ]?\d{1,3}|c(?:ycle)?[-_ ]?\d{1,2}(?:d\d{1,3})?|eoc\d?|eoi|eot|w(?:eek|k)?[-_ ]?\d{1,3}"
     r"|m(?:onth)?[-_ ]?\d{1,2}|fu\d*|follow[-_ ]?up\d*|mrd\d*|tp\d+",
 }
-"""Words of a file name that tell the role; the first role that is found counts."""
+"""Words in a file name that show the role; the first role that is found is used."""
 STAINS = re.compile(r"(unstained)|(CD\d{1,3}[a-z]?)", re.IGNORECASE)
 
 
@@ -43,10 +43,10 @@ class NamingRules:
     Attributes
     ----------
     patterns
-        Regular expressions for the stem of a file name with any of the groups ``patient``, ``role``, ``timepoint``,
-        ``batch`` and ``sample``; the first that matches counts.
+        Regular expressions for the stem of a file name, with any of the groups ``patient``, ``role``, ``timepoint``,
+        ``batch`` and ``sample``. The first that matches is used.
     roles
-        What the laboratory writes for a role, to the role.
+        The laboratory's word for a role, to the role.
     """
 
     patterns: tuple[re.Pattern[str], ...] = ()
@@ -60,7 +60,8 @@ class ProposedRow:
     Attributes
     ----------
     problem
-        Why the file cannot be a tube of this panel; the row is then written as a comment.
+        Reason why the file cannot be a tube of this panel, in which case the row is written as a comment; empty
+        otherwise.
     """
 
     sample: str
@@ -123,7 +124,7 @@ def propose_rows(
     panel
         Panel that the files should fit.
     naming
-        The laboratory's own rules; what they do not tell is guessed.
+        The laboratory's own rules; everything that they do not cover is guessed.
     taken
         Names that the sheet already uses.
     patients
@@ -163,7 +164,7 @@ def _propose(
 
 
 def _found(stem: str, words: str) -> str:
-    """The first of some words that stands by itself in a file name."""
+    """The first of some words that stands by itself in a file name; empty where there is none."""
     match = re.search(rf"(?<![A-Za-z0-9])({words})(?![A-Za-z0-9])", stem, re.IGNORECASE)
     return match[1] if match else ""
 
@@ -191,7 +192,7 @@ def _patient(stem: str, role: Role, given: str | None, pseudonyms: dict[str, str
     numbers = [part for part in parts if part.isdigit()]
     if with_digit:
         return _as_id(with_digit[0]), f"patient {with_digit[0]} from the name"
-    # words may be a person's name, and a bare number may be one of the hospital's
+    # words may be a person's name, and a bare number may be the hospital's number of a patient
     key = " ".join([*parts, *numbers]).lower() or stem.lower()
     name = pseudonyms.setdefault(key, _next(pseudonyms, "CTRL" if role is Role.CONTROL else "P"))
     return name, f"pseudonym {name} given here: the name holds no code of a patient"
@@ -223,7 +224,7 @@ def _free(name: str, used: set[str]) -> str:
 
 
 def _from_header(path: Path, panel: PanelModel | None) -> tuple[str, int, str | None]:
-    """Day of acquisition, events, and why the file does not fit, if it does not."""
+    """Day of acquisition, number of events, and the reason why the file does not fit, or None if it fits."""
     try:
         data_sets = read_fcs(path)
         chosen = choose(data_sets)
@@ -235,8 +236,9 @@ def _from_header(path: Path, panel: PanelModel | None) -> tuple[str, int, str | 
 
 
 def sheet_lines(rows: Sequence[ProposedRow], folder: Path) -> list[str]:
-    """Lines of the sheet: for every row a comment with its guesses, then the row (as a comment where it cannot be
-    used)."""
+    """Lines of the sheet: for every row a comment with its guesses, then the row itself, commented out if it cannot be
+    used.
+    """
     import os.path
 
     lines = []
@@ -265,7 +267,7 @@ def write_run(run_directory: Path, panel: str, rows: Sequence[ProposedRow], *, w
     Raises
     ------
     ConfigError
-        If the run directory has one of them already.
+        If the run directory already has one of these files.
     """
     config, sheet = run_directory / "config/config.yaml", run_directory / "config/samples.tsv"
     if workbook:
@@ -290,7 +292,7 @@ def write_run(run_directory: Path, panel: str, rows: Sequence[ProposedRow], *, w
 
 
 def sheet_text(sheet: Path) -> str:
-    """Every cell of a sheet, to see whether it names a file."""
+    """Text of every cell of a sheet, in which names of files can be searched."""
     if not _is_workbook(sheet):
         return sheet.read_text(encoding="utf-8-sig")
     grid = read_grid(sheet, COLUMNS[:4], one_row_per="tube", setting="samples")
@@ -303,7 +305,7 @@ def _is_workbook(sheet: Path) -> bool:
 
 
 def add_to_sheet(sheet: Path, rows: Sequence[ProposedRow]) -> None:
-    """Append rows to a sheet whose header has at least the columns of :data:`COLUMNS` that the rows use.
+    """Append rows to a sheet that has all columns of :data:`COLUMNS` that the rows use.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""The stages in order: what each comes after, which configuration it reads, and what it needs of a machine.
+"""The stages in order: their predecessors, the configuration that they read, and the memory and time that they need.
 
-Memory and time are asked for by the size of the tubes' raw columns (4 bytes an event and channel), which is known from
-the headers before anything runs, so that the plan of a cluster run shows real numbers and a group of stages asks for
-enough. They are read off ``make scale``, with a margin; docs/performance.md has what was measured.
+Memory and time are requested by the size of the tubes' raw columns (4 bytes per event and channel). This size is known
+from the headers before anything runs, so the plan of a cluster run shows real numbers and a group of stages requests
+enough. The factors are those measured by ``make scale``, with a margin; docs/performance.md has the measurements.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from flowmrd.engine.code_digest import digest
 
 
 class Unit(StrEnum):
-    """What one job of a stage is about; the wildcard of its rule, if it has one."""
+    """The object of one job of a stage, which is also the wildcard of its rule, if it has one."""
 
     SAMPLE = "sample"
     PATIENT = "patient"
@@ -33,20 +33,20 @@ class Stage:
     Parameters
     ----------
     does
-        What it does, in words for a technician.
+        Description of its work in words for a technician.
     unit
-        What one job of it is about.
+        Object of one of its jobs.
     after
         Stages whose files it reads.
     sections
         Sections of ``config.yaml`` that it reads; ``*`` for all of it.
     base_mb, mb_per_mb
-        Memory to ask for in MB: base plus factor times the size of the raw columns. Of a stage that looks at several
-        tubes the largest counts, because it takes them one after the other. The base holds the interpreter and, on a
+        Memory to request in MB: base plus factor times the size of the raw columns. For a stage that reads several
+        tubes the largest counts, because it reads them one after the other. The base covers the interpreter and, on a
         cluster, Snakemake's own two processes in the job.
     need
-        What the stage cannot do without, in MB per MB of the files it opens (of the largest tube), above the
-        interpreter itself; it refuses to start with less.
+        Smallest memory of the stage beyond the interpreter, in MB per MB of the files that it opens (of the largest
+        tube). The stage refuses to start with less.
     seconds_per_mb
         Generous run time per MB of the raw columns of all its tubes.
     """
@@ -61,11 +61,11 @@ class Stage:
     seconds_per_mb: float = 1.0
 
     def ask_mb(self, largest_mb: float, attempt: int) -> int:
-        """Memory to ask for, doubled with every attempt."""
+        """Memory to request in MB, doubled with every attempt."""
         return int((self.base_mb + self.mb_per_mb * largest_mb) * 2 ** (attempt - 1))
 
     def ask_minutes(self, all_mb: float, attempt: int) -> int:
-        """Run time to ask for, doubled with every attempt."""
+        """Run time to request in minutes, doubled with every attempt."""
         return int((10 + self.seconds_per_mb * all_mb / 60) * 2 ** (attempt - 1))
 
 
@@ -137,17 +137,18 @@ STAGES = {
 """Stages in the order of the data."""
 
 SINGLE_STEPS = {"judge_gated": 3.0, "classify": 2.0, "quantify": 0.5, "export": 1.0, "report": 2.0}
-"""Steps of ``judge`` that have a command of their own, and judging from gated columns: what they cannot do without, as
-:attr:`Stage.need`."""
+"""Smallest memory, as in :attr:`Stage.need`, of judging from gated columns and of the steps of ``judge`` that have a
+command of their own.
+"""
 
 
 def need_of(step: str) -> float:
-    """Memory that a stage or step cannot do without, in MB per MB of the files it opens."""
+    """Smallest memory of a stage or step, in MB per MB of the files that it opens."""
     return SINGLE_STEPS[step] if step in SINGLE_STEPS else STAGES[step].need
 
 
 SAMPLE_STAGES = tuple(name for name, stage in STAGES.items() if stage.unit is Unit.SAMPLE)
-"""Stages that look at one tube."""
+"""Stages that work on one tube."""
 
 
 @cache
@@ -160,10 +161,10 @@ def stages_up_to(stage: str) -> tuple[str, ...]:
 
 
 def code_and_config(stage: str, config: RunConfig) -> str:
-    """Digest of all code and configuration that a stage's result depends on, the stages before it included.
+    """Digest of all code and configuration on which a stage's result depends, including those of the stages before it.
 
-    A control's files can be made again without redoing what all controls together gave, so age alone cannot tell
-    what is out of date; this can.
+    A control's files can be made again without redoing the results of all controls together. Age alone therefore cannot
+    show what is out of date; this digest can.
     """
     facts: dict[str, object] = {}
     values = config.model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""Looking at stored references and comparing two of them, for the laboratory's own change control."""
+"""Describing stored references and comparing two of them, for the laboratory's change control."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flowmrd.records.references import GateReferenceFile, ReferenceFile, Transfo
 from flowmrd.store import digest_file
 
 THRESHOLD_NOTED = 0.02
-"""Difference of a gate threshold on the 0..1 scale that is listed: a tenth of a decade (0.02 x 4.5)."""
+"""Smallest difference of a gate threshold that is listed, 0..1 scale: a tenth of a decade (0.02 x 4.5)."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class StoredReference:
 
 
 def load(folder: Path) -> StoredReference:
-    """Read the parts of a stored reference and check that its arrays are the ones it was written with.
+    """Read the parts of a stored reference and check that its arrays are those with which it was written.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def load(folder: Path) -> StoredReference:
 
 
 def describe(folder: Path) -> list[str]:
-    """Lines about one reference: what it is made of and what each control contributed."""
+    """Lines about one reference: its origin, and the contribution of each control."""
     model = load(folder).model
     state = "provisional: nothing judged by it can be negative" if model.provisional else "complete"
     lines = [
@@ -71,7 +71,7 @@ def describe(folder: Path) -> list[str]:
 
 
 def compare(first: Path, second: Path) -> list[str]:
-    """Lines about what differs between two references; empty where they are the same.
+    """Lines about the differences between two references; empty where they are the same.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What came of a run: a line per tube, and the reason for everything that has no result."""
+"""Summary of a run: one line per tube, and the reason for everything that has no result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RESULTS = Path("results/samples")
 
 
 def print_plan(plan: RunPlan) -> None:
-    """Say what will be worked on and what will not."""
+    """Print which tubes will be processed and which will not."""
     roles = [sample.role.value for sample in plan.samples.values()]
     counted = ", ".join(f"{roles.count(role)} {role}" for role in dict.fromkeys(roles))
     print(f"{plan.run_directory}: {len(roles)} tubes ({counted}); panels {', '.join(plan.panels)}")  # noqa: T201
@@ -35,16 +35,17 @@ def _print_refusals(refusals: Sequence[Refusal]) -> None:
 
 
 def print_summary(plan: RunPlan, code: int, began: int) -> int:
-    """Print verdicts, refusals and where the reports lie; return the exit code of the run.
+    """Print verdicts, refusals and the place of the reports; return the exit code of the run.
 
     Parameters
     ----------
     code
         Exit code of Snakemake.
     began
-        Start of the run in nanoseconds since 1970: in a run that did not end well, older results may be out of date.
+        Start of the run in nanoseconds since 1970. Results older than this are marked, since after a failed run they
+        may be out of date.
     """
-    # imported here: a start that is refused must not wait for them
+    # imported here, so that a refused start does not wait for them
     from flowmrd.mrd.result import MrdResult
 
     failed = {failure.refusal.sample: failure for failure in stage_failures(plan.run_directory, plan.samples)}
@@ -72,11 +73,11 @@ def print_summary(plan: RunPlan, code: int, began: int) -> int:
 
 
 UNEXPLAINED = ("NEGATIVE", "POSITIVE", "POSITIVE_BELOW_THRESHOLD", "DETECTED_NOT_QUANTIFIABLE", "CONTROL_CLEAN")
-"""Classes that a line of the summary leaves without a reason."""
+"""Classes of verdict whose summary line gives no reason."""
 
 
 def verdict_line(result: MrdResult) -> str:
-    """Sample, class, level as it is reported, and for what is no plain answer the reason that decided."""
+    """Sample, class and reported level; for other than a plain answer also the reason that decided."""
     kind = result.verdict.class_.value
     why = "" if kind in UNEXPLAINED else f"  {result.verdict.reasons[0].code}: {result.verdict.reasons[0].message}"
     level = "" if result.role == "control" else result.mrd.reported
@@ -84,13 +85,13 @@ def verdict_line(result: MrdResult) -> str:
 
 
 def exit_code_of(failures: Iterable[StageFailure], common: Sequence[int]) -> int:
-    """2 where every fault is one that the user can put right, 1 where one is ours or not known."""
+    """Exit code: 2 if the user can correct every fault, 1 if any fault is flowmrd's or its cause is not known."""
     codes = [*(failure.exit_code for failure in failures), *common]
     return 2 if codes and all(code == 2 for code in codes) else 1
 
 
 def _common_failures(run_directory: Path) -> list[int]:
-    """Exit codes of stages that look at several tubes, where they left a record."""
+    """Exit codes of failed stages that work on several tubes, from their records."""
     found = []
     for record in sorted((run_directory / LOGS).rglob(f"*{RECORD_SUFFIX}")):
         if record.parent.name in SAMPLE_STAGES:

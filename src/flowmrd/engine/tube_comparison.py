@@ -1,8 +1,7 @@
-"""What is wrong with tubes of a run taken together: one tube under two names, a marker on another tube's detector.
+"""Faults between tubes of a run: one tube under two names, or a marker on different detectors.
 
-Nothing here reads a file: :class:`flowmrd.engine.headers.HeaderPreview` holds what was seen of each tube. Of two
-tubes that contradict each other only the laboratory knows which one is right, so both are refused, and the other
-tubes go on.
+Nothing here reads a file; :class:`flowmrd.engine.headers.HeaderPreview` holds the facts about each tube. If two tubes
+contradict each other, only the laboratory knows which one is right. Both are refused, and the other tubes go on.
 """
 
 from __future__ import annotations
@@ -25,12 +24,14 @@ from flowmrd.records.references import TransformFile
 __all__ = ["Fault", "Stained", "compare_tubes"]
 
 LEAST_TUBES: Final = 2
-"""Other tubes that must agree on a marker's detector before a tube that differs is the odd one."""
+"""Number of other tubes that must agree on a marker's detector before a tube that differs is at fault."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One tube that others of the run contradict. ``refused``: it cannot be used; else it is a note."""
+    """A tube that others of the run contradict. ``refused`` says that it cannot be used; otherwise
+    this is only a note.
+    """
 
     sample: str
     error: InputError
@@ -53,15 +54,16 @@ def compare_tubes(
     rows
         Tubes whose files could be read.
     looks
-        Sample to what was seen of its file.
+        Sample to the preview of its file.
     panel_of
         Sample to the name of its panel.
     sheet
         Sample sheet, for messages.
     stored
-        Panel to the controls behind a stored reference, where the configuration names one.
+        Panel to the controls behind its stored reference, where the configuration names one.
     confirmed
-        Tubes whose labels somebody has compared with the worklist, and why: what looks odd about them is a note.
+        Tubes whose labels somebody has compared with the worklist, to the reason. Findings about their labels become
+        notes.
     """
     labels = _other_labels(rows, looks, panel_of, sheet, stored or {}, confirmed or {})
     faults = [*_same_events(rows, looks, sheet), *labels]
@@ -74,7 +76,7 @@ def _where(row: Sample, sheet: Path) -> str:
 
 
 def _same_events(rows: Sequence[Sample], looks: Mapping[str, HeaderPreview], sheet: Path) -> list[Fault]:
-    """Tubes that hold the same events, by the stored values and not by the name of the file."""
+    """Tubes that hold the same events, recognised by the stored values and not by the file name."""
     seen: dict[str, list[Sample]] = {}
     for row in rows:
         for mark in looks[row.sample].marks:
@@ -108,7 +110,7 @@ def _same_events(rows: Sequence[Sample], looks: Mapping[str, HeaderPreview], she
 
 
 def _contradiction(one: Sample, other: Sample) -> str:
-    """Why two rows cannot both be right about the same events; empty where they can."""
+    """Reason why two rows with the same events cannot both be right; empty where they can."""
     if one.role is Role.COMPENSATION and other.role is Role.COMPENSATION:
         return "" if (one.stain or "").casefold() == (other.stain or "").casefold() else "one tube for two stains"
     if one.role is not other.role:
@@ -124,14 +126,14 @@ def _contradiction(one: Sample, other: Sample) -> str:
 
 @dataclass(frozen=True)
 class Stained:
-    """What is known of the labels of one tube.
+    """Known facts about the labels of one tube.
 
     Attributes
     ----------
     detectors, tags
         Marker to its detector, and to its dye by FCS 3.2 (:class:`flowmrd.tube.labels.Carriers`).
     pattern
-        Pattern of the staining; None where too little was seen.
+        Pattern of the staining; None where too few events were seen.
     """
 
     detectors: Mapping[str, str]
@@ -140,13 +142,13 @@ class Stained:
 
     @classmethod
     def of(cls, look: HeaderPreview) -> Stained:
-        """What was seen before anything runs."""
+        """The facts of a preview, before the run."""
         pattern = None if look.pattern is None else StainingPattern.from_record(look.pattern)
         return cls(look.detectors, look.tags, pattern)
 
     @classmethod
     def of_reference(cls, folder: Path) -> list[Stained]:
-        """The controls behind a stored reference; none for one that an older version made.
+        """The controls behind a stored reference; empty for a reference from an older version.
 
         Raises
         ------
@@ -172,7 +174,7 @@ def _other_labels(
     stored: Mapping[str, Sequence[Stained]],
     confirmed: Mapping[str, str],
 ) -> list[Fault]:
-    """Tubes whose markers lie where another marker lies in the other tubes of the panel."""
+    """Tubes in which a marker lies where another marker lies in the other tubes of the panel."""
     faults: list[Fault] = []
     for panel in dict.fromkeys(panel_of[row.sample] for row in rows):
         tubes = [row for row in rows if panel_of[row.sample] == panel and row.role is not Role.COMPENSATION]
@@ -184,7 +186,7 @@ def _other_labels(
             if len(others) < LEAST_TUBES:
                 others = [one for name, one in seen.items() if name != row.sample]
             own = seen[row.sample]
-            # values are compared with normal marrow alone: leukaemia of other patients is no witness
+            # values are compared with normal marrow only, since other patients' leukaemias prove nothing
             fault = _moved(row, own, others, sheet) or _exchanged(row, own, normal, sheet)
             if fault is None:
                 continue
@@ -203,7 +205,7 @@ CONFIRM: Final = (
 
 
 def _moved(row: Sample, own: Stained, others: Sequence[Stained], sheet: Path) -> Fault | None:
-    """A marker on another detector, or with another dye, than in most of the other tubes."""
+    """A marker that is on another detector, or has another dye, than in most of the other tubes."""
     for mine, theirs in (
         (own.detectors, [one.detectors for one in others]),
         (own.tags, [one.tags for one in others]),
@@ -239,7 +241,7 @@ def _usual(own: Mapping[str, str], others: Sequence[Mapping[str, str]]) -> dict[
 
 
 def _exchanged(row: Sample, own: Stained, controls: Sequence[Stained], sheet: Path) -> Fault | None:
-    """Two markers of which each has the pattern that the other one has in the controls."""
+    """Two markers, each of which has the pattern that the other one has in the controls."""
     if own.pattern is None:
         return None
     found = find_exchange(own.pattern, [one.pattern for one in controls if one.pattern is not None])

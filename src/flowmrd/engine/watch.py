@@ -1,4 +1,4 @@
-"""Looking for new files in a folder, adding them to the sheet and starting the run."""
+"""Watching a folder: new files are added to the sheet, and the run is started."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
 
 LOOKED_AT = 12
-"""Files that tell which panel fits."""
+"""Number of files that are read to find the panel that fits."""
 SETTLING = 2.0
-"""Seconds between the two looks at a file's size with ``once``."""
+"""Seconds between the two checks of a file's size with ``once``."""
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -41,12 +41,12 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def best_panel(name: str | None, files: Sequence[Path], run_directory: Path) -> tuple[str, PanelModel]:
-    """The panel that was named, or the shipped one that fits most of the files; of several, the one with most markers.
+    """The named panel, or else the shipped panel that fits most of the files; among equals, the one with most markers.
 
     Raises
     ------
     PanelError
-        If no shipped panel fits any of the files that were looked at.
+        If no shipped panel fits any of the files that were read.
     """
     if name is not None:
         return name, load_panel(find_panel(name, run_directory=run_directory, shipped=PANELS))
@@ -55,7 +55,7 @@ def best_panel(name: str | None, files: Sequence[Path], run_directory: Path) -> 
     models = {path.stem: load_panel(path) for path in sorted(PANELS.glob("*.yaml"))}
     for panel, model in models.items():
         counts[panel] = sum(_fits(path, model) for path in files[::step])
-    # a panel of few markers fits the tubes of a larger one too
+    # a panel of few markers also fits the tubes of a larger panel
     best = max(counts, key=lambda panel: (counts[panel], sum(one.required for one in models[panel].channels)))
     if counts[best] == 0:
         raise PanelError(
@@ -86,16 +86,16 @@ def watch_folder(
     profile: str,
     say: Callable[[str], None],
 ) -> int:
-    """Add settled new files to the sheet and run; return the exit code of the last run.
+    """Add new files that no longer grow to the sheet and run; return the exit code of the last run.
 
     Parameters
     ----------
     every
-        Seconds between two looks.
+        Seconds between two checks of the folder.
     once
-        Look once and end.
+        Check the folder once and end.
     say
-        Where to print.
+        Function that prints a line.
     """
     seen: dict[Path, str] = {path: file_key(path) for path in fcs_files(folder)}
     code = 0
