@@ -26,6 +26,7 @@ from flowmrd.engine.future_file_times import set_back_future_times
 from flowmrd.engine.code_digest import PLANNED
 from flowmrd.engine.plan import plan_run
 from flowmrd.engine.ready_interpreter import shell_function
+from flowmrd.engine.stage_table import STAGES
 from flowmrd.errors import InputError
 
 
@@ -76,19 +77,11 @@ if workflow.is_main_process:
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/ingest.smk"
-include: "workflow/rules/spillover_reference.smk"
-include: "workflow/rules/transform_reference.smk"
-include: "workflow/rules/preprocess.smk"
-include: "workflow/rules/gate_reference.smk"
-include: "workflow/rules/gate.smk"
-include: "workflow/rules/prepare.smk"
-include: "workflow/rules/reference.smk"
-include: "workflow/rules/laip.smk"
-include: "workflow/rules/judge.smk"
-include: "workflow/rules/cohort.smk"
-include: "workflow/rules/trial.smk"
-include: "workflow/rules/provenance.smk"
+
+
+for stage in STAGES:
+
+    include: f"workflow/rules/{stage}.smk"
 
 
 wildcard_constraints:

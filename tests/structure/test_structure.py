@@ -6,10 +6,14 @@ import ast
 import re
 import subprocess
 import tomllib
+from importlib import import_module
+from inspect import Parameter, signature
 from pathlib import Path
 
 import yaml
 
+from flowmrd.cli.stages import OPTIONS_OF_UNIT
+from flowmrd.engine.stage_table import STAGES, STEPS
 from flowmrd.home import REPOSITORY
 
 SOURCE = REPOSITORY / "src" / "flowmrd"
@@ -28,6 +32,7 @@ ROOMS = (
     ("mrd",),
     ("simulate", "validate", "compare"),
     ("report", "trial", "review", "exchange"),
+    ("run_files",),
     ("stages",),
     ("engine",),
     ("cli",),
@@ -324,6 +329,21 @@ def test_every_locked_package_is_pinned_by_hash_and_no_index_is_named() -> None:
         assert all("--hash=sha256:" in block for block in blocks if re.match(r"[\w.-]+==", block))
         assert "http" not in lock
         assert "--index-url" not in lock
+
+
+def test_every_stage_has_its_entry_its_function_and_its_rule_with_the_same_options() -> None:
+    """Only ``judge_gated``, another start of ``judge``, has no module of its own."""
+    for name, step in STEPS.items():
+        if name == "judge_gated":
+            continue
+        module = import_module(f"flowmrd.stages.{name}")
+        if step.command is not None:
+            given = (*OPTIONS_OF_UNIT[step.unit], *step.command.options)
+            taken = list(signature(module.in_run).parameters.values())[1:]
+            assert [option.name for option in given] == [one.name for one in taken], name
+            assert [option.required for option in given] == [one.default is Parameter.empty for one in taken], name
+    rules = {path.stem for path in (REPOSITORY / "workflow/rules").glob("*.smk")}
+    assert rules == {*STAGES, "common"}
 
 
 def test_the_root_snakefile_holds_the_default_target_itself() -> None:

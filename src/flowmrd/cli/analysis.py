@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flowmrd.cli.arguments import PublicKey, RunDirectory
+from flowmrd.cli.stages import run_step
 
 if TYPE_CHECKING:
     from flowmrd.panel import PanelModel
@@ -18,15 +19,6 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the application."""
     app.command("preprocess")(preprocess)
     app.command("inspect")(inspect)
-    reference = typer.Typer(
-        help="Build, show and compare normal references.", no_args_is_help=True, rich_markup_mode=None
-    )
-    reference.command("build")(reference_build)
-    reference.command("show")(reference_show)
-    reference.command("compare")(reference_compare)
-    reference.command("limits")(reference_limits)
-    reference.command("learn")(reference_learn)
-    app.add_typer(reference, name="reference")
     app.command("validate")(validate)
     app.command("verify")(verify)
     app.command("doctor")(doctor)
@@ -99,32 +91,6 @@ def _panel_lines(data_set: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def reference_build(
-    panel: Annotated[str, typer.Option(help="Name of the panel.")],
-    tube: Annotated[list[str] | None, typer.Option("--tube", help="Name of a control tube; once for each.")] = None,
-    run: Annotated[Path, typer.Option("--run", help="Run directory.")] = Path(),
-) -> None:
-    """Build the normal reference of a panel from the control tubes of a run.
-
-    Example: flowmrd reference build --panel ino10 --tube C01 --tube C02 --tube C03
-    """
-    from flowmrd.cli.stages import guard
-    from flowmrd.engine.layout import Run
-    from flowmrd.stages.reference import build
-    from flowmrd.tube.files import TubeFiles
-
-    at = Run(run)
-    files = [TubeFiles(name, at.work(name, "preprocessed.arrow"), at.work(name, "gated.arrow")) for name in tube or ()]
-    guard("reference", *(one.column_files for one in files))
-    build(
-        files,
-        panel=at.panel_named(panel),
-        config=at.config,
-        out_json=at.reference(panel, "reference.json"),
-        out_npz=at.reference(panel, "reference.npz"),
-    )
-
-
 def preprocess(
     file: Annotated[
         Path | None, typer.Argument(help="A single FCS file; without it, --sample names a tube of the run.")
@@ -154,88 +120,7 @@ def preprocess(
         return
     if sample is None or file is not None:
         raise typer.BadParameter("give either FILE with --panel and -o, or --sample")
-    from flowmrd.cli.stages import guard, keep_copy
-    from flowmrd.engine.layout import Run
-    from flowmrd.stages.preprocess import preprocess as stage
-
-    at = Run(run)
-    events = at.work(sample, "events.arrow")
-    guard("preprocess", (events,))
-    stage(
-        events,
-        at.work(sample, "ingest.json"),
-        panel=at.panel_of(sample),
-        config=at.config,
-        transforms=transforms,
-        out=at.work(sample, "preprocessed.arrow"),
-        qc=at.result(sample, "qc.json"),
-        sample=at.sample(sample),
-        spillover=spillover,
-        base=at.sheet.parent,
-    )
-    keep_copy(at.result(sample, "qc.json"), at.work(sample, "qc.json"))
-
-
-def reference_learn(
-    runs: Annotated[list[Path], typer.Argument(help="Finished runs with signed calls of groups.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="New file; review.decisions of a configuration names it.")],
-) -> None:
-    """Collect reviewers' calls of groups from finished runs, as proposals for later tubes.
-
-    Example: flowmrd reference learn runs/2025 -o next-run/config/decisions.json
-    """
-    from collections import Counter
-
-    from flowmrd.stages.decisions import learn_decisions
-
-    learned = learn_decisions(runs, out)
-    for call, number in sorted(Counter(one.call for one in learned.decisions).items()):
-        typer.echo(f"{call}: {number}")
-    typer.echo(f"{len(learned.decisions)} decisions: {out}")
-
-
-def reference_show(
-    folder: Annotated[Path, typer.Argument(help="Folder of a stored reference: results/reference/<panel> of a run.")],
-) -> None:
-    """Show the controls and settings of a stored reference.
-
-    Example: flowmrd reference show my-run/results/reference/ino10
-    """
-    from flowmrd.engine.stored_reference import describe
-
-    for line in describe(folder):
-        typer.echo(line)
-
-
-def reference_compare(
-    first: Annotated[Path, typer.Argument(help="Folder of a stored reference.")],
-    second: Annotated[Path, typer.Argument(help="Folder of another of the same panel.")],
-) -> None:
-    """Show the differences between two references: controls, gates, scaling.
-
-    Example: flowmrd reference compare run6/results/reference/ino10 run7/results/reference/ino10
-    """
-    from flowmrd.engine.stored_reference import compare
-
-    for line in compare(first, second) or ["the same"]:
-        typer.echo(line)
-
-
-def reference_limits(
-    rundir: Annotated[Path, typer.Argument(help="Finished run with the controls that set the limits.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="File to write; report.control_limits names it.")],
-) -> None:
-    """Lock the limits of the Levey-Jennings charts: mean and SD of every channel over the accepted controls of a run.
-
-    Example: flowmrd reference limits runs/2025 -o next-run/config/control-limits.json
-    """
-    from flowmrd.report.levey_jennings import ENOUGH
-    from flowmrd.stages.control_limits import lock_limits
-
-    for one in lock_limits(rundir, out).limits:
-        few = "" if len(one.controls) >= ENOUGH else f"; fewer than {ENOUGH}: only values beyond 3 SD will be called"
-        typer.echo(f"{one.panel}: limits of {len(one.channels)} channels from {len(one.controls)} controls{few}")
-    typer.echo(f"Limits: {out}")
+    run_step("preprocess", run, sample=sample, transforms=transforms, spillover=spillover)
 
 
 def validate(
@@ -253,11 +138,11 @@ def validate(
     Example: flowmrd validate my-run
     """
     from flowmrd.config import Role
-    from flowmrd.engine.layout import Run
+    from flowmrd.run_files import RunFiles
     from flowmrd.stages.validate import comparison_of, measured_series
     from flowmrd.stages.validate import validate as stage
 
-    at = Run(rundir)
+    at = RunFiles(rundir)
     measured, comparison = measured_series(rundir, rules), comparison_of(rundir)
     panel_of = {name: at.panel_of(name) for name, row in at.samples.items() if row.role is not Role.COMPENSATION}
     for name, panel in sorted({panel.name: panel for panel in panel_of.values()}.items()):

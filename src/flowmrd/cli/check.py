@@ -17,7 +17,6 @@ from flowmrd.config.load import told
 from flowmrd.config.sheet import Role
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.engine.headers import HeaderPreview, RunRequest, check_header
-from flowmrd.engine.layout import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES, stored_library
 from flowmrd.engine.override_check import check_override
 from flowmrd.engine.plan import stained_controls, stored_reference
 from flowmrd.engine.run_faults import run_faults
@@ -28,6 +27,8 @@ from flowmrd.gating.experts import read_expert_gates
 from flowmrd.home import PANELS
 from flowmrd.mrd.limits import events_needed
 from flowmrd.panel import PanelModel, find_panel, load_panel
+from flowmrd.run_files import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES
+from flowmrd.stages.laboratory_files import stored_library
 
 __all__ = ["Problem", "check_run", "print_problems"]
 

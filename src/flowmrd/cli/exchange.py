@@ -226,13 +226,13 @@ def override(
 
     Example: flowmrd override my-run experts.wsp --sample P01_day21
     """
-    from flowmrd.engine.layout import OVERRIDES, Run
     from flowmrd.gating.experts import read_expert_gates
     from flowmrd.records.ingest import IngestFile
     from flowmrd.records.read import read_record
+    from flowmrd.run_files import OVERRIDES, RunFiles
     from flowmrd.stages.expert_override import take_gates, tube_as_preprocessed, write_override
 
-    at = Run(rundir)
+    at = RunFiles(rundir)
     fcs, ingest = at.sample(sample).fcs, at.work(sample, "ingest.json")
     tube = tube_as_preprocessed(
         fcs, ingest, at.result(sample, "qc.json"), panel=at.panel_of(sample), config=at.config, name=sample

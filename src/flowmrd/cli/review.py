@@ -93,12 +93,12 @@ def tube_in_run(plan: RunPlan, sample: str, *, with_later: bool = True) -> TubeI
     SheetError
         If the run has no such tube.
     """
-    from flowmrd.engine.layout import Run
+    from flowmrd.run_files import RunFiles
     from flowmrd.stages.prepare import TubeFolders
     from flowmrd.stages.recount import TubeInRun
     from flowmrd.store import read_json
 
-    at = Run(plan.run_directory)
+    at = RunFiles(plan.run_directory)
     row = at.sample(sample)
     panel = at.panel_of(sample)
     stored = plan.stored_reference(panel.name)

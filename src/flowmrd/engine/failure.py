@@ -133,7 +133,7 @@ def report_failure(error: BaseException, terminal: TextIO, log: Path | None) -> 
 
 def _fingerprint(log: Path) -> str:
     """Fingerprint of the tube in the plan of the running workflow; empty outside a workflow."""
-    from flowmrd.engine.layout import PLAN_FILE
+    from flowmrd.engine.state import PLAN_FILE
 
     try:
         plan = json.loads((log.absolute().parents[3] / PLAN_FILE).read_text(encoding="utf-8"))

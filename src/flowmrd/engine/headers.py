@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from flowmrd.config import RunConfig, Sample
 from flowmrd.config.sheet import Role
 from flowmrd.engine.code_digest import digest
-from flowmrd.engine.layout import STATE, keep_state
+from flowmrd.engine.state import STATE, keep_state
 from flowmrd.errors import CompensationError, InputError
 from flowmrd.fcs.exported import export_state
 from flowmrd.fcs.reader import DataSet, choose, read_fcs

@@ -24,7 +24,6 @@ from flowmrd.engine.batch_plan import batch_jobs, lines, work_lines
 from flowmrd.engine.cluster_queue import QueueWatch, jobs_in_queue, seconds_between_looks
 from flowmrd.engine.code_digest import package_digest, state_of
 from flowmrd.engine.future_file_times import set_back_future_times
-from flowmrd.engine.layout import CONFIG
 from flowmrd.engine.lock import refuse_jobs_in_queue, run_lock, wait_for_orphans
 from flowmrd.engine.plan import RunPlan, plan_run
 from flowmrd.engine.progress import planned_events, run_and_follow
@@ -33,6 +32,7 @@ from flowmrd.engine.refusals import LOGS, forget_failures
 from flowmrd.engine.summary import print_plan, print_summary
 from flowmrd.errors import ConfigError, InputError
 from flowmrd.home import REPOSITORY
+from flowmrd.run_files import CONFIG
 
 PROFILES = REPOSITORY / "workflow" / "profiles"
 DAY = 86400.0

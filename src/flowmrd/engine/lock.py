@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flowmrd.engine.layout import STATE
+from flowmrd.engine.state import STATE
 from flowmrd.errors import ConfigError
 
 

@@ -24,21 +24,15 @@ from flowmrd.config import RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.sheet import Role
 from flowmrd.engine.code_digest import state_of
 from flowmrd.engine.headers import HeaderCache, HeaderPreview, RunRequest, file_key
-from flowmrd.engine.layout import (
-    CONFIG,
-    OVERRIDE_SUFFIXES,
-    OVERRIDES,
-    PLAN_FILE,
-    decisions_file,
-    keep_state,
-    stored_library,
-)
 from flowmrd.engine.refusals import Refusal, refuse, refuse_row, stage_failures
 from flowmrd.engine.stage_table import STAGES, Unit
+from flowmrd.engine.state import PLAN_FILE, keep_state
 from flowmrd.engine.tube_comparison import Stained, compare_tubes
 from flowmrd.errors import ColumnError, ConfigError, InputError, SheetError
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
+from flowmrd.run_files import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES
+from flowmrd.stages.laboratory_files import decisions_file, stored_library
 
 
 @dataclass(frozen=True)

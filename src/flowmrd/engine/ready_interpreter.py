@@ -44,7 +44,7 @@ SECONDS_TO_LOCK = 60.0
 Command = Callable[[Sequence[str]], int]
 MODULES = (
     "flowmrd.cli.app",
-    "flowmrd.engine.layout",
+    "flowmrd.run_files",
     "flowmrd.stages.transform_reference",
     "flowmrd.stages.gate_reference",
     "flowmrd.stages.reference",

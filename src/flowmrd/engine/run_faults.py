@@ -13,7 +13,6 @@ from pathlib import Path
 from flowmrd.config import RunConfig, Sample
 from flowmrd.config.sheet import Role
 from flowmrd.engine.headers import HeaderPreview
-from flowmrd.engine.layout import CONFIG
 from flowmrd.engine.plan import stored_reference
 from flowmrd.errors import ArtefactError, CompensationError, ConfigError, InputError
 from flowmrd.gating.experts import SUFFIXES
@@ -21,6 +20,7 @@ from flowmrd.home import PANELS
 from flowmrd.panel import find_panel, load_panel
 from flowmrd.records.read import read_if_there
 from flowmrd.records.references import GateReferenceFile, TransformFile
+from flowmrd.run_files import CONFIG
 from flowmrd.stages.labels import read_labels
 
 __all__ = ["run_faults"]

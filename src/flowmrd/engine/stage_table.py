@@ -1,4 +1,8 @@
-"""The stages in order: their predecessors, the configuration that they read, and the memory and time that they need.
+"""The stages in order: their predecessors, the configuration they read, their commands, their memory and time.
+
+Adding a stage means an entry here, ``stages/<stage>.py`` with its function ``in_run``, and
+``workflow/rules/<stage>.smk``. The command line, the plan, the digests, the memory and the rules that the Snakefile
+includes follow from the entry.
 
 Memory and time are requested by the size of the tubes' raw columns (4 bytes per event and channel). This size is known
 from the headers before anything runs, so the plan of a cluster run shows real numbers and a group of stages requests
@@ -12,9 +16,14 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from flowmrd.config import RunConfig
 from flowmrd.engine.code_digest import digest
+
+if TYPE_CHECKING:
+    from flowmrd.config import RunConfig
 
 
 class Unit(StrEnum):
@@ -27,8 +36,46 @@ class Unit(StrEnum):
 
 
 @dataclass(frozen=True)
+class StageOption:
+    """One option of a stage's command, ``--<name>``, and parameter of the stage's ``in_run``.
+
+    Parameters
+    ----------
+    kind
+        ``Path``, ``str`` or ``bool``.
+    many
+        May be given several times.
+    """
+
+    name: str
+    help: str
+    kind: type[Path] | type[str] | type[bool] = Path
+    required: bool = False
+    many: bool = False
+
+
+@dataclass(frozen=True)
+class StageCommand:
+    """A command that is a stage and nothing else: ``flowmrd <stage>``.
+
+    Parameters
+    ----------
+    help
+        What it does, for the command line.
+    example
+        Words after ``flowmrd <stage>``.
+    options
+        Options besides ``--run`` and those of the unit (``--sample``, or ``--panel`` or ``--patient`` with ``--tube``).
+    """
+
+    help: str
+    example: str
+    options: tuple[StageOption, ...] = ()
+
+
+@dataclass(frozen=True)
 class Stage:
-    """One stage of the workflow.
+    """One stage of the workflow, or one step of ``judge`` that has a command of its own.
 
     Parameters
     ----------
@@ -40,6 +87,10 @@ class Stage:
         Stages whose files it reads.
     sections
         Sections of ``config.yaml`` that it reads; ``*`` for all of it.
+    command
+        Its command, where that does nothing else; others are written by hand in ``flowmrd.cli``.
+    opens
+        Event files that it opens of each tube: names in ``results/work/<sample>``, or ``fcs`` for the FCS file.
     base_mb, mb_per_mb
         Memory to request in MB: base plus factor times the size of the raw columns. For a stage that reads several
         tubes the largest counts, because it reads them one after the other. The base covers the interpreter and, on a
@@ -55,6 +106,8 @@ class Stage:
     unit: Unit
     after: tuple[str, ...] = ()
     sections: tuple[str, ...] = ()
+    command: StageCommand | None = None
+    opens: tuple[str, ...] = ()
     base_mb: int = 800
     mb_per_mb: float = 4.0
     need: float = 2.0
@@ -69,43 +122,110 @@ class Stage:
         return int((10 + self.seconds_per_mb * all_mb / 60) * 2 ** (attempt - 1))
 
 
+FCS = "fcs"
+"""In :attr:`Stage.opens`, the FCS file itself."""
+PREPROCESSED, GATED, CLASSIFIED = "preprocessed.arrow", "gated.arrow", "classified.arrow"
+
+TRANSFORMS = StageOption("transforms", "transform.json of the controls.")
+THRESHOLDS = StageOption("thresholds", "gates.json of the controls.")
+SPILLOVER = StageOption("spillover", "Spillover CSV to use instead of the file's matrix.")
+OVERRIDE = StageOption("override", "A reviewer's gates that replace the automatic ones.")
+REFERENCE = StageOption("reference", "reference.json of the panel.", required=True)
+REFERENCE_IF_ANY = StageOption("reference", "reference.json of the panel.")
+LAIP = StageOption("laip", "laip.json of the patient.")
+LIBRARY = StageOption("library", "laip.json of another patient; once for each.", many=True)
+CONTROL = StageOption("control", "Name of a control tube; once for each.", str, many=True)
+
 STAGES = {
-    "ingest": Stage("reading the FCS file", Unit.SAMPLE, mb_per_mb=2.5, need=1.3),
+    "ingest": Stage(
+        "reading the FCS file",
+        Unit.SAMPLE,
+        command=StageCommand("Read a tube's FCS file into columns.", "--sample P01_day21"),
+        opens=(FCS,),
+        mb_per_mb=2.5,
+        need=1.3,
+    ),
     "spillover_reference": Stage(
-        "spillover from the single-stain tubes", Unit.PANEL, ("ingest",), ("compensation",), need=2.8
+        "spillover from the single-stain tubes",
+        Unit.PANEL,
+        ("ingest",),
+        ("compensation",),
+        StageCommand(
+            "Compute the spillover matrix of a panel from its single-stain tubes.",
+            "--panel ino10 --tube COMP_CD19 --tube COMP_CD10 --tube COMP_unstained",
+        ),
+        opens=("events.arrow",),
+        need=2.8,
     ),
     "transform_reference": Stage(
         "scaling learned from the controls",
         Unit.PANEL,
         ("spillover_reference",),
         ("compensation", "transform"),
+        StageCommand(
+            "Learn the scaling of a panel from its controls and freeze it.",
+            "--panel ino10 --tube C01 --tube C02",
+            (StageOption("spillover", "Spillover CSV to use instead of the files' own."),),
+        ),
+        opens=("events.arrow",),
         need=2.8,
     ),
-    "preprocess": Stage(
+    "preprocess": Stage(  # its command also takes a single FCS file
         "compensation, scaling, quality",
         Unit.SAMPLE,
         ("transform_reference",),
         ("compensation", "transform", "quality"),
+        opens=("events.arrow",),
         need=2.1,
     ),
     "gate_reference": Stage(
-        "gates learned from the controls", Unit.PANEL, ("preprocess",), ("gating", "quality"), need=1.8
+        "gates learned from the controls",
+        Unit.PANEL,
+        ("preprocess",),
+        ("gating", "quality"),
+        StageCommand(
+            "Learn the gates of a panel from its controls and freeze them.", "--panel ino10 --tube C01 --tube C02"
+        ),
+        opens=(PREPROCESSED,),
+        need=1.8,
     ),
-    "gate": Stage("gating", Unit.SAMPLE, ("gate_reference",), ("gating", "quality")),
+    "gate": Stage(
+        "gating",
+        Unit.SAMPLE,
+        ("gate_reference",),
+        ("gating", "quality"),
+        StageCommand(
+            "Apply the panel's gate tree to a tube.",
+            "--sample P01_day21 --thresholds results/reference/ino10/gates.json",
+            (
+                StageOption("thresholds", "gates.json of the controls; without it every gate is placed on this tube."),
+                OVERRIDE,
+            ),
+        ),
+        opens=(PREPROCESSED,),
+    ),
     "prepare": Stage(
         "reading, scaling, gating",
         Unit.SAMPLE,
         ("gate_reference",),
         ("compensation", "transform", "quality", "gating"),
+        StageCommand(
+            "Read, preprocess and gate a diagnosis tube in one step, as a run does.",
+            "--sample P01_dx --transforms results/reference/ino10/transform.json "
+            "--thresholds results/reference/ino10/gates.json",
+            (TRANSFORMS, SPILLOVER, THRESHOLDS, OVERRIDE),
+        ),
+        opens=(FCS,),
         mb_per_mb=6.0,
         need=4.0,
         seconds_per_mb=3.0,
     ),
-    "reference": Stage(
+    "reference": Stage(  # its command is one of the group 'flowmrd reference'
         "normal reference from the controls",
         Unit.PANEL,
         ("gate",),
         ("reference", "laip", "controls"),
+        opens=(PREPROCESSED, GATED),
         base_mb=1000,
         mb_per_mb=8.0,
         need=3.0,
@@ -116,6 +236,12 @@ STAGES = {
         Unit.PATIENT,
         ("prepare", "reference"),
         ("reference", "laip"),
+        StageCommand(
+            "Find the phenotype (LAIP) of a patient's leukaemia in the diagnosis tubes.",
+            "--patient P01 --tube P01_dx --reference results/reference/ino10/reference.json",
+            (REFERENCE,),
+        ),
+        opens=(PREPROCESSED, GATED),
         base_mb=1000,
         mb_per_mb=5.0,
         seconds_per_mb=4.0,
@@ -125,26 +251,77 @@ STAGES = {
         Unit.SAMPLE,
         ("laip",),
         ("*",),
+        StageCommand(
+            "Take a tube from its FCS file to its report in one step, as a run does.",
+            "--sample P01_day21 --reference results/reference/ino10/reference.json "
+            "--transforms results/reference/ino10/transform.json --thresholds results/reference/ino10/gates.json",
+            (
+                REFERENCE,
+                StageOption("gated", "Start at the columns that the stages up to gate have made.", bool),
+                TRANSFORMS,
+                SPILLOVER,
+                THRESHOLDS,
+                OVERRIDE,
+                LAIP,
+                LIBRARY,
+                CONTROL,
+            ),
+        ),
+        opens=(FCS,),
         base_mb=1000,
         mb_per_mb=8.0,
         need=5.0,
         seconds_per_mb=9.0,
     ),
-    "cohort": Stage("index and table", Unit.RUN, ("judge",), ("*",)),
-    "provenance": Stage("versions, inputs, digests", Unit.RUN, ("judge",), ("*",)),
-    "trial": Stage("endpoints", Unit.RUN, ("judge",), ("*",)),
+    "cohort": Stage("index and table", Unit.RUN, ("judge",), ("*",)),  # its command plans the run
+    "provenance": Stage(
+        "versions, inputs, digests",
+        Unit.RUN,
+        ("judge",),
+        ("*",),
+        StageCommand("Record what a finished run was made with and what it gave; write the RO-Crate.", "--run my-run"),
+    ),
+    "trial": Stage(
+        "endpoints",
+        Unit.RUN,
+        ("judge",),
+        ("*",),
+        StageCommand("Analyse the trial: clinical tables and every result together.", "--run my-run"),
+    ),
 }
 """Stages in the order of the data."""
 
-SINGLE_STEPS = {"judge_gated": 3.0, "classify": 2.0, "quantify": 0.5, "export": 1.0, "report": 2.0}
-"""Smallest memory, as in :attr:`Stage.need`, of judging from gated columns and of the steps of ``judge`` that have a
-command of their own.
-"""
+SINGLE_STEPS = {
+    "judge_gated": Stage("judging from gated columns", Unit.SAMPLE, opens=(PREPROCESSED, GATED), need=3.0),
+    "classify": Stage(
+        "looking for leukaemic cells",
+        Unit.SAMPLE,
+        command=StageCommand(
+            "Find leukaemic cells in a tube.",
+            "--sample P01_day21 --reference results/reference/ino10/reference.json --laip results/laip/P01/laip.json",
+            (REFERENCE, LAIP, LIBRARY),
+        ),
+        opens=(PREPROCESSED, GATED),
+        need=2.0,
+    ),
+    "quantify": Stage(
+        "counts, limits, verdict",
+        Unit.SAMPLE,
+        command=StageCommand(
+            "Compute counts, intervals, limits and verdict: mrd.json.",
+            "--sample P01_day21 --reference results/reference/ino10/reference.json",
+            (REFERENCE_IF_ANY, LAIP),
+        ),
+        opens=(PREPROCESSED, GATED, CLASSIFIED),
+        need=0.5,
+    ),
+    "export": Stage("one row per event", Unit.SAMPLE, opens=(FCS, PREPROCESSED, GATED, CLASSIFIED), need=1.0),
+    "report": Stage("the page", Unit.SAMPLE, opens=(PREPROCESSED, GATED, CLASSIFIED), need=2.0),
+}
+"""Steps of ``judge`` that have a command of their own, and judging from gated columns. They are no job of a run."""
 
-
-def need_of(step: str) -> float:
-    """Smallest memory of a stage or step, in MB per MB of the files that it opens."""
-    return SINGLE_STEPS[step] if step in SINGLE_STEPS else STAGES[step].need
+STEPS = MappingProxyType(STAGES | SINGLE_STEPS)
+"""Everything that can be done alone."""
 
 
 SAMPLE_STAGES = tuple(name for name, stage in STAGES.items() if stage.unit is Unit.SAMPLE)

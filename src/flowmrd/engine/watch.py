@@ -9,11 +9,11 @@ from pathlib import Path
 from flowmrd.config import load_config, read_sheet
 from flowmrd.engine.headers import check_header, file_key
 from flowmrd.engine.launch import launch
-from flowmrd.engine.layout import CONFIG
 from flowmrd.engine.sheet_proposal import NamingRules, add_to_sheet, fcs_files, propose_rows, sheet_text
 from flowmrd.errors import InputError, PanelError, SheetError
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
+from flowmrd.run_files import CONFIG
 
 LOOKED_AT = 12
 """Number of files that are read to find the panel that fits."""

@@ -59,17 +59,41 @@ from flowmrd.records.base import FlagEntry
 from flowmrd.records.classification import ClassificationFile
 from flowmrd.records.read import read_record
 from flowmrd.records.references import LaipFile
+from flowmrd.run_files import RunFiles
 from flowmrd.stages.decisions import with_proposals
+from flowmrd.stages.laboratory_files import decisions_file, stored_library
+from flowmrd.stages.shared_files import gated_files
 from flowmrd.store import digest_file, write_columns, write_json
 from flowmrd.tube import Tube
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
-__all__ = ["FORMAT", "classify", "classify_loaded", "write_classified"]
+__all__ = ["FORMAT", "classify", "classify_loaded", "in_run", "write_classified"]
 
 FORMAT = "flowmrd-classification/1"
 
 DISAGREEMENT: Final = 0.1
 """Share by which the leukaemia learned from a diagnosis tube and that counted in it may differ."""
+
+
+def in_run(
+    run: RunFiles, *, sample: str, reference: Path, laip: Path | None = None, library: Sequence[Path] = ()
+) -> None:
+    """Classify a gated tube of a run."""
+    row = run.sample(sample)
+    classify(
+        # With its records the tube has every threshold that was placed in it: spiked cells start at the raw file.
+        replace(gated_files(run, sample), qc=run.result(sample, "qc.json"), gates=run.work(sample, "gates.json")),
+        patient=row.patient,
+        therapy=row.prior_therapy,
+        reference_json=reference,
+        laip_json=laip,
+        library_json=(*library, *stored_library(run.directory, run.config)),
+        decisions_json=decisions_file(run.directory, run.config),
+        panel=run.panel_of(sample),
+        config=run.config,
+        out_columns=run.work(sample, "classified.arrow"),
+        out_json=run.work(sample, "classification.json"),
+    )
 
 
 def classify(

@@ -34,11 +34,25 @@ from flowmrd.mrd.calls import ReviewerCalls, calls_in_result, mrd_with_calls
 from flowmrd.panel import ChannelKind, PanelModel
 from flowmrd.records.ingest import ChannelEntry, IngestFile, SpilloverEntry
 from flowmrd.records.read import read_record
+from flowmrd.run_files import RunFiles
 from flowmrd.stages.results import read_result
 from flowmrd.store import as_arrow, atomic_path, digest_file, open_columns
 from flowmrd.tube import Tube
 
-__all__ = ["Events", "events_of", "export", "original_values", "write_annotated", "write_parquet"]
+__all__ = ["Events", "events_of", "export", "in_run", "original_values", "write_annotated", "write_parquet"]
+
+
+def in_run(run: RunFiles, *, sample: str) -> None:
+    """Export a judged tube of a run."""
+    export(
+        run.sample(sample).fcs,
+        run.work(sample, "ingest.json"),
+        *(run.work(sample, f"{name}.arrow") for name in ("preprocessed", "gated", "classified")),
+        result=run.result(sample, "mrd.json"),
+        parquet=run.result(sample, "events.parquet"),
+        fcs=run.result(sample, "annotated.fcs"),
+        panel=run.panel_of(sample) if run.config.export.values else None,
+    )
 
 
 def export(

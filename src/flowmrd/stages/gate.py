@@ -34,19 +34,50 @@ import json
 from pathlib import Path
 
 from flowmrd.config.run import RunConfig
+from flowmrd.config.sheet import Role
 from flowmrd.gating.gatingml import write_gatingml
 from flowmrd.gating.populations import as_tsv
 from flowmrd.gating.reference import GateReference
 from flowmrd.panel.model import PanelModel
+from flowmrd.records.gates import GatesFile
 from flowmrd.records.read import read_record
 from flowmrd.records.references import GateReferenceFile
+from flowmrd.run_files import RunFiles
 from flowmrd.store import write_columns, write_json, write_text
 from flowmrd.tube.files import TubeFiles, tube_from_files
 from flowmrd.tube.gate import gate as gate_tube
 from flowmrd.tube.gate import population_rows, wiring
 from flowmrd.tube.tube import Tube
 
-__all__ = ["gate", "read_gate_reference", "write_gated"]
+__all__ = ["gate", "in_run", "read_gate_reference", "tell_override", "write_gated"]
+
+
+def in_run(run: RunFiles, *, sample: str, thresholds: Path | None = None, override: Path | None = None) -> None:
+    """Gate a tube of a run."""
+    row = run.sample(sample)
+    gate(
+        run.work(sample, "preprocessed.arrow"),
+        panel=run.panel_of(sample),
+        config=run.config,
+        reference=thresholds,
+        out=run.work(sample, "gated.arrow"),
+        populations=run.result(sample, "populations.tsv"),
+        gatingml=run.result(sample, "gates.xml"),
+        record=run.work(sample, "gates.json"),
+        exclude=sample if row.role is Role.CONTROL else None,
+        override=override,
+        qc=run.result(sample, "qc.json"),
+        prior_therapy=row.prior_therapy.value,
+    )
+    tell_override(run.work(sample, "gates.json"), override)
+
+
+def tell_override(record: Path, override: Path | None) -> None:
+    """Write into the log which gates a reviewer has set."""
+    manual = None if override is None else read_record(record, GatesFile).override
+    if manual is not None:
+        gates = ", ".join(manual.gates) or "none that differs from the automatic ones"
+        print(f"gates set by hand: {gates}; {override}, SHA-256 {manual.sha256}")  # noqa: T201 - the stage's log
 
 
 def gate(

@@ -20,11 +20,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowmrd.panel.model import PanelModel
+from flowmrd.run_files import RunFiles
 from flowmrd.store import write_columns, write_json
 from flowmrd.tube.read import read_tube
 from flowmrd.tube.tube import Tube
 
-__all__ = ["ingest", "write_raw"]
+__all__ = ["in_run", "ingest", "write_raw"]
+
+
+def in_run(run: RunFiles, *, sample: str) -> None:
+    """Read a tube of a run."""
+    ingest(
+        run.sample(sample).fcs,
+        panel=run.panel_of(sample),
+        sample=sample,
+        events=run.work(sample, "events.arrow"),
+        record=run.work(sample, "ingest.json"),
+    )
 
 
 def ingest(

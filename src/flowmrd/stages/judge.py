@@ -13,16 +13,73 @@ from pathlib import Path
 from flowmrd.config import RunConfig, Sample
 from flowmrd.mrd.quantify import Digests
 from flowmrd.panel.model import PanelModel
+from flowmrd.run_files import RunFiles
 from flowmrd.stages.classify import classify_loaded, write_classified
 from flowmrd.stages.export import events_of, original_values, write_annotated, write_parquet
-from flowmrd.stages.prepare import TubeFolders
-from flowmrd.stages.report import report
+from flowmrd.stages.gate import tell_override
+from flowmrd.stages.laboratory_files import decisions_file, stored_library
+from flowmrd.stages.prepare import TubeFolders, file_state, gated_from_fcs, require_unchanged
+from flowmrd.stages.quantify import digests_in_run
+from flowmrd.stages.report import diagnosis_folder, report, tubes_up_to
 from flowmrd.stages.review_calls import count_with_review
 from flowmrd.store import write_json, write_text
 from flowmrd.tube import Tube
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
-__all__ = ["gated_from_files", "judge"]
+__all__ = ["gated_from_files", "in_run", "judge"]
+
+
+def in_run(
+    run: RunFiles,
+    *,
+    sample: str,
+    reference: Path,
+    gated: bool = False,
+    transforms: Path | None = None,
+    spillover: Path | None = None,
+    thresholds: Path | None = None,
+    override: Path | None = None,
+    laip: Path | None = None,
+    library: Sequence[Path] = (),
+    control: Sequence[str] = (),
+) -> None:
+    """Take a tube of a run to its report, from its FCS file or from its ``gated`` columns."""
+    row, panel, config = run.sample(sample), run.panel_of(sample), run.config
+    seen = file_state(row.fcs)
+    folders = TubeFolders.in_run(run, sample)
+    if gated:
+        tube = gated_from_files(row, folders, panel=panel, config=config)
+    else:
+        tube = gated_from_fcs(
+            row,
+            folders,
+            panel=panel,
+            config=config,
+            transforms=transforms,
+            spillover=spillover,
+            thresholds=thresholds,
+            override=override,
+            base=run.sheet.parent,
+        )
+        tell_override(folders.work / "gates.json", override)
+    judge(
+        tube,
+        row,
+        folders,
+        config=config,
+        digests=digests_in_run(run, sample, reference, laip),
+        reference_json=reference,
+        laip_json=laip,
+        library_json=(*library, *stored_library(run.directory, config)),
+        decisions_json=decisions_file(run.directory, config),
+        controls_qc=[run.work(name, "qc.json") for name in control],
+        controls_work=[run.work(name, "qc.json").parent for name in control],
+        diagnosis_work=diagnosis_folder(run, laip),
+        history=[run.work(name, "mrd.json") for name in tubes_up_to(run, sample)],
+        run_directory=run.directory,
+        tubes=len(run.samples),
+    )
+    require_unchanged(row.fcs, seen)
 
 
 def gated_from_files(sample: Sample, at: TubeFolders, *, panel: PanelModel, config: RunConfig) -> Tube:

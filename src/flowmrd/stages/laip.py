@@ -25,10 +25,27 @@ from flowmrd.panel import PanelModel
 from flowmrd.records.ingest import IngestFile
 from flowmrd.records.read import read_record
 from flowmrd.records.references import LaipFile
+from flowmrd.run_files import RunFiles
 from flowmrd.stages.labels import read_labels
+from flowmrd.stages.shared_files import gated_files
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
-__all__ = ["learn"]
+__all__ = ["in_run", "learn"]
+
+
+def in_run(run: RunFiles, *, patient: str, tube: Sequence[str], reference: Path) -> None:
+    """Find the phenotype of a patient in diagnosis tubes of a run."""
+    learn(
+        patient,
+        [gated_files(run, name) for name in tube],
+        reference_json=reference,
+        panel=run.panel_of(tube[0]),
+        config=run.config,
+        out_json=run.laip(patient, "laip.json"),
+        out_npz=run.laip(patient, "laip.npz"),
+        labels={name: path for name in tube if (path := run.sample(name).labels) is not None},
+        fcs={name: run.sample(name).fcs for name in tube},
+    )
 
 
 def learn(

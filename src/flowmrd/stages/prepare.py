@@ -15,7 +15,8 @@ from flowmrd.errors import ArtefactError
 from flowmrd.panel.model import PanelModel
 from flowmrd.records.read import read_record
 from flowmrd.records.references import TransformFile
-from flowmrd.stages.gate import read_gate_reference, write_gated
+from flowmrd.run_files import RunFiles
+from flowmrd.stages.gate import read_gate_reference, tell_override, write_gated
 from flowmrd.stages.ingest import write_raw
 from flowmrd.stages.preprocess import write_preprocessed
 from flowmrd.tube import Tube
@@ -23,7 +24,7 @@ from flowmrd.tube.gate import gate
 from flowmrd.tube.preprocess import preprocess
 from flowmrd.tube.read import read_tube
 
-__all__ = ["TubeFolders", "file_state", "gated_from_fcs", "require_unchanged"]
+__all__ = ["TubeFolders", "file_state", "gated_from_fcs", "in_run", "require_unchanged"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,40 @@ class TubeFolders:
 
     work: Path
     result: Path
+
+    @classmethod
+    def in_run(cls, run: RunFiles, sample: str) -> TubeFolders:
+        """The folders of a tube of a run."""
+        return cls(run.work(sample, "gates.json").parent, run.result(sample, "mrd.json").parent)
+
+
+def in_run(
+    run: RunFiles,
+    *,
+    sample: str,
+    transforms: Path | None = None,
+    spillover: Path | None = None,
+    thresholds: Path | None = None,
+    override: Path | None = None,
+) -> None:
+    """Bring a diagnosis tube of a run to its gated columns."""
+    row = run.sample(sample)
+    seen = file_state(row.fcs)
+    folders = TubeFolders.in_run(run, sample)
+    gated_from_fcs(
+        row,
+        folders,
+        panel=run.panel_of(sample),
+        config=run.config,
+        transforms=transforms,
+        spillover=spillover,
+        thresholds=thresholds,
+        override=override,
+        base=run.sheet.parent,
+        keep_columns=True,
+    )
+    tell_override(folders.work / "gates.json", override)
+    require_unchanged(row.fcs, seen)
 
 
 def gated_from_fcs(

@@ -48,13 +48,32 @@ from flowmrd.panel.model import PanelModel
 from flowmrd.preprocess.scaling import scales_as_text
 from flowmrd.records.read import read_record
 from flowmrd.records.references import TransformFile
+from flowmrd.run_files import RunFiles
+from flowmrd.stages.shared_files import keep_copy
 from flowmrd.store import write_columns, write_json
 from flowmrd.tube.files import raw_tube
 from flowmrd.tube.preprocess import preprocess as preprocess_tube
 from flowmrd.tube.read import read_tube
 from flowmrd.tube.tube import Tube
 
-__all__ = ["preprocess", "preprocess_file", "write_preprocessed"]
+__all__ = ["in_run", "preprocess", "preprocess_file", "write_preprocessed"]
+
+
+def in_run(run: RunFiles, *, sample: str, transforms: Path | None = None, spillover: Path | None = None) -> None:
+    """Compensate, scale and mask a tube of a run."""
+    preprocess(
+        run.work(sample, "events.arrow"),
+        run.work(sample, "ingest.json"),
+        panel=run.panel_of(sample),
+        config=run.config,
+        transforms=transforms,
+        out=run.work(sample, "preprocessed.arrow"),
+        qc=run.result(sample, "qc.json"),
+        sample=run.sample(sample),
+        spillover=spillover,
+        base=run.sheet.parent,
+    )
+    keep_copy(run.result(sample, "qc.json"), run.work(sample, "qc.json"))
 
 
 def preprocess(

@@ -47,6 +47,7 @@ from flowmrd.records.run import (
 from flowmrd.review.keys import key_id
 from flowmrd.review.log import check_log
 from flowmrd.review.status import trusted_key
+from flowmrd.run_files import RunFiles
 from flowmrd.stages.manifest import MANIFEST, renew_manifest, write_manifest
 from flowmrd.stages.ro_crate import write_crate
 from flowmrd.store import digest_file, read_json, write_json, write_text
@@ -56,6 +57,11 @@ LOCK: Final = REPOSITORY / "requirements.lock"
 CONFIG: Final = Path("config/config.yaml")
 STARTED: Final = "FLOWMRD_STARTED"
 COMMAND: Final = "FLOWMRD_COMMAND"
+
+
+def in_run(run: RunFiles) -> None:
+    """Record what a finished run was made with and what it gave."""
+    write_provenance(run.directory)
 
 
 def write_provenance(

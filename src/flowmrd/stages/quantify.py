@@ -8,11 +8,13 @@ from pathlib import Path
 from flowmrd.config import RunConfig, Sample
 from flowmrd.mrd.quantify import Digests
 from flowmrd.panel import PanelModel
+from flowmrd.run_files import RunFiles
 from flowmrd.stages.review_calls import count_with_review
-from flowmrd.store import write_json
+from flowmrd.stages.shared_files import keep_copy
+from flowmrd.store import digest_file, write_json
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
-__all__ = ["Digests", "QuantifyInputs", "quantify"]
+__all__ = ["Digests", "QuantifyInputs", "digests_in_run", "in_run", "quantify"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,39 @@ class QuantifyInputs:
     ingest: Path
     gates: Path
     qc: Path
+
+
+def in_run(run: RunFiles, *, sample: str, reference: Path | None = None, laip: Path | None = None) -> None:
+    """Count a classified tube of a run."""
+    files = QuantifyInputs(
+        preprocessed=run.work(sample, "preprocessed.arrow"),
+        gated=run.work(sample, "gated.arrow"),
+        classified=run.work(sample, "classified.arrow"),
+        classification=run.work(sample, "classification.json"),
+        ingest=run.work(sample, "ingest.json"),
+        gates=run.work(sample, "gates.json"),
+        qc=run.result(sample, "qc.json"),
+    )
+    quantify(
+        files,
+        sample=run.sample(sample),
+        panel=run.panel_of(sample),
+        config=run.config,
+        digests=digests_in_run(run, sample, reference, laip),
+        out=run.result(sample, "mrd.json"),
+        run_directory=run.directory,
+    )
+    keep_copy(run.result(sample, "mrd.json"), run.work(sample, "mrd.json"))
+
+
+def digests_in_run(run: RunFiles, sample: str, reference: Path | None, laip: Path | None) -> Digests:
+    """Digests of what a tube of a run is judged by."""
+    return Digests(
+        config=run.config.result_digest,
+        panel=digest_file(run.panel_path_of(sample)),
+        reference=digest_file(reference) if reference else None,
+        laip=digest_file(laip) if laip else None,
+    )
 
 
 def quantify(

@@ -30,15 +30,28 @@ from flowmrd.config.run import ReferenceConfig
 from flowmrd.panel import PanelModel
 from flowmrd.records.read import read_record
 from flowmrd.records.references import ReferenceFile
+from flowmrd.run_files import RunFiles
 from flowmrd.stages.provisional_controls import simulated_controls
+from flowmrd.stages.shared_files import gated_files
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
-__all__ = ["build", "reference_settings"]
+__all__ = ["build", "in_run", "reference_settings"]
 
 
 def reference_settings(config: RunConfig) -> ReferenceConfig:
     """Settings of the reference, also where the configuration names only a stored one."""
     return ReferenceConfig() if isinstance(config.reference, str) else config.reference
+
+
+def in_run(run: RunFiles, *, panel: str, tube: Sequence[str] = ()) -> None:
+    """Build the reference of a panel from control tubes of a run."""
+    build(
+        [gated_files(run, name) for name in tube],
+        panel=run.panel_named(panel),
+        config=run.config,
+        out_json=run.reference(panel, "reference.json"),
+        out_npz=run.reference(panel, "reference.npz"),
+    )
 
 
 def build(

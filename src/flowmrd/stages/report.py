@@ -42,15 +42,55 @@ from flowmrd.report.page import write_page
 from flowmrd.report.plotly_script import SharedScript, write_plotly
 from flowmrd.report.sample import build_page
 from flowmrd.review import signatures_of
+from flowmrd.run_files import RunFiles
 from flowmrd.stages.results import read_result
-from flowmrd.store import digest_file, write_json, write_text
+from flowmrd.store import digest_file, read_json, write_json, write_text
 from flowmrd.tube import Tube
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
-__all__ = ["SHARED_ABOVE", "report"]
+__all__ = ["SHARED_ABOVE", "diagnosis_folder", "in_run", "report", "tubes_up_to"]
 
 SHARED_ABOVE = 20
 """Tubes above which pages share plotly.js, unless the configuration says otherwise: 1,000 pages are 2 GB smaller."""
+
+
+def in_run(
+    run: RunFiles,
+    *,
+    sample: str,
+    reference: Path | None = None,
+    laip: Path | None = None,
+    control: Sequence[str] = (),
+) -> None:
+    """Write the page of a judged tube of a run."""
+    report(
+        run.result(sample, "mrd.json").parent,
+        run.work(sample, "gates.json").parent,
+        panel=run.panel_of(sample),
+        config=run.config,
+        sample=run.sample(sample),
+        reference_json=reference,
+        laip_json=laip,
+        controls_qc=[run.work(name, "qc.json") for name in control],
+        controls_work=[run.work(name, "qc.json").parent for name in control],
+        diagnosis_work=diagnosis_folder(run, laip),
+        history=[path for name in tubes_up_to(run, sample) if (path := run.work(name, "mrd.json")).is_file()],
+        run_directory=run.directory,
+        out=run.result(sample, "report.html"),
+        tubes=len(run.samples),
+    )
+
+
+def tubes_up_to(run: RunFiles, sample: str) -> list[str]:
+    """Tubes of a tube's patient in the order of the sheet, up to and including this one."""
+    row = run.sample(sample)
+    return [name for name, other in run.samples.items() if other.patient == row.patient and other.line <= row.line]
+
+
+def diagnosis_folder(run: RunFiles, laip: Path | None) -> Path | None:
+    """Work folder of the tube that a LAIP was found in."""
+    name = read_json(laip).get("diagnosis") if laip is not None and laip.is_file() else None
+    return run.work(str(name), "gated.arrow").parent if name in run.samples else None
 
 
 def report(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flowmrd.errors import CompensationError
@@ -14,9 +14,22 @@ from flowmrd.preprocess.scaling import FLUORESCENT, stored_ranges
 from flowmrd.preprocess.stain_tubes import SCATTER, UNSTAINED, Float32, single_cells, stained_column
 from flowmrd.records.ingest import IngestFile
 from flowmrd.records.read import read_record
+from flowmrd.run_files import RunFiles
 from flowmrd.store import open_columns, write_text
 
-__all__ = ["spillover_reference"]
+__all__ = ["in_run", "spillover_reference"]
+
+
+def in_run(run: RunFiles, *, panel: str, tube: Sequence[str]) -> None:
+    """Compute the matrix of a panel from single-stain tubes of a run."""
+    spillover_reference(
+        {
+            name: (run.work(name, "events.arrow"), run.work(name, "ingest.json"), run.sample(name).stain or "unstained")
+            for name in tube
+        },
+        panel=run.panel_named(panel),
+        out=run.reference(panel, "spillover.csv"),
+    )
 
 
 def spillover_reference(tubes: Mapping[str, tuple[Path, Path, str]], *, panel: PanelModel, out: Path) -> None:

@@ -16,16 +16,30 @@ where one instrument was used).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flowmrd.config.run import RunConfig
 from flowmrd.panel.model import PanelModel
+from flowmrd.run_files import RunFiles
 from flowmrd.store import write_json
 from flowmrd.tube.files import raw_tube
 from flowmrd.tube.transforms import transforms_of_controls
 
-__all__ = ["transform_reference"]
+__all__ = ["in_run", "transform_reference"]
+
+
+def in_run(run: RunFiles, *, panel: str, tube: Sequence[str], spillover: Path | None = None) -> None:
+    """Learn the scaling of a panel from control tubes of a run."""
+    transform_reference(
+        {name: (run.work(name, "events.arrow"), run.work(name, "ingest.json")) for name in tube},
+        panel=run.panel_named(panel),
+        config=run.config,
+        out=run.reference(panel, "transform.json"),
+        batches={name: run.sample(name).batch for name in tube},
+        spillover=spillover,
+        base=run.sheet.parent,
+    )
 
 
 def transform_reference(

@@ -14,6 +14,7 @@ from flowmrd.errors import ConfigError, InputError
 from flowmrd.report.language import language
 from flowmrd.report.page import write_page
 from flowmrd.review.status import states_for_trial
+from flowmrd.run_files import RunFiles
 from flowmrd.store import write_json
 from flowmrd.trial.csv_files import write_tables
 from flowmrd.trial.endpoints import analyse
@@ -21,6 +22,11 @@ from flowmrd.trial.mrd_calls import calls_of, choose_samples
 from flowmrd.trial.page import render_trial
 from flowmrd.trial.result import TrialResult
 from flowmrd.trial.tables import AdverseEvent, check_tables, enrolment_dates, read_adverse_events, read_patients
+
+
+def in_run(run: RunFiles) -> None:
+    """Analyse the trial of a run."""
+    build_trial(run.directory)
 
 
 def build_trial(run_directory: Path) -> TrialResult:

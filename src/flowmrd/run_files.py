@@ -1,71 +1,26 @@
-"""Paths of the files of a run, and the access of a stage to configuration, sheet and panels."""
+"""The files of a run: where each lies, and the access of a stage to configuration, sheet and panels."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
-from flowmrd.errors import ConfigError, SheetError
+from flowmrd.errors import SheetError
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
-from flowmrd.store import write_json
+
+__all__ = ["CONFIG", "OVERRIDES", "OVERRIDE_SUFFIXES", "RunFiles"]
 
 CONFIG = Path("config/config.yaml")
 OVERRIDES = Path("config/overrides")
 """Folder for a reviewer's gates; the file is ``<sample>`` with one of :data:`OVERRIDE_SUFFIXES`."""
 OVERRIDE_SUFFIXES = (".yaml", ".yml", ".xml")
-STATE = Path(".snakemake/flowmrd")
-"""Folder for the files that the launcher and the plan keep from one start to the next."""
-PLAN_FILE = STATE / "plan.json"
-"""File with the main process's findings for its jobs: refused tubes, and the fingerprint of each usable tube."""
-
-
-def keep_state(path: Path, value: Any) -> None:
-    """Write a file of :data:`STATE`. If the run directory is not writable, nothing is kept and the next start takes
-    longer.
-    """
-    if os.access(path.parent if path.parent.is_dir() else path.parents[2], os.W_OK):
-        write_json(path, value)
-
-
-def stored_library(directory: Path, config: RunConfig) -> list[Path]:
-    """``laip.json`` of every phenotype of the library that the configuration names; none where it names none.
-
-    Raises
-    ------
-    ArtefactError
-        If it names a folder that is not a library, or a library that was altered.
-    """
-    from flowmrd.classifier.stored_library import library_files
-
-    return [] if config.laip.library is None else library_files(directory / config.laip.library)
-
-
-def decisions_file(directory: Path, config: RunConfig) -> Path | None:
-    """``decisions.json`` that the configuration names; None where it names none.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such file.
-    """
-    given = config.review.decisions
-    if given is not None and not (directory / given).is_file():
-        raise ConfigError(
-            f"{directory / CONFIG}: review.decisions",
-            found=f"no file {given}",
-            expected="decisions of the laboratory, as 'flowmrd reference learn' makes them",
-            todo="correct the path, or remove it",
-        )
-    return None if given is None else directory / given
 
 
 @dataclass(frozen=True)
-class Run:
+class RunFiles:
     """A run directory as one stage sees it; the headers of other tubes are not opened."""
 
     directory: Path
