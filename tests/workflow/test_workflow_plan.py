@@ -120,7 +120,7 @@ def test_a_refused_tube_is_tried_again_when_something_it_depends_on_has_changed(
 def test_a_refused_tube_is_tried_again_when_the_code_has_changed(
     with_refused: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowmrd.engine.plan.state_of", lambda config: "another state")
+    monkeypatch.setattr("flowmrd.engine.run_plan.state_of", lambda config: "another state")
     assert "CTRL02" in plan_run(with_refused).samples
 
 

@@ -1,4 +1,4 @@
-# Helpers of the rules; no rules here. What depends on what is decided in flowmrd.engine.plan, where it is tested.
+# Helpers of the rules; no rules here. What depends on what is decided in flowmrd.engine (tubes_of_run, run_plan), where it is tested.
 import hashlib
 import re
 from collections.abc import Iterable

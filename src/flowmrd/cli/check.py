@@ -16,9 +16,9 @@ from flowmrd.config import ReferenceConfig, RunConfig, Sample, load_config, read
 from flowmrd.config.load import told
 from flowmrd.config.sheet import Role
 from flowmrd.config.yaml_file import read_yaml
+from flowmrd.engine.applied_reference import stained_controls, stored_reference
 from flowmrd.engine.headers import HeaderPreview, RunRequest, check_header
 from flowmrd.engine.override_check import check_override
-from flowmrd.engine.plan import stained_controls, stored_reference
 from flowmrd.engine.run_faults import run_faults
 from flowmrd.engine.tube_comparison import compare_tubes
 from flowmrd.errors import ChannelError, ColumnError, ConfigError, InputError, PanelError, SheetError

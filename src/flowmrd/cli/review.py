@@ -10,7 +10,7 @@ import typer
 from flowmrd.cli.arguments import PublicKey, RunDirectory
 
 if TYPE_CHECKING:
-    from flowmrd.engine.plan import RunPlan
+    from flowmrd.engine.run_plan import RunPlan
     from flowmrd.stages.recount import TubeInRun
 
 __all__ = ["register"]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from flowmrd.engine.plan import RunPlan
+from flowmrd.engine.run_plan import RunPlan
 from flowmrd.engine.stage_table import STAGES, Unit
 
 

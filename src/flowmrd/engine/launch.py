@@ -25,10 +25,11 @@ from flowmrd.engine.cluster_queue import QueueWatch, jobs_in_queue, seconds_betw
 from flowmrd.engine.code_digest import package_digest, state_of
 from flowmrd.engine.future_file_times import set_back_future_times
 from flowmrd.engine.lock import refuse_jobs_in_queue, run_lock, wait_for_orphans
-from flowmrd.engine.plan import RunPlan, plan_run
+from flowmrd.engine.plan import plan_run
 from flowmrd.engine.progress import planned_events, run_and_follow
 from flowmrd.engine.ready_interpreter import ready_interpreter
 from flowmrd.engine.refusals import LOGS, forget_failures
+from flowmrd.engine.run_plan import RunPlan
 from flowmrd.engine.summary import print_plan, print_summary
 from flowmrd.errors import ConfigError, InputError
 from flowmrd.home import REPOSITORY

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from flowmrd.config import RunConfig, Sample
 from flowmrd.config.sheet import Role
+from flowmrd.engine.applied_reference import stored_reference
 from flowmrd.engine.headers import HeaderPreview
-from flowmrd.engine.plan import stored_reference
 from flowmrd.errors import ArtefactError, CompensationError, ConfigError, InputError
 from flowmrd.gating.experts import SUFFIXES
 from flowmrd.home import PANELS

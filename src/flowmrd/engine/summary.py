@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowmrd.engine.failure import RECORD_SUFFIX
-from flowmrd.engine.plan import RunPlan
 from flowmrd.engine.refusals import LOGS, Refusal, StageFailure, stage_failures
+from flowmrd.engine.run_plan import RunPlan
 from flowmrd.engine.stage_table import SAMPLE_STAGES
 
 if TYPE_CHECKING:
