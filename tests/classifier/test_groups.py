@@ -159,7 +159,7 @@ def test_cells_of_controls_elsewhere_within_the_drift_do_not_raise_the_cut(
             )
         return cut_beside([fit], cells, controls, replace(PARAMETERS, cut_most=30.0))
 
-    monkeypatch.setattr(calibration, "_needless_below", lambda *_: -99.0)
+    monkeypatch.setattr(calibration, "_drawn_scores", lambda *_: np.full(10, -99.0))
     assert cut_with(1.0) == PARAMETERS.cut_least
     assert cut_with(0.0) > PARAMETERS.cut_least
 

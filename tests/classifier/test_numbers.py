@@ -250,7 +250,7 @@ def test_at_most_a_third_of_the_controls_is_left_out_as_odd(monkeypatch: pytest.
 
 def test_without_controls_the_cut_lies_well_above_the_lowest() -> None:
     """``cut_without_controls``."""
-    assert [choose_cut([], [], 5.0, PARAMETERS, lowest=lowest) for lowest in (4.0, 0.0)] == [8.0, 4.0]
+    assert [choose_cut([], [], lambda _: 5.0, PARAMETERS, lowest=lowest) for lowest in (4.0, 0.0)] == [8.0, 4.0]
 
 
 @pytest.mark.parametrize(("count", "alone"), [(7, None), (9, 5)])
@@ -268,22 +268,26 @@ def test_a_control_stands_alone_where_the_others_make_its_cells_next_to_impossib
     assert stands_alone(counts, [1_000_000] * 6, PARAMETERS) == alone
 
 
-@pytest.mark.parametrize(("per_million", "lowest"), [(300, True), (600, False)])
-def test_beside_leukaemia_that_was_found_a_fiftieth_of_it_is_accepted_as_background(
-    monkeypatch: pytest.MonkeyPatch, per_million: int, lowest: bool
+@pytest.mark.parametrize(("per_million", "cut"), [(50, 4.0), (100, 5.25)])
+def test_beside_a_known_leukaemia_as_many_normal_cells_are_accepted_as_the_cut_leaves_leukaemic_ones_out(
+    monkeypatch: pytest.MonkeyPatch, per_million: int, cut: float
 ) -> None:
-    """``leukaemia_to_background``: 5 % leukaemia allow 1,000 per million, of which controls hold 400 on average."""
-    scores = np.concatenate([np.full(per_million, 3.0), np.full(1_000, -9.0)])
+    """A thousand leukaemic cells per million, spread over the scores 0 to 20; controls hold normal cells at score 5.
+
+    Six more at score 11.9 make the first cut 12, above which only 400 leukaemic cells lie: too few to accept 50 normal
+    cells at once. A cut of 5.25 shows 737 of them, of which a quarter lies below 5.
+    """
+    scores = np.concatenate([np.full(6, 11.9), np.full(per_million, 5.0), np.full(1_000, -9.0)])
+    leukaemia = np.linspace(0.0, 20.0, 1_000)
     monkeypatch.setattr(calibration, "score_each", lambda *_: scores[:, None])
     monkeypatch.setattr(calibration, "forms_group", lambda *_: True)
-    monkeypatch.setattr(calibration, "_needless_below", lambda *_: -99.0)
+    monkeypatch.setattr(calibration, "_drawn_scores", lambda *_: leukaemia)
     place = SimpleNamespace(shifted=lambda _: None)
-    fit: Any = SimpleNamespace(mixture=place, score=np.full(50_000, 99.0))
-    cells: Any = SimpleNamespace(sampling=1.0, denominator=1_000_000, shift=0.0)
-    control = SimpleNamespace(per_million=lambda count: count, shift=0.0, values=None, log_normal=None)
-    controls: Any = [control] * 3
-    cut = calibration.cut_beside([fit], cells, controls, PARAMETERS)
-    assert (cut == PARAMETERS.heavy_cut_least) is lowest
+    fit: Any = SimpleNamespace(mixture=place, score=leukaemia)
+    facts: dict[str, Any] = {"per_million": lambda count: count, "shift": 0.0, "values": None, "log_normal": None}
+    cells: Any = SimpleNamespace(**facts)
+    controls: Any = [SimpleNamespace(**facts)] * 3
+    assert calibration.cut_beside([fit], cells, controls, replace(PARAMETERS, cut_leukaemia_lost=0.0)) == cut
 
 
 # spike-in

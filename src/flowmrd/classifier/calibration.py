@@ -9,7 +9,7 @@ the controls.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -135,9 +135,8 @@ def cut_beside(
     """The cut for a phenotype where it lies in a tube: with it, the controls' cells at that place keep to the
     background.
 
-    Where the phenotype forms a group, a background of a small part of that group is accepted
-    (``leukaemia_to_background``). A count that leaves out a third of the leukaemia is further from the truth than one
-    that includes a fiftieth of normal cells.
+    Where the phenotype forms a group, as many normal cells are accepted as leukaemic ones lie below the cut. So the
+    count is neither too low, as with a cut that keeps all normal cells out, nor too high.
 
     Parameters
     ----------
@@ -148,42 +147,51 @@ def cut_beside(
     """
     moved = [[fit.mixture.shifted(control.shift - cells.shift) for fit in fits] for control in controls]
     scores = [
-        score_each(places, control.values, control.log_normal, parameters.blast_tail_degrees).max(axis=1)
+        np.sort(score_each(places, control.values, control.log_normal, parameters.blast_tail_degrees).max(axis=1))
         for places, control in zip(moved, controls, strict=True)
     ]
-    allowed, lowest = parameters.background_per_million, parameters.cut_least
-    strict = choose_cut(scores, controls, allowed, parameters, lowest=lowest)
-    events = sum(int((fit.score >= strict).sum()) for fit in fits if forms_group(fit, cells, strict))
-    share = events / cells.sampling / max(cells.denominator, 1)
-    accepted = 1e6 * share / parameters.leukaemia_to_background
-    needless = _needless_below(fits, cells)
-    if accepted <= allowed:
-        return max(strict, needless)
-    if share > parameters.heavy_share:
-        lowest = parameters.heavy_cut_least
-    cut = choose_cut(scores, controls, accepted, parameters, lowest=lowest)
-    return max(cut if any(forms_group(fit, cells, cut) for fit in fits) else strict, needless)
+    own = [_drawn_scores(fit, cells) for fit in fits]
+    shares = [0.0] * len(fits)
+
+    def accepted(cut: float) -> float:
+        """Background accepted at a cut, per million: what is allowed, or the leukaemia that lies below the cut."""
+        below = (share * np.searchsorted(drawn, cut) / len(drawn) for share, drawn in zip(shares, own, strict=True))
+        return max(parameters.background_per_million, 1e6 * float(sum(below)))
+
+    cut = choose_cut(scores, controls, accepted, parameters, lowest=parameters.cut_least)
+    # A strict cut shows only a part of a leukaemia that resembles normal cells. What it shows allows a lower cut, and
+    # that one shows more; the cut only ever falls, so this ends.
+    while True:
+        shares = [_share_above(fit, cells, cut) for fit in fits]
+        heavy = sum(shares) > parameters.heavy_share
+        lowest = parameters.heavy_cut_least if heavy else parameters.cut_least
+        lower = choose_cut(scores, controls, accepted, parameters, lowest=lowest)
+        if lower >= cut or not any(forms_group(fit, cells, lower) for fit in fits):
+            break
+        cut = lower
+    # A cut that leaves out less than a hundredth of the leukaemia finds little more, and may let in cells of the tube
+    # that no control has.
+    needless = [float(np.quantile(drawn, parameters.cut_leukaemia_lost)) for drawn in own]
+    return max(cut, min(*needless, parameters.cut_most) if needless else parameters.cut_least)
 
 
-def _needless_below(fits: Sequence[PhenotypeFit], cells: WindowCells) -> float:
-    """The cut that leaves out a hundredth of the leukaemia itself, as it lies in the tube.
+def _share_above(fit: PhenotypeFit, cells: WindowCells, cut: float) -> float:
+    """Share of the tube's cells that a match has above the cut; 0 where they form no group."""
+    if not forms_group(fit, cells, cut):
+        return 0.0
+    return cells.per_million(float((fit.score >= cut).sum())) / 1e6
 
-    A lower cut finds little more of the leukaemia. Where leukaemia lies far from normal cells, controls would allow any
-    cut, but the tube may hold cells that no control has.
-    """
+
+def _drawn_scores(fit: PhenotypeFit, cells: WindowCells) -> Floats:
+    """Scores of cells drawn from a match of the phenotype, in rising order: how much of it a cut leaves out."""
     parameters = cells.parameters
     rng = np.random.default_rng(parameters.seed)
-    lowest = []
-    for fit in fits:
-        counts = rng.multinomial(parameters.cut_draws, fit.mixture.weight / fit.mixture.weight.sum())
-        drawn = fit.mixture.mean.repeat(counts, axis=0)
-        root = np.linalg.cholesky(fit.mixture.covariance).repeat(counts, axis=0)
-        drawn = drawn + np.einsum("nij,nj->ni", root, rng.standard_normal(drawn.shape))
-        score = score_cells(
-            fit.mixture, drawn, cells.model.log_density(drawn, parameters), parameters.blast_tail_degrees
-        )
-        lowest.append(float(np.quantile(score, parameters.cut_leukaemia_lost)))
-    return min(*lowest, parameters.cut_most) if lowest else parameters.cut_least
+    counts = rng.multinomial(parameters.cut_draws, fit.mixture.weight / fit.mixture.weight.sum())
+    drawn = fit.mixture.mean.repeat(counts, axis=0)
+    root = np.linalg.cholesky(fit.mixture.covariance).repeat(counts, axis=0)
+    drawn = drawn + np.einsum("nij,nj->ni", root, rng.standard_normal(drawn.shape))
+    log_normal = cells.model.log_density(drawn, parameters)
+    return np.sort(score_cells(fit.mixture, drawn, log_normal, parameters.blast_tail_degrees))
 
 
 def stands_alone(counts: list[float], denominators: list[int], parameters: ClassifierParameters) -> int | None:
@@ -209,25 +217,33 @@ def stands_alone(counts: list[float], denominators: list[int], parameters: Class
 def choose_cut(
     scores: Sequence[Floats],
     controls: Sequence[WindowCells],
-    per_million: float,
+    accepted: Callable[[float], float],
     parameters: ClassifierParameters,
     *,
     lowest: float,
 ) -> float:
-    """Smallest cut at which the mean background of the controls is not exceeded.
+    """Smallest cut at which the mean background of the controls is not above what is accepted there.
 
     Where there are enough controls (``cut_set_aside_from``) the worst one is set aside. It still counts in the
     background that is reported, and so in the limit of blank.
+
+    Parameters
+    ----------
+    scores
+        Per control, the scores of its cells in rising order.
+    accepted
+        Background per million that is accepted at a cut.
     """
     if not scores:
         return lowest + parameters.cut_without_controls
     for cut in np.arange(lowest, parameters.cut_most + 0.01, parameters.cut_step):
         rates = sorted(
-            control.per_million(float((score >= cut).sum())) for score, control in zip(scores, controls, strict=True)
+            control.per_million(float(len(score) - np.searchsorted(score, cut)))
+            for score, control in zip(scores, controls, strict=True)
         )
         kept = rates[:-1] if len(rates) >= parameters.cut_set_aside_from else rates
-        low_mean = np.mean(kept) <= parameters.cut_background_share * per_million
-        if low_mean and kept[-1] <= parameters.cut_worst_ratio * per_million:
+        most = accepted(float(cut))
+        if np.mean(kept) <= parameters.cut_background_share * most and kept[-1] <= parameters.cut_worst_ratio * most:
             return float(cut)
     return parameters.cut_most
 

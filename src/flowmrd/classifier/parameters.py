@@ -1589,14 +1589,6 @@ class ClassifierParameters:
     cut_draws: int = number(
         2_000, "cut", "cells", "cells drawn from a phenotype that tell this part", "by hand: twenty cells lie below"
     )
-    leukaemia_to_background: float = number(
-        50.0,
-        "cut",
-        "ratio",
-        "leukaemia of a known phenotype is this many times the background that is accepted beside it, where that is "
-        "more than the background asked for",
-        "python -m benchmarks.accuracy.recall: counts within 20 % of the truth at 1e-3",
-    )
     high_background_ratio: float = number(
         4.0,
         "cut",

@@ -24,6 +24,7 @@ from flowmrd.classifier.mixture import (
     fit_mixture,
     log_density,
     log_sum,
+    membership,
     products,
 )
 from flowmrd.classifier.normal_model import NormalModel
@@ -154,7 +155,7 @@ def find_laip(
         return None
     stored = parameters.laip_stored_cells
     picks = found.cells[:: max(1, len(found.cells) // stored)][:stored]
-    n_cells = float(len(found.cells)) * scale + _offscale_members(found, diagnosis)
+    n_cells = found.expected * scale + _offscale_members(found, diagnosis)
     return PatientLaip(
         patient=patient,
         features=features,
@@ -196,12 +197,21 @@ class _Diagnosis:
 
 @dataclass(frozen=True)
 class _Learned:
-    """A phenotype, and the rows of the tube's cells that have it."""
+    """A phenotype and the tube's cells that have it.
+
+    Attributes
+    ----------
+    cells
+        Rows of cells that are leukaemic beyond doubt: what the spike-in is made of.
+    expected
+        Expected number of leukaemic rows: cells that lie between leukaemia and normal cells count by their probability.
+    """
 
     mixture: Mixture
     indistinct: bool
     staining: Floats
     cells: npt.NDArray[np.intp]
+    expected: float
     model: TubeModel
 
 
@@ -210,7 +220,7 @@ def _offscale_members(found: _Learned, diagnosis: _Diagnosis) -> int:
     offscale, parameters = diagnosis.tube.offscale, diagnosis.parameters
     if offscale is None:
         return 0
-    share = len(found.cells) * diagnosis.unit
+    share = found.expected * diagnosis.unit
     score = score_offscale(offscale, [found.mixture], found.model, parameters)[0]
     return int(np.count_nonzero(np.log(max(share, 1e-9)) + score > parameters.laip_cell_log_odds))
 
@@ -224,7 +234,7 @@ def _learn_labelled(diagnosis: _Diagnosis, rows: npt.NDArray[np.intp], min_cells
     share = min(len(rows) * diagnosis.unit, parameters.laip_share_most)
     fitted = fit_tube(diagnosis.model, diagnosis.tube, parameters, leukaemia=laip, leukaemia_share=share)
     laip, indistinct = _without_normal_components(laip, diagnosis.reference, diagnosis.tube.features, parameters)
-    return _Learned(laip, indistinct, fitted.shift, rows, fitted)
+    return _Learned(laip, indistinct, fitted.shift, rows, float(len(rows)), fitted)
 
 
 def _learn_aberrant(diagnosis: _Diagnosis, min_cells: int) -> _Learned | None:
@@ -249,10 +259,11 @@ def _learn_aberrant(diagnosis: _Diagnosis, min_cells: int) -> _Learned | None:
         normal, staining = fitted.mixture, fitted.shift
     laip, indistinct = _without_normal_components(laip, diagnosis.reference, tube.features, parameters)
     values = log_sum(component_log_density(laip, x)) - log_density(normal, x, degrees=tails)
-    rows = np.flatnonzero(np.log(max(share, 1e-9)) + values > parameters.laip_cell_log_odds)
+    log_odds = np.log(max(share, 1e-9)) - np.log(max(1.0 - share, 1e-9)) + values
+    rows = np.flatnonzero(log_odds > parameters.laip_cell_log_odds)
     if len(rows) * diagnosis.scale < min_cells:
         return None
-    return _Learned(laip, indistinct, staining, rows, fitted)
+    return _Learned(laip, indistinct, staining, rows, float(membership(log_odds).sum()), fitted)
 
 
 def widened_by_spread(model: NormalModel, anchored: TubeModel) -> Mixture:
