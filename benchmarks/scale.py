@@ -7,10 +7,12 @@
 Runs cohorts of small tubes (30,000 events), two of them, to see what the number of tubes does, and one of large tubes
 with the real workflow; then the same stages on the same tubes in one process without an engine (``benchmarks.bare``).
 The overhead is the processor time of the run, launcher, Snakemake, shells and interpreters included, against that of
-the one process. Seconds and peak memory of a job are what its log says; seconds of a stage are fitted as
-a + b x events.
+the one process. Cores share caches and memory, so a job beside another takes more processor time than a job alone.
+Therefore as many such processes run side by side as the run has cores, and their mean is compared. Seconds and peak
+memory of a job are what its log says; seconds of a stage are fitted as a + b x events.
 
-``--rows`` takes some of the cohorts; the prediction below needs all of them.
+``--rows`` takes some of the cohorts and leaves the other rows of the table as they are; the prediction below needs
+all of them.
 
 The prediction for 1,000 tubes of 5 million events schedules the fitted jobs greedily in the order the workflow allows
 (``benchmarks.schedule``). It is checked by a run of Snakemake on the workflow of as many tubes (``--simulated`` for
@@ -90,8 +92,8 @@ def jobs_of(run: Path) -> tuple[Job, ...]:
     return tuple(found)
 
 
-def timed(command: list[str]) -> tuple[float, float]:
-    """Wall and processor seconds of a command and all its descendants."""
+def timed(*commands: list[str]) -> tuple[float, float]:
+    """Wall seconds of commands that run side by side, and the mean of their processor seconds, descendants included."""
 
     def used() -> float:
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -101,12 +103,31 @@ def timed(command: list[str]) -> tuple[float, float]:
     # one thread for each process, as `flowmrd run` has it
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installation keeps what it compiled
-    done = subprocess.run(  # noqa: S603
-        command, cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
-    return time.monotonic() - wall, used() - cpu
+    with tempfile.TemporaryDirectory(prefix="scale-output") as folder:
+        outputs = [Path(folder) / f"{i}.txt" for i in range(len(commands))]
+        started = []
+        for command, output in zip(commands, outputs, strict=True):
+            with output.open("wb") as file:
+                started.append(
+                    subprocess.Popen(  # noqa: S603
+                        command, cwd=REPOSITORY, env=environment, stdout=file, stderr=subprocess.STDOUT
+                    )
+                )
+        for command, output, process in zip(commands, outputs, started, strict=True):
+            if process.wait():
+                raise SystemExit(f"{' '.join(command)}\n{output.read_text(errors='replace')[-3000:]}")
+    return time.monotonic() - wall, (used() - cpu) / len(commands)
+
+
+def without_engine(run: Path, cores: int) -> tuple[float, float]:
+    """Wall and processor seconds of one process that takes the tubes through all stages, beside others like it."""
+    copies = [run.with_name(f"{run.name}-alone{i}") for i in range(cores)]
+    for copy in copies:
+        shutil.copytree(run, copy, copy_function=os.link)
+    took = timed(*([sys.executable, "-m", "benchmarks.bare", str(copy)] for copy in copies))
+    for copy in copies:
+        shutil.rmtree(copy)
+    return took
 
 
 def run_cohort(folder: Path, name: str, tubes: int, events: int, cores: int, *, bare: bool) -> Cohort:
@@ -117,7 +138,7 @@ def run_cohort(folder: Path, name: str, tubes: int, events: int, cores: int, *, 
     wall, cpu = timed([sys.executable, "-m", "flowmrd", "run", str(run), "--cores", str(cores)])
     jobs = jobs_of(run)
     shutil.rmtree(run / "results")
-    alone = timed([sys.executable, "-m", "benchmarks.bare", str(run)]) if bare else (0.0, 0.0)
+    alone = without_engine(run, cores) if bare else (0.0, 0.0)
     print(f"{name}: {len(manifest)} tubes, {wall:.0f} s, {cpu:.0f} CPU s; one process {alone[1]:.0f} CPU s", flush=True)  # noqa: T201
     shutil.rmtree(run)
     return Cohort(
@@ -174,6 +195,21 @@ def cohort_table(cohorts: list[Cohort]) -> str:
             f"| {cohort.peak_mb:.0f} | {max(common):.0f} |"
         )
     return "\n".join(lines)
+
+
+def beside_earlier(page: Path, table: str) -> str:
+    """The table with the rows of the page's table that are of other cohorts, by number of tubes and events."""
+    header, rule, *rows = table.splitlines()
+    mine = {tuple(row.split("|")[1:3]) for row in rows}
+    lines = page.read_text(encoding="utf-8").splitlines()
+    if header in lines:
+        for line in lines[lines.index(header) + 2 :]:
+            if not line.startswith("|"):
+                break
+            if tuple(line.split("|")[1:3]) not in mine:
+                rows.append(line)
+    rows.sort(key=lambda row: [float(cell.replace(",", "")) for cell in reversed(row.split("|")[1:3])])
+    return "\n".join([header, rule, *rows])
 
 
 def stage_table(fitted: dict[str, dict[str, tuple[float, float]]], cohorts: list[Cohort]) -> str:
@@ -254,7 +290,7 @@ def main() -> int:
             if name in options.rows
         ]
     fitted = models(cohorts)
-    parts = [cohort_table(cohorts), stage_table(fitted, cohorts)]
+    parts = [beside_earlier(options.page, cohort_table(cohorts)), stage_table(fitted, cohorts)]
     print("\n\n".join(parts), flush=True)  # noqa: T201
     put_between_marks(options.page, "scale", "\n\n".join(parts))
     if len(cohorts) < len(ROWS):
