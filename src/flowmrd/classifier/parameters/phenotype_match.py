@@ -1,0 +1,208 @@
+"""That phenotype at follow-up: its match, cells off scale, cells carried over from the tube before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flowmrd.classifier.parameters.number import number
+
+__all__ = ["PhenotypeMatchNumbers"]
+
+
+@dataclass(frozen=True)
+class PhenotypeMatchNumbers:
+    """That phenotype at follow-up: its match, cells off scale, cells carried over from the tube before."""
+
+    drift_sd: float = number(
+        0.22,
+        "phenotype match",
+        "decades",
+        "expected drift of a marker between two tubes of one patient",
+        "group means of normal B cells differ by 0.1 to 0.3 between two tubes of one person (128 persons)",
+    )
+    drift_unreliable: float = number(
+        2.0,
+        "phenotype match",
+        "ratio",
+        "times the drift for markers that the therapy given may take away",
+        "by hand: the therapy acts on this marker",
+    )
+    drift_shifted: float = number(
+        1.5,
+        "phenotype match",
+        "ratio",
+        "times the drift for markers that steroids move",
+        "by hand: steroids move it, less than a targeted therapy",
+    )
+    match_reach: float = number(
+        -4.0,
+        "phenotype match",
+        "natural log",
+        "cells below this under the broadened phenotype are not looked at again",
+        "by hand: a cell there could gain nothing",
+    )
+    match_start_share: float = number(
+        1e-4,
+        "phenotype match",
+        "fraction",
+        "share at the start of a fit, at least",
+        "by hand: the level that is looked for",
+    )
+    match_start_events: float = number(
+        20.0,
+        "phenotype match",
+        "events",
+        "events at the start of a fit, at least",
+        "by hand: as many as a detection",
+    )
+    match_share_most: float = number(
+        0.95,
+        "phenotype match",
+        "fraction",
+        "largest share of a fit",
+        "by hand: some cells must be left to be normal",
+    )
+    match_steps: int = number(
+        15,
+        "phenotype match",
+        "EM steps",
+        "steps of a fit, at most",
+        "by hand: a limit of time",
+    )
+    match_shift_tolerance: float = number(
+        0.002,
+        "phenotype match",
+        "decades",
+        "a fit has converged when its shift changes by less",
+        "by hand: far below the noise of a detector",
+    )
+    match_share_tolerance: float = number(
+        0.01,
+        "phenotype match",
+        "ratio",
+        "a fit has converged when its share changes by less",
+        "by hand: far below the Poisson error of a count",
+    )
+    match_cells: int = number(
+        100_000,
+        "phenotype match",
+        "cells",
+        "cells within reach that a fit uses, evenly thinned: a diagnosis tube may hold millions",
+        "by hand: cost; a share is told to a few per mille",
+    )
+    match_all_below: int = number(
+        10_000,
+        "phenotype match",
+        "cells",
+        "a fit to thinned cells that explains fewer is made again with all: none of a rare group is left out",
+        "by hand: a tenth of match_cells",
+    )
+    residual_drift_sd: float = number(
+        0.04,
+        "phenotype match",
+        "decades",
+        "further scatter of cells whose shift is known, against the diagnosis",
+        "by hand: assumed",
+    )
+    strain_most: float = number(
+        7.5,
+        "phenotype match",
+        "squared drift SD per marker",
+        "a shift beyond this is another phenotype",
+        "drift of 0.3 decades in each of nine markers stays below with 99.99 %",
+    )
+    strain_most_in_one: float = number(
+        5.0,
+        "phenotype match",
+        "drift SD",
+        "a shift of one marker beyond this is another phenotype",
+        "drift of 0.3 decades in each of nine markers stays below with 99.8 %",
+    )
+    match_gain: float = number(
+        12.0,
+        "phenotype match",
+        "natural log",
+        "log-likelihood gain from which cells that match the phenotype form a group; below it they are scattered "
+        "normal cells at its rim",
+        "by hand: a likelihood ratio of 160,000",
+    )
+    match_gain_per_event: float = number(
+        1.0,
+        "phenotype match",
+        "natural log",
+        "gain per event from which they form a group",
+        "by hand: each cell almost three times likelier than as a normal one",
+    )
+    match_strain_quantile: float = number(
+        0.99,
+        "phenotype match",
+        "fraction",
+        "drifts between two tubes of one patient that stay below; cells that match only beyond it must each be as "
+        "unlike normal cells as those of a group of unknown phenotype (gain_per_event_counted)",
+        "by hand: one drift in a hundred lies beyond",
+    )
+    match_scatter_most: float = number(
+        1.5,
+        "phenotype match",
+        "squared Mahalanobis distance per marker",
+        "cells that scatter more are another, diffuse group",
+        "real blasts had 0.75 to 1.07 in 20 tubes, normal precursors of an odd marrow 1.3 to 2.0",
+    )
+    match_explained: float = number(
+        2.0,
+        "phenotype match",
+        "natural log",
+        "cells above this score are explained by the best fit and left out of the next",
+        "by hand: seven times likelier under that fit",
+    )
+
+    offscale_channels_least: int = number(
+        4,
+        "off-scale cells",
+        "channels",
+        "fewest measured channels by which an off-scale cell is judged",
+        "by hand: three channels do not tell lineages apart",
+    )
+    excluded_place_share: float = number(
+        0.95,
+        "off-scale cells",
+        "share",
+        "of a phenotype's cells within whose place excluded events are looked for",
+        "by hand: nearly all, without the tails",
+    )
+    offscale_measured_share: float = number(
+        0.9,
+        "off-scale cells",
+        "share",
+        "of a group's cells that a channel must be measured in to be used",
+        "by hand: a channel that lacks a tenth of the cells would bend the place",
+    )
+
+    carry_over_start: float = number(
+        0.05,
+        "carry-over",
+        "fraction",
+        "of the run in which cells of the tube before may come",
+        "by hand: assumed: what remains of the tube before is rinsed out early",
+    )
+    carry_over_share: float = number(
+        0.8,
+        "carry-over",
+        "fraction",
+        "of a group's cells that must come there to be carry-over; even cells give 0.05",
+        "by hand: sixteen times what even cells give",
+    )
+    carry_over_least: int = number(
+        8,
+        "carry-over",
+        "cells",
+        "fewest cells there; so many of ten by chance have p < 1e-8",
+        "by hand: as group_events_least",
+    )
+    carry_over_late: int = number(
+        10,
+        "carry-over",
+        "cells",
+        "most cells of such a group in the rest of the run: half of a detection",
+        "by hand: leukaemia of the tube itself must not hide behind it",
+    )
