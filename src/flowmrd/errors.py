@@ -45,6 +45,7 @@ __all__ = [
     "TrialError",
     "UnavailableGateError",
     "UnknownTubeError",
+    "counted",
 ]
 
 
@@ -151,3 +152,14 @@ class ResourceError(InputError):
 
 class InternalError(FlowmrdError):
     """flowmrd contradicts itself. This is a bug; please report it with the log."""
+
+
+def counted(number: int, thing: str, more: str = "") -> str:
+    """A number with its noun, for messages: ``1 tube``, ``2 tubes``; ``more`` is a plural that does not end in s.
+
+    Examples
+    --------
+    >>> counted(1, "tube"), counted(0, "tube")
+    ('1 tube', '0 tubes')
+    """
+    return f"{number} {thing if number == 1 else more or thing + 's'}"

@@ -100,7 +100,7 @@ def test_a_drafted_panel_passes_its_check_with_the_tubes_it_was_made_of(
     tube: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(["panel", "new", "--from", str(tube.parent), "--name", "lab10", "-o", str(tmp_path)]) == 0
-    assert "gates of ino10, from 1 tube(s)" in capsys.readouterr().out
+    assert "gates of ino10, from 1 tube" in capsys.readouterr().out
 
 
 def test_show_prints_every_gate_and_draws_it_on_the_tube_without_network(

@@ -253,3 +253,12 @@ def test_gates_of_none_of_the_tubes_are_refused(tmp_path: Path, capsys: pytest.C
     (tmp_path / "a.wsp").write_text('<Workspace flowJoVersion="10.8"><SampleList/></Workspace>')
     assert call(["compare", str(run), "--with", str(tmp_path / "a.wsp")]) == 2
     assert "gates of none of the tubes" in capsys.readouterr().err
+
+
+def test_a_run_without_results_is_told_to_run_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "pcr.tsv").write_text("sample\tmrd\nA\t0.001\n")
+    assert call(["compare", str(tmp_path / "run"), "--with", str(tmp_path / "pcr.tsv")]) == 2
+    told = capsys.readouterr().err
+    assert "found a folder" in told
+    assert "'flowmrd run' first" in told

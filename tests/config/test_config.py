@@ -177,7 +177,7 @@ def test_check_lists_problems_of_the_sheet_by_line(tmp_path: Path) -> None:
     problems, _ = check_run(write(tmp_path, sheet=HEADER + rows))
     lines = [problem.where.split("line ")[1][0] for problem in problems if problem.level == "error"]
     assert lines == ["2", "3"]
-    assert "also line(s) 4 (C)" in problems[0].where  # one fault of several rows is one line of the table
+    assert "also line 4 (C)" in problems[0].where  # one fault of several rows is one line of the table
 
 
 def test_misspelt_keys_are_told_once_each_and_in_plain_words(tmp_path: Path) -> None:

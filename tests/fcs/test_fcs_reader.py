@@ -351,3 +351,22 @@ def test_integers_above_the_range_are_counted_before_they_are_folded(tmp_path: P
     one = read_fcs(path)[0]
     assert one.raw()[0].tolist() == [5, 1023, 0, 1000, 976, 999]
     assert one.above_range() == {0: 4}
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "an empty file"),
+        (b"%PDF-1.7\n" + b"x" * 500, "a PDF document"),
+        (b"\x89PNG\r\n\x1a\n" + b"x" * 500, "a picture"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"x" * 500, "an older Office document"),
+        (b"PK\x03\x04" + b"x" * 500, "a ZIP archive"),
+        (b"sample,mrd\nA,0\n" * 20, "a file that is not FCS"),
+    ],
+)
+def test_another_kind_of_file_under_an_fcs_name_is_called_what_it_is(tmp_path: Path, content: bytes, what: str) -> None:
+    path = tmp_path / "tube.fcs"
+    path.write_bytes(content)
+    with pytest.raises(FcsError) as refused:
+        read_fcs(path)
+    assert refused.value.found == what

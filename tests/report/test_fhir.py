@@ -139,3 +139,8 @@ def test_a_tube_without_a_result_is_refused(tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "results/samples").mkdir(parents=True)
     assert call(["fhir", str(tmp_path), "--sample", "X"]) == 2
     assert "no result" in capsys.readouterr().err
+
+
+def test_a_run_without_results_gives_no_empty_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["fhir", str(tmp_path)]) == 2
+    assert "no results" in capsys.readouterr().err

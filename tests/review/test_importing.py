@@ -149,6 +149,15 @@ def test_malformed_review_is_refused_and_says_which_field(tmp_path: Path, change
         read_review(save(tmp_path, {**review_of(tmp_path, "S1"), **changes}))
 
 
+def test_a_file_without_most_fields_is_refused_in_one_line_that_names_them(tmp_path: Path) -> None:
+    with pytest.raises(ReviewError) as refused:
+        read_review(save(tmp_path, {"format": "flowmrd-review/1", "decision": "maybe"}))
+    assert refused.value.found.startswith("a review without sample, mrd_sha256, comment, name, meaning, signed_at; ")
+    assert "decision: " in refused.value.found
+    with pytest.raises(ReviewError, match="no such file"):
+        read_review(tmp_path / "absent.review.json")
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -21,7 +21,7 @@ from flowmrd.engine.headers import HeaderPreview, RunRequest, check_header
 from flowmrd.engine.override_check import check_override
 from flowmrd.engine.run_faults import run_faults
 from flowmrd.engine.tube_comparison import compare_tubes
-from flowmrd.errors import ChannelError, ColumnError, ConfigError, InputError, PanelError, SheetError
+from flowmrd.errors import ChannelError, ColumnError, ConfigError, InputError, PanelError, SheetError, counted
 from flowmrd.gating.experts import SUFFIXES as GATE_FILES
 from flowmrd.gating.experts import read_expert_gates
 from flowmrd.home import PANELS
@@ -113,7 +113,7 @@ def _places(places: list[str]) -> str:
     if not all(names):
         return f"{places[0]} and {len(places) - 1} more"
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
-    return f"{places[0]}; also line(s) {', '.join(names[:20])}{more}"
+    return f"{places[0]}; also {'line' if len(names) == 1 else 'lines'} {', '.join(names[:20])}{more}"
 
 
 def _events(rows: list[Sample], looks: Mapping[str, HeaderPreview], config: RunConfig, sheet: Path) -> list[Problem]:
@@ -134,7 +134,7 @@ def _events(rows: list[Sample], looks: Mapping[str, HeaderPreview], config: RunC
         Problem(
             "note",
             str(sheet),
-            f"events of {len(short)} follow-up tube(s): {listed}{more}",
+            f"events of {counted(len(short), 'follow-up tube')}: {listed}{more}",
             f"{needed:,} nucleated cells for a negative at {config.mrd.target:.0e}".replace("e-0", "e-"),
             "acquire more cells; such a tube can be positive, but never negative at the target",
         )
@@ -425,6 +425,6 @@ def print_problems(run_directory: Path, problems: list[Problem], n_tubes: int) -
             cells = (problem.level, where, problem.found, problem.expected, problem.todo)
             table.add_row(*(Text(cell, overflow="fold") for cell in cells))
         Console(width=width, soft_wrap=False).print(table)
-    verdict = "nothing wrong" if not errors else f"{len(errors)} error(s)"
-    print(f"{run_directory}: {n_tubes} tubes checked, {verdict}, {notes} note(s)")  # noqa: T201
+    verdict = "nothing wrong" if not errors else counted(len(errors), "error")
+    print(f"{run_directory}: {counted(n_tubes, 'tube')} checked, {verdict}, {counted(notes, 'note')}")  # noqa: T201
     return 2 if errors else 0

@@ -14,7 +14,7 @@ from flowmrd.classifier.storage import load_reference
 from flowmrd.config import RunConfig, Sample
 from flowmrd.config.sheet import Role
 from flowmrd.engine.headers import RunRequest, check_header
-from flowmrd.errors import FcsError, InputError, PanelError
+from flowmrd.errors import FcsError, InputError, PanelError, counted
 from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, cuts_at_bounds
 from flowmrd.gating.flags import KNOWN_ROUTES, REQUIRED
@@ -73,7 +73,7 @@ def check_panel(name: str, tubes: Sequence[Path], *, reference: Path | None = No
     lines = [line for error in errors for line in _told(error)] + [f"note: {text}" for text in notes]
     lines.append(
         f"{panel.name} version {panel.version}: {len(panel.channels)} channels, {len(panel.gates)} gates, "
-        f"{len(errors)} error(s), {len(notes)} note(s)"
+        f"{counted(len(errors), 'error')}, {counted(len(notes), 'note')}"
     )
     return len(errors), lines
 

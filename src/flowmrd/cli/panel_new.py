@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flowmrd.cli.panel_check import check_panel
-from flowmrd.errors import PanelError
+from flowmrd.errors import PanelError, counted
 from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
@@ -39,7 +39,7 @@ def new_panel(name: str, sources: Sequence[Path], folder: Path) -> tuple[int, li
     write_text(path, draft.text)
     errors, lines = check_panel(str(path), tubes)
     told = [f"draft: {note}" for note in draft.notes]
-    return errors, [f"{path}: gates of {draft.base}, from {len(tubes)} tube(s)", *told, *lines]
+    return errors, [f"{path}: gates of {draft.base}, from {counted(len(tubes), 'tube')}", *told, *lines]
 
 
 def _tubes(sources: Sequence[Path]) -> list[Path]:

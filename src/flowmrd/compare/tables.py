@@ -58,7 +58,14 @@ def read_rows(path: Path) -> list[Row]:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise SheetError(str(path), found="no such file", expected=expected, todo="correct the path") from error
-    except (UnicodeDecodeError, IsADirectoryError) as error:
+    except IsADirectoryError as error:
+        raise SheetError(
+            str(path),
+            found="a folder",
+            expected=expected,
+            todo="name a table, or a run directory with results ('flowmrd run' first) and --with TABLE",
+        ) from error
+    except UnicodeDecodeError as error:
         raise SheetError(
             str(path), found="no UTF-8 text", expected=expected, todo="save the table as UTF-8 text"
         ) from error

@@ -73,7 +73,7 @@ class Sample:
     Attributes
     ----------
     sample, patient
-        Name of the tube, and whose it is.
+        Name of the tube; pseudonym of its patient.
     role
         Control, diagnosis, follow-up or single-stain tube.
     fcs
@@ -85,9 +85,9 @@ class Sample:
     labels
         Expert labels by event.
     line
-        Line of the sheet; 0 of a tube that is in none.
-
-    The others are columns of the sheet as they stand there (docs/reference/samples.md).
+        Line of the sheet; 0 for a tube that is in no sheet.
+    panel, timepoint, specimen, specimen_id and other attributes
+        Columns of the sheet as written there (docs/reference/sample-sheet.md).
     """
 
     sample: str

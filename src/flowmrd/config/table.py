@@ -82,7 +82,7 @@ def _header(
         todo = "; ".join(f"rename {near!r} to {name!r}" for name, near in meant.items())
         absent = [name for name in missing if name not in meant]
         if absent:
-            todo += f"{todo and '; '}add the column(s) {', '.join(absent)}"
+            todo += f"{todo and '; '}add {'the column' if len(absent) == 1 else 'the columns'} {', '.join(absent)}"
         raise SheetError(
             where,
             found=f"columns {', '.join(header)}"[:300],
@@ -93,7 +93,7 @@ def _header(
     if repeated:
         raise SheetError(
             where,
-            found=f"the column(s) {', '.join(repeated)} more than once"[:300],
+            found=f"more than one column {', '.join(repeated)}"[:300],
             expected="every column once",
             todo="remove or rename the repeated column",
         )

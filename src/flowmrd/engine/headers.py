@@ -177,7 +177,7 @@ def _check_stain(chosen: DataSet, facts: HeaderFacts, panel: PanelModel, row: Sa
     if state.compensated:
         raise CompensationError(
             str(chosen.path),
-            found=f"a single-stain tube whose values are compensated, as {state.by} say(s)",
+            found=f"a single-stain tube whose values are compensated (evidence: {state.by})",
             expected="stored values, from which spillover can be measured",
             todo="export the tube without compensation",
         )

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flowmrd.engine.state import STATE
-from flowmrd.errors import ConfigError
+from flowmrd.errors import ConfigError, counted
 
 
 @contextmanager
@@ -145,7 +145,7 @@ def refuse_jobs_in_queue(run_directory: Path) -> None:
     if ids:
         raise ConfigError(
             str(run_directory),
-            found=f"{len(ids)} SLURM job(s) of an earlier run in the queue",
+            found=f"{counted(len(ids), 'SLURM job')} of an earlier run in the queue",
             expected="none: two jobs would write the same files",
             todo=f"wait for them to end, or end them: scancel {' '.join(ids)}; then give the same command again",
         )

@@ -99,7 +99,7 @@ def _same_events(rows: Sequence[Sample], looks: Mapping[str, HeaderPreview], she
                     _where(row, sheet),
                     found=f"the same events in {row.fcs.name} as in {names}{why and ': '}{why}",
                     expected="one file per tube, and every tube once",
-                    todo="find out whose tube it is and remove the other row(s); until then none of them is used"
+                    todo="find out whose tube it is and remove every other row; until then none of them is used"
                     if why
                     else "make sure that this is meant",
                 ),

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from flowmrd.errors import PanelError
+from flowmrd.errors import PanelError, counted
 from flowmrd.panel.gates import ROOT, BooleanGate, Gate, SingletGate
 from flowmrd.panel.labels import LabelledChannel, read_label
 from flowmrd.panel.lost_gates import lost_gates
@@ -256,7 +256,10 @@ def _text(
     sections: Entry,
     notes: Sequence[str],
 ) -> str:
-    head = [f"# Drafted from the labels of {n_tubes} tube(s), with the gates of {base.name} version {base.version}."]
+    head = [
+        f"# Drafted from the labels of {counted(n_tubes, 'tube')}, "
+        f"with the gates of {base.name} version {base.version}."
+    ]
     head += ["# Look at every gate with 'flowmrd panel show' before use.", *(f"# - {note}" for note in notes)]
     facts = {"name": name, "version": "1", "title": f"Draft after {base.name}"}
     facts["source"] = f"Drafted after {base.name} ({base.source})"

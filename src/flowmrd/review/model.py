@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -137,8 +138,8 @@ def read_review(path: Path) -> ReviewFile:
     except OSError as error:
         raise ReviewError(
             str(path),
-            found=f"a file that cannot be read ({error.strerror})",
-            expected="the review.json saved from a report",
+            found="no such file" if isinstance(error, FileNotFoundError) else f"an unreadable file ({error.strerror})",
+            expected="the review that the report's page saved (NAME.review.json)",
             todo="give the path of that file",
         ) from error
     if len(data) > MAX_FILE_BYTES:
@@ -154,17 +155,25 @@ def read_review(path: Path) -> ReviewFile:
     except ValidationError as error:
         raise ReviewError(
             str(path),
-            found="; ".join(_problem(item) for item in error.errors()[:10]),
-            expected=f"the fields of {FORMAT}",
+            found=_problems(error.errors(include_url=False)),
+            expected="the review that the report's page saved (NAME.review.json)",
             todo="save the review again from the report",
         ) from error
     except (ValueError, RecursionError) as error:
         raise ReviewError(
             str(path),
-            found=f"text that is not the JSON of a review ({type(error).__name__})",
-            expected=f"the fields of {FORMAT}",
+            found="text that is not the JSON of a review",
+            expected="the review that the report's page saved (NAME.review.json)",
             todo="save the review again from the report",
         ) from error
+
+
+def _problems(found: Sequence[Any]) -> str:
+    """All faults in one line: the fields that are missing first, then those with a wrong value."""
+    missing = [str(item["loc"][-1]) for item in found if item["type"] == "missing"]
+    lacks = f"a review without {', '.join(missing)}" if missing else ""
+    wrong = [_problem(item) for item in found if item["type"] != "missing"][:10]
+    return "; ".join([lacks, *wrong] if lacks else wrong)
 
 
 def _problem(item: Any) -> str:

@@ -41,12 +41,16 @@ def write_bundles(
     Raises
     ------
     ArtefactError
-        If a named tube has no result.
+        If the run has no results, or a named tube has none.
     ConfigError
         If pages are to be printed and there is no Chromium.
     """
     results = run_directory / "results" / "samples"
     states = {entry.sample: entry for entry in review_status(run_directory).samples}
+    if not results.is_dir():
+        raise ArtefactError(
+            str(run_directory), found="no results", expected="a finished run", todo="run 'flowmrd run' first"
+        )
     names = list(samples) or sorted(path.parent.name for path in results.glob("*/mrd.json"))
     written, without = [], []
     for name in names:

@@ -15,7 +15,7 @@ from flowmrd.classifier.storage import load_laip, load_reference
 from flowmrd.compare import Comparison
 from flowmrd.compare.tables import RUN_TABLE, read_rows
 from flowmrd.config import RunConfig
-from flowmrd.errors import ArtefactError
+from flowmrd.errors import ArtefactError, counted
 from flowmrd.panel import PanelModel
 from flowmrd.records.read import checked, read_record
 from flowmrd.records.references import LaipFile
@@ -87,7 +87,7 @@ def validate(
     if len(reference.controls) < 5:
         warnings.append(f"Only {len(reference.controls)} control tubes: intervals are wide.")
     if len(laips) < 5:
-        warnings.append(f"Only {len(laips)} diagnosis tube(s): other leukaemias may behave differently.")
+        warnings.append(f"Only {counted(len(laips), 'diagnosis tube')}: other leukaemias may behave differently.")
     head = {"format": "flowmrd-validation/1", "panel": panel.name, "warnings": warnings}
     write_json(out_json, checked(head | found.model_dump(mode="json", by_alias=True), ValidationFile))
     page = render(

@@ -41,7 +41,10 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_finite, parse_float=_finite)
     except FileNotFoundError as error:
         raise ArtefactError(
-            str(path), found="no such file", expected="a JSON file written by flowmrd", todo="rerun the stage before"
+            str(path),
+            found="no such file",
+            expected="a JSON file written by flowmrd",
+            todo="run 'flowmrd run', which writes this file",
         ) from error
     except (ValueError, RecursionError) as error:
         raise _not_ours(path, f"text that is not JSON ({type(error).__name__})") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.errors import ChannelError, FcsError
+from flowmrd.errors import ChannelError, FcsError, counted
 from flowmrd.fcs.cross_check import second_reading
 from flowmrd.fcs.exported import ExportState, export_state
 from flowmrd.fcs.findings import Finding
@@ -153,7 +153,7 @@ def _findings(
         findings.append(
             Finding(
                 "integers_above_range",
-                f"stored integers at or above $PnR in {len(above)} channel(s), most in parameter {most + 1} "
+                f"stored integers at or above $PnR in {counted(len(above), 'channel')}, most in parameter {most + 1} "
                 f"({above[most]} of {chosen.n_events} events); bits above the range are dropped, so values are too low",
             )
         )

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from flowmrd.config.run import CompensationConfig, RunConfig
-from flowmrd.errors import CompensationError
+from flowmrd.errors import CompensationError, counted
 from flowmrd.fcs.spillover import KEYWORDS
 from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.compensation.matrix import (
@@ -103,7 +103,7 @@ def refuse_compensated(record: Facts, where: str) -> None:
         by = record.export.by or "the channel names"
         raise CompensationError(
             where,
-            found=f"channels compensated before the export, as {by} say(s) ({', '.join(marked)[:200]}), and a matrix "
+            found=f"channels compensated before the export ({', '.join(marked)[:200]}; evidence: {by}), and a matrix "
             "to apply",
             expected="stored values",
             todo="export without compensation, or say 'compensation: none' in config.yaml (one file: --compensated)",
@@ -236,7 +236,8 @@ def _on_columns(spillover: Spillover, record: Facts, where: str) -> Spillover:
     if missing:
         raise CompensationError(
             where,
-            found=f"{len(missing)} channel(s) of the spillover matrix that the file lacks: {', '.join(missing)[:200]}",
+            found=f"{counted(len(missing), 'channel')} of the spillover matrix that the file lacks: "
+            f"{', '.join(missing)[:200]}",
             expected="detector names of the file",
             todo="use the matrix that belongs to this acquisition",
         )
