@@ -24,7 +24,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import Field, dataclass, fields, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -161,11 +161,9 @@ class Bench:
         self.tubes = tubes
         self.defaults = Watched(target=4e-3, replicates=1, spike_kinds=3, shifted=MARKERS_OF_STEROIDS)
         self.reference = self._watch(lambda: self._reference(self.defaults))
-        self.laips = [
-            self._watch(lambda one=one: self._laip(one, self.reference.value, self.defaults)) for one in tubes.tubes
-        ]
+        self.laips = [self._watch(partial(self._laip, one, self.reference.value, self.defaults)) for one in tubes.tubes]
         self.results = [
-            self._watch(lambda one=one, laip=laip, own=own: self._judge(one, self.reference.value, laip.value, own))
+            self._watch(partial(self._judge, one, self.reference.value, laip.value, own))
             for one, laip, own in zip(tubes.tubes, self.laips, self._therapies(self.defaults), strict=True)
         ]
 
@@ -194,11 +192,13 @@ class Bench:
     @property
     def reads(self) -> frozenset[str]:
         """Numbers that some step reads."""
-        return frozenset().union(*(step.reads for step in (self.reference, *self.laips, *self.results)))
+        found = self.reference.reads
+        return found.union(*(step.reads for step in self.laips), *(step.reads for step in self.results))
 
     def changed(self, name: str, value: object) -> list[str]:
         """What changes with another value, one line a tube."""
-        parameters = replace(self.defaults, **{name: value})
+        number: dict[str, Any] = {name: value}
+        parameters = replace(self.defaults, **number)
         redo = name in self.reference.reads
         reference = self._reference(parameters) if redo else self.reference.value
         lines = []
@@ -236,7 +236,8 @@ def difference(one: Judged, old: Classification, new: Classification) -> list[st
 
 def variants(field: Field[Any]) -> Iterator[tuple[str, object]]:
     """Half and twice a number, within what it may be."""
-    value, unit = field.default, field.metadata["unit"]
+    value: Any = field.default
+    unit = field.metadata["unit"]
     for word, factor in (("half", 0.5), ("twice", 2.0)):
         if isinstance(value, tuple):
             yield word, tuple(item * factor for item in value)

@@ -8,51 +8,54 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from flowmrd.cli import analysis, stages
+from flowmrd.cli.results import cohort
+from flowmrd.cli.stages import run_step
 from flowmrd.engine.plan import plan_run
 
 
 def run_all(run: Path) -> None:
-    """Call the commands' functions in the order of the data."""
+    """Take all tubes through the stages in the order of the data."""
     plan = plan_run(run)
     for panel in plan.panels:
         controls = plan.controls_of(panel)
         folder = run / "results/reference" / panel
+        transforms, thresholds = folder / "transform.json", folder / "gates.json"
         tubes = [name for name in plan.analysed if plan.panel_of[name] == panel]
         of_panel = [name for name in plan.controls if name in tubes]
         for name in of_panel:
-            stages.ingest(name, run)
-        stages.transform_reference(panel, controls, run=run)
+            run_step("ingest", run, sample=name)
+        run_step("transform_reference", run, panel=panel, tube=controls)
         for name in of_panel:
-            analysis.preprocess(None, sample=name, transforms=folder / "transform.json", run=run)
-        stages.gate_reference(panel, controls, run)
+            run_step("preprocess", run, sample=name, transforms=transforms)
+        run_step("gate_reference", run, panel=panel, tube=controls)
         for name in of_panel:
-            stages.gate(name, folder / "gates.json", run=run)
+            run_step("gate", run, sample=name, thresholds=thresholds)
         for name in plan.diagnosis_tubes:
             if name in tubes:
-                stages.prepare(name, folder / "transform.json", thresholds=folder / "gates.json", run=run)
-        analysis.reference_build(panel, controls, run)
+                run_step("prepare", run, sample=name, transforms=transforms, thresholds=thresholds)
+        run_step("reference", run, panel=panel, tube=controls)
         reference = folder / "reference.json"
         for patient, of in plan.patients_with_laip.items():
             if of == panel:
-                stages.laip(patient, plan.diagnoses(patient, panel), reference, run)
+                run_step("laip", run, patient=patient, tube=plan.diagnoses(patient, panel), reference=reference)
         for name in tubes:
             learned = run / "results/laip" / plan.samples[name].patient / "laip.json"
             laip = learned if learned.is_file() else None
             if name in plan.kept:
-                stages.judge(name, reference, gated=True, laip=laip, control=controls, run=run)
+                run_step("judge", run, sample=name, reference=reference, gated=True, laip=laip, control=controls)
             else:
-                stages.judge(
-                    name,
-                    reference,
-                    transforms=folder / "transform.json",
-                    thresholds=folder / "gates.json",
+                run_step(
+                    "judge",
+                    run,
+                    sample=name,
+                    reference=reference,
+                    transforms=transforms,
+                    thresholds=thresholds,
                     laip=laip,
                     control=controls,
-                    run=run,
                 )
-    stages.cohort(run)
-    stages.provenance(run)
+    cohort(run)
+    run_step("provenance", run)
 
 
 if __name__ == "__main__":

@@ -96,13 +96,13 @@ def make_seeds(folder: Path) -> Iterator[Path]:
         for kind in ("F", "D"):
             path = folder / f"{kind}{big:d}.fcs"
             columns = [rng.normal(1000, 300, 80) for _ in channels]
-            write_fcs(path, columns, channels, keywords, datatype=kind, big_endian=big)  # type: ignore[arg-type]
+            write_fcs(path, columns, channels, keywords, datatype=kind, big_endian=big)
             yield path
         for bits in (16, 24, 32):
             path = folder / f"I{bits}{big:d}.fcs"
             ranged = [ChannelSpec(f"FL{i}-H", range=1000, log=(4, 1) if i else (0, 0)) for i in range(4)]
-            columns = [rng.integers(0, 1000, 80) for _ in ranged]
-            write_fcs(path, columns, ranged, keywords, datatype="I", bits=bits, big_endian=big)
+            whole = [rng.integers(0, 1000, 80) for _ in ranged]
+            write_fcs(path, whole, ranged, keywords, datatype="I", bits=bits, big_endian=big)
             yield path
 
 

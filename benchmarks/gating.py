@@ -414,11 +414,11 @@ def speed(n: int = 1_000_000) -> None:
     timed(frozen, lambda: gate_sample(columns, panel, usable, GatingConfig(), reference=reference), 4)
     result = timed(alone, lambda: gate_sample(columns, panel, usable, GatingConfig()).result, 4)
     dyes = tube.cytometer.fluorescence
-    scales = {d.marker: {"kind": "logicle", "T": LOGICLE_T, "M": LOGICLE_M, "W": d.width, "A": 0.0} for d in dyes}
+    scales = {d.marker: ChannelScale("logicle", LOGICLE_T, LOGICLE_M, d.width, 0.0) for d in dyes}
     scatter = [name for name in columns if name not in scales]
     wiring = Wiring(
         {d.marker: d.pnn for d in dyes} | {name: name for name in scatter},
-        scales | {name: {"kind": "linear", "T": LOGICLE_T} for name in scatter},
+        scales | {name: ChannelScale("linear", LOGICLE_T) for name in scatter},
         tuple(d.pnn for d in dyes),
         tuple(map(tuple, tube.cytometer.spill.tolist())),
     )

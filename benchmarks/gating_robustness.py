@@ -299,16 +299,16 @@ def measure(tube: Marrow, panel: PanelModel, folder: Path) -> dict[str, float]:
             found[mine] = np.nan
             continue
         a, b = result.inside(mine) & usable, tube.labels[theirs] & usable
-        size = np.count_nonzero(a) + np.count_nonzero(b)
-        found[mine] = 2 * np.count_nonzero(a & b) / size if size else np.nan
+        size = int(a.sum()) + int(b.sum())
+        found[mine] = 2 * int((a & b).sum()) / size if size else np.nan
     # Without the dye doublets are not part of the nucleated cells, and so not of the truth.
-    truth = np.count_nonzero(tube.labels["singlets" if tube.drop else "nucleated"] & usable)
-    found["count"] = np.count_nonzero(result.inside("nucleated") & usable) / max(truth, 1) - 1
+    truth = int((tube.labels["singlets" if tube.drop else "nucleated"] & usable).sum())
+    found["count"] = int((result.inside("nucleated") & usable).sum()) / max(truth, 1) - 1
     lineage = result.inside("b_lineage") & usable
     blasts = tube.labels["blast"] & usable
     others = tube.labels["intact"] & ~tube.labels["cd19"] & usable
-    found["blasts"] = np.count_nonzero(lineage & blasts) / max(np.count_nonzero(blasts), 1) if blasts.any() else np.nan
-    found["others"] = np.count_nonzero(lineage & others) / max(np.count_nonzero(others), 1)
+    found["blasts"] = int((lineage & blasts).sum()) / max(int(blasts.sum()), 1) if blasts.any() else np.nan
+    found["others"] = int((lineage & others).sum()) / max(int(others.sum()), 1)
     return found
 
 

@@ -55,7 +55,7 @@ def faults() -> list[Fault]:
     bits = [32] * CHANNELS
 
     def words(events: int | None = EVENTS, **extra: str) -> dict[str, str]:
-        return keywords(events, bits, datatype="F", extra={**extra})
+        return dict(keywords(events, bits, datatype="F", extra={**extra}))
 
     sound = build(words(), data)
     holed = values.copy()
@@ -63,7 +63,7 @@ def faults() -> list[Fault]:
     text_end = sound.index(b"/$BEGINDATA") + 20
     return [
         Fault("nothing wrong", sound),
-        Fault("big-endian floats", build(words(**{"$BYTEORD": "4,3,2,1"}), values.astype(">f4").tobytes())),
+        Fault("big-endian floats", build(words(EVENTS, **{"$BYTEORD": "4,3,2,1"}), values.astype(">f4").tobytes())),
         Fault("a keyword with an empty value", build(words(OPERATOR=""), data)),
         Fault("cut in the middle", sound[: len(sound) // 2], whole=False),
         Fault("the last event is missing", sound[: -CHANNELS * 4], whole=False),

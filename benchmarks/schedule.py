@@ -91,7 +91,8 @@ def makespan(lengths: Lengths, slots: int, *, submit_seconds: float) -> float:
             after[other].append(name)
     ready = [(0.0, order, name) for order, name in enumerate(jobs) if not waiting[name]]
     heapq.heapify(ready)
-    free, running, now, order = slots, [], 0.0, len(jobs)
+    running: list[tuple[float, str]] = []
+    free, now, order = slots, 0.0, len(jobs)
     while ready or running:
         while ready and free and ready[0][0] <= now:
             _, _, name = heapq.heappop(ready)

@@ -89,7 +89,8 @@ def _off_scale(signal: Floats32, rng: np.random.Generator) -> list[tuple[int, in
     n, d = signal.shape
     rows = rng.choice(n, size=round(rng.uniform(*OFF_SCALE) * n), replace=False)
     columns = rng.integers(2, d, size=len(rows))
-    beyond = LOGICLE_T * np.exp(rng.uniform(*np.log(BEYOND_RANGE), size=len(rows)))
+    least, most = (float(bound) for bound in np.log(BEYOND_RANGE))
+    beyond = LOGICLE_T * np.exp(rng.uniform(least, most, size=len(rows)))
     alone = rng.random(len(rows)) < 0.5
     signal[rows[~alone], columns[~alone]] = beyond[~alone]
     return [(int(r), int(c), float(b)) for r, c, b in zip(rows[alone], columns[alone], beyond[alone], strict=True)]
@@ -147,6 +148,6 @@ def measure(
 def write(path: Path, columns: Mapping[str, Floats32], spill: Spillover) -> None:
     """Write stored values as an FCS file of this panel."""
     markers = {detector: marker for marker, detector in DETECTORS.items()}
-    channels = [ChannelSpec(name, markers.get(name, ""), LOGICLE_T) for name in columns]
+    channels = [ChannelSpec(name, markers.get(name, ""), round(LOGICLE_T)) for name in columns]
     keywords = {"$CYT": "mixtures", "$TIMESTEP": "0.01", "$SPILLOVER": spill.keyword}
     write_fcs(path, list(columns.values()), channels, keywords)

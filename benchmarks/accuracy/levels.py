@@ -188,7 +188,7 @@ def missed_kinds(spike: SpikeInResult) -> list[int]:
 
 def is_right(record: dict[str, Any]) -> bool:
     """Called, and with a count within a factor of two of truth."""
-    return record["answer"] == "DETECTED" and 0.5 <= record["called"] / max(record["true"], 1) <= 2.0
+    return bool(record["answer"] == "DETECTED" and 0.5 <= record["called"] / max(record["true"], 1) <= 2.0)
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from typing import Any, Final, TypedDict
 
 import numpy as np
 
-from benchmarks.stress.raw_tube import TOP, RawTube
+from benchmarks.stress.raw_tube import TOP, Floats32, RawTube
 from benchmarks.stress.rows import INO, VIENNA, Change, PanelChange, Row, add
 
 MARKERS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -72,12 +72,14 @@ def _population(share: float, levels: Mapping[str, float], scatter: tuple[float,
             elif marker != "SYTO41":
                 light[marker][rows] = rng.normal(WITHOUT, WITHOUT_SD, len(rows))
         tube.store(light)
-        width = {name: tube.columns[name][rows] for name in ("FSC-W", "SSC-W") if name in tube.columns}
+        width: dict[str, Floats32] = {
+            name: tube.columns[name][rows] for name in ("FSC-W", "SSC-W") if name in tube.columns
+        }
         for detector, centre in zip(("FSC", "SSC"), scatter, strict=True):
-            area = (centre * np.exp(rng.normal(0.0, 0.2, len(rows)))).astype(np.float32)
+            area: Floats32 = (centre * np.exp(rng.normal(0.0, 0.2, len(rows)))).astype(np.float32)
             tube.columns[f"{detector}-A"][rows] = np.minimum(area, np.float32(TOP))
             if f"{detector}-H" in tube.columns:
-                high = area / width[f"{detector}-W"] * np.float32(65536)
+                high: Floats32 = area / width[f"{detector}-W"] * np.float32(65536)
                 tube.columns[f"{detector}-H"][rows] = np.minimum(high, np.float32(TOP))
         tube.b_lineage[rows] = False
 

@@ -151,8 +151,8 @@ def from_mixtures(
 
 
 def _single(truth: Codes) -> Bools:
-    found: Bools = (truth >= 0) | (truth == NORMAL) | (truth == NORMAL_B)
-    return found & (truth != JUNK)
+    found: Bools = ((truth >= 0) | (truth == NORMAL) | (truth == NORMAL_B)) & (truth != JUNK)
+    return found
 
 
 def from_plan(plan: TubePlan, panel: PanelModel, seed: int) -> RawTube:
