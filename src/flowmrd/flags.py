@@ -86,7 +86,7 @@ class FlagKind:
         ``str.format`` template of one English sentence for the reviewer.
     step
         What the reader can do; empty where there is nothing to do.
-    look
+    section
         Part of the page that the step points to: mrd, first, time, compensation, controls, gates.
     question
         The question to answer, where the message can make a tube INDETERMINATE.
@@ -100,7 +100,7 @@ class FlagKind:
     effect: Effect
     sentence: str
     step: str = ""
-    look: str = ""
+    section: str = ""
     question: str = ""
     shows: frozenset[Place] | None = None
     roles: frozenset[str] = ALL_ROLES
@@ -216,21 +216,21 @@ _TUBE_FAILURES: Final = (
         Effect.FAILURE,
         "No event passed the gates of the denominator, so no fraction exists.",
         step="No event passed the gates of the denominator: check panel, compensation, file.",
-        look="first",
+        section="first",
     ),
     FlagKind(
         "NO_NUCLEATED_CELLS",
         Effect.FAILURE,
         "No analysable event is a nucleated cell by the gates.",
         step="No nucleated cell was found: check panel, compensation and the file.",
-        look="first",
+        section="first",
     ),
     FlagKind(
         "REQUIRED_GATE_UNAVAILABLE",
         Effect.FAILURE,
         "The gate {gate} is unavailable: {why}.",
         step="A gate that the result needs has no channel: check panel and file.",
-        look="first",
+        section="first",
     ),
     FlagKind(
         "TOO_FEW_EVENTS_ACQUIRED",
@@ -243,7 +243,7 @@ _TUBE_FAILURES: Final = (
         Effect.FAILURE,
         "The signal was disturbed in {share:.1%} of the run; acquire the tube again.",
         step="Acquire the tube again; look where the run was disturbed.",
-        look="time",
+        section="time",
     ),
 )
 
@@ -270,7 +270,7 @@ _DOUBTS: Final = (
         "The tube lacks {markers}, which the controls have; of the markers that distinguish leukaemia from normal "
         "cells only these are left: {left}.",
         step="Stain a tube with all markers of the panel: without these, leukaemia and normal precursors look alike.",
-        look="gates",
+        section="gates",
         question="What do the missing markers show?",
         roles=_PATIENT,
     ),
@@ -288,7 +288,7 @@ _DOUBTS: Final = (
         step="The normal cells of this tube lie elsewhere than in the controls: check voltages, compensation and "
         "staining, then stain and acquire again. Cells that fit no normal population may be leukaemia: gate them by "
         "hand.",
-        look="controls",
+        section="controls",
         question="Was this tube stained and measured like the controls?",
     ),
     FlagKind(
@@ -298,7 +298,7 @@ _DOUBTS: Final = (
         "{same:,} of {events:,} counted cells are counted then.",
         step="Check voltage, compensation and staining of this marker. What was counted does not rest on it; a "
         "negative answer of this tube would.",
-        look="controls",
+        section="controls",
         question="Was this tube stained and measured like the controls?",
         roles=_PATIENT,
     ),
@@ -308,7 +308,7 @@ _DOUBTS: Final = (
         "A compact group of {events:,} cells is not distinguishable from {what}.",
         step="Look whether such cells follow normal maturation. Stain a diagnosis tube if there is material; repeat "
         "the marrow in 2 to 4 weeks, or use another method (molecular MRD).",
-        look="mrd",
+        section="mrd",
         question="Are these cells leukaemia, or normal precursors?",
         roles=_PATIENT,
     ),
@@ -318,7 +318,7 @@ _DOUBTS: Final = (
         "The cells found at diagnosis are not distinguishable from cells of the control tubes.",
         step="Look whether the cells at diagnosis are leukaemia: gate the diagnosis tube by hand, or use another "
         "method (molecular MRD).",
-        look="mrd",
+        section="mrd",
         question="Are the cells found at diagnosis leukaemia?",
         roles=_PATIENT,
     ),
@@ -328,7 +328,7 @@ _DOUBTS: Final = (
         "A compact group of {events:,} cells {what}; it is not counted.",
         step="Gate by hand the group of cells that was not counted (A in the plots of the MRD cells): it may be "
         "leukaemia, or leukaemia that changed. " + _REPEAT_GATED,
-        look="mrd",
+        section="mrd",
         question="Is the group that was not counted leukaemia, a normal population or an artefact?",
         roles=_FOLLOWUP,
     ),
@@ -337,7 +337,7 @@ _DOUBTS: Final = (
         Effect.DOUBT,
         "Reviewers call the same cells differently: {what}. Neither call is counted.",
         step="Look at the group together, and sign again with one call.",
-        look="mrd",
+        section="mrd",
         question="Which of the reviewers' calls holds for these cells?",
         roles=_PATIENT,
     ),
@@ -346,7 +346,7 @@ _DOUBTS: Final = (
         Effect.NO_NEGATIVE,
         "Reviewer {name} calls {events:,} cells leukaemia, fewer than the {least:,} that count as a detection.",
         step="Acquire the rest of the sample, or repeat the marrow: so few cells are neither a detection nor none.",
-        look="mrd",
+        section="mrd",
         question="Do more cells of this sample show the leukaemia that the reviewer sees?",
         roles=_PATIENT,
     ),
@@ -356,7 +356,7 @@ _DOUBTS: Final = (
         "Cells that fit the patient's own leukaemia were called {call} by reviewer {name}: the spike-in adds its "
         "cells in the same place, so it does not show that leukaemia could be distinguished from them.",
         step="Confirm by another method (molecular MRD): this patient's leukaemia looks like these cells.",
-        look="mrd",
+        section="mrd",
         roles=_FOLLOWUP,
     ),
     FlagKind(
@@ -365,7 +365,7 @@ _DOUBTS: Final = (
         "Almost all of the {events:,} counted cells came in the first {start:.0%} of the run, like cells that the "
         "tube before left in the line.",
         step="Rinse and acquire the sample again: cells of its own come evenly. The cohort page says what ran before.",
-        look="time",
+        section="time",
         question="Are these cells the sample's own, or left in the line by the tube before?",
         roles=_FOLLOWUP,
     ),
@@ -375,7 +375,7 @@ _DOUBTS: Final = (
         "Almost all of the {events:,} cells of a group that is not counted came in the first {start:.0%} of the run,"
         " like cells that the tube before left in the line.",
         step="Rinse longer after tubes with much leukaemia. The cohort page says what ran before.",
-        look="time",
+        section="time",
         roles=_PATIENT,
     ),
     FlagKind(
@@ -391,7 +391,7 @@ _DOUBTS: Final = (
         "CD24: such blasts are seen only if they carry another B-lineage marker.",
         step="Stain a tube with CD22 and CD24, or use another method (molecular MRD): blasts without CD19 may be "
         "hidden.",
-        look="gates",
+        section="gates",
         question="Did the leukaemia lose CD19?",
         roles=_PATIENT,
     ),
@@ -400,7 +400,7 @@ _DOUBTS: Final = (
         Effect.NO_NEGATIVE,
         "{events:,} cells of this phenotype were excluded and are not counted: {why}.",
         step="Look at these events in the plots of the gates: they may be leukaemia that a mask or gate took away.",
-        look="gates",
+        section="gates",
         question="Are the excluded cells of this phenotype leukaemia?",
         roles=_FOLLOWUP,
     ),
@@ -419,7 +419,7 @@ _DOUBTS: Final = (
         "The phenotype was learned from {learned:.1%} of this tube's cells, but {counted:.1%} match it.",
         step="Compare the groups of this tube with the phenotype before it is used for follow-up tubes: the larger of "
         "the two shares may hold normal cells, the smaller one may have lost leukaemia.",
-        look="mrd",
+        section="mrd",
         roles=frozenset({"diagnosis"}),
     ),
     FlagKind(
@@ -427,7 +427,7 @@ _DOUBTS: Final = (
         Effect.ANSWER,
         "The diagnosis gave a phenotype, but only {events} events of this diagnosis tube match it.",
         step="Gate the diagnosis tube by hand and compare it with the phenotype that was found.",
-        look="mrd",
+        section="mrd",
         question="Is the phenotype found at diagnosis the leukaemia of this tube?",
         roles=frozenset({"diagnosis"}),
     ),
@@ -438,7 +438,7 @@ _DOUBTS: Final = (
         "this size.",
         step="Controls show as many such events: look at them by hand, repeat the marrow in 2 to 4 weeks, and find "
         "out why the controls' background is high.",
-        look="mrd",
+        section="mrd",
         question="Are these cells leukaemia, or what the controls show as well?",
         roles=_FOLLOWUP,
     ),
@@ -452,7 +452,7 @@ _CONTROLS: Final = (
         Effect.ODD,
         "{share:.1%} of the nucleated cells of this control ({events:,}) look like leukaemia.",
         step=f"Marrow with leukaemia must not be a control. {_JUDGE_CONTROL}",
-        look="mrd",
+        section="mrd",
         roles=frozenset({"control"}),
     ),
     FlagKind(
@@ -461,7 +461,7 @@ _CONTROLS: Final = (
         "This control holds a compact group of {events:,} cells that no other control shows; marrow without "
         "leukaemia shows a group this unusual in less than one of {tubes:,.0f} tubes.",
         step=_JUDGE_CONTROL,
-        look="mrd",
+        section="mrd",
         roles=frozenset({"control"}),
     ),
     FlagKind(
@@ -469,7 +469,7 @@ _CONTROLS: Final = (
         Effect.ODD,
         "This control is unlike the others: {why}.",
         step=_JUDGE_CONTROL,
-        look="controls",
+        section="controls",
         roles=frozenset({"control"}),
     ),
     FlagKind(
@@ -477,7 +477,7 @@ _CONTROLS: Final = (
         Effect.ODD,
         "{share:.0%} of the events of this control are nucleated cells, where the others have {usual:.0%}.",
         step=_JUDGE_CONTROL,
-        look="controls",
+        section="controls",
         roles=frozenset({"control"}),
     ),
     FlagKind(
@@ -505,7 +505,7 @@ _CONTROLS: Final = (
         "{events} cells of this control were called leukaemic; the other controls explain {limit} at most.",
         step="Find out what these cells are: marrow with leukaemia must not be a control. "
         "Accept the control or exclude it.",
-        look="mrd",
+        section="mrd",
         roles=frozenset({"control"}),
     ),
     FlagKind(
@@ -523,7 +523,7 @@ _ANSWERS: Final = (
         "Leukaemic cells spiked into a copy of this tube at the target level were not found reliably.",
         step="Do not report a negative. Look for a region where leukaemic and normal cells overlap; repeat with a "
         "fresh sample.",
-        look="mrd",
+        section="mrd",
         roles=_FOLLOWUP,
     ),
     FlagKind(
@@ -533,7 +533,7 @@ _ANSWERS: Final = (
         "this tube at {level:.0e}; not: {missed}.",
         step="A negative answer covers only the kinds that would have been found. Stain a diagnosis tube if there is"
         " material, so that the patient's own leukaemia is looked for.",
-        look="mrd",
+        section="mrd",
         roles=_FOLLOWUP,
     ),
     FlagKind(
@@ -542,7 +542,7 @@ _ANSWERS: Final = (
         "The step '{step}' lost {share:.0%} of the leukaemic cells that were added to this tube as raw events: "
         "{kept} of {spiked} are left.",
         step="Look at the gate or mask of that step: leukaemia of this tube is lost there as well.",
-        look="gates",
+        section="gates",
         roles=_FOLLOWUP,
     ),
     FlagKind(
@@ -558,7 +558,7 @@ _ANSWERS: Final = (
         "Controls show {per_million:.0f} such cells per million even at the strictest cut.",
         step="Controls show many such cells: look at the charts of the controls, and take more controls into the "
         "reference.",
-        look="controls",
+        section="controls",
         roles=_PATIENT,
     ),
     FlagKind(
@@ -567,7 +567,7 @@ _ANSWERS: Final = (
         "No phenotype of a diagnosis tube is known: a few leukaemic cells that look like this marrow's regular "
         "B-cell precursors could not be distinguished from them.",
         step="Use the diagnosis tube, or another method (molecular MRD), where such a leukaemia is possible.",
-        look="mrd",
+        section="mrd",
         roles=_FOLLOWUP,
     ),
     FlagKind(
@@ -576,7 +576,7 @@ _ANSWERS: Final = (
         "The control {control} alone holds cells that match this phenotype; no other control does, so they are not "
         "background of this tube. A match nearer to them than to the leukaemia at diagnosis is not counted.",
         step="Look at the charts of that control: it may be odd.",
-        look="controls",
+        section="controls",
         roles=_PATIENT,
     ),
     FlagKind(
@@ -603,14 +603,14 @@ _ANSWERS: Final = (
         Effect.REMARK,
         "This result rests on only {count} control marrows: one odd control decides its cut and its limits.",
         step="Add control marrows, a regenerating one among them, until there are at least eight.",
-        look="controls",
+        section="controls",
     ),
     FlagKind(
         "EMPTY_WINDOW",
         Effect.NO_NEGATIVE,
         "No event lies in the B-lineage window of this tube; even marrow without B cells has progenitors there.",
         step="No cell lies in the B-lineage window: check the antibodies that open it, then stain and acquire again.",
-        look="mrd",
+        section="mrd",
         question="Were the antibodies of the B lineage in this tube?",
     ),
     FlagKind(
@@ -619,7 +619,7 @@ _ANSWERS: Final = (
         "{marker} stained no cell: none of the {carriers:,} cells that should carry it whatever the disease, where "
         "controls show it on at least {expected:.0%}.",
         step="An antibody did not stain: check whether it was in the tube, then stain and acquire again.",
-        look="controls",
+        section="controls",
         question="Was this antibody in the tube?",
     ),
     FlagKind(
@@ -628,7 +628,7 @@ _ANSWERS: Final = (
         "{marker} is {decades:.1f} decades ({factor:.1f} times) {way} on normal cells than in the controls; ordinary "
         "tubes differ by up to {limit:.1f}.",
         step="Check voltage and titration of this colour, then acquire or stain again.",
-        look="controls",
+        section="controls",
         question="Was this colour stained and measured as in the controls?",
     ),
     FlagKind(
@@ -637,7 +637,7 @@ _ANSWERS: Final = (
         "The tube lacks {markers}, which the controls have: B cells are looked for by {left} alone, and leukaemia that "
         "these markers do not show is missed.",
         step="Stain a tube with CD19, or use another method (molecular MRD).",
-        look="gates",
+        section="gates",
         question="What does CD19 show?",
         roles=_PATIENT,
     ),
@@ -656,7 +656,7 @@ _ANSWERS: Final = (
         "{share:.0%} of the cells belong to a population that makes up at most {most:.1%} in the controls: {what}.",
         step="Look at this population by hand: it may be another leukaemia, or a leukaemia that changed its lineage "
         "under therapy. Stain a tube with myeloid and T-cell markers.",
-        look="gates",
+        section="gates",
         question="What is this population?",
     ),
     FlagKind(
@@ -665,7 +665,7 @@ _ANSWERS: Final = (
         "No cell of this tube shows that these antibodies stained: {markers}.",
         step="Show that the antibodies stain, for example on normal B cells added to the tube, and acquire again; "
         "or use another method (molecular MRD).",
-        look="controls",
+        section="controls",
         question="Were these antibodies in the tube?",
         roles=_PATIENT,
     ),
@@ -680,7 +680,7 @@ _ANSWERS: Final = (
         Effect.NO_NEGATIVE,
         "No cell of this tube shows that {markers} stained, although other cells than B cells carry it in marrow.",
         step="Check whether the antibody was in the tube; cells that are unlike normal may be normal cells without it.",
-        look="controls",
+        section="controls",
         question="Was this antibody in the tube?",
         roles=_PATIENT,
     ),
@@ -708,7 +708,7 @@ _ANSWERS: Final = (
         "{events} clustered events: detected (at least {least}), but fewer than the {quantify} needed to quantify.",
         step="Report as detected, not quantifiable. Confirm that the cells form one cluster away from normal "
         "precursors; repeat the marrow in 2 to 4 weeks.",
-        look="mrd",
+        section="mrd",
         roles=_PATIENT,
     ),
     FlagKind(
@@ -726,7 +726,7 @@ _GATES: Final = (
         Effect.REMARK,
         "Anchor cells lie further away than a gate may be moved: {shifts}.",
         step="Some gates could not follow this tube's cells all the way: check them.",
-        look="gates",
+        section="gates",
     ),
     FlagKind(
         "GATES_AT_BOUNDS",
@@ -734,7 +734,7 @@ _GATES: Final = (
         "{held} of {estimated} estimated thresholds ended at a bound of the panel: the bounds are those of another "
         "instrument or staining.",
         step="Most gates ended at a bound of the panel: adapt the bounds to this instrument (flowmrd panel show).",
-        look="gates",
+        section="gates",
     ),
     FlagKind(
         "BOUNDS_FOLLOW_INSTRUMENT",
@@ -742,14 +742,14 @@ _GATES: Final = (
         "Colours of this instrument are {factor} times as bright as those that the panel's bounds were written for; "
         "the bounds were moved accordingly.",
         step="The bounds of the gates were moved by one factor for all colours: look at the gates.",
-        look="gates",
+        section="gates",
     ),
     FlagKind(
         "GATES_SET_BY_HAND",
         Effect.REMARK,
         "Set by a reviewer: {gates}.",
         step="A reviewer placed gates by hand: check them and who did.",
-        look="gates",
+        section="gates",
     ),
     FlagKind("GATE_PARENT_TOO_SMALL", Effect.REMARK, "Too few events to place some gates: {stand_ins}."),
     FlagKind("GATE_ANCHOR_TOO_SMALL", Effect.REMARK, "Gates could not be anchored on {channels}."),
@@ -772,7 +772,7 @@ _QUALITY_FLAGS: Final = (
         Effect.REMARK,
         "{channel} drifts over the run by {decades:.2f} decades (rank correlation with time {rho:+.2f}).",
         step="A channel drifts over the run: look whether the counted cells sit in one stretch of it.",
-        look="time",
+        section="time",
     ),
     FlagKind(
         "SIGNAL_SHIFT",
@@ -780,14 +780,14 @@ _QUALITY_FLAGS: Final = (
         "In {share:.1%} of the run the signal is shifted by up to {decades:.2f} decades ({channel}): too little to "
         "mask events.",
         step="A channel jumps during the run: look whether the counted cells sit in one stretch.",
-        look="time",
+        section="time",
     ),
     FlagKind(
         "TIME_DISTURBED",
         Effect.REMARK,
         "The signal was disturbed in {share:.1%} of the run.",
         step="Part of the run was disturbed and is masked: compare the result with it included.",
-        look="time",
+        section="time",
     ),
     FlagKind(
         "TIME_STEPS_BACK",
@@ -807,7 +807,7 @@ _QUALITY_FLAGS: Final = (
         Effect.DOUBT,
         "Spillover is left after compensation: {pairs} of the signal. The matrix is not that of this acquisition.",
         step="Give the run the matrix of this acquisition, and make the result again.",
-        look="compensation",
+        section="compensation",
         question="Does the spillover matrix belong to this acquisition?",
     ),
     FlagKind(
@@ -815,7 +815,7 @@ _QUALITY_FLAGS: Final = (
         Effect.DOUBT,
         "Cells bright in the first channel lie far below zero in a marker that the result rests on: {pairs}.",
         step="Give the run the matrix of this acquisition, and make the result again.",
-        look="compensation",
+        section="compensation",
         question="Does the spillover matrix belong to this acquisition?",
     ),
     FlagKind(
@@ -823,21 +823,21 @@ _QUALITY_FLAGS: Final = (
         Effect.REMARK,
         "Cells bright in the first channel lie below zero in the second: {pairs}.",
         step=_CHECK_PAIRS,
-        look="compensation",
+        section="compensation",
     ),
     FlagKind(
         "UNDERCOMPENSATED",
         Effect.INFO,
         "The second channel rises in proportion to the first (spillover, or antigens that go together): {pairs}.",
         step=_CHECK_PAIRS,
-        look="compensation",
+        section="compensation",
     ),
     FlagKind(
         "SPILLOVER_IDENTITY",
         Effect.DOUBT,
         "The spillover matrix is the identity: nothing was compensated.",
         step="Give the run a spillover matrix, or say 'compensation: none' where the values need none.",
-        look="compensation",
+        section="compensation",
         question="Were these values compensated?",
     ),
     FlagKind(

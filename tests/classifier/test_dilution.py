@@ -7,7 +7,7 @@ import re
 from laip_marrow import marrow
 
 from flowmrd.classifier import ClassifierParameters, build_reference, find_laip
-from flowmrd.report.validation import render
+from flowmrd.report.validation_page import render
 from flowmrd.validate import dilute, figures
 
 

@@ -19,7 +19,7 @@ from flowmrd.report.levey_jennings import ChartPoint
 from flowmrd.report.quality_view import attrition_chart, matrix_chart, time_chart
 from flowmrd.report.report_file import AmongControlsRow
 from flowmrd.report.trend import trend_chart
-from flowmrd.report.validation import agreement_chart, detection_chart
+from flowmrd.report.validation_page import agreement_chart, detection_chart
 from flowmrd.validate import figures
 from report_factory import make_result, quality
 

@@ -17,9 +17,9 @@ from flowmrd.flags import REGISTRY, Effect, Flag
 from flowmrd.mrd.result import VerdictClass
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report import formatting
+from flowmrd.report.assay_record import sample_age
 from flowmrd.report.guidance import BY_CODE, next_steps
 from flowmrd.report.methods import REFERENCES
-from flowmrd.report.record import sample_age
 from flowmrd.report.verdict import SHORT, short, trial_flag, wording
 from flowmrd.stages.report import report
 from flowmrd.store import open_columns, write_columns, write_json

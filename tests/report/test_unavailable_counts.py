@@ -13,10 +13,10 @@ from flowmrd.flags import flag
 from flowmrd.mrd.counts import count_events
 from flowmrd.mrd.result import MrdResult
 from flowmrd.report.answer import context_of
-from flowmrd.report.cohort import _result_values
+from flowmrd.report.cohort_page import _result_values
 from flowmrd.report.guidance import next_steps
 from flowmrd.report.page import environment
-from flowmrd.report.sample import _totals
+from flowmrd.report.sample_page import _totals
 from report_factory import make_result
 
 YES = np.ones(10, dtype=np.bool_)

@@ -11,7 +11,7 @@ from browser import OpenPage, labels_cut_off, violations
 from flowmrd.compare import MeasuredPair, Measurement, compare_methods
 from flowmrd.report.language import Language, language
 from flowmrd.report.page import write_page
-from flowmrd.report.validation import render
+from flowmrd.report.validation_page import render
 from flowmrd.stages.compare import write_comparison
 from flowmrd.stages.validate import comparison_of
 from flowmrd.validate import Dilution, figures

@@ -17,7 +17,7 @@ from flowmrd.records.quality import QualityFile
 from flowmrd.report.inputs import Inputs
 from flowmrd.report.page import environment
 from flowmrd.report.plotly_script import SharedScript
-from flowmrd.report.sample import build_page
+from flowmrd.report.sample_page import build_page
 from flowmrd.store import read_json
 from flowmrd.tube import Tube
 from flowmrd.tube.files import TubeFiles, tube_from_files
@@ -82,9 +82,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[MadeSample, Tube]:
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plots say nothing here; they and the compiling of templates, which is done once, take most of the time."""
     monkeypatch.setattr("flowmrd.report.page.environment", lambda: TEMPLATES)
-    monkeypatch.setattr("flowmrd.report.sample.gate_views", lambda *_: [])
-    monkeypatch.setattr("flowmrd.report.sample.mrd_views", lambda *_: [])
-    monkeypatch.setattr("flowmrd.report.sample.threshold_figures", lambda *_: [])
+    monkeypatch.setattr("flowmrd.report.sample_page.gate_views", lambda *_: [])
+    monkeypatch.setattr("flowmrd.report.sample_page.mrd_views", lambda *_: [])
+    monkeypatch.setattr("flowmrd.report.sample_page.threshold_figures", lambda *_: [])
 
 
 def text_of(small: tuple[MadeSample, Tube], result: MrdResult) -> str:

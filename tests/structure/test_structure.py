@@ -187,10 +187,10 @@ LOOSE: dict[str, dict[str, int]] = {
     "what a template or a terminal is given to show": {
         "cli/analysis.py": 2,
         "report/batch.py": 2,
-        "report/cohort.py": 1,
+        "report/cohort_page.py": 1,
         "report/numbers.py": 3,
         "report/quality_view.py": 4,
-        "report/sample.py": 4,
+        "report/sample_page.py": 4,
         "stages/inspect.py": 2,
     },
     "parts of an artefact on their way to its file, which is checked by its model": {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowmrd.engine.cluster_queue import QueuedJob, QueueWatch, jobs_of, seconds_between_looks
+from flowmrd.engine.cluster_queue import QueuedJob, QueueWatch, jobs_of, seconds_between_polls
 
 WIDTHS = (20, 20, 60, 60, 300, 1000)
 
@@ -52,4 +52,4 @@ def test_jobs_that_ended_before_the_run_are_not_told() -> None:
 
 
 def test_small_cohorts_are_looked_after_often_and_large_ones_at_the_pace_of_the_plugin() -> None:
-    assert [seconds_between_looks(tubes) for tubes in (2, 50, 1000)] == [5, 10, 40]
+    assert [seconds_between_polls(tubes) for tubes in (2, 50, 1000)] == [5, 10, 40]

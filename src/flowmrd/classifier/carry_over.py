@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.classifier.uncounted_flags import UNCOUNTED_CODES, uncounted_flags
+from flowmrd.classifier.uncounted_group_flags import UNCOUNTED_CODES, uncounted_flags
 from flowmrd.flags import Flag, flag
 from flowmrd.records.base import FlagEntry
 from flowmrd.records.classification import TubeJudgement

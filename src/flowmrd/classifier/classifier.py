@@ -49,7 +49,7 @@ from flowmrd.classifier.staining_control import (
     unstained_markers,
 )
 from flowmrd.classifier.tube_model import TubeModel, fit_tube
-from flowmrd.classifier.uncounted_flags import uncounted_flags
+from flowmrd.classifier.uncounted_group_flags import uncounted_flags
 from flowmrd.classifier.unknown_population import find_unknown_populations, in_words
 from flowmrd.classifier.window_cells import WindowCells, control_cells, tube_cells
 from flowmrd.errors import InternalError

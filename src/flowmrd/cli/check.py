@@ -74,20 +74,22 @@ def check_run(run_directory: Path) -> tuple[list[Problem], int]:
         panels[name], found, lines = _panel(name, run_directory, users, sheet)
         of_panels += found
         of_rows += lines
-    asked = RunRequest(config, sheet.parent)
-    looks: dict[str, HeaderPreview] = {}
+    request = RunRequest(config, sheet.parent)
+    previews: dict[str, HeaderPreview] = {}
     for row in rows:
-        found, look = _tube(row, panels[row.panel or config.panel], sheet, asked)
+        found, preview = _tube(row, panels[row.panel or config.panel], sheet, request)
         of_rows += [(row.line, problem) for problem in found]
-        if look is not None:
-            looks[row.sample] = look
-    of_rows += _together(rows, looks, config, run_directory)
+        if preview is not None:
+            previews[row.sample] = preview
+    of_rows += _together(rows, previews, config, run_directory)
     problems += of_panels
     problems += [problem for _, problem in sorted(of_rows, key=lambda one: one[0])]
-    problems += [Problem.of(error) for error in run_faults(rows, looks, config, run_directory)]
+    problems += [Problem.of(error) for error in run_faults(rows, previews, config, run_directory)]
     problems += _cohort(rows, config, run_directory)
-    problems += _overrides(run_directory, {row.sample: (row, panels[row.panel or config.panel]) for row in rows}, asked)
-    problems += _events(rows, looks, config, sheet)
+    problems += _overrides(
+        run_directory, {row.sample: (row, panels[row.panel or config.panel]) for row in rows}, request
+    )
+    problems += _events(rows, previews, config, sheet)
     return _grouped(problems), len(rows)
 
 
@@ -116,7 +118,7 @@ def _places(places: list[str]) -> str:
     return f"{places[0]}; also {'line' if len(names) == 1 else 'lines'} {', '.join(names[:20])}{more}"
 
 
-def _events(rows: list[Sample], looks: Mapping[str, HeaderPreview], config: RunConfig, sheet: Path) -> list[Problem]:
+def _events(rows: list[Sample], previews: Mapping[str, HeaderPreview], config: RunConfig, sheet: Path) -> list[Problem]:
     """Follow-up tubes that cannot say "less than the target", whatever the result: they hold too few events."""
     mrd = config.mrd
     needed = events_needed(
@@ -124,11 +126,11 @@ def _events(rows: list[Sample], looks: Mapping[str, HeaderPreview], config: RunC
     )
     if needed is None:
         return []
-    short = [row for row in rows if row.role is Role.FOLLOWUP and row.sample in looks]
-    short = [row for row in short if looks[row.sample].events < needed]
+    short = [row for row in rows if row.role is Role.FOLLOWUP and row.sample in previews]
+    short = [row for row in short if previews[row.sample].events < needed]
     if not short:
         return []
-    listed = ", ".join(f"{row.sample} {looks[row.sample].events:,}" for row in short[:12])
+    listed = ", ".join(f"{row.sample} {previews[row.sample].events:,}" for row in short[:12])
     more = f" and {len(short) - 12} more tubes" if len(short) > 12 else ""
     return [
         Problem(
@@ -213,7 +215,7 @@ def _panel(
 
 
 def _overrides(
-    run_directory: Path, tubes: Mapping[str, tuple[Sample, PanelModel | None]], asked: RunRequest
+    run_directory: Path, tubes: Mapping[str, tuple[Sample, PanelModel | None]], request: RunRequest
 ) -> list[Problem]:
     """Files in ``config/overrides`` that belong to no tube, or that cannot be applied to theirs."""
     problems: list[Problem] = []
@@ -238,18 +240,18 @@ def _overrides(
             row, panel = tubes[sample]
             if panel is not None:
                 try:
-                    check_override(path, panel, row, asked)
+                    check_override(path, panel, row, request)
                 except InputError as error:
                     problems.append(Problem.of(error))
     return problems
 
 
 def _tube(
-    row: Sample, panel: PanelModel | None, sheet: Path, asked: RunRequest
+    row: Sample, panel: PanelModel | None, sheet: Path, request: RunRequest
 ) -> tuple[list[Problem], HeaderPreview | None]:
     """Problems of one tube, and what was seen of its file where that can be read."""
     try:
-        look = check_header(row.fcs, panel, row, asked)
+        preview = check_header(row.fcs, panel, row, request)
     except InputError as error:
         todo = error.todo
         if isinstance(error, ChannelError) and panel is not None and (fitting := _fitting_panels(row.fcs, panel)):
@@ -264,16 +266,16 @@ def _tube(
         return [Problem("error", where, error.found, error.expected, todo)], None
     where = f"{sheet}, line {row.line} ({row.sample}): {row.fcs}"
     faults = [
-        Problem("error" if one.grave else "note", where, one.found, one.expected, one.todo) for one in look.faults
+        Problem("error" if one.grave else "note", where, one.found, one.expected, one.todo) for one in preview.faults
     ]
-    return [*faults, *_further_problems(row, look, sheet)], look
+    return [*faults, *_further_problems(row, preview, sheet)], preview
 
 
-def _further_problems(row: Sample, look: HeaderPreview, sheet: Path) -> list[Problem]:
+def _further_problems(row: Sample, preview: HeaderPreview, sheet: Path) -> list[Problem]:
     """Spillover that is left in a tube, and labels of it that cannot be used."""
-    if look.left:
+    if preview.left:
         where = f"{sheet}, line {row.line} ({row.sample}): {row.fcs}"
-        found = f"spillover that is left after compensation: {look.left} of the signal"
+        found = f"spillover that is left after compensation: {preview.left} of the signal"
         todo = "give the matrix of this acquisition; until then the tube is neither negative nor positive"
         return [Problem("note", where, found, "the matrix of this acquisition", todo)]
     if row.labels is not None and not row.labels.is_file():
@@ -302,17 +304,19 @@ def _fitting_panels(fcs: Path, wrong: PanelModel) -> list[str]:
 
 
 def _together(
-    rows: list[Sample], looks: Mapping[str, HeaderPreview], config: RunConfig, run_directory: Path
+    rows: list[Sample], previews: Mapping[str, HeaderPreview], config: RunConfig, run_directory: Path
 ) -> list[tuple[int, Problem]]:
     """Problems of tubes that others of the run contradict, with the line of each."""
     sheet = run_directory / config.samples
-    readable = [row for row in rows if row.sample in looks]
+    readable = [row for row in rows if row.sample in previews]
     lines = {row.sample: row.line for row in rows}
     panel_of = {row.sample: row.panel or config.panel for row in readable}
     stored = stained_controls(run_directory, config, panel_of.values())
     return [
         (lines[fault.sample], Problem.of(fault.error, "error" if fault.refused else "note"))
-        for fault in compare_tubes(readable, looks, panel_of, sheet, stored=stored, confirmed=config.labels.confirmed)
+        for fault in compare_tubes(
+            readable, previews, panel_of, sheet, stored=stored, confirmed=config.labels.confirmed
+        )
     ]
 
 

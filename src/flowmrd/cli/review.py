@@ -96,31 +96,34 @@ def tube_in_run(plan: RunPlan, sample: str, *, with_later: bool = True) -> TubeI
     from flowmrd.run_files import RunFiles
     from flowmrd.stages.prepare import TubeFolders
     from flowmrd.stages.recount import TubeInRun
-    from flowmrd.store import read_json
+    from flowmrd.stages.report import diagnosis_folder, tubes_up_to
 
     at = RunFiles(plan.run_directory)
     row = at.sample(sample)
     panel = at.panel_of(sample)
     stored = plan.stored_reference(panel.name)
     laip = at.laip(row.patient, "laip.json") if plan.patients_with_laip.get(row.patient) == panel.name else None
-    diagnosis = read_json(laip).get("diagnosis") if laip is not None and laip.is_file() else None
     controls = plan.controls_of(panel.name)
-    of_patient = [(name, other.line) for name, other in at.samples.items() if other.patient == row.patient]
     later = [
-        name for name, line in of_patient if with_later and line > row.line and at.result(name, "mrd.json").is_file()
+        name
+        for name, other in at.samples.items()
+        if with_later
+        and other.patient == row.patient
+        and other.line > row.line
+        and at.result(name, "mrd.json").is_file()
     ]
     return TubeInRun(
         run_directory=plan.run_directory,
         sample=row,
-        at=TubeFolders(at.work(sample, "gates.json").parent, at.result(sample, "mrd.json").parent),
+        at=TubeFolders.in_run(at, sample),
         panel=panel,
         config=at.config,
         reference_json=at.reference(panel.name, "reference.json") if stored is None else stored / "reference.json",
         laip_json=laip,
         controls_qc=[at.work(name, "qc.json") for name in controls],
         controls_work=[at.work(name, "qc.json").parent for name in controls],
-        diagnosis_work=at.work(str(diagnosis), "gated.arrow").parent if diagnosis in at.samples else None,
-        history=[at.work(name, "mrd.json") for name, line in of_patient if line <= row.line],
+        diagnosis_work=diagnosis_folder(at, laip),
+        history=[at.work(name, "mrd.json") for name in tubes_up_to(at, sample)],
         tubes=len(at.samples),
         later=[tube_in_run(plan, name, with_later=False) for name in later],
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-__all__ = ["QueueWatch", "QueuedJob", "jobs_in_queue", "seconds_between_looks"]
+__all__ = ["QueueWatch", "QueuedJob", "jobs_in_queue", "seconds_between_polls"]
 
 _COLUMNS: Final = {"JobID": 20, "State": 20, "Reason": 60, "NodeList": 60, "Comment": 300, "STDOUT": 1000}
 _WAITING: Final = {
@@ -101,7 +101,7 @@ def _name_of(comment: str, names: Collection[str]) -> str:
     return max(begun, key=len, default=of or rule)
 
 
-def seconds_between_looks(tubes: int) -> int:
+def seconds_between_polls(tubes: int) -> int:
     """Seconds between two ``squeue`` calls: few for a small cohort, more for a large one, to spare the controller."""
     return min(max(tubes // 5, 5), 40)
 

@@ -105,7 +105,7 @@ class HeaderPreview:
 
 
 def check_header(
-    path: Path, panel: PanelModel | None, row: Sample | None = None, asked: RunRequest | None = None
+    path: Path, panel: PanelModel | None, row: Sample | None = None, request: RunRequest | None = None
 ) -> HeaderPreview:
     """Open a file, choose its data set, match its channels to the panel, and look at a sample of its events.
 
@@ -137,12 +137,12 @@ def check_header(
         matched, facts = described(data_sets, chosen, panel)
         carriers = carriers_of(facts.channels, panel)
         dyes = tuple(one.marker for one in matched.channels if one.marker is not None and one.kind in DYES)
-        if row is None or asked is None:
+        if row is None or request is None:
             pass
         elif row.role is Role.COMPENSATION:
-            stain = _check_stain(chosen, facts, panel, row, asked)
+            stain = _check_stain(chosen, facts, panel, row, request)
         else:
-            left, pattern, faults = _check_values(chosen, matched, facts, panel, row, asked)
+            left, pattern, faults = _check_values(chosen, matched, facts, panel, row, request)
     mb = chosen.n_events * len(chosen.channels) * 4 / 2**20
     marks = () if row is None else _marks(chosen)
     return HeaderPreview(
@@ -168,9 +168,9 @@ def _marks(chosen: DataSet) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _check_stain(chosen: DataSet, facts: HeaderFacts, panel: PanelModel, row: Sample, asked: RunRequest) -> str:
+def _check_stain(chosen: DataSet, facts: HeaderFacts, panel: PanelModel, row: Sample, request: RunRequest) -> str:
     """The marker of a single-stain tube; empty where the run makes no matrix from such tubes."""
-    section = asked.config.compensation
+    section = request.config.compensation
     if isinstance(section, str) or section.source != "controls":
         return ""
     state = export_state(chosen.keywords, chosen.channels)
@@ -187,7 +187,7 @@ def _check_stain(chosen: DataSet, facts: HeaderFacts, panel: PanelModel, row: Sa
 
 
 def _check_values(
-    chosen: DataSet, matched: MatchResult, facts: HeaderFacts, panel: PanelModel, row: Sample, asked: RunRequest
+    chosen: DataSet, matched: MatchResult, facts: HeaderFacts, panel: PanelModel, row: Sample, request: RunRequest
 ) -> tuple[str, PatternEntry | None, tuple[ValueFault, ...]]:
     """Find the matrix as the stages will, and check it against a sample of the events.
 
@@ -195,14 +195,14 @@ def _check_values(
     -------
     The residual spillover in words, the pattern of the staining, and the faults of the values.
     """
-    config, where = asked.config.for_tube(row.sample), str(chosen.path)
+    config, where = request.config.for_tube(row.sample), str(chosen.path)
     section = config.compensation
     later = not isinstance(section, str) and section.source == "controls"
     if later:
         refuse_compensated(facts, where)
         matrix = None  # it is made in the run
     else:
-        matrix = find_spillover(facts, config, where=where, batch=row.batch, csv=None, base=asked.base)
+        matrix = find_spillover(facts, config, where=where, batch=row.batch, csv=None, base=request.base)
     needed = {channel.column for channel in matched.channels if channel.marker is not None}
     needed |= set(() if matrix is None else matrix.names)
     wanted = [channel for channel in matched.channels if channel.column in needed]
@@ -239,7 +239,7 @@ class HeaderCache:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             self._old = {}  # a cache that cannot be read is only a slower start
 
-    def check(self, row: Sample, panel: PanelModel | None, asked: RunRequest, *, panel_key: str) -> HeaderPreview:
+    def check(self, row: Sample, panel: PanelModel | None, request: RunRequest, *, panel_key: str) -> HeaderPreview:
         """Check a tube; the stored outcome is used if its file has not changed.
 
         Parameters
@@ -259,13 +259,13 @@ class HeaderCache:
             The same as from :func:`check_header`.
         """
         path = row.fcs
-        key = f"{path}|{panel_key if panel is not None else ''}|{asked.key(row)}"
+        key = f"{path}|{panel_key if panel is not None else ''}|{request.key(row)}"
         now = file_key(path)
         known = _remembered(self._old.get(key), now)
         if known is None:
             known = {"file": now, "error": None, **_plain(HeaderPreview(0.0, 0, {}, ()))}
             try:
-                known |= _plain(check_header(path, panel, row, asked))
+                known |= _plain(check_header(path, panel, row, request))
             except InputError as error:
                 if isinstance(error.__cause__, OSError):
                     raise  # a drive that could not be read says nothing about the file: look again next time
@@ -285,8 +285,8 @@ class HeaderCache:
 _LOOK: Final = TypeAdapter(HeaderPreview)
 
 
-def _plain(look: HeaderPreview) -> dict[str, object]:
-    plain: dict[str, object] = _LOOK.dump_python(look, mode="json")
+def _plain(preview: HeaderPreview) -> dict[str, object]:
+    plain: dict[str, object] = _LOOK.dump_python(preview, mode="json")
     return plain
 
 
@@ -301,9 +301,9 @@ def _remembered(entry: Any, now: str) -> dict[str, Any] | None:
     error = entry.get("error", "")
     told = error is None or (isinstance(error, list) and len(error) == 4 and all(isinstance(one, str) for one in error))
     try:
-        look = _look(entry)
-        if look.pattern is not None:
-            StainingPattern.from_record(look.pattern)
+        preview = _look(entry)
+        if preview.pattern is not None:
+            StainingPattern.from_record(preview.pattern)
     except (KeyError, TypeError, ValueError):
         return None
     return entry if told else None

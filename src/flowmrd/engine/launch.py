@@ -21,7 +21,7 @@ from pathlib import Path
 
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.engine.batch_plan import batch_jobs, lines, work_lines
-from flowmrd.engine.cluster_queue import QueueWatch, jobs_in_queue, seconds_between_looks
+from flowmrd.engine.cluster_queue import QueueWatch, jobs_in_queue, seconds_between_polls
 from flowmrd.engine.code_digest import package_digest, state_of
 from flowmrd.engine.future_file_times import set_back_future_times
 from flowmrd.engine.lock import refuse_jobs_in_queue, run_lock, wait_for_orphans
@@ -159,10 +159,10 @@ def launch(
         plan = plan_run(run_directory)
         print_plan(plan)
         submits = _executor(profile_file) == "slurm"
-        looks = seconds_between_looks(len(plan.samples))
+        seconds = seconds_between_polls(len(plan.samples))
         command = snakemake_command(run_directory, profile_file, cores=cores, dry_run=dry_run, extra=extra)
         if submits and POLLING not in extra and POLLING.removeprefix("--") not in _settings(profile_file):
-            command += [POLLING, str(looks)]
+            command += [POLLING, str(seconds)]
         environment = {
             **os.environ,
             "FLOWMRD_COMMAND": shlex.join(["flowmrd", *sys.argv[1:]]),
@@ -175,7 +175,7 @@ def launch(
         code, forced = 1, any(word.startswith(("--force", "-F", "-f", "-R")) for word in extra)
         fresh = not (run_directory / "results" / "samples").is_dir()
         names = {*plan.samples, *(row.patient for row in plan.samples.values())}
-        queue = (QueueWatch(lambda: jobs_in_queue(run_directory, names)), looks) if submits else None
+        queue = (QueueWatch(lambda: jobs_in_queue(run_directory, names)), seconds) if submits else None
         for _ in range(MAX_PASSES):
             state = _present_state(run_directory)
             code, steps = _one_pass(command, environment, run_directory, local=local, verbose=verbose, queue=queue)

@@ -20,7 +20,7 @@ from flowmrd.tube.read import described
 __all__ = ["check_override"]
 
 
-def check_override(path: Path, panel: PanelModel, row: Sample, asked: RunRequest) -> None:
+def check_override(path: Path, panel: PanelModel, row: Sample, request: RunRequest) -> None:
     """Refuse an override that cannot be applied to its tube.
 
     The scales of a tube are learned in the run, so a gate on another scale is refused there.
@@ -38,18 +38,18 @@ def check_override(path: Path, panel: PanelModel, row: Sample, asked: RunRequest
         return
     present = [channel.marker for channel in matched.channels if channel.marker is not None]
     channels = [name for name in panel.markers if name in present and panel.channel(name).kind is not ChannelKind.TIME]
-    shapes = read_override(path, panel, _wiring(facts, row, asked)).shapes
+    shapes = read_override(path, panel, _wiring(facts, row, request)).shapes
     refuse_impossible(str(path), shapes, available_gates(panel.gates, channels), channels)
 
 
-def _wiring(facts: HeaderFacts, row: Sample, asked: RunRequest) -> Wiring | None:
+def _wiring(facts: HeaderFacts, row: Sample, request: RunRequest) -> Wiring | None:
     """The tube's detectors and matrix; None where the matrix is made in the run or is itself faulty."""
-    config = asked.config.for_tube(row.sample)
+    config = request.config.for_tube(row.sample)
     section = config.compensation
     if not isinstance(section, str) and section.source == "controls":
         return None
     try:
-        matrix = find_spillover(facts, config, where=str(row.fcs), batch=row.batch, csv=None, base=asked.base)
+        matrix = find_spillover(facts, config, where=str(row.fcs), batch=row.batch, csv=None, base=request.base)
     except InputError:
         return None
     detectors = {entry.column: str(entry.pnn) for entry in facts.channels}

@@ -89,7 +89,7 @@ class _Admitted:
     samples: dict[str, Sample] = field(default_factory=dict)
     panels: dict[str, PanelFile] = field(default_factory=dict)
     panel_of: dict[str, str] = field(default_factory=dict)
-    looks: dict[str, HeaderPreview] = field(default_factory=dict)
+    previews: dict[str, HeaderPreview] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
 
     def plan(self, refusals: Iterable[Refusal], columns_mb: Mapping[str, float] | None = None) -> RunPlan:
@@ -104,7 +104,7 @@ class _Admitted:
             samples=samples,
             panels={file.model.name: file for file in self.panels.values() if file.model.name in used},
             panel_of={name: self.panel_of[name] for name in samples},
-            columns_mb=dict(columns_mb or {name: look.mb for name, look in self.looks.items()}),
+            columns_mb=dict(columns_mb or {name: preview.mb for name, preview in self.previews.items()}),
             refusals=refusals,
         )
 
@@ -112,7 +112,7 @@ class _Admitted:
 def _admit(run_directory: Path, config: RunConfig, rows: Sequence[Sample], headers: HeaderCache | None) -> _Admitted:
     """Check the panel and, with ``headers``, the FCS header of every row."""
     found = _Admitted(run_directory, config)
-    asked = RunRequest(config, (run_directory / config.samples).parent)
+    request = RunRequest(config, (run_directory / config.samples).parent)
     for row in rows:
         try:
             name = row.panel or config.panel
@@ -121,7 +121,7 @@ def _admit(run_directory: Path, config: RunConfig, rows: Sequence[Sample], heade
             panel = found.panels[name]
             if headers is not None:
                 _refuse_links_of(row, run_directory)
-                found.looks[row.sample] = headers.check(row, panel.model, asked, panel_key=panel.sha256)
+                found.previews[row.sample] = headers.check(row, panel.model, request, panel_key=panel.sha256)
         except InputError as error:
             found.refusals.append(refuse(row, error))
             continue
@@ -135,7 +135,7 @@ def _refused_beside_others(admitted: _Admitted) -> list[Refusal]:
     sheet = admitted.run_directory / admitted.config.samples
     faults = compare_tubes(
         list(admitted.samples.values()),
-        admitted.looks,
+        admitted.previews,
         admitted.panel_of,
         sheet,
         stored=stained_controls(admitted.run_directory, admitted.config, admitted.panel_of.values()),

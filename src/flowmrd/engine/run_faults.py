@@ -27,7 +27,7 @@ __all__ = ["run_faults"]
 
 
 def run_faults(
-    rows: Sequence[Sample], looks: Mapping[str, HeaderPreview], config: RunConfig, run_directory: Path
+    rows: Sequence[Sample], previews: Mapping[str, HeaderPreview], config: RunConfig, run_directory: Path
 ) -> list[InputError]:
     """Faults that no header shows by itself.
 
@@ -35,19 +35,19 @@ def run_faults(
     ----------
     rows
         Valid rows of the sheet.
-    looks
+    previews
         Sample to the preview of its file, for files that can be read.
     """
     return [
-        *_single_stains(rows, looks, config, run_directory),
-        *_labels(rows, looks),
+        *_single_stains(rows, previews, config, run_directory),
+        *_labels(rows, previews),
         *_references(rows, config, run_directory),
         *_unknown_names(rows, config, run_directory),
     ]
 
 
 def _single_stains(
-    rows: Sequence[Sample], looks: Mapping[str, HeaderPreview], config: RunConfig, run_directory: Path
+    rows: Sequence[Sample], previews: Mapping[str, HeaderPreview], config: RunConfig, run_directory: Path
 ) -> Iterator[InputError]:
     """Faults of single-stain tubes from which a matrix is to be made."""
     section = config.compensation
@@ -57,7 +57,7 @@ def _single_stains(
     for panel in dict.fromkeys(row.panel or config.panel for row in rows):
         tubes = [row for row in rows if (row.panel or config.panel) == panel]
         stains = [row for row in tubes if row.role is Role.COMPENSATION]
-        if any(row.sample not in looks for row in stains):
+        if any(row.sample not in previews for row in stains):
             continue  # told beside their rows
         if not stains:
             yield CompensationError(
@@ -69,7 +69,7 @@ def _single_stains(
             continue
         first: dict[str, Sample] = {}
         for row in stains:
-            stain = looks[row.sample].stain
+            stain = previews[row.sample].stain
             if stain in first and stain != "unstained":
                 yield CompensationError(
                     f"{sheet}, line {row.line} ({row.sample})",
@@ -78,7 +78,7 @@ def _single_stains(
                     todo="leave one of the two out of the sample sheet",
                 )
             first.setdefault(stain, row)
-        missing = [dye for dye in looks[stains[0].sample].dyes if dye not in first]
+        missing = [dye for dye in previews[stains[0].sample].dyes if dye not in first]
         if missing:
             yield CompensationError(
                 str(sheet),
@@ -88,14 +88,14 @@ def _single_stains(
             )
 
 
-def _labels(rows: Sequence[Sample], looks: Mapping[str, HeaderPreview]) -> Iterator[InputError]:
+def _labels(rows: Sequence[Sample], previews: Mapping[str, HeaderPreview]) -> Iterator[InputError]:
     """Tables of expert labels that do not belong to their tube; gates of other programs are checked in the run."""
     for row in rows:
         path = row.labels
-        if path is None or not path.is_file() or row.sample not in looks or path.suffix.lower() in SUFFIXES:
+        if path is None or not path.is_file() or row.sample not in previews or path.suffix.lower() in SUFFIXES:
             continue
         try:
-            read_labels(path, looks[row.sample].events)
+            read_labels(path, previews[row.sample].events)
         except InputError as error:
             yield error
 

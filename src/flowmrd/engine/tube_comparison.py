@@ -40,7 +40,7 @@ class Fault:
 
 def compare_tubes(
     rows: Sequence[Sample],
-    looks: Mapping[str, HeaderPreview],
+    previews: Mapping[str, HeaderPreview],
     panel_of: Mapping[str, str],
     sheet: Path,
     *,
@@ -53,7 +53,7 @@ def compare_tubes(
     ----------
     rows
         Tubes whose files could be read.
-    looks
+    previews
         Sample to the preview of its file.
     panel_of
         Sample to the name of its panel.
@@ -65,8 +65,8 @@ def compare_tubes(
         Tubes whose labels somebody has compared with the worklist, to the reason. Findings about their labels become
         notes.
     """
-    labels = _other_labels(rows, looks, panel_of, sheet, stored or {}, confirmed or {})
-    faults = [*_same_events(rows, looks, sheet), *labels]
+    labels = _other_labels(rows, previews, panel_of, sheet, stored or {}, confirmed or {})
+    faults = [*_same_events(rows, previews, sheet), *labels]
     order = {row.sample: position for position, row in enumerate(rows)}
     return sorted(faults, key=lambda fault: order[fault.sample])
 
@@ -75,11 +75,11 @@ def _where(row: Sample, sheet: Path) -> str:
     return f"{sheet}, line {row.line} ({row.sample})"
 
 
-def _same_events(rows: Sequence[Sample], looks: Mapping[str, HeaderPreview], sheet: Path) -> list[Fault]:
+def _same_events(rows: Sequence[Sample], previews: Mapping[str, HeaderPreview], sheet: Path) -> list[Fault]:
     """Tubes that hold the same events, recognised by the stored values and not by the file name."""
     seen: dict[str, list[Sample]] = {}
     for row in rows:
-        for mark in looks[row.sample].marks:
+        for mark in previews[row.sample].marks:
             seen.setdefault(mark, []).append(row)
     twins: dict[str, dict[str, Sample]] = {}
     for sharing in seen.values():
@@ -141,10 +141,10 @@ class Stained:
     pattern: StainingPattern | None
 
     @classmethod
-    def of(cls, look: HeaderPreview) -> Stained:
+    def of(cls, preview: HeaderPreview) -> Stained:
         """The facts of a preview, before the run."""
-        pattern = None if look.pattern is None else StainingPattern.from_record(look.pattern)
-        return cls(look.detectors, look.tags, pattern)
+        pattern = None if preview.pattern is None else StainingPattern.from_record(preview.pattern)
+        return cls(preview.detectors, preview.tags, pattern)
 
     @classmethod
     def of_reference(cls, folder: Path) -> list[Stained]:
@@ -168,7 +168,7 @@ class Stained:
 
 def _other_labels(
     rows: Sequence[Sample],
-    looks: Mapping[str, HeaderPreview],
+    previews: Mapping[str, HeaderPreview],
     panel_of: Mapping[str, str],
     sheet: Path,
     stored: Mapping[str, Sequence[Stained]],
@@ -178,7 +178,7 @@ def _other_labels(
     faults: list[Fault] = []
     for panel in dict.fromkeys(panel_of[row.sample] for row in rows):
         tubes = [row for row in rows if panel_of[row.sample] == panel and row.role is not Role.COMPENSATION]
-        seen = {row.sample: Stained.of(looks[row.sample]) for row in tubes}
+        seen = {row.sample: Stained.of(previews[row.sample]) for row in tubes}
         sound = {row.sample: seen[row.sample] for row in tubes if row.role is Role.CONTROL}
         for row in sorted(tubes, key=lambda one: one.role is not Role.CONTROL):
             normal = [one for name, one in sound.items() if name != row.sample] + list(stored.get(panel, ()))

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.classifier.uncounted_flags import UNCOUNTED_CODES, uncounted_flags
+from flowmrd.classifier.uncounted_group_flags import UNCOUNTED_CODES, uncounted_flags
 from flowmrd.errors import ArtefactError
 from flowmrd.flags import Flag, flag
 from flowmrd.mrd.result import CellGroup, MrdResult

@@ -144,7 +144,7 @@ class SpikeInEntry(Artefact):
     steps: tuple[SpikeInStepEntry, ...] = Field((), description="Where spiked cells were lost, from the raw file on.")
 
 
-class WhoseEntry(Artefact):
+class JudgedTubeEntry(Artefact):
     """The tube that was judged."""
 
     format: str
@@ -178,7 +178,7 @@ class TubeJudgement(Artefact):
     )
 
 
-class ClassificationFile(TubeJudgement, WhoseEntry):
+class ClassificationFile(TubeJudgement, JudgedTubeEntry):
     """``results/work/<sample>/classification.json``."""
 
     reference_digest: str

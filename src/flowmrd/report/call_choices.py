@@ -8,7 +8,7 @@ from flowmrd.mrd.result import CellGroup
 from flowmrd.panel.model import ChannelKind
 from flowmrd.report import laip_view
 from flowmrd.report.inputs import Inputs
-from flowmrd.report.tube import PageTube
+from flowmrd.report.page_tube import PageTube
 
 
 def opinions(inputs: Inputs, tube: PageTube) -> list[dict[str, object]]:

@@ -21,7 +21,7 @@ from flowmrd.mrd.result import MrdResult
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report import formatting
 from flowmrd.report.inputs import Visit
-from flowmrd.report.tube import PageTube
+from flowmrd.report.page_tube import PageTube
 
 MIN_EVENTS: Final = 10
 """Fewer MRD cells than this are drawn, but their spread is not tested."""

@@ -19,8 +19,8 @@ from flowmrd.report import formatting
 from flowmrd.report.charts.description import CellMarks, Role
 from flowmrd.report.inputs import Inputs
 from flowmrd.report.language import ENGLISH, Language
-from flowmrd.report.tube import PageTube, even
-from flowmrd.report.uncounted import Group
+from flowmrd.report.page_tube import PageTube, even
+from flowmrd.report.uncounted_groups import Group
 
 MAX_MRD_ROWS: Final = 20_000
 """Most MRD cells in the table. With more, the fraction is high, and the page says that they were thinned."""

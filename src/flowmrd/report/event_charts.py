@@ -24,8 +24,8 @@ from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.density import Counts, bin_axis, count_grid
 from flowmrd.report.inputs import Inputs
 from flowmrd.report.neighbours import Neighbours
-from flowmrd.report.tube import PageTube
-from flowmrd.report.uncounted import Group, outline_in
+from flowmrd.report.page_tube import PageTube
+from flowmrd.report.uncounted_groups import Group, outline_in
 from flowmrd.report.views import View, outlines
 
 SCATTER: Final = ("FSC-A", "FSC-H", "FSC-W", "SSC-A", "SSC-H", "SSC-W")

@@ -25,7 +25,7 @@ Places = Mapping[str, tuple[str, str]]
 """Name of a place (``mrd``, ``first``, ``time``, ``compensation``, ``controls``, ``gates``) to the id of the element
 and its title."""
 
-BY_CODE: Final = {code: Step(kind.step, kind.look) for code, kind in REGISTRY.items() if kind.step}
+BY_CODE: Final = {code: Step(kind.step, kind.section) for code, kind in REGISTRY.items() if kind.step}
 """Steps by reason code, in the order in which they are useful."""
 
 _CLASS_STEPS: Final = {

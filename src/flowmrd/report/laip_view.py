@@ -16,7 +16,7 @@ from flowmrd.records.references import LaipComponent
 from flowmrd.report import formatting, svg
 from flowmrd.report.density import HIGH, LOW
 from flowmrd.report.inputs import Inputs
-from flowmrd.report.tube import PageTube
+from flowmrd.report.page_tube import PageTube
 from flowmrd.units import LOGICLE_M, to_decades
 
 MODES: Final = {

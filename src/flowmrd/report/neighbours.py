@@ -17,7 +17,7 @@ from flowmrd.panel.model import PanelModel
 from flowmrd.report.charts.description import Mark, Outline
 from flowmrd.report.contours import region
 from flowmrd.report.density import BINS, Counts, bin_axis, count_grid
-from flowmrd.report.tube import PageTube, even
+from flowmrd.report.page_tube import PageTube, even
 
 EVENTS_PER_CONTROL: Final = 40_000
 """Most events of one gate that the pooled density takes from one control, evenly chosen."""

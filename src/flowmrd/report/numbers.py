@@ -8,9 +8,10 @@ from typing import Any
 
 from flowmrd.mrd.result import MrdResult
 from flowmrd.records.ingest import AcquisitionEntry
-from flowmrd.report import formatting, laip_view, quality_view, uncounted
+from flowmrd.report import formatting, laip_view, quality_view, uncounted_groups
+from flowmrd.report.assay_record import RecordView
 from flowmrd.report.inputs import Inputs
-from flowmrd.report.record import RecordView
+from flowmrd.report.page_tube import PageTube
 from flowmrd.report.report_file import (
     AmongControlsRow,
     GateCount,
@@ -23,10 +24,9 @@ from flowmrd.report.report_file import (
     TrendRow,
     UncountedRow,
 )
-from flowmrd.report.tube import PageTube
 
 
-def uncounted_rows(groups: Sequence[uncounted.Group], tube: PageTube) -> list[dict[str, object]]:
+def uncounted_rows(groups: Sequence[uncounted_groups.Group], tube: PageTube) -> list[dict[str, object]]:
     """Groups that were not counted, as the page shows them."""
     return [
         {
@@ -156,7 +156,7 @@ def numbers(
         plots=tuple(_plot(plot) for plot in plots),
         populations=tuple(populations(tube)),
         markers=tuple(MarkerLevelRow(**asdict(row)) for row in markers),
-        uncounted=tuple(UncountedRow(**asdict(group)) for group in uncounted.groups(inputs.classification)),
+        uncounted=tuple(UncountedRow(**asdict(group)) for group in uncounted_groups.groups(inputs.classification)),
         quality=quality,
         controls=tuple(controls),
         thresholds=tuple(

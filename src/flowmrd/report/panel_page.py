@@ -16,8 +16,8 @@ from flowmrd.report.charts.description import Chart, CountGrid
 from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.density import count_grid
 from flowmrd.report.page import read_asset, render_page
+from flowmrd.report.page_tube import PageTube
 from flowmrd.report.thresholds import threshold_figures
-from flowmrd.report.tube import PageTube
 from flowmrd.report.views import View, gate_views
 from flowmrd.tube import Tube
 

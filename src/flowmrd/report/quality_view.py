@@ -25,8 +25,8 @@ from flowmrd.report.charts.description import (
 )
 from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.inputs import Inputs
+from flowmrd.report.page_tube import PageTube
 from flowmrd.report.report_file import ArrivalRow, QualityNumbers, ResidualRow, StretchRow
-from flowmrd.report.tube import PageTube
 
 STEP_WORDS = {
     "acquired": "Acquired",

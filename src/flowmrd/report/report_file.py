@@ -78,7 +78,7 @@ class MarkerLevelRow(Artefact):
 
 
 class UncountedRow(Artefact):
-    """A group that was not counted (:class:`flowmrd.report.uncounted.Group`)."""
+    """A group that was not counted (:class:`flowmrd.report.uncounted_groups.Group`)."""
 
     letter: str
     events: int

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from flowmrd.records.gates import CurveEntry, GateEntry
 from flowmrd.report import formatting, svg
-from flowmrd.report.record import SOURCES
-from flowmrd.report.tube import PageTube
+from flowmrd.report.assay_record import SOURCES
+from flowmrd.report.page_tube import PageTube
 
 _WIDTH, _HEIGHT, _TOP, _BASE = 250.0, 108.0, 6.0, 84.0
 _LEFT, _RIGHT = 16.0, 234.0  # room for half a tick label on both sides

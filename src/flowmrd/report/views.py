@@ -14,7 +14,7 @@ from flowmrd.report import formatting
 from flowmrd.report.charts.description import Outline, Point
 from flowmrd.report.density import HIGH, LOW
 from flowmrd.report.gate_labels import with_marks
-from flowmrd.report.tube import PageTube
+from flowmrd.report.page_tube import PageTube
 
 _SIDE_SCATTER = ("SSC-A", "SSC-H")
 _PARTNERS = ("CD45", "FSC-A")

@@ -28,7 +28,7 @@ from flowmrd.records.read import read_if_there, read_record
 from flowmrd.records.references import JudgedControl, ReferenceFile
 from flowmrd.report.answer import context_of, with_signatures
 from flowmrd.report.batch import BatchTube
-from flowmrd.report.cohort import CohortTube, build_cohort
+from flowmrd.report.cohort_page import CohortTube, build_cohort
 from flowmrd.report.control_table import ControlFacts, control_rows
 from flowmrd.report.language import language
 from flowmrd.report.page import write_page

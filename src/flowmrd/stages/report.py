@@ -40,7 +40,7 @@ from flowmrd.report.inputs import Inputs, Visit
 from flowmrd.report.leukaemia import read_leukaemia
 from flowmrd.report.page import write_page
 from flowmrd.report.plotly_script import SharedScript, write_plotly
-from flowmrd.report.sample import build_page
+from flowmrd.report.sample_page import build_page
 from flowmrd.review import signatures_of
 from flowmrd.run_files import RunFiles
 from flowmrd.stages.results import read_result

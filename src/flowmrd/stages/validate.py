@@ -22,7 +22,7 @@ from flowmrd.records.references import LaipFile
 from flowmrd.records.validation import ValidationFile
 from flowmrd.report.language import language
 from flowmrd.report.page import write_page
-from flowmrd.report.validation import render
+from flowmrd.report.validation_page import render
 from flowmrd.store import write_json
 from flowmrd.validate import dilute, figures, kinds_of
 from flowmrd.validate.series import MeasuredValidation, judge_series, read_rules, read_series

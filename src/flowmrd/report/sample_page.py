@@ -14,13 +14,13 @@ from flowmrd.records.gates import GateEntry
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report import (
     among_controls,
+    assay_record,
     formatting,
     guidance,
     laip_view,
     numbers,
     quality_view,
-    record,
-    uncounted,
+    uncounted_groups,
     verdict,
 )
 from flowmrd.report.answer import context_of
@@ -36,10 +36,10 @@ from flowmrd.report.inputs import Inputs, gate_records
 from flowmrd.report.language import Language, language
 from flowmrd.report.neighbours import Neighbours
 from flowmrd.report.page import embed_json, read_asset, render_page
+from flowmrd.report.page_tube import PageTube
 from flowmrd.report.report_file import ReportFile
 from flowmrd.report.thresholds import threshold_figures
 from flowmrd.report.trend import trend_figure, trend_rows
-from flowmrd.report.tube import PageTube
 from flowmrd.report.views import View, gate_views, mrd_views
 from flowmrd.tube import Tube
 
@@ -69,7 +69,7 @@ def build_page(inputs: Inputs, events: Tube) -> Page:
 def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
     result, spoken = inputs.result, language(inputs.config.report.language)
     markers = laip_view.marker_rows(inputs, tube)
-    groups = uncounted.groups(inputs.classification, result.groups)
+    groups = uncounted_groups.groups(inputs.classification, result.groups)
     table = CellTable(tube, inputs, groups)
     placed = gate_records(inputs)
     charts = EventCharts(inputs, tube, neighbours, table, groups, placed)
@@ -90,7 +90,7 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
     }
     quality = quality_view.build(inputs, tube)
     controls = among_controls.build(inputs)
-    facts = record.build(inputs, controls_charted=bool(controls.charts))
+    facts = assay_record.build(inputs, controls_charted=bool(controls.charts))
     visits = trend_rows(inputs.history, result.sample)
     carried = from_own_tube(result, AcquisitionEntry() if inputs.qc is None else inputs.qc.acquisition, inputs.history)
     arrived = quality.get("arrival")
@@ -139,8 +139,8 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
         "parents": [(str(index), title) for index, title in _parents(tube)],
         **numbers.tables(inputs, tube, markers, quality, facts, visits),
         "free_axes": _free_axes(tube, markers),
-        "gate_remarks": record.gate_remarks(inputs),
-        "few_b_cells": record.few_b_cells(inputs),
+        "gate_remarks": assay_record.gate_remarks(inputs),
+        "few_b_cells": assay_record.few_b_cells(inputs),
         "laip": laip_view.build(inputs, tube, markers),
         "quality": quality,
         "uncounted": numbers.uncounted_rows(groups, tube),
@@ -181,10 +181,12 @@ def _figures(book: ChartBook, spoken: Language) -> Mapping[str, object]:
     }  # fmt: skip
 
 
-def _telling(result: MrdResult, markers: Sequence[laip_view.MarkerRow], groups: Sequence[uncounted.Group]) -> list[str]:
+def _telling(
+    result: MrdResult, markers: Sequence[laip_view.MarkerRow], groups: Sequence[uncounted_groups.Group]
+) -> list[str]:
     """Markers of the adaptive pairs, most distinctive first: of the counted cells, or else of the uncounted groups."""
     of_cells = [row.marker for row in laip_view.by_shift(markers)]
-    return of_cells if result.laip.clusters else [*uncounted.telling(groups), *of_cells]
+    return of_cells if result.laip.clusters else [*uncounted_groups.telling(groups), *of_cells]
 
 
 def _derived(plane: Canonical | None) -> list[dict[str, object]]:
@@ -224,7 +226,7 @@ def _axis_facts(tube: PageTube, channel: str) -> dict[str, object]:
 
 def _totals(result: MrdResult) -> list[tuple[str, int]]:
     """Denominators with which a selection is compared."""
-    titles = dict(record.DENOMINATORS)
+    titles = dict(assay_record.DENOMINATORS)
     counted = {name: getattr(result.counts, name) for name in ("nucleated", "mononuclear", "b_lineage")}
     return [(formatting.within(titles[name]), count) for name, count in counted.items() if count is not None]
 
@@ -294,7 +296,7 @@ def _gate_rows(view: View, tube: PageTube, placed: Mapping[str, GateEntry]) -> l
     for name in view.gates:
         inside = tube.gate(name)
         events = int(inside.sum())
-        notes = record.gate_notes(titles.get(name, name), placed.get(name))
+        notes = assay_record.gate_notes(titles.get(name, name), placed.get(name))
         rows.append(
             {
                 "gate": name,
