@@ -9,6 +9,7 @@ import pytest
 from laip_marrow import FEATURES, marrow
 
 from flowmrd.classifier import CandidateCells, ClassifierParameters, ReferenceModel, build_reference, classify_tube
+from flowmrd.classifier.unknown_population import _is_lymphoid, find_unknown_populations
 
 PARAMETERS = ClassifierParameters(replicates=1)
 
@@ -41,6 +42,59 @@ def test_a_large_population_of_another_disease_is_named(reference: ReferenceMode
 def test_a_normal_population_that_became_frequent_is_not_unknown(reference: ReferenceModel) -> None:
     tube, _ = marrow("fu", 41)
     assert "UNKNOWN_POPULATION" not in told(with_population(tube, 0.7, (0.6, 0.8, 0.7, 0.7, 3.3)), reference)
+
+
+T_CELLS = (0.6, 0.8, 0.7, 0.7, 3.3)
+"""Where the T cells of this marrow lie; a quarter of its cells."""
+
+
+def unknown(
+    share: float, mean: tuple[float, ...], reference: ReferenceModel, lymphocytes: tuple[tuple[float, ...], ...]
+) -> list[float]:
+    """Shares of the populations that are unknown in a tube with a population at ``mean``."""
+    parameters = replace(PARAMETERS, unknown_ratio=2.0)  # a quarter of these controls are T cells
+    tube = with_population(marrow("fu", 47)[0], share, mean)
+    columns, still = list(range(len(FEATURES))), np.zeros(len(FEATURES))
+    nobody = np.zeros(tube.n, dtype=bool)
+    found = find_unknown_populations(
+        tube, list(reference.controls), columns, still, nobody, list(map(np.array, lymphocytes)), parameters
+    )
+    return [one.share for one in found]
+
+
+def test_t_cells_are_known_whatever_their_share_and_other_cells_as_bright_in_cd45_are_not(
+    reference: ReferenceModel,
+) -> None:
+    """``unknown_lymphocyte_margin``: 0.4 decades off is a T cell, 0.7 brighter in another signal or dimmer is none."""
+    for share in (0.85, 0.97):
+        assert unknown(share, T_CELLS, reference, (T_CELLS,)) == []
+        assert unknown(share, T_CELLS, reference, ())
+    dim, brighter, granular = (list(T_CELLS) for _ in range(3))
+    dim[FEATURES.index("CD45")] -= 0.7
+    brighter[FEATURES.index("CD34")] += 0.7
+    granular[FEATURES.index("SSC-A")] += 0.7
+    for other in (dim, brighter, granular):
+        assert unknown(0.85, tuple(other), reference, (T_CELLS,))
+
+
+def test_blasts_where_no_control_holds_cells_are_named_even_if_they_are_like_lymphocytes(
+    reference: ReferenceModel,
+) -> None:
+    odd = list(T_CELLS)
+    odd[FEATURES.index("CD10")] -= 1.2
+    assert unknown(0.85, tuple(odd), reference, (T_CELLS,))
+
+
+@pytest.mark.parametrize(
+    ("off", "lymphoid"),
+    [({}, True), ({"CD34": 0.4, "CD45": -0.4}, True), ({"CD34": 0.6}, False), ({"CD45": -0.6}, False)],
+)
+def test_lymphocytes_are_as_bright_in_cd45_and_brighter_in_nothing(off: dict[str, float], lymphoid: bool) -> None:
+    """``unknown_lymphocyte_margin``: half a decade."""
+    mean = np.array([level + off.get(name, 0.0) for name, level in zip(FEATURES, T_CELLS, strict=True)])
+    assert _is_lymphoid(mean, np.array(T_CELLS), FEATURES, PARAMETERS) is lymphoid
+    without = tuple("CD44" if name == "CD45" else name for name in FEATURES)
+    assert not _is_lymphoid(mean, np.array(T_CELLS), without, PARAMETERS)
 
 
 def test_a_tube_without_cd19_and_another_marker_is_trusted_in_neither_direction(reference: ReferenceModel) -> None:

@@ -321,7 +321,10 @@ def _unknown(
         return []
     others = [record for record in reference.controls if record is not own]
     columns = [reference.features.index(name) for name in tube.features]
-    found = find_unknown_populations(tube, others, columns, fitted.shift, mrd, parameters)
+    stainings = (fitted.shift, np.zeros_like(fitted.shift))
+    levels = [reference.anchors_at(tube.features, shift).get("t_nk") for shift in stainings]
+    lymphocytes = [level for level in levels if level is not None]
+    found = find_unknown_populations(tube, others, columns, fitted.shift, mrd, lymphocytes, parameters)
     return [
         flag(
             "UNKNOWN_POPULATION",
@@ -464,11 +467,12 @@ def _flags(
     """What a reviewer must know; some of these flags keep the verdict from being negative."""
     parameters = search.parameters
     flags: list[Flag] = []
-    if reference.provisional or not reference.controls:
+    if reference.provisional:
         flags.append(flag("NO_CONTROLS"))
-        lost = [name for name in measured if name not in reference.features]
-        if reference.provisional and lost:
+        if lost := [name for name in measured if name not in reference.features]:
             flags.append(flag("MARKERS_NOT_SIMULATED", markers=", ".join(lost)))
+    elif not reference.controls:
+        flags.append(flag("ONE_CONTROL"))
     elif len(reference.controls) < parameters.cut_set_aside_from:
         flags.append(flag("FEW_CONTROLS", count=len(reference.controls)))
     flags += _missing_markers(measured, reference, parameters)

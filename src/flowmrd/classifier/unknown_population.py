@@ -5,10 +5,16 @@ the share that the controls hold in the same place, in this tube's staining. A p
 times as frequent as in any control and makes up a good part of the tube. It may be acute myeloid leukaemia, myeloma, or
 B-ALL that lost its lineage under therapy. Populations that therapy makes frequent (T cells, erythroblasts) are frequent
 in controls too and are not reported.
+
+T and NK cells are known whatever their share. They are nearly all that an aplastic marrow holds, so their share in
+controls bounds nothing. A population is theirs if it is as bright in CD45 as theirs in the controls, in no signal
+brighter, and if controls hold cells in its place. Monocytes and plasma cells are judged by their share, since leukaemia
+that switched its lineage and myeloma lie there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +51,7 @@ def find_unknown_populations(
     columns: list[int],
     shift: Floats,
     called: Bools,
+    lymphocytes: Sequence[Floats],
     parameters: ClassifierParameters,
 ) -> tuple[UnknownPopulation, ...]:
     """Populations of a tube that no control holds in such numbers, by decreasing share.
@@ -57,6 +64,9 @@ def find_unknown_populations(
         Shape (d,): staining of the tube against the reference, decades.
     called
         Shape (n,): cells that are called leukaemic; they are left out.
+    lymphocytes
+        Levels (d,) of T and NK cells, once for each staining that the tube may have: a population that is most of a
+        tube moves the estimate of its staining. Empty where the controls do not tell.
     """
     rows = thin(~called, parameters.unknown_cells)
     if not controls or len(rows) < parameters.unknown_cells_least:
@@ -77,9 +87,24 @@ def find_unknown_populations(
     most = np.max([(mahalanobis_squared(mixture, cells) <= near).mean(axis=0) for cells in drawn], axis=0)
     for k in np.argsort(-share):
         large = share[k] >= parameters.unknown_share_least
-        if large and share[k] >= parameters.unknown_ratio * max(float(most[k]), 1.0 / parameters.unknown_cells):
-            found.append(UnknownPopulation(float(share[k]), float(most[k]), mixture.mean[k]))
+        if not large or share[k] < parameters.unknown_ratio * max(float(most[k]), 1.0 / parameters.unknown_cells):
+            continue
+        held = parameters.unknown_ratio * most[k] >= parameters.unknown_share_least
+        if held and any(_is_lymphoid(mixture.mean[k], level, tube.features, parameters) for level in lymphocytes):
+            continue
+        found.append(UnknownPopulation(float(share[k]), float(most[k]), mixture.mean[k]))
     return tuple(found)
+
+
+def _is_lymphoid(
+    mean: Floats, lymphocytes: Floats, features: tuple[str, ...], parameters: ClassifierParameters
+) -> bool:
+    """Whether a centre (d,) is as bright in CD45 as T and NK cells, and in no signal brighter."""
+    if "CD45" not in features:
+        return False
+    above = mean - lymphocytes
+    margin = parameters.unknown_lymphocyte_margin
+    return bool(above.max() <= margin and above[features.index("CD45")] >= -margin)
 
 
 def _drawn(mixture: Mixture, n: int, rng: np.random.Generator) -> Floats:
