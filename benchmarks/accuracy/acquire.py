@@ -112,9 +112,15 @@ def acquire(path: Path, cells: Floats32, codes: Codes, spill: Spillover, rng: np
 
 
 def measure(
-    cells: Floats32, codes: Codes, spill: Spillover, rng: np.random.Generator
+    cells: Floats32, codes: Codes, spill: Spillover, rng: np.random.Generator, *, top: float = LOGICLE_T - 1
 ) -> tuple[dict[str, Floats32], Codes]:
-    """Detector name to the values that the instrument stores, in file order, and the code of every event."""
+    """Detector name to the values that the instrument stores, in file order, and the code of every event.
+
+    Parameters
+    ----------
+    top
+        Largest value that is stored; infinity for what the detectors would see without a ceiling.
+    """
     n, d = cells.shape
     n_doublets, n_debris = round(DOUBLETS * n), round(DEBRIS * n)
     signal = linear(cells)
@@ -140,8 +146,7 @@ def measure(
     time = np.sort(rng.uniform(0, len(everything) / 20.0, len(everything)))
     names = ("FSC-A", "SSC-A", "FSC-W", *(DETECTORS[marker] for marker in FEATURES[2:]), "Time")
     columns = [everything[:, 0], everything[:, 1], width, *everything[:, 2:].T, time]
-    top = np.float32(LOGICLE_T - 1)
-    stored = [np.minimum(np.asarray(column, dtype=np.float32), top) for column in columns]
+    stored = [np.minimum(np.asarray(column, dtype=np.float32), np.float32(top)) for column in columns]
     return dict(zip(names, stored, strict=True)), truth
 
 

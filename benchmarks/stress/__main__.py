@@ -13,7 +13,16 @@ from benchmarks.accuracy.mixtures import load
 from benchmarks.stress.leukaemias import KINDS
 from benchmarks.stress.rows import BOTH, INO, ROWS, VIENNA
 from benchmarks.stress.scene import Mixtures, Simulated, Sizes, World, code_digest, run
-from benchmarks.stress.tables import diagnosis_table, goals, stress_table
+from benchmarks.stress.tables import (
+    DIAGNOSIS_WIDTH,
+    WIDTH,
+    diagnosis_lines,
+    diagnosis_table,
+    goals,
+    merged,
+    stress_lines,
+    stress_table,
+)
 from flowmrd.home import REPOSITORY
 
 BUILD = REPOSITORY / "build" / "stress"
@@ -82,19 +91,20 @@ def _read(path: Path) -> list[dict[str, object]]:
 
 
 def write_tables(path: Path, page: Path) -> None:
-    """Put the tables of the latest records of every row between the marks of the page."""
+    """Put the latest records of every row between the marks of the page; lines of rows that have none stay."""
     latest: dict[object, dict[str, object]] = {}
     for record in _read(path):
         latest[tuple(record[key] for key in ("row", "panel", "patient", "level", "setting"))] = record
-    order = list(ROWS)
     records = [record for record in latest.values() if record["row"] in ROWS]
-    records.sort(key=lambda record: order.index(str(record["row"])))
-    if not records:
-        return
-    tables = "\n\n".join((goals(records), stress_table(records), diagnosis_table(records)))
     text = page.read_text(encoding="utf-8") if page.is_file() else f"{BEGIN}\n{END}\n"
     before, rest = text.split(BEGIN, 1)
-    page.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
+    old, after = rest.split(END, 1)
+    lines = merged(old, stress_lines(records), WIDTH)
+    diagnosis = merged(old, diagnosis_lines(records), DIAGNOSIS_WIDTH)
+    if not lines:
+        return
+    tables = "\n\n".join((goals(lines, diagnosis), stress_table(lines), diagnosis_table(diagnosis)))
+    page.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

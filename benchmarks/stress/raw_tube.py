@@ -23,7 +23,7 @@ Floats32 = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
 TOP: Final = 262143.0
-"""Largest value that the instruments of this table store."""
+"""Largest value that the instruments of this table store, but for those with a wider range."""
 
 NORMAL_B: Final = -4
 """Code of a normal B-lineage cell of a mixture; :data:`~benchmarks.accuracy.acquire.NORMAL` is every other cell."""
@@ -33,14 +33,17 @@ B_LINEAGE: Final = (Code.HAEMATOGONE_1, Code.HAEMATOGONE_2, Code.HAEMATOGONE_3, 
 
 @dataclass
 class RawTube:
-    """Stored values of a tube; functions of the registry change them in place.
+    """What the detectors of a tube see; functions of the registry change it in place.
+
+    Nothing is clipped before the file is written: a fault that makes light weaker must not move events that were cut
+    off at the ceiling to a place where no event would lie. Simulated tubes (ten colours) come clipped.
 
     Attributes
     ----------
     panel
         Name of the panel.
     columns
-        Detector to stored values, shape (n,), in file order; spillover is in them.
+        Detector to values, shape (n,), in file order; spillover is in them.
     detectors
         Marker to detector, fluorescence alone, in the order of ``matrix``.
     matrix
@@ -73,16 +76,16 @@ class RawTube:
         return len(self.leukaemic)
 
     def light(self) -> dict[str, Floats]:
-        """Marker to the light of its own dye: stored values after compensation, raw units, shape (n,)."""
+        """Marker to the light of its own dye: what detectors see, compensated, raw units, shape (n,)."""
         stored = np.stack([self.columns[name] for name in self.detectors.values()]).astype(np.float64)
         own = np.linalg.inv(self.matrix).T @ stored
         return dict(zip(self.detectors, own, strict=True))
 
     def store(self, light: dict[str, Floats]) -> None:
-        """Store light as the detectors see it: spilled over and clipped at the top of the range."""
+        """Give the detectors light as they see it, spilled over."""
         seen = self.matrix.T @ np.stack([light[marker] for marker in self.detectors])
         for name, values in zip(self.detectors.values(), seen, strict=True):
-            self.columns[name] = np.minimum(values, TOP).astype(np.float32)
+            self.columns[name] = values.astype(np.float32)
 
     def pick(self, among: Bools, count: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
         """At most ``count`` rows drawn from those where ``among`` holds."""
@@ -108,19 +111,21 @@ class RawTube:
         self.other_instrument = True
 
     def write(self, path: Path) -> None:
-        """Write the tube as an FCS file."""
+        """Write the tube as an FCS file: every detector but the clock stores at most the top of its range."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        top = np.float32(self.range - 1.0)
+        stored = {name: column if name == "Time" else np.minimum(column, top) for name, column in self.columns.items()}
         if self.other_instrument:
             markers = {detector: marker for marker, detector in self.detectors.items()}
             channels = [ChannelSpec(name, markers.get(name, ""), int(self.range)) for name in self.columns]
             numbers = [format(value, ".6g") for value in self.matrix.ravel()]
             spillover = ",".join([str(len(self.detectors)), *self.detectors.values(), *numbers])
             keywords = {"$CYT": "stress", "$TIMESTEP": "0.01", "$SPILLOVER": spillover}
-            write_fcs(path, list(self.columns.values()), channels, keywords)
+            write_fcs(path, list(stored.values()), channels, keywords)
         elif isinstance(self.source, Spillover):
-            write(path, self.columns, self.source)
+            write(path, stored, self.source)
         else:
-            write_tube(path, SimulatedTube(self.columns, self.source.cytometer, self.source.truth))
+            write_tube(path, SimulatedTube(stored, self.source.cytometer, self.source.truth))
 
 
 def from_mixtures(
@@ -137,7 +142,7 @@ def from_mixtures(
     if blasts is not None:
         parts.append(draw(blasts.groups["blast"], leukaemic, rng))
         codes.append(np.zeros(leukaemic))
-    columns, truth = measure(np.concatenate(parts), np.concatenate(codes).astype(np.int8), spill, rng)
+    columns, truth = measure(np.concatenate(parts), np.concatenate(codes).astype(np.int8), spill, rng, top=np.inf)
     return RawTube(
         panel="vienna_b8",
         columns=columns,
