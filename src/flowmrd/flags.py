@@ -258,6 +258,15 @@ _DOUBTS: Final = (
         question="What does marrow without leukaemia look like in this panel?",
     ),
     FlagKind(
+        "ONE_CONTROL",
+        Effect.DOUBT,
+        "One control marrow alone stands for this panel: what others would show is not known, so there is no "
+        "background rate, and the result is provisional.",
+        step="Run at least three control marrows with this panel and build a reference; until then the count is "
+        "provisional.",
+        question="What does marrow without leukaemia look like in this panel?",
+    ),
+    FlagKind(
         "MARKERS_NOT_SIMULATED",
         Effect.DOUBT,
         "The simulated marrows that replace the controls lack {markers}: these markers are not used.",

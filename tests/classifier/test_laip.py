@@ -298,6 +298,15 @@ def test_one_control_or_a_simulated_reference_claims_no_background(laip: Patient
     assert "NO_CONTROLS" in {flag.code for flag in result.flags}
 
 
+def test_a_single_control_is_not_taken_for_simulated_marrow(laip: PatientLaip) -> None:
+    alone = build_reference("toy", [marrow("c0", 0)[0]], parameters=SEED)
+    result = classify_tube(marrow("fu", 74)[0], alone, laip=laip, library=None, parameters=PARAMETERS)
+    codes = {flag.code for flag in result.flags}
+    assert result.background is None
+    assert "ONE_CONTROL" in codes
+    assert "NO_CONTROLS" not in codes
+
+
 def test_a_lost_marker_does_not_hide_the_leukaemia(reference: ReferenceModel, laip: PatientLaip) -> None:
     tube, truth = marrow("fu", 75, blasts=80)
     values = tube.values.copy()

@@ -226,8 +226,9 @@ def test_a_control_is_clean_or_odd_and_never_a_patient() -> None:
     assert [reason.code for reason in clean.reasons] == ["CONTROL_LIKE_OTHERS"]
     for codes, events in (([], 2_069), (["TUBE_UNLIKE_CONTROLS"], 0), (["CONTROL_HAS_CELLS"], 0)):
         assert decide(with_codes(evidence(events, 500_000), codes, "control")).class_ is VerdictClass.CONTROL_ODD
-    alone = decide(with_codes(evidence(0, 500_000, background=None), ["NO_CONTROLS"], "control"))
-    assert alone.class_ is VerdictClass.NOT_EVALUABLE
+    for code in ("NO_CONTROLS", "ONE_CONTROL"):
+        alone = decide(with_codes(evidence(0, 500_000, background=None), [code], "control"))
+        assert alone.class_ is VerdictClass.NOT_EVALUABLE
 
 
 def test_cells_that_may_not_be_leukaemia_are_no_detection() -> None:

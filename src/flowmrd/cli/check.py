@@ -332,14 +332,16 @@ def _cohort(rows: list[Sample], config: RunConfig, run_directory: Path) -> list[
             stored_reference(run_directory, config, name)
         except ConfigError as error:
             notes.append(Problem.of(error))
-        controls = sum(row.role is Role.CONTROL for row in rows if (row.panel or config.panel) == name)
-        if stored is None and controls < minimum:
+        users = [row for row in rows if (row.panel or config.panel) == name]
+        controls = sum(row.role is Role.CONTROL and row.sample not in config.controls.excluded for row in users)
+        # Whatever the configuration allows, a single control cannot be compared with another.
+        if stored is None and controls < (least := max(minimum, 2)):
             notes.append(
                 Problem(
                     "note",
                     sheet,
-                    f"{controls} control tubes for panel {name}",
-                    f"at least {minimum}",
+                    f"{controls} control tube{'' if controls == 1 else 's'} for panel {name}",
+                    f"at least {least}",
                     "add controls; without them the background is unknown and every verdict is INDETERMINATE",
                 )
             )

@@ -38,6 +38,8 @@ from flowmrd.flags import Flag, by_rank, flag
 from flowmrd.mrd.limits import Limits
 from flowmrd.mrd.result import Verdict, VerdictClass
 
+NOTHING_TO_COMPARE: Final = frozenset({"NO_CONTROLS", "ONE_CONTROL"})
+"""Doubts that are no finding about a control itself."""
 PHENOTYPE_UNKNOWN: Final = frozenset({"different_from_normal", "library"})
 """Modes in which the patient's own leukaemia is not known: leukaemia like regular precursors is not excluded."""
 
@@ -161,7 +163,7 @@ def _antibodies_at_fault(evidence: Evidence) -> list[Flag]:
 
 def _control(evidence: Evidence) -> Verdict:
     """A control is compared with the other controls, and its cells are nobody's MRD."""
-    odd = by_rank([*evidence.oddities, *(item for item in evidence.doubts if item.code != "NO_CONTROLS")])
+    odd = by_rank([*evidence.oddities, *(item for item in evidence.doubts if item.code not in NOTHING_TO_COMPARE)])
     if odd:
         return _verdict(VerdictClass.CONTROL_ODD, None, (*odd, *evidence.notes))
     if evidence.limits is None:

@@ -165,7 +165,7 @@ EVIDENT: Final = 0.01
 
 def _not_answered(result: MrdResult) -> Wording:
     code = result.verdict.reasons[0].code if result.verdict.reasons else ""
-    if code in {"NO_CONTROLS", "BACKGROUND_UNKNOWN"} and (result.mrd.fraction or 0.0) >= EVIDENT:
+    if code in {"NO_CONTROLS", "ONE_CONTROL", "BACKGROUND_UNKNOWN"} and (result.mrd.fraction or 0.0) >= EVIDENT:
         return Wording(
             "warn",
             f"Leukaemia evident, about {formatting.percent(result.mrd.fraction)}: not validated",

@@ -30,6 +30,7 @@
                kinds: [{phenotype, nearest_normal, spiked, recovered, noticed}]} | null   # without a diagnosis tube
     flags: [{code, message}]
         NO_CONTROLS            fewer controls than reference.min_controls: result provisional   (doubt)
+        ONE_CONTROL            one control and no other to compare it with: result provisional   (doubt)
         TUBE_UNLIKE_CONTROLS   normal cells of this tube lie outside what controls show          (doubt)
         PHENOTYPE_LIKE_NORMAL  the diagnosis cells cannot be told from normal ones               (doubt)
         UNRESOLVED_CLUSTER     a strange group that is not the known phenotype            (no negative)
