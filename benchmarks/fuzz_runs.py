@@ -39,7 +39,8 @@ import numpy.typing as npt
 
 from flowmrd.cli.app import call
 from flowmrd.cli.check import check_run
-from flowmrd.engine.plan import RunPlan, plan_run
+from flowmrd.engine.plan import plan_run
+from flowmrd.engine.run_plan import RunPlan
 from flowmrd.errors import InputError
 from flowmrd.fcs import ChannelSpec, read_fcs, write_fcs
 from flowmrd.home import PANELS
@@ -394,7 +395,7 @@ def _two_data_sets(tube: Tube, rng: Rng) -> None:
     tube.after.append(change)
 
 
-def _matrix(do: Callable[[npt.NDArray[np.float64], Rng], npt.NDArray[np.float64]]) -> Callable[[Tube, Rng], None]:
+def _matrix(do: Callable[[npt.NDArray[np.float64], Rng], npt.NDArray[Any]]) -> Callable[[Tube, Rng], None]:
     def change(tube: Tube, rng: Rng) -> None:
         names, matrix = tube.matrix()
         tube.set_matrix(names, do(matrix, rng))
@@ -497,6 +498,12 @@ def _compensated(tube: Tube, rng: Rng) -> None:
         tube.columns[place] = values
 
 
+def _compensated_with_identity(tube: Tube, rng: Rng) -> None:
+    _compensated(tube, rng)
+    names, matrix = tube.matrix()
+    tube.set_matrix(names, np.eye(len(matrix)))
+
+
 def _unstained(tube: Tube, rng: Rng) -> None:
     """An antibody was forgotten: its light is that of cells without the antigen."""
     names, matrix = tube.matrix()
@@ -517,7 +524,8 @@ def _shuffled(tube: Tube, rng: Rng) -> None:
 
 
 def _wraps(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.mod(values, max(float(values.max()) / 3.0, 1.0))
+    wrapped: npt.NDArray[Any] = np.mod(values, max(float(values.max()) / 3.0, 1.0))
+    return wrapped
 
 
 TUBES: Final[dict[str, Callable[[Tube, Rng], None]]] = {
@@ -582,10 +590,7 @@ TUBES: Final[dict[str, Callable[[Tube, Rng], None]]] = {
     "unknown names in a matrix": _named(lambda names, tube: [f"X{i}" for i in range(len(names))]),
     "scatter in a matrix": _named(lambda names, tube: ["FSC-A", *names[1:]]),
     "compensated already": _compensated,
-    "compensated, identity": lambda tube, rng: (
-        _compensated(tube, rng),
-        _matrix(lambda matrix, _: np.eye(len(matrix)))(tube, rng),
-    )[0],
+    "compensated, identity": _compensated_with_identity,
     "transformed": _transformed,
     "twenty bits": _wide,
     "a range of 1024": _range(1024),
@@ -641,59 +646,63 @@ def make_base(folder: Path, *, panel: str, cells: int, n_controls: int, seed: in
     return folder
 
 
-def everything(run: Path, plan: RunPlan, changed: str) -> str:
-    """The stages of a run, as far as a changed tube (empty: everything) makes them necessary; what was printed.
+def everything(run: Path, plan: RunPlan, changed: str) -> None:
+    """The stages of a run, as far as a changed tube (empty: everything) makes them necessary.
 
     Raises
     ------
     CommandError
         Where a command does not end well.
     """
-    reference = run / "results" / "reference"
     all_anew = not changed or changed in plan.kept_raw
-    said = []
     for panel in plan.panels if all_anew else ():
-        names = plan.controls_of(panel)
-        tubes = [word for name in names for word in ("--tube", name)]
-        learned: list[str | Path] = []
-        for name in (*names, *plan.stains_of(panel)):
-            said.append(command("ingest", "--sample", name, "--run", run))
-        spill: list[str | Path] = []
-        if plan.makes_spillover(panel):
-            stains = [word for name in plan.stains_of(panel) for word in ("--tube", name)]
-            said.append(command("spillover-reference", "--panel", panel, *stains, "--run", run))
-            spill = ["--spillover", reference / panel / "spillover.csv"]
-        if names and plan.stored_reference(panel) is None:
-            said.append(command("transform-reference", "--panel", panel, *tubes, *spill, "--run", run))
-            learned = ["--transforms", reference / panel / "transform.json"]
-        for name in names:
-            said.append(command("preprocess", "--sample", name, *learned, *spill, "--run", run))
-        if learned:
-            said.append(command("gate-reference", "--panel", panel, *tubes, "--run", run))
-        for name in names:
-            placed = ["--thresholds", reference / panel / "gates.json"] if learned else []
-            said.append(command("gate", "--sample", name, *placed, "--run", run))
-        if plan.stored_reference(panel) is None:
-            said.append(command("reference", "build", "--panel", panel, *tubes, "--run", run))
+        learn(run, plan, panel)
     for name in plan.diagnosis_tubes:
         if all_anew or changed == name:
-            said.append(command("prepare", "--sample", name, *options(run, plan, name), "--run", run))
+            command("prepare", "--sample", name, *options(run, plan, name), "--run", run)
     for patient, panel in plan.patients_with_laip.items():
-        tubes = [word for name in plan.diagnoses(patient, panel) for word in ("--tube", name)]
         if all_anew or changed in plan.diagnoses(patient, panel):
-            model = ["--reference", model_of(plan, run, panel)]
-            said.append(command("laip", "--patient", patient, *tubes, *model, "--run", run))
-    judged = plan.followups if all_anew or changed in plan.diagnosis_tubes else (changed,)
+            tubes = named("--tube", plan.diagnoses(patient, panel))
+            command("laip", "--patient", patient, *tubes, "--reference", model_of(plan, run, panel), "--run", run)
+    judged = plan.followups if all_anew or changed in plan.diagnosis_tubes else ()
     for name in dict.fromkeys([*judged, *((changed,) if changed else ())]):
         row, panel = plan.samples[name], plan.panel_of[name]
         phenotype = ["--laip", run / "results/laip" / row.patient / "laip.json"]
         own = phenotype if plan.patients_with_laip.get(row.patient) == panel else []
-        controls_of = [word for control in plan.controls_of(panel) for word in ("--control", control)]
-        model = ["--reference", model_of(plan, run, panel)]
         start = ["--gated"] if name in plan.kept else options(run, plan, name)
-        words = [*start, *model, *own, *controls_of]
-        said.append(command("judge", "--sample", name, *words, "--run", run))
-    return "".join(said)
+        words = [*start, "--reference", model_of(plan, run, panel), *own, *named("--control", plan.controls_of(panel))]
+        command("judge", "--sample", name, *words, "--run", run)
+
+
+def learn(run: Path, plan: RunPlan, panel: str) -> None:
+    """Everything that is learned from the controls and single stains of a panel."""
+    folder, names = run / "results" / "reference" / panel, plan.controls_of(panel)
+    tubes = named("--tube", names)
+    stored = plan.stored_reference(panel) is not None
+    learned: list[object] = []
+    for name in (*names, *plan.stains_of(panel)):
+        command("ingest", "--sample", name, "--run", run)
+    spill: list[object] = []
+    if plan.makes_spillover(panel):
+        command("spillover-reference", "--panel", panel, *named("--tube", plan.stains_of(panel)), "--run", run)
+        spill = ["--spillover", folder / "spillover.csv"]
+    if names and not stored:
+        command("transform-reference", "--panel", panel, *tubes, *spill, "--run", run)
+        learned = ["--transforms", folder / "transform.json"]
+    for name in names:
+        command("preprocess", "--sample", name, *learned, *spill, "--run", run)
+    if learned:
+        command("gate-reference", "--panel", panel, *tubes, "--run", run)
+    for name in names:
+        placed = ["--thresholds", folder / "gates.json"] if learned else []
+        command("gate", "--sample", name, *placed, "--run", run)
+    if not stored:
+        command("reference", "build", "--panel", panel, *tubes, "--run", run)
+
+
+def named(option: str, values: Sequence[str]) -> list[str]:
+    """An option of the command line, once for each value."""
+    return [word for value in values for word in (option, value)]
 
 
 def model_of(plan: RunPlan, run: Path, panel: str) -> Path:
@@ -721,14 +730,19 @@ class CommandError(Exception):
         super().__init__(f"{' '.join(str(word) for word in words[:3])} ended with {code}: {said[-1500:]}")
 
 
-def command(*words: object) -> str:
-    """Run one command of the command line; what it printed."""
+def command(*words: object) -> None:
+    """Run one command of the command line.
+
+    Raises
+    ------
+    CommandError
+        Where it does not end with 0.
+    """
     out = io.StringIO()
     with redirect_stdout(out), redirect_stderr(out):
         code = call([str(word) for word in words])
     if code:
         raise CommandError(words, code, out.getvalue())
-    return out.getvalue()
 
 
 @dataclass(frozen=True)

@@ -322,29 +322,8 @@ def _together(
 
 def _cohort(rows: list[Sample], config: RunConfig, run_directory: Path) -> list[Problem]:
     """What concerns the tubes together: mostly allowed, but it changes what the run can say."""
-    notes = []
+    notes = _controls(rows, config, run_directory)
     sheet = str(run_directory / config.samples)
-    section = config.reference
-    stored = section if isinstance(section, str) else section.path
-    minimum = section.min_controls if isinstance(section, ReferenceConfig) else 1
-    for name in _panels(rows, config.panel):
-        try:
-            stored_reference(run_directory, config, name)
-        except ConfigError as error:
-            notes.append(Problem.of(error))
-        users = [row for row in rows if (row.panel or config.panel) == name]
-        controls = sum(row.role is Role.CONTROL and row.sample not in config.controls.excluded for row in users)
-        # Whatever the configuration allows, a single control cannot be compared with another.
-        if stored is None and controls < (least := max(minimum, 2)):
-            notes.append(
-                Problem(
-                    "note",
-                    sheet,
-                    f"{controls} control tube{'' if controls == 1 else 's'} for panel {name}",
-                    f"at least {least}",
-                    "add controls; without them the background is unknown and every verdict is INDETERMINATE",
-                )
-            )
     try:
         stored_library(run_directory, config)
     except InputError as error:
@@ -375,6 +354,33 @@ def _cohort(rows: list[Sample], config: RunConfig, run_directory: Path) -> list[
                 )
             )
     return notes + _clinical(config, run_directory)
+
+
+def _controls(rows: list[Sample], config: RunConfig, run_directory: Path) -> list[Problem]:
+    """Whether every panel has enough controls, or a stored reference that can be used."""
+    notes = []
+    section = config.reference
+    stored = section if isinstance(section, str) else section.path
+    # Whatever the configuration allows, a single control cannot be compared with another.
+    least = max(section.min_controls, 2) if isinstance(section, ReferenceConfig) else 2
+    for name in _panels(rows, config.panel):
+        try:
+            stored_reference(run_directory, config, name)
+        except ConfigError as error:
+            notes.append(Problem.of(error))
+        users = [row for row in rows if (row.panel or config.panel) == name]
+        controls = sum(row.role is Role.CONTROL and row.sample not in config.controls.excluded for row in users)
+        if stored is None and controls < least:
+            notes.append(
+                Problem(
+                    "note",
+                    str(run_directory / config.samples),
+                    f"{controls} control tube{'' if controls == 1 else 's'} for panel {name}",
+                    f"at least {least}",
+                    "add controls; without them the background is unknown and every verdict is INDETERMINATE",
+                )
+            )
+    return notes
 
 
 def _files_beside(rows: list[Sample], config: RunConfig, run_directory: Path) -> list[Problem]:
