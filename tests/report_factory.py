@@ -380,7 +380,7 @@ def make_sample(
     write_json(
         run / "results/laip" / result.patient / "laip.json",
         {
-            "format": "flowmrd-laip/1",
+            "format": "flowmrd-laip/2",
             "patient": result.patient,
             "found": True,
             "arrays_sha256": "f" * 64,

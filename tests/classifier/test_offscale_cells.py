@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +13,12 @@ from laip_marrow import FEATURES, marrow
 
 from flowmrd.classifier import CandidateCells, ClassifierParameters, ReferenceModel, build_reference, classify_tube
 from flowmrd.classifier.candidate_cells import Bools, OffscaleCells
-from flowmrd.classifier.patient_laip import find_laip
+from flowmrd.classifier.leukaemia_kinds import DrawnCells
+from flowmrd.classifier.library import Library
+from flowmrd.classifier.patient_laip import PatientLaip, find_laip
+from flowmrd.classifier.search import Search
+from flowmrd.classifier.spike_in import _bright
+from flowmrd.classifier.storage import load_laip, load_reference, save_laip, save_reference
 
 PARAMETERS = ClassifierParameters(replicates=1, target=2e-3, offscale_channels_least=3)
 TOP = 4.5
@@ -21,13 +29,17 @@ def reference() -> ReferenceModel:
     return build_reference("toy", [marrow(f"c{i}", i)[0] for i in range(5)], parameters=PARAMETERS)
 
 
-def off_scale(tube: CandidateCells, rows: Bools, detector: str = "CD10", spoilt: str = "CD45") -> CandidateCells:
-    """The tube with some cells driven off scale in a detector that spills into another channel."""
+def off_scale(
+    tube: CandidateCells, rows: Bools, detector: str = "CD10", spoilt: Sequence[str] = ("CD45",)
+) -> CandidateCells:
+    """The tube with some cells driven off scale in a detector that spills into other channels."""
     values = tube.values[rows].copy()
     measured = np.ones(values.shape, dtype=bool)
     values[:, FEATURES.index(detector)] = TOP
-    values[:, FEATURES.index(spoilt)] = -0.9
-    measured[:, [FEATURES.index(detector), FEATURES.index(spoilt)]] = False
+    measured[:, FEATURES.index(detector)] = False
+    for name in spoilt:
+        values[:, FEATURES.index(name)] = -0.9
+        measured[:, FEATURES.index(name)] = False
     cells = OffscaleCells(values, measured, (detector,), np.ones((len(values), 1), dtype=bool))
     return replace(tube, values=tube.values[~rows], window=tube.window[~rows], offscale=cells)
 
@@ -88,3 +100,82 @@ def test_off_scale_cells_of_controls_set_no_limit() -> None:
         np.array_equal(a.values, b.values) and len(a.groups) == len(b.groups)
         for a, b in zip(first.controls, second.controls, strict=True)
     )
+
+
+ALMOST_ALL = ("CD19", "CD34")
+"""What CD10 spills into here: scatter and CD45 are left, which alone do not tell blasts from lymphoid precursors."""
+
+
+@pytest.fixture(scope="module")
+def spilled() -> ReferenceModel:
+    """Controls with a few off-scale cells, as every instrument has."""
+    tubes = [marrow(f"c{i}", i) for i in range(5)]
+    tubes = [(off_scale(tube, some(~truth, 0.0005), spoilt=ALMOST_ALL), truth) for tube, truth in tubes]
+    return build_reference("toy", [tube for tube, _ in tubes], parameters=PARAMETERS)
+
+
+def diagnosis(spilled: ReferenceModel, share: float) -> PatientLaip:
+    tube, truth = marrow("dx", 50, blasts=12_000)
+    tube = off_scale(tube, some(truth, share) | some(~truth, 0.0005), spoilt=ALMOST_ALL)
+    laip = find_laip("p", tube, spilled, min_cells=200, parameters=PARAMETERS)
+    assert laip is not None
+    return laip
+
+
+def test_a_diagnosis_tube_tells_how_often_its_leukaemia_is_off_scale_in_a_detector(spilled: ReferenceModel) -> None:
+    often = diagnosis(spilled, 0.5)
+    assert often.offscale["CD10"] == pytest.approx(0.5, abs=0.02)
+    assert often.share == pytest.approx(12_000 / 42_000, rel=0.05)
+    assert diagnosis(spilled, 0.0).offscale["CD10"] < 0.01
+
+
+@pytest.mark.parametrize(("at_diagnosis", "joined"), [(0.5, True), (0.0, False)])
+def test_off_scale_cells_with_few_measured_channels_join_a_leukaemia_that_was_off_scale_at_diagnosis(
+    spilled: ReferenceModel, at_diagnosis: float, joined: bool
+) -> None:
+    tube, truth = marrow("half", 71, n=60_000, blasts=200)
+    bright, normal = some(truth, 0.5), some(~truth, 0.0005)
+    tube = off_scale(tube, bright | normal, spoilt=ALMOST_ALL)
+    laip = diagnosis(spilled, at_diagnosis)
+    found = classify_tube(tube, spilled, laip=laip, library=None, parameters=PARAMETERS)
+    assert found.offscale_cluster is not None
+    called, leukaemic = found.offscale_cluster >= 0, bright[bright | normal]
+    assert bool(called[leukaemic].mean() > 0.9) is joined
+    assert called[~leukaemic].sum() <= 2
+
+
+def test_cells_off_scale_by_a_fault_of_the_tube_do_not_join_a_leukaemia_that_often_is(spilled: ReferenceModel) -> None:
+    """Two per cent of all normal cells are off scale in the detector that half of the blasts saturated at diagnosis."""
+    tube, truth = marrow("fault", 73, n=60_000, blasts=200)
+    fault = some(~truth, 0.02)
+    tube = off_scale(tube, fault, spoilt=ALMOST_ALL)
+    found = classify_tube(tube, spilled, laip=diagnosis(spilled, 0.5), library=None, parameters=PARAMETERS)
+    assert found.offscale_cluster is not None
+    assert int(found.mrd.sum()) == pytest.approx(200, rel=0.1)
+    assert (found.offscale_cluster >= 0).sum() <= 10
+
+
+def test_a_patients_cells_are_spiked_off_scale_as_often_as_they_were_at_diagnosis(spilled: ReferenceModel) -> None:
+    search = Search(diagnosis(spilled, 0.5), Library(()), PARAMETERS)
+    drawn = [DrawnCells(np.ones((4_000, len(FEATURES)), dtype=np.float32), {})]
+    chain: Any = object()
+    beyond = _bright(drawn, search, FEATURES, chain)[0].values > TOP
+    assert beyond.mean(axis=0)[FEATURES.index("CD10")] == pytest.approx(0.5, abs=0.03)
+    assert beyond.sum() == beyond[:, FEATURES.index("CD10")].sum()
+    assert not (_bright(drawn, search, FEATURES, None)[0].values > TOP).any(), "no detector, nothing off scale"
+
+
+def test_how_often_cells_are_off_scale_is_stored_with_phenotype_and_reference(
+    spilled: ReferenceModel, tmp_path: Path
+) -> None:
+    laip = diagnosis(spilled, 0.5)
+    save_laip(laip, "p", tmp_path / "laip.json", tmp_path / "laip.npz", {})
+    again = load_laip(tmp_path / "laip.json")
+    assert again is not None
+    assert again.offscale == laip.offscale
+    save_reference(spilled, tmp_path / "reference.json", tmp_path / "reference.npz", {})
+    for one, other in zip(spilled.controls, load_reference(tmp_path / "reference.json").controls, strict=True):
+        assert one.offscale is not None
+        assert other.offscale is not None
+        assert one.offscale.detectors == other.offscale.detectors
+        assert np.array_equal(one.offscale.off, other.offscale.off)

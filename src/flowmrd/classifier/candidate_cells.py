@@ -39,6 +39,19 @@ class OffscaleCells:
         """Number of cells."""
         return len(self.values)
 
+    def only(self, keep: Bools) -> OffscaleCells:
+        """Some of the cells."""
+        return replace(self, values=self.values[keep], measured=self.measured[keep], off=self.off[keep])
+
+    def joined(self, others: OffscaleCells) -> OffscaleCells:
+        """These cells and others of the same channels and detectors, these first."""
+        return replace(
+            self,
+            values=np.concatenate([self.values, others.values]),
+            measured=np.concatenate([self.measured, others.measured]),
+            off=np.concatenate([self.off, others.off]),
+        )
+
     def select(self, columns: list[int]) -> OffscaleCells:
         """The same cells with some of their channels."""
         return replace(

@@ -34,6 +34,7 @@ from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel
 from flowmrd.classifier.novelty import Novelty, judge_novelty
 from flowmrd.classifier.offscale_cells import judge_offscale
+from flowmrd.classifier.offscale_evidence import OffscaleRates, rates_of_controls
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip, drift_covariance, find_laip, widened_by_spread
 from flowmrd.classifier.phenotype import beside_diagnosis
@@ -118,7 +119,10 @@ def classify_tube(
         uncounted += displaced_doubts(search, cells, calibration, found)
         uncounted += find_other_groups(cells, calibration, score)
     called = score >= found.cut
-    offscale = judge_offscale(tube.offscale, found.counted, cells, found.cut)
+    rates = _offscale_rates(tube, tube_model, reference, search, others)
+    offscale = judge_offscale(
+        tube.offscale, found.counted, _shares_of(called, label, cells, len(found.counted)), cells, found.cut, rates
+    )
     uncounted = tuple(sorted((*uncounted, *offscale.uncounted), key=lambda group: -group.events))
     members = find_members(
         cells,
@@ -157,7 +161,9 @@ def classify_tube(
             "displacement": tube_model.displacement,
             "false_groups_per_tube": calibration.groups.rate(parameters),
         },
-        spike_in=spike_in(search, cells, calibration, chain, unstained_markers(staining, parameters.unreliable)),
+        spike_in=spike_in(
+            search, cells, calibration, chain, unstained_markers(staining, parameters.unreliable), tube.offscale, rates
+        ),
         flags=(
             *_unlike_controls(novelty, int(mrd.sum()), same, reference),
             *_flags(search, tube, measured, reference, calibration, uncounted, tube_model.shift, others),
@@ -174,6 +180,27 @@ def classify_tube(
         group=group,
         offscale_group=members.offscale,
     )
+
+
+def _shares_of(called: Bools, label: npt.NDArray[np.int32], cells: WindowCells, groups: int) -> list[float]:
+    """Share of the tube's nucleated cells that every counted group has among the cells on scale."""
+    counts = np.bincount(label[called], minlength=groups)
+    return [float(count) / max(cells.denominator, 1) for count in counts]
+
+
+def _offscale_rates(
+    tube: CandidateCells,
+    fitted: TubeModel,
+    reference: ReferenceModel,
+    search: Search,
+    others: Sequence[ControlRecord],
+) -> OffscaleRates | None:
+    """How often cells are off scale in this tube; None without a diagnosis tube that tells it of the leukaemia."""
+    if search.laip is None or not search.laip.offscale or tube.offscale is None:
+        return None
+    columns = [reference.features.index(name) for name in tube.features]
+    controls = rates_of_controls(tube.offscale, others, columns, fitted, search.parameters)
+    return OffscaleRates.of(search.laip.offscale, tube.offscale, controls)
 
 
 def _same_without(

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from flowmrd.classifier.candidate_cells import CandidateCells, Floats32
+from flowmrd.classifier.candidate_cells import CandidateCells, Floats32, OffscaleCells
 from flowmrd.classifier.catalogue import anchor_levels
 from flowmrd.classifier.compact_groups import CompactGroup, blast_like_groups
 from flowmrd.classifier.mixture import Floats
@@ -51,6 +51,7 @@ class ControlRecord:
     model: TubeModel
     groups: tuple[CompactGroup, ...]
     staining: tuple[MarkerStaining, ...] = ()
+    offscale: OffscaleCells | None = None
 
 
 @dataclass(frozen=True)
@@ -195,6 +196,7 @@ def judge(
             model.features, values, log_normal, tube.denominator, model.normal_b + fitted.shift, parameters
         ),
         staining=measure_staining(tube, model, fitted.shift, parameters),
+        offscale=tube.offscale,
     )
 
 

@@ -8,7 +8,7 @@ because the missing marker may be the one that tells it from normal cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,12 +20,13 @@ from flowmrd.classifier.classification import CountedGroup, OffscaleDetector, Un
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.group_evidence import weigh_mixture
 from flowmrd.classifier.mixture import Floats, Mixture
+from flowmrd.classifier.offscale_evidence import OffscaleRates, claim_offscale, patterns
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype_score import NO_SCORE, score_cells
 from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.classifier.window_cells import WindowCells
 
-__all__ = ["JudgedOffscale", "judge_offscale", "score_offscale"]
+__all__ = ["JudgedOffscale", "join_offscale", "judge_offscale", "score_offscale"]
 
 
 @dataclass(frozen=True)
@@ -50,27 +51,60 @@ class JudgedOffscale:
 
 
 def judge_offscale(
-    offscale: OffscaleCells | None, counted: Sequence[CountedGroup], cells: WindowCells, cut: float
+    offscale: OffscaleCells | None,
+    counted: Sequence[CountedGroup],
+    shares: Sequence[float],
+    cells: WindowCells,
+    cut: float,
+    rates: OffscaleRates | None = None,
 ) -> JudgedOffscale:
     """Let off-scale cells join the counted groups, and search for groups among the rest.
 
     Parameters
     ----------
+    shares
+        Share of the tube's nucleated cells that every group has among the cells on scale.
     cells
         The cells of the tube's window: its normal model, denominator and staining.
     cut
         Natural log score from which a cell counts.
+    rates
+        How often cells are off scale, where the phenotype is a patient's; None where nothing is known of it.
     """
     if offscale is None or offscale.n == 0:
         return JudgedOffscale()
-    score, cluster = score_offscale(offscale, [group.mixture for group in counted], cells.model, cells.parameters)
-    cluster[score < cut] = -1
+    score, cluster = join_offscale(offscale, [group.mixture for group in counted], shares, cells, cut, rates)
     return JudgedOffscale(
         np.maximum(score / np.log(10.0), NO_SCORE).astype(np.float32),
         cluster,
         _describe_detectors(offscale, cluster >= 0),
         _offscale_groups(offscale, cluster >= 0, cells),
     )
+
+
+def join_offscale(
+    offscale: OffscaleCells,
+    mixtures: Sequence[Mixture],
+    shares: Sequence[float],
+    cells: WindowCells,
+    cut: float,
+    rates: OffscaleRates | None = None,
+) -> tuple[Floats, npt.NDArray[np.int32]]:
+    """Score of every off-scale cell, natural log, and the group that it joins; -1 for none.
+
+    With ``rates`` a cell joins where it is leukaemic more probably than not; without, where its measured channels alone
+    score above the cut. Parameters as of :func:`judge_offscale`.
+    """
+    if rates is None or not mixtures:
+        score, label = score_offscale(offscale, mixtures, cells.model, cells.parameters)
+        label[score < cut] = -1
+        return score, label
+    log_odds, label = claim_offscale(
+        offscale, mixtures, shares, cells.model, cells.denominator, rates, cells.parameters
+    )
+    score = log_odds - np.log(np.maximum(np.asarray(shares)[label], 1e-9))
+    label[log_odds <= 0.0] = -1
+    return score, label
 
 
 def score_offscale(
@@ -94,7 +128,7 @@ def score_offscale(
     label = np.full(cells.n, -1, dtype=np.int32)
     if not mixtures:
         return score, label
-    for rows, columns in _patterns(cells.measured):
+    for rows, columns in patterns(cells.measured):
         if len(columns) < parameters.offscale_channels_least:
             continue
         values = np.ascontiguousarray(cells.values[rows][:, columns])
@@ -104,15 +138,6 @@ def score_offscale(
             better = own > score[rows]
             score[rows[better]], label[rows[better]] = own[better], number
     return score, label
-
-
-def _patterns(measured: Bools) -> Iterator[tuple[npt.NDArray[np.intp], list[int]]]:
-    """Rows that are measured in the same channels, and these channels."""
-    if len(measured) == 0:
-        return
-    kinds, member = np.unique(measured, axis=0, return_inverse=True)
-    for number, kind in enumerate(kinds):
-        yield np.flatnonzero(member.ravel() == number), np.flatnonzero(kind).tolist()
 
 
 def _offscale_groups(cells: OffscaleCells, claimed: Bools, beside: WindowCells) -> tuple[UncountedGroup, ...]:

@@ -8,6 +8,7 @@ components.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,7 +30,7 @@ from flowmrd.classifier.mixture import (
 )
 from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.normal_reference import ReferenceModel, rescore
-from flowmrd.classifier.offscale_cells import score_offscale
+from flowmrd.classifier.offscale_evidence import learn_offscale, rates_of_controls
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype_score import fit_phenotype
 from flowmrd.classifier.tube_model import TubeModel, fit_tube
@@ -72,6 +73,7 @@ class PatientLaip:
     rows: tuple[int, ...] = ()
     others: tuple[str, ...] = ()
     other_values: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+    offscale: Mapping[str, float] = field(default_factory=dict)
 
     def select(self, features: tuple[str, ...]) -> PatientLaip:
         """The phenotype in some of its features."""
@@ -88,6 +90,7 @@ class PatientLaip:
             self.by_expert,
             others=self.others,
             other_values=self.other_values,
+            offscale=self.offscale,
         )
 
 
@@ -155,7 +158,8 @@ def find_laip(
         return None
     stored = parameters.laip_stored_cells
     picks = found.cells[:: max(1, len(found.cells) // stored)][:stored]
-    n_cells = found.expected * scale + _offscale_members(found, diagnosis)
+    offscale, bright = _learn_offscale(found, diagnosis)
+    n_cells = found.expected * scale + bright
     return PatientLaip(
         patient=patient,
         features=features,
@@ -167,6 +171,7 @@ def find_laip(
         indistinct=found.indistinct,
         by_expert=labelled is not None,
         rows=tuple(inside[picks].tolist()),
+        offscale=offscale,
     )
 
 
@@ -215,14 +220,21 @@ class _Learned:
     model: TubeModel
 
 
-def _offscale_members(found: _Learned, diagnosis: _Diagnosis) -> int:
-    """Number of off-scale cells with the phenotype in their measured channels, such as very bright blasts."""
-    offscale, parameters = diagnosis.tube.offscale, diagnosis.parameters
-    if offscale is None:
-        return 0
-    share = found.expected * diagnosis.unit
-    score = score_offscale(offscale, [found.mixture], found.model, parameters)[0]
-    return int(np.count_nonzero(np.log(max(share, 1e-9)) + score > parameters.laip_cell_log_odds))
+def _learn_offscale(found: _Learned, diagnosis: _Diagnosis) -> tuple[dict[str, float], float]:
+    """How often the leukaemia is off scale in every detector, and the number of such cells in the tube."""
+    tube, parameters, reference = diagnosis.tube, diagnosis.parameters, diagnosis.reference
+    if tube.offscale is None or tube.offscale.n == 0:
+        return {}, 0.0
+    columns = [reference.features.index(name) for name in tube.features]
+    return learn_offscale(
+        tube.offscale,
+        found.mixture,
+        found.expected * diagnosis.scale,
+        found.model,
+        tube.n + tube.offscale.n,
+        rates_of_controls(tube.offscale, reference.controls, columns, found.model, parameters),
+        parameters,
+    )
 
 
 def _learn_labelled(diagnosis: _Diagnosis, rows: npt.NDArray[np.intp], min_cells: int) -> _Learned | None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from flowmrd.classifier.added_cells import Chain, PassedCells
 from flowmrd.classifier.calibration import Calibration
-from flowmrd.classifier.candidate_cells import Bools, Floats32
+from flowmrd.classifier.candidate_cells import Bools, Floats32, OffscaleCells
 from flowmrd.classifier.classification import SpikedKind, SpikeInResult, SpikeStep
 from flowmrd.classifier.found_groups import find_groups
 from flowmrd.classifier.leukaemia_kinds import DrawnCells, kinds_of_leukaemia
-from flowmrd.classifier.offscale_cells import score_offscale
+from flowmrd.classifier.offscale_cells import join_offscale
+from flowmrd.classifier.offscale_evidence import OffscaleRates
 from flowmrd.classifier.search import Search, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
+from flowmrd.units import LOGICLE_M
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ def spike_in(
     calibration: Calibration,
     chain: Chain | None = None,
     unstained: Collection[str] = (),
+    offscale: OffscaleCells | None = None,
+    rates: OffscaleRates | None = None,
 ) -> SpikeInResult | None:
     """Put leukaemic cells into a copy of the tube at the target level and run the same search on it.
 
@@ -57,6 +61,9 @@ def spike_in(
         Takes the cells from the raw file to the classifier; without it they start in the B-lineage window.
     unstained
         Markers whose antibody this tube lacks, as its own cells show; the spiked cells lack it too.
+    offscale, rates
+        The tube's own off-scale cells, and how often cells are off scale: a patient's cells are spiked as often beyond
+        the range of a detector as they were at diagnosis.
     """
     parameters = search.parameters
     expected = parameters.target * cells.denominator
@@ -75,13 +82,13 @@ def spike_in(
     drawn = [
         kind.draw_whole(int(rng.poisson(expected)), rng, drift) for kind, drift in zip(chosen, drifts, strict=True)
     ]
-    passed = _passed(drawn, cells.features, chain, unstained)
+    passed = _passed(_bright(drawn, search, cells.features, chain), cells.features, chain, unstained)
     member = np.repeat(np.arange(replicates), [len(one.values) for one in drawn])
     called, noticed = np.zeros(len(member), dtype=np.bool_), np.zeros(len(member), dtype=np.bool_)
     tried: list[SpikedKind] = []
     for replicate, kind in enumerate(chosen):
         mine = member == replicate
-        counted, reported = _searched(search, cells, calibration, passed, mine)
+        counted, reported = _searched(search, cells, calibration, passed, mine, offscale, rates)
         called |= counted
         noticed |= counted | reported
         seen = int((counted | reported).sum())
@@ -109,6 +116,26 @@ def spike_in(
     )
 
 
+def _bright(
+    drawn: list[DrawnCells], search: Search, features: tuple[str, ...], chain: Chain | None
+) -> list[DrawnCells]:
+    """The drawn cells of a patient, as many of them off scale in a detector as at diagnosis.
+
+    How far beyond the range they were is not known; they are put to twice the range. Without the way from the raw file
+    on there is no detector to be off scale in.
+    """
+    rates = {} if search.laip is None or chain is None else search.laip.offscale
+    rng = np.random.default_rng([search.parameters.seed, 7, 1])
+    out = []
+    for one in drawn:
+        values = one.values.copy()
+        for name, rate in rates.items():
+            if name in features:
+                values[rng.random(len(values)) < rate, features.index(name)] = LOGICLE_M + np.log10(2.0)
+        out.append(replace(one, values=values))
+    return out
+
+
 def _passed(
     drawn: list[DrawnCells], features: tuple[str, ...], chain: Chain | None, unstained: Collection[str]
 ) -> PassedCells:
@@ -124,7 +151,13 @@ def _passed(
 
 
 def _searched(
-    search: Search, cells: WindowCells, calibration: Calibration, passed: PassedCells, chosen: Bools
+    search: Search,
+    cells: WindowCells,
+    calibration: Calibration,
+    passed: PassedCells,
+    chosen: Bools,
+    own: OffscaleCells | None = None,
+    rates: OffscaleRates | None = None,
 ) -> tuple[Bools, Bools]:
     """Masks of the chosen cells that are counted and of those in a group that is reported, shape (n,) each."""
     left = chosen if not passed.kept else chosen & passed.kept["window"]
@@ -134,16 +167,24 @@ def _searched(
     rows = np.flatnonzero(left & ~far)
     spiked = cells.joined(passed.values[rows])
     found = find_groups(search, spiked, calibration)
+    counted, reported = (
+        [group.mixture for group in found.counted],
+        [group.mixture for group in found.uncounted if group.call == "atypical"],
+    )
     out: list[Bools] = []
-    for mixtures, cut in (
-        ([group.mixture for group in found.counted], found.cut),
-        ([group.mixture for group in found.uncounted if group.call == "atypical"], search.parameters.group_cut),
-    ):
+    for mixtures, cut in ((counted, found.cut), (reported, search.parameters.group_cut)):
+        score, label = score_mixtures(spiked, mixtures)
         inside = np.zeros(len(chosen), dtype=np.bool_)
-        inside[rows] = score_mixtures(spiked, mixtures)[0][len(cells.values) :] >= cut
+        inside[rows] = score[len(cells.values) :] >= cut
         if passed.offscale is not None and passed.offscale_rows is not None:
-            score, _ = score_offscale(passed.offscale, mixtures, cells.model, cells.parameters)
-            inside[passed.offscale_rows] |= (score >= cut) & left[passed.offscale_rows]
+            mine = left[passed.offscale_rows]
+            added = passed.offscale.only(mine)
+            known = rates if mixtures is counted else None
+            # The tube's own off-scale cells stand beside the added ones, as in the file.
+            both = added if own is None or known is None else own.joined(added)
+            counts = np.bincount(label[score >= cut], minlength=len(mixtures)) / max(spiked.denominator, 1)
+            joined = join_offscale(both, mixtures, counts.tolist(), spiked, cut, known)[1] >= 0
+            inside[passed.offscale_rows[mine]] |= joined[both.n - added.n :]
         out.append(inside)
     return out[0], out[1]
 

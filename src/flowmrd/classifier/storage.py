@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.classifier.candidate_cells import OffscaleCells
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.mixture import Mixture
 from flowmrd.classifier.normal_model import NormalModel
@@ -22,8 +23,8 @@ from flowmrd.errors import ArtefactError
 from flowmrd.records.references import JudgedControl
 from flowmrd.store import atomic_path, digest_file, read_arrays, read_json, write_json
 
-REFERENCE_FORMAT = "flowmrd-reference/4"
-LAIP_FORMAT = "flowmrd-laip/1"
+REFERENCE_FORMAT = "flowmrd-reference/5"
+LAIP_FORMAT = "flowmrd-laip/2"
 Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -94,6 +95,13 @@ def _get_model(arrays: Arrays, prefix: str, features: tuple[str, ...]) -> Normal
     )
 
 
+def _get_offscale(arrays: Arrays, prefix: str, detectors: list[str] | None) -> OffscaleCells | None:
+    if detectors is None:
+        return None
+    values, measured, off = (arrays[f"{prefix}.{name}"] for name in ("values", "measured", "off"))
+    return OffscaleCells(values, measured, tuple(detectors), off)
+
+
 def save_reference(reference: ReferenceModel, json_path: Path, npz_path: Path, manifest: dict[str, object]) -> None:
     """Write a reference.
 
@@ -116,6 +124,10 @@ def save_reference(reference: ReferenceModel, json_path: Path, npz_path: Path, m
         arrays[f"control{i}.weight"] = control.model.mixture.weight
         arrays[f"control{i}.mean"] = control.model.mixture.mean
         arrays[f"control{i}.covariance"] = control.model.mixture.covariance
+        if control.offscale is not None:
+            arrays[f"control{i}.offscale.values"] = control.offscale.values
+            arrays[f"control{i}.offscale.measured"] = control.offscale.measured
+            arrays[f"control{i}.offscale.off"] = control.offscale.off
         for j, group in enumerate(control.groups):
             arrays[f"control{i}.group{j}.mean"] = group.mixture.mean
             arrays[f"control{i}.group{j}.covariance"] = group.mixture.covariance
@@ -152,6 +164,7 @@ def save_reference(reference: ReferenceModel, json_path: Path, npz_path: Path, m
                         for group in control.groups
                     ],
                     "staining": [marker.as_record() for marker in control.staining],
+                    "detectors": None if control.offscale is None else list(control.offscale.detectors),
                 }
                 for control in reference.controls
             ],
@@ -198,6 +211,7 @@ def load_reference(json_path: Path, npz_path: Path | None = None) -> ReferenceMo
                     for j, group in enumerate(entry["groups"])
                 ),
                 staining=tuple(MarkerStaining.from_record(marker) for marker in entry["staining"]),
+                offscale=_get_offscale(arrays, f"control{i}.offscale", entry["detectors"]),
             )
             for i, entry in enumerate(facts["controls"])
         )
@@ -239,6 +253,7 @@ def save_laip(
             "n_cells": laip.n_cells,
             "indistinct": laip.indistinct,
             "by_expert": laip.by_expert,
+            "offscale": dict(laip.offscale),
             "others": list(laip.others),
         }
     facts["arrays_sha256"] = save_arrays(npz_path, arrays)
@@ -268,6 +283,7 @@ def load_laip(json_path: Path, npz_path: Path | None = None) -> PatientLaip | No
             cells=arrays["cells"],
             indistinct=bool(facts["indistinct"]),
             by_expert=bool(facts.get("by_expert", False)),
+            offscale={str(name): float(rate) for name, rate in facts["offscale"].items()},
             others=tuple(str(name) for name in facts.get("others", ()) if "other_values" in arrays),
             other_values=arrays.get("other_values", np.empty((0, 0), dtype=np.float32)),
         )

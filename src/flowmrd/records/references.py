@@ -130,6 +130,9 @@ class ControlEntry(Artefact):
     outlier_share: float
     groups: tuple[ControlGroupEntry, ...]
     staining: tuple[MarkerStainingEntry, ...]
+    detectors: tuple[str, ...] | None = Field(
+        description="Detectors in which its off-scale cells, stored in the arrays, were looked for."
+    )
 
 
 class ControlSource(Artefact):
@@ -224,6 +227,9 @@ class LaipFile(Artefact):
     n_cells: int | None = None
     indistinct: bool | None = None
     by_expert: bool | None = None
+    offscale: dict[str, float] | None = Field(
+        None, description="Detector to the part of the leukaemic cells that are off scale there."
+    )
     others: tuple[str, ...] | None = Field(None, description="Further channels whose values of the cells are stored.")
     arrays_sha256: str
     diagnosis: str = Field(description="Sample it was learned from.")

@@ -1,9 +1,9 @@
 """Stage ``laip``: what a patient's leukaemia looks like, found in the diagnosis tube, with expert labels or without.
 
-``laip.json`` (format ``flowmrd-laip/1``)::
+``laip.json`` (format ``flowmrd-laip/2``)::
 
     format, patient, found
-    features, share, n_cells, indistinct, by_expert   # absent where found is false
+    features, share, n_cells, indistinct, by_expert, offscale   # absent where found is false
     arrays_sha256
     diagnosis: sample id
     seen_without_cd19: share of its cells that the gates would have let into the B lineage without CD19, or null

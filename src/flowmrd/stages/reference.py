@@ -1,17 +1,18 @@
 """Stage ``reference``: what normal marrow looks like, learned from all control tubes of a panel.
 
-``reference.json`` (format ``flowmrd-reference/4``)::
+``reference.json`` (format ``flowmrd-reference/5``)::
 
     format, panel, features, digest, arrays_sha256, n_controls, n_folds, provisional
     stages, anchors
     controls: [{name, fold, nucleated, window_cells, sampling, displacement, outlier_share,
-        groups: [{share, log_likelihood_gain, events}]}]
+        groups: [{share, log_likelihood_gain, events}], staining, detectors}]
     control_judgements: [{name, verdict, used, by, note, reasons: [{code, message}], groups: [{events, call}]}]
     manifest: {flowmrd_version, panel_version, seed, max_events_per_control, controls: [{sample, source}], note}
 
-``reference.npz``: mixtures of the full model and of every fold, and the window cells of every control with their log
-density under the fold that did not see it. ``n_controls`` is 0 and ``provisional`` true where simulated marrows join
-because the run has fewer controls than ``reference.min_controls``: nothing judged by it can be a negative result.
+``reference.npz``: mixtures of the full model and of every fold, the window cells of every control with their log
+density under the fold that did not see it, and its off-scale cells. ``n_controls`` is 0 and ``provisional`` true where
+simulated marrows join because the run has fewer controls than ``reference.min_controls``: nothing judged by it can be a
+negative result.
 """
 
 from __future__ import annotations
