@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.config import RunConfig
-from flowmrd.flags import Flag
+from flowmrd.flags import Flag, flag
 from flowmrd.home import PANELS
 from flowmrd.mrd.limits import events_needed, limits, poisson_interval
 from flowmrd.mrd.reported import report_level
@@ -158,7 +158,7 @@ def qc_record(sample: str, n: int, medians: dict[str, float], *, disturbed: bool
         }
     ]
     if disturbed:
-        flags.append({"code": "SIGNAL_SHIFT", "level": "info", "message": "2.5 % of the events were masked by time."})
+        flags.append(flag("SIGNAL_SHIFT", share=0.025, decades=0.11, channel="CD45").as_record())
     return {
         "schema_version": 1,
         "sample": sample,

@@ -10,7 +10,7 @@ from flowmrd.report.among_controls import control_chart
 from flowmrd.report.batch import levey_jennings_chart
 from flowmrd.report.carry_over import Arrival
 from flowmrd.report.charts.description import Bar, Chart, Label, Outline, Points
-from flowmrd.report.charts.plotly import resolved, to_figure
+from flowmrd.report.charts.plotly import in_language, resolved, to_figure
 from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.comparison import differences_chart, scatter_chart
 from flowmrd.report.inputs import Visit
@@ -89,6 +89,28 @@ def test_one_description_becomes_a_plotly_figure_and_a_drawing_with_the_same_poi
     noted = [note.text.removeprefix("<b>").removesuffix("</b>") for note in figure.layout.annotations]
     assert [text for text in written if text.replace("<", "&lt;") not in svg] == []
     assert [text for text in written if text.replace("<", "&lt;") not in noted] == []
+
+
+@pytest.mark.parametrize("name", sorted(charts()))
+def test_every_word_of_a_figure_is_looked_up(name: str) -> None:
+    chart = charts()[name]
+    assert chart is not None
+    asked: set[str] = set()
+
+    def text(words: str) -> str:
+        asked.add(words)
+        return words.upper()
+
+    figure = in_language(to_figure(chart), text)
+    layout = figure["layout"]
+    shown = [axis["title"]["text"] for axis in (layout["xaxis"], layout["yaxis"])]
+    shown += [tick for axis in (layout["xaxis"], layout["yaxis"]) for tick in axis["ticktext"]]
+    shown += [note["text"].replace("<b>", "").replace("</b>", "") for note in layout["annotations"]]
+    for trace in figure["data"]:
+        hovered = trace.get("text", "")
+        shown += [trace.get("name", ""), *([hovered] if isinstance(hovered, str) else hovered)]
+    assert [words for words in shown if words != words.upper()] == []
+    assert {layer.text for layer in chart.layers if isinstance(layer, Label)} <= asked | {""}
 
 
 def test_a_visit_without_a_detection_is_hollow() -> None:

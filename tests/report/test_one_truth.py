@@ -55,7 +55,12 @@ PAGE = environment().from_string('{% import "parts.html.j2" as parts %}{% includ
 def said(result: MrdResult, signatures: tuple[dict[str, Any], ...] = (), notes: tuple[str, ...] = ()) -> str:
     """The page's answer as HTML."""
     context = context_of(
-        result, notes=[(note, "") for note in notes], signatures=signatures, signature_problem=None, required=1
+        result,
+        notes=[(note, "") for note in notes],
+        steps=[],
+        signatures=signatures,
+        signature_problem=None,
+        required=1,
     )
     return PAGE.render(context | {"scale": None})
 

@@ -13,11 +13,14 @@ from report_pages import build
 
 from flowmrd.config import Role, Sample
 from flowmrd.config.run import ReportConfig
+from flowmrd.report.answer import context_of
+from flowmrd.report.guidance import next_steps
 from flowmrd.report.pdf import PROGRAMS, write_pdf
+from flowmrd.report.report_file import StepRow
 from flowmrd.review import import_review, review_status
 from flowmrd.stages.cohort import cohort, refresh_page
 from flowmrd.store import digest_file, write_json
-from report_factory import MadeSample, config, make_sample
+from report_factory import MadeSample, config, make_result, make_sample
 
 
 def sign(made: MadeSample, folder: Path, name: str, decision: str = "accept", **more: Any) -> None:
@@ -77,6 +80,8 @@ def test_a_rejection_stands_whoever_accepts(tmp_path: Path, names: tuple[str, st
     refresh_page(made.run, made.result, ReportConfig())
     html = (made.sample_dir / "report.html").read_text()
     assert "not to be reported" in html
+    steps = html[html.index("What to do next") : html.index("<!-- /next -->")]
+    assert "Do not report this result" in steps
     sign(made, tmp_path, "Dr Ben", "accept")
     assert review_status(made.run, signatures=2).samples[0].state == "accepted", "who rejected may take it back"
 
@@ -93,6 +98,18 @@ def test_a_rejected_result_leaves_the_tiles_and_its_verdict_on_the_index(tmp_pat
     assert "MRD positive" not in tiles
     assert "Rejected at review" in html
     assert "not to be reported" in (made.sample_dir / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("decision", "asked"), [("comment", True), ("accept", False), ("reject", False)])
+def test_no_step_asks_for_a_signature_that_is_there(decision: str, asked: bool) -> None:
+    result = make_result("P01_d21", mrd=400)
+    steps = [StepRow(text=step.text, target="", title="", signs=step.signs) for step in next_steps(result)]
+    entry = {"decision": decision, "name": "Dr Ada", "valid": True, "replaced_by": None}
+    context = context_of(result, notes=[], steps=steps, signatures=[entry], signature_problem=None, required=1)
+    left = context["steps"]
+    assert isinstance(left, list)
+    assert any(step.text.endswith("then sign.") for step in left) is asked
+    assert [step for step in steps if not step.signs] == [step for step in left if not step.signs]
 
 
 @pytest.mark.browser

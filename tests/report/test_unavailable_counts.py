@@ -37,7 +37,7 @@ def test_a_gate_that_could_not_be_placed_counts_nothing_and_not_zero() -> None:
 
 def test_the_page_the_table_and_the_hospital_are_told_that_it_is_not_available(without_nucleated: MrdResult) -> None:
     page = environment().from_string('{% import "parts.html.j2" as parts %}{% include "verdict.html.j2" %}')
-    context = context_of(without_nucleated, notes=[], signatures=(), signature_problem=None, required=1)
+    context = context_of(without_nucleated, notes=[], steps=[], signatures=(), signature_problem=None, required=1)
     assert "0 / not available" in page.render(context | {"scale": None})
     assert [name for name, _ in _totals(without_nucleated)] != []
     assert _result_values(without_nucleated)["nucleated"] is None

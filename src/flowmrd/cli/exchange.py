@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flowmrd.cli.page_language import PageLanguage
+
 if TYPE_CHECKING:
     from flowmrd.compare import Comparison, Measurement
-
-
-class PageLanguage(StrEnum):
-    """Languages of a page (``flowmrd.report.language.LANGUAGES``)."""
-
-    ENGLISH = "en"
-    GERMAN = "de"
-    CHINESE = "zh"
 
 
 def register(app: typer.Typer) -> None:
@@ -60,6 +53,9 @@ def compare(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder to write into; RUNDIR/results/compare for a run.")
     ] = None,
+    language: Annotated[
+        PageLanguage | None, typer.Option(help="Language of the page; that of the run if not given, English of tables.")
+    ] = None,
 ) -> None:
     """Compare two methods that measured the same specimens: calls, kappa, differences, lines, discordant pairs.
 
@@ -73,7 +69,7 @@ def compare(
     from flowmrd.compare.comparison import THRESHOLDS
     from flowmrd.compare.gate_counts import holds_gates
     from flowmrd.compare.tables import pair_up, read_measurements
-    from flowmrd.stages.compare import write_comparison
+    from flowmrd.stages.compare import language_of_run, write_comparison
 
     if unit not in {"fraction", "percent"}:
         raise typer.BadParameter("give fraction or percent", param_hint="--unit")
@@ -103,7 +99,12 @@ def compare(
         without_partner=alone,
     )
     folder = out or (first / "results" / "compare" if is_run else Path("comparison"))
-    write_comparison(comparison, folder, samples=first / "results" / "samples" if is_run else None)
+    write_comparison(
+        comparison,
+        folder,
+        samples=first / "results" / "samples" if is_run else None,
+        code=language_of_run(first) if language is None else language.value,
+    )
     _print_figures(comparison)
     typer.echo(f"Comparison: {folder / 'index.html'}")
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from flowmrd.cli.page_language import PageLanguage
+
 __all__ = ["register"]
 
 commands = typer.Typer(
@@ -84,6 +86,7 @@ def show(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Page to write; panel-NAME.html for a tube if not given.")
     ] = None,
+    language: Annotated[PageLanguage, typer.Option(help="Language of the page.")] = PageLanguage.ENGLISH,
 ) -> None:
     """Draw a panel's gate tree; with a tube, every gate on its events, as one page that needs no network.
 
@@ -93,4 +96,4 @@ def show(
     """
     from flowmrd.cli.panel_show import show_panel
 
-    typer.echo("\n".join(show_panel(file, tube, out)))
+    typer.echo("\n".join(show_panel(file, tube, out, language.value)))

@@ -9,6 +9,7 @@ from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
 from flowmrd.panel.describe import tree_lines
 from flowmrd.panel.gates import Gate
+from flowmrd.report.language import language
 from flowmrd.report.page import write_page
 from flowmrd.report.panel_page import panel_page, share_words
 from flowmrd.tube import Tube
@@ -19,8 +20,8 @@ from flowmrd.tube.read import read_tube
 __all__ = ["show_panel"]
 
 
-def show_panel(name: str, fcs: Path | None, out: Path | None) -> list[str]:
-    """Lines for the terminal; the page is written where a tube or ``out`` is given.
+def show_panel(name: str, fcs: Path | None, out: Path | None, code: str = "en") -> list[str]:
+    """Lines for the terminal; the page is written, in the language of ``code``, where a tube or ``out`` is given.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def show_panel(name: str, fcs: Path | None, out: Path | None) -> list[str]:
     lines = [f"{panel.name} version {panel.version}: {panel.title}", *tree_lines(panel.gates, told)]
     if tube is not None or out is not None:
         page = out or Path(f"panel-{panel.name}.html")
-        write_page(page, panel_page(panel, tube))
+        write_page(page, panel_page(panel, tube, language=language(code)))
         lines.append(f"page: {page}")
     return lines
 

@@ -1,4 +1,4 @@
-"""The parts of a page that a review changes: the answer and the signatures.
+"""The parts of a page that a review changes: the answer, the next steps and the signatures.
 
 Importing a review must not compute a tube again, so these parts stand between markers in the page and are replaced. The
 page is then identical, byte for byte, to one that was built from the start.
@@ -17,8 +17,9 @@ from flowmrd.mrd.result import MrdResult
 from flowmrd.report import formatting, level_scale, verdict
 from flowmrd.report.language import ENGLISH, Language
 from flowmrd.report.page import environment
+from flowmrd.report.report_file import StepRow
 
-PARTS: Final = {"answer": "verdict.html.j2", "signatures": "signatures.html.j2"}
+PARTS: Final = {"answer": "verdict.html.j2", "next": "next.html.j2", "signatures": "signatures.html.j2"}
 """Marker and template of each part."""
 
 
@@ -26,28 +27,34 @@ def context_of(
     result: MrdResult,
     *,
     notes: Sequence[Sequence[str]],
+    steps: Sequence[StepRow],
     signatures: Sequence[Mapping[str, object]],
     signature_problem: str | None,
     required: int,
 ) -> dict[str, object]:
-    """Names that the templates of both parts use.
+    """Names that the templates of these parts use.
 
     Parameters
     ----------
     notes
         (sentence, place) of further facts that the signer must see (:func:`flowmrd.report.verdict.banner_notes`).
+    steps
+        What to do next, before anybody signed.
     signatures, signature_problem
         As :func:`flowmrd.review.signatures_of` gives them.
     required
         Number of different persons who must accept the result.
     """
+    review, rejected = verdict.review_state(signatures, required), verdict.rejected(signatures)
     return {
         "result": result,
         "wording": verdict.wording(result),
         "trial": verdict.trial_flag(result),
         "is_result": verdict.is_result(result),
-        "review": verdict.review_state(signatures, required),
-        "rejected": verdict.rejected(signatures),
+        "review": review,
+        "rejected": rejected,
+        # Once a result is accepted or rejected, no step may still ask for the signature.
+        "steps": [step for step in steps if not (step.signs and (rejected or review[0] == "pass"))],
         "notes": [tuple(note) for note in notes],
         "role_note": verdict.ROLE_NOTES.get(result.role, ""),
         "interval": verdict.span(result.mrd.ci95),
@@ -59,7 +66,7 @@ def context_of(
 
 
 def with_signatures(html: str, context: Mapping[str, object], language: Language = ENGLISH) -> str:
-    """Replace answer and signatures of a page, in the language of the page.
+    """Replace the parts of a page that a review changes, in the language of the page.
 
     Raises
     ------

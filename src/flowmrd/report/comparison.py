@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from markupsafe import Markup
+
 from flowmrd.compare import Comparison
 from flowmrd.compare.agreement import Share
 from flowmrd.compare.comparison import PairRow
@@ -18,6 +20,7 @@ from flowmrd.report.axes import Axis, level_axis
 from flowmrd.report.charts.description import Chart, Layer, Outline, Points, Role
 from flowmrd.report.charts.levels import equality, half_log_band
 from flowmrd.report.charts.svg import to_svg
+from flowmrd.report.language import ENGLISH, Language
 from flowmrd.report.page import read_asset, render_page
 
 LOW: Final = -7
@@ -29,7 +32,7 @@ MAX_LISTED: Final = 100
 """Discordant pairs in the table of the page; all are in ``agreement.json``."""
 
 
-def render(comparison: Comparison, *, links: Mapping[str, str], version: str) -> str:
+def render(comparison: Comparison, *, links: Mapping[str, str], version: str, language: Language = ENGLISH) -> str:
     """The page as one self-contained HTML text.
 
     Parameters
@@ -49,9 +52,10 @@ def render(comparison: Comparison, *, links: Mapping[str, str], version: str) ->
             "call_rows": [
                 (
                     formatting.scientific(call.threshold),
-                    " = ".join(_share(call.positive_agreement)),
-                    " = ".join(_share(call.negative_agreement)),
-                    " = ".join(_share(call.overall_agreement)),
+                    *(
+                        Markup("{}<br>{}").format(*_share(share))
+                        for share in (call.positive_agreement, call.negative_agreement, call.overall_agreement)
+                    ),
                     "–" if call.kappa is None else f"{call.kappa:.2f}{_interval(call.kappa_ci95)}",
                     str(call.not_comparable),
                 )
@@ -73,6 +77,7 @@ def render(comparison: Comparison, *, links: Mapping[str, str], version: str) ->
             "differences": None if (apart := differences_chart(comparison)) is None else to_svg(apart, css=""),
         },
         styles=[read_asset("trial.css")],
+        language=language,
     )
 
 
@@ -84,14 +89,19 @@ def _share(share: Share) -> tuple[str, str]:
 
 
 def _interval(interval: tuple[float, float] | None, digits: int = 2) -> str:
-    return "" if interval is None else f" ({interval[0]:.{digits}f} to {interval[1]:.{digits}f})"
+    return "" if interval is None else _signed(f" ({interval[0]:.{digits}f} to {interval[1]:.{digits}f})")
+
+
+def _signed(text: str) -> str:
+    """Numbers with the sign that is as wide as a plus."""
+    return text.replace("-", "−")
 
 
 def _summary(comparison: Comparison) -> str:
     close = comparison.levels.within_half_log
     return (
-        f"{comparison.pairs} specimens were measured by both methods. {close.of} have a level by both, and "
-        f"{close.hits} of these agree within half a log. {comparison.below_limits.statement}"
+        f"Specimens measured by both methods: {comparison.pairs}; with a level by both: {close.of}; of these within "
+        f"half a log: {close.hits}. {comparison.below_limits.statement}"
     )
 
 
@@ -106,9 +116,9 @@ def _level_rows(comparison: Comparison) -> list[tuple[str, str]]:
             ("R² of log10 levels", "–" if levels.r_squared is None else f"{levels.r_squared:.3f}"),
             (
                 "Mean difference, log10 (second less first)",
-                f"{levels.mean_difference:+.3f}{_interval(levels.mean_difference_ci95, 3)}",
+                _signed(f"{levels.mean_difference:+.3f}") + f"{_interval(levels.mean_difference_ci95, 3)}",
             ),
-            ("95 % limits of agreement, log10", "{:+.3f} to {:+.3f}".format(*levels.limits_of_agreement)),
+            ("95 % limits of agreement, log10", _signed("{:+.3f} to {:+.3f}".format(*levels.limits_of_agreement))),
             ("Total deviation index, 90 %, log10", f"{levels.total_deviation_index:.3f}"),
             ("90 % of the observed differences, log10", f"at most {levels.difference_90:.3f}"),
         ]
@@ -132,8 +142,8 @@ def _line(line: Line | None) -> tuple[str, str]:
     if line is None:
         return "too few pairs", "–"
     return (
-        f"{line.slope:.3f}{_interval(line.slope_ci95, 3)}",
-        f"{line.intercept:+.3f}{_interval(line.intercept_ci95, 3)}",
+        _signed(f"{line.slope:.3f}{_interval(line.slope_ci95, 3)}"),
+        _signed(f"{line.intercept:+.3f}") + f"{_interval(line.intercept_ci95, 3)}",
     )
 
 
@@ -177,7 +187,7 @@ def differences_chart(comparison: Comparison) -> Chart | None:
     values = [math.log10(row.second) - math.log10(row.first) for row in both]
     reach = max(1, math.ceil(max(abs(value) for value in (*values, *levels.limits_of_agreement))))
     x = level_axis("mean of both levels", LOW)
-    ticks = tuple((float(at), f"{at:+d}" if at else "0") for at in range(-reach, reach + 1))
+    ticks = tuple((float(at), _signed(f"{at:+d}") if at else "0") for at in range(-reach, reach + 1))
     y = Axis("difference", "log10 second less first", ticks, -float(reach), float(reach))
     lines = [
         Outline(((x.low, value), (x.high, value)), False, label, role=role)
@@ -188,6 +198,6 @@ def differences_chart(comparison: Comparison) -> Chart | None:
         )
     ]
     at = tuple(((_place(row.first) + _place(row.second)) / 2, value) for row, value in zip(both, values, strict=True))
-    said = tuple(f"{row.name}: {value:+.2f}" for row, value in zip(both, values, strict=True))
+    said = tuple(f"{row.name}: {_signed(format(value, '+.2f'))}" for row, value in zip(both, values, strict=True))
     layers: tuple[Layer, ...] = (*lines, Points("both measured", "measured", at, said))
     return Chart("differences-chart", "Differences", x, y, layers, size=_SIZE)

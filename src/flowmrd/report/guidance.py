@@ -15,10 +15,19 @@ from flowmrd.report import formatting
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do; ``place`` is what to look at (see :class:`Places`), empty where there is nothing on the page."""
+    """One thing to do.
+
+    Attributes
+    ----------
+    place
+        What to look at (see :data:`Places`); empty where there is nothing on the page.
+    signs
+        Whether the step ends with the signature, so that it is done once the result is accepted or rejected.
+    """
 
     text: str
     place: str = ""
+    signs: bool = False
 
 
 Places = Mapping[str, tuple[str, str]]
@@ -28,14 +37,15 @@ and its title."""
 BY_CODE: Final = {code: Step(kind.step, kind.section) for code, kind in REGISTRY.items() if kind.step}
 """Steps by reason code, in the order in which they are useful."""
 
+_CONFIRM: Final = Step(
+    "Confirm by back-gating that the MRD cells form one cluster away from normal precursors, then sign.",
+    "mrd",
+    signs=True,
+)
 _CLASS_STEPS: Final = {
-    VerdictClass.NEGATIVE: Step("Check the quality section and the B-lineage plots, then sign.", "mrd"),
-    VerdictClass.POSITIVE: Step(
-        "Confirm by back-gating that the MRD cells form one cluster away from normal precursors, then sign.", "mrd"
-    ),
-    VerdictClass.POSITIVE_BELOW_THRESHOLD: Step(
-        "Confirm by back-gating that the MRD cells form one cluster away from normal precursors, then sign.", "mrd"
-    ),
+    VerdictClass.NEGATIVE: Step("Check the quality section and the B-lineage plots, then sign.", "mrd", signs=True),
+    VerdictClass.POSITIVE: _CONFIRM,
+    VerdictClass.POSITIVE_BELOW_THRESHOLD: _CONFIRM,
     VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY: Step(
         "Report as not evaluable for MRD negativity, with the sensitivity that was reached."
     ),

@@ -23,7 +23,7 @@ import html
 import io
 import re
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -42,7 +42,7 @@ FEW_LETTERS: Final = 8
 """An entry with fewer letters of its own fits nearly every text, so it is used only where its parts have entries too.
 """
 _SENTENCES: Final = r"(?<=[.?!]) (?=[A-Z0-9])"
-DEPTH: Final = 4
+DEPTH: Final = 6
 """Sentences within sentences that are looked up."""
 
 _PLACE: Final = re.compile(r"\{(\w+)(?::(n|t|id))?\}")
@@ -67,6 +67,14 @@ class Sentence:
     kinds: Mapping[str, str]
     said: str
     letters: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """A text in another language, and what of it had no entry."""
+
+    said: str
+    lacking: tuple[str, ...] = ()
 
 
 def _sentence(english: str, said: str) -> Sentence:
@@ -110,7 +118,7 @@ class Language:
         placed = [_sentence(key, said) for key, said in self.catalogue.items() if _PLACE.search(key)]
         self._sentences = sorted(placed, key=lambda one: -one.letters)
         self._exact = {formatting.readable(key): said for key, said in self.catalogue.items() if not _PLACE.search(key)}
-        self._found: dict[str, str | None] = {}
+        self._found: dict[str, Found | None] = {}
 
     def text(self, english: str) -> str:
         """A text in this language, with the white space around it; the English text where there is no entry."""
@@ -122,9 +130,11 @@ class Language:
         found = self._look_up(inner, DEPTH)
         if found is None:
             self._miss(inner)
-            return english
+            return english if _WORDS.search(inner) else self.number(english)
+        for value in found.lacking:
+            self._miss(value)
         before = english[: len(english) - len(english.lstrip())]
-        return before + found + english[len(english.rstrip()) :]
+        return before + found.said + english[len(english.rstrip()) :]
 
     def number(self, text: str) -> str:
         """A text with its numbers in the style of this language."""
@@ -132,62 +142,80 @@ class Language:
             return _DECIMAL.sub(r"\1,\2", text)
         return _PERCENT.sub("%", text) if self.code == "zh" else text
 
-    def _look_up(self, inner: str, depth: int) -> str | None:
+    def _look_up(self, inner: str, depth: int) -> Found | None:
         if inner not in self._found:
             self._found[inner] = None  # a sentence within itself
-            self._found[inner] = self._search(inner, depth)
+            found = self._search(inner, depth)
+            if found is None and depth < DEPTH:
+                del self._found[inner]  # it may have an entry that lay too deep here
+                return None
+            self._found[inner] = found
         return self._found[inner]
 
-    def _search(self, inner: str, depth: int) -> str | None:
+    def _search(self, inner: str, depth: int) -> Found | None:
         if _NUMBER_ONLY.fullmatch(inner):
-            return self.number(inner)
+            return Found(self.number(inner))
         if (said := self._exact.get(inner)) is not None:
-            return said
+            return Found(said)
         if depth == 0:
             return None
+        for rule, between in ((_SENTENCES, " "), ("; ", "; "), (", ", ", ")):
+            # Before entries with places, which could reach over the end of a sentence.
+            if (row := self._row(re.split(rule, inner), between, depth)) is not None:
+                return row
+        partly: Found | None = None
         for one in self._sentences:
             matched = one.pattern.fullmatch(inner)
-            if matched is not None and (said := self._said(one, matched.groupdict(), depth)) is not None:
-                return said
-        return self._list(inner, depth) or self._beginning(inner)
+            if matched is None or (found := self._filled(one, matched.groupdict(), depth)) is None:
+                continue
+            if not found.lacking:
+                return found
+            partly = partly or found
+        return partly or self._beginning(inner)
 
-    def _beginning(self, inner: str) -> str | None:
+    def _row(self, parts: Sequence[str], between: str, depth: int) -> Found | None:
+        """Several texts with what stands between them; None for a single one, or where one is not known in full."""
+        said = []
+        for part in parts if len(parts) > 1 else ():
+            found = self._look_up(part, depth - 1)
+            if found is None or found.lacking:
+                return None
+            said.append(found.said)
+        return Found(between.join(said)) if said else None
+
+    def _beginning(self, inner: str) -> Found | None:
         """Translation of a text that was cut for paper, where the page has the full text before it."""
         if not inner.endswith("…"):
             return None
-        for whole, said in self._found.items():
-            if said is not None and whole.startswith(inner[:-1]) and whole != inner:
-                return said[: round(len(said) * len(inner) / len(whole))].rstrip() + "…"
+        for whole, found in self._found.items():
+            if found is not None and whole.startswith(inner[:-1]) and whole != inner:
+                cut = found.said[: round(len(found.said) * len(inner) / len(whole))]
+                return Found(re.sub(r"[\s\d.,]+$", "", cut) + "…")  # no number is cut in two
         return None
 
-    def _said(self, one: Sentence, values: Mapping[str, str], depth: int) -> str | None:
+    def _filled(self, one: Sentence, values: Mapping[str, str], depth: int) -> Found | None:
         """A sentence with its values; None where one that fits nearly every text holds a part without entry."""
+        few = one.letters < FEW_LETTERS
         within = {name: self._look_up(values[name], depth - 1) for name, kind in one.kinds.items() if kind == "t"}
         lacking = [values[name] for name, found in within.items() if found is None and _WORDS.search(values[name])]
-        if lacking and one.letters < FEW_LETTERS:
+        lacking += [value for found in within.values() if found is not None for value in found.lacking]
+        kept = [values[name] for name, kind in one.kinds.items() if kind == "" or (kind == "id" and few)]
+        lacking += [value for value in kept if _is_speech(value)]
+        if lacking and few:
             return None
-        for value in lacking:
-            self._miss(value)
-        return one.said.format(
-            **{
-                name: value if one.kinds.get(name) == "id" else within.get(name) or self.number(value)
-                for name, value in values.items()
-            }
-        )
+        filled = {
+            name: found.said
+            if (found := within.get(name)) is not None
+            else value
+            if one.kinds.get(name) == "id"
+            else self.number(value)
+            for name, value in values.items()
+        }
+        return Found(one.said.format(**filled), tuple(lacking))
 
     def _miss(self, text: str) -> None:
         if _WORDS.search(text):
             self.missing[text] = None
-
-    def _list(self, inner: str, depth: int) -> str | None:
-        """A series of texts or sentences, each of which must have an entry."""
-        for rule, between in ((_SENTENCES, " "), ("; ", "; "), (", ", ", ")):
-            parts = re.split(rule, inner)
-            if len(parts) > 1:
-                found = [self._look_up(part, depth - 1) for part in parts]
-                if all(part is not None for part in found):
-                    return between.join(part for part in found if part is not None)
-        return None
 
     def page(self, source: str) -> str:
         """A page, or a part of one, in this language.
@@ -244,6 +272,11 @@ class _Translation:
     def _attribute(self, found: re.Match[str]) -> str:
         said = self.language.text(html.unescape(found.group(2)))
         return f'{found.group(1)}="{html.escape(said)}"'
+
+
+def _is_speech(text: str) -> bool:
+    """Whether a text holds several words: then it is no name, and wants an entry of its own."""
+    return len(_WORDS.findall(text)) > 1
 
 
 ENGLISH: Final = Language("en", {})

@@ -20,6 +20,7 @@ from flowmrd.report.report_file import (
     PopulationRow,
     QualityNumbers,
     ReportFile,
+    StepRow,
     ThresholdRow,
     TrendRow,
     UncountedRow,
@@ -144,6 +145,7 @@ def numbers(
     controls: Sequence[AmongControlsRow],
     facts: RecordView,
     notes: Sequence[tuple[str, str]],
+    steps: Sequence[StepRow],
 ) -> ReportFile:
     """The figures of the page: ``report.json``, and the page's own download."""
     return ReportFile(
@@ -165,6 +167,7 @@ def numbers(
         gates=facts.gates,
         trend=tuple(_visit(visit.result) for visit in inputs.history),
         notes=tuple(notes),
+        steps=tuple(steps),
     )
 
 

@@ -11,7 +11,7 @@ from flowmrd.records.base import Artefact, FlagEntry, MarkerLevels
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.records.quality import AnalysableEntry, AttritionEntry, DriftEntry
 
-__all__ = ["ReportFile"]
+__all__ = ["ReportFile", "StepRow"]
 
 
 class DenominatorRow(Artefact):
@@ -183,6 +183,15 @@ class TrendRow(Artefact):
     lod95: float | None
 
 
+class StepRow(Artefact):
+    """One next step of the page."""
+
+    text: str
+    target: str = Field(description="Id of the element to look at; empty where there is none.")
+    title: str
+    signs: bool = Field(description="The step ends with the signature: left out once the result is signed.")
+
+
 class ReportFile(Artefact):
     """``results/samples/<sample>/report.json``: the numbers of the sample's page."""
 
@@ -202,3 +211,4 @@ class ReportFile(Artefact):
     gates: tuple[GateRow, ...]
     trend: tuple[TrendRow, ...]
     notes: tuple[tuple[str, str], ...] = Field(description="Notes below the verdict: sentence, place on the page.")
+    steps: tuple[StepRow, ...] = Field(description="What to do next, before anybody signed.")

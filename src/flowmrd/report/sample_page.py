@@ -37,7 +37,7 @@ from flowmrd.report.language import Language, language
 from flowmrd.report.neighbours import Neighbours
 from flowmrd.report.page import embed_json, read_asset, render_page
 from flowmrd.report.page_tube import PageTube
-from flowmrd.report.report_file import ReportFile
+from flowmrd.report.report_file import ReportFile, StepRow
 from flowmrd.report.thresholds import threshold_figures
 from flowmrd.report.trend import trend_figure, trend_rows
 from flowmrd.report.views import View, gate_views, mrd_views
@@ -103,6 +103,7 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
         beyond=[row.channel for row in controls.rows if row.beyond],
         carried=carried,
     )
+    told = [_step(step, _places(standard, gates, inputs)) for step in steps]
     figures = numbers.numbers(
         inputs,
         tube,
@@ -112,18 +113,19 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
         controls.rows,
         facts,
         notes,
+        told,
     )
     payload["numbers"] = figures.model_dump(mode="json", by_alias=True)
     answer = context_of(
         result,
         notes=notes,
+        steps=told,
         signatures=inputs.signatures,
         signature_problem=inputs.signature_problem,
         required=inputs.config.report.signatures,
     )
     context = {
         **answer,
-        "steps": [_step(step, _places(standard, gates, inputs)) for step in steps],
         "sensitivity": verdict.sensitivity_words(result),
         "sensitivity_state": verdict.sensitivity_state(result),
         "thresholds": threshold_figures(tube, placed),
@@ -313,7 +315,7 @@ def _gate_rows(view: View, tube: PageTube, placed: Mapping[str, GateEntry]) -> l
 
 def _plot_summary(view: View, rows: Sequence[Mapping[str, Any]], parent: int, mrd: int) -> str:
     inside = "; ".join(
-        f"{row['title']} {formatting.count(row['events'])} events, {formatting.percent(row['of_parent'])} "
+        f"{row['title']}: {formatting.count(row['events'])} events, {formatting.percent(row['of_parent'])} "
         f"of its parent, "
         f"{formatting.count(row['mrd'])} of {formatting.count(mrd)} MRD events inside"
         for row in rows
@@ -370,10 +372,10 @@ def _for_print(plots: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [plot for plot in plots if any(row["gate"] in wanted for row in plot["rows"])][:4]
 
 
-def _step(step: guidance.Step, places: guidance.Places) -> dict[str, object]:
+def _step(step: guidance.Step, places: guidance.Places) -> StepRow:
     """A step with the place on the page to look at, where the page has it."""
     target, title = places.get(step.place, ("", ""))
-    return {"text": step.text, "target": target, "title": title}
+    return StepRow(text=step.text, target=target, title=title, signs=step.signs)
 
 
 def _places(standard: Sequence[Row], gates: Sequence[Mapping[str, object]], inputs: Inputs) -> guidance.Places:

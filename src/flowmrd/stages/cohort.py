@@ -178,9 +178,11 @@ def refresh_page(run_directory: Path, result: MrdResult, settings: ReportConfig)
     if not page.is_file() or not numbers.is_file():
         return False
     signatures, problem = signatures_of(run_directory, result.sample)
+    shown = read_record(numbers, ReportFile)
     context = context_of(
         result,
-        notes=read_record(numbers, ReportFile).notes,
+        notes=shown.notes,
+        steps=shown.steps,
         signatures=signatures,
         signature_problem=problem,
         required=settings.signatures,

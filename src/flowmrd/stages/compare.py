@@ -6,14 +6,16 @@ from pathlib import Path
 
 from flowmrd import __version__
 from flowmrd.compare import Comparison
+from flowmrd.config import load_config
 from flowmrd.report.comparison import render
+from flowmrd.report.language import language
 from flowmrd.report.page import write_page
 from flowmrd.store import write_json, write_text
 
-__all__ = ["write_comparison"]
+__all__ = ["language_of_run", "write_comparison"]
 
 
-def write_comparison(comparison: Comparison, out_dir: Path, *, samples: Path | None) -> None:
+def write_comparison(comparison: Comparison, out_dir: Path, *, samples: Path | None, code: str = "en") -> None:
     """Write the three files of a comparison.
 
     Parameters
@@ -22,6 +24,8 @@ def write_comparison(comparison: Comparison, out_dir: Path, *, samples: Path | N
         Folder to write into.
     samples
         ``results/samples`` of the run whose tubes were compared, for links to their pages; ``None`` for tables.
+    code
+        Language of the page.
     """
     write_json(out_dir / "agreement.json", comparison.model_dump(mode="json"))
     lines = ["\t".join(("name", comparison.first, "limit", comparison.second, "limit"))]
@@ -34,7 +38,13 @@ def write_comparison(comparison: Comparison, out_dir: Path, *, samples: Path | N
         for row in comparison.rows
         if samples is not None and (samples / row.name / "report.html").is_file()
     }
-    write_page(out_dir / "index.html", render(comparison, links=links, version=__version__))
+    write_page(out_dir / "index.html", render(comparison, links=links, version=__version__, language=language(code)))
+
+
+def language_of_run(place: Path) -> str:
+    """Language of a run's pages; English where the place is no run with a configuration."""
+    config = place / "config" / "config.yaml"
+    return load_config(config).report.language if config.is_file() else "en"
 
 
 def _up(out_dir: Path, samples: Path | None) -> str:

@@ -117,18 +117,29 @@ def resolved(value: Any, palette: Mapping[str, str]) -> Any:
 
 
 def in_language(figure: Figure, text: Callable[[str], str]) -> Figure:
-    """The figure with its words translated: names of layers and borders, titles, tooltips."""
+    """The figure with its words translated: titles, ticks, labels, names of layers and borders, tooltips."""
+
+    def said(words: str) -> str:
+        bold = words.startswith("<b>") and words.endswith("</b>")
+        return f"<b>{text(words[3:-4])}</b>" if bold else text(words)
+
     layout = figure["layout"]
     for axis in (layout["xaxis"], layout["yaxis"]):
         axis["title"]["text"] = text(axis["title"]["text"])
+        axis["ticktext"] = [text(tick) for tick in axis["ticktext"]]
     layout["meta"]["title"] = text(layout["meta"]["title"])
+    for note in layout["annotations"]:
+        note["text"] = said(note["text"])
     for trace in figure["data"]:
         name = trace.get("name", "")
         if name:
             trace["name"] = text(name)
+        if "text" in trace:
+            hovered = trace["text"]
+            trace["text"] = text(hovered) if isinstance(hovered, str) else [text(one) for one in hovered]
         if "hovertemplate" in trace:
-            said = trace["hovertemplate"].replace(EVENTS_HERE, text(EVENTS_HERE))
-            trace["hovertemplate"] = said.replace(f"{name}<br>", f"{trace['name']}<br>", 1) if name else said
+            shown = trace["hovertemplate"].replace(EVENTS_HERE, text(EVENTS_HERE))
+            trace["hovertemplate"] = shown.replace(f"{name}<br>", f"{trace['name']}<br>", 1) if name else shown
     return figure
 
 
