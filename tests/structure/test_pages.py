@@ -185,3 +185,11 @@ def test_links_and_commands_that_lead_nowhere_would_be_found() -> None:
     assert unknown_part(["review", "import", "DIR", "FILE", "--key", "KEY"]) == ""
     assert [anchor(one) for one in ("What fails, and why", "`make` it")] == ["what-fails-and-why", "make-it"]
     assert list(spelt_out("src/{a,b}.py")) == ["src/a.py", "src/b.py"]
+
+
+def test_the_architecture_page_says_what_every_module_of_the_classifier_is_for() -> None:
+    page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page[page.index("| question | modules |") : page.index("## The chain as functions")]
+    folder = REPOSITORY / "src" / "flowmrd" / "classifier"
+    modules = {path.stem for path in folder.iterdir() if not path.name.startswith(("_", "."))}
+    assert Counter(re.findall(r"`([a-z_]+)`", table)) == Counter(modules)
