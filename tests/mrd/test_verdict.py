@@ -406,3 +406,36 @@ def test_an_antibody_that_no_cell_shows_forbids_a_negative_where_every_marrow_ha
 def test_an_antibody_of_b_cells_alone_needs_no_cells_after_therapy() -> None:
     found = replace(evidence(150, 300_000), remarks=[flag("ANTIBODY_WITHOUT_CELLS", markers="CD20")])
     assert decide(found).class_ is VerdictClass.POSITIVE
+
+
+@pytest.mark.parametrize(
+    ("nucleated", "recovered", "enough"),
+    [
+        (300_000, (23, 24, 22, 21, 22), False),
+        (300_000, (29, 30, 28, 29, 30), True),
+        (500_000, (37, 38, 36, 37, 39), True),
+    ],
+)
+def test_a_tube_that_loses_a_quarter_of_the_patients_cells_is_sensitive_only_with_more_events(
+    nucleated: int, recovered: tuple[int, ...], enough: bool
+) -> None:
+    """Every replicate reached 20 cells; whether the next 1e-4 would with 95 % power is what the tube promises."""
+    expected = nucleated * 1e-4
+    facts = SpikeInEntry(
+        level=1e-4,
+        replicates=5,
+        expected=expected,
+        recovered=sum(recovered) / 5,
+        spiked_total=round(5 * expected),
+        recovered_total=sum(recovered),
+        detected_replicates=5,
+        detected=True,
+        source="patient",
+        recovered_counts=recovered,
+        kinds=(),
+        steps=(),
+    )
+    spike = judge_spike_in(facts, limits(nucleated, background=0.0))
+    assert spike is not None
+    assert spike.detected_replicates == 5
+    assert spike.detected is enough

@@ -65,6 +65,11 @@ def blank_threshold(mean_background: float, alpha: float = 0.05) -> int:
     return low
 
 
+def chance_of(count: int, mean: float) -> float:
+    """Chance of at least ``count`` events where ``mean`` are expected: P(X >= count) of a Poisson count."""
+    return float(gammainc(count, mean))
+
+
 def detection_count(mean_background: float, *, min_detect_events: int = 20, alpha: float = 0.05) -> int:
     """Count from which clustered events are a detection: the counting rule, or more where background explains it.
 

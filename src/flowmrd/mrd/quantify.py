@@ -120,7 +120,7 @@ def quantify(
     found = level(counts.mrd_events, denominator)
     background = background_rate(classification.background, counts.nucleated or 0, denominator)
     limits = None if background is None else tube_limits(denominator, background, config.mrd)
-    spike_in = judge_spike_in(classification.spike_in, limits)
+    spike_in = judge_spike_in(classification.spike_in, limits, config.mrd.power)
     groups = called_groups(groups_of(classification), calls, _cells_of_groups(tube, calls, config))
     by_classifier = [entry.flag for entry in classification.flags]
     raised = questions_left(by_classifier, classification, calls)

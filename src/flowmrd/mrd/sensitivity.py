@@ -11,7 +11,7 @@ from flowmrd.classifier.spike_in import share_found
 from flowmrd.config.run import MrdConfig
 from flowmrd.flags import Flag, flag
 from flowmrd.mrd.counts import finite_or_none
-from flowmrd.mrd.limits import Limits, binomial_interval, events_needed, limits
+from flowmrd.mrd.limits import Limits, binomial_interval, chance_of, events_needed, limits
 from flowmrd.mrd.result import KindOutcome, Sensitivity, SpikeIn, SpikeInStep
 from flowmrd.records.classification import BackgroundEntry, SpikedKindEntry, SpikeInEntry
 
@@ -60,7 +60,9 @@ def tube_limits(denominator: int, background: BackgroundRate, rules: MrdConfig) 
     )
 
 
-def judge_spike_in(facts: SpikeInEntry | None, found: Limits | None) -> SpikeIn | None:
+def judge_spike_in(
+    facts: SpikeInEntry | None, found: Limits | None, power: float = MrdConfig().power
+) -> SpikeIn | None:
     """The spike-in of a classification, detected with the count that the tube's own verdict asks for.
 
     Parameters
@@ -69,6 +71,10 @@ def judge_spike_in(facts: SpikeInEntry | None, found: Limits | None) -> SpikeIn 
         ``spike_in`` of ``classification.json``; ``recovered_counts`` are the cells found in every replicate.
     found
         Limits of the tube; without them the counting rule of the classifier stands.
+    power
+        Chance with which the detection count must be reached at the target level, for the part of a patient's cells
+        that was recovered. The limit of detection says what the number of events allows, this what the tube makes of
+        it.
     """
     if facts is None:
         return None
@@ -84,6 +90,7 @@ def judge_spike_in(facts: SpikeInEntry | None, found: Limits | None) -> SpikeIn 
         if found is not None:
             detected = sum(count >= found.detect_events for count in facts.recovered_counts)
         enough = detected >= math.ceil(rules.spike_detected_share * replicates)
+        enough = enough and chance_of(least, facts.expected * recovered / max(spiked, 1)) >= power
     return SpikeIn(
         level=facts.level,
         expected=facts.expected,

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
-from scipy.special import gammainc
 
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.config.run import MrdConfig
@@ -20,6 +19,7 @@ from flowmrd.errors import InternalError
 from flowmrd.flags import Effect, Flag, flag
 from flowmrd.mrd.calls import calls_in_result
 from flowmrd.mrd.counts import level
+from flowmrd.mrd.limits import chance_of
 from flowmrd.mrd.reasons import sort_flags
 from flowmrd.mrd.reported import report_level
 from flowmrd.mrd.result import KindOutcome, Mrd, MrdResult, ResultPart, Sensitivity, SpikeIn, Verdict, VerdictClass
@@ -97,7 +97,7 @@ def pool_specimen(specimen_id: str, results: Sequence[MrdResult], rules: MrdConf
     limits = None if background is None or total == 0 else tube_limits(total, background, rules)
     probability = same_rate_probability([result.counts.mrd_events for result in counted], sizes)
     flags = _flags(results, counted, probability)
-    spike_in = _pooled_spike_in(counted, None if limits is None else limits.detect_events)
+    spike_in = _pooled_spike_in(counted, None if limits is None else limits.detect_events, rules.power)
     found = level(events, total)
     role = results[0].role
     verdict = decide(
@@ -206,11 +206,11 @@ def _pooled_background(counted: Sequence[MrdResult], sizes: Sequence[int]) -> Ba
     return BackgroundRate(mean, low, high)
 
 
-def _pooled_spike_in(counted: Sequence[MrdResult], detect_events: int | None) -> SpikeIn | None:
+def _pooled_spike_in(counted: Sequence[MrdResult], detect_events: int | None, power: float) -> SpikeIn | None:
     """Spiked cells of all tubes together; ``None`` where a tube could not be spiked.
 
-    The pool counts as found where the detection count is reached with the probability that a single tube's replicates
-    must show, for a Poisson count with the mean number of cells found in all tubes. Where kinds of leukaemia were
+    The pool counts as found where the detection count is reached with this power, for a Poisson count whose mean is the
+    cells at the target level in all tubes, each tube's times the part that it recovered. Where kinds of leukaemia were
     tried, those are found whose cells in all tubes together reach the detection count, and the kinds found must stand
     for as many patients as in a single tube.
     """
@@ -226,7 +226,8 @@ def _pooled_spike_in(counted: Sequence[MrdResult], detect_events: int | None) ->
         found = sum(kind.outcome != "missed" for kind in kinds)
         detected = kinds_share_found(kinds) >= rules.spike_kinds_found_share
     else:
-        detected = bool(gammainc(needed, recovered) >= rules.spike_detected_share)
+        likely = sum(spike.expected * (spike.recovery or 0.0) for spike in known)
+        detected = chance_of(needed, likely) >= power
         found = min(spike.replicates for spike in known) if detected else 0
     return SpikeIn(
         level=known[0].level,
