@@ -169,7 +169,7 @@ def real(folder: Path) -> None:
             of_expert["nucleated"] &= of_expert["singlets"]  # ours are counted among single cells
             values = [f1(result.inside(ours) & usable, of_expert[expert]) for ours, expert in EXPERT]
             ratio = np.count_nonzero(result.inside("nucleated") & usable) / of_expert["nucleated"].sum() - 1
-            recall = result.inside("b_lineage")[labels["blast"].to_numpy() & usable].mean()
+            recall = result.inside("possible_b_lineage")[labels["blast"].to_numpy() & usable].mean()
             label = "default" if width == "controls" else "sample"
             cells = "".join(f"{value:>14.4f}" for value in values)
             say(f"{tube:<6}{label:<10}{cells}{100 * ratio:>+13.2f}%{recall:>10.4f}")
@@ -197,7 +197,7 @@ def learn(panel: PanelModel, n: int = 6) -> GateReference:
 
 @dataclass
 class Recall:
-    """Blasts inside b_lineage and what else is, over patients; gates from controls and placed on the tube."""
+    """Blasts inside possible_b_lineage and what else is, over patients; gates from controls and placed on the tube."""
 
     blasts: list[int]
     frozen: list[int]
@@ -233,7 +233,10 @@ def recall(
         )
         tube = make(spec, panel, seed + 500 + p)
         blasts = tube.raw.truth["mrd"] & tube.usable
-        frozen, alone = tube.gate(panel, reference).inside("b_lineage"), tube.gate(panel).inside("b_lineage")
+        frozen, alone = (
+            tube.gate(panel, reference).inside("possible_b_lineage"),
+            tube.gate(panel).inside("possible_b_lineage"),
+        )
         found.blasts.append(int(np.count_nonzero(blasts)))
         found.frozen.append(int(np.count_nonzero(frozen & blasts)))
         found.alone.append(int(np.count_nonzero(alone & blasts)))
@@ -242,7 +245,7 @@ def recall(
 
 
 def therapy(panel_name: str, patients: int = 120) -> None:
-    """Share of simulated blasts inside b_lineage by therapy."""
+    """Share of simulated blasts inside possible_b_lineage by therapy."""
     panel = load_panel(PANELS / f"{panel_name}.yaml")
     reference = learn(panel)
     say(f"B-lineage recall of simulated blasts, {patients} leukaemias, after therapy (panel {panel_name})")
@@ -364,7 +367,7 @@ def mixtures(most: int | None = None) -> None:
                 if n in panel.markers
             }
             result = gate_sample(columns, panel, np.ones(len(group), dtype=np.bool_), GatingConfig()).result
-            window = result.inside("b_lineage")
+            window = result.inside("possible_b_lineage")
             if blast.any():
                 found.append(float(window[blast].mean()))
             if name == "as measured":
@@ -377,7 +380,7 @@ def mixtures(most: int | None = None) -> None:
     for label, values_ in (
         ("F1 of CD19+ against the laboratory", scores),
         *((f"recall of blasts, {name}", found) for name, found in recalls.items()),
-        ("CD19- cells inside b_lineage", others),
+        ("CD19- cells inside possible_b_lineage", others),
     ):
         cells = "".join(f"{np.quantile(values_, q):>9.4f}" for q in quantiles)
         say(f"{label:<34}{len(values_):>7}{np.mean(values_):>9.4f}{cells}")

@@ -4,8 +4,8 @@ Run ``python -m benchmarks.gating_drift [--docs] [words]``; words choose changes
 docs/methods/gating.md. The controls are stained and measured as
 always; every patient's tube is a marrow as after anti-B-cell therapy with a leukaemia that lost CD19 (steroid shift),
 changed in one way. Printed, for gates moved from the controls and for gates placed on the tube alone: share of the
-blasts inside ``b_lineage``, share of the normal cells of no B lineage inside it, error of the nucleated count, and how
-many tubes had a shift held at its bound. Everything is seeded.
+blasts inside ``possible_b_lineage``, share of the normal cells of no B lineage inside it, error of the nucleated count,
+and how many tubes had a shift held at its bound. Everything is seeded.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def measure(tube: Tube, panel: PanelModel, reference: GateReference | None) -> t
     """Recall of blasts, share of others in the B lineage, relative error of the nucleated count."""
     gated = gate_sample(tube.columns, panel, tube.usable, GatingConfig(), reference=reference, scales=tube.scales)
     truth = tube.raw.truth
-    window, blasts = gated.result.inside("b_lineage"), truth["mrd"] & tube.usable
+    window, blasts = gated.result.inside("possible_b_lineage"), truth["mrd"] & tube.usable
     counted = np.count_nonzero(gated.result.inside("nucleated") & tube.usable)
     expected = np.count_nonzero(truth["nucleated"] & ~truth["doublet"] & tube.usable)
     return gated, [float(window[blasts].mean()), float(window[tube.normal].mean()), counted / expected - 1]

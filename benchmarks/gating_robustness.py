@@ -304,7 +304,7 @@ def measure(tube: Marrow, panel: PanelModel, folder: Path) -> dict[str, float]:
     # Without the dye doublets are not part of the nucleated cells, and so not of the truth.
     truth = int((tube.labels["singlets" if tube.drop else "nucleated"] & usable).sum())
     found["count"] = int((result.inside("nucleated") & usable).sum()) / max(truth, 1) - 1
-    lineage = result.inside("b_lineage") & usable
+    lineage = result.inside("possible_b_lineage") & usable
     blasts = tube.labels["blast"] & usable
     others = tube.labels["intact"] & ~tube.labels["cd19"] & usable
     found["blasts"] = int((lineage & blasts).sum()) / max(int(blasts.sum()), 1) if blasts.any() else np.nan

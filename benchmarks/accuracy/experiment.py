@@ -256,7 +256,7 @@ def outcome(pipeline: Pipeline, sample: str, real: npt.NDArray[np.bool_]) -> Rec
     panel = load_panel(find_panel(pipeline.panel, run_directory=pipeline.run, shipped=PANELS))
     tube = tube_from_files(files, panel, RunConfig(panel="", samples=""))
     counted = tube.analysable() & tube.gate("nucleated")
-    window = tube.gate("b_lineage")
+    window = tube.gate("possible_b_lineage")
     called = np.asarray(tube.mrd) & counted
     result = read_json(pipeline.result(sample))
     facts = read_json(work(sample, "classification.json"))

@@ -85,7 +85,7 @@ def test_a_run_that_places_every_threshold_anew_keeps_the_same_cells(
     order = np.argsort(file.positions, kind="stable")  # in the file, every cell stands where it was acquired
     there = np.flatnonzero(order >= raw.n_events)
     anew = gate(preprocess(replace(file, raw={name: one[order] for name, one in file.raw.items()}, positions=None)))
-    for step, name in (("singlets", "singlets"), ("nucleated", "nucleated"), ("window", "b_lineage")):
+    for step, name in (("singlets", "singlets"), ("nucleated", "nucleated"), ("window", "possible_b_lineage")):
         kept = (anew.analysable() & anew.gate(name))[there]
         assert abs(int(kept.sum()) - int(passed.kept[step].sum())) <= 0.02 * CELLS
 

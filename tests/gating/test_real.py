@@ -45,4 +45,4 @@ def test_gates_agree_with_the_experts(shared_data: Any, tmp_path: Any, vienna_b8
     # The expert's singlets are the single ones of the nucleated events, which is what is counted here.
     assert nucleated == pytest.approx(labels["singlets"].sum(), rel=0.02)
     blasts = labels["blast"].to_numpy() & usable
-    assert result.inside("b_lineage")[blasts].mean() >= 0.999
+    assert result.inside("possible_b_lineage")[blasts].mean() >= 0.999

@@ -79,7 +79,7 @@ def test_a_treated_marrow_without_b_cells_is_not_called_cd19_lost_but_its_mrd_ce
     else:
         assert result.targets == result.targets_b_lineage
         assert result.targets["CD19"].status == "not_evaluable"
-    assert {entry.population for entry in result.targets_b_lineage.values()} == {"b_lineage"}
+    assert {entry.population for entry in result.targets_b_lineage.values()} == {"possible_b_lineage"}
 
 
 def quantified(folder: Path, made: Any, panel: Any, config: RunConfig, reference: Any) -> MrdResult:

@@ -113,11 +113,11 @@ def test_the_last_population_of_the_file_names_an_event(marrow: Any, ino10: Any)
     assert (codes[~result.inside("nucleated")] == 0).all()
 
 
-def test_every_b_lineage_event_keeps_at_least_one_route_and_no_other_event_has_one(marrow: Any, ino10: Any) -> None:
+def test_every_event_of_the_window_keeps_at_least_one_route_and_no_other_event_has_one(marrow: Any, ino10: Any) -> None:
     result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
     bits = route_bits(result, ino10.gates)
     assert set(route_names(ino10.gates)) >= {"route_cd19", "route_cd22", "route_cd24", "route_precursor"}
-    assert np.array_equal(bits > 0, result.inside("b_lineage"))
+    assert np.array_equal(bits > 0, result.inside("possible_b_lineage"))
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_nucleated_cells_are_counted_within_two_per_cent_without_a_dye(marrow: A
     ],
     ids=["cd19-lost", "cd22-masked", "both-dim"],
 )
-def test_blasts_stay_in_b_lineage_when_targets_are_lost_and_normal_b_cells_are_gone(
+def test_blasts_stay_in_the_window_of_the_search_when_targets_are_lost_and_normal_b_cells_are_gone(
     tube: Any, ino10: Any, reference: Any, therapy: Any
 ) -> None:
     from flowmrd.simulate.design import leukaemia_of
@@ -163,7 +163,7 @@ def test_blasts_stay_in_b_lineage_when_targets_are_lost_and_normal_b_cells_are_g
     result = gate_sample(made.columns, ino10, made.usable, GatingConfig(), reference=reference).result
     blasts = made.truth["mrd"] & made.usable
     assert blasts.sum() > 500
-    assert result.inside("b_lineage")[blasts].mean() >= 0.999
+    assert result.inside("possible_b_lineage")[blasts].mean() >= 0.999
 
 
 def test_without_any_b_cell_the_reference_still_places_every_gate(tube: Any, ino10: Any, reference: Any) -> None:

@@ -134,7 +134,7 @@ def test_a_lasso_counts_marks_the_cells_everywhere_and_saves_their_rows(
     said = page.locator("#selection").inner_text()
     assert f"MRD cell: {n} of {n}" in said
     assert "% of nucleated cells" in said
-    assert "% of possible B lineage" in said
+    assert "% of B lineage" in said
     marked = page.evaluate(
         "document.querySelector('#std-6-tube .canvas').data.find(t => t.meta.layer === 'selected').x.length"
     )

@@ -19,6 +19,7 @@ from flowmrd.classifier.mixture import Mixture, chi2_quantile, mahalanobis_squar
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype_score import score_cells
 from flowmrd.classifier.tube_model import TubeModel
+from flowmrd.panel.gates import window_gate
 from flowmrd.tube import Tube
 from flowmrd.units import LOGICLE_M
 
@@ -59,7 +60,9 @@ def reasons_of(tube: Tube) -> npt.NDArray[np.int8]:
 
     time = tube.masks.get("time", nothing) & ~tube.analysable()
     masked = (time, tube.masks.get("margin", nothing), tube.masks.get("dead", nothing))
-    for place, mask in enumerate((*masked, outside("singlets"), outside("nucleated"), outside("b_lineage"))):
+    for place, mask in enumerate(
+        (*masked, outside("singlets"), outside("nucleated"), outside(window_gate(tube.gate_names)))
+    ):
         reason[(reason < 0) & mask] = place
     reason[tube.masks.get("nonfinite", nothing)] = -1
     # The classifier judges off-scale cells wherever they lie, by their measured channels, so none of them is excluded.

@@ -20,6 +20,7 @@ from flowmrd.classifier.added_cells import PassedCells
 from flowmrd.classifier.candidate_cells import Bools, Floats32
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.tube_candidates import candidates
+from flowmrd.panel.gates import window_gate
 from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.scaling import FLUORESCENT
 from flowmrd.records.ingest import HeaderFacts
@@ -72,7 +73,7 @@ class RawChain:
         found = candidates(added)
         offscale = np.zeros(len(cells), dtype=np.bool_)
         offscale[found.offscale_rows] = True
-        window = added.gate_or_none("b_lineage")
+        window = added.gate_or_none(window_gate(added.gate_names))
         # Off-scale cells are judged wherever they lie.
         kept["window"] = left & (offscale if window is None else window | offscale)
         values = np.stack([added.columns[name] * np.float32(LOGICLE_M) for name in features], axis=1)
@@ -148,7 +149,7 @@ def _stored(tube: Tube, scaled: Mapping[str, Floats32]) -> dict[str, Floats32]:
 def _donors(tube: Tube, rng: np.random.Generator, n: int, least: int) -> npt.NDArray[np.intp]:
     """Rows of single cells of the tube, of the B lineage where there are enough."""
     usable = tube.analysable()
-    for name in ("singlets", "nucleated", "b_lineage"):
+    for name in ("singlets", "nucleated", window_gate(tube.gate_names)):
         inside = tube.gate_or_none(name)
         if inside is not None and np.count_nonzero(usable & inside) >= least:
             usable = usable & inside

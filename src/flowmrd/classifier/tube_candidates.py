@@ -10,6 +10,7 @@ import numpy.typing as npt
 from flowmrd.classifier.candidate_cells import CandidateCells, OffscaleCells
 from flowmrd.classifier.doublet_model import added_cells
 from flowmrd.errors import GateError
+from flowmrd.panel.gates import window_gate
 from flowmrd.tube import Tube
 from flowmrd.units import LOGICLE_M
 
@@ -56,7 +57,8 @@ def candidates(tube: Tube) -> TubeCandidates:
     GateError
         If the tube lacks the gates that every panel must define.
     """
-    missing = [name for name in ("nucleated", "b_lineage") if name not in tube.gate_names]
+    searched = window_gate(tube.gate_names)
+    missing = [name for name in ("nucleated", searched) if name not in tube.gate_names]
     if missing:
         raise GateError(
             f"tube {tube.name}",
@@ -64,7 +66,7 @@ def candidates(tube: Tube) -> TubeCandidates:
             expected="both, as every panel's tree must define",
             todo="correct the panel's gate tree and rerun the gate stage",
         )
-    nucleated, window = _inside(tube, "nucleated"), _inside(tube, "b_lineage")
+    nucleated, window = _inside(tube, "nucleated"), _inside(tube, searched)
     denominator = int(np.count_nonzero(nucleated & tube.analysable()))
     usable = nucleated & ~tube.masks["nonfinite"] if "nonfinite" in tube.masks else nucleated
     if "singlets" in tube.gate_names:

@@ -17,7 +17,7 @@ from flowmrd.engine.headers import RunRequest, check_header
 from flowmrd.errors import FcsError, InputError, PanelError, counted
 from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, cuts_at_bounds
-from flowmrd.gating.flags import KNOWN_ROUTES, REQUIRED
+from flowmrd.gating.flags import KNOWN_ROUTES, REQUIRED, required_gates
 from flowmrd.gating.panel_scale import PANEL_WIDTH
 from flowmrd.gating.sample import gate_sample
 from flowmrd.home import PANELS
@@ -156,7 +156,7 @@ def _costs(panel: PanelModel) -> list[str]:
                 notes.append(f"without {channel.marker} a tube is refused (required); optional, it would lose: {told}")
             continue
         notes.append(f"without the optional {channel.marker} these gates are not available: {', '.join(lost)}")
-        if errors := [gate for gate in lost if gate in REQUIRED]:
+        if errors := [gate for gate in lost if gate in required_gates([one.name for one in panel.gates])]:
             notes.append(f"... {', '.join(errors)} among them: such a tube is NOT_EVALUABLE")
     return notes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -12,11 +12,11 @@ from flowmrd.flags import Flag, flag
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, cuts_at_bounds
 from flowmrd.gating.reference import Shift
 from flowmrd.gating.tree import GateResult
-from flowmrd.panel.gates import Gate
+from flowmrd.panel.gates import Gate, window_gate
 from flowmrd.panel.model import ChannelKind, PanelModel
 from flowmrd.records.gates import MissingRoute
 
-__all__ = ["REQUIRED", "gate_flags", "missing_routes", "nucleated_by"]
+__all__ = ["REQUIRED", "gate_flags", "missing_routes", "nucleated_by", "required_gates"]
 
 REQUIRED: Final = ("singlets", "nucleated", "mononuclear", "b_lineage")
 """Gates that every tree defines: denominators and the classifier's window."""
@@ -30,6 +30,15 @@ KNOWN_ROUTES: Final = {
 
 WITHOUT_CD19: Final = ("route_cd22", "route_cd24")
 """Routes that hardly any blast leaves together with CD19; the others may be missing or shifted by steroid."""
+
+
+def required_gates(names: Collection[str]) -> tuple[str, ...]:
+    """Gates that a tube with this tree must have: :data:`REQUIRED`, with the window that its tree has.
+
+    Where a tree has a window of its own, a tube without ``b_lineage`` can still be searched; its B cells are not
+    counted.
+    """
+    return tuple(window_gate(names) if name == "b_lineage" else name for name in REQUIRED)
 
 
 def nucleated_by(panel: PanelModel, present: Sequence[str]) -> str:
@@ -91,7 +100,7 @@ def gate_flags(
 def _unavailable(result: GateResult) -> list[Flag]:
     """Gates that every tube needs and this one cannot have."""
     flags = []
-    for name in REQUIRED:
+    for name in required_gates(result.names):
         if not result.available(name):
             why = result.placement(name).why if name in result.names else "the panel does not define it"
             flags.append(flag("REQUIRED_GATE_UNAVAILABLE", gate=name, why=why))

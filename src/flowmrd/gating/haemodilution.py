@@ -15,13 +15,14 @@ Limits of haemodilution are general knowledge; they are not from a guideline.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from flowmrd.gating.tree import GateResult
+from flowmrd.panel.gates import window_gate
 from flowmrd.records.gates import ControlRange, DilutionRow, HaemodilutionEntry, RegenerationEntry
 
 __all__ = [
@@ -51,6 +52,7 @@ MATURE_MARGIN: Final = 0.1
 """Mature granulocytes above this share of all granulocytes suggest blood, if no control comes within the margin."""
 
 STAGES: Final = ("haematogones_1", "haematogones_2", "haematogones_3")
+ROMAN: Final = {"haematogones_1": "I", "haematogones_2": "II", "haematogones_3": "III"}
 MIN_HAEMATOGONES: Final = 50
 LARGEST_STAGE: Final = 0.85
 SMALLEST_STAGE: Final = 0.03
@@ -69,7 +71,7 @@ _TITLES: Final = {
 def marrow_shares(result: GateResult, analysable: Mask) -> dict[str, tuple[int, int]]:
     """Population of :data:`LIMITS` to its cells and the nucleated cells that its share is taken of."""
     members = {name: result.inside(name) & analysable for name in LIMITS if result.available(name)}
-    rest = result.inside("nucleated") & analysable & ~result.inside("b_lineage")
+    rest = result.inside("nucleated") & analysable & ~result.inside(window_gate(result.names))
     for inside in members.values():
         rest |= inside  # CD34+ progenitors are in the window of the B lineage, and no part of it
     base = int(np.count_nonzero(rest))
@@ -147,7 +149,11 @@ def _words(row: DilutionRow) -> str:
 
 
 def assess_regeneration(
-    stages: Mapping[str, int | None], nucleated: int, *, leukaemic_left_out: bool = False
+    stages: Mapping[str, int | None],
+    nucleated: int,
+    *,
+    too_few: Collection[str] = (),
+    leukaemic_left_out: bool = False,
 ) -> RegenerationEntry:
     """Haematogone spectrum: ``increased``, ``present``, ``incomplete``, ``few`` or ``not_evaluable``.
 
@@ -157,6 +163,9 @@ def assess_regeneration(
         Analysable events of each of :data:`STAGES`; None where the gate is unavailable.
     nucleated
         Analysable nucleated cells.
+    too_few
+        Stages that are no more than other cells in their place can be (:mod:`flowmrd.gating.b_lineage`): they complete
+        no spectrum.
     leukaemic_left_out
         Whether events called MRD are already left out of ``stages``; before classification the statement says so.
     """
@@ -178,11 +187,14 @@ def assess_regeneration(
         subject = "Cells with the phenotype of haematogones"
         regenerating = "a regenerating marrow or a leukaemia, which the MRD result has to tell"
     verdict: Literal["increased", "present", "incomplete", "few"]
-    if total < MIN_HAEMATOGONES:
+    if total < MIN_HAEMATOGONES or all(name in too_few for name in STAGES):
         verdict, words = (
             "few",
             "too few for a spectrum, expected after anti-B-cell therapy; no evidence of haemodilution",
         )
+    elif unassessable := [name for name in STAGES if name in too_few]:
+        numbers = ", ".join(ROMAN[name] for name in unassessable)
+        verdict, words = "incomplete", f"no complete spectrum: stage {numbers} too few to assess"
     elif max(counts.values()) > LARGEST_STAGE * total or min(counts.values()) < SMALLEST_STAGE * total:
         verdict, words = "incomplete", "not the continuous spectrum of a regenerating marrow"
     elif share >= INCREASED:

@@ -1,8 +1,8 @@
 """Naming every event and counting every gate.
 
 An event's population is the *last* gate of the panel file with ``population: true`` that contains it, so a tree lists
-general populations before special ones (b_lineage before mature_b). Codes are fixed for the names below and start at
-100 for a laboratory's own names; code 0 is an event in no such gate.
+general populations before special ones (possible_b_lineage before b_lineage, and that before mature_b). Codes are fixed
+for the names below and start at 100 for a laboratory's own names; code 0 is an event in no such gate.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from flowmrd.gating.density import thinned
 from flowmrd.gating.shapes import Columns
 from flowmrd.gating.tree import GateResult
-from flowmrd.panel.gates import ROOT, Gate
+from flowmrd.panel.gates import ROOT, Gate, window_gate
 from flowmrd.preprocess.transform import ChannelScale
 
 __all__ = ["CODES", "DENOMINATORS", "assign", "code_table", "population_table", "route_bits", "route_names"]
@@ -41,6 +41,7 @@ CODES: Final[dict[str, int]] = {
     "haematogones_3": 11,
     "mature_b": 12,
     "plasma_cells": 13,
+    "possible_b_lineage": 14,
 }
 """Codes of the ``population`` column. Frozen: never renumber."""
 
@@ -76,17 +77,18 @@ def assign(result: GateResult, gates: Sequence[Gate]) -> npt.NDArray[np.int16]:
 
 
 def route_names(gates: Sequence[Gate]) -> tuple[str, ...]:
-    """Gates that are routes into b_lineage, in the order of their bits."""
+    """Gates that are routes into the window of the search, in the order of their bits."""
     return tuple(gate.name for gate in gates if gate.route)
 
 
 def route_bits(result: GateResult, gates: Sequence[Gate]) -> npt.NDArray[np.uint8]:
-    """Routes by which every event entered b_lineage, uint8, shape (n_events,); 0 outside b_lineage."""
+    """Routes by which every event entered the window of the search, uint8, shape (n_events,); 0 outside it."""
     bits = np.zeros(len(result.bits), dtype=np.uint8)
     for index, name in enumerate(route_names(gates)):
         bits |= result.inside(name).astype(np.uint8) << np.uint8(index)
-    if "b_lineage" in result.names:
-        bits[~result.inside("b_lineage")] = 0
+    window = window_gate(result.names)
+    if window in result.names:
+        bits[~result.inside(window)] = 0
     return bits
 
 

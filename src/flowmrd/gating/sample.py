@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.config.run import GatingConfig
+from flowmrd.gating.b_lineage import OTHERS_IN, other_cells_in
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, ScaledTube, common_brightness, dye_factors, share_at_bounds
 from flowmrd.gating.haemodilution import MATURE, marrow_shares, mature_granulocytes
 from flowmrd.gating.landmark import Landmark, find_landmark
@@ -200,6 +201,10 @@ def gate_control(
     if len(rows) >= MIN_LEVEL_EVENTS:
         medians[NORMAL_B] = _medians(columns, rows, panel, frame)
     fractions |= _without_targets(result, agreed, nucleated)
+    for stage in panel.maturation_gates:
+        others = other_cells_in(stage, result, panel, analysable)
+        if others is not None and nucleated:
+            fractions[f"{OTHERS_IN}{stage}"] = others.expected / nucleated
     held = share_at_bounds(gates, result.placements)
     return ControlGates(name, parameters, anchors, medians, fractions, dict(factors), held_share=held)
 

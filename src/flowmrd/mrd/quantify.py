@@ -14,6 +14,7 @@ from flowmrd.config import RunConfig, Sample
 from flowmrd.config.sheet import Role
 from flowmrd.errors import ArtefactError
 from flowmrd.flags import Flag, flag
+from flowmrd.gating.b_lineage import is_present
 from flowmrd.gating.haemodilution import STAGES, assess_regeneration
 from flowmrd.gating.targets import MIN_CELLS, TARGETS, assess_targets, positive_shape
 from flowmrd.mrd.calls import ReviewerCalls, called_groups, flags_of_calls, questions_left, with_calls
@@ -241,7 +242,14 @@ def _regeneration(tube: Tube, mrd: Mask, config: RunConfig) -> Regeneration | No
     normal = usable & ~mrd
     inside = {name: tube.gate_or_none(name) for name in STAGES}
     stages = {name: None if bits is None else int(np.count_nonzero(bits & normal)) for name, bits in inside.items()}
-    found = assess_regeneration(stages, int(np.count_nonzero(nucleated & usable)), leukaemic_left_out=True)
+    others = {} if tube.gates is None else {one.population: one.others_at_most for one in tube.gates.b_lineage.stages}
+    few = [
+        name
+        for name, count in stages.items()
+        if count is not None and (most := others.get(name)) is not None and not is_present(count, most)
+    ]
+    cells = int(np.count_nonzero(nucleated & usable))
+    found = assess_regeneration(stages, cells, too_few=few, leukaemic_left_out=True)
     return Regeneration(verdict=found.verdict, statement=found.statement)
 
 

@@ -89,7 +89,10 @@ class Counts(ResultPart):
     singlets: int | None
     nucleated: int | None
     mononuclear: int | None
-    b_lineage: int | None
+    b_lineage: int | None = Field(
+        description="Living cells with two markers of the B lineage (docs/methods/gating.md), leukaemic ones included; "
+        "not the wider window that is searched for leukaemia."
+    )
     mrd_events: int
 
 

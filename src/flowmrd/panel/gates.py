@@ -7,6 +7,7 @@ another W, for fluorescence; value / range for scatter, times a factor where the
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 import numpy as np
@@ -14,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 GateName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 ROOT = "root"
+WINDOW = "possible_b_lineage"
+"""Gate whose cells are searched for leukaemia; ``b_lineage`` where a tree has no gate of this name."""
 RESERVED = frozenset({ROOT, "unassigned"})
 """Words that tables use for what is in no gate."""
 MAX_GATES = 64
@@ -29,6 +32,14 @@ FARTHEST_RAW = 1e12
 """No raw unit is larger: instruments store up to 32 bits."""
 
 
+def window_gate(names: Collection[str]) -> str:
+    """Gate of a tree whose cells are searched for leukaemia: wide, because leukaemia may have lost markers.
+
+    ``b_lineage`` is what is counted and drawn as B lineage. A tree without :data:`WINDOW` has one gate for both.
+    """
+    return WINDOW if WINDOW in names else "b_lineage"
+
+
 class _Gate(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -42,7 +53,11 @@ class _Gate(BaseModel):
         False,
         description="True for gates that name cells. An event belongs to the last such gate of the file that holds it.",
     )
-    route: bool = Field(False, description="True for the ways into b_lineage; each event keeps the ways it came by.")
+    route: bool = Field(
+        False,
+        description="True for the ways into possible_b_lineage, the window of the search (b_lineage in a tree without "
+        "it); each event keeps the ways it came by.",
+    )
     witness: bool = Field(
         True,
         description="False for a route by markers that other routes use already: it is no second witness where two "

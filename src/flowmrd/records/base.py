@@ -60,5 +60,7 @@ class TargetState(Artefact):
     percent_positive: float | None
     median_ratio_to_reference: float | None
     status: Literal["present", "dim", "lost", "masked_or_lost", "not_evaluable"]
-    population: str = Field(description="Population it was measured on: mrd or b_lineage.")
+    population: str = Field(
+        description="Population it was measured on: mrd, or possible_b_lineage (its cells that two markers let in)."
+    )
     note: str

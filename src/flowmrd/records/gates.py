@@ -28,6 +28,7 @@ __all__ = [
     "RoutesEntry",
     "ShapeEntry",
     "ShiftEntry",
+    "StageEntry",
     "WholeShape",
     "channels_of",
 ]
@@ -223,12 +224,24 @@ class HaemodilutionEntry(Artefact):
     populations: tuple[DilutionRow, ...]
 
 
+class StageEntry(Artefact):
+    """A normal B stage: its cells, and how many other cells lie in its place."""
+
+    population: str
+    count: int | None = Field(description="Analysable cells, leukaemic ones included; null where it is unavailable.")
+    expected_others: float | None = Field(description="Expected number of other cells; null where nothing tells it.")
+    others_at_most: float | None = Field(description="Upper limit (95 %, one-sided) of the number of other cells.")
+    state: Literal["present", "too_few", "not_evaluable", "unavailable"] = Field(
+        description="present: more than other cells explain; too_few: too few to assess."
+    )
+
+
 class BLineageEntry(Artefact):
     """Whether the tube holds more cells of the B lineage than other cells can be."""
 
     verdict: Literal["assessed", "too_few", "not_evaluable"]
-    agreed: int
-    others: float
+    count: int | None = Field(description="Analysable cells of the gate b_lineage, as in mrd.json.")
+    stages: tuple[StageEntry, ...]
     statement: str
 
 

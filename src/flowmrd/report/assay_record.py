@@ -38,7 +38,7 @@ DENOMINATORS: Final = (
     ("singlets", "Singlets"),
     ("nucleated", "Nucleated cells"),
     ("mononuclear", "Mononuclear cells"),
-    ("b_lineage", "Possible B lineage"),
+    ("b_lineage", "B lineage"),
 )
 
 

@@ -188,7 +188,7 @@ def build(inputs: Inputs, tube: PageTube, rows: Sequence[MarkerRow]) -> dict[str
                 "status": target.status.replace("_", " "),
                 "percent": target.percent_positive,
                 "ratio": target.median_ratio_to_reference,
-                "population": {"mrd": "MRD cells", "b_lineage": "B-lineage cells"}.get(
+                "population": {"mrd": "MRD cells", "possible_b_lineage": "possible B-lineage cells"}.get(
                     target.population, target.population
                 ),
                 "note": target.note,

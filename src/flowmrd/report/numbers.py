@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from flowmrd.mrd.result import MrdResult
+from flowmrd.records.gates import StageEntry
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report import formatting, laip_view, quality_view, uncounted_groups
 from flowmrd.report.assay_record import RecordView
@@ -114,25 +115,47 @@ def tables(
                 formatting.count(row.events),
                 formatting.percent(row.of_nucleated),
                 formatting.count(row.mrd),
+                _others(row),
             )
-            for row in populations(tube)
+            for row in populations(tube, _stages(inputs))
         ],
     }
 
 
-def populations(tube: PageTube) -> Iterator[PopulationRow]:
-    """Populations that the panel names, and the number of MRD events in each."""
+def _stages(inputs: Inputs) -> dict[str, StageEntry]:
+    return {} if inputs.gates is None else {one.population: one for one in inputs.gates.b_lineage.stages}
+
+
+def _others(row: PopulationRow) -> str:
+    """What other cells can be in the place of a B stage, and whether that leaves any; empty for other populations."""
+    if row.others_at_most is None:
+        return ""
+    most = formatting.count(round(row.others_at_most))
+    return most if row.state == "present" else f"{most}: too few to assess"
+
+
+def populations(tube: PageTube, stages: Mapping[str, StageEntry]) -> Iterator[PopulationRow]:
+    """Populations that the panel names, with the MRD events each holds.
+
+    Parameters
+    ----------
+    stages
+        Normal B stages of ``gates.json`` by population.
+    """
     nucleated = int(tube.gate("nucleated").sum()) if "nucleated" in tube.gate_names else 0
     for gate in tube.panel.gates:
         if gate.population and gate.name in tube.gate_names:
             inside = tube.gate(gate.name)
             events = int(inside.sum())
+            stage = stages.get(gate.name)
             yield PopulationRow(
                 title=gate.title or gate.name.replace("_", " "),
                 gate=gate.name,
                 events=events,
                 of_nucleated=events / nucleated if nucleated else None,
                 mrd=int((inside & tube.mrd).sum()),
+                others_at_most=None if stage is None else stage.others_at_most,
+                state=None if stage is None else stage.state,
             )
 
 
@@ -156,7 +179,7 @@ def numbers(
         specimen=dict(facts.specimen),
         denominators=facts.denominators,
         plots=tuple(_plot(plot) for plot in plots),
-        populations=tuple(populations(tube)),
+        populations=tuple(populations(tube, _stages(inputs))),
         markers=tuple(MarkerLevelRow(**asdict(row)) for row in markers),
         uncounted=tuple(UncountedRow(**asdict(group)) for group in uncounted_groups.groups(inputs.classification)),
         quality=quality,

@@ -62,6 +62,10 @@ class PopulationRow(Artefact):
     events: int
     of_nucleated: float | None
     mrd: int
+    others_at_most: float | None = Field(
+        None, description="Of a normal B stage: as many of its cells can be other cells (gates.json, b_lineage)."
+    )
+    state: str | None = Field(None, description="Of a normal B stage: present, too_few, not_evaluable or unavailable.")
 
 
 class MarkerLevelRow(Artefact):

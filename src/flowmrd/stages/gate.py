@@ -5,7 +5,7 @@
     ``population`` int16 (code table in the metadata key ``populations``, JSON name to code), ``routes`` uint8 (bits in
     the metadata key ``routes``, a JSON list).
 
-``gates.json`` (schema_version 1)::
+``gates.json`` (schema_version 3)::
 
     schema_version, panel, panel_version, events, analysable
     reference:   {label, excluded} or null
@@ -21,9 +21,10 @@
     routes:      {present: [...], missing: [{route, why}]}
     nucleated_by: dye | scatter
     flags:       [{code, level, message}]                  # level: info | warn | fail
-    targets:     {CD19: {...}, CD22: {...}}                # of the B lineage by two routes or more; Target
+    targets:     {CD19: {...}, CD22: {...}}                # of the window's cells by two routes or more; Target
     normal_b:    {CD19: level, CD22: level}                # of the controls' normal B lineage, panel scale
-    b_lineage:     {verdict, agreed, others, statement}  # is it more than other cells can be
+    b_lineage:     {verdict, count, statement, stages: [{population, count, expected_others, others_at_most, state}]}
+                   # is a normal B stage more than other cells in its place can be
     haemodilution: {verdict, statement, populations: [{population, events, of, share, limit, met, controls}]}
     regeneration:  {verdict, statement, share, stages: {population: events}}
 """

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from flowmrd.config.run import RunConfig
 from flowmrd.errors import GateError
-from flowmrd.gating.b_lineage import assess_b_lineage
+from flowmrd.gating.b_lineage import assess_b_lineage, assess_stages
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, ScaledTube, at_bound, common_brightness, dye_factors
 from flowmrd.gating.flags import gate_flags, missing_routes, nucleated_by
 from flowmrd.gating.gatingml import Wiring, write_gatingml
@@ -33,7 +33,7 @@ from flowmrd.gating.targets import (
     positive_shape,
 )
 from flowmrd.gating.tree import GateResult, apply_placements
-from flowmrd.panel.gates import CutGate, Gate
+from flowmrd.panel.gates import CutGate, Gate, window_gate
 from flowmrd.records.base import FlagEntry
 from flowmrd.records.gates import GateEntry, GatesFile, OverrideUsed, ReferenceUsed, RoutesEntry
 from flowmrd.threads import one_thread
@@ -43,7 +43,7 @@ from flowmrd.tube.tube import Tube
 
 __all__ = ["GATES_SCHEMA_VERSION", "gate", "gates_of_controls", "population_rows", "wiring"]
 
-GATES_SCHEMA_VERSION = 2
+GATES_SCHEMA_VERSION = 3
 
 
 @one_thread()
@@ -111,12 +111,14 @@ def gate(
         agreed,
         {marker: positive_shape(entries, marker) for marker in TARGETS},
         as_stained(panel, tube.facts.channels),
-        population="b_lineage",
+        population=window_gate(result.names),
         scales=tube.scales,
         normal=normal,
         others=others,
         prior_therapy=prior_therapy,
     )
+    stages = assess_stages(result, panel, analysable, learned)
+    counts = {row.population: row.analysable_count for row in rows}
     by = nucleated_by(panel, tuple(columns))
     flags = gate_flags(
         panel,
@@ -148,10 +150,12 @@ def gate(
         ),
         normal_b=normal,
         targets=targets,
-        b_lineage=assess_b_lineage(int(np.count_nonzero(agreed)), nucleated, others["CD19"]),
+        b_lineage=assess_b_lineage(counts.get("b_lineage"), nucleated, stages),
         haemodilution=assess_haemodilution(result, analysable, _ranges(learned)),
         regeneration=assess_regeneration(
-            {row.population: row.analysable_count for row in rows if row.population in STAGES}, nucleated
+            {name: counts[name] for name in STAGES if name in counts},
+            nucleated,
+            too_few=[one.population for one in stages if one.state == "too_few"],
         ),
         nucleated_by=by,
         flags=tuple(map(FlagEntry.of, flags)),
