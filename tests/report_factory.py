@@ -328,7 +328,8 @@ def make_result(
         },
         targets_b_lineage={
             name: Target(
-                percent_positive=23.0, median_ratio_to_reference=0.101, status="not_evaluable", population="possible_b_lineage",
+                percent_positive=23.0, median_ratio_to_reference=0.101, status="not_evaluable",
+                population="possible_b_lineage",
                 note=f"5449 cells, 23.0 % above the {name} cut. {name} not assessable: too many cells of other kinds "
                 "in the gate (up to 11283 in normal marrow of this size).",
             )
