@@ -201,12 +201,19 @@ def gate_control(
     if len(rows) >= MIN_LEVEL_EVENTS:
         medians[NORMAL_B] = _medians(columns, rows, panel, frame)
     fractions |= _without_targets(result, agreed, nucleated)
-    for stage in panel.maturation_gates:
-        others = other_cells_in(stage, result, panel, analysable)
-        if others is not None and nucleated:
-            fractions[f"{OTHERS_IN}{stage}"] = others.expected / nucleated
+    fractions |= _other_cells(result, panel, analysable, nucleated)
     held = share_at_bounds(gates, result.placements)
     return ControlGates(name, parameters, anchors, medians, fractions, dict(factors), held_share=held)
+
+
+def _other_cells(result: GateResult, panel: PanelModel, analysable: Mask, nucleated: int) -> dict[str, float]:
+    """Other cells in the places of normal B stages, as shares of the nucleated cells."""
+    found = {stage: other_cells_in(stage, result, panel, analysable) for stage in panel.maturation_gates}
+    return {
+        f"{OTHERS_IN}{stage}": others.expected / nucleated
+        for stage, others in found.items()
+        if others is not None and nucleated
+    }
 
 
 def _without_targets(result: GateResult, agreed: Mask, nucleated: int) -> dict[str, float]:
