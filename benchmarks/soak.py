@@ -1,13 +1,16 @@
 """``make soak``: kill runs at random moments, many times, and compare what comes out with an undisturbed run.
 
     python -m benchmarks.soak [--kills 40] [--slurm-kills 20] [--inputs 40000] [--seed 1] [--folder F] [--page PAGE]
+    python -m benchmarks.soak --stages    # only the kills at every stage's start, middle and end
 
 Killed with SIGKILL, in turn, on this machine: the whole run (launcher, Snakemake and jobs), the launcher alone,
 Snakemake alone (its jobs live on), one job; and on a one-node SLURM that the campaign starts itself: the run on the
-login node (its jobs stay in the queue), a job on the node, the node's daemon (started again after a while). After each
-kill the same command is given again, and what its message says is done, until the run ends well. Then every result
-file is compared by digest. After that all other input files are damaged at random (``benchmarks.fuzz_inputs``) and
-the readers of other packages get the faults of ``benchmarks.peers``. The tables go into docs/reliability.md.
+login node (its jobs stay in the queue), a job on the node, the node's daemon (started again after a while). Besides
+these random moments the whole run is killed at the start, in the middle and at the end of every stage, one after the
+other. After each kill the same command is given again, and what its message says is done, until the run ends well.
+Then every result file is compared by digest. After that all other input files are damaged at random
+(``benchmarks.fuzz_inputs``) and the readers of other packages get the faults of ``benchmarks.peers``.
+The tables go into docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from benchmarks import fuzz_inputs, peers
 from benchmarks.pages import put_between_marks
+from flowmrd.engine.stage_table import STAGES
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import load_panel
 from flowmrd.stages.simulate import simulate
@@ -45,6 +49,8 @@ ON_SLURM = ("run on the login node", "job on the node", "node daemon")
 SURVIVED = ("job", "job on the node", "node daemon")
 """Victims whose death the run itself survives."""
 
+MOMENTS = {"start": 0.0, "middle": 0.5, "end": 0.95}
+"""Share of a stage's undisturbed time after which the run is killed."""
 KILLS_A_RUN = 6
 MAX_STARTS = 15
 FAST = ("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2", "--latency-wait", "5")
@@ -62,6 +68,9 @@ class Campaign:
     expected: dict[str, str] = field(default_factory=dict)
     length: float = 0.0
     jobs: int = 1
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Length of a job of every stage, undisturbed."""
+
     killed: Counter[str] = field(default_factory=Counter)
     starts: int = 0
     runs: int = 0
@@ -96,8 +105,34 @@ class Campaign:
         if self.start(run).wait() != 0:
             raise SystemExit(f"the undisturbed run failed:\n{self.said(run).read_text()}")
         self.length, self.expected = time.monotonic() - began, digests(run)
-        self.jobs = sum(1 for _ in run.glob("results/benchmarks/**/*.tsv"))
+        used = sorted(run.glob("results/benchmarks/**/*.tsv"))
+        self.jobs = len(used)
+        for path in used:
+            stage = path.stem if path.stem in STAGES else path.parent.name
+            self.seconds[stage] = float(path.read_text(encoding="utf-8").split()[3])
         return run
+
+    def at_every_stage(self, tell: Callable[[], object]) -> None:
+        """Kill the whole run at one moment of every stage, in the order of the stages, and go on; a run a moment."""
+        for moment, share in MOMENTS.items():
+            run = Path(shutil.copytree(self.template, self.folder / f"at-{moment}"))
+            for stage in STAGES:
+                if stage in self.seconds and self._kill_in_stage(run, stage, share * self.seconds[stage]):
+                    self.killed[f"run, at the {moment} of a stage"] += 1
+            self._compare(run, tell)
+
+    def _kill_in_stage(self, run: Path, stage: str, seconds: float) -> bool:
+        """Start, and kill everything so long after a job of the stage has begun; False if none began any more."""
+        process = self.start(run)
+        while process.poll() is None:
+            time.sleep(0.02)
+            if jobs_in(run, stage):
+                time.sleep(seconds)
+                self._kill("run", self._choose("run", process.pid, run))
+                process.wait()
+                return True
+        self._obey(run)
+        return False
 
     def go(self, kills: int, tell: Callable[[], object]) -> None:
         """Run the campaign; tell after each run."""
@@ -106,15 +141,19 @@ class Campaign:
             for _ in range(min(KILLS_A_RUN, kills - self.killed.total())):
                 if not self._kill_once(run):
                     break
-            code = self._finish(run)
-            same = code == 0 and digests(run) == self.expected and not list(run.rglob("*.part"))
-            self.runs += 1
-            self.lost += not same
-            outcome = "identical" if same else f"DIFFERENT (exit code {code}): {run}"
-            print(f"run {self.runs}: {outcome}, {self.killed.total()} kills so far", flush=True)  # noqa: T201
-            tell()
-            if same:
-                shutil.rmtree(run)
+            self._compare(run, tell)
+
+    def _compare(self, run: Path, tell: Callable[[], object]) -> None:
+        """Bring a run to its end, and compare it with the undisturbed one."""
+        code = self._finish(run)
+        same = code == 0 and digests(run) == self.expected and not list(run.rglob("*.part"))
+        self.runs += 1
+        self.lost += not same
+        outcome = "identical" if same else f"DIFFERENT (exit code {code}): {run}"
+        print(f"run {self.runs}: {outcome}, {self.killed.total()} kills so far", flush=True)  # noqa: T201
+        tell()
+        if same:
+            shutil.rmtree(run)
 
     def _kill_once(self, run: Path) -> bool:
         """Start, and kill the next victim at a random moment; False if the run was finished first."""
@@ -193,16 +232,20 @@ class Campaign:
 
     def rows(self) -> list[str]:
         """Lines of the table."""
-        return [f"| {victim} | {self.killed[victim]} |" for victim in self.victims]
+        victims = dict.fromkeys([*self.victims, *self.killed])
+        return [f"| {victim} | {self.killed[victim]} |" for victim in victims]
 
 
-def jobs_in(run: Path) -> list[int]:
-    """Stage processes that work in a run directory, in whatever session."""
+def jobs_in(run: Path, stage: str = "") -> list[int]:
+    """Stage processes that work in a run directory, in whatever session; of one stage if it is named."""
+    word = stage.replace("_", "-").encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             command = (folder / "cmdline").read_bytes()
-            if b"--mem-mb" in command and b"bash" not in command and (folder / "cwd").resolve() == run.resolve():
+            if b"--mem-mb" not in command or b"bash" in command or (folder / "cwd").resolve() != run.resolve():
+                continue
+            if not stage or word in command.split(b"\0"):
                 found.append(int(folder.name))
     return found
 
@@ -230,6 +273,18 @@ def on_slurm(there: Campaign, kills: int, expected: dict[str, str], tell: Callab
         there.go(kills, tell)
 
 
+def kill_stages(folder: Path) -> int:
+    """The kills at every stage alone, their table printed; number of runs with a lost or different file."""
+    campaign = Campaign(folder, make_run(folder / "template"), (), random.Random(0))  # noqa: S311
+    try:
+        campaign.undisturbed()
+        campaign.at_every_stage(lambda: None)
+        print(kill_table([campaign]))  # noqa: T201
+    finally:
+        campaign.end()
+    return campaign.lost
+
+
 def kill_campaigns(folder: Path, kills: int, slurm_kills: int, seed: int, page: Path) -> int:
     """Both campaigns at the same time, the page told after each run; number of runs with a lost or different file."""
     template = make_run(folder / "template")
@@ -252,6 +307,7 @@ def kill_campaigns(folder: Path, kills: int, slurm_kills: int, seed: int, page: 
                 work.append(pool.submit(on_slurm, there, slurm_kills, here.expected, tell))
             for done in work:
                 done.result()
+        here.at_every_stage(tell)
     finally:
         for campaign in campaigns:
             campaign.end()
@@ -278,12 +334,15 @@ def main() -> int:
     parser.add_argument("--slurm-kills", type=int, default=20)
     parser.add_argument("--inputs", type=int, default=40_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--stages", action="store_true", help="only the kills at every stage; no page is written")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--page", type=Path, default=REPOSITORY / "docs" / "reliability.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak") as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
+        if options.stages:
+            return int(kill_stages(folder) > 0)
         lost = kill_campaigns(folder, options.kills, options.slurm_kills, options.seed, options.page)
         outcomes, bad = fuzz_inputs.campaign(folder / "undisturbed", options.inputs, options.seed)
         print("\n".join(bad))  # noqa: T201

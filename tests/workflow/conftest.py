@@ -1,7 +1,12 @@
-"""Run directories of simulated tubes, and the workflow run on them for real."""
+"""Run directories of simulated tubes, and the workflow run on them for real.
+
+Where ``FLOWMRD_TEST_RUNS`` names a folder, these are made once for all test processes (``tests/side_by_side.py``).
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,59 +18,87 @@ from flowmrd.panel import load_panel
 from flowmrd.stages.simulate import simulate
 from workflow.runs import flowmrd, snakemake
 
+Made = Callable[[str, Callable[[Path], None]], Path]
+
 
 @pytest.fixture(scope="session")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A run directory of a name, made by the first process that needs it while the others wait; each gets a copy."""
+    given = os.environ.get("FLOWMRD_TEST_RUNS")
+    folder = Path(given) if given else tmp_path_factory.mktemp("made-once")
+
+    def run_directory(name: str, make: Callable[[Path], None]) -> Path:
+        run, done = folder / name / "run", folder / name / "done"
+        run.parent.mkdir(exist_ok=True)
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.is_file():
+                shutil.rmtree(run, ignore_errors=True)  # of a process that failed
+                make(run)
+                done.touch()
+        return Path(shutil.copytree(run, tmp_path_factory.mktemp(name) / "run", symlinks=True))
+
+    return run_directory
+
+
+def simulate_small(run: Path, **seed: int) -> None:
+    simulate(run, preset="small", panel=load_panel(PANELS / "ino10.yaml"), nucleated=6000, **seed)
+
+
+@pytest.fixture(scope="session")
+def simulated(made_once: Made) -> Path:
     """A run directory with small simulated tubes, not run. Copy it, do not change it."""
-    folder = tmp_path_factory.mktemp("simulated") / "run"
-    simulate(folder, preset="small", panel=load_panel(PANELS / "ino10.yaml"), nucleated=6000)
-    return folder
+    return made_once("simulated", simulate_small)
 
 
 @pytest.fixture(scope="session")
-def drawn_again(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def drawn_again(made_once: Made) -> Path:
     """FCS files of the same names as in ``simulated`` with other cells: a tube acquired once more."""
-    folder = tmp_path_factory.mktemp("drawn-again") / "run"
-    simulate(folder, preset="small", panel=load_panel(PANELS / "ino10.yaml"), nucleated=6000, seed=99)
-    return folder / "fcs"
+    return made_once("drawn-again", lambda run: simulate_small(run, seed=99)) / "fcs"
 
 
 @pytest.fixture(scope="session")
-def finished(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(simulated: Path, made_once: Made) -> Path:
     """The same after ``snakemake --directory``. Copy it, do not change it."""
-    folder = tmp_path_factory.mktemp("finished") / "run"
-    shutil.copytree(simulated, folder)
-    run = snakemake(folder)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return folder
+
+    def make(run: Path) -> None:
+        shutil.copytree(simulated, run)
+        done = snakemake(run)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return made_once("finished", make)
 
 
 @pytest.fixture(scope="session")
-def pair(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pair(simulated: Path, made_once: Made) -> Path:
     """A run directory of one control and one follow-up tube, not run. Copy it, do not change it."""
-    folder = tmp_path_factory.mktemp("pair") / "run"
-    lines = (simulated / "config/samples.tsv").read_text().splitlines()
-    tubes = ("CTRL01", "P01-day21")
-    for name in ("config", "fcs"):
-        (folder / name).mkdir(parents=True)
-    for tube in tubes:
-        shutil.copyfile(simulated / f"fcs/{tube}.fcs", folder / f"fcs/{tube}.fcs")
-    kept = [line for line in lines[1:] if line.split("\t")[0] in tubes]
-    (folder / "config/samples.tsv").write_text("\n".join([lines[0], *kept]) + "\n")
-    (folder / "config/config.yaml").write_text(
-        "panel: ino10\nsamples: config/samples.tsv\nreference: {min_controls: 1}\n"
-    )
-    return folder
+
+    def make(run: Path) -> None:
+        lines = (simulated / "config/samples.tsv").read_text().splitlines()
+        tubes = ("CTRL01", "P01-day21")
+        for name in ("config", "fcs"):
+            (run / name).mkdir(parents=True)
+        for tube in tubes:
+            shutil.copyfile(simulated / f"fcs/{tube}.fcs", run / f"fcs/{tube}.fcs")
+        kept = [line for line in lines[1:] if line.split("\t")[0] in tubes]
+        (run / "config/samples.tsv").write_text("\n".join([lines[0], *kept]) + "\n")
+        (run / "config/config.yaml").write_text(
+            "panel: ino10\nsamples: config/samples.tsv\nreference: {min_controls: 1}\n"
+        )
+
+    return made_once("pair", make)
 
 
 @pytest.fixture(scope="session")
-def finished_pair(pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_pair(pair: Path, made_once: Made) -> Path:
     """The same after an undisturbed run."""
-    folder = tmp_path_factory.mktemp("finished-pair") / "run"
-    shutil.copytree(pair, folder)
-    run = flowmrd("run", folder, "--cores", 2)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return folder
+
+    def make(run: Path) -> None:
+        shutil.copytree(pair, run)
+        done = flowmrd("run", run, "--cores", 2)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return made_once("finished-pair", make)
 
 
 @pytest.fixture
