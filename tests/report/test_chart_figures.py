@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from test_validation_page import dilutions
 
+from chart_checks import assert_same_in_both
 from flowmrd.compare import MeasuredPair, Measurement, compare_methods
 from flowmrd.report.among_controls import control_chart
 from flowmrd.report.batch import levey_jennings_chart
 from flowmrd.report.carry_over import Arrival
-from flowmrd.report.charts.description import Bar, Chart, Label, Outline, Points
-from flowmrd.report.charts.plotly import in_language, resolved, to_figure
-from flowmrd.report.charts.svg import to_svg
+from flowmrd.report.charts.description import Chart, Label, Points
+from flowmrd.report.charts.plotly import in_language, to_figure
 from flowmrd.report.comparison import differences_chart, scatter_chart
 from flowmrd.report.inputs import Visit
 from flowmrd.report.level_scale import Levels, level_chart
@@ -22,13 +22,6 @@ from flowmrd.report.trend import trend_chart
 from flowmrd.report.validation_page import agreement_chart, detection_chart
 from flowmrd.validate import figures
 from report_factory import make_result, quality
-
-
-class AnyColour(dict[str, str]):
-    """A theme in which everything is black."""
-
-    def __missing__(self, key: str) -> str:
-        return "#000000"
 
 
 def charts() -> dict[str, Chart | None]:
@@ -73,22 +66,9 @@ def charts() -> dict[str, Chart | None]:
 
 @pytest.mark.parametrize("name", sorted(charts()))
 def test_one_description_becomes_a_plotly_figure_and_a_drawing_with_the_same_points(name: str) -> None:
-    from plotly.graph_objects import Figure
-
     chart = charts()[name]
     assert chart is not None
-    figure = Figure(resolved(to_figure(chart), AnyColour()))
-    points = [layer for layer in chart.layers if isinstance(layer, Points) and layer.at]
-    drawn = [trace for trace in figure.data if trace.mode == "markers" and len(trace.x or ())]
-    assert [len(trace.x) for trace in drawn] == [len(layer.at) for layer in points]
-    lines = [layer for layer in chart.layers if isinstance(layer, (Bar, Outline))]
-    assert sum(trace.mode == "lines" for trace in figure.data) >= len(lines)
-    svg = str(to_svg(chart))
-    assert all(text.replace("<", "&lt;") in svg for layer in points for text in layer.texts)
-    written = [layer.text for layer in chart.layers if isinstance(layer, Label)]
-    noted = [note.text.removeprefix("<b>").removesuffix("</b>") for note in figure.layout.annotations]
-    assert [text for text in written if text.replace("<", "&lt;") not in svg] == []
-    assert [text for text in written if text.replace("<", "&lt;") not in noted] == []
+    assert_same_in_both(chart)
 
 
 @pytest.mark.parametrize("name", sorted(charts()))

@@ -9,10 +9,12 @@ from typing import Final
 from markupsafe import Markup
 
 from flowmrd.report import formatting
+from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.language import ENGLISH, Language
 from flowmrd.report.page import environment, read_asset, render_page
-from flowmrd.trial import figures
+from flowmrd.trial.charts import blast_change, curve_chart, swimmer_chart, waterfall_chart
 from flowmrd.trial.csv_files import NAMES
+from flowmrd.trial.patient_flow import flow_figure
 from flowmrd.trial.proportion import Proportion
 from flowmrd.trial.result import Endpoint, EventLine, Months, PatientLine, TrialResult
 
@@ -32,17 +34,17 @@ def render_trial(result: TrialResult, laboratory: str = "", *, language: Languag
         "rates": _rate_rows(result),
         "rate_notes": list(dict.fromkeys(rate.note for rate in result.rates.values() if rate.note)),
         "warnings": result.warnings,
-        "flow": figures.flow_figure(result.flow),
+        "flow": flow_figure(result.flow),
         "flow_summary": "; ".join(f"{step.title}: {step.patients}" for step in result.flow) + ".",
         "flow_rows": [(step.title, step.patients, "; ".join(step.lost) or "–") for step in result.flow],
         "demographics": _demographics(result),
         "follow_up": months_text(result.follow_up_months),
         "survival": [_survival_row(endpoint) for endpoint in result.endpoints.values()],
         "curves": [_curve(endpoint) for endpoint in result.endpoints.values()],
-        "swimmer": figures.swimmer_figure(result.patients),
+        "swimmer": to_svg(swimmer_chart(result.patients), css=""),
         "swimmer_summary": f"One bar for each of {len(result.patients)} patients from enrolment to last contact; "
         "the table below has the same days.",
-        "waterfall": figures.waterfall_figure(result.patients),
+        "waterfall": to_svg(waterfall_chart(result.patients), css=""),
         "waterfall_summary": _waterfall_summary(result.patients),
         "waterfall_note": "Filled: CR or CRi; hatched: other. The response is written under each bar.",
         "patients": [_patient_row(line) for line in result.patients],
@@ -186,14 +188,14 @@ def _curve(endpoint: Endpoint) -> dict[str, object]:
         "title": endpoint.title,
         "note": definition,
         "summary": f"{endpoint.events} events in {endpoint.patients} patients.{median}",
-        "drawing": figures.curve_figure(endpoint, rising=endpoint.name in RISING),
+        "drawing": to_svg(curve_chart(endpoint, rising=endpoint.name in RISING), css=""),
         "risk_head": ["Month", *(str(month) for month in endpoint.risk_months)],
         "risk_row": ["At risk", *endpoint.risk_patients],
     }
 
 
 def _waterfall_summary(patients: Sequence[PatientLine]) -> str:
-    changes = [change for line in patients if (change := figures.blast_change(line)) is not None]
+    changes = [change for line in patients if (change := blast_change(line)) is not None]
     if not changes:
         return "No patient has marrow blasts before and after treatment."
     return f"{len(changes)} patients, from {min(changes):.0f} % to {max(changes):+.0f} %."

@@ -15,11 +15,12 @@ from flowmrd.report.density import Counts
 
 Point = tuple[float, float]
 Role = Literal[
-    "all", "answer", "arrival", "axis", "back", "base", "below", "beyond", "control", "course", "diagnosis",
-    "disturbed", "equality", "excluded", "expected", "fit", "gate", "grid", "group", "interval", "limit", "limit_end",
-    "lost", "masked", "measurable", "measured", "mrd", "nominal", "normal", "other", "outlier", "over", "positive",
-    "rate", "reference", "remaining", "result", "selected", "signal", "spiked", "target", "under", "undetected",
-    "unlimited", "within",
+    "all", "answer", "arrival", "axis", "back", "base", "below", "beyond", "censored", "control",
+    "course", "curve", "diagnosis", "disturbed", "equality", "event", "excluded", "expected", "fit",
+    "gate", "grid", "group", "interval", "limit", "limit_end", "lost", "masked", "measurable",
+    "measured", "mrd", "no_remission", "nominal", "normal", "other", "outlier", "over", "positive",
+    "rate", "reference", "remaining", "remission", "result", "selected", "signal", "spiked",
+    "target", "under", "undetected", "unlimited", "within",
 ]  # fmt: skip
 
 
@@ -49,11 +50,14 @@ STYLES: Final[dict[str, Style]] = {
     "below": Style("var(--gate)", 1.4, symbol="circle", size=7, filled=False),
     "base": Style("var(--soft)", 1.0),
     "beyond": Style("var(--fail)", 1.5, symbol="diamond", size=11),
+    "censored": Style("var(--ink)", 1.0, symbol="line-ns", size=11, filled=False),
     "control": Style("var(--gate)", symbol="circle", size=5),
     "course": Style("var(--dens)", 1.2),
+    "curve": Style("var(--accent)", 2.2),
     "diagnosis": Style("var(--dia)", 2.0, "6px,3px"),
     "disturbed": Style("var(--fail)", 1.0, "5px,3px"),
     "equality": Style("var(--soft)", 1.4, "5px,3px"),
+    "event": Style("var(--ink)", 1.6),
     "excluded": Style("var(--fail)", 1.4, symbol="x", size=8),
     "expected": Style("var(--pass-wash)"),
     "fit": Style("var(--mrd)", 1.6),
@@ -68,6 +72,7 @@ STYLES: Final[dict[str, Style]] = {
     "measurable": Style("var(--gate)", 3.0),
     "measured": Style("var(--gate)", 2.4, symbol="circle", size=8),
     "mrd": Style("var(--mrd)", 1.2, symbol="diamond", size=6),
+    "no_remission": Style("var(--warn)"),
     "nominal": Style("var(--gate)", 1.6, symbol="circle", size=6, filled=False, disc=True),
     "normal": Style("var(--normal)", 1.6, symbol="triangle-up", size=5),
     "other": Style("var(--dens)", 1.4, symbol="circle", size=4.5, filled=False),
@@ -77,6 +82,7 @@ STYLES: Final[dict[str, Style]] = {
     "rate": Style("var(--gate)", 1.4),
     "reference": Style("var(--ink)", 1.4, "2px,3px"),
     "remaining": Style("var(--dens)"),
+    "remission": Style("var(--pass)"),
     "result": Style("var(--mrd)", 2.4, symbol="diamond", size=9),
     "selected": Style("var(--ink)", 1.6, symbol="circle", size=8, filled=False),
     "signal": Style("var(--ink)", 1.3),
@@ -169,9 +175,11 @@ class Band:
 
 @dataclass(frozen=True)
 class Area:
-    """A shaded polygon: where values are as expected."""
+    """A shaded polygon: where values are as expected, or between the limits of a curve."""
 
     corners: tuple[Point, ...]
+    role: Role = "expected"
+    opacity: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def to_figure(chart: Chart, *, grid: int | None = None) -> Figure:
                 shapes.append(
                     {
                         "type": "path", "path": path, "layer": "below", "line": {"width": 0},
-                        "fillcolor": "var(--pass-wash)",
+                        "fillcolor": STYLES[layer.role].colour, "opacity": layer.opacity,
                     }
                 )  # fmt: skip
             case Bar():

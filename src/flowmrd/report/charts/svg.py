@@ -34,7 +34,8 @@ LEFT, BOTTOM, TOP, RIGHT = 52.0, 42.0, 10.0, 18.0
 def to_svg(chart: Chart, *, css: str = "gate-still") -> Markup:
     """Draw a chart. The same chart gives the same bytes; every text is escaped."""
     draw = _Canvas(chart)
-    parts = [_hatching(chart.id)] if any(isinstance(layer, Bar) and layer.hatched for layer in chart.layers) else []
+    hatched = [layer.role for layer in chart.layers if isinstance(layer, Bar) and layer.hatched]
+    parts = [_hatching(chart.id, STYLES[hatched[0]].colour)] if hatched else []
     for layer in chart.layers:
         parts += draw.layer(layer)
     parts += draw.frame()
@@ -49,12 +50,13 @@ def to_svg(chart: Chart, *, css: str = "gate-still") -> Markup:
     return svg.drawing(width + room.left + room.right, height + room.top + room.bottom, parts, css=css)
 
 
-def _hatching(chart: str) -> str:
-    """The pattern for hatched bars, under a name that only this chart uses."""
+def _hatching(chart: str, colour: str) -> str:
+    """The pattern for hatched bars, under a name that only this chart uses; ``var(--fail)`` on ``var(--fail-wash)``."""
+    wash = colour.replace(")", "-wash)")
     return (
         f'<defs><pattern id="{escape(chart)}-hatching" width="6" height="6" patternUnits="userSpaceOnUse" '
-        'patternTransform="rotate(45)"><rect width="6" height="6" fill="var(--fail-wash)"/>'
-        '<path d="M0 0v6" stroke="var(--fail)" stroke-width="1.6"/></pattern></defs>'
+        f'patternTransform="rotate(45)"><rect width="6" height="6" fill="{wash}"/>'
+        f'<path d="M0 0v6" stroke="{colour}" stroke-width="1.6"/></pattern></defs>'
     )
 
 
@@ -112,7 +114,8 @@ class _Canvas:
                 return [svg.rect(self.room.left, top, self.width, foot - top, "var(--pass-wash)")]
             case Area():
                 path = "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in map(self.place, layer.corners))
-                return [f'<path d="{path}z" fill="var(--pass-wash)"/>']
+                seen = "" if layer.opacity >= 1 else f' fill-opacity="{layer.opacity:.2f}"'
+                return [f'<path d="{path}z" fill="{STYLES[layer.role].colour}"{seen}/>']
             case Bar():
                 (left, foot), (right, top) = (self.place(at) for at in zip(layer.x, layer.y, strict=True))
                 fill = f"url(#{self.chart.id}-hatching)" if layer.hatched else STYLES[layer.role].colour
