@@ -37,7 +37,7 @@ class Share(ComparisonPart):
 
 
 class CallsAtThreshold(ComparisonPart):
-    """Positive and negative calls of two methods at one threshold; the first method is the one referred to."""
+    """Positive and negative calls of two methods at one threshold; agreement refers to the first method."""
 
     threshold: float
     positive_agreement: Share = Field(description="Positive by both, of those positive by the first method.")
@@ -50,7 +50,7 @@ class CallsAtThreshold(ComparisonPart):
 
 
 class LevelAgreement(ComparisonPart):
-    """Differences of log10 levels, second less first, of the pairs in which both methods give a level."""
+    """Differences of log10 levels, second minus first, of the pairs in which both methods give a level."""
 
     pairs: int
     within_half_log: Share
@@ -66,7 +66,7 @@ class LevelAgreement(ComparisonPart):
 
 
 class Censored(ComparisonPart):
-    """Pairs that differences cannot be taken of, because a method says 'not detected'."""
+    """Pairs without a difference of levels, because one method says 'not detected'."""
 
     both_not_detected: int
     only_first_detected: int
@@ -194,7 +194,7 @@ def total_deviation_index(mean: float, sd: float, covered: float = COVERED) -> f
 
 
 def censored(pairs: Sequence[MeasuredPair]) -> Censored:
-    """What is known of the pairs in which a method gives no level."""
+    """Facts about the pairs in which a method gives no level."""
     neither = [pair for pair in pairs if not pair.first.detected and not pair.second.detected]
     first = [pair for pair in pairs if pair.first.detected and not pair.second.detected]
     second = [pair for pair in pairs if not pair.first.detected and pair.second.detected]

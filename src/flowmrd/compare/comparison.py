@@ -34,7 +34,7 @@ class PairRow(ComparisonPart):
 
 
 class Comparison(ComparisonPart):
-    """``agreement.json``: how two methods agree that measured the same specimens."""
+    """``agreement.json``: agreement of two methods that measured the same specimens."""
 
     schema_version: Literal["1"] = "1"
     first: str = Field(description="Name of the method that is referred to.")

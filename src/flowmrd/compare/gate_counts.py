@@ -1,4 +1,4 @@
-"""An expert's counts of a run's tubes: events in one gate of those in another, from files of gates."""
+"""An expert's counts in a run's tubes, from files of gates: events of one gate as a share of those of another."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from flowmrd.gating.experts import GATINGML, SUFFIXES, ExpertGates, read_expert_
 __all__ = ["EVERYTHING", "gate_files", "holds_gates", "read_gate_counts"]
 
 EVERYTHING = "all"
-"""Denominator that is every event of the file."""
+"""Name of the denominator that holds every event of the file."""
 
 
 def holds_gates(path: Path) -> bool:
-    """Whether a path is a file of gates, or a folder with one."""
+    """Whether a path is a file of gates or a folder with such a file."""
     return path.suffix.lower() in SUFFIXES or (path.is_dir() and bool(gate_files(path)))
 
 
@@ -37,8 +37,8 @@ def read_gate_counts(
     Parameters
     ----------
     gates
-        A file of gates, or a folder of them. A tube is found by the name of its FCS file; a GatingML file, which names
-        none, is about every tube, and in a folder about the tube that it is named after.
+        A file of gates, or a folder of them. A tube is found by the name of its FCS file. A GatingML file names no
+        tube: it applies to every tube, or in a folder to the tube that has the file's name.
     tubes
         Sample to FCS file.
     gate, of
@@ -49,7 +49,7 @@ def read_gate_counts(
     GateError
         If a gate of a tube cannot be evaluated, or does not exist.
     SheetError
-        If no file holds a tube of these, or two files hold the same one.
+        If no file holds one of these tubes, or two files hold the same tube.
     """
     found: dict[str, Measurement] = {}
     for file in gate_files(gates):

@@ -1,4 +1,4 @@
-"""One MRD level as a table gives it: a number, or the statement that it is below a limit."""
+"""One MRD level in a table: a number, or the statement that it is below a limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from flowmrd.errors import SheetError
 
 NOT_DETECTED = frozenset({"neg", "negative", "nd", "not detected", "undetected", "undetectable", "no mrd", "0"})
-"""Cells that say "nothing found" without a limit."""
+"""Texts of cells that mean "nothing found" without a limit."""
 NOT_MEASURED = frozenset({"", "na", "n/a", "nan", "none", "missing", "not done", "failed", "-"})
 _NUMBER = re.compile(r"^(?P<below>[<≤]?)\s*(?P<number>\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?)\s*(?P<percent>%?)$")
 
@@ -39,7 +39,7 @@ class Measurement:
         return self.fraction > 0.0
 
     def is_positive(self, threshold: float) -> bool | None:
-        """Whether the level reaches a threshold; ``None`` where "not detected" had a limit above the threshold."""
+        """Whether the level reaches a threshold; ``None`` for "not detected" with a limit above the threshold."""
         if self.detected:
             return self.fraction >= threshold
         return None if self.limit is not None and self.limit > threshold else False
@@ -62,7 +62,7 @@ def parse_measurement(cell: str, *, percent: bool, where: str) -> Measurement | 
     cell
         Text of the cell.
     percent
-        Whether a number without a sign is a percentage. A cell with ``%`` is one in any case.
+        Whether a number without a per cent sign is a percentage. A cell with ``%`` is always one.
     where
         File and line, for the message.
 

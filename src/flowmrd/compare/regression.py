@@ -1,4 +1,4 @@
-"""Straight lines between two methods that both err: Deming and Passing-Bablok, with 95 % intervals.
+"""Straight lines between two methods that both have errors: Deming and Passing-Bablok, with 95 % intervals.
 
 Both are fitted to log10 of the levels, so a slope of 1 and an intercept of 0 mean equal levels over the whole range.
 """

@@ -17,14 +17,14 @@ NOT_DETECTED_VERDICTS = frozenset({"NEGATIVE", "NEGATIVE_INSUFFICIENT_SENSITIVIT
 
 @dataclass(frozen=True)
 class TableColumns:
-    """Which columns of a table say what.
+    """Roles of the columns of a table.
 
     Attributes
     ----------
     level
         Column of the level, or of a number of cells where ``events`` is given.
     key
-        Columns that together name the specimen.
+        Columns that together identify the specimen.
     events
         Column with the cells in the denominator; the level is then a count.
     limit
@@ -49,7 +49,7 @@ def read_rows(path: Path) -> list[Row]:
     Raises
     ------
     SheetError
-        If the file is missing, no text, too large, or has no header with at least two columns.
+        If the file is missing, not text, too large, or has no header with at least two columns.
     """
     expected = "a table with a header, separated by tabs, semicolons or commas"
     try:
@@ -126,7 +126,7 @@ def read_measurements(path: Path, columns: TableColumns) -> dict[str, Measuremen
     Raises
     ------
     SheetError
-        If a column is missing, a cell cannot be read, or a specimen stands twice.
+        If a column is missing, a cell cannot be read, or a specimen occurs twice.
     """
     rows = read_rows(path)
     _require(path, rows, [columns.level, *columns.key, *([columns.events] if columns.events else [])])
@@ -190,7 +190,7 @@ def read_table_pairs(
 def read_wide_table(path: Path, first: TableColumns, second: TableColumns) -> list[MeasuredPair]:
     """Pairs of a table with one row per specimen and one column per method.
 
-    The key may be empty: the row number then names the specimen.
+    The key may be empty; the row number then identifies the specimen.
     """
     rows = read_rows(path)
     _require(path, rows, [first.level, second.level, *first.key])
@@ -213,7 +213,7 @@ def read_long_table(
     method
         Column that names the method.
     methods
-        Names of the first and the second method; where they are not given the column must hold exactly two.
+        Names of the first and the second method; without them the column must hold exactly two.
 
     Returns
     -------

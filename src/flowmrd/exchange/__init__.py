@@ -1,1 +1,1 @@
-"""Results for other systems: FHIR for the hospital's."""
+"""Results for other systems: FHIR bundles for hospital systems, tables for laboratory systems and spreadsheets."""

@@ -1,12 +1,12 @@
 """One result as an HL7 FHIR R4 Bundle: a DiagnosticReport, and an Observation for each number.
 
-- The subject is the laboratory's pseudonym as a logical reference; nothing else about the person is written.
-- Units are UCUM. Codes are LOINC where a code for the very thing is known (:data:`LOINC`), else flowmrd's own.
-- A report is ``preliminary`` until a valid signature accepts the result, then ``final``; rejected, it is ``cancelled``.
-- Identifiers derive from the result's digest, so the same result gives the same bytes.
+- The subject is the laboratory's pseudonym as a logical reference; nothing else about the person is written. - Units
+are UCUM. Codes are LOINC where a code for exactly this item is known (:data:`LOINC`), and flowmrd's own otherwise. - A
+report is ``preliminary`` until a valid signature accepts the result, then ``final``; rejected, it is ``cancelled``. -
+Identifiers derive from the result's digest, so the same result gives the same bytes.
 
-Structure: HL7 FHIR R4 (4.0.1), DiagnosticReport and Observation. The code of the report is the one that HL7's mCODE
-guide (STU4) uses for leukaemia immunophenotyping.
+The structure is HL7 FHIR R4 (4.0.1), DiagnosticReport and Observation. The code of the report is that of HL7's mCODE
+guide (STU4) for leukaemia immunophenotyping.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ LOINC = {"report": ("101119-6", "Leukemia and lymphoma immunophenotyping in Spec
 NAMESPACE = uuid.UUID("5b0c9f5e-3d1a-5c6e-9a35-2f2a7c1d9e10")
 """Namespace of the identifiers (version 5)."""
 STATUS = {"accepted": "final", "rejected": "cancelled"}
-"""Review state to status; every other state is preliminary."""
+"""Review state to status of the report; every other state is preliminary."""
 REVIEWER_CODES = frozenset({"CALLED_BY_REVIEWER", "CALLED_CELLS_TOO_FEW", "PHENOTYPE_OVERRULED", "REVIEWERS_DISAGREE"})
-"""Reasons that name a reviewer or what reviewers called."""
+"""Reasons that name a reviewer or a reviewer's call."""
 
 Resource = dict[str, Any]
 
@@ -78,7 +78,7 @@ def result_bundle(
     document
         Page to attach.
     pseudonym_system
-        URI of the system that the laboratory's pseudonyms belong to.
+        URI of the system of the laboratory's pseudonyms.
     """
     status = STATUS.get(review_state, "preliminary")
     common: Resource = {
@@ -124,7 +124,9 @@ def result_bundle(
 
 
 def _conclusion(result: MrdResult) -> str:
-    """The first three reasons and every reviewer's call: who counted is part of the answer wherever it is read."""
+    """The first three reasons, and every reviewer's call, because the person who called a group is
+    part of the answer.
+    """
     reasons = result.verdict.reasons
     told = [item for place, item in enumerate(reasons) if place < 3 or item.code in REVIEWER_CODES]
     return " ".join(item.message for item in told) or result.verdict.class_.value

@@ -18,14 +18,14 @@ FORMATS: Final[tuple[Format, ...]] = ("xlsx", "csv")
 NAMES: Final = frozenset({"sample", "patient", "role", "timepoint", "batch", "panel", "specimen_id", "flowmrd_version"})
 """Columns that hold names: ``007`` stays ``007``."""
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""First signs by which a spreadsheet program takes text for a formula."""
+"""First characters of texts that a spreadsheet program would read as a formula."""
 
 
 def write_results(run_directory: Path, out: Path, format_: Format) -> int:
     """Write ``results/cohort/mrd.tsv`` in another format; return the number of tubes.
 
-    A workbook holds numbers as numbers and text as text. CSV is UTF-8 with commas and CR LF (RFC 4180); a text that a
-    spreadsheet program would take for a formula gets an apostrophe in front of it.
+    A workbook holds numbers as numbers and text as text. CSV is UTF-8 with commas and CR LF (RFC 4180). A text that a
+    spreadsheet program would read as a formula gets an apostrophe in front.
 
     Raises
     ------

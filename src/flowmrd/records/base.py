@@ -15,12 +15,12 @@ MarkerLevels = dict[str, float]
 
 
 class Artefact(BaseModel):
-    """A file or a part of one: every field is named, none can be changed after reading."""
+    """A file or a part of one. Unknown fields are refused, and no field can be changed after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     def as_json(self) -> dict[str, object]:
-        """Plain values as they stand in the file: fields in the model's order, those that were not given left out."""
+        """Plain values as in the file: fields in the order of the model, without those that were not given."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
@@ -29,7 +29,7 @@ def _known(code: str) -> str:
 
 
 class FlagEntry(Artefact):
-    """A coded message as it is stored (:mod:`flowmrd.flags`); ``level`` is absent among the findings of a file."""
+    """A coded message as it is stored (:mod:`flowmrd.flags`); the findings of a file have no ``level``."""
 
     code: Annotated[str, AfterValidator(_known)]
     level: Literal["fail", "warn", "info"] | None = None

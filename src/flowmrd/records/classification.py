@@ -27,11 +27,11 @@ __all__ = [
 
 
 StainingState = Literal["ok", "shifted", "absent", "not_verifiable"]
-"""What the cells that should carry a marker say of its antibody; ``not_verifiable`` where no cell should carry it."""
+"""State of an antibody, judged by the cells that should carry its marker; ``not_verifiable`` without such cells."""
 
 
 class EvidenceEntry(Artefact):
-    """What speaks for and against leukaemia in one group, as in groups of mrd.json."""
+    """Evidence for and against leukaemia in one group, as in the groups of mrd.json."""
 
     gain: float | None
     false_groups: float | None
@@ -53,7 +53,7 @@ class CountedEntry(Artefact):
 
 
 class UncountedEntry(Artefact):
-    """A compact group that is told and not counted; without a ``call`` it is atypical."""
+    """A compact group that is reported and not counted; without a ``call`` it is atypical."""
 
     id: int | None = Field(None, description="Number of the group in events.parquet.")
     events: int = Field(description="Cells that founded it, as a mixture gives them.")
@@ -70,7 +70,7 @@ class UncountedEntry(Artefact):
 
 
 class BackgroundEntry(Artefact):
-    """False events in the controls by the same code at the same cut."""
+    """False events that the same search counts in the controls."""
 
     per_million: float
     ci95: tuple[float, float]
@@ -86,7 +86,7 @@ class NoveltyEntry(Artefact):
 
 
 class OffScaleCells(Artefact):
-    """Cells off scale in one detector; they found no group."""
+    """Cells that are off scale in one detector; they start no group."""
 
     detector: str
     events: int
@@ -95,7 +95,7 @@ class OffScaleCells(Artefact):
 
 
 class StainingControlEntry(Artefact):
-    """What the cells that should carry a marker say of its antibody."""
+    """Staining control of one antibody, by the cells that should carry its marker."""
 
     marker: str
     state: StainingState
@@ -156,7 +156,7 @@ class JudgedTubeEntry(Artefact):
 
 
 class TubeJudgement(Artefact):
-    """The part of ``classification.json`` that follows from the tube and what it is judged by."""
+    """The part of ``classification.json`` that follows from the tube, the reference and the phenotypes."""
 
     mode: Literal["patient", "library", "different_from_normal", "none"]
     features: tuple[str, ...]

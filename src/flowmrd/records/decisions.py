@@ -1,4 +1,4 @@
-"""``decisions.json``: what reviewers of one laboratory called groups of cells, and what it proposes for later ones."""
+"""``decisions.json``: calls of groups of cells by the reviewers of one laboratory, and proposals for later groups."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class LearnedDecision(Artefact):
 
 
 class DecisionsFile(Artefact):
-    """Decisions of a laboratory, which later tubes are compared with; made by ``flowmrd reference learn``."""
+    """Decisions of a laboratory, with which later tubes are compared; made by ``flowmrd reference learn``."""
 
     format: Literal["flowmrd-decisions/1"] = "flowmrd-decisions/1"
     decisions: tuple[LearnedDecision, ...]
 
 
 class Proposal(Artefact):
-    """What earlier decisions say of cells in a group's place; a proposal to the reviewer, never a call."""
+    """Earlier decisions on cells in a group's place: a proposal to the reviewer, never a call."""
 
     call: str = Field(description="The most frequent call there.")
     agree: int = Field(description="Earlier groups in this place with that call.")

@@ -98,7 +98,7 @@ ShapeEntry = Annotated[
 
 
 def channels_of(shape: ShapeEntry) -> tuple[str, ...]:
-    """Channels a shape is drawn on; empty for a combination of gates."""
+    """Channels on which a shape is drawn; empty for a combination of gates."""
     match shape:
         case RectangleShape():
             return tuple(shape.ranges)
@@ -110,7 +110,7 @@ def channels_of(shape: ShapeEntry) -> tuple[str, ...]:
 
 
 class CurveEntry(Artefact):
-    """The density that a cut was read from."""
+    """The density from which a cut was read."""
 
     x: tuple[float, ...]
     y: tuple[float, ...]
@@ -143,7 +143,7 @@ class GateEntry(Artefact):
 
 
 class ReferenceUsed(Artefact):
-    """The frozen gates this tube was given."""
+    """The frozen gates that were used for this tube."""
 
     label: str
     excluded: str | None = Field(description="Control left out because it is this tube.")
@@ -168,7 +168,7 @@ class LandmarkEntry(Artefact):
 
 
 class ShiftEntry(Artefact):
-    """How far the anchor cells of a channel lie from those of the controls."""
+    """Shift of a channel's anchor cells against those of the controls."""
 
     channel: str
     population: str
@@ -182,14 +182,14 @@ class ShiftEntry(Artefact):
 
 
 class MissingRoute(Artefact):
-    """A way into the B lineage that this tube does not have."""
+    """A route into the B lineage that this tube does not have."""
 
     route: str
     why: str
 
 
 class RoutesEntry(Artefact):
-    """Ways into the B lineage."""
+    """Routes into the B lineage."""
 
     present: tuple[str, ...]
     missing: tuple[MissingRoute, ...]

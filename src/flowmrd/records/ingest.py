@@ -22,11 +22,11 @@ __all__ = [
 
 
 Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
-"""A number that is written as it was read: 262144, not 262144.0."""
+"""A number that is written as it was read, such as 262144 and not 262144.0."""
 
 
 class ChannelEntry(Artefact):
-    """One parameter of the file and the panel's channel it was matched to."""
+    """One parameter of the file, and the panel's channel with which it was matched."""
 
     column: str = Field(description="Name of its column: the marker, or ch<NN> where the panel does not know it.")
     marker: str | None
@@ -56,14 +56,14 @@ class SpilloverEntry(Artefact):
 
 
 class SecondReaderEntry(Artefact):
-    """What a second reader of the file said."""
+    """Result of a second FCS reader."""
 
     status: str
     reason: str
 
 
 class ExportEntry(Artefact):
-    """What says that values were compensated, and which keyword that they were transformed, before the export."""
+    """Evidence in the file that values were compensated, and the keyword of a transform, before the export."""
 
     by: str
     transform: str
@@ -102,7 +102,7 @@ class IngestFile(Artefact):
 
 
 class HeaderFacts(Artefact):
-    """The part of ``ingest.json`` that a header gives; of a tube that was made in memory, nothing."""
+    """The part of ``ingest.json`` that comes from a header; empty for a tube that was made in memory."""
 
     channels: tuple[ChannelEntry, ...] = ()
     spillover: SpilloverEntry | None = None
@@ -112,7 +112,7 @@ class HeaderFacts(Artefact):
 
 
 Facts = HeaderFacts | IngestFile
-"""What is known about a file: all of it, or what its header says."""
+"""Facts about a file: all of them, or those of its header."""
 
 
 def matrices_of(facts: Facts) -> tuple[SpilloverEntry, ...]:

@@ -1,4 +1,4 @@
-"""``monitoring.json``: how a laboratory's work went, month by month over many runs."""
+"""``monitoring.json``: a laboratory's quality measures, month by month over many runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class MeasureEntry(Artefact):
 
 
 class MonitoredRun(Artefact):
-    """One run that was looked at."""
+    """One run that was read."""
 
     run: str = Field(description="Folder, relative to the folder that was looked through.")
     tubes: int = Field(description="Tubes that were taken from it.")
@@ -42,7 +42,7 @@ class MonitoredRun(Artefact):
 
 
 class ReReviewEntry(Artefact):
-    """A negative result that a second person looks at again."""
+    """A negative result that a second person reviews again."""
 
     run: str
     sample: str

@@ -55,7 +55,7 @@ class ResidualEntry(Artefact):
 
 
 class CompensationEntry(Artefact):
-    """The matrix that was applied and what it left; ``condition`` null and all lists empty where there was none."""
+    """The applied matrix and its residual spillover; without a matrix ``condition`` is null and all lists are empty."""
 
     source: str
     condition: float | None
@@ -80,7 +80,7 @@ class ScaleEntry(Artefact):
 
 
 class OffScaleEntry(Artefact):
-    """Where the scale of a detector ends, and the events beyond."""
+    """End of a detector's scale, and the events beyond it."""
 
     edge: float | None = Field(description="Raw units; null where no event lies at an edge.")
     how: str = Field(description="How the edge was found: range, pile or none.")

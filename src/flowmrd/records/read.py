@@ -22,7 +22,7 @@ def read_record(path: Path, model: type[Model]) -> Model:
     Raises
     ------
     ArtefactError
-        If it is missing, no JSON, or not what this version writes.
+        If it is missing, not JSON, or not a file that this version writes.
     """
     try:
         return model.model_validate(read_json(path))
@@ -36,17 +36,17 @@ def read_record(path: Path, model: type[Model]) -> Model:
 
 
 def read_if_there(path: Path | None, model: type[Model]) -> Model | None:
-    """The same where there is such a file, else None."""
+    """The content of the file, or None where there is no file."""
     return read_record(path, model) if path is not None and path.is_file() else None
 
 
 def checked(value: Any, model: type[Artefact]) -> Any:
-    """The value, which a stage is about to write, where it fits its model.
+    """Check a value against its model before a stage writes it; return the value.
 
     Raises
     ------
     InternalError
-        If it does not: the model lacks a field, or the stage made something else than it promises.
+        If it does not match: the model lacks a field, or the stage made something else than it promises.
     """
     try:
         model.model_validate(value)
@@ -56,6 +56,6 @@ def checked(value: Any, model: type[Artefact]) -> Any:
 
 
 def _first(error: ValidationError) -> str:
-    """Field and kind of the first fault, never its value: it may come from anybody's file."""
+    """Field and kind of the first fault, but never its value, which may come from anybody's file."""
     first = error.errors(include_input=False, include_url=False)[0]
     return f"{'.'.join(str(part) for part in first['loc'])[:120] or 'the whole file'} ({first['type']})"

@@ -1,4 +1,4 @@
-"""What is learned from several tubes and frozen: gates and scales of the controls, normal reference, LAIP."""
+"""Results that are learned from several tubes and frozen: gates and scales of the controls, normal reference, LAIP."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ class FrozenScale(ScaleEntry):
 
 
 class PatternEntry(Artefact):
-    """What tells the markers of a control apart (``flowmrd.preprocess.staining_pattern``); decades, correlations."""
+    """Pattern that distinguishes the markers of a control (``flowmrd.preprocess.staining_pattern``); decades,
+    correlations.
+    """
 
     markers: tuple[str, ...]
     levels: tuple[tuple[float | None, ...], ...]
@@ -79,7 +81,7 @@ class PatternEntry(Artefact):
 
 
 class LabelsEntry(Artefact):
-    """What carries each marker of a control, for telling exchanged labels of other tubes."""
+    """Detector and dye of each marker of a control, for finding exchanged labels in other tubes."""
 
     detectors: dict[str, str]
     tags: dict[str, str]
@@ -136,7 +138,7 @@ class ControlEntry(Artefact):
 
 
 class ControlSource(Artefact):
-    """Where a control of the reference came from."""
+    """Origin of a control of the reference."""
 
     sample: str
     source: Literal["control", "simulated"]
@@ -150,7 +152,7 @@ class JudgedGroup(Artefact):
 
 
 class JudgedControl(Artefact):
-    """What was found of one control, and whether it is part of the reference."""
+    """Findings about one control, and whether it is part of the reference."""
 
     name: str
     verdict: Literal["CONTROL_CLEAN", "CONTROL_ODD"]
@@ -162,7 +164,7 @@ class JudgedControl(Artefact):
 
 
 class ReferenceManifest(Artefact):
-    """What the reference was made from."""
+    """Origin of the reference: versions, seed and controls."""
 
     flowmrd_version: str
     panel_version: str
@@ -217,7 +219,7 @@ class LaipComponent(Artefact):
 
 
 class LaipFile(Artefact):
-    """``results/laip/<patient>/laip.json``; what needs a phenotype is null where none was found."""
+    """``results/laip/<patient>/laip.json``; fields that need a phenotype are null where none was found."""
 
     format: str
     patient: str

@@ -1,4 +1,4 @@
-"""Files about a run: digests of its results, who, when and where, and why a stage failed."""
+"""Files about a run: digests of its results, its circumstances, and the reasons why stages failed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class FailureFile(Artefact):
 
 
 class HostClass(Artefact):
-    """Kind of machine, not which one."""
+    """Kind of machine, without its identity."""
 
     system: str
     machine: str

@@ -1,4 +1,4 @@
-"""``simulation.json``: what the tubes of a simulated run directory truly hold."""
+"""``simulation.json``: the true content of the tubes in a simulated run directory."""
 
 from __future__ import annotations
 

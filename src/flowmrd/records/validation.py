@@ -12,7 +12,7 @@ __all__ = ["BlankEntry", "DilutionFigures", "HitsEntry", "KindEntry", "LevelEntr
 
 
 class HitsEntry(Artefact):
-    """How many of several tubes did something."""
+    """A number of tubes out of several, with its interval."""
 
     hits: int
     of: int
@@ -20,7 +20,7 @@ class HitsEntry(Artefact):
 
 
 class BlankEntry(Artefact):
-    """Tubes that nothing was put into."""
+    """Tubes without added cells."""
 
     tubes: int
     mean_per_million: float = Field(description="Events called leukaemic per million of the denominator, mean.")

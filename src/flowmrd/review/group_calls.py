@@ -1,6 +1,6 @@
-"""Which calls of groups are in force for a tube: those of the log that are about what the classifier now finds in it.
+"""Calls of groups in force for a tube: those in the log that refer to what the classifier now finds in it.
 
-A call stands until the same person calls the group otherwise; comments and rejections call nothing. Where two persons
+A call stands until the same person calls the group differently; comments and rejections change no call. If two persons
 disagree whether a group is leukaemia, neither call is counted.
 """
 
@@ -22,12 +22,12 @@ UNNAMED = "unspecified"
 
 
 def counts_calls(review: ReviewFile) -> bool:
-    """Whether the calls of a review change the count: those of an acceptance do."""
+    """Whether the calls of a review change the count, as those of an acceptance do."""
     return review.decision == "accept" and bool(review.groups)
 
 
 def as_result_call(call: str) -> str:
-    """A reviewer's call as results say it."""
+    """A reviewer's call in the form that results use."""
     if call == "leukaemia":
         return "counted"
     kind, _, name = call.partition(":")
@@ -75,7 +75,7 @@ def calls_in_force(
 
 
 def combine(calls: Iterable[GroupCall], automatic_sha256: str) -> ReviewerCalls:
-    """One call a group; calls that disagree whether it is leukaemia are disputed.
+    """One call per group; calls that disagree whether it is leukaemia are disputed.
 
     Parameters
     ----------

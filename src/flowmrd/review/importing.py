@@ -1,4 +1,4 @@
-"""Taking a review into the log: it must belong to this very result, and it enters once."""
+"""Importing a review into the log. It must belong to this very result, and it is entered once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from flowmrd.review.model import ReviewFile, read_review
 from flowmrd.store import digest_file
 
 CLOCK_TOLERANCE: Final = timedelta(hours=24)
-"""A signature may lie this far in the future: the reviewer's clock and time zone are not ours."""
+"""A signature may lie this far in the future, because the reviewer's clock may differ from this computer's."""
 
 
 def import_review(
@@ -55,8 +55,8 @@ def import_review(
     now
         Time of the import, with time zone; the present by default.
     recount
-        Says what the calls of groups make of the result, from the review and the log before it; without it they are
-        kept as an opinion.
+        Function that counts the result again with the calls of the review, given the review and the log before it;
+        without it the calls are kept as an opinion.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def import_review(
         for entry in check.entries:
             if entry.review_sha256 == review_sha256:
                 return entry
-        # Between the check above and the lock the workflow may have made a new result.
+        # The workflow may have made a new result between the check above and the lock.
         _check_against_result(run_directory, file, review, now)
         fields = {**_describe(review, check.entries, now), "review_sha256": review_sha256, "key_id": key_name}
         if recount is not None and counts_calls(review):

@@ -1,4 +1,4 @@
-"""Ed25519 keys that the laboratory holds. The private key never enters a run directory; the public one may."""
+"""Ed25519 keys of the laboratory. The private key never enters a run directory; the public one may."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_KEY_BYTES: Final = 10_000
 
 
 def make_key(folder: Path) -> tuple[Path, Path, str]:
-    """Make a key pair: private key readable by its owner alone, encrypted where the passphrase variable is set.
+    """Make a key pair. Only the owner can read the private key; it is encrypted if the passphrase variable is set.
 
     Returns
     -------

@@ -1,17 +1,17 @@
-"""The review log: one JSON line an entry, each carrying the SHA-256 of the line before it.
+"""The review log: one JSON line per entry, each with the SHA-256 of the line before it.
 
 ``results/review/log.jsonl`` is only ever appended to. ``results/review/head.json`` beside it holds the number of
-entries, the length of the log and the digest of its last line, so that entries cut from the end are missed, and during
-an append the line about to be written, so that an interrupted append is completed by the next one instead of looking
-like an alteration. With the laboratory's key the head is signed too, so that cutting entries off and writing a head to
-match is found.
+entries, the length of the log and the digest of its last line, so that entries cut from the end are noticed. During an
+append it also holds the line that is about to be written, so that the next append completes an interrupted one, which
+then does not look like an alteration. With the laboratory's key the head is signed too, so that a cut log with a
+matching head is found.
 
-What the chain can and cannot show. Any edit, removal, insertion or exchange of lines, any cut from the end and a
-deleted log are found as long as ``head.json`` was not rewritten to match. Somebody who can write both files and knows
-this format can rebuild an unsigned chain; entries signed with the laboratory's key cannot be rebuilt without it, but
-the whole folder can still be put back to an earlier state of its own. ``results/provenance.json`` notes the head at the
-end of every run; beyond that, note the digest that ``flowmrd review status`` prints outside this computer and give it
-to ``flowmrd verify --head``.
+The chain has limits. Any edit, removal, insertion or exchange of lines, any cut from the end and a deleted log are
+found as long as ``head.json`` was not rewritten to match. Somebody who can write both files and knows this format can
+rebuild an unsigned chain. Entries signed with the laboratory's key cannot be rebuilt without it, but the whole folder
+can still be put back to an earlier state of its own. ``results/provenance.json`` stores the head at the end of every
+run. For later changes, note the digest that ``flowmrd review status`` prints outside this computer and give it to
+``flowmrd verify --head``.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ from flowmrd.store import write_text
 FOLDER: Final = Path("results/review")
 LOG_FORMAT: Final = "flowmrd-review-log/1"
 GENESIS: Final = hashlib.sha256(LOG_FORMAT.encode()).hexdigest()
-"""What the first entry names as the line before it."""
+"""Digest that the first entry gives for the line before it."""
 
 MAX_LINE_BYTES: Final = 1_000_000
 
 
 class GroupAnswer(BaseModel):
-    """What classifier and reviewer call one group."""
+    """Calls of one group by the classifier and by the reviewer."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -75,7 +75,7 @@ class Answer(BaseModel):
 
 
 class Recount(BaseModel):
-    """What calls of groups made of a result."""
+    """A result before and after it was counted again with calls of groups."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -86,7 +86,7 @@ class Recount(BaseModel):
 
 
 class LogEntry(BaseModel):
-    """One line of the log: who, when, what, about which record, in place of what, and why (the comment)."""
+    """One line of the log: person, time, decision, record, the entry that it replaces, and the reason (the comment)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -112,13 +112,15 @@ class LogEntry(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_absent_recount(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Logs from before groups were counted again keep their bytes."""
+        """Leave out an absent recount, so that logs of versions without recounts keep their bytes."""
         plain: dict[str, object] = handler(self)
         return {name: value for name, value in plain.items() if value is not None or name != "recount"}
 
     @property
     def covers(self) -> tuple[str, ...]:
-        """Digests of the results that the signature holds for: what was signed, and what its own calls made of it."""
+        """Digests of the results for which the signature is valid: the signed one, and the one that its own calls
+        produced.
+        """
         return (self.mrd_sha256,) if self.recount is None else (self.recount.after.mrd_sha256,)
 
     @field_validator("recorded_at")
@@ -137,12 +139,12 @@ class LogEntry(BaseModel):
         return self
 
     def line(self) -> bytes:
-        """The one way to write this entry: sorted keys, ASCII, no spaces."""
+        """Bytes of this entry in their only form: sorted keys, ASCII, no spaces."""
         return canonical(self.model_dump(mode="json")) + b"\n"
 
 
 class Head(BaseModel):
-    """``results/review/head.json``: how long the log is, and what its last line is."""
+    """``results/review/head.json``: length of the log, and digest of its last line."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -156,7 +158,7 @@ class Head(BaseModel):
     pending_signature: str | None = Field(None, description="Signature of the head as it is after that line.")
 
     def signed_text(self) -> str:
-        """What the signature of the head covers."""
+        """Text that the signature of the head covers."""
         return hashlib.sha256(f"{self.entries}:{self.log_bytes}:{self.last}".encode()).hexdigest()
 
     def completed(self) -> Head:
@@ -165,7 +167,7 @@ class Head(BaseModel):
         Raises
         ------
         ValueError
-            If what it announces is not an entry that follows the log as the head knows it.
+            If the announced line is not an entry that follows the log as the head describes it.
         """
         line = (self.pending or "").encode("ascii")
         entry = LogEntry.model_validate_json(line)
@@ -183,7 +185,7 @@ class Head(BaseModel):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it was written."""
+    """An alteration: something is not as it was written."""
 
     where: str
     what: str
@@ -191,7 +193,7 @@ class Finding:
 
 @dataclass
 class LogCheck:
-    """Outcome of reading the log: its sound entries and what is wrong."""
+    """Outcome of reading the log: its sound entries, and its faults."""
 
     entries: list[LogEntry] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -206,7 +208,7 @@ class LogCheck:
 
 
 def canonical(value: Any) -> bytes:
-    """JSON with one spelling: keys sorted, ASCII escapes, no spaces."""
+    """JSON in its only form: sorted keys, ASCII escapes, no spaces."""
     return json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
@@ -223,12 +225,12 @@ def digest(line: bytes) -> str:
 
 
 def person(name: str) -> str:
-    """A printed name as it is compared: case, width and spaces do not make another person."""
+    """A printed name in the form for comparison; case, width and spaces do not make it another person."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def standing_decisions(entries: Sequence[LogEntry], sample: str) -> list[LogEntry]:
-    """The latest decision of every person on a sample, oldest first; nobody's takes the place of another's.
+    """The latest decision of every person on a sample, oldest first; no person's decision replaces another's.
 
     A comment leaves an earlier decision as it is.
     """
@@ -241,12 +243,12 @@ def standing_decisions(entries: Sequence[LogEntry], sample: str) -> list[LogEntr
 
 @contextmanager
 def locked(run_directory: Path, name: str = ".lock") -> Iterator[Path]:
-    """Hold the log for writing; others wait. Yields its folder. The lock ends with the process, however it ends.
+    """Lock the log for writing, while others wait; yield its folder. The lock ends with the process in any case.
 
     Parameters
     ----------
     name
-        File of the lock; another one than the log's holds more than one append together.
+        File of the lock; a lock other than the log's own keeps several appends together.
     """
     folder = run_directory / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
@@ -259,7 +261,7 @@ def locked(run_directory: Path, name: str = ".lock") -> Iterator[Path]:
 
 
 def check_log(run_directory: Path) -> LogCheck:
-    """Read the log and recompute its chain; nothing is changed and nothing is raised for what is wrong with it."""
+    """Read the log and recompute its chain. Nothing is changed, and faults are returned, not raised."""
     folder = run_directory / FOLDER
     log, head = folder / "log.jsonl", folder / "head.json"
     data = log.read_bytes() if log.is_file() else None
@@ -306,12 +308,12 @@ def _read_head(path: Path, findings: list[Finding]) -> Head | None:
 
 
 def head_bytes(head: Head) -> bytes:
-    """The one way to write the head."""
+    """Bytes of the head in their only form."""
     return canonical(head.model_dump(mode="json")) + b"\n"
 
 
 def _without_interrupted(data: bytes, check: LogCheck) -> bytes:
-    """The log up to the last finished append, where what follows is a part of the line that was being appended."""
+    """The log up to the last finished append, if the rest is a part of the line that was being appended."""
     head = check.head
     assert head is not None and head.pending is not None  # noqa: S101 - the caller has looked
     rest = data[head.log_bytes :]
@@ -350,7 +352,7 @@ def _check_line(number: int, line: bytes, previous: str, findings: list[Finding]
 def _check_head(check: LogCheck, lines: Sequence[bytes], last: str) -> None:
     head, findings = check.head, check.findings
     if head is None:
-        # Also beside an empty log: the head is always written first.
+        # This holds for an empty log too, because the head is always written first.
         if not any(finding.where == "head.json" for finding in findings):
             findings.append(Finding("head.json", "it is gone: entries cut from the end could not be noticed"))
         return
@@ -371,7 +373,7 @@ def append(folder: Path, check: LogCheck, entry: LogEntry, head: Head) -> None:
     Parameters
     ----------
     check
-        The log as it is; must be without findings.
+        The present log; it must have no findings.
     head
         The head after the append.
     """
@@ -384,7 +386,7 @@ def append(folder: Path, check: LogCheck, entry: LogEntry, head: Head) -> None:
 
 
 def complete_interrupted(run_directory: Path, check: LogCheck) -> LogCheck:
-    """Finish an append that was cut short, under the lock; the log afterwards."""
+    """Finish an interrupted append, under the lock; return the log afterwards."""
     head = check.head
     if head is None or head.pending is None or check.findings or not check.interrupted:
         return check
@@ -395,7 +397,7 @@ def complete_interrupted(run_directory: Path, check: LogCheck) -> LogCheck:
 
 
 def _write_rest(log: Path, start: int, line: bytes) -> None:
-    """Append what is still missing of a line that begins at ``start``; on disk before this returns."""
+    """Append the missing rest of a line that begins at ``start``; it is on disk when this returns."""
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o664)
     try:
         missing = line[os.fstat(handle).st_size - start :]

@@ -1,4 +1,4 @@
-"""``review.json`` as the report page saves it: read with limits, because it may come from anybody's e-mail.
+"""``review.json`` as the report page saves it. It is read with limits, because it may come from anybody's e-mail.
 
 Fields follow 21 CFR 11.50: the printed name, the date and time, and the meaning of the signature.
 """
@@ -31,11 +31,11 @@ MAX_FILE_BYTES: Final = 256_000
 MAX_COMMENT: Final = 20_000
 MAX_NAME: Final = 200
 FORBIDDEN_CATEGORIES: Final = {"Cc", "Cs"}
-"""Control characters and lone surrogates: nobody types them, and terminals act on them."""
+"""Control characters and lone surrogates, which nobody types and which terminals may act on."""
 
 
 class Decision(StrEnum):
-    """What the reviewer decided."""
+    """Decision of the reviewer."""
 
     ACCEPT = "accept"
     REJECT = "reject"
@@ -50,7 +50,7 @@ def _plain_text(value: str) -> str:
 
 
 class GroupOpinion(BaseModel):
-    """What a signer calls one group of ``mrd.json``."""
+    """A signer's call of one group of ``mrd.json``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -82,7 +82,7 @@ class ReviewFile(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_empty_lists(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Logs from before checklists and opinions keep their bytes: an empty list is not written."""
+        """Leave out empty lists, so that logs of versions without checklists and opinions keep their bytes."""
         plain: dict[str, object] = handler(self)
         return {name: value for name, value in plain.items() if value or name not in {"checklist", "groups"}}
 
@@ -115,12 +115,12 @@ class ReviewFile(BaseModel):
 
     @property
     def decides(self) -> bool:
-        """Accept or reject; a comment decides nothing."""
+        """Whether this accepts or rejects; a comment decides nothing."""
         return self.decision != Decision.COMMENT.value
 
     @property
     def signed(self) -> datetime:
-        """When it was signed."""
+        """Time of the signature."""
         return datetime.fromisoformat(self.signed_at)
 
 

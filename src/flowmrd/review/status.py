@@ -1,4 +1,4 @@
-"""Where the review of each sample stands, and which signatures are void."""
+"""State of the review of each sample, and void signatures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowmrd.review.log import Finding, Head, LogCheck, LogEntry, check_log, per
 from flowmrd.store import digest_file
 
 PUBLIC_KEY = Path("config/flowmrd-review.pub")
-"""Where a run directory keeps the laboratory's public key; with it there, unsigned entries are void."""
+"""Path of the laboratory's public key in a run directory; if it exists, unsigned entries are void."""
 
 VOID_CHANGED = "the result was changed after it was signed"
 VOID_GONE = "the result is gone"
@@ -36,7 +36,7 @@ class ReviewState(StrEnum):
 
 @dataclass(frozen=True)
 class SampleReview:
-    """State of a sample and the log entry that decides it: a rejection that still holds, else the latest entry."""
+    """State of a sample and the log entry that decides it: a valid rejection, or else the latest entry."""
 
     sample: str
     state: ReviewState
@@ -46,7 +46,7 @@ class SampleReview:
 
 @dataclass(frozen=True)
 class ReviewStatus:
-    """All samples with a result, the log's findings and the digest to note elsewhere."""
+    """All samples with a result, the findings about the log, and the digest to note outside this computer."""
 
     samples: tuple[SampleReview, ...]
     findings: tuple[Finding, ...]
@@ -94,7 +94,7 @@ def review_status(run_directory: Path, public_key: Path | None = None, *, signat
     Parameters
     ----------
     signatures
-        Different persons that must accept a result (``report.signatures`` of the configuration).
+        Number of different persons who must accept a result (``report.signatures`` in the configuration).
     public_key
         The laboratory's public key; by default ``config/flowmrd-review.pub`` where it exists.
 
@@ -121,7 +121,7 @@ _SHOWN = ("decision", "comment", "name", "meaning", "signed_at", "checklist")
 
 
 def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, object]], str | None]:
-    """Entries of a sample for its report, oldest first, and what is wrong with the log as a whole, if anything.
+    """Entries of a sample for its report, oldest first, and the fault of the log as a whole, or None.
 
     Each entry has ``seq``, ``decision``, ``comment``, ``name``, ``meaning``, ``signed_at``, ``recorded_at``,
     ``account``, ``key_id``, ``hash``, ``signed`` (digitally, with the laboratory's key at hand to check it),
@@ -159,7 +159,9 @@ def signatures_of(run_directory: Path, sample: str) -> tuple[list[dict[str, obje
 
 
 def _recount_in_words(entry: LogEntry) -> str:
-    """Both answers, before and after a recount, and what the classifier had called the groups; empty without one."""
+    """The answers before and after a recount and the classifier's calls of the groups, in words; empty without a
+    recount.
+    """
     if entry.recount is None:
         return ""
     before, after = entry.recount.before, entry.recount.after
@@ -196,7 +198,7 @@ def void_reason(entry: LogEntry, present: str | None, trusted: Any) -> str | Non
 
 
 def signature_fault(entry: LogEntry, trusted: Any) -> str | None:
-    """What is wrong with an entry's digital signature, or None; nothing where the laboratory has no key."""
+    """Fault of an entry's digital signature; None where there is none, or where the laboratory has no key."""
     if trusted is not None:
         if entry.signature is None:
             return VOID_UNSIGNED
@@ -225,16 +227,16 @@ def signature_findings(check: LogCheck, trusted: Any) -> list[Finding]:
 
 
 def log_findings(check: LogCheck, trusted: Any) -> list[Finding]:
-    """What makes the log as a whole worthless: a broken chain, or a head that the laboratory's key does not vouch for.
+    """Faults that void the whole log: a broken chain, or a head without a valid signature of the laboratory's key.
 
-    Under such a head later entries may be missing, a rejection among them.
+    With such a head, later entries may be missing, for example a rejection.
     """
     head = [] if trusted is None or check.head is None else _head_findings(check.head, trusted)
     return [*check.findings, *head]
 
 
 def _head_findings(head: Head, trusted: Any) -> list[Finding]:
-    """What is wrong with the signatures of the head; the one before the first entry has none."""
+    """Faults of the head's signatures; the head before the first entry has none."""
     states = [(head, head.signature)] if head.entries else []
     if head.pending is not None:
         try:
@@ -278,7 +280,7 @@ def states_for_trial(run_directory: Path, *, signatures: int = 1) -> dict[str, s
     Raises
     ------
     ReviewError
-        Where the log was altered: a trial result must not rest on it.
+        If the log was altered, because a trial result must not rest on it.
     """
     status = review_status(run_directory, signatures=signatures)
     if status.findings:

@@ -26,7 +26,7 @@ _SHEET_COLUMNS = ("sample", "patient", "role", "fcs", "timepoint", "prior_therap
 
 @dataclass(frozen=True)
 class SimulatedCohort:
-    """Where a cohort was written and what its tubes truly hold."""
+    """Place of a simulated cohort, and the true content of its tubes."""
 
     run_directory: Path
     manifest: SimulationFile
@@ -50,9 +50,9 @@ def write_tube(path: Path, tube: SimulatedTube, *, order: int = 0) -> None:
     Parameters
     ----------
     path
-        Of the FCS file.
+        Path of the FCS file.
     tube
-        As :func:`flowmrd.simulate_tube` returns it.
+        A tube from :func:`flowmrd.simulate_tube`.
     order
         Place of the tube in the acquisition order; sets date and time keywords.
     """
@@ -100,9 +100,9 @@ def simulate_cohort(
     label: str = "custom",
     settings: str = "",
 ) -> SimulatedCohort:
-    """Write a run directory that ``flowmrd run`` takes as it is.
+    """Write a run directory that is ready for ``flowmrd run``.
 
-    Files that are already there and would come out the same are left untouched, so that a workflow does not run again.
+    Files that exist already and would be the same are left untouched, so that a workflow does not run again.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def _digest(text: str) -> str:
 
 
 def _code_digest() -> str:
-    """Digest of the simulator itself: tubes of an older simulator are written again."""
+    """Digest of the simulator itself, so that tubes of an older simulator are written again."""
     return _digest("".join(digest_file(path) for path in sorted(Path(__file__).parent.glob("*.py"))))
 
 

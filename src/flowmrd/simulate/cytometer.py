@@ -25,7 +25,7 @@ SATURATED: Final = RANGE - 1
 TIMESTEP: Final = 0.01
 
 ANTIBODY_W: Final = 0.75
-"""Logicle width at which the decades of antibody signals are meant (laboratories: 0.5-1.5, median near 0.75)."""
+"""Logicle width to which the decades of antibody signals refer (laboratories: 0.5-1.5, median near 0.75)."""
 
 SCATTER_SIGNALS: Final = ("FSC-A", "FSC-H", "FSC-W", "SSC-A", "SSC-H", "SSC-W")
 
@@ -147,12 +147,12 @@ class Cytometer:
 def build_cytometer(panel: PanelModel) -> Cytometer:
     """Detectors for a panel's channels.
 
-    Channels that are optional, carry no dye and are no scatter are left out (they have no detector to name).
+    Optional channels that carry no dye and are not scatter are left out, because they have no detector.
 
     Raises
     ------
     PanelError
-        If the panel has a marker that the simulator knows nothing about.
+        If the panel has a marker that the simulator does not know.
     """
     detectors = [detector for channel in panel.channels if (detector := _detector(channel, panel)) is not None]
     dyes = [detector for detector in detectors if detector.dye is not None]

@@ -1,4 +1,4 @@
-"""What a simulated cohort consists of: presets and the hook for a trial."""
+"""Designs of simulated cohorts: presets, and a design for a trial."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from flowmrd.simulate.populations import ADULT, AFTER_ANTI_B, DISEASED, REGENERA
 from flowmrd.simulate.tube import STEADY, Acquisition, TubeSpec
 
 AFTER_INOTUZUMAB: Final = Therapy(cd22=Cd22.DIM, steroid=0.5)
-"""Day 21: less CD22 on what is left, half of the steroid shift."""
+"""State of blasts on day 21: less CD22 on the remaining cells, and half of the steroid shift."""
 
 
 @dataclass(frozen=True)
 class TubePlan:
-    """One row of the sample sheet and what the tube holds.
+    """One row of the sample sheet, and the content of the tube.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class FollowUp:
     before, after
         State of the blasts at diagnosis and at follow-up.
     nucleated, diagnosis_nucleated
-        Nucleated singlets; ``diagnosis_nucleated`` 0 leaves the diagnosis tube out.
+        Number of nucleated singlets; ``diagnosis_nucleated`` 0 leaves the diagnosis tube out.
     """
 
     patient: str
@@ -68,19 +68,21 @@ class FollowUp:
 
 
 def person_seed(seed: int, patient: str) -> int:
-    """Seed of a person's biology: depends on the cohort's seed and the patient's name alone."""
+    """Seed of a person's biology, which depends only on the cohort's seed and the patient's name."""
     return int(SeedSequence([seed, zlib.crc32(patient.encode())]).generate_state(1)[0])
 
 
 def tube_seed(seed: int, sample: str) -> int:
-    """Seed of a tube: depends on the cohort's seed and the sample's name alone."""
+    """Seed of a tube, which depends only on the cohort's seed and the sample's name."""
     return int(SeedSequence([seed, 1, zlib.crc32(sample.encode())]).generate_state(1)[0])
 
 
 BLAST_DRIFT_SD: Final = {"CD10": 0.1, "CD20": 0.12, "CD45": 0.12, "CD34": 0.16, "CD38": 0.24, "CD19": 0.06, "CD58": 0.1,
                          "CD22": 0.1, "CD24": 0.1}  # fmt: skip
-"""Biological drift of blasts between two tubes of a patient, decades. Half of what 15 patients with two tubes showed
-beyond the drift of their normal B cells (months apart; here three weeks); CD22, CD24 and CD58 assumed."""
+"""Biological drift of blasts between two tubes of a patient, decades. It is half of the drift that 15 patients with two
+tubes showed beyond that of their normal B cells (those tubes were months apart; here it is three weeks). The values for
+CD22, CD24 and CD58 are assumed.
+"""
 
 
 def blast_drift(seed: int, sample: str) -> dict[str, float]:
@@ -95,7 +97,7 @@ def leukaemia_of(seed: int, patient: str) -> Leukaemia:
 
 
 def controls(n: int, nucleated: int, seed: int, *, every: int = 4) -> list[TubePlan]:
-    """Control marrows; each ``every``-th one regenerates, so that the reference knows haematogone hyperplasia."""
+    """Control marrows. Each ``every``-th one regenerates, so that the reference includes haematogone hyperplasia."""
     plans = []
     for i in range(1, n + 1):
         name = f"CTRL{i:02d}"
@@ -153,22 +155,23 @@ DEMO_PATIENTS: Final = (
         acquisition=Acquisition(clog=0.04),
     ),
     FollowUp("P04", 1e-3, after=Therapy(cd22=Cd22.DIM, steroid=0.8), acquisition=Acquisition(slow_start=0.08)),
-    # CD19 lost and CD22 masked, and no diagnosis tube: what early progenitors after such therapy look like as well.
+    # CD19 lost and CD22 masked, and no diagnosis tube: early progenitors after such therapy look the same.
     FollowUp("P06", 3e-4, after=Therapy(cd19=Cd19.LOST, cd22=Cd22.MASKED, steroid=0.5), diagnosis_nucleated=0),
 )
-"""Follow-ups at 0, 3e-5, 1e-4, 1e-3 and 3e-4; one after CD19 loss, one with a clog, one with a slow start, one that no
-tube alone can decide (P05 is the pooled specimen)."""
+"""Follow-ups at 0, 3e-5, 1e-4, 1e-3 and 3e-4: one after CD19 loss, one with a clog, one with a slow start, and one that
+no single tube can decide (P05 is the pooled specimen).
+"""
 
 
 def demo(panel: PanelModel, seed: int) -> list[TubePlan]:
     """Six large control marrows, one control too small for 1e-4, four patients with a diagnosis tube, one without."""
     small = TubePlan("CTRL07-small", "CTRL07", Role.CONTROL, TubeSpec(60_000, person_seed=person_seed(seed, "CTRL07")))
-    # Two regenerating controls: where one is judged by a reference that leaves it out, the other still stands for it.
+    # Two regenerating controls, so that one is still in the reference by which the other is judged.
     return [*controls(6, 320_000, seed, every=3), small, *patients(DEMO_PATIENTS, seed)]
 
 
 def small(panel: PanelModel, seed: int) -> list[TubePlan]:
-    """Tiny cohort for tests: 4 controls, 2 patients, 20,000 cells a tube."""
+    """Tiny cohort for tests: 4 controls, 2 patients, 20,000 cells per tube."""
     rows = [
         FollowUp("P01", 0.0, nucleated=20_000, diagnosis_nucleated=20_000),
         FollowUp("P02", 5e-3, nucleated=20_000, diagnosis_nucleated=20_000),
@@ -177,7 +180,9 @@ def small(panel: PanelModel, seed: int) -> list[TubePlan]:
 
 
 def many(panel: PanelModel, seed: int, *, tubes: int = 100, nucleated: int = 20_000) -> list[TubePlan]:
-    """Cohort of ``tubes`` tubes for scale tests: a tenth controls (at least 4), else diagnosis and follow-up."""
+    """Cohort of ``tubes`` tubes for scale tests: a tenth are controls (at least 4), the others diagnosis and follow-up
+    tubes.
+    """
     n_controls = max(4, tubes // 10)
     levels = (0.0, 1e-4, 1e-3, 1e-2)
     rows = [
@@ -188,7 +193,7 @@ def many(panel: PanelModel, seed: int, *, tubes: int = 100, nucleated: int = 20_
 
 
 def compensation(panel: PanelModel, seed: int) -> list[TubePlan]:
-    """Single-stain tubes of every dye and an unstained one, to be compared with the known spillover matrix."""
+    """Single-stain tubes of every dye and an unstained tube, for comparison with the known spillover matrix."""
     clean = Acquisition(doublets=0.02, debris=0.01, dead=0.0, aggregates=0.005, spill_error=0.0)
     stains = [detector.marker for detector in build_cytometer(panel).fluorescence]
     return [

@@ -1,15 +1,15 @@
 """Markers of further panels on the decades scale: EuroFlow's 8 and 12 colours, COG's 6 colours.
 
-None of them is measured here. Which populations carry a marker follows the literature; how bright, in the levels 0 to 4
-of :mod:`flowmrd.simulate.populations`, is general knowledge. Two antibodies with one dye are one marker: its level is
-that of the brighter antigen.
+None of them was measured for this simulator. The literature says which populations carry a marker; their brightness, in
+the levels 0 to 4 of :mod:`flowmrd.simulate.populations`, is general knowledge. Two antibodies with one dye are one
+marker, whose level is that of the brighter antigen.
 
 * CD81 and CD9 along B-cell maturation: Bagwell et al., Cytometry B 2015;88:214 (both rise before CD19 does; CD81 falls
   in the last stages). CD81 is dimmer on leukaemic than on regular precursors: Theunissen et al., Blood 2017;129:347.
 * CD66c, CD123, CD73 and CD304 on leukaemia: Theunissen et al. 2017. CD13, CD33 and HLA-DR in normal marrow:
   van Lochem et al., Cytometry B 2004;60:1. CD123 on basophils and plasmacytoid dendritic cells: general knowledge.
-* CD9 is missing or dim on leukaemia with ETV6-RUNX1, 22 to 25 % of children's (PMC6732401).
-* CD3 and CD7 mark T and NK cells, which is what EuroFlow's 12-colour tubes use them for (HemaSphere 2025, hem3.70125).
+* CD9 is missing or dim on leukaemia with ETV6-RUNX1, which is 22 to 25 % of childhood cases (PMC6732401). * CD3 and CD7
+mark T and NK cells, which is what EuroFlow's 12-colour tubes use them for (HemaSphere 2025, hem3.70125).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FURTHER: Final = ("CD81", "CD66c+CD123", "CD73+CD304", "CD9", "CD13+CD33", "CD3+
 NEGATIVE_SD: Final = 0.25
 POSITIVE_SD: Final = 0.3
 _POSITIVE_FROM: Final = 1.4
-"""Spread within a population, decades, below and from this level."""
+"""Level that separates dim from bright populations, and the spread within a population below and above it, decades."""
 
 _LEVELS: Final[dict[str, tuple[float, ...]]] = {
     #                        CD81 66c/123 73/304 CD9  13/33  3/7  HLA-DR
@@ -86,8 +86,8 @@ def blast_levels(patient: Floats) -> dict[str, float]:
     Parameters
     ----------
     patient
-        Any numbers that are the patient's own, such as the shifts of the other markers. They seed a stream of their
-        own, so that the leukaemias of panels without these markers stay what they were.
+        Any numbers specific to the patient, such as the shifts of the other markers. They seed a separate random
+        stream, so that the leukaemias of panels without these markers stay the same.
     """
     rng = default_rng(SeedSequence(np.ascontiguousarray(patient, dtype="<f8").view("<u4").tolist()))
     found = {}

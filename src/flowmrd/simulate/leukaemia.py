@@ -1,9 +1,9 @@
-"""Patient-specific leukaemias and what therapy does to them.
+"""Patient-specific leukaemias, and the effects of therapy on them.
 
 A leukaemia is a set of shifts (decades) against the patient's normal B cells. The shifts of the measured markers are
-drawn from their quantiles over real patients with the correlation they have there (:mod:`flowmrd.simulate.measured`),
-so the frequency of each aberrancy is that of real B-ALL: CD58 over-expressed in most, CD45 and CD38 shifted in about
-half, CD10 bright in most and absent in some, CD34 and CD20 asynchronous in a part. CD22 and CD24 are not measured:
+drawn from their quantiles over real patients, with the correlation between them (:mod:`flowmrd.simulate.measured`). So
+the frequency of each aberrancy is that of real B-ALL: CD58 over-expressed in most, CD45 and CD38 shifted in about half,
+CD10 bright in most and absent in some, CD34 and CD20 asynchronous in some. CD22 and CD24 were not measured:
 
 * CD22 is dimmer than on mature B cells and varies; about a quarter of relapsed patients have under 90 % positive blasts
   (INO-VATE baseline, Kantarjian et al. 2016), which the spread below reproduces.
@@ -47,7 +47,7 @@ class Cd22(StrEnum):
 
 @dataclass(frozen=True)
 class Therapy:
-    """What was done to the cells of one tube.
+    """Therapy of the cells of one tube.
 
     Attributes
     ----------
@@ -63,13 +63,13 @@ class Therapy:
 NO_THERAPY: Final = Therapy()
 
 STEROID_SHIFT: Final = {"CD10": -0.3, "CD34": -0.3, "CD20": 0.3, "CD45": 0.15, "CD19": 0.1}
-"""Glucocorticoid shift of blasts in decades: direction after Gaipa et al., size general knowledge."""
+"""Glucocorticoid shift of blasts, decades; the direction is from Gaipa et al., the size general knowledge."""
 
 CD22_DIM: Final = -0.8
-"""Fall of CD22 in decades where it is dim (to about a sixth of the density)."""
+"""Decrease of CD22 where it is dim, decades (to about a sixth of the density)."""
 
 CD19_PARTIAL: Final = (0.5, -0.5)
-"""Partial loss: share of blasts without CD19, and the fall on the others in decades."""
+"""Partial loss of CD19: share of blasts without it, and the decrease on the others, decades."""
 
 _LOST: Final = LEVELS[0] + 0.1
 
@@ -140,7 +140,7 @@ def _without(component: Component, marker: str) -> Component:
 
 
 def normal_b_mean() -> Floats:
-    """Mean of normal CD19+ cells, decades, shape (len(SIGNALS),): measured, else that of mature B cells."""
+    """Mean of normal CD19+ cells, decades, shape (len(SIGNALS),): the measured one, or else that of mature B cells."""
     mean = NORMAL[Code.MATURE_B].mean.copy()
     mean[:_N] = measured.MEAN["normal_b"]
     return mean
@@ -152,7 +152,7 @@ def draw_leukaemia(rng: Generator) -> Leukaemia:
     Parameters
     ----------
     rng
-        Consumed; the same state gives the same leukaemia.
+        Random generator, which advances; the same state gives the same leukaemia.
     """
     shift = np.zeros(len(SIGNALS))
     shift[:_N] = _draw_shifts(rng)
@@ -177,7 +177,7 @@ def _draw_shifts(rng: Generator) -> Floats:
     correlation = np.eye(_N)
     correlation[: _N - 1, : _N - 1] = measured.shift_correlation()
     z = np.linalg.cholesky(correlation) @ rng.standard_normal(_N)
-    # Quantiles end at 1 and 99 %: beyond them the last value holds, which leaves out the rarest 2 % of each marker.
+    # Quantiles end at 1 and 99 %. Beyond them the last value is used, which leaves out the rarest 2 % of each marker.
     knots = np.array(_NORMAL_QUANTILES)
     return np.array([np.interp(z[i], knots, measured.SHIFT_QUANTILES[m]) for i, m in enumerate(measured.MEASURED)])
 

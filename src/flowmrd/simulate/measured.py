@@ -166,7 +166,7 @@ SEPARATION_QUANTILES: Final = {
     "oracle_sensitivity_at_fpr_1e_4": (0.611, 0.925, 0.981, 0.999, 1, 1, 1, 1, 1),
     "oracle_sensitivity_at_fpr_1e_5": (0.3, 0.772, 0.878, 0.988, 1, 1, 1, 1, 1),
 }
-"""Mahalanobis distances and the sensitivity of an oracle that knows the true mixtures, quantiles over 332 patients."""
+"""Mahalanobis distances, and the sensitivity of an oracle that knows the true mixtures; quantiles over 332 patients."""
 
 MINOR_COMPONENT_WEIGHT: Final = (0.273, 0.116)
 """Mean and standard deviation of the weight of the smaller of two blast components (321 patients)."""

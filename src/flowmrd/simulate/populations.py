@@ -22,11 +22,12 @@ from flowmrd.simulate import further_markers, measured
 Floats = npt.NDArray[np.float64]
 
 SIGNALS: Final = (*measured.MEASURED, "CD22", "CD24", "CD66b", *further_markers.FURTHER)
-"""Everything the simulator can show of a cell, besides pulse height and width. Order of all vectors here."""
+"""Every signal that the simulator gives a cell, besides pulse height and width; this is the order of all vectors."""
 
 N_FIRST: Final = len(SIGNALS) - len(further_markers.FURTHER)
-"""Signals that are drawn first. Further markers have streams of random numbers of their own, so that tubes of panels
-without them keep their bytes."""
+"""Number of signals that are drawn first. Further markers have separate streams of random numbers, so that tubes of
+panels without them keep their bytes.
+"""
 
 LEVELS: Final = (1.02, 1.6, 2.3, 2.9, 3.45)
 """Decades of the relative levels 0 (negative) to 4 (bright)."""
@@ -64,7 +65,7 @@ class Population:
     mean, sd
         Decades, shape (len(SIGNALS),), order :data:`SIGNALS`.
     group
-        Key of the measured correlation matrix that the population takes over.
+        Key of the measured correlation matrix that the population uses.
     """
 
     code: Code
@@ -132,8 +133,8 @@ NORMAL: Final[dict[Code, Population]] = {
             {"FSC-A": 0.35, "SSC-A": 0.28, "CD45": 0.16, "CD38": 0.3, "CD10": 0.28, "CD20": 0.27, "CD34": 0.33,
              "CD19": 0.26, "CD58": 0.24, "SYTO41": 0.2},
         ),
-        # The broad component that real marrows always hold between the clear populations: eosinophils, promyelocytes,
-        # promonocytes, cells in decay. Levels and spread as measured; CD24 and CD66b from granulocytic to none.
+        # The broad component between the distinct populations of every real marrow: eosinophils, promyelocytes,
+        # promonocytes, decaying cells. Levels and spread as measured; CD24 and CD66b from granulocytic to none.
         _population(
             Code.MIXED_MYELOID,
             "intermediate",
@@ -240,7 +241,7 @@ def maturation_covariance() -> Floats:
 
 @dataclass(frozen=True)
 class Composition:
-    """Shares of the nucleated, non-leukaemic cells; they are normalised when used.
+    """Shares of the nucleated, non-leukaemic cells, which are normalised when used.
 
     Attributes
     ----------
@@ -299,4 +300,4 @@ DISEASED: Final = Composition(
         Code.EARLY_PROGENITOR: 0.0003, Code.HAEMATOGONE_2: 0.0008, Code.MATURE_B: 0.03, Code.PLASMA_CELL: 0.0012,
     }
 )  # fmt: skip
-"""The normal cells that are left beside an untreated leukaemia."""
+"""The remaining normal cells beside an untreated leukaemia."""

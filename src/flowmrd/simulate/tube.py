@@ -1,4 +1,4 @@
-"""One tube: cells of a marrow, seen by the simulated cytometer, with the truth of every event."""
+"""One tube: cells of a marrow, measured by the simulated cytometer, with the truth of every event."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ the nucleic acid dye varies most. The measured marrows, stained over many years,
 
 @dataclass(frozen=True)
 class Acquisition:
-    """How the tube ran on the cytometer.
+    """The acquisition of a tube.
 
     Attributes
     ----------
@@ -68,17 +68,17 @@ class Acquisition:
 
 
 STEADY: Final = Acquisition()
-"""A run without incident."""
+"""An undisturbed acquisition."""
 
 
 @dataclass(frozen=True)
 class TubeSpec:
-    """What to put into a tube.
+    """Specification of a tube.
 
     Attributes
     ----------
     nucleated
-        Nucleated singlets, leukaemic cells included.
+        Number of nucleated singlets, including leukaemic cells.
     level
         Expected leukaemic share of the nucleated singlets; the number is drawn from a Poisson distribution
         (a binomial one above 5 %).
@@ -88,14 +88,14 @@ class TubeSpec:
         Log-normal spread of the shares; spread of population means between persons, and of all means between tubes,
         decades.
     staining
-        Further shift of the tube per signal, decades (a drift chosen on purpose).
+        Further shift of the tube per signal, decades (a drift that the user chooses).
     blast_shift
         Shift of the blasts alone against the diagnosis per signal, decades (biological drift).
     tails
-        Share of the cells of each population that scatter more widely, and how many times (cells in decay, nonspecific
-        binding): real populations are not Gaussian in their tails, where one in 100,000 decides.
+        Share of the cells of each population that scatter more widely, and the factor by which they do (decaying cells,
+        nonspecific binding). Real populations are not Gaussian in their tails, where one cell in 100,000 decides.
     stain
-        Single-stain tube: only this marker's dye (or ``unstained``).
+        For a single-stain tube: the only stained marker, or ``unstained``.
     """
 
     nucleated: int
@@ -154,7 +154,7 @@ def simulate_tube(spec: TubeSpec, panel: PanelModel, seed: int) -> SimulatedTube
     Parameters
     ----------
     spec
-        What to put into the tube.
+        Specification of the tube.
     panel
         Its channels; markers that the simulator knows.
     seed
@@ -172,7 +172,7 @@ def simulate_tube(spec: TubeSpec, panel: PanelModel, seed: int) -> SimulatedTube
         If the panel has a marker unknown to the simulator.
     """
     cytometer = build_cytometer(panel)
-    # The person's biology has a stream of its own, so that two tubes of a patient share it whatever their size.
+    # The person's biology has a separate random stream, so that two tubes of a patient share it whatever their size.
     person, rng = default_rng(SeedSequence([spec.person_seed, 7])), default_rng(SeedSequence([seed, 11]))
     further = default_rng(SeedSequence([spec.person_seed, 7, 1])), default_rng(SeedSequence([seed, 11, 1]))
     tube = _Tube(spec, cytometer, person, rng, further)
@@ -218,7 +218,7 @@ class _Tube:
         codes, linear = codes[order], linear[:, order]
         partner = np.full(n_cells, -1, dtype=np.int16)
         width = (1 + 0.035 * rng.standard_normal(n_cells, dtype=np.float32)) * np.float32(60000 * rng.normal(1, 0.03))
-        # The last cells become doublets with others drawn at random: any two populations at their natural rate.
+        # The last cells become doublets with others drawn at random, so any two populations pair at their natural rate.
         pair = rng.integers(0, n_cells - n_doublets, n_doublets)
         first = np.arange(n_cells - n_doublets, n_cells)
         linear[:, first] += linear[:, pair]
@@ -232,7 +232,7 @@ class _Tube:
         signal = np.concatenate([linear, junk], axis=1)
         width = np.concatenate([width, junk_width])
         shuffle = rng.permutation(len(population))
-        # Row by row: one gather of the whole matrix would need it twice in memory.
+        # Row by row, because gathering the whole matrix at once would need it twice in memory.
         for row in signal:
             row[:] = row[shuffle]
         population, partner, width = population[shuffle], partner[shuffle], width[shuffle]
@@ -322,7 +322,7 @@ class _Tube:
         reach[:2] = mean[:2]
         mean = (mean + reach * self.staining)[self.kept]
         covariance = covariance[np.ix_(self.kept, self.kept)]
-        # What the instrument itself will add to the spread is taken off, so that the measured spread comes out right.
+        # The instrument's own contribution to the spread is subtracted first, so that the measured spread is right.
         added = self.cytometer.noise_decades(mean[2:])
         total = np.diag(covariance)[2:]
         shrink = np.ones(len(mean))
@@ -381,7 +381,7 @@ class _Tube:
         return codes, linear, width.astype(np.float32)
 
     def _time(self, n: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        """Arrival time in seconds, rising, and where a clog disturbs the run."""
+        """Arrival time in seconds, rising, and a mask of the events that a clog disturbs."""
         run, rng = self.spec.acquisition, self.rng
         # Piecewise constant rate over a unit of running time: (share of time, relative rate).
         clog_at = float(rng.uniform(0.3, 0.7))
@@ -444,7 +444,7 @@ class _Tube:
 
 
 def _correlate(lower: Float32, z: Float32) -> Float32:
-    """``lower @ z`` in place of ``z``, row by row: a BLAS product may round otherwise with more threads."""
+    """``lower @ z`` in place of ``z``, row by row, because a BLAS product may round differently with more threads."""
     for i in range(len(z) - 1, -1, -1):
         z[i] *= lower[i, i]
         for j in range(i):

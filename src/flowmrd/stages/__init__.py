@@ -1,1 +1,1 @@
-"""One function a stage: reads the files of earlier stages, calls the library, writes its own files."""
+"""One function per stage: it reads the files of earlier stages, calls the library and writes its own files."""

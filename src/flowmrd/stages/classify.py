@@ -1,4 +1,4 @@
-"""Stage ``classify``: the leukaemic events of a tube, and the result of the same code in controls and in spiked copies.
+"""Stage ``classify``: the leukaemic events of a tube, and the result of the same search in controls and spiked copies.
 
 ``classified.arrow``
     ``mrd_score`` float32 (log10 of phenotype over normal density; -99 for events outside the B-lineage window),
@@ -28,15 +28,7 @@
     spike_in: {level, replicates, expected, recovered, spiked_total, recovered_total, detected_replicates, detected,
                source, recovered_counts,
                kinds: [{phenotype, nearest_normal, spiked, recovered, noticed}]} | null   # without a diagnosis tube
-    flags: [{code, message}]
-        NO_CONTROLS            fewer controls than reference.min_controls: result provisional   (doubt)
-        ONE_CONTROL            one control and no other to compare it with: result provisional   (doubt)
-        TUBE_UNLIKE_CONTROLS   normal cells of this tube lie outside what controls show          (doubt)
-        PHENOTYPE_LIKE_NORMAL  the diagnosis cells cannot be told from normal ones               (doubt)
-        UNRESOLVED_CLUSTER     a strange group that is not the known phenotype            (no negative)
-        HIGH_BACKGROUND        controls show many such cells even at the strictest cut           (remark)
-        EMPTY_WINDOW           no event in the B-lineage window                                  (remark)
-        NO_LAIP                the diagnosis tube gave no phenotype                       (no negative)
+    flags: [{code, message}]                       # effect of every code on the verdict: flowmrd.flags
     reference_digest, laip_sha256, library_sha256  # the library only where it was used
 """
 
@@ -73,7 +65,7 @@ __all__ = ["FORMAT", "classify", "classify_loaded", "in_run", "write_classified"
 FORMAT = "flowmrd-classification/1"
 
 DISAGREEMENT: Final = 0.1
-"""Share by which the leukaemia learned from a diagnosis tube and that counted in it may differ."""
+"""Largest difference of the learned from the counted share of leukaemia in a diagnosis tube, as a share."""
 
 
 def in_run(
@@ -181,7 +173,7 @@ def classify_loaded(
 
 
 def _disagreement(tube: Tube, learned: LaipFile | None) -> list[FlagEntry]:
-    """A message where the diagnosis tube that gave the phenotype holds another share of it than was learned."""
+    """A flag if the diagnosis tube that gave the phenotype holds a different share of it than was learned."""
     if learned is None or learned.share is None or learned.diagnosis != tube.name or tube.mrd is None:
         return []
     nucleated = tube.gate_or_none("nucleated")
@@ -194,7 +186,7 @@ def _disagreement(tube: Tube, learned: LaipFile | None) -> list[FlagEntry]:
 
 
 def write_classified(tube: Tube, out_columns: Path | None, out_json: Path) -> None:
-    """Write ``classified.arrow``, where it is wanted, and ``classification.json`` of a judged tube."""
+    """Write ``classification.json`` of a judged tube and, if a path is given, ``classified.arrow``."""
     if out_columns is not None:
         assert tube.mrd_score is not None and tube.mrd is not None and tube.cluster is not None  # noqa: S101
         assert tube.group is not None  # noqa: S101

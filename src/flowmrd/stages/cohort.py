@@ -1,14 +1,14 @@
 """Stage ``cohort``: the index of all samples and the table of their numbers.
 
 ``index.html``
-    Sortable, filterable table of every sample of the sheet, also of those without a result; quality over the batch.
+    Sortable, filterable table of every sample of the sheet, including those without a result; quality of the batch.
 ``../specimens/<specimen_id>.json``
-    Of every specimen with several tubes: counts, limits and verdict of all its tubes together.
+    For every specimen with several tubes: counts, limits and verdict of all its tubes together.
 ``results/samples/<sample>/report.html``
-    Gets the signatures of the review log, where they changed; nothing of the tube is computed again.
+    Gets the signatures of the review log if they changed; nothing of the tube is computed again.
 ``mrd.tsv``
-    One row a sample: identity, verdict, counts, MRD with interval, limits, spike-in, targets, reasons, flags, review,
-    digests. Empty = unknown; ``true`` / ``false``; verdict ``NO_RESULT`` where a sample failed, with the reason in
+    One row per sample: identity, verdict, counts, MRD with interval, limits, spike-in, targets, reasons, flags, review,
+    digests. An empty cell means unknown. A sample that failed has the verdict ``NO_RESULT`` and the reason in
     ``problem``.
 """
 
@@ -65,12 +65,12 @@ def cohort(
     problems
         By sample, the reason why it has no result; samples without a reason are listed too.
     refused
-        Rows that were not worked on, listed with their problem.
+        Refused rows, which are listed with their problem.
 
     Returns
     -------
     list
-        Tubes whose pages got other signatures.
+        Names of the tubes whose pages got other signatures.
     """
     results = run_directory / "results"
     out = out_dir or results / "cohort"
@@ -163,15 +163,15 @@ def _specimens(
 
 
 def refresh_pages(run_directory: Path, members: Sequence[CohortTube], settings: ReportConfig) -> list[str]:
-    """Put the present signatures into the pages of these tubes; the names of those that changed."""
+    """Put the present signatures into the pages of these tubes; return the names of the changed ones."""
     results = [member.tube.result for member in members if member.tube.result is not None]
     return [result.sample for result in results if refresh_page(run_directory, result, settings)]
 
 
 def refresh_page(run_directory: Path, result: MrdResult, settings: ReportConfig) -> bool:
-    """Put the present signatures into a tube's page; the rest of it, and its time, stay. True where it changed.
+    """Put the present signatures into a tube's page, whose rest and file time stay; return True if it changed.
 
-    The tube's page is the result of another job: with its old time nothing that was made from it looks out of date.
+    The page is the result of another job. With its old time, no file that was made from it looks out of date.
     """
     page = run_directory / "results" / "samples" / result.sample / "report.html"
     numbers = page.with_suffix(".json")

@@ -1,7 +1,7 @@
 """Stage behind ``flowmrd reference limits``: lock the limits of the Levey-Jennings charts.
 
 If the limits of a chart come from the tubes that it judges, a drift moves the limits too. Locked limits come from an
-earlier run, whose controls the laboratory has checked, and stay until it locks new ones.
+earlier run, whose controls the laboratory has checked. They stay until the laboratory locks new ones.
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ STANDING = {ReviewState.ACCEPTED, ReviewState.SIGNED_ONCE}
 
 
 def learn_decisions(runs: Sequence[Path], out: Path) -> DecisionsFile:
-    """Collect what reviewers called groups in finished runs.
+    """Collect the reviewers' calls of groups in finished runs.
 
-    Only calls in force whose signature stands are taken. No name of a tube, a patient or a reviewer is kept.
+    Only calls in force with a valid signature are taken. No name of a tube, a patient or a reviewer is kept.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def learn_decisions(runs: Sequence[Path], out: Path) -> DecisionsFile:
     Raises
     ------
     ArtefactError
-        If the file is there already, a review log was altered, or no reviewer has called a group.
+        If the file exists already, a review log was altered, or no reviewer has called a group.
     """
     if out.exists():
         raise ArtefactError(

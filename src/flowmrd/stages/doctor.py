@@ -3,8 +3,8 @@
 It holds only what is listed here: versions and machine class, the configuration without names and paths, the sample
 sheet with every id replaced by a number, verdict classes with reason codes, sizes of result files, and the logs with
 identifiers taken out (:mod:`flowmrd.stages.scrub_text`). No FCS keyword, no cell of a clinical table, no event, no MRD
-level of a named sample. The numbers stay the same within one bundle, so that support can ask about ``S003``; the table
-that leads back stays with the laboratory (``flowmrd doctor`` prints where).
+level of a named sample. The numbers stay the same within one bundle, so that support can ask about ``S003``. The table
+that leads back to the ids stays with the laboratory (``flowmrd doctor`` prints its path).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from flowmrd.store import atomic_path, write_text
 BUNDLE: Final = Path("results/doctor/bundle.zip")
 KEY: Final = Path("results/doctor/key.tsv")
 MAX_LOG_BYTES: Final = 200_000
-"""The end of a log is kept."""
+"""Bytes that are kept of a log, from its end."""
 
 MAX_TOTAL_BYTES: Final = 20_000_000
 LOG_FOLDERS: Final = ("results/logs", ".snakemake/log")
@@ -106,7 +106,7 @@ def _json(value: Any) -> str:
 
 
 def _load_config(run_directory: Path) -> dict[str, object]:
-    """The configuration as far as it can be read: a bundle is asked for exactly when something is broken."""
+    """The configuration as far as it can be read, since a bundle is needed exactly when something is broken."""
     try:
         value = yaml.safe_load((run_directory / CONFIG).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
@@ -115,7 +115,7 @@ def _load_config(run_directory: Path) -> dict[str, object]:
 
 
 def _sheet_rows(run_directory: Path, config: dict[str, object], key: str = "samples") -> list[dict[str, str]]:
-    """Rows of a sheet as they are, bad ones too."""
+    """Rows of a sheet as they are, including malformed ones."""
     given = config.get(key) or f"config/{key}.tsv"
     try:
         text = (run_directory / str(given)).read_bytes().decode("utf-8-sig", "replace")
@@ -137,7 +137,7 @@ def _sheet_rows(run_directory: Path, config: dict[str, object], key: str = "samp
 
 
 def _known_names(run_directory: Path, config: dict[str, object], rows: list[dict[str, str]]) -> dict[str, str]:
-    """Everything the sheets call by a name, and its number."""
+    """Every name in the sheets, with its number."""
     files, others = _files_and_other_words(run_directory, config, rows)
     laboratory = config.get("report")
     if isinstance(laboratory, dict) and isinstance(laboratory.get("laboratory"), str):
@@ -150,7 +150,7 @@ def _known_names(run_directory: Path, config: dict[str, object], rows: list[dict
         **numbered(filter(None, patients), "P"),
         **numbered(filter(None, (row.get("sample", "") for row in rows)), "S"),
     }
-    # Samples that left the sheet still have results and logs under their names.
+    # Samples that were removed from the sheet still have results and logs under their names.
     for kind, letter in (("samples", "Z"), ("work", "Z"), ("laip", "Y")):
         gone = [path.name for path in sorted((run_directory / "results" / kind).glob("*")) if path.name not in known]
         known.update(numbered(gone, letter))
@@ -180,7 +180,7 @@ def _files_and_other_words(
 
 
 def _clinical_words(run_directory: Path, config: dict[str, object]) -> list[str]:
-    """Cells of the clinical tables that may tell who a person is."""
+    """Cells of the clinical tables that may identify a person."""
     return [
         cell
         for key in ("patients", "adverse_events")

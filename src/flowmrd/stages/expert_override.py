@@ -1,7 +1,7 @@
 """An expert's gates as a reviewer's gates of a finished tube: an override on the tube's 0..1 scale.
 
-Gates are taken by name. Each is put on the tube's scale and then looked at on the tube's own events: it must hold the
-events that it holds in the expert's file, or it is refused. So another matrix or scale cannot pass.
+Gates are taken by name. Each is put on the tube's scale and then checked on the tube's own events. It must hold the
+events that it holds in the expert's file, or it is refused, so a gate on another matrix or scale cannot pass.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from flowmrd.tube.thresholds import placed_from_records
 __all__ = ["TakenGates", "take_gates", "tube_as_preprocessed", "write_override"]
 
 AGREEMENT: Final = (0.005, 2)
-"""Share and number of a gate's events that may lie on another side of its border after it was put on another scale."""
+"""Largest share and number of a gate's events that may change sides of its border when it is put on another scale."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def take_gates(expert: ExpertGates, tube: Tube) -> TakenGates:
 
 
 def _on_scale_of(expert: ExpertGates, path: GatePath, tube: Tube) -> tuple[dict[str, object] | None, str]:
-    """The gate as an override spells it, or None and why not."""
+    """The gate in the form of an override, or None and the reason."""
     outline = expert.outlines.get(path)
     if outline is None:
         return None, "only rectangles, ranges and polygons can be put on another scale"
@@ -153,7 +153,7 @@ def write_override(path: Path, taken: TakenGates, source: str) -> None:
     Raises
     ------
     ConfigError
-        If the tube has an override already.
+        If the tube already has an override.
     """
     there = [other for other in path.parent.glob(f"{path.stem}.*") if other.stem == path.stem]
     if there:

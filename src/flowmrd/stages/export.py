@@ -72,20 +72,20 @@ def export(
     Parameters
     ----------
     source
-        The tube's FCS file, read once more: its columns are not kept between stages.
+        The tube's FCS file, which is read once more, because its columns are not kept between stages.
     record
         ``ingest.json``.
     preprocessed, gated, classified
         Column files of the later stages.
     result
-        ``mrd.json``, whose groups say what reviewers have called; without it ``mrd`` is the classifier's.
+        ``mrd.json``, whose groups hold the reviewers' calls; without it ``mrd`` is the classifier's.
     panel
         Panel of the tube where ``events.parquet`` is to hold the values of its channels.
 
     Raises
     ------
     ArtefactError
-        If the files are not of the same tube, or the FCS file has changed since it was ingested.
+        If the files do not belong to the same tube, or the FCS file has changed since it was ingested.
     """
     facts = read_record(record, IngestFile)
     called = ReviewerCalls() if result is None else calls_in_result(read_result(result))
@@ -116,7 +116,7 @@ def export(
 
 @dataclass(frozen=True)
 class Events:
-    """What is exported of every event besides its original values; fields as those of :class:`flowmrd.tube.Tube`.
+    """Exported facts about every event besides its original values; fields as in :class:`flowmrd.tube.Tube`.
 
     ``values`` are the channels that ``events.parquet`` holds on the 0..1 scale.
     """
@@ -139,7 +139,7 @@ def _valued(panel: PanelModel) -> tuple[str, ...]:
 
 
 def events_of(tube: Tube, *, values: bool = False) -> Events:
-    """What is exported of a judged tube; ``values``: the channels on the 0..1 scale as well.
+    """Exported facts about the events of a judged tube; with ``values`` also the channels on the 0..1 scale.
 
     Raises
     ------

@@ -30,8 +30,8 @@ def write_bundles(
     Parameters
     ----------
     pdf
-        Print each tube's page and attach it. It is printed anew, so that it shows the signatures that the status of the
-        bundle rests on.
+        Print each tube's page and attach it. The page is printed again, so that it shows the signatures on which the
+        status of the bundle rests.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def write_bundles(
 
 
 def _printed(page: Path, result: Path) -> Document:
-    """The page as PDF, as it is now."""
+    """The present page as PDF."""
     out = pdf_of(page, result)
     write_pdf(page, out)
     return Document("application/pdf", f"{page.parent.name}.pdf", out.read_bytes())

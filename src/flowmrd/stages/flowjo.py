@@ -1,4 +1,4 @@
-"""Stage ``flowjo``: a FlowJo 10 workspace of a finished run, made when asked for.
+"""Stage ``flowjo``: a FlowJo 10 workspace of a finished run, written on request.
 
 One workspace per panel, ``flowjo.wsp`` for the run's own panel and ``flowjo-<panel>.wsp`` for others, because
 populations are named by the panel.

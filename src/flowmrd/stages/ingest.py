@@ -49,7 +49,7 @@ def ingest(
     fcs
         FCS or LMD file.
     panel
-        Panel that its channels are matched to.
+        Panel with which its channels are matched.
     sample
         Name of the sample, for the record.
     events
@@ -68,7 +68,7 @@ def ingest(
 
 
 def write_raw(tube: Tube, events: Path | None, record: Path) -> None:
-    """Write ``events.arrow``, where it is wanted, and ``ingest.json`` of a tube that has been read."""
+    """Write ``ingest.json`` of a tube that has been read and, if a path is given, ``events.arrow``."""
     if events is not None:
         write_columns(events, tube.raw, {"scale": "raw", "sample": tube.name})
     write_json(record, tube.ingest.as_json())

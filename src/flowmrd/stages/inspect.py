@@ -23,9 +23,9 @@ def inspect(path: Path, sums: bool = False, panel: PanelModel | None = None) -> 
         Whether to add the sum of the stored values of every channel: integers after masking, before gain, log and time
         scaling. Not-a-number and infinity are the words ``NaN``, ``Infinity`` and ``-Infinity``.
     panel
-        Also say which channel would be which marker of this panel: every channel gets ``marker`` (or null) and ``by``
-        (``$PnS``, ``$PnN``, ``detector``), every data set ``panel``: ``{name, missing, notes, problem}``. ``problem``
-        is null where the file fits, else what a run would refuse it for.
+        Also match the channels with this panel: every channel gets ``marker`` (or null) and ``by`` (``$PnS``, ``$PnN``,
+        ``detector``), every data set ``panel``: ``{name, missing, notes, problem}``. ``problem`` is null if the file
+        fits, and otherwise the reason for which a run would refuse it.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def inspect(path: Path, sums: bool = False, panel: PanelModel | None = None) -> 
 
 
 def _match(one: DataSet, facts: dict[str, Any], panel: PanelModel, where: str) -> None:
-    """Add which channel would be which marker."""
+    """Add the marker of every channel."""
     names = [(channel.pnn, channel.pns) for channel in one.channels]
     problem = None
     matched: MatchResult | None = None

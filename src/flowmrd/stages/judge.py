@@ -1,8 +1,8 @@
 """Stage ``judge``: one tube from its FCS file, or from its gated columns, to its report, in one process.
 
 A follow-up tube is read, preprocessed, gated, classified, counted, exported and reported without a column file in
-between. Controls and diagnosis tubes are gated before, because something common is learned from them; their judging
-starts at the column files. Every JSON artefact is written as the single stages write it.
+between. Controls and diagnosis tubes are gated before, because something is learned from them together; their judging
+starts at the column files. Every JSON artefact is the same as from the single stages.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def in_run(
 
 
 def gated_from_files(sample: Sample, at: TubeFolders, *, panel: PanelModel, config: RunConfig) -> Tube:
-    """A tube that the stages ingest, preprocess and gate have made."""
+    """A tube from the files of the stages ingest, preprocess and gate."""
     work = at.work
     files = TubeFiles(
         sample.sample,

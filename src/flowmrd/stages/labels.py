@@ -31,12 +31,12 @@ TRUE, FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no", ""
 def read_labels(
     path: Path, n_events: int, *, fcs: Path | None = None, data_set: int | None = None
 ) -> npt.NDArray[np.bool_]:
-    """Which events are labelled leukaemic, shape (n_events,).
+    """Mask of the events that are labelled leukaemic, shape (n_events,).
 
     Parameters
     ----------
     fcs, data_set
-        The tube, for whose events gates are evaluated; not needed for a table.
+        The tube's file and data set, on whose events gates are evaluated; not needed for a table.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def read_labels(
         If the file cannot be read, lacks a column, names an event that the tube does not have, or has more rows than
         the tube has events.
     GateError
-        If gates cannot be evaluated, are of another tube, or none of them holds the leukaemic cells.
+        If gates cannot be evaluated or belong to another tube, or none of them has the name of leukaemic cells.
     """
     if path.suffix.lower() in SUFFIXES:
         if fcs is None:
@@ -91,7 +91,7 @@ def read_labels(
 
 
 def _read_text(path: Path, n_events: int) -> DataFrame:
-    """The columns that matter, as text; nothing is unpacked, so the file cannot hold more than its size."""
+    """The needed columns as text; nothing is unpacked, so the content cannot be larger than the file."""
     import pandas as pd
 
     table = pd.read_csv(
@@ -107,7 +107,7 @@ def _read_text(path: Path, n_events: int) -> DataFrame:
 
 
 def _read_parquet(path: Path, n_events: int) -> DataFrame:
-    """The columns that matter. Kilobytes of Parquet can stand for gigabytes: what they promise is looked at first."""
+    """The needed columns. Kilobytes of Parquet can unpack to gigabytes, so the announced sizes are checked first."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""Stage ``laip``: what a patient's leukaemia looks like, found in the diagnosis tube, with expert labels or without.
+"""Stage ``laip``: the phenotype of a patient's leukaemia, from the diagnosis tubes, with expert labels or without.
 
 ``laip.json`` (format ``flowmrd-laip/2``)::
 
@@ -65,9 +65,9 @@ def learn(
     Parameters
     ----------
     diagnosis
-        Diagnosis tubes; in the order of the sheet; the last one that holds aberrant cells counts.
+        Diagnosis tubes in the order of the sheet; the last one that holds aberrant cells gives the phenotype.
     labels
-        Expert labels by sample name; where a tube has them, they say which cells are leukaemic.
+        Expert labels by sample name; in a tube that has them, they say which cells are leukaemic.
     fcs
         FCS file by sample name, for labels that are gates.
     """
@@ -89,6 +89,6 @@ def learn(
 
 
 def _data_set(files: TubeFiles) -> int | None:
-    """Which data set of the FCS file the tube is, from ``ingest.json`` beside its columns."""
+    """Number of the tube's data set in its FCS file, from ``ingest.json`` beside its columns."""
     record = files.preprocessed.with_name("ingest.json")
     return read_record(record, IngestFile).data_set if record.is_file() else None

@@ -1,7 +1,7 @@
-"""``results/manifest.json``: the SHA-256 of every result file, so that a later look can tell which one was altered.
+"""``results/manifest.json``: the SHA-256 of every result file, so that a later check can name the altered ones.
 
-Deterministic: it depends on the results' bytes alone. Logs, benchmarks, intermediate files, the review log (which has
-its own chain) and the records that say when and where a run was made are not in it.
+It depends only on the results' bytes. Logs, benchmarks, intermediate files, the review log (which has its own chain)
+and the records of the time and place of a run are not in it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from flowmrd.store import digest_file, write_json
 
 MANIFEST: Final = Path("results/manifest.json")
 COVERED: Final = ("samples", "cohort", "reference", "laip", "assets")
-"""Folders of ``results`` whose files are listed: what a run writes. Other commands write elsewhere, at other times."""
+"""Folders of ``results`` whose files are listed: those that a run writes. Other commands write to other folders."""
 
 
 def result_files(run_directory: Path) -> list[Path]:
@@ -44,7 +44,7 @@ def write_manifest(run_directory: Path) -> dict[str, DigestEntry]:
 
 
 def renew_manifest(run_directory: Path, changed: Sequence[Path]) -> dict[str, DigestEntry]:
-    """Digest some result files anew and leave the rest of the manifest as it is; returns all files.
+    """Digest some result files again and leave the rest of the manifest as it is; return all entries.
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ DEPTH: Final = 2
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Run directories with results in a folder, itself among them, in the order of their paths."""
+    """Run directories with results in a folder, including the folder itself, in the order of their paths."""
 
     def below(place: Path, levels: int) -> list[Path]:
         if (place / "config" / "config.yaml").is_file() and (place / "results" / "samples").is_dir():
@@ -70,9 +70,9 @@ def monitor_runs(
     locked
         An earlier ``monitoring.json`` whose months set the control limits.
     seed, again
-        Of the random sample of negatives.
+        Seed and size of the random sample of negatives.
     code
-        Language of the page; that of the run which ended last where absent.
+        Language of the page; by default that of the run that ended last.
 
     Raises
     ------
@@ -140,12 +140,12 @@ def _link(folder: Path, out: Path, run: str, sample: str) -> str:
 
 
 def _told(error: Exception, folder: Path) -> str:
-    """An error in one line, with paths from the folder on: where the folder lies is no result."""
+    """An error in one line, with paths relative to the folder, because the place of the folder is not a result."""
     return " ".join(str(error).replace(f"{folder}{os.sep}", "").split())[:300]
 
 
 def _ended(run: Path) -> str:
-    """When the run ended, as its provenance says; empty where it does not."""
+    """End of the run by its provenance; empty where this does not say it."""
     path = run / "results" / "provenance.json"
     if not path.is_file():
         return ""
@@ -155,7 +155,7 @@ def _ended(run: Path) -> str:
 
 
 def _tubes(run: Path, name: str, problems: list[str]) -> list[MonitoredTube]:
-    """Every control and follow-up tube of a run; one that cannot be read is a problem, not a missing tube."""
+    """Every control and follow-up tube of a run; a tube that cannot be read is listed as a problem."""
     config = load_config(run / "config" / "config.yaml")
     rows, wrong = read_sheet(run / config.samples)
     problems += [f"{name}: {len(wrong)} rows of the sample sheet are wrong and in no figure"] if wrong else []
@@ -202,8 +202,8 @@ CALLS: Final[Mapping[str, str]] = {"leukaemia": "counted", "normal": "normal", "
 
 
 def called_otherwise(result: MrdResult, standing: Sequence[LogEntry]) -> bool:
-    """Whether a reviewer called a group something else than the classifier did; an atypical group is an open question,
-    so that answering it overrules nothing.
+    """Whether a reviewer called a group differently from the classifier. An atypical group is an open question, so an
+    answer to it overrules nothing.
 
     Parameters
     ----------

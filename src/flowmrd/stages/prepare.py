@@ -84,7 +84,7 @@ def gated_from_fcs(
 ) -> Tube:
     """Read, preprocess and gate a tube; write ``ingest.json``, ``qc.json`` and what gating writes.
 
-    :func:`require_unchanged` tells at the end whether the file is still the one that was read.
+    :func:`require_unchanged` checks at the end that the file is still the one that was read.
 
     Parameters
     ----------
@@ -129,12 +129,12 @@ def gated_from_fcs(
 
 
 def require_unchanged(fcs: Path, seen: tuple[int, int, int]) -> None:
-    """Refuse a tube whose file is not the one any more that :func:`file_state` saw.
+    """Refuse a tube whose file has changed since :func:`file_state` was called.
 
     Raises
     ------
     ArtefactError
-        If it was written to, or another one was put in its place.
+        If the file was written to or replaced.
     """
     if file_state(fcs) != seen:
         raise ArtefactError(

@@ -1,11 +1,11 @@
-"""Stage behind ``flowmrd provenance``: who, when, where and with what a run was made, and what it gave.
+"""Stage behind ``flowmrd provenance``: the circumstances of a run (account, time, machine, software) and its results.
 
 Writes ``results/manifest.json`` (:mod:`flowmrd.stages.manifest`), ``results/provenance.json``, ``results/rerun/``
 (configuration and sample sheet for another laboratory) and ``results/ro-crate-metadata.json``
 (:mod:`flowmrd.stages.ro_crate`). These are the only results that hold times.
 
-The paths and names of FCS files are left out: they often hold a patient's name. A tube is known by its sample id and
-the SHA-256 of its file; ``results/rerun/config/samples.tsv`` expects it as ``fcs/<sample>.fcs``.
+The paths and names of FCS files are left out, because they often hold a patient's name. A tube is identified by its
+sample id and the SHA-256 of its file; ``results/rerun/config/samples.tsv`` expects it as ``fcs/<sample>.fcs``.
 """
 
 from __future__ import annotations
@@ -113,9 +113,9 @@ def write_provenance(
 
 
 def renew_records(run_directory: Path, changed: Sequence[Path]) -> None:
-    """Manifest, provenance and crate after a tube was counted again with a reviewer's calls.
+    """Renew manifest, provenance and crate after a tube was counted again with a reviewer's calls.
 
-    Everything else stands as the run left it; nothing else is digested again. Without records nothing is done.
+    Everything else stays as the run left it and is not digested again. Without records nothing is done.
 
     Parameters
     ----------
@@ -136,7 +136,9 @@ def renew_records(run_directory: Path, changed: Sequence[Path]) -> None:
 
 
 def review_state(run_directory: Path) -> ReviewEntry:
-    """Head of the review log and the laboratory's key now, so that a log put back to an earlier state is noticed."""
+    """Present head of the review log and the laboratory's key, so that a log put back to an earlier
+    state is noticed.
+    """
     check = check_log(run_directory)
     key = trusted_key(run_directory, None)
     return ReviewEntry(
@@ -160,7 +162,7 @@ def software() -> SoftwareEntry:
 
 @cache
 def locked_packages() -> dict[str, str]:
-    """Package to version as the lock file asks for on this Python and platform."""
+    """Package to version in the lock file, for this Python and platform."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     found: dict[str, str] = {}
@@ -189,7 +191,7 @@ def installed_packages() -> dict[str, str | None]:
 
 
 def host_class() -> HostClass:
-    """Kind of machine, not which one: no host name, no user, no address."""
+    """Kind of machine, without host name, user or address."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return HostClass(
         system=platform.system(),
@@ -257,7 +259,7 @@ def _tube(run_directory: Path, sample: Sample) -> InputTubeEntry:
 
 
 def _write_rerun(run_directory: Path, sheet: Path) -> None:
-    """What another laboratory needs besides the tubes; file names of tubes are replaced, clinical tables left out."""
+    """Write the files that another laboratory needs besides the tubes, with other file names and no clinical tables."""
     folder = run_directory / "results" / "rerun" / "config"
     rows, _ = read_table(sheet, REQUIRED, OPTIONAL, one_row_per="tube", setting="samples")
     columns = [name for name in (*REQUIRED, *OPTIONAL) if name not in {"labels", "analyst"}]

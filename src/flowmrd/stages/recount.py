@@ -1,7 +1,7 @@
 """Counting one tube again with the reviewers' calls of its groups, in seconds: from the stored classification.
 
-The tube is read once more with the thresholds that were placed in it; which cells each group has is stored. Classifier
-and spike-in do not run. What is written is, byte for byte, what a run writes that finds the calls in the log.
+The tube is read once more with the thresholds that were placed in it; the cells of each group are stored. Classifier
+and spike-in do not run. The written files are, byte for byte, those of a run that finds the calls in the log.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ WRITTEN = ("mrd.json", "events.parquet", "annotated.fcs", "report.html", "report
 
 @dataclass(frozen=True)
 class TubeInRun:
-    """A finished tube of a run, and what its page shows beside it.
+    """A finished tube of a run, and the files of the tubes that its page also shows.
 
     Attributes
     ----------
     later
-        The patient's later tubes that have a result: their pages show this one among the visits.
+        The patient's later tubes with a result, whose pages show this tube among the visits.
     reference_json, laip_json, controls_qc, controls_work, diagnosis_work, history, tubes
         As in :func:`flowmrd.stages.report.report`.
     """
@@ -98,7 +98,7 @@ class Judged:
 
 
 def import_and_count(tube: TubeInRun, file: Path, *, key: Path | None = None, now: datetime | None = None) -> Imported:
-    """Take a review into the log; where calls of groups are in force that the result lacks, count the tube again.
+    """Import a review into the log; if calls of groups are in force that the result lacks, count the tube again.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def reopen(tube: TubeInRun) -> Judged:
     Raises
     ------
     ReviewError
-        If its result does not come out of its files: they belong to another version or configuration.
+        If its files do not give its result, because they belong to another version or configuration.
     """
     present = tube.at.result / "mrd.json"
     stored = read_result(present)
@@ -192,7 +192,7 @@ def _open(tube: TubeInRun) -> Tube:
 def _recount_of(
     tube: TubeInRun, file: Path, review: ReviewFile, entries: Sequence[LogEntry], judged: Judged
 ) -> Recount:
-    """What the calls of a review make of the result, before they are in the log."""
+    """The result with the calls of a review, before these are in the log."""
     if tube.sample.role is Role.CONTROL:
         raise ReviewError(
             str(file),
@@ -243,8 +243,8 @@ def _answer(file: Path, opinion: GroupOpinion, before: MrdResult, judged: Judged
 def write_again(tube: TubeInRun, judged: Judged, calls: ReviewerCalls) -> MrdResult:
     """Write a tube's results with these calls, and the pages that show them; file times stay.
 
-    With its old time nothing that was made from a result looks out of date; the cohort is made again for the new entry
-    of the log.
+    With its old time, no file that was made from a result looks out of date. The cohort page is rebuilt because of the
+    new entry of the log.
     """
     digests = judged.digests
     result = quantify(judged.tube, tube.config, sample=tube.sample, digests=digests, calls=calls if calls else None)
@@ -291,7 +291,7 @@ def _write_page(tube: TubeInRun, counted: Tube) -> None:
 
 @contextmanager
 def same_times(paths: Sequence[Path]) -> Iterator[None]:
-    """Give files their old times back after the block has written them anew."""
+    """Restore the times of files after the block has written them again."""
     times = {path: path.stat() for path in paths if path.is_file()}
     yield
     for path, state in times.items():

@@ -1,4 +1,4 @@
-"""Stage ``reference``: what normal marrow looks like, learned from all control tubes of a panel.
+"""Stage ``reference``: the model of normal marrow, learned from all control tubes of a panel.
 
 ``reference.json`` (format ``flowmrd-reference/5``)::
 
@@ -10,9 +10,9 @@
     manifest: {flowmrd_version, panel_version, seed, max_events_per_control, controls: [{sample, source}], note}
 
 ``reference.npz``: mixtures of the full model and of every fold, the window cells of every control with their log
-density under the fold that did not see it, and its off-scale cells. ``n_controls`` is 0 and ``provisional`` true where
-simulated marrows join because the run has fewer controls than ``reference.min_controls``: nothing judged by it can be a
-negative result.
+density under the fold that was built without it, and its off-scale cells. ``n_controls`` is 0 and ``provisional`` is
+true if simulated marrows are added because the run has fewer controls than ``reference.min_controls``; no tube judged
+by such a reference can be negative.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@
     trend        [{sample, timepoint, role, class, fraction, ci95, lod95}]
 
 ``report.tsv``
-    The same, one number a row: ``figure`` (dotted path), ``value``.
+    The same, with one number per row: ``figure`` (dotted path), ``value``.
 """
 
 from __future__ import annotations
@@ -120,13 +120,13 @@ def report(
     sample
         The tube's row of the sheet.
     reference_json, laip_json
-        What the tube was judged by; ``None`` or absent files are said to be missing.
+        Files by which the tube was judged; the page says which of them are missing.
     controls_qc
         ``qc.json`` of the control tubes of the same panel, for this tube's place among them.
     controls_work, diagnosis_work
         Work folders of these controls and of the patient's diagnosis tube, whose columns are drawn beside this tube's.
     history
-        ``mrd.json`` of the patient's tubes in the order of the sheet, this one among them.
+        ``mrd.json`` of the patient's tubes in the order of the sheet, including this one.
     run_directory
         Where the review log lies; without it the page shows no signatures.
     out
@@ -139,7 +139,7 @@ def report(
     Raises
     ------
     ArtefactError
-        If ``mrd.json`` or the column files are missing or do not fit each other.
+        If ``mrd.json`` or the column files are missing or do not belong together.
     """
     out = out or sample_dir / "report.html"
     path = sample_dir / "mrd.json"
@@ -224,7 +224,7 @@ def read_control_limits(run_directory: Path | None, config: RunConfig) -> Contro
     Raises
     ------
     ArtefactError
-        If the file is missing or none: charts by other limits than those asked for would look the same.
+        If the file is missing or not such a file, because charts with other limits would look the same.
     """
     if config.report.control_limits is None or run_directory is None:
         return None

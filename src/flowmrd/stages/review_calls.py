@@ -25,7 +25,7 @@ def result_sha256(result: MrdResult) -> str:
 def count_with_review(
     tube: Tube, config: RunConfig, *, sample: Sample, digests: Digests, run_directory: Path | None
 ) -> tuple[Tube, MrdResult]:
-    """Count a tube as the classifier judged it, then with the calls of the review log that are about this very result.
+    """Count a tube as the classifier judged it, then with the calls in the review log that refer to this very result.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Taking identifiers out of text: known ones by name, unknown ones by their shape. Rather too much than too little."""
+"""Removing identifiers from text: known ones by name, unknown ones by their shape. In doubt, text is removed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from typing import Final
 from flowmrd.home import REPOSITORY
 
 HARMLESS_QUOTED: Final = re.compile(r"[a-z0-9_.,:=<>+*/ -]{0,60}")
-"""A quoted text of lower-case words is a key or a choice of ours; anything else may come from a file."""
+"""Quoted text of lower-case words, which is a key or a choice of flowmrd; any other quoted text may
+come from a file.
+"""
 
 SHAPES: Final = (
     (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), "<address>"),
@@ -29,7 +31,7 @@ SHAPES: Final = (
 PATH: Final = re.compile(r"(?<![\w<>.])(?:~|/)[^\s'\",;:()\[\]<>]*/[^\s'\",;:()\[\]<>]*")
 QUOTED: Final = re.compile(r"'([^'\n]*)'|\"([^\"\n]*)\"")
 FOREIGN_WORD: Final = re.compile(r"\w*[^\W\d_a-zA-Z]\w*")
-"""A word with a letter outside ASCII: not one of ours."""
+"""A word with a letter outside ASCII, which is not one of flowmrd's own."""
 
 
 class Scrubber:
@@ -51,7 +53,7 @@ class Scrubber:
             sysconfig.get_paths()["purelib"]: "PYTHON",
             sysconfig.get_paths()["stdlib"]: "PYTHON",
         }
-        # A path that becomes one of our own words must be replaced before its parts are looked at.
+        # The path of the run directory must be replaced before its parts are looked at.
         self._places = sorted(((old, new) for old, new in places.items() if len(old) > 1), key=lambda p: -len(p[0]))
         names = {**dict.fromkeys(_machine_names(), "<account>"), **known}
         ordered = sorted((name for name in names if name), key=lambda name: (-len(name), name))
@@ -98,5 +100,5 @@ def _machine_names() -> list[str]:
         names.append(getpass.getuser())
     except (KeyError, OSError):
         names.append(os.environ.get("LOGNAME", ""))
-    # The administrator's account name stands in many ordinary words of a log and names nobody.
+    # The administrator's account name is part of many ordinary words of a log and names nobody.
     return [name for name in names if len(name) > 1 and name not in ("root", "localhost")]

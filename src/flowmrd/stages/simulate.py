@@ -27,9 +27,9 @@ def simulate(
     run_directory
         Where to write ``config/`` and ``fcs/``.
     preset
-        ``demo``, ``small``, ``many`` or ``compensation`` (see :mod:`flowmrd.simulate.design`), or ``trial``: the
-        re-enacted trial with its clinical tables (:mod:`flowmrd.trial.reenactment`), or the path of a ``.tsv`` table of
-        patients (``test_data/dilution.tsv`` is one), to which control marrows are added.
+        ``demo``, ``small``, ``many``, ``compensation`` or ``pooled`` (see :mod:`flowmrd.simulate.design`); or
+        ``trial``, the re-enacted trial with its clinical tables (:mod:`flowmrd.trial.reenactment`); or the path of a
+        ``.tsv`` table of patients (such as ``test_data/dilution.tsv``), to which control marrows are added.
     seed
         Same preset, panel and seed give the same bytes.
     panel
@@ -42,7 +42,7 @@ def simulate(
     Returns
     -------
     SimulatedCohort
-        ``sheet``, the sample sheet, and ``manifest``, what every tube truly holds.
+        ``sheet``, the path of the sample sheet, and ``manifest``, the true content of every tube.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Stage behind ``flowmrd trial``: from the clinical tables and every ``mrd.json`` to the trial's answer.
 
-Writes ``results/cohort/trial.json``, ``results/cohort/trial.html`` and CSV files in ``results/cohort/trial/``.
-Reads, besides the tables, ``results/review/`` where there is a review log.
+Writes ``results/cohort/trial.json``, ``results/cohort/trial.html`` and CSV files in ``results/cohort/trial/``. Besides
+the tables it reads ``results/review/``, if there is a review log.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stage ``validate``: what this laboratory's tubes allow, as ``validation.json`` and ``report.html``.
+"""Stage ``validate``: performance of the assay in this laboratory's tubes, as ``validation.json`` and ``report.html``.
 
 Reads the reference and the LAIPs of a finished run; no tube is read again.
 """
@@ -41,7 +41,7 @@ def validate(
     measured: MeasuredValidation | None = None,
     comparison: Comparison | None = None,
 ) -> None:
-    """Dilute every diagnosis into every control and report.
+    """Dilute every leukaemia into every control, and write the report.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def validate(
 
 
 def _kinds(laip_json: Path) -> tuple[str, tuple[str, ...]]:
-    """A patient, and in which ways the leukaemia is aberrant."""
+    """A patient, and the kinds of aberrancy of the leukaemia."""
     laip = read_record(laip_json, LaipFile)
     kinds = kinds_of(laip.components, indistinct=bool(laip.indistinct)) if laip.found else ()
     return laip.patient, kinds

@@ -1,16 +1,16 @@
-"""Stage behind ``flowmrd verify RUNDIR``: recompute every digest and say exactly what was altered.
+"""Stage behind ``flowmrd verify RUNDIR``: recompute every digest and name every alteration.
 
-Looked at: result files against ``results/manifest.json``; the manifest against ``results/provenance.json``; tubes,
+It checks result files against ``results/manifest.json``; the manifest against ``results/provenance.json``; tubes,
 configuration, sheets and panels against the provenance; the RO-Crate against the manifest; the chain and signatures of
-the review log; and whether each signature still stands for the result it was given for. Nothing is changed.
+the review log; and whether each signature is still valid for its result. Nothing is changed.
 
 Command: ``flowmrd verify RUNDIR [--public-key PUB] [--head DIGEST] [--json]``; exit 0 where nothing was altered, 2
 otherwise. The provenance notes how the review log stood at the end of the run; ``--head`` is a later head digest that
 was noted elsewhere (``flowmrd review import`` and ``flowmrd review status`` print it).
 
-Limits: somebody who can write the whole folder can alter a result and rewrite manifest and provenance to match; what
-then still tells is a review signed with the laboratory's key, because it holds the digest of the ``mrd.json`` it is
-about. See docs/review.md.
+Somebody who can write the whole folder can alter a result and rewrite manifest and provenance to match. A review that
+is signed with the laboratory's key still reveals this, because it holds the digest of its ``mrd.json``. See
+docs/review.md.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from flowmrd.store import digest_file, read_json
 
 @dataclass
 class Verification:
-    """What was looked at and what is not as it was.
+    """Outcome of a verification.
 
     Attributes
     ----------
     findings
         Alterations: each names the file or entry.
     notes
-        Things worth knowing that are no alteration (another version installed, an interrupted import).
+        Facts worth knowing that are not alterations (another version installed, an interrupted import).
     checked
-        Number of things looked at, by kind.
+        Number of checked items, by kind.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -97,7 +97,7 @@ def verify(
     public_key
         The laboratory's public key; by default ``config/flowmrd-review.pub`` where it exists.
     head
-        A head digest of the review log that was noted earlier: the log must contain it.
+        A head digest of the review log that was noted earlier, which the log must contain.
     tubes
         Also digest the FCS files, which takes as long as reading them.
 
@@ -203,7 +203,7 @@ def _check_inputs(run_directory: Path, record: ProvenanceFile, report: Verificat
 
 
 def _same_results(run_directory: Path, config: RunConfig, samples: Sequence[Sample]) -> bool:
-    """Whether a configuration differs from the run's in keys alone that change no result."""
+    """Whether a configuration differs from the run's only in keys that change no result."""
     for sample in samples:
         path = run_directory / "results" / "samples" / sample.sample / "mrd.json"
         if path.is_file():
@@ -295,7 +295,7 @@ def _check_calls(run_directory: Path, sample: str, report: Verification) -> None
 def _check_noted_review(
     run_directory: Path, noted: ReviewEntry | None, report: Verification, public_key: Path | None
 ) -> None:
-    """The review log and key as the run's provenance noted them: the log must have grown from there."""
+    """Check the review log and key against the run's provenance; the log must be a continuation of the noted one."""
     if noted is None:
         report.add("results/provenance.json", "it does not say how the review log stood: the note was taken out")
         return
@@ -314,5 +314,5 @@ def _check_noted_review(
 
 
 def digests_of_chain(check: LogCheck) -> set[str]:
-    """Every head digest that the log has had, the one of the empty log included."""
+    """Every head digest that the log has had, including that of the empty log."""
     return {GENESIS} | {digest(entry.line()) for entry in check.entries}

@@ -1,4 +1,4 @@
-"""Typed cells of a clinical sheet: each bad cell becomes one problem with its line, and reading goes on."""
+"""Typed cells of a clinical sheet. Each malformed cell becomes one problem with its line, and reading goes on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowmrd.errors import InputError, SheetError, TrialError
 
 DAY = re.compile(r"-?\d{1,5}")
 MOST_DAYS = 20_000
-"""Beyond 54 years a number is no count of days since enrolment but the day number of a spreadsheet (since 1900)."""
+"""Largest number of days since enrolment (54 years); a larger number is the day number of a spreadsheet, since 1900."""
 YES = {"yes": True, "y": True, "1": True, "true": True, "no": False, "n": False, "0": False, "false": False}
 
 
@@ -28,7 +28,7 @@ def _is_day(value: str) -> bool:
 
 @dataclass
 class Cells:
-    """One row being read. ``problems`` collects what is wrong with it."""
+    """One row while it is read; ``problems`` collects its faults."""
 
     where: str
     row: Mapping[str, str]
@@ -91,7 +91,9 @@ class Cells:
         return number
 
     def origin(self, column: str) -> int | None:
-        """The enrolment: an ISO date, which other dates of the row are counted from, or 0. Returns day 0."""
+        """Day of enrolment, which is always 0. The cell holds 0 or an ISO date, from which other dates of the row are
+        counted.
+        """
         value = self.row.get(column, "")
         if value == "0":
             return 0
@@ -145,5 +147,5 @@ class Cells:
         self.problems.append(SheetError(f"{self.where}, column {column}", found=found, expected=expected, todo=todo))
 
     def contradiction(self, found: str, expected: str, todo: str) -> None:
-        """Note cells that cannot all be true."""
+        """Note cells that contradict each other."""
         self.problems.append(TrialError(self.where, found=found, expected=expected, todo=todo))

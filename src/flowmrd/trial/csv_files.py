@@ -14,15 +14,15 @@ NAMES = ("patients", "times", "rates", "curves", "adverse_events", "worst_grades
 """Files for a statistician."""
 
 RISKY_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a cell that starts so for a formula."""
+"""First characters of cells that a spreadsheet program would read as a formula."""
 
 
 def write_tables(folder: Path, result: TrialResult) -> None:
     """Write one CSV of each of :data:`NAMES`.
 
-    ``patients``: one row a patient; ``times``: one row a patient and endpoint, ready for a survival model (code 0
-    censored, 1 the event, 2 the competing event); ``rates``; ``curves``; ``adverse_events``: by term and worst grade;
-    ``worst_grades``: one row a patient and term.
+    ``patients`` has one row per patient. ``times`` has one row per patient and endpoint, ready for a survival model
+    (code 0 censored, 1 the event, 2 the competing event). ``rates`` and ``curves`` hold the estimates.
+    ``adverse_events`` is by term and worst grade. ``worst_grades`` has one row per patient and term.
     """
     _write(
         folder / "patients.csv",

@@ -13,7 +13,7 @@ RISK_STEPS = (1, 2, 3, 6, 12, 24, 60)
 RELAPSE, DEATH = 1, 2
 
 Timing = Callable[[Patient], tuple[int, int]]
-"""Days from the origin and the code of what ended them: 0 censored, otherwise the event."""
+"""Days from the origin, and the code of their end: 0 for censored, otherwise the event."""
 
 
 def survival_endpoints(patients: Sequence[Patient], responders: Sequence[Patient], origin: str) -> dict[str, Endpoint]:
@@ -26,7 +26,7 @@ def survival_endpoints(patients: Sequence[Patient], responders: Sequence[Patient
     responders
         Those in CR or CRi by the rule set, with a response day.
     origin
-        ``enrolment`` or ``first_dose``: where OS and PFS start. From the first dose, untreated patients are left out.
+        ``enrolment`` or ``first_dose``: the start of OS and PFS. With ``first_dose``, untreated patients are left out.
     """
     if origin == "first_dose":
         started = [patient for patient in patients if patient.treated]

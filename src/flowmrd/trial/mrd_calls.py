@@ -1,6 +1,6 @@
 """MRD after cycle 1 for every patient, taken from the pipeline's ``mrd.json`` and never from a typed-in column.
 
-Several tubes of one specimen count as the specimen they are: they are judged together, as on the cohort page.
+Several tubes of one specimen are judged together, as on the cohort page.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from flowmrd.trial.tables import Patient
 
 
 def plain(timepoint: str) -> str:
-    """A timepoint by its letters and digits alone: "C1 D21", "c1-d21" and "C1D21" are the same."""
+    """Letters and digits of a timepoint, so that "C1 D21", "c1-d21" and "C1D21" are the same."""
     return "".join(character for character in timepoint.casefold() if character.isalnum())
 
 
@@ -31,9 +31,9 @@ def choose_samples(
 ) -> tuple[dict[str, tuple[Sample, ...]], list[InputError]]:
     """The tube after cycle 1 of each patient, or the tubes of the one specimen, and every ambiguity.
 
-    ``mrd_sample`` of the patients' sheet decides where it is given: a tube, which then counts alone, or a specimen.
-    Otherwise it is the one follow-up tube of the patient at one of the timepoints, or the tubes of one ``specimen_id``;
-    tubes of several specimens are a problem, none leaves the patient out of the mapping.
+    ``mrd_sample`` of the patients' sheet decides where it is given. It names a tube, which then counts alone, or a
+    specimen. Otherwise the patient's only follow-up tube at one of the timepoints is taken, or the tubes of one
+    ``specimen_id``. Tubes of several specimens are a problem. A patient without such a tube is left out of the mapping.
 
     Parameters
     ----------
@@ -106,8 +106,8 @@ def judged_call(name: str, result: MrdResult | SpecimenResult, review: str) -> M
     ``mrd_negative`` of the verdict decides, and every class allows only what agrees with it
     (:data:`flowmrd.mrd.result.MRD_NEGATIVE_OF`): negative are NEGATIVE, and a detection whose whole 95 % interval lies
     below the target in a tube that was sensitive enough; positive is a detection whose whole interval lies at or above
-    it. A result that could not have told (null), that is missing, or that the reviewer rejected is not evaluable: it
-    counts neither as negative nor as positive.
+    it. A result without an answer (null), a missing result and a result that the reviewer rejected are not evaluable:
+    they count neither as negative nor as positive.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def calls_of(
 
 
 def _review_of_all(states: Sequence[str]) -> str:
-    """Review state of a specimen: rejected with any of its tubes, else what was said of all of them."""
+    """Review state of a specimen: rejected if any of its tubes is, otherwise the state that all its tubes have."""
     if "rejected" in states:
         return "rejected"
     return states[0] if len(set(states)) == 1 else "not_reviewed"

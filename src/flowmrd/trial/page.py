@@ -96,7 +96,7 @@ def summary(result: TrialResult) -> str:
 
 
 def headline(result: TrialResult) -> list[tuple[str, str, str]]:
-    """(title, number, interval or denominator) of what the reader came for."""
+    """(title, number, interval or denominator) of the main results."""
 
     def rate(title: str, one: Proportion) -> tuple[str, str, str]:
         percent, interval = _percent_cells(one)

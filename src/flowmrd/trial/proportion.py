@@ -1,4 +1,4 @@
-"""Proportions with exact intervals, and never without their denominator."""
+"""Proportions with exact intervals, always given with their denominator."""
 
 from __future__ import annotations
 

@@ -32,8 +32,9 @@ FIGURES: Final[dict[str, object]] = {
     "median overall survival": "not reached",
     "median progression-free survival": "not reached",
 }
-"""As published; intervals are the exact ones of the published counts. That the three others had MRD is what 9 of 12
-means; a re-enactment in which their tubes could not tell would give the same rate for the wrong reason."""
+"""The figures as published; intervals are the exact ones of the published counts. 9 of 12 means that the three others
+had MRD. A re-enactment in which their tubes gave no answer would have the same rate for the wrong reason.
+"""
 
 
 def figures_of(result: TrialResult) -> dict[str, object]:

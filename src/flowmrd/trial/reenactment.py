@@ -1,7 +1,8 @@
 """The re-enacted trial of ``test_data/trial``: which tubes to simulate, and the clinical tables that go with them.
 
-``flowmrd simulate RUNDIR --preset trial`` simulates :func:`read_tubes` with :func:`flowmrd.simulate.design.trial` and
-calls :func:`copy_tables`; ``flowmrd run RUNDIR`` then analyses the tubes, and the figures come out of that analysis.
+``flowmrd simulate RUNDIR --preset trial`` simulates the tubes of :func:`read_tubes` with
+:func:`flowmrd.simulate.design.trial` and calls :func:`copy_tables`. ``flowmrd run RUNDIR`` then analyses the tubes, and
+the figures result from that analysis.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ def read_tubes(path: Path = REENACTMENT / "tubes.tsv") -> list[FollowUp]:
 
 
 def copy_tables(run_directory: Path) -> None:
-    """Put the clinical tables into ``config/`` of a run directory, untouched where they are already there."""
+    """Copy the clinical tables into ``config/`` of a run directory; tables that are already there
+    are left as they are.
+    """
     for name in TABLES:
         text = (REENACTMENT / name).read_text(encoding="utf-8")
         target = run_directory / "config" / name

@@ -23,7 +23,7 @@ from flowmrd.flags import Flag, flag
 from flowmrd.trial.tables import Patient
 
 Because = Callable[[Flag], None]
-"""Notes a reason."""
+"""Function that notes a reason."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def _partial(p: Patient, blasts: float, rules: RuleSet, because: Because) -> str
 
 
 def relapse_reasons(p: Patient, rules: RuleSet) -> tuple[Flag, ...]:
-    """Whether a recorded relapse meets the rule set; it is counted either way, and a doubt is shown."""
+    """Reasons why a recorded relapse may not meet the rule set; it is counted either way, and a doubt is shown."""
     if p.relapse is None or p.relapse_site == "extramedullary":
         return ()
     if p.relapse_site is None:

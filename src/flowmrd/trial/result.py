@@ -60,7 +60,7 @@ class PatientLine(TrialPart):
 
 
 class Rate(TrialPart):
-    """One outcome over every denominator; the first is the protocol's."""
+    """One outcome with every denominator; the first is the protocol's."""
 
     name: str
     title: str
@@ -85,7 +85,9 @@ class Months(TrialPart):
 
 
 class Observation(TrialPart):
-    """One patient of an endpoint: days from its origin, and what ended them (0 censored, 1 the event, 2 competing)."""
+    """One patient of an endpoint: days from its origin, and the code of their end (0 censored, 1
+    event, 2 competing).
+    """
 
     patient: str
     days: int
@@ -126,7 +128,7 @@ class EventLine(TrialPart):
 
 
 class FlowStep(TrialPart):
-    """One box of the patient flow, and who was lost before it."""
+    """One box of the patient flow, and the patients lost before it."""
 
     title: str
     patients: int

@@ -13,7 +13,7 @@ TREATED = "treated patients"
 
 
 def in_safety_population(patient: Patient) -> bool:
-    """The sheet's word where it gives one, otherwise every treated patient."""
+    """Whether a patient is in the safety population: as the sheet says; otherwise if the patient was treated."""
     return patient.treated if patient.safety_evaluable is None else patient.safety_evaluable
 
 
@@ -31,7 +31,9 @@ def worst_grades(events: Sequence[AdverseEvent]) -> dict[str, dict[str, int]]:
 def tabulate(
     patients: Sequence[Patient], events: Sequence[AdverseEvent], of_interest: Sequence[str]
 ) -> tuple[EventLine, ...]:
-    """One line a term, by number of patients with grade 3 or worse; terms of interest even where nobody had them."""
+    """One line per term, by number of patients with grade 3 or worse; terms of interest are listed even without
+    patients.
+    """
     safety = {patient.patient for patient in patients if in_safety_population(patient)}
     treated = {patient.patient for patient in patients if patient.treated}
     worst = worst_grades(events)

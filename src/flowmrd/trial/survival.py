@@ -1,10 +1,10 @@
 """Time to event: Kaplan-Meier, its median, follow-up by reverse Kaplan-Meier, and Aalen-Johansen for competing risks.
 
-Why not a library at run time: lifelines' Aalen-Johansen fitter adds random jitter to tied times (issues 1521 and 629),
-so the same patients do not give the same bytes, and it miscounts when an event falls on the first time (pull request
-1699); scikit-survival refuses data in which one of the risks has no event, which is the normal state of a small trial
-without relapses. Both estimators are a few lines of arithmetic; the tests hold them against published tables and
-against both libraries where those are right.
+No library is used at run time, for two reasons. The Aalen-Johansen fitter of lifelines adds random jitter to tied times
+(issues 1521 and 629), so the same patients do not give the same bytes, and it miscounts an event at the first time
+(pull request 1699). scikit-survival refuses data in which one of the risks has no event, which is normal in a small
+trial without relapses. Both estimators are a few lines of arithmetic. The tests compare them with published tables, and
+with both libraries where these are right.
 
 Conventions: times are in days and may be 0; at a tied time events come before censorings; the median is the smallest
 time at which the curve is at or below one half; a limit that is never crossed is ``None`` ("not reached").
@@ -24,7 +24,7 @@ Z95: Final = 1.959963984540054
 """97.5 % quantile of the normal distribution."""
 
 TIE: Final = 1e-12
-"""A product of fractions that equals one half may miss it by rounding; within this it counts as one half."""
+"""Tolerance for one half: a product of fractions that equals one half may miss it by rounding."""
 
 CENSORED: Final = 0
 
@@ -87,7 +87,7 @@ def kaplan_meier(times: Sequence[int], events: Sequence[bool]) -> Curve:
     Raises
     ------
     InternalError
-        On lengths that differ or a negative time.
+        If the lengths differ or a time is negative.
     """
     steps = []
     survival, greenwood = 1.0, 0.0
@@ -177,7 +177,7 @@ def aalen_johansen(times: Sequence[int], causes: Sequence[int], cause: int) -> C
     Raises
     ------
     InternalError
-        On lengths that differ, a negative time or a negative code.
+        If the lengths differ, or a time or code is negative.
     """
     if any(code < 0 for code in causes) or cause <= CENSORED:
         raise InternalError("causes are 0 for censored and positive codes otherwise")

@@ -1,4 +1,4 @@
-"""The clinical tables: ``patients.tsv`` (one row a patient) and ``adverse_events.tsv`` (one row an event).
+"""The clinical tables: ``patients.tsv`` (one row per patient) and ``adverse_events.tsv`` (one row per event).
 
 Both are read to the end and every problem is returned at once, with its line. Dates become days since enrolment as
 they are read, so no date of a patient enters a result. The columns are described in docs/methods/trial.md.
@@ -89,7 +89,7 @@ class Patient:
 
     @property
     def treated(self) -> bool:
-        """A first dose was given."""
+        """Whether a first dose was given."""
         return self.first_dose is not None
 
 
@@ -108,7 +108,7 @@ class AdverseEvent:
 
 
 def read_patients(path: Path, cutoff: date | None = None) -> tuple[list[Patient], list[InputError]]:
-    """Read ``patients.tsv``; good rows and every problem.
+    """Read ``patients.tsv``; return the valid rows and every problem.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def read_patients(path: Path, cutoff: date | None = None) -> tuple[list[Patient]
 def read_adverse_events(
     path: Path, patients: Sequence[Patient], enrolment: dict[str, date | None]
 ) -> tuple[list[AdverseEvent], list[InputError]]:
-    """Read ``adverse_events.tsv`` against the list of patients; return the good rows and every problem.
+    """Read ``adverse_events.tsv`` and check it against the list of patients; return the valid rows and every problem.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def read_adverse_events(
 
 
 def enrolment_dates(path: Path) -> dict[str, date | None]:
-    """Every patient the sheet names, with the enrolment date where it is one (None for day numbers)."""
+    """Every patient that the sheet names, with the date of enrolment; None where the row has day numbers."""
     rows, _ = read_table(path, PATIENT_REQUIRED, PATIENT_OPTIONAL, one_row_per="patient", setting="patients")
     found: dict[str, date | None] = {}
     for _, row in rows:
@@ -230,7 +230,7 @@ def _patient(cells: Cells, line: int) -> Patient | None:
 
 @dataclass(frozen=True)
 class ContradictionRule:
-    """Statements of one row that cannot all be true.
+    """A rule about statements of one row that contradict each other.
 
     Attributes
     ----------
@@ -352,7 +352,7 @@ def _before(day: int | None, other: int | None) -> bool:
 
 
 def _contradictions(cells: Cells, patient: Patient) -> None:
-    """Say every rule that a row breaks, and every date outside the patient's time on the trial."""
+    """Note every rule that a row breaks, and every date outside the patient's time in the trial."""
     for rule in RULES:
         if rule.broken(patient):
             cells.contradiction(rule.found.format(p=patient), rule.expected, rule.todo)
@@ -420,7 +420,7 @@ def _event(cells: Cells, line: int, known: dict[str, Patient], on_sheet: bool) -
 
 
 def check_tables(problems: Sequence[InputError], path: Path) -> None:
-    """End with one error that lists every problem.
+    """Raise one error that lists every problem, if there is any.
 
     Raises
     ------

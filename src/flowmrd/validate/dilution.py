@@ -1,7 +1,7 @@
 """In-silico dilution of every known leukaemia into every control tube, judged by the code that judges patients.
 
-Nothing is refitted: the controls come with the fold models that did not see them, the leukaemias with some of their
-cells. A control is never a witness in its own case, and every dilution moves the cells by its own drift.
+Nothing is refitted. The controls come with the fold models that were built without them, the leukaemias with some of
+their cells. A control is never judged by itself, and every dilution moves the cells by its own drift.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from flowmrd.classifier.window_cells import WindowCells, control_cells
 
 LEVELS = (1e-2, 1e-3, 1e-4, 3e-5, 1e-5, 1e-6, 0.0)
 SHARES = (1.0, 0.5)
-"""Parts of the control that are used, to see what fewer acquired events cost."""
+"""Parts of a control that are used, to show the effect of fewer acquired events."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Dilution:
     Attributes
     ----------
     true, measured, recovered
-        Cells added, cells called MRD, added cells called MRD.
+        Number of cells added, of cells called MRD, and of added cells called MRD.
     denominator
-        Nucleated cells of the tube, the added ones included.
+        Nucleated cells of the tube, including the added ones.
     """
 
     patient: str
@@ -57,7 +57,9 @@ def dilute(
     shares: tuple[float, ...] = SHARES,
     replicates: int = 2,
 ) -> list[Dilution]:
-    """Every leukaemia into every control at every level, with all of the control's cells and with part of them."""
+    """Dilute every leukaemia into every control at every level, with all of the control's cells and
+    with part of them.
+    """
     out: list[Dilution] = []
     for number, laip in enumerate(laips):
         features = tuple(name for name in reference.features if name in laip.features)

@@ -21,11 +21,11 @@ from flowmrd.records.validation import (
 from flowmrd.validate.dilution import Dilution
 
 CV_LIMIT = 0.30
-"""Coefficient of variation up to which a level counts as quantifiable (accepted for rare events: 30 to 35 %)."""
+"""Largest coefficient of variation at which a level counts as quantifiable (accepted for rare events: 30 to 35 %)."""
 DETECTED_SHARE = 0.95
 """Share of tubes in which a level must be found to be the limit of detection (CLSI EP17)."""
 SIZES = (0, 100_000, 200_000, 300_000, 500_000, 1_000_000)
-"""Sizes of the denominator by which detection at 1e-4 is told, from each to the next."""
+"""Limits of the size classes of tubes, cells of the denominator, for which detection at 1e-4 is given."""
 
 
 def figures(
@@ -58,7 +58,7 @@ def figures(
 
 
 def _blank(dilutions: list[Dilution], detect_events: int) -> BlankEntry:
-    """False events of the tubes that nothing was put into."""
+    """False events in the tubes without added cells."""
     blank = [d for d in dilutions if d.level == 0.0]
     rates = np.array([_per_million(d) for d in blank] or [0.0])
     return BlankEntry(
@@ -77,7 +77,7 @@ def _per_million(dilution: Dilution) -> float:
 def _by_patient(
     dilutions: list[Dilution], detect_events: int, kinds: Mapping[str, Sequence[str]]
 ) -> Iterator[PatientEntry]:
-    """One row a leukaemia."""
+    """One row per leukaemia."""
     for patient in sorted({d.patient for d in dilutions}):
         own = [d for d in dilutions if d.patient == patient]
         yield PatientEntry(
@@ -107,7 +107,7 @@ def _found_at(level: float, chosen: list[Dilution], detect_events: int) -> HitsE
 
 
 def _false_per_million(chosen: list[Dilution]) -> float:
-    """Mean of the blanks."""
+    """Mean false events per million in the blanks."""
     return float(np.mean([_per_million(d) for d in chosen if d.level == 0.0] or [0.0]))
 
 
@@ -149,7 +149,7 @@ def _linearity(dilutions: list[Dilution]) -> LinearityEntry | None:
 
 
 def _by_kind(dilutions: list[Dilution], detect_events: int, kinds: Mapping[str, Sequence[str]]) -> Iterator[KindEntry]:
-    """One row a kind of aberrancy; a leukaemia counts in every kind it is of."""
+    """One row per kind of aberrancy; a leukaemia counts in every kind that applies to it."""
     patients = sorted({d.patient for d in dilutions})
     for kind in sorted({kind for patient in patients for kind in kinds.get(patient, ())}):
         of_kind = [patient for patient in patients if kind in kinds.get(patient, ())]

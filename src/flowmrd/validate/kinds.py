@@ -1,7 +1,7 @@
-"""In which ways a leukaemia is aberrant, in the words under which a validation lists it.
+"""Kinds of aberrancy of a leukaemia, in the words of the validation page.
 
-Read from the ``components`` of ``laip.json``: shifts in decades against the nearest normal stage. A leukaemia is of
-every kind that holds for at least half of its cells, so most are of several.
+They are read from the ``components`` of ``laip.json``: shifts in decades against the nearest normal stage. A kind
+applies if it holds for at least half of the leukaemia's cells, so several kinds apply to most leukaemias.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import Final
 from flowmrd.records.references import LaipComponent
 
 LOST: Final = -1.0
-"""A marker this many decades below the nearest normal stage is called lost: a tenth of the molecules is left."""
+"""A marker this many decades below the nearest normal stage is called lost, since a tenth of the molecules is left."""
 HALF: Final = 0.5
 
 
 def kinds_of(components: Sequence[LaipComponent], *, indistinct: bool) -> tuple[str, ...]:
-    """Kinds of one leukaemia: aberrant markers by name, its nearest normal stage, how far it can be told.
+    """Kinds of one leukaemia: aberrant markers, nearest normal stage, and whether it differs from normal cells.
 
     Parameters
     ----------
     components
-        Of ``laip.json``.
+        Components in ``laip.json``.
     indistinct
-        True where controls hold cells that cannot be told from it.
+        True where controls hold cells that look like it.
     """
     total = sum(component.share for component in components) or 1.0
     shares: dict[tuple[str, str], float] = {}

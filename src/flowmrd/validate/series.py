@@ -1,7 +1,7 @@
 """Measured validation series: linearity, precision, limits from blanks and low samples, stability, carry-over.
 
-``config/validation.tsv`` says what each tube of the run is in the validation; the levels are those that the run
-measured. The laboratory's acceptance limits are data (a rule set with a name); the document says which were met.
+``config/validation.tsv`` gives the series of each tube of the run; the levels are those that the run measured. The
+laboratory's acceptance limits are data (a named rule set), and the document says which were met.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ REQUIRED = ("sample", "series")
 BLANK_QUANTILE = 0.95
 """Share of blanks at or below the limit of blank (CLSI EP17)."""
 Z95 = 1.6448536269514722
-"""One-sided 95 % point of the standard normal distribution, as EP17 uses it for both errors."""
+"""One-sided 95 % point of the standard normal distribution, which EP17 uses for both errors."""
 ENOUGH_BLANKS = 20
-"""From this many blanks on the limit of blank is their own 95th percentile; below it, that of a normal distribution."""
+"""With at least this many blanks the limit of blank is their own 95th percentile, with fewer that of a normal."""
 
 
 class Series(StrEnum):
-    """What a tube is in the validation."""
+    """Series to which a tube belongs in the validation."""
 
     LINEARITY = "linearity"
     PRECISION = "precision"
@@ -60,9 +60,9 @@ class Measured:
     fraction
         MRD that the run measured; 0 where no event was called.
     material
-        What was measured: tubes of one material have one true level.
+        Material that was measured; tubes of one material have one true level.
     level
-        Level that the material was made to have; ``None`` where it is not known.
+        Target level of the material; ``None`` where it is not known.
     hours
         Age of the specimen at acquisition, for stability.
     factors
@@ -82,7 +82,7 @@ class Measured:
 
 
 class AcceptanceRules(SeriesPart):
-    """A laboratory's acceptance limits: a named set; what is absent is reported without a judgement."""
+    """A laboratory's acceptance limits as a named set; a figure without a limit is reported without a judgement."""
 
     name: str = Field(description="Name and version of the set, as it stands on the document.")
     slope: tuple[float, float] | None = Field(None, description="Range of the slope of log10 measured on log10 made.")
@@ -121,7 +121,7 @@ class Linearity(SeriesPart):
 
 
 class VarianceComponent(SeriesPart):
-    """Spread that one source adds, as a coefficient of variation of the mean."""
+    """Spread that one source contributes, as a coefficient of variation of the mean."""
 
     source: str = Field(description="repeat, or a factor.")
     groups: int
@@ -277,7 +277,7 @@ def read_rules(path: Path) -> AcceptanceRules:
 
 
 def judge_series(tubes: Sequence[Measured], rules: AcceptanceRules | None) -> MeasuredValidation:
-    """Compute every figure that the tubes allow, and set it beside the laboratory's limits."""
+    """Compute every figure that the tubes allow, and compare it with the laboratory's limits."""
     line = linearity([tube for tube in tubes if tube.series is Series.LINEARITY])
     precision = tuple(_precision(tubes))
     limits = measured_limits(tubes, loq_cv=(rules or AcceptanceRules(name="")).loq_cv)
@@ -456,7 +456,7 @@ def _judgements(
     steady: Sequence[Stability],
     carried: Sequence[CarryOver],
 ) -> list[Judgement]:
-    """Every limit of the rule set beside what was found."""
+    """Every limit of the rule set with the figure that was found."""
     low, high = rules.slope or (None, None)
     slope, r_squared = (None, None) if line is None else (line.slope, line.r_squared)
     return [
@@ -477,7 +477,7 @@ def _judgements(
 
 
 def _judgement(figure: str, values: Sequence[float | None], low: float | None, high: float | None) -> Judgement:
-    """The largest known value beside its bounds; not judged where there is no value or no bound."""
+    """The largest known value with its bounds; not judged without a value or a bound."""
     known = [value for value in values if value is not None]
     found = max(known) if known else None
     words = [f"at least {low:g}" if low is not None else "", f"at most {high:g}" if high is not None else ""]
