@@ -52,7 +52,7 @@ def test_a_file_with_a_field_that_does_not_fit_is_refused_by_the_name_of_the_fie
         assert error.value.exit_code == 2
 
 
-def test_what_is_not_there_is_none_and_what_fits_is_read(tmp_path: Path) -> None:
+def test_a_missing_record_is_none_and_a_sound_one_is_read(tmp_path: Path) -> None:
     path = tmp_path / "P01.error.json"
     assert read_if_there(path, FailureFile) is None
     assert read_if_there(None, FailureFile) is None

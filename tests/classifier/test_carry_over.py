@@ -80,7 +80,7 @@ def test_a_counted_group_stays_counted_and_becomes_a_question() -> None:
     assert [item.code for item in found.flags] == ["UNRESOLVED_CLUSTER", "COUNTED_CAME_FIRST"]
 
 
-def test_without_such_a_group_nothing_changes() -> None:
+def test_without_a_group_at_the_start_of_the_run_nothing_changes() -> None:
     found = name_carry_over(facts(), groups(g0=rows(0, 60), g1=rows(0, 60), g2=rows(0, 40)), CLOCK, PARAMETERS)
     assert found == facts()
 

@@ -80,7 +80,7 @@ def test_leukaemias_in_the_place_of_haematogones_are_tried_in_their_true_share_a
         assert nearer.share < 0.2 * usual.share
 
 
-def test_the_entries_of_a_library_are_the_kinds(reference: ReferenceModel) -> None:
+def test_the_spike_in_tries_the_phenotypes_of_the_library(reference: ReferenceModel) -> None:
     laip = find_laip("p", marrow("dx", 50, blasts=12_000)[0], reference, min_cells=200, parameters=PARAMETERS)
     assert laip is not None
     cells = cells_of(reference, 84)

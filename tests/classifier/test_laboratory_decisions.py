@@ -30,7 +30,7 @@ def test_cells_elsewhere_or_of_another_panel_get_no_proposal() -> None:
     assert said({"CD10": 0.5, "CD19": 0.7}, decision("normal:basophils")) is None, "two markers tell no place"
 
 
-def test_the_staining_of_the_tube_is_taken_off() -> None:
+def test_the_staining_of_a_tube_is_subtracted_from_its_medians() -> None:
     shift = {"CD10": 0.3, "CD34": -0.2}
     stained = {name: level + shift.get(name, 0.0) / LOGICLE_M for name, level in PLACE.items()}
     back = in_staining_of_reference(stained, shift)

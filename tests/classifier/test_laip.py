@@ -109,7 +109,7 @@ def test_a_clean_tube_has_no_mrd_and_its_spike_in_is_detected(reference: Referen
     assert result.spike_in.recovered_total >= 0.9 * result.spike_in.spiked_total
 
 
-def test_leukaemia_that_is_not_that_of_the_diagnosis_is_told_with_what_it_may_mean_and_both_levels(
+def test_leukaemia_that_is_not_that_of_the_diagnosis_is_reported_with_what_it_may_mean_and_both_levels(
     reference: ReferenceModel, laip: PatientLaip
 ) -> None:
     tube, _ = marrow("fu", 62, blasts=60)
@@ -265,7 +265,7 @@ def test_tiny_tubes_are_judged_without_a_crash(reference: ReferenceModel, laip: 
         assert np.isfinite(result.score).all()
 
 
-def test_an_empty_window_is_said_and_gives_no_mrd(reference: ReferenceModel, laip: PatientLaip) -> None:
+def test_an_empty_window_is_stated_and_gives_no_mrd(reference: ReferenceModel, laip: PatientLaip) -> None:
     tube, _ = marrow("fu", 71)
     none = replace(tube, window=np.zeros(tube.n, dtype=bool))
     result = classify_tube(none, reference, laip=laip, library=None, parameters=PARAMETERS)

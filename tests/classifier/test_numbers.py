@@ -172,7 +172,7 @@ def test_a_rare_phenotype_is_fitted_to_all_its_cells(
 
 
 @pytest.mark.parametrize(("shared", "known"), [(4, True), (3, False)])
-def test_three_markers_tell_no_place(shared: int, known: bool) -> None:
+def test_three_markers_are_too_few_to_name_a_place(shared: int, known: bool) -> None:
     """``offscale_channels_least``."""
     levels = dict.fromkeys(("CD10", "CD19", "CD34", "CD38", "CD45")[:shared], 0.5)
     assert proposed(levels, levels, sd=0.05) is known

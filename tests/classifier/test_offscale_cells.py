@@ -74,7 +74,7 @@ def test_half_of_the_blasts_off_scale_are_counted_with_the_others(reference: Ref
     assert joined[normal[bright | normal]].sum() <= 2
 
 
-def test_leukaemia_that_is_off_scale_altogether_is_told_and_not_lost(reference: ReferenceModel) -> None:
+def test_leukaemia_that_is_off_scale_altogether_is_reported_and_not_lost(reference: ReferenceModel) -> None:
     tube, truth = marrow("all", 72, n=60_000, blasts=300)
     found = classify_tube(off_scale(tube, truth), reference, laip=None, library=None, parameters=PARAMETERS)
     assert [group.why for group in found.uncounted] == ["offscale"]

@@ -99,9 +99,7 @@ def test_added_cells_come_back_with_the_values_they_were_given(
     np.testing.assert_allclose(passed.values[on_scale], cells[on_scale], atol=2e-3)
 
 
-def test_cells_that_a_gate_would_lose_are_seen_to_be_lost(
-    tube: Tube, blasts: tuple[np.ndarray, tuple[str, ...]]
-) -> None:
+def test_the_spike_in_loses_the_cells_that_a_gate_loses(tube: Tube, blasts: tuple[np.ndarray, tuple[str, ...]]) -> None:
     cells, features = blasts
     passed = RawChain(tube, ClassifierParameters(seed=1))(
         cells,

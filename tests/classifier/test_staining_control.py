@@ -95,7 +95,7 @@ def test_an_antibody_that_no_cell_verifies_is_a_doubt_where_other_cells_than_b_c
     assert all("CD20" not in item.message for item in flags if item.code == "ANTIBODY_NOT_SHOWN")
 
 
-def test_a_marker_that_therapy_covers_is_told_and_forbids_nothing(reference: ReferenceModel) -> None:
+def test_a_marker_that_therapy_covers_is_reported_and_forbids_nothing(reference: ReferenceModel) -> None:
     tube = without(marrow("fu", 33)[0], "CD19")
     assert "ANTIBODY_ABSENT" not in judged(tube, reference, frozenset({"CD19"}))
 
@@ -115,7 +115,7 @@ def test_a_control_is_compared_with_the_others_alone(reference: ReferenceModel) 
         assert {one.state for one in judge_staining(record.staining, others, PARAMETERS)} == {"ok"}
 
 
-def test_few_carriers_prove_no_absence() -> None:
+def test_few_unstained_carriers_do_not_prove_a_missing_antibody() -> None:
     controls = [[MarkerStaining("CD19", 5_000, 0.99, 0.0, 0.3, 0.0, 5_000, 100_000)] for _ in range(4)]
     (few,) = judge_staining([MarkerStaining("CD19", 8, 0.0, None, None, 0.0, 0, 100_000)], controls, PARAMETERS)
     (many,) = judge_staining([MarkerStaining("CD19", 80, 0.0, -1.5, -1.2, 0.0, 0, 100_000)], controls, PARAMETERS)

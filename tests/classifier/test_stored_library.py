@@ -59,7 +59,7 @@ def test_a_library_is_never_changed(laip: PatientLaip, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["altered", "missing", "elsewhere", "no library", "no json", "nothing usable"])
-def test_what_is_no_library_is_refused(laip: PatientLaip, tmp_path: Path, fault: str) -> None:
+def test_a_folder_that_is_not_a_library_is_refused(laip: PatientLaip, tmp_path: Path, fault: str) -> None:
     folder = tmp_path / "library"
     if fault == "nothing usable":
         with pytest.raises(ArtefactError, match="no phenotype"):

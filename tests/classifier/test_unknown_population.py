@@ -103,7 +103,7 @@ def test_a_tube_without_cd19_and_another_marker_is_trusted_in_neither_direction(
     assert "CD19, CD10" in told(weak, reference)["PANEL_TOO_WEAK"]
 
 
-def test_a_missing_marker_is_told(reference: ReferenceModel) -> None:
+def test_a_missing_marker_is_reported(reference: ReferenceModel) -> None:
     tube, _ = marrow("fu", 43)
     fewer = tube.select(tuple(name for name in FEATURES if name != "CD34"))
     assert "lacks CD34" in told(fewer, reference)["MARKER_MISSING"]

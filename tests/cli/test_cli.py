@@ -70,12 +70,12 @@ def test_the_documented_command_exists(name: str) -> None:
     assert name in get_command(app).commands  # type: ignore[attr-defined]
 
 
-def test_an_unknown_command_ends_in_2(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_command_exits_with_code_2(capfd: pytest.CaptureFixture[str]) -> None:
     assert call(["chek"]) == 2
     assert "check" in capfd.readouterr().err
 
 
-def test_wrong_input_ends_in_2_with_three_lines(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_wrong_input_exits_with_code_2_and_three_lines(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert call(["inspect", str(tmp_path / "nowhere.fcs")]) == 2
     lines = capfd.readouterr().err.splitlines()
     assert [line.split(":")[0].strip() for line in lines] == ["error", "in", "do"]

@@ -100,7 +100,7 @@ def test_init_does_not_overwrite_a_run(tmp_path: Path, capsys: pytest.CaptureFix
     assert "there already" in capsys.readouterr().err
 
 
-def test_files_that_no_shipped_panel_fits_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_that_no_shipped_panel_fits_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tube(tmp_path / "data/a.fcs", whole=False)
     assert call(["init", str(tmp_path / "run"), "--from", str(tmp_path / "data")]) == 2
     assert "none of the shipped panels" in capsys.readouterr().err

@@ -47,7 +47,7 @@ def test_a_missing_required_gate_is_an_error_that_says_what_to_do(tmp_path: Path
     assert "no gate mononuclear" in lines[0]
 
 
-def test_two_colours_with_one_detector_are_told(tmp_path: Path) -> None:
+def test_two_colours_with_one_detector_are_reported(tmp_path: Path) -> None:
     def edit(facts: dict[str, Any]) -> None:
         next(channel for channel in facts["channels"] if channel["marker"] == "CD34")["detectors"] = ["^PE-A$"]
 
@@ -57,7 +57,7 @@ def test_two_colours_with_one_detector_are_told(tmp_path: Path) -> None:
         assert not any("the same detector" in line for line in check_panel(name, [])[1])
 
 
-def test_a_typo_in_a_detector_pattern_is_told_with_the_pattern(tmp_path: Path) -> None:
+def test_a_typo_in_a_detector_pattern_is_reported_with_the_pattern(tmp_path: Path) -> None:
     def edit(facts: dict[str, Any]) -> None:
         next(channel for channel in facts["channels"] if channel["marker"] == "CD19")["detectors"] = ["^APC-(A$"]
 
@@ -88,7 +88,7 @@ def test_a_scatter_signal_that_the_simulator_does_not_know_is_a_note(tmp_path: P
     assert any("does not know PULSE-H" in line for line in lines)
 
 
-def test_what_an_optional_marker_costs_is_told(tmp_path: Path) -> None:
+def test_what_an_optional_marker_costs_is_reported(tmp_path: Path) -> None:
     def edit(facts: dict[str, Any]) -> None:
         next(channel for channel in facts["channels"] if channel["marker"] == "CD45")["required"] = False
 
@@ -117,7 +117,7 @@ def test_a_file_that_is_no_tube_is_an_error_and_no_crash(tmp_path: Path) -> None
         ("cd34_pos", {"units": "raw", "bounds": [0.0, 1e39], "fallback": 1.0}, "raw units beyond"),
     ],
 )
-def test_numbers_that_no_instrument_has_are_told_and_reach_no_report(
+def test_numbers_that_no_instrument_has_are_reported_and_reach_no_report(
     tmp_path: Path, gate: str, change: dict[str, Any], told: str
 ) -> None:
     def edit(facts: dict[str, Any]) -> None:
@@ -129,7 +129,7 @@ def test_numbers_that_no_instrument_has_are_told_and_reach_no_report(
 
 
 @pytest.mark.parametrize("change", [{"T": 1e300}, {"T": 1e-3}, {"M": 400.0}, {"W": 3.0}, {"cofactor": 1e-300}])
-def test_a_scale_that_cannot_be_computed_is_told(tmp_path: Path, change: dict[str, float]) -> None:
+def test_a_scale_that_cannot_be_computed_is_reported(tmp_path: Path, change: dict[str, float]) -> None:
     def edit(facts: dict[str, Any]) -> None:
         next(entry for entry in facts["channels"] if entry["marker"] == "CD19")["transform"] = change
 

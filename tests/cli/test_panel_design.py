@@ -80,7 +80,7 @@ def test_a_marker_that_some_tubes_lack_is_optional_in_the_draft(shipped: list[Pa
     assert not loaded(draft, tmp_path).channel("CD58").required
 
 
-def test_what_a_draft_lacks_is_told_and_the_command_says_that_it_is_no_panel_yet(
+def test_what_a_draft_lacks_is_reported_and_the_command_says_that_it_is_no_panel_yet(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from flowmrd.fcs.writer import ChannelSpec, write_fcs

@@ -79,7 +79,7 @@ def as_it_is(columns: Values) -> Values:
     ],
     ids=["no event", "one event", "identical events", "dead detector", "NaN", "much NaN", "range 0", "range 512"],
 )
-def test_values_that_no_detector_gives_are_told_before_a_run(
+def test_values_that_no_detector_gives_are_reported_before_a_run(
     write: Callable[..., Path], tmp_path: Path, spoil: Spoil, top: int, told: str, level: str
 ) -> None:
     path = write(spoil, top=top)
@@ -103,7 +103,7 @@ def test_a_sound_tube_has_no_fault_of_its_values(write: Callable[..., Path]) -> 
     assert not any("$PnR" in line or "one value" in line or "NaN" in line for line in lines)
 
 
-def test_names_that_contradict_the_detectors_of_the_panel_are_told(write: Callable[..., Path]) -> None:
+def test_names_that_contradict_the_detectors_of_the_panel_are_reported(write: Callable[..., Path]) -> None:
     path = write(as_it_is, exchanged=("CD10", "CD19"))
     _, lines = check_panel("ino10", [path])
     told = [line for line in lines if "is named" in line]
@@ -112,7 +112,7 @@ def test_names_that_contradict_the_detectors_of_the_panel_are_told(write: Callab
     assert not any("is named" in line for line in check_panel("ino10", [write(as_it_is)])[1])
 
 
-def test_a_linear_scale_of_a_colour_is_told(tmp_path: Path) -> None:
+def test_a_linear_scale_of_a_colour_is_reported(tmp_path: Path) -> None:
     facts = yaml.safe_load((PANELS / "ino10.yaml").read_text())
     facts["name"] = "mine"
     next(one for one in facts["channels"] if one["marker"] == "CD19")["transform"] = {"kind": "linear"}

@@ -81,7 +81,7 @@ def test_yaml_is_plain_data_with_every_key_once_or_refused(
     assert not Path("pwned").exists()
 
 
-def test_a_key_given_twice_is_told_with_both_lines(tmp_path: Path) -> None:
+def test_a_key_given_twice_is_reported_with_both_lines(tmp_path: Path) -> None:
     run = write(tmp_path, HOSTILE_YAML["a section twice"])
     with pytest.raises(ConfigError, match=r"'mrd' twice \(lines 3 and 5\)"):
         load_config(run / "config/config.yaml")
@@ -116,7 +116,7 @@ def test_an_unsafe_id_is_refused(tmp_path: Path, name: str) -> None:
     assert problems
 
 
-def test_of_two_tubes_with_one_name_neither_is_used(tmp_path: Path) -> None:
+def test_neither_of_two_tubes_with_the_same_name_is_used(tmp_path: Path) -> None:
     rows = "A\tP1\tcontrol\ta.fcs\nA\tP1\tcontrol\tb.fcs\nB\tP1\tcontrol\tc.fcs\n"
     samples, problems = read_sheet(write(tmp_path, sheet=HEADER + rows) / "config/samples.tsv")
     assert [sample.sample for sample in samples] == ["B"]
@@ -180,7 +180,7 @@ def test_check_lists_problems_of_the_sheet_by_line(tmp_path: Path) -> None:
     assert "also line 4 (C)" in problems[0].where  # one fault of several rows is one line of the table
 
 
-def test_misspelt_keys_are_told_once_each_and_in_plain_words(tmp_path: Path) -> None:
+def test_misspelt_keys_are_reported_once_each_and_in_plain_words(tmp_path: Path) -> None:
     text = "panle: ino10\nsamples: s.tsv\nmrd: {target: x}\ncompensation: {source: fiel}\n"
     problems, _ = check_run(write(tmp_path, text, HEADER))
     found = [problem.found for problem in problems]

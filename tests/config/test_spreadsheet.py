@@ -125,7 +125,7 @@ def test_every_form_in_which_instruments_write_a_day_is_read(written: str) -> No
     assert acquisition({"$DATE": written})["date"] == "2016-03-16"
 
 
-def test_a_day_of_acquisition_that_cannot_be_read_is_told() -> None:
+def test_a_day_of_acquisition_that_cannot_be_read_is_reported() -> None:
     assert unreadable_dates({"$DATE": "03/04/2016"}) == ["$DATE"]
     assert unreadable_dates({"$DATE": "16-MAR-2016"}) == []
     assert unreadable_dates({}) == []

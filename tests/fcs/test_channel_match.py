@@ -150,7 +150,7 @@ def test_the_clock_is_recognised(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["TIME LSW", "Time MSW", "FSC-TOF", "lifetime", "CD10"])
-def test_what_is_no_clock_is_not_taken_for_one(text: str) -> None:
+def test_a_channel_that_is_not_a_clock_is_not_used_as_one(text: str) -> None:
     assert not is_time_name(text)
 
 
@@ -436,7 +436,7 @@ def test_detector_names_survive_scrubbing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["M\u00fcller Anna", "Schmidt-A", "PE Meier", "Marina Rossi"])
-def test_names_of_people_do_not(name: str) -> None:
+def test_names_of_people_are_not_printed(name: str) -> None:
     shown = printable_name(name)
     assert "?" in shown
     assert not any(word in shown for word in ("ller", "Anna", "Schmidt", "Meier", "Marina", "Rossi"))
@@ -455,7 +455,7 @@ def test_names_of_people_do_not(name: str) -> None:
         ("Comp-BV421-A", "PE", "BV421", False),
     ],
 )
-def test_the_dye_of_the_file_is_told_where_its_detector_names_another_one(
+def test_the_dye_of_the_file_is_reported_where_its_detector_names_another_one(
     pnn: str, panel: str, dye: str, same: bool
 ) -> None:
     assert dye_of_file(pnn, panel) == (dye, same)
@@ -479,7 +479,7 @@ def test_the_dye_that_fcs_3_2_states_goes_before_the_name_of_the_detector(tag: s
         ({"pnn": "CD19-A", "detector": "B780"}, "B780"),
     ],
 )
-def test_what_carries_a_marker_is_told_without_the_marker(stored: dict[str, str], detector: str | None) -> None:
+def test_carriers_are_found_without_using_the_marker_itself(stored: dict[str, str], detector: str | None) -> None:
     entry = channel("CD19", **stored)
     assert carriers_of([entry], load_panel(PANELS / "ino10.yaml")).detectors.get("CD19") == detector
 

@@ -53,7 +53,9 @@ def test_the_command_gives_json_or_three_lines_and_exit_code_2(
             assert [one["events"] for one in sets] == [len(values) for values in odd.values], odd.name
 
 
-def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pipe_a_folder_or_a_broken_link_is_refused_without_waiting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     os.mkfifo(tmp_path / "pipe.fcs")
     (tmp_path / "folder.fcs").mkdir()
     (tmp_path / "loop.fcs").symlink_to("loop.fcs")
@@ -74,7 +76,7 @@ def test_control_characters_of_a_name_do_not_reach_the_terminal(
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_the_data_set_that_is_analysed_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_data_set_that_is_analysed_is_stated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "tube.lmd"
     for name, said in (
         ("2 data sets, mode L, 40 events", "data set 1 (the one that is analysed)"),

@@ -227,7 +227,7 @@ def test_a_description_that_cannot_be_trusted_is_refused(tmp_path: Path, change:
         read(tmp_path, build(keywords(4, [16] * 3, extra=change), LITTLE))
 
 
-def test_what_is_not_fcs_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_fcs_is_refused(tmp_path: Path) -> None:
     for content in (b"", b"PK\x03\x04", b"FCS3.1", b"FCS1.0".ljust(200), b"hello world " * 20):
         with pytest.raises(FcsError):
             read(tmp_path, content)

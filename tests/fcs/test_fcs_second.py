@@ -40,7 +40,7 @@ def test_big_endian_files_are_given_to_flowio_and_never_to_fcsparser(
     assert "little-endian" in integers.reason
 
 
-def test_what_flowio_cannot_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_flowio_cannot_read_is_reported_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object, **__: object) -> None:
         raise ValueError("Mustermann")
 
@@ -50,7 +50,7 @@ def test_what_flowio_cannot_read_says_so(tmp_path: Path, monkeypatch: pytest.Mon
     assert outcome.reason.endswith("FlowIO stopped with ValueError")
 
 
-def test_a_crash_of_the_second_reader_is_cannot_read_and_says_nothing(
+def test_a_crash_of_the_second_reader_means_cannot_read_and_refuses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fails(*_: object, **__: object) -> None:
@@ -65,7 +65,9 @@ def test_a_crash_of_the_second_reader_is_cannot_read_and_says_nothing(
     assert "Mustermann" not in "".join(capfd.readouterr())
 
 
-def test_other_values_of_the_second_reader_stop_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_refused_if_the_second_reader_finds_other_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from fcsparser.api import FCSParser
 
     whole = FCSParser.read_data

@@ -98,5 +98,5 @@ def test_subtraction_percentages_count_fluorescences(tmp_path: Path) -> None:
     assert found.matrix.tolist() == [[1, 0.284], [0.01, 1]]
 
 
-def test_no_matrix_at_all_is_none(tmp_path: Path) -> None:
+def test_a_file_without_any_matrix_gives_none(tmp_path: Path) -> None:
     assert spillover(tmp_path, _CYT="x") is None

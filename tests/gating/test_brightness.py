@@ -59,7 +59,7 @@ def test_a_20_bit_tube_gets_the_gates_of_the_same_cells_on_18_bits(
     assert len(held) < 0.45 * estimated
 
 
-def test_with_controls_their_brightness_is_that_of_the_tube_and_is_told(
+def test_with_controls_their_brightness_is_that_of_the_tube_and_is_reported(
     tmp_path: Path, vienna_b8: PanelModel, simulated: SimulatedTube
 ) -> None:
     def run(top: int) -> Tube:

@@ -79,7 +79,7 @@ def test_a_top_cut_holds_clipped_events_alone(top: Any) -> None:
     assert np.array_equal(np.flatnonzero(result.inside("a")), np.arange(200))
 
 
-def test_at_least_two_of_several_gates_is_what_it_says() -> None:
+def test_at_least_two_holds_the_events_of_two_or_more_gates() -> None:
     rng = np.random.default_rng(0)
     columns = {name: rng.random(2000).astype(np.float32) for name in "abc"}
     single = [{"name": n, "parent": "root", "method": "rectangle", "ranges": {n: [0.5, None]}} for n in "abc"]

@@ -64,7 +64,7 @@ def test_degenerate_values_give_no_valley_and_no_crash(values: Any) -> None:
     assert (mode(density) is None) == (density.n == 0)
 
 
-def test_a_curve_has_at_most_a_hundred_points() -> None:
+def test_a_stored_curve_has_at_most_a_hundred_points() -> None:
     places, heights = estimate_density(np.random.default_rng(0).uniform(-0.2, 1.2, 50_000)).curve()
     assert 10 < len(places) == len(heights) <= 100
     assert max(heights) <= 1.0

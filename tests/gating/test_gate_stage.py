@@ -81,7 +81,7 @@ def test_two_runs_write_the_same_bytes(tmp_path: Any, marrow: Any, run: Any, ref
     assert first == second
 
 
-def test_without_controls_gates_are_the_tubes_own_and_it_is_said(tmp_path: Any, marrow: Any, run: Any) -> None:
+def test_without_controls_gates_are_the_tubes_own_and_it_is_stated(tmp_path: Any, marrow: Any, run: Any) -> None:
     facts = read_json(run(marrow.write(tmp_path / "p.arrow"))["record"])
     assert facts["reference"] is None
     assert "GATES_WITHOUT_CONTROLS" in {flag["code"] for flag in facts["flags"]}

@@ -24,7 +24,7 @@ def test_lymphocytes_are_found_at_any_gain(tube: Any, composition: Any, gain: An
         assert found.factors[channel] == pytest.approx(place / found.levels[channel])
 
 
-def test_without_cd45_or_cells_the_panels_numbers_stand_and_it_is_said(marrow: Any) -> None:
+def test_without_cd45_or_cells_the_panels_numbers_stand_and_it_is_stated(marrow: Any) -> None:
     without = {name: values for name, values in marrow.columns.items() if name != "CD45"}
     found = find_landmark(without, marrow.usable, PLACE, STORED)
     assert found.factors == {"FSC-A": 1.0, "SSC-A": 1.0}

@@ -35,11 +35,13 @@ def judged(panel: Any, positive: int, negative: int, **facts: Any) -> TargetStat
     ("positive", "negative", "status"),
     [(10, 9, "not_evaluable"), (5, 95, "lost"), (50, 50, "dim"), (80, 20, "present")],
 )
-def test_the_share_above_the_cut_tells_the_status(ino10: Any, positive: int, negative: int, status: str) -> None:
+def test_the_share_above_the_cut_decides_the_status_of_a_target(
+    ino10: Any, positive: int, negative: int, status: str
+) -> None:
     assert judged(ino10, positive, negative).status == status
 
 
-def test_as_few_cells_without_the_marker_as_in_normal_marrow_are_no_loss(ino10: Any) -> None:
+def test_cells_without_the_marker_are_no_loss_where_normal_marrow_holds_as_many(ino10: Any) -> None:
     found = judged(ino10, 5, 95, others=100.0)
     assert found.status == "not_evaluable"
     assert "CD19 not assessable" in found.note

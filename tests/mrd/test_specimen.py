@@ -138,7 +138,7 @@ def test_more_tubes_are_counted_in_whole_ones() -> None:
     assert more_tubes(None, [1_000_000]) is None
 
 
-def test_a_sheet_whose_specimen_is_of_two_time_points_is_told(tmp_path: Path) -> None:
+def test_a_sheet_whose_specimen_is_of_two_time_points_is_reported(tmp_path: Path) -> None:
     sheet = tmp_path / "samples.tsv"
     sheet.write_text(
         "sample\tpatient\trole\tfcs\ttimepoint\tspecimen_id\n"

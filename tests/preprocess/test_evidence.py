@@ -49,19 +49,19 @@ def test_the_right_matrix_is_not_objected_to(tube: Any) -> None:
     assert judged(tube, raw @ np.linalg.inv(spill), None) == []
 
 
-def test_values_compensated_before_are_told_and_named(tube: Any) -> None:
+def test_values_compensated_before_are_reported_and_named(tube: Any) -> None:
     _, raw, spill, _ = tube
     with pytest.raises(CompensationError, match="below zero after compensation"):
         judged(tube, raw @ np.linalg.inv(spill), spill)
 
 
-def test_a_transposed_matrix_is_told_and_named(tube: Any) -> None:
+def test_a_transposed_matrix_is_reported_and_named(tube: Any) -> None:
     _, raw, spill, _ = tube
     with pytest.raises(CompensationError, match="rows and columns look exchanged"):
         judged(tube, raw, spill.T)
 
 
-def test_doubled_coefficients_are_told(tube: Any) -> None:
+def test_doubled_coefficients_are_reported(tube: Any) -> None:
     _, raw, spill, _ = tube
     with pytest.raises(CompensationError, match="below zero"):
         judged(tube, raw, 2 * spill - np.eye(10))
@@ -74,7 +74,7 @@ def test_uncompensated_values_are_told_whether_there_is_no_matrix_or_the_identit
             judged(tube, raw, matrix)
 
 
-def test_half_the_spillover_is_a_doubt(tube: Any) -> None:
+def test_half_the_spillover_left_over_is_found(tube: Any) -> None:
     _, raw, spill, _ = tube
     assert judged(tube, raw, (spill + np.eye(10)) / 2)
 
@@ -110,7 +110,7 @@ def test_transformed_values_are_told_by_their_shape(tube: Any, how: str) -> None
 
 @pytest.mark.parametrize("seed", [0, 2])
 @pytest.mark.parametrize("nucleated", [3000, 20_000])
-def test_a_marrow_of_little_but_t_cells_is_linear(seed: int, nucleated: int) -> None:
+def test_a_marrow_of_mostly_t_cells_is_not_called_transformed(seed: int, nucleated: int) -> None:
     """Most of its channels hold no bright cell, so that noise fills their range."""
     panel = load_panel(PANELS / "vienna_b8.yaml")
     gone = (Code.NEUTROPHIL, Code.IMMATURE_GRANULOCYTE, Code.MONOCYTE, Code.MIXED_MYELOID, Code.ERYTHROBLAST)

@@ -43,7 +43,7 @@ def test_exchanged_names_are_seen() -> None:
 
 
 @pytest.mark.parametrize("missing", ["FSC-A", "FSC-H", "FSC-W"])
-def test_without_one_of_the_three_nothing_is_said(missing: str) -> None:
+def test_without_area_height_or_width_pulses_are_not_judged(missing: str) -> None:
     own = pulses()
     del own[missing]
     assert check_pulses(own) == {}

@@ -73,7 +73,7 @@ def test_the_check_before_a_run_uses_the_tubes_own_matrix_and_knows_what_it_depe
     assert asked.key(row) != plain.key(row)
 
 
-def test_a_misspelt_tube_and_a_missing_table_are_told_by_check(tmp_path: Path) -> None:
+def test_a_misspelt_tube_and_a_missing_table_are_reported_by_check(tmp_path: Path) -> None:
     rows = [Sample("T1", "P", Role.FOLLOWUP, tmp_path / "t.fcs")]
     settings = config(T1="nowhere.csv", T9="none").model_copy(update={"samples": "config/samples.tsv"})
     told = [str(problem) for problem in _files_beside(rows, settings, tmp_path)]

@@ -88,7 +88,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> MadeSample:
     return with_neighbours(tmp_path_factory.mktemp("access"))
 
 
-def test_labels_are_whole_with_each_set_of_fonts(
+def test_no_label_is_cut_off_with_any_set_of_fonts(
     with_fonts: Callable[[Path], Page], positive: MadeSample, index: Path
 ) -> None:
     for path in (positive.sample_dir / "report.html", index):

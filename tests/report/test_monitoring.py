@@ -48,7 +48,7 @@ def test_a_month_with_many_unanswered_tubes_lies_outside_the_limits_of_the_other
     assert outside(months_of(7), "not_answered") == []
 
 
-def test_half_as_many_events_in_a_month_are_named() -> None:
+def test_a_month_with_half_as_many_events_is_reported() -> None:
     tubes = [*months_of(7), *(tube(900 + i, "2025-08", events=120_000) for i in range(8))]
     assert outside(tubes, "events") == ["2025-08"]
 

@@ -221,7 +221,7 @@ def test_an_evident_leukaemia_without_controls_is_said_to_be_there() -> None:
     assert verdict.wording(base).headline == "Leukaemia evident, about 44 %: not validated"
 
 
-def test_statements_that_disagree_would_be_found() -> None:
+def test_statements_that_contradict_each_other_would_be_found() -> None:
     assert contradictions("<h2>MRD not detected</h2><p>95 % interval 0 % to 0.0011 %</p>")
     assert contradictions("MRD failure ... Trial endpoint MRD &lt; 0.01 %: yes")
     assert not contradictions("MRD detected: 0.095 %, 95 % interval 0.09 % to 0.1 %")

@@ -64,7 +64,7 @@ def test_plots_of_report_json_count_what_the_gates_hold(positive: MadeSample) ->
         ("results/work/P01_d21/gates.json", "gates.json was not found"),
     ],
 )
-def test_a_missing_file_is_said_and_not_hidden(tmp_path: Path, path: str, words: str) -> None:
+def test_a_missing_file_is_stated_and_not_hidden(tmp_path: Path, path: str, words: str) -> None:
     made = make_sample(tmp_path, n=3000, blasts=30)
     (tmp_path / path).unlink()
     build(made)
@@ -234,7 +234,7 @@ def test_a_rule_that_was_not_applied_is_not_cited(tmp_path: Path) -> None:
     assert max(int(number) for number in re.findall(r"\[(\d+)\]", methods)) == len(REFERENCES) - 1
 
 
-def test_what_is_not_a_result_is_not_shown_as_one(tmp_path: Path) -> None:
+def test_a_count_that_is_not_a_result_is_not_shown_as_one(tmp_path: Path) -> None:
     failed = Flag("NO_NUCLEATED_CELLS", "Failed.")
     for name, changes, counted in (
         ("weak", {"nucleated": 100_000}, True),

@@ -50,7 +50,7 @@ def signed(page: Any, name: str, folder: Path) -> Path:
     return kept
 
 
-def test_find_verify_call_sign_twice_import_and_print(tmp_path: Path, open_page: OpenPage) -> None:
+def test_a_reviewer_finds_calls_signs_twice_imports_and_prints_a_tube(tmp_path: Path, open_page: OpenPage) -> None:
     group = CellGroup(
         events=60, phenotype="CD58+ CD38-", nearest_normal="haematogones_2", evidence=GroupEvidence(), call="counted",
         markers=make_result("x").laip.markers, medians=dict.fromkeys(MARKERS, 0.5), cluster=0,

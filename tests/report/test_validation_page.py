@@ -88,7 +88,7 @@ def test_a_comparison_with_another_method_stands_on_the_page_of_the_validation(t
     assert comparison_of(tmp_path) is None
 
 
-def test_a_target_that_was_not_reached_is_said_and_not_shown_as_passed(tmp_path: Path) -> None:
+def test_a_target_that_was_not_reached_is_stated_and_not_shown_as_passed(tmp_path: Path) -> None:
     text = page_of(tmp_path, dilutions(loss=0.3)).read_text()
     assert "is not shown to be detectable" in text
     assert (

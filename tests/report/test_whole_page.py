@@ -153,7 +153,7 @@ def test_a_page_without_any_flag_says_one_thing_in_one_unit(
     assert wrong(text_of(small, make_result("P01_d21", mrd=events, nucleated=nucleated))) == []
 
 
-def test_statements_that_disagree_would_be_found() -> None:
+def test_statements_that_contradict_each_other_would_be_found() -> None:
     assert wrong("MRD not detected: < 0.0028 % Sensitivity check ✕ not passed")
     assert wrong("95 % interval 0.0001 to 0.0002")
     assert wrong("a limit of detection of 9.3e-05")

@@ -52,7 +52,7 @@ def test_a_text_table_of_too_many_rows_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + b"\xff" * 500 + b"PAR1", b"event\tblast\n0\ttrue\n"])
-def test_what_only_ends_in_parquet_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_parquet_only_by_name_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "labels.parquet"
     path.write_bytes(content)
     with pytest.raises(ArtefactError, match="labels that cannot be read"):

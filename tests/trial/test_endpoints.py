@@ -93,13 +93,13 @@ def test_enrolment_is_8_men_and_5_women(reenacted: TrialResult) -> None:
     assert reenacted.demographics.sex == {"female": 5, "male": 8}
 
 
-def test_severe_cytopenias_are_82_73_and_64_percent_of_11(reenacted: TrialResult) -> None:
+def test_the_trial_reports_severe_cytopenias_in_82_73_and_64_percent_of_11(reenacted: TrialResult) -> None:
     lines = {line.term: line for line in reenacted.adverse_events}
     found = {term: shown(lines[term].grade_3_4)[:3] for term in ("Neutropenia", "Thrombocytopenia", "Anaemia")}
     assert found == {"Neutropenia": (9, 11, 81.8), "Thrombocytopenia": (8, 11, 72.7), "Anaemia": (7, 11, 63.6)}
 
 
-def test_one_tumour_lysis_one_fatal_sepsis_no_vod_no_crs(reenacted: TrialResult) -> None:
+def test_the_trial_reports_one_tumour_lysis_one_fatal_sepsis_no_vod_and_no_crs(reenacted: TrialResult) -> None:
     lines = {line.term: line for line in reenacted.adverse_events}
     assert lines["Tumour lysis syndrome"].any_grade.successes == 1
     assert (lines["Sepsis"].fatal, lines["Sepsis"].grade_3_4.successes) == (1, 0)

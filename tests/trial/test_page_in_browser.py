@@ -91,6 +91,6 @@ def test_no_label_of_a_drawing_is_cut_off(page: Any, width: int) -> None:
     assert labels_cut_off(page) == []
 
 
-def test_it_prints_on_few_pages(page: Any) -> None:
+def test_the_trial_page_prints_on_at_most_six_sheets(page: Any) -> None:
     printed = page.pdf(prefer_css_page_size=True)
     assert len(re.findall(rb"/Type\s*/Page[^s]", printed)) <= 6

@@ -107,7 +107,7 @@ def test_contradictions_of_both_tables_come_together(run: Path) -> None:
     assert "T99" in str(caught.value)
 
 
-def test_missing_result_is_told_and_not_counted_negative(run: Path) -> None:
+def test_missing_result_is_reported_and_not_counted_negative(run: Path) -> None:
     shutil.rmtree(run / "results" / "samples" / "T01-day21")
     found = build_trial(run)
     assert found.rates["mrd_negative"].primary.successes == 8

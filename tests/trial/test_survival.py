@@ -63,7 +63,7 @@ def test_medians_of_the_published_arms_are_23_and_8_weeks() -> None:
     assert placebo.ci95_days == (4, 11)
 
 
-def test_numbers_at_risk_of_the_published_arm() -> None:
+def test_numbers_at_risk_are_those_of_the_published_arm() -> None:
     assert numbers_at_risk(SIX_MP, [0, 6, 7, 10, 23, 35, 36]) == [21, 21, 17, 15, 6, 1, 0]
 
 
@@ -194,7 +194,7 @@ def test_same_patients_in_another_order_give_the_same_curves() -> None:
     assert both(rows) == both(shuffled)
 
 
-def test_reverse_kaplan_meier_by_hand() -> None:
+def test_reverse_kaplan_meier_gives_the_hand_computed_median() -> None:
     # Deaths at 2 and 5 leave the risk set; censorings at 4, 8, 10: 3/4 at 4... (4 at risk), 1/2 of that at 8.
     found = reverse_kaplan_meier([2, 4, 5, 8, 10], [True, False, True, False, False])
     assert found.days == 8

@@ -84,7 +84,7 @@ def test_reproducibility_is_no_smaller_than_repeatability_and_names_the_factor()
     assert by_source["operator"] > by_source["repeat"]
 
 
-def test_limits_follow_ep17_by_hand() -> None:
+def test_limits_equal_ep17_computed_by_hand() -> None:
     blanks = [tube(Series.BLANK, value) for value in (0.0, 0.0, 2e-6, 4e-6)]
     low = [tube(Series.LOW, value, material="L") for value in (1e-4, 1.2e-4, 0.8e-4)]
     found = measured_limits([*blanks, *low], loq_cv=0.3)

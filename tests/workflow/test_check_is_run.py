@@ -148,7 +148,7 @@ def rows_of_stains(stains: dict[str, str]) -> str:
         ({"S1": "CD19", "S2": "unstained"}, "no single-stain tube of panel ino10 for CD66b, CD22, CD24"),
     ],
 )
-def test_single_stain_tubes_of_which_no_matrix_can_be_made_are_told_by_check(
+def test_single_stain_tubes_of_which_no_matrix_can_be_made_are_reported_by_check(
     simulated: Path, drawn_again: Path, tmp_path: Path, stains: dict[str, str], found: str
 ) -> None:
     run = Path(shutil.copytree(simulated, tmp_path / "run"))
@@ -165,7 +165,7 @@ def test_single_stain_tubes_of_which_no_matrix_can_be_made_are_told_by_check(
     assert any(found in error for error in errors), errors
 
 
-def test_expert_labels_of_another_tube_are_told_by_check(simulated: Path, tmp_path: Path) -> None:
+def test_expert_labels_of_another_tube_are_reported_by_check(simulated: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(simulated, tmp_path / "run"))
     (run / "config/labels.tsv").write_text("event\tblast\n99999999\ttrue\n")
     errors = told(
@@ -178,7 +178,9 @@ def test_expert_labels_of_another_tube_are_told_by_check(simulated: Path, tmp_pa
     assert set(errors) == {"an event number outside the tube"}
 
 
-def test_a_decision_about_a_tube_that_the_run_does_not_have_is_told_by_check(simulated: Path, tmp_path: Path) -> None:
+def test_a_decision_about_a_tube_that_the_run_does_not_have_is_reported_by_check(
+    simulated: Path, tmp_path: Path
+) -> None:
     run = Path(shutil.copytree(simulated, tmp_path / "run"))
     errors = told(run, config="controls: {excluded: {CTRL1: clotted}}\n")
     assert errors == ["'CTRL1', which is no usable tube of this run"]

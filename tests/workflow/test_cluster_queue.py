@@ -25,7 +25,7 @@ def test_jobs_bear_the_name_of_their_tube_and_those_of_other_runs_are_left_out()
     assert [(job.number, job.name) for job in found] == [("6", "ino10"), ("7", "P01_2"), ("8", "P01")]
 
 
-def test_waiting_running_cancelled_and_failed_are_told_once_each_and_why() -> None:
+def test_waiting_running_cancelled_and_failed_are_reported_once_each_and_why() -> None:
     states = [
         QueuedJob("1", "P01-day21", "PENDING", "Resources"),
         QueuedJob("1", "P01-day21", "PENDING", "Resources"),

@@ -55,7 +55,7 @@ def test_fcs_of_everything_is_the_annotated_file(finished: Path, tmp_path: Path)
     assert read_fcs(tmp_path / "mrd.fcs")[0].n_events == result(finished)["counts"]["mrd_events"]
 
 
-def test_a_population_that_is_not_there_is_told_with_those_that_are(
+def test_a_population_that_is_not_there_is_reported_with_those_that_are(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert export(finished, tmp_path / "x.csv", "--format", "csv", "--population", "blasts") == 2

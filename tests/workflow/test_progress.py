@@ -34,7 +34,7 @@ JOB = {
 GROUP = {"event": LogEvent.GROUP_INFO, "group_id": "P01_judge", "jobs": [SimpleNamespace(jobid=4)]}
 
 
-def test_a_job_is_told_with_the_group_it_is_submitted_with() -> None:
+def test_a_job_is_reported_with_the_group_it_is_submitted_with() -> None:
     groups: dict[int, str] = {}
     assert as_events(record(GROUP), groups) == []
     (event,) = as_events(record(JOB), groups)
@@ -42,7 +42,7 @@ def test_a_job_is_told_with_the_group_it_is_submitted_with() -> None:
     assert (event["rule"], event["message"], event["wildcards"]) == ("gate", "P01: gating", {"sample": "P01"})
 
 
-def test_an_error_that_is_no_jobs_is_trouble_and_a_remark_is_nothing() -> None:
+def test_an_error_outside_any_job_is_a_failure_and_a_remark_is_not() -> None:
     (event,) = as_events(record({}, logging.ERROR, "no such profile"), {})
     assert event == {"event": "trouble", "message": "no such profile"}
     assert as_events(record({}, logging.INFO, "Building DAG"), {}) == []

@@ -108,7 +108,7 @@ def test_changed_code_is_run_by_an_interpreter_of_its_own(ready: Ready, tmp_path
     assert ready.send("--version", cwd=tmp_path).stdout.startswith("flowmrd ")
 
 
-def test_it_ends_with_the_run_and_leaves_nothing() -> None:
+def test_the_ready_interpreter_ends_with_the_run_and_leaves_nothing() -> None:
     with ready_interpreter(os.environ, cwd=REPOSITORY) as given:
         place = Path(given[VARIABLE])
         assert place.parent.is_dir()
@@ -139,7 +139,7 @@ def test_the_next_run_removes_what_a_killed_one_left_and_nothing_that_is_in_use(
     assert (elsewhere / "ready").is_file()
 
 
-def test_without_one_the_shells_of_rules_are_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_ready_interpreter_the_rules_shells_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     assert shell_function() == ""
 

@@ -151,7 +151,7 @@ def exchange(tube: StainingPattern, first: str, second: str) -> StainingPattern:
     return replace(tube, markers=tuple(names.get(name, name) for name in tube.markers))
 
 
-def test_labels_that_only_the_values_contradict_are_told_and_refused(simulated: Path) -> None:
+def test_labels_that_only_the_values_contradict_are_reported_and_refused(simulated: Path) -> None:
     panel = load_panel(PANELS / "ino10.yaml")
     config = load_config(simulated / "config/config.yaml")
     rows = read_sheet(simulated / config.samples)[0]

@@ -177,7 +177,7 @@ def test_a_changed_configuration_redoes_what_depends_on_it_only(finished: Path, 
 LEARNED = ("scaling learned from the controls", "gates learned from the controls", "normal reference from the controls")
 
 
-def test_of_a_replaced_control_everything_is_learned_again_at_once(
+def test_everything_learned_from_a_replaced_control_is_learned_again_at_once(
     finished: Path, drawn_again: Path, tmp_path: Path
 ) -> None:
     """Snakemake does not look at the parameters of what comes after a job that runs."""
@@ -191,7 +191,7 @@ def test_of_a_replaced_control_everything_is_learned_again_at_once(
     assert "CTRL01: reading the FCS file" not in jobs
 
 
-def test_of_a_replaced_diagnosis_the_phenotype_is_learned_again_at_once(
+def test_the_phenotype_of_a_replaced_diagnosis_tube_is_learned_again_at_once(
     finished: Path, drawn_again: Path, tmp_path: Path
 ) -> None:
     run = copy_of(finished, tmp_path)

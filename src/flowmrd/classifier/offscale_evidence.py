@@ -1,10 +1,11 @@
-"""Being off scale as evidence: how often a leukaemia is off scale in a detector, and how often other cells are.
+"""Off-scale signals as evidence: how often a leukaemia is off scale in a detector, compared with other cells.
 
-Where a dye spills into most detectors, a cell beyond its detector's range is measured in few channels, and these alone
-do not tell leukaemia from normal cells. At diagnosis the leukaemia shows how often its cells are off scale in every
-detector; the controls show how often normal cells of each population are. What a tube holds beside both is a fault that
-hits any cell, and its frequency is estimated in the tube. An off-scale cell is leukaemic where that is more probable
-than all else together. Without a diagnosis tube nothing is known of this leukaemia, and the detector says nothing.
+If a dye spills into most detectors, a cell beyond the range of its detector is measured in few channels, and these
+alone cannot separate leukaemia from normal cells. The diagnosis tube shows how often cells of the leukaemia are off
+scale in every detector. The controls show how often normal cells of each population are. All other off-scale cells of a
+tube come from a fault that hits any cell, whose frequency is estimated in the tube. An off-scale cell is leukaemic if
+that is more probable than all other explanations together. Without a diagnosis tube the rate of the leukaemia is
+unknown, and being off scale is no evidence.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from flowmrd.classifier.tube_model import TubeModel
 __all__ = ["OffscaleRates", "claim_offscale", "learn_offscale", "patterns", "rates_of_controls"]
 
 SMALLEST = 1e-12
-"""Stands for a rate of 0 in logarithms."""
+"""Rate that replaces 0 in logarithms."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class OffscaleRates:
     detectors
         Names of the panel's detectors.
     leukaemia
-        Shape (number of detectors,): part of the leukaemic cells that were off scale at diagnosis.
+        Shape (number of detectors,): share of the leukaemic cells that were off scale at diagnosis.
     controls
         Shape (k, number of detectors): off-scale cells of every normal component per nucleated cell of the controls.
     """
@@ -69,13 +70,13 @@ def rates_of_controls(
 ) -> Floats:
     """Off-scale cells of the controls by component of a tube's normal model, per nucleated cell, shape (k, detectors).
 
-    Half a cell is added to every count, as in Jeffreys' prior of a Poisson rate: a component of which controls show no
-    off-scale cell may have some. All are 0 without controls.
+    Half a cell is added to every count, as with Jeffreys' prior of a Poisson rate, because a component without an
+    off-scale cell in the controls may have some. All rates are 0 without controls.
 
     Parameters
     ----------
     cells
-        The tube's off-scale cells: which detectors are asked for.
+        The tube's off-scale cells, which name the detectors.
     columns
         The tube's channels among those of the reference.
     """
@@ -103,19 +104,19 @@ def claim_offscale(
     rates: OffscaleRates,
     parameters: ClassifierParameters,
 ) -> tuple[Floats, npt.NDArray[np.int32]]:
-    """Which off-scale cells belong to the counted groups of a patient's phenotype.
+    """Assign off-scale cells to the counted groups of a patient's phenotype.
 
     Parameters
     ----------
     mixtures, shares
-        Groups that cells on scale have founded, decades, and their share of the tube's nucleated cells.
+        Groups of cells on scale, decades, and their shares of the tube's nucleated cells.
     denominator
         Nucleated cells of the tube.
 
     Returns
     -------
     log_odds, label
-        Shape (m,): natural log of the odds that a cell is leukaemic, and the group that it would belong to.
+        Shape (m,): natural log of the odds that a cell is leukaemic, and the group to which it would belong.
     """
     problem = _Problem.of(cells, mixtures, model, rates.controls, parameters)
     leukaemia = np.maximum(rates.leukaemia, problem.seen(denominator))
@@ -142,8 +143,8 @@ def learn_offscale(
 ) -> tuple[dict[str, float], float]:
     """How often the leukaemia of a diagnosis tube is off scale in every detector, and the number of such cells.
 
-    Expectation-maximisation: it starts where a detector tells nothing, so that the measured channels decide first. One
-    further cell is taken to be off scale as often as all cells of the tube are.
+    The rates are found by expectation-maximisation. At the start being off scale is no evidence, so that the measured
+    channels decide first. One pseudo-cell is added that is off scale as often as all cells of the tube are.
 
     Parameters
     ----------
@@ -209,7 +210,7 @@ class _Problem:
         return self.rate(np.ones(len(self.off)), denominator)
 
     def rate(self, part: Floats, denominator: int) -> Floats:
-        """Cells, each counted by a part, by detector and per nucleated cell."""
+        """Weighted number of off-scale cells by detector, per nucleated cell."""
         out: Floats = (part[:, None] * self.off).sum(axis=0) / max(denominator, 1)
         return out
 
@@ -227,7 +228,7 @@ class _Problem:
         return log_odds, np.exp(other)
 
     def likeliest(self, shares: Sequence[float]) -> npt.NDArray[np.int32]:
-        """The group that a cell would belong to, shape (m,)."""
+        """The group to which a cell would belong, shape (m,)."""
         share = np.log(np.maximum(shares, SMALLEST))
         out: npt.NDArray[np.int32] = (self.log_phenotype + share).argmax(axis=1).astype(np.int32)
         return out

@@ -62,8 +62,8 @@ def spike_in(
     unstained
         Markers whose antibody this tube lacks, as its own cells show; the spiked cells lack it too.
     offscale, rates
-        The tube's own off-scale cells, and how often cells are off scale: a patient's cells are spiked as often beyond
-        the range of a detector as they were at diagnosis.
+        The tube's own off-scale cells, and the rates at which cells are off scale. A patient's cells are spiked off
+        scale as often as they were at diagnosis.
     """
     parameters = search.parameters
     expected = parameters.target * cells.denominator
@@ -119,10 +119,10 @@ def spike_in(
 def _bright(
     drawn: list[DrawnCells], search: Search, features: tuple[str, ...], chain: Chain | None
 ) -> list[DrawnCells]:
-    """The drawn cells of a patient, as many of them off scale in a detector as at diagnosis.
+    """The drawn cells of a patient, with the same share off scale in a detector as at diagnosis.
 
-    How far beyond the range they were is not known; they are put to twice the range. Without the way from the raw file
-    on there is no detector to be off scale in.
+    Their distance beyond the range is not known; they are put at twice the range. Cells that do not start as raw events
+    pass no detector and are not off scale.
     """
     rates = {} if search.laip is None or chain is None else search.laip.offscale
     rng = np.random.default_rng([search.parameters.seed, 7, 1])
@@ -180,7 +180,7 @@ def _searched(
             mine = left[passed.offscale_rows]
             added = passed.offscale.only(mine)
             known = rates if mixtures is counted else None
-            # The tube's own off-scale cells stand beside the added ones, as in the file.
+            # The tube's own off-scale cells are searched together with the added ones, as they are in the file.
             both = added if own is None or known is None else own.joined(added)
             counts = np.bincount(label[score >= cut], minlength=len(mixtures)) / max(spiked.denominator, 1)
             joined = join_offscale(both, mixtures, counts.tolist(), spiked, cut, known)[1] >= 0

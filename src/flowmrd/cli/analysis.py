@@ -168,7 +168,7 @@ def validate(
 def verify(
     rundir: RunDirectory,
     public_key: PublicKey = None,
-    head: Annotated[str | None, typer.Option(help="A head digest of the review log noted elsewhere earlier.")] = None,
+    head: Annotated[str | None, typer.Option(help="A head digest of the review log that was noted elsewhere.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Recompute every digest and the review chain; say exactly what was altered. Exit code 2 if anything was.

@@ -1,6 +1,6 @@
 """The ``flowmrd`` command.
 
-Exit codes: 0 done; 2 the input is wrong and the message says what to do; 1 our fault; 130 interrupted.
+Exit codes: 0 done; 2 the input is wrong and the message says what to do; 1 a fault of flowmrd; 130 interrupted.
 """
 
 from __future__ import annotations

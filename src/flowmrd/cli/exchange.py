@@ -43,10 +43,14 @@ def compare(
         str | None, typer.Option(help="Column of the cells in the denominator; the levels are then counts.")
     ] = None,
     limit: Annotated[str | None, typer.Option(help="Column of the limit of detection of a negative.")] = None,
-    key: Annotated[list[str] | None, typer.Option(help="Column(s) that name the specimen [sample].")] = None,
+    key: Annotated[
+        list[str] | None, typer.Option(help="Column that identifies the specimen [sample]; may be repeated.")
+    ] = None,
     method: Annotated[str | None, typer.Option(help="Column that names the method, one row per method.")] = None,
     unit: Annotated[str, typer.Option(help="fraction or percent: what a number without a sign is.")] = "fraction",
-    threshold: Annotated[list[float] | None, typer.Option(help="Fraction(s) at which calls are compared.")] = None,
+    threshold: Annotated[
+        list[float] | None, typer.Option(help="Fraction at which calls are compared; may be repeated.")
+    ] = None,
     names: Annotated[
         tuple[str, str] | None, typer.Option(help="Names of the two methods on the page and in --method.")
     ] = None,
@@ -270,13 +274,15 @@ def table(
 
 def fhir(
     rundir: Annotated[Path, typer.Argument(help="Run directory with results.", metavar="RUNDIR")],
-    sample: Annotated[list[str] | None, typer.Option(help="Tube(s); every patient's tube if not given.")] = None,
+    sample: Annotated[
+        list[str] | None, typer.Option(help="Tube; may be repeated. Every patient's tube if not given.")
+    ] = None,
     system: Annotated[str | None, typer.Option(help="URI of the system that the pseudonyms belong to.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; RUNDIR/results/fhir if not given.")] = None,
     pdf: Annotated[
         bool | None,
         typer.Option(
-            "--pdf/--no-pdf", help="Print each page with Chromium and attach it; where there is one, if not given."
+            "--pdf/--no-pdf", help="Print each page with Chromium and attach it; the default if Chromium is installed."
         ),
     ] = None,
 ) -> None:

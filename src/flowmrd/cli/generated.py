@@ -318,7 +318,7 @@ def command_page() -> str:
 
     lines = [f"<!-- {NOTE} -->", "# Command line", ""]
     lines += [
-        "Exit codes: 0 done; 2 the input is wrong, the message says what to do; 1 our fault; 130 interrupted.",
+        "Exit codes: 0 done; 2 the input is wrong, the message says what to do; 1 a fault of flowmrd; 130 interrupted.",
         "",
     ]
     root = get_command(app)

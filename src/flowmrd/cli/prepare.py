@@ -45,8 +45,8 @@ def watch(
     naming: Annotated[
         Path | None, typer.Option(help="How the laboratory names its files: patterns and roles (YAML).")
     ] = None,
-    every: Annotated[float, typer.Option(min=1, help="Seconds between two looks.")] = 60.0,
-    once: Annotated[bool, typer.Option("--once", help="Look once, run what is new, and end.")] = False,
+    every: Annotated[float, typer.Option(min=1, help="Seconds between two checks of the folder.")] = 60.0,
+    once: Annotated[bool, typer.Option("--once", help="Check the folder once, run the new tubes, and end.")] = False,
     cores: Annotated[int | None, typer.Option(min=1, help="Cores to use; all of this machine if not given.")] = None,
     profile: Annotated[str, typer.Option(help="As for run.")] = "workstation",
 ) -> int:

@@ -386,7 +386,7 @@ def test_xml_that_declares_entities_is_refused_in_any_encoding(encoding: str, tu
         ("a.xml", b"<bdfacs/>", "no experiment"),
     ],
 )
-def test_what_is_no_file_of_gates_is_refused(
+def test_a_file_that_holds_no_readable_gates_is_refused(
     name: str, raw_bytes: bytes, words: str, tube: Path, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_bytes(raw_bytes)

@@ -39,7 +39,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         unmount(folder)
 
 
-def test_a_full_disk_is_told_and_once_there_is_space_the_same_command_continues(
+def test_a_full_disk_is_reported_and_once_there_is_space_the_same_command_continues(
     small_disk: Path, pair: Path, finished_pair: Path
 ) -> None:
     run = Path(shutil.copytree(pair, small_disk / "run"))
@@ -59,7 +59,7 @@ def test_a_full_disk_is_told_and_once_there_is_space_the_same_command_continues(
 
 
 @pytest.mark.parametrize("what", ["results", "."])
-def test_a_folder_that_cannot_be_written_is_told(pair: Path, tmp_path: Path, what: str) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(pair: Path, tmp_path: Path, what: str) -> None:
     run = Path(shutil.copytree(pair, tmp_path / "run"))
     (run / "results").mkdir()
     folder = (run / what).resolve()
@@ -122,7 +122,7 @@ def test_a_fault_in_one_place_does_not_change_the_bytes_of_the_rest(finished_pai
     assert digests(run) == digests(finished_pair)
 
 
-def test_what_a_broken_file_replaced_is_not_left_as_if_it_were_its_result(finished_pair: Path, tmp_path: Path) -> None:
+def test_results_of_a_file_replaced_by_a_broken_one_are_moved_away(finished_pair: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(finished_pair, tmp_path / "copy"))
     (run / "fcs/P01-day21.fcs").write_bytes(b"no FCS any more")
     done = flowmrd("run", run, "--cores", 2)

@@ -17,35 +17,35 @@ class DiagnosisNumbers:
         30_000,
         "diagnosis",
         "cells",
-        "cells of the window that a phenotype is learned from",
+        "number of cells of the window from which a phenotype is learned",
         "by hand: cost; three components need no more",
     )
     laip_stored_cells: int = number(
         2_000,
         "diagnosis",
         "cells",
-        "cells that are kept for the spike-in",
+        "number of cells that are kept for the spike-in",
         "by hand: a spike-in at 1e-4 of a million draws 100",
     )
     laip_cells_per_number: int = number(
         3,
         "diagnosis",
         "cells per component and marker",
-        "fewer cells are not divided into so many components",
+        "smallest number of cells per component and marker at which a phenotype is divided into so many components",
         "by hand: three cells for every number of a covariance",
     )
     laip_components: int = number(
         3,
         "diagnosis",
         "count",
-        "components of a phenotype, at most",
+        "largest number of components of a phenotype",
         "by hand: subclones of one leukaemia that differ in a marker",
     )
     laip_rounds: int = number(
         2,
         "diagnosis",
         "count",
-        "times that phenotype and normal cells are refined in turn",
+        "number of times that phenotype and normal cells are refined in turn",
         "by hand: once to find it, once to correct it",
     )
     laip_steps: int = number(
@@ -87,7 +87,7 @@ class DiagnosisNumbers:
         0.9,
         "diagnosis",
         "fraction",
-        "largest leukaemic share that a fit starts from",
+        "largest leukaemic share at the start of a fit",
         "by hand: some cells must be left to be normal",
     )
     laip_share_limit: float = number(
@@ -101,35 +101,36 @@ class DiagnosisNumbers:
         2.0,
         "diagnosis",
         "natural log",
-        "a cell of the diagnosis tube is leukaemic from these log odds on",
+        "smallest log odds at which a cell of the diagnosis tube is leukaemic",
         "by hand: seven to one",
     )
     aberrant_at_start: float = number(
         0.5,
         "diagnosis",
         "fraction",
-        "cells of a component that must have been aberrant before it was refined; else it is the tube's own B cells",
+        "smallest share of a component's cells that were aberrant before the fit; a component with less is the "
+        "tube's own B cells",
         "by hand: the majority",
     )
     laip_component_share_least: float = number(
         0.02,
         "diagnosis",
         "fraction",
-        "a component with a smaller share of the phenotype is dropped",
+        "smallest share of a phenotype in one component; a component with less is dropped",
         "by hand: assumed error of assigning cells to components",
     )
     indistinct_per_million: float = number(
         300.0,
         "diagnosis",
         "cells per million",
-        "a component that claims more of the median control is normal",
+        "a component that claims more cells of the median control is normal",
         "by hand: three times the level that is looked for",
     )
     indistinct_score: float = number(
         8.0,
         "diagnosis",
         "natural log",
-        "score from which it claims a cell",
+        "smallest score at which a component claims a cell of a control",
         "by hand: well above every cut that is chosen",
     )
     indistinct_steps: int = number(
@@ -143,21 +144,21 @@ class DiagnosisNumbers:
         6,
         "diagnosis",
         "count",
-        "groups into which the window is divided for its abundances",
+        "number of groups into which the window is divided for its abundances",
         "by hand: assumed stages of B cells, and one or two of leukaemia",
     )
     abundance_cells: int = number(
         8_000,
         "diagnosis",
         "cells",
-        "cells that these groups are fitted to",
+        "number of cells to which these groups are fitted",
         "by hand: cost; six components need no more",
     )
     abundance_steps: int = number(
         25,
         "diagnosis",
         "EM steps",
-        "steps of that fit",
+        "steps of the fit of these groups",
         "by hand: a limit of time",
     )
     abundance_sd_least: float = number(
@@ -171,41 +172,42 @@ class DiagnosisNumbers:
         20,
         "diagnosis",
         "cells per marker",
-        "fewer cells in the window are not divided",
+        "smallest number of cells in a window that is divided",
         "by hand: as many as a detection",
     )
     abundance_share_least: float = number(
         0.02,
         "diagnosis",
         "fraction",
-        "a group below this share of the nucleated cells is not judged by its abundance",
+        "smallest share of the nucleated cells of a group that is judged by its abundance",
         "by hand: smaller groups are found by their phenotype",
     )
     abundance_ratio: float = number(
         10.0,
         "diagnosis",
         "ratio",
-        "a group counts from this many times the largest share of a control in its place",
+        "a group counts if it is this many times the largest share in its place in a control",
         "by hand: numbers of haematogones vary several-fold between marrows",
     )
     abundance_place_sd: float = number(
         0.15,
         "diagnosis",
         "decades",
-        "distance of one place in two tubes after their common shift",
+        "standard deviation of the same place between two tubes, after their common shift",
         "by hand: as the usual spread of staining",
     )
     abundance_mature_distance: float = number(
         2.5,
         "diagnosis",
         "Mahalanobis distance",
-        "groups this near to mature B cells are those: their number varies a hundredfold between marrows",
+        "groups with a smaller distance from mature B cells are mature B cells, whose number varies a hundredfold "
+        "between marrows",
         "by hand: 95 of 100 cells of a population lie nearer, by two markers",
     )
     marker_shift_least: float = number(
         0.3,
         "diagnosis",
         "decades",
-        "smaller shifts are not called over- or under-expression",
+        "smallest shift that is called over- or under-expression",
         "by hand: a factor of two",
     )

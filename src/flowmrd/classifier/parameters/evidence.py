@@ -17,15 +17,15 @@ class EvidenceNumbers:
         0.01,
         "error rate of a group",
         "groups per tube",
-        "a group counts where fewer false groups as odd are expected in marrow without leukaemia",
+        "a group counts if fewer equally unusual groups are expected in marrow without leukaemia",
         "issue: at most one clean tube in a hundred falsely called",
     )
     dye_most: float = number(
         1.3,
         "error rate of a group",
         "decades",
-        "a group brighter in a nucleic acid dye than normal B cells by more is a question: no cell holds that much "
-        "nucleic acid, cell aggregates do",
+        "a group that is brighter than normal B cells in a nucleic acid dye by more is a question: no cell holds "
+        "that much nucleic acid, but cell aggregates do",
         "by hand: cell aggregates of one tube had 1.5; blasts of one person in another's marrow up to 1.2, because the "
         "dye of two tubes differs; 332 leukaemias in their own tube 0.16 with a standard deviation of 0.18",
     )
@@ -33,71 +33,73 @@ class EvidenceNumbers:
         0.1,
         "error rate of a group",
         "decades",
-        "a group within so much of the top of a marker's scale, or so far below its zero, is a question: its cells are "
-        "too bright for a detector",
+        "a group nearer than this to the top of a marker's scale, or further than this below its zero, is a "
+        "question: its cells are too bright for a detector",
         "by hand: such groups of a clean tube lay within 0.01 of the top in CD20, and 2.4 below zero in CD10",
     )
     false_groups_beside: float = number(
         0.001,
         "error rate of a group",
         "groups per tube",
-        "a doubtful group counts after the normal cells were fitted beside it where fewer are expected",
+        "a questionable group counts, after the normal cells were fitted beside it, if fewer are expected",
         "by then four leukaemias of 1e-3 had 0.0003 and less, a false group of a clean tube 0.03",
     )
     false_groups_atypical: float = number(
         0.1,
         "error rate of a group",
         "groups per tube",
-        "a group forbids a negative answer where fewer are expected, and is no doubt where more are",
+        "a group rules out a negative answer if fewer are expected, and is ignored if more are",
         "issue: nine clean tubes of ten answered",
     )
     standard_cells: int = number(
         450_000,
         "error rate of a group",
         "nucleated cells",
-        "gains are brought to a tube of this size: the gain of a population grows with the number of its cells",
+        "number of nucleated cells of the tube to which gains are converted, since the gain of a population grows "
+        "with the number of its cells",
         "by hand: a tube of usual size",
     )
     false_gain_least: float = number(
         20.0,
         "error rate of a group",
         "natural log",
-        "the excess of gains over this one has a tail that is modelled; smaller groups are chance",
+        "smallest gain of the groups whose tail is modelled; smaller groups are chance",
         "by hand: a likelihood ratio that chance gives in every tube",
     )
     prior_tubes: float = number(
         30.0,
         "error rate of a group",
         "tubes",
-        "tubes that the development marrows count as beside a laboratory's own controls",
+        "number of tubes as which the development marrows count beside a laboratory's own controls",
         "by hand: fewer than the 49 development tubes: they are of other laboratories",
     )
     prior_groups_per_tube: float = number(
         0.2,
         "error rate of a group",
         "groups per tube",
-        "false groups of the development marrows",
+        "false groups per tube in the development marrows",
         "python -m benchmarks.accuracy.false_groups: 10 in 49 tubes of development persons",
     )
     prior_log_gain: float = number(
         2.0,
         "error rate of a group",
         "natural log",
-        "mean excess of their log gain",
+        "mean excess of the log gain of these groups",
         "python -m benchmarks.accuracy.false_groups",
     )
     prior_gain_per_event: float = number(
         0.57,
         "error rate of a group",
         "natural log",
-        "mean excess of their gain per event",
+        "mean excess of the gain per event of these groups",
         "python -m benchmarks.accuracy.false_groups",
     )
     same_place_tubes: float = number(
         10.0,
         "error rate of a group",
         "tubes",
-        "tubes without a group in a place that the share of controls with one there is drawn towards",
+        "number of pseudo-tubes without a group towards which the share of controls with a group in a place is "
+        "shrunken",
         "by hand: a population of two of ten controls is believed by half",
     )
 
@@ -105,29 +107,29 @@ class EvidenceNumbers:
         4,
         "judgement of controls",
         "tubes",
-        "with fewer controls none is judged: nobody can say which of them is odd",
+        "smallest number of controls that are judged; with fewer, nobody can say which one is odd",
         "by hand: three others, the fewest that outvote one",
     )
     false_groups_odd: float = number(
         0.02,
         "judgement of controls",
         "groups per tube",
-        "a control is odd from this error rate of a group on: twice that of a group that counts, so that no group of a "
-        "control that stays counts as background in another tube",
+        "a control is odd if one of its groups has a lower error rate; it is twice that of a group that counts, so "
+        "that no group of a control that stays counts as background in another tube",
         "by hand: twice false_groups_counted",
     )
     odd_controls_most: float = number(
         0.34,
         "judgement of controls",
         "fraction",
-        "at most this part of the controls is left out as odd; where more are odd they stay and are named",
+        "largest share of the controls that is left out as odd; where more are odd, they stay and are named",
         "by hand: a third: the rest must be the majority by far",
     )
     lost_cells_ratio: float = number(
         0.7,
         "judgement of controls",
         "ratio",
-        "a control is odd where the nucleated share of its events is below this part of the lowest of the others",
+        "a control is odd if the nucleated share of its events is below this part of the lowest of the others",
         "by hand: below the range of the others by almost a third",
     )
 
@@ -135,81 +137,85 @@ class EvidenceNumbers:
         4.0,
         "cut",
         "natural log",
-        "lowest cut: 1.8 % of normal cells at most, where the normal model is right",
+        "lowest cut, which passes at most 1.8 % of normal cells where the normal model is right",
         "by hand: a likelihood ratio of 55",
     )
     cut_most: float = number(
         12.0,
         "cut",
         "natural log",
-        "highest cut: six normal cells per million",
+        "highest cut, which passes six normal cells per million",
         "by hand: six per million is near the default of background_per_million",
     )
     cut_step: float = number(
         0.25,
         "cut",
         "natural log",
-        "step at which cuts are tried",
+        "step between the cuts that are tried",
         "by hand: a likelihood ratio of 1.3",
     )
     cut_without_controls: float = number(
         4.0,
         "cut",
         "natural log",
-        "where no control can set the cut it lies this far above the lowest one",
+        "distance of the cut from the lowest one if no control can set it",
         "by hand: twice the lowest cut: nobody has seen what it costs",
     )
     cut_background_share: float = number(
         0.4,
         "cut",
         "ratio",
-        "part of the allowed background that controls may hold on average",
+        "share of the allowed background that controls may hold on average",
         "by hand: leaves room for the error of a mean of few controls",
     )
     cut_worst_ratio: float = number(
         3.0,
         "cut",
         "ratio",
-        "times the allowed background that the worst control may hold",
+        "factor on the allowed background for the worst control",
         "by hand: Poisson counts of a few cells differ as much",
     )
     cut_set_aside_from: int = number(
         5,
         "cut",
         "tubes",
-        "from this number of controls on the worst is set aside for the cut (never for the background): one "
-        "regenerating marrow must not take the sensitivity of all others",
+        "number of controls from which the worst is set aside for the cut (never for the background), so that one "
+        "regenerating marrow does not reduce the sensitivity of all tubes",
         "by hand: four others remain",
     )
     group_cut: float = number(
         5.0,
         "cut",
         "natural log",
-        "cut inside a compact group, which as a whole has been judged already",
+        "cut inside a compact group, which was already judged as a whole",
         "by hand: a likelihood ratio of 150",
     )
     background_alone: float = number(
         0.001,
         "cut",
         "probability",
-        "a control stands alone with its background where the others together make as many cells less likely than this",
+        "a control stands alone if the probability of its number of cells, given the other controls, is lower",
         "by hand: divided by the number of controls: one laboratory in a thousand by chance",
     )
     cut_leukaemia_lost: float = number(
         0.01,
         "cut",
         "fraction",
-        "part of a leukaemia that the cut may leave out although controls would allow a lower one",
+        "share of a leukaemia that the cut may leave out although controls would allow a lower cut",
         "python -m benchmarks.accuracy.recall: false events beside leukaemia far from normal cells",
     )
     cut_draws: int = number(
-        2_000, "cut", "cells", "cells drawn from a phenotype that tell this part", "by hand: twenty cells lie below"
+        2_000,
+        "cut",
+        "cells",
+        "number of cells that are drawn from a phenotype to find that share",
+        "by hand: twenty cells lie below",
     )
     high_background_ratio: float = number(
         4.0,
         "cut",
         "ratio",
-        "times the allowed background from which HIGH_BACKGROUND is raised",
+        "factor on the allowed background from which HIGH_BACKGROUND is raised",
         "by hand: above cut_worst_ratio: no cut keeps the background",
     )
 
@@ -217,21 +223,21 @@ class EvidenceNumbers:
         0.01,
         "heavy burden",
         "fraction",
-        "share from which leukaemia is looked for before the normal model is fitted, which it would pull",
+        "share from which leukaemia is searched for before the normal model is fitted, since it would pull the model",
         "by hand: from here on the normal model is pulled",
     )
     burden_cells: int = number(
         10_000,
         "heavy burden",
         "cells",
-        "cells of the window that tell whether it is that much",
+        "number of cells of the window from which that share is computed",
         "by hand: a share of 1 % is told to 0.1 %",
     )
     burden_events_least: int = number(
         200,
         "heavy burden",
         "events",
-        "smallest such leukaemia",
+        "smallest number of events of such a leukaemia",
         "by hand: enough for a phenotype of its own",
     )
     burden_confirmed: float = number(
@@ -259,6 +265,6 @@ class EvidenceNumbers:
         0.0,
         "heavy burden",
         "natural log",
-        "lowest cut then, with a known phenotype",
+        "lowest cut for a heavy burden with a known phenotype",
         "by hand: likelier than normal",
     )

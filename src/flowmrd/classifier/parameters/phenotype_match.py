@@ -24,35 +24,35 @@ class PhenotypeMatchNumbers:
         2.0,
         "phenotype match",
         "ratio",
-        "times the drift for markers that the therapy given may take away",
+        "factor on the drift for markers that the therapy may remove",
         "by hand: the therapy acts on this marker",
     )
     drift_shifted: float = number(
         1.5,
         "phenotype match",
         "ratio",
-        "times the drift for markers that steroids move",
+        "factor on the drift for markers whose level steroids change",
         "by hand: steroids move it, less than a targeted therapy",
     )
     match_reach: float = number(
         -4.0,
         "phenotype match",
         "natural log",
-        "cells below this under the broadened phenotype are not looked at again",
+        "cells with a lower score under the broadened phenotype are not searched again",
         "by hand: a cell there could gain nothing",
     )
     match_start_share: float = number(
         1e-4,
         "phenotype match",
         "fraction",
-        "share at the start of a fit, at least",
+        "smallest share at the start of a fit",
         "by hand: the level that is looked for",
     )
     match_start_events: float = number(
         20.0,
         "phenotype match",
         "events",
-        "events at the start of a fit, at least",
+        "smallest number of events at the start of a fit",
         "by hand: as many as a detection",
     )
     match_share_most: float = number(
@@ -66,35 +66,37 @@ class PhenotypeMatchNumbers:
         15,
         "phenotype match",
         "EM steps",
-        "steps of a fit, at most",
+        "largest number of steps of a fit",
         "by hand: a limit of time",
     )
     match_shift_tolerance: float = number(
         0.002,
         "phenotype match",
         "decades",
-        "a fit has converged when its shift changes by less",
+        "a fit has converged if its shift changes by less",
         "by hand: far below the noise of a detector",
     )
     match_share_tolerance: float = number(
         0.01,
         "phenotype match",
         "ratio",
-        "a fit has converged when its share changes by less",
+        "a fit has converged if its share changes by less",
         "by hand: far below the Poisson error of a count",
     )
     match_cells: int = number(
         100_000,
         "phenotype match",
         "cells",
-        "cells within reach that a fit uses, evenly thinned: a diagnosis tube may hold millions",
+        "largest number of cells within reach that a fit uses, evenly thinned, since a diagnosis tube may hold "
+        "millions",
         "by hand: cost; a share is told to a few per mille",
     )
     match_all_below: int = number(
         10_000,
         "phenotype match",
         "cells",
-        "a fit to thinned cells that explains fewer is made again with all: none of a rare group is left out",
+        "a fit to thinned cells that explains fewer cells is repeated with all of them, so that no cell of a rare "
+        "group is left out",
         "by hand: a tenth of match_cells",
     )
     residual_drift_sd: float = number(
@@ -108,51 +110,52 @@ class PhenotypeMatchNumbers:
         7.5,
         "phenotype match",
         "squared drift SD per marker",
-        "a shift beyond this is another phenotype",
+        "largest shift of a phenotype, by all markers; beyond it lies another phenotype",
         "drift of 0.3 decades in each of nine markers stays below with 99.99 %",
     )
     strain_most_in_one: float = number(
         5.0,
         "phenotype match",
         "drift SD",
-        "a shift of one marker beyond this is another phenotype",
+        "largest shift of a phenotype in one marker; beyond it lies another phenotype",
         "drift of 0.3 decades in each of nine markers stays below with 99.8 %",
     )
     match_gain: float = number(
         12.0,
         "phenotype match",
         "natural log",
-        "log-likelihood gain from which cells that match the phenotype form a group; below it they are scattered "
-        "normal cells at its rim",
+        "smallest log-likelihood gain of cells that match the phenotype and form a group; below it they are "
+        "scattered normal cells at its rim",
         "by hand: a likelihood ratio of 160,000",
     )
     match_gain_per_event: float = number(
         1.0,
         "phenotype match",
         "natural log",
-        "gain per event from which they form a group",
+        "smallest gain per event of such a group",
         "by hand: each cell almost three times likelier than as a normal one",
     )
     match_strain_quantile: float = number(
         0.99,
         "phenotype match",
         "fraction",
-        "drifts between two tubes of one patient that stay below; cells that match only beyond it must each be as "
-        "unlike normal cells as those of a group of unknown phenotype (gain_per_event_counted)",
+        "share of the drifts between two tubes of one patient that count as usual; cells that match only beyond "
+        "them must each be as unlike normal cells as those of a group of unknown phenotype "
+        "(gain_per_event_counted)",
         "by hand: one drift in a hundred lies beyond",
     )
     match_scatter_most: float = number(
         1.5,
         "phenotype match",
         "squared Mahalanobis distance per marker",
-        "cells that scatter more are another, diffuse group",
+        "largest scatter of matching cells relative to the phenotype's; cells that scatter more are a diffuse group",
         "real blasts had 0.75 to 1.07 in 20 tubes, normal precursors of an odd marrow 1.3 to 2.0",
     )
     match_explained: float = number(
         2.0,
         "phenotype match",
         "natural log",
-        "cells above this score are explained by the best fit and left out of the next",
+        "cells with a higher score are explained by the best fit and left out of the next one",
         "by hand: seven times likelier under that fit",
     )
 
@@ -160,21 +163,21 @@ class PhenotypeMatchNumbers:
         4,
         "off-scale cells",
         "channels",
-        "fewest measured channels by which an off-scale cell is judged",
+        "smallest number of measured channels by which an off-scale cell is judged",
         "by hand: three channels do not tell lineages apart",
     )
     excluded_place_share: float = number(
         0.95,
         "off-scale cells",
         "share",
-        "of a phenotype's cells within whose place excluded events are looked for",
+        "share of a phenotype's cells whose place is searched for excluded events",
         "by hand: nearly all, without the tails",
     )
     offscale_measured_share: float = number(
         0.9,
         "off-scale cells",
         "share",
-        "of a group's cells that a channel must be measured in to be used",
+        "smallest share of a group's cells in which a channel must be measured to be used",
         "by hand: a channel that lacks a tenth of the cells would bend the place",
     )
 
@@ -182,27 +185,27 @@ class PhenotypeMatchNumbers:
         0.05,
         "carry-over",
         "fraction",
-        "of the run in which cells of the tube before may come",
+        "first part of the run, in which cells of the previous tube may come",
         "by hand: assumed: what remains of the tube before is rinsed out early",
     )
     carry_over_share: float = number(
         0.8,
         "carry-over",
         "fraction",
-        "of a group's cells that must come there to be carry-over; even cells give 0.05",
+        "smallest share of a group's cells in that part of the run for carry-over; an even spread gives 0.05",
         "by hand: sixteen times what even cells give",
     )
     carry_over_least: int = number(
         8,
         "carry-over",
         "cells",
-        "fewest cells there; so many of ten by chance have p < 1e-8",
+        "smallest number of cells in that part of the run; so many of ten have p < 1e-8 by chance",
         "by hand: as group_events_least",
     )
     carry_over_late: int = number(
         10,
         "carry-over",
         "cells",
-        "most cells of such a group in the rest of the run: half of a detection",
+        "largest number of cells of such a group in the rest of the run, which is half of a detection",
         "by hand: leukaemia of the tube itself must not hide behind it",
     )

@@ -22,17 +22,17 @@ class RunNumbers:
     )
     target: float = number(1e-4, "run", "fraction", "level of the spike-in", "config mrd.target")
     detect_events: int = number(
-        20, "run", "events", "fewest events that count as detected", "config mrd.min_detect_events"
+        20, "run", "events", "smallest number of events that counts as detected", "config mrd.min_detect_events"
     )
-    replicates: int = number(5, "run", "count", "spike-ins per tube", "config mrd.spike_in_replicates")
+    replicates: int = number(5, "run", "count", "number of spike-ins per tube", "config mrd.spike_in_replicates")
     unreliable: frozenset[str] = number(
         frozenset[str](),
         "run",
         "markers",
-        "markers that the targeted therapy given may have taken away",
+        "markers that the targeted therapy may have removed",
         "panel, sheet",
     )
-    shifted: frozenset[str] = number(frozenset[str](), "run", "markers", "markers that steroids move", "panel")
+    shifted: frozenset[str] = number(frozenset[str](), "run", "markers", "markers whose level steroids change", "panel")
     seed: int = number(0, "run", "", "seed of every random draw", "config laip.seed")
 
     mixture_sd_least: float = number(
@@ -60,7 +60,7 @@ class RunNumbers:
         1e-4,
         "mixtures",
         "natural log per cell",
-        "a fit ends where a step gains less log likelihood",
+        "a fit ends when a step gains less log likelihood",
         "by hand: a smaller gain changes no score that a cut distinguishes",
     )
     mixture_start_steps: int = number(

@@ -24,14 +24,14 @@ class SpikeInNumbers:
         0.8,
         "spike-in",
         "fraction",
-        "spike-ins that must be detected for the check to pass",
+        "share of the spike-ins that must be detected for the check to pass",
         "by hand: four of the five replicates",
     )
     spike_kinds: int = number(
         10,
         "spike-in",
         "count",
-        "kinds of leukaemia that are tried without a diagnosis tube, at most",
+        "largest number of kinds of leukaemia that are tried without a diagnosis tube",
         "by hand: cost: each is searched for",
     )
     spike_kinds_seed: int = number(
@@ -45,35 +45,35 @@ class SpikeInNumbers:
         1.5,
         "spike-in",
         "SD over patients",
-        "the leukaemia that is tried nearest to normal B cells lies nearer than the average one of its stage by so "
-        "much in every marker",
+        "distance by which the kind that is nearest to normal B cells lies nearer than the average one of its "
+        "stage, in every marker",
         "the hardest of 116 development leukaemias lies there (python -m benchmarks.accuracy.places --shifts)",
     )
     spike_near_share: float = number(
         0.1,
         "spike-in",
         "fraction",
-        "leukaemias in the place of a stage of haematogones that this one stands for",
+        "share of the leukaemias in the place of a stage of haematogones that this kind stands for",
         "by hand: assumed",
     )
     spike_kinds_found_share: float = number(
         0.9,
         "spike-in",
         "fraction",
-        "kinds that must be found for a negative answer",
+        "share of the patients whose kinds must be found for a negative answer",
         "nine in ten leukaemias",
     )
     spike_step_loss: float = number(
         0.1,
         "spike-in",
         "fraction",
-        "a step on the way from the raw file that loses more of the spiked cells is named",
+        "smallest share of spiked cells lost in a step from the raw file to the count at which the step is named",
         "by hand: the Poisson error of a hundred spiked cells",
     )
     library_entries_least: int = number(
         3,
         "spike-in",
         "phenotypes",
-        "fewer do not make a library",
+        "smallest number of phenotypes in a library",
         "by hand: one or two patients are no library",
     )

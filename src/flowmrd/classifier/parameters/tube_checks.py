@@ -18,28 +18,28 @@ class TubeCheckNumbers:
         0.6,
         "catalogue of populations",
         "decades",
-        "a marker that therapy hides may lie this far below the level of T and NK cells",
+        "largest distance of a marker that therapy hides below the level of T and NK cells",
         "by hand: assumed: a masked marker lies at or below the level of cells without it",
     )
     doublet_sum_tolerance: float = number(
         0.35,
         "catalogue of populations",
         "decades",
-        "how far a doublet may lie from the sum of its two cells in any antigen",
+        "largest distance of a doublet from the sum of its two cells in any antigen",
         "by hand: two staining errors of 0.25 decades",
     )
     doublet_size_least: float = number(
         0.7,
         "catalogue of populations",
         "ratio",
-        "a doublet scatters at least this much of the light that its two cells scatter forward",
+        "smallest forward scatter of a doublet, as a part of the sum of its two cells'",
         "by hand: assumed: somewhat less than the sum of two",
     )
     doublet_sum_from: float = number(
         300.0,
         "catalogue of populations",
         "linear signal",
-        "below it the scale is linear, where two negative cells do not add up",
+        "signal below which the scale is linear, so that two negative cells do not add up",
         "logicle with W 0.5 to 1 and T 262,144 (Parks et al. 2006)",
     )
 
@@ -47,7 +47,7 @@ class TubeCheckNumbers:
         6.0,
         "novelty of a tube",
         "tubes",
-        "tubes that the expected spreads below are worth beside the controls",
+        "weight of the expected spreads below beside the controls, in tubes",
         "by hand: six controls are believed as much as the expected spread",
     )
     expected_staining_sd: float = number(
@@ -82,22 +82,22 @@ class TubeCheckNumbers:
         0.0005,
         "novelty of a tube",
         "fraction",
-        "ordinary tubes beyond a limit, on either side",
+        "share of ordinary tubes beyond a limit, on either side",
         "by hand: one tube in a thousand is called unlike by chance",
     )
     outlier_share_limit: float = number(
         0.03,
         "novelty of a tube",
         "fraction",
-        "least share of cells that fit nothing at which a tube is called unlike",
+        "smallest share of cells that fit no population at which a tube is called unlike the controls",
         "by hand: assumed for debris and aggregates of ordinary tubes",
     )
     odd_marker_same_cells: float = number(
         0.8,
         "novelty of a tube",
         "fraction",
-        "cells of a known phenotype that must be called without the marker in which a tube is unlike the controls, and "
-        "of those called without it that must be called with it",
+        "smallest share of the cells of a known phenotype that are also called without the marker in which a tube "
+        "is unlike the controls, and the other way round",
         "by hand: nearly all of them: the same cells, not some of both",
     )
 
@@ -105,70 +105,70 @@ class TubeCheckNumbers:
         20_000,
         "unknown population",
         "cells",
-        "cells of the tube, and drawn from each control, that are compared",
+        "number of cells that are compared, of the tube and drawn from each control",
         "by hand: cost; a population of 8 % has 1,600 of them",
     )
     unknown_cells_least: int = number(
         2_000,
         "unknown population",
         "cells",
-        "fewer cells are not divided",
+        "smallest number of cells that are divided into populations",
         "by hand: a population of 8 % has 160 of them",
     )
     unknown_components: int = number(
         12,
         "unknown population",
         "count",
-        "populations that the tube is divided into",
+        "number of populations into which the tube is divided",
         "by hand: lineages of marrow, and one more",
     )
     unknown_blur_sd: float = number(
         0.2,
         "unknown population",
         "decades",
-        "the place of a population is this much wider than its cells lie",
+        "standard deviation by which the place of a population is wider than its cells",
         "by hand: as the usual spread of staining",
     )
     unknown_span_least: float = number(
         0.5,
         "unknown population",
         "decades",
-        "normal populations are taken to lie at least this far apart in a marker",
+        "smallest distance that is assumed between normal populations in a marker",
         "by hand: smaller spans are noise",
     )
     unknown_dim_from: float = number(
         0.25,
         "unknown population",
         "fraction of the span",
-        "level from which its marker is called dim, not absent",
+        "level from which a marker is called dim, not absent",
         "by hand: a quarter of the way",
     )
     unknown_bright_from: float = number(
         0.6,
         "unknown population",
         "fraction of the span",
-        "level from which its marker is called present",
+        "level from which a marker is called present",
         "by hand: above half way",
     )
     unknown_place: float = number(
         0.8,
         "unknown population",
         "fraction",
-        "cells of a population that lie in what counts as its place",
+        "share of the cells of a population that lie in its place, by definition",
         "by hand: most of its cells, without its tails",
     )
     unknown_share_least: float = number(
         0.08,
         "unknown population",
         "fraction",
-        "a smaller part of the tube is left to the search for leukaemia",
+        "smallest share of the tube of such a population; a smaller one is left to the search for leukaemia",
         "by hand: smaller ones are found as groups",
     )
     unknown_ratio: float = number(
         10.0,
         "unknown population",
         "ratio",
-        "a population is unknown from this many times the largest control's share",
+        "a population is unknown if it is this many times the largest control's share",
         "by hand: numbers of normal populations vary several-fold",
     )
     unknown_lymphocyte_margin: float = number(

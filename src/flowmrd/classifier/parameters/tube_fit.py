@@ -17,7 +17,7 @@ class TubeFitNumbers:
         12.0,
         "fit to one tube",
         "degrees of freedom",
-        "t tails of normal cells when scores are computed",
+        "degrees of freedom of the t tails of normal cells when scores are computed",
         "by hand: heavier than Gaussian, light enough that a cell five standard deviations off is odd",
     )
     outlier_share: float = number(
@@ -31,77 +31,78 @@ class TubeFitNumbers:
         1.2,
         "fit to one tube",
         "decades",
-        "its standard deviation: wider than any population",
+        "standard deviation of the outlier component, which is wider than any population",
         "by hand: a population spreads by 0.2 to 0.4 decades",
     )
     staining_sd: float = number(
         0.6,
         "fit to one tube",
         "decades",
-        "expected size of a tube's common shift; weak, since the cells tell it well",
+        "expected size of a tube's common shift; it has little weight, since the cells determine the shift well",
         "measured marrows of one laboratory shift by 0.1 to 0.5 (nucleic acid dye)",
     )
     staining_events: float = number(
         50.0,
         "fit to one tube",
         "events",
-        "a component with fewer cells does not tell the staining",
+        "smallest number of cells of a component that contributes to the staining",
         "by hand: the mean of 50 cells is a seventh of a standard deviation uncertain",
     )
     staining_cells: int = number(
         6_000,
         "fit to one tube",
         "cells",
-        "cells that tell the staining of a tube",
+        "number of cells from which the staining of a tube is computed",
         "by hand: cost; ten components need no more",
     )
     staining_cells_least: int = number(
         300,
         "fit to one tube",
         "cells",
-        "fewer cells outside the window do not tell the staining",
+        "smallest number of cells outside the window from which the staining is computed",
         "by hand: ten components of 30 cells",
     )
     staining_components: int = number(
         10,
         "fit to one tube",
         "count",
-        "components of the tube that others are laid upon",
+        "number of components of the tube onto which the other tubes are aligned",
         "by hand: lineages outside the B-lineage window, some of two components",
     )
     tube_mixture_steps: int = number(
         15,
         "fit to one tube",
         "EM steps",
-        "steps of a mixture fitted to cells of that tube, or to its doublets",
+        "steps of a mixture that is fitted to cells of that tube, or to its doublets",
         "by hand: a limit of time; the start is by k-means",
     )
     staining_blur: tuple[float, ...] = number(
         (0.6, 0.45, 0.3, 0.2, 0.1, 0.05, 0.0, 0.0),
         "fit to one tube",
         "decades",
-        "standard deviations by which the reference is broadened while it is laid on a tube",
+        "standard deviations by which the reference is broadened, step by step, while its shift onto a tube is "
+        "searched for",
         "by hand: from wider than usual shifts down to none, so that no neighbour catches the fit",
     )
     staining_between_sd: float = number(
         0.2,
         "fit to one tube",
         "decades",
-        "spread of populations between tubes while the staining is looked for",
+        "spread of populations between tubes while the staining is searched for",
         "by hand: populations differ a little beside the common shift",
     )
     tube_cells: int = number(
         30_000,
         "fit to one tube",
         "cells",
-        "cells that a tube's model is fitted to",
+        "number of cells to which a tube's model is fitted",
         "by hand: cost; rare populations keep their reference's shape",
     )
     tube_steps: int = number(
         12,
         "fit to one tube",
         "EM steps",
-        "steps of that fit",
+        "steps of the fit of a tube's model",
         "by hand: a limit of time: the fit starts near its end",
     )
     tube_shape_events: float = number(
@@ -115,21 +116,21 @@ class TubeFitNumbers:
         4.0,
         "fit to one tube",
         "between-tube SD",
-        "a population of a tube lies at most this far from its place in any one marker",
+        "largest distance of a tube's population from its expected place in any one marker",
         "by hand: one ordinary population in 16,000 lies further in one marker",
     )
     place_quantile: float = number(
         0.9999,
         "fit to one tube",
         "fraction",
-        "normal populations whose place, by all markers together, is no further away than what is believed",
+        "share of normal populations that lie within the accepted distance from their place, by all markers together",
         "by hand: one population in 10,000: a few hundred tubes show none by chance",
     )
     widest_population: float = number(
         1.2,
         "fit to one tube",
         "ratio",
-        "a population of a tube spreads at most this many times as widely as in controls",
+        "largest ratio of a population's spread in a tube to its spread in controls",
         "by hand: a fifth wider is ordinary; a population that covers leukaemia beside it is wider",
     )
     rare_share_start: float = number(
@@ -158,7 +159,7 @@ class TubeFitNumbers:
         0.08,
         "doublets",
         "decades",
-        "smallest standard deviation of these",
+        "smallest standard deviation of the doublets' components",
         "by hand: two stainings are added, each of at least 0.05 decades",
     )
     doublet_seed: int = number(
@@ -172,7 +173,7 @@ class TubeFitNumbers:
         0.02,
         "doublets",
         "fraction",
-        "largest share of these",
+        "largest share of doublets",
         "by hand: assumed share that passes the singlet gate; a leukaemia must not become doublets",
     )
 
@@ -187,7 +188,7 @@ class TubeFitNumbers:
         0.8,
         "markers masked by a drug",
         "decades",
-        "spread of a marker that a drug may have masked on normal cells",
+        "spread, on normal cells, of a marker that a drug may have masked",
         "by hand: assumed: from lost to normal is about a decade and a half",
     )
     negative_quantile: float = number(
