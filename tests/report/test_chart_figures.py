@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from test_validation_page import dilutions
 
@@ -10,7 +12,7 @@ from flowmrd.compare import MeasuredPair, Measurement, compare_methods
 from flowmrd.report.among_controls import control_chart
 from flowmrd.report.batch import levey_jennings_chart
 from flowmrd.report.carry_over import Arrival
-from flowmrd.report.charts.description import Chart, Label, Points
+from flowmrd.report.charts.description import Chart, Interval, Label, Points
 from flowmrd.report.charts.plotly import in_language, to_figure
 from flowmrd.report.comparison import differences_chart, scatter_chart
 from flowmrd.report.inputs import Visit
@@ -93,8 +95,12 @@ def test_every_word_of_a_figure_is_looked_up(name: str) -> None:
     assert {layer.text for layer in chart.layers if isinstance(layer, Label)} <= asked | {""}
 
 
-def test_a_visit_without_a_detection_is_hollow() -> None:
+def test_a_visit_without_a_detection_is_hollow_on_its_limit_of_detection_and_has_no_interval() -> None:
     chart = charts()["visits"]
     assert chart is not None
-    counts = {layer.role: len(layer.at) for layer in chart.layers if isinstance(layer, Points)}
-    assert counts == {"result": 1, "undetected": 1}
+    points = {layer.role: layer.at for layer in chart.layers if isinstance(layer, Points)}
+    assert {role: len(at) for role, at in points.items()} == {"result": 1, "undetected": 1}
+    below = make_result("P01_d21", mrd=0)
+    assert below.sensitivity.lod95 is not None
+    assert points["undetected"][0][1] == pytest.approx(math.log10(below.sensitivity.lod95))
+    assert [layer.x for layer in chart.layers if isinstance(layer, Interval)] == [points["result"][0][0]]

@@ -16,7 +16,7 @@ from flowmrd.config.run import ReportConfig
 from flowmrd.errors import ArtefactError
 from flowmrd.flags import Flag
 from flowmrd.records.ingest import AcquisitionEntry
-from flowmrd.report.batch import BatchTube, carry_over
+from flowmrd.report.batch import BatchTube, carry_over, recorded_voltages
 from flowmrd.report.guidance import BY_CODE
 from flowmrd.report.verdict import level
 from flowmrd.stages.cohort import cohort
@@ -136,14 +136,32 @@ def test_carry_over_is_looked_for_on_each_cytometer_by_itself() -> None:
     assert [entry["sample"] for entry in carry_over(tubes)] == ["after"]
 
 
-def test_a_changed_voltage_is_named(tmp_path: Path) -> None:
+def test_a_changed_voltage_is_named_and_the_voltages_of_every_channel_are_listed(tmp_path: Path) -> None:
     rows = make_cohort(tmp_path, 10)
     path = tmp_path / "results/samples" / rows[3].sample / "qc.json"
     record = json.loads(path.read_text())
     record["channels"][5]["voltage"] += 40
     write_json(path, record)
     cohort(tmp_path, rows, config=config())
-    assert re.search(rf"V in {rows[3].sample}", (tmp_path / "results/cohort/index.html").read_text())
+    html = (tmp_path / "results/cohort/index.html").read_text()
+    assert re.search(rf"V in {rows[3].sample}", html)
+    listed = html[html.index("Voltage of every channel") :]
+    cells = re.findall(r"<td>([^<]* V in [^<]*)</td>", listed[: listed.index("</details>")])
+    channels = [entry for entry in record["channels"] if entry["voltage"] is not None]
+    assert len(cells) == len(channels)
+    changed = record["channels"][5]["voltage"]
+    assert f"{changed - 40:g} V in 9 tubes; {changed:g} V in 1 tube" in cells, "the most frequent voltage comes first"
+    assert sum(cell.endswith(" V in 10 tubes") for cell in cells) == len(channels) - 1
+
+
+def test_a_channel_without_a_recorded_voltage_is_not_listed() -> None:
+    def tube(sample: str, voltages: tuple[float | None, ...]) -> BatchTube:
+        qc = quality(sample)
+        channels = [entry.model_copy(update={"voltage": v}) for entry, v in zip(qc.channels, voltages, strict=False)]
+        return BatchTube(sample, sample, "control", "ino10", None, qc.model_copy(update={"channels": tuple(channels)}))
+
+    tubes = [tube("a", (300.0, None, 410.0)), tube("b", (300.0, None, None))]
+    assert [words for _, _, words in recorded_voltages(tubes)] == ["300 V in 2 tubes", "410 V in 1 tube"]
 
 
 def test_a_reason_that_weakens_a_verdict_is_a_flag(tmp_path: Path) -> None:

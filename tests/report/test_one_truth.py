@@ -15,7 +15,11 @@ from flowmrd.records.classification import ClassificationFile
 from flowmrd.report import verdict
 from flowmrd.report.answer import context_of
 from flowmrd.report.guidance import next_steps
+from flowmrd.report.inputs import Visit
+from flowmrd.report.numbers import share_of
 from flowmrd.report.page import environment
+from flowmrd.report.trend import trend_rows
+from flowmrd.report.verdict import span
 from report_factory import classification_record, make_result
 
 FORBIDDEN = (
@@ -225,3 +229,18 @@ def test_statements_that_contradict_each_other_would_be_found() -> None:
     assert contradictions("<h2>MRD not detected</h2><p>95 % interval 0 % to 0.0011 %</p>")
     assert contradictions("MRD failure ... Trial endpoint MRD &lt; 0.01 %: yes")
     assert not contradictions("MRD detected: 0.095 %, 95 % interval 0.09 % to 0.1 %")
+
+
+def test_no_share_below_the_limit_of_detection_is_printed_as_a_result() -> None:
+    """The same number of events is the limit of every denominator; what is not established has no share."""
+    found, below = make_result("a", mrd=400), make_result("b", mrd=5)
+    opened = make_result("c", mrd=12, blind_spots=(Flag("UNRESOLVED_CLUSTER", "A group is not counted."),))
+    assert share_of(found, found.counts.nucleated) == found.mrd.reported
+    assert share_of(below, below.counts.nucleated) == below.mrd.reported.partition(" (")[0]
+    half = (below.counts.nucleated or 0) // 2
+    limit = float(share_of(below, below.counts.nucleated).strip("< %"))
+    assert float(share_of(below, half).strip("< %")) == pytest.approx(2 * limit, rel=0.03)
+    assert share_of(opened, opened.counts.nucleated) == "–"
+    assert share_of(found, None) == share_of(found, 0) == "not available"
+    shown = {row["sample"]: row["interval"] for row in trend_rows([Visit(found), Visit(below), Visit(opened)], "a")}
+    assert shown == {"a": span(found.mrd.ci95), "b": "–", "c": "–"}

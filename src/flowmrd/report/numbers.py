@@ -42,6 +42,22 @@ def uncounted_rows(groups: Sequence[uncounted_groups.Group], tube: PageTube) -> 
     ]
 
 
+def share_of(result: MrdResult, events: int | None) -> str:
+    """MRD per event of a denominator, as far as it is a result.
+
+    Where nothing was detected, the share lies below the limit of detection of the reported denominator, which is the
+    same number of events of any other one. What is not established has no share.
+    """
+    if events is None or not events:
+        return formatting.NOT_AVAILABLE
+    if result.mrd.detected:
+        return formatting.percent(result.counts.mrd_events / events)
+    limit, of = result.sensitivity.lod95, result.denominator_count
+    if limit is None or not of or not result.mrd.reported.startswith("<"):
+        return "–"
+    return f"< {formatting.percent(limit * of / events)}"
+
+
 def tables(
     inputs: Inputs,
     tube: PageTube,
@@ -71,7 +87,7 @@ def tables(
             (
                 row.title + (" (reported)" if row.reported else ""),
                 formatting.count(row.events),
-                formatting.percent(row.fraction),
+                share_of(inputs.result, row.events),
             )
             for row in facts.denominators
         ],

@@ -35,7 +35,7 @@ def trend_rows(history: Sequence[Visit], current: str) -> list[Mapping[str, obje
                 "tone": tone,
                 "short": short,
                 "level": verdict.level(result),
-                "interval": verdict.span(result.mrd.ci95),
+                "interval": verdict.span(result.mrd.ci95) if result.mrd.detected else "–",
                 "lod": formatting.level(result.sensitivity.lod95),
             }
         )
@@ -43,9 +43,7 @@ def trend_rows(history: Sequence[Visit], current: str) -> list[Mapping[str, obje
 
 
 def trend_chart(history: Sequence[Visit], target: float) -> Chart:
-    """MRD on a log axis, with bars for the intervals; hollow diamonds where fewer events were found than count as
-    detected.
-    """
+    """MRD on a log axis, bars for intervals; a hollow diamond at the limit of detection where none was detected."""
     names = max(6, round(_SIZE[0] / max(1, len(history)) / LETTER))
     labels = tuple(
         (float(index), formatting.clip(visit.result.timepoint or visit.result.role, names))
@@ -63,15 +61,17 @@ def trend_chart(history: Sequence[Visit], target: float) -> Chart:
         if result.sensitivity.lod95:
             lod = _log(result.sensitivity.lod95)
             layers.append(Outline(((at - 0.2, lod), (at + 0.2, lod)), False, "limit of detection", role="limit"))
-        if result.mrd.fraction is None or result.mrd.ci95 is None:
+        level, below = result.mrd.fraction, result.mrd.reported.startswith("<")
+        if not result.mrd.detected:
+            level = result.sensitivity.lod95 if below else None
+        if level is None or result.mrd.ci95 is None:
             note = Mark("no result", (at, LOW + 0.2), "middle")
             layers.append(Outline(((at, y.low), (at, y.low)), False, "no result", mark=note, role="course"))
             continue
         low, high = result.mrd.ci95
-        layers.append(Interval(at, _log(low), _log(high), "result", f"{result.sample}: 95 % interval"))
-        measured.append(
-            (at, _log(result.mrd.fraction), result.mrd.detected, f"{result.sample}: {verdict.level(result)}")
-        )
+        if result.mrd.detected:
+            layers.append(Interval(at, _log(low), _log(high), "result", f"{result.sample}: 95 % interval"))
+        measured.append((at, _log(level), result.mrd.detected, f"{result.sample}: {verdict.level(result)}"))
     if len(measured) > 1:
         layers.append(Outline(tuple((at, level) for at, level, _, _ in measured), False, "course", role="course"))
     for role, found in (("result", True), ("undetected", False)):
