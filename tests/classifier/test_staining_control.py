@@ -18,6 +18,7 @@ from flowmrd.classifier.staining_control import (
 )
 from flowmrd.flags import REGISTRY, Effect
 from flowmrd.records.classification import StainingState
+from flowmrd.records.references import MarkerStainingEntry
 
 PARAMETERS = ClassifierParameters(replicates=1)
 
@@ -132,7 +133,7 @@ def test_bright_cells_of_any_kind_show_that_an_antibody_works() -> None:
 
 def test_what_is_stored_of_a_marker_is_read_again() -> None:
     marker = MarkerStaining("CD34", 500, 0.95, None, 0.3, 0.01, 900, 100_000)
-    assert MarkerStaining.from_record(marker.as_record()) == marker
+    assert MarkerStaining.from_record(MarkerStainingEntry.model_validate(marker.as_record())) == marker
 
 
 def test_dim_cells_alone_do_not_prove_a_shifted_colour() -> None:

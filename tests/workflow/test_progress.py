@@ -14,7 +14,7 @@ import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from flowmrd.engine.batch_plan import work_lines
-from flowmrd.engine.progress import Progress, read_events, run_and_follow
+from flowmrd.engine.progress import Event, Progress, read_events, run_and_follow
 from snakemake_logger_plugin_flowmrd import as_events
 
 
@@ -62,7 +62,7 @@ def test_steps_and_the_share_done_are_shown() -> None:
 
 
 def test_what_would_be_done_is_a_line_per_tube_with_its_stages_in_order() -> None:
-    events = [
+    events: list[Event] = [
         {"event": "job", "rule": "gate_kept", "wildcards": {"sample": "C1"}},
         {"event": "job", "rule": "ingest", "wildcards": {"sample": "C1"}},
         {"event": "job", "rule": "cohort", "wildcards": {}},

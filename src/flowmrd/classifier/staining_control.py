@@ -12,9 +12,9 @@ The numbers are compared with those of the controls, each measured under the fol
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.staining import outlier_component
 from flowmrd.flags import Flag, flag
 from flowmrd.records.classification import StainingControlEntry, StainingState
+from flowmrd.records.references import MarkerStainingEntry
 
 __all__ = [
     "MarkerStaining",
@@ -89,27 +90,17 @@ class MarkerStaining:
         }
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> MarkerStaining:
-        """Read what :meth:`as_record` wrote.
-
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            If it is something else.
-        """
-
-        def number(value: Any) -> float | None:
-            return None if value is None else float(value)
-
+    def from_record(cls, record: MarkerStainingEntry) -> MarkerStaining:
+        """Read what :meth:`as_record` wrote."""
         return cls(
-            str(record["marker"]),
-            int(record["carriers"]),
-            number(record["stained"]),
-            number(record["middle"]),
-            number(record["upper"]),
-            number(record["without"]),
-            int(record["bright"]),
-            int(record["cells"]),
+            record.marker,
+            record.carriers,
+            record.stained,
+            record.middle,
+            record.upper,
+            record.without,
+            record.bright,
+            record.cells,
         )
 
 

@@ -20,7 +20,7 @@ from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.staining_control import MarkerStaining
 from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.errors import ArtefactError
-from flowmrd.records.references import JudgedControl
+from flowmrd.records.references import JudgedControl, MarkerStainingEntry
 from flowmrd.store import atomic_path, digest_file, read_arrays, read_json, write_json
 
 REFERENCE_FORMAT = "flowmrd-reference/5"
@@ -210,7 +210,10 @@ def load_reference(json_path: Path, npz_path: Path | None = None) -> ReferenceMo
                     )
                     for j, group in enumerate(entry["groups"])
                 ),
-                staining=tuple(MarkerStaining.from_record(marker) for marker in entry["staining"]),
+                staining=tuple(
+                    MarkerStaining.from_record(MarkerStainingEntry.model_validate(marker))
+                    for marker in entry["staining"]
+                ),
                 offscale=_get_offscale(arrays, f"control{i}.offscale", entry["detectors"]),
             )
             for i, entry in enumerate(facts["controls"])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +12,7 @@ from flowmrd.cli.stages import run_step
 
 if TYPE_CHECKING:
     from flowmrd.panel import PanelModel
+    from flowmrd.stages.inspect import InspectedDataSet
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +56,7 @@ def inspect(
     return code
 
 
-def _data_set_lines(one: Mapping[str, Any], *, several: bool) -> list[str]:
+def _data_set_lines(one: InspectedDataSet, *, several: bool) -> list[str]:
     """What one data set holds."""
 
     def shown(name: str | None) -> str:  # names come from the file: no control sequence of theirs reaches the terminal
@@ -79,7 +79,7 @@ def _panel(name: str) -> PanelModel:
     return load_panel(Path(name) if Path(name).is_file() else find_panel(name, run_directory=Path(), shipped=PANELS))
 
 
-def _panel_lines(data_set: Mapping[str, Any]) -> list[str]:
+def _panel_lines(data_set: InspectedDataSet) -> list[str]:
     """Reasons why a panel cannot be used, in words."""
     found = data_set.get("panel")
     if found is None:

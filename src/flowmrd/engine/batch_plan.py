@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from flowmrd.engine.progress import Event
 from flowmrd.engine.run_plan import RunPlan
 from flowmrd.engine.stage_table import STAGES, Unit
 
@@ -23,7 +23,7 @@ class BatchJob:
     minutes: int
 
 
-def _stage_and_unit(event: dict[str, Any]) -> tuple[str, str] | None:
+def _stage_and_unit(event: Event) -> tuple[str, str] | None:
     """Stage of a planned job and its tube, patient or panel; None for a rule that is not a stage."""
     stage = str(event["rule"]).removesuffix("_kept")
     if stage not in STAGES:
@@ -32,7 +32,7 @@ def _stage_and_unit(event: dict[str, Any]) -> tuple[str, str] | None:
     return stage, stage if of is Unit.RUN else str(event["wildcards"].get(of, ""))
 
 
-def batch_jobs(events: Iterable[dict[str, Any]], plan: RunPlan) -> list[BatchJob]:
+def batch_jobs(events: Iterable[Event], plan: RunPlan) -> list[BatchJob]:
     """Jobs that a run would submit.
 
     Parameters
@@ -61,7 +61,7 @@ def _job(name: str, members: list[tuple[str, str]], plan: RunPlan) -> BatchJob:
     )
 
 
-def work_lines(events: Iterable[dict[str, Any]]) -> list[str]:
+def work_lines(events: Iterable[Event]) -> list[str]:
     """Steps to be done, one line per tube, patient or panel with its stages; one line where
     everything is up to date.
     """

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Required, TextIO, TypedDict, cast
 
 from flowmrd.engine.cluster_queue import QueueWatch
 
@@ -25,7 +25,18 @@ DESCRIPTOR = "FLOWMRD_EVENTS_FD"
 _ERROR = re.compile(r"^(error:|   in: |   do: )")
 """Pattern of the lines that :mod:`flowmrd.engine.failure` prints for the user."""
 
-Event = dict[str, Any]
+
+class Event(TypedDict, total=False):
+    """One object of the logger plugin, whose docstring says which kind has which keys; ``event`` is its kind."""
+
+    event: Required[str]
+    id: int
+    rule: str
+    message: str
+    wildcards: dict[str, str]
+    group: str | None
+    done: int
+    total: int
 
 
 def remaining(done: int, total: int, seconds: float) -> str:
@@ -85,7 +96,7 @@ def read_events(stream: TextIO) -> Iterator[Event]:
         except ValueError:
             continue
         if isinstance(event, dict):
-            yield event
+            yield cast(Event, event)
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], *, cwd: Path, writing: int) -> subprocess.Popen[str]:

@@ -4,17 +4,68 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from flowmrd.errors import ChannelError, FcsError
 from flowmrd.fcs.reader import DataSet, choose, read_fcs
 from flowmrd.panel import PanelModel
 from flowmrd.panel.match import MatchResult, match_channels
 
-__all__ = ["inspect"]
+__all__ = ["InspectedDataSet", "InspectedFile", "inspect"]
 
 
-def inspect(path: Path, sums: bool = False, panel: PanelModel | None = None) -> dict[str, Any]:
+class InspectedChannel(TypedDict):
+    """A channel as stored; ``marker`` and ``by`` where it was matched to a panel."""
+
+    pnn: str | None
+    pns: str | None
+    marker: NotRequired[str | None]
+    by: NotRequired[str]
+
+
+class ReadingNote(TypedDict):
+    """A finding of the reader."""
+
+    code: str
+    message: str
+
+
+class Misfit(TypedDict):
+    """What a run would refuse the file for."""
+
+    found: str
+    todo: str
+
+
+class PanelFit(TypedDict):
+    """How a data set fits a panel; ``problem`` is None where it does."""
+
+    name: str
+    missing: list[str]
+    notes: list[str]
+    problem: Misfit | None
+
+
+class InspectedDataSet(TypedDict):
+    """One data set: ``sums`` and ``panel`` where they were wanted."""
+
+    index: int
+    chosen: bool
+    version: str
+    events: int
+    channels: list[InspectedChannel]
+    findings: list[ReadingNote]
+    sums: NotRequired[list[float | str]]
+    panel: NotRequired[PanelFit]
+
+
+class InspectedFile(TypedDict):
+    """Every list-mode data set of a file."""
+
+    data_sets: list[InspectedDataSet]
+
+
+def inspect(path: Path, sums: bool = False, panel: PanelModel | None = None) -> InspectedFile:
     """Describe every list-mode data set of a file.
 
     Parameters
@@ -49,10 +100,10 @@ def inspect(path: Path, sums: bool = False, panel: PanelModel | None = None) -> 
     return {"data_sets": described}
 
 
-def _match(one: DataSet, facts: dict[str, Any], panel: PanelModel, where: str) -> None:
+def _match(one: DataSet, facts: InspectedDataSet, panel: PanelModel, where: str) -> None:
     """Add the marker of every channel."""
     names = [(channel.pnn, channel.pns) for channel in one.channels]
-    problem = None
+    problem: Misfit | None = None
     matched: MatchResult | None = None
     try:
         matched = match_channels(panel, names, where)
@@ -75,8 +126,8 @@ def _match(one: DataSet, facts: dict[str, Any], panel: PanelModel, where: str) -
     }
 
 
-def _describe(one: DataSet, sums: bool, chosen: bool) -> dict[str, object]:
-    described: dict[str, object] = {
+def _describe(one: DataSet, sums: bool, chosen: bool) -> InspectedDataSet:
+    described: InspectedDataSet = {
         "index": one.index,
         "chosen": chosen,
         "version": one.version,
