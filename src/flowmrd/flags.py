@@ -451,6 +451,16 @@ _DOUBTS: Final = (
         question="Are these cells leukaemia, or what the controls show as well?",
         roles=_FOLLOWUP,
     ),
+    FlagKind(
+        "NEAR_DETECTION",
+        Effect.ANSWER,
+        "{events} clustered events are fewer than the {least} that count as detected, but of leukaemic cells spiked "
+        "into this tube only {part:.0%} were counted: as many as {least} may be in it.",
+        step="Look at the cells by hand, and acquire more events of the specimen.",
+        section="mrd",
+        question="Does the tube hold as many of these cells as count as detected?",
+        roles=_FOLLOWUP,
+    ),
 )
 
 _JUDGE_CONTROL: Final = "Look at the tube: accept it or exclude it under 'controls' in config.yaml, with the reason."

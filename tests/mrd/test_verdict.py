@@ -98,6 +98,23 @@ def test_true_is_said_only_by_a_sensitive_trusted_tube_with_the_interval_below_t
         assert case.interval is not None and case.interval[0] >= 1e-4
 
 
+@pytest.mark.parametrize(
+    ("events", "recovery", "kind"),
+    [
+        (19, 0.95, VerdictClass.INDETERMINATE),
+        (19, 0.97, VerdictClass.NEGATIVE),
+        (19, None, VerdictClass.NEGATIVE),
+        (3, 0.95, VerdictClass.NEGATIVE),
+    ],
+)
+def test_events_that_would_be_a_detection_but_for_the_cells_that_the_tube_loses_are_no_negative(
+    events: int, recovery: float | None, kind: VerdictClass
+) -> None:
+    verdict = decide(changed(evidence(events, 400_000), recovery=recovery))
+    assert verdict.class_ is kind
+    assert (verdict.reasons[0].code == "NEAR_DETECTION") is (kind is VerdictClass.INDETERMINATE)
+
+
 def test_events_that_only_the_background_explains_are_neither_negative_nor_positive() -> None:
     verdict = decide(evidence(32, 400_000, background=87e-6))
     assert (verdict.class_, verdict.mrd_negative) == (VerdictClass.INDETERMINATE, None)

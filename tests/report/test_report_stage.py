@@ -261,7 +261,7 @@ def test_controls_and_diagnoses_are_not_given_a_patients_answer() -> None:
 def test_every_reason_that_forbids_an_answer_says_what_to_do() -> None:
     quiet = {Effect.REMARK, Effect.INFO, Effect.ANSWER}
     forbidding = {code for code, kind in REGISTRY.items() if kind.effect not in quiet}
-    forbidding |= {"WITHIN_BACKGROUND", "SPIKE_IN_MISSED", "SPIKE_IN_NOT_TRIED"}
+    forbidding |= {"WITHIN_BACKGROUND", "NEAR_DETECTION", "SPIKE_IN_MISSED", "SPIKE_IN_NOT_TRIED"}
     assert forbidding <= set(BY_CODE)
 
 

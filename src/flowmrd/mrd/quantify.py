@@ -32,7 +32,14 @@ from flowmrd.mrd.result import (
     Regeneration,
     Target,
 )
-from flowmrd.mrd.sensitivity import background_rate, judge_spike_in, partial_sensitivity, sensitivity, tube_limits
+from flowmrd.mrd.sensitivity import (
+    background_rate,
+    judge_spike_in,
+    partial_sensitivity,
+    recovery_of_patient,
+    sensitivity,
+    tube_limits,
+)
 from flowmrd.mrd.verdict import PHENOTYPE_UNKNOWN, Evidence, decide
 from flowmrd.records.classification import ClassificationFile, TubeJudgement
 from flowmrd.records.gates import GatesFile
@@ -143,6 +150,7 @@ def quantify(
         target=config.mrd.target,
         spike_in_detected=None if spike_in is None else spike_in.detected,
         kinds_missed=partial_sensitivity(spike_in),
+        recovery=recovery_of_patient(spike_in),
         role=sample.role.value,
         laip_found=classification.mode == "patient",
         phenotype_unknown=classification.mode in PHENOTYPE_UNKNOWN,

@@ -117,6 +117,11 @@ def _kind(kind: SpikedKindEntry, least: int) -> KindOutcome:
     return KindOutcome.model_validate({**kind.model_dump(), "outcome": outcome})
 
 
+def recovery_of_patient(spike_in: SpikeIn | None) -> float | None:
+    """Part of the patient's own spiked cells that was counted; None where other kinds of leukaemia were tried."""
+    return None if spike_in is None or spike_in.kinds else spike_in.recovery
+
+
 def partial_sensitivity(spike_in: SpikeIn | None) -> Flag | None:
     """Flag that names the kinds of leukaemia that would be missed; None where all would be found or the patient's own
     is known.

@@ -27,6 +27,7 @@ from flowmrd.mrd.sensitivity import (
     BackgroundRate,
     kinds_share_found,
     partial_sensitivity,
+    recovery_of_patient,
     sensitivity,
     tube_limits,
 )
@@ -109,6 +110,7 @@ def pool_specimen(specimen_id: str, results: Sequence[MrdResult], rules: MrdConf
             target=rules.target,
             spike_in_detected=None if spike_in is None else spike_in.detected,
             kinds_missed=partial_sensitivity(spike_in),
+            recovery=recovery_of_patient(spike_in),
             role=role,
             laip_found=any(result.laip.mode == "patient" for result in counted),
             phenotype_unknown=any(result.laip.mode in PHENOTYPE_UNKNOWN for result in counted),
