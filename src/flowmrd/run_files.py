@@ -1,4 +1,4 @@
-"""The files of a run: where each lies, and the access of a stage to configuration, sheet and panels."""
+"""The files of a run: the path of each, and a stage's access to configuration, sheet and panels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stored reference that a configuration tells to apply unchanged."""
+"""The stored reference that a configuration names, which is applied unchanged."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""What decides whether a result is out of date: digests of everything that a tube's result rests on.
+"""Digests of everything on which a tube's result rests; they decide whether a result is out of date.
 
-What comes from outside the workflow (FCS files, panels, overrides, spillover and clinical tables, a stored reference)
-is no input of a rule: its age says nothing, as clocks go wrong and copies keep old times. Its content, or size and time
-of an FCS file, is part of the identity of the tubes it concerns, which the rules carry as a parameter.
+Files from outside the workflow (FCS files, panels, overrides, spillover and clinical tables, a stored reference) are
+not inputs of rules, because their age means nothing: clocks go wrong and copies keep old times. Instead, their content,
+or for an FCS file its size and time, is part of the identity of the tubes that they concern. The rules have this
+identity as a parameter.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ __all__ = ["RunPlan"]
 
 @dataclass(frozen=True)
 class RunPlan(TubesOfRun):
-    """A checked run directory: its tubes, and the digests that the rules carry."""
+    """A checked run directory: its tubes, and the digests that the rules have as parameters."""
 
     def signatures_digest(self, sample: str | None = None) -> str:
         """Digest of the laboratory's key and of the review log's lines about a tube, or of all lines.

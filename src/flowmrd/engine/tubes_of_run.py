@@ -1,4 +1,6 @@
-"""The tubes of a run by what they are for: which are learned from, which are judged, which go together."""
+"""The tubes of a run by their use: those from which something is learned, those that are judged, those that go
+together.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ __all__ = ["TubesOfRun"]
 
 @dataclass(frozen=True)
 class TubesOfRun:
-    """The usable tubes of a checked run directory, and which of them a job looks at."""
+    """The usable tubes of a checked run directory, and the tubes that each job reads."""
 
     run_directory: Path
     config: RunConfig

@@ -1,14 +1,14 @@
-"""Which normal B stages of a tube are more than what other cells put in their place.
+"""Normal B-cell stages of a tube: whether a stage holds more cells than cells of other kinds can explain.
 
-The gate ``b_lineage`` asks for a living cell on which two markers of the B lineage agree. After anti-B-cell therapy a
-tube holds so few B cells that dying and immature myeloid cells, which bind many antibodies, count beside them. How many
-of these lie in the place of a stage is estimated from cells that are no normal B cells, because normal B cells have
-CD19 and the scatter of living lymphoid cells (gate ``b_scatter``). Of the cells with all other markers of the stage,
-*a* have both, *b* lack CD19, *c* lack the scatter, and *d* lack both. If the two signs go independently in cells of
-other lineages, *b c / d* of the *a* cells are none of the stage (two independent signs: the classical estimate of a
-background from side bands). Precursors without CD19 and B cells with odd scatter raise *b* and *c*: the estimate errs
-to the side of too many other cells. The same is counted in every control, so that a tube with few such cells is not
-believed to have none.
+The gate ``b_lineage`` requires a living cell on which two markers of the B lineage agree. After anti-B-cell therapy a
+tube holds so few B cells that dying and immature myeloid cells, which bind many antibodies, matter beside them. Their
+number in the place of a stage is estimated from cells that are not normal B cells. Normal B cells have CD19 and the
+scatter of living lymphoid cells (gate ``b_scatter``). Of the cells with all other markers of the stage, *a* have both,
+*b* lack CD19, *c* lack the scatter, and *d* lack both. If the two signs are independent in cells of other lineages, *b
+c / d* of the *a* cells do not belong to the stage. This is the classical estimate of a background from side bands.
+Precursors without CD19 and B cells with unusual scatter raise *b* and *c*, so the estimate errs towards too many other
+cells. The same is counted in every control, so that a tube in which few such cells were counted is not assumed to have
+none.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ __all__ = ["OTHERS_IN", "assess_b_lineage", "assess_stages", "is_present", "othe
 Mask = npt.NDArray[np.bool_]
 
 MIN_NUCLEATED: Final = 10_000
-"""Fewer nucleated cells give no share of a lineage that makes up a hundredth of them."""
+"""Smallest number of nucleated cells from which the share of a lineage of about one per cent is computed."""
 LEVEL: Final = 0.95
-"""Confidence of upper limits, and of a count that is more than them: one-sided, as for the limit of blank."""
+"""Confidence of upper limits, and of a count that exceeds them; one-sided, as for the limit of blank."""
 OTHERS_IN: Final = "others_in_"
-"""Key of a control's share of nucleated cells that are other cells in the place of the stage named after it."""
+"""Prefix of the key for a control's share of nucleated cells that are other cells in the place of a stage."""
 CD19: Final = "cd19_pos"
 SCATTER: Final = "b_scatter"
 SCATTER_CHANNELS: Final = ("FSC-A", "FSC-H", "FSC-W", "SSC-A", "SSC-H", "SSC-W")
@@ -44,7 +44,7 @@ SCATTER_CHANNELS: Final = ("FSC-A", "FSC-H", "FSC-W", "SSC-A", "SSC-H", "SSC-W")
 
 @dataclass(frozen=True)
 class OtherCells:
-    """Cells with the markers of a stage, CD19 left out, by the two signs of a normal B cell.
+    """Cells with all markers of a stage except CD19, by the two signs of a normal B cell.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class OtherCells:
 
     @property
     def at_most(self) -> float:
-        """Its upper limit: with the Poisson upper limits of the two numbers that are multiplied."""
+        """Upper limit of that number, from the Poisson upper limits of the two counts that are multiplied."""
         return upper_limit(self.without_cd19) * upper_limit(self.without_scatter) / max(self.without_both, 1)
 
 
@@ -73,7 +73,9 @@ def upper_limit(count: float) -> float:
 
 
 def is_present(count: int, at_most: float) -> bool:
-    """Whether a count is more than this many other cells explain: probability of it or more below 1 - :data:`LEVEL`."""
+    """Whether a count exceeds this number of other cells: the probability of so many or more is below 1 -
+    :data:`LEVEL`.
+    """
     return count > 0 and (at_most <= 0 or float(gammainc(count, at_most)) < 1 - LEVEL)
 
 
@@ -121,11 +123,11 @@ def _with_markers(gate: BooleanGate, gates: Mapping[str, Gate], result: GateResu
 def assess_stages(
     result: GateResult, panel: PanelModel, analysable: Mask, learned: GateReference | None
 ) -> tuple[StageEntry, ...]:
-    """Every normal B stage of the panel with its count and what other cells put in its place.
+    """Every normal B-cell stage of the panel, with its count and the number of other cells in its place.
 
-    Other cells are the larger of this tube's estimate and of the controls' median share of its nucleated cells; at
-    most, the larger of the upper limits of both. Not the controls' largest share: regenerating marrow holds many
-    precursors without CD19, which count as other cells there.
+    The number of other cells is the larger of this tube's estimate and the controls' median share of its nucleated
+    cells. Its limit is the larger of the upper limits of both. The controls' largest share is not used, because
+    regenerating marrow holds many precursors without CD19, which count as other cells there.
     """
     nucleated = int(np.count_nonzero(result.inside("nucleated") & analysable))
 
@@ -161,7 +163,7 @@ def assess_stages(
 
 
 def assess_b_lineage(count: int | None, nucleated: int, stages: Sequence[StageEntry]) -> BLineageEntry:
-    """Verdict ``assessed``, ``too_few`` or ``not_evaluable`` with the numbers it rests on.
+    """Verdict ``assessed``, ``too_few`` or ``not_evaluable``, with the numbers on which it rests.
 
     Parameters
     ----------
@@ -170,7 +172,7 @@ def assess_b_lineage(count: int | None, nucleated: int, stages: Sequence[StageEn
     nucleated
         Analysable nucleated cells.
     stages
-        As :func:`assess_stages` gives them.
+        Stages from :func:`assess_stages`.
     """
 
     def told(verdict: str, statement: str) -> BLineageEntry:

@@ -63,18 +63,18 @@ def tube_limits(denominator: int, background: BackgroundRate, rules: MrdConfig) 
 def judge_spike_in(
     facts: SpikeInEntry | None, found: Limits | None, power: float = MrdConfig().power
 ) -> SpikeIn | None:
-    """The spike-in of a classification, detected with the count that the tube's own verdict asks for.
+    """The spike-in of a classification, judged by the detection count of the tube's own verdict.
 
     Parameters
     ----------
     facts
         ``spike_in`` of ``classification.json``; ``recovered_counts`` are the cells found in every replicate.
     found
-        Limits of the tube; without them the counting rule of the classifier stands.
+        Limits of the tube; without them the counting rule of the classifier is used.
     power
-        Chance with which the detection count must be reached at the target level, for the part of a patient's cells
-        that was recovered. The limit of detection says what the number of events allows, this what the tube makes of
-        it.
+        Probability with which the detection count must be reached at the target level, given the share of a patient's
+        cells that was recovered. The limit of detection covers the number of events; this covers the loss of cells in
+        the tube.
     """
     if facts is None:
         return None
@@ -112,7 +112,7 @@ def kinds_share_found(kinds: Sequence[KindOutcome]) -> float:
 
 
 def _kind(kind: SpikedKindEntry, least: int) -> KindOutcome:
-    """What became of one kind of leukaemia, by the count that is asked of the tube."""
+    """Outcome of one kind of leukaemia, by the detection count of the tube."""
     outcome = "counted" if kind.recovered >= least else "reported" if kind.noticed >= least else "missed"
     return KindOutcome.model_validate({**kind.model_dump(), "outcome": outcome})
 

@@ -34,8 +34,9 @@ from flowmrd.mrd.sensitivity import (
 from flowmrd.mrd.verdict import PHENOTYPE_UNKNOWN, Evidence, decide
 
 DIFFER = 0.001
-"""Probability of tubes of one specimen below which they are said to differ. Of a thousand specimens one is told so by
-chance."""
+"""Probability below which tubes of one specimen are said to differ, which happens by chance in one of a thousand
+specimens.
+"""
 
 
 class SpecimenTube(ResultPart):

@@ -27,7 +27,7 @@ def _is_simulated(channel: Channel) -> bool:
 def simulated_controls(panel: PanelModel, config: RunConfig, real: list[CandidateCells]) -> list[CandidateCells]:
     """Simulated control tubes with the features of the real ones, or of the panel as far as the simulator knows it.
 
-    Channels that it does not know are left out; a tube that has them is told so (MARKERS_NOT_SIMULATED).
+    Channels that it does not know are left out; the result of a tube that has them says so (MARKERS_NOT_SIMULATED).
     """
     from flowmrd.simulate.populations import NORMAL, Code
     from flowmrd.simulate.tube import TubeSpec, simulate_tube

@@ -31,12 +31,12 @@ REMISSION: Final = ("CR", "CRi")
 CURVE_SIZE: Final = (432.0, 220.0)
 COURSE_ROOM: Final = Room(120.0, 12.0, 70.0, 46.0)
 COURSE_WIDTH, COURSE_ROW = 530.0, 25.0
-"""Width of the courses and height of one patient's row, in CSS pixels."""
+"""Width of the chart of courses, and height of one patient's row, in CSS pixels."""
 CHANGE_SIZE: Final = (636.0, 240.0)
 RISE: Final = 1 / 3
-"""Height of a rise of the blasts against that of a fall by as much."""
+"""Height of a rise of the blasts relative to that of a fall of the same size."""
 MOST_NAMES: Final = 30
-"""Patients above which the bars of the waterfall bear no names."""
+"""Largest number of patients at which the bars of the waterfall have names."""
 
 
 def curve_chart(endpoint: Endpoint, *, rising: bool = False) -> Chart:
@@ -89,7 +89,7 @@ def curve_chart(endpoint: Endpoint, *, rising: bool = False) -> Chart:
 
 
 def swimmer_chart(patients: Sequence[PatientLine]) -> Chart:
-    """One bar a patient from enrolment to last contact, longest first, with the events written as letters."""
+    """One bar per patient from enrolment to last contact, longest first, with the events written as letters."""
     ordered = sorted(patients, key=lambda line: (-line.last_contact_day, line.patient))
     end = max(1.0, max((line.last_contact_day for line in ordered), default=0) / DAYS_PER_MONTH)
     layers: list[Layer] = []

@@ -1,4 +1,4 @@
-"""The flow of patients as inline SVG: boxes and arrows, without axes, so that it is no chart."""
+"""The flow of patients as inline SVG; it has boxes and arrows but no axes, so it is not a chart."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH = 720.0
 
 
 def flow_figure(flow: Sequence[FlowStep]) -> Markup:
-    """Boxes from enrolment to MRD negative remission, with those lost at each step beside them."""
+    """Boxes from enrolment to MRD-negative remission, with the patients lost at each step beside them."""
     height, gap, width = 44.0, 46.0, 300.0
     parts = []
     for number, step in enumerate(flow):

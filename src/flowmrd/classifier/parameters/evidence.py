@@ -42,7 +42,7 @@ class EvidenceNumbers:
         "error rate of a group",
         "groups per tube",
         "a questionable group counts, after the normal cells were fitted beside it, if fewer are expected",
-        "by then four leukaemias of 1e-3 had 0.0003 and less, a false group of a clean tube 0.03",
+        "after that fit, four leukaemias of 1e-3 had 0.0003 or less, and a false group of a clean tube 0.03",
     )
     false_groups_atypical: float = number(
         0.1,
@@ -231,7 +231,7 @@ class EvidenceNumbers:
         "heavy burden",
         "cells",
         "number of cells of the window from which that share is computed",
-        "by hand: a share of 1 % is told to 0.1 %",
+        "by hand: a share of 1 % is then known to within 0.1 %",
     )
     burden_events_least: int = number(
         200,

@@ -131,7 +131,7 @@ class NormalModelNumbers:
         "cells",
         "number of cells of a tube from which a share or a density is computed: of normal populations in the "
         "window and outside it, and of doublets",
-        "by hand: a share of one half is told to 1 %",
+        "by hand: a share of one half is then known to within 1 %",
     )
     place_cells_least: int = number(
         100,

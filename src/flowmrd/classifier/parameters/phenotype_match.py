@@ -89,7 +89,7 @@ class PhenotypeMatchNumbers:
         "cells",
         "largest number of cells within reach that a fit uses, evenly thinned, since a diagnosis tube may hold "
         "millions",
-        "by hand: cost; a share is told to a few per mille",
+        "by hand: cost; a share is then known to within a few per mille",
     )
     match_all_below: int = number(
         10_000,

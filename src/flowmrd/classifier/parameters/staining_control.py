@@ -25,7 +25,7 @@ class StainingNumbers:
         "staining control",
         "cells",
         "largest number of examined cells outside the window",
-        "by hand: cost; a share of 5 % is told to 0.1 %",
+        "by hand: cost; a share of 5 % is then known to within 0.1 %",
     )
     staining_control_inside: int = number(
         20_000,

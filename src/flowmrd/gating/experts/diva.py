@@ -1,9 +1,9 @@
 """Gates of a BD FACSDiva experiment that was exported as XML.
 
-No specification is public. What is read here is what is known from the open readers of such files (CytoML, Finak et
-al., Cytometry A 2018;93:1189, its issues 10 and 58, and others): ``bdfacs/experiment/specimen/tube`` names its file in
-``data_filename`` and holds ``gates/gate`` with ``fullname``, ``parent``, ``num_events`` and a ``region``. A region's
-points are in units of the plot that it was drawn on:
+No specification is public. The reading follows the open readers of such files (CytoML, Finak et al., Cytometry A
+2018;93:1189, its issues 10 and 58, and others): ``bdfacs/experiment/specimen/tube`` names its file in ``data_filename``
+and holds ``gates/gate`` with ``fullname``, ``parent``, ``num_events`` and a ``region``. A region's points are in units
+of the plot that it was drawn on:
 
 - scaled (biexponential) axis: 4,096 steps of a logicle with T = 262,144, M = 4.5, A = 0 and
   W = (M - log10(T / r)) / 2, r the gate's scale value, W = 0 where r is 0;
@@ -11,7 +11,7 @@ points are in units of the plot that it was drawn on:
 
 Events beyond the ends of an axis lie on its edge, where FACSDiva counts them. Compensation coefficients of a parameter
 are its column of the inverse of the spillover matrix. Some versions write height and width of scatter under exchanged
-names; which it was is told by the counts that the file holds.
+names; the counts in the file show whether this is the case.
 """
 
 from __future__ import annotations
