@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from report_pages import build
+from test_cohort_page import make_cohort
 
 from browser import OpenPage, labels_cut_off, violations
 from flowmrd.config.run import ReportConfig
@@ -18,8 +19,8 @@ from flowmrd.errors import InternalError
 from flowmrd.flags import REGISTRY, Effect
 from flowmrd.report.language import LANGUAGES, Language, language, message_id, read_catalogue
 from flowmrd.report.page import ASSETS
-from flowmrd.stages.cohort import refresh_page
-from report_factory import MadeSample, make_sample
+from flowmrd.stages.cohort import cohort, refresh_page
+from report_factory import MadeSample, config, make_sample
 
 OTHERS = [code for code in LANGUAGES if code != "en"]
 NAMES = re.compile(
@@ -27,7 +28,7 @@ NAMES = re.compile(
     r"|[0-9a-f]{64}"  # digests
     r"|[a-z]+\.[a-z_0-9]+|configuration_digest"  # settings
     r"|fsc [\d.]+, ssc [\d.]+, cd45 [\d.]+"  # a gate's numbers by their keys
-    r"|flowmrd( \d[\w.]*)?|Simulated|day\d+|log10|sim\d|(▸ )?(P|CTRL)\d+[\w-]*(: < [\d.]+ %)?"  # names, files
+    r"|ino10|flowmrd( \d[\w.]*)?|Simulated|day\d+|log10|sim\d|(▸ )?(P|CTRL)\d+[\w-]*(: < [\d.]+ %)?"  # names, files
     r"|\S+ version \S+: .*"  # a panel and its title, from its file
 )
 """What a page keeps as it is on purpose."""
@@ -114,6 +115,20 @@ def test_every_text_of_a_tubes_page_has_a_translation_but_for_names(
         assert half_translated(page) == []
     assert listed(code, (text for text in fresh.missing if not NAMES.fullmatch(text))) == []
     assert Language(code, {}).text("Quality") == "Quality", "what has none stays English"
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_no_text_of_the_cohort_page_is_translated_in_part(tmp_path: Path, code: str) -> None:
+    cohort(tmp_path, make_cohort(tmp_path, 10), config=config())
+    english = (tmp_path / "results/cohort/index.html").read_text(encoding="utf-8")
+    fresh = Language(code, language(code).catalogue)
+    assert half_translated(fresh.page(english)) == []
+    assert listed(code, (text for text in fresh.missing if not NAMES.fullmatch(text))) == []
+
+
+def test_a_question_after_a_colon_is_that_of_its_own_entry() -> None:
+    made = Language("de", {"Not answered: {question}": "Offen: {question:t}", "Is it there?": "Ist es da?"})
+    assert made.text("Not answered: is it there?") == "Offen: Ist es da?"
 
 
 def shown(page: str) -> str:

@@ -13,12 +13,13 @@ from flowmrd.report.page_tube import PageTube
 
 def opinions(inputs: Inputs, tube: PageTube) -> list[dict[str, object]]:
     """Groups of the result that a signer may call, and what the classifier called them."""
+    words = {call: title for _, choices in call_choices(inputs) for call, title in choices}
     return [
         {
             "index": index,
             "events": group.events,
             "phenotype": group.phenotype,
-            "call": group.call.replace("_", " "),
+            "call": words.get(group.call, group.call.replace("_", " ")),
             "by": group.reviewer if group.called_by == "reviewer" else "",
             "proposal": _earlier(group),
             "nearest": laip_view.stage_name(group.nearest_normal, tube),

@@ -171,7 +171,13 @@ class Language:
             if not found.lacking:
                 return found
             partly = partly or found
-        return partly or self._beginning(inner)
+        return partly or self._beginning(inner) or self._capital(inner, depth)
+
+    def _capital(self, inner: str, depth: int) -> Found | None:
+        """A question that goes on after a colon, by its entry with a capital."""
+        if not (inner[:1].islower() and inner.endswith("?")):
+            return None
+        return self._look_up(inner[:1].upper() + inner[1:], depth - 1)
 
     def _row(self, parts: Sequence[str], between: str, depth: int) -> Found | None:
         """Several texts with what stands between them; None for a single one, or where one is not known in full."""
