@@ -38,7 +38,7 @@ install:
 demo: env
 	$(BIN)/flowmrd demo demo
 
-# In two processes side by side; `.venv/bin/python -m pytest tests/...` for some of them.
+# In three processes side by side; `.venv/bin/python -m pytest tests/...` for some of them.
 test: dev
 	$(BIN)/python tests/side_by_side.py
 

@@ -193,3 +193,12 @@ def test_the_architecture_page_says_what_every_module_of_the_classifier_is_for()
     folder = REPOSITORY / "src" / "flowmrd" / "classifier"
     modules = {path.stem for path in folder.iterdir() if not path.name.startswith(("_", "."))}
     assert Counter(re.findall(r"`([a-z_]+)`", table)) == Counter(modules)
+
+
+def test_the_architecture_page_names_every_module_of_the_engine_once() -> None:
+    page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page[page.index("| for | modules |") : page.index("Inside `cli`")]
+    modules = {path.stem for path in (REPOSITORY / "src/flowmrd/engine").glob("*.py") if path.stem != "__init__"}
+    named = Counter(re.findall(r"`([a-z_]+)`", table))
+    named.subtract({"check": 1})  # the command
+    assert +named == Counter(modules)

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from flowmrd import __version__
-from flowmrd.cli import analysis, exchange, library, panel, prepare, reference, results, review, run, stages
+from flowmrd.cli import analysis, exchange, init, library, panel, reference, results, review, run, stages
 from flowmrd.engine.failure import logged_to, report_failure
 from flowmrd.engine.job_record import keep_made, print_usage
 from flowmrd.threads import THREAD_VARIABLES
@@ -69,7 +69,7 @@ def options(
         require_as_planned(Path("config/config.yaml"))
 
 
-for module in (prepare, run, panel, stages, results, analysis, reference, review, library, exchange):
+for module in (init, run, panel, stages, results, analysis, reference, review, library, exchange):
     module.register(app)
 
 

@@ -113,7 +113,7 @@ def check_header(
     ----------
     panel
         Panel with which the channels are matched; None to check the file alone.
-    row, asked
+    row, request
         The tube's row and the run's configuration; without them neither matrix nor events are checked.
 
     Raises
@@ -248,7 +248,7 @@ class HeaderCache:
             Row of the tube.
         panel
             Panel with which the channels are matched; None to check the file alone.
-        asked
+        request
             The run's configuration.
         panel_key
             Digest of the panel file.
@@ -274,7 +274,7 @@ class HeaderCache:
         if known["error"] is not None:
             where, found, expected, todo = known["error"]
             raise InputError(where, found=found, expected=expected, todo=todo)
-        return _look(known)
+        return _preview_of(known)
 
     def save(self) -> None:
         """Store the outcomes for the next start."""
@@ -282,16 +282,16 @@ class HeaderCache:
             keep_state(self._path, {"code": self._code, "files": self._new})
 
 
-_LOOK: Final = TypeAdapter(HeaderPreview)
+_PREVIEW: Final = TypeAdapter(HeaderPreview)
 
 
 def _plain(preview: HeaderPreview) -> dict[str, object]:
-    plain: dict[str, object] = _LOOK.dump_python(preview, mode="json")
+    plain: dict[str, object] = _PREVIEW.dump_python(preview, mode="json")
     return plain
 
 
-def _look(entry: Mapping[str, object]) -> HeaderPreview:
-    return _LOOK.validate_python({one.name: entry[one.name] for one in fields(HeaderPreview)})
+def _preview_of(entry: Mapping[str, object]) -> HeaderPreview:
+    return _PREVIEW.validate_python({one.name: entry[one.name] for one in fields(HeaderPreview)})
 
 
 def _remembered(entry: Any, now: str) -> dict[str, Any] | None:
@@ -301,7 +301,7 @@ def _remembered(entry: Any, now: str) -> dict[str, Any] | None:
     error = entry.get("error", "")
     told = error is None or (isinstance(error, list) and len(error) == 4 and all(isinstance(one, str) for one in error))
     try:
-        preview = _look(entry)
+        preview = _preview_of(entry)
         if preview.pattern is not None:
             StainingPattern.from_record(preview.pattern)
     except (KeyError, TypeError, ValueError):
