@@ -118,6 +118,8 @@ def build_masks(
             dyes.append(cut)
             mask |= cut.masked(columns[name])
         masks[step] = mask
+    # The gates are placed on analysable events, debris among single cells: masks look at the same events, and agree.
+    usable = analysable_events(masks, n, time_mask=config.time_mask)
     band = (
         find_doublet_band(columns, within=usable)
         if singlets is None
@@ -133,7 +135,7 @@ def build_masks(
     masks["doublet"] = ~band.inside(columns) if n else np.zeros(0, dtype=np.bool_)
     if band.kind == "none":
         flags.append(flag("DOUBLETS_NOT_CHECKED", why=band.reason))
-    debris = find_debris_cut(columns, usable=usable)
+    debris = find_debris_cut(columns, usable=usable & ~masks["doublet"])
     masks["debris"] = debris.inside(columns) if "FSC-A" in columns else np.zeros(n, dtype=np.bool_)
     if debris.method == "none":
         flags.append(flag("DEBRIS_NOT_CHECKED", why=debris.reason))
