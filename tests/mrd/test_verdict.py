@@ -456,3 +456,14 @@ def test_a_tube_that_loses_a_quarter_of_the_patients_cells_is_sensitive_only_wit
     assert spike is not None
     assert spike.detected_replicates == 5
     assert spike.detected is enough
+
+
+def test_leukaemia_beside_an_unknown_population_is_found_and_never_below_the_threshold() -> None:
+    """Whether leukaemia is there is answered; how much there is of the other population is a reason beside it."""
+    unknown = flag("UNKNOWN_POPULATION", share=0.46, most=0.005, what="CD45 dim, CD34+")
+    for events, kind in ((400, VerdictClass.POSITIVE), (60, VerdictClass.POSITIVE_BELOW_THRESHOLD)):
+        found = decide(changed(evidence(events, 2_000_000 if events == 60 else 400_000), blind_spots=(unknown,)))
+        assert found.class_ is kind
+        assert found.mrd_negative is not True
+        assert "UNKNOWN_POPULATION" in [reason.code for reason in found.reasons]
+    assert decide(changed(evidence(0, 2_000_000), blind_spots=(unknown,))).class_ is VerdictClass.INDETERMINATE
