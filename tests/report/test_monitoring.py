@@ -156,6 +156,18 @@ def test_a_folder_without_runs_is_refused_with_what_to_do(tmp_path: Path) -> Non
         monitor_runs(tmp_path, tmp_path / "out", seed=1, again=1)
 
 
+TITLES_OVER_TICKS = """
+[...document.querySelectorAll('figure svg')].flatMap(svg => {
+  const boxes = [...svg.querySelectorAll('text')].map(text => [text.textContent, text.getBoundingClientRect()]);
+  const upright = boxes.filter(([said, box]) => said.length > 3 && box.height > 2 * box.width);
+  return upright.flatMap(([title, one]) => boxes
+    .filter(([said, box]) => said !== title && box.width > 0 && box.left < one.right + 2 && box.right > one.left
+      && box.top < one.bottom && box.bottom > one.top)
+    .map(([said]) => [title, said]));
+})
+"""
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_shows_every_measure_by_month_and_can_be_read_by_everybody(
@@ -166,6 +178,8 @@ def test_the_page_shows_every_measure_by_month_and_can_be_read_by_everybody(
     assert page.locator("#background svg title").count() == 8
     assert labels_cut_off(page) == []
     assert violations(page, axe) == []
+    over = page.evaluate(TITLES_OVER_TICKS)
+    assert over == []
     links = page.locator("#again + section a").evaluate_all("links => links.map(a => a.getAttribute('href'))")
     assert len(links) == 4
     assert all((runs / "monitoring" / link).parent.joinpath("mrd.json").is_file() for link in links)

@@ -28,6 +28,12 @@ from flowmrd.report.charts.description import (
 from flowmrd.report.density import picture
 
 LEFT, BOTTOM, TOP, RIGHT = 52.0, 42.0, 10.0, 18.0
+TITLE: Final = 27.0
+"""Width of an upright title with the space on both sides, CSS pixels."""
+TICK_LETTER: Final = 6.7
+"""Width of a letter of a tick, CSS pixels: a tick of four letters needs more room than ``LEFT``."""
+POWERS: Final = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"
+"""Raised letters, which take half that width."""
 """Room beside the plot; letters of the widest usual fonts (Noto, DejaVu) have room in it."""
 
 
@@ -71,7 +77,9 @@ class _Canvas:
         self.chart = chart
         self.width, self.height = chart.size
         bottom = BOTTOM if chart.x.label or any(label for _, label in chart.x.ticks) else TOP
-        self.room = chart.room or Room(LEFT, TOP, RIGHT, bottom)
+        longest = max((len(label.rstrip(POWERS)) for _, label in chart.y.ticks), default=0)
+        left = max(LEFT, TITLE + TICK_LETTER * longest) if chart.y.label else LEFT
+        self.room = chart.room or Room(left, TOP, RIGHT, bottom)
 
     def place(self, point: Point) -> Point:
         """Place of a point on the paper; a point beyond an axis is put at its end."""
@@ -156,9 +164,9 @@ class _Canvas:
         if self.chart.room is not None:
             return self._names()
         x, y = self.chart.x, self.chart.y
-        foot = TOP + self.height
+        foot, left = TOP + self.height, self.room.left
         parts = [
-            f'<rect x="{_n(LEFT)}" y="{_n(TOP)}" width="{_n(self.width)}" height="{_n(self.height)}" fill="none" '
+            f'<rect x="{_n(left)}" y="{_n(TOP)}" width="{_n(self.width)}" height="{_n(self.height)}" fill="none" '
             'stroke="var(--soft)"/>'
         ]
         for at, label in x.ticks:
@@ -168,11 +176,11 @@ class _Canvas:
                 parts.append(svg.text(place, foot + 17, label, anchor="middle", css="faint", size=10.5))
         for at, label in y.ticks:
             place = self.place((x.low, at))[1]
-            parts.append(svg.line(LEFT - (5 if label else 3), place, LEFT, place, stroke="var(--soft)"))
+            parts.append(svg.line(left - (5 if label else 3), place, left, place, stroke="var(--soft)"))
             if label:
-                parts.append(svg.text(LEFT - 7, place + 4, label, anchor="end", css="faint", size=10.5))
+                parts.append(svg.text(left - 7, place + 4, label, anchor="end", css="faint", size=10.5))
         if x.label:
-            parts.append(svg.text(LEFT + self.width / 2, foot + BOTTOM - 8, x.label, anchor="middle", size=11.5))
+            parts.append(svg.text(left + self.width / 2, foot + BOTTOM - 8, x.label, anchor="middle", size=11.5))
         if y.label:
             turned = svg.text(0, 0, y.label, anchor="middle", size=11.5)
             parts.append(svg.turned(15, TOP + self.height / 2, -90, turned))
