@@ -12,6 +12,7 @@ from flowmrd.classifier.parameters import ClassifierParameters
 
 PARAMETERS = ClassifierParameters()
 CELLS = PARAMETERS.standard_cells
+LEAST = PARAMETERS.gain_per_event_atypical
 
 
 def group(gain: float, per_event: float) -> CompactGroup:
@@ -21,9 +22,9 @@ def group(gain: float, per_event: float) -> CompactGroup:
 def test_the_rate_falls_with_gain_and_with_gain_per_event() -> None:
     prior = FalseGroups.of_development(PARAMETERS)
     rates = [prior.expected(gain, 99.0, CELLS, PARAMETERS) for gain in (10.0, 25.0, 100.0, 1000.0)]
-    assert prior.expected(10.0, 1.2, CELLS, PARAMETERS) == pytest.approx(PARAMETERS.prior_groups_per_tube)
+    assert prior.expected(10.0, LEAST, CELLS, PARAMETERS) == pytest.approx(PARAMETERS.prior_groups_per_tube)
     assert rates == sorted(rates, reverse=True)
-    pure = [prior.expected(1e6, per_event, CELLS, PARAMETERS) for per_event in (1.2, 2.0, 4.0, 8.0)]
+    pure = [prior.expected(1e6, per_event, CELLS, PARAMETERS) for per_event in (LEAST, 2.5, 4.0, 8.0)]
     assert pure == sorted(pure, reverse=True)
 
 
@@ -60,7 +61,7 @@ def test_the_tails_are_those_that_groups_were_drawn_from() -> None:
         for _ in range(tubes):
             number = rng.poisson(0.3)
             gains = 20.0 * np.exp(rng.exponential(1.5, number))
-            purity = 1.2 + rng.exponential(0.6, number)
+            purity = LEAST + rng.exponential(0.6, number)
             out.append([group(float(g), float(p)) for g, p in zip(gains, purity, strict=True)])
         return out
 
@@ -68,8 +69,8 @@ def test_the_tails_are_those_that_groups_were_drawn_from() -> None:
     drawn = [one for own in draw(test) for one in own]
     # With certainty in the other number, the tail of one number is what is left.
     by_gain = sum(one.log_likelihood_gain >= 60.0 for one in drawn) / test
-    by_purity = sum(one.gain_per_event >= 2.5 for one in drawn) / test
+    by_purity = sum(one.gain_per_event >= LEAST + 1.3 for one in drawn) / test
     assert known.expected(60.0, 99.0, CELLS, PARAMETERS) <= by_gain
-    assert known.expected(60.0, 1.2, CELLS, PARAMETERS) == pytest.approx(by_gain, rel=0.25)
-    assert known.expected(1e30, 2.5, CELLS, PARAMETERS) <= by_purity
-    assert known.expected(20.0, 2.5, CELLS, PARAMETERS) == pytest.approx(by_purity, rel=0.25)
+    assert known.expected(60.0, LEAST, CELLS, PARAMETERS) == pytest.approx(by_gain, rel=0.25)
+    assert known.expected(1e30, LEAST + 1.3, CELLS, PARAMETERS) <= by_purity
+    assert known.expected(20.0, LEAST + 1.3, CELLS, PARAMETERS) == pytest.approx(by_purity, rel=0.25)

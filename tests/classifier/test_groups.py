@@ -83,6 +83,19 @@ def test_a_group_stays_as_compact_as_leukaemias_are() -> None:
     assert compact(shape, shape, PARAMETERS) == pytest.approx(shape)
 
 
+def test_a_group_claims_no_cells_that_normal_ones_explain_nearly_as_well() -> None:
+    """``group_margin``: every cell is e^1.5 as likely in the group as in normal marrow, so part of them stays normal.
+
+    Of the cells that such a group could hold it keeps 1 - exp(-(1.5 - margin)): the share at which EM stands still.
+    """
+    shape, number, cells = cluster_shape(FEATURES), 400, 100_000
+    x = np.random.default_rng(8).multivariate_normal(np.zeros(len(FEATURES)), shape, number).astype(np.float32)
+    own = Mixture(np.ones(1), np.zeros((1, len(FEATURES))), shape[None])
+    log_normal = log_density(own, x, degrees=PARAMETERS.blast_tail_degrees) + np.log(number / cells) - 1.5
+    (best, *_) = search_groups(x, log_normal, cells, own, shape, PARAMETERS)
+    assert 0.25 < best.events / number < 0.55
+
+
 def test_leukaemia_odd_in_one_marker_is_plausible_and_in_two_is_less() -> None:
     prior = blast_prior(FEATURES, np.array([0.6, 2.9, 0.8, 0.7, 3.3]), PARAMETERS)
     sd = np.sqrt(np.diagonal(prior.covariance[0]))
@@ -92,6 +105,19 @@ def test_leukaemia_odd_in_one_marker_is_plausible_and_in_two_is_less() -> None:
     centre, odd, odder = log_density(prior, np.array([prior.mean[0], one, two]))
     assert centre - odd < 8.0
     assert odd - odder > 8.0
+
+
+def test_cells_put_into_a_tube_are_seen_beside_its_populations_in_their_usual_place_too(
+    reference: ReferenceModel,
+) -> None:
+    cells, truth = cells_of(reference, 70, 30)
+    moved = replace(cells.model, shrunken=cells.model.mixture.shifted(np.full(len(FEATURES), 0.1)))
+    beside = log_density(moved.shrunken, cells.values, degrees=PARAMETERS.tail_degrees).astype(np.float32)
+    strained = replace(cells, model=moved, log_normal_shrunken=beside)
+    spiked = strained.joined(cells.values[truth]).shrunken
+    assert spiked is not None
+    np.testing.assert_allclose(spiked.log_normal, np.concatenate([beside, beside[truth]]), rtol=1e-5)
+    assert cells.joined(cells.values[truth]).shrunken is None
 
 
 def test_a_population_cannot_widen_onto_leukaemia() -> None:

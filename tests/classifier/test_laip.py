@@ -157,7 +157,8 @@ def test_leukaemia_near_the_place_of_precursors_that_are_gone_does_not_pass_for_
     assert "further from its place than in the controls" in told["UNRESOLVED_CLUSTER"]
     (group,) = result.uncounted
     assert group.why == "displaced"
-    assert group.events == pytest.approx(len(blasts), rel=0.1)
+    # Cells that a normal population explains nearly as well are left out of a group.
+    assert group.events == pytest.approx(len(blasts), rel=0.15)
     np.testing.assert_allclose(group.mixture.mean[0], np.median(blasts, axis=0), atol=0.1)
     clean = CandidateCells("fu", FEATURES, bare.values[kept], bare.window[kept], int(kept.sum()))
     result = classify_tube(clean, reference, laip=None, library=None, parameters=PARAMETERS)

@@ -227,7 +227,7 @@ def _grow(
         mixture = Mixture(np.ones(1), mean[None], covariance[None])
         odds = np.log(max(share, 1e-12)) + score_cells(mixture, around, log_normal, tails) + log_unclaimed
         gain = float(np.logaddexp(0.0, odds).sum() - share * denominator)
-        belongs = membership(odds)
+        belongs = membership(odds - parameters.group_margin)
         count = float(belongs.sum())
         if count < 2.0:
             break

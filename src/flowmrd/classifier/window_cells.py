@@ -100,13 +100,17 @@ class WindowCells:
         """These cells together with cells added to the same tube; groups are searched for again."""
         own = np.asarray(self.log_normal, dtype=np.float32)
         added = self.model.log_density(values, self.parameters).astype(np.float32)
+        shrunken = None
+        if self.log_normal_shrunken is not None and self.model.shrunken is not None:
+            beside = log_density(self.model.shrunken, values, degrees=self.parameters.tail_degrees)
+            shrunken = np.concatenate([self.log_normal_shrunken, beside.astype(np.float32)])
         return replace(
             self,
             values=np.concatenate([self.values, values]),
             log_normal=np.concatenate([own, added]),
             denominator=self.denominator + len(values),
             groups=None,
-            log_normal_shrunken=None,
+            log_normal_shrunken=shrunken,
         )
 
 

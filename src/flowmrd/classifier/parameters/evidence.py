@@ -74,21 +74,21 @@ class EvidenceNumbers:
         "by hand: fewer than the 49 development tubes: they are of other laboratories",
     )
     prior_groups_per_tube: float = number(
-        0.2,
+        0.5,
         "error rate of a group",
         "groups per tube",
         "false groups per tube in the development marrows",
-        "python -m benchmarks.accuracy.false_groups: 10 in 49 tubes of development persons",
+        "python -m benchmarks.accuracy.false_groups: 17 in 35 tubes of development persons",
     )
     prior_log_gain: float = number(
-        2.0,
+        1.2,
         "error rate of a group",
         "natural log",
         "mean excess of the log gain of these groups",
         "python -m benchmarks.accuracy.false_groups",
     )
     prior_gain_per_event: float = number(
-        0.57,
+        0.44,
         "error rate of a group",
         "natural log",
         "mean excess of the gain per event of these groups",
