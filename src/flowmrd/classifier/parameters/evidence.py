@@ -71,7 +71,7 @@ class EvidenceNumbers:
         "error rate of a group",
         "tubes",
         "number of tubes as which the development marrows count beside a laboratory's own controls",
-        "by hand: fewer than the 49 development tubes: they are of other laboratories",
+        "by hand: fewer than the 35 development tubes: they are of other laboratories",
     )
     prior_groups_per_tube: float = number(
         0.5,
