@@ -111,8 +111,9 @@ def test_cells_put_into_a_tube_are_seen_beside_its_populations_in_their_usual_pl
     reference: ReferenceModel,
 ) -> None:
     cells, truth = cells_of(reference, 70, 30)
-    moved = replace(cells.model, shrunken=cells.model.mixture.shifted(np.full(len(FEATURES), 0.1)))
-    beside = log_density(moved.shrunken, cells.values, degrees=PARAMETERS.tail_degrees).astype(np.float32)
+    usual = cells.model.mixture.shifted(np.full(len(FEATURES), 0.1))
+    moved = replace(cells.model, shrunken=usual)
+    beside = log_density(usual, cells.values, degrees=PARAMETERS.tail_degrees).astype(np.float32)
     strained = replace(cells, model=moved, log_normal_shrunken=beside)
     spiked = strained.joined(cells.values[truth]).shrunken
     assert spiked is not None

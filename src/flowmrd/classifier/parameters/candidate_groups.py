@@ -96,7 +96,7 @@ class CandidateGroupNumbers:
         "compact groups",
         "natural log",
         "by how much a group must explain a cell better than normal cells do, so that the cell belongs to it",
-        "python -m benchmarks.accuracy.levels: at 0 groups take in the rim of a normal population, at 2 rims are counted",
+        "python -m benchmarks.accuracy.levels: at 0 groups take in the rim of normal cells, at 2 rims are counted",
     )
     group_steps: int = number(
         25,
