@@ -454,11 +454,11 @@ _DOUBTS: Final = (
     FlagKind(
         "NEAR_DETECTION",
         Effect.ANSWER,
-        "{events} clustered events are fewer than the {least} that count as detected, but of leukaemic cells spiked "
-        "into this tube only {part:.0%} were counted: as many as {least} may be in it.",
+        "{events} clustered events are fewer than the {least} that count as detected, but only {part:.0%} of the "
+        "leukaemic cells spiked into this tube were counted: it may hold {least} or more.",
         step="Look at the cells by hand, and acquire more events of the specimen.",
         section="mrd",
-        question="Does the tube hold as many of these cells as count as detected?",
+        question="Does the tube hold enough of these cells for a detection?",
         roles=_FOLLOWUP,
     ),
 )
