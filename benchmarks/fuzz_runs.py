@@ -796,7 +796,7 @@ def judge(base: Path, fault: Fault, role: str, seed: int, folder: Path) -> Outco
     except CommandError as error:
         if error.code == 1 or "Traceback" in error.said:
             return Outcome("crash", str(error)[-1800:])
-        return Outcome("disagree", f"refused late: {error}"[:900])
+        return Outcome("refused" if errors else "disagree", f"refused late: {error}"[:900])
     except Exception:
         return Outcome("crash", traceback.format_exc()[-1500:])
     if errors and not refused:

@@ -12,7 +12,7 @@ from flowmrd.config import RunConfig, Sample
 from flowmrd.config.run import CompensationConfig
 from flowmrd.config.sheet import Role
 from flowmrd.engine.headers import RunRequest, check_header
-from flowmrd.engine.run_faults import _unknown_names
+from flowmrd.engine.run_faults import unknown_names
 from flowmrd.panel import load_panel
 from flowmrd.simulate import TubeSpec, simulate_tube, write_tube
 from flowmrd.tube import Tube
@@ -78,4 +78,4 @@ def test_a_misspelt_tube_and_a_missing_table_are_reported_by_check(tmp_path: Pat
     settings = config(T1="nowhere.csv", T9="none").model_copy(update={"samples": "config/samples.tsv"})
     told = [str(problem) for problem in _files_beside(rows, settings, tmp_path)]
     assert any("compensation.tubes.T1" in text for text in told)
-    assert any("T9" in str(fault) for fault in _unknown_names(rows, settings, tmp_path))
+    assert any("T9" in str(fault) for fault in unknown_names(rows, settings, tmp_path))

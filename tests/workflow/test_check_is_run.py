@@ -178,9 +178,9 @@ def test_expert_labels_of_another_tube_are_reported_by_check(simulated: Path, tm
     assert set(errors) == {"an event number outside the tube"}
 
 
-def test_a_decision_about_a_tube_that_the_run_does_not_have_is_reported_by_check(
-    simulated: Path, tmp_path: Path
-) -> None:
+def test_a_decision_about_a_tube_that_the_run_does_not_have_is_refused_by_both(simulated: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(simulated, tmp_path / "run"))
     errors = told(run, config="controls: {excluded: {CTRL1: clotted}}\n")
     assert errors == ["'CTRL1', which is no usable tube of this run"]
+    with pytest.raises(InputError, match="CTRL1"):  # the control would stay in the reference
+        plan_run(run)

@@ -23,7 +23,7 @@ from flowmrd.records.references import GateReferenceFile, TransformFile
 from flowmrd.run_files import CONFIG
 from flowmrd.stages.labels import read_labels
 
-__all__ = ["run_faults"]
+__all__ = ["run_faults", "unknown_names"]
 
 
 def run_faults(
@@ -42,7 +42,7 @@ def run_faults(
         *_single_stains(rows, previews, config, run_directory),
         *_labels(rows, previews),
         *_references(rows, config, run_directory),
-        *_unknown_names(rows, config, run_directory),
+        *unknown_names(rows, config, run_directory),
     ]
 
 
@@ -128,7 +128,7 @@ def _references(rows: Sequence[Sample], config: RunConfig, run_directory: Path) 
                 break
 
 
-def _unknown_names(rows: Sequence[Sample], config: RunConfig, run_directory: Path) -> Iterator[InputError]:
+def unknown_names(rows: Sequence[Sample], config: RunConfig, run_directory: Path) -> Iterator[InputError]:
     """Decisions in the configuration about tubes that the sheet does not have."""
     known = [row.sample for row in rows]
     matrices = {} if isinstance(config.compensation, str) else config.compensation.tubes
