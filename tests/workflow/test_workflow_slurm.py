@@ -27,9 +27,9 @@ pytestmark = [pytest.mark.workflow, pytest.mark.slurm, pytest.mark.timeout(1800)
 
 FAST = (
     "--slurm-init-seconds-before-status-checks",
-    "1",
+    "2",
     "--seconds-between-status-checks",
-    "1",
+    "2",
     "--latency-wait",
     "5",
 )
