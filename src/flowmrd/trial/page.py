@@ -201,6 +201,11 @@ def _waterfall_summary(patients: Sequence[PatientLine]) -> str:
     return f"{len(changes)} patients, from {min(changes):.0f} % to {max(changes):+.0f} %."
 
 
+def _not_evaluable(reason: str) -> Markup:
+    """``no`` with the reason as the trial wrote it, which no language changes."""
+    return Markup('no: <bdi class="outside" dir="auto">{}</bdi>').format(reason)
+
+
 def _patient_row(line: PatientLine) -> tuple[str, ...]:
     def day(value: int | None) -> str:
         return "–" if value is None else str(value)
@@ -213,7 +218,7 @@ def _patient_row(line: PatientLine) -> tuple[str, ...]:
         mrd += f": {line.mrd.reasons[0].message}" if line.mrd.reasons else ""
     return (
         line.patient,
-        "yes" if line.evaluable else formatting.clip(f"no: {line.not_evaluable_reason}", 80),
+        "yes" if line.evaluable else _not_evaluable(formatting.clip(line.not_evaluable_reason, 80)),
         line.response,
         formatting.clip(formatting.readable(why), 240),
         formatting.clip(formatting.readable(mrd), 240),
