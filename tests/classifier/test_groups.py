@@ -161,6 +161,9 @@ def test_the_tubes_own_mature_b_cells_are_no_outliers_beside_leukaemia_where_its
     beside = abundance_outliers(x, 1 / tube.n, wrong, named, named.features, PARAMETERS, blasts)
     assert beside[mature].mean() < 0.05
     assert beside[blasts].mean() > 0.95
+    by_number = abundance_outliers(x, 1 / tube.n, wrong, named, named.features, PARAMETERS, np.zeros_like(blasts))
+    assert by_number[mature].mean() < 0.05, "no value is odd: leukaemia without CD19, or twice as large"
+    assert by_number[blasts].mean() > 0.95
 
 
 def test_cells_of_controls_elsewhere_within_the_drift_do_not_raise_the_cut(

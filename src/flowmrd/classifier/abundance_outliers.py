@@ -41,7 +41,8 @@ def abundance_outliers(
         Shape (d,): staining of the tube against the reference.
     aberrant
         Shape (n,): cells whose marker values are unlike normal. A group that lies nearer to mature B cells than to
-        groups of such cells is taken for the tube's own B cells, however badly the tube's staining is known.
+        groups of such cells is taken for the tube's own B cells, however badly the tube's staining is known. Where
+        there is no such group, the frequent group that is furthest from mature B cells stands for them.
 
     Returns
     -------
@@ -69,11 +70,15 @@ def abundance_outliers(
         for j in range(groups.k)
     ]
     mature = _mature_distance(groups, shift, reference, index, parameters)
-    others = np.zeros(groups.k) if aberrant is None else _distance_to_aberrant(groups, label, aberrant, parameters)
-    for j in range(groups.k):
-        share = float((label == j).sum()) * unit
-        enough = share >= parameters.abundance_share_least and share >= parameters.abundance_ratio * largest[j]
-        if enough and mature[j] >= max(parameters.abundance_mature_distance, others[j]):
+    shares = np.bincount(label, minlength=groups.k) * unit
+    enough = (shares >= parameters.abundance_share_least) & (shares >= parameters.abundance_ratio * np.array(largest))
+    others = np.zeros(groups.k)
+    if aberrant is not None and enough.any():
+        # Where no values are odd, the leukaemia is known by its number: it is the group least like mature cells.
+        furthest = enough & (mature == mature[enough].max())
+        others = _distance_to(groups, _of_aberrant_cells(label, aberrant, groups.k, parameters), furthest, parameters)
+    for j in np.flatnonzero(enough):
+        if mature[j] >= max(parameters.abundance_mature_distance, others[j]):
             out |= label == j
     return out
 
@@ -94,15 +99,19 @@ def _mature_distance(
     return out
 
 
-def _distance_to_aberrant(
-    groups: Mixture, label: npt.NDArray[np.intp], aberrant: Bools, parameters: ClassifierParameters
-) -> Floats:
-    """Mahalanobis distance of every group from the nearest one of aberrant cells, shape (k,); 0 where there is none."""
-    sizes = np.bincount(label, minlength=groups.k)
-    aberrant_cells = np.bincount(label, weights=aberrant, minlength=groups.k)
-    odd = (sizes > 0) & (aberrant_cells >= parameters.aberrant_at_start * sizes)
-    if not odd.any():
-        return np.zeros(groups.k)
+def _of_aberrant_cells(
+    label: npt.NDArray[np.intp], aberrant: Bools, groups: int, parameters: ClassifierParameters
+) -> Bools:
+    """Groups of which enough cells are aberrant, shape (k,)."""
+    sizes = np.bincount(label, minlength=groups)
+    aberrant_cells = np.bincount(label, weights=aberrant, minlength=groups)
+    odd: Bools = (sizes > 0) & (aberrant_cells >= parameters.aberrant_at_start * sizes)
+    return odd
+
+
+def _distance_to(groups: Mixture, odd: Bools, otherwise: Bools, parameters: ClassifierParameters) -> Floats:
+    """Mahalanobis distance of every group from the nearest odd one, or from the others given where none is, (k,)."""
     broad = groups.broadened(parameters.abundance_place_sd**2 * np.eye(groups.d))
-    out: Floats = np.sqrt(mahalanobis_squared(broad, groups.mean[odd])).min(axis=0)
+    chosen = odd if odd.any() else otherwise
+    out: Floats = np.sqrt(mahalanobis_squared(broad, groups.mean[chosen])).min(axis=0)
     return out
