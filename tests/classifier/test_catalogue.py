@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flowmrd.classifier.candidate_cells import CandidateCells
-from flowmrd.classifier.catalogue import anchor_levels, find_place, load_catalogue
+from flowmrd.classifier.catalogue import _distance_from_sum, anchor_levels, find_place, load_catalogue
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.errors import ArtefactError
 from flowmrd.simulate.populations import MATURATION, NORMAL, SIGNALS, Code
@@ -99,6 +99,23 @@ def test_two_cells_measured_as_one_are_named_as_a_doublet() -> None:
     small[FEATURES.index("FSC-A")] = 0.9
     single = find_place(small, FEATURES, ANCHORS, PARAMETERS, share=1e-4)
     assert single is None or not single.call.startswith("artefact:doublets")
+
+
+def test_a_doublet_lies_where_it_lies_whichever_of_its_two_cells_is_named_first() -> None:
+    anchors = {name: ANCHORS[name].copy() for name in ("t_nk", "mature_b")}
+    dim = FEATURES.index("CD10")
+    anchors["mature_b"][dim], anchors["t_nk"][dim] = -0.1, 0.3
+    mean = np.log10(10 ** anchors["mature_b"] + 10 ** anchors["t_nk"])
+    mean[dim] = 0.3
+    for marker in ("FSC-A", "SSC-A"):
+        column = FEATURES.index(marker)
+        mean[column] = anchors["mature_b"][column] + anchors["t_nk"][column]
+    one, other = (
+        _distance_from_sum(cells, mean, FEATURES, anchors, PARAMETERS)
+        for cells in (("mature_b", "t_nk"), ("t_nk", "mature_b"))
+    )
+    assert one is not None
+    assert one == other
 
 
 def test_a_panel_without_the_telling_marker_gives_no_name() -> None:

@@ -278,10 +278,10 @@ def _distance_from_sum(
             if mean[column] < parameters.doublet_size_least * (first[column] + second[column]):
                 return None
             continue
-        low = np.minimum(first[column], second[column])
         total = np.log10(10.0 ** first[column] + 10.0 ** second[column])
         # Near zero the scale is linear, and two negative cells add up to a negative event.
-        expected = total if total > np.log10(parameters.doublet_sum_from / LINEAR_UNIT) else max(first[column], low)
+        dim = total <= np.log10(parameters.doublet_sum_from / LINEAR_UNIT)
+        expected = max(first[column], second[column]) if dim else total
         apart.append((mean[column] - expected) / parameters.doublet_sum_tolerance)
     if not apart or max(map(abs, apart)) > 1.0:
         return None
