@@ -87,7 +87,7 @@ def gate_flags(
     if "cd19" in prior_therapy.split("+") and not any(result.available(route) for route in WITHOUT_CD19):
         flags.append(flag("CD19_LOSS_UNSEEN"))
     flags += _small_parents(result)
-    flags += _bounded(shifts)
+    flags += _bounded(shifts, {gate.name: gate.title or gate.name for gate in panel.gates})
     flags += _of_another_instrument(gates or panel.gates, result, brightness)
     flags += _set_by_hand(panel, result)
     if not has_reference:
@@ -119,12 +119,15 @@ def _small_parents(result: GateResult) -> list[Flag]:
     return [flag("GATE_PARENT_TOO_SMALL", stand_ins="; ".join(parts))]
 
 
-def _bounded(shifts: Mapping[str, Shift]) -> list[Flag]:
+def _bounded(shifts: Mapping[str, Shift], titles: Mapping[str, str]) -> list[Flag]:
     """Channels that would shift further than is believed, and channels without cells that show a shift."""
     flags = []
     bound = [shift for shift in shifts.values() if shift.at_bound]
     if bound:
-        text = ", ".join(f"{shift.channel} ({shift.measured:+.2f} decades in {shift.population})" for shift in bound)
+        text = ", ".join(
+            f"{shift.channel} ({shift.measured:+.2f} decades in {titles.get(shift.population, shift.population)})"
+            for shift in bound
+        )
         flags.append(flag("GATE_SHIFT_AT_BOUND", shifts=text))
     alone = [shift for shift in shifts.values() if shift.measured is None]
     if alone:
