@@ -288,4 +288,4 @@ def test_a_group_is_called_in_the_page_signed_imported_and_the_banner_is_new(run
     page = open_page(at)
     assert "Not detected" in page.locator("#verdict").inner_text()
     assert "by reviewer Dr Ada Example" in page.locator(".verdict").inner_text()
-    assert "called artefact:dying cells by reviewer Dr Ada Example" in page.locator("#review-form").inner_text()
+    assert "called Dying cells by reviewer Dr Ada Example" in page.locator("#review-form").inner_text()
