@@ -123,6 +123,25 @@ def test_neither_of_two_tubes_with_the_same_name_is_used(tmp_path: Path) -> None
     assert "line 3" in str(problems[0])
 
 
+def test_a_row_with_a_null_character_is_refused_and_named(tmp_path: Path) -> None:
+    sheet = tmp_path / "samples.tsv"
+    sheet.write_bytes(b"sample\tpatient\trole\tfcs\nA\tP1\tcontrol\ta\0b.fcs\nB\tP2\tcontrol\tb.fcs\n")
+    rows, (problem,) = read_sheet(sheet)
+    assert [row.sample for row in rows] == ["B"]
+    assert "line 2" in str(problem)
+    assert "null character in fcs" in str(problem)
+
+
+def test_check_tells_that_a_sheet_has_no_row(tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("panel: ino10\nsamples: config/samples.tsv\n")
+    (folder / "samples.tsv").write_text("sample\tpatient\trole\tfcs\n")
+    problems, tubes = check_run(tmp_path)
+    assert tubes == 0
+    assert [(one.level, one.found) for one in problems] == [("error", "a header and no row")]
+
+
 def test_a_misspelt_role_is_answered_with_the_nearest_known_one(tmp_path: Path) -> None:
     _, problems = read_sheet(write(tmp_path, sheet=f"{HEADER}A\tP1\tfolowup\ta.fcs\n") / "config/samples.tsv")
     assert "did you mean followup" in str(problems[0])

@@ -64,6 +64,11 @@ def check_run(run_directory: Path) -> tuple[list[Problem], int]:
         rows, errors = read_sheet(sheet)
     except InputError as error:
         return [*problems, Problem.of(error)], 0
+    if not rows and not errors:
+        empty = SheetError(
+            str(sheet), found="a header and no row", expected="one row per tube", todo="add a row for each tube"
+        )
+        return [*problems, Problem.of(empty)], 0
     of_rows = [
         (_line_number(error.where), Problem.of(error, "note" if _is_harmless(error) else "error")) for error in errors
     ]

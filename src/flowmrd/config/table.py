@@ -57,6 +57,17 @@ def read_table(
                 )
             )
             continue
+        damaged = [name for name, cell in zip(header, cells, strict=False) if "\0" in cell]
+        if damaged:  # no name and no path can hold it
+            problems.append(
+                SheetError(
+                    f"{path}, line {line}",
+                    found=f"a null character in {', '.join(damaged)}"[:300],
+                    expected="text in every cell",
+                    todo="delete the cell and type its text again",
+                )
+            )
+            continue
         padded = [*cells[: len(header)], *[""] * (len(header) - len(cells))]
         rows.append((line, {name: plain_cell(cell) for name, cell in zip(header, padded, strict=True)}))
     return rows, problems
