@@ -290,6 +290,24 @@ def test_beside_a_known_leukaemia_as_many_normal_cells_are_accepted_as_the_cut_l
     assert calibration.cut_beside([fit], cells, controls, replace(PARAMETERS, cut_leukaemia_lost=0.0)) == cut
 
 
+@pytest.mark.parametrize(("precursors", "cut"), [(100, 5.25), (5_000, 12.0)])
+def test_normal_cells_of_a_tube_that_no_control_has_do_not_lower_the_cut_for_more_of_them(
+    monkeypatch: pytest.MonkeyPatch, precursors: int, cut: float
+) -> None:
+    """The marrow of the test above with precursors at score 5.5; the leukaemia has 600 cells below the first cut."""
+    scores = np.concatenate([np.full(6, 11.9), np.full(100, 5.0), np.full(1_000, -9.0)])
+    leukaemia = np.linspace(0.0, 20.0, 1_000)
+    monkeypatch.setattr(calibration, "score_each", lambda *_: scores[:, None])
+    monkeypatch.setattr(calibration, "forms_group", lambda *_: True)
+    monkeypatch.setattr(calibration, "_drawn_scores", lambda *_: leukaemia)
+    tube = np.concatenate([leukaemia, np.full(precursors, 5.5)])
+    fit: Any = SimpleNamespace(mixture=SimpleNamespace(shifted=lambda _: None), score=tube)
+    facts: dict[str, Any] = {"per_million": lambda count: count, "shift": 0.0, "values": None, "log_normal": None}
+    cells: Any = SimpleNamespace(**facts)
+    controls: Any = [SimpleNamespace(**facts)] * 3
+    assert calibration.cut_beside([fit], cells, controls, replace(PARAMETERS, cut_leukaemia_lost=0.0)) == cut
+
+
 # spike-in
 
 
