@@ -11,8 +11,9 @@ from string import Formatter
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from flowmrd import flags
 from flowmrd.errors import InternalError
-from flowmrd.flags import REGISTRY, Effect, Flag, UnknownCodeError, by_rank, flag, kind_of
+from flowmrd.flags import REGISTRY, Effect, Flag, FlagKind, UnknownCodeError, by_rank, flag, kind_of
 from flowmrd.home import REPOSITORY
 from flowmrd.records.base import FlagEntry
 
@@ -111,3 +112,12 @@ def test_a_flag_survives_its_file_and_is_ranked_by_the_registry() -> None:
     assert FlagEntry.of(made).flag == made
     late, early = flag("NO_TIME_CHANNEL"), flag("NO_CONTROLS")
     assert by_rank([late, made, early, late]) == [made, early, late]
+
+
+def test_the_example_in_the_description_of_the_registry_is_an_entry_of_it() -> None:
+    description = flags.__doc__ or ""
+    written = re.search(r"    FlagKind\(.*?\n    \)", description, re.DOTALL)
+    assert written
+    kind = eval(written.group().strip(), {"FlagKind": FlagKind, "Effect": Effect})
+    given = dict(re.findall(r'(\w+)="(\w+)"', description[written.end() :]))
+    assert kind.sentence.format(**given) == "CD10 and CD20 look exchanged in this tube."

@@ -1,21 +1,24 @@
 """The registry of coded messages: effect on the verdict, sentence, next step, and place on the page.
 
-Adding a message takes one entry in :data:`REGISTRY` below and one call where the fact is known::
+Adding a message takes one entry below, in one of the groups of which :data:`REGISTRY` is made (``_DOUBTS``, ``_GATES``,
+...), and one call where the fact is known::
 
     FlagKind(
         "STAINING_SWAPPED",                                     # the stable code
         Effect.DOUBT,                                           # what it does to the verdict
         "{first} and {second} look exchanged in this tube.",    # str.format template of its sentence
-        step="Check the order of the antibodies on the worklist.",
-        look="gates",                                           # part of the page the step points to
+        step="Check the order of the antibodies on the worklist.",   # what the reader can do
+        section="gates",                                        # part of the page that the step points to
+        question="Are the antibodies of this tube exchanged?",  # only for effects that can end in INDETERMINATE
     )
 
     from flowmrd.flags import flag
     flags.append(flag("STAINING_SWAPPED", first="CD10", second="CD20"))
 
-Nothing else is needed: the verdict, the page, the cohort and the summary read the registry. ``tests/test_flags.py``
-finds every call in the sources and checks that its code is here and that its values are those of the template. An
-entry's place in the registry is its rank: of several reasons the first here is named first.
+The verdict, the page, the cohort and the summary read the registry. ``tests/test_flags.py`` finds every call in the
+sources and checks that its code is here and that its values are those of the template. The texts are translated in
+``report/languages/*.po``; one without a translation stays English, and ``tests/report/test_language.py`` lists it.
+An entry's place in the registry is its rank: of several reasons the first here is named first.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from collections import Counter
@@ -70,6 +71,24 @@ def test_every_link_of_a_page_leads_somewhere() -> None:
             if not target.exists() or not known:
                 broken.append(f"{said(page)}: {link}")
     assert broken == []
+
+
+BESIDE_TEXT = re.compile(r"^(?!\||    |#).*[.;:!?] (?:[-*] |#+ )[`*A-Za-z]", re.MULTILINE)
+"""A list item or a heading that does not begin its line, as a program that fills lines leaves it."""
+
+
+def test_every_list_item_and_heading_begins_its_line() -> None:
+    found = [
+        f"{said(page)}: {line.group()[:100]}"
+        for page in pages()
+        for line in BESIDE_TEXT.finditer(FENCE.sub("", page.read_text(encoding="utf-8")))
+    ]
+    for path in (REPOSITORY / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                text = ast.get_docstring(node) or ""
+                found += [f"{path.name}: {line.group()[:100]}" for line in BESIDE_TEXT.finditer(text)]
+    assert found == []
 
 
 def test_no_page_has_a_section_twice() -> None:
@@ -185,6 +204,9 @@ def test_links_and_commands_that_lead_nowhere_would_be_found() -> None:
     assert unknown_part(["review", "import", "DIR", "FILE", "--key", "KEY"]) == ""
     assert [anchor(one) for one in ("What fails, and why", "`make` it")] == ["what-fails-and-why", "make-it"]
     assert list(spelt_out("src/{a,b}.py")) == ["src/a.py", "src/b.py"]
+    assert BESIDE_TEXT.search("- a tube of a run; - a matrix of another one")
+    assert BESIDE_TEXT.search("as experts do. ## The tree is data")
+    assert not BESIDE_TEXT.search("- a tube - or two - of a run")
 
 
 def test_the_architecture_page_says_what_every_module_of_the_classifier_is_for() -> None:

@@ -5,11 +5,13 @@ starts one such process for each pass of Snakemake. It imports what the stages u
 rules' shells send it their commands (:mod:`flowmrd.engine.ready_client`). It forks for each command, and the child runs
 the command as a separate interpreter would, with the environment, working directory and terminal of the sender.
 
-* A child dies at once with its sender, so nothing goes on working unnoticed after a job was killed. * If the code on
-disk has changed since it was imported, or this process is gone, the sender starts an interpreter of its own. * It ends
-when its standard input ends, that is with the launcher, after its last child. * Its socket lies in a private temporary
-folder. The launcher and this process hold a lock on that folder, so that the next run can remove the folder of a killed
-one. * On a cluster, and with plain ``snakemake``, there is no ready interpreter, and every job starts its own.
+* A child dies at once with its sender, so nothing goes on working unnoticed after a job was killed.
+* If the code on disk has changed since it was imported, or this process is gone, the sender starts an interpreter of
+  its own.
+* It ends when its standard input ends, that is with the launcher, after its last child.
+* Its socket lies in a private temporary folder. The launcher and this process hold a lock on that folder, so that the
+  next run can remove the folder of a killed one.
+* On a cluster, and with plain ``snakemake``, there is no ready interpreter, and every job starts its own.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """One result as an HL7 FHIR R4 Bundle: a DiagnosticReport, and an Observation for each number.
 
-- The subject is the laboratory's pseudonym as a logical reference; nothing else about the person is written. - Units
-are UCUM. Codes are LOINC where a code for exactly this item is known (:data:`LOINC`), and flowmrd's own otherwise. - A
-report is ``preliminary`` until a valid signature accepts the result, then ``final``; rejected, it is ``cancelled``. -
-Identifiers derive from the result's digest, so the same result gives the same bytes.
+- The subject is the laboratory's pseudonym as a logical reference. Nothing else about the person is written.
+- Units are UCUM. Codes are LOINC where a code for exactly this item is known (:data:`LOINC`), and flowmrd's own
+  otherwise.
+- A report is ``preliminary`` until a valid signature accepts the result, then ``final``. After a rejection it is
+  ``cancelled``.
+- Identifiers derive from the result's digest, so the same result gives the same bytes.
 
 The structure is HL7 FHIR R4 (4.0.1), DiagnosticReport and Observation. The code of the report is that of HL7's mCODE
 guide (STU4) for leukaemia immunophenotyping.

@@ -8,8 +8,8 @@ marker, whose level is that of the brighter antigen.
   in the last stages). CD81 is dimmer on leukaemic than on regular precursors: Theunissen et al., Blood 2017;129:347.
 * CD66c, CD123, CD73 and CD304 on leukaemia: Theunissen et al. 2017. CD13, CD33 and HLA-DR in normal marrow:
   van Lochem et al., Cytometry B 2004;60:1. CD123 on basophils and plasmacytoid dendritic cells: general knowledge.
-* CD9 is missing or dim on leukaemia with ETV6-RUNX1, which is 22 to 25 % of childhood cases (PMC6732401). * CD3 and CD7
-mark T and NK cells, which is what EuroFlow's 12-colour tubes use them for (HemaSphere 2025, hem3.70125).
+* CD9 is missing or dim on leukaemia with ETV6-RUNX1, which is 22 to 25 % of childhood cases (PMC6732401).
+* CD3 and CD7 mark T and NK cells, which is what EuroFlow's 12-colour tubes use them for (HemaSphere 2025, hem3.70125).
 """
 
 from __future__ import annotations
