@@ -89,6 +89,8 @@ class FlagKind:
         ``str.format`` template of one English sentence for the reviewer.
     step
         What the reader can do; empty where there is nothing to do.
+    step_without_cells
+        The same for a tube in which no cell was counted; ``step`` unless given.
     section
         Part of the page that the step points to: mrd, first, time, compensation, controls, gates.
     question
@@ -103,6 +105,7 @@ class FlagKind:
     effect: Effect
     sentence: str
     step: str = ""
+    step_without_cells: str = ""
     section: str = ""
     question: str = ""
     shows: frozenset[Place] | None = None
@@ -794,6 +797,7 @@ _QUALITY_FLAGS: Final = (
         Effect.REMARK,
         "{channel} drifts over the run by {decades:.2f} decades (rank correlation with time {rho:+.2f}).",
         step="A channel drifts over the run: look whether the counted cells sit in one stretch of it.",
+        step_without_cells="A channel drifts over the run: check the fluidics and the lasers of the cytometer.",
         section="time",
     ),
     FlagKind(
@@ -802,6 +806,7 @@ _QUALITY_FLAGS: Final = (
         "In {share:.1%} of the run the signal is shifted by up to {decades:.2f} decades ({channel}): too little to "
         "mask events.",
         step="A channel jumps during the run: look whether the counted cells sit in one stretch.",
+        step_without_cells="A channel jumps during the run: check the fluidics and the lasers of the cytometer.",
         section="time",
     ),
     FlagKind(

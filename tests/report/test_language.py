@@ -17,6 +17,8 @@ from browser import OpenPage, labels_cut_off, violations
 from flowmrd.config.run import ReportConfig
 from flowmrd.errors import InternalError
 from flowmrd.flags import REGISTRY, Effect
+from flowmrd.home import PANELS
+from flowmrd.panel import load_panel
 from flowmrd.report.language import LANGUAGES, Language, language, message_id, read_catalogue
 from flowmrd.report.page import ASSETS
 from flowmrd.stages.cohort import cohort, refresh_page
@@ -49,10 +51,20 @@ def test_every_message_of_a_tube_has_a_translation(code: str) -> None:
         message_id(text)
         for kind in REGISTRY.values()
         if kind.places & {"banner", "reasons", "quality"} or kind.effect is Effect.ANSWER
-        for text in (kind.sentence, kind.step, kind.question)
+        for text in (kind.sentence, kind.step, kind.step_without_cells, kind.question)
         if text and text != "{text}"
     }
     assert listed(code, wanted - known.keys()) == []
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_every_title_of_a_shipped_panels_gates_and_plots_has_a_translation(code: str) -> None:
+    fresh = Language(code, language(code).catalogue)
+    for path in sorted(PANELS.glob("*.yaml")):
+        panel = load_panel(path)
+        for title in (*(gate.title for gate in panel.gates), *(plot.title for plot in panel.standard_plots)):
+            fresh.text(title or "")
+    assert listed(code, fresh.missing) == []
 
 
 @pytest.mark.parametrize("code", OTHERS)

@@ -212,6 +212,14 @@ def test_below_the_limit_with_cells_is_amber_and_gives_the_count() -> None:
     assert "11 clustered events" in said_now.sentence
 
 
+@pytest.mark.parametrize("code", ["SIGNAL_DRIFT", "SIGNAL_SHIFT"])
+def test_a_tube_without_counted_cells_is_given_no_step_about_them(code: str) -> None:
+    for role in ("control", "followup", "diagnosis"):
+        without, some = (make_result("x", role=role, mrd=n, extra=(Flag(code, "CD22 moves."),)) for n in (0, 40))
+        assert not [step for step in next_steps(without) if "counted cells" in step.text]
+        assert [step for step in next_steps(some) if "counted cells" in step.text]
+
+
 def test_a_control_and_a_diagnosis_tube_get_their_own_next_steps() -> None:
     odd = of_class(VerdictClass.CONTROL_ODD, None, (Flag("CONTROL_HAS_CELLS", "57 cells."),), "control")
     assert any("Accept the control or exclude it" in step.text for step in next_steps(odd))

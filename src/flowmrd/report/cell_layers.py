@@ -20,7 +20,7 @@ from flowmrd.report.charts.description import CellMarks, Role
 from flowmrd.report.inputs import Inputs
 from flowmrd.report.language import ENGLISH, Language
 from flowmrd.report.page_tube import PageTube, even
-from flowmrd.report.uncounted_groups import Group
+from flowmrd.report.uncounted_groups import LetteredGroup
 
 MAX_MRD_ROWS: Final = 20_000
 """Most MRD cells in the table. With more, the fraction is high, and the page says that they were thinned."""
@@ -71,7 +71,7 @@ class CellLayer:
 class CellTable:
     """Cells of one tube for its page. The first ``n_uniform`` rows are an even sample of the analysable events."""
 
-    def __init__(self, tube: PageTube, inputs: Inputs, groups: Sequence[Group]) -> None:
+    def __init__(self, tube: PageTube, inputs: Inputs, groups: Sequence[LetteredGroup]) -> None:
         self.tube = tube
         time = tube.time_channel
         self.channels = (*tube.channels, time) if time is not None else tube.channels
@@ -158,7 +158,7 @@ class CellTable:
 _ORDER: Final = ("stage", "spiked", "excluded", "group", "cluster", "mrd")
 
 
-def _layers(tube: PageTube, inputs: Inputs, groups: Sequence[Group], n_spiked: int) -> list[CellLayer]:
+def _layers(tube: PageTube, inputs: Inputs, groups: Sequence[LetteredGroup], n_spiked: int) -> list[CellLayer]:
     mrd, followup = np.flatnonzero(tube.mrd), inputs.result.role == "followup"
     name = "leukaemic cell" if inputs.result.role == "diagnosis" else "MRD cell"
     layers = [CellLayer("mrd", name, "mrd", True, even(mrd, MAX_MRD_ROWS), len(mrd))]
@@ -197,7 +197,7 @@ def _layers(tube: PageTube, inputs: Inputs, groups: Sequence[Group], n_spiked: i
     return layers[:MAX_LAYERS]
 
 
-def group_cells(tube: PageTube, group: Group) -> Rows:
+def group_cells(tube: PageTube, group: LetteredGroup) -> Rows:
     """The analysable events nearest to a group's centre, as many as the group has, in file order.
 
     The squared distance is in SD of the group, summed over its channels. Events beyond the distance that holds 97.5 %

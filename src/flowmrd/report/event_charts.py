@@ -25,7 +25,7 @@ from flowmrd.report.density import Counts, bin_axis, count_grid
 from flowmrd.report.inputs import Inputs
 from flowmrd.report.neighbours import Neighbours
 from flowmrd.report.page_tube import PageTube
-from flowmrd.report.uncounted_groups import Group, outline_in
+from flowmrd.report.uncounted_groups import LetteredGroup, outline_in
 from flowmrd.report.views import View, outlines
 
 SCATTER: Final = ("FSC-A", "FSC-H", "FSC-W", "SSC-A", "SSC-H", "SSC-W")
@@ -84,7 +84,7 @@ class EventCharts:
         tube: PageTube,
         neighbours: Neighbours,
         table: CellTable,
-        groups: Sequence[Group],
+        groups: Sequence[LetteredGroup],
         placed: Mapping[str, GateEntry],
     ) -> None:
         self.inputs, self.tube, self.neighbours = inputs, tube, neighbours

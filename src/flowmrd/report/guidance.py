@@ -36,6 +36,10 @@ and its title."""
 
 BY_CODE: Final = {code: Step(kind.step, kind.section) for code, kind in REGISTRY.items() if kind.step}
 """Steps by reason code, in the order in which they are useful."""
+_WITHOUT_CELLS: Final = {
+    code: Step(kind.step_without_cells, kind.section) for code, kind in REGISTRY.items() if kind.step_without_cells
+}
+"""The same for a tube in which no cell was counted, where it differs."""
 
 _CONFIRM: Final = Step(
     "Confirm by back-gating that the MRD cells form one cluster away from normal precursors, then sign.",
@@ -83,7 +87,7 @@ def next_steps(
     if kind is VerdictClass.NEGATIVE:
         # These blind spots are covered by other checks; with any other one the verdict would not be negative.
         codes = [code for code in codes if REGISTRY[code].effect is not Effect.NO_NEGATIVE]
-    steps += [step for code, step in BY_CODE.items() if code in codes]
+    steps += [step for code, step in _steps_by_code(result).items() if code in codes]
     # Paper shows the first five only.
     steps[:0] = [step for step, holds in ((CARRIED, carried), (UNEVEN, uneven)) if holds]
     if kind is VerdictClass.NOT_EVALUABLE:
@@ -95,9 +99,15 @@ def next_steps(
     return list(dict.fromkeys(steps))
 
 
+def _steps_by_code(result: MrdResult) -> dict[str, Step]:
+    """Steps by reason code for this tube."""
+    return BY_CODE if result.counts.mrd_events else BY_CODE | _WITHOUT_CELLS
+
+
 def _not_a_patients_answer(result: MrdResult, codes: Sequence[str]) -> list[Step]:
     """Steps for a control or a diagnosis tube."""
-    steps = [step for code, step in BY_CODE.items() if code in codes and result.role in REGISTRY[code].roles]
+    told = _steps_by_code(result).items()
+    steps = [step for code, step in told if code in codes and result.role in REGISTRY[code].roles]
     if result.role == "control" and result.counts.mrd_events:
         steps.append(
             Step("Find out what these cells are: they raise the background by which every patient is judged.", "mrd")

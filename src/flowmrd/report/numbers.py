@@ -28,7 +28,7 @@ from flowmrd.report.report_file import (
 )
 
 
-def uncounted_rows(groups: Sequence[uncounted_groups.Group], tube: PageTube) -> list[dict[str, object]]:
+def uncounted_rows(groups: Sequence[uncounted_groups.LetteredGroup], tube: PageTube) -> list[dict[str, object]]:
     """Groups that were not counted, as the page shows them."""
     return [
         {
@@ -197,7 +197,10 @@ def numbers(
         plots=tuple(_plot(plot) for plot in plots),
         populations=tuple(populations(tube, _stages(inputs))),
         markers=tuple(MarkerLevelRow(**asdict(row)) for row in markers),
-        uncounted=tuple(UncountedRow(**asdict(group)) for group in uncounted_groups.groups(inputs.classification)),
+        uncounted=tuple(
+            UncountedRow(**asdict(group))
+            for group in uncounted_groups.groups(inputs.classification, inputs.result.groups)
+        ),
         quality=quality,
         controls=tuple(controls),
         thresholds=tuple(

@@ -82,7 +82,7 @@ class MarkerLevelRow(Artefact):
 
 
 class UncountedRow(Artefact):
-    """A group that was not counted (:class:`flowmrd.report.uncounted_groups.Group`)."""
+    """A group that was not counted (:class:`flowmrd.report.uncounted_groups.LetteredGroup`)."""
 
     letter: str
     events: int

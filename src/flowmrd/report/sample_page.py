@@ -184,7 +184,7 @@ def _figures(book: ChartBook, spoken: Language) -> Mapping[str, object]:
 
 
 def _telling(
-    result: MrdResult, markers: Sequence[laip_view.MarkerRow], groups: Sequence[uncounted_groups.Group]
+    result: MrdResult, markers: Sequence[laip_view.MarkerRow], groups: Sequence[uncounted_groups.LetteredGroup]
 ) -> list[str]:
     """Markers of the adaptive pairs, most distinctive first: of the counted cells, or else of the uncounted groups."""
     of_cells = [row.marker for row in laip_view.by_shift(markers)]

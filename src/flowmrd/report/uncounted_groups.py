@@ -29,7 +29,7 @@ WIDTH: Final = 2.0
 
 
 @dataclass(frozen=True)
-class Group:
+class LetteredGroup:
     """One group; ``letter`` labels its outline in the plots of the MRD cells.
 
     Attributes
@@ -49,7 +49,7 @@ class Group:
     sd: Mapping[str, float]
 
 
-def groups(classification: ClassificationFile | None, called: Sequence[CellGroup] = ()) -> list[Group]:
+def groups(classification: ClassificationFile | None, called: Sequence[CellGroup] = ()) -> list[LetteredGroup]:
     """Groups that are not counted: those of ``classification.json``, largest first, then those a reviewer overruled.
 
     Parameters
@@ -70,7 +70,7 @@ def groups(classification: ClassificationFile | None, called: Sequence[CellGroup
         if one.call != "counted"
     ]
     return [
-        Group(
+        LetteredGroup(
             letter,
             events,
             why,
@@ -88,13 +88,13 @@ def _said(group: CellGroup) -> str:
     return f"called {group.call.replace(':', ', ').replace('_', ' ')} by reviewer {group.reviewer}"
 
 
-def telling(found: Sequence[Group]) -> list[str]:
+def telling(found: Sequence[LetteredGroup]) -> list[str]:
     """Markers that set the largest group apart, most distinctive first."""
     shifts = found[0].shifts if found else ()
     return [marker for marker, _, _ in sorted(shifts, key=lambda shift: -abs(shift[1]))]
 
 
-def outline_in(x: str, y: str, found: Sequence[Group]) -> list[Outline]:
+def outline_in(x: str, y: str, found: Sequence[LetteredGroup]) -> list[Outline]:
     """Ellipses of the groups on two channels, with their letters."""
     drawn = []
     for group in found:
