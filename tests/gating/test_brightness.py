@@ -94,13 +94,13 @@ def test_cuts_of_the_controls_that_ended_at_a_bound_are_told_of_the_tube(
 
 def in_raw_units(panel: PanelModel, tube: Tube, factor: float) -> PanelModel:
     """The panel with the bounds of its upright cuts in raw units of a tube; ``factor`` further raw units a unit."""
-    from flowmrd.gating.panel_scale import panel_scale
+    from flowmrd.gating.panel_scale import panel_channel_scale
 
     gates: list[Any] = []
     for one in panel.gates:
         changes: dict[str, Any] = {}
         if isinstance(one, CutGate) and not one.tilt and one.channel in tube.scales and one.channel.startswith("CD"):
-            scale = panel_scale(panel.channel(one.channel), tube.scales[one.channel])
+            scale = panel_channel_scale(panel.channel(one.channel), tube.scales[one.channel])
             low, high, fallback = (float(scale.inverse(v)) * factor for v in (*one.bounds, one.fallback))
             changes = {"bounds": (low, high), "fallback": fallback, "units": "raw"}
         gates.append(one.model_copy(update=changes))

@@ -7,9 +7,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from flowmrd.config.run import GatingConfig
-from flowmrd.gating.panel_scale import Frame
+from flowmrd.gating.panel_scale import PanelScale
 from flowmrd.gating.populations import CODES, assign, code_table, population_table, route_bits, route_names
-from flowmrd.gating.reference import GateReference, anchored_shifts, freeze, moved_frame
+from flowmrd.gating.reference import GateReference, anchored_shifts, freeze, moved_panel_scale
 from flowmrd.gating.sample import gate_sample
 from flowmrd.gating.shapes import Rectangle
 from flowmrd.gating.tree import evaluate_tree
@@ -212,7 +212,7 @@ def test_scatter_moves_by_a_factor_where_both_levels_are_positive() -> None:
     levels = {"SSC-A": ("granulocytes", 900, 0.6)}
     shift = anchored_shifts(levels, {"SSC-A": 0.4}, max_decades=0.35, min_events=500, linear={"SSC-A"})["SSC-A"]
     assert shift.applied == pytest.approx(np.log10(1.5))
-    moved = moved_frame(Frame({}, {"SSC-A": 2.0}), {"SSC-A": shift})
+    moved = moved_panel_scale(PanelScale({}, {"SSC-A": 2.0}), {"SSC-A": shift})
     assert moved.from_panel("SSC-A", 0.2) == pytest.approx(0.1 * 1.5)
     none = anchored_shifts(levels, {"SSC-A": 0.0}, max_decades=0.35, min_events=500, linear={"SSC-A"})["SSC-A"]
     assert none.applied == 0.0

@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.gating.panel_scale import panel_frame
+from flowmrd.gating.panel_scale import tube_panel_scale
 from flowmrd.gating.placement import Placement
 from flowmrd.gating.raw_units import resolved_gates
 from flowmrd.gating.shapes import Columns
@@ -114,8 +114,8 @@ def _share(tubes: Sequence[ScaledTube], panel: PanelModel, factor: float) -> flo
     for tube in tubes:
         step = max(1, -(-len(tube.analysable) // EVENTS))
         thin: dict[str, Any] = {name: values[::step] for name, values in tube.columns.items()}
-        frame = panel_frame(panel, tube.scales, {**tube.factors, **dye_factors(tube.scales, factor)})
-        gates = resolved_gates(panel, frame, tube.scales)
-        result = evaluate_tree(thin, gates, usable=tube.analysable[::step], frame=frame, final=False)
+        panel_scale = tube_panel_scale(panel, tube.scales, {**tube.factors, **dye_factors(tube.scales, factor)})
+        gates = resolved_gates(panel, panel_scale, tube.scales)
+        result = evaluate_tree(thin, gates, usable=tube.analysable[::step], panel_scale=panel_scale, final=False)
         shares.append(share_at_bounds(gates, result.placements))
     return float(np.median(shares)) if shares else 0.0

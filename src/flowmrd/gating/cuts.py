@@ -20,7 +20,7 @@ from flowmrd.gating.density import (
     two_normals,
     valley,
 )
-from flowmrd.gating.panel_scale import STORED, Frame
+from flowmrd.gating.panel_scale import STORED, PanelScale
 from flowmrd.gating.placement import Placement, Source, State
 from flowmrd.gating.shapes import Columns, HalfPlane, Rectangle, project
 from flowmrd.panel.gates import CutGate
@@ -63,7 +63,7 @@ class _Found:
 
 
 def estimate_cut(
-    gate: CutGate, columns: Columns, within: Mask, masks: Mapping[str, Mask], frame: Frame = STORED
+    gate: CutGate, columns: Columns, within: Mask, masks: Mapping[str, Mask], panel_scale: PanelScale = STORED
 ) -> Placement:
     """Place a cut on the sample's own events.
 
@@ -75,13 +75,13 @@ def estimate_cut(
         Analysable events that the estimate looks at.
     masks
         Masks of the gates placed before, for estimators that use another population.
-    frame
+    panel_scale
         Conversion between the stored columns and the panel scale.
     """
-    density = _density(gate, columns, within, frame)
-    found = _threshold(gate, columns, density, masks, frame)
-    placed = _placed(gate, found.threshold, within, frame)
-    curve = _curve(gate, density, found.threshold, frame)
+    density = _density(gate, columns, within, panel_scale)
+    found = _threshold(gate, columns, density, masks, panel_scale)
+    placed = _placed(gate, found.threshold, within, panel_scale)
+    curve = _curve(gate, density, found.threshold, panel_scale)
     nominal = placed.nominal
     if gate.own_tube:
         nominal = {**nominal, PEAK: _peak_above(density, min(found.threshold, gate.bounds[1]))}
@@ -96,7 +96,7 @@ def own_cut(
     columns: Columns,
     within: Mask,
     masks: Mapping[str, Mask],
-    frame: Frame,
+    panel_scale: PanelScale,
     label: str,
 ) -> Placement:
     """Place a cut of ``own_tube`` where there are controls: the tube's own valley, else the controls' threshold.
@@ -111,10 +111,10 @@ def own_cut(
     label
         Name of the reference for the record.
     """
-    own = estimate_cut(gate, columns, within, masks, frame)
+    own = estimate_cut(gate, columns, within, masks, panel_scale)
     expected = prior["threshold"]
     if own.state == "ok" and PEAK in prior:
-        density = _density(gate, columns, within, frame)
+        density = _density(gate, columns, within, panel_scale)
         # The peak of other cells above a valley must not be taken for the peak of the cells.
         peak = _peak_above(density, max(prior["threshold"] - DIMMER, gate.bounds[0]))
         expected += peak - prior[PEAK]
@@ -122,7 +122,7 @@ def own_cut(
     if own.how == gate.estimator and own.nominal["threshold"] <= expected + ABOVE_PRIOR:
         return own
     moved = (expected - prior["threshold"]) * LOGICLE_M
-    placed = _placed(gate, expected, within, frame)
+    placed = _placed(gate, expected, within, panel_scale)
     why = f"no valley of this tube's own near it: threshold of {label}, moved by {moved:+.2f} decades with the cells"
     return replace(
         placed,
@@ -131,7 +131,7 @@ def own_cut(
         how="reference",
         why=why,
         shift=moved,
-        curve=_curve(gate, _density(gate, columns, within, frame, CURVE_EVENTS), expected, frame),
+        curve=_curve(gate, _density(gate, columns, within, panel_scale, CURVE_EVENTS), expected, panel_scale),
     )
 
 
@@ -142,17 +142,19 @@ def _peak_above(density: Density, threshold: float) -> float:
 
 
 def frozen_cut(
-    gate: CutGate, threshold: float, columns: Columns, within: Mask, frame: Frame, *, explain: bool
+    gate: CutGate, threshold: float, columns: Columns, within: Mask, panel_scale: PanelScale, *, explain: bool
 ) -> Placement:
     """Place a cut at a threshold of the panel scale that was found elsewhere; source and reason are the caller's."""
-    placed = _placed(gate, threshold, within, frame)
+    placed = _placed(gate, threshold, within, panel_scale)
     if not explain:
         return placed
-    return replace(placed, curve=_curve(gate, _density(gate, columns, within, frame, CURVE_EVENTS), threshold, frame))
+    return replace(
+        placed, curve=_curve(gate, _density(gate, columns, within, panel_scale, CURVE_EVENTS), threshold, panel_scale)
+    )
 
 
-def _placed(gate: CutGate, threshold: float, within: Mask, frame: Frame) -> Placement:
-    shape = stored_cut(gate, threshold, frame)
+def _placed(gate: CutGate, threshold: float, within: Mask, panel_scale: PanelScale) -> Placement:
+    shape = stored_cut(gate, threshold, panel_scale)
     return Placement(
         gate.name,
         shape,
@@ -166,13 +168,13 @@ def _placed(gate: CutGate, threshold: float, within: Mask, frame: Frame) -> Plac
     )
 
 
-def stored_cut(gate: CutGate, threshold: float, frame: Frame) -> Rectangle | HalfPlane:
+def stored_cut(gate: CutGate, threshold: float, panel_scale: PanelScale) -> Rectangle | HalfPlane:
     """Geometry of a cut for a threshold on the panel scale."""
     if gate.tilt:
         ((other, lean),) = gate.tilt.items()
-        slope, start, bends = frame.line_from_panel(gate.channel, other, lean, threshold)
+        slope, start, bends = panel_scale.line_from_panel(gate.channel, other, lean, threshold)
         return HalfPlane(gate.channel, other, slope, start, gate.side == "above", bends)
-    return _half_line(gate, frame.from_panel(gate.channel, threshold))
+    return _half_line(gate, panel_scale.from_panel(gate.channel, threshold))
 
 
 def _half_line(gate: CutGate, threshold: float) -> Rectangle:
@@ -192,46 +194,48 @@ def _threshold_of(shape: Rectangle | HalfPlane) -> float:
     return float((high if low is None else low) or 0.0)
 
 
-def _panel_values(gate: CutGate, columns: Columns, rows: npt.NDArray[np.intp], frame: Frame) -> Values:
+def _panel_values(gate: CutGate, columns: Columns, rows: npt.NDArray[np.intp], panel_scale: PanelScale) -> Values:
     """The numbers that a cut compares with its threshold, on the panel scale."""
-    values = frame.to_panel(gate.channel, columns[gate.channel][rows])
+    values = panel_scale.to_panel(gate.channel, columns[gate.channel][rows])
     if gate.tilt:
         ((other, slope),) = gate.tilt.items()
-        return project(values, frame.to_panel(other, columns[other][rows]), slope)
+        return project(values, panel_scale.to_panel(other, columns[other][rows]), slope)
     return values
 
 
-def _density(gate: CutGate, columns: Columns, within: Mask, frame: Frame, most: int = MAX_EVENTS) -> Density:
-    return estimate_density(_panel_values(gate, columns, sampled_rows(len(within), within, most), frame))
+def _density(gate: CutGate, columns: Columns, within: Mask, panel_scale: PanelScale, most: int = MAX_EVENTS) -> Density:
+    return estimate_density(_panel_values(gate, columns, sampled_rows(len(within), within, most), panel_scale))
 
 
-def _curve(gate: CutGate, density: Density, threshold: float, frame: Frame) -> CurveEntry:
+def _curve(gate: CutGate, density: Density, threshold: float, panel_scale: PanelScale) -> CurveEntry:
     """The density with the threshold and its bounds, on the stored scale; a leaning cut's on its own axis."""
     x, y = density.curve()
     marks = [threshold, *gate.bounds]
     if not gate.tilt:
-        x = [round(frame.from_panel(gate.channel, value), 4) for value in x]
-        marks = [frame.from_panel(gate.channel, mark) for mark in marks]
+        x = [round(panel_scale.from_panel(gate.channel, value), 4) for value in x]
+        marks = [panel_scale.from_panel(gate.channel, mark) for mark in marks]
     bounds = tuple(round(mark, 4) for mark in marks[1:])
     return CurveEntry(x=tuple(x), y=tuple(y), threshold=round(marks[0], 4), bounds=bounds)
 
 
-def _threshold(gate: CutGate, columns: Columns, density: Density, masks: Mapping[str, Mask], frame: Frame) -> _Found:
+def _threshold(
+    gate: CutGate, columns: Columns, density: Density, masks: Mapping[str, Mask], panel_scale: PanelScale
+) -> _Found:
     where = gate.estimate_in or gate.parent
     if gate.estimator == "fixed":
         return _Found(gate.fallback, "default", "fixed", "the panel fixes this threshold")
     if gate.estimator == "top":
-        top = float(frame.to_panel(gate.channel, np.array([clip_edge(columns[gate.channel])]))[0])
+        top = float(panel_scale.to_panel(gate.channel, np.array([clip_edge(columns[gate.channel])]))[0])
         return _Found(top, "default", "top", "events clipped at the top of the channel")
     if density.n < gate.min_events:
         why = f"{density.n} events in {where}, an estimate needs {gate.min_events}; the panel's fallback stands"
         return _Found(gate.fallback, "fallback", "fallback", why, "insufficient_parent")
     if gate.estimator == "negative_quantile":
-        return _negative_quantile(gate, columns, masks, frame)
+        return _negative_quantile(gate, columns, masks, panel_scale)
     if gate.estimator == "offset":
         return _offset(gate, density, where)
     bounds = gate.bounds
-    origin = _origin(gate, columns, masks, frame)
+    origin = _origin(gate, columns, masks, panel_scale)
     if origin is not None and gate.window_decades is not None:
         low, high = (origin + end / LOGICLE_M for end in gate.window_decades)
         bounds = (max(low, bounds[0]), min(high, bounds[1]))
@@ -268,13 +272,13 @@ def _between(gate: CutGate, density: Density, valley_at: float, origin: float | 
     return _Found(threshold, "sample", "between", why + _at_bound(level, threshold))
 
 
-def _negative_quantile(gate: CutGate, columns: Columns, masks: Mapping[str, Mask], frame: Frame) -> _Found:
+def _negative_quantile(gate: CutGate, columns: Columns, masks: Mapping[str, Mask], panel_scale: PanelScale) -> _Found:
     negative = masks.get(gate.negative or "")
     rows = np.empty(0, np.intp) if negative is None else np.flatnonzero(negative)
     if len(rows) < gate.min_events:
         why = f"{len(rows)} events in the negative population {gate.negative}; the panel's fallback stands"
         return _Found(gate.fallback, "fallback", "fallback", why, "insufficient_parent")
-    level = float(np.nanquantile(_panel_values(gate, columns, thinned(rows), frame), gate.quantile))
+    level = float(np.nanquantile(_panel_values(gate, columns, thinned(rows), panel_scale), gate.quantile))
     threshold = min(max(level, gate.bounds[0]), gate.bounds[1])
     why = f"{100 * gate.quantile:g} % quantile of {gate.negative}" + _at_bound(level, threshold)
     return _Found(threshold, "sample", "negative_quantile", why)
@@ -287,14 +291,14 @@ def _offset(gate: CutGate, density: Density, where: str) -> _Found:
     return _Found(threshold, "sample", "offset", why)
 
 
-def _origin(gate: CutGate, columns: Columns, masks: Mapping[str, Mask], frame: Frame) -> float | None:
+def _origin(gate: CutGate, columns: Columns, masks: Mapping[str, Mask], panel_scale: PanelScale) -> float | None:
     """Mode of the population that the search window is measured from; None where it is too small or not asked for."""
     if gate.relative_to is None or gate.relative_to not in masks:
         return None
     rows = sampled_rows(len(masks[gate.relative_to]), masks[gate.relative_to], MAX_EVENTS)
     if len(rows) < gate.min_events:
         return None
-    return mode(estimate_density(_panel_values(gate, columns, rows, frame)))
+    return mode(estimate_density(_panel_values(gate, columns, rows, panel_scale)))
 
 
 def _at_bound(level: float, threshold: float) -> str:

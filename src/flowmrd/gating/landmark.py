@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.gating.density import MAX_EVENTS
-from flowmrd.gating.panel_scale import Frame
+from flowmrd.gating.panel_scale import PanelScale
 from flowmrd.preprocess.quality.sampling import sampled_rows
 from flowmrd.records.gates import LandmarkEntry
 
@@ -84,7 +84,7 @@ def find_landmark(
     columns: Mapping[str, Values],
     usable: npt.NDArray[np.bool_],
     nominal: Mapping[str, float],
-    frame: Frame,
+    panel_scale: PanelScale,
     *,
     cd45: str = "CD45",
     side: str = "SSC-A",
@@ -99,7 +99,7 @@ def find_landmark(
         Events that may be used.
     nominal
         By scatter channel, the level of lymphocytes in the panel's numbers.
-    frame
+    panel_scale
         Conversion of CD45 to the panel scale.
     """
     none = dict.fromkeys(nominal, 1.0)
@@ -109,7 +109,7 @@ def find_landmark(
     if missing:
         return Landmark({}, none, 0, f"no landmark without {', '.join(dict.fromkeys(missing))}")
     rows = sampled_rows(len(usable), usable, MAX_EVENTS)
-    bright = frame.to_panel(cd45, columns[cd45][rows]).astype(np.float64)
+    bright = panel_scale.to_panel(cd45, columns[cd45][rows]).astype(np.float64)
     scatter = columns[side][rows].astype(np.float64)
     known = np.isfinite(bright) & (scatter > 0.004)
     rows, bright, scatter = rows[known], bright[known], np.log(scatter[known])

@@ -26,7 +26,7 @@ from flowmrd.errors import GateError
 from flowmrd.gating.cuts import moved_cut, stored_cut
 from flowmrd.gating.gatingml import Wiring
 from flowmrd.gating.gatingml_read import read_gatingml
-from flowmrd.gating.panel_scale import STORED, Frame
+from flowmrd.gating.panel_scale import STORED, PanelScale
 from flowmrd.gating.placement import build_shape
 from flowmrd.gating.shapes import Shape, shape_channels
 from flowmrd.panel.gates import CutGate, Gate, check_tree
@@ -57,7 +57,7 @@ class Override:
 
 
 def read_override(
-    path: Path, panel: PanelModel, wiring: Wiring | None, frame: Frame = STORED, automatic: str | None = None
+    path: Path, panel: PanelModel, wiring: Wiring | None, panel_scale: PanelScale = STORED, automatic: str | None = None
 ) -> Override:
     """Read and check an override.
 
@@ -68,7 +68,7 @@ def read_override(
         nothing is. What cannot be checked then is checked in the run.
     automatic
         ``gates.xml`` of the tube as its gates were placed; what a GatingML file may repeat of combinations.
-    frame
+    panel_scale
         Conversion of this tube's columns to the panel scale. A cut keeps the panel's slope; its numbers are on the
         stored scale.
 
@@ -87,7 +87,7 @@ def read_override(
         return Override(path.name, digest_file(path), shapes, True)
     if path.suffix.lower() not in {".yaml", ".yml"}:
         raise _error(where, f"a {path.suffix or 'nameless'} file", ".yaml or .xml", "rename or convert it")
-    return Override(path.name, digest_file(path), _read_yaml(path, panel, frame), False)
+    return Override(path.name, digest_file(path), _read_yaml(path, panel, panel_scale), False)
 
 
 def refuse_impossible(
@@ -128,15 +128,15 @@ def refuse_impossible(
             )
 
 
-def _read_yaml(path: Path, panel: PanelModel, frame: Frame) -> dict[str, Shape]:
+def _read_yaml(path: Path, panel: PanelModel, panel_scale: PanelScale) -> dict[str, Shape]:
     where = str(path)
     data = read_yaml(path, GateError, expected="a mapping 'gates:'", if_missing="correct the path").data
     if not isinstance(data, dict) or set(data) != {"gates"} or not isinstance(data["gates"], dict) or not data["gates"]:
         raise _error(where, "something else", "one key 'gates' with at least one gate", "see docs/methods/gating.md")
-    return {str(name): _shape(where, str(name), value, panel, frame) for name, value in data["gates"].items()}
+    return {str(name): _shape(where, str(name), value, panel, panel_scale) for name, value in data["gates"].items()}
 
 
-def _shape(where: str, name: str, value: Any, panel: PanelModel, frame: Frame) -> Shape:
+def _shape(where: str, name: str, value: Any, panel: PanelModel, panel_scale: PanelScale) -> Shape:
     gate = panel.gate(name, where)
     if not isinstance(value, dict):
         raise _error(where, f"gate {name} without a shape", "a threshold or a method", "see docs/methods/gating.md")
@@ -149,8 +149,8 @@ def _shape(where: str, name: str, value: Any, panel: PanelModel, frame: Frame) -
         if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not -1 < threshold < 2:
             raise _error(where, f"the threshold {threshold!r} for {name}", "a number on the 0..1 scale", "correct it")
         # The slope of a cut is the panel's, converted to this tube's scale near the new threshold.
-        there = float(frame.to_panel(gate.channel, np.array([threshold], dtype=np.float64))[0])
-        return moved_cut(gate, stored_cut(gate, there, frame), float(threshold))
+        there = float(panel_scale.to_panel(gate.channel, np.array([threshold], dtype=np.float64))[0])
+        return moved_cut(gate, stored_cut(gate, there, panel_scale), float(threshold))
     if value.get("method") not in {"rectangle", "polygon", "ellipse"}:
         raise _error(
             where,

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from flowmrd.panel.model import Channel, PanelModel
 from flowmrd.preprocess.transform import ChannelScale, logicle
 
-__all__ = ["PANEL_WIDTH", "STORED", "Frame", "panel_frame", "panel_scale"]
+__all__ = ["PANEL_WIDTH", "STORED", "PanelScale", "panel_channel_scale", "tube_panel_scale"]
 
 Values = npt.NDArray[np.floating[Any]]
 Float64 = npt.NDArray[np.float64]
@@ -42,7 +42,7 @@ LEAN: Final = tuple(round(-0.15 + 0.075 * k, 3) for k in range(16))
 
 
 @dataclass(frozen=True)
-class Frame:
+class PanelScale:
     """Conversions between the stored and the panel scale; channels without one are the same on both.
 
     Attributes
@@ -100,11 +100,11 @@ class Frame:
 
 
 _STEP: Final = float(KNOTS[1] - KNOTS[0])
-STORED: Final = Frame()
+STORED: Final = PanelScale()
 """Columns as the panel has them."""
 
 
-def panel_scale(channel: Channel, stored: ChannelScale) -> ChannelScale:
+def panel_channel_scale(channel: Channel, stored: ChannelScale) -> ChannelScale:
     """Scale of the panel's numbers on one channel of a tube that is stored on ``stored``."""
     wanted = channel.transform
     if wanted.kind != "logicle" or stored.kind == "linear":
@@ -113,10 +113,10 @@ def panel_scale(channel: Channel, stored: ChannelScale) -> ChannelScale:
     return ChannelScale("logicle", stored.T, wanted.M, width, wanted.A)
 
 
-def panel_frame(
+def tube_panel_scale(
     panel: PanelModel, scales: Mapping[str, ChannelScale], factors: Mapping[str, float] | None = None
-) -> Frame:
-    """Frame of one tube.
+) -> PanelScale:
+    """The panel scale of one tube.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def panel_frame(
         stored = scales.get(channel.marker)
         if stored is None:
             continue
-        wanted = panel_scale(channel, stored)
+        wanted = panel_channel_scale(channel, stored)
         if wanted.kind != "logicle":
             continue
         brightness = factors.pop(channel.marker, 1.0)
@@ -141,4 +141,4 @@ def panel_frame(
             continue
         raw = np.asarray(stored.inverse(KNOTS), dtype=np.float64) * brightness
         tables[channel.marker] = np.asarray(logicle(raw, wanted.T, wanted.M, wanted.W, wanted.A), dtype=np.float64)
-    return Frame(tables, factors)
+    return PanelScale(tables, factors)

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.gating.panel_scale import STORED, Frame
+from flowmrd.gating.panel_scale import STORED, PanelScale
 from flowmrd.gating.shapes import (
     Columns,
     Combination,
@@ -84,7 +84,7 @@ class Placement:
     nominal: Parameters = field(default_factory=dict)
 
 
-def estimate_geometry(gate: Gate, columns: Columns, parent: Mask, frame: Frame = STORED) -> Placement:
+def estimate_geometry(gate: Gate, columns: Columns, parent: Mask, panel_scale: PanelScale = STORED) -> Placement:
     """Place a gate that is not a cut on the sample's own events.
 
     Parameters
@@ -93,7 +93,7 @@ def estimate_geometry(gate: Gate, columns: Columns, parent: Mask, frame: Frame =
         Columns on the 0..1 scale, shape (n_events,) each.
     parent
         Analysable events inside the parent gate.
-    frame
+    panel_scale
         Way of the stored columns to the panel scale.
     """
     n = int(np.count_nonzero(parent))
@@ -134,11 +134,13 @@ def estimate_geometry(gate: Gate, columns: Columns, parent: Mask, frame: Frame =
         why = f"FSC-A below {cut.fsc:.3f} ({cut.method}); the smallest leucocytes have {cut.anchor:.3f}"
         shape = build_shape(gate, parameters, columns)
         return Placement(gate.name, shape, "ok", "sample", cut.method, why, n, parameters, nominal=parameters)
-    shape = build_shape(gate, {}, columns, frame)
+    shape = build_shape(gate, {}, columns, panel_scale)
     return Placement(gate.name, shape, "ok", "default", "fixed", "as the panel says", n)
 
 
-def build_shape(gate: Gate, parameters: Mapping[str, float], columns: Columns, frame: Frame = STORED) -> Shape:
+def build_shape(
+    gate: Gate, parameters: Mapping[str, float], columns: Columns, panel_scale: PanelScale = STORED
+) -> Shape:
     """Geometry of a gate other than a cut: its definition is on the panel scale, estimated numbers are as stored."""
     if isinstance(gate, SingletGate):
         partner = next((name for name in gate.partners if name in columns), None)
@@ -159,29 +161,33 @@ def build_shape(gate: Gate, parameters: Mapping[str, float], columns: Columns, f
             ranges.append((gate.cd45, None, parameters["cd45"]))
         return Rectangle(tuple(ranges))
     if isinstance(gate, RectangleGate):
-        ranges = [(channel, *_stored(frame, channel, ends)) for channel, ends in gate.ranges.items()]
+        ranges = [(channel, *_stored(panel_scale, channel, ends)) for channel, ends in gate.ranges.items()]
         return Rectangle(tuple(ranges))
     if isinstance(gate, PolygonGate):
         return Polygon(
-            gate.x, gate.y, tuple((frame.from_panel(gate.x, x), frame.from_panel(gate.y, y)) for x, y in gate.vertices)
+            gate.x,
+            gate.y,
+            tuple((panel_scale.from_panel(gate.x, x), panel_scale.from_panel(gate.y, y)) for x, y in gate.vertices),
         )
     if isinstance(gate, EllipseGate):
-        return _ellipse(gate, frame)
+        return _ellipse(gate, panel_scale)
     assert isinstance(gate, BooleanGate)  # noqa: S101 - cuts have a shape of their own, and the union is exhausted
     return Combination(gate.all_of, gate.any_of, (*gate.none_of, *gate.unless), gate.at_least)
 
 
-def _stored(frame: Frame, channel: str, ends: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
-    low, high = (None if end is None else frame.from_panel(channel, end) for end in ends)
+def _stored(
+    panel_scale: PanelScale, channel: str, ends: tuple[float | None, float | None]
+) -> tuple[float | None, float | None]:
+    low, high = (None if end is None else panel_scale.from_panel(channel, end) for end in ends)
     return low, high
 
 
-def _ellipse(gate: EllipseGate, frame: Frame) -> Ellipse:
+def _ellipse(gate: EllipseGate, panel_scale: PanelScale) -> Ellipse:
     """The ellipse as stored; where a channel is stored on another scale, with the slope of the scale at the centre."""
-    mean = tuple(frame.from_panel(channel, at) for channel, at in zip(gate.channels, gate.mean, strict=True))
+    mean = tuple(panel_scale.from_panel(channel, at) for channel, at in zip(gate.channels, gate.mean, strict=True))
     step = 0.01
     slopes = [
-        (frame.from_panel(channel, at + step) - frame.from_panel(channel, at - step)) / (2 * step)
+        (panel_scale.from_panel(channel, at + step) - panel_scale.from_panel(channel, at - step)) / (2 * step)
         for channel, at in zip(gate.channels, gate.mean, strict=True)
     ]
     covariance = tuple(

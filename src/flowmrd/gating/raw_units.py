@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from flowmrd.gating.panel_scale import PANEL_WIDTH, Frame
+from flowmrd.gating.panel_scale import PANEL_WIDTH, PanelScale
 from flowmrd.panel.gates import CutGate, Gate
 from flowmrd.panel.model import Channel, PanelModel
 from flowmrd.preprocess.transform import ChannelScale
@@ -15,27 +15,27 @@ from flowmrd.units import LOGICLE_M, LOGICLE_T
 __all__ = ["resolved_gates"]
 
 
-def resolved_gates(panel: PanelModel, frame: Frame, scales: Mapping[str, ChannelScale]) -> tuple[Gate, ...]:
+def resolved_gates(panel: PanelModel, panel_scale: PanelScale, scales: Mapping[str, ChannelScale]) -> tuple[Gate, ...]:
     """The gates of a panel with every bound and fallback on the panel scale.
 
     Parameters
     ----------
-    frame, scales
+    panel_scale, scales
         Way of the tube's columns to the panel scale, and the transforms they are stored with.
     """
     if not any(isinstance(gate, CutGate) and gate.units == "raw" for gate in panel.gates):
         return panel.gates
-    return tuple(_resolved(gate, panel, frame, scales) for gate in panel.gates)
+    return tuple(_resolved(gate, panel, panel_scale, scales) for gate in panel.gates)
 
 
-def _resolved(gate: Gate, panel: PanelModel, frame: Frame, scales: Mapping[str, ChannelScale]) -> Gate:
+def _resolved(gate: Gate, panel: PanelModel, panel_scale: PanelScale, scales: Mapping[str, ChannelScale]) -> Gate:
     if not isinstance(gate, CutGate) or gate.units != "raw":
         return gate
     scale = scales.get(gate.channel) or _as_the_panel_has_it(panel.channel(gate.channel))
 
     def placed(raw: float) -> float:
         stored = scale.apply(np.array([raw], dtype=np.float32))
-        return float(frame.to_panel(gate.channel, stored)[0])
+        return float(panel_scale.to_panel(gate.channel, stored)[0])
 
     low, high, fallback = (placed(value) for value in (*gate.bounds, gate.fallback))
     return gate.model_copy(update={"bounds": (low, high), "fallback": fallback, "units": "scale"})

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.errors import ArtefactError
-from flowmrd.gating.panel_scale import Frame
+from flowmrd.gating.panel_scale import PanelScale
 from flowmrd.gating.shapes import Columns
 from flowmrd.gating.tree import Frozen, GateResult
 from flowmrd.panel.gates import CutGate, DebrisGate, Gate, SingletGate
@@ -31,7 +31,7 @@ __all__ = [
     "anchor_levels",
     "anchored_shifts",
     "freeze",
-    "moved_frame",
+    "moved_panel_scale",
 ]
 
 SCHEMA_VERSION: Final = "2"
@@ -191,9 +191,9 @@ class Shift:
     level, reference
         Median of the anchor cells here and in the controls, panel scale.
     linear
-        True for channels on a linear scale, where a shift is a factor and moves the scale (:func:`moved_frame`): a
-        granulocyte that is a third brighter in side scatter goes with a lymphocyte that is a third brighter, not with
-        one that is as much further to the right.
+        True for channels on a linear scale, where a shift is a factor and moves the panel scale
+        (:func:`moved_panel_scale`): a granulocyte that is a third brighter in side scatter goes with a lymphocyte that
+        is a third brighter, not with one that is as much further to the right.
     applied
         Shift used in decades, within the bound.
     measured
@@ -229,7 +229,7 @@ class Shift:
 
 
 def anchor_levels(
-    result: GateResult, gates: Sequence[Gate], columns: Columns, usable: Any, min_events: int, frame: Frame
+    result: GateResult, gates: Sequence[Gate], columns: Columns, usable: Any, min_events: int, panel_scale: PanelScale
 ) -> dict[str, tuple[str, int, float | None]]:
     """Channel to (anchor population, events, median on the panel scale); None for fewer than ``min_events``."""
     levels: dict[str, tuple[str, int, float | None]] = {}
@@ -240,7 +240,7 @@ def anchor_levels(
         for channel in gate.anchors:
             if channel not in columns:
                 continue
-            values = frame.to_panel(channel, columns[channel][rows])
+            values = panel_scale.to_panel(channel, columns[channel][rows])
             median = float(np.median(values)) if len(rows) >= min_events else None
             levels[channel] = (gate.name, len(rows), median)
     return levels
@@ -274,10 +274,10 @@ def anchored_shifts(
     return shifts
 
 
-def moved_frame(frame: Frame, shifts: Mapping[str, Shift]) -> Frame:
-    """The frame with linear channels as the anchors have them, for all gates: fixed ones and polygons too."""
-    moved = {s.channel: frame.factors.get(s.channel, 1.0) / 10**s.applied for s in shifts.values() if s.linear}
-    return replace(frame, factors={**frame.factors, **moved})
+def moved_panel_scale(panel_scale: PanelScale, shifts: Mapping[str, Shift]) -> PanelScale:
+    """The panel scale with linear channels as the anchors have them, for all gates: fixed ones and polygons too."""
+    moved = {s.channel: panel_scale.factors.get(s.channel, 1.0) / 10**s.applied for s in shifts.values() if s.linear}
+    return replace(panel_scale, factors={**panel_scale.factors, **moved})
 
 
 def freeze(
@@ -285,7 +285,7 @@ def freeze(
 ) -> dict[str, Frozen]:
     """Pooled numbers of every estimated gate; cuts moved by the shift of their channel and kept within their bounds.
 
-    Numbers of linear channels stay as they are, because :func:`moved_frame` moves the scale they are on.
+    Numbers of linear channels stay as they are, because :func:`moved_panel_scale` moves the scale they are on.
     """
     pooled = reference.parameters()
     frozen = {}

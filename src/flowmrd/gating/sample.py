@@ -14,7 +14,7 @@ from flowmrd.gating.b_lineage import OTHERS_IN, other_cells_in
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, ScaledTube, common_brightness, dye_factors, share_at_bounds
 from flowmrd.gating.haemodilution import MATURE, marrow_shares, mature_granulocytes
 from flowmrd.gating.landmark import Landmark, find_landmark
-from flowmrd.gating.panel_scale import Frame, Values, panel_frame
+from flowmrd.gating.panel_scale import PanelScale, Values, tube_panel_scale
 from flowmrd.gating.populations import CODES, route_bits
 from flowmrd.gating.raw_units import resolved_gates
 from flowmrd.gating.reference import (
@@ -24,7 +24,7 @@ from flowmrd.gating.reference import (
     anchor_levels,
     anchored_shifts,
     freeze,
-    moved_frame,
+    moved_panel_scale,
 )
 from flowmrd.gating.shapes import Columns, Shape
 from flowmrd.gating.targets import AGREED_WITHOUT, NORMAL_B, TARGETS, agreed_b_lineage
@@ -52,7 +52,7 @@ class GatedSample:
     ----------
     landmark
         Landmark of this tube's own lymphocytes, whether it was used or not.
-    frame
+    panel_scale
         Conversion from the stored to the panel scale that was used.
     gates
         The panel's gates with all numbers on the panel scale.
@@ -64,7 +64,7 @@ class GatedSample:
     shifts: Mapping[str, Shift]
     reference_label: str | None
     landmark: Landmark
-    frame: Frame
+    panel_scale: PanelScale
     gates: tuple[Gate, ...]
     brightness: float = 1.0
 
@@ -73,7 +73,7 @@ def tube_landmark(
     columns: Columns, panel: PanelModel, analysable: Mask, scales: Mapping[str, ChannelScale] | None = None
 ) -> Landmark:
     """Lymphocytes of a tube as the panel's landmark."""
-    return find_landmark(columns, analysable, panel.landmark, panel_frame(panel, scales or {}))
+    return find_landmark(columns, analysable, panel.landmark, tube_panel_scale(panel, scales or {}))
 
 
 def gate_sample(
@@ -101,8 +101,8 @@ def gate_sample(
     landmark = tube_landmark(columns, panel, analysable, scales)
     if reference is None or not reference.controls:
         return _gated_alone(columns, panel, analysable, landmark, scales or {}, overrides)
-    frame = controls = panel_frame(panel, scales or {}, reference.factors())
-    gates = resolved_gates(panel, frame, scales or {})
+    panel_scale = controls = tube_panel_scale(panel, scales or {}, reference.factors())
+    gates = resolved_gates(panel, panel_scale, scales or {})
     learned = reference.factors()
     brightness = next((learned[name] for name in dye_factors(scales or {}, 2.0) if name in learned), 1.0)
     label = f"{reference.panel} {reference.panel_version}, {len(reference.controls)} controls"
@@ -112,7 +112,9 @@ def gate_sample(
     shifts: dict[str, Shift] = {}
     frozen = freeze(gates, reference, shifts, label)
     for _ in range(2):  # the second pass finds the anchors with gates that were already shifted with them
-        found = evaluate_tree(thin, gates, usable=analysable[::step], frozen=frozen, frame=frame, final=False)
+        found = evaluate_tree(
+            thin, gates, usable=analysable[::step], frozen=frozen, panel_scale=panel_scale, final=False
+        )
         least = max(config.min_anchor_events // step, 30)
         levels = anchor_levels(found, panel.gates, thin, analysable[::step], least, controls)
         shifts = anchored_shifts(
@@ -122,9 +124,11 @@ def gate_sample(
             min_events=config.min_anchor_events,
             linear=linear,
         )
-        frozen, frame = freeze(gates, reference, shifts, label), moved_frame(controls, shifts)
-    result = evaluate_tree(columns, gates, usable=analysable, frozen=frozen, overrides=overrides, frame=frame)
-    return GatedSample(result, shifts, label, landmark, frame, gates, brightness)
+        frozen, panel_scale = freeze(gates, reference, shifts, label), moved_panel_scale(controls, shifts)
+    result = evaluate_tree(
+        columns, gates, usable=analysable, frozen=frozen, overrides=overrides, panel_scale=panel_scale
+    )
+    return GatedSample(result, shifts, label, landmark, panel_scale, gates, brightness)
 
 
 def _gated_alone(
@@ -138,10 +142,10 @@ def _gated_alone(
     """A tube gated on its own events; once more where most cuts ended at bounds and one brightness frees them."""
     brightness = 1.0
     while True:
-        frame = panel_frame(panel, scales, {**landmark.factors, **dye_factors(scales, brightness)})
-        gates = resolved_gates(panel, frame, scales)
-        result = evaluate_tree(columns, gates, usable=analysable, overrides=overrides, frame=frame)
-        found = GatedSample(result, {}, None, landmark, frame, gates, brightness)
+        panel_scale = tube_panel_scale(panel, scales, {**landmark.factors, **dye_factors(scales, brightness)})
+        gates = resolved_gates(panel, panel_scale, scales)
+        result = evaluate_tree(columns, gates, usable=analysable, overrides=overrides, panel_scale=panel_scale)
+        found = GatedSample(result, {}, None, landmark, panel_scale, gates, brightness)
         if brightness != 1.0 or share_at_bounds(gates, result.placements) <= MOST_AT_BOUNDS:
             return found
         brightness = common_brightness([ScaledTube(columns, analysable, scales, landmark.factors)], panel)
@@ -171,15 +175,15 @@ def gate_control(
     """
     if factors is None:
         factors = tube_landmark(columns, panel, analysable, scales).factors
-    frame = panel_frame(panel, scales or {}, factors)
-    gates = resolved_gates(panel, frame, scales or {})
-    result = evaluate_tree(columns, gates, usable=analysable, frame=frame, final=False)
+    panel_scale = tube_panel_scale(panel, scales or {}, factors)
+    gates = resolved_gates(panel, panel_scale, scales or {})
+    result = evaluate_tree(columns, gates, usable=analysable, panel_scale=panel_scale, final=False)
     parameters = {
         placement.name: placement.nominal
         for placement in result.placements
         if placement.nominal and placement.source == "sample"
     }
-    levels = anchor_levels(result, panel.gates, columns, analysable, config.min_anchor_events, frame)
+    levels = anchor_levels(result, panel.gates, columns, analysable, config.min_anchor_events, panel_scale)
     anchors = {channel: level for channel, (_, _, level) in levels.items() if level is not None}
     nucleated = int(np.count_nonzero(result.inside("nucleated") & analysable))
     medians: dict[str, dict[str, float]] = {}
@@ -191,7 +195,7 @@ def gate_control(
         if nucleated:
             fractions[gate.name] = len(rows) / nucleated
         if len(rows) >= MIN_LEVEL_EVENTS:
-            medians[gate.name] = _medians(columns, rows, panel, frame)
+            medians[gate.name] = _medians(columns, rows, panel, panel_scale)
     fractions |= {name: count / base for name, (count, base) in marrow_shares(result, analysable).items() if base}
     mature = mature_granulocytes(result, analysable)
     if mature is not None:
@@ -199,7 +203,7 @@ def gate_control(
     agreed = agreed_b_lineage(route_bits(result, panel.gates), panel.gates) & analysable
     rows = np.flatnonzero(agreed)
     if len(rows) >= MIN_LEVEL_EVENTS:
-        medians[NORMAL_B] = _medians(columns, rows, panel, frame)
+        medians[NORMAL_B] = _medians(columns, rows, panel, panel_scale)
     fractions |= _without_targets(result, agreed, nucleated)
     fractions |= _other_cells(result, panel, analysable, nucleated)
     held = share_at_bounds(gates, result.placements)
@@ -227,12 +231,14 @@ def _without_targets(result: GateResult, agreed: Mask, nucleated: int) -> dict[s
     return shares
 
 
-def _medians(columns: Columns, rows: npt.NDArray[np.intp], panel: PanelModel, frame: Frame) -> dict[str, float]:
+def _medians(
+    columns: Columns, rows: npt.NDArray[np.intp], panel: PanelModel, panel_scale: PanelScale
+) -> dict[str, float]:
     present = [marker for marker in panel.features if marker in columns]
-    return {marker: _panel_median(columns[marker][rows], marker, frame) for marker in present}
+    return {marker: _panel_median(columns[marker][rows], marker, panel_scale) for marker in present}
 
 
-def _panel_median(values: Values, marker: str, frame: Frame) -> float:
+def _panel_median(values: Values, marker: str, panel_scale: PanelScale) -> float:
     """Median on the panel scale. Scales keep the order of cells, so that only the middle cells need to be placed."""
     if len(values) == 0:
         return float("nan")
@@ -240,4 +246,4 @@ def _panel_median(values: Values, marker: str, frame: Frame) -> float:
     ordered = np.partition(values, (last // 2, (last + 1) // 2, last))
     if np.isnan(ordered[last]):
         return float("nan")
-    return float(frame.to_panel(marker, ordered[[last // 2, (last + 1) // 2]]).mean())
+    return float(panel_scale.to_panel(marker, ordered[[last // 2, (last + 1) // 2]]).mean())

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.gating.panel_scale import panel_scale
+from flowmrd.gating.panel_scale import panel_channel_scale
 from flowmrd.gating.reference import GateReference
 from flowmrd.gating.shapes import (
     Columns,
@@ -216,7 +216,7 @@ def _ratio(
     """Ratio of median linear signals; None without a scale or a positive reference level; never below 0."""
     if scale is None or normal is None:
         return None
-    expected = float(panel_scale(channel, scale).inverse(normal))
+    expected = float(panel_channel_scale(channel, scale).inverse(normal))
     return max(float(scale.inverse(float(np.median(values)))), 0.0) / expected if expected > 0 else None
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from flowmrd.errors import GateError
 from flowmrd.gating.cuts import estimate_cut, frozen_cut, own_cut, snapped
-from flowmrd.gating.panel_scale import STORED, Frame
+from flowmrd.gating.panel_scale import STORED, PanelScale
 from flowmrd.gating.placement import Parameters, Placement, build_shape, estimate_geometry
 from flowmrd.gating.shapes import Columns, Combination, Everything, Nothing, Rectangle, Shape
 from flowmrd.panel.gates import ROOT, BooleanGate, CutGate, DebrisGate, Gate, SingletGate
@@ -105,7 +105,7 @@ def evaluate_tree(
     usable: Mask | None = None,
     frozen: Mapping[str, Frozen] | None = None,
     overrides: Mapping[str, Shape] | None = None,
-    frame: Frame = STORED,
+    panel_scale: PanelScale = STORED,
     final: bool = True,
 ) -> GateResult:
     """Place and apply every gate of a tree.
@@ -122,7 +122,7 @@ def evaluate_tree(
         Pooled numbers of the controls by gate.
     overrides
         Shapes set by a reviewer by gate, on the scale as stored.
-    frame
+    panel_scale
         Conversion of the columns to the panel scale, which all numbers of the panel file use.
     final
         Move thresholds into gaps between events (:func:`flowmrd.gating.cuts.snap`) and keep the densities that
@@ -143,7 +143,7 @@ def evaluate_tree(
             placement = Placement(gate.name, Nothing(), "unavailable", "default", "none", missing, 0)
         else:
             known = (frozen or {}).get(gate.name)
-            placement = _place(gate, columns, within, masks, known, overrides or {}, frame, explain=final)
+            placement = _place(gate, columns, within, masks, known, overrides or {}, panel_scale, explain=final)
         side = None
         if final and isinstance(gate, CutGate) and placement.parameters:
             placement, side = snapped(gate, placement, columns)
@@ -259,7 +259,7 @@ def _place(
     masks: Mapping[str, Mask],
     frozen: Frozen | None,
     overrides: Mapping[str, Shape],
-    frame: Frame,
+    panel_scale: PanelScale,
     *,
     explain: bool,
 ) -> Placement:
@@ -267,19 +267,19 @@ def _place(
         n = int(np.count_nonzero(within))
         return Placement(gate.name, overrides[gate.name], "ok", "override", "manual", "set by a reviewer", n)
     if frozen is None or not isinstance(gate, CutGate | SingletGate | DebrisGate):
-        return _estimate(gate, columns, within, masks, frame)
+        return _estimate(gate, columns, within, masks, panel_scale)
     if isinstance(gate, CutGate) and gate.own_tube:
-        return own_cut(gate, frozen.parameters, columns, within, masks, frame, frozen.label)
+        return own_cut(gate, frozen.parameters, columns, within, masks, panel_scale, frozen.label)
     n = int(np.count_nonzero(within))
     few = n < gate.min_events
     if frozen.geometry and not few:
-        own = _estimate(gate, columns, within, masks, frame)
+        own = _estimate(gate, columns, within, masks, panel_scale)
         if own.source == "sample":
             return own
     if isinstance(gate, CutGate):
-        placed = frozen_cut(gate, frozen.parameters["threshold"], columns, within, frame, explain=explain)
+        placed = frozen_cut(gate, frozen.parameters["threshold"], columns, within, panel_scale, explain=explain)
     else:
-        shape = build_shape(gate, frozen.parameters, columns, frame)
+        shape = build_shape(gate, frozen.parameters, columns, panel_scale)
         placed = Placement(gate.name, shape, "ok", "reference", "", "", n, dict(frozen.parameters))
     why = f"frozen gate of {frozen.label}"
     if frozen.shift:
@@ -296,10 +296,12 @@ def _place(
     )
 
 
-def _estimate(gate: Gate, columns: Columns, within: Mask, masks: Mapping[str, Mask], frame: Frame) -> Placement:
+def _estimate(
+    gate: Gate, columns: Columns, within: Mask, masks: Mapping[str, Mask], panel_scale: PanelScale
+) -> Placement:
     if isinstance(gate, CutGate):
-        return estimate_cut(gate, columns, within, masks, frame)
-    return estimate_geometry(gate, columns, within, frame)
+        return estimate_cut(gate, columns, within, masks, panel_scale)
+    return estimate_geometry(gate, columns, within, panel_scale)
 
 
 def _apply(shape: Shape, columns: Columns, parent: Mask, masks: Mapping[str, Mask], states: Mapping[str, bool]) -> Mask:

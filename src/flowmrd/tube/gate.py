@@ -19,7 +19,7 @@ from flowmrd.gating.flags import gate_flags, missing_routes, nucleated_by
 from flowmrd.gating.gatingml import Wiring, write_gatingml
 from flowmrd.gating.haemodilution import STAGES, assess_haemodilution, assess_regeneration
 from flowmrd.gating.overrides import read_override, refuse_impossible
-from flowmrd.gating.panel_scale import panel_scale
+from flowmrd.gating.panel_scale import panel_channel_scale
 from flowmrd.gating.populations import GateCounts, assign, code_table, population_table, route_bits, route_names
 from flowmrd.gating.reference import ControlGates, GateReference
 from flowmrd.gating.sample import GatedSample, gate_control, gate_sample, tube_landmark
@@ -141,7 +141,7 @@ def gate(
         if found.reference_label is None
         else ReferenceUsed(label=found.reference_label, excluded=exclude),
         override=manual,
-        landmark=found.landmark.as_record(found.frame.factors),
+        landmark=found.landmark.as_record(found.panel_scale.factors),
         shifts=tuple(shift.as_record() for shift in found.shifts.values()),
         gates=entries,
         routes=RoutesEntry(
@@ -286,7 +286,7 @@ def _normal_levels(learned: GateReference | None, tube: Tube, brightness: float)
     levels = {marker: level for marker, level in found.items() if level is not None}
     if brightness == 1.0:
         return levels
-    own = {marker: panel_scale(tube.panel.channel(marker), tube.scales[marker]) for marker in levels}
+    own = {marker: panel_channel_scale(tube.panel.channel(marker), tube.scales[marker]) for marker in levels}
     raw = {marker: np.array([float(own[marker].inverse(level)) / brightness]) for marker, level in levels.items()}
     return {marker: float(own[marker].apply(raw[marker].astype(np.float32))[0]) for marker in levels}
 
@@ -314,7 +314,7 @@ def _gate(
         return gated, None
     own = wiring(tube)
     automatic = write_gatingml(gated.result, panel.gates, own)
-    manual = read_override(override, panel, own, gated.frame, automatic)
+    manual = read_override(override, panel, own, gated.panel_scale, automatic)
     shapes = dict(manual.shapes)
     if manual.from_gatingml:
         shapes = {name: s for name, s in shapes.items() if not same_shape(s, gated.result.placement(name).shape)}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from flowmrd.config.run import GatingConfig
-from flowmrd.gating.panel_scale import Frame, panel_frame
+from flowmrd.gating.panel_scale import PanelScale, tube_panel_scale
 from flowmrd.gating.sample import gate_sample
 from flowmrd.gating.tree import evaluate_tree
 from flowmrd.panel.gates import Gate
@@ -35,32 +35,32 @@ def stored(width: float, top: float = 262144.0) -> dict[str, ChannelScale]:
 @given(width=st.floats(0.0, 2.0), values=st.lists(st.floats(-0.6, 1.6), min_size=2, max_size=40))
 @settings(max_examples=60, deadline=None)
 def test_the_way_to_the_panel_scale_keeps_order_and_leads_back(width: Any, values: Any) -> None:
-    frame = panel_frame(one_channel(), stored(width))
+    panel_scale = tube_panel_scale(one_channel(), stored(width))
     ordered = np.sort(np.array(values))
-    there = frame.to_panel("CD19", ordered)
+    there = panel_scale.to_panel("CD19", ordered)
     assert np.all(np.diff(there) >= 0)
-    back = np.array([frame.from_panel("CD19", float(value)) for value in there])
+    back = np.array([panel_scale.from_panel("CD19", float(value)) for value in there])
     assert np.allclose(back, ordered, atol=1e-6)
 
 
 @pytest.mark.parametrize("width", [0.0, 0.4, 1.3, 1.9])
 def test_the_panel_scale_is_the_logicle_with_the_panels_width(width: Any) -> None:
     raw = np.concatenate([-np.geomspace(3000, 1, 50), np.geomspace(1, 2.6e5, 100)])
-    frame = panel_frame(one_channel(), stored(width))
+    panel_scale = tube_panel_scale(one_channel(), stored(width))
     here = np.asarray(logicle(raw, 262144.0, 4.5, width, 0.0))
     wanted = np.asarray(logicle(raw, 262144.0, 4.5, 0.75, 0.0))
     known = (here > -0.7) & (here < 1.7)
-    assert np.abs(frame.to_panel("CD19", here) - wanted)[known].max() < 2e-4
+    assert np.abs(panel_scale.to_panel("CD19", here) - wanted)[known].max() < 2e-4
 
 
 def test_a_width_that_the_panel_fixes_is_its_own_scale() -> None:
-    assert panel_frame(one_channel(width=0.4), stored(0.4)).tables == {}
-    assert set(panel_frame(one_channel(width=0.4), stored(0.75)).tables) == {"CD19"}
+    assert tube_panel_scale(one_channel(width=0.4), stored(0.4)).tables == {}
+    assert set(tube_panel_scale(one_channel(width=0.4), stored(0.75)).tables) == {"CD19"}
 
 
 def test_a_leaning_line_between_scatter_channels_is_carried_over_exactly() -> None:
-    frame = Frame(factors={"SSC-A": 0.5, "FSC-A": 2.0})
-    slope, threshold, bends = frame.line_from_panel("SSC-A", "FSC-A", 1.2, 0.06)
+    panel_scale = PanelScale(factors={"SSC-A": 0.5, "FSC-A": 2.0})
+    slope, threshold, bends = panel_scale.line_from_panel("SSC-A", "FSC-A", 1.2, 0.06)
     assert bends == ()
     y = np.linspace(0, 1, 5)
     assert np.allclose(0.5 * (threshold + slope * y), 0.06 + 1.2 * (2.0 * y))
@@ -81,8 +81,8 @@ def test_fixed_shapes_of_the_panel_are_carried_to_the_stored_scale(tube: Any) ->
     other["SSC-A"] = (columns["SSC-A"] * np.float32(2)).astype(np.float32)
     raw = np.asarray(ChannelScale("logicle", 262144.0, 4.5, 0.75).inverse(columns["CD19"].astype(np.float64)))
     other["CD19"] = np.asarray(logicle(raw, 262144.0, 4.5, 1.4, 0.0)).astype(np.float32)
-    frame = Frame(panel_frame(one_channel(), stored(1.4)).tables, {"SSC-A": 0.5})
-    expected, found = evaluate_tree(columns, gates), evaluate_tree(other, gates, frame=frame)
+    panel_scale = PanelScale(tube_panel_scale(one_channel(), stored(1.4)).tables, {"SSC-A": 0.5})
+    expected, found = evaluate_tree(columns, gates), evaluate_tree(other, gates, panel_scale=panel_scale)
     for gate in gates:
         differ = np.count_nonzero(expected.inside(gate.name) != found.inside(gate.name))
         assert expected.inside(gate.name).any()
@@ -116,7 +116,7 @@ def test_the_same_cells_are_gated_whatever_the_voltage_of_the_scatter_detectors(
     columns["SSC-A"] = (columns["SSC-A"] * np.float32(ssc)).astype(np.float32)
     first = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig(), reference=learned).result
     gated = gate_sample(columns, ino10, marrow.usable, GatingConfig(), reference=learned)
-    assert gated.frame.factors["SSC-A"] != 1.0
+    assert gated.panel_scale.factors["SSC-A"] != 1.0
     for name in ("t_nk", "monocytes", "granulocytes", "erythroblasts", "mature_b", "b_lineage", "nucleated"):
         a, b = first.inside(name), gated.result.inside(name)
         assert np.count_nonzero(a & b) >= (0.98 if frozen else 0.9) * np.count_nonzero(a | b), name
