@@ -10,8 +10,9 @@ The chain as functions, for notebooks and scripts::
     tube = flowmrd.gate_tube(tube)
     tube.to_pandas()
 
-Each name is imported when it is first used, so that ``import flowmrd`` takes little time. docs/api.md describes every
-name.
+``examples/one_tube.ipynb`` goes on to the verdict: a reference of control tubes, the phenotype at diagnosis,
+``MrdClassifier`` and ``quantify``. docs/api.md describes every name. Each is imported when it is first used, so that
+``import flowmrd`` takes little time.
 """
 
 from __future__ import annotations

@@ -30,30 +30,47 @@ from typing import Any, ClassVar, Final, Literal
 
 from flowmrd.errors import InternalError
 
-__all__ = ["REGISTRY", "Effect", "Flag", "FlagKind", "Place", "UnknownCodeError", "by_rank", "flag", "kind_of"]
+__all__ = [
+    "MEANINGS",
+    "REGISTRY",
+    "Effect",
+    "Flag",
+    "FlagKind",
+    "Place",
+    "UnknownCodeError",
+    "by_rank",
+    "flag",
+    "kind_of",
+]
 
 
 class Effect(StrEnum):
-    """What a message does to the verdict of its tube."""
+    """What a message does to the verdict of its tube; :data:`MEANINGS` has a sentence for each."""
 
     FAILURE = "failure"
-    """The tube cannot be evaluated: NOT_EVALUABLE."""
     DOUBT = "doubt"
-    """The count can be trusted in neither direction: INDETERMINATE."""
     NO_POSITIVE = "no_positive"
-    """Cells that were counted may not be leukaemia: a detection becomes INDETERMINATE."""
     NO_NEGATIVE = "no_negative"
-    """Leukaemia may have been overlooked, and one question decides it: no detection becomes INDETERMINATE."""
     NOT_SENSITIVE = "not_sensitive"
-    """The tube cannot vouch for the target: no detection becomes NEGATIVE_INSUFFICIENT_SENSITIVITY."""
-    REMARK = "remark"
-    """Changes nothing and must be read with the verdict."""
-    INFO = "info"
-    """Changes nothing and is kept with the quality of the tube, the file or the trial."""
     ODD = "odd"
-    """A control shows what no other control does: CONTROL_ODD."""
     ANSWER = "answer"
-    """A sentence of the verdict itself; only the rules of the verdict say it."""
+    REMARK = "remark"
+    INFO = "info"
+
+
+MEANINGS: Final[Mapping[Effect, str]] = {
+    Effect.FAILURE: "The tube cannot be evaluated: NOT_EVALUABLE.",
+    Effect.DOUBT: "The count can be trusted in neither direction: INDETERMINATE.",
+    Effect.NO_POSITIVE: "Cells that were counted may not be leukaemia: a detection becomes INDETERMINATE.",
+    Effect.NO_NEGATIVE: "Leukaemia may have been overlooked, and one question decides it: no detection becomes "
+    "INDETERMINATE.",
+    Effect.NOT_SENSITIVE: "The tube cannot vouch for the target: no detection becomes "
+    "NEGATIVE_INSUFFICIENT_SENSITIVITY.",
+    Effect.ODD: "A control shows what no other control does: CONTROL_ODD.",
+    Effect.ANSWER: "A sentence of the verdict itself; only the rules of the verdict say it.",
+    Effect.REMARK: "It changes nothing and must be read with the verdict.",
+    Effect.INFO: "It changes nothing and is kept with the quality of the tube, the file or the trial.",
+}
 
 
 Place = Literal["banner", "reasons", "quality", "cohort", "file", "trial"]

@@ -25,8 +25,6 @@ LOGICLE_M: Final = 4.5
 TARGET_MRD: Final = 1e-4
 """The trial's threshold: one leukaemic cell in 10,000 nucleated cells (ChiCTR2400093987)."""
 
-PER_MILLION: Final = 1e6
-
 
 def percent(fraction: float, digits: int = 2) -> str:
     """Fraction as a percentage with so many significant digits: ``0.012 %``.

@@ -10,7 +10,7 @@ from laip_marrow import FEATURES, marrow
 
 from flowmrd.classifier import build_reference, calibration
 from flowmrd.classifier.abundance_outliers import abundance_outliers
-from flowmrd.classifier.atypical_groups import atypical_groups, is_uncommon, like_early_progenitors
+from flowmrd.classifier.atypical_groups import is_uncommon, like_early_progenitors
 from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
 from flowmrd.classifier.calibration import cut_beside, stands_alone
 from flowmrd.classifier.classification import CountedGroup
@@ -49,8 +49,7 @@ def controls_of(reference: ReferenceModel) -> list[WindowCells]:
 
 def test_thirty_blasts_in_thirty_thousand_cells_form_the_best_group(reference: ReferenceModel) -> None:
     cells, truth = cells_of(reference, 70, 30)
-    groups = atypical_groups(cells, controls_of(reference))
-    best = max(groups, key=lambda found: found.log_likelihood_gain)
+    best = max(cells.compact_groups(), key=lambda found: found.log_likelihood_gain)
     assert best.events == pytest.approx(truth.sum(), rel=0.2)
     assert np.abs(best.mixture.mean[0] - cells.values[truth].mean(axis=0)).max() < 0.2
 

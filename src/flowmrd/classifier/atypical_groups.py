@@ -14,19 +14,6 @@ from flowmrd.classifier.phenotype import positive_markers
 from flowmrd.classifier.window_cells import WindowCells
 
 
-def atypical_groups(cells: WindowCells, controls: Sequence[WindowCells]) -> tuple[CompactGroup, ...]:
-    """Compact groups that are clearly unlike normal cells. At their phenotype, controls have no B-lineage cells and few
-    cells of any kind.
-    """
-    return tuple(
-        group
-        for group in cells.compact_groups()
-        if group.is_distinct(cells.parameters)
-        and not like_normal(group.mixture, cells)
-        and is_uncommon(group, cells, controls)
-    )
-
-
 def is_uncommon(group: CompactGroup, cells: WindowCells, controls: Sequence[WindowCells]) -> bool:
     """Whether controls have few cells of a group's phenotype; if they have many, the normal model is wrong there."""
     parameters = cells.parameters

@@ -126,11 +126,6 @@ class CandidateCells:
         )
 
 
-def common_features(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
-    """Features that both have, in the order of the first."""
-    return tuple(name for name in first if name in second)
-
-
 def thin(flags: Bools, wanted: int) -> npt.NDArray[np.intp]:
     """At most ``wanted`` evenly spaced indices of the True entries: deterministic and blind to the values."""
     index = np.flatnonzero(flags)

@@ -180,7 +180,6 @@ def find_place(
     *,
     share: float,
     unreliable: frozenset[str] = frozenset(),
-    catalogue: Catalogue | None = None,
 ) -> Place | None:
     """Name the place of a group; None where no entry lies there.
 
@@ -195,7 +194,7 @@ def find_place(
     unreliable
         Markers that therapy may have removed or masked in this tube; empty for an untreated patient.
     """
-    known = catalogue or load_catalogue()
+    known = load_catalogue()
     found: list[Place] = []
     kinds: tuple[tuple[Kind, tuple[CatalogueEntry, ...]], ...] = (
         ("normal", known.populations),

@@ -173,7 +173,7 @@ def save_reference(reference: ReferenceModel, json_path: Path, npz_path: Path, m
     )
 
 
-def load_reference(json_path: Path, npz_path: Path | None = None) -> ReferenceModel:
+def load_reference(json_path: Path) -> ReferenceModel:
     """Read a reference.
 
     Raises
@@ -182,7 +182,7 @@ def load_reference(json_path: Path, npz_path: Path | None = None) -> ReferenceMo
         If the pair is missing, altered or of another format.
     """
     facts = _checked(json_path, REFERENCE_FORMAT)
-    arrays = load_arrays(npz_path or json_path.with_suffix(".npz"), str(facts.get("arrays_sha256")))
+    arrays = load_arrays(json_path.with_suffix(".npz"), str(facts.get("arrays_sha256")))
     try:
         features = tuple(str(name) for name in facts["features"])
         controls = tuple(
@@ -263,7 +263,7 @@ def save_laip(
     write_json(json_path, facts | extra)
 
 
-def load_laip(json_path: Path, npz_path: Path | None = None) -> PatientLaip | None:
+def load_laip(json_path: Path) -> PatientLaip | None:
     """Read a patient's phenotype; None where the diagnosis tube gave none.
 
     Raises
@@ -274,7 +274,7 @@ def load_laip(json_path: Path, npz_path: Path | None = None) -> PatientLaip | No
     facts = _checked(json_path, LAIP_FORMAT)
     if not facts.get("found"):
         return None
-    arrays = load_arrays(npz_path or json_path.with_suffix(".npz"), str(facts.get("arrays_sha256")))
+    arrays = load_arrays(json_path.with_suffix(".npz"), str(facts.get("arrays_sha256")))
     try:
         return PatientLaip(
             patient=str(facts["patient"]),

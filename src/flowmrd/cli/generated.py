@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 
 from flowmrd.classifier.parameters import ClassifierParameters, Section
 from flowmrd.cli.api_page import api_page
+from flowmrd.cli.messages_page import messages_page
 from flowmrd.compare import Comparison
 from flowmrd.config.run import RunConfig
 from flowmrd.config.sheet import COLUMNS, ID_PATTERN, REQUIRED, PriorTherapy, Role
@@ -105,6 +106,7 @@ def files() -> dict[Path, str]:
         reference / "result.md": result_page(),
         reference / "artefacts.md": artefacts_page(),
         reference / "command-line.md": command_page(),
+        reference / "messages.md": messages_page(NOTE),
         Path("docs/thresholds.md"): thresholds_page(),
         Path("docs/api.md"): api_page(NOTE),
         Path("config/config.yaml"): example_config(),
@@ -362,7 +364,9 @@ def thresholds_page() -> str:
         "cells are limits that these tubes do not reach, and doublets are left out of them.",
         "A number that no code reads is removed; `tests/structure` finds it.",
         "Marker shifts and spreads of blasts (332 patients) are a table of their own: `classifier/blast_prior.py`.",
+        "",
     ]
+    homes = _files_of_numbers()
     section = ""
     order = get_args(Section)
     for field in sorted(fields(ClassifierParameters), key=lambda one: order.index(one.metadata["section"])):
@@ -371,6 +375,7 @@ def thresholds_page() -> str:
             section = facts["section"]
             lines += [
                 f"## {section.capitalize()}",
+                f"In `src/flowmrd/classifier/parameters/{homes[field.name]}`.",
                 "",
                 "| number | default | unit | what it decides | source | effect |",
             ]
@@ -387,6 +392,14 @@ def thresholds_page() -> str:
         )
         lines.append("| " + " | ".join(_cell(str(cell)) for cell in cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _files_of_numbers() -> dict[str, str]:
+    """Number of the classifier to the file in which it is a field."""
+    homes: dict[str, str] = {}
+    for theme in ClassifierParameters.__bases__:
+        homes |= {name: f"{theme.__module__.rpartition('.')[2]}.py" for name in theme.__annotations__}
+    return homes
 
 
 def _number(value: object) -> str:

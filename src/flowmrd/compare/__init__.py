@@ -1,11 +1,11 @@
-"""Agreement of two methods that measured the same tubes: this program, an expert, PCR or NGS.
+"""Agreement of two methods that measured the same specimens: this program, an expert, PCR or NGS.
 
-:func:`read_table_pairs` reads one or two tables, :func:`compare_methods` computes every figure.
+:mod:`flowmrd.compare.tables` reads the levels of both, :func:`compare_methods` computes every figure.
 """
 
 from flowmrd.compare.comparison import Comparison, compare_methods
 from flowmrd.compare.measurement import MeasuredPair, Measurement, parse_measurement
-from flowmrd.compare.tables import TableColumns, read_long_table, read_run, read_table_pairs, read_wide_table
+from flowmrd.compare.tables import TableColumns, read_long_table, read_run, read_wide_table
 
 __all__ = [
     "Comparison",
@@ -16,6 +16,5 @@ __all__ = [
     "parse_measurement",
     "read_long_table",
     "read_run",
-    "read_table_pairs",
     "read_wide_table",
 ]

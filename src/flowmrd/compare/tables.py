@@ -180,13 +180,6 @@ def pair_up(
     return pairs, sorted(set(first) ^ set(second))
 
 
-def read_table_pairs(
-    first: Path, first_columns: TableColumns, second: Path, second_columns: TableColumns
-) -> tuple[list[MeasuredPair], list[str]]:
-    """Pairs of two tables by the name of the specimen, and the names without a partner."""
-    return pair_up(read_measurements(first, first_columns), read_measurements(second, second_columns))
-
-
 def read_wide_table(path: Path, first: TableColumns, second: TableColumns) -> list[MeasuredPair]:
     """Pairs of a table with one row per specimen and one column per method.
 

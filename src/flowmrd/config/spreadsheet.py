@@ -86,7 +86,7 @@ def read_grid(path: Path, required: Sequence[str], *, one_row_per: str, setting:
         if raw.lstrip(b"\xef\xbb\xbf \r\n").startswith(start):
             raise refuse(kind, "save the table as .xlsx, or as text separated by tabs")
     workbook = raw.startswith(b"PK\x03\x04")
-    grid = _workbook(path, raw, required, refuse) if workbook else _text(_decoded(raw, refuse), required)
+    grid = _workbook(raw, required, refuse) if workbook else _text(_decoded(raw, refuse), required)
     if faulty := [str(line) for line, cells in grid.rows if any(map(_ERROR_VALUE.fullmatch, cells))]:
         raise refuse(f"error values such as #REF! or #N/A (line {', '.join(faulty[:8])})", "correct these cells")
     return grid
@@ -140,7 +140,7 @@ def _names(cells: Sequence[str]) -> set[str]:
     return {plain_cell(cell).strip('"').casefold() for cell in cells}
 
 
-def _workbook(path: Path, raw: bytes, required: Sequence[str], refuse: Any) -> Grid:
+def _workbook(raw: bytes, required: Sequence[str], refuse: Any) -> Grid:
     """The sheet of a workbook whose first row holds the required columns; the first sheet where none does."""
     todo = "save the table as .xlsx with one sheet, or as text separated by tabs"
     try:

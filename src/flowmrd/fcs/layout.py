@@ -142,7 +142,7 @@ def _parameter(path: Path, keywords: Mapping[str, str], n: int, datatype: str, f
     if pnn is None:
         findings.append(Finding("name_missing", f"parameter {n} has no $PnN"))
     time = is_time(pnn, pns, keywords.get(f"$P{n}TYPE"))
-    log = _log(keywords.get(f"$P{n}E"), n, kind, range_, findings)
+    log = _log(keywords.get(f"$P{n}E"), n, kind, findings)
     return Parameter(
         number=n,
         pnn=pnn,
@@ -215,9 +215,7 @@ def _mask(range_: int, bits: int) -> int | None:
     return (1 << needed) - 1 if needed < bits else None
 
 
-def _log(
-    text: str | None, n: int, kind: str, range_: int | None, findings: list[Finding]
-) -> tuple[float, float] | None:
+def _log(text: str | None, n: int, kind: str, findings: list[Finding]) -> tuple[float, float] | None:
     if not text:
         return None
     parts = [number(part) for part in text.split(",")]

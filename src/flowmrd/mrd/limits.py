@@ -70,17 +70,6 @@ def chance_of(count: int, mean: float) -> float:
     return float(gammainc(count, mean))
 
 
-def detection_count(mean_background: float, *, min_detect_events: int = 20, alpha: float = 0.05) -> int:
-    """Count from which clustered events are a detection: the counting rule, or more where background explains it.
-
-    Parameters
-    ----------
-    mean_background
-        Background events expected in the tube: N times the upper end of the controls' background interval.
-    """
-    return max(min_detect_events, blank_threshold(mean_background, alpha))
-
-
 def quantification_count(detect_events: int, min_quantify_events: int = 50) -> int:
     """Count from which a detection is quantified: 2.5 times the detection count, at least 50 (coefficient of variation
     of a Poisson count of 50: 14 %)."""

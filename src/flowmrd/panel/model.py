@@ -37,17 +37,6 @@ class ChannelKind(StrEnum):
     EMPTY = "empty"
 
 
-class ScatterSignal(StrEnum):
-    """Which pulse feature a scatter channel holds."""
-
-    FSC_A = "FSC-A"
-    FSC_H = "FSC-H"
-    FSC_W = "FSC-W"
-    SSC_A = "SSC-A"
-    SSC_H = "SSC-H"
-    SSC_W = "SSC-W"
-
-
 class ChannelTransform(Strict):
     """How one channel is transformed to the 0..1 scale."""
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flowmrd.config.sheet import Role
 from flowmrd.errors import ConfigError
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from flowmrd.panel.model import ChannelKind, PanelModel
@@ -164,11 +163,6 @@ def simulate_cohort(
     _write_if_new(config, f"panel: {panel.name}\nsamples: config/samples.tsv\n{settings}")
     write_json(manifest_path, manifest.model_dump(mode="json"))
     return SimulatedCohort(run_directory, manifest)
-
-
-def controls_only(design: Sequence[TubePlan]) -> list[TubePlan]:
-    """Control tubes of a design."""
-    return [plan for plan in design if plan.role is Role.CONTROL]
 
 
 def _digest(text: str) -> str:

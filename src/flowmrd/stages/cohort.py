@@ -48,7 +48,6 @@ def cohort(
     samples: Sequence[Sample],
     *,
     config: RunConfig,
-    out_dir: Path | None = None,
     problems: Mapping[str, str] | None = None,
     refused: Sequence[Sample] = (),
 ) -> list[str]:
@@ -60,8 +59,6 @@ def cohort(
         Its ``results`` hold the samples and the review log.
     samples
         Rows of the sheet; single-stain tubes are left out.
-    out_dir
-        ``results/cohort`` by default.
     problems
         By sample, the reason why it has no result; samples without a reason are listed too.
     refused
@@ -73,7 +70,7 @@ def cohort(
         Names of the tubes whose pages got other signatures.
     """
     results = run_directory / "results"
-    out = out_dir or results / "cohort"
+    out = results / "cohort"
     status = review_status(run_directory, signatures=config.report.signatures)
     reviews = {entry.sample: entry for entry in status.samples}
     members = []

@@ -53,12 +53,6 @@ class TubeFiles:
     classification: Path | None = None
     events: Path | None = None
 
-    @property
-    def column_files(self) -> tuple[Path, ...]:
-        """Column files that will be opened, for estimates of memory."""
-        files = (self.preprocessed, self.gated, self.classified, self.events)
-        return tuple(path for path in files if path is not None)
-
 
 def raw_tube(name: str, panel: PanelModel, events: Path, record: Path) -> Tube:
     """A tube that has been read, from ``events.arrow`` (mapped into memory) and ``ingest.json``."""

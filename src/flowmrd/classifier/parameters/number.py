@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Literal, TypeVar
 
-__all__ = ["HAND", "PEERS332", "Section", "number"]
+__all__ = ["HAND", "Section", "number"]
 
 T = TypeVar("T")
 Section = Literal[
@@ -33,7 +33,6 @@ Section = Literal[
     "spike-in",
 ]
 HAND = "by hand"
-PEERS332 = "332 childhood B-ALL marrows of two laboratories, see classifier/blast_prior.py"
 
 
 def number(default: T, section: Section, unit: str, meaning: str, source: str = HAND) -> T:
