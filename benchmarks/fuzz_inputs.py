@@ -37,7 +37,7 @@ from flowmrd.preprocess.compensation.matrix import read_spillover_csv
 from flowmrd.stages.labels import read_labels
 from flowmrd.store import digest_file, open_columns, read_json
 from flowmrd.tube.files import TubeFiles, tube_from_files
-from flowmrd.tube.gate import wiring
+from flowmrd.tube.gate import column_origin
 
 SECONDS = 5
 MEMORY = 1 << 30
@@ -103,16 +103,16 @@ def targets(run: Path, folder: Path) -> Iterator[Target]:
     yield Target("configuration", full, load_config)
     yield Target("sample sheet", run / "config/samples.tsv", read_sheet)
     yield Target("panel", PANELS / "ino10.yaml", load_panel)
-    yield Target("gates by hand, YAML", override, partial(read_override, panel=panel, wiring=None))
+    yield Target("gates by hand, YAML", override, partial(read_override, panel=panel, origin=None))
     yield Target("spillover table", spill, read_spillover_csv)
     yield Target("expert labels", labels, partial(read_labels, n_events=40))
     for gates in sorted(run.glob("results/samples/CTRL*/gates.xml"))[:1]:
         columns = run / "results/work" / gates.parent.name / "preprocessed.arrow"
         files = TubeFiles(gates.parent.name, columns, qc=gates.with_name("qc.json"))
-        wired = wiring(tube_from_files(files, panel, RunConfig(panel=panel.name, samples="")))
+        wired = column_origin(tube_from_files(files, panel, RunConfig(panel=panel.name, samples="")))
         import flowkit  # noqa: F401 - its import is no part of the time of one damaged copy
 
-        yield Target("gates by hand, GatingML", gates, partial(read_override, panel=panel, wiring=wired))
+        yield Target("gates by hand, GatingML", gates, partial(read_override, panel=panel, origin=wired))
     for kind, pattern, load in (
         ("normal reference", "results/reference/*/reference.json", load_reference),
         ("LAIP", "results/laip/*/laip.json", load_laip),

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from benchmarks.pages import put_output
 from flowmrd.config.run import GatingConfig, RunConfig, TransformConfig
-from flowmrd.gating.gatingml import Wiring, write_gatingml
+from flowmrd.gating.gatingml import ColumnOrigin, write_gatingml
 from flowmrd.gating.populations import assign, code_table
 from flowmrd.gating.reference import GateReference
 from flowmrd.gating.sample import gate_control, gate_sample, tube_landmark
@@ -419,7 +419,7 @@ def speed(n: int = 1_000_000) -> None:
     dyes = tube.cytometer.fluorescence
     scales = {d.marker: ChannelScale("logicle", LOGICLE_T, LOGICLE_M, d.width, 0.0) for d in dyes}
     scatter = [name for name in columns if name not in scales]
-    wiring = Wiring(
+    origin = ColumnOrigin(
         {d.marker: d.pnn for d in dyes} | {name: name for name in scatter},
         scales | {name: ChannelScale("linear", LOGICLE_T) for name in scatter},
         tuple(d.pnn for d in dyes),
@@ -428,8 +428,8 @@ def speed(n: int = 1_000_000) -> None:
     raw = {d.pnn: tube.columns[d.pnn][:n] for d in dyes} | {name: tube.columns[name][:n] for name in scatter}
     different: list[str] = []
     for label, values, how in (
-        ("as exported, on original values", raw, wiring),
-        ("on 0..1 columns", columns, Wiring()),
+        ("as exported, on original values", raw, origin),
+        ("on 0..1 columns", columns, ColumnOrigin()),
     ):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "gates.xml"

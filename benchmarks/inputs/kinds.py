@@ -29,7 +29,7 @@ from flowmrd.gating.gatingml import write_gatingml
 from flowmrd.panel.names import printable_name
 from flowmrd.preprocess.transform.logicle import logicle
 from flowmrd.tube import Tube
-from flowmrd.tube.gate import gate, wiring
+from flowmrd.tube.gate import column_origin, gate
 from flowmrd.tube.preprocess import preprocess
 from flowmrd.tube.read import read_tube
 
@@ -622,7 +622,7 @@ def gated_tube() -> tuple[Tube, str]:
     with tempfile.TemporaryDirectory() as folder:
         path = tube(11).write(Path(folder) / "tube.fcs")
         prepared = preprocess(read_tube(path, panel_of("ino10"), check=False))
-    return prepared, write_gatingml(gate(prepared).gate_result, panel_of("ino10").gates, wiring(prepared))
+    return prepared, write_gatingml(gate(prepared).gate_result, panel_of("ino10").gates, column_origin(prepared))
 
 
 DETECTORS = [

@@ -15,7 +15,7 @@ from flowmrd.panel import PanelModel, load_panel
 from flowmrd.panel.match import match_channels, names_marker
 from flowmrd.panel.model import Channel, ChannelKind
 from flowmrd.panel.names import dye_of_file, is_time_name, printable_name, qualifier, scatter_name
-from flowmrd.tube.labels import as_stained, carriers_of
+from flowmrd.tube.labels import as_stained, detectors_and_dyes
 
 SCATTER = [("FSC-A", None), ("SSC-A", None)]
 INO10 = [
@@ -481,7 +481,7 @@ def test_the_dye_that_fcs_3_2_states_goes_before_the_name_of_the_detector(tag: s
 )
 def test_carriers_are_found_without_using_the_marker_itself(stored: dict[str, str], detector: str | None) -> None:
     entry = channel("CD19", **stored)
-    assert carriers_of([entry], load_panel(PANELS / "ino10.yaml")).detectors.get("CD19") == detector
+    assert detectors_and_dyes([entry], load_panel(PANELS / "ino10.yaml")).detectors.get("CD19") == detector
 
 
 @pytest.mark.parametrize(("stored", "clone"), [({"pnn": "PE-A"}, True), ({"pnn": "PE-A", "tag": "BV421"}, False)])

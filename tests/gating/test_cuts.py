@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from flowmrd.gating.tree import Frozen, evaluate_tree
+from flowmrd.gating.tree import FrozenGate, evaluate_tree
 from flowmrd.panel.gates import Gate
 
 CUT = {"method": "cut", "parent": "root", "channel": "x", "side": "above", "bounds": [0.0, 1.0], "fallback": 0.5}
@@ -121,7 +121,7 @@ OWN = {"name": "dye", **CUT, "bounds": [0.15, 0.65], "estimator": "valley", "own
 def test_a_cut_of_the_own_tube_follows_its_stain_where_controls_are_stained_otherwise(shift: float, bare: int) -> None:
     (gate,) = gates(OWN)
     control = evaluate_tree(dye(0.5), (gate,)).placements[0]
-    frozen = {"dye": Frozen(dict(control.nominal), 0.0, False, "controls")}
+    frozen = {"dye": FrozenGate(dict(control.nominal), 0.0, False, "controls")}
     columns = dye(0.5 + shift, bare=bare, seed=3)
     result = evaluate_tree(columns, (gate,), frozen=frozen)
     cells = columns["x"] > 0.5 + shift - 0.1

@@ -13,7 +13,7 @@ import pytest
 
 from flowmrd.config.run import GatingConfig
 from flowmrd.errors import GateError
-from flowmrd.gating.gatingml import GATING, Wiring, write_gatingml
+from flowmrd.gating.gatingml import GATING, ColumnOrigin, write_gatingml
 from flowmrd.gating.overrides import read_override
 from flowmrd.gating.sample import gate_sample
 from flowmrd.gating.shapes import Combination, Ellipse, HalfPlane, Polygon, Rectangle, same_shape
@@ -34,11 +34,11 @@ def gated(marrow: Any, ino10: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def wiring(marrow: Any) -> Any:
+def origin(marrow: Any) -> Any:
     dyes = marrow.raw.cytometer.fluorescence
     scatter = [name for name in marrow.columns if name.startswith(("FSC", "SSC"))]
     logicle = {d.marker: ChannelScale("logicle", 262144.0, 4.5, d.width) for d in dyes}
-    return Wiring(
+    return ColumnOrigin(
         {d.marker: d.pnn for d in dyes} | {name: name for name in scatter},
         logicle | {name: ChannelScale("linear", 262144.0) for name in scatter},
         tuple(d.pnn for d in dyes),
@@ -55,11 +55,11 @@ def different(flowkit: Any, tmp_path: Any, text: Any, values: Any, result: Any) 
 
 
 def test_flowkit_finds_the_same_events_on_the_original_values(
-    flowkit: Any, tmp_path: Any, marrow: Any, ino10: Any, gated: Any, wiring: Any
+    flowkit: Any, tmp_path: Any, marrow: Any, ino10: Any, gated: Any, origin: Any
 ) -> None:
     raw = marrow.raw.columns
-    values = {wiring.detectors[name]: raw[wiring.detectors[name]] for name in marrow.columns}
-    assert different(flowkit, tmp_path, write_gatingml(gated, ino10.gates, wiring), values, gated) == []
+    values = {origin.detectors[name]: raw[origin.detectors[name]] for name in marrow.columns}
+    assert different(flowkit, tmp_path, write_gatingml(gated, ino10.gates, origin), values, gated) == []
 
 
 def test_flowkit_finds_the_same_events_on_the_scaled_columns(
@@ -69,7 +69,7 @@ def test_flowkit_finds_the_same_events_on_the_scaled_columns(
 
 
 def test_flowkit_finds_the_same_events_where_leaning_cuts_bend(
-    flowkit: Any, tmp_path: Any, marrow: Any, ino10: Any, wiring: Any
+    flowkit: Any, tmp_path: Any, marrow: Any, ino10: Any, origin: Any
 ) -> None:
     usual = ChannelScale("logicle", 262144.0, 4.5, 0.75)
     width = ChannelScale("logicle", 262144.0, 4.5, 1.1)
@@ -126,17 +126,17 @@ def test_polygons_ellipses_and_empty_gates_survive_the_way_through_flowkit(
         assert name in {"no_shape"} or 0 < result.inside(name).sum() < len(result.bits)
 
 
-def test_an_untouched_export_overrides_nothing(tmp_path: Any, ino10: Any, gated: Any, wiring: Any) -> None:
+def test_an_untouched_export_overrides_nothing(tmp_path: Any, ino10: Any, gated: Any, origin: Any) -> None:
     path = tmp_path / "tube.xml"
-    path.write_text(write_gatingml(gated, ino10.gates, wiring), encoding="utf-8")
-    override = read_override(path, ino10, wiring)
+    path.write_text(write_gatingml(gated, ino10.gates, origin), encoding="utf-8")
+    override = read_override(path, ino10, origin)
     assert override.from_gatingml
     changed = [name for name, shape in override.shapes.items() if not same_shape(shape, gated.placement(name).shape)]
     assert changed == []
 
 
 def test_one_moved_gate_of_an_export_overrides_that_gate_alone(
-    tmp_path: Any, marrow: Any, ino10: Any, gated: Any, wiring: Any, config: Any
+    tmp_path: Any, marrow: Any, ino10: Any, gated: Any, origin: Any, config: Any
 ) -> None:
     from flowmrd.stages.gate import gate
     from flowmrd.store import digest_file, read_json
@@ -213,13 +213,13 @@ def in_gates(text: str, old: str, new: str) -> str:
 
 
 def test_the_tubes_own_gates_are_taken_with_their_combinations(
-    tmp_path: Any, ino10: Any, gated: Any, wiring: Any
+    tmp_path: Any, ino10: Any, gated: Any, origin: Any
 ) -> None:
     path = tmp_path / "tube.xml"
-    text = write_gatingml(gated, ino10.gates, wiring)
+    text = write_gatingml(gated, ino10.gates, origin)
     for written in (text, in_gates(text, 'compensation-ref="spillover"', 'compensation-ref="FCS"')):
         path.write_text(written, encoding="utf-8")
-        assert read_override(path, ino10, wiring, automatic=text).shapes
+        assert read_override(path, ino10, origin, automatic=text).shapes
 
 
 def without(text: str, parent: str, child: str) -> str:
@@ -268,13 +268,13 @@ def without(text: str, parent: str, child: str) -> str:
     ],
 )
 def test_an_impossible_gatingml_override_is_refused(
-    tmp_path: Any, ino10: Any, gated: Any, wiring: Any, change: Any, message: Any
+    tmp_path: Any, ino10: Any, gated: Any, origin: Any, change: Any, message: Any
 ) -> None:
     path = tmp_path / "tube.xml"
-    own = write_gatingml(gated, ino10.gates, wiring)
+    own = write_gatingml(gated, ino10.gates, origin)
     path.write_text(change(own), encoding="utf-8")
     with pytest.raises(GateError, match=message):
-        read_override(path, ino10, wiring, automatic=own)
+        read_override(path, ino10, origin, automatic=own)
 
 
 def test_an_override_of_a_gate_that_the_tube_cannot_have_is_refused(
@@ -298,9 +298,9 @@ def test_combinations_read_back_as_nothing_to_override() -> None:
 
 
 def test_an_export_of_the_edited_gates_alone_is_read(
-    flowkit: Any, tmp_path: Any, ino10: Any, gated: Any, wiring: Any
+    flowkit: Any, tmp_path: Any, ino10: Any, gated: Any, origin: Any
 ) -> None:
-    root = ET.fromstring(write_gatingml(gated, ino10.gates, wiring))
+    root = ET.fromstring(write_gatingml(gated, ino10.gates, origin))
     gate_id, parent_id = f"{{{GATING}}}id", f"{{{GATING}}}parent_id"
     edited = next(element for element in root.findall(f"{{{GATING}}}RectangleGate") if element.get(parent_id))
     for element in list(root):
@@ -308,6 +308,6 @@ def test_an_export_of_the_edited_gates_alone_is_read(
             root.remove(element)
     path = tmp_path / "edited.xml"
     path.write_bytes(ET.tostring(root))
-    assert list(read_override(path, ino10, wiring).shapes) == [edited.get(gate_id)]
+    assert list(read_override(path, ino10, origin).shapes) == [edited.get(gate_id)]
     with pytest.raises(KeyError, match=str(edited.get(parent_id))):
         flowkit.parse_gating_xml(str(path))

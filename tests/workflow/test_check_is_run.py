@@ -17,7 +17,7 @@ from flowmrd.gating.gatingml import write_gatingml
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
 from flowmrd.tube import Tube
-from flowmrd.tube.gate import gate, wiring
+from flowmrd.tube.gate import column_origin, gate
 from flowmrd.tube.preprocess import preprocess
 from flowmrd.tube.read import read_tube
 from workflow.wrong_tubes import FAULTS, TURNING, Change, Values, rewrite
@@ -71,7 +71,7 @@ def gated(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tu
     rewrite(simulated / "fcs/P01-day21.fcs", without_width, to=path)
     prepared = preprocess(read_tube(path, load_panel(PANELS / "ino10.yaml"), check=False))
     found = gate(prepared).gate_result
-    return prepared, write_gatingml(found, prepared.panel.gates, wiring(prepared))
+    return prepared, write_gatingml(found, prepared.panel.gates, column_origin(prepared))
 
 
 def without_width(data: DataSet, values: Values, keywords: dict[str, str], specs: list[ChannelSpec]) -> Values:

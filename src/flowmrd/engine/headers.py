@@ -33,7 +33,7 @@ from flowmrd.preprocess.staining_pattern import StainingPattern
 from flowmrd.preprocess.stored_values import ValueFault, refuse_dead_detectors, value_faults
 from flowmrd.records.ingest import HeaderFacts
 from flowmrd.records.references import PatternEntry
-from flowmrd.tube.labels import Carriers, carriers_of, pattern_of_tube
+from flowmrd.tube.labels import DetectorsAndDyes, detectors_and_dyes, pattern_of_tube
 from flowmrd.tube.read import described
 
 
@@ -129,13 +129,13 @@ def check_header(
     """
     data_sets = read_fcs(path)
     chosen = choose(data_sets)
-    carriers = Carriers()
+    labels_of_file = DetectorsAndDyes()
     dyes: tuple[str, ...] = ()
     left, pattern, stain = "", None, ""
     faults: tuple[ValueFault, ...] = ()
     if panel is not None:
         matched, facts = described(data_sets, chosen, panel)
-        carriers = carriers_of(facts.channels, panel)
+        labels_of_file = detectors_and_dyes(facts.channels, panel)
         dyes = tuple(one.marker for one in matched.channels if one.marker is not None and one.kind in DYES)
         if row is None or request is None:
             pass
@@ -146,7 +146,7 @@ def check_header(
     mb = chosen.n_events * len(chosen.channels) * 4 / 2**20
     marks = () if row is None else _marks(chosen)
     return HeaderPreview(
-        mb, chosen.n_events, carriers.detectors, marks, left, carriers.tags, pattern, dyes, stain, faults
+        mb, chosen.n_events, labels_of_file.detectors, marks, left, labels_of_file.tags, pattern, dyes, stain, faults
     )
 
 

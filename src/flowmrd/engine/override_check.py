@@ -8,7 +8,7 @@ from flowmrd.config import Sample
 from flowmrd.engine.headers import RunRequest
 from flowmrd.errors import InputError
 from flowmrd.fcs.reader import choose, read_fcs
-from flowmrd.gating.gatingml import Wiring
+from flowmrd.gating.gatingml import ColumnOrigin
 from flowmrd.gating.overrides import read_override, refuse_impossible
 from flowmrd.gating.tree import available_gates
 from flowmrd.panel import PanelModel
@@ -38,11 +38,11 @@ def check_override(path: Path, panel: PanelModel, row: Sample, request: RunReque
         return
     present = [channel.marker for channel in matched.channels if channel.marker is not None]
     channels = [name for name in panel.markers if name in present and panel.channel(name).kind is not ChannelKind.TIME]
-    shapes = read_override(path, panel, _wiring(facts, row, request)).shapes
+    shapes = read_override(path, panel, _origin(facts, row, request)).shapes
     refuse_impossible(str(path), shapes, available_gates(panel.gates, channels), channels)
 
 
-def _wiring(facts: HeaderFacts, row: Sample, request: RunRequest) -> Wiring | None:
+def _origin(facts: HeaderFacts, row: Sample, request: RunRequest) -> ColumnOrigin | None:
     """The tube's detectors and matrix; None where the matrix is made in the run or is itself faulty."""
     config = request.config.for_tube(row.sample)
     section = config.compensation
@@ -54,6 +54,6 @@ def _wiring(facts: HeaderFacts, row: Sample, request: RunRequest) -> Wiring | No
         return None
     detectors = {entry.column: str(entry.pnn) for entry in facts.channels}
     if matrix is None:
-        return Wiring(detectors, source="none")
+        return ColumnOrigin(detectors, source="none")
     names = tuple(detectors.get(name, name) for name in matrix.names)
-    return Wiring(detectors, {}, names, tuple(map(tuple, matrix.matrix.tolist())), matrix.source)
+    return ColumnOrigin(detectors, {}, names, tuple(map(tuple, matrix.matrix.tolist())), matrix.source)

@@ -131,7 +131,7 @@ class Stained:
     Attributes
     ----------
     detectors, tags
-        Marker to its detector, and to its dye by FCS 3.2 (:class:`flowmrd.tube.labels.Carriers`).
+        Marker to its detector, and to its dye by FCS 3.2 (:class:`flowmrd.tube.labels.DetectorsAndDyes`).
     pattern
         Pattern of the staining; None where too few events were seen.
     """

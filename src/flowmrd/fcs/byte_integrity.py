@@ -44,7 +44,7 @@ class _Data(Protocol):
 
 
 def _shifted(path: Path) -> Exception:
-    """The error for a file into which bytes came, or from which bytes went."""
+    """Error for a file into which bytes were inserted, or from which bytes were lost."""
     return refuse(
         path,
         "a TEXT segment that is longer or shorter than HEADER says",
@@ -75,7 +75,7 @@ def check_unmoved(path: Path, stream: BinaryIO, header: Header, text: Text, data
 
 
 def anchored(stream: BinaryIO, header: Header, text: Text, stop: int) -> bool:
-    """Whether something known begins at ``stop``, the first byte after DATA; nothing has moved then.
+    """Whether something known begins at ``stop``, the first byte after DATA. If so, no bytes were inserted or lost.
 
     Known are the end of the file, the checksum, another segment and the next data set.
     """
@@ -108,7 +108,7 @@ def follows(stream: BinaryIO, header: Header, text: Text, begin: int) -> bool:
 
 
 def _framed(stream: BinaryIO, header: Header, text: Text) -> list[tuple[int, int]]:
-    """Announced segments that do lie there: their first and last byte are delimiters."""
+    """Announced segments that are where TEXT says: their first and last byte are delimiters."""
     delimiter = read_at(stream, text.first, 1)
     return [
         (first, last)
@@ -118,10 +118,10 @@ def _framed(stream: BinaryIO, header: Header, text: Text) -> list[tuple[int, int
 
 
 def _misplaced(stream: BinaryIO, header: Header, text: Text, data: _Data) -> bool:
-    """Whether the end of TEXT and the begin of DATA contradict each other, or bytes of no segment lie between them.
+    """Whether the end of TEXT and the beginning of DATA contradict each other, or bytes of no segment lie between them.
 
-    Inserted bytes push the final delimiter of TEXT, or the blanks behind TEXT, into DATA; lost bytes pull the begin of
-    DATA into TEXT.
+    Inserted bytes push the final delimiter of TEXT, or the blanks behind TEXT, into DATA; lost bytes pull the
+    beginning of DATA into TEXT.
     """
     return (
         text.doubt
@@ -146,8 +146,7 @@ def _checksum_elsewhere(stream: BinaryIO, header: Header, text: Text, stop: int)
 def _conversion(stream: BinaryIO, data: _Data) -> str:
     """What a transfer in text mode did to DATA, or an empty string.
 
-    Bytes of measured values are next to never valid UTF-8, and a line feed among them follows a carriage return once in
-    256 times.
+    Measured values are hardly ever valid UTF-8, and only one line feed in 256 among them follows a carriage return.
     """
     sample = read_at(stream, data.begin, min(data.length, _SAMPLE_BYTES))
     if len(sample) < _ENOUGH_BYTES:

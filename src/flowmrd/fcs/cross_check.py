@@ -128,10 +128,10 @@ def _read(data_set: DataSet) -> npt.NDArray[Any] | str:
 
 
 def _fcsparser() -> ModuleType:
-    """fcsparser, whose first import does not import pandas, which reading values does not need.
+    """Import fcsparser without pandas, which it does not need to read values.
 
-    pandas takes longer to import than a tube to read. Its place is held during the import by a module that fetches the
-    real one as soon as anything of it is asked for.
+    Importing pandas takes longer than reading a tube. During the import a substitute stands in its place, which fetches
+    the real pandas as soon as anything of it is used.
     """
     if "fcsparser.api" in sys.modules or "pandas" in sys.modules:
         return import_module("fcsparser.api")

@@ -13,7 +13,7 @@ from flowmrd.fcs.findings import refuse
 __all__ = ["HEADER_BYTES", "MAX_TEXT", "Header", "file_size", "is_header", "read_at", "read_header"]
 
 MAX_TEXT = 64 * 1024 * 1024
-"""TEXT beyond this is damage: the largest seen, with embedded experiment settings, is a few MB."""
+"""A longer TEXT is a sign of damage: the longest one seen, with embedded experiment settings, has a few MB."""
 
 HEADER_BYTES = 58
 
@@ -22,8 +22,16 @@ HEADER_BYTES = 58
 class Header:
     """HEADER of one data set.
 
-    ``text`` is absolute, first and last byte. ``data`` counts from ``base``, or from the start of the file where
-    ``absolute``; ``None`` where blank or unreadable.
+    Attributes
+    ----------
+    base
+        Position of HEADER in the file.
+    text
+        Absolute positions of the first and the last byte of TEXT.
+    absolute
+        Whether offsets count from the start of the file instead of ``base``.
+    data
+        Offsets of the first and the last byte of DATA; ``None`` where blank or unreadable.
     """
 
     base: int

@@ -1,9 +1,9 @@
 """Layout of DATA from the keywords: parameters, widths, byte order, bit masks. No file is read here.
 
 Rules are those of FCS 3.1 (Spidlen et al. 2010) and, for ``$PnDATATYPE``, FCS 3.2 (Spidlen et al., Cytometry A
-2021;99:100). Of an integer, the bits below the next power of two at or above ``$PnR`` count; the bits above are a tag
-of the instrument. Where a width contradicts its data type, the layout that fits the DATA segment exactly is used;
-without one, the file is refused.
+2021;99:100). Of an integer, the bits below the next power of two at or above ``$PnR`` count; the instrument uses the
+bits above for marks of its own. Where a width contradicts its data type, the layout that fits the DATA segment exactly
+is used; without one, the file is refused.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def _bits(path: Path, keywords: Mapping[str, str], n: int, kind: str) -> int:
 
 
 def _check_integers(path: Path, n: int, bits: int, limit: float | None) -> None:
-    """Refuse integers that no machine word holds, or of which no range says what bits count."""
+    """Refuse integers that are wider than a machine word, or that lack the range that says which bits count."""
     if bits > 64:
         raise refuse(path, f"integers of {bits} bits in parameter {n}", "at most 64 bits")
     if limit is None:
@@ -293,7 +293,7 @@ def _ascii_layouts(described: tuple[Parameter, ...]) -> list[tuple[Layout, tuple
 
 
 def _literal_layout(path: Path, byteord: str | None, described: tuple[Parameter, ...]) -> Layout:
-    """Widths as ``$PnB`` says."""
+    """Layout with the widths that ``$PnB`` gives."""
     widths = tuple(parameter.bits for parameter in described)
     packing = "bytes" if all(width % 8 == 0 for width in widths) else "bits"
     as_typed = all(p.kind == "I" or p.bits == _FLOAT_BITS[p.kind] for p in described)
@@ -303,7 +303,7 @@ def _literal_layout(path: Path, byteord: str | None, described: tuple[Parameter,
 def _stored_wider(
     path: Path, byteord: str | None, described: tuple[Parameter, ...], widths: tuple[int, ...]
 ) -> tuple[Layout, tuple[Parameter, ...]]:
-    """Widths other than ``$PnB`` says, and the parameters with them."""
+    """Layout with other widths than ``$PnB`` gives, and the parameters with these widths."""
     padded = tuple(
         replace(p, bits=width, mask=None if p.range is None or p.kind != "I" else _mask(p.range, width))
         for p, width in zip(described, widths, strict=True)

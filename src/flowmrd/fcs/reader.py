@@ -90,7 +90,7 @@ class DataSet:
         return out
 
     def sampled(self, n_events: int, wanted: Sequence[int]) -> npt.NDArray[np.float32]:
-        """At least ``n_events`` events, or all, in evenly spaced stretches of the run; values as in :meth:`scaled`."""
+        """At least ``n_events`` events, or all, in evenly spaced stretches of the file; values as in :meth:`scaled`."""
         pieces = []
         for stretch in stretches(self.segment, n_events):
             out = np.empty((len(wanted), stretch.n_events), dtype=np.float32)
@@ -179,7 +179,7 @@ def read_fcs(path: Path) -> list[DataSet]:
 
 
 def _check_kind(path: Path) -> None:
-    """Refuse what is no plain file before it is opened: a pipe would wait for ever."""
+    """Refuse a path that is no plain file before it is opened, because reading a pipe may wait for ever."""
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
         raise refuse(path, "a folder", "an FCS or LMD file", "give one of the files in it")

@@ -2,9 +2,9 @@
 
 FCS 3.x gives the offsets twice, in HEADER and in TEXT, and they disagree in many real files (see the issue trackers of
 FlowIO, flowCore and FlowKit). A span is accepted if it lies inside the file, does not overlap HEADER or TEXT, and has
-the size of ``$TOT`` events in this layout. An exact fit is preferred to a span one byte too long (its end written as
-one past the last byte), and that to a padded span. If two different spans fit equally well, the file is refused. No
-memory is allocated before the span is known, so a wrong ``$TOT`` costs none.
+the size of ``$TOT`` events in this layout. An exact fit is preferred to a span that is one byte too long (its end is
+given as one past the last byte), and such a span to a padded one. If two different spans fit equally well, the file is
+refused. No memory is allocated before the span is known, so a wrong ``$TOT`` cannot use it up.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def find_data(
 
 
 def _blank_events(stream: BinaryIO, found: DataSegment) -> int:
-    """Number of events of nothing but zero bytes at the end of DATA: a copy that broke off into reserved space."""
+    """Number of events at the end of DATA whose bytes are all zero, as a copy that broke off leaves them."""
     if found.layout.packing not in {"bytes", "bits"}:
         return 0
     end = found.begin + found.length
@@ -176,11 +176,11 @@ class _Resolver:
         return DataSegment(chosen.span.begin, chosen.n_events, chosen.layout, chosen.parameters, chosen.length)
 
     def _worth(self, fit: _Fit) -> tuple[int, int]:
-        """Order of preference, the best first: what stands around a place, then how well its announced size fits.
+        """Order of preference, the best first: whether known things surround a place, then how well its size fits.
 
-        Where TEXT was edited (files made anonymous by a repository: RGLab/flowCore issue 51), or a begin was computed
-        before TEXT had its final length (issue 129), one of two places of the same size leaves bytes at both ends that
-        belong to nothing.
+        If TEXT was edited (files that a repository made anonymous: RGLab/flowCore issue 51), or the beginning was
+        computed before TEXT had its final length (issue 129), two places of the same size are announced. The wrong one
+        leaves bytes at both ends that belong to no segment.
         """
         held, behind = self._held(fit), follows(self.stream, self.header, self.text, fit.span.begin)
         return (2 - held - behind, fit.rank)
@@ -189,7 +189,7 @@ class _Resolver:
         return anchored(self.stream, self.header, self.text, fit.span.begin + fit.length)
 
     def _neighbours(self) -> list[_Span]:
-        """The place right behind TEXT, where a begin is announced one byte beside it."""
+        """The place directly after TEXT, if the announced beginning is one byte off it."""
         first = self.text.last + 1
         known = {span.begin for span in self.spans}
         return [

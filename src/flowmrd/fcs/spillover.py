@@ -122,7 +122,7 @@ def _named(source: str, text: str, described: Sequence[Parameter]) -> FileSpillo
 
 
 def _without(source: str, unknown: list[int], channels: list[int | None], numbers: list[float | None]) -> FileSpillover:
-    """Leave out channels that the file does not have, where they spill nowhere and receive nothing."""
+    """Leave out channels that the file lacks, if they neither spill into others nor receive spillover."""
     n = len(channels)
     table = np.array([np.nan if value is None else value for value in numbers]).reshape(n, n)
     kept = [index for index in range(n) if index not in unknown]
@@ -198,7 +198,7 @@ def _stored_as(index: int, described: Sequence[Parameter]) -> list[int]:
 
 
 def _percent_of(pairs: Mapping[tuple[int, int], float], order: Sequence[int]) -> list[float | None]:
-    """Numbers of the matrix row by row; a percentage is a hundredth, and a fluorescence spills wholly into its own."""
+    """Numbers of the matrix row by row: percentages as fractions, and 1 on the diagonal."""
     matrix = np.eye(len(order))
     for (first, second), value in pairs.items():
         if first in order and second in order and first != second:

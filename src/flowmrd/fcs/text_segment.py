@@ -61,7 +61,7 @@ _MESSAGES = {
     "text_end_short": "TEXT is longer than HEADER says; it was read up to DATA",
     "text_end_long": "HEADER gives the end of TEXT inside DATA; TEXT was read up to its final delimiter",
     "odd_tail": "TEXT ends with something that is no keyword",
-    "stray_delimiter": "TEXT holds delimiters too many between a value and the next keyword",
+    "stray_delimiter": "TEXT holds superfluous delimiters between a value and the next keyword",
     "unescaped_delimiter": "TEXT holds delimiters that are not doubled; the keywords of DATA were found by name",
 }
 
@@ -113,7 +113,7 @@ def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Findi
 
 
 def _segment(stream: BinaryIO, header: Header) -> tuple[bytes, int, bool]:
-    """Bytes of TEXT, the delimiter first, where begin or end may be one byte off; its place; was the end off."""
+    """Bytes of TEXT from its delimiter on, their position, and whether HEADER gave the end one byte too early."""
     begin, end = header.text
     raw = read_at(stream, begin - 1, end - begin + 3)
     before, segment, after = raw[:1], raw[1 : end - begin + 2], raw[end - begin + 2 :]
@@ -129,9 +129,10 @@ def _segment(stream: BinaryIO, header: Header) -> tuple[bytes, int, bool]:
 
 
 def _cut(segment: bytes, first: int, header: Header, keywords: Mapping[str, str]) -> bytes | None:
-    """TEXT up to its final delimiter, where HEADER gives its end inside DATA; ``None`` where it does not.
+    """TEXT up to its final delimiter if HEADER gives its end inside DATA, else ``None``.
 
-    The end of most such files is the first byte of DATA. Where DATA begins is known from HEADER or ``$BEGINDATA``.
+    In most such files the end that HEADER gives is the first byte of DATA. HEADER or ``$BEGINDATA`` says where DATA
+    begins.
     """
     delimiter = segment[:1]
     if unpadded(segment).endswith(delimiter):
@@ -146,7 +147,7 @@ def _cut(segment: bytes, first: int, header: Header, keywords: Mapping[str, str]
 
 
 def _longer(stream: BinaryIO, header: Header, segment: bytes, stop: int) -> bytes | None:
-    """TEXT up to DATA, where HEADER gives its end too early but DATA behind it: then DATA has not moved."""
+    """TEXT up to DATA, if HEADER gives only the end of TEXT too early, so that DATA has not moved; else ``None``."""
     begin = header.data[0]
     gap = (begin or 0) + (0 if header.absolute else header.base) - stop
     if begin is None or not 0 < gap <= _LOOK_FOR_END:
@@ -176,9 +177,9 @@ def _segment_at(stream: BinaryIO, header: Header, keywords: Mapping[str, str], d
 
 
 def _continues(segment: bytes, after: bytes, codes: list[str]) -> bool:
-    """Whether TEXT visibly goes on behind its announced end: bytes may have been inserted before it.
+    """Whether TEXT visibly continues after its announced end, as it does if bytes were inserted before it.
 
-    Then DATA lies elsewhere too, and its announced place would give shifted values that look like values.
+    DATA has then moved too, and shifted bytes at its announced place would be read as values.
     """
     delimiter = re.escape(segment[:1])
     printable = rb"[\x09\x20-\x7e\x80-\xff]"

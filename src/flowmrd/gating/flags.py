@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from flowmrd.flags import Flag, flag
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, cuts_at_bounds
-from flowmrd.gating.reference import Shift
+from flowmrd.gating.reference import AnchorShift
 from flowmrd.gating.tree import GateResult
 from flowmrd.panel.gates import Gate, window_gate
 from flowmrd.panel.model import ChannelKind, PanelModel
@@ -63,7 +63,7 @@ def missing_routes(panel: PanelModel, result: GateResult) -> tuple[MissingRoute,
 def gate_flags(
     panel: PanelModel,
     result: GateResult,
-    shifts: Mapping[str, Shift],
+    shifts: Mapping[str, AnchorShift],
     analysable: npt.NDArray[np.bool_],
     *,
     scatter_only: bool,
@@ -119,7 +119,7 @@ def _small_parents(result: GateResult) -> list[Flag]:
     return [flag("GATE_PARENT_TOO_SMALL", stand_ins="; ".join(parts))]
 
 
-def _bounded(shifts: Mapping[str, Shift], titles: Mapping[str, str]) -> list[Flag]:
+def _bounded(shifts: Mapping[str, AnchorShift], titles: Mapping[str, str]) -> list[Flag]:
     """Channels that would shift further than is believed, and channels without cells that show a shift."""
     flags = []
     bound = [shift for shift in shifts.values() if shift.at_bound]

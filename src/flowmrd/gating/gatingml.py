@@ -33,7 +33,7 @@ from flowmrd.gating.tree import GateResult
 from flowmrd.panel.gates import ROOT, Gate
 from flowmrd.preprocess.transform import ChannelScale
 
-__all__ = ["GATING", "TRANSFORMS", "TYPES", "Wiring", "write_gatingml"]
+__all__ = ["GATING", "TRANSFORMS", "TYPES", "ColumnOrigin", "write_gatingml"]
 
 GATING: Final = "http://www.isac-net.org/std/Gating-ML/v2.0/gating"
 TRANSFORMS: Final = "http://www.isac-net.org/std/Gating-ML/v2.0/transformations"
@@ -44,7 +44,7 @@ BEYOND: Final = 1e9
 
 
 @dataclass(frozen=True)
-class Wiring:
+class ColumnOrigin:
     """How the tube's columns are computed from the FCS file.
 
     Attributes
@@ -70,43 +70,43 @@ class Wiring:
         return self.detectors.get(channel) in self.matrix_names
 
 
-def write_gatingml(result: GateResult, gates: Sequence[Gate], wiring: Wiring | None = None) -> str:
+def write_gatingml(result: GateResult, gates: Sequence[Gate], origin: ColumnOrigin | None = None) -> str:
     """GatingML 2.0 text of a gated tube.
 
     Parameters
     ----------
-    wiring
+    origin
         Where given, dimensions are the FCS file's own detectors with compensation and transform spelled out, so that
         the gates apply to the original file; else they are flowmrd's columns on the 0..1 scale.
     """
-    wiring = wiring or Wiring()
+    origin = origin or ColumnOrigin()
     for prefix, uri in (("gating", GATING), ("transforms", TRANSFORMS), ("data-type", TYPES)):
         ET.register_namespace(prefix, uri)
     root = ET.Element(f"{{{GATING}}}Gating-ML")
     channels = dict.fromkeys(channel for p in result.placements for channel in shape_channels(p.shape))
-    if wiring.matrix_names:
-        _write_matrix(root, wiring)
+    if origin.matrix_names:
+        _write_matrix(root, origin)
     for channel in channels:
-        if channel in wiring.scales:
-            _write_transform(root, channel, wiring.scales[channel])
+        if channel in origin.scales:
+            _write_transform(root, channel, origin.scales[channel])
     fallback = next(iter(channels), "FSC-A")
     available = {name: result.available(name) for name in result.names}
     for gate, placement in zip(gates, result.placements, strict=True):
         if placement.state != "unavailable":
             parent = None if gate.parent == ROOT else gate.parent
-            _write_gate(root, gate.name, parent, placement.shape, wiring, available, fallback)
+            _write_gate(root, gate.name, parent, placement.shape, origin, available, fallback)
     ET.indent(root)
     body = ET.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
 
 
-def _write_matrix(root: ET.Element, wiring: Wiring) -> None:
+def _write_matrix(root: ET.Element, origin: ColumnOrigin) -> None:
     matrix = ET.SubElement(root, f"{{{TRANSFORMS}}}spectrumMatrix", {f"{{{TRANSFORMS}}}id": MATRIX})
     for tag in ("fluorochromes", "detectors"):
         names = ET.SubElement(matrix, f"{{{TRANSFORMS}}}{tag}")
-        for name in wiring.matrix_names:
+        for name in origin.matrix_names:
             ET.SubElement(names, f"{{{TYPES}}}fcs-dimension", {f"{{{TYPES}}}name": name})
-    for row in wiring.matrix:
+    for row in origin.matrix:
         spectrum = ET.SubElement(matrix, f"{{{TRANSFORMS}}}spectrum")
         for value in row:
             ET.SubElement(spectrum, f"{{{TRANSFORMS}}}coefficient", {f"{{{TRANSFORMS}}}value": repr(float(value))})
@@ -134,14 +134,14 @@ def _write_transform(root: ET.Element, channel: str, scale: ChannelScale) -> Non
     )
 
 
-def _dimension(gate: ET.Element, channel: str, wiring: Wiring, **bounds: float | None) -> None:
+def _dimension(gate: ET.Element, channel: str, origin: ColumnOrigin, **bounds: float | None) -> None:
     attributes = {
-        f"{{{GATING}}}compensation-ref": MATRIX if wiring.compensated(channel) else "uncompensated",
-        **({f"{{{GATING}}}transformation-ref": _transform_id(channel)} if channel in wiring.scales else {}),
+        f"{{{GATING}}}compensation-ref": MATRIX if origin.compensated(channel) else "uncompensated",
+        **({f"{{{GATING}}}transformation-ref": _transform_id(channel)} if channel in origin.scales else {}),
         **{f"{{{GATING}}}{key}": repr(float(value)) for key, value in bounds.items() if value is not None},
     }
     dimension = ET.SubElement(gate, f"{{{GATING}}}dimension", attributes)
-    ET.SubElement(dimension, f"{{{TYPES}}}fcs-dimension", {f"{{{TYPES}}}name": wiring.detectors.get(channel, channel)})
+    ET.SubElement(dimension, f"{{{TYPES}}}fcs-dimension", {f"{{{TYPES}}}name": origin.detectors.get(channel, channel)})
 
 
 def _element(root: ET.Element, tag: str, name: str, parent: str | None) -> ET.Element:
@@ -156,7 +156,7 @@ def _write_gate(
     name: str,
     parent: str | None,
     shape: Shape,
-    wiring: Wiring,
+    origin: ColumnOrigin,
     available: Mapping[str, bool],
     fallback: str,
 ) -> None:
@@ -164,28 +164,28 @@ def _write_gate(
         gate = _element(root, "RectangleGate", name, parent)
         for channel, low, high in shape.ranges:
             lowest = -BEYOND if low is None and high is None else low
-            _dimension(gate, channel, wiring, min=lowest, max=high)
+            _dimension(gate, channel, origin, min=lowest, max=high)
     elif isinstance(shape, Everything | Nothing):
         gate = _element(root, "RectangleGate", name, parent)
-        _dimension(gate, fallback, wiring, min=-BEYOND if isinstance(shape, Everything) else BEYOND, max=None)
+        _dimension(gate, fallback, origin, min=-BEYOND if isinstance(shape, Everything) else BEYOND, max=None)
     elif isinstance(shape, HalfPlane | Polygon):
         gate = _element(root, "PolygonGate", name, parent)
-        _dimension(gate, shape.x, wiring)
-        _dimension(gate, shape.y, wiring)
+        _dimension(gate, shape.x, origin)
+        _dimension(gate, shape.y, origin)
         for corner in shape.vertices():
             vertex = ET.SubElement(gate, f"{{{GATING}}}vertex")
             for value in corner:
                 ET.SubElement(vertex, f"{{{GATING}}}coordinate", {f"{{{TYPES}}}value": repr(float(value))})
     elif isinstance(shape, Ellipse):
-        _write_ellipse(root, name, parent, shape, wiring)
+        _write_ellipse(root, name, parent, shape, origin)
     else:
-        _write_combination(root, name, parent, shape, wiring, available, fallback)
+        _write_combination(root, name, parent, shape, origin, available, fallback)
 
 
-def _write_ellipse(root: ET.Element, name: str, parent: str | None, shape: Ellipse, wiring: Wiring) -> None:
+def _write_ellipse(root: ET.Element, name: str, parent: str | None, shape: Ellipse, origin: ColumnOrigin) -> None:
     gate = _element(root, "EllipsoidGate", name, parent)
     for channel in shape.channels:
-        _dimension(gate, channel, wiring)
+        _dimension(gate, channel, origin)
     mean = ET.SubElement(gate, f"{{{GATING}}}mean")
     for value in shape.mean:
         ET.SubElement(mean, f"{{{GATING}}}coordinate", {f"{{{TYPES}}}value": repr(float(value))})
@@ -202,7 +202,7 @@ def _write_combination(
     name: str,
     parent: str | None,
     shape: Combination,
-    wiring: Wiring,
+    origin: ColumnOrigin,
     available: Mapping[str, bool],
     fallback: str,
 ) -> None:
@@ -217,7 +217,7 @@ def _write_combination(
     # A gate lies inside its parent anyway; naming the parent as an operand would make the tree look cyclic to FlowKit.
     operands = [(other, False) for other in shape.all_of if other != parent] + [(other, True) for other in none_of]
     if not operands and not any_of:
-        _write_gate(root, name, parent, Everything(), wiring, available, fallback)
+        _write_gate(root, name, parent, Everything(), origin, available, fallback)
         return
     if any_of and not operands:
         _boolean(root, name, parent, "or", [(other, False) for other in any_of])

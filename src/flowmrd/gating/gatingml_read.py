@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from flowmrd.errors import GateError
-from flowmrd.gating.gatingml import BEYOND, GATING, TRANSFORMS, TYPES, Wiring
+from flowmrd.gating.gatingml import BEYOND, GATING, TRANSFORMS, TYPES, ColumnOrigin
 from flowmrd.gating.safe_xml import parse_xml
 from flowmrd.gating.shapes import Ellipse, Polygon, Rectangle, Shape
 from flowmrd.panel.gates import ROOT, EllipseGate, check_tree, polygon_crosses_itself
@@ -45,7 +45,7 @@ _SHAPES: Final = ("RectangleGate", "PolygonGate", "EllipsoidGate")
 
 
 def read_gatingml(
-    path: Path, panel: PanelModel, wiring: Wiring | None, automatic: str | None = None
+    path: Path, panel: PanelModel, origin: ColumnOrigin | None, automatic: str | None = None
 ) -> dict[str, Shape]:
     """Shapes of the panel's gates in a GatingML file, by gate name; other gates of the file are errors.
 
@@ -66,21 +66,21 @@ def read_gatingml(
     root = parse_xml(text, where, expected="GatingML 2.0", max_bytes=MAX_BYTES)
     if root.tag != f"{{{GATING}}}Gating-ML":
         raise _error(where, f"the root element {root.tag[:80]}", "Gating-ML version 2.0", "export as GatingML 2.0")
-    reader = _Reader(where, root, panel, wiring)
+    reader = _Reader(where, root, panel, origin)
     shapes = reader.shapes()
     reader.refuse_other_gates(None if automatic is None else ET.fromstring(automatic))  # noqa: S314 - written by us
     return shapes
 
 
 class _Reader:
-    def __init__(self, where: str, root: ET.Element, panel: PanelModel, wiring: Wiring | None) -> None:
+    def __init__(self, where: str, root: ET.Element, panel: PanelModel, origin: ColumnOrigin | None) -> None:
         self.where, self.root, self.panel = where, root, panel
-        self.blind = wiring is None
+        self.blind = origin is None
         """Whether the tube itself is not known, as in ``check``: detectors and scales cannot be looked at then."""
-        wiring = wiring or Wiring()
-        self.wiring = wiring
+        origin = origin or ColumnOrigin()
+        self.origin = origin
         self.channels = {
-            detector: channel for channel, detector in wiring.detectors.items() if channel in panel.markers
+            detector: channel for channel, detector in origin.detectors.items() if channel in panel.markers
         }
         self.channels |= {marker: marker for marker in panel.markers}
         self.transforms = {
@@ -187,24 +187,24 @@ class _Reader:
 
     def _check_compensation(self, gate: str, channel: str, reference: str) -> None:
         """Refuse a dimension drawn on values that were compensated in another way than the tube's."""
-        wiring = self.wiring
-        compensated = wiring.compensated(channel)
-        if not wiring.detectors:
+        origin = self.origin
+        compensated = origin.compensated(channel)
+        if not origin.detectors:
             return
         found = ""
         if reference == "uncompensated":
             found = "uncompensated values" if compensated else ""
         elif reference == "FCS":
-            if wiring.source and not wiring.source.startswith("file:") and channel not in _scatter(self.panel):
+            if origin.source and not origin.source.startswith("file:") and channel not in _scatter(self.panel):
                 found = "values compensated with the FCS file's own matrix"
         else:
             matrix = self._matrix(gate, reference)
             if compensated and not self._same_matrix(matrix):
                 found = f"values compensated with the matrix {reference[:40]!r}, which is not the tube's"
-            elif not compensated and wiring.detectors.get(channel, channel) in matrix:
+            elif not compensated and origin.detectors.get(channel, channel) in matrix:
                 found = f"values compensated with the matrix {reference[:40]!r}"
         if found:
-            source = f"({wiring.source or 'none'})"
+            source = f"({origin.source or 'none'})"
             expected = f"values compensated as the tube's are {source}" if compensated else "values as stored"
             raise _error(self.where, f"{gate}: {channel} on {found}", expected, "draw the gate on such values")
 
@@ -238,10 +238,10 @@ class _Reader:
         return {row: dict(zip(columns, map(float, line), strict=True)) for row, line in zip(named, values, strict=True)}
 
     def _same_matrix(self, matrix: Mapping[str, Mapping[str, float]]) -> bool:
-        names = self.wiring.matrix_names
+        names = self.origin.matrix_names
         return set(matrix) == set(names) and all(
             math.isclose(matrix[row].get(column, 0.0), value, abs_tol=2e-3)
-            for row, line in zip(names, self.wiring.matrix, strict=True)
+            for row, line in zip(names, self.origin.matrix, strict=True)
             for column, value in zip(names, line, strict=True)
         )
 
@@ -286,10 +286,10 @@ class _Reader:
     def _check_scale(self, gate: str, channel: str, reference: str | None) -> None:
         if self.blind:
             return
-        if not self.wiring.scales:
+        if not self.origin.scales:
             self._check_kind_of_scale(gate, channel, reference)
             return
-        scale = self.wiring.scales.get(channel)
+        scale = self.origin.scales.get(channel)
         if scale is None:
             if reference is not None:
                 raise _error(

@@ -24,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.errors import GateError
 from flowmrd.gating.cuts import moved_cut, stored_cut
-from flowmrd.gating.gatingml import Wiring
+from flowmrd.gating.gatingml import ColumnOrigin
 from flowmrd.gating.gatingml_read import read_gatingml
 from flowmrd.gating.panel_scale import STORED, PanelScale
 from flowmrd.gating.placement import build_shape
@@ -57,13 +57,17 @@ class Override:
 
 
 def read_override(
-    path: Path, panel: PanelModel, wiring: Wiring | None, panel_scale: PanelScale = STORED, automatic: str | None = None
+    path: Path,
+    panel: PanelModel,
+    origin: ColumnOrigin | None,
+    panel_scale: PanelScale = STORED,
+    automatic: str | None = None,
 ) -> Override:
     """Read and check an override.
 
     Parameters
     ----------
-    wiring
+    origin
         How the tube's columns are computed from its file; without ``scales`` where only its header is known, None where
         nothing is. What cannot be checked then is checked in the run.
     automatic
@@ -83,7 +87,7 @@ def read_override(
             where, "no such file", "a .yaml or .xml file with gates", "correct the path or remove the override"
         )
     if path.suffix.lower() in {".xml", ".gml", ".gatingml"}:
-        shapes: dict[str, Shape] = dict(read_gatingml(path, panel, wiring, automatic))
+        shapes: dict[str, Shape] = dict(read_gatingml(path, panel, origin, automatic))
         return Override(path.name, digest_file(path), shapes, True)
     if path.suffix.lower() not in {".yaml", ".yml"}:
         raise _error(where, f"a {path.suffix or 'nameless'} file", ".yaml or .xml", "rename or convert it")

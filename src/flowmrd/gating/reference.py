@@ -17,7 +17,7 @@ import numpy.typing as npt
 from flowmrd.errors import ArtefactError
 from flowmrd.gating.panel_scale import PanelScale
 from flowmrd.gating.shapes import Columns
-from flowmrd.gating.tree import Frozen, GateResult
+from flowmrd.gating.tree import FrozenGate, GateResult
 from flowmrd.panel.gates import CutGate, DebrisGate, Gate, SingletGate
 from flowmrd.records.gates import ShiftEntry
 from flowmrd.records.references import ControlGatesEntry, GateReferenceFile, PooledGates
@@ -25,9 +25,9 @@ from flowmrd.units import LOGICLE_M
 
 __all__ = [
     "SCHEMA_VERSION",
+    "AnchorShift",
     "ControlGates",
     "GateReference",
-    "Shift",
     "anchor_levels",
     "anchored_shifts",
     "freeze",
@@ -88,7 +88,7 @@ class ControlGates:
 
 @dataclass(frozen=True)
 class GateReference:
-    """Frozen gates of a panel."""
+    """Frozen gates of a panel, learned from its control tubes."""
 
     panel: str
     panel_version: str
@@ -183,7 +183,7 @@ def _pool(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Shift:
+class AnchorShift:
     """How far the anchor cells of this tube lie from those of the controls on one channel.
 
     Attributes
@@ -195,9 +195,9 @@ class Shift:
         (:func:`moved_panel_scale`): a granulocyte that is a third brighter in side scatter goes with a lymphocyte that
         is a third brighter, not with one that is as much further to the right.
     applied
-        Shift used in decades, within the bound.
+        AnchorShift used in decades, within the bound.
     measured
-        Shift found in decades, or None where the anchor population is too small.
+        AnchorShift found in decades, or None where the anchor population is too small.
     at_bound
         True where ``measured`` was larger than allowed: a flag for the reviewer.
     """
@@ -253,12 +253,12 @@ def anchored_shifts(
     max_decades: float,
     min_events: int,
     linear: Collection[str] = (),
-) -> dict[str, Shift]:
+) -> dict[str, AnchorShift]:
     """Bounded shift per anchored channel; ``linear`` names those that are stored on a linear scale."""
     shifts = {}
     for channel, (population, events, level) in levels.items():
         expected = reference.get(channel)
-        none = Shift(channel, population, events, level, expected, channel in linear, None, 0.0, False, "")
+        none = AnchorShift(channel, population, events, level, expected, channel in linear, None, 0.0, False, "")
         if expected is None:
             shifts[channel] = replace(none, why="the controls have no level of this anchor: no shift")
         elif level is None:
@@ -274,15 +274,15 @@ def anchored_shifts(
     return shifts
 
 
-def moved_panel_scale(panel_scale: PanelScale, shifts: Mapping[str, Shift]) -> PanelScale:
+def moved_panel_scale(panel_scale: PanelScale, shifts: Mapping[str, AnchorShift]) -> PanelScale:
     """The panel scale with linear channels as the anchors have them, for all gates: fixed ones and polygons too."""
     moved = {s.channel: panel_scale.factors.get(s.channel, 1.0) / 10**s.applied for s in shifts.values() if s.linear}
     return replace(panel_scale, factors={**panel_scale.factors, **moved})
 
 
 def freeze(
-    gates: Sequence[Gate], reference: GateReference, shifts: Mapping[str, Shift], label: str
-) -> dict[str, Frozen]:
+    gates: Sequence[Gate], reference: GateReference, shifts: Mapping[str, AnchorShift], label: str
+) -> dict[str, FrozenGate]:
     """Pooled numbers of every estimated gate; cuts moved by the shift of their channel and kept within their bounds.
 
     Numbers of linear channels stay as they are, because :func:`moved_panel_scale` moves the scale they are on.
@@ -300,5 +300,5 @@ def freeze(
             if not shift.linear:
                 parameters["threshold"] = float(np.clip(before + shift.applied / LOGICLE_M, *gate.bounds))
                 decades = (parameters["threshold"] - before) * LOGICLE_M
-        frozen[gate.name] = Frozen(parameters, decades, not isinstance(gate, CutGate), label)
+        frozen[gate.name] = FrozenGate(parameters, decades, not isinstance(gate, CutGate), label)
     return frozen

@@ -18,9 +18,9 @@ from flowmrd.gating.panel_scale import PanelScale, Values, tube_panel_scale
 from flowmrd.gating.populations import CODES, route_bits
 from flowmrd.gating.raw_units import resolved_gates
 from flowmrd.gating.reference import (
+    AnchorShift,
     ControlGates,
     GateReference,
-    Shift,
     anchor_levels,
     anchored_shifts,
     freeze,
@@ -61,7 +61,7 @@ class GatedSample:
     """
 
     result: GateResult
-    shifts: Mapping[str, Shift]
+    shifts: Mapping[str, AnchorShift]
     reference_label: str | None
     landmark: Landmark
     panel_scale: PanelScale
@@ -109,7 +109,7 @@ def gate_sample(
     step = max(1, -(-len(analysable) // ANCHOR_EVENTS))
     thin = {name: values[::step] for name, values in columns.items()}
     linear = {channel.marker for channel in panel.channels if channel.transform.kind == "linear"}
-    shifts: dict[str, Shift] = {}
+    shifts: dict[str, AnchorShift] = {}
     frozen = freeze(gates, reference, shifts, label)
     for _ in range(2):  # the second pass finds the anchors with gates that were already shifted with them
         found = evaluate_tree(

@@ -16,7 +16,7 @@ from flowmrd.gating.placement import Parameters, Placement, build_shape, estimat
 from flowmrd.gating.shapes import Columns, Combination, Everything, Nothing, Rectangle, Shape
 from flowmrd.panel.gates import ROOT, BooleanGate, CutGate, DebrisGate, Gate, SingletGate
 
-__all__ = ["Frozen", "GateResult", "apply_placements", "available_gates", "evaluate_tree"]
+__all__ = ["FrozenGate", "GateResult", "apply_placements", "available_gates", "evaluate_tree"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -25,7 +25,7 @@ MAX_SUBSET: Final = 0.25
 
 
 @dataclass(frozen=True)
-class Frozen:
+class FrozenGate:
     """Numbers that replace an estimate: the controls' pooled ones, moved by the anchors.
 
     Attributes
@@ -103,7 +103,7 @@ def evaluate_tree(
     gates: Sequence[Gate],
     *,
     usable: Mask | None = None,
-    frozen: Mapping[str, Frozen] | None = None,
+    frozen: Mapping[str, FrozenGate] | None = None,
     overrides: Mapping[str, Shape] | None = None,
     panel_scale: PanelScale = STORED,
     final: bool = True,
@@ -129,7 +129,7 @@ def evaluate_tree(
         explain them; not wanted where only the populations of a first pass are.
     """
     n = len(next(iter(columns.values()))) if columns else 0
-    stored, helpers = _Word(n), _Word(n)
+    stored, helpers = _BitColumn(n), _BitColumn(n)
     masks: dict[str, Mask] = {ROOT: np.ones(n, dtype=np.bool_)}
     states: dict[str, bool] = {ROOT: True}
     placements: list[Placement] = []
@@ -174,7 +174,7 @@ def apply_placements(columns: Columns, gates: Sequence[Gate], placements: Sequen
         The tree, parents before children, and the place of each of its gates in the same order.
     """
     n = len(next(iter(columns.values()))) if columns else 0
-    stored, helpers = _Word(n), _Word(n)
+    stored, helpers = _BitColumn(n), _BitColumn(n)
     masks: dict[str, Mask] = {ROOT: np.ones(n, dtype=np.bool_)}
     states: dict[str, bool] = {ROOT: True}
     for gate, placement in zip(gates, placements, strict=True):
@@ -188,7 +188,7 @@ def apply_placements(columns: Columns, gates: Sequence[Gate], placements: Sequen
     )
 
 
-class _Word:
+class _BitColumn:
     """Up to 64 masks, packed byte by byte because that is what the processor's cache likes."""
 
     def __init__(self, n: int) -> None:
@@ -257,7 +257,7 @@ def _place(
     columns: Columns,
     within: Mask,
     masks: Mapping[str, Mask],
-    frozen: Frozen | None,
+    frozen: FrozenGate | None,
     overrides: Mapping[str, Shape],
     panel_scale: PanelScale,
     *,

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 SAMPLED_EVENTS: Final = 50_000
-"""Events that enter estimates which need no more; taken evenly over the run."""
+"""Events that enter estimates which need no more; evenly spaced over the file."""
 
 Float32 = npt.NDArray[np.float32]
 

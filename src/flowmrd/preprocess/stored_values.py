@@ -1,4 +1,4 @@
-"""Stored values that no detector in use gives: too few events, one value for all of them, NaN, a range that is none."""
+"""Faults of stored values that no working detector has: few events, one value for all events, NaN, a wrong range."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["ValueFault", "refuse_dead_detectors", "value_faults"]
 Values = npt.NDArray[np.floating[Any]]
 
 LEAST_EVENTS: Final = 100
-"""Below this many events one value for all of them says nothing about the detector."""
+"""With fewer events than this, one value for all of them says nothing about the detector."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def value_faults(
 
 
 def refuse_dead_detectors(columns: Mapping[str, Values], panel: PanelModel, *, where: str) -> None:
-    """Refuse a tube of which a required channel has one value for all events: it is as if the file lacked it.
+    """Refuse a tube in which a required channel has one value for all events, as if the file lacked the channel.
 
     Parameters
     ----------

@@ -113,8 +113,9 @@ def event_flags(
 
 
 OVERCOMPENSATED_DOUBT: Final = -0.05
-"""Share of a neighbour's signal taken away too much from which a marker cannot be trusted. Right matrices, on real and
-simulated tubes: not below -0.02; a marker that the classifier uses would lose a dim population at this share."""
+"""Residual, as a share of a neighbour's signal, from which a marker is overcompensated too far to be trusted. Right
+matrices had no residual below -0.02, on real and simulated tubes. At this share a marker that the classifier uses would
+lose a dim population."""
 
 
 def residual_flags(residuals: Sequence[Residual], rests_on: Sequence[str]) -> list[Flag]:

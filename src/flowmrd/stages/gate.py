@@ -46,8 +46,8 @@ from flowmrd.records.references import GateReferenceFile
 from flowmrd.run_files import RunFiles
 from flowmrd.store import write_columns, write_json, write_text
 from flowmrd.tube.files import TubeFiles, tube_from_files
+from flowmrd.tube.gate import column_origin, population_rows
 from flowmrd.tube.gate import gate as gate_tube
-from flowmrd.tube.gate import population_rows, wiring
 from flowmrd.tube.tube import Tube
 
 __all__ = ["gate", "in_run", "read_gate_reference", "tell_override", "write_gated"]
@@ -136,6 +136,6 @@ def write_gated(tube: Tube, out: Path | None, *, populations: Path, gatingml: Pa
             },
         )
     write_text(populations, as_tsv(population_rows(tube)))
-    write_text(gatingml, write_gatingml(tube.gate_result, tube.panel.gates, wiring(tube)))
+    write_text(gatingml, write_gatingml(tube.gate_result, tube.panel.gates, column_origin(tube)))
     if tube.gates is not None:
         write_json(record, tube.gates.as_json())

@@ -27,7 +27,7 @@ def _is_day(value: str) -> bool:
 
 
 @dataclass
-class Cells:
+class SheetRow:
     """One row while it is read; ``problems`` collects its faults."""
 
     where: str

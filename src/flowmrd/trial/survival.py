@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flowmrd.errors import InternalError
 
-Z95: Final = 1.959963984540054
+Z975: Final = 1.959963984540054
 """97.5 % quantile of the normal distribution."""
 
 TIE: Final = 1e-12
@@ -98,7 +98,7 @@ def kaplan_meier(times: Sequence[int], events: Sequence[bool]) -> Curve:
             greenwood += died / (at_risk * (at_risk - died))
         interval = None
         if TIE < survival < 1 - TIE:
-            shift = Z95 * math.sqrt(greenwood) / abs(math.log(survival))
+            shift = Z975 * math.sqrt(greenwood) / abs(math.log(survival))
             interval = (survival ** math.exp(shift), survival ** math.exp(-shift))
         elif survival <= TIE:
             survival = 0.0
@@ -217,7 +217,7 @@ def _incidence_limits(
             variance += gap**2 * every / (n * (n - every))
         variance += survival**2 * mine * (n - mine) / n**3
         variance -= 2 * gap * survival * mine / n**2
-    spread = Z95 * math.sqrt(max(variance, 0.0)) / (incidence * abs(math.log(incidence)))
+    spread = Z975 * math.sqrt(max(variance, 0.0)) / (incidence * abs(math.log(incidence)))
     return incidence ** math.exp(spread), incidence ** math.exp(-spread)
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from flowmrd.config.sheet import ID_PATTERN
 from flowmrd.config.table import Row, read_table
 from flowmrd.errors import InputError, SheetError, TrialError
-from flowmrd.trial.clinical_values import Cells
+from flowmrd.trial.clinical_values import SheetRow
 
 PATIENT_REQUIRED = ("patient", "enrolled", "status", "last_contact")
 PATIENT_OPTIONAL = (
@@ -120,7 +120,7 @@ def read_patients(path: Path, cutoff: date | None = None) -> tuple[list[Patient]
     patients: list[Patient] = []
     first_line: dict[str, int] = {}
     for line, row in rows:
-        cells = Cells(f"{path}, line {line}", row, cutoff=cutoff)
+        cells = SheetRow(f"{path}, line {line}", row, cutoff=cutoff)
         patient = _patient(cells, line)
         name = row["patient"]
         if name in first_line:
@@ -156,7 +156,7 @@ def read_adverse_events(
     known = {patient.patient: patient for patient in patients}
     events = []
     for line, row in rows:
-        cells = Cells(f"{path}, line {line}", row, enrolled=enrolment.get(row["patient"]))
+        cells = SheetRow(f"{path}, line {line}", row, enrolled=enrolment.get(row["patient"]))
         event = _event(cells, line, known, row["patient"] in enrolment)
         problems.extend(cells.problems)
         if event is not None and not cells.problems:
@@ -169,13 +169,13 @@ def enrolment_dates(path: Path) -> dict[str, date | None]:
     rows, _ = read_table(path, PATIENT_REQUIRED, PATIENT_OPTIONAL, one_row_per="patient", setting="patients")
     found: dict[str, date | None] = {}
     for _, row in rows:
-        cells = Cells("", row)
+        cells = SheetRow("", row)
         cells.origin("enrolled")
         found[row["patient"]] = cells.enrolled
     return found
 
 
-def _patient(cells: Cells, line: int) -> Patient | None:
+def _patient(cells: SheetRow, line: int) -> Patient | None:
     row = cells.row
     if not ID_PATTERN.fullmatch(row["patient"]):
         cells.bad(
@@ -217,7 +217,7 @@ def _patient(cells: Cells, line: int) -> Patient | None:
         relapse_blasts=cells.number("relapse_blasts_percent", 0, 100),
         transplant=cells.day("transplant_date"),
         death=cells.day("death_date"),
-        death_cause=Cells(cells.where, spelt, problems=cells.problems).choice("death_cause", CAUSES),
+        death_cause=SheetRow(cells.where, spelt, problems=cells.problems).choice("death_cause", CAUSES),
         safety_evaluable=cells.yes_no("safety_evaluable"),
         safety_reason=cells.text("safety_not_evaluable_reason"),
         line=line,
@@ -351,7 +351,7 @@ def _before(day: int | None, other: int | None) -> bool:
     return day is not None and other is not None and day < other
 
 
-def _contradictions(cells: Cells, patient: Patient) -> None:
+def _contradictions(cells: SheetRow, patient: Patient) -> None:
     """Note every rule that a row breaks, and every date outside the patient's time in the trial."""
     for rule in RULES:
         if rule.broken(patient):
@@ -377,7 +377,7 @@ def _contradictions(cells: Cells, patient: Patient) -> None:
             cells.contradiction(f"{column} after death", "no date after the death", ONE_OF_TWO)
 
 
-def _event(cells: Cells, line: int, known: dict[str, Patient], on_sheet: bool) -> AdverseEvent | None:
+def _event(cells: SheetRow, line: int, known: dict[str, Patient], on_sheet: bool) -> AdverseEvent | None:
     row = cells.row
     name = row["patient"]
     term = SPACES.sub(" ", cells.text("term") or "")

@@ -16,7 +16,7 @@ from flowmrd.errors import GateError
 from flowmrd.gating.b_lineage import assess_b_lineage, assess_stages
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, ScaledTube, at_bound, common_brightness, dye_factors
 from flowmrd.gating.flags import gate_flags, missing_routes, nucleated_by
-from flowmrd.gating.gatingml import Wiring, write_gatingml
+from flowmrd.gating.gatingml import ColumnOrigin, write_gatingml
 from flowmrd.gating.haemodilution import STAGES, assess_haemodilution, assess_regeneration
 from flowmrd.gating.overrides import read_override, refuse_impossible
 from flowmrd.gating.panel_scale import panel_channel_scale
@@ -41,7 +41,7 @@ from flowmrd.tube.labels import as_stained
 from flowmrd.tube.thresholds import Placed
 from flowmrd.tube.tube import Tube
 
-__all__ = ["GATES_SCHEMA_VERSION", "gate", "gates_of_controls", "population_rows", "wiring"]
+__all__ = ["GATES_SCHEMA_VERSION", "column_origin", "gate", "gates_of_controls", "population_rows"]
 
 GATES_SCHEMA_VERSION = 3
 
@@ -245,7 +245,7 @@ def gates_of_controls(tubes: Mapping[str, Tube], config: RunConfig | None = None
     return GateReference(panel.name, panel.version, tuple(learned))
 
 
-def wiring(tube: Tube) -> Wiring | None:
+def column_origin(tube: Tube) -> ColumnOrigin | None:
     """How the tube's columns are computed from its FCS file, so that ``gates.xml`` applies to that file; None where not
     recorded.
     """
@@ -253,7 +253,7 @@ def wiring(tube: Tube) -> Wiring | None:
         return None
     detectors = {entry.column: entry.pnn or "" for entry in tube.qc.channels}
     compensation = tube.qc.compensation
-    return Wiring(
+    return ColumnOrigin(
         detectors,
         tube.scales,
         tuple(detectors.get(name, name) for name in compensation.channels),
@@ -312,7 +312,7 @@ def _gate(
     gated = gate_sample(columns, panel, analysable, config.gating, reference=learned, scales=scales)
     if override is None:
         return gated, None
-    own = wiring(tube)
+    own = column_origin(tube)
     automatic = write_gatingml(gated.result, panel.gates, own)
     manual = read_override(override, panel, own, gated.panel_scale, automatic)
     shapes = dict(manual.shapes)

@@ -18,11 +18,11 @@ from flowmrd.preprocess.scaling import stored_ranges
 from flowmrd.preprocess.staining_pattern import StainingPattern, staining_pattern
 from flowmrd.records.ingest import ChannelEntry
 
-__all__ = ["Carriers", "as_stained", "carriers_of", "pattern_of_tube"]
+__all__ = ["DetectorsAndDyes", "as_stained", "detectors_and_dyes", "pattern_of_tube"]
 
 
 @dataclass(frozen=True)
-class Carriers:
+class DetectorsAndDyes:
     """Detectors and dyes of a panel's markers in one file.
 
     Attributes
@@ -38,7 +38,7 @@ class Carriers:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def carriers_of(channels: Sequence[ChannelEntry], panel: PanelModel) -> Carriers:
+def detectors_and_dyes(channels: Sequence[ChannelEntry], panel: PanelModel) -> DetectorsAndDyes:
     """Detectors and dyes of the panel's markers.
 
     Parameters
@@ -58,7 +58,7 @@ def carriers_of(channels: Sequence[ChannelEntry], panel: PanelModel) -> Carriers
             detectors[marker] = detector
         if entry.tag:
             tags[marker] = entry.tag
-    return Carriers(detectors, tags)
+    return DetectorsAndDyes(detectors, tags)
 
 
 def _without_marker(detector: str, own: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from flowmrd.preprocess.compensation.evidence import SAMPLE
 from flowmrd.preprocess.scaling import choose_scales, compensate_tube, find_spillover
 from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.records.references import ControlScale, FrozenScale, LabelsEntry, TransformFile
-from flowmrd.tube.labels import carriers_of, pattern_of_tube
+from flowmrd.tube.labels import detectors_and_dyes, pattern_of_tube
 from flowmrd.tube.tube import Tube
 
 __all__ = ["TRANSFORMS_SCHEMA_VERSION", "transforms_of_controls"]
@@ -74,11 +74,11 @@ def transforms_of_controls(
             base=base,
         )
         thinned = {column: values[:: max(tube.n_events // SAMPLE, 1)] for column, values in tube.raw.items()}
-        carriers = carriers_of(tube.facts.channels, panel)
+        labels_of_file = detectors_and_dyes(tube.facts.channels, panel)
         pattern = pattern_of_tube(thinned, tube.facts.channels, matrix)
         labels[name] = LabelsEntry(
-            detectors=dict(carriers.detectors),
-            tags=dict(carriers.tags),
+            detectors=dict(labels_of_file.detectors),
+            tags=dict(labels_of_file.tags),
             pattern=None if pattern is None else pattern.as_record(),
         )
         raw = {column: values.view() for column, values in tube.raw.items()}

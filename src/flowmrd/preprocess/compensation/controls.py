@@ -33,7 +33,7 @@ MIN_SEPARATION: Final = 0.5
 """Decades between the medians of positive and negative cells below which a control is refused."""
 
 MIN_SEPARATION_UNSTAINED: Final = 1.0
-"""The same against the unstained tube, whose background need not be that of this one."""
+"""The same against cells of the unstained tube, whose background may differ from that of the stained tube."""
 
 
 @dataclass(frozen=True)

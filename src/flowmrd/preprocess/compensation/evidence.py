@@ -36,13 +36,21 @@ from flowmrd.preprocess.compensation.matrix import Spillover
 from flowmrd.preprocess.compensation.source import DYES
 from flowmrd.records.ingest import ChannelEntry, Facts
 
-__all__ = ["SAMPLE", "Pair", "judge_compensation", "judge_values", "left_over", "refuse_transformed", "taken_twice"]
+__all__ = [
+    "SAMPLE",
+    "Pair",
+    "judge_compensation",
+    "judge_values",
+    "overcompensated_pairs",
+    "refuse_transformed",
+    "residual_pairs",
+]
 
 Values = npt.NDArray[np.floating[Any]]
 
 TOO_LOW: Final = 0.6
 MOST_TOO_LOW: Final = 0.25
-"""Share of bright cells below their place from which the matrix is refused; right matrices: below 0.1."""
+"""Share of bright cells that are too low from which the matrix is refused; right matrices: below 0.1."""
 
 ON_SCALE: Final = 0.9
 """Share of the range up to which a detector is not full."""
@@ -69,7 +77,7 @@ SAMPLE: Final = 20_000
 """Events that are looked at: every few of a larger tube."""
 
 UNCOMPENSATED: Final = 0.08
-"""Share of the signal from which spillover that is left shows that nothing was compensated."""
+"""Residual spillover, as a share of the signal, from which it shows that nothing was compensated."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,7 @@ class Pair:
         return f"{self.source} into {self.target} ({self.amount:.0%})"
 
 
-def taken_twice(raw: Mapping[str, Values], spillover: Spillover, top: float) -> list[Pair]:
+def overcompensated_pairs(raw: Mapping[str, Values], spillover: Spillover, top: float) -> list[Pair]:
     """Pairs that the matrix overcompensates, the worst first.
 
     Parameters
@@ -128,7 +136,7 @@ def _too_low(
     return sorted(found, key=lambda pair: -pair.amount)
 
 
-def left_over(compensated: Mapping[str, Values], top: float) -> list[Pair]:
+def residual_pairs(compensated: Mapping[str, Values], top: float) -> list[Pair]:
     """Pairs with residual spillover, the largest first.
 
     Parameters
@@ -179,7 +187,7 @@ def judge_compensation(raw: Mapping[str, Values], spillover: Spillover, *, where
         If the matrix overcompensates; the message says whether the values as stored or the transposed matrix fit
         better.
     """
-    worst = taken_twice(raw, spillover, top)
+    worst = overcompensated_pairs(raw, spillover, top)
     if not worst:
         return
     shown = ", ".join(map(str, worst[:3]))
@@ -197,11 +205,11 @@ def judge_compensation(raw: Mapping[str, Values], spillover: Spillover, *, where
         if swapped and not np.allclose(spillover.matrix, spillover.matrix.T, atol=0.01):
             found += "; the transposed matrix fits: rows and columns look exchanged"
         todo = "give the matrix of this acquisition (rows: dyes, columns: detectors)"
-    raise CompensationError(where, found=found, expected="bright cells at the place of the negative ones", todo=todo)
+    raise CompensationError(where, found=found, expected="bright cells at the level of the negative cells", todo=todo)
 
 
 def _fits(measured: Values, true: Values, names: Sequence[str], spillover: Spillover, top: float) -> bool:
-    """Whether values hold none of a matrix's spillover: where it is large, the lowest bright cells are at zero."""
+    """Whether values hold no spillover of a matrix: for its large coefficients, the lowest bright cells are at zero."""
     free = seen = 0
     for i in range(len(names)):
         bright = (true[:, i] > BRIGHT * top) & (measured[:, i] < 0.9 * top)
@@ -311,7 +319,7 @@ def judge_values(raw: Mapping[str, Values], record: Facts, spillover: Spillover 
         judge_compensation(sample, spillover, where=where, top=top)
         true = np.column_stack([sample[name] for name in spillover.names]).astype(np.float64) @ spillover.inverse()
         compensated = {name: true[:, spillover.names.index(name)] for name in dyes if name in spillover.names}
-    left = left_over(compensated, top)
+    left = residual_pairs(compensated, top)
     most = 0.0 if spillover is None else float(np.abs(spillover.matrix - np.eye(len(spillover.names))).max())
     if most < LEAST_COEFFICIENT and left and left[0].amount >= UNCOMPENSATED:
         source = "no matrix" if spillover is None else "a matrix that is all but the identity"
@@ -325,17 +333,17 @@ def judge_values(raw: Mapping[str, Values], record: Facts, spillover: Spillover 
 
 
 def _on_scale(sample: Mapping[str, Values], dyes: Sequence[str], top: float) -> dict[str, Values]:
-    """Events that no detector ran out of its range for; all of them where these are too few to judge.
+    """Events that are on scale in every detector; all events where these are too few to judge.
 
-    What a full detector should have shown is not known, so compensation takes too little of it from its neighbours, and
-    such a cell says nothing about the matrix. Half of a patient's blasts can be like that.
+    The true signal of a full detector is not known. Compensation subtracts too little of it from the other detectors,
+    so such a cell says nothing about the matrix. Half of a patient's blasts can be off scale.
     """
     kept = np.logical_and.reduce([sample[name] < ON_SCALE * top for name in dyes])
     return {name: values[kept] for name, values in sample.items()} if int(kept.sum()) >= 1000 else dict(sample)
 
 
 def _top(sample: Mapping[str, Values], dyes: Sequence[str], channels: Mapping[str, ChannelEntry]) -> float:
-    """Top of the range: that of the file where the values reach into it, else what the values reach."""
+    """Top of the range: the one that the file states if the values fit it, else a little above the largest values."""
     reached = max(float(np.quantile(sample[name], 0.999)) for name in dyes)
     stated = max((float(channels[name].range or 0) for name in dyes), default=0.0)
     return stated if reached <= stated <= 8 * reached else 1.1 * reached

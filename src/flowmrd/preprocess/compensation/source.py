@@ -1,6 +1,6 @@
 """Choosing the spillover matrix of a tube, and refusing a tube that must not be compensated.
 
-Nothing is decided silently. Several matrices that differ, a matrix without a dye of the panel, and values that were
+Nothing is decided silently. Several matrices that differ, a matrix that lacks a dye of the panel, and values that were
 compensated before the export are refused until the configuration states what is meant.
 """
 
@@ -45,6 +45,8 @@ def find_spillover(
         ``ingest.json``, or the part of it that a header gives.
     where
         Name of the tube for messages.
+    batch
+        Batch of the tube, which chooses the configuration's CSV; None where the sheet gives none.
     csv
         File made from the single-stain controls (``source: controls``), or a CSV that overrides the configuration's.
     base
@@ -116,7 +118,7 @@ def refuse_mixed_export(record: Facts, where: str) -> None:
     Raises
     ------
     CompensationError
-        If that is so; the message names the dyes that are not compensated.
+        If only some dyes are compensated; the message names the others.
     """
     stored = [str(channel.marker) for channel in _dyes(record) if not channel.compensated]
     if stored and len(stored) < len(_dyes(record)):

@@ -1,12 +1,11 @@
 """Debris mask: particles smaller than any cell. The cut is conservative, so that small erythroblasts are kept.
 
 Debris is what lies *below* the smallest real cells in forward scatter and also has low side scatter. The cut on FSC is
-the deepest valley of the FSC density below the smallest cell peak, kept within bounds: never above
+the deepest valley of the FSC density below the smallest cell peak, kept within bounds. It is never above
 :data:`CELL_SHARE` of the median FSC of CD45-bright low-SSC events (lymphocytes, the smallest leucocytes and about the
-size of late erythroblasts), or of the median FSC where the panel has no CD45. Without a deep valley the low bound
-is used. An event is debris only if it is under the cut *and* under the SSC limit; CD45-bright events (shrunken
-leucocytes) are
-never debris.
+size of late erythroblasts), or of the median FSC of all events where the panel has no CD45. Without a deep valley the
+low bound is used. An event is debris only if it is under the cut *and* under the SSC limit. CD45-bright events
+(shrunken leucocytes) are never debris.
 """
 
 from __future__ import annotations

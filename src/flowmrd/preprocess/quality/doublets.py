@@ -10,8 +10,7 @@ band is centred on the mode of the singlets (their mean is pulled by doublets) a
 * below by ``max(n_mad robust SD, 20 %)`` under the centre (electronic noise, coincidence with debris).
 
 The flank holds large cells (monocytes, large blasts), which a purely MAD-based cut as in PeacoQC's RemoveDoublets
-(median + 4 MAD) loses; experts put the cut 26 to 35 % over the mode in the two tubes this was
-compared with.
+(median + 4 MAD) loses. In two real tubes experts put the cut 26 and 35 % over the mode.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ Mask = npt.NDArray[np.bool_]
 Bits = npt.NDArray[np.uint32]
 
 OVERFLOW: Final = 7.0
-"""Light that may be missing in an off-scale event, in ranges of its detector: one to eight times the range was seen."""
+"""Light that may be missing in an off-scale event, in ranges of its detector: up to eight ranges were seen in all."""
 
 CENSORED_SHIFT: Final = 0.15 / LOGICLE_M
 """A value that the missing light could move by this much is censored: 0.15 decades, half the spread of a population."""

@@ -28,7 +28,7 @@ APART: Final = 0.2
 """The other channel's correlation must be lower by this much; else nothing is exchanged."""
 
 PRODUCT_SD: Final = 0.1
-"""Robust SD of ln(area / (height x width)) up to which the product rule holds; recorded, and asked for to exchange."""
+"""Robust SD of ln(area / (height x width)) up to which area is height times width; names are exchanged only then."""
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
-"""Stability over the run: stretches with a disturbed *signal* are masked; the flow rate is only reported.
+"""Stability over the acquisition: stretches with a disturbed *signal* are masked; the flow rate is only reported.
 
-The run is cut, in event order, into equal bins. In every bin and channel five quantiles (10, 25, 50, 75, 90 %) of the
-0..1 scale (scatter: its logarithm in the same units) are compared with their medians over all bins. A quantile's
+The acquisition is cut, in event order, into equal bins. In every bin and channel five quantiles (10, 25, 50, 75, 90 %)
+of the 0..1 scale (scatter: its logarithm in the same units) are compared with their medians over all bins. A quantile's
 deviation is divided by its robust standard deviation over bins (never less than :data:`FLOOR`), and the deviation of
 the channel is the *median of the five signed values*: a shift of the signal moves all quantiles the same way, whereas a
-change of composition or a bimodal marker moves one or two. A bin is *shifted* where any channel deviates by more than
-:data:`LIMIT` robust standard deviations, alone or as the median of five bins, and *disturbed* where it does so alone
-and by more than :data:`MIN_SHIFT`, or where a shift of any size meets a flow rate :data:`RATE_FACTOR` times off its
-median (a clog or a bubble: two signs of one fault).
+change of composition or a bimodal marker moves one or two.
+
+A bin is *shifted* where any channel deviates by more than :data:`LIMIT` robust standard deviations, alone or as the
+median of five bins. It is *disturbed* where it does so alone and by more than :data:`MIN_SHIFT`, or where a shift of
+any size meets a flow rate :data:`RATE_FACTOR` times off its median (a clog or a bubble: two signs of one fault).
 Disturbed bins are masked, with fewer than :data:`BRIDGE` good bins between two of them (PeacoQC's "consecutive bins":
-data between two disturbances are not trusted); shifted bins are only flagged, because a shift that cannot carry a cell
+data between two disturbances are not trusted). Shifted bins are only flagged, because a shift that cannot carry a cell
 across a gate is no reason to drop a rare event.
 
 Why the flow rate does not mask: a slow stretch holds fewer cells a second, not worse cells, and rare events in it are
