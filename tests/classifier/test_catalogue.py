@@ -148,7 +148,7 @@ def test_a_catalogue_with_an_unknown_anchor_is_refused_by_name(tmp_path: Path) -
         load_catalogue(path)
 
 
-def test_every_entry_says_where_it_is_from() -> None:
+def test_every_entry_of_the_catalogue_names_its_source() -> None:
     known = load_catalogue()
     assert all(entry.source for entry in (*known.populations, *known.artefacts))
     assert known.entry("normal:plasma_cells") is not None

@@ -229,7 +229,7 @@ def test_every_channel_gets_exactly_one_column(panel: PanelModel) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.permutations([*SCATTER, *INO10, ("Time", None), ("BUV395-A", "CD3"), ("FSC-W", None)]))
-def test_the_order_of_channels_does_not_matter(order: Names) -> None:
+def test_channels_are_matched_in_any_order_of_the_file(order: Names) -> None:
     panel = load_panel(Path(__file__).resolve().parents[2] / "panels" / "ino10.yaml")
     found = columns(panel, order)
     assert {marker: order[index] for marker, index in found.items() if marker.startswith("CD")} == {

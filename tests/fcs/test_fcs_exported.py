@@ -31,7 +31,7 @@ def test_every_custom_of_naming_compensated_channels_is_known(tmp_path: Path, na
 
 
 @pytest.mark.parametrize("name", ["PE-A", "UNCOMP PE-A", "Complement", "Computer", "FL1-A", "B525-A"])
-def test_other_names_are_not_taken_for_compensated_ones(tmp_path: Path, name: str) -> None:
+def test_names_without_a_mark_are_not_taken_for_compensated(tmp_path: Path, name: str) -> None:
     assert not says_compensated(name)
     assert state(tmp_path, ["FSC-A", name]) == ExportState()
 

@@ -67,7 +67,7 @@ def test_a_tube_whose_spike_in_was_missed_is_never_negative(spike: bool | None) 
     assert verdict.mrd_negative is None
 
 
-def test_without_controls_nothing_is_called() -> None:
+def test_without_controls_every_answer_is_indeterminate() -> None:
     for events in (0, 30, 5000):
         verdict = decide(evidence(events, 1_000_000, background=None))
         assert (verdict.class_, verdict.mrd_negative) == (VerdictClass.INDETERMINATE, None)

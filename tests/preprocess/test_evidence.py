@@ -74,7 +74,7 @@ def test_uncompensated_values_are_told_whether_there_is_no_matrix_or_the_identit
             judged(tube, raw, matrix)
 
 
-def test_half_the_spillover_left_over_is_found(tube: Any) -> None:
+def test_a_residue_of_half_the_spillover_is_found(tube: Any) -> None:
     _, raw, spill, _ = tube
     assert judged(tube, raw, (spill + np.eye(10)) / 2)
 

@@ -40,7 +40,7 @@ def run(seed: int = 1, n: int = N) -> tuple[dict[str, Float32], Float32]:
     return {name: values.astype(np.float32) for name, values in columns.items()}, time.astype(np.float32)
 
 
-def test_a_steady_run_loses_no_event() -> None:
+def test_a_steady_acquisition_loses_no_event() -> None:
     for seed in range(5):
         columns, time = run(seed)
         check = check_time(columns, time, scatter=["SSC-A"])
@@ -326,7 +326,7 @@ def test_attrition_adds_up_and_ends_with_what_no_mask_took() -> None:
     assert rows[1].as_json() == {"step": "nonfinite", "masked": 10, "removed": 10, "remaining": 19_990}
 
 
-def test_a_run_disturbed_for_too_long_fails_the_tube() -> None:
+def test_an_acquisition_disturbed_for_too_long_fails_the_tube() -> None:
     columns = tube(20_000)
     columns["CD19"][:8_000] += 0.2
     flags = build_masks(columns, KINDS, np.zeros(20_000, dtype=bool), QualityConfig()).flags

@@ -21,7 +21,7 @@ def test_a_sound_matrix_keeps_its_values() -> None:
     assert spillover.condition == pytest.approx(np.linalg.cond(MATRIX))
 
 
-def test_percent_is_recognised_and_said() -> None:
+def test_percent_scaling_is_recognised_and_noted() -> None:
     spillover = check_spillover("x", NAMES, MATRIX * 100, source="file")
     assert np.allclose(spillover.matrix, MATRIX)
     assert "percent" in spillover.notes[0]

@@ -53,7 +53,7 @@ def test_a_month_with_half_as_many_events_is_reported() -> None:
     assert outside(tubes, "events") == ["2025-08"]
 
 
-def test_few_tubes_or_months_are_too_few_to_judge() -> None:
+def test_a_month_is_not_judged_by_few_tubes_or_few_months() -> None:
     assert share_limits(5, 1, 19) is None
     assert share_limits(5, 1, 20) is not None
     assert prediction_limits([1.0, 1.1, 0.9, 1.0]) is None

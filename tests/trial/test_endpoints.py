@@ -124,7 +124,7 @@ def test_death_in_remission_is_non_relapse_mortality(reenacted: TrialResult) -> 
     assert (reenacted.endpoints["nrm"].events, reenacted.endpoints["cir"].events) == (1, 0)
 
 
-def test_flow_accounts_for_every_patient(reenacted: TrialResult) -> None:
+def test_the_patient_flow_accounts_for_every_patient(reenacted: TrialResult) -> None:
     assert [step.patients for step in reenacted.flow] == [13, 13, 12, 11, 9]
     assert reenacted.flow[2].lost == ("withdrew consent before the first marrow (n = 1)",)
     assert reenacted.flow[4].lost == ("MRD positive (n = 2)",)

@@ -51,7 +51,7 @@ def test_package_of_another_version_fails_the_installation(monkeypatch: pytest.M
     ("key", "value"),
     [("class", "POSITIVE"), ("mrd_negative", True), ("truth", {"events": 1, "nucleated": 1, "mrd_events": 1})],
 )
-def test_another_verdict_or_truth_fails(golden: dict[str, Any], key: str, value: object) -> None:
+def test_the_selftest_fails_on_another_verdict_or_truth(golden: dict[str, Any], key: str, value: object) -> None:
     changed = copy.deepcopy(golden)
     changed["P01-day21"][key] = value
     assert failed(changed, golden) == [f"P01-day21 {key}"]

@@ -131,7 +131,7 @@ def test_a_control_that_fails_late_does_not_take_the_others_down(
     assert "CTRL02" in plan_run(run).samples
 
 
-def test_a_read_only_results_folder_is_said_so(few: Callable[[Sequence[str]], Path]) -> None:
+def test_a_results_folder_that_cannot_be_written_is_named(few: Callable[[Sequence[str]], Path]) -> None:
     run = few(["CTRL01"])
     (run / "results").write_text("a file where a folder should be")
     done = flowmrd("run", run, "--cores", 1)

@@ -77,7 +77,7 @@ def test_running_again_does_nothing(finished: Path) -> None:
     assert "Nothing to be done" in run.stdout + run.stderr
 
 
-def test_touching_nothing_but_the_clock_of_the_panel_does_nothing(finished: Path) -> None:
+def test_another_file_time_of_the_panel_alone_redoes_nothing(finished: Path) -> None:
     """Panels count by content: a fresh checkout has new file times."""
     panel = REPOSITORY / "panels/ino10.yaml"
     stat = panel.stat()

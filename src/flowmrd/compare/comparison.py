@@ -37,7 +37,7 @@ class Comparison(ComparisonPart):
     """``agreement.json``: agreement of two methods that measured the same specimens."""
 
     schema_version: Literal["1"] = "1"
-    first: str = Field(description="Name of the method that is referred to.")
+    first: str = Field(description="Name of the method to which agreement refers.")
     second: str
     pairs: int
     without_partner: tuple[str, ...] = Field(description="Specimens that one method measured and the other did not.")

@@ -65,7 +65,7 @@ class _Found:
 def estimate_cut(
     gate: CutGate, columns: Columns, within: Mask, masks: Mapping[str, Mask], panel_scale: PanelScale = STORED
 ) -> Placement:
-    """Place a cut on the sample's own events.
+    """Place a cut on the tube's own events.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def _peak_above(density: Density, threshold: float) -> float:
 def frozen_cut(
     gate: CutGate, threshold: float, columns: Columns, within: Mask, panel_scale: PanelScale, *, explain: bool
 ) -> Placement:
-    """Place a cut at a threshold of the panel scale that was found elsewhere; source and reason are the caller's."""
+    """Place a cut at a threshold of the panel scale that was found elsewhere; the caller sets source and reason."""
     placed = _placed(gate, threshold, within, panel_scale)
     if not explain:
         return placed

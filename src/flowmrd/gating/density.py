@@ -41,7 +41,7 @@ DEPTH: Final = 1.25
 """A valley counts where the lower of its two shoulders is at least this much higher than its bottom."""
 
 SIGNIFICANCE: Final = 4.0
-"""... and where the difference is this many standard deviations of the counts, so that no valley is made of noise."""
+"""The difference must also be this many standard deviations of the counts, so that no valley is made of noise."""
 
 MIN_SIDE: Final = 25
 """Events that must lie on each side of a valley: fewer make a shoulder of noise."""

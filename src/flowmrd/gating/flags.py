@@ -29,7 +29,7 @@ KNOWN_ROUTES: Final = {
 }
 
 WITHOUT_CD19: Final = ("route_cd22", "route_cd24")
-"""Routes that hardly any blast leaves together with CD19; the others may be missing or shifted by steroid."""
+"""Routes by markers that blasts hardly ever lose together with CD19; steroids may shift those of other routes."""
 
 
 def required_gates(names: Collection[str]) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ class Placement:
 
 
 def estimate_geometry(gate: Gate, columns: Columns, parent: Mask, panel_scale: PanelScale = STORED) -> Placement:
-    """Place a gate that is not a cut on the sample's own events.
+    """Place a gate that is not a cut on the tube's own events.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def estimate_geometry(gate: Gate, columns: Columns, parent: Mask, panel_scale: P
     parent
         Analysable events inside the parent gate.
     panel_scale
-        Way of the stored columns to the panel scale.
+        Conversion of the stored columns to the panel scale.
     """
     n = int(np.count_nonzero(parent))
     if isinstance(gate, SingletGate):

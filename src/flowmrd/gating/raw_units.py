@@ -21,7 +21,7 @@ def resolved_gates(panel: PanelModel, panel_scale: PanelScale, scales: Mapping[s
     Parameters
     ----------
     panel_scale, scales
-        Way of the tube's columns to the panel scale, and the transforms they are stored with.
+        Conversion of the tube's columns to the panel scale, and the transforms that they are stored with.
     """
     if not any(isinstance(gate, CutGate) and gate.units == "raw" for gate in panel.gates):
         return panel.gates

@@ -40,7 +40,7 @@ LEAST_CONTROLS: Final = 4
 FAR: Final = 10.0
 """Median absolute deviations beyond which a control is odd: 6.7 standard deviations of normally distributed values."""
 SHARE_LEAST: Final = 1e-7
-"""Shares of nucleated cells below this are compared as if they were as large."""
+"""Smaller shares of nucleated cells are compared as if they were this large."""
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ DIM_RATIO: Final = 0.25
 ASSUMED_OTHERS: Final = 0.03
 """Share of nucleated cells that may be of another lineage although two routes agree, where no control tells it."""
 OTHERS_FACTOR: Final = 3.0
-"""As many times the largest share of the controls: treated marrow holds more dying and immature cells than theirs."""
+"""Factor on the controls' largest share, because treated marrow holds more dying and immature cells than theirs."""
 AGREED_WITHOUT: Final = "agreed_without_"
 """Key of the controls' share of nucleated cells that two routes agree on without the marker named after it."""
 NORMAL_B: Final = "normal_b"
@@ -116,8 +116,8 @@ def assess_target(
     normal
         Level of the control marrows' normal B lineage on the panel scale; None without controls.
     others
-        As many of the cells without the marker may be normal cells of another lineage: if they are no more than that,
-        their lack of the marker says nothing.
+        Number of cells without the marker that may be normal cells of another lineage. If no more cells lack it, their
+        lack says nothing.
     prior_therapy
         ``none``, ``cd19``, ``cd22`` or ``cd19+cd22``.
     """

@@ -21,7 +21,7 @@ __all__ = ["FrozenGate", "GateResult", "apply_placements", "available_gates", "e
 Mask = npt.NDArray[np.bool_]
 
 MAX_SUBSET: Final = 0.25
-"""Expensive shapes look at the parent's events alone where these are fewer than this share of all."""
+"""Shapes that take long to evaluate look only at the parent's events if these are fewer than this share of all."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class FrozenGate:
     shift
         Part of them that is due to the anchors, in decades (0 where none).
     geometry
-        True for gates that follow the instrument's pulse shape: the sample's own estimate is preferred.
+        True for gates that follow the instrument's pulse shape: the tube's own estimate is preferred.
     label
         Name of the reference for the record.
     """
@@ -125,8 +125,8 @@ def evaluate_tree(
     panel_scale
         Conversion of the columns to the panel scale, which all numbers of the panel file use.
     final
-        Move thresholds into gaps between events (:func:`flowmrd.gating.cuts.snap`) and keep the densities that
-        explain them; not wanted where only the populations of a first pass are.
+        Whether to move thresholds into gaps between events (:func:`flowmrd.gating.cuts.snap`) and to keep the densities
+        that explain them. A first pass, of which only the populations are used, needs neither.
     """
     n = len(next(iter(columns.values()))) if columns else 0
     stored, helpers = _BitColumn(n), _BitColumn(n)

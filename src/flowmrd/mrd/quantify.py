@@ -65,7 +65,7 @@ class Digests:
 
 @dataclass(frozen=True)
 class _OnlyStored:
-    """What only the classification of a run says; nothing in a notebook."""
+    """Facts that only the stored classification of a run holds; all None in a notebook."""
 
     seen_without_cd19: float | None = None
     library_sha256: str | None = None
@@ -89,8 +89,8 @@ def quantify(
     config
         Counting rules and the reportable denominator; the defaults where absent.
     sample
-        The tube's row of the sheet: whose it is, its role, and therapy before it; a follow-up tube of a patient of the
-        tube's name where absent.
+        The tube's row of the sheet: its patient, its role, and therapy before it. Where absent, the tube counts as a
+        follow-up tube of a patient with the tube's name.
     digests
         Digests for the provenance of the result; empty where absent, as in a notebook.
     calls

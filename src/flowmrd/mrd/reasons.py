@@ -9,7 +9,7 @@ from typing import Final
 from flowmrd.flags import Effect, Flag
 
 SEEN_WITHOUT_CD19: Final = 0.95
-"""From this share of a patient's blasts on that the gates take without CD19, its loss is no blind spot."""
+"""Loss of CD19 is no blind spot if the gates take at least this share of the patient's blasts without CD19."""
 
 
 @dataclass

@@ -84,23 +84,23 @@ Null with a detection: the 95 % interval holds the target, or the tube was not s
 class Counts(ResultPart):
     """Events by population; every candidate denominator is counted. null where the tube cannot have the gate."""
 
-    total: int
-    analysable: int
-    singlets: int | None
-    nucleated: int | None
-    mononuclear: int | None
+    total: int = Field(description="All events of the file.")
+    analysable: int = Field(description="Events that enter the analysis: not masked by quality control.")
+    singlets: int | None = Field(description="Analysable single cells.")
+    nucleated: int | None = Field(description="Analysable nucleated cells.")
+    mononuclear: int | None = Field(description="Analysable nucleated cells without granulocytes and erythroblasts.")
     b_lineage: int | None = Field(
         description="Living cells with two markers of the B lineage (docs/methods/gating.md), leukaemic ones included; "
         "not the wider window that is searched for leukaemia."
     )
-    mrd_events: int
+    mrd_events: int = Field(description="Analysable events that are counted as leukaemic.")
 
 
 class Level(ResultPart):
     """The MRD level."""
 
-    fraction: float | None
-    percent: float | None
+    fraction: float | None = Field(description="MRD events over the denominator; null where the denominator is empty.")
+    percent: float | None = Field(description="The fraction in per cent.")
     log10: float | None = Field(description="null when no MRD event was seen.")
     ci95: tuple[float, float] | None = Field(description="Exact Poisson 95 % interval of the fraction.")
 
@@ -140,14 +140,18 @@ class KindOutcome(ResultPart):
 class SpikeIn(ResultPart):
     """In-silico spike-in of leukaemic cells into this tube."""
 
-    level: float
+    level: float = Field(description="Level that was spiked in, as a fraction of the denominator.")
     expected: float = Field(description="Mean number of cells spiked in per replicate.")
     recovered: float = Field(description="Mean number of spiked cells called MRD.")
-    detected: bool
-    replicates: int
-    detected_replicates: int
-    recovery: float | None
-    recovery_ci95: tuple[float, float] | None
+    detected: bool = Field(description="Spiked cells were found often enough for the target (docs/methods/limits.md).")
+    replicates: int = Field(description="Number of copies of the tube with spiked cells.")
+    detected_replicates: int = Field(
+        description="Replicates in which the detection count was reached, or kinds of leukaemia that were not missed.",
+    )
+    recovery: float | None = Field(
+        description="Spiked cells called MRD over all spiked cells; null without spiked cells.",
+    )
+    recovery_ci95: tuple[float, float] | None = Field(description="Exact binomial 95 % interval of the recovery.")
     source: str = Field(description="Whose cells were spiked: patient, library, simulated.")
     steps: tuple[SpikeInStep, ...] = Field((), description="Where spiked cells were lost, from the raw file on.")
     kinds: tuple[KindOutcome, ...] = Field((), description="Kinds of leukaemia tried without a diagnosis tube.")
@@ -156,18 +160,23 @@ class SpikeIn(ResultPart):
 class Sensitivity(ResultPart):
     """Sensitivity of this tube."""
 
-    target: float
-    background_per_million: float | None
+    target: float = Field(description="Threshold of the protocol, as a fraction.")
+    background_per_million: float | None = Field(
+        description="False MRD events per million events of the denominator, mean over the controls; null without "
+        "controls.",
+    )
     background_ci95: tuple[float, float] | None = Field(description="Per million; its upper end sets the limits.")
-    lob_events: int | None
+    lob_events: int | None = Field(description="Limit of blank: the largest count that background explains.")
     detect_events: int | None = Field(description="n: clustered events from which on there is a detection.")
     quantify_events: int | None = Field(description="max(50, 2.5 n): events from which on a detection is quantified.")
-    lod_nominal: float | None
-    lod95: float | None
-    loq: float | None
-    achieved: bool
+    lod_nominal: float | None = Field(
+        description="Smallest number of events that may be a detection (mrd.min_detect_events) over the denominator.",
+    )
+    lod95: float | None = Field(description="Limit of detection with 95 % power, as a fraction.")
+    loq: float | None = Field(description="Limit of quantification, as a fraction.")
+    achieved: bool = Field(description="The tube reaches the target, by counting and by the spike-in.")
     events_needed: int | None = Field(description="Denominator events for lod95 <= target; null where none suffice.")
-    spike_in: SpikeIn | None
+    spike_in: SpikeIn | None = Field(description="Outcome of the spike-in; null where none was possible.")
 
 
 class Verdict(ResultPart):
@@ -208,17 +217,17 @@ class GroupEvidence(ResultPart):
 class CellGroup(ResultPart):
     """A compact group of cells, and its call."""
 
-    events: int
+    events: int = Field(description="Cells of the group.")
     phenotype: str = Field(description="Markers that set it apart from the nearest normal stage, as CD10+ CD38-.")
-    nearest_normal: str
-    evidence: GroupEvidence
+    nearest_normal: str = Field(description="Normal population that it resembles most.")
+    evidence: GroupEvidence = Field(description="Evidence for and against leukaemia.")
     call: str = Field(
         pattern=r"^(counted|normal:.+|artefact:.+|atypical)$",
         description="counted as leukaemia; normal:<population>; artefact:<kind>; atypical: forbids a negative answer.",
     )
-    called_by: Literal["classifier", "reviewer"] = "classifier"
+    called_by: Literal["classifier", "reviewer"] = Field("classifier", description="Who made the call.")
     reviewer: str | None = Field(None, description="Name of the reviewer who called it.")
-    markers: tuple[MarkerShift, ...]
+    markers: tuple[MarkerShift, ...] = Field(description="Shift of every marker against the nearest normal population.")
     medians: dict[str, float] = Field(description="Marker to median on the 0..1 scale.")
     sd: dict[str, float] = Field({}, description="Marker to standard deviation on the 0..1 scale.")
     proposal: Proposal | None = Field(
@@ -232,32 +241,38 @@ class CellGroup(ResultPart):
 class Cluster(ResultPart):
     """A group of MRD events that lie together."""
 
-    id: int
-    events: int
-    nearest_normal: str
-    markers: tuple[MarkerShift, ...]
+    id: int = Field(description="Number of the group in events.parquet.")
+    events: int = Field(description="Cells of the group.")
+    nearest_normal: str = Field(description="Normal population that it resembles most.")
+    markers: tuple[MarkerShift, ...] = Field(description="Shift of every marker against the nearest normal population.")
     medians: dict[str, float] = Field(description="Marker to median on the 0..1 scale.")
 
 
 class Laip(ResultPart):
     """How leukaemic cells were recognised."""
 
-    mode: Literal["patient", "library", "different_from_normal", "none"]
-    markers: tuple[MarkerShift, ...]
-    clusters: tuple[Cluster, ...]
+    mode: Literal["patient", "library", "different_from_normal", "none"] = Field(
+        description="What was searched for: the patient's phenotype at diagnosis, any kind of leukaemia (with or "
+        "without a library), or nothing.",
+    )
+    markers: tuple[MarkerShift, ...] = Field(
+        description="Phenotype that was searched for or found: shift of every marker against the nearest normal "
+        "population.",
+    )
+    clusters: tuple[Cluster, ...] = Field(description="Groups of MRD events.")
 
 
 class Provenance(ResultPart):
     """Digests of everything that made the result; who, when and where are in provenance.json alone."""
 
-    fcs_sha256: str
+    fcs_sha256: str = Field(description="Of the FCS file.")
     config_sha256: str = Field(
         description="Of the keys of the configuration that a result may rest on (not report, export, trial), defaults "
         "included; the digest of the whole file is in provenance.json."
     )
-    panel_sha256: str
-    reference_sha256: str | None
-    laip_sha256: str | None
+    panel_sha256: str = Field(description="Of the panel file.")
+    reference_sha256: str | None = Field(description="Of the normal reference; null without one.")
+    laip_sha256: str | None = Field(description="Of the phenotype at diagnosis; null without one.")
     library_sha256: str | None = Field(None, description="Of the library of leukaemias, where one was used.")
     decisions_sha256: str | None = Field(
         None, description="Of the laboratory's decisions that proposals come from, where the run names some."
@@ -266,33 +281,39 @@ class Provenance(ResultPart):
     automatic_sha256: str | None = Field(
         None, description="Of this result as the classifier alone gives it, where a reviewer has called groups."
     )
-    flowmrd_version: str
+    flowmrd_version: str = Field(description="Version of flowmrd.")
 
 
 class Regeneration(ResultPart):
     """Regeneration as assessed from the haematogones without the MRD cells."""
 
-    verdict: Literal["increased", "present", "incomplete", "few", "not_evaluable"]
-    statement: str
+    verdict: Literal["increased", "present", "incomplete", "few", "not_evaluable"] = Field(
+        description="Whether the haematogones form a complete spectrum.",
+    )
+    statement: str = Field(description="The same in a sentence.")
 
 
 class MrdResult(ResultPart):
     """The result of one tube: ``results/samples/<sample>/mrd.json``. docs/reference/result.md describes every field."""
 
     schema_version: Literal["2"] = "2"
-    sample: str
-    patient: str
-    role: str
-    timepoint: str | None
-    panel: str
-    counts: Counts
-    denominator: str
-    mrd: Mrd
-    mrd_without_time_mask: Level
-    sensitivity: Sensitivity
-    verdict: Verdict
+    sample: str = Field(description="Name of the tube.")
+    patient: str = Field(description="Pseudonym of the patient.")
+    role: str = Field(description="control, diagnosis or followup.")
+    timepoint: str | None = Field(description="Time point, as the sheet has it.")
+    panel: str = Field(description="Name of the panel.")
+    counts: Counts = Field(description="Events by population.")
+    denominator: str = Field(
+        description="Count over which the fraction is taken: nucleated, analysable, singlets or mononuclear.",
+    )
+    mrd: Mrd = Field(description="The MRD level.")
+    mrd_without_time_mask: Level = Field(
+        description="The MRD level with the unstable stretches of the acquisition left in.",
+    )
+    sensitivity: Sensitivity = Field(description="Sensitivity of this tube.")
+    verdict: Verdict = Field(description="Result class and reasons.")
     groups: tuple[CellGroup, ...] = Field((), description="Every compact group that was found, largest first.")
-    laip: Laip
+    laip: Laip = Field(description="How leukaemic cells were recognised.")
     targets: dict[Annotated[str, Field(pattern="^(CD19|CD22)$")], Target] = Field(
         description="Of the MRD cells where there are enough of them, else of the B lineage."
     )
@@ -302,7 +323,7 @@ class MrdResult(ResultPart):
     regeneration: Regeneration | None = Field(
         None, description="Haematogone spectrum without the MRD cells; null where there is none."
     )
-    provenance: Provenance
+    provenance: Provenance = Field(description="Digests of everything that determined the result.")
 
     @model_validator(mode="after")
     def _class_and_role_agree(self) -> MrdResult:

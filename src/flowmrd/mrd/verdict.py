@@ -12,8 +12,8 @@ For a follow-up tube the rules are applied in this order:
 2. ``INDETERMINATE``: no limits are known, or a doubt makes the count untrustworthy in both directions.
 3. Fewer events than the detection count n. ``INDETERMINATE`` if the counting rule is met and only the controls'
    background explains the events, if leukaemia may have been overlooked, or if the events would reach n with the part
-   of spiked cells that this tube loses. ``NEGATIVE_INSUFFICIENT_SENSITIVITY`` if
-   the tube could not have seen the target, by counting or by experiment. Else ``NEGATIVE``.
+   of spiked cells that this tube loses. ``NEGATIVE_INSUFFICIENT_SENSITIVITY`` if the tube could not have seen the
+   target, by counting or by experiment. Else ``NEGATIVE``.
 4. Detected. ``INDETERMINATE`` if a flag says that the counted cells may not be leukaemia, if an antibody is absent, or
    if no phenotype is known and no cell verifies an antibody. Else ``DETECTED_NOT_QUANTIFIABLE`` below the
    quantification count, ``POSITIVE`` or ``POSITIVE_BELOW_THRESHOLD`` by the point estimate. Where the 95 % interval

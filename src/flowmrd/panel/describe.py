@@ -90,12 +90,12 @@ def _combination(gate: BooleanGate) -> str:
     return "; ".join(parts)
 
 
-def tree_lines(gates: Sequence[Gate], told: Callable[[Gate], str] | None = None) -> list[str]:
-    """The tree as lines of text, indented by depth; ``told`` returns text to append to a gate's line."""
+def tree_lines(gates: Sequence[Gate], suffix: Callable[[Gate], str] | None = None) -> list[str]:
+    """The tree as lines of text, indented by depth; ``suffix`` gives text to append to a gate's line."""
     lines = []
     for depth, gate in ordered(gates):
         role = roles(gate)
         head = f"{'  ' * depth}{gate.name}{f' ({role})' if role else ''}: {rule(gate)}"
-        more = told(gate) if told is not None else ""
+        more = suffix(gate) if suffix is not None else ""
         lines.append(f"{head} [{more}]" if more else head)
     return lines

@@ -65,8 +65,8 @@ class _Gate(BaseModel):
     )
     helper: bool = Field(
         False,
-        description="True for gates that only others are made of: placed, exported and counted like all, but not "
-        "stored for every event and not drawn in the report.",
+        description="True for gates that serve only as parts of other gates: placed, exported and counted like all, "
+        "but not stored for every event and not drawn in the report.",
     )
     anchors: tuple[str, ...] = Field(
         (),

@@ -83,7 +83,7 @@ class Channel(Strict):
         "odd pulse name can be given.",
     )
     required: bool = Field(True, description="True for backbone channels: a file without it stops that sample.")
-    feature: bool = Field(False, description="True where the LAIP model uses the channel.")
+    feature: bool = Field(False, description="True for the channels that the classifier uses.")
     unreliable_after: tuple[Literal["cd19", "cd22", "steroid"], ...] = Field(
         (), description="Therapies after which the marker may be lost or shifted and is down-weighted."
     )
@@ -169,7 +169,7 @@ class PanelModel(Strict):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Markers that the LAIP model uses, in panel order."""
+        """Markers that the classifier uses, in panel order."""
         return tuple(channel.marker for channel in self.channels if channel.feature)
 
     def routes_without(self, marker: str) -> list[str]:

@@ -290,7 +290,7 @@ _DETECTOR_WORDS = re.compile(
     r"|(?:GREEN|YELLOW)PMT|APD|DETECTOR|CHANNEL|NEAR|DICHROIC|FIXABLE|GHOST|MITOTRACKER|BODIPY|TAMRA|ROX|ZSGREEN|AZAMI"
     r"|CITRINE|TSAPPHIRE|[CY]YPET|INTENSITY|SIGNAL|OFF|REAL|BLANK"
 )
-"""Words of detectors and dyes that no list above has and nobody is called."""
+"""Words of detectors and dyes that are in no list above and are nobody's name."""
 
 _DETECTOR_NAMES = re.compile(
     r"MARINABLUE|NILERED|VENUS|CASCADE(?:BLUE|YELLOW)|FURARED|LASERPOWER|SAMPLEFLOWRATE|EVENT(?:NUMBER|COUNT|LENGTH)?"

@@ -1,11 +1,11 @@
 """Normal marrow populations on the decades scale.
 
 Levels of CD19, CD10, CD20, CD45, CD34, CD38, CD58, SYTO41 and scatter follow the measured groups in
-:mod:`flowmrd.simulate.measured`; a population finer than those groups, and CD22, CD24 and CD66b everywhere, follows the
+:mod:`flowmrd.simulate.measured`. Populations finer than those groups, and CD22, CD24 and CD66b everywhere, follow the
 consensus pattern of antigen levels 0..4 of B-lineage flow cytometry (McKenna et al., Blood 2001;98:2498 for the
 haematogone stages; Cherian et al., Cytometry B 2018;94:112 for CD22, CD24 and CD66b), put on the scale by
-:data:`LEVELS`.
-Those finer levels are general knowledge, not measurements. Markers of other panels: :mod:`.further_markers`.
+:data:`LEVELS`. These levels are general knowledge, not measurements. Markers of other panels are in
+:mod:`.further_markers`.
 """
 
 from __future__ import annotations

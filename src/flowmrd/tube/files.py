@@ -128,7 +128,7 @@ def _record(path: Path | None, model: type[Model]) -> Model | None:
 
 
 def _column(store: ColumnStore, name: str) -> Any:
-    """A column of a file written by hand may be absent."""
+    """A column, or None where the file lacks it, as one that was written by hand may."""
     if name not in store:
         return None
     return store[name]

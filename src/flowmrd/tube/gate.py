@@ -183,7 +183,7 @@ def population_rows(tube: Tube) -> list[GateCounts]:
 
 
 BRIGHTNESS_TUBES: Final = 3
-"""Controls that tell how bright the instrument's numbers are; they ran on one instrument."""
+"""Number of controls from which the brightness of the instrument is estimated; one instrument measured them all."""
 
 
 @one_thread()
@@ -279,7 +279,7 @@ def _usable_reference(reference: GateReference | None, tube: Tube, exclude: str 
 
 
 def _normal_levels(learned: GateReference | None, tube: Tube, brightness: float) -> dict[str, float]:
-    """Target marker to its level on the controls' normal B lineage, panel scale of this instrument's own brightness."""
+    """Target marker to its level on the normal B lineage of the controls, panel scale, in the tube's own brightness."""
     if learned is None:
         return {}
     found = {marker: learned.level(NORMAL_B, marker) for marker in TARGETS}
@@ -328,7 +328,7 @@ def _gate(
 
 
 def _held(gate_: Gate, gated: GatedSample) -> bool:
-    """Whether the anchor cells wanted to move a cut further than it may go."""
+    """Whether the anchor cells would move a cut further than the configuration allows."""
     return isinstance(gate_, CutGate) and gate_.channel in gated.shifts and gated.shifts[gate_.channel].at_bound
 
 

@@ -61,7 +61,7 @@ def placed_from_records(name: str, qc: QualityFile | None, gates: GatesFile | No
             f"tube {name}",
             found="no record of the thresholds of its masks",
             expected="a tube that was preprocessed",
-            todo="preprocess it first",
+            todo="preprocess it first ('flowmrd.preprocess_tube')",
         )
     facts = qc.compensation
     matrix = None

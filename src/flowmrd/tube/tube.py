@@ -142,7 +142,7 @@ class Tube:
         if not isinstance(self.facts, IngestFile):
             raise ArtefactError(
                 f"tube {self.name}",
-                found="a tube without a file, or one of whose file only the header was read",
+                found="a tube that was made in memory, or of whose file only the header was read",
                 expected="a tube that was read with its checks",
                 todo="read it with 'read_tube', without 'check=False'",
             )
@@ -239,7 +239,7 @@ class Tube:
                 f"tube {self.name}",
                 found="no gates",
                 expected="a tube that has been gated",
-                todo="call 'gate' first",
+                todo="gate it first ('flowmrd.gate_tube')",
             )
         return self.gating
 
