@@ -152,8 +152,10 @@ def _costs(panel: PanelModel) -> list[str]:
         if channel.required:
             named = [name for name in lost if name in routes | populations | set(REQUIRED)]
             if channel.kind is not ChannelKind.SCATTER:
-                told = ", ".join(named) or "no route or population"
-                notes.append(f"without {channel.marker} a tube is refused (required); optional, it would lose: {told}")
+                missing = ", ".join(named) or "no route or population"
+                notes.append(
+                    f"a tube without {channel.marker} is refused; with 'required: false' it would only lose: {missing}"
+                )
             continue
         notes.append(f"without the optional {channel.marker} these gates are not available: {', '.join(lost)}")
         if errors := [gate for gate in lost if gate in required_gates([one.name for one in panel.gates])]:

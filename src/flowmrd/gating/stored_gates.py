@@ -36,7 +36,7 @@ def placements_from_record(entries: Sequence[GateEntry]) -> tuple[Placement, ...
 def result_from_record(
     entries: Sequence[GateEntry], names: tuple[str, ...], bits: npt.NDArray[np.uint64]
 ) -> GateResult:
-    """A gated tube from its record and its stored bits, shape (n_events,). Helper gates have no bits any more."""
+    """A gated tube from its record and its stored bits, shape (n_events,). The bits of helper gates are not stored."""
     placements = placements_from_record(entries)
     none = np.zeros(len(bits), dtype=np.uint64)
     return GateResult(tuple(placement.name for placement in placements), placements, names, bits, (), none)

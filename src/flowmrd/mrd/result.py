@@ -101,7 +101,7 @@ class Level(ResultPart):
 
     fraction: float | None = Field(description="MRD events over the denominator; null where the denominator is empty.")
     percent: float | None = Field(description="The fraction in per cent.")
-    log10: float | None = Field(description="null when no MRD event was seen.")
+    log10: float | None = Field(description="log10 of the fraction; null when no MRD event was seen.")
     ci95: tuple[float, float] | None = Field(description="Exact Poisson 95 % interval of the fraction.")
 
 
@@ -265,21 +265,21 @@ class Laip(ResultPart):
 class Provenance(ResultPart):
     """Digests of everything that made the result; who, when and where are in provenance.json alone."""
 
-    fcs_sha256: str = Field(description="Of the FCS file.")
+    fcs_sha256: str = Field(description="SHA-256 of the FCS file.")
     config_sha256: str = Field(
-        description="Of the keys of the configuration that a result may rest on (not report, export, trial), defaults "
-        "included; the digest of the whole file is in provenance.json."
+        description="SHA-256 of the keys of the configuration that a result may rest on (not report, export, trial), "
+        "defaults included; the digest of the whole file is in provenance.json."
     )
-    panel_sha256: str = Field(description="Of the panel file.")
-    reference_sha256: str | None = Field(description="Of the normal reference; null without one.")
-    laip_sha256: str | None = Field(description="Of the phenotype at diagnosis; null without one.")
-    library_sha256: str | None = Field(None, description="Of the library of leukaemias, where one was used.")
+    panel_sha256: str = Field(description="SHA-256 of the panel file.")
+    reference_sha256: str | None = Field(description="SHA-256 of the normal reference; null without one.")
+    laip_sha256: str | None = Field(description="SHA-256 of the phenotype at diagnosis; null without one.")
+    library_sha256: str | None = Field(None, description="SHA-256 of the library of leukaemias, if one was used.")
     decisions_sha256: str | None = Field(
-        None, description="Of the laboratory's decisions that proposals come from, where the run names some."
+        None, description="SHA-256 of the laboratory's decisions that proposals come from, where the run names some."
     )
-    review_sha256: str | None = Field(None, description="Of the reviewer's calls of groups, where there are any.")
+    review_sha256: str | None = Field(None, description="SHA-256 of the reviewer's calls of groups, if there are any.")
     automatic_sha256: str | None = Field(
-        None, description="Of this result as the classifier alone gives it, where a reviewer has called groups."
+        None, description="SHA-256 of this result as the classifier alone gives it, where a reviewer has called groups."
     )
     flowmrd_version: str = Field(description="Version of flowmrd.")
 
@@ -315,10 +315,10 @@ class MrdResult(ResultPart):
     groups: tuple[CellGroup, ...] = Field((), description="Every compact group that was found, largest first.")
     laip: Laip = Field(description="How leukaemic cells were recognised.")
     targets: dict[Annotated[str, Field(pattern="^(CD19|CD22)$")], Target] = Field(
-        description="Of the MRD cells where there are enough of them, else of the B lineage."
+        description="State of CD19 and CD22 on the MRD cells if there are enough, else on the B lineage."
     )
     targets_b_lineage: dict[Annotated[str, Field(pattern="^(CD19|CD22)$")], Target] = Field(
-        {}, description="Of the whole B lineage, whatever targets is of."
+        {}, description="The same on the whole B lineage."
     )
     regeneration: Regeneration | None = Field(
         None, description="Haematogone spectrum without the MRD cells; null where there is none."
