@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
+from enum import Enum
 from typing import Any, Final
 
 __all__ = ["api_page"]
@@ -35,6 +36,8 @@ def _doc(value: Any) -> str:
 
 
 def _signature(name: str, value: Any) -> list[str]:
+    if inspect.isclass(value) and issubclass(value, Enum):
+        return [f"One of {', '.join(f'`{member.value}`' for member in value)}.", ""]
     try:
         text = str(inspect.signature(value))
     except (TypeError, ValueError):
@@ -69,11 +72,18 @@ def _text(doc: str) -> str:
     """A docstring as Markdown: numpydoc sections become headings, roles and double backquotes code."""
     parts = re.split(r"^(\S[^\n]*)\n-{3,}\n", doc, flags=re.MULTILINE)
     doc = parts[0] + "".join(
-        f"**{title}**\n\n{_entries(body)}\n" for title, body in zip(parts[1::2], parts[2::2], strict=True)
+        f"**{title}**\n\n{_shown(title, body)}\n" for title, body in zip(parts[1::2], parts[2::2], strict=True)
     )
     doc = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", doc)
     doc = re.sub(r"``([^`]+)``", r"`\1`", doc)
-    return re.sub(r"::$", ":", doc, flags=re.MULTILINE)
+    return re.sub(r"::$", ":", doc, flags=re.MULTILINE).rstrip()
+
+
+def _shown(title: str, body: str) -> str:
+    """The body of a numpydoc section: examples as code, notes as text, anything else as a list."""
+    if title == "Examples":
+        return textwrap.indent(body.strip(), "    ") + "\n"
+    return body.strip() + "\n" if title == "Notes" else _entries(body)
 
 
 def _entries(body: str) -> str:

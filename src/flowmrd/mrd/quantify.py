@@ -55,7 +55,15 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Digests:
-    """SHA-256 of everything that determined the result, besides the FCS file."""
+    """SHA-256 of everything that determined the result, besides the FCS file.
+
+    Attributes
+    ----------
+    config, panel
+        Of the configuration's keys that change a result, and of the panel file.
+    reference, laip
+        Of the normal reference and of the patient's phenotype; None without one.
+    """
 
     config: str = ""
     panel: str = ""
