@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from benchmarks.fuzz_runs.folder_faults import SPARE
 from flowmrd.cli.app import call
 from flowmrd.engine.run_plan import RunPlan
 from flowmrd.home import PANELS
-from flowmrd.panel import load_panel
-from flowmrd.simulate.cohort import simulate_cohort
-from flowmrd.simulate.design import FollowUp, controls, patients
+from flowmrd.panel import PanelModel, load_panel
+from flowmrd.simulate.cohort import simulate_cohort, write_tube
+from flowmrd.simulate.design import FollowUp, controls, patients, tube_seed
+from flowmrd.simulate.tube import simulate_tube
 
 SETTINGS: Final = "mrd: {target: 0.01, spike_in_replicates: 1}\nreport: {plotly: shared}\n"
 
@@ -21,11 +24,27 @@ SETTINGS: Final = "mrd: {target: 0.01, spike_in_replicates: 1}\nreport: {plotly:
 def make_base(folder: Path, *, panel: str, cells: int, n_controls: int, seed: int) -> Path:
     """Write a sound run directory and take it through every stage."""
     model = load_panel(PANELS / f"{panel}.yaml")
-    row = FollowUp("P01", 0.02, nucleated=cells, diagnosis_nucleated=cells)
-    simulate_cohort(
-        folder, [*controls(n_controls, cells, seed), *patients([row], seed)], seed, model, settings=SETTINGS
-    )
+    rows = [
+        FollowUp("P01", 0.02, nucleated=cells, diagnosis_nucleated=cells),
+        FollowUp("P02", 0.0, nucleated=cells, diagnosis_nucleated=cells),
+        FollowUp("P03", 0.0, nucleated=cells, diagnosis_nucleated=0),
+    ]
+    simulate_cohort(folder, [*controls(n_controls, cells, seed), *patients(rows, seed)], seed, model, settings=SETTINGS)
+    _make_spare(folder, model, cells, seed)
     return folder
+
+
+def _make_spare(folder: Path, panel: PanelModel, cells: int, seed: int) -> None:
+    """Tubes that the sheet does not name: of the same and of another patient, a control, and one of another panel."""
+    rows = [
+        FollowUp("P01", 0.02, nucleated=cells, diagnosis_nucleated=0, timepoint="day14"),
+        FollowUp("P04", 0.02, nucleated=cells, diagnosis_nucleated=0),
+    ]
+    tubes = [*patients(rows, seed), replace(controls(1, cells, seed + 1)[0], sample="CTRL09")]
+    for tube in tubes:
+        write_tube(folder / SPARE / f"{tube.sample}.fcs", simulate_tube(tube.spec, panel, tube_seed(seed, tube.sample)))
+    other = load_panel(PANELS / ("vienna_b8.yaml" if panel.name != "vienna_b8" else "ino10.yaml"))
+    write_tube(folder / SPARE / "vienna.fcs", simulate_tube(tubes[1].spec, other, tube_seed(seed, "vienna")))
 
 
 def everything(run: Path, plan: RunPlan, changed: str) -> None:
@@ -46,14 +65,28 @@ def everything(run: Path, plan: RunPlan, changed: str) -> None:
         if all_anew or changed in plan.diagnoses(patient, panel):
             tubes = named("--tube", plan.diagnoses(patient, panel))
             command("laip", "--patient", patient, *tubes, "--reference", model_of(plan, run, panel), "--run", run)
-    judged = plan.followups if all_anew or changed in plan.diagnosis_tubes else ()
+    of_patient = [
+        name for name in plan.followups if changed and plan.samples[name].patient == patient_of(plan, changed)
+    ]
+    judged = plan.followups if all_anew else of_patient if changed in plan.diagnosis_tubes else ()
     for name in dict.fromkeys([*judged, *((changed,) if changed else ())]):
-        row, panel = plan.samples[name], plan.panel_of[name]
-        phenotype = ["--laip", run / "results/laip" / row.patient / "laip.json"]
-        own = phenotype if plan.patients_with_laip.get(row.patient) == panel else []
-        start = ["--gated"] if name in plan.kept else options(run, plan, name)
-        words = [*start, "--reference", model_of(plan, run, panel), *own, *named("--control", plan.controls_of(panel))]
-        command("judge", "--sample", name, *words, "--run", run)
+        judge_tube(run, plan, name)
+    command("cohort", "--run", run)
+
+
+def patient_of(plan: RunPlan, name: str) -> str:
+    """Patient of a tube; empty for one that is not used."""
+    return plan.samples[name].patient if name in plan.samples else ""
+
+
+def judge_tube(run: Path, plan: RunPlan, name: str) -> None:
+    """Take one tube to its report."""
+    row, panel = plan.samples[name], plan.panel_of[name]
+    phenotype = ["--laip", run / "results/laip" / row.patient / "laip.json"]
+    own = phenotype if plan.patients_with_laip.get(row.patient) == panel else []
+    start = ["--gated"] if name in plan.kept else options(run, plan, name)
+    words = [*start, "--reference", model_of(plan, run, panel), *own, *named("--control", plan.controls_of(panel))]
+    command("judge", "--sample", name, *words, "--run", run)
 
 
 def learn(run: Path, plan: RunPlan, panel: str) -> None:

@@ -204,7 +204,7 @@ def test_misspelt_keys_are_reported_once_each_and_in_plain_words(tmp_path: Path)
     problems, _ = check_run(write(tmp_path, text, HEADER))
     found = [problem.found for problem in problems]
     assert "panle: unknown key, did you mean panel?" in found
-    assert "mrd.target: not a number" in found
+    assert "mrd.target: 'x', which is not a number" in found
     assert any(text.startswith("compensation.source: 'fiel', which is not one of") for text in found)
     assert not any("Field" in text or "Input should" in text or "missing" in text for text in found)
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from flowmrd.cli.panel_check import advice
 from flowmrd.config import ReferenceConfig, RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.load import told
+from flowmrd.config.path_text import impossible_path, obstacle, plain_path
 from flowmrd.config.sheet import Role
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.engine.applied_reference import stained_controls, stored_reference
@@ -28,7 +29,7 @@ from flowmrd.home import PANELS
 from flowmrd.mrd.limits import events_needed
 from flowmrd.panel import PanelModel, find_panel, load_panel
 from flowmrd.run_files import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES
-from flowmrd.stages.laboratory_files import stored_library
+from flowmrd.stages.laboratory_files import refuse_unreadable, stored_library
 
 __all__ = ["Problem", "check_run", "print_problems"]
 
@@ -160,7 +161,8 @@ def _config(path: Path) -> tuple[RunConfig, list[Problem]]:
         data = None
     usable = {"panel": "ino10", "samples": "config/samples.tsv"}
     if isinstance(data, dict):
-        usable |= {key: value for key in usable if isinstance(value := data.get(key), str)}
+        given = {key: value for key in usable if isinstance(value := data.get(key), str)}
+        usable |= {key: value for key, value in given.items() if not impossible_path(value)}
     return RunConfig.model_validate(usable), problems
 
 
@@ -329,10 +331,11 @@ def _cohort(rows: list[Sample], config: RunConfig, run_directory: Path) -> list[
     """What concerns the tubes together: mostly allowed, but it changes what the run can say."""
     notes = _controls(rows, config, run_directory)
     sheet = str(run_directory / config.samples)
-    try:
-        stored_library(run_directory, config)
-    except InputError as error:
-        notes.append(Problem.of(error))
+    for look in (stored_library, refuse_unreadable):
+        try:
+            look(run_directory, config)
+        except InputError as error:
+            notes.append(Problem.of(error))
     notes += _files_beside(rows, config, run_directory)
     diagnosed = {row.patient for row in rows if row.role is Role.DIAGNOSIS}
     for row in rows:
@@ -395,10 +398,10 @@ def _files_beside(rows: list[Sample], config: RunConfig, run_directory: Path) ->
     if isinstance(section, str):
         return []
     for place, given in section.tables().items():
-        path = (run_directory / config.samples).parent / given
-        if not path.is_file():
+        path = plain_path((run_directory / config.samples).parent / given)
+        if found := obstacle(path):
             where = f"{run_directory / CONFIG}: compensation.{place}"
-            problems.append(Problem("error", where, f"no file {path}", "a spillover table", "correct the path"))
+            problems.append(Problem("error", where, f"{found}: {path}", "a spillover table", "correct the path"))
     return problems
 
 

@@ -4,13 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Final, Literal
+from datetime import date
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from flowmrd.config.path_text import impossible_path
 from flowmrd.units import TARGET_MRD
 
-Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        # YAML reads yes and no so, and they would count as 1 and 0
+        raise ValueError(f"{'true' if value else 'false'}, which is not a number")  # noqa: TRY004 - the validator's own
+    return value
+
+
+def _possible_path(text: str) -> str:
+    if why := impossible_path(text):
+        raise ValueError(f"{why}, which names no file")
+    return text
+
+
+def _day_of_the_calendar(text: str) -> str:
+    try:
+        date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text[:20]!r}, which is no day of the calendar") from error
+    return text
+
+
+Whole = Annotated[int, BeforeValidator(_no_truth_value)]
+Number = Annotated[float, BeforeValidator(_no_truth_value)]
+Fraction = Annotated[Number, Field(gt=0, lt=1)]
+PathText = Annotated[str, AfterValidator(_possible_path)]
 
 WITHOUT_EFFECT: Final = frozenset({"report", "export", "trial", "patients", "adverse_events", "samples"})
 """Keys that change pages and files, and no number or verdict of a tube. A row of the sheet is in the result itself."""
@@ -32,9 +59,11 @@ class CompensationConfig(Section):
         description="The FCS file's own matrix, a CSV per batch, single-stain tubes, or deliberately none. Where files "
         "hold several matrices that differ, the keyword of the one that counts.",
     )
-    csv: dict[str, str] = Field({}, description="Batch name to CSV path, relative to the sheet; key 'default' for all.")
-    max_condition: float = Field(50.0, gt=1, description="Above this condition number the matrix is flagged.")
-    tubes: dict[str, str] = Field(
+    csv: dict[str, PathText] = Field(
+        {}, description="Batch name to CSV path, relative to the sheet; key 'default' for all."
+    )
+    max_condition: Number = Field(50.0, gt=1, description="Above this condition number the matrix is flagged.")
+    tubes: dict[str, PathText] = Field(
         {},
         description="Tubes with a compensation of their own: sample, and file, none, the keyword of a matrix, or the "
         "path of a CSV relative to the sheet.",
@@ -66,7 +95,7 @@ class TransformConfig(Section):
     width: Literal["controls", "sample", "fixed"] = Field(
         "controls", description="Estimate W from the batch's controls and freeze it, per sample, or take default_width."
     )
-    default_width: float = Field(0.75, ge=0, le=2.2, description="W where it cannot be estimated, in decades.")
+    default_width: Number = Field(0.75, ge=0, le=2.2, description="W where it cannot be estimated, in decades.")
 
 
 class QualityConfig(Section):
@@ -76,29 +105,29 @@ class QualityConfig(Section):
     time_max_removed_fail: Fraction = Field(0.30, description="Share of events masked by time that fails the tube.")
     time_mask: bool = Field(True, description="Exclude unstable stretches from the result (both results are reported).")
     nonfinite_max: Fraction = Field(0.001, description="Share of events with NaN or infinity that fails the tube.")
-    min_events: int = Field(1000, ge=1, description="Below this many events in the file the tube is not evaluable.")
+    min_events: Whole = Field(1000, ge=1, description="Below this many events in the file the tube is not evaluable.")
 
 
 class GatingConfig(Section):
     """Bounds of per-sample gate adjustment."""
 
-    max_shift_decades: float = Field(
+    max_shift_decades: Number = Field(
         0.35, ge=0, description="Largest anchored shift of a reference gate, in decades (of scatter: of its factor)."
     )
-    min_anchor_events: int = Field(500, ge=10, description="Fewer anchor cells than this: no shift, flagged.")
+    min_anchor_events: Whole = Field(500, ge=10, description="Fewer anchor cells than this: no shift, flagged.")
 
 
 class ReferenceConfig(Section):
     """The normal reference: which controls it uses."""
 
-    path: str | None = Field(None, description="A stored reference to apply unchanged, instead of building one.")
-    min_controls: int = Field(
+    path: PathText | None = Field(None, description="A stored reference to apply unchanged, instead of building one.")
+    min_controls: Whole = Field(
         3,
         ge=1,
         description="With fewer control tubes than this, simulated marrows replace them and every answer is "
         "INDETERMINATE. A single control cannot be compared with another: the answer is INDETERMINATE as well.",
     )
-    max_events_per_control: int = Field(200_000, ge=1000, description="Cells per control that enter the model.")
+    max_events_per_control: Whole = Field(200_000, ge=1000, description="Cells per control that enter the model.")
 
 
 class ControlsConfig(Section):
@@ -123,7 +152,7 @@ class LabelsConfig(Section):
 class ReviewConfig(Section):
     """Support for reviewers."""
 
-    decisions: str | None = Field(
+    decisions: PathText | None = Field(
         None,
         description="The laboratory's earlier decisions on groups, as 'flowmrd reference learn' makes them: they "
         "propose what a group may be, and call nothing.",
@@ -133,13 +162,13 @@ class ReviewConfig(Section):
 class LaipConfig(Section):
     """The LAIP classifier."""
 
-    min_diagnosis_cells: int = Field(200, ge=20, description="Fewer aberrant cells at diagnosis: no patient LAIP.")
-    background_per_million: float = Field(5.0, gt=0, description="Background that the cut is set to keep in controls.")
-    library: str | None = Field(
+    min_diagnosis_cells: Whole = Field(200, ge=20, description="Fewer aberrant cells at diagnosis: no patient LAIP.")
+    background_per_million: Number = Field(5.0, gt=0, description="Background that the cut is set to keep in controls.")
+    library: PathText | None = Field(
         None,
         description="Folder of a library of other patients' phenotypes, as 'flowmrd library build' makes it.",
     )
-    seed: int = Field(20240093, ge=0, description="Seed of every random draw.")
+    seed: Whole = Field(20240093, ge=0, description="Seed of every random draw.")
 
 
 class MrdConfig(Section):
@@ -149,11 +178,11 @@ class MrdConfig(Section):
         "nucleated", description="Which count the reported fraction uses. All are counted."
     )
     target: Fraction = Field(TARGET_MRD, description="The threshold of the protocol.")
-    min_detect_events: int = Field(20, ge=1, description="Smallest clustered event count called detected.")
-    min_quantify_events: int = Field(50, ge=1, description="Smallest event count called quantifiable.")
+    min_detect_events: Whole = Field(20, ge=1, description="Smallest clustered event count called detected.")
+    min_quantify_events: Whole = Field(50, ge=1, description="Smallest event count called quantifiable.")
     alpha: Fraction = Field(0.05, description="One-sided false positive rate of the limit of blank.")
     power: Fraction = Field(0.95, description="Power of the 95 %-power LOD.")
-    spike_in_replicates: int = Field(5, ge=1, description="In-silico spike-ins per tube.")
+    spike_in_replicates: Whole = Field(5, ge=1, le=1000, description="In-silico spike-ins per tube.")
 
 
 class ReportConfig(Section):
@@ -164,19 +193,21 @@ class ReportConfig(Section):
         description="Where pages have plotly.js (2 MB): inside, so that a page can be moved alone; shared, one file "
         "in results/assets for all; auto: shared where the sheet has more than 20 tubes.",
     )
-    max_plot_events: int = Field(4000, ge=100, description="Points drawn per plot besides the density of all events.")
+    max_plot_events: Whole = Field(
+        4000, ge=100, le=200_000, description="Points drawn per plot besides the density of all events."
+    )
     laboratory: str = Field("", description="Name printed on the report.")
     language: Literal["en", "de", "zh"] = Field(
         "en",
         description="Language of the pages; a sentence without a translation is English.",
     )
-    control_limits: str | None = Field(
+    control_limits: PathText | None = Field(
         None,
         description="Limits of the Levey-Jennings charts as 'flowmrd reference limits' locks them, relative to the run "
         "directory; without them every control is judged by the others of the run.",
     )
     trial: str = Field("", description="Trial or study named on the report, for example its registration number.")
-    signatures: int = Field(1, ge=1, le=2, description="Different persons that must accept a result.")
+    signatures: Whole = Field(1, ge=1, le=2, description="Different persons that must accept a result.")
     checklist: tuple[str, ...] = Field(
         (
             "Patient, sample and time point are those of the request.",
@@ -208,8 +239,8 @@ class TrialConfig(Section):
         min_length=1,
         description="Timepoints of the sheet that mean 'after cycle 1'; case, spaces and signs do not count.",
     )
-    cutoff: str | None = Field(
-        None, pattern=r"^\d{4}-\d{2}-\d{2}$", description="Data cut-off; a later date in the tables is an error."
+    cutoff: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_day_of_the_calendar)] | None = Field(
+        None, description="Data cut-off; a later date in the tables is an error."
     )
     origin: Literal["enrolment", "first_dose"] = Field(
         "enrolment", description="Start of overall and progression-free survival; first_dose leaves out the untreated."
@@ -223,15 +254,23 @@ class TrialConfig(Section):
 class RunConfig(Section):
     """Everything a run needs to know. Only ``panel`` and ``samples`` have no default."""
 
-    panel: str = Field(description="Name of a shipped panel, or path of a panel file relative to the run directory.")
-    samples: str = Field(description="Sample sheet, relative to the run directory.")
-    patients: str = Field("config/patients.tsv", description="Clinical table of the trial report; used when it exists.")
-    adverse_events: str = Field("config/adverse_events.tsv", description="Adverse events; used when the file exists.")
+    panel: PathText = Field(
+        description="Name of a shipped panel, or path of a panel file relative to the run directory."
+    )
+    samples: PathText = Field(description="Sample sheet, relative to the run directory.")
+    patients: PathText = Field(
+        "config/patients.tsv", description="Clinical table of the trial report; used when it exists."
+    )
+    adverse_events: PathText = Field(
+        "config/adverse_events.tsv", description="Adverse events; used when the file exists."
+    )
     compensation: CompensationConfig | Literal["none"] = Field(CompensationConfig(), description="Spillover.")
     transform: TransformConfig = Field(TransformConfig(), description="Scaling.")
     quality: QualityConfig = Field(QualityConfig(), description="Quality masks.")
     gating: GatingConfig = Field(GatingConfig(), description="Gates.")
-    reference: ReferenceConfig | str = Field(ReferenceConfig(), description="Normal reference, or the path of one.")
+    reference: ReferenceConfig | PathText = Field(
+        ReferenceConfig(), description="Normal reference, or the path of one."
+    )
     review: ReviewConfig = Field(ReviewConfig(), description="Earlier decisions of the laboratory.")
     controls: ControlsConfig = Field(ControlsConfig(), description="Control tubes accepted or excluded by name.")
     labels: LabelsConfig = Field(LabelsConfig(), description="Labels that look exchanged and are right.")

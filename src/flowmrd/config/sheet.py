@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from unicodedata import normalize
 
+from flowmrd.config.path_text import impossible_path, plain_path
 from flowmrd.config.table import read_table
 from flowmrd.dates import DayError, read_day
 from flowmrd.errors import SheetError
@@ -213,6 +214,19 @@ def _date_errors(where: str, row: Mapping[str, str]) -> list[SheetError]:
     return errors
 
 
+def _path_errors(where: str, row: Mapping[str, str]) -> list[SheetError]:
+    return [
+        SheetError(
+            where,
+            found=f"{column}: {why}",
+            expected="the name of a panel, or the path of its file" if column == "panel" else "the path of a file",
+            todo="correct the cell",
+        )
+        for column in ("panel", "labels")
+        if row.get(column) and (why := impossible_path(row[column]))
+    ]
+
+
 def _row_errors(where: str, row: Mapping[str, str]) -> list[SheetError]:
     errors = []
     for column in ("sample", "patient", "specimen_id"):
@@ -244,6 +258,7 @@ def _row_errors(where: str, row: Mapping[str, str]) -> list[SheetError]:
         errors.append(
             SheetError(where, found="no fcs file", expected="the path of the tube's FCS file", todo="fill it in")
         )
+    errors += _path_errors(where, row)
     if row["role"] == Role.COMPENSATION and not row.get("stain"):
         errors.append(
             SheetError(
@@ -263,10 +278,10 @@ def _file(folder: Path, written: str) -> Path:
     for form in forms:
         try:
             if (folder / form).is_file():
-                return folder / form
+                return plain_path(folder / form)
         except (OSError, ValueError):
             break
-    return folder / written
+    return plain_path(folder / written)
 
 
 def _to_sample(folder: Path, row: Mapping[str, str], line: int) -> Sample:

@@ -17,6 +17,7 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final
 
+from flowmrd.config.path_text import obstacle
 from flowmrd.errors import SheetError
 
 __all__ = ["MAX_SHEET_BYTES", "Grid", "plain_cell", "read_grid"]
@@ -73,15 +74,15 @@ def read_grid(path: Path, required: Sequence[str], *, one_row_per: str, setting:
     def refuse(found: str, todo: str) -> SheetError:
         return SheetError(str(path), found=found, expected=expected, todo=todo)
 
-    try:
-        size = path.stat().st_size
-        if size > MAX_SHEET_BYTES:
-            raise refuse(f"{size} bytes", "check that it is a sheet")
-        raw = path.read_bytes()
-    except FileNotFoundError as error:
-        raise refuse("no such file", f"create it, or correct '{setting}:' in config.yaml") from error
-    except IsADirectoryError as error:
-        raise refuse("a folder", f"correct '{setting}:' in config.yaml") from error
+    if found := obstacle(path):
+        todo = f"correct '{setting}:' in config.yaml"
+        if "permission" in found:
+            todo = "make the file readable"
+        raise refuse(found, f"create it, or {todo}" if found == "no such file" else todo)
+    size = path.stat().st_size
+    if size > MAX_SHEET_BYTES:
+        raise refuse(f"{size} bytes", "check that it is a sheet")
+    raw = path.read_bytes()
     for start, kind in _NO_SHEETS:
         if raw.lstrip(b"\xef\xbb\xbf \r\n").startswith(start):
             raise refuse(kind, "save the table as .xlsx, or as text separated by tabs")
@@ -93,8 +94,10 @@ def read_grid(path: Path, required: Sequence[str], *, one_row_per: str, setting:
 
 
 def _decoded(raw: bytes, refuse: Any) -> str:
-    """Text of a sheet: UTF-8, UTF-16 with or without its mark, else Windows-1252."""
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+    """Text of a sheet: UTF-8, UTF-32, UTF-16 with or without its mark, else Windows-1252."""
+    if raw.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
+        encoding = "utf-32"
+    elif raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding = "utf-16"
     elif raw.count(b"\x00") > len(raw) // 4:
         encoding = "utf-16-le" if raw[1:2] == b"\x00" else "utf-16-be"

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import yaml
 
+from flowmrd.config.path_text import obstacle
 from flowmrd.errors import InputError
 
 MAX_BYTES: Final = 1_000_000
@@ -64,6 +65,8 @@ def read_yaml(path: Path, kind: type[InputError], *, expected: str, if_missing: 
     def refuse(found: str, todo: str) -> InputError:
         return kind(str(path), found=found, expected=expected, todo=todo)
 
+    if found := obstacle(path):
+        raise refuse(found, "make the file readable" if "permission" in found else if_missing)
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
@@ -76,10 +79,6 @@ def read_yaml(path: Path, kind: type[InputError], *, expected: str, if_missing: 
         if twice := _keys_given_twice(tree):
             raise refuse("; ".join(twice), "keep one of them; flowmrd cannot know which one is meant")
         data = None if tree is None else _Loader("").construct_document(tree)
-    except FileNotFoundError as error:
-        raise refuse("no such file", if_missing) from error
-    except IsADirectoryError as error:
-        raise refuse("a folder", if_missing) from error
     except UnicodeDecodeError as error:
         raise refuse("bytes that are not UTF-8 text", "save the file as UTF-8") from error
     except (yaml.YAMLError, ValueError, TypeError) as error:

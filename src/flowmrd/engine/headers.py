@@ -24,8 +24,10 @@ from flowmrd.engine.state import STATE, keep_state
 from flowmrd.errors import CompensationError, InputError
 from flowmrd.fcs.exported import export_state
 from flowmrd.fcs.reader import DataSet, choose, read_fcs
+from flowmrd.fcs.repeated_events import refuse_repeated
 from flowmrd.panel import PanelModel
 from flowmrd.panel.match import MatchResult
+from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.compensation.evidence import SAMPLE, judge_values
 from flowmrd.preprocess.compensation.source import DYES, find_spillover, refuse_compensated
 from flowmrd.preprocess.stain_tubes import UNSTAINED, stained_column
@@ -151,6 +153,8 @@ def check_header(
 
 
 MARKED_EVENTS = 512
+PARTS: Final = 3
+"""A tube that was joined with itself up to so many times is found without reading it all."""
 LEAST_DIFFERENT = 100
 """Number of different values from which a channel identifies a tube: two tubes do not share hundreds of measurements in
 the same order.
@@ -209,6 +213,9 @@ def _check_values(
     values = chosen.sampled(SAMPLE, [channel.index for channel in wanted])
     columns = {channel.column: values[position] for position, channel in enumerate(wanted)}
     refuse_dead_detectors(columns, panel, where=where)
+    measured = [one for one in wanted if one.marker is not None and one.kind != ChannelKind.TIME]
+    refuse_repeated(chosen.path, [columns[one.column] for one in measured])
+    refuse_repeated(chosen.path, list(chosen.starts(PARTS, MARKED_EVENTS, [one.index for one in measured])))
     faults = value_faults(columns, facts, panel, config.quality, events=chosen.n_events)
     left = "" if later else ", ".join(map(str, judge_values(columns, facts, matrix, where=where)[:3]))
     pattern = pattern_of_tube(columns, facts.channels, matrix)

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from flowmrd.config.path_text import obstacle
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
 
@@ -62,7 +63,9 @@ class PanelFile:
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a small file from outside, ``absent`` where there is none."""
+    """SHA-256 of a small file from outside, ``absent`` where there is none (a pipe would wait for ever)."""
+    if obstacle(path):
+        return "absent"
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:

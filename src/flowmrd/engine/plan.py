@@ -18,7 +18,7 @@ from flowmrd.engine.applied_reference import stained_controls
 from flowmrd.engine.headers import HeaderCache, HeaderPreview, RunRequest
 from flowmrd.engine.panel_file import PanelFile
 from flowmrd.engine.refusals import Refusal, refuse, refuse_row, stage_failures
-from flowmrd.engine.run_faults import unknown_names
+from flowmrd.engine.run_faults import missing_tables, unknown_names
 from flowmrd.engine.run_plan import RunPlan
 from flowmrd.engine.state import PLAN_FILE, keep_state
 from flowmrd.engine.tube_comparison import compare_tubes
@@ -58,6 +58,8 @@ def plan_run(
     if not unreadable and (strangers := list(unknown_names(rows, config, run_directory))):
         # a control that was to be left out would stay in the reference
         raise strangers[0]
+    if missing := list(missing_tables(config, run_directory)):
+        raise missing[0]
     known, sizes = (None, {}) if main_process else _told_by_parent(run_directory)
     if known is not None:
         return _admit(run_directory, config, rows, None).plan(known, sizes)

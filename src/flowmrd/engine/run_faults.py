@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from flowmrd.config import RunConfig, Sample
+from flowmrd.config.path_text import obstacle
 from flowmrd.config.sheet import Role
 from flowmrd.engine.applied_reference import stored_reference
 from flowmrd.engine.headers import HeaderPreview
@@ -23,7 +24,7 @@ from flowmrd.records.references import GateReferenceFile, TransformFile
 from flowmrd.run_files import CONFIG
 from flowmrd.stages.labels import read_labels
 
-__all__ = ["run_faults", "unknown_names"]
+__all__ = ["missing_tables", "run_faults", "unknown_names"]
 
 
 def run_faults(
@@ -43,6 +44,7 @@ def run_faults(
         *_labels(rows, previews),
         *_references(rows, config, run_directory),
         *unknown_names(rows, config, run_directory),
+        *missing_tables(config, run_directory),
     ]
 
 
@@ -147,3 +149,19 @@ def unknown_names(rows: Sequence[Sample], config: RunConfig, run_directory: Path
                     expected="a sample of the sheet",
                     todo=f"did you mean {near[0]}?" if near else "correct the name, or remove it",
                 )
+
+
+def missing_tables(config: RunConfig, run_directory: Path) -> Iterator[InputError]:
+    """Clinical tables that the configuration names and that are not there: the trial report would be left out.
+
+    The tables at the default places need not exist.
+    """
+    for key in ("patients", "adverse_events"):
+        given = getattr(config, key)
+        if given != RunConfig.model_fields[key].default and (found := obstacle(run_directory / given)):
+            yield ConfigError(
+                f"{run_directory / CONFIG}: {key}",
+                found=f"{found}: {given}",
+                expected="a clinical table",
+                todo="correct the path, or remove the key to run without the trial report",
+            )

@@ -18,7 +18,12 @@ from flowmrd.engine.headers import file_key
 from flowmrd.engine.panel_file import digest_of, short_digest
 from flowmrd.engine.tubes_of_run import TubesOfRun
 from flowmrd.run_files import CONFIG
-from flowmrd.stages.laboratory_files import decisions_file, stored_library
+from flowmrd.stages.laboratory_files import (
+    control_limits_file,
+    decisions_file,
+    refuse_unreadable,
+    stored_library,
+)
 
 __all__ = ["RunPlan"]
 
@@ -65,13 +70,19 @@ class RunPlan(TubesOfRun):
             "reference": self._stored_reference_digest(panel),
             "library": self._stored_library_digest,
             "expert labels": file_key(row.labels) if row.labels is not None else "",
+            **self._laboratory_files,
         }
-        decisions = decisions_file(self.run_directory, self.config)
-        if decisions is not None:
-            facts["decisions"] = digest_of(decisions)
-        if self.config.report.control_limits is not None:
-            facts["control limits"] = digest_of(self.run_directory / self.config.report.control_limits)
         return short_digest(json.dumps(facts, sort_keys=True))
+
+    @cached_property
+    def _laboratory_files(self) -> dict[str, str]:
+        """Digests of the decisions and control limits that the configuration names, read once to see what they are."""
+        refuse_unreadable(self.run_directory, self.config)
+        files = {
+            "decisions": decisions_file(self.run_directory, self.config),
+            "control limits": control_limits_file(self.run_directory, self.config),
+        }
+        return {name: digest_of(path) for name, path in files.items() if path is not None}
 
     @cached_property
     def _spillover_tables(self) -> str:

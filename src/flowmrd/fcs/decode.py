@@ -21,7 +21,7 @@ from flowmrd.fcs.findings import refuse
 from flowmrd.fcs.layout import Layout, Parameter, ascii_words, dtype_of
 from flowmrd.fcs.segments import DataSegment
 
-__all__ = ["Block", "blocks", "ends", "scale_into", "stretches"]
+__all__ = ["Block", "blocks", "ends", "part_of", "scale_into", "stretches"]
 
 Array = npt.NDArray[Any]
 
@@ -94,13 +94,16 @@ def ends(segment: DataSegment, n_events: int) -> list[DataSegment]:
     """The first and the last ``n_events`` events of DATA; all of DATA if it cannot be divided or holds fewer."""
     if segment.layout.packing == "delimited" or segment.n_events <= n_events:
         return [segment] if segment.n_events else []
-    parts = []
-    for first in (0, segment.n_events - n_events):
-        bits = first * segment.layout.event_bits
-        if bits % 8 == 0:  # reading a stream of bits can only start at a whole byte
-            length = segment.layout.n_bytes(n_events)
-            parts.append(replace(segment, begin=segment.begin + bits // 8, n_events=n_events, length=length))
-    return parts
+    return [one for first in (0, segment.n_events - n_events) if (one := part_of(segment, first, n_events)) is not None]
+
+
+def part_of(segment: DataSegment, first: int, n_events: int) -> DataSegment | None:
+    """The events from ``first`` on; None where DATA cannot be read from there."""
+    bits = first * segment.layout.event_bits
+    if segment.layout.packing == "delimited" or bits % 8:  # reading a stream of bits can only start at a whole byte
+        return None
+    length = segment.layout.n_bytes(n_events)
+    return replace(segment, begin=segment.begin + bits // 8, n_events=n_events, length=length)
 
 
 def _decoder(path: Path, segment: DataSegment) -> Any:

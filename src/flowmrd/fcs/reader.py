@@ -14,13 +14,13 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from flowmrd.errors import FcsError
-from flowmrd.fcs.decode import Block, blocks, ends, scale_into, stretches
+from flowmrd.fcs.decode import Block, blocks, ends, part_of, scale_into, stretches
 from flowmrd.fcs.findings import Finding, refuse
 from flowmrd.fcs.header import Header, file_size, is_header, read_at, read_header
 from flowmrd.fcs.layout import Parameter, number, whole
@@ -106,6 +106,24 @@ class DataSet:
             for block in blocks(self.path, part):
                 scale_into(block, part, self.timestep, out, wanted)
             yield out[:, :n_events] if part.n_events > n_events else out
+
+    def starts(self, parts: int, n_events: int, wanted: Sequence[int]) -> npt.NDArray[np.float32]:
+        """The first ``n_events`` events of every n-th part of the run, from the whole run to ``parts`` parts.
+
+        Shape (n_wanted, n_found); empty where the run is too short. They show a tube that was joined with itself.
+        """
+        if self.n_events < 2 * parts * n_events:
+            return np.empty((len(wanted), 0), dtype=np.float32)
+        places = sorted({self.n_events * k // n for n in range(1, parts + 1) for k in range(n)})
+        found = []
+        for place in places:
+            part = part_of(self.segment, place, n_events)
+            if part is not None:
+                out = np.empty((len(wanted), n_events), dtype=np.float32)
+                for block in blocks(self.path, part):
+                    scale_into(block, part, self.timestep, out, wanted)
+                found.append(out)
+        return np.concatenate(found, axis=1) if found else np.empty((len(wanted), 0), dtype=np.float32)
 
     def raw(self) -> list[npt.NDArray[Any]]:
         """Stored values of every channel in their own type, integers after masking: arrays of shape (n_events,)."""
@@ -239,8 +257,8 @@ def choose(data_sets: list[DataSet], index: int | None = None) -> DataSet:
 
     A single data set is taken. Several data sets with the same number of events are the same tube written twice (a
     Beckman Coulter LMD file holds 10-bit FCS 2.0 and then 20-bit FCS 3.0 data): the one with the finest resolution is
-    taken, or the later one where resolutions are equal. Data sets with different numbers of events are different tubes,
-    and only the user can say which one is meant.
+    taken, or the later one where resolutions are equal. Data sets with different numbers of events, or with different
+    events, are different tubes, and only the user can say which one is meant.
 
     Raises
     ------
@@ -256,14 +274,49 @@ def choose(data_sets: list[DataSet], index: int | None = None) -> DataSet:
         raise refuse(path, f"no list-mode data set {index}", f"one of {known}", "correct the number of the data set")
     with_events = [one for one in data_sets if one.n_events] or data_sets
     counts = sorted({one.n_events for one in with_events})
+    found = ""
     if len(counts) > 1:
-        raise FcsError(
-            str(path),
-            found=f"{len(with_events)} data sets with {counts[0]} to {counts[-1]} events: several tubes in one file",
-            expected="one tube in a file",
-            todo="export the tubes one by one",
+        found = f"{len(with_events)} data sets with {counts[0]} to {counts[-1]} events: several tubes in one file"
+    elif any(not _same_tube(with_events[0], other) for other in with_events[1:]):
+        # every tube of a rack that stops at a fixed number of events has as many
+        found = (
+            f"{len(with_events)} data sets of {counts[0]} events, and not the same events: several tubes in one file"
         )
+    if found:
+        raise FcsError(str(path), found=found, expected="one tube in a file", todo="export the tubes one by one")
     return max(with_events, key=lambda one: (_resolution(one), one.index))
+
+
+_COMPARED: Final = 2000
+_LEAST_LIKE: Final = 0.5
+"""Rank correlation of a channel between two data sets of one tube: close to 1, whatever scale or resolution each has;
+between two tubes it is within 0.1 of 0.
+"""
+
+
+def _same_tube(one: DataSet, other: DataSet) -> bool:
+    """Whether two data sets with as many events hold the same ones; True where no channel can tell."""
+    theirs = {compact(channel.pnn): place for place, channel in enumerate(other.channels) if channel.pnn}
+    shared = [
+        (place, theirs[compact(channel.pnn)])
+        for place, channel in enumerate(one.channels)
+        if channel.pnn and not channel.time and compact(channel.pnn) in theirs
+    ]
+    if not shared or one.n_events < 50:
+        return True
+    mine = next(iter(one.ends(_COMPARED, [place for place, _ in shared])))
+    yours = next(iter(other.ends(_COMPARED, [place for _, place in shared])))
+    alike = [_rank_correlation(a, b) for a, b in zip(mine, yours, strict=True)]
+    known = [value for value in alike if value is not None]
+    return not known or max(known) > _LEAST_LIKE
+
+
+def _rank_correlation(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float | None:
+    """Correlation of the ranks of two channels; None where one of them hardly varies."""
+    if min(len(np.unique(a)), len(np.unique(b))) < 20:
+        return None
+    ranks = [np.argsort(np.argsort(values, kind="stable"), kind="stable") for values in (a, b)]
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def _resolution(one: DataSet) -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from flowmrd.config.load import describe
+from flowmrd.config.path_text import impossible_path
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.errors import PanelError
 from flowmrd.home import PANELS
@@ -23,7 +25,11 @@ def find_panel(name: str, *, run_directory: Path, shipped: Path) -> Path:
     PanelError
         If the panel is unknown; the message names the most similar shipped panel.
     """
-    candidates = [run_directory / name, run_directory / "panels" / f"{name}.yaml", shipped / f"{name}.yaml"]
+    if why := impossible_path(name):
+        raise PanelError(f"panel {name[:40]!r}", found=why, expected="a panel's name or path", todo="correct 'panel'")
+    candidates = [run_directory / name]
+    if not name.endswith((".yaml", ".yml")):
+        candidates += [run_directory / "panels" / f"{name}.yaml", shipped / f"{name}.yaml"]
     for candidate in candidates:
         if candidate.is_file() and candidate.suffix in {".yaml", ".yml"}:
             return candidate
@@ -31,10 +37,20 @@ def find_panel(name: str, *, run_directory: Path, shipped: Path) -> Path:
     near = get_close_matches(name, known, n=1)
     raise PanelError(
         f"panel {name!r}",
-        found=f"no such panel in {', '.join(str(path) for path in candidates)}",
+        found=f"no such panel ({_tried(candidates)})",
         expected=f"one of {', '.join(known)}, or the path of a .yaml file",
         todo=f"did you mean {near[0]}?" if near else "correct 'panel' in config.yaml or the sample sheet",
     )
+
+
+def _tried(candidates: Sequence[Path]) -> str:
+    """Where a panel was looked for; what lies there that is no panel file is called what it is."""
+    for candidate in candidates:
+        if candidate.is_dir():
+            return f"{candidate} is a folder"
+        if candidate.is_file():
+            return f"the name of {candidate} does not end in .yaml"
+    return f"looked for {', '.join(map(str, candidates))}"
 
 
 def load_panel(path: Path | str) -> PanelModel:

@@ -1,14 +1,18 @@
-"""Files of the laboratory that a configuration names: its library of phenotypes, its decisions on groups."""
+"""Files of the laboratory that a configuration names: phenotypes, decisions on groups, limits of charts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from flowmrd.config import RunConfig
-from flowmrd.errors import ConfigError
+from flowmrd.config.path_text import obstacle
+from flowmrd.errors import ArtefactError, ConfigError
+from flowmrd.records.control_limits import ControlLimitsFile
+from flowmrd.records.decisions import DecisionsFile
+from flowmrd.records.read import read_record
 from flowmrd.run_files import CONFIG
 
-__all__ = ["decisions_file", "stored_library"]
+__all__ = ["control_limits_file", "decisions_file", "refuse_unreadable", "stored_library"]
 
 
 def stored_library(directory: Path, config: RunConfig) -> list[Path]:
@@ -33,11 +37,53 @@ def decisions_file(directory: Path, config: RunConfig) -> Path | None:
         If there is no such file.
     """
     given = config.review.decisions
-    if given is not None and not (directory / given).is_file():
+    expected = "decisions of the laboratory, as 'flowmrd reference learn' makes them"
+    return None if given is None else _there(directory, "review.decisions", given, expected)
+
+
+def control_limits_file(directory: Path, config: RunConfig) -> Path | None:
+    """File of locked control limits that the configuration names; None where it names none.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file.
+    """
+    given = config.report.control_limits
+    expected = "limits of the control charts, as 'flowmrd reference limits' locks them"
+    return None if given is None else _there(directory, "report.control_limits", given, expected)
+
+
+def refuse_unreadable(directory: Path, config: RunConfig) -> None:
+    """Read the laboratory's files that the configuration names, so that a run does not fail on them tube by tube.
+
+    Raises
+    ------
+    InputError
+        If one of them is missing or is another kind of file.
+    """
+    for key, path, model, maker in (
+        ("review.decisions", decisions_file(directory, config), DecisionsFile, "reference learn"),
+        ("report.control_limits", control_limits_file(directory, config), ControlLimitsFile, "reference limits"),
+    ):
+        try:
+            if path is not None:
+                read_record(path, model)
+        except ArtefactError as error:
+            raise ConfigError(
+                f"{directory / CONFIG}: {key}",
+                found=f"{error.found} in {path}",
+                expected=f"a file that 'flowmrd {maker}' wrote with this version",
+                todo="name that file, or remove the key",
+            ) from error
+
+
+def _there(directory: Path, key: str, given: str, expected: str) -> Path:
+    if found := obstacle(directory / given):
         raise ConfigError(
-            f"{directory / CONFIG}: review.decisions",
-            found=f"no file {given}",
-            expected="decisions of the laboratory, as 'flowmrd reference learn' makes them",
-            todo="correct the path, or remove it",
+            f"{directory / CONFIG}: {key}",
+            found=f"{found}: {given}",
+            expected=expected,
+            todo="correct the path, or remove the key",
         )
-    return None if given is None else directory / given
+    return directory / given

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from flowmrd.config.path_text import obstacle
 from flowmrd.errors import ArtefactError
 from flowmrd.store.atomic import atomic_path
 
@@ -35,6 +36,8 @@ def read_json(path: Path) -> Any:
         If the file is missing, not JSON, nested too deeply or too large, or holds NaN or infinity, which are not JSON
         and would make every comparison false.
     """
+    if (found := obstacle(path)) and found != "no such file":
+        raise _not_ours(path, found)
     try:
         if (size := path.stat().st_size) > MAX_JSON_BYTES:
             raise _not_ours(path, f"{size} bytes")

@@ -12,10 +12,11 @@ from flowmrd.fcs.cross_check import second_reading
 from flowmrd.fcs.exported import ExportState, export_state
 from flowmrd.fcs.findings import Finding
 from flowmrd.fcs.reader import DataSet, analyte, choose, dye_and_detector, marker_names, read_fcs
+from flowmrd.fcs.repeated_events import refuse_repeated
 from flowmrd.fcs.scrub import acquisition, instrument, kept_keywords, unreadable_dates
 from flowmrd.fcs.spillover import FileSpillover, read_spillovers
 from flowmrd.panel.match import ChannelMatch, MatchResult, known_names, match_channels, names_marker
-from flowmrd.panel.model import PanelModel
+from flowmrd.panel.model import ChannelKind, PanelModel
 from flowmrd.panel.names import printable_name, qualifier
 from flowmrd.preprocess.compensation.source import DYES
 from flowmrd.records.base import FlagEntry
@@ -74,7 +75,8 @@ def read_tube(
     Raises
     ------
     FcsError
-        If the file can only be read by guessing, a second reader disagrees, or the file changed while it was read.
+        If the file can only be read by guessing, holds events more than once, a second reader disagrees, or the file
+        changed while it was read.
     ChannelError
         If a required channel is missing or ambiguous.
     """
@@ -99,6 +101,8 @@ def read_tube(
             expected="a file that nobody writes to",
             todo="wait until the transfer from the instrument has ended, then rerun",
         )
+    named = [one for one in matched.channels if one.marker is not None and one.kind != ChannelKind.TIME]
+    refuse_repeated(path, [values[one.index] for one in named])
     raw = {channel.column: values[channel.index] for channel in matched.channels}
     whole = IngestFile(
         schema_=INGEST_SCHEMA,

@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.config.path_text import obstacle
 from flowmrd.errors import CompensationError
 
 __all__ = ["SINGULAR_CONDITION", "Spillover", "check_spillover", "normal_name", "read_spillover_csv"]
@@ -189,10 +190,15 @@ def read_spillover_csv(path: Path) -> Spillover:
 def _cells(path: Path) -> tuple[list[list[str]], str]:
     """Rows of the table that are not empty, and what separates their cells."""
     where = str(path)
+    if found := obstacle(path):
+        raise CompensationError(
+            where,
+            found=found,
+            expected="a CSV with the spillover matrix",
+            todo="correct the path ('compensation:' in config.yaml; one file: --spillover)",
+        )
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise _error(where, "no such file", "a CSV with the spillover matrix") from error
     except UnicodeDecodeError as error:
         raise _error(where, "bytes that are not UTF-8", "UTF-8 text") from error
     first = text.split("\n", 1)[0]

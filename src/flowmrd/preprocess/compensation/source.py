@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from flowmrd.config.path_text import plain_path
 from flowmrd.config.run import CompensationConfig, RunConfig
 from flowmrd.errors import CompensationError, counted
 from flowmrd.fcs.spillover import KEYWORDS
@@ -83,7 +84,7 @@ def find_spillover(
             expected="'compensation: csv:' with this batch or the key 'default'",
             todo="add it to config.yaml",
         )
-    path = (base or Path()) / chosen
+    path = plain_path((base or Path()) / chosen)
     return _complete(_on_columns(read_spillover_csv(path), record, str(path)), record, f"{where}: {path}")
 
 
