@@ -315,8 +315,8 @@ def _rank_correlation(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) ->
     """Correlation of the ranks of two channels; None where one of them hardly varies."""
     if min(len(np.unique(a)), len(np.unique(b))) < 20:
         return None
-    ranks = [np.argsort(np.argsort(values, kind="stable"), kind="stable") for values in (a, b)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    first, second = (np.argsort(np.argsort(values, kind="stable"), kind="stable") for values in (a, b))
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _resolution(one: DataSet) -> float:

@@ -50,7 +50,7 @@ def read_json(path: Path) -> Any:
             todo="run 'flowmrd run', which writes this file",
         ) from error
     except (ValueError, RecursionError) as error:
-        raise _not_ours(path, f"text that is not JSON ({type(error).__name__})") from error
+        raise _not_ours(path, "an empty file" if not path.stat().st_size else "text that is not JSON") from error
 
 
 def _finite(word: str) -> float:

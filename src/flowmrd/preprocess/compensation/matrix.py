@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.config.path_text import obstacle
-from flowmrd.errors import CompensationError
+from flowmrd.errors import CompensationError, counted
 
 __all__ = ["SINGULAR_CONDITION", "Spillover", "check_spillover", "normal_name", "read_spillover_csv"]
 
@@ -167,7 +167,7 @@ def read_spillover_csv(path: Path) -> Spillover:
     where = str(path)
     rows, delimiter = _cells(path)
     if len(rows) < 2:
-        raise _error(where, f"{len(rows)} lines", "a header with detector names and one line per detector")
+        raise _error(where, counted(len(rows), "line"), "a header with detector names and one line per detector")
     header, body = rows[0], rows[1:]
     labelled = not _is_number(body[0][0], delimiter)
     names = header[1:] if labelled and (header[0] == "" or len(header) == len(body[0])) else header
@@ -175,7 +175,8 @@ def read_spillover_csv(path: Path) -> Spillover:
     if any(len(row) != len(names) for row in values) or len(values) != len(names):
         raise _error(
             where,
-            f"{len(names)} detector names, {len(values)} lines of {sorted({len(row) for row in values})} values",
+            f"{len(names)} detector names, and {counted(len(values), 'line')} of "
+            f"{' or '.join(map(str, sorted({len(row) for row in values})))} values",
             "a square table",
         )
     try:
