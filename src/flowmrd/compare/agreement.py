@@ -109,7 +109,7 @@ def calls_at(pairs: Sequence[MeasuredPair], threshold: float) -> CallsAtThreshol
 
 
 def cohens_kappa(table: npt.NDArray[np.int64]) -> tuple[float | None, tuple[float, float] | None]:
-    """Cohen's kappa of a 2 x 2 table and its 95 % interval.
+    """Cohen's kappa and its 95 % interval, of a table of counts of shape (2, 2).
 
     Variance for large samples: Fleiss JL, Cohen J, Everitt BS, Psychol Bull 1969;72:323. ``None`` where chance alone
     would give full agreement.

@@ -90,7 +90,13 @@ class DataSet:
         return out
 
     def sampled(self, n_events: int, wanted: Sequence[int]) -> npt.NDArray[np.float32]:
-        """At least ``n_events`` events, or all, in evenly spaced stretches of the file; values as in :meth:`scaled`."""
+        """At least ``n_events`` events, or all, in evenly spaced stretches of the file; values as in :meth:`scaled`.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (n_wanted, n_sampled), in file order.
+        """
         pieces = []
         for stretch in stretches(self.segment, n_events):
             out = np.empty((len(wanted), stretch.n_events), dtype=np.float32)
@@ -100,7 +106,7 @@ class DataSet:
         return np.concatenate(pieces, axis=1) if pieces else np.empty((len(wanted), 0), dtype=np.float32)
 
     def ends(self, n_events: int, wanted: Sequence[int]) -> Iterator[npt.NDArray[np.float32]]:
-        """Yield the first, then the last ``n_events`` events (or all at once), scaled: (n_wanted, n_events)."""
+        """Yield the first, then the last ``n_events`` events, scaled, shape (n_wanted, n_events); or all at once."""
         for part in ends(self.segment, n_events):
             out = np.empty((len(wanted), part.n_events), dtype=np.float32)
             for block in blocks(self.path, part):
@@ -150,7 +156,7 @@ class DataSet:
         return {index: count for index, count in counts.items() if count}
 
     def raw_sums(self) -> npt.NDArray[np.float64]:
-        """Sum of the stored values of every channel in float64, before gain, log and time scaling."""
+        """Sum of the stored values of every channel, before gain, log and time scaling; shape (n_channels,)."""
         sums = np.zeros(len(self.channels))
         with np.errstate(over="ignore", invalid="ignore"):
             for block in self.blocks():

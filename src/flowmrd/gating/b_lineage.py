@@ -128,6 +128,11 @@ def assess_stages(
     The number of other cells is the larger of this tube's estimate and the controls' median share of its nucleated
     cells. Its limit is the larger of the upper limits of both. The controls' largest share is not used, because
     regenerating marrow holds many precursors without CD19, which count as other cells there.
+
+    Parameters
+    ----------
+    analysable
+        True for analysable events, shape (n_events,).
     """
     nucleated = int(np.count_nonzero(result.inside("nucleated") & analysable))
 

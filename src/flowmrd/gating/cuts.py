@@ -110,6 +110,8 @@ def own_cut(
         ``threshold`` and ``peak`` of the controls, panel scale.
     label
         Name of the reference for the record.
+    within, masks
+        Events that the estimate looks at, and masks of the gates placed before; each of shape (n_events,).
     """
     own = estimate_cut(gate, columns, within, masks, panel_scale)
     expected = prior["threshold"]
@@ -144,7 +146,13 @@ def _peak_above(density: Density, threshold: float) -> float:
 def frozen_cut(
     gate: CutGate, threshold: float, columns: Columns, within: Mask, panel_scale: PanelScale, *, explain: bool
 ) -> Placement:
-    """Place a cut at a threshold of the panel scale that was found elsewhere; the caller sets source and reason."""
+    """Place a cut at a threshold of the panel scale that was found elsewhere; the caller sets source and reason.
+
+    Parameters
+    ----------
+    within
+        Analysable events that the density is drawn from, shape (n_events,).
+    """
     placed = _placed(gate, threshold, within, panel_scale)
     if not explain:
         return placed
@@ -329,6 +337,11 @@ def snap(threshold: float, values: npt.NDArray[np.floating[Any]]) -> float:
 
     Other software computes compensation and logicle in its own arithmetic, which differs in the seventh digit. A
     threshold in a gap wider than that gives the same events everywhere.
+
+    Parameters
+    ----------
+    values
+        Values that the threshold is compared with, on its scale, shape (n_events,).
     """
     near = values[(values > threshold - SNAP) & (values < threshold + SNAP)].astype(np.float64)
     edges = np.unique(np.concatenate([near, [threshold - SNAP, threshold + SNAP]]))

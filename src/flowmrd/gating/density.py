@@ -80,12 +80,12 @@ class Density:
 
 
 def thinned(values: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
-    """Every k-th value, so that at most :data:`MAX_EVENTS` are left; deterministic."""
+    """Every k-th value of shape (n,), so that at most :data:`MAX_EVENTS` are left; deterministic."""
     return values if len(values) <= MAX_EVENTS else values[:: -(-len(values) // MAX_EVENTS)]
 
 
 def estimate_density(values: Values) -> Density:
-    """Density of finite values on the 0..1 scale; values beyond -0.25..2.25 count in the outermost bins.
+    """Density of finite values of shape (n,) on the 0..1 scale; those beyond -0.25..2.25 count in the outermost bins.
 
     Leaning cuts reach 2.
     """

@@ -80,6 +80,8 @@ def gate_flags(
         The panel's gates with their bounds on the panel scale; those of the panel where absent.
     brightness
         Factor by which raw values were multiplied for the bounds.
+    analysable
+        True for analysable events, shape (n_events,).
     """
     flags = _unavailable(result)
     if result.available("nucleated") and not np.any(result.inside("nucleated") & analysable):

@@ -89,6 +89,13 @@ class _Reader:
         }
 
     def shapes(self) -> dict[str, Shape]:
+        """Shape of every gate of the file, by name.
+
+        Raises
+        ------
+        GateError
+            If a gate stands twice or is not one of the panel's, or the file holds none.
+        """
         elements: dict[str, ET.Element] = {}
         for tag in _SHAPES:
             for element in self.root.findall(f"{{{GATING}}}{tag}"):

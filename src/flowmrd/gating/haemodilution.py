@@ -69,7 +69,13 @@ _TITLES: Final = {
 
 
 def marrow_shares(result: GateResult, analysable: Mask) -> dict[str, tuple[int, int]]:
-    """Population of :data:`LIMITS` to its cells and the nucleated cells that its share is taken of."""
+    """Population of :data:`LIMITS` to its cells and the nucleated cells that its share is taken of.
+
+    Parameters
+    ----------
+    analysable
+        True for analysable events, shape (n_events,).
+    """
     members = {name: result.inside(name) & analysable for name in LIMITS if result.available(name)}
     rest = result.inside("nucleated") & analysable & ~result.inside(window_gate(result.names))
     for inside in members.values():
@@ -79,7 +85,13 @@ def marrow_shares(result: GateResult, analysable: Mask) -> dict[str, tuple[int, 
 
 
 def mature_granulocytes(result: GateResult, analysable: Mask) -> tuple[int, int] | None:
-    """Granulocytes with CD10 and all granulocytes; None where the panel cannot tell or there are too few."""
+    """Granulocytes with CD10 and all granulocytes; None where the panel cannot tell or there are too few.
+
+    Parameters
+    ----------
+    analysable
+        True for analysable events, shape (n_events,).
+    """
     if not (result.available("granulocytes") and result.available("cd10_pos")):
         return None
     cells = result.inside("granulocytes") & analysable
@@ -94,6 +106,8 @@ def assess_haemodilution(result: GateResult, analysable: Mask, controls: Mapping
     ----------
     controls
         Population to smallest, median and largest share in the control marrows and their number; empty without them.
+    analysable
+        True for analysable events, shape (n_events,).
     """
     rows: list[DilutionRow] = []
     nucleated = 0

@@ -147,6 +147,11 @@ def population_table(
     ``count`` is the gate among all events, as other software shows it; every other number is of analysable events. A
     percentage or median that has nothing to be computed from is None, never 0. Medians rest on at most 100,000 evenly
     spaced events; raw units need the channel's scale.
+
+    Parameters
+    ----------
+    analysable
+        True for analysable events, shape (n_events,).
     """
     base = {"total": len(analysable), "analysable": int(np.count_nonzero(analysable))}
     counts: dict[str, int] = {}

@@ -163,7 +163,7 @@ class GateReference:
 
 
 def usual(values: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Values without those far outside the others: more than :data:`FAR` median absolute deviations from the median.
+    """Values (n,) less those further from the median than :data:`FAR` median absolute deviations, shape (n_kept,).
 
     All are kept where there are fewer than :data:`LEAST_CONTROLS`, or where most are equal, so that the deviations tell
     no scale. Of normally distributed values the median of those kept varies as the median of all does

@@ -72,7 +72,7 @@ class GatedSample:
 def tube_landmark(
     columns: Columns, panel: PanelModel, analysable: Mask, scales: Mapping[str, ChannelScale] | None = None
 ) -> Landmark:
-    """Lymphocytes of a tube as the panel's landmark."""
+    """Lymphocytes of a tube as the panel's landmark; columns and ``analysable`` have shape (n_events,)."""
     return find_landmark(columns, analysable, panel.landmark, tube_panel_scale(panel, scales or {}))
 
 
@@ -172,6 +172,8 @@ def gate_control(
     factors
         Landmark factors of all controls together, so that their thresholds are on one scale; the control's own where
         absent.
+    analysable
+        True for analysable events, shape (n_events,).
     """
     if factors is None:
         factors = tube_landmark(columns, panel, analysable, scales).factors

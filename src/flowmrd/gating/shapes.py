@@ -104,11 +104,11 @@ class HalfPlane:
         return self.side(self.project(columns))
 
     def side(self, projected: npt.NDArray[np.float64]) -> Mask:
-        """True on the chosen side for projected events."""
+        """True on the chosen side for projected events, shape (n_events,)."""
         return np.asarray(projected >= self.threshold if self.above else projected < self.threshold)
 
     def project(self, columns: Columns) -> npt.NDArray[np.float64]:
-        """``x - edge(y)`` of every event, float64, so that a threshold between two events separates them anywhere."""
+        """``x - edge(y)``, float64, shape (n_events,): a threshold between two events then separates them anywhere."""
         return project(columns[self.x], columns[self.y], self.slope, self.bends)
 
     def edge(self, y: float) -> float:
@@ -169,7 +169,7 @@ class Polygon:
 
 
 def points_in_polygon(x: Values, y: Values, corners: tuple[tuple[float, float], ...]) -> Mask:
-    """Even-odd test of points against a polygon, in float64 and chunks; edges cross where ``y0 <= y < y1``."""
+    """Even-odd test of points, shape (n,), in float64 and chunks; edges cross where ``y0 <= y < y1``."""
     result = np.zeros(len(x), dtype=np.bool_)
     edges = list(zip(corners, (*corners[1:], corners[0]), strict=True))
     low_x, high_x = min(c[0] for c in corners), max(c[0] for c in corners)

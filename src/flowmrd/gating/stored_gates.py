@@ -43,6 +43,6 @@ def result_from_record(
 
 
 def unplaced_result(names: tuple[str, ...], bits: npt.NDArray[np.uint64]) -> GateResult:
-    """A gated tube from its stored bits alone, without the placement of its gates."""
+    """A gated tube from its stored bits alone, uint64 of shape (n_events,), without the placement of its gates."""
     placements = tuple(Placement(name, Nothing(), "ok", "default", "none", "not recorded", 0) for name in names)
     return GateResult(names, placements, names, bits, (), np.zeros(len(bits), dtype=np.uint64))

@@ -185,7 +185,7 @@ def assess_targets(
     others: Mapping[str, float] | None = None,
     prior_therapy: str = "none",
 ) -> dict[str, TargetState]:
-    """Status of CD19 and CD22; see :func:`assess_target`. ``normal`` lacks what the controls do not know."""
+    """Status of CD19 and CD22 on ``cells``, shape (n_events,); see :func:`assess_target`."""
     return {
         marker: assess_target(
             marker,

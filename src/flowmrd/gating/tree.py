@@ -197,7 +197,7 @@ class _BitColumn:
         self._bytes: list[npt.NDArray[np.uint8]] = []
 
     def add(self, name: str, mask: Mask) -> None:
-        """Give the next bit to a mask."""
+        """Give the next bit to a mask of shape (n_events,)."""
         place = len(self.names)
         if place % 8 == 0:
             self._bytes.append(np.zeros(self._n, dtype=np.uint8))
@@ -205,7 +205,7 @@ class _BitColumn:
         self.names.append(name)
 
     def column(self) -> npt.NDArray[np.uint64]:
-        """The masks as one uint64 column, first mask in the lowest bit."""
+        """The masks as one uint64 column of shape (n_events,), first mask in the lowest bit."""
         bits = np.zeros(self._n, dtype="<u8")
         table = bits.view(np.uint8).reshape(self._n, 8)
         for index, column in enumerate(self._bytes):

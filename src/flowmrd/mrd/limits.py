@@ -35,6 +35,11 @@ def poisson_interval(count: int, confidence: float = 0.95) -> tuple[float, float
     confidence
         Two-sided confidence; 0.95 gives 0 -> 0..3.69, 10 -> 4.80..18.39, 20 -> 12.22..30.89.
         At 0 events the upper limit stays the two-sided 97.5 % one (3.69), as tabulated, not the one-sided 3.00.
+
+    Raises
+    ------
+    InternalError
+        If the count is negative.
     """
     if count < 0:
         raise InternalError(f"a count of {count} events is impossible")
@@ -48,6 +53,11 @@ def blank_threshold(mean_background: float, alpha: float = 0.05) -> int:
 
     Counts of k and more are not explained by background at the one-sided level alpha; k - 1 is the limit of blank in
     events. 1 at a background of exactly 0.
+
+    Raises
+    ------
+    InternalError
+        If the background is negative.
     """
     if mean_background < 0:
         raise InternalError(f"a background of {mean_background} events is impossible")
@@ -124,6 +134,11 @@ def limits(
     ----------
     background
         Upper end of the controls' background interval, false MRD events per denominator event.
+
+    Raises
+    ------
+    InternalError
+        If the denominator is negative.
     """
     if denominator < 0:
         raise InternalError(f"a denominator of {denominator} events is impossible")
@@ -178,6 +193,11 @@ def binomial_interval(successes: int, trials: int, confidence: float = 0.95) -> 
     """Exact (Clopper & Pearson 1934, Biometrika 26:404) two-sided interval of a proportion.
 
     11 of 12 gives 0.6152..0.9979, 9 of 12 gives 0.4281..0.9451; (0, 1) where nothing was tried.
+
+    Raises
+    ------
+    InternalError
+        If a number is negative, or there are more successes than trials.
     """
     if not 0 <= successes <= trials:
         raise InternalError(f"{successes} of {trials} is impossible")

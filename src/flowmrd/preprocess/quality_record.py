@@ -72,7 +72,7 @@ def compensation_record(tube: CompensatedTube, residuals: Sequence[Residual]) ->
 
 
 def time_record(masks: MaskSet) -> TimeEntry:
-    """Stability over the run by stretch, as in ``qc.json``."""
+    """Stability over the acquisition by stretch, as in ``qc.json``."""
     time = masks.time
     names = list(time.medians)
     bins = []
@@ -105,7 +105,13 @@ def time_record(masks: MaskSet) -> TimeEntry:
 def offscale_record(
     offscale: OffScale, censored: npt.NDArray[np.uint32], bits: Sequence[str]
 ) -> dict[str, OffScaleEntry]:
-    """By detector: where its scale ends and how many events are off scale or censored, as in ``qc.json``."""
+    """By detector: where its scale ends and how many events are off scale or censored, as in ``qc.json``.
+
+    Parameters
+    ----------
+    censored
+        Shape (n_events,): bit i is set where the channel ``bits[i]`` is not measured.
+    """
     held = censored[censored != 0]
     counts = {name: int(np.count_nonzero(held >> np.uint32(place) & np.uint32(1))) for place, name in enumerate(bits)}
     return {name: top.as_record(counts.get(name)) for name, top in offscale.tops.items()}
@@ -114,7 +120,13 @@ def offscale_record(
 def channel_medians(
     columns: Mapping[str, Float32], scales: Mapping[str, ChannelScale], masks: MaskSet
 ) -> dict[str, float | None]:
-    """Channel to its median on the 0..1 scale over analysable single cells; None where there are none."""
+    """Channel to its median on the 0..1 scale over analysable single cells; None where there are none.
+
+    Parameters
+    ----------
+    columns
+        Columns on the 0..1 scale, each of shape (n_events,).
+    """
     cells = masks.analysable(with_time=True) & ~masks.masks["doublet"] & ~masks.masks["debris"]
     chosen = sampled_rows(len(cells), cells, SAMPLED_EVENTS)
     return {name: float(np.median(columns[name][chosen])) if len(chosen) else None for name in scales}

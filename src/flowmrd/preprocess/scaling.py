@@ -69,7 +69,17 @@ def fluorescence(tube: CompensatedTube) -> list[str]:
 def compensate_tube(
     stored: Mapping[str, Float32], record: Facts, panel: PanelModel, spillover: Spillover | None
 ) -> CompensatedTube:
-    """Compensate the panel's fluorescence columns of one tube, in place where the arrays are writeable."""
+    """Compensate the panel's fluorescence columns of one tube, in place where the arrays are writeable.
+
+    Parameters
+    ----------
+    stored
+        Columns as stored, raw units, each of shape (n_events,).
+    record
+        Facts about the file, which hold its channels.
+    spillover
+        Matrix to apply; None where the values stay as they are.
+    """
     present = [channel for channel in panel.channels if channel.marker in stored]
     channels = {channel.marker: channel for channel in present}
     recorded = stored_ranges(record.channels)

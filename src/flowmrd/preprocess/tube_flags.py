@@ -94,7 +94,17 @@ def scale_flags(
 def event_flags(
     n: int, nonfinite: Mask, saturation: Mapping[str, float], offscale: OffScale, config: RunConfig
 ) -> list[Flag]:
-    """Flags about the events: too few, not finite, at the top of a detector's range."""
+    """Flags about the events: too few, not finite, at the top of a detector's range.
+
+    Parameters
+    ----------
+    n
+        Events of the tube.
+    nonfinite
+        True for events with NaN or infinity, shape (n_events,).
+    saturation
+        Channel to the share of its events at the top of its range.
+    """
     flags: list[Flag] = []
     if n < config.quality.min_events:
         flags.append(flag("TOO_FEW_EVENTS_ACQUIRED", events=n, least=config.quality.min_events))

@@ -81,7 +81,7 @@ def spread(mean: float) -> float:
 
 
 def blast_levels(patient: Floats) -> dict[str, float]:
-    """Mean of every further marker on a patient's leukaemic cells, decades.
+    """Mean of every further marker on a patient's leukaemic cells, decades; ``patient`` has any shape.
 
     Parameters
     ----------

@@ -123,7 +123,7 @@ class Leukaemia:
 
 
 def mask_cd22(mean: Floats, state: Cd22) -> None:
-    """Lower CD22 in a mean vector (in place). The drug's effect on density and epitope is the same on normal cells."""
+    """Lower CD22 in a vector of means, shape (len(SIGNALS),), in place; the drug acts on normal cells too."""
     i = SIGNALS.index("CD22")
     if state is Cd22.DIM:
         mean[i] = max(mean[i] + CD22_DIM, min(mean[i], _LOST))

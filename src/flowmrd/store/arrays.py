@@ -30,7 +30,7 @@ _UNREADABLE: Final = (
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Read all arrays of an uncompressed ``.npz`` file.
+    """Read all arrays of an uncompressed ``.npz`` file, by name, in the shapes that the file states.
 
     Raises
     ------

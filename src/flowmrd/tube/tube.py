@@ -150,7 +150,7 @@ class Tube:
 
     @property
     def measured(self) -> dict[str, Float32]:
-        """The panel's channels on the 0..1 scale without the time channel, in panel order."""
+        """The panel's channels on the 0..1 scale except time, in panel order; each of shape (n_events,)."""
         return {
             channel.marker: self.columns[channel.marker]
             for channel in self.panel.channels
@@ -206,7 +206,7 @@ class Tube:
         return result.inside(name)
 
     def gate_or_none(self, name: str) -> Mask | None:
-        """As :meth:`gate`, but None for a gate that the tree lacks or that could not be placed."""
+        """As :meth:`gate`, shape (n_events,), but None for a gate that the tree lacks or that could not be placed."""
         return self.gate(name) if name == ROOT or (name in self.gate_names and self.available(name)) else None
 
     @property

@@ -76,7 +76,13 @@ class _Experiment:
         }
 
     def values(self, name: str) -> npt.NDArray[np.float64]:
-        """Values of a parameter, compensated as the experiment was."""
+        """Values of a parameter, compensated as the experiment was, shape (n_events,).
+
+        Raises
+        ------
+        RefusedGateError
+            If it is not known on which values the gate was drawn.
+        """
         position = self.position(name)
         raw = self.tube.values
         if self.tube.is_scatter(position):
@@ -97,7 +103,13 @@ class _Experiment:
         return total
 
     def position(self, name: str) -> int:
-        """Channel of a parameter in the file."""
+        """Channel of a parameter in the file.
+
+        Raises
+        ------
+        RefusedGateError
+            If the file has no such channel, or the units of its values are not known.
+        """
         asked = name
         if self.exchanged and name[-2:].upper() in PULSES and name.upper().startswith(("FSC", "SSC")):
             asked = name[:-2] + PULSES[name[-2:].upper()]
@@ -113,7 +125,13 @@ class _Experiment:
         return found
 
     def axis(self, gate: ET.Element, axis: str, name: str) -> Column:
-        """Place of every event on one axis of a gate's plot."""
+        """Place of every event on one axis of a gate's plot, shape (n_events,).
+
+        Raises
+        ------
+        RefusedGateError
+            If the scale of the axis is not known.
+        """
         values = self.values(name)
         if _text(gate, f"is_{axis}_parameter_scaled") == "true":
             if self.tube.is_scatter(self.position(name)):

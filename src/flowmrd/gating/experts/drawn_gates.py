@@ -53,7 +53,7 @@ class CombinedGate:
 def evaluate(
     gates: Sequence[DrawnGate | CombinedGate], refused: Mapping[GatePath, str], n_events: int
 ) -> tuple[dict[GatePath, Mask], dict[GatePath, str]]:
-    """Events of every gate, and every gate that cannot be evaluated with the reason.
+    """Events of every gate, shape (n_events,), and every gate that cannot be evaluated with the reason.
 
     A gate below a refused one, or made of one, is refused as well.
     """

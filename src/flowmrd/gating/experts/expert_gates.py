@@ -118,7 +118,7 @@ class ExpertGates:
         return self.masks[path]
 
     def leukaemic(self) -> Mask:
-        """Events of the one gate whose name says that it holds the leukaemic cells (:data:`LEUKAEMIC_NAMES`).
+        """Events of the one gate that is named after leukaemic cells (:data:`LEUKAEMIC_NAMES`), shape (n_events,).
 
         Raises
         ------

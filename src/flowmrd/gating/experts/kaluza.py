@@ -159,6 +159,13 @@ class _Values:
         self.open = compensation is None and (compensated or tube.spills)
 
     def of(self, name: str) -> npt.NDArray[np.float64]:
+        """Values of a channel as the gates were drawn on them, shape (n_events,).
+
+        Raises
+        ------
+        RefusedGateError
+            If the file has no such channel, or it is not known on which values the gates were drawn.
+        """
         tube = self.tube
         position = tube.position(name)
         if position is None:

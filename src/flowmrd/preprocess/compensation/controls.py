@@ -63,6 +63,15 @@ def spillover_from_controls(
 ) -> Spillover:
     """Compute the spillover matrix of ``channels`` from one control per channel.
 
+    Parameters
+    ----------
+    controls
+        One control for each channel, in any order.
+    channels
+        Columns of the matrix, in its order.
+    unstained
+        Raw columns of the unstained control, each of shape (n_events,); None where there is none.
+
     Raises
     ------
     CompensationError

@@ -181,6 +181,17 @@ def _negative(values: Values, top: float) -> tuple[float, float] | None:
 def judge_compensation(raw: Mapping[str, Values], spillover: Spillover, *, where: str, top: float) -> None:
     """Refuse a matrix that contradicts the values.
 
+    Parameters
+    ----------
+    raw
+        Values before compensation of every channel of the matrix, each of shape (n_events,).
+    spillover
+        The matrix to be applied.
+    where
+        Name of the tube for messages.
+    top
+        Top of the range, raw units.
+
     Raises
     ------
     CompensationError
@@ -281,7 +292,7 @@ def judge_values(raw: Mapping[str, Values], record: Facts, spillover: Spillover 
     Parameters
     ----------
     raw
-        A sample of events as stored, by column: every column of the matrix and of the panel's dyes.
+        A sample of events as stored, by column, each of shape (n,): every column of the matrix and of the panel's dyes.
     record
         ``ingest.json``, or the part of it that can be read from the file's header.
     spillover

@@ -59,7 +59,7 @@ class Spillover:
     notes: tuple[str, ...] = ()
 
     def inverse(self) -> Float64:
-        """Compensation matrix in float64; ``measured @ inverse`` is the compensated value."""
+        """Compensation matrix, float64, shape (n, n); ``measured @ inverse`` is the compensated value."""
         return np.asarray(np.linalg.inv(self.matrix))
 
 

@@ -87,7 +87,7 @@ def find_debris_cut(
     Parameters
     ----------
     columns
-        Columns on the 0..1 scale with ``FSC-A`` and, where present, ``SSC-A`` and CD45.
+        Columns on the 0..1 scale, each of shape (n_events,): ``FSC-A`` and, where present, ``SSC-A`` and CD45.
     usable
         Events that may be used (finite, not at a margin); all where absent.
     """

@@ -188,6 +188,15 @@ def estimate_doublet_band(
     """Place the band of ``area / partner`` (height given) or of ``partner`` alone (``area`` None: width).
 
     Events without a positive pulse, and those clipped at the largest stored value, do not enter the estimate.
+
+    Parameters
+    ----------
+    partner, area
+        Pulse height or width, and pulse area, 0..1 scale, each of shape (n_events,).
+    names
+        Names of area and partner, for the band.
+    within
+        Events that the estimate may use, shape (n_events,); all where absent.
     """
     kind: Literal["ratio", "width"] = "width" if area is None else "ratio"
     chosen = sampled_rows(len(partner), within, MAX_EVENTS)

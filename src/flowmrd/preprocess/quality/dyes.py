@@ -53,7 +53,17 @@ class DyeCut:
 def find_dye_cut(
     channel: str, values: Values, *, masked_side: Literal["above", "below"], usable: Mask, min_events: int = 500
 ) -> DyeCut:
-    """Place the cut beside the main peak: above it for a viability dye, below it for a nucleic acid dye."""
+    """Place the cut beside the main peak: above it for a viability dye, below it for a nucleic acid dye.
+
+    Parameters
+    ----------
+    values
+        The dye on the 0..1 scale, shape (n_events,).
+    masked_side
+        Side of the cut that is masked.
+    usable
+        Events that the estimate may use, shape (n_events,).
+    """
     seen = values[sampled_rows(len(values), usable, MAX_EVENTS)]
     seen = seen[np.isfinite(seen)]
     if len(seen) < min_events:

@@ -45,7 +45,13 @@ MARGIN_CHANNELS: Final = ("FSC-A", "FSC-H")
 
 
 def margin_edges(columns: Mapping[str, Values]) -> dict[str, float]:
-    """Forward scatter channel to the value from which its events are clipped, on the 0..1 scale."""
+    """Forward scatter channel to the value from which its events are clipped, on the 0..1 scale.
+
+    Parameters
+    ----------
+    columns
+        Columns on the 0..1 scale, each of shape (n_events,).
+    """
     return {name: clip_edge(columns[name]) for name in MARGIN_CHANNELS if name in columns}
 
 
@@ -70,7 +76,7 @@ def scatter_margin(columns: Mapping[str, Values], edges: Mapping[str, float] | N
 
 
 def clip_edge(values: Values) -> float:
-    """Value (0..1 scale) from which a scatter column is clipped."""
+    """Value (0..1 scale) from which a scatter column of shape (n_events,) is clipped."""
     largest = float(np.max(values, initial=-np.inf, where=np.isfinite(values)))
     if COARSE_EDGE <= largest < EDGE and np.count_nonzero(values == largest) >= PILE_SHARE * len(values):
         return largest
@@ -78,6 +84,6 @@ def clip_edge(values: Values) -> float:
 
 
 def saturated_share(raw: Values, top: float) -> float:
-    """Share of finite events at or above the top of the channel's range, in raw units before compensation."""
+    """Share of finite events at or above the top of a range; ``raw`` is uncompensated, of shape (n_events,)."""
     edge = min(EDGE * top, top - 1) if top >= SMALLEST_RANGE else EDGE * top
     return float(np.count_nonzero(raw >= edge)) / max(len(raw), 1)

@@ -46,7 +46,7 @@ class MaskSet:
     margins: Mapping[str, float]
 
     def analysable(self, *, with_time: bool) -> Mask:
-        """True for events that enter the analysis."""
+        """True for events that enter the analysis, shape (n_events,)."""
         return analysable_events(self.masks, len(self.masks["nonfinite"]), time_mask=with_time)
 
 

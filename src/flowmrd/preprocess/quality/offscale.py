@@ -134,7 +134,15 @@ def find_offscale(stored: Mapping[str, Values], ranges: Mapping[str, float | Non
 
 
 def placed_offscale(stored: Mapping[str, Values], record: Mapping[str, OffScaleEntry]) -> OffScale:
-    """Off-scale events by the edges of another tube; ``record`` is ``offscale`` of its ``qc.json``."""
+    """Off-scale events by the edges of another tube.
+
+    Parameters
+    ----------
+    stored
+        Fluorescence columns as stored, raw units, each of shape (n_events,).
+    record
+        ``offscale`` of the other tube's ``qc.json``.
+    """
     masks: dict[str, Mask] = {}
     tops: dict[str, DetectorTop] = {}
     for name, facts in record.items():

@@ -57,7 +57,15 @@ def choose_top(file_range: float | None, upper: float) -> tuple[float, str]:
 
 
 def upper_value(columns: Sequence[Values], *, stride: int = 1) -> float:
-    """Largest over the columns of the value that 1 event in 1000 exceeds (raw units, finite events only)."""
+    """Largest over the columns of the value that 1 event in 1000 exceeds (raw units, finite events only).
+
+    Parameters
+    ----------
+    columns
+        Raw fluorescence columns, each of shape (n_events,).
+    stride
+        Only every such event is looked at.
+    """
     largest = 0.0
     for column in columns:
         values = column[::stride]
@@ -69,7 +77,13 @@ def upper_value(columns: Sequence[Values], *, stride: int = 1) -> float:
 
 
 def negative_reference(compensated: Values) -> float | None:
-    """5th percentile of the negative values (raw units, below 0), or None where fewer than 50 events are negative."""
+    """5th percentile of the negative values (raw units, below 0), or None where fewer than 50 events are negative.
+
+    Parameters
+    ----------
+    compensated
+        Compensated values, raw units, shape (n_events,).
+    """
     negative = compensated[compensated < 0]
     negative = negative[np.isfinite(negative)]
     return None if len(negative) < MIN_NEGATIVE else float(np.percentile(negative, 5))

@@ -70,7 +70,7 @@ class ChannelScale:
         return result
 
     def inverse(self, scale: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
-        """Raw units of values on the 0..1 scale, for axis ticks and medians shown to people."""
+        """Raw units of values on the 0..1 scale, any shape, for axis ticks and medians shown to people."""
         if self.kind == "logicle":
             return inverse_logicle(scale, self.T, self.M, self.W, self.A)
         values = np.asarray(scale, dtype=np.float64)
