@@ -21,7 +21,8 @@ def _no_truth_value(value: Any) -> Any:
 
 
 def _possible_path(text: str) -> str:
-    if why := impossible_path(text):
+    # a tube without a run has no sheet; where a run has an empty path, the folder that it leads to is told
+    if text and (why := impossible_path(text)):
         raise ValueError(f"{why}, which names no file")
     return text
 
