@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from flowmrd.cli.panel_check import advice
 from flowmrd.config import ReferenceConfig, RunConfig, Sample, load_config, read_sheet
-from flowmrd.config.load import told
+from flowmrd.config.load import problems_in_words
 from flowmrd.config.path_text import impossible_path, obstacle, plain_path
 from flowmrd.config.sheet import Role
 from flowmrd.config.yaml_file import read_yaml
@@ -190,7 +190,7 @@ def _yaml_problems(path: Path, model: type[BaseModel], error: InputError) -> lis
             return [Problem.of(error)]
         return [
             Problem("error", f"{path}, line {file.line(problem['loc'])}", found, error.expected, error.todo)
-            for problem, found in told(invalid, model)
+            for problem, found in problems_in_words(invalid, model)
         ]
     except InputError:
         return [Problem.of(error)]

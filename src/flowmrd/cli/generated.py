@@ -356,13 +356,12 @@ def thresholds_page() -> str:
     lines = [f"<!-- {NOTE} -->", "# Numbers of the classifier", ""]
     lines += [
         "Each number is a field of `flowmrd.classifier.parameters.ClassifierParameters`. *Source* is a measurement, a",
-        'citation, a key of the configuration, or "by hand" with the reason. *Effect* is what',
-        "`python -m benchmarks.ablation` found when it halved and doubled the number on its development tubes.",
-        "Of a number that no development tube reads, `--guarded` ran the tests of its section in the same way,",
-        "and the failing ones are named. These",
-        "tubes are few and small, so that *nothing* and *not read* prove no number useless: steps of a fit and fewest",
-        "cells are limits that these tubes do not reach, and doublets are left out of them.",
-        "A number that no code reads is removed; `tests/structure` finds it.",
+        'citation, a key of the configuration, or "by hand" with the reason. *Effect* is what changed when',
+        "`python -m benchmarks.ablation` halved and doubled the number on its development tubes. For a number that no",
+        "development tube reads, `--guarded` ran the tests of its section in the same way and names those that failed.",
+        "The development tubes are few and small: they do not reach limits such as the steps of a fit or the fewest",
+        "cells, and they hold no doublets. So *nothing* and *not read* do not prove a number useless.",
+        "`tests/structure` finds a number that no code reads.",
         "Marker shifts and spreads of blasts (332 patients) are a table of their own: `classifier/blast_prior.py`.",
         "",
     ]

@@ -46,10 +46,10 @@ def load_config(path: Path) -> RunConfig:
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
     """All problems of a validation error in one line; for an unknown key, the most similar known key."""
-    return "; ".join(text for _, text in told(error, model))
+    return "; ".join(text for _, text in problems_in_words(error, model))
 
 
-def told(error: ValidationError, model: type[BaseModel]) -> list[tuple[ErrorDetails, str]]:
+def problems_in_words(error: ValidationError, model: type[BaseModel]) -> list[tuple[ErrorDetails, str]]:
     """Every problem of a validation error with its message; a misspelt required key is reported once, not as missing
     too.
     """

@@ -63,7 +63,7 @@ class CompensationConfig(Section):
     csv: dict[str, PathText] = Field(
         {}, description="Batch name to CSV path, relative to the sheet; key 'default' for all."
     )
-    max_condition: Number = Field(50.0, gt=1, description="Above this condition number the matrix is flagged.")
+    max_condition: Number = Field(50.0, gt=1, description="A matrix with a larger condition number is flagged.")
     tubes: dict[str, PathText] = Field(
         {},
         description="Tubes with a compensation of their own: sample, and file, none, the keyword of a matrix, or the "
@@ -94,19 +94,29 @@ class TransformConfig(Section):
     """How W of the logicle is chosen where the panel leaves it open."""
 
     width: Literal["controls", "sample", "fixed"] = Field(
-        "controls", description="Estimate W from the batch's controls and freeze it, per sample, or take default_width."
+        "controls",
+        description="Where W comes from: controls (learned from them and frozen), sample (each tube's own), fixed "
+        "(default_width).",
     )
-    default_width: Number = Field(0.75, ge=0, le=2.2, description="W where it cannot be estimated, in decades.")
+    default_width: Number = Field(0.75, ge=0, le=2.2, description="W in decades, where it cannot be estimated.")
 
 
 class QualityConfig(Section):
     """Quality masks, and the limits at which a tube fails."""
 
-    time_max_removed_warn: Fraction = Field(0.05, description="Share of events masked by time that raises a flag.")
-    time_max_removed_fail: Fraction = Field(0.30, description="Share of events masked by time that fails the tube.")
-    time_mask: bool = Field(True, description="Exclude unstable stretches from the result (both results are reported).")
-    nonfinite_max: Fraction = Field(0.001, description="Share of events with NaN or infinity that fails the tube.")
-    min_events: Whole = Field(1000, ge=1, description="Below this many events in the file the tube is not evaluable.")
+    time_max_removed_warn: Fraction = Field(
+        0.05, description="Share of events in unstable stretches from which the tube is flagged."
+    )
+    time_max_removed_fail: Fraction = Field(
+        0.30, description="Share of events in unstable stretches from which the tube is NOT_EVALUABLE."
+    )
+    time_mask: bool = Field(
+        True, description="Leave unstable stretches out of the result; the result with them is reported too."
+    )
+    nonfinite_max: Fraction = Field(
+        0.001, description="Largest share of events with NaN or infinity; a tube with more is refused."
+    )
+    min_events: Whole = Field(1000, ge=1, description="A tube with fewer events in its file is NOT_EVALUABLE.")
 
 
 class GatingConfig(Section):
@@ -115,7 +125,9 @@ class GatingConfig(Section):
     max_shift_decades: Number = Field(
         0.35, ge=0, description="Largest anchored shift of a reference gate, in decades (of scatter: of its factor)."
     )
-    min_anchor_events: Whole = Field(500, ge=10, description="Fewer anchor cells than this: no shift, flagged.")
+    min_anchor_events: Whole = Field(
+        500, ge=10, description="With fewer anchor cells the gates are not shifted and the tube is flagged."
+    )
 
 
 class ReferenceConfig(Section):
@@ -128,7 +140,9 @@ class ReferenceConfig(Section):
         description="With fewer control tubes than this, simulated marrows replace them and every answer is "
         "INDETERMINATE. A single control cannot be compared with another: the answer is INDETERMINATE as well.",
     )
-    max_events_per_control: Whole = Field(200_000, ge=1000, description="Cells per control that enter the model.")
+    max_events_per_control: Whole = Field(
+        200_000, ge=1000, description="Largest number of cells per control that enter the model."
+    )
 
 
 class ControlsConfig(Section):
@@ -163,8 +177,12 @@ class ReviewConfig(Section):
 class LaipConfig(Section):
     """The LAIP classifier."""
 
-    min_diagnosis_cells: Whole = Field(200, ge=20, description="Fewer aberrant cells at diagnosis: no patient LAIP.")
-    background_per_million: Number = Field(5.0, gt=0, description="Background that the cut is set to keep in controls.")
+    min_diagnosis_cells: Whole = Field(
+        200, ge=20, description="With fewer aberrant cells a diagnosis tube gives no LAIP."
+    )
+    background_per_million: Number = Field(
+        5.0, gt=0, description="Cells per million nucleated cells of controls that the cut may let through."
+    )
     library: PathText | None = Field(
         None,
         description="Folder of a library of other patients' phenotypes, as 'flowmrd library build' makes it.",
@@ -176,14 +194,16 @@ class MrdConfig(Section):
     """Counting rules, limits and the reportable denominator."""
 
     denominator: Literal["nucleated", "analysable", "singlets", "mononuclear"] = Field(
-        "nucleated", description="Which count the reported fraction uses. All are counted."
+        "nucleated", description="Count over which the fraction is taken; all of them are reported."
     )
-    target: Fraction = Field(TARGET_MRD, description="The threshold of the protocol.")
-    min_detect_events: Whole = Field(20, ge=1, description="Smallest clustered event count called detected.")
-    min_quantify_events: Whole = Field(50, ge=1, description="Smallest event count called quantifiable.")
+    target: Fraction = Field(TARGET_MRD, description="Threshold of the protocol, as a fraction.")
+    min_detect_events: Whole = Field(
+        20, ge=1, description="Smallest number of clustered events that counts as a detection."
+    )
+    min_quantify_events: Whole = Field(50, ge=1, description="Smallest number of events that is quantified.")
     alpha: Fraction = Field(0.05, description="One-sided false positive rate of the limit of blank.")
-    power: Fraction = Field(0.95, description="Power of the 95 %-power LOD.")
-    spike_in_replicates: Whole = Field(5, ge=1, le=1000, description="In-silico spike-ins per tube.")
+    power: Fraction = Field(0.95, description="Power of the limit of detection.")
+    spike_in_replicates: Whole = Field(5, ge=1, le=1000, description="Number of in-silico spike-ins per tube.")
 
 
 class ReportConfig(Section):
@@ -234,7 +254,7 @@ class ExportConfig(Section):
 class TrialConfig(Section):
     """The trial report, built when the clinical table exists."""
 
-    rules: str = Field("chictr2400093987-1", description="Named rule set of response and relapse; see docs.")
+    rules: str = Field("chictr2400093987-1", description="Rule set of response and relapse (docs/methods/trial.md).")
     mrd_timepoints: tuple[str, ...] = Field(
         ("day21", "d21", "C1D21", "C1", "cycle 1", "after cycle 1", "EOC1"),
         min_length=1,
@@ -260,24 +280,26 @@ class RunConfig(Section):
     )
     samples: PathText = Field(description="Sample sheet, relative to the run directory.")
     patients: PathText = Field(
-        "config/patients.tsv", description="Clinical table of the trial report; used when it exists."
+        "config/patients.tsv", description="Clinical table of the trial report; used if it exists."
     )
     adverse_events: PathText = Field(
-        "config/adverse_events.tsv", description="Adverse events; used when the file exists."
+        "config/adverse_events.tsv", description="Table of adverse events; used if it exists."
     )
-    compensation: CompensationConfig | Literal["none"] = Field(CompensationConfig(), description="Spillover.")
-    transform: TransformConfig = Field(TransformConfig(), description="Scaling.")
-    quality: QualityConfig = Field(QualityConfig(), description="Quality masks.")
-    gating: GatingConfig = Field(GatingConfig(), description="Gates.")
+    compensation: CompensationConfig | Literal["none"] = Field(
+        CompensationConfig(), description="Where the spillover matrix comes from."
+    )
+    transform: TransformConfig = Field(TransformConfig(), description="How the width of the logicle is chosen.")
+    quality: QualityConfig = Field(QualityConfig(), description="Quality masks, and the limits at which a tube fails.")
+    gating: GatingConfig = Field(GatingConfig(), description="Bounds of the shift of gates in a tube.")
     reference: ReferenceConfig | PathText = Field(
         ReferenceConfig(), description="Normal reference, or the path of one."
     )
     review: ReviewConfig = Field(ReviewConfig(), description="Earlier decisions of the laboratory.")
     controls: ControlsConfig = Field(ControlsConfig(), description="Control tubes accepted or excluded by name.")
     labels: LabelsConfig = Field(LabelsConfig(), description="Labels that look exchanged and are right.")
-    laip: LaipConfig = Field(LaipConfig(), description="Classifier.")
+    laip: LaipConfig = Field(LaipConfig(), description="Limits of the classifier, and its library.")
     mrd: MrdConfig = Field(MrdConfig(), description="Counting and limits.")
-    report: ReportConfig = Field(ReportConfig(), description="Report.")
+    report: ReportConfig = Field(ReportConfig(), description="Content of the pages.")
     export: ExportConfig = Field(ExportConfig(), description="Files for the laboratory's own tools.")
     trial: TrialConfig = Field(TrialConfig(), description="Trial report.")
 

@@ -106,5 +106,5 @@ def _common_failures(run_directory: Path) -> list[int]:
 def _last_log(run_directory: Path, name: str) -> str:
     logs = sorted((run_directory / LOGS).glob(f"*/{name}.log"), key=lambda path: path.stat().st_mtime_ns)
     if not logs:
-        return ": waiting for what others did not give"
+        return ": not started, because a step that it waits for gave no result"
     return f": {logs[-1].parent.name} did not end, or what comes after it was not reached (log: {logs[-1]})"
