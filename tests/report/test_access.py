@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from report_neighbours import with_neighbours
+from reviewer_actions import drawn, opened
 
 from browser import ARGUMENTS, OpenPage, labels_cut_off
 from flowmrd.config import Role, Sample
+from flowmrd.mrd.result import CellGroup, GroupEvidence
 from flowmrd.stages.cohort import cohort
 from flowmrd.store import write_json
-from report_factory import MadeSample, config, make_result, qc_record
+from report_factory import MARKERS, MadeSample, config, make_result, qc_record
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -173,3 +175,22 @@ def test_on_a_phone_nothing_moves_sideways_and_the_header_stays(
     page.evaluate("scrollTo(0, 3000)")
     page.wait_for_timeout(200)
     assert page.evaluate("document.querySelector('header.bar').getBoundingClientRect().top") == 0
+
+
+@pytest.mark.parametrize("width", [390, 360])
+def test_groups_to_call_and_the_canonical_view_fit_a_phone(tmp_path: Path, open_page: OpenPage, width: int) -> None:
+    group = CellGroup(
+        events=60, phenotype="CD58+ CD38-", nearest_normal="haematogones_2", evidence=GroupEvidence(), call="counted",
+        markers=make_result("x").laip.markers, medians=dict.fromkeys(MARKERS, 0.5), cluster=0,
+    )  # fmt: skip
+    page = opened(with_neighbours(tmp_path, groups=(group,)), open_page)
+    page.set_viewport_size({"width": width, "height": 800})
+    drawn(page, "canonical-plot")
+    page.get_by_text("Contents", exact=True).click()
+    assert page.evaluate(BEYOND) == []
+
+
+BEYOND = """() => [...document.querySelectorAll('body *')].filter(e => {
+  const at = e.getBoundingClientRect();
+  return at.width > 0 && at.right > innerWidth + 1 && !e.closest('.scroll, svg, .modebar, .unseen');
+}).map(e => `${e.tagName} ${e.id} ${e.className}`)"""

@@ -40,8 +40,10 @@ FORBIDDEN = (
     (r"Not answered|Not evaluable", r"MRD not detected|MRD detected"),
     (r"Not answered|Not evaluable", r"<dd>(<|&lt;)"),
     (r"Rejected by", r"Trial endpoint|ELN 2024|accepted by"),
-    (r"Control:|Odd control", r"Trial endpoint|ELN 2024|MRD of |overlooked|MRD not detected|MRD detected"),
+    (r"Control:|Odd control|Control with", r"Trial endpoint|ELN 2024|MRD of |overlooked|MRD not detected|MRD detected"),
     (r"at diagnosis: |Diagnosis: ", r"Trial endpoint|ELN 2024|passed|MRD not detected|overlooked"),
+    (r"Control with a finding", r"[Cc]ontrol:? like the other"),
+    (r"Carry-over possible", r"no sign of carry-over"),
     (r"negative result", r"negative"),
     (r"cannot be told|beyond doubt|[Ss]econd reader|Smaller than cells|would have shown", r""),
 )
@@ -218,6 +220,31 @@ def test_a_tube_without_counted_cells_is_given_no_step_about_them(code: str) -> 
         without, some = (make_result("x", role=role, mrd=n, extra=(Flag(code, "CD22 moves."),)) for n in (0, 40))
         assert not [step for step in next_steps(without) if "counted cells" in step.text]
         assert [step for step in next_steps(some) if "counted cells" in step.text]
+
+
+def test_a_control_with_cells_that_no_other_control_has_is_not_called_like_the_others() -> None:
+    cells = Flag("UNKNOWN_POPULATION", "10 % of the cells belong to no known population.")
+    plain, odd = (make_result("C1", role="control", mrd=0, extra=extra) for extra in ((), (cells,)))
+    assert {plain.verdict.class_, odd.verdict.class_} == {VerdictClass.CONTROL_CLEAN}
+    assert verdict.wording(plain).headline == "Control: like the other controls"
+    found = verdict.wording(odd)
+    assert (found.tone, found.headline) == ("warn", "Control with a finding")
+    assert cells.message in found.sentence
+    assert verdict.short(odd) == ("warn", "Control with a finding")
+
+
+def test_a_tube_that_is_too_small_is_said_to_be_small_and_not_to_overlap_with_normal_cells() -> None:
+    small = make_result("P01_d21", mrd=0, nucleated=27_930, spiked=False)
+    assert "27 930 events" in verdict.wording(small).sentence.replace("\u202f", " ").replace(",", " ")
+    assert not [step for step in next_steps(small) if "overlap" in step.text]
+    large = make_result("P01_d21", mrd=0, nucleated=600_000, spiked=False)
+    assert [step for step in next_steps(large) if "overlap" in step.text]
+
+
+def test_no_share_of_a_denominator_exceeds_all_of_its_cells() -> None:
+    result = make_result("P01_d21", mrd=0, nucleated=331_204, b_lineage=4)
+    assert share_of(result, 4) == "too few cells"
+    assert share_of(result, 331_204).startswith("< 0.0")
 
 
 def test_a_control_and_a_diagnosis_tube_get_their_own_next_steps() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flowmrd.classifier.carry_over import CARRY_OVER
 from flowmrd.classifier.catalogue import load_catalogue, off_scale_call
 from flowmrd.mrd.result import CellGroup
@@ -9,14 +11,17 @@ from flowmrd.panel.model import ChannelKind
 from flowmrd.report import laip_view
 from flowmrd.report.inputs import Inputs
 from flowmrd.report.page_tube import PageTube
+from flowmrd.report.uncounted_groups import LetteredGroup
 
 
-def opinions(inputs: Inputs, tube: PageTube) -> list[dict[str, object]]:
-    """Groups of the result that a signer may call, and what the classifier called them."""
+def opinions(inputs: Inputs, tube: PageTube, uncounted: Sequence[LetteredGroup]) -> list[dict[str, object]]:
+    """Groups of the result that a signer may call, what the classifier called them, and their letters in the plots."""
+    letters = {group.number: group.letter for group in uncounted}
     words = {call: title for _, choices in call_choices(inputs) for call, title in choices}
     return [
         {
             "index": index,
+            "letter": letters.get(index + 1, ""),
             "events": group.events,
             "phenotype": group.phenotype,
             "call": words.get(group.call, group.call.replace("_", " ")),

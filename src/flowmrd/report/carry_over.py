@@ -69,7 +69,7 @@ class Arrival:
                 f"The MRD cells did not come evenly over the run ({share}; {p}): think of carry-over from the tube "
                 "before, or of a disturbance."
             )
-        return f"The MRD cells came evenly over the run ({share}; {p}): no sign of carry-over."
+        return f"The MRD cells came evenly over the run ({share}; {p}), as cells of the sample itself do."
 
 
 def arrival(tube: PageTube) -> Arrival:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from flowmrd.report import formatting
 from flowmrd.report.charts.description import CellMarks, Role
+from flowmrd.report.group_names import group_number
 from flowmrd.report.inputs import Inputs
 from flowmrd.report.language import ENGLISH, Language
 from flowmrd.report.page_tube import PageTube, even
@@ -164,18 +165,19 @@ def _layers(tube: PageTube, inputs: Inputs, groups: Sequence[LetteredGroup], n_s
     layers = [CellLayer("mrd", name, "mrd", True, even(mrd, MAX_MRD_ROWS), len(mrd))]
     clusters = inputs.result.laip.clusters
     if len(clusters) > 1 and tube.classified is not None and "cluster" in tube.classified:
-        number = tube.classified["cluster"]
+        cluster_of = tube.classified["cluster"]
         for cluster in clusters[:8]:
-            rows = np.flatnonzero((number == cluster.id) & tube.mrd)
+            rows = np.flatnonzero((cluster_of == cluster.id) & tube.mrd)
+            number = group_number(inputs.result.groups, cluster.id) or cluster.id + 1
             layers.append(
-                CellLayer(f"cluster:{cluster.id}", f"MRD group {cluster.id}", "mrd", False, even(rows, 5000), len(rows))
+                CellLayer(f"cluster:{cluster.id}", f"MRD group {number}", "mrd", False, even(rows, 5000), len(rows))
             )
     for group in groups[:8]:
         rows = group_cells(tube, group)
         layers.append(
             CellLayer(f"group:{group.letter}", f"group {group.letter}", "group", True, even(rows, 2000), len(rows))
         )
-    titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
+    titles = tube.titles
     for gate in tube.panel.maturation_gates:
         if gate in tube.gate_names:
             rows = np.flatnonzero(tube.gate(gate) & ~tube.mrd)

@@ -130,3 +130,15 @@ def _area(ring: Sequence[Point]) -> float:
     points = np.asarray(ring)
     x, y = points[:, 0], points[:, 1]
     return float(0.5 * np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))
+
+
+_MARK_ROOM: Final = 0.06
+"""Smallest distance between two marks, on the 0..1 scale."""
+
+
+def free_place(points: Sequence[tuple[float, float]], taken: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """A place on the outline, the highest first, that covers no other number."""
+    for x, y in sorted(points, key=lambda point: -point[1]):
+        if all(abs(x - a) > _MARK_ROOM or abs(y - b) > _MARK_ROOM for a, b in taken):
+            return (x, y)
+    return max(points, key=lambda point: point[1])

@@ -90,7 +90,7 @@ class EventCharts:
         self.inputs, self.tube, self.neighbours = inputs, tube, neighbours
         self.table, self.groups, self.placed = table, groups, placed
         self.book = ChartBook()
-        self._titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
+        self._titles = tube.titles
 
     def standard(self) -> list[Row]:
         """The panel's standard plots, as far as the tube has their channels and gates."""
@@ -153,7 +153,7 @@ class EventCharts:
             columns.append(self._column(key, "diagnosis", title, plot, counts, int(inside.sum()), beneath))
         inside = self.tube.gate(parent)
         counts = count_grid(self.tube.bins(x)[inside], self.tube.bins(y)[inside])
-        own = [*beneath, *self._gates_on(plot), *outline_in(x, y, self.groups)]
+        own = [*beneath, *self._gates_on(plot), *outline_in(x, y, self.groups, beneath)]
         columns.append(
             self._column(key, "tube", title, plot, counts, int(inside.sum()), [*own, *self.table.cells(x, y)])
         )

@@ -11,6 +11,7 @@ from typing import Final
 from flowmrd.flags import REGISTRY, Effect
 from flowmrd.mrd.result import MrdResult, VerdictClass
 from flowmrd.report import formatting
+from flowmrd.report.verdict import spike_in_too_small
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ def next_steps(
         return list(dict.fromkeys(_not_a_patients_answer(result, codes)))
     steps = _more_events(result)
     kind = result.verdict.class_
+    if spike_in_too_small(result):
+        codes = [code for code in codes if code != "SPIKE_IN_MISSED"]  # more events are what it needs
     if kind is VerdictClass.NEGATIVE:
         # These blind spots are covered by other checks; with any other one the verdict would not be negative.
         codes = [code for code in codes if REGISTRY[code].effect is not Effect.NO_NEGATIVE]

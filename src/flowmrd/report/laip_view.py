@@ -133,7 +133,7 @@ def _quantiles(values: npt.NDArray[Any]) -> tuple[float, ...] | None:
 
 def _normal_cells(inputs: Inputs, tube: PageTube) -> tuple[str, npt.NDArray[np.intp]]:
     """Normal precursors of this tube: cells gated as a haematogone stage and not called MRD."""
-    titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
+    titles = tube.titles
     nearest = [cluster.nearest_normal for cluster in inputs.result.laip.clusters]
     for name in [*nearest, "haematogones_1", "haematogones_2", "haematogones_3"]:
         key = name.lower().replace(" ", "_").replace("-", "_")

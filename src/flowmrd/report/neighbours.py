@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from flowmrd.panel.model import PanelModel
 from flowmrd.report.charts.description import Mark, Outline
-from flowmrd.report.contours import region
+from flowmrd.report.contours import free_place, region
 from flowmrd.report.density import BINS, Counts, bin_axis, count_grid
 from flowmrd.report.page_tube import PageTube, even
 
@@ -24,8 +24,6 @@ EVENTS_PER_CONTROL: Final = 40_000
 CELLS_PER_STAGE: Final = 3_000
 """Most cells of one normal stage that an outline takes from one control."""
 SHORT_NAMES: Final = {"haematogones_1": "I", "haematogones_2": "II", "haematogones_3": "III", "mature_b": "B"}
-
-_MARK_ROOM: Final = 0.06
 
 
 class Neighbours:
@@ -72,7 +70,7 @@ class Neighbours:
                 for index, points in enumerate(region(counts)):
                     mark = None
                     if index == 0:
-                        at = _free(points, taken)
+                        at = free_place(points, taken)
                         taken.append(at)
                         mark = Mark(SHORT_NAMES.get(stage, title), at, "middle")
                     found.append(Outline(points, True, f"{title} of the controls", mark=mark, role="normal"))
@@ -114,11 +112,3 @@ def _open(folder: Path | None, panel: PanelModel, time_masked: bool) -> PageTube
 
 def _has(tube: PageTube, x: str, y: str) -> bool:
     return x in tube.events and y in tube.events
-
-
-def _free(points: Sequence[tuple[float, float]], taken: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """A place on the outline, the highest first, that covers no other number."""
-    for x, y in sorted(points, key=lambda point: -point[1]):
-        if all(abs(x - a) > _MARK_ROOM or abs(y - b) > _MARK_ROOM for a, b in taken):
-            return (x, y)
-    return max(points, key=lambda point: point[1])

@@ -11,11 +11,11 @@ from flowmrd.records.gates import StageEntry
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report import formatting, laip_view, quality_view, uncounted_groups
 from flowmrd.report.assay_record import RecordView
+from flowmrd.report.group_names import group_number
 from flowmrd.report.inputs import Inputs
 from flowmrd.report.page_tube import PageTube
 from flowmrd.report.report_file import (
     AmongControlsRow,
-    GateCount,
     MarkerLevelRow,
     PlotRow,
     PopulationRow,
@@ -33,6 +33,7 @@ def uncounted_rows(groups: Sequence[uncounted_groups.LetteredGroup], tube: PageT
     return [
         {
             "letter": group.letter,
+            "number": group.number,
             "events": formatting.count(group.events),
             "why": group.why,
             "nearest": laip_view.stage_name(group.nearest, tube),
@@ -46,7 +47,8 @@ def share_of(result: MrdResult, events: int | None) -> str:
     """MRD per event of a denominator, as far as it is a result.
 
     Where nothing was detected, the share lies below the limit of detection of the reported denominator, which is the
-    same number of events of any other one. What is not established has no share.
+    same number of events of any other one; a denominator of fewer events has too few cells. What is not established has
+    no share.
     """
     if events is None or not events:
         return formatting.NOT_AVAILABLE
@@ -55,6 +57,8 @@ def share_of(result: MrdResult, events: int | None) -> str:
     limit, of = result.sensitivity.lod95, result.denominator_count
     if limit is None or not of or not result.mrd.reported.startswith("<"):
         return "–"
+    if limit * of >= events:
+        return "too few cells"
     return f"< {formatting.percent(limit * of / events)}"
 
 
@@ -70,7 +74,7 @@ def tables(
     laip = inputs.result.laip
     clusters = [
         {
-            "id": cluster.id,
+            "number": group_number(inputs.result.groups, cluster.id) or cluster.id + 1,
             "events": formatting.count(cluster.events),
             "nearest": laip_view.stage_name(cluster.nearest_normal, tube),
             "phenotype": laip_view.cluster_phenotype(cluster),
@@ -178,7 +182,7 @@ def populations(tube: PageTube, stages: Mapping[str, StageEntry]) -> Iterator[Po
 def numbers(
     inputs: Inputs,
     tube: PageTube,
-    plots: Sequence[Mapping[str, object]],
+    plots: Sequence[PlotRow],
     markers: Sequence[laip_view.MarkerRow],
     quality: QualityNumbers | None,
     controls: Sequence[AmongControlsRow],
@@ -194,7 +198,7 @@ def numbers(
         acquisition=AcquisitionEntry() if inputs.ingest is None else inputs.ingest.acquisition,
         specimen=dict(facts.specimen),
         denominators=facts.denominators,
-        plots=tuple(_plot(plot) for plot in plots),
+        plots=tuple(plots),
         populations=tuple(populations(tube, _stages(inputs))),
         markers=tuple(MarkerLevelRow(**asdict(row)) for row in markers),
         uncounted=tuple(
@@ -210,14 +214,6 @@ def numbers(
         trend=tuple(_visit(visit.result) for visit in inputs.history),
         notes=tuple(notes),
         steps=tuple(steps),
-    )
-
-
-def _plot(plot: Mapping[str, Any]) -> PlotRow:
-    """A plot of the page, without the data that only its drawing needs."""
-    counts = [{key: row[key] for key in GateCount.model_fields} for row in plot["rows"]]
-    return PlotRow.model_validate(
-        {key: plot[key] for key in PlotRow.model_fields if key != "gates"} | {"gates": counts}
     )
 
 

@@ -97,6 +97,11 @@ class PageTube:
         """Names of the gates, in the order of their bits."""
         return self._tube.gate_names
 
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """Gate to its title, or to its name in words where the panel gives none."""
+        return {gate.name: gate.title or gate.name.replace("_", " ") for gate in self.panel.gates}
+
     @property
     def masks(self) -> tuple[str, ...]:
         """Names of the quality masks without their prefix."""

@@ -85,6 +85,7 @@ class UncountedRow(Artefact):
     """A group that was not counted (:class:`flowmrd.report.uncounted_groups.LetteredGroup`)."""
 
     letter: str
+    number: int | None = Field(description="Its number among the groups of the result.")
     events: int
     why: str
     nearest: str

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from flowmrd import __version__
 from flowmrd.mrd.result import MrdResult
-from flowmrd.records.gates import GateEntry
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report import (
     among_controls,
     assay_record,
     formatting,
+    gate_plots,
     guidance,
     laip_view,
     numbers,
+    plot_menus,
     quality_view,
     uncounted_groups,
     verdict,
@@ -28,7 +28,6 @@ from flowmrd.report.call_choices import call_choices, opinions
 from flowmrd.report.canonical import CHANNELS, Canonical, canonical
 from flowmrd.report.carry_over import from_own_tube
 from flowmrd.report.cell_layers import CellTable
-from flowmrd.report.charts.description import Chart, Outline
 from flowmrd.report.charts.plotly import in_language
 from flowmrd.report.density import HIGH, LOW
 from flowmrd.report.event_charts import ChartBook, EventCharts, Row
@@ -40,7 +39,7 @@ from flowmrd.report.page_tube import PageTube
 from flowmrd.report.report_file import ReportFile, StepRow
 from flowmrd.report.thresholds import threshold_figures
 from flowmrd.report.trend import trend_figure, trend_rows
-from flowmrd.report.views import View, gate_views, mrd_views
+from flowmrd.report.views import gate_views, mrd_views
 from flowmrd.tube import Tube
 
 RAW_STEPS = 111
@@ -77,7 +76,7 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
     adaptive = charts.adaptive(mrd_views(tube, _telling(result, markers, groups), 1))
     plane = canonical(inputs.panel, neighbours, inputs.leukaemia)
     view = charts.canonical(plane) if plane is not None else None
-    gates = [_gate_plot(charts, view, tube, placed) for view in gate_views(tube, placed)]
+    gates = [gate_plots.gate_plot(charts, view, tube, placed) for view in gate_views(tube, placed)]
     payload: dict[str, object] = {
         "sample": result.sample,
         "patient": result.patient,
@@ -107,7 +106,10 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
     figures = numbers.numbers(
         inputs,
         tube,
-        [*_of_rows([*standard, *adaptive], charts.book), *gates],
+        [
+            *gate_plots.numbers_of_rows([*standard, *adaptive], charts.book),
+            *(plot.numbers for plot in gates),
+        ],
         markers,
         quality["numbers"],
         controls.rows,
@@ -137,10 +139,10 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
         "table": table,
         "has_diagnosis": inputs.leukaemia is not None,
         "max_points": inputs.config.report.max_plot_events,
-        "choices": _choices(tube, result),
-        "parents": [(str(index), title) for index, title in _parents(tube)],
+        "choices": plot_menus.back_gating(tube, result),
+        "parents": plot_menus.parents(tube),
         **numbers.tables(inputs, tube, markers, quality, facts, visits),
-        "free_axes": _free_axes(tube, markers),
+        "free_axes": plot_menus.first_axes(tube, markers),
         "gate_remarks": assay_record.gate_remarks(inputs),
         "few_b_cells": assay_record.few_b_cells(inputs),
         "laip": laip_view.build(inputs, tube, markers),
@@ -153,11 +155,11 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
         "record": facts,
         "mrd_sha256": inputs.mrd_sha256,
         "checklist": inputs.config.report.checklist,
-        "opinions": opinions(inputs, tube),
+        "opinions": opinions(inputs, tube, groups),
         "call_choices": call_choices(inputs),
         "laboratory": inputs.config.report.laboratory,
         "summary": verdict.summary_line(result, steps[0].text if steps else ""),
-        "print_plots": [plot["id"] for plot in _for_print(gates)],
+        "print_plots": gate_plots.printed(gates),
     }
     html = render_page(
         "sample.html.j2",
@@ -211,8 +213,13 @@ def _loadings(plane: Canonical | None) -> list[tuple[str, str, str]]:
     if plane is None:
         return []
     order = np.argsort(-np.abs(plane.loadings).max(axis=1))
-    first, second = ([f"{100 * value:+.0f}".replace("-", "−") for value in column] for column in plane.loadings.T)
+    first, second = ([_hundredths(value) for value in column] for column in plane.loadings.T)
     return [(plane.features[k], first[k], second[k]) for k in map(int, order)]
+
+
+def _hundredths(value: float) -> str:
+    whole = round(100 * value)
+    return f"{whole:+d}".replace("-", "−") if whole else "0"
 
 
 def _axis_facts(tube: PageTube, channel: str) -> dict[str, object]:
@@ -233,152 +240,13 @@ def _totals(result: MrdResult) -> list[tuple[str, int]]:
     return [(formatting.within(titles[name]), count) for name, count in counted.items() if count is not None]
 
 
-def _gate_plot(charts: EventCharts, view: View, tube: PageTube, placed: Mapping[str, GateEntry]) -> dict[str, object]:
-    """A plot of the gate tree as template context."""
-    chart, still = charts.gate(view)
-    parent = int(tube.gate(view.parent).sum())
-    rows = _gate_rows(view, tube, placed)
-    return {
-        "id": view.id,
-        "title": view.title,
-        "parent": _parent_title(view.parent, tube),
-        "x": view.x,
-        "y": view.y,
-        "is_gate": True,
-        "still": still,
-        "rows": rows,
-        "notes": [note for row in rows for note in row["notes"]],
-        "summary": _plot_summary(view, rows, parent, int(tube.mrd.sum())),
-        "parent_events": parent,
-        "outlines": _outlines(chart),
-    }
-
-
-def _of_rows(rows: Sequence[Row], book: ChartBook) -> list[dict[str, object]]:
-    """This tube's plot of every row, for the page's numbers."""
-    return [
-        {
-            "title": row.title,
-            "parent": row.of,
-            "x": row.x,
-            "y": row.y,
-            "parent_events": column.events,
-            "outlines": _outlines(book.charts[column.id]),
-            "rows": [],
-        }
-        for row in rows
-        for column in row.columns
-        if column.id.endswith("-tube")
-    ]
-
-
-def _outlines(chart: Chart) -> list[dict[str, object]]:
-    """Borders of a chart as plain data."""
-    return [
-        {
-            "role": outline.role,
-            "label": outline.label,
-            "points": [[round(a, 5), round(b, 5)] for a, b in outline.points],
-            "closed": outline.closed,
-        }
-        for outline in chart.layers
-        if isinstance(outline, Outline)
-    ]
-
-
-def _parent_title(gate: str, tube: PageTube) -> str:
-    return "all analysable events" if gate == "root" else laip_view.stage_name(gate, tube)
-
-
-def _gate_rows(view: View, tube: PageTube, placed: Mapping[str, GateEntry]) -> list[dict[str, Any]]:
-    parent_count = int(tube.gate(view.parent).sum())
-    nucleated = int(tube.gate("nucleated").sum()) if "nucleated" in tube.gate_names else 0
-    titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
-    rows = []
-    for name in view.gates:
-        inside = tube.gate(name)
-        events = int(inside.sum())
-        notes = assay_record.gate_notes(titles.get(name, name), placed.get(name))
-        rows.append(
-            {
-                "gate": name,
-                "title": titles.get(name, name),
-                "events": events,
-                "of_parent": events / parent_count if parent_count else None,
-                "of_nucleated": events / nucleated if nucleated else None,
-                "mrd": int((inside & tube.mrd).sum()),
-                "notes": notes,
-            }
-        )
-    return rows
-
-
-def _plot_summary(view: View, rows: Sequence[Mapping[str, Any]], parent: int, mrd: int) -> str:
-    inside = "; ".join(
-        f"{row['title']}: {formatting.count(row['events'])} events, {formatting.percent(row['of_parent'])} "
-        f"of its parent, "
-        f"{formatting.count(row['mrd'])} of {formatting.count(mrd)} MRD events inside"
-        for row in rows
-    )
-    return (
-        f"Density of {formatting.count(parent)} events on {view.x} (horizontal) and {view.y} (vertical), "
-        f"with {formatting.count(mrd)} MRD events on top. {inside}"
-    )
-
-
-def _choices(tube: PageTube, result: MrdResult) -> list[tuple[str, list[dict[str, str]]]]:
-    """Choices for back-gating, in groups: MRD cells and their clusters, populations, and the other gates."""
-    titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
-    population = {gate.name for gate in tube.panel.gates if gate.population}
-    mrd = [{"value": "none", "text": "nothing"}]
-    mrd += [{"value": "mrd", "text": f"MRD cells ({formatting.count(result.counts.mrd_events)})"}]
-    mrd += [
-        {"value": f"cluster:{cluster.id}", "text": f"MRD group {cluster.id} ({formatting.count(cluster.events)})"}
-        for cluster in result.laip.clusters
-        if len(result.laip.clusters) > 1
-    ]
-    named: list[dict[str, str]] = []
-    other: list[dict[str, str]] = []
-    for index, name in enumerate(tube.gate_names):
-        inside = tube.gate(name)
-        # A population is shown without the MRD cells, which have an entry of their own.
-        n = int((inside & ~tube.mrd).sum()) if name in population else int(inside.sum())
-        words = f"{titles.get(name, name)} ({formatting.count(n)}{' without MRD' if name in population else ''})"
-        entry = {"value": f"{'population' if name in population else 'gate'}:{index}", "text": words}
-        (named if name in population else other).append(entry)
-    return [("MRD", mrd), ("Populations", named), ("Gates", other)]
-
-
-def _parents(tube: PageTube) -> list[tuple[int, str]]:
-    """Gates whose events the free plot can show; -1 is every analysable event."""
-    titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
-    chosen = {"singlets", "nucleated", "mononuclear", "b_lineage"}
-    chosen |= {gate.name for gate in tube.panel.gates if gate.population}
-    return [(-1, "all analysable events")] + [
-        (index, titles.get(name, name)) for index, name in enumerate(tube.gate_names) if name in chosen
-    ]
-
-
-def _free_axes(tube: PageTube, markers: Sequence[laip_view.MarkerRow]) -> tuple[str, str]:
-    ordered = [row.marker for row in laip_view.by_shift(markers) if row.marker in tube.channels]
-    ordered += [channel for channel in ("CD45", "SSC-A", *tube.channels) if channel in tube.channels]
-    distinct = list(dict.fromkeys(ordered))
-    return (distinct[0], distinct[1]) if len(distinct) > 1 else (distinct[0], distinct[0])
-
-
-def _for_print(plots: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The plots for a printed page: those that lead to the denominator, and those that show the MRD cells."""
-    wanted = ("singlets", "nucleated", "mononuclear", "b_lineage")
-    return [plot for plot in plots if any(row["gate"] in wanted for row in plot["rows"])][:4]
-
-
 def _step(step: guidance.Step, places: guidance.Places) -> StepRow:
     """A step with the place on the page to look at, where the page has it."""
     target, title = places.get(step.place, ("", ""))
     return StepRow(text=step.text, target=target, title=title, signs=step.signs)
 
 
-def _places(standard: Sequence[Row], gates: Sequence[Mapping[str, object]], inputs: Inputs) -> guidance.Places:
+def _places(standard: Sequence[Row], gates: Sequence[gate_plots.GatePlot], inputs: Inputs) -> guidance.Places:
     """Places on the page to which a step can refer (:data:`flowmrd.report.guidance.Places`)."""
     lineage = next((row for row in standard if row.parent == "b_lineage"), None)
     places: dict[str, tuple[str, str]] = {}
@@ -387,7 +255,7 @@ def _places(standard: Sequence[Row], gates: Sequence[Mapping[str, object]], inpu
         places["mrd"] = (f"{row.columns[0].id}-figure", f"{row.title} and the plots after it")
         places["first"] = (f"{standard[0].columns[0].id}-figure", standard[0].title)
     elif gates:
-        places["mrd"] = places["first"] = (f"{gates[0]['id']}-figure", str(gates[0]["title"]))
+        places["mrd"] = places["first"] = (f"{gates[0].id}-figure", gates[0].numbers.title)
     places["gates"] = ("gates", "Gates in order")
     if inputs.qc is not None:
         places |= {

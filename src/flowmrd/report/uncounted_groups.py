@@ -12,7 +12,8 @@ import numpy as np
 from flowmrd.mrd.result import CellGroup
 from flowmrd.records.classification import ClassificationFile
 from flowmrd.report.charts.description import Mark, Outline
-from flowmrd.report.contours import ellipse
+from flowmrd.report.contours import ellipse, free_place
+from flowmrd.report.group_names import call_in_words, group_number
 
 WHY: Final = {
     "like_precursors": "may be regenerating precursors",
@@ -34,6 +35,8 @@ class LetteredGroup:
 
     Attributes
     ----------
+    number
+        Its number among the groups of the result, by which a reviewer calls it.
     shifts
         Marker, decades against the nearest normal stage, direction.
     medians, sd
@@ -41,6 +44,7 @@ class LetteredGroup:
     """
 
     letter: str
+    number: int | None
     events: int
     why: str
     nearest: str
@@ -62,16 +66,26 @@ def groups(classification: ClassificationFile | None, called: Sequence[CellGroup
     for entry in () if classification is None else classification.uncounted:
         call = by_reviewer.pop(entry.id, None)
         if call is None or call.call != "counted":
-            why = WHY.get(entry.why, entry.why.replace("_", " ")) if call is None else _said(call)
-            found.append((entry.events, why, entry.nearest_normal, entry.markers, entry.medians, entry.sd))
+            number = group_number(called, entry.id)
+            why = _why(entry.why, None if number is None else called[number - 1]) if call is None else _said(call)
+            found.append((number, entry.events, why, entry.nearest_normal, entry.markers, entry.medians, entry.sd))
     found += [
-        (one.events, _said(one), one.nearest_normal, one.markers, one.medians, one.sd)
+        (
+            group_number(called, one.cluster),
+            one.events,
+            _said(one),
+            one.nearest_normal,
+            one.markers,
+            one.medians,
+            one.sd,
+        )
         for one in by_reviewer.values()
         if one.call != "counted"
     ]
     return [
         LetteredGroup(
             letter,
+            number,
             events,
             why,
             nearest,
@@ -79,8 +93,15 @@ def groups(classification: ClassificationFile | None, called: Sequence[CellGroup
             medians,
             sd,
         )
-        for letter, (events, why, nearest, markers, medians, sd) in zip(ascii_uppercase, found, strict=False)
+        for letter, (number, events, why, nearest, markers, medians, sd) in zip(ascii_uppercase, found, strict=False)
     ]
+
+
+def _why(why: str, group: CellGroup | None) -> str:
+    """Why a group was not counted; one that was named has its name."""
+    if why == "named" and group is not None and group.call != "atypical":
+        return f"{call_in_words(group.call)}, by its place and number"
+    return WHY.get(why, why.replace("_", " "))
 
 
 def _said(group: CellGroup) -> str:
@@ -94,16 +115,24 @@ def telling(found: Sequence[LetteredGroup]) -> list[str]:
     return [marker for marker, _, _ in sorted(shifts, key=lambda shift: -abs(shift[1]))]
 
 
-def outline_in(x: str, y: str, found: Sequence[LetteredGroup]) -> list[Outline]:
-    """Ellipses of the groups on two channels, with their letters."""
+def outline_in(x: str, y: str, found: Sequence[LetteredGroup], beneath: Sequence[Outline] = ()) -> list[Outline]:
+    """Ellipses of the groups on two channels, with their letters.
+
+    Parameters
+    ----------
+    beneath
+        Outlines that are drawn already; no letter covers their marks.
+    """
     drawn = []
+    taken = [outline.mark.at for outline in beneath if outline.mark is not None]
     for group in found:
         if not {x, y} <= group.medians.keys() & group.sd.keys():
             continue
         mean = np.array([group.medians[x], group.medians[y]])
         points = ellipse(mean, np.diag([group.sd[x] ** 2, group.sd[y] ** 2]), WIDTH)
-        top = max(points, key=lambda point: point[1])
+        at = free_place(points, taken)
+        taken.append(at)
         drawn.append(
-            Outline(points, True, f"group {group.letter}", mark=Mark(group.letter, top, "middle"), role="group")
+            Outline(points, True, f"group {group.letter}", mark=Mark(group.letter, at, "middle"), role="group")
         )
     return drawn

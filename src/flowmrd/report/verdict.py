@@ -88,12 +88,31 @@ NO_CLASS: Final = "no class"
 
 def _of_control(result: MrdResult) -> Wording:
     kind = result.verdict.class_
+    if finding := _finding(result):
+        return Wording("warn", "Control with a finding", f"{_because(result)} {finding}", "")
     if kind is VerdictClass.CONTROL_CLEAN:
         return Wording("pass", "Control: like the other controls", _because(result), "")
     if kind is VerdictClass.CONTROL_ODD:
         sentence = f"{_because(result)} The laboratory decides whether it stays among the controls."
         return Wording("warn", "Odd control: unlike the others", sentence, "")
     return Wording(SHORT[kind][0], "Control: not judged", _because(result), "")
+
+
+def _finding(result: MrdResult) -> str:
+    """What a reviewer must look at in a control whose count is like that of the others; empty where there is nothing.
+
+    Such a finding would rule out a negative answer of a patient's tube.
+    """
+    if result.verdict.class_ is not VerdictClass.CONTROL_CLEAN:
+        return ""
+    found = [
+        reason
+        for reason in result.verdict.reasons
+        if (kind := REGISTRY.get(reason.code)) is not None
+        and kind.effect is Effect.NO_NEGATIVE
+        and result.role in kind.roles
+    ]
+    return formatting.clip(formatting.readable(found[0].message), 400) if found else ""
 
 
 def _of_diagnosis(result: MrdResult) -> Wording:
@@ -155,7 +174,7 @@ def _not_detected(result: MrdResult) -> Wording:
             eln = "complete MRD response (below the limit of detection, required sensitivity reached)"
         return Wording("warn" if events else "pass", headline, limit, eln)
     headline = f"Not detected, sensitivity insufficient: {result.mrd.reported}"
-    missing = f" MRD at {target} is not excluded: {_because(result)}"
+    missing = f" MRD at {target} is not excluded: {_too_few_events(result) or _because(result)}"
     return Wording("warn", headline, limit + missing, "intermediate (sensitivity insufficient)")
 
 
@@ -191,6 +210,28 @@ def _because(result: MrdResult) -> str:
     """The reason that decided, in its own words."""
     reasons = result.verdict.reasons
     return formatting.clip(formatting.readable(reasons[0].message), 400) if reasons else ""
+
+
+def _too_few_events(result: MrdResult) -> str:
+    """The sentence about too few events, where these alone explain that the spike-in was not detected; else empty."""
+    if not spike_in_too_small(result):
+        return ""
+    reasons = result.verdict.reasons
+    return next((formatting.readable(reason.message) for reason in reasons if reason.code == "TOO_FEW_EVENTS"), "")
+
+
+KEPT: Final = 0.5
+"""Share of the spiked cells that must have been found for the size of the tube alone to explain a failed spike-in."""
+
+
+def spike_in_too_small(result: MrdResult) -> bool:
+    """Whether the spike-in failed because the tube is small: its spiked cells were found, and are fewer than count as a
+    detection.
+    """
+    facts, spike = result.sensitivity, result.sensitivity.spike_in
+    if spike is None or spike.detected or facts.detect_events is None:
+        return False
+    return spike.expected < facts.detect_events and spike.recovered >= KEPT * spike.expected
 
 
 ROLE_NOTES: Final = {
@@ -230,6 +271,8 @@ def short(result: MrdResult) -> tuple[str, str]:
     if result.role == "diagnosis" and result.mrd.detected:
         return "info", "Leukaemia"
     tone, words = SHORT[kind]
+    if _finding(result):
+        tone, words = "warn", "Control with a finding"
     if kind is VerdictClass.NEGATIVE and result.counts.mrd_events:
         tone, words = "warn", "MRD negative, cells below detection"
     if any(group.called_by == "reviewer" for group in result.groups):
@@ -280,6 +323,9 @@ def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:
             f"{formatting.number(spike.recovered)} of {formatting.number(spike.expected)} cells counted.",
         )
     )
+    if spike_in_too_small(result):
+        enough = formatting.count(facts.detect_events)
+        lines.append(("warn", f"The spiked cells are fewer than the {enough} that count as a detection."))
     lost = [step for step in spike.steps if step.spiked and step.kept < (1 - MUCH_LOST) * step.spiked]
     lines += [
         ("warn", f"Lost at {step.step}: {step.spiked - step.kept} of {step.spiked} spiked cells.") for step in lost
@@ -363,7 +409,7 @@ def banner_notes(
     notes = [(sentence, "quality") for sentence in carried]
     if arrival is not None and arrival.uneven:
         notes.append((arrival.sentence(), "stability"))
-    if beyond:
+    if beyond and inputs.result.role != "diagnosis":  # there the medians are those of the leukaemia
         notes.append((f"Beyond 3 SD of the controls: {', '.join(beyond)}.", "position"))
     drift = [entry.channel for entry in (() if inputs.qc is None else inputs.qc.time.drift)]
     if drift:

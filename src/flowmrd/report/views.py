@@ -55,7 +55,7 @@ def gate_views(tube: PageTube, placed: Mapping[str, GateEntry]) -> list[View]:
     """
     views: dict[tuple[str, str, str], View] = {}
     partners = _paired(tube, placed)
-    titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in tube.panel.gates}
+    titles = tube.titles
     parents = {gate.name: gate.parent for gate in tube.panel.gates}
     for name in tube.gate_names:
         entry = placed.get(name)

@@ -143,7 +143,9 @@ class _Canvas:
         half = style.size / 2 + 0.5
         path = "".join(sign(x, y, half) for x, y in map(self.place, points))
         if style.filled and style.symbol != "x":
-            return [f'<path d="{path}" fill="{style.colour}" stroke="var(--paper)" stroke-width="0.7"/>']
+            # The edges are drawn first: marks that lie close together must not cover each other with them.
+            edge = 'stroke="var(--paper)" stroke-width="1.6" paint-order="stroke"'
+            return [f'<path d="{path}" fill="{style.colour}" {edge}/>']
         fill = "var(--paper)" if style.disc else "none"
         return [f'<path d="{path}" fill="{fill}" stroke="{style.colour}" stroke-width="{_n(style.width)}"/>']
 
