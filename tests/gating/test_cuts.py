@@ -128,3 +128,25 @@ def test_a_cut_of_the_own_tube_follows_its_stain_where_controls_are_stained_othe
     assert result.inside("dye")[cells].mean() > 0.999
     assert result.inside("dye")[columns["x"] < 0.22].mean() < 0.01 if bare else True
     assert result.placements[0].source == ("sample" if bare else "sample-shift")
+
+
+@pytest.mark.parametrize(("dim", "bare"), [(0, 3_000), (2_000, 0)])
+def test_a_valley_is_one_below_the_cells_only_where_no_dim_kind_of_cells_could_lie_below_it(
+    dim: int, bare: int
+) -> None:
+    """``BELOW_CELLS``: the tube has half the stain of the controls; bare particles are as dark as ever.
+
+    A leukaemia with a tenth of the stain stays on the side of the cells.
+    """
+    (gate,) = gates(OWN)
+    frozen = {"dye": Frozen({"threshold": 0.308, "peak": 0.756}, 0.0, False, "controls")}
+    rng = np.random.default_rng(5)
+    parts = (
+        rng.normal(0.12, 0.05, bare),
+        rng.uniform(0.27, 0.55, 800),
+        rng.normal(0.386, 0.03, dim),
+        rng.normal(0.608, 0.04, 20_000),
+    )
+    inside = evaluate_tree({"x": np.concatenate(parts).astype(np.float32)}, (gate,), frozen=frozen).inside("dye")
+    assert inside[bare:].mean() > 0.99
+    assert not bare or inside[:bare].mean() < 0.03

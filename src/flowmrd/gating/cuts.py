@@ -50,6 +50,10 @@ DIMMER: Final = 0.12
 ABOVE_PRIOR: Final = 0.07
 """A valley of the tube may lie this far above the controls' threshold that moved with the cells: 0.3 decades."""
 
+BELOW_CELLS: Final = 0.3
+"""A valley this far below the peak of the cells, panel scale (1.35 decades), lies below the dimmest of them as well:
+leukaemias have down to a tenth of the usual stain."""
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -102,7 +106,9 @@ def own_cut(
     """Place a cut of ``own_tube`` where there are controls: the tube's own valley, else the controls' threshold.
 
     The controls' threshold is moved with the peak of the cells, because the stain varies between tubes and the distance
-    of the valley from the cells does not. A valley :data:`ABOVE_PRIOR` or more above it is one between kinds of cells.
+    of the valley from the cells does not. A valley :data:`ABOVE_PRIOR` or more above it is one between kinds of cells,
+    unless it lies :data:`BELOW_CELLS` or more below them and not above the controls' threshold: events without the
+    stain are equally dark in every tube.
 
     Parameters
     ----------
@@ -114,14 +120,15 @@ def own_cut(
         Events that the estimate looks at, and masks of the gates placed before; each of shape (n_events,).
     """
     own = estimate_cut(gate, columns, within, masks, panel_scale)
-    expected = prior["threshold"]
+    expected, far = prior["threshold"], -np.inf
     if own.state == "ok" and PEAK in prior:
         density = _density(gate, columns, within, panel_scale)
         # The peak of other cells above a valley must not be taken for the peak of the cells.
         peak = _peak_above(density, max(prior["threshold"] - DIMMER, gate.bounds[0]))
         expected += peak - prior[PEAK]
+        far = min(peak - BELOW_CELLS, prior["threshold"])
     expected = min(max(expected, gate.bounds[0]), gate.bounds[1])
-    if own.how == gate.estimator and own.nominal["threshold"] <= expected + ABOVE_PRIOR:
+    if own.how == gate.estimator and own.nominal["threshold"] <= max(expected + ABOVE_PRIOR, far):
         return own
     moved = (expected - prior["threshold"]) * LOGICLE_M
     placed = _placed(gate, expected, within, panel_scale)
