@@ -24,8 +24,10 @@ from flowmrd.classifier import Library, PatientLaip, ReferenceModel, classify_tu
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.classification import SpikeInResult
 from flowmrd.classifier.control_judgement import ControlJudgement, build_judged_reference
+from flowmrd.classifier.judge_tube import summarise
 from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.mrd.limits import binomial_interval, limits
+from flowmrd.mrd.limits import binomial_interval, limits, may_hold
+from flowmrd.mrd.sensitivity import judge_spike_in, recovery_of_patient
 
 LEVELS = (1e-3, 1e-4, 0.0)
 MIN_DIAGNOSIS_CELLS = 200
@@ -149,16 +151,20 @@ def judge(
     result = classify_tube(tube, reference, laip=laip, library=Library(()), parameters=parameters)
     called, leukaemic = result.mrd, codes >= 0
     rate = 0.0 if result.background is None else result.background.per_million / 1e6
-    needed = limits(tube.denominator, background=rate, min_detect_events=20).detect_events
+    found = limits(tube.denominator, background=rate, min_detect_events=20)
+    needed = found.detect_events
+    spike = judge_spike_in(summarise(result, tube, reference, laip).spike_in, found)
+    part = recovery_of_patient(spike)
+    near = part is not None and bool(called.any()) and may_hold(int(called.sum()), needed, part)
     flags = {item.code for item in result.flags}
     doubts = [group for group in result.uncounted if group.call == "atypical"]
     if "TUBE_UNLIKE_CONTROLS" in flags or "DIAGNOSIS_LIKE_NORMAL" in flags:
         answer = "INDETERMINATE"
     elif called.sum() >= needed:
         answer = "DETECTED"
-    elif doubts or "HIGH_BACKGROUND" in flags:
+    elif doubts or "HIGH_BACKGROUND" in flags or near:
         answer = "INDETERMINATE"
-    elif result.spike_in is not None and not result.spike_in.detected:
+    elif spike is not None and not spike.detected:
         answer = "NEGATIVE_INSUFFICIENT_SENSITIVITY"
     else:
         answer = "NEGATIVE"
@@ -171,6 +177,7 @@ def judge(
         "needed": needed,
         "missed": [] if result.spike_in is None else missed_kinds(result.spike_in),
         "spike": None if result.spike_in is None else result.spike_in.detected_replicates,
+        "recovery": None if spike is None else spike.recovery,
         "flags": sorted(flags),
         "groups": [
             [group.call, round(group.events), group.why, group.evidence.false_groups, group.evidence.said]

@@ -477,8 +477,8 @@ _DOUBTS: Final = (
     FlagKind(
         "NEAR_DETECTION",
         Effect.ANSWER,
-        "{events} clustered events are fewer than the {least} that count as detected, but only {part:.0%} of the "
-        "leukaemic cells spiked into this tube were counted: it may hold {least} or more.",
+        "{events} clustered events are fewer than the {least} that count as detected, but perhaps only {part:.0%} of "
+        "this tube's leukaemic cells are counted, as cells spiked into a copy of it show: it may hold {least} or more.",
         step="Look at the cells by hand, and acquire more events of the specimen.",
         section="mrd",
         question="Does the tube hold enough of these cells for a detection?",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,9 +22,13 @@ from flowmrd.classifier import (
     load_reference,
     save_laip,
     save_reference,
+    spike_in,
 )
 from flowmrd.classifier.mixture import Mixture, fit_mixture, log_density, mahalanobis_squared
 from flowmrd.classifier.normal_reference import digest
+from flowmrd.classifier.patient_laip import _spread
+from flowmrd.classifier.search import Search
+from flowmrd.classifier.window_cells import WindowCells
 from flowmrd.errors import ArtefactError
 
 SEED = ClassifierParameters(seed=1)
@@ -107,6 +112,31 @@ def test_a_clean_tube_has_no_mrd_and_its_spike_in_is_detected(reference: Referen
     assert result.spike_in.detected
     assert result.spike_in.source == "patient"
     assert result.spike_in.recovered_total >= 0.9 * result.spike_in.spiked_total
+
+
+def test_cells_of_the_tube_that_are_counted_do_not_help_to_find_the_spiked_ones(
+    reference: ReferenceModel, laip: PatientLaip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched, whole = [], spike_in._searched
+
+    def watched(search: Search, cells: WindowCells, *rest: Any) -> Any:
+        searched.append(cells)
+        return whole(search, cells, *rest)
+
+    monkeypatch.setattr(spike_in, "_searched", watched)
+    tube, truth = marrow("fu", 60, blasts=60)
+    result = classify_tube(tube, reference, laip=laip, library=None, parameters=PARAMETERS)
+    counted = tube.values[result.mrd & truth]
+    assert len(counted) >= 57
+    assert len(searched) == PARAMETERS.replicates
+    for cells in searched:
+        assert not (cells.values[:, None] == counted).all(axis=2).any()
+
+
+def test_cells_to_spike_stand_for_the_whole_leukaemia_with_those_that_are_hard_to_tell() -> None:
+    """Half of the cells are leukaemic beyond doubt, the others as likely as not."""
+    rows = _spread(np.r_[np.ones(100), np.full(100, 0.5)], 60)
+    assert (int((rows < 100).sum()), int((rows >= 100).sum())) == (40, 20)
 
 
 def test_leukaemia_that_is_not_that_of_the_diagnosis_is_reported_with_what_it_may_mean_and_both_levels(

@@ -16,7 +16,7 @@ from laip_marrow import BLASTS, FEATURES, marrow
 from flowmrd.classifier import calibration, candidate_cells, control_judgement, phenotype_score
 from flowmrd.classifier.calibration import choose_cut, stands_alone
 from flowmrd.classifier.carry_over import early_events
-from flowmrd.classifier.classification import CountedGroup
+from flowmrd.classifier.classification import CountedGroup, SpikedKind
 from flowmrd.classifier.classifier import _missing_markers
 from flowmrd.classifier.control_judgement import ControlJudgement, build_judged_reference, judge_control
 from flowmrd.classifier.doublet_model import doublet_mixture
@@ -28,6 +28,7 @@ from flowmrd.classifier.mixture import Mixture, log_density
 from flowmrd.classifier.normal_reference import build_reference
 from flowmrd.classifier.parameters import HAND, ClassifierParameters
 from flowmrd.classifier.phenotype import marker_levels
+from flowmrd.classifier.spike_in import _least_part
 from flowmrd.classifier.staining_control import MarkerStaining, judge_staining
 from flowmrd.classifier.tube_model import fit_tube
 from flowmrd.classifier.unknown_population import UnknownPopulation, in_words
@@ -290,11 +291,15 @@ def test_beside_a_known_leukaemia_as_many_normal_cells_are_accepted_as_the_cut_l
     assert calibration.cut_beside([fit], cells, controls, replace(PARAMETERS, cut_leukaemia_lost=0.0)) == cut
 
 
-@pytest.mark.parametrize(("precursors", "cut"), [(100, 5.25), (5_000, 12.0)])
+@pytest.mark.parametrize(("precursors", "cut"), [(100, 5.25), (800, 4.0), (950, 12.0)])
 def test_normal_cells_of_a_tube_that_no_control_has_do_not_lower_the_cut_for_more_of_them(
     monkeypatch: pytest.MonkeyPatch, precursors: int, cut: float
 ) -> None:
-    """The marrow of the test above with precursors at score 5.5; the leukaemia has 600 cells below the first cut."""
+    """``cut_added_ratio``: the marrow of the test above with precursors at score 5.5.
+
+    The leukaemia has 600 cells below the first cut, so a cut of 5.25 may add 1,220 cells, of which 337 are leukaemic.
+    Eight hundred more cells that are counted allow a cut of 4.
+    """
     scores = np.concatenate([np.full(6, 11.9), np.full(100, 5.0), np.full(1_000, -9.0)])
     leukaemia = np.linspace(0.0, 20.0, 1_000)
     monkeypatch.setattr(calibration, "score_each", lambda *_: scores[:, None])
@@ -309,6 +314,14 @@ def test_normal_cells_of_a_tube_that_no_control_has_do_not_lower_the_cut_for_mor
 
 
 # spike-in
+
+
+def test_the_sensitivity_for_a_patient_rests_on_the_replicates_that_did_not_drift_where_they_are_missed() -> None:
+    """``spike_drift_sd``: the average over drifts is no promise for a leukaemia that has not moved."""
+    place = gaussian((0.0,))
+    tried = [SpikedKind(place, 30, recovered, recovered, 1.0) for recovered in (20, 22, 30, 30, 29)]
+    assert _least_part(tried, [True, True, False, False, False]) == (60, 42)
+    assert _least_part(tried[::-1], [True, True, False, False, False]) == (150, 131)
 
 
 @pytest.mark.parametrize(("kept", "named"), [(93, False), (85, True)])

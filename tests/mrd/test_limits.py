@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -15,6 +15,7 @@ from flowmrd.mrd.limits import (
     blank_threshold,
     events_needed,
     limits,
+    may_hold,
     poisson_interval,
     quantification_count,
 )
@@ -42,6 +43,13 @@ def test_poisson_interval_inverts_the_poisson_tails(count: int, confidence: floa
 )
 def test_events_needed_without_background_are_those_of_the_published_count_rules(events: int, needed: int) -> None:
     assert events_needed(1e-4, background=0.0, min_detect_events=events) == needed
+
+
+@given(st.integers(0, 20), st.floats(0.05, 0.999))
+def test_a_count_excludes_as_many_cells_as_a_detection_has_by_the_binomial_tail(count: int, part: float) -> None:
+    chance = stats.binom.cdf(count, 20, part)
+    assume(abs(chance - 0.05) > 1e-9)
+    assert may_hold(count, 20, part) is bool(chance >= 0.05)
 
 
 def test_two_hundred_thousand_events_find_one_in_ten_thousand_only_every_other_time() -> None:

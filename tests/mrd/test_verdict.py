@@ -102,7 +102,10 @@ def test_true_is_said_only_by_a_sensitive_trusted_tube_with_the_interval_below_t
     ("events", "recovery", "kind"),
     [
         (19, 0.95, VerdictClass.INDETERMINATE),
-        (19, 0.97, VerdictClass.NEGATIVE),
+        (17, 0.95, VerdictClass.INDETERMINATE),
+        (16, 0.95, VerdictClass.NEGATIVE),
+        (13, 0.8, VerdictClass.INDETERMINATE),
+        (12, 0.8, VerdictClass.NEGATIVE),
         (19, None, VerdictClass.NEGATIVE),
         (3, 0.95, VerdictClass.NEGATIVE),
     ],

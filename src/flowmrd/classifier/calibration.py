@@ -183,8 +183,9 @@ def _adds_normal_cells(
     """Whether a lower cut adds mostly normal cells that this tube has and the controls do not.
 
     By its own shape the leukaemia has a known part below the present cut, and :func:`cut_beside` accepts no more
-    normal cells than that. A tube with more precursors than any control adds more than twice this part. Counted as
-    leukaemia, they would allow a still lower cut: 3,000 normal cells were called beside 426 leukaemic ones.
+    normal cells than that. A tube with more precursors than any control adds more than ``cut_added_ratio`` times this
+    part. Counted as leukaemia, they would allow a still lower cut: 3,000 normal cells were called beside 426 leukaemic
+    ones.
     """
     added = expected = 0.0
     for fit, drawn in zip(fits, own, strict=True):
@@ -192,7 +193,7 @@ def _adds_normal_cells(
         below = float(np.searchsorted(drawn, cut)) / len(drawn)
         added += float((fit.score >= lower).sum()) - above
         expected += above * below / max(1.0 - below, 1.0 / len(drawn))
-    return added > 2.0 * expected + parameters.detect_events
+    return added > parameters.cut_added_ratio * expected + parameters.detect_events
 
 
 def _share_above(fit: PhenotypeFit, cells: WindowCells, cut: float) -> float:

@@ -126,6 +126,9 @@ class SpikeInResult:
     ----------
     recovered_counts
         Cells counted as MRD in every replicate.
+    least_spiked, least_recovered
+        Spiked cells of a patient, and how many of them are counted, in the replicates that the sensitivity rests on:
+        those without drift, or all, of which the smaller part is counted.
     kinds
         Every kind of leukaemia that was tried, one per replicate; empty with a diagnosis tube.
     """
@@ -140,6 +143,8 @@ class SpikeInResult:
     recovered_total: int
     source: str
     recovered_counts: tuple[int, ...] = ()
+    least_spiked: int = 0
+    least_recovered: int = 0
     kinds: tuple[SpikedKind, ...] = ()
     steps: tuple[SpikeStep, ...] = ()
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from flowmrd.classifier.added_cells import Chain
 from flowmrd.classifier.blast_prior import blast_prior
 from flowmrd.classifier.calibration import Calibration, calibrate
-from flowmrd.classifier.candidate_cells import Bools, CandidateCells, thin
+from flowmrd.classifier.candidate_cells import Bools, CandidateCells, OffscaleCells, thin
 from flowmrd.classifier.catalogue import anchor_levels
 from flowmrd.classifier.classification import Classification, CountedGroup, UncountedGroup
 from flowmrd.classifier.found_groups import (
@@ -162,7 +162,14 @@ def classify_tube(
             "false_groups_per_tube": calibration.groups.rate(parameters),
         },
         spike_in=spike_in(
-            search, cells, calibration, chain, unstained_markers(staining, parameters.unreliable), tube.offscale, rates
+            search,
+            cells,
+            calibration,
+            chain,
+            unstained_markers(staining, parameters.unreliable),
+            _unclaimed(tube, offscale.cluster),
+            rates,
+            found,
         ),
         flags=(
             *_unlike_controls(novelty, int(mrd.sum()), same, reference),
@@ -180,6 +187,11 @@ def classify_tube(
         group=group,
         offscale_group=members.offscale,
     )
+
+
+def _unclaimed(tube: CandidateCells, cluster: npt.NDArray[np.int32] | None) -> OffscaleCells | None:
+    """Off-scale cells of the tube that belong to no counted group."""
+    return tube.offscale if tube.offscale is None or cluster is None else tube.offscale.only(cluster < 0)
 
 
 def _shares_of(called: Bools, label: npt.NDArray[np.int32], cells: WindowCells, groups: int) -> list[float]:

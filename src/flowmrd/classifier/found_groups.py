@@ -35,11 +35,21 @@ class FoundGroups:
         Groups that are counted; groups that are not, with the reason.
     cut
         Natural log score from which a cell of a counted group counts.
+    fits
+        Matches of the patient's phenotype, counted or not.
     """
 
     counted: tuple[CountedGroup, ...]
     uncounted: tuple[UncountedGroup, ...]
     cut: float
+    fits: tuple[PhenotypeFit, ...] = ()
+
+    @property
+    def placed(self) -> PhenotypeFit | None:
+        """The counted match with the most cells above the cut: where the phenotype lies in this tube; None without."""
+        mixtures = [group.mixture for group in self.counted]
+        counted = [fit for fit in self.fits if any(fit.mixture is mixture for mixture in mixtures)]
+        return max(counted, key=lambda fit: float((fit.score >= self.cut).sum()), default=None)
 
 
 def find_groups(
@@ -95,7 +105,7 @@ def _matched(fits: list[PhenotypeFit], cells: WindowCells, calibration: Calibrat
                 counted.append(CountedGroup(fit.mixture, "patient", evidence))
         elif stretched_match(fit, cells, cut):
             uncounted.append(UncountedGroup(fit.mixture, events, "stretched", evidence))
-    return FoundGroups(tuple(counted), tuple(uncounted), cut)
+    return FoundGroups(tuple(counted), tuple(uncounted), cut, tuple(fits))
 
 
 def displaced_match(

@@ -293,6 +293,8 @@ def _spike_in(result: Classification, reference: ReferenceModel) -> SpikeInEntry
         detected=spike.detected,
         source=spike.source,
         recovered_counts=tuple(spike.recovered_counts),
+        least_spiked=spike.least_spiked,
+        least_recovered=spike.least_recovered,
         kinds=tuple(_kind(kind, result, reference) for kind in spike.kinds),
         steps=tuple(SpikeInStepEntry(step=one.step, spiked=one.spiked, kept=one.kept) for one in spike.steps),
     )

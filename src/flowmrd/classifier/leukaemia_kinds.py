@@ -116,14 +116,19 @@ class LeukaemiaKind:
         return DrawnCells((self.mixture.mean[which] + noise + drift).astype(np.float32).reshape(count, d), {})
 
 
-def kinds_of_leukaemia(search: Search, cells: WindowCells) -> list[LeukaemiaKind]:
+def kinds_of_leukaemia(search: Search, cells: WindowCells, placed: Floats | None = None) -> list[LeukaemiaKind]:
     """Kinds that the leukaemia of this tube may be; at most ``spike_kinds``, in an order that is the same every time.
 
     Parameters
     ----------
     cells
         Cells of the tube; the kinds are returned in its staining.
+    placed
+        Shape (d,): shift of the patient's phenotype against the diagnosis tube, decades, where cells of this tube show
+        it; None where none do.
     """
+    if search.laip is not None and placed is not None:
+        return [_of_laip(search.laip, "patient", placed)]
     if search.laip is not None:
         # Nobody knows beforehand whether a patient's cells keep the staining of the diagnosis tube or follow this
         # tube's.

@@ -156,8 +156,7 @@ def find_laip(
         found = _learn_aberrant(diagnosis, min_cells)
     if found is None:
         return None
-    stored = parameters.laip_stored_cells
-    picks = found.cells[:: max(1, len(found.cells) // stored)][:stored]
+    picks = _spread(found.membership, parameters.laip_stored_cells)
     offscale, bright = _learn_offscale(found, diagnosis)
     n_cells = found.expected * scale + bright
     return PatientLaip(
@@ -206,18 +205,33 @@ class _Learned:
 
     Attributes
     ----------
-    cells
-        Rows of cells that are leukaemic beyond doubt: what the spike-in is made of.
-    expected
-        Expected number of leukaemic rows: cells that lie between leukaemia and normal cells count by their probability.
+    membership
+        Shape (n,): probability that a row is leukaemic.
     """
 
     mixture: Mixture
     indistinct: bool
     staining: Floats
-    cells: npt.NDArray[np.intp]
-    expected: float
+    membership: Floats
     model: TubeModel
+
+    @property
+    def expected(self) -> float:
+        """Expected number of leukaemic rows."""
+        return float(self.membership.sum())
+
+
+def _spread(membership: Floats, most: int) -> npt.NDArray[np.intp]:
+    """Rows, at most so many, each taken as often as it is leukaemic, evenly over the tube.
+
+    Cells that are leukaemic beyond doubt alone would not stand for the leukaemia: they lack those of its cells that lie
+    between it and normal ones, which are the hardest to find again.
+    """
+    total = np.cumsum(membership)
+    count = min(most, int(total[-1])) if len(total) else 0
+    places = (np.arange(count) + 0.5) * (total[-1] / count) if count else np.zeros(0)
+    rows: npt.NDArray[np.intp] = np.unique(np.searchsorted(total, places))
+    return rows
 
 
 def _learn_offscale(found: _Learned, diagnosis: _Diagnosis) -> tuple[dict[str, float], float]:
@@ -246,7 +260,9 @@ def _learn_labelled(diagnosis: _Diagnosis, rows: npt.NDArray[np.intp], min_cells
     share = min(len(rows) * diagnosis.unit, parameters.laip_share_most)
     fitted = fit_tube(diagnosis.model, diagnosis.tube, parameters, leukaemia=laip, leukaemia_share=share)
     laip, indistinct = _without_normal_components(laip, diagnosis.reference, diagnosis.tube.features, parameters)
-    return _Learned(laip, indistinct, fitted.shift, rows, float(len(rows)), fitted)
+    labelled = np.zeros(len(x))
+    labelled[rows] = 1.0
+    return _Learned(laip, indistinct, fitted.shift, labelled, fitted)
 
 
 def _learn_aberrant(diagnosis: _Diagnosis, min_cells: int) -> _Learned | None:
@@ -275,7 +291,7 @@ def _learn_aberrant(diagnosis: _Diagnosis, min_cells: int) -> _Learned | None:
     rows = np.flatnonzero(log_odds > parameters.laip_cell_log_odds)
     if len(rows) * diagnosis.scale < min_cells:
         return None
-    return _Learned(laip, indistinct, staining, rows, float(membership(log_odds).sum()), fitted)
+    return _Learned(laip, indistinct, staining, membership(log_odds), fitted)
 
 
 def widened_by_spread(model: NormalModel, anchored: TubeModel) -> Mixture:

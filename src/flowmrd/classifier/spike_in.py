@@ -11,10 +11,12 @@ from flowmrd.classifier.added_cells import Chain, PassedCells
 from flowmrd.classifier.calibration import Calibration
 from flowmrd.classifier.candidate_cells import Bools, Floats32, OffscaleCells
 from flowmrd.classifier.classification import SpikedKind, SpikeInResult, SpikeStep
-from flowmrd.classifier.found_groups import find_groups
+from flowmrd.classifier.found_groups import FoundGroups, find_groups
 from flowmrd.classifier.leukaemia_kinds import DrawnCells, kinds_of_leukaemia
+from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.offscale_cells import join_offscale
 from flowmrd.classifier.offscale_evidence import OffscaleRates
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.search import Search, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
 from flowmrd.units import LOGICLE_M
@@ -48,12 +50,15 @@ def spike_in(
     unstained: Collection[str] = (),
     offscale: OffscaleCells | None = None,
     rates: OffscaleRates | None = None,
+    seen: FoundGroups | None = None,
 ) -> SpikeInResult | None:
     """Put leukaemic cells into a copy of the tube at the target level and run the same search on it.
 
-    A patient's own cells are spiked ``replicates`` times, first as they were at diagnosis and then with drift. Without
-    a diagnosis tube every kind of leukaemia (:mod:`flowmrd.classifier.leukaemia_kinds`) is spiked once, with drift, and
-    counts by the share of all leukaemias that it stands for.
+    A patient's own cells are spiked ``replicates`` times. Where the tube itself shows the place of the phenotype they
+    are put there; otherwise first where they were at diagnosis and then with drift. The tube's own cells of the
+    phenotype are taken out of the copy before: the question is whether the spiked cells alone would have been seen.
+    Without a diagnosis tube every kind of leukaemia (:mod:`flowmrd.classifier.leukaemia_kinds`) is spiked once, with
+    drift, and counts by the share of all leukaemias that it stands for.
 
     Parameters
     ----------
@@ -64,21 +69,25 @@ def spike_in(
     offscale, rates
         The tube's own off-scale cells, and the rates at which cells are off scale. A patient's cells are spiked off
         scale as often as they were at diagnosis.
+    seen
+        What the search found in the tube itself; None takes no cell out.
     """
     parameters = search.parameters
     expected = parameters.target * cells.denominator
     if cells.denominator == 0 or parameters.replicates == 0:
         return None
     rng = np.random.default_rng([parameters.seed, 7])
-    kinds = kinds_of_leukaemia(search, cells)
     one_patient = search.laip is not None
+    placed = _placed(seen, parameters) if one_patient else None
+    kinds = kinds_of_leukaemia(search, cells, placed)
+    if one_patient and seen is not None:
+        cells = cells.only(~_explained(cells, seen))
     replicates = parameters.replicates if one_patient else len(kinds)
     chosen = [kinds[replicate % len(kinds)] for replicate in range(replicates)]
     # Drift in any direction moves cells away from the normal cells that they resemble. A patient's leukaemia may also
     # have stayed where it was, which is the hardest case to find.
-    drifts = [
-        0.0 if one_patient and replicate < len(kinds) else parameters.spike_drift_sd for replicate in range(replicates)
-    ]
+    stayed = [one_patient and (placed is not None or replicate < len(kinds)) for replicate in range(replicates)]
+    drifts = [0.0 if stays else parameters.spike_drift_sd for stays in stayed]
     drawn = [
         kind.draw_whole(int(rng.poisson(expected)), rng, drift) for kind, drift in zip(chosen, drifts, strict=True)
     ]
@@ -91,8 +100,8 @@ def spike_in(
         counted, reported = _searched(search, cells, calibration, passed, mine, offscale, rates)
         called |= counted
         noticed |= counted | reported
-        seen = int((counted | reported).sum())
-        tried.append(SpikedKind(kind.mixture, int(mine.sum()), int(counted.sum()), seen, kind.share))
+        noted = int((counted | reported).sum())
+        tried.append(SpikedKind(kind.mixture, int(mine.sum()), int(counted.sum()), noted, kind.share))
     found = sum(one.recovered for one in tried)
     hits = [_is_found(one, parameters.detect_events, one_patient=one_patient) for one in tried]
     detected = sum(hits)
@@ -100,6 +109,7 @@ def spike_in(
         enough = detected >= parameters.spike_detected_share * replicates
     else:
         enough = share_found([one.share for one in tried], hits) >= parameters.spike_kinds_found_share
+    least_spiked, least_recovered = _least_part(tried, stayed)
     return SpikeInResult(
         level=parameters.target,
         replicates=replicates,
@@ -111,9 +121,39 @@ def spike_in(
         recovered_total=found,
         source=kinds[0].source,
         recovered_counts=tuple(one.recovered for one in tried),
+        least_spiked=least_spiked,
+        least_recovered=least_recovered,
         kinds=() if one_patient else tuple(tried),
         steps=_steps(passed, called if one_patient else noticed, len(member)),
     )
+
+
+def _placed(seen: FoundGroups | None, parameters: ClassifierParameters) -> Floats | None:
+    """Shift of the phenotype in this tube, shape (d,), where enough counted cells show it; None where they do not."""
+    fit = None if seen is None else seen.placed
+    if seen is None or fit is None or (fit.score >= seen.cut).sum() < parameters.group_events_least:
+        return None
+    return fit.shift
+
+
+def _explained(cells: WindowCells, seen: FoundGroups) -> Bools:
+    """Cells of the tube that are counted, or that the phenotype explains better than normal cells do, shape (n,)."""
+    mine: Bools = score_mixtures(cells, [group.mixture for group in seen.counted])[0] >= seen.cut
+    for fit in seen.fits:
+        mine |= np.log(max(fit.share, 1e-9)) + fit.score > 0.0
+    return mine
+
+
+def _least_part(tried: Sequence[SpikedKind], stayed: Sequence[bool]) -> tuple[int, int]:
+    """Spiked and counted cells of the replicates that stayed, or of all, whichever has the smaller part counted.
+
+    A sensitivity that is true on average over drifts is no promise for a leukaemia that has not moved.
+    """
+    parts = [
+        (sum(one.spiked for one in some), sum(one.recovered for one in some))
+        for some in (tried, [one for one, stays in zip(tried, stayed, strict=True) if stays])
+    ]
+    return min((part for part in parts if part[0]), key=lambda part: part[1] / part[0], default=(0, 0))
 
 
 def _bright(

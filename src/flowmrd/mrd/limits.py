@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.special import betaincinv, gammainc, gammaincinv
+from scipy.special import bdtr, betaincinv, gammainc, gammaincinv
 
 from flowmrd.errors import InternalError
 
@@ -78,6 +78,18 @@ def blank_threshold(mean_background: float, alpha: float = 0.05) -> int:
 def chance_of(count: int, mean: float) -> float:
     """Chance of at least ``count`` events where ``mean`` are expected: P(X >= count) of a Poisson count."""
     return float(gammainc(count, mean))
+
+
+def may_hold(count: int, least: int, part: float, alpha: float = 0.05) -> bool:
+    """Whether a tube in which ``count`` cells were counted may hold ``least`` of them, at the one-sided level alpha.
+
+    Parameters
+    ----------
+    part
+        Part of the cells that is counted. Of ``least`` cells, X ~ Binomial(least, part) are; they are excluded where
+        P(X <= count) is below alpha.
+    """
+    return bool(bdtr(min(count, least), least, part) >= alpha)
 
 
 def quantification_count(detect_events: int, min_quantify_events: int = 50) -> int:

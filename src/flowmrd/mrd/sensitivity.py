@@ -68,7 +68,9 @@ def judge_spike_in(
     Parameters
     ----------
     facts
-        ``spike_in`` of ``classification.json``; ``recovered_counts`` are the cells found in every replicate.
+        ``spike_in`` of ``classification.json``; ``recovered_counts`` are the cells found in every replicate. Of a
+        patient's cells, the sensitivity rests on the replicates of which the smaller part was counted (without drift,
+        or all).
     found
         Limits of the tube; without them the counting rule of the classifier is used.
     power
@@ -79,6 +81,8 @@ def judge_spike_in(
     if facts is None:
         return None
     spiked, recovered = facts.spiked_total, facts.recovered_total
+    if facts.least_spiked:
+        spiked, recovered = facts.least_spiked, facts.least_recovered
     detected, replicates = facts.detected_replicates, facts.replicates
     least = found.detect_events if found is not None else MrdConfig().min_detect_events
     kinds = tuple(_kind(kind, least) for kind in facts.kinds)
@@ -118,8 +122,13 @@ def _kind(kind: SpikedKindEntry, least: int) -> KindOutcome:
 
 
 def recovery_of_patient(spike_in: SpikeIn | None) -> float | None:
-    """Part of the patient's own spiked cells that was counted; None where other kinds of leukaemia were tried."""
-    return None if spike_in is None or spike_in.kinds else spike_in.recovery
+    """Smallest part of the patient's own cells that may be counted: the lower end of the interval of the spiked ones.
+
+    None where other kinds of leukaemia were tried.
+    """
+    if spike_in is None or spike_in.kinds:
+        return None
+    return spike_in.recovery if spike_in.recovery_ci95 is None else spike_in.recovery_ci95[0]
 
 
 def partial_sensitivity(spike_in: SpikeIn | None) -> Flag | None:

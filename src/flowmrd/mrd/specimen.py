@@ -224,12 +224,12 @@ def _pooled_spike_in(counted: Sequence[MrdResult], detect_events: int | None, po
     recovered, expected = sum(spike.recovered for spike in known), sum(spike.expected for spike in known)
     needed = detect_events if detect_events is not None else 1
     rules = ClassifierParameters()
+    likely = sum(spike.expected * (spike.recovery or 0.0) for spike in known)
     kinds = _pooled_kinds(known, needed)
     if kinds:
         found = sum(kind.outcome != "missed" for kind in kinds)
         detected = kinds_share_found(kinds) >= rules.spike_kinds_found_share
     else:
-        likely = sum(spike.expected * (spike.recovery or 0.0) for spike in known)
         detected = chance_of(needed, likely) >= power
         found = min(spike.replicates for spike in known) if detected else 0
     return SpikeIn(
@@ -239,7 +239,7 @@ def _pooled_spike_in(counted: Sequence[MrdResult], detect_events: int | None, po
         detected=detected,
         replicates=min(spike.replicates for spike in known),
         detected_replicates=found,
-        recovery=recovered / expected if expected else None,
+        recovery=likely / expected if expected else None,
         recovery_ci95=None,
         source=known[0].source,
         kinds=kinds,

@@ -11,8 +11,8 @@ For a follow-up tube the rules are applied in this order:
 1. ``NOT_EVALUABLE``: a failure (quality, gates), or nothing in the denominator.
 2. ``INDETERMINATE``: no limits are known, or a doubt makes the count untrustworthy in both directions.
 3. Fewer events than the detection count n. ``INDETERMINATE`` if the counting rule is met and only the controls'
-   background explains the events, if leukaemia may have been overlooked, or if the events would reach n with the part
-   of spiked cells that this tube loses. ``NEGATIVE_INSUFFICIENT_SENSITIVITY`` if the tube could not have seen the
+   background explains the events, if leukaemia may have been overlooked, or if the tube may hold n cells, given the
+   part of spiked cells that it loses. ``NEGATIVE_INSUFFICIENT_SENSITIVITY`` if the tube could not have seen the
    target, by counting or by experiment. Else ``NEGATIVE``.
 4. Detected. ``INDETERMINATE`` if a flag says that the counted cells may not be leukaemia, if an antibody is absent, or
    if no phenotype is known and no cell verifies an antibody. Else ``DETECTED_NOT_QUANTIFIABLE`` below the
@@ -36,7 +36,7 @@ from typing import Final
 
 from flowmrd import units
 from flowmrd.flags import Flag, by_rank, flag
-from flowmrd.mrd.limits import Limits
+from flowmrd.mrd.limits import Limits, may_hold
 from flowmrd.mrd.result import Verdict, VerdictClass
 
 NOTHING_TO_COMPARE: Final = frozenset({"NO_CONTROLS", "ONE_CONTROL"})
@@ -62,7 +62,8 @@ class Evidence:
     spike_in_detected
         Whether cells spiked into this tube at the target level were found; ``None`` where it could not be tried.
     recovery
-        Part of the patient's own spiked cells that is counted; None where the phenotype is not known.
+        Smallest part of the patient's own cells that may be counted, by the spiked ones; None where the phenotype is
+        not known.
     kinds_missed
         Kinds of leukaemia that the spike-in did not find, where the patient's own is not known.
     failures, doubts, not_positive, blind_spots, not_sensitive, remarks
@@ -188,8 +189,9 @@ def _not_detected(evidence: Evidence, limits: Limits) -> Verdict:
     if evidence.blind_spots:
         first = by_rank(evidence.blind_spots)
         return _indeterminate((*first, *(note for note in evidence.notes if note not in first)))
-    if evidence.spike_in_detected and evidence.mrd_events >= limits.detect_events * (evidence.recovery or 1.0):
-        facts = {"events": evidence.mrd_events, "least": limits.detect_events, "part": evidence.recovery}
+    part = 1.0 if evidence.recovery is None else evidence.recovery
+    if evidence.mrd_events and may_hold(evidence.mrd_events, limits.detect_events, part):
+        facts = {"events": evidence.mrd_events, "least": limits.detect_events, "part": part}
         return _indeterminate((flag("NEAR_DETECTION", **facts), *evidence.notes))
     reasons: list[Flag] = []
     if limits.lod95 > evidence.target:

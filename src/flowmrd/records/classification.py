@@ -140,6 +140,10 @@ class SpikeInEntry(Artefact):
     detected: bool
     source: str
     recovered_counts: tuple[int, ...]
+    least_spiked: int = Field(
+        0, description="Spiked cells of the replicates of which the smaller part is counted: without drift, or all."
+    )
+    least_recovered: int = Field(0, description="How many of them are counted.")
     kinds: tuple[SpikedKindEntry, ...]
     steps: tuple[SpikeInStepEntry, ...] = Field((), description="Where spiked cells were lost, from the raw file on.")
 

@@ -26,7 +26,7 @@
     staining_control: [{marker, state, carriers, bright, decades, limit, carrier_decades, stained, expected}]
                                                    # state: ok | shifted | absent | not_verifiable
     spike_in: {level, replicates, expected, recovered, spiked_total, recovered_total, detected_replicates, detected,
-               source, recovered_counts,
+               source, recovered_counts, least_spiked, least_recovered,
                kinds: [{phenotype, nearest_normal, spiked, recovered, noticed}]} | null   # without a diagnosis tube
     flags: [{code, message}]                       # effect of every code on the verdict: flowmrd.flags
     reference_digest, laip_sha256, library_sha256  # the library only where it was used

@@ -204,6 +204,15 @@ class EvidenceNumbers:
         "share of a leukaemia that the cut may leave out although controls would allow a lower cut",
         "python -m benchmarks.accuracy.recall: false events beside leukaemia far from normal cells",
     )
+    cut_added_ratio: float = number(
+        2.0,
+        "cut",
+        "ratio",
+        "a lower cut may add this many times the leukaemic cells that the phenotype itself has below the present one; "
+        "what it adds beyond that are normal cells that no control has",
+        "by hand: as many normal cells as leukaemic ones, which is what the cut accepts; one of forty kept-aside tubes "
+        "led to it (3,015 normal cells called beside 426 leukaemic ones)",
+    )
     cut_draws: int = number(
         2_000,
         "cut",
