@@ -139,7 +139,7 @@ def test_a_valley_is_one_below_the_cells_only_where_no_dim_kind_of_cells_could_l
     A leukaemia with a tenth of the stain stays on the side of the cells.
     """
     (gate,) = gates(OWN)
-    frozen = {"dye": Frozen({"threshold": 0.308, "peak": 0.756}, 0.0, False, "controls")}
+    frozen = {"dye": FrozenGate({"threshold": 0.308, "peak": 0.756}, 0.0, False, "controls")}
     rng = np.random.default_rng(5)
     parts = (
         rng.normal(0.12, 0.05, bare),
