@@ -78,10 +78,11 @@ def spike_in(
         return None
     rng = np.random.default_rng([parameters.seed, 7])
     one_patient = search.laip is not None
-    placed = _placed(seen, parameters) if one_patient else None
-    kinds = kinds_of_leukaemia(search, cells, placed)
+    placed = None
     if one_patient and seen is not None:
+        placed = _placed(seen, parameters)
         cells = cells.only(~_explained(cells, seen))
+    kinds = kinds_of_leukaemia(search, cells, placed)
     replicates = parameters.replicates if one_patient else len(kinds)
     chosen = [kinds[replicate % len(kinds)] for replicate in range(replicates)]
     # Drift in any direction moves cells away from the normal cells that they resemble. A patient's leukaemia may also
@@ -104,19 +105,14 @@ def spike_in(
         tried.append(SpikedKind(kind.mixture, int(mine.sum()), int(counted.sum()), noted, kind.share))
     found = sum(one.recovered for one in tried)
     hits = [_is_found(one, parameters.detect_events, one_patient=one_patient) for one in tried]
-    detected = sum(hits)
-    if one_patient:
-        enough = detected >= parameters.spike_detected_share * replicates
-    else:
-        enough = share_found([one.share for one in tried], hits) >= parameters.spike_kinds_found_share
     least_spiked, least_recovered = _least_part(tried, stayed)
     return SpikeInResult(
         level=parameters.target,
         replicates=replicates,
         expected=float(expected),
         recovered=found / replicates,
-        detected_replicates=detected,
-        detected=enough,
+        detected_replicates=sum(hits),
+        detected=_are_enough(tried, hits, parameters, one_patient=one_patient),
         spiked_total=sum(one.spiked for one in tried),
         recovered_total=found,
         source=kinds[0].source,
@@ -128,10 +124,10 @@ def spike_in(
     )
 
 
-def _placed(seen: FoundGroups | None, parameters: ClassifierParameters) -> Floats | None:
+def _placed(seen: FoundGroups, parameters: ClassifierParameters) -> Floats | None:
     """Shift of the phenotype in this tube, shape (d,), where enough counted cells show it; None where they do not."""
-    fit = None if seen is None else seen.placed
-    if seen is None or fit is None or (fit.score >= seen.cut).sum() < parameters.group_events_least:
+    fit = seen.placed
+    if fit is None or (fit.score >= seen.cut).sum() < parameters.group_events_least:
         return None
     return fit.shift
 
@@ -257,6 +253,15 @@ def share_found(shares: Sequence[float], found: Sequence[bool]) -> float:
 def _is_found(one: SpikedKind, least: int, *, one_patient: bool) -> bool:
     """Whether spiked cells were found: counted, or without a diagnosis tube at least put before the reviewer."""
     return one.recovered >= least or (not one_patient and one.noticed >= least)
+
+
+def _are_enough(
+    tried: Sequence[SpikedKind], hits: Sequence[bool], parameters: ClassifierParameters, *, one_patient: bool
+) -> bool:
+    """Whether enough replicates of a patient's cells, or kinds of leukaemia for enough patients, were found."""
+    if one_patient:
+        return sum(hits) >= parameters.spike_detected_share * len(tried)
+    return share_found([one.share for one in tried], hits) >= parameters.spike_kinds_found_share
 
 
 def spike_once(search: Search, cells: WindowCells, calibration: Calibration, extra: Floats32) -> SpikeOutcome:
