@@ -27,7 +27,7 @@ CARRY_OVER: Final = "artefact:carry_over"
 
 
 def early_events(clock: npt.NDArray[np.floating[Any]] | None, parameters: ClassifierParameters) -> Bools | None:
-    """Events at the start of the run, by row and by time, shape (n_events,).
+    """Events at the start of the acquisition, by row and by time, shape (n_events,).
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def early_events(clock: npt.NDArray[np.floating[Any]] | None, parameters: Classi
 
 
 def came_first(rows: npt.NDArray[np.intp], early: Bools, parameters: ClassifierParameters) -> bool:
-    """Whether cells occur at the start of the run and then stop.
+    """Whether cells occur at the start of the acquisition and then stop.
 
     The later cells must be too few for a detection of their own, because the sample's own leukaemia may have the same
     phenotype as the carried-over cells.
@@ -59,7 +59,7 @@ def came_first(rows: npt.NDArray[np.intp], early: Bools, parameters: ClassifierP
     rows
         Rows of the group's cells in the file.
     early
-        Shape (n_events,): events of the start of the run.
+        Shape (n_events,): events of the start of the acquisition.
     """
     first = int(np.count_nonzero(early[rows]))
     enough = first >= parameters.carry_over_least and first >= parameters.carry_over_share * len(rows)

@@ -42,7 +42,7 @@ class RawChain:
     Attributes
     ----------
     parameters
-        Their seed decides where in the run the added cells are placed and whose pulse shape they take over.
+        Their seed decides where in the acquisition the added cells are placed and whose pulse shape they take over.
     """
 
     tube: Tube
@@ -99,8 +99,8 @@ def as_raw_tube(
     others
         Further channels of the same cells on the 0..1 scale, shape (n,): pulse height and width.
     parameters
-        Their seed decides where in the run the cells are placed and which donors they have. A donor is a single cell of
-        this tube; an added cell takes over its pulse shape and its values in channels that are not given.
+        Their seed decides where in the acquisition the cells are placed and which donors they have. A donor is a single
+        cell of this tube; an added cell takes over its pulse shape and its values in channels that are not given.
     unstained
         Markers whose antibody the tube lacks. There the cells show the noise of this tube and not the dye of the tube
         that they come from.

@@ -114,9 +114,9 @@ class DataSet:
             yield out[:, :n_events] if part.n_events > n_events else out
 
     def starts(self, parts: int, n_events: int, wanted: Sequence[int]) -> npt.NDArray[np.float32]:
-        """The first ``n_events`` events of every n-th part of the run, from the whole run to ``parts`` parts.
+        """The first ``n_events`` events of every part, for the file cut into 1, 2, ... ``parts`` equal parts.
 
-        Shape (n_wanted, n_found); empty where the run is too short. They show a tube that was joined with itself.
+        Shape (n_wanted, n_found); empty where the file is too short. A tube that was joined with itself repeats here.
         """
         if self.n_events < 2 * parts * n_events:
             return np.empty((len(wanted), 0), dtype=np.float32)

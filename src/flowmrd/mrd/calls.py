@@ -173,7 +173,7 @@ def questions_left(raised: Sequence[Flag], judged: TubeJudgement, calls: Reviewe
     ]
     answered = set(UNCOUNTED_CODES)
     if called >= {one.id for one in judged.clusters if one.came_first}:
-        # The reviewer of these groups has seen when in the run their cells were acquired.
+        # The reviewer of these groups has seen when in the acquisition their cells were acquired.
         answered.add("COUNTED_CAME_FIRST")
     return [*(item for item in raised if item.code not in answered), *uncounted_flags(open_)]
 

@@ -48,7 +48,7 @@ class CountedEntry(Artefact):
     evidence: EvidenceEntry | None = None
     markers: tuple[MarkerShift, ...]
     medians: MarkerLevels
-    came_first: bool = Field(False, description="Almost all its cells came at the start of the run.")
+    came_first: bool = Field(False, description="Almost all its cells came at the start of the acquisition.")
     proposal: Proposal | None = Field(None, description="What earlier decisions of the laboratory say of such cells.")
 
 

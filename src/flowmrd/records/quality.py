@@ -91,7 +91,7 @@ class OffScaleEntry(Artefact):
 
 
 class StretchEntry(Artefact):
-    """One stretch of the run."""
+    """One stretch of the acquisition."""
 
     first: int
     last: int
@@ -106,7 +106,7 @@ class StretchEntry(Artefact):
 
 
 class DriftEntry(Artefact):
-    """A channel that drifts over the run."""
+    """A channel that drifts over the acquisition."""
 
     channel: str
     rho: float = Field(description="Rank correlation of its level with time.")
@@ -114,7 +114,7 @@ class DriftEntry(Artefact):
 
 
 class TimeEntry(Artefact):
-    """Stability over the run."""
+    """Stability over the acquisition."""
 
     checked: bool
     reason: str

@@ -185,27 +185,27 @@ class PhenotypeMatchNumbers:
         0.05,
         "carry-over",
         "fraction",
-        "first part of the run, in which cells of the previous tube may come",
+        "first part of the acquisition, in which cells of the previous tube may come",
         "by hand: assumed: what remains of the tube before is rinsed out early",
     )
     carry_over_share: float = number(
         0.8,
         "carry-over",
         "fraction",
-        "smallest share of a group's cells in that part of the run for carry-over; an even spread gives 0.05",
+        "smallest share of a group's cells in that part of the acquisition for carry-over; an even spread gives 0.05",
         "by hand: sixteen times what even cells give",
     )
     carry_over_least: int = number(
         8,
         "carry-over",
         "cells",
-        "smallest number of cells in that part of the run; so many of ten have p < 1e-8 by chance",
+        "smallest number of cells in that part of the acquisition; so many of ten have p < 1e-8 by chance",
         "by hand: as group_events_least",
     )
     carry_over_late: int = number(
         10,
         "carry-over",
         "cells",
-        "largest number of cells of such a group in the rest of the run, which is half of a detection",
+        "largest number of cells of such a group in the rest of the acquisition, which is half of a detection",
         "by hand: leukaemia of the tube itself must not hide behind it",
     )

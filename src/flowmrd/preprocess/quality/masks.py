@@ -58,7 +58,7 @@ def analysable_events(masks: Mapping[str, Mask], n_events: int, *, time_mask: bo
     masks
         Step to its mask (True = masked), shape (n_events,); an absent step masks nothing.
     time_mask
-        Whether events of unstable stretches of the run are left out (``quality.time_mask``).
+        Whether events of unstable stretches of the acquisition are left out (``quality.time_mask``).
     """
     keep = np.ones(n_events, dtype=np.bool_)
     for step in (*ALWAYS, *(("time",) if time_mask else ())):

@@ -32,7 +32,8 @@ class PlacedMasks:
     margins
         Forward scatter channel to the value from which events are clipped, 0..1 scale.
     time_edges, time_bad
-        First row of each stretch of the run and the number of events, shape (n_bins + 1,); masked stretches, (n_bins,).
+        First row of each stretch of the acquisition and the number of events, shape (n_bins + 1,); masked stretches,
+        shape (n_bins,).
     dyes, doublets, debris
         Cuts on the 0..1 scale.
     """
