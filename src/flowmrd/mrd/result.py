@@ -294,7 +294,7 @@ class Regeneration(ResultPart):
 
 
 class MrdResult(ResultPart):
-    """The result of one tube: ``results/samples/<sample>/mrd.json``. docs/reference/result.md describes every field."""
+    """``mrd.json``: the result of one tube. docs/reference/result.md describes every field."""
 
     schema_version: Literal["2"] = "2"
     sample: str = Field(description="Name of the tube.")

@@ -51,7 +51,7 @@ class SpecimenTube(ResultPart):
 
 
 class SpecimenResult(ResultPart):
-    """``results/specimens/<specimen_id>.json``: the acquisitions of one specimen judged together."""
+    """The acquisitions of one specimen judged together: counts, limits and verdict of the pool."""
 
     schema_version: Literal["1"] = "1"
     specimen_id: str

@@ -183,7 +183,7 @@ class TubeJudgement(Artefact):
 
 
 class ClassificationFile(TubeJudgement, JudgedTubeEntry):
-    """``results/work/<sample>/classification.json``."""
+    """``classification.json``: groups of cells found in a tube, background in the controls, spike-in, flags."""
 
     reference_digest: str
     laip_sha256: str | None

@@ -255,7 +255,7 @@ class RegenerationEntry(Artefact):
 
 
 class GatesFile(Artefact):
-    """``results/work/<sample>/gates.json``."""
+    """``gates.json``: where each gate of a tube was put and why, and what the gates say about the marrow."""
 
     schema_version: int
     panel: str

@@ -78,7 +78,7 @@ class AcquisitionEntry(Artefact):
 
 
 class IngestFile(Artefact):
-    """``results/work/<sample>/ingest.json``."""
+    """``ingest.json``: facts of one FCS file: digest, findings, channels, spillover matrix, allowed keywords."""
 
     schema_: Literal["flowmrd-ingest/1"] = Field(alias="schema")
     sample: str

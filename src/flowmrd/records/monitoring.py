@@ -54,7 +54,7 @@ class ReReviewEntry(Artefact):
 
 
 class MonitoringFile(Artefact):
-    """``<folder>/monitoring/monitoring.json``."""
+    """``monitoring.json``: quality measures of a laboratory by month, over many runs."""
 
     format: Literal["flowmrd-monitoring/1"] = "flowmrd-monitoring/1"
     runs: tuple[MonitoredRun, ...]

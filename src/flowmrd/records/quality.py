@@ -161,7 +161,7 @@ class DyeEntry(Artefact):
 
 
 class QualityFile(Artefact):
-    """``results/samples/<sample>/qc.json``."""
+    """``qc.json``: quality of a tube: events left after each mask, spillover, stability, scales, flags."""
 
     schema_version: int
     sample: str

@@ -47,7 +47,7 @@ class ControlGatesEntry(Artefact):
 
 
 class GateReferenceFile(Artefact):
-    """``results/reference/<panel>/gates.json``."""
+    """``gates.json`` of a panel: thresholds learned from all controls, with each control's own."""
 
     schema_version: str
     panel: str
@@ -89,7 +89,7 @@ class LabelsEntry(Artefact):
 
 
 class TransformFile(Artefact):
-    """``results/reference/<panel>/transform.json``."""
+    """``transform.json`` of a panel: scale of every channel, learned from the controls and frozen."""
 
     schema_version: int
     panel: str
@@ -175,7 +175,7 @@ class ReferenceManifest(Artefact):
 
 
 class ReferenceFile(Artefact):
-    """``results/reference/<panel>/reference.json``; the arrays lie in ``reference.npz`` beside it."""
+    """``reference.json``: the normal reference of a panel, and its controls; its arrays lie in ``reference.npz``."""
 
     format: str
     panel: str
@@ -202,7 +202,7 @@ class LibraryEntry(Artefact):
 
 
 class LibraryFile(Artefact):
-    """``library.json`` of a library of leukaemias, as ``flowmrd library build`` writes it."""
+    """``library.json``: the phenotypes in a library of leukaemias, as ``flowmrd library build`` writes it."""
 
     format: Literal["flowmrd-library/1"]
     digest: str
@@ -219,7 +219,7 @@ class LaipComponent(Artefact):
 
 
 class LaipFile(Artefact):
-    """``results/laip/<patient>/laip.json``; fields that need a phenotype are null where none was found."""
+    """``laip.json``: phenotype of a patient's leukaemia at diagnosis; where none was found, its fields are null."""
 
     format: str
     patient: str

@@ -20,7 +20,7 @@ class DigestEntry(Artefact):
 
 
 class ManifestFile(Artefact):
-    """``results/manifest.json``."""
+    """``manifest.json``: size and SHA-256 of every result file."""
 
     format: Literal["flowmrd-manifest/1"]
     files: dict[str, DigestEntry] = Field(description="Path below results to its digest.")
@@ -34,7 +34,7 @@ class ManifestFile(Artefact):
 
 
 class FailureFile(Artefact):
-    """``results/logs/<stage>/<unit>.error.json``: why a stage ended without a result."""
+    """Why a stage ended without a result."""
 
     stage: str
     unit: str
@@ -124,7 +124,7 @@ class ReviewEntry(Artefact):
 
 
 class ProvenanceFile(Artefact):
-    """``results/provenance.json``."""
+    """``provenance.json``: when, where and with what software a run was made, and the digests of its inputs."""
 
     format: Literal["flowmrd-provenance/1"]
     run: RunEntry

@@ -46,7 +46,7 @@ class CheckEntry(Artefact):
 
 
 class SelftestFile(Artefact):
-    """``selftest.json``, which a laboratory files."""
+    """``selftest.json``: every check of an installation with its outcome, for the laboratory's file."""
 
     format: Literal["flowmrd-selftest/1"]
     made_at: str = Field(description="ISO 8601 with time zone.")

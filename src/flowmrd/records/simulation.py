@@ -24,7 +24,7 @@ class SimulatedTubeEntry(Artefact):
 
 
 class SimulationFile(Artefact):
-    """``simulation.json`` of a simulated run directory."""
+    """``simulation.json``: design and seed of a simulated run directory, and the true content of its tubes."""
 
     design: str
     seed: int

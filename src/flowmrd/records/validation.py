@@ -97,7 +97,7 @@ class DilutionFigures(Artefact):
 
 
 class ValidationFile(DilutionFigures):
-    """``results/validation/<panel>/validation.json``."""
+    """``validation.json``: figures of merit from leukaemias diluted in silico into the laboratory's controls."""
 
     format: Literal["flowmrd-validation/1"]
     panel: str

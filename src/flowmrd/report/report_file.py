@@ -198,7 +198,7 @@ class StepRow(Artefact):
 
 
 class ReportFile(Artefact):
-    """``results/samples/<sample>/report.json``: the numbers of the sample's page."""
+    """``report.json``: the numbers on a tube's page."""
 
     format: Literal["flowmrd-report/1"]
     mrd_sha256: str

@@ -144,7 +144,7 @@ class LogEntry(BaseModel):
 
 
 class Head(BaseModel):
-    """``results/review/head.json``: length of the log, and digest of its last line."""
+    """``head.json``: length of the review log, and digest of its last line."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

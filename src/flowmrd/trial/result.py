@@ -145,7 +145,7 @@ class Demographics(TrialPart):
 
 
 class TrialResult(TrialPart):
-    """``results/cohort/trial.json``."""
+    """``trial.json``: populations, rates, survival and safety of a trial, with every patient's line."""
 
     schema_version: Literal["1"] = "1"
     trial: str = Field("", description="Name from the configuration (report.trial).")
