@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from flowmrd import flags
 from flowmrd.errors import InternalError
-from flowmrd.flags import REGISTRY, Effect, Flag, FlagKind, UnknownCodeError, by_rank, flag, kind_of
+from flowmrd.flags import MEANINGS, REGISTRY, Effect, Flag, FlagKind, UnknownCodeError, by_rank, flag, kind_of
 from flowmrd.home import REPOSITORY
 from flowmrd.records.base import FlagEntry
 
@@ -121,3 +121,9 @@ def test_the_example_in_the_description_of_the_registry_is_an_entry_of_it() -> N
     kind = eval(written.group().strip(), {"FlagKind": FlagKind, "Effect": Effect})
     given = dict(re.findall(r'(\w+)="(\w+)"', description[written.end() :]))
     assert kind.sentence.format(**given) == "CD10 and CD20 look exchanged in this tube."
+
+
+def test_the_page_of_messages_has_every_code_and_every_effect_its_meaning() -> None:
+    page = (REPOSITORY / "docs" / "reference" / "messages.md").read_text(encoding="utf-8")
+    assert [code for code in REGISTRY if f"`{code}`" not in page] == []
+    assert list(MEANINGS) == list(Effect)
