@@ -74,6 +74,23 @@ def test_the_stage_writes_bits_populations_routes_counts_and_the_record(
     )
 
 
+def test_the_table_of_populations_says_how_many_cells_of_a_b_stage_can_be_other_cells(
+    tmp_path: Any, marrow: Any, run: Any, reference_file: Any
+) -> None:
+    outputs = run(marrow.write(tmp_path / "p.arrow"), reference=reference_file)
+    header, *lines = (line.split("\t") for line in outputs["populations"].read_text().splitlines())
+    rows = {row["population"]: row for row in (dict(zip(header, line, strict=True)) for line in lines)}
+    stages = read_json(outputs["record"])["b_lineage"]["stages"]
+    assert stages
+    for stage in stages:
+        most, state = rows[stage["population"]]["others_at_most"], rows[stage["population"]]["b_stage"]
+        assert (most, state) == (
+            "" if stage["others_at_most"] is None else str(stage["others_at_most"]),
+            stage["state"],
+        )
+    assert rows["granulocytes"]["b_stage"] == ""
+
+
 def test_two_runs_write_the_same_bytes(tmp_path: Any, marrow: Any, run: Any, reference_file: Any) -> None:
     source = marrow.write(tmp_path / "p.arrow")
     first = {name: path.read_bytes() for name, path in run(source, reference=reference_file).items()}

@@ -158,9 +158,9 @@ def test_this_tube_is_left_out_of_the_limits_it_is_compared_with() -> None:
     tubes = [tube(index, 0.5 + 0.01 * (index % 3)) for index in range(6)] + [tube(6, 0.9)]
     (with_it,) = channel_charts(tubes)
     (without,) = channel_charts(tubes, this="C6")
-    assert (with_it["controls"], without["controls"]) == (7, 6)
-    assert without["this"] == pytest.approx((0.9 - without["mean"]) / without["sd"], abs=0.01)
-    assert "1-3s" in dict(without["broken"])["C6"]
+    assert (with_it.controls, without.controls) == (7, 6)
+    assert without.this == pytest.approx((0.9 - without.mean) / without.sd, abs=0.01)
+    assert "1-3s" in dict(without.broken)["C6"]
 
 
 def test_locked_limits_find_a_drift_that_all_controls_share() -> None:
@@ -170,19 +170,19 @@ def test_locked_limits_find_a_drift_that_all_controls_share() -> None:
 
     tubes = [tube(index, 0.6 + 0.01 * (index % 3)) for index in range(8)]
     (own,) = channel_charts(tubes)
-    assert own["broken"] == []
+    assert own.broken == ()
     channels = {"CD45": ChannelLimits(mean=0.5, sd=0.01, n=24)}
     locked = ControlLimitsFile(
         limits=(PanelLimits(panel="ino10", instrument="a", controls=("x",) * 24, channels=channels),)
     )
     (by_locked,) = channel_charts(tubes, locked=locked)
-    assert len(by_locked["broken"]) == 8
-    assert "2-2s" in dict(by_locked["broken"])["C3"], "24 controls are enough for the rules of runs"
-    assert (by_locked["locked"], by_locked["few"]) == (True, False)
+    assert len(by_locked.broken) == 8
+    assert "2-2s" in dict(by_locked.broken)["C3"], "24 controls are enough for the rules of runs"
+    assert (by_locked.locked, by_locked.few) == (True, False)
     (one,) = channel_charts(tubes[:1], locked=locked)
-    assert [name for name, _ in one["broken"]] == ["C0"], "a single control is judged too"
+    assert [name for name, _ in one.broken] == ["C0"], "a single control is judged too"
     elsewhere = ControlLimitsFile(limits=(locked.limits[0].model_copy(update={"instrument": "b"}),))
-    assert not channel_charts(tubes, locked=elsewhere)[0]["locked"], "limits of another cytometer judge nothing here"
+    assert not channel_charts(tubes, locked=elsewhere)[0].locked, "limits of another cytometer judge nothing here"
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_carry_over_is_looked_for_on_each_cytometer_by_itself() -> None:
         return BatchTube(sample, patient, "followup", "ino10", result, qc, when)
 
     tubes = [tube("full", "A", 100_000, 1, "a"), tube("other", "B", 0, 2, "b"), tube("after", "C", 40, 3, "a")]
-    assert [entry["sample"] for entry in carry_over(tubes)] == ["after"]
+    assert [entry.sample for entry in carry_over(tubes)] == ["after"]
 
 
 def test_a_changed_voltage_is_named_and_the_voltages_of_every_channel_are_listed(tmp_path: Path) -> None:

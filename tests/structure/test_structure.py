@@ -183,7 +183,6 @@ LOOSE: dict[str, dict[str, int]] = {
         "review/importing.py": 1,
     },
     "what a template or a terminal is given to show": {
-        "report/batch.py": 2,
         "report/cohort_page.py": 1,
         "report/numbers.py": 2,
         "report/quality_view.py": 4,

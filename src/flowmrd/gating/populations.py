@@ -104,6 +104,9 @@ class GateCounts:
         ``parent`` and every denominator to the percentage of it.
     medians, mfi
         Marker to its median on the 0..1 scale and in raw units.
+    others_at_most, b_stage
+        Of a normal B stage: upper limit of the number of other cells in its place, and whether that leaves any
+        (``present``, ``too_few``, ``not_evaluable``, ``unavailable``); None for every other gate.
     """
 
     population: str
@@ -116,6 +119,8 @@ class GateCounts:
     percents: Mapping[str, float | None]
     medians: Mapping[str, float | None]
     mfi: Mapping[str, float | None]
+    others_at_most: float | None = None
+    b_stage: str | None = None
 
     @property
     def fields(self) -> dict[str, str | int | float | None]:
@@ -131,6 +136,8 @@ class GateCounts:
             **{f"percent_of_{label}": value for label, value in self.percents.items()},
             **{f"median_{marker}": value for marker, value in self.medians.items()},
             **{f"mfi_{marker}": value for marker, value in self.mfi.items()},
+            "others_at_most": self.others_at_most,
+            "b_stage": self.b_stage,
         }
 
 

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from flowmrd.records.quality import QualityFile
 from flowmrd.report import formatting
 from flowmrd.report.axes import Axis
-from flowmrd.report.batch import BatchTube, channel_charts, in_order, voltage_changes
+from flowmrd.report.batch import BatchTube, ChannelChart, channel_charts, in_order, voltage_changes
 from flowmrd.report.charts.description import Bar, Chart, Label, Layer, Outline, Points, Room, row_axis
 from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.inputs import Inputs
@@ -41,7 +41,7 @@ class AmongControls:
     rows: tuple[AmongControlsRow, ...]
     figure: Markup | None
     summary: str
-    charts: Sequence[Mapping[str, object]]
+    charts: Sequence[ChannelChart]
     order: str
     rules: Mapping[str, str]
     findings: list[str]
@@ -59,20 +59,18 @@ def build(inputs: Inputs) -> AmongControls:
     charts = channel_charts(ordered, this=sample, locked=inputs.control_limits)
     rows = tuple(
         AmongControlsRow(
-            channel=entry["channel"],
-            z=entry["this"],
-            mean=entry["mean"],
-            sd=entry["sd"],
-            controls=entry["controls"],
-            beyond=abs(entry["this"]) > BEYOND,
-            broken=tuple(BrokenRow(sample=name, rules=tuple(rules)) for name, rules in entry["broken"]),
+            channel=entry.channel,
+            z=entry.this,
+            mean=entry.mean,
+            sd=entry.sd,
+            controls=entry.controls,
+            beyond=abs(entry.this) > BEYOND,
+            broken=tuple(BrokenRow(sample=name, rules=rules) for name, rules in entry.broken),
         )
         for entry in charts
-        if entry["this"] is not None
+        if entry.this is not None
     )
-    voltages = [
-        (row["channel"], row["usual"], row["other"]) for row in voltage_changes(ordered) if sample in row["samples"]
-    ]
+    voltages = [(row.channel, row.usual, row.other) for row in voltage_changes(ordered) if sample in row.samples]
     return AmongControls(
         rows=rows,
         figure=to_svg(control_chart(rows), css="") if rows else None,
@@ -81,9 +79,7 @@ def build(inputs: Inputs) -> AmongControls:
         order=source,
         rules=RULES,
         findings=[
-            f"{entry['channel']}: {name} breaks {', '.join(rules)}"
-            for entry in charts
-            for name, rules in entry["broken"]
+            f"{entry.channel}: {name} breaks {', '.join(rules)}" for entry in charts for name, rules in entry.broken
         ],
         voltages=voltages if n_controls else None,
     )

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
+
+from markupsafe import Markup
 
 from flowmrd.mrd.result import MrdResult
 from flowmrd.records.control_limits import ChannelLimits, ControlLimitsFile
@@ -66,6 +68,64 @@ class BatchTube:
         return None if not day else (day, self.acquisition.begin or 0.0)
 
 
+@dataclass(frozen=True)
+class ChannelChart:
+    """Levey-Jennings chart of one channel.
+
+    Attributes
+    ----------
+    panel
+        Name for people of panel and cytometer.
+    mean, sd
+        Limits on the 0..1 scale, over this number of ``controls``.
+    few
+        Whether there are too few controls for the rules of runs.
+    locked
+        Whether an earlier run set the limits.
+    broken
+        Controls that break a rule, with its rules.
+    this
+        Distance of the tube that the charts are for, in SD; None where it has no value, or where there is none.
+    """
+
+    panel: str
+    channel: str
+    mean: float
+    sd: float
+    controls: int
+    few: bool
+    locked: bool
+    drawing: Markup
+    broken: tuple[tuple[str, tuple[str, ...]], ...]
+    this: float | None
+
+
+@dataclass(frozen=True)
+class VoltageChange:
+    """A channel whose detector voltage differs among the tubes of one panel on one cytometer, in words.
+
+    Attributes
+    ----------
+    samples
+        Tubes with another voltage than the usual one.
+    """
+
+    panel: str
+    channel: str
+    usual: str
+    other: str
+    samples: frozenset[str]
+
+
+@dataclass(frozen=True)
+class CarriedOver:
+    """A tube whose MRD cells may come from the tube run just before it."""
+
+    sample: str
+    before: str
+    message: str
+
+
 def in_order(tubes: Sequence[BatchTube]) -> tuple[list[BatchTube], str]:
     """Tubes in order of acquisition, and the basis of that order."""
     if tubes and all(tube.when is not None for tube in tubes):
@@ -99,7 +159,7 @@ def _instruments(tubes: Sequence[BatchTube], panel: str) -> int:
 
 def channel_charts(
     tubes: Sequence[BatchTube], this: str = "", locked: ControlLimitsFile | None = None
-) -> list[dict[str, Any]]:
+) -> list[ChannelChart]:
     """Levey-Jennings chart of every channel's median, with limits from the controls of the same panel and cytometer.
 
     Parameters
@@ -132,7 +192,7 @@ def channel_charts(
 
 def _channel_chart(
     panel: str, channel: str, tubes: Sequence[BatchTube], this: str, locked: ChannelLimits | None
-) -> dict[str, object] | None:
+) -> ChannelChart | None:
     """Chart of one channel over the tubes that have it; None where there are too few controls for limits."""
     controls = [tube for tube in tubes if tube.role == "control"]
     values = {tube.sample: float(tube.medians[channel] or 0.0) for tube in tubes}
@@ -154,18 +214,18 @@ def _channel_chart(
         for name, value in values.items()
     ]
     when = {tube.sample: tube.acquisition.date or "" for tube in tubes}
-    return {
-        "panel": panel,
-        "channel": channel,
-        "mean": limits.mean,
-        "sd": limits.sd,
-        "controls": limits.n,
-        "few": (len(controls) if locked is None else locked.n) < ENOUGH,
-        "locked": locked is not None,
-        "drawing": to_svg(levey_jennings_chart(channel, points, names, this, when), css="lj"),
-        "broken": [(point.sample, list(point.broken)) for point in points if point.broken],
-        "this": next((round(point.z, 2) for point in points if point.sample == this), None),
-    }
+    return ChannelChart(
+        panel=panel,
+        channel=channel,
+        mean=limits.mean,
+        sd=limits.sd,
+        controls=limits.n,
+        few=(len(controls) if locked is None else locked.n) < ENOUGH,
+        locked=locked is not None,
+        drawing=to_svg(levey_jennings_chart(channel, points, names, this, when), css="lj"),
+        broken=tuple((point.sample, tuple(point.broken)) for point in points if point.broken),
+        this=next((round(point.z, 2) for point in points if point.sample == this), None),
+    )
 
 
 def levey_jennings_chart(
@@ -236,8 +296,8 @@ def _voltages(tubes: Sequence[BatchTube]) -> dict[str, dict[str, dict[float, lis
     return found
 
 
-def voltage_changes(tubes: Sequence[BatchTube]) -> list[dict[str, Any]]:
-    """Channels whose detector voltage differs among tubes of one panel on one cytometer; ``samples`` are unusual."""
+def voltage_changes(tubes: Sequence[BatchTube]) -> list[VoltageChange]:
+    """Channels whose detector voltage differs among tubes of one panel on one cytometer."""
     rows = []
     for panel, seen in _voltages(tubes).items():
         for name, settings in seen.items():
@@ -248,19 +308,12 @@ def voltage_changes(tubes: Sequence[BatchTube]) -> list[dict[str, Any]]:
                     for value, samples in settings.items()
                     if value != usual
                 ]
-                rows.append(
-                    {
-                        "panel": panel,
-                        "channel": name,
-                        "usual": f"{formatting.number(usual)} V",
-                        "other": "; ".join(odd),
-                        "samples": {name for value, names in settings.items() if value != usual for name in names},
-                    }
-                )
+                unusual = frozenset(one for value, names in settings.items() if value != usual for one in names)
+                rows.append(VoltageChange(panel, name, f"{formatting.number(usual)} V", "; ".join(odd), unusual))
     return rows
 
 
-def carry_over(tubes: Sequence[BatchTube]) -> list[dict[str, str]]:
+def carry_over(tubes: Sequence[BatchTube]) -> list[CarriedOver]:
     """Tubes whose MRD cells may come from the tube run just before on the same cytometer.
 
     After another patient's tube, cells that look like that patient's leukaemia are reported. After a tube of the same
@@ -278,7 +331,7 @@ def carry_over(tubes: Sequence[BatchTube]) -> list[dict[str, str]]:
         for before, after in pairwise(run):
             message = _carried(before, after)
             if message:
-                found.append({"sample": after.sample, "before": before.sample, "message": message})
+                found.append(CarriedOver(after.sample, before.sample, message))
     return found
 
 

@@ -90,9 +90,9 @@ def build_cohort(
     tubes = [member.tube for member in members]
     ordered, order_source = in_order([tube for tube in tubes if tube.result is not None])
     carried = carry_over(ordered)
-    suspects = {entry["sample"] for entry in carried}
+    suspects = {entry.sample for entry in carried}
     charts = channel_charts(ordered, locked=control_limits)
-    panels = list(dict.fromkeys(entry["panel"] for entry in charts))
+    panels = list(dict.fromkeys(entry.panel for entry in charts))
     lines = _sparklines(members)
     rows = [_row(member, lines.get(member.tube.patient), suspects) for member in members]
     html = render_page(
@@ -105,18 +105,18 @@ def build_cohort(
             "verdicts": [(kind.value, short) for kind, (_, short) in verdict.SHORT.items()],
             "reviews": [(key, text) for key, (_, text) in REVIEW_WORDS.items()],
             "roles": sorted({tube.role for tube in tubes}),
-            "charts": [entry for entry in charts if entry["panel"] in panels[:MAX_PANELS_OF_CHARTS]],
+            "charts": [entry for entry in charts if entry.panel in panels[:MAX_PANELS_OF_CHARTS]],
             "chart_findings": [
-                f"{entry['channel']} ({entry['panel']}): {sample} breaks {', '.join(rules)}"
+                f"{entry.channel} ({entry.panel}): {sample} breaks {', '.join(rules)}"
                 for entry in charts
-                for sample, rules in entry["broken"]
+                for sample, rules in entry.broken
             ],
             "rules": RULES,
             "controls": controls,
             "n_panels": len(panels),
             "order_source": order_source,
             "all_voltages": recorded_voltages(tubes),
-            "voltages": [(row["panel"], row["channel"], row["usual"], row["other"]) for row in voltage_changes(tubes)],
+            "voltages": [(row.panel, row.channel, row.usual, row.other) for row in voltage_changes(tubes)],
             "carry_over": carried,
             "undated": undated(ordered),
             "review_problems": review_problems,

@@ -177,9 +177,18 @@ def _gated(tube: Tube, result: GateResult) -> Tube:
 
 
 def population_rows(tube: Tube) -> list[GateCounts]:
-    """Rows of ``populations.tsv`` of a gated tube: counts, percentages and medians of every gate."""
+    """Rows of ``populations.tsv`` of a gated tube: counts, percentages and medians of every gate, and how many cells
+    of a normal B stage can be other cells.
+    """
     gates, features = tube.panel.gates, tube.panel.features
-    return population_table(tube.gate_result, gates, tube.measured, tube.analysable(), features, tube.scales)
+    rows = population_table(tube.gate_result, gates, tube.measured, tube.analysable(), features, tube.scales)
+    stages = {} if tube.gates is None else {stage.population: stage for stage in tube.gates.b_lineage.stages}
+    return [
+        row
+        if (stage := stages.get(row.population)) is None
+        else replace(row, others_at_most=stage.others_at_most, b_stage=stage.state)
+        for row in rows
+    ]
 
 
 BRIGHTNESS_TUBES: Final = 3
