@@ -18,7 +18,7 @@ from flowmrd.report.comparison import differences_chart, scatter_chart
 from flowmrd.report.inputs import Visit
 from flowmrd.report.level_scale import Levels, level_chart
 from flowmrd.report.levey_jennings import ChartPoint
-from flowmrd.report.quality_view import attrition_chart, matrix_chart, time_chart
+from flowmrd.report.quality_view import AttritionRow, attrition_chart, matrix_chart, time_chart
 from flowmrd.report.report_file import AmongControlsRow
 from flowmrd.report.trend import trend_chart
 from flowmrd.report.validation_page import agreement_chart, detection_chart
@@ -51,8 +51,8 @@ def charts() -> dict[str, Chart | None]:
         "level on a telephone": level_chart(Levels(None, (0.0, 1e-5), 1e-4, None, None), narrow=True),
         "attrition": attrition_chart(
             [
-                {"step": "Acquired", "removed": 0, "remaining": 900, "share": 1.0},
-                {"step": "Doublets", "removed": 90, "remaining": 810, "share": 0.9},
+                AttritionRow("Acquired", masked=0, removed=0, remaining=900, share=1.0),
+                AttritionRow("Doublets", masked=90, removed=90, remaining=810, share=0.9),
             ]
         ),
         "stability": time_chart(quality("P01_d21").time, Arrival(2, (0.1, 0.4), 0.3, None)),

@@ -277,5 +277,5 @@ def test_no_share_below_the_limit_of_detection_is_printed_as_a_result() -> None:
     assert float(share_of(below, half).strip("< %")) == pytest.approx(2 * limit, rel=0.03)
     assert share_of(opened, opened.counts.nucleated) == "–"
     assert share_of(found, None) == share_of(found, 0) == "not available"
-    shown = {row["sample"]: row["interval"] for row in trend_rows([Visit(found), Visit(below), Visit(opened)], "a")}
+    shown = {row.sample: row.interval for row in trend_rows([Visit(found), Visit(below), Visit(opened)], "a")}
     assert shown == {"a": span(found.mrd.ci95), "b": "–", "c": "–"}

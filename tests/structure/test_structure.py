@@ -184,8 +184,6 @@ LOOSE: dict[str, dict[str, int]] = {
     },
     "what a template or a terminal is given to show": {
         "report/cohort_page.py": 1,
-        "report/numbers.py": 2,
-        "report/quality_view.py": 4,
     },
     "parts of an artefact on their way to its file, which is checked by its model": {
         "classifier/storage.py": 1,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from flowmrd.mrd.result import MrdResult
 from flowmrd.records.gates import StageEntry
@@ -26,6 +25,7 @@ from flowmrd.report.report_file import (
     TrendRow,
     UncountedRow,
 )
+from flowmrd.report.trend import VisitRow
 
 
 def uncounted_rows(groups: Sequence[uncounted_groups.LetteredGroup], tube: PageTube) -> list[dict[str, object]]:
@@ -66,9 +66,9 @@ def tables(
     inputs: Inputs,
     tube: PageTube,
     markers: Sequence[laip_view.MarkerRow],
-    quality: Mapping[str, Any],
+    quality: quality_view.QualityView,
     facts: RecordView,
-    visits: Sequence[Mapping[str, Any]],
+    visits: Sequence[VisitRow],
 ) -> dict[str, object]:
     """Rows of every table beside a figure; ``facts`` is the context of the record."""
     laip = inputs.result.laip
@@ -97,23 +97,23 @@ def tables(
         ],
         "visit_table": [
             (
-                row["timepoint"],
-                ("▸ " if row["current"] else "") + row["sample"],
-                row["short"],
-                row["level"],
-                row["interval"],
-                row["lod"],
+                row.timepoint,
+                ("▸ " if row.current else "") + row.sample,
+                row.short,
+                row.level,
+                row.interval,
+                row.lod,
             )
             for row in visits
         ],
         "attrition_table": [
             (
-                row["step"],
-                formatting.count(row["masked"]),
-                formatting.count(row["removed"]),
-                formatting.count(row["remaining"]),
+                row.step,
+                formatting.count(row.masked),
+                formatting.count(row.removed),
+                formatting.count(row.remaining),
             )
-            for row in quality.get("attrition", [])
+            for row in quality.attrition
         ],
         "channel_table": quality_view.channel_rows(quality),
         "instrument_facts": quality_view.instrument_facts(quality),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any
+from typing import Final
+
+from markupsafe import Markup
 
 from flowmrd.flags import kind_of
-from flowmrd.records.quality import AttritionEntry, CompensationEntry, QualityFile, TimeEntry
+from flowmrd.records.quality import AttritionEntry, CompensationEntry, QualityFile, ResidualEntry, TimeEntry
 from flowmrd.report import formatting
 from flowmrd.report.axes import Axis
 from flowmrd.report.carry_over import Arrival, arrival
@@ -42,44 +44,105 @@ CST_MAX_DAYS = 31
 """A set-up older than this at acquisition is reported (a default, since laboratories run the set-up daily)."""
 
 
-def build(inputs: Inputs, tube: PageTube) -> dict[str, Any]:
-    """Context of the quality section; ``missing`` says why where there is no ``qc.json``."""
+@dataclass(frozen=True)
+class ShownFlag:
+    """One flag of ``qc.json`` with its severity."""
+
+    code: str
+    tone: str
+    message: str
+
+
+@dataclass(frozen=True)
+class AttritionRow:
+    """One step that events are lost at; ``share`` is that of the acquired events which are left after it."""
+
+    step: str
+    masked: int
+    removed: int
+    remaining: int
+    share: float | None
+
+
+@dataclass(frozen=True)
+class QualityView:
+    """The quality section; where there is no ``qc.json``, ``missing`` says so and the rest is empty.
+
+    Attributes
+    ----------
+    codes
+        Codes of the flags that a reviewer must see.
+    time_figure, matrix
+        None where there is nothing to draw.
+    residuals
+        Pairs beyond the tolerance, the largest first; at most :data:`MOST_PAIRS`.
+    pairs, undecided
+        Number of pairs of channels, and of those that could not be judged.
+    instrument
+        Facts about the cytometer by name.
+    cst
+        Tone and words of the set-up status.
+    reader
+        What the second reader of the file found.
+    numbers
+        What ``report.json`` holds of the section.
+    """
+
+    missing: str | None = None
+    flags: tuple[ShownFlag, ...] = ()
+    codes: tuple[str, ...] = ()
+    attrition: tuple[AttritionRow, ...] = ()
+    attrition_figure: Markup | None = None
+    time_figure: Markup | None = None
+    time_summary: str = ""
+    arrival: Arrival | None = None
+    compensation: CompensationEntry | None = None
+    residuals: tuple[ResidualEntry, ...] = ()
+    pairs: int = 0
+    undecided: int = 0
+    matrix: Markup | None = None
+    record: QualityFile | None = None
+    instrument: tuple[tuple[str, str], ...] = ()
+    cst: tuple[str, str] = ("none", "")
+    reader: str = ""
+    numbers: QualityNumbers | None = None
+
+
+MOST_PAIRS: Final = 8
+"""Pairs with residual compensation that are listed."""
+
+
+def build(inputs: Inputs, tube: PageTube) -> QualityView:
+    """Everything that the quality section shows."""
     qc = inputs.qc
     if qc is None:
-        return {
-            "missing": "qc.json was not found for this sample, so nothing can be said about its quality.",
-            "flags": [],
-            "codes": [],
-            "numbers": None,
-        }
+        return QualityView("qc.json was not found for this sample, so nothing can be said about its quality.")
     residuals = qc.compensation.residuals
+    beyond = sorted(
+        (pair for pair in residuals if pair.state in {"over", "under"}), key=lambda pair: -abs(pair.ratio or 0.0)
+    )
     came = arrival(tube)
-    return {
-        "missing": None,
-        "flags": [
-            {"code": flag.code, "tone": tone, "level": tone, "message": flag.message}
-            for flag in qc.flags
-            for tone in (kind_of(flag.code).tone,)
-        ],
-        "codes": [flag.code for flag in qc.flags if kind_of(flag.code).tone != "info"],
-        "attrition": (steps := _attrition_rows(qc.attrition, dyes=bool(qc.dyes))),
-        "attrition_figure": to_svg(attrition_chart(steps), css=""),
-        "time_figure": None if (run := time_chart(qc.time, came)) is None else to_svg(run, css=""),
-        "time_summary": _time_summary(qc.time),
-        "arrival": came,
-        "compensation": qc.compensation,
-        "residuals": sorted(
-            (pair for pair in residuals if pair.state in {"over", "under"}), key=lambda pair: -abs(pair.ratio or 0.0)
-        )[:8],
-        "pairs": len(residuals),
-        "undecided": sum(pair.state == "undecided" for pair in residuals),
-        "matrix": None if (left := matrix_chart(qc.compensation)) is None else to_svg(left, css="matrix"),
-        "record": qc,
-        "instrument": sorted(qc.instrument.items()),
-        "cst": cst_status(inputs),
-        "reader": _reader(inputs),
-        "numbers": _numbers(qc, came),
-    }
+    steps = _attrition_rows(qc.attrition, dyes=bool(qc.dyes))
+    run, left = time_chart(qc.time, came), matrix_chart(qc.compensation)
+    return QualityView(
+        flags=tuple(ShownFlag(flag.code, kind_of(flag.code).tone, flag.message) for flag in qc.flags),
+        codes=tuple(flag.code for flag in qc.flags if kind_of(flag.code).tone != "info"),
+        attrition=steps,
+        attrition_figure=to_svg(attrition_chart(steps), css=""),
+        time_figure=None if run is None else to_svg(run, css=""),
+        time_summary=_time_summary(qc.time),
+        arrival=came,
+        compensation=qc.compensation,
+        residuals=tuple(beyond[:MOST_PAIRS]),
+        pairs=len(residuals),
+        undecided=sum(pair.state == "undecided" for pair in residuals),
+        matrix=None if left is None else to_svg(left, css="matrix"),
+        record=qc,
+        instrument=tuple(sorted(qc.instrument.items())),
+        cst=cst_status(inputs),
+        reader=_reader(inputs),
+        numbers=_numbers(qc, came),
+    )
 
 
 def _numbers(qc: QualityFile, came: Arrival) -> QualityNumbers:
@@ -122,42 +185,42 @@ def cst_status(inputs: Inputs) -> tuple[str, str]:
     return ("warn" if old and tone == "pass" else tone), f"{status}; set up {days} days before acquisition"
 
 
-def _attrition_rows(steps: Sequence[AttritionEntry], *, dyes: bool) -> list[dict[str, object]]:
+def _attrition_rows(steps: Sequence[AttritionEntry], *, dyes: bool) -> tuple[AttritionRow, ...]:
     """Rows of the figure and the table; a step that needs a dye which the tube lacks is marked."""
     acquired = steps[0].remaining if steps else 0
-    return [
-        {
-            "step": STEP_WORDS.get(entry.step, entry.step)
+    return tuple(
+        AttritionRow(
+            step=STEP_WORDS.get(entry.step, entry.step)
             + (" (no dye)" if not dyes and entry.step in {"dead", "anucleate"} else ""),
-            "masked": entry.masked,
-            "removed": entry.removed,
-            "remaining": entry.remaining,
-            "share": entry.remaining / acquired if acquired else None,
-        }
+            masked=entry.masked,
+            removed=entry.removed,
+            remaining=entry.remaining,
+            share=entry.remaining / acquired if acquired else None,
+        )
         for entry in steps
-    ]
+    )
 
 
-def attrition_chart(rows: Sequence[Mapping[str, Any]]) -> Chart:
+def attrition_chart(rows: Sequence[AttritionRow]) -> Chart:
     """Shares of the acquired events that each step left and removed; one row per step."""
     n, across = len(rows), 236.0
     layers: list[Layer] = []
     for index, row in enumerate(rows):
-        share = row["share"] or 0.0
-        lost = (row["removed"] or 0) / max(1, (row["remaining"] or 0) / share if share else 1)
+        share = row.share or 0.0
+        lost = row.removed / max(1, row.remaining / share if share else 1)
         middle = n - index - 0.5
         edges = (middle - 0.385, middle + 0.385)
-        layers.append(Bar((0.0, share), edges, "remaining", 0.55, text=f"{row['step']}: {row['remaining']} left"))
+        layers.append(Bar((0.0, share), edges, "remaining", 0.55, text=f"{row.step}: {row.remaining} left"))
         if lost > 0:
             end = share + max(1.5 / across, lost)
-            layers.append(Bar((share, end), edges, "lost", 0.8, text=f"{row['step']}: {row['removed']} removed"))
-        left = formatting.count(row["remaining"])
+            layers.append(Bar((share, end), edges, "lost", 0.8, text=f"{row.step}: {row.removed} removed"))
+        left = formatting.count(row.remaining)
         layers.append(Label(left, (1.0, middle), "end", (72.0, 0.0), size=11.5))
-        percent = formatting.percent(row["share"], 3)
+        percent = formatting.percent(row.share, 3)
         layers.append(Label(percent, (1.0, middle), "end", (126.0, 0.0), "faint", 11.0))
     return Chart(
         "attrition", "Events left after each step", Axis("share", "", (), 0.0, 1.0),
-        row_axis([formatting.clip(row["step"], 34) for row in rows]), tuple(layers),
+        row_axis([formatting.clip(row.step, 34) for row in rows]), tuple(layers),
         size=(across, 26.0 * n), room=Room(236.0, 3.0, 128.0, 9.0),
     )  # fmt: skip
 
@@ -278,9 +341,9 @@ def matrix_chart(compensation: CompensationEntry) -> Chart | None:
     )  # fmt: skip
 
 
-def channel_rows(quality: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def channel_rows(quality: QualityView) -> list[tuple[str, ...]]:
     """Table of the channels as the file recorded them."""
-    qc: QualityFile | None = quality.get("record")
+    qc = quality.record
     rows: list[tuple[str, ...]] = []
     for entry in () if qc is None else qc.channels:
         assert qc is not None  # noqa: S101 - there are channels only of a record
@@ -311,15 +374,15 @@ def _off_scale(qc: QualityFile, marker: str) -> str:
     return f"{formatting.percent(found.share)} ({found.events:,})"
 
 
-def instrument_facts(quality: Mapping[str, Any]) -> list[tuple[str, str]]:
+def instrument_facts(quality: QualityView) -> list[tuple[str, str]]:
     """Instrument, set-up status and the cuts for single cells and debris."""
-    if quality.get("missing"):
+    qc = quality.record
+    if qc is None:
         return []
-    qc: QualityFile = quality["record"]
     doublets, debris = qc.doublets, qc.debris
     rows = [
-        ("Set-up status (beads, CST)", quality["cst"][1]),
-        ("FCS parsing cross-check", quality["reader"]),
+        ("Set-up status (beads, CST)", quality.cst[1]),
+        ("FCS parsing cross-check", quality.reader),
         (
             "Doublets told by",
             f"{doublets.y or doublets.kind or 'nothing'} ({doublets.method or doublets.reason or 'not recorded'})",
@@ -333,7 +396,7 @@ def instrument_facts(quality: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Time steps backwards", formatting.count(qc.time.steps_back)),
     ]
     names = {"model": "Model", "serial_digest": "Serial number (digest)"}
-    return rows + [(names.get(key, key), formatting.clip(value, 120)) for key, value in quality["instrument"]]
+    return rows + [(names.get(key, key), formatting.clip(value, 120)) for key, value in quality.instrument]
 
 
 def _reader(inputs: Inputs) -> str:

@@ -92,9 +92,9 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
     facts = assay_record.build(inputs, controls_charted=bool(controls.charts))
     visits = trend_rows(inputs.history, result.sample)
     carried = from_own_tube(result, AcquisitionEntry() if inputs.qc is None else inputs.qc.acquisition, inputs.history)
-    arrived = quality.get("arrival")
+    arrived = quality.arrival
     steps = guidance.next_steps(
-        result, quality["codes"], carried=bool(carried), uneven=arrived is not None and arrived.uneven
+        result, quality.codes, carried=bool(carried), uneven=arrived is not None and arrived.uneven
     )
     notes = verdict.banner_notes(
         inputs,
@@ -111,7 +111,7 @@ def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
             *(plot.numbers for plot in gates),
         ],
         markers,
-        quality["numbers"],
+        quality.numbers,
         controls.rows,
         facts,
         notes,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from markupsafe import Markup
@@ -21,25 +22,33 @@ LETTER: Final = 7.0
 _SIZE: Final = (480.0, 170.0)
 
 
-def trend_rows(history: Sequence[Visit], current: str) -> list[Mapping[str, object]]:
+@dataclass(frozen=True)
+class VisitRow:
+    """One visit in words; ``current`` is that of this page."""
+
+    sample: str
+    timepoint: str
+    current: bool
+    short: str
+    level: str
+    interval: str
+    lod: str
+
+
+def trend_rows(history: Sequence[Visit], current: str) -> list[VisitRow]:
     """Table beside the figure."""
-    rows: list[Mapping[str, object]] = []
-    for visit in history:
-        result = visit.result
-        tone, short = verdict.short(result)
-        rows.append(
-            {
-                "sample": result.sample,
-                "timepoint": result.timepoint or result.role,
-                "current": result.sample == current,
-                "tone": tone,
-                "short": short,
-                "level": verdict.level(result),
-                "interval": verdict.span(result.mrd.ci95) if result.mrd.detected else "–",
-                "lod": formatting.level(result.sensitivity.lod95),
-            }
+    return [
+        VisitRow(
+            sample=result.sample,
+            timepoint=result.timepoint or result.role,
+            current=result.sample == current,
+            short=verdict.short(result)[1],
+            level=verdict.level(result),
+            interval=verdict.span(result.mrd.ci95) if result.mrd.detected else "–",
+            lod=formatting.level(result.sensitivity.lod95),
         )
-    return rows
+        for result in (visit.result for visit in history)
+    ]
 
 
 def trend_chart(history: Sequence[Visit], target: float) -> Chart:
