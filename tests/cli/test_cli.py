@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import os
 import re
@@ -108,6 +109,9 @@ def test_a_full_disk_is_named_as_the_cause() -> None:
 
 
 def test_an_error_of_ours_is_not_blamed_on_the_user() -> None:
+    away = describe_failure(OSError(errno.ESTALE, "Stale file handle", "tube.fcs"))
+    assert (away.exit_code, away.where) == (2, "tube.fcs")
+    assert "drive" in away.what
     assert describe_failure(ValueError("x")).exit_code == 1
     assert describe_failure(FcsError("f", found="a", expected="b", todo="c")).exit_code == 2
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.fuzz_runs.folder_faults import circle
 
 from flowmrd.cli.app import call
 from flowmrd.config import read_sheet
@@ -133,3 +136,39 @@ def test_a_proposed_workbook_is_read_like_the_text_sheet_and_new_tubes_are_added
     assert [row.patient for row in rows] == ["P007", "P018"]
     assert not problems
     assert add_new_tubes(tmp_path / "book", [new], naming=NamingRules()) == []
+
+
+@pytest.mark.parametrize("name", [b"P01 K\xfcller d21.fcs", b"P01\td21.fcs", b"P01\nd21.fcs"])
+def test_a_file_name_that_no_sheet_can_hold_is_told_and_never_added_twice(tmp_path: Path, name: bytes) -> None:
+    odd = tmp_path / "in" / os.fsdecode(name)
+    tube(tmp_path / "in/control1.fcs").rename(odd)
+    tube(tmp_path / "in/control1.fcs")
+    assert call(["init", str(tmp_path / "run"), "--from", str(tmp_path / "in"), "--panel", "ino10"]) == 0
+    sheet = tmp_path / "run/config/samples.tsv"
+    rows, problems = read_sheet(sheet)
+    assert ([row.role for row in rows], problems) == ([Role.CONTROL], [])
+    assert "rename the file" in sheet.read_text(encoding="utf-8")
+    assert add_new_tubes(tmp_path / "run", [odd], naming=NamingRules()) == []
+
+
+@pytest.mark.parametrize("change", [lambda text: text.encode("utf-16"), lambda text: text.replace("\t", ";").encode()])
+def test_a_sheet_to_which_no_row_can_be_added_is_refused_and_left_as_it_is(
+    tmp_path: Path, change: Callable[[str], bytes]
+) -> None:
+    tube(tmp_path / "in/control1.fcs")
+    assert call(["init", str(tmp_path / "run"), "--from", str(tmp_path / "in"), "--panel", "ino10"]) == 0
+    sheet = tmp_path / "run/config/samples.tsv"
+    sheet.write_bytes(change(sheet.read_text(encoding="utf-8")))
+    before = sheet.read_bytes()
+    with pytest.raises(ConfigError, match="save the sheet"):
+        add_new_tubes(tmp_path / "run", [tube(tmp_path / "in/control2.fcs")], naming=NamingRules())
+    assert sheet.read_bytes() == before
+
+
+def test_a_row_with_a_link_in_a_circle_does_not_stop_the_watch(tmp_path: Path) -> None:
+    tube(tmp_path / "in/control1.fcs")
+    assert call(["init", str(tmp_path / "run"), "--from", str(tmp_path / "in"), "--panel", "ino10"]) == 0
+    circle(tmp_path / "in/round.fcs")
+    with (tmp_path / "run/config/samples.tsv").open("a", encoding="utf-8") as stream:
+        stream.write("R\tR\tcontrol\t../../in/round.fcs\t\t\t\n")
+    assert len(add_new_tubes(tmp_path / "run", [tube(tmp_path / "in/control2.fcs")], naming=NamingRules())) == 1

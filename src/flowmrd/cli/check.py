@@ -409,10 +409,15 @@ def _clinical(config: RunConfig, run_directory: Path) -> list[Problem]:
     patients = run_directory / config.patients
     if not patients.is_file():
         return []
+    from flowmrd.trial.response import rule_set
     from flowmrd.trial.tables import enrolment_dates, read_adverse_events, read_patients
 
     events = run_directory / config.adverse_events
     found: list[InputError] = []
+    try:
+        rule_set(config.trial.rules)
+    except InputError as error:
+        found.append(error)
     try:
         known, problems = read_patients(patients)
         found += problems

@@ -30,6 +30,21 @@ from flowmrd.errors import (
 )
 
 RECORD_SUFFIX = ".error.json"
+_AWAY = frozenset(
+    {
+        errno.EIO,
+        errno.ESTALE,
+        errno.ENODEV,
+        errno.ENXIO,
+        errno.ENOTCONN,
+        errno.ETIMEDOUT,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+        errno.ENETDOWN,
+    }
+)
+"""What the system says when a share or a disk went away."""
 OF_THE_TUBE = (FcsError, ChannelError, CompensationError, TransformError, GateError)
 
 
@@ -77,6 +92,9 @@ def describe_failure(error: BaseException) -> Failure:
             return Failure("a symbolic link where a file should be", where, "remove the link, then run again", 2)
         if error.errno == errno.ENOENT:
             return Failure("no such file or folder", where, "correct the path, then run again", 2)
+        if error.errno in _AWAY:
+            todo = "look whether the network drive or disk is connected, then give the same command again"
+            return Failure(f"a drive that does not answer ({error.strerror})", where, todo, 2)
         return Failure(f"the system refused: {error.strerror or error}", where, "look at the disk or network drive", 1)
     if isinstance(error, MemoryError):
         return Failure("memory ran out", "this job", "grant more memory (mem_mb of the rule) and run again", 2)

@@ -6,6 +6,7 @@ check before the run. A part of a file name that may be a person's name never be
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -225,6 +226,9 @@ def _free(name: str, used: set[str]) -> str:
 
 def _from_header(path: Path, panel: PanelModel | None) -> tuple[str, int, str | None]:
     """Day of acquisition, number of events, and the reason why the file does not fit, or None if it fits."""
+    if printable_path(path) != str(path):
+        found = "found a name with a tab, a line end, or letters that are not UTF-8 (as an old drive writes them)"
+        return "", 0, f"{found}; expected a name that a sheet can hold: rename the file or its folder"
     try:
         data_sets = read_fcs(path)
         chosen = choose(data_sets)
@@ -235,12 +239,16 @@ def _from_header(path: Path, panel: PanelModel | None) -> tuple[str, int, str | 
     return str(acquisition(chosen.keywords)["date"] or ""), chosen.n_events, None
 
 
+def printable_path(path: Path) -> str:
+    """A path as a cell of a sheet can hold it; signs that it cannot are replaced."""
+    text = os.fsencode(path).decode("utf-8", errors="replace")
+    return re.sub(r"[\x00-\x1f\x7f]", "?", text)
+
+
 def sheet_lines(rows: Sequence[ProposedRow], folder: Path) -> list[str]:
     """Lines of the sheet: for every row a comment with its guesses, then the row itself, commented out if it cannot be
     used.
     """
-    import os.path
-
     lines = []
     for row in rows:
         lines.append(f"# {row.sample}: {'; '.join(row.guesses)}")
@@ -248,7 +256,7 @@ def sheet_lines(rows: Sequence[ProposedRow], folder: Path) -> list[str]:
             row.sample,
             row.patient,
             row.role.value,
-            Path(os.path.relpath(row.fcs.resolve(), folder.resolve())).as_posix(),
+            printable_path(Path(os.path.relpath(os.path.realpath(row.fcs), os.path.realpath(folder)))),
             row.timepoint,
             row.batch,
             row.stain,
@@ -280,7 +288,6 @@ def write_run(run_directory: Path, panel: str, rows: Sequence[ProposedRow], *, w
                 expected="a new run directory",
                 todo="choose another one; 'flowmrd watch' adds tubes to an existing sheet",
             )
-    write_text(config, f"panel: {panel}\nsamples: config/{sheet.name}\n")
     heading = ["\t".join(COLUMNS), "# Proposed from the files. Read every line that starts with '#', correct the rows."]
     lines = [*heading, *sheet_lines(rows, sheet.parent)]
     if workbook:
@@ -288,13 +295,12 @@ def write_run(run_directory: Path, panel: str, rows: Sequence[ProposedRow], *, w
             temporary.write_bytes(workbook_bytes("samples", [line.split("\t") for line in lines], text_columns=COLUMNS))
     else:
         write_text(sheet, "\n".join(lines) + "\n")
+    write_text(config, f"panel: {panel}\nsamples: config/{sheet.name}\n")
     return sheet
 
 
 def sheet_text(sheet: Path) -> str:
     """Text of every cell of a sheet, in which names of files can be searched."""
-    if not _is_workbook(sheet):
-        return sheet.read_text(encoding="utf-8-sig")
     grid = read_grid(sheet, COLUMNS[:4], one_row_per="tube", setting="samples")
     return "\n".join("\t".join(cells) for _, cells in grid.rows)
 
@@ -304,15 +310,31 @@ def _is_workbook(sheet: Path) -> bool:
         return stream.read(4) == b"PK\x03\x04"
 
 
+def _tab_separated(sheet: Path) -> str:
+    try:
+        text = sheet.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = ""
+    if "\t" not in text.split("\n", 1)[0]:
+        raise ConfigError(
+            str(sheet),
+            found="a sheet in another encoding or with another separator",
+            expected="UTF-8 text separated by tabs, or a workbook (.xlsx), to which rows can be added",
+            todo="save the sheet in one of these forms",
+        )
+    return text
+
+
 def add_to_sheet(sheet: Path, rows: Sequence[ProposedRow]) -> None:
     """Append rows to a sheet that has all columns of :data:`COLUMNS` that the rows use.
 
     Raises
     ------
     ConfigError
-        If the sheet lacks a column that a row fills.
+        If the sheet lacks a column that a row fills, or is text in another encoding or with another separator, to
+        which nothing can be added without writing all of it anew.
     """
-    text = sheet_text(sheet)
+    text = sheet_text(sheet) if _is_workbook(sheet) else _tab_separated(sheet)
     header = [name.strip() for name in text.split("\n", 1)[0].split("\t")]
     position = {name: COLUMNS.index(name) for name in COLUMNS}
     lines = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +10,14 @@ from pathlib import Path
 from flowmrd.config import load_config, read_sheet
 from flowmrd.engine.headers import check_header, file_key
 from flowmrd.engine.launch import launch
-from flowmrd.engine.sheet_proposal import NamingRules, add_to_sheet, fcs_files, propose_rows, sheet_text
+from flowmrd.engine.sheet_proposal import (
+    NamingRules,
+    add_to_sheet,
+    fcs_files,
+    printable_path,
+    propose_rows,
+    sheet_text,
+)
 from flowmrd.errors import InputError, PanelError, SheetError
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
@@ -118,9 +126,11 @@ def add_new_tubes(run_directory: Path, files: Sequence[Path], *, naming: NamingR
     config = load_config(run_directory / CONFIG)
     sheet = run_directory / config.samples
     rows, _ = read_sheet(sheet)
-    known = {row.fcs.resolve() for row in rows}
+    known = {os.path.realpath(row.fcs) for row in rows}
     text = sheet_text(sheet)
-    new = [path for path in files if path.resolve() not in known and path.name not in text]
+    new = [
+        path for path in files if os.path.realpath(path) not in known and printable_path(Path(path.name)) not in text
+    ]
     if not new:
         return []
     panel = load_panel(find_panel(config.panel, run_directory=run_directory, shipped=PANELS))
