@@ -55,8 +55,10 @@ def obstacle(path: Path) -> str:
             return "a link that leads back to itself"
         if error.errno in (errno.EACCES, errno.EPERM):
             return "no permission to read it"
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
-            return "a link to a file that is not there" if os.path.islink(path) else "no such file"
+        if error.errno == errno.ENAMETOOLONG:
+            return "no such file"
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return "a link to a file that is not there" if path.is_symlink() else "no such file"
         return f"a file that cannot be read ({error.strerror})"
     except ValueError:
         return "no such file"
