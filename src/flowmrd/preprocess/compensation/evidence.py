@@ -274,8 +274,8 @@ def refuse_transformed(raw: Mapping[str, Values], *, where: str, keyword: str) -
     elif foot > (MOST_FOOT / 2 if keyword or top <= MOST_CHANNELS else MOST_FOOT):
         found = (
             f"fluorescence spread as on a logarithmic scale up to {top:.4g} (the dimmest fifth of the cells takes up "
-            f"{foot:.0%} of the range){named}: transformed before the export (channels, log, logicle or asinh), or not a "
-            "stained tube (beads, no antibody)"
+            f"{foot:.0%} of the range){named}: transformed before the export (channels, log, logicle or asinh), "
+            "or not a stained tube (beads, no antibody)"
         )
     else:
         return
