@@ -29,7 +29,9 @@ $(DEV): $(STAMP) requirements-dev.lock
 # step of `make env`, and of those who use conda, in the activated environment. Compiled here once: where Python may not
 # write beside its sources, every stage of every tube would compile them again.
 install:
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	site="$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" && \
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . && \
+	$(PYTHON) -S .ci/relative_path.py "$$site"
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --upgrade --require-hashes --target "$$($(PYTHON) -c 'import sys; print(sys.prefix)')/share/flowmrd" -r $(DATA_LOCK)
 	$(PYTHON) -m compileall -q --invalidation-mode checked-hash src/flowmrd
 	$(PYTHON) -c "from flowmrd.report.page import compile_templates; compile_templates()"
