@@ -14,7 +14,7 @@ import pytest
 from flowmrd.cli.app import call
 from flowmrd.config import RunConfig
 from flowmrd.engine.failure import report_failure
-from flowmrd.engine.launch import find_profile, snakemake_command
+from flowmrd.engine.launch import find_profile, snakemake_command, writable_cache
 from flowmrd.engine.plan import plan_run
 from flowmrd.engine.refusals import forget_failures
 from flowmrd.engine.stage_table import code_and_config
@@ -342,3 +342,13 @@ def test_a_comment_redoes_nothing_a_title_only_pages_and_a_dye_everything(
     after = plan_run(run)
     assert (after.identity("P01-day21") != before.identity("P01-day21")) == numbers
     assert (after.panels["ino10"].wording != before.panels["ino10"].wording) == pages
+
+
+def test_a_home_folder_that_cannot_be_written_is_not_asked_for_a_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home/.cache"))
+    (tmp_path / "home").mkdir()
+    assert writable_cache(tmp_path / "run") == {}
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert Path(writable_cache(tmp_path / "run")["XDG_CACHE_HOME"]).is_relative_to(tmp_path / "run")

@@ -30,6 +30,7 @@ from flowmrd.engine.progress import planned_events, run_and_follow
 from flowmrd.engine.ready_interpreter import ready_interpreter
 from flowmrd.engine.refusals import LOGS, forget_failures
 from flowmrd.engine.run_plan import RunPlan
+from flowmrd.engine.state import STATE
 from flowmrd.engine.summary import print_plan, print_summary
 from flowmrd.errors import ConfigError, InputError
 from flowmrd.home import REPOSITORY
@@ -165,6 +166,7 @@ def launch(
             command += [POLLING, str(seconds)]
         environment = {
             **os.environ,
+            **writable_cache(run_directory),
             "FLOWMRD_COMMAND": shlex.join(["flowmrd", *sys.argv[1:]]),
             "FLOWMRD_STARTED": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -193,6 +195,21 @@ def launch(
             environment["FLOWMRD_SETTLED"] = "1"
             plan = again
     return print_summary(plan, code, began)
+
+
+def writable_cache(run_directory: Path) -> dict[str, str]:
+    """Environment with a cache folder in the run directory, where the user's own cannot be written.
+
+    Snakemake makes a folder there before anything else, and ends in a traceback where the home folder is read-only, as
+    on some clusters and in containers.
+    """
+    with suppress(RuntimeError):  # no home folder at all
+        place = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        if place.is_dir() and os.access(place, os.W_OK):
+            return {}
+    return {"XDG_CACHE_HOME": str(run_directory / STATE / "cache")}
 
 
 def _present_state(run_directory: Path) -> str:
