@@ -231,7 +231,10 @@ def load_reference(json_path: Path) -> ReferenceModel:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtefactError(
-            str(json_path), found=f"missing or malformed {error}", expected=REFERENCE_FORMAT, todo="rebuild it"
+            str(json_path),
+            found=f"a part that is missing or malformed ({error})",
+            expected=REFERENCE_FORMAT,
+            todo="make it again with 'flowmrd run', or copy both files again from where they were made",
         ) from error
 
 
@@ -292,5 +295,8 @@ def load_laip(json_path: Path) -> PatientLaip | None:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtefactError(
-            str(json_path), found=f"missing or malformed {error}", expected=LAIP_FORMAT, todo="rebuild it"
+            str(json_path),
+            found=f"a part that is missing or malformed ({error})",
+            expected=LAIP_FORMAT,
+            todo="make it again with 'flowmrd run', or copy both files again from where they were made",
         ) from error

@@ -68,7 +68,7 @@ def blocks(path: Path, segment: DataSegment) -> Iterator[Block]:
                         path,
                         "a file that became shorter while it was read",
                         "a file that nobody writes to",
-                        "try again",
+                        "wait until the transfer from the instrument has ended, then run again",
                     )
                 got += n
             yield Block(first, last, decode(np.frombuffer(buffer, dtype=np.uint8, count=size), last - first))

@@ -88,7 +88,7 @@ def load_panel(path: Path | str) -> PanelModel:
             str(path),
             found=f"the name {panel.name}",
             expected=f"{path.stem}, as the file is called",
-            todo="make the two agree",
+            todo="rename the file, or correct 'name:' in it",
         )
     return panel
 

@@ -70,7 +70,7 @@ def read_labels(
             where,
             found=f"of these columns only {table.columns[0]}" if len(table.columns) else "none of these columns",
             expected=f"event and {' or '.join(COLUMNS)}",
-            todo="name the columns so",
+            todo="give the columns of the table these names",
         )
     events = pd.to_numeric(table["event"], errors="coerce")
     if not bool(events.between(0, n_events - 1).all()) or bool((events % 1 != 0).any()):

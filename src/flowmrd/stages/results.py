@@ -29,5 +29,5 @@ def read_result(path: Path) -> MrdResult:
             str(path),
             found=f"{error.error_count()} fields that do not fit ({error.errors()[0]['loc']})",
             expected="a mrd.json of schema version 2",
-            todo="rerun the stage quantify",
+            todo="delete it and run 'flowmrd run' again",
         ) from error
