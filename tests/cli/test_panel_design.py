@@ -74,6 +74,48 @@ def test_markers_and_dyes_that_no_shipped_panel_has_become_channels(shipped: lis
     assert "Doe" not in draft.text
 
 
+def labels_of(*markers: str) -> list[tuple[str, str]]:
+    """Labels of a tube with these colours; the detectors name no dye."""
+    return [*SCATTER, *((f"FL{number} INT", marker) for number, marker in enumerate(markers, start=1))]
+
+
+def test_a_draft_keeps_every_marker_that_gates_of_a_shipped_panel_know(
+    shipped: list[PanelModel], tmp_path: Path
+) -> None:
+    """Without CD66b and a dye, cog6_1 lacks no marker, but knows neither CD34 nor CD22."""
+    markers = ("CD58", "CD10", "CD34", "CD19", "CD22", "CD20", "CD38", "CD123", "CD45", "CD3")
+    draft = draft_panel("mine", [labels_of(*markers)], shipped)
+    panel = loaded(draft, tmp_path)
+    assert {"route_cd22", "route_precursor", "cd34_pos"} <= {gate.name for gate in panel.gates}
+    assert [note.split(":")[0] for note in draft.notes if "no gate looks at it" in note] == ["CD58", "CD123", "CD3"]
+
+
+def test_a_draft_with_a_nucleic_acid_dye_has_its_gates_and_the_ways_in_by_cd22_and_cd24(
+    shipped: list[PanelModel], tmp_path: Path
+) -> None:
+    markers = ("CD58", "CD10", "CD34", "CD19", "CD22", "CD20", "CD38", "SYTO41", "CD45", "CD24")
+    draft = draft_panel("mine", [labels_of(*markers)], shipped)
+    panel = loaded(draft, tmp_path)
+    gates = {gate.name: gate for gate in panel.gates}
+    assert {"dye_pos", "route_cd22", "route_cd24", "route_cd19"} <= set(gates)
+    assert {"route_cd22", "route_cd24"} <= set(gates["possible_b_lineage"].references())
+    assert gates["route_cd22"].parent == gates["route_cd19"].parent
+    assert panel.channel("CD22").masked_by == ("cd22",)
+    assert any("CD22 and CD24: gates of euroflow12_1" in note for note in draft.notes)
+    assert not any("CD22: no gate" in note for note in draft.notes)
+
+
+@pytest.mark.parametrize("absent", ["CD34", "CD20", "CD38"])
+def test_a_tube_without_one_marker_keeps_the_dye_and_all_gates_that_rest_on_others(
+    shipped: list[PanelModel], tmp_path: Path, absent: str
+) -> None:
+    markers = ("CD20", "CD10", "CD45", "CD34", "SYTO41", "CD19", "CD38")
+    draft = draft_panel("mine", [labels_of(*(one for one in markers if one != absent))], shipped)
+    assert draft.base == "vienna_b8"
+    kept = {"nucleated", "dye_pos", "mononuclear", "erythroblasts", "granulocytes", "t_nk", "route_cd19"}
+    assert kept <= {gate.name for gate in loaded(draft, tmp_path).gates}
+
+
 def test_a_marker_that_some_tubes_lack_is_optional_in_the_draft(shipped: list[PanelModel], tmp_path: Path) -> None:
     fewer = [name for name in INO if name[1] != "CD58"]
     draft = draft_panel("mine", [[*SCATTER, *INO], [*SCATTER, *fewer]], shipped)

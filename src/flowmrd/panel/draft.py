@@ -15,6 +15,7 @@ import yaml
 
 from flowmrd.errors import PanelError, counted
 from flowmrd.panel.gates import ROOT, BooleanGate, Gate, SingletGate
+from flowmrd.panel.graft import grafted, markers_of_gates
 from flowmrd.panel.labels import LabelledChannel, read_label
 from flowmrd.panel.lost_gates import lost_gates
 from flowmrd.panel.model import Channel, ChannelKind, PanelModel
@@ -77,11 +78,12 @@ def draft_panel(name: str, tubes: Sequence[Names], shipped: Sequence[PanelModel]
         )
     base = nearest(found, shipped)
     found = _as_base_calls_it(found, base)
+    base, grafts = grafted(base, shipped, set(found))
     everywhere = {marker for marker in found if all(marker in _markers([tube]) or _dye(found[marker]) for tube in read)}
-    entries, notes = _channels(found, base, everywhere)
+    entries, notes = _channels(found, base, everywhere, {one.marker: one for one in known})
     present = {entry["marker"] for entry in entries}
     gates, told = pruned(base, present)
-    notes += told + _unlabelled(read, tubes)
+    notes += grafts + told + _unlabelled(read, tubes)
     sections = _sections(base, present, {gate["name"] for gate in gates})
     return DraftPanel(_text(name, base, len(tubes), entries, gates, sections, notes), base.name, tuple(notes))
 
@@ -100,16 +102,21 @@ def _sections(base: PanelModel, present: set[str], gates: set[str]) -> Entry:
 
 
 def nearest(found: Iterable[str], shipped: Sequence[PanelModel]) -> PanelModel:
-    """The shipped panel that keeps most of its essential gates with only the markers in ``found``."""
+    """The shipped panel that keeps most of its essential gates with only the markers in ``found``.
+
+    Of those that keep as many: one that uses the nucleic acid dye, then one whose gates look at most of the markers.
+    """
     have = set(found)
 
     def closeness(panel: PanelModel) -> tuple[float, ...]:
-        absent = [channel.marker for channel in panel.channels if channel.marker not in have]
-        lost = lost_gates(panel, _gone(panel, absent, have))
+        gone = _gone(panel, [channel.marker for channel in panel.channels if channel.marker not in have], have)
+        lost = lost_gates(panel, gone, exclusions=False)
         kept = sum(gate not in lost for gate in ESSENTIAL)
+        looked_at = markers_of_gates(panel, have | ({channel.marker for channel in panel.channels} - gone))
+        dye = any(one.kind is ChannelKind.NUCLEIC_ACID and one.marker in looked_at for one in panel.channels)
         routes = sum(gate.route and gate.name not in lost for gate in panel.gates)
         shared = len(have & set(panel.features))
-        return kept, shared - 0.5 * len(set(panel.features) - have), routes
+        return kept, dye, len(looked_at), routes, shared - 0.5 * len(set(panel.features) - have)
 
     return max(shipped, key=closeness)
 
@@ -146,9 +153,17 @@ def _as_base_calls_it(found: Mapping[str, LabelledChannel], base: PanelModel) ->
 
 
 def _channels(
-    found: Mapping[str, LabelledChannel], base: PanelModel, everywhere: set[str]
+    found: Mapping[str, LabelledChannel], base: PanelModel, everywhere: set[str], shipped: Mapping[str, Channel]
 ) -> tuple[list[Entry], list[str]]:
+    """Entries of the file, and notes.
+
+    Parameters
+    ----------
+    shipped
+        Markers of all shipped panels: of a marker that the base lacks, they know the therapies that may cover it.
+    """
     known = {channel.marker: channel for channel in base.channels}
+    looked_at = markers_of_gates(base, set(found))
     entries: list[Entry] = []
     notes: list[str] = []
     order = [*(m for m in known if m in found), *(m for m in found if m not in known)]
@@ -160,9 +175,12 @@ def _channels(
             entry = {"marker": marker, "kind": "scatter", "transform": {"kind": "linear"}, "required": False}
         else:
             entry = {"marker": marker, **({"kind": one.kind.value} if one.kind is not ChannelKind.ANTIBODY else {})}
+            if marker in shipped:
+                entry |= {key: value for key, value in _taken_over(shipped[marker], one).items() if key != "required"}
             entry |= _of_file(one) | {"feature": one.kind is ChannelKind.ANTIBODY}
             if one.kind is ChannelKind.ANTIBODY:
-                notes.append(f"{marker}: no gate looks at it; it is a feature of the classifier alone")
+                if marker not in looked_at:
+                    notes.append(f"{marker}: no gate looks at it; it is a feature of the classifier alone")
             else:
                 notes.append(f"{marker}: taken for {one.kind.value.replace('_', ' ')}; no gate looks at it")
         if marker not in everywhere and one.kind is not ChannelKind.TIME:
