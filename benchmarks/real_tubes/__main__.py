@@ -21,7 +21,7 @@ from flowmrd.home import REPOSITORY
 DATA = REPOSITORY.parent / "shared" / "data" / "ball"
 BUILD = REPOSITORY / "build" / "real-tubes"
 SEED = 31
-CONTROL_CELLS = 60_000
+CONTROL_CELLS = 40_000
 
 
 def main() -> int:

@@ -9,8 +9,9 @@ of :data:`WINDOW` times their signal around the level of the negative cells::
 The right matrix gives 0. If all cells bright in i carry antigen j, there is no such peak, and the pair is
 ``undecided``.
 
-* ``over``: ratio below -:data:`TOLERANCE`, and the peak itself lies below 0. No biology makes bright cells more
-negative, so the matrix is wrong.
+* ``over``: ratio below -:data:`TOLERANCE`, the peak itself lies below 0, and the brighter half of the bright cells lies
+  lower than the dimmer half in proportion. No biology makes bright cells more negative, so the matrix is wrong. Without
+  the proportion, the tail of cells that all carry antigen j has a peak anywhere (CD45 of B cells).
 * ``under``: ratio above +:data:`TOLERANCE`, and in proportion: the brighter half of the bright cells lies further off
   than the dimmer half, by 0.5 to 2 times the ratio. A weakly expressed antigen raises both halves alike. An antigen
   whose amount is proportional to the source's cannot be distinguished from spillover, so this state is only a
@@ -153,8 +154,9 @@ def _mode(values: Values, low: float, high: float) -> float | None:
 def _state(ratio: float | None, slope: float | None, *, below_zero: bool) -> State:
     if ratio is None:
         return "undecided"
+    proportional = slope is not None and 0.5 <= slope / ratio <= 2.0 if ratio else False
     if ratio < -TOLERANCE and below_zero:
-        return "over"
+        return "over" if proportional else "undecided"
     if ratio <= TOLERANCE:
         return "ok"
-    return "under" if slope is not None and 0.5 * ratio <= slope <= 2.0 * ratio else "coexpressed"
+    return "under" if proportional else "coexpressed"
