@@ -17,6 +17,8 @@ from flowmrd.store import write_text
 Values = npt.NDArray[np.float64]
 
 TOP: Final = 262_144.0
+BASELINE: Final = 250.0
+"""Light that an instrument which stores whole numbers adds to every colour."""
 BD: Final = {"FSC-A": "FSC-A", "FSC-W": "FSC-W", "SSC-A": "SSC-A"}
 BECKMAN: Final = {"FSC-A": "FS INT", "FSC-H": "FS PEAK", "FSC-W": "FS TOF", "SSC-A": "SS INT"}
 
@@ -91,6 +93,8 @@ def record(path: Path, tube: LabelledTube, instrument: Instrument, rng: np.rando
     top = TOP * factor - 1
     matrix = spillover(len(instrument.colours))
     own = np.stack([tube.light[marker] for marker in instrument.markers]) * instrument.brightness
+    if instrument.integers:  # such instruments store a baseline above zero, so that few events pile up there
+        own += BASELINE
     seen = np.minimum(matrix.T @ own * factor, top)
     columns: list[Values] = []
     channels: list[ChannelSpec] = []
@@ -111,9 +115,10 @@ def record(path: Path, tube: LabelledTube, instrument: Instrument, rng: np.rando
                 pnn, shown, round(top + 1), gain=instrument.gain, log=(instrument.log, 1.0 if instrument.log else 0.0)
             )
         )
+        kept = values
         if instrument.log:
-            values = np.log10(np.maximum(values / top * 10**instrument.log, 1.0)) / instrument.log * top
-        columns.append(values if instrument.gain is None else np.minimum(values * instrument.gain, top))
+            kept = np.log10(np.maximum(values / top * 10**instrument.log, 1.0)) / instrument.log * top
+        columns.append(kept if instrument.gain is None else np.minimum(kept * instrument.gain, top))
     seconds = tube.scatter["Time"] - tube.scatter["Time"].min()
     ticks = seconds * 100.0
     if instrument.wraps:
@@ -165,20 +170,20 @@ VIENNA: Final = _bd(
     ("CD38", "Alexa700"),
 )  # fmt: skip
 LSR: Final = _bd(
-    ("CD58", "FITC"), ("CD10", "PE"), ("CD34", "PerCP-Cy5-5"), ("CD19", "PE-Cy7"), ("CD22", "APC"), ("CD20", "APC-R700"),
-    ("CD38", "APC-H7"), ("CD123", "BV421"), ("CD45", "V500"), ("CD3", "BV605"),
+    ("CD58", "FITC"), ("CD10", "PE"), ("CD34", "PerCP-Cy5-5"), ("CD19", "PE-Cy7"), ("CD22", "APC"),
+    ("CD20", "APC-R700"), ("CD38", "APC-H7"), ("CD123", "BV421"), ("CD45", "V500"), ("CD3", "BV605"),
 )  # fmt: skip
 LSR_DYE: Final = _bd(
-    ("CD58", "FITC"), ("CD10", "PE"), ("CD34", "PerCP-Cy5-5"), ("CD19", "PE-Cy7"), ("CD13", "APC"), ("CD38", "APC-R700"),
-    ("CD20", "APC-H7"), ("SYTO41", "BV421"), ("CD45", "V500"), ("CD33", "BV605"),
+    ("CD58", "FITC"), ("CD10", "PE"), ("CD34", "PerCP-Cy5-5"), ("CD19", "PE-Cy7"), ("CD13", "APC"),
+    ("CD38", "APC-R700"), ("CD20", "APC-H7"), ("SYTO41", "BV421"), ("CD45", "V500"), ("CD33", "BV605"),
 )  # fmt: skip
 LSR_22: Final = _bd(
-    ("CD58", "FITC"), ("CD10", "PE"), ("CD34", "PerCP-Cy5-5"), ("CD19", "PE-Cy7"), ("CD22", "APC"), ("CD38", "APC-R700"),
-    ("CD20", "APC-H7"), ("SYTO41", "BV421"), ("CD45", "V500"), ("CD24", "BV605"),
+    ("CD58", "FITC"), ("CD10", "PE"), ("CD34", "PerCP-Cy5-5"), ("CD19", "PE-Cy7"), ("CD22", "APC"),
+    ("CD38", "APC-R700"), ("CD20", "APC-H7"), ("SYTO41", "BV421"), ("CD45", "V500"), ("CD24", "BV605"),
 )  # fmt: skip
 INO: Final = _bd(
-    ("CD66b", "FITC"), ("CD22", "PE"), ("CD24", "PE-CF594"), ("CD34", "PerCP-Cy5-5"), ("CD19", "PE-Cy7"), ("CD10", "APC"),
-    ("CD38", "APC-R700"), ("CD20", "APC-H7"), ("CD58", "BV421"), ("CD45", "V500"),
+    ("CD66b", "FITC"), ("CD22", "PE"), ("CD24", "PE-CF594"), ("CD34", "PerCP-Cy5-5"), ("CD19", "PE-Cy7"),
+    ("CD10", "APC"), ("CD38", "APC-R700"), ("CD20", "APC-H7"), ("CD58", "BV421"), ("CD45", "V500"),
 )  # fmt: skip
 NAVIOS: Final = (
     ("CD58", "FL1 INT", "CD58 FITC"), ("CD10", "FL2 INT", "CD10 PE"), ("CD34", "FL3 INT", "CD34 ECD"),

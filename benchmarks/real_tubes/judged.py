@@ -157,9 +157,7 @@ def _by_commands(scene: Scene, folder: Path) -> Record:
         usable &= ~events[name].to_numpy(dtype=bool)
     route = events["routes"].astype(str).str.contains(r"(?:^|\+)cd19(?:\+|$)", regex=True).to_numpy(dtype=bool)
     population = events["population"].astype(str).to_numpy()
-    return found | compared(
-        scene.tube, usable, route, population, answer["counts"], events["mrd"].to_numpy(dtype=bool)
-    )
+    return found | compared(scene.tube, usable, route, population, answer["counts"], events["mrd"].to_numpy(dtype=bool))
 
 
 def _by_functions(scene: Scene, folder: Path, *, gates_only: bool) -> Record:
@@ -232,8 +230,12 @@ def compared(
     """The answer beside the expert's gates, event by event."""
     labels = tube.labels
     blast = labels["blast"]
-    kinds = {name: int((mrd & ~blast & labels[name]).sum()) for name in ("mature_b", "plasma", "erythroid") if name in labels}
-    kinds["other CD19+"] = int((mrd & ~blast & labels["cd19"]).sum()) - kinds.get("mature_b", 0) - kinds.get("plasma", 0)
+    kinds = {
+        name: int((mrd & ~blast & labels[name]).sum()) for name in ("mature_b", "plasma", "erythroid") if name in labels
+    }
+    kinds["other CD19+"] = (
+        int((mrd & ~blast & labels["cd19"]).sum()) - kinds.get("mature_b", 0) - kinds.get("plasma", 0)
+    )
     kinds["no cell of the expert"] = int((mrd & ~labels["intact"]).sum())
     found: Record = {
         "true": int(blast.sum()),

@@ -1,4 +1,4 @@
-"""Tubes whose cells are known: the light of every dye, scatter, the expert's gates, and what kind of cell each event is."""
+"""Tubes whose cells are known: the light of every dye, scatter, the expert's gates, and the kind of every event."""
 
 from __future__ import annotations
 

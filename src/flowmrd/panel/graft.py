@@ -26,9 +26,9 @@ def markers_of_gates(panel: PanelModel, present: Collection[str]) -> set[str]:
 def grafted(base: PanelModel, shipped: Sequence[PanelModel], present: Collection[str]) -> tuple[PanelModel, list[str]]:
     """The base with routes of other panels for markers that none of its gates looks at; and notes on them.
 
-    Taken are routes into the B lineage by such a marker, what they are made of, and its place in Boolean gates that both
-    trees have under one name (a cell that carries the marker is then no debris, no erythroblast). A gate is taken only if
-    everything that it names is there.
+    Taken are routes into the B lineage by such a marker, what they are made of, and its place in Boolean gates that
+    both trees have under one name (a cell that carries the marker is then no debris, no erythroblast). A gate is taken
+    only if everything that it names is there.
 
     Parameters
     ----------
@@ -66,15 +66,15 @@ def _offered(donor: PanelModel, base: PanelModel, wanted: set[str], present: Col
             own[gate.name] = _only(gate, there | set(own))
     taken: set[str] = set()
     routes = [gate.name for gate in own.values() if gate.route]
-    room = MAX_ROUTES - sum(gate.route for gate in base.gates)
+    routes = routes[: max(MAX_ROUTES - sum(gate.route for gate in base.gates), 0)]
     in_both = [name for gate in donor.gates if gate.name in there for name in gate.references() if name in own]
-    todo = [*routes[: max(room, 0)], *(in_both if routes else [])]
+    todo = [*routes, *(in_both if routes else [])]
     while todo:
         name = todo.pop()
         if name in own and name not in taken:
             taken.add(name)
             todo += [own[name].parent, *own[name].references()]
-    return [gate for gate in own.values() if gate.name in taken and (not gate.route or gate.name in routes[:room])]
+    return [gate for gate in own.values() if gate.name in taken and (not gate.route or gate.name in routes)]
 
 
 def _only(gate: Gate, names: set[str]) -> Gate:
@@ -106,7 +106,8 @@ def _with(base: PanelModel, donor: PanelModel, offered: Sequence[Gate]) -> tuple
                 for key in LISTS
                 if getattr(gate, key) or key != "any_of"
             }
-            gate = gate.model_copy(update={key: tuple(dict.fromkeys(value)) for key, value in more.items()})
-        merged.append(gate)
+            merged.append(gate.model_copy(update={key: tuple(dict.fromkeys(value)) for key, value in more.items()}))
+        else:
+            merged.append(gate)
         before.add(gate.name)
     return tuple(merged)
