@@ -15,6 +15,7 @@ from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
 from flowmrd.panel.lost_gates import lost_gates
 from flowmrd.panel.match import match_channels
+from flowmrd.simulate import TubeSpec, simulate_tube, write_tube
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -86,6 +87,58 @@ def test_a_scatter_signal_that_the_simulator_does_not_know_is_a_note(tmp_path: P
     errors, lines = check_panel(str(edited(tmp_path, edit)), [])
     assert errors == 0
     assert any("does not know PULSE-H" in line for line in lines)
+
+
+def of(facts: dict[str, Any], marker: str) -> dict[str, Any]:
+    return next(channel for channel in facts["channels"] if channel["marker"] == marker)
+
+
+def gate_of(facts: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(gate for gate in facts["gates"] if gate["name"] == name)
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (lambda facts: of(facts, "CD45").update(transform={"kind": "asinh", "cofactor": 5}), "cofactor 5 spreads"),
+        (lambda facts: of(facts, "CD19").update(transform={"W": 2.2}), "CD19: W = 2.2 puts dim cells"),
+        (lambda facts: of(facts, "CD45").update(kind="nucleic_acid"), "CD45 has the kind nucleic_acid"),
+        (lambda facts: of(facts, "CD19").update(feature=False), "CD19: gates look at it and the classifier does not"),
+        (lambda facts: gate_of(facts, "cd19_pos").update(channel="CD10"), "route_cd19 does not look at CD19"),
+        (
+            lambda facts: gate_of(facts, "possible_b_lineage").update(any_of=["route_cd20"]),
+            "possible_b_lineage does not take in route_cd19",
+        ),
+    ],
+)
+def test_entries_that_contradict_each_other_are_reported(tmp_path: Path, edit: Edit, told: str) -> None:
+    lines = check_panel(str(edited(tmp_path, edit)), [])[1]
+    assert any(told in line for line in lines)
+    assert not any(told in line for line in check_panel("vienna_b8", [])[1])
+
+
+@pytest.mark.parametrize(
+    ("edit", "errors", "told"),
+    [
+        (lambda facts: of(facts, "CD19").update(detectors=["^PE-Cy77-A$"]), 0, "CD19 is found by its label alone"),
+        (
+            lambda facts: of(facts, "CD45").update(transform={"T": 1024}),
+            1,
+            "beyond the scale that the panel fixes",
+        ),
+        (lambda facts: gate_of(facts, "cd19_pos").update(side="below"), 0, "cells of route_cd19 have less CD19 than"),
+    ],
+)
+def test_what_only_a_tube_shows_is_reported(tmp_path: Path, edit: Edit, errors: int, told: str) -> None:
+    tube = tmp_path / "tube.fcs"
+    write_tube(tube, simulate_tube(TubeSpec(8_000, person_seed=3), load_panel("ino10"), 3))
+    found, lines = check_panel(str(edited(tmp_path, edit, "ino10")), [tube])
+    assert found == errors
+    assert any(told in line for line in lines)
+    sound, lines = check_panel("ino10", [tube])
+    assert sound == 0
+    assert not any(told in line for line in lines)
+    assert any("shares of all events: singlets" in line for line in lines)
 
 
 def test_what_an_optional_marker_costs_is_reported(tmp_path: Path) -> None:

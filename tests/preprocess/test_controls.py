@@ -132,6 +132,17 @@ def test_antigens_on_the_same_cells_are_not_called_overcompensated() -> None:
     assert found["A", "B"] in ("undecided", "coexpressed")
 
 
+def test_the_tail_of_cells_that_all_carry_an_antigen_is_not_called_overcompensated() -> None:
+    """A few cells of a lower level than the negative ones, whatever their signal in the source."""
+    rng = np.random.default_rng(8)
+    columns = {name: rng.normal(60, 40, 20_000) for name in NAMES}
+    columns["A"][:2_000] = np.exp(rng.normal(10.2, 0.4, 2_000))
+    columns["B"][:1_800] = rng.normal(40_000, 4_000, 1_800)
+    columns["B"][1_800:2_000] = rng.normal(-1_500, 150, 200)
+    found = {(item.source, item.target): item.state for item in measure_residuals(columns, TOPS)}
+    assert found["A", "B"] == "undecided"
+
+
 def test_tiny_tubes_are_not_judged() -> None:
     columns = {name: np.zeros(50) for name in NAMES}
     assert measure_residuals(columns, TOPS) == []

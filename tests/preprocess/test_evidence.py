@@ -15,7 +15,7 @@ from flowmrd.errors import CompensationError, InputError, TransformError
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
 from flowmrd.preprocess.compensation import check_spillover
-from flowmrd.preprocess.compensation.evidence import judge_values, refuse_transformed
+from flowmrd.preprocess.compensation.evidence import judge_values, refuse_transformed, residual_pairs
 from flowmrd.preprocess.compensation.source import find_spillover
 from flowmrd.preprocess.transform.logicle import logicle
 from flowmrd.records.ingest import ChannelEntry, HeaderFacts, SpilloverEntry
@@ -77,6 +77,21 @@ def test_uncompensated_values_are_told_whether_there_is_no_matrix_or_the_identit
 def test_a_residue_of_half_the_spillover_is_found(tube: Any) -> None:
     _, raw, spill, _ = tube
     assert judged(tube, raw, (spill + np.eye(10)) / 2)
+
+
+def test_two_antigens_that_go_together_are_no_spillover_that_is_left() -> None:
+    """Granulocytes among T cells: all cells bright in CD24 carry CD66b, each cell in another proportion."""
+    rng = np.random.default_rng(4)
+
+    def proportion(width: float) -> list[Any]:
+        columns = {"CD24": rng.normal(60, 40, 12_000), "CD66b": rng.normal(60, 40, 12_000)}
+        bright = 20_000 * np.exp(rng.normal(0.0, 0.35, 400))
+        columns["CD24"][:400] = bright
+        columns["CD66b"][:400] = 0.7 * bright * np.exp(rng.normal(0.0, width, 400))
+        return residual_pairs(columns, 262_144.0)
+
+    assert proportion(0.03)
+    assert not any(proportion(0.35) for _ in range(20))
 
 
 @pytest.mark.parametrize("matrix", ["inverse", "percent", "negative"])

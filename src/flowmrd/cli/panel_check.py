@@ -20,13 +20,15 @@ from flowmrd.gating.brightness import MOST_AT_BOUNDS, cuts_at_bounds
 from flowmrd.gating.flags import KNOWN_ROUTES, REQUIRED, required_gates
 from flowmrd.gating.panel_scale import PANEL_WIDTH
 from flowmrd.gating.sample import gate_sample
+from flowmrd.gating.tree import GateResult
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
+from flowmrd.panel.contradictions import ROUTE_MARKERS, contradictions
 from flowmrd.panel.gates import CutGate, Gate
 from flowmrd.panel.lost_gates import lost_gates
 from flowmrd.panel.match import match_channels
 from flowmrd.panel.model import ChannelKind
-from flowmrd.preprocess.stored_values import value_faults
+from flowmrd.preprocess.stored_values import ValueFault, value_faults
 from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.simulate.cytometer import SCATTER_SIGNALS
 from flowmrd.simulate.populations import SIGNALS
@@ -41,6 +43,10 @@ ANCHORED = ("granulocytes", "t_nk")
 """Populations that therapy spares, whose levels let gates follow a tube."""
 TRIAL_EVENTS = 60_000
 """Evenly spaced events of a tube that are gated to try the panel."""
+MOST_BEYOND = 0.02
+"""Share of the events beyond a fixed scale from which it is called too short; a full detector has less."""
+LEAST_CELLS = 100
+"""Fewer cells than this show no level."""
 FEW_FEATURES = 4
 """With fewer markers leukaemia is not told from normal precursors."""
 
@@ -121,7 +127,7 @@ def advice(panel: PanelModel, *, where: str) -> tuple[list[InputError], list[str
             "logicle (or asinh): on a linear scale dim cells and cells without the antigen lie in one place",
             "remove 'transform: kind: linear' of these colours",
         )
-    return errors, [*_gate_notes(panel, names), *_channel_notes(panel)]
+    return errors, [*contradictions(panel), *_gate_notes(panel, names), *_channel_notes(panel)]
 
 
 def _gate_notes(panel: PanelModel, names: set[str]) -> list[str]:
@@ -227,11 +233,16 @@ def _tube(path: Path, panel: PanelModel) -> tuple[list[InputError], list[str]]:
                 f"{path}: {detector} is named {entry.marker}, and the panel has it as the detector of "
                 f"{' and '.join(others)}: correct 'detectors' of the panel, or the names in the file"
             )
+        elif not others and entry.marker is not None and entry.by == "$PnS" and panel.channel(entry.marker).detectors:
+            notes.append(
+                f"{path}: {entry.marker} is found by its label alone: no pattern in its 'detectors' fits {detector}"
+            )
     tops = {entry.marker: float(chosen.channels[entry.index].range or LOGICLE_T) for entry in matched.channels}
     notes += [f"{path}: {words}" for gate in panel.gates if (words := _raw_bounds(gate, panel, tops))]
     try:
         tube = read_tube(path, panel, name="tube")
         faults = value_faults(tube.raw, tube.facts, panel, config.quality, events=tube.n_events)
+        faults += _beyond_scale(tube, panel)
         grave = [
             FcsError(str(path), found=one.found, expected=one.expected, todo=one.todo) for one in faults if one.grave
         ]
@@ -241,6 +252,26 @@ def _tube(path: Path, panel: PanelModel) -> tuple[list[InputError], list[str]]:
         return [], notes + [f"{path}: {words}" for words in _trial(tube, panel, config)]
     except InputError as error:
         return [error], notes
+
+
+def _beyond_scale(tube: Tube, panel: PanelModel) -> list[ValueFault]:
+    """Colours whose scale, as the panel fixes it, ends below the values of the file."""
+    tops = {one.marker: one.transform.T for one in panel.channels if one.transform.T and one.marker in tube.raw}
+    short = [
+        f"{marker} ({np.mean(tube.raw[marker] > top):.0%} above {top:g})"
+        for marker, top in tops.items()
+        if np.mean(tube.raw[marker] > top) > MOST_BEYOND
+    ]
+    if not short:
+        return []
+    return [
+        ValueFault(
+            f"values beyond the scale that the panel fixes: {', '.join(short)} of the events",
+            "a top ('transform: T') as large as the range of the instrument",
+            "remove T, so that the range of the file is taken, or correct it",
+            grave=True,
+        )
+    ]
 
 
 def _markers_of(detector: str, panel: PanelModel) -> list[str]:
@@ -291,4 +322,31 @@ def _trial(tube: Tube, panel: PanelModel, config: RunConfig) -> list[str]:
         for gate in panel.gates
         if gate.population and made.result.available(gate.name) and not made.result.inside(gate.name).any()
     ]
-    return said + ([f"no event in {', '.join(empty)}"] if empty else [])
+    said += [f"no event in {', '.join(empty)}"] if empty else []
+    return [*said, *_shares(tube, panel, made.result), *_low_carriers(tube, panel, made.result)]
+
+
+def _shares(tube: Tube, panel: PanelModel, result: GateResult) -> list[str]:
+    """Sizes of the populations that a designer knows from the tube."""
+    wanted = [gate.name for gate in panel.gates if (gate.population or gate.name in REQUIRED) and not gate.route]
+    shown = [f"{name} {result.inside(name).mean():.1%}" for name in wanted if result.available(name)]
+    return [f"shares of all events: {', '.join(shown)}"]
+
+
+def _low_carriers(tube: Tube, panel: PanelModel, result: GateResult) -> list[str]:
+    """Routes whose cells carry less of the marker than other cells: a cut on the wrong side, or exchanged labels."""
+    found = []
+    for route, markers in ROUTE_MARKERS.items():
+        names = [marker for marker in markers if marker in tube.measured]
+        if not names or route not in result.names or not result.available(route) or not result.available("nucleated"):
+            continue
+        inside = result.inside(route)
+        others = result.inside("nucleated") & ~inside
+        if min(int(inside.sum()), int(others.sum())) < LEAST_CELLS:
+            continue
+        if all(np.median(tube.measured[name][inside]) < np.median(tube.measured[name][others]) for name in names):
+            found.append(
+                f"cells of {route} have less {' and '.join(names)} than other cells: a cut on the wrong side, or "
+                "exchanged labels"
+            )
+    return found
