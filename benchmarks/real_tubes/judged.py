@@ -156,7 +156,7 @@ def _by_commands(scene: Scene, folder: Path) -> Record:
     for name in ("mask_nonfinite", "mask_margin", "mask_time"):
         usable &= ~events[name].to_numpy(dtype=bool)
     route = events["routes"].astype(str).str.contains(r"(?:^|\+)cd19(?:\+|$)", regex=True).to_numpy(dtype=bool)
-    population = events["population"].astype(str).to_numpy()
+    population = events["population"].astype(str).to_numpy(dtype=np.str_)
     return found | compared(scene.tube, usable, route, population, answer["counts"], events["mrd"].to_numpy(dtype=bool))
 
 
@@ -173,7 +173,7 @@ def _by_functions(scene: Scene, folder: Path, *, gates_only: bool) -> Record:
     transforms = transforms_of_controls(raw, config, spillover=table) if raw else None
 
     def prepared(tube: Tube) -> Tube:
-        return preprocess(tube, config, transforms=transforms, spillover=table)
+        return preprocess(tube, config, transforms=None if transforms is None else transforms.channels, spillover=table)
 
     normal = {tube.name: prepared(tube) for tube in raw}
     reference = gates_of_controls(normal, config) if normal else None
@@ -182,11 +182,10 @@ def _by_functions(scene: Scene, folder: Path, *, gates_only: bool) -> Record:
     for name in ("singlets", "nucleated"):
         inside = tube.gate_or_none(name)
         counts[name] = 0 if inside is None else int(np.count_nonzero(inside & usable))
-    codes = {code: name for name, code in tube.populations.items()}
-    codes = {value: key for key, value in codes.items()} if codes and isinstance(next(iter(codes)), str) else codes
     assert tube.population is not None  # noqa: S101 - a gated tube
-    population = np.array([codes.get(int(code), "") for code in range(int(tube.population.max()) + 1)])
-    named = np.where(tube.population >= 0, population[tube.population], "")
+    names = {code: name for name, code in tube.populations.items()}
+    words = [names.get(code, "") for code in range(int(tube.population.max()) + 1)]
+    named = np.where(tube.population >= 0, np.array(words, dtype=np.str_)[tube.population], "")
     route = tube.gate_or_none("route_cd19")
     route = np.zeros(tube.n_events, dtype=bool) if route is None else route
     mrd = np.zeros(tube.n_events, dtype=bool)
@@ -230,7 +229,7 @@ def compared(
     """The answer beside the expert's gates, event by event."""
     labels = tube.labels
     blast = labels["blast"]
-    kinds = {
+    kinds: dict[str, int] = {
         name: int((mrd & ~blast & labels[name]).sum()) for name in ("mature_b", "plasma", "erythroid") if name in labels
     }
     kinds["other CD19+"] = (
