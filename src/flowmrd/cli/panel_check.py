@@ -26,7 +26,7 @@ from flowmrd.panel import PanelModel, find_panel, load_panel
 from flowmrd.panel.contradictions import ROUTE_MARKERS, contradictions
 from flowmrd.panel.gates import CutGate, Gate
 from flowmrd.panel.lost_gates import lost_gates
-from flowmrd.panel.match import match_channels
+from flowmrd.panel.match import MatchResult, match_channels
 from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.stored_values import ValueFault, value_faults
 from flowmrd.preprocess.transform import ChannelScale
@@ -226,17 +226,7 @@ def _tube(path: Path, panel: PanelModel) -> tuple[list[InputError], list[str]]:
     matched = match_channels(panel, [(c.pnn, c.pns) for c in chosen.channels], str(path))
     notes = [f"{path}: {note}" for note in matched.notes]
     notes += [f"{path}: no {marker} (optional)" for marker in matched.missing]
-    for entry in matched.channels:
-        detector = chosen.channels[entry.index].pnn or ""
-        if entry.marker is not None and (others := _markers_of(detector, panel)) and entry.marker not in others:
-            notes.append(
-                f"{path}: {detector} is named {entry.marker}, and the panel has it as the detector of "
-                f"{' and '.join(others)}: correct 'detectors' of the panel, or the names in the file"
-            )
-        elif not others and entry.marker is not None and entry.by == "$PnS" and panel.channel(entry.marker).detectors:
-            notes.append(
-                f"{path}: {entry.marker} is found by its label alone: no pattern in its 'detectors' fits {detector}"
-            )
+    notes += [f"{path}: {note}" for note in _detector_notes(matched, [c.pnn or "" for c in chosen.channels], panel)]
     tops = {entry.marker: float(chosen.channels[entry.index].range or LOGICLE_T) for entry in matched.channels}
     notes += [f"{path}: {words}" for gate in panel.gates if (words := _raw_bounds(gate, panel, tops))]
     try:
@@ -252,6 +242,24 @@ def _tube(path: Path, panel: PanelModel) -> tuple[list[InputError], list[str]]:
         return [], notes + [f"{path}: {words}" for words in _trial(tube, panel, config)]
     except InputError as error:
         return [error], notes
+
+
+def _detector_notes(matched: MatchResult, detectors: Sequence[str], panel: PanelModel) -> list[str]:
+    """Where the label of a channel and the panel's 'detectors' do not agree."""
+    notes = []
+    for entry in matched.channels:
+        detector = detectors[entry.index]
+        if entry.marker is None:
+            continue
+        others = _markers_of(detector, panel)
+        if others and entry.marker not in others:
+            notes.append(
+                f"{detector} is named {entry.marker}, and the panel has it as the detector of {' and '.join(others)}: "
+                "correct 'detectors' of the panel, or the names in the file"
+            )
+        elif not others and entry.by == "$PnS" and panel.channel(entry.marker).detectors:
+            notes.append(f"{entry.marker} is found by its label alone: no pattern in its 'detectors' fits {detector}")
+    return notes
 
 
 def _beyond_scale(tube: Tube, panel: PanelModel) -> list[ValueFault]:

@@ -174,15 +174,8 @@ def _channels(
         elif one.kind is ChannelKind.SCATTER:
             entry = {"marker": marker, "kind": "scatter", "transform": {"kind": "linear"}, "required": False}
         else:
-            entry = {"marker": marker, **({"kind": one.kind.value} if one.kind is not ChannelKind.ANTIBODY else {})}
-            if marker in shipped:
-                entry |= {key: value for key, value in _taken_over(shipped[marker], one).items() if key != "required"}
-            entry |= _of_file(one) | {"feature": one.kind is ChannelKind.ANTIBODY}
-            if one.kind is ChannelKind.ANTIBODY:
-                if marker not in looked_at:
-                    notes.append(f"{marker}: no gate looks at it; it is a feature of the classifier alone")
-            else:
-                notes.append(f"{marker}: taken for {one.kind.value.replace('_', ' ')}; no gate looks at it")
+            entry, told = _further(marker, one, shipped.get(marker), looked_at=marker in looked_at)
+            notes += told
         if marker not in everywhere and one.kind is not ChannelKind.TIME:
             entry["required"] = False
             notes.append(f"{marker}: not in every tube, so it is optional")
@@ -191,6 +184,20 @@ def _channels(
     if lost:
         notes.insert(0, f"in no tube: {', '.join(lost)} of {base.name}")
     return entries, notes
+
+
+def _further(marker: str, one: LabelledChannel, known: Channel | None, *, looked_at: bool) -> tuple[Entry, list[str]]:
+    """The entry of a marker that the base lacks, and notes on it."""
+    antibody = one.kind is ChannelKind.ANTIBODY
+    entry: Entry = {"marker": marker, **({} if antibody else {"kind": one.kind.value})}
+    if known is not None:
+        entry |= {key: value for key, value in _taken_over(known, one).items() if key != "required"}
+    entry |= _of_file(one) | {"feature": antibody}
+    if not antibody:
+        return entry, [f"{marker}: taken for {one.kind.value.replace('_', ' ')}; no gate looks at it"]
+    if looked_at:
+        return entry, []
+    return entry, [f"{marker}: no gate looks at it; it is a feature of the classifier alone"]
 
 
 def _taken_over(channel: Channel, one: LabelledChannel) -> Entry:

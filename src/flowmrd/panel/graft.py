@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from flowmrd.panel.gates import MAX_ROUTES, BooleanGate, Gate
@@ -64,11 +64,15 @@ def _offered(donor: PanelModel, base: PanelModel, wanted: set[str], present: Col
             continue
         if needed <= there | set(own):
             own[gate.name] = _only(gate, there | set(own))
+    in_both = [name for gate in donor.gates if gate.name in there for name in gate.references()]
+    return _used(own, in_both, MAX_ROUTES - sum(gate.route for gate in base.gates))
+
+
+def _used(own: Mapping[str, Gate], in_both: Sequence[str], room: int) -> list[Gate]:
+    """Of these gates at most ``room`` routes, and what they or the gates of both trees are made of."""
+    routes = [gate.name for gate in own.values() if gate.route][: max(room, 0)]
     taken: set[str] = set()
-    routes = [gate.name for gate in own.values() if gate.route]
-    routes = routes[: max(MAX_ROUTES - sum(gate.route for gate in base.gates), 0)]
-    in_both = [name for gate in donor.gates if gate.name in there for name in gate.references() if name in own]
-    todo = [*routes, *(in_both if routes else [])]
+    todo = [*routes, *in_both] if routes else []
     while todo:
         name = todo.pop()
         if name in own and name not in taken:
@@ -99,15 +103,18 @@ def _with(base: PanelModel, donor: PanelModel, offered: Sequence[Gate]) -> tuple
     before: set[str] = set()
     merged: list[Gate] = []
     for gate in gates:
-        other = of_donor.get(gate.name)
-        if isinstance(gate, BooleanGate) and other is not None and gate.name not in names and gate.at_least == 1:
-            more = {
-                key: (*getattr(gate, key), *(n for n in getattr(other, key) if n in names & before))
-                for key in LISTS
-                if getattr(gate, key) or key != "any_of"
-            }
-            merged.append(gate.model_copy(update={key: tuple(dict.fromkeys(value)) for key, value in more.items()}))
-        else:
-            merged.append(gate)
+        merged.append(gate if gate.name in names else _merged(gate, of_donor.get(gate.name), names & before))
         before.add(gate.name)
     return tuple(merged)
+
+
+def _merged(gate: Gate, other: BooleanGate | None, names: set[str]) -> Gate:
+    """A Boolean gate with those members of the donor's gate of its name that are in ``names``."""
+    if not isinstance(gate, BooleanGate) or other is None or gate.at_least > 1:
+        return gate
+    lists = {key: (getattr(gate, key), getattr(other, key)) for key in LISTS if getattr(gate, key) or key != "any_of"}
+    more = {
+        key: tuple(dict.fromkeys([*own, *(name for name in added if name in names)]))
+        for key, (own, added) in lists.items()
+    }
+    return gate.model_copy(update=more)
