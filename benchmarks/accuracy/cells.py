@@ -114,8 +114,10 @@ def half_of(person: str) -> int:
     return zlib.crc32(person.encode()) % 2
 
 
-def make_measured(folder: Path, seed: int, pairs: int, cohort: str, half: int, n_controls: int = 7) -> None:
-    """Controls, marrows with leukaemia and diagnosis tubes from the collection of real mixtures."""
+def make_measured(
+    folder: Path, seed: int, pairs: int, cohort: str, half: int, n_controls: int = 7, *, diagnosis: bool = True
+) -> None:
+    """Controls, marrows with leukaemia and, where asked for, diagnosis tubes from the collection of real mixtures."""
     spill = measured_spillover(DATA / "population_statistics.json")
     panel = load_panel(PANELS / "vienna_b8.yaml")
     condition = Condition(
@@ -144,7 +146,7 @@ def make_measured(folder: Path, seed: int, pairs: int, cohort: str, half: int, n
     for name in pipeline.controls:
         keep(folder / f"{name}.npz", pipeline, name, panel, truth[name])
     for i, (marrow, blasts) in enumerate(zip(actors.backgrounds, actors.blasts, strict=True)):
-        if (folder / f"P{i:02d}_dx.npz").is_file():
+        if (folder / f"P{i:02d}{'_dx' if diagnosis else ''}.npz").is_file():
             continue
         rng = np.random.default_rng([seed, 7, i])
         count = int(rng.poisson(HIGHEST * EVENTS))
@@ -152,6 +154,8 @@ def make_measured(folder: Path, seed: int, pairs: int, cohort: str, half: int, n
         codes = make(f"P{i:02d}", cells, count, rng)
         pipeline.gate(f"P{i:02d}")
         keep(folder / f"P{i:02d}.npz", pipeline, f"P{i:02d}", panel, codes)
+        if not diagnosis:
+            continue
         n = round(condition.diagnosis_share * DIAGNOSIS_CELLS)
         cells = np.concatenate(
             [draw(marrow.normal_mixture(), DIAGNOSIS_CELLS - n, rng), draw(blasts.groups["blast"], n, rng)]
@@ -214,6 +218,7 @@ def main() -> int:
     parser.add_argument("--cohort", default="VIE", choices=("VIE", "VIE14KM"))
     parser.add_argument("--half", type=int, default=0, choices=(0, 1), help="persons to develop on, or the others")
     parser.add_argument("--simulated", action="store_true", help="ten colours after anti-CD22")
+    parser.add_argument("--no-diagnosis", action="store_true", help="no diagnosis tubes, which take half of the time")
     arguments = parser.parse_args()
     if not arguments.simulated and not DATA.is_dir():
         sys.stderr.write(f"no mixtures in {DATA}: no tubes can be made of them\n")
@@ -222,7 +227,14 @@ def main() -> int:
     if arguments.simulated:
         make_simulated(arguments.folder, arguments.seed, arguments.pairs)
     else:
-        make_measured(arguments.folder, arguments.seed, arguments.pairs, arguments.cohort, arguments.half)
+        make_measured(
+            arguments.folder,
+            arguments.seed,
+            arguments.pairs,
+            arguments.cohort,
+            arguments.half,
+            diagnosis=not arguments.no_diagnosis,
+        )
     return 0
 
 

@@ -17,7 +17,7 @@ from flowmrd.classifier.classification import CountedGroup
 from flowmrd.classifier.compact_groups import CompactGroup, compact, search_groups
 from flowmrd.classifier.control_abundance import shares_in_place
 from flowmrd.classifier.control_groups import ControlGroups
-from flowmrd.classifier.found_groups import FoundGroups, _is_artefact, stands_beside
+from flowmrd.classifier.found_groups import FoundGroups, is_abundant, is_artefact, stands_beside
 from flowmrd.classifier.group_evidence import EvidenceOnGroup
 from flowmrd.classifier.mixture import Mixture, log_density
 from flowmrd.classifier.normal_reference import ReferenceModel
@@ -62,6 +62,19 @@ def test_a_group_where_controls_hold_many_cells_is_not_atypical(reference: Refer
     assert not is_uncommon(CompactGroup(mature, 0.001, 500.0, 30.0), cells, controls)
     assert is_uncommon(CompactGroup(mature, 0.02, 500.0, 600.0), cells, controls)
     assert is_uncommon(CompactGroup(blasts, 0.0001, 500.0, 3.0), cells, controls)
+
+
+def test_a_group_that_is_common_in_clean_marrow_is_a_question_only_where_controls_hold_fewer_of_its_cells(
+    reference: ReferenceModel,
+) -> None:
+    """``question_abundance_ratio``: every control holds 0.14 of its cells in the place of the mature B cells."""
+    cells, controls = cells_of(reference, 71, 0)[0], controls_of(reference)
+    mature = Mixture(np.ones(1), np.array([[0.6, 2.9, 0.8, 0.7, 3.3]]) + cells.shift, 0.22**2 * np.eye(5)[None])
+    common, rare = (EvidenceOnGroup(0.5, None, rate, 500.0) for rate in (0.05, 0.5 * PARAMETERS.false_groups_counted))
+    for share, asked in ((0.02, False), (0.1, False), (0.2, True)):
+        group = CompactGroup(mature, share, 500.0, 600.0)
+        assert is_abundant(group, common, cells, controls) is asked
+        assert is_abundant(group, rare, cells, controls), "a group that counts needs a thirtieth of them"
 
 
 def test_the_share_in_a_place_is_that_of_the_cells_drawn_there(reference: ReferenceModel) -> None:
@@ -376,4 +389,4 @@ def test_a_group_too_bright_for_a_cell_or_a_detector_is_an_artefact(reference: R
         if below_top is not None:
             centre[1] = LOGICLE_M - below_top
         one = CompactGroup(Mixture(np.ones(1), centre[None], 0.04 * np.eye(5)[None]), 1e-4, 300.0, 40.0)
-        assert _is_artefact(one, named) is expected
+        assert is_artefact(one, named) is expected

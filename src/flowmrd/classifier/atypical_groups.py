@@ -14,11 +14,19 @@ from flowmrd.classifier.phenotype import positive_markers
 from flowmrd.classifier.window_cells import WindowCells
 
 
-def is_uncommon(group: CompactGroup, cells: WindowCells, controls: Sequence[WindowCells]) -> bool:
-    """Whether controls have few cells of a group's phenotype; if they have many, the normal model is wrong there."""
+def is_uncommon(
+    group: CompactGroup, cells: WindowCells, controls: Sequence[WindowCells], least: float | None = None
+) -> bool:
+    """Whether controls have few cells of a group's phenotype; if they have many, the normal model is wrong there.
+
+    Parameters
+    ----------
+    least
+        Smallest ratio of the group to the controls' mean; ``control_abundance_ratio`` where not given.
+    """
     parameters = cells.parameters
     shares = shares_in_place(group.mixture, cells.shift, controls, parameters)
-    least = parameters.control_abundance_ratio
+    least = parameters.control_abundance_ratio if least is None else least
     return len(shares) == 0 or parameters.place_share * group.share >= least * float(shares.mean())
 
 

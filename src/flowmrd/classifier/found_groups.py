@@ -223,10 +223,10 @@ def _judge(cells: WindowCells, calibration: Calibration) -> list[_Judged]:
         if evidence.accepted:
             judged.append(_Judged(group, evidence, "named"))
             continue
-        if not is_doubt(group, evidence, cells) or not is_uncommon(group, cells, calibration.controls):
+        if not is_doubt(group, evidence, cells) or not is_abundant(group, evidence, cells, calibration.controls):
             continue
         normal = like_normal(group.mixture, cells)
-        if counts(group, evidence, cells) and not _is_artefact(group, cells):
+        if counts(group, evidence, cells) and not is_artefact(group, cells):
             precursor = normal or like_early_progenitors(group.mixture, cells)
             judged.append(_Judged(group, evidence, "like_precursors" if precursor else None))
         elif not normal:
@@ -234,7 +234,22 @@ def _judge(cells: WindowCells, calibration: Calibration) -> list[_Judged]:
     return judged
 
 
-def _is_artefact(group: CompactGroup, cells: WindowCells) -> bool:
+def is_abundant(
+    group: CompactGroup, evidence: EvidenceOnGroup, cells: WindowCells, controls: Sequence[WindowCells]
+) -> bool:
+    """Whether the tube has so many cells in a group's place that the group may count or be a question.
+
+    A group that is hardly rarer than groups of marrow without leukaemia is a question only if the controls hold fewer
+    cells in its place than the tube does. Otherwise it is a normal population that this tube's normal model misses.
+    """
+    parameters = cells.parameters
+    rate = evidence.false_groups
+    certain = rate is not None and rate < parameters.false_groups_counted
+    least = parameters.control_abundance_ratio if certain else parameters.question_abundance_ratio
+    return is_uncommon(group, cells, controls, least)
+
+
+def is_artefact(group: CompactGroup, cells: WindowCells) -> bool:
     """Whether a group is too bright to be cells, or too bright for a detector.
 
     Either the group is brighter in a nucleic acid dye than any single cell of the B lineage (``dye_most``), or it lies
@@ -259,7 +274,7 @@ def _displaced(cells: WindowCells, calibration: Calibration, known: Sequence[Com
     """
     judged: list[_Judged] = []
     for group in cells.compact_groups():
-        if any(_covers(other, group, cells.parameters) for other in known):
+        if any(covers(other, group, cells.parameters) for other in known):
             continue
         evidence = weigh_group(group, cells, calibration.groups)
         if evidence.accepted:
@@ -267,13 +282,13 @@ def _displaced(cells: WindowCells, calibration: Calibration, known: Sequence[Com
         elif (
             is_doubt(group, evidence, cells)
             and group.is_distinct(cells.parameters)
-            and is_uncommon(group, cells, calibration.controls)
+            and is_abundant(group, evidence, cells, calibration.controls)
         ):
             judged.append(_Judged(group, evidence, "displaced"))
     return judged
 
 
-def _covers(one: CompactGroup, other: CompactGroup, parameters: ClassifierParameters) -> bool:
+def covers(one: CompactGroup, other: CompactGroup, parameters: ClassifierParameters) -> bool:
     """Whether one group is the same population as another and has enough of its cells."""
     same = same_population(one.mixture, other.mixture, parameters)
     return same and one.events >= parameters.covered_share * other.events
