@@ -16,9 +16,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.catalogue import anchor_levels
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.control_abundance import shares_in_place
-from flowmrd.classifier.false_groups import standard_gain
+from flowmrd.classifier.false_groups import FalseGroups, standard_gain
 from flowmrd.classifier.found_groups import covers, find_groups, is_artefact
 from flowmrd.classifier.group_evidence import weigh_group
 from flowmrd.classifier.normal_model import NormalModel
@@ -76,6 +76,24 @@ def searched_cells(
     return kept, window[rows]
 
 
+def smaller_tail(group: CompactGroup, cells: WindowCells, calibration: Calibration, rate: float) -> float:
+    """The error rate if the smaller of the two tails were taken for both, as before they were combined.
+
+    Parameters
+    ----------
+    rate
+        The error rate; what it has above that of groups anywhere comes from controls with a group in the same place.
+    """
+    parameters = cells.parameters
+    total = sum(calibration.groups.statistics, FalseGroups.of_development(parameters))
+    known = group.log_likelihood_gain, group.gain_per_event, cells.denominator
+    beyond = np.log(max(standard_gain(known[0], known[2], parameters) / parameters.false_gain_least, 1.0))
+    purer = max(known[1] - parameters.gain_per_event_atypical, 0.0)
+    tails = [(1.0 + beyond / total.log_gain) ** -total.groups, (1.0 + purer / total.gain_per_event) ** -total.groups]
+    here = rate - total.expected(*known, parameters)
+    return float(total.groups / total.tubes * min(tails) + here)
+
+
 def describe(group: CompactGroup, cells: WindowCells, calibration: Calibration, leukaemic: np.ndarray) -> Record:
     """The evidence on one group.
 
@@ -96,6 +114,7 @@ def describe(group: CompactGroup, cells: WindowCells, calibration: Calibration, 
         "gain": round(group.log_likelihood_gain, 1),
         "gain_per_event": round(group.gain_per_event, 2),
         "rate": evidence.false_groups,
+        "smaller_tail": smaller_tail(group, cells, calibration, float(evidence.false_groups or 0.0)),
         "fit": evidence.fit,
         "place": None if place is None else place.call,
         "accepted": evidence.accepted,
@@ -222,21 +241,78 @@ def table(records: list[Record]) -> str:
     return "\n".join(lines) + "\n"
 
 
+@dataclass(frozen=True)
+class Rule:
+    """Another way to judge the same groups, to see what a change costs and gains.
+
+    Attributes
+    ----------
+    smaller
+        Whether the smaller of the two tails is the error rate.
+    ratio
+        ``question_abundance_ratio``.
+    limit
+        ``false_groups_atypical``.
+    fit
+        Smallest fit to leukaemia of a question that was found beside a displaced population.
+    events
+        Smallest number of cells of a question.
+    """
+
+    name: str
+    smaller: bool = False
+    ratio: float = 1.0
+    limit: float = 0.1
+    fit: float = 0.0
+    events: float = 0.0
+
+
+RULES = (
+    Rule("as it is"),
+    Rule("smaller tail, no comparison with controls", smaller=True, ratio=0.0),
+    Rule("smaller tail", smaller=True),
+    Rule("no comparison with controls", ratio=0.0),
+    Rule("five times as many cells as controls", ratio=5.0),
+    Rule("a question below 0.05", limit=0.05),
+    Rule("a displaced question needs a fit of 0.02", fit=0.02),
+    Rule("a question needs 20 cells", events=20.0),
+)
+
+
+def became(one: Record, rule: Rule, parameters: ClassifierParameters) -> str:
+    """What a rule makes of a group: counted, a question, or neither; the second look is left out."""
+    rate = one["smaller_tail"] if rule.smaller else one["rate"]
+    least = parameters.group_gain_least
+    if one["accepted"] or not one["uncommon"] or one["gain"] < least or rate >= rule.limit:
+        return "neither"
+    certain = rate < parameters.false_groups_counted
+    distinct = one["gain_per_event"] >= parameters.gain_per_event_counted
+    if not certain and rule.ratio * (one["controls_share"] or 0.0) > parameters.place_share:
+        return "neither"
+    if one["search"] == "displaced":
+        return "question" if distinct and one["fit"] >= rule.fit and one["events"] >= rule.events else "neither"
+    if certain and distinct and not one["artefact"]:
+        return "question" if one["like_normal"] or one["progenitor"] else "counted"
+    return "neither" if one["like_normal"] or one["events"] < rule.events else "question"
+
+
 def answers(records: list[Record], parameters: ClassifierParameters) -> str:
-    """For every level, in how many tubes enough cells are counted, a group is a question, or there is neither."""
-    heads = [one for one in records if "search" not in one]
-    lines = []
-    for level in sorted({one["level"] for one in heads}):
-        here = [one for one in heads if one["level"] == level]
+    """For every rule and level, in how many tubes enough cells are counted, a group is a question, or neither."""
+    heads = [one for one in records if "search" not in one and one["tube"].split()[-1].startswith("P")]
+    groups: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+    for one in records:
+        if "search" in one:
+            groups[tuple(one[key] for key in KEYS)].append(one)
+    lines = ["| rule | level | tubes | counted | a question | neither |", "|---|---|---|---|---|---|"]
+    for rule, level in ((rule, level) for rule in RULES for level in sorted({one["level"] for one in heads})):
         outcomes: Counter[str] = Counter()
-        for head in here:
-            own = [one for one in records if "search" in one and all(one[key] == head[key] for key in KEYS)]
-            events = sum(one["events"] for one in own if one["why"] == "counted")
-            asked = any(one["why"] not in {"counted", "named", "ignored"} for one in own)
-            counted = events >= parameters.detect_events
-            outcomes["counted" if counted else "a question" if asked else "neither"] += 1
-        told = ", ".join(f"{what} {number}" for what, number in sorted(outcomes.items()))
-        lines.append(f"{level:g}, {len(here)} tubes, before the second look: {told}")
+        for head in (one for one in heads if one["level"] == level):
+            own = [(became(one, rule, parameters), one["events"]) for one in groups[tuple(head[key] for key in KEYS)]]
+            counted = sum(events for what, events in own if what == "counted") >= parameters.detect_events
+            asked = any(what == "question" for what, _ in own)
+            outcomes["counted" if counted else "question" if asked else "neither"] += 1
+        told = " | ".join(str(outcomes[what]) for what in ("counted", "question", "neither"))
+        lines.append(f"| {rule.name} | {level:g} | {outcomes.total()} | {told} |")
     return "\n".join(lines) + "\n"
 
 

@@ -176,8 +176,8 @@ class CandidateGroupNumbers:
         "ratio",
         "the same for a group that is too common in marrow without leukaemia to count: it is a question only if the "
         "tube has at least as many cells there as controls have on average",
-        "python -m benchmarks.accuracy.groups: of 9 questions of 60 clean development tubes 4 lie below it, and none of "
-        "leukaemia; at 5 one of 64 tubes with the hardest leukaemias has no question left",
+        "python -m benchmarks.accuracy.groups: of 9 questions of 60 clean development tubes 4 lie below it, and of 80 "
+        "with the hardest leukaemias one; at 5 two of these",
     )
     group_gain_least: float = number(
         45.0,
