@@ -98,6 +98,16 @@ def test_deleting_one_tubes_results_redoes_that_tube_only(finished: Path, tmp_pa
     assert others == []
 
 
+def test_a_deleted_reference_and_phenotype_are_made_again_with_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+    run = copy_of(finished, tmp_path)
+    before = digests(run)
+    for name in ("reference", "laip"):
+        shutil.rmtree(run / "results" / name)
+    again = snakemake(run)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert digests(run) == before
+
+
 def test_a_redone_tube_has_the_same_bytes_and_the_others_are_not_touched(finished: Path, tmp_path: Path) -> None:
     run = copy_of(finished, tmp_path)
     before = {tube: times(run / "results/samples" / tube) for tube in TUBES if tube != "P02-day21"}

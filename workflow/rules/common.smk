@@ -38,7 +38,21 @@ def all_results() -> list[str]:
     ]
     if PLAN.has_trial:
         results.append("results/cohort/trial.html")
-    return results
+    return results + learned_here()
+
+
+def learned_here() -> list[str]:
+    """What is learned in this run, so that it is made again where somebody deleted it: a next run may be given it."""
+    files = collect("results/laip/{patient}/laip.json", patient=PLAN.patients_with_laip)
+    for panel in PLAN.panels:
+        if PLAN.stored_reference(panel) is None:
+            names = ["reference.json"]
+            if PLAN.controls_of(panel):
+                names += ["transform.json", "gates.json"]
+            files += collect(
+                "results/reference/{panel}/{name}", panel=panel, name=names
+            )
+    return files
 
 
 def panel_digest(wildcards) -> str:
