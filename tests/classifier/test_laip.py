@@ -24,11 +24,12 @@ from flowmrd.classifier import (
     save_reference,
     spike_in,
 )
+from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import Mixture, fit_mixture, log_density, mahalanobis_squared
 from flowmrd.classifier.normal_reference import digest
 from flowmrd.classifier.patient_laip import _spread
-from flowmrd.classifier.search import Search
-from flowmrd.classifier.window_cells import WindowCells
+from flowmrd.classifier.search import Search, keep_candidates
+from flowmrd.classifier.window_cells import WindowCells, control_cells
 from flowmrd.errors import ArtefactError
 
 SEED = ClassifierParameters(seed=1)
@@ -151,6 +152,20 @@ def test_leukaemia_that_is_not_that_of_the_diagnosis_is_reported_with_what_it_ma
     assert "another person's" in told
     assert "labels of one of them may be exchanged" in told
     assert "decades here and at diagnosis: CD10" in told
+
+
+def test_cells_that_a_heavy_burden_explains_are_candidates_where_the_average_leukaemia_is_unlike_them(
+    reference: ReferenceModel,
+) -> None:
+    search = Search(None, Library(()), SEED)
+    cells = control_cells(reference, reference.controls[0], reference.features, SEED)
+    place = np.median(cells.values[cells.values[:, FEATURES.index("CD10")] < 1.5], axis=0)
+    burden = Mixture(np.ones(1), place[None].astype(np.float64), 0.1**2 * np.eye(len(FEATURES))[None])
+    near = np.flatnonzero((np.abs(cells.values - place) < 0.1).all(axis=1))
+    without, kept = keep_candidates(search, cells)[1], keep_candidates(search, cells, burden)[1]
+    assert len(near) > 5
+    assert not set(near.tolist()) & set(without.tolist())
+    assert set(near.tolist()) | set(without.tolist()) <= set(kept.tolist())
 
 
 def test_without_a_diagnosis_tube_a_compact_atypical_group_is_found(reference: ReferenceModel) -> None:

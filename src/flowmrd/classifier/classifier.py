@@ -102,7 +102,7 @@ def classify_tube(
     others = [record for record in reference.controls if record is not own]
     controls = [control_cells(reference, record, features, parameters) for record in others]
     tube_model, burden = _fit_beside_leukaemia(tube, model, reference, search)
-    cells, window = _candidates(tube, tube_model, model, reference, search)
+    cells, window = _candidates(tube, tube_model, model, reference, search, burden)
     share = burden.share if burden is not None else 0.0
     fits: list[PhenotypeFit] | None = None
     if search.laip is not None:
@@ -259,7 +259,12 @@ def _unlike_controls(novelty: Novelty, called: int, same: int, reference: Refere
 
 
 def _candidates(
-    tube: CandidateCells, fitted: TubeModel, model: NormalModel, reference: ReferenceModel, search: Search
+    tube: CandidateCells,
+    fitted: TubeModel,
+    model: NormalModel,
+    reference: ReferenceModel,
+    search: Search,
+    burden: PatientLaip | None = None,
 ) -> tuple[WindowCells, npt.NDArray[np.intp]]:
     """Window cells that any searched phenotype could claim, with their density under the tube's normal model; their
     rows.
@@ -269,7 +274,7 @@ def _candidates(
     stages = reference.stage_centres[:, [reference.features.index(name) for name in tube.features]]
     anchors = anchor_levels(tube, parameters, expected=reference.anchors_at(tube.features, fitted.shift))
     cells = tube_cells(tube, window, fitted, model, parameters, stages, parameters.unreliable, anchors)
-    cells, kept = keep_candidates(search, cells)
+    cells, kept = keep_candidates(search, cells, None if burden is None else burden.mixture)
     return cells, window[kept]
 
 

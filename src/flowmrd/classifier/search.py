@@ -35,8 +35,16 @@ class Search:
         return "library" if self.library.is_usable(self.parameters) else "different_from_normal"
 
 
-def keep_candidates(search: Search, cells: WindowCells) -> tuple[WindowCells, npt.NDArray[np.intp]]:
-    """Only the cells that a searched phenotype could claim, and their rows; the others would only cost time."""
+def keep_candidates(
+    search: Search, cells: WindowCells, burden: Mixture | None = None
+) -> tuple[WindowCells, npt.NDArray[np.intp]]:
+    """Only the cells that a searched phenotype could claim, and their rows; the others would only cost time.
+
+    Parameters
+    ----------
+    burden
+        Phenotype of a heavy burden that was found in this tube. The average leukaemia may be unlike a part of it.
+    """
     parameters = search.parameters
     places = [blast_prior(cells.features, cells.normal.normal_b + cells.shift, parameters)]
     least = [parameters.group_reach]
@@ -44,6 +52,9 @@ def keep_candidates(search: Search, cells: WindowCells) -> tuple[WindowCells, np
         known = places_within_reach(search.laip, parameters, cells)
         places += known
         least += [parameters.match_reach] * len(known)
+    if burden is not None:
+        places.append(burden)
+        least.append(parameters.heavy_cut_least)
     # Cells that only a displaced normal population explains are candidates too.
     normal = cells.log_normal
     if cells.log_normal_shrunken is not None:
