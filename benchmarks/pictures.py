@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.pictures demo/cohort`` after ``make demo``: a positive tube (its top, the standard panel, the
 canonical view, gates, thresholds, its top in German), a negative one with its spiked cells, an atypical group, a
-control, the cohort, and the monitoring page. A second argument names a finished trial (``make trial``, ``flowmrd
-validate trial-demo``): its trial page and its validation.
+control, the cohort, and the monitoring page; after ``flowmrd validate demo/cohort`` its validation too. A second
+argument names a finished trial (``make trial``): its trial page, and its validation instead of the demo's.
 
 The monitoring page needs many months, and the demo has one: it is made of twelve copies of the demo's results under
 other dates, each without some of its tubes, one of them with tubes that were acquired short.
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 IMAGES = REPOSITORY / "docs" / "images"
 WIDTH = 1280
 MONTHS = 12
+VALIDATION = "results/validation/ino10/report.html"
 SHORT_MONTH = 9
 """The month whose tubes hold a third of the events."""
 
@@ -57,9 +58,11 @@ def shots(run: Path, trial: Path | None) -> dict[str, Shot]:
         found["report-atypical"] = (seen["atypical group"], ".plot-row:has(#std-6-tube)", 1000)
     if "control" in seen:
         found["report-control"] = (seen["control"], "", 1080)
+    found["validation"] = (run / VALIDATION, "", 1150)
     if trial is not None:
         found["trial"] = (trial / "results/cohort/trial.html", "", 1000)
-        found["validation"] = (trial / "results/validation/ino10/report.html", "", 1150)
+        if (trial / VALIDATION).is_file():
+            found["validation"] = (trial / VALIDATION, "", 1150)
     return {name: shot for name, shot in found.items() if shot[0].is_file()}
 
 

@@ -285,7 +285,7 @@ def detection_chart(levels: Sequence[LevelEntry], target: float) -> Chart | None
             False,
             "95 %",
             mark=Mark("95 %", (x.low + 0.1, POWER - 0.06), "start"),
-            role="target",
+            role="reference",
         ),
         Outline(
             ((_log(target), 0.0), (_log(target), 1.0)),
