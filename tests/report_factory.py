@@ -115,7 +115,7 @@ def transforms() -> dict[str, dict[str, Any]]:
 
 def qc_record(sample: str, n: int, medians: dict[str, float], *, disturbed: bool = True) -> dict[str, Any]:
     """``qc.json`` as the preprocess stage documents it."""
-    removed = {"nonfinite": 0, "margin": n // 200, "time": n // 40 if disturbed else 0, "dead": 0, "anucleate": 0}
+    removed = {"nonfinite": 0, "margin": n // 200, "time": n // 40 if disturbed else 0, "dead": 0}
     removed |= {"doublet": n // 50, "debris": n // 40}
     attrition = [{"step": "acquired", "masked": 0, "removed": 0, "remaining": n}]
     left = n
@@ -348,7 +348,7 @@ def make_sample(
     """Write every file that the report stage reads, for one invented tube."""
     work, folder = run / "results/work" / sample, run / "results/samples" / sample
     columns, is_blast = _events(n, blasts, seed)
-    masks = {f"mask_{step}": np.zeros(n, dtype=np.bool_) for step in ("nonfinite", "time", "dead", "anucleate")}
+    masks = {f"mask_{step}": np.zeros(n, dtype=np.bool_) for step in ("nonfinite", "time", "dead")}
     masks["mask_margin"] = columns["FSC-A"] >= 0.985
     masks["mask_doublet"] = columns["FSC-H"] / columns["FSC-A"] < 0.8
     masks["mask_debris"] = columns["FSC-A"] < 0.11

@@ -194,12 +194,12 @@ add(Row("0.3 % off scale in CD34", saturated(0.003, "CD34")))
 add(Row("0.3 % off scale in CD38", saturated(0.003, "CD38")))
 
 
-def bright_blasts(marker: str) -> Change:
-    """Half of the blasts one to four times beyond the range of a detector."""
+def bright_blasts(marker: str, share: float = 0.5) -> Change:
+    """A share of the blasts one to four times beyond the range of a detector."""
 
     def change(tube: RawTube, rng: np.random.Generator) -> None:
         rows = np.flatnonzero(tube.leukaemic)
-        rows = rows[rng.random(len(rows)) < 0.5]
+        rows = rows[rng.random(len(rows)) < share]
         light = tube.light()
         light[marker][rows] = TOP * np.exp(rng.uniform(0.0, np.log(4.0), len(rows)))
         tube.store(light)
@@ -209,6 +209,7 @@ def bright_blasts(marker: str) -> Change:
 
 for _marker in ("CD10", "CD38"):
     add(Row(f"half of the blasts off scale in {_marker}", bright_blasts(_marker), on=PATIENT))
+    add(Row(f"95 % of the blasts off scale in {_marker}", bright_blasts(_marker, 0.95), on=PATIENT))
 add(Row("half of the blasts off scale in CD58", bright_blasts("CD58"), on=PATIENT, panels=(INO,)))
 
 

@@ -31,8 +31,11 @@ def test_masks_and_gates_of_a_shipped_panel_call_the_same_events_doublets_and_de
         if isinstance(one, SingletGate) and one.parent == ROOT:
             assert np.array_equal(inside[judged], ~tube.masks["doublet"][judged])
             compared += 1
-        elif isinstance(one, DebrisGate) and one.parent == "singlets":
+        elif isinstance(one, DebrisGate):
+            assert one.parent == "singlets"
             single = tube.gate_result.inside("singlets") & judged
             assert np.array_equal(inside[single], tube.masks["debris"][single])
             compared += 1
     assert compared >= 1
+    assert tube.qc is not None
+    assert tube.qc.dyes == ()  # the gate of nucleated cells places the threshold of a nucleic acid dye

@@ -36,7 +36,6 @@ STEP_WORDS = {
     "margin": "At the edge of the scatter range",
     "time": "Unstable stretch of the run",
     "dead": "Dead, by dye",
-    "anucleate": "Not nucleated, by dye",
     "doublet": "Doublets",
     "debris": "Debris",
 }
@@ -190,8 +189,7 @@ def _attrition_rows(steps: Sequence[AttritionEntry], *, dyes: bool) -> tuple[Att
     acquired = steps[0].remaining if steps else 0
     return tuple(
         AttritionRow(
-            step=STEP_WORDS.get(entry.step, entry.step)
-            + (" (no dye)" if not dyes and entry.step in {"dead", "anucleate"} else ""),
+            step=STEP_WORDS.get(entry.step, entry.step) + (" (no dye)" if not dyes and entry.step == "dead" else ""),
             masked=entry.masked,
             removed=entry.removed,
             remaining=entry.remaining,

@@ -197,8 +197,7 @@ def _as_placed(tube: Tube, raw: Mapping[str, Float32], placed: Placed) -> Tube:
     compensated = compensate_tube(raw, tube.facts, tube.panel, placed.spillover)
     censored, bits = _censored(offscale, compensated, placed.scales)
     columns = _to_scale(compensated, placed.scales)
-    kinds = {channel: entry.kind for channel, entry in compensated.channels.items()}
-    masks = placed.masks.apply(columns, kinds, _nonfinite(columns, tube.n_events), tube.positions)
+    masks = placed.masks.apply(columns, _nonfinite(columns, tube.n_events), tube.positions)
     masks |= _offscale_masks(offscale, bits)
     return replace(tube, columns=columns, scales=placed.scales, masks=masks, censored_names=bits, censored=censored)
 

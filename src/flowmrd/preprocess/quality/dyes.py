@@ -1,6 +1,6 @@
-"""Cuts on dyes: dead cells by a viability dye, nucleated cells by a nucleic acid dye.
+"""Cut on a viability dye, which dead cells take up.
 
-Both are the deepest valley of the dye's density on the 0..1 scale between the largest peak and the population on the
+It is the deepest valley of the dye's density on the 0..1 scale between the largest peak and the population on the
 other side. Where there is no valley, the mask is empty and the reason is recorded: a dye without two populations
 (nearly all cells alive, or no signal) must not exclude cells.
 """

@@ -26,7 +26,7 @@ __all__ = ["STEPS", "MaskSet", "analysable_events", "attrition", "build_masks"]
 Values = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 
-STEPS: Final = ("nonfinite", "margin", "time", "dead", "anucleate", "doublet", "debris")
+STEPS: Final = ("nonfinite", "margin", "time", "dead", "doublet", "debris")
 """Masks in the order in which the attrition table subtracts them; columns are called ``mask_<step>``."""
 
 ALWAYS: Final = ("nonfinite", "margin", "dead")
@@ -106,18 +106,13 @@ def build_masks(
     time = check_time(signal, clock, scatter=scatter, usable=usable)
     masks["time"] = time.mask
     flags.extend(_time_flags(time, config, has_clock=clock is not None))
-    for step, kind, side in (
-        ("dead", ChannelKind.VIABILITY, "above"),
-        ("anucleate", ChannelKind.NUCLEIC_ACID, "below"),
-    ):
-        mask = np.zeros(n, dtype=np.bool_)
-        for name in columns:
-            if kinds[name] is not kind:
-                continue
-            cut = find_dye_cut(name, columns[name], masked_side=side, usable=usable)  # type: ignore[arg-type]
+    # A nucleic acid dye has no mask: the gate of nucleated cells is the only place of its threshold.
+    masks["dead"] = np.zeros(n, dtype=np.bool_)
+    for name in columns:
+        if kinds[name] is ChannelKind.VIABILITY:
+            cut = find_dye_cut(name, columns[name], masked_side="above", usable=usable)
             dyes.append(cut)
-            mask |= cut.masked(columns[name])
-        masks[step] = mask
+            masks["dead"] |= cut.masked(columns[name])
     # The gates are placed on analysable events, debris among single cells: masks look at the same events, and agree.
     usable = analysable_events(masks, n, time_mask=config.time_mask)
     band = (

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.quality.debris import DebrisCut
 from flowmrd.preprocess.quality.doublets import DoubletBand
 from flowmrd.preprocess.quality.dyes import DyeCut
@@ -62,7 +61,6 @@ class PlacedMasks:
     def apply(
         self,
         columns: Mapping[str, Values],
-        kinds: Mapping[str, ChannelKind],
         nonfinite: Mask,
         positions: npt.NDArray[np.intp] | None = None,
     ) -> dict[str, Mask]:
@@ -72,8 +70,6 @@ class PlacedMasks:
         ----------
         columns
             Columns on the 0..1 scale, with the scales of the tube that the thresholds were placed in.
-        kinds
-            Kind of each column.
         nonfinite
             True for events with a NaN or infinity.
         positions
@@ -87,7 +83,6 @@ class PlacedMasks:
             "margin": scatter_margin(columns, self.margins) & ~nonfinite,
             "time": np.zeros(n, dtype=np.bool_),
             "dead": np.zeros(n, dtype=np.bool_),
-            "anucleate": np.zeros(n, dtype=np.bool_),
             "doublet": ~self.doublets.inside(columns) if n else np.zeros(0, dtype=np.bool_),
             "debris": self.debris.inside(columns) if "FSC-A" in columns else np.zeros(n, dtype=np.bool_),
         }
@@ -95,7 +90,6 @@ class PlacedMasks:
             stretch = np.searchsorted(self.time_edges[1:-1], rows, side="right")
             masks["time"] = self.time_bad[stretch]
         for cut in self.dyes:
-            step = "dead" if kinds.get(cut.channel) is ChannelKind.VIABILITY else "anucleate"
             if cut.channel in columns:
-                masks[step] |= cut.masked(columns[cut.channel])
+                masks["dead"] |= cut.masked(columns[cut.channel])
         return {step: masks[step] for step in STEPS}
