@@ -68,9 +68,10 @@ def _said_better(problem: ErrorDetails, problems: Sequence[ErrorDetails]) -> boo
     if any(str(piece).startswith("literal[") for piece in problem["loc"]):
         return True
     *place, last = problem["loc"] or ("",)
-    if not _WORD.match(str(last)):
-        return False
-    return any(other is not problem and list(other["loc"][: len(place)]) == place for other in problems)
+    others = [other for other in problems if other is not problem and list(other["loc"][: len(place)]) == place]
+    if problem["type"].startswith("model_") and any(other["type"] == "value_error" for other in others):
+        return True  # it is a text, and what is wrong with that is told
+    return bool(others) and problem["type"] != "value_error" and _WORD.match(str(last)) is not None
 
 
 _WORD: Final = re.compile(r"(?:str|function-after\[\w+\(\), str\])$")
@@ -153,7 +154,7 @@ def _shown(problem: ErrorDetails) -> str:
         return "a section"
     if isinstance(value, list | tuple):
         return "a list"
-    return repr(value)[:40] if isinstance(value, str) else str(value)[:40]
+    return repr(value[:40]) if isinstance(value, str) else str(value)[:40]
 
 
 def _unknown_key(problem: ErrorDetails, known: Mapping[str, str]) -> str:

@@ -110,7 +110,9 @@ def pattern_of_tube(
     present = [(one.marker, one) for one in channels if one.marker is not None and one.column in columns]
     values: dict[str, npt.NDArray[Any]] = {one.column: columns[one.column] for _, one in present}
     if matrix is not None:
-        true = np.column_stack([columns[name] for name in matrix.names]).astype(np.float64) @ matrix.inverse()
+        measured = np.column_stack([columns[name] for name in matrix.names]).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # events with infinity stay without a number, and are told as such
+            true = measured @ matrix.inverse()
         values |= {name: true[:, place] for place, name in enumerate(matrix.names) if name in values}
     ranges = stored_ranges(channels)
     tops = {name: ranges[name] or max(float(np.nanmax(values[name], initial=1.0)), 1.0) for name in values}
