@@ -57,6 +57,28 @@ def test_exchanged_labels_are_told_by_the_detectors_of_the_other_tubes() -> None
     assert found["FU"][1]
 
 
+def with_matrix(seen: HeaderPreview, coefficient: float) -> HeaderPreview:
+    return replace(seen, spill={"CD22 into CD24": coefficient, "CD24 into CD22": 0.02})
+
+
+@pytest.mark.parametrize(("own", "controls", "told"), [
+    (0.4, (0.2, 0.21, 0.19), True),
+    (0.25, (0.2, 0.21, 0.19), False),
+    (0.4, (0.2, 0.35, 0.19), False),
+])  # fmt: skip
+def test_a_matrix_far_from_that_of_all_controls_is_told(own: float, controls: tuple[float, ...], told: bool) -> None:
+    tubes = {one: with_matrix(seen, value) for (one, seen), value in zip(CONTROLS.items(), controls, strict=True)}
+    tubes[row("FU", 9, Role.FOLLOWUP)] = with_matrix(look(USUAL, "fu"), own)
+    found = compared(tubes)
+    assert ("FU" in found) is told
+    if told:
+        assert found["FU"] == (
+            "another spillover matrix than in the controls: CD22 into CD24 0.40, elsewhere 0.19",
+            True,
+        )
+        assert not compared(tubes, confirmed={"FU": "another instrument"})["FU"][1]
+
+
 MOVED = {row("FU", 9, Role.FOLLOWUP): look({**USUAL, "CD22": "BV421"}, "fu")}
 
 

@@ -28,7 +28,9 @@ from flowmrd.fcs.repeated_events import refuse_repeated
 from flowmrd.panel import PanelModel
 from flowmrd.panel.match import MatchResult
 from flowmrd.panel.model import ChannelKind
+from flowmrd.panel.names import detector_name
 from flowmrd.preprocess.compensation.evidence import SAMPLE, judge_values
+from flowmrd.preprocess.compensation.matrix import Spillover
 from flowmrd.preprocess.compensation.source import DYES, find_spillover, refuse_compensated
 from flowmrd.preprocess.stain_tubes import UNSTAINED, stained_column
 from flowmrd.preprocess.staining_pattern import StainingPattern
@@ -92,6 +94,8 @@ class HeaderPreview:
         For a single-stain tube: the stained marker, or ``unstained``; empty where no matrix is made from the tube.
     faults
         Faults of its stored values, as far as the sample of events shows them.
+    spill
+        Pair of detectors (``PE into APC``) to its coefficient in the matrix; empty without a matrix before the run.
     """
 
     mb: float
@@ -104,6 +108,7 @@ class HeaderPreview:
     dyes: tuple[str, ...] = ()
     stain: str = ""
     faults: tuple[ValueFault, ...] = ()
+    spill: Mapping[str, float] = field(default_factory=dict)
 
 
 def check_header(
@@ -135,6 +140,7 @@ def check_header(
     dyes: tuple[str, ...] = ()
     left, pattern, stain = "", None, ""
     faults: tuple[ValueFault, ...] = ()
+    spill: dict[str, float] = {}
     if panel is not None:
         matched, facts = described(data_sets, chosen, panel)
         labels_of_file = detectors_and_dyes(facts.channels, panel)
@@ -144,11 +150,21 @@ def check_header(
         elif row.role is Role.COMPENSATION:
             stain = _check_stain(chosen, facts, panel, row, request)
         else:
-            left, pattern, faults = _check_values(chosen, matched, facts, panel, row, request)
+            left, pattern, faults, spill = _check_values(chosen, matched, facts, panel, row, request)
     mb = chosen.n_events * len(chosen.channels) * 4 / 2**20
     marks = () if row is None else _marks(chosen)
     return HeaderPreview(
-        mb, chosen.n_events, labels_of_file.detectors, marks, left, labels_of_file.tags, pattern, dyes, stain, faults
+        mb,
+        chosen.n_events,
+        labels_of_file.detectors,
+        marks,
+        left,
+        labels_of_file.tags,
+        pattern,
+        dyes,
+        stain,
+        faults,
+        spill,
     )
 
 
@@ -192,12 +208,13 @@ def _check_stain(chosen: DataSet, facts: HeaderFacts, panel: PanelModel, row: Sa
 
 def _check_values(
     chosen: DataSet, matched: MatchResult, facts: HeaderFacts, panel: PanelModel, row: Sample, request: RunRequest
-) -> tuple[str, PatternEntry | None, tuple[ValueFault, ...]]:
+) -> tuple[str, PatternEntry | None, tuple[ValueFault, ...], dict[str, float]]:
     """Find the matrix as the stages will, and check it against a sample of the events.
 
     Returns
     -------
-    The residual spillover in words, the pattern of the staining, and the faults of the values.
+    The residual spillover in words, the pattern of the staining, the faults of the values, and the coefficients of the
+    matrix by pair of detectors.
     """
     config, where = request.config.for_tube(row.sample), str(chosen.path)
     section = config.compensation
@@ -219,7 +236,22 @@ def _check_values(
     faults = value_faults(columns, facts, panel, config.quality, events=chosen.n_events)
     left = "" if later else ", ".join(map(str, judge_values(columns, facts, matrix, where=where)[:3]))
     pattern = pattern_of_tube(columns, facts.channels, matrix)
-    return left, None if pattern is None else pattern.as_record(), tuple(faults)
+    entry = None if pattern is None else pattern.as_record()
+    return left, entry, tuple(faults), _coefficients(matrix, matched, facts)
+
+
+def _coefficients(matrix: Spillover | None, matched: MatchResult, facts: HeaderFacts) -> dict[str, float]:
+    """Pair of detectors of the panel's dyes to its coefficient, whatever their labels; empty without a matrix."""
+    if matrix is None:
+        return {}
+    dyes = {one.marker for one in matched.channels if one.kind in DYES}
+    detectors = {entry.column: detector_name(entry.pnn) for entry in facts.channels if entry.column in dyes}
+    return {
+        f"{detectors[source]} into {detectors[target]}": round(float(matrix.matrix[i, j]), 4)
+        for i, source in enumerate(matrix.names)
+        for j, target in enumerate(matrix.names)
+        if i != j and source in detectors and target in detectors
+    }
 
 
 def file_key(path: Path) -> str:

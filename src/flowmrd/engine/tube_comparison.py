@@ -66,7 +66,8 @@ def compare_tubes(
         notes.
     """
     labels = _other_labels(rows, previews, panel_of, sheet, stored or {}, confirmed or {})
-    faults = [*_same_events(rows, previews, sheet), *labels]
+    matrices = _other_matrix(rows, previews, panel_of, sheet, confirmed or {})
+    faults = [*_same_events(rows, previews, sheet), *labels, *matrices]
     order = {row.sample: position for position, row in enumerate(rows)}
     return sorted(faults, key=lambda fault: order[fault.sample])
 
@@ -122,6 +123,53 @@ def _contradiction(one: Sample, other: Sample) -> str:
     if one.timepoint != other.timepoint:
         return f"one tube for the timepoints {one.timepoint or 'none'} and {other.timepoint or 'none'}"
     return "one tube counted twice"
+
+
+MATRIX_APART: Final = 0.1
+"""Difference of a coefficient from every control at which a matrix is another one. Refused is what turned a clean tube
+POSITIVE (0.2); between days of one instrument coefficients differ by a few hundredths."""
+MATRIX_ALIKE: Final = 0.05
+"""Largest difference among controls that count as having one matrix."""
+
+
+def _other_matrix(
+    rows: Sequence[Sample],
+    previews: Mapping[str, HeaderPreview],
+    panel_of: Mapping[str, str],
+    sheet: Path,
+    confirmed: Mapping[str, str],
+) -> list[Fault]:
+    """Tubes whose matrix is far from that of all controls, where the controls have one matrix."""
+    faults = []
+    for row in rows:
+        own = previews[row.sample].spill
+        of_panel = [one for one in rows if panel_of[one.sample] == panel_of[row.sample] and one.role is Role.CONTROL]
+        others = [previews[one.sample].spill for one in of_panel if one.sample != row.sample]
+        others = [one for one in others if one.keys() == own.keys()]
+        if row.role is Role.CONTROL or not own or len(others) < LEAST_TUBES:
+            continue
+        shown = _far_coefficients(own, others)
+        if not shown:
+            continue
+        error = SheetError(
+            _where(row, sheet),
+            found=f"another spillover matrix than in the controls: {'; '.join(shown[:4])}",
+            expected="the matrix of this acquisition, which is like that of the controls on one instrument",
+            todo="give the tube's own matrix ('compensation: {tubes: ...}' in config.yaml) or controls of its "
+            f"instrument; if this matrix is right, say so ('labels: {{confirmed: {{{row.sample}: reason}}}}')",
+        )
+        faults.append(Fault(row.sample, error, refused=row.sample not in confirmed))
+    return faults
+
+
+def _far_coefficients(own: Mapping[str, float], others: Sequence[Mapping[str, float]]) -> list[str]:
+    """Coefficients that are far from those of all others, in words, the worst first; none where the others differ."""
+    usual = {pair: sorted(one[pair] for one in others) for pair in own}
+    if max(values[-1] - values[0] for values in usual.values()) > MATRIX_ALIKE:
+        return []
+    apart = {pair: min(abs(own[pair] - value) for value in values) for pair, values in usual.items()}
+    far = sorted((pair for pair in apart if apart[pair] > MATRIX_APART), key=lambda pair: -apart[pair])
+    return [f"{pair} {own[pair]:.2f}, elsewhere {usual[pair][0]:.2f}" for pair in far]
 
 
 @dataclass(frozen=True)
