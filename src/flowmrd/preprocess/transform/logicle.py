@@ -14,8 +14,9 @@ and negative values mirror positive ones: y(-v) = 2 x1 - y(v).
 Fast evaluation for float32: ``u = |v| + s`` moves the linear region around 0 up to the size ``s`` of that region, above
 which y is close to linear in log u. The leading bits of a float32 (exponent and first mantissa bits) are the number of
 a cell on a piecewise-linear log axis, so they index a table of straight lines directly; no search, no branch. The cell
-count is doubled until the worst interpolation error, measured at the middle of every cell, is below
-:data:`TABLE_TOLERANCE`. All 2^31 non-negative floats are covered; the cells of infinity and NaN hold NaN.
+count is doubled until the worst interpolation error, measured at the middle of the cells up to :data:`CURVED` times s,
+is below :data:`TABLE_TOLERANCE`; above that y is a logarithm, whose error is the same in every octave. All 2^31
+non-negative floats are covered; the cells of infinity and NaN hold NaN.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ Floats = npt.NDArray[np.floating[Any]]
 
 TABLE_TOLERANCE: Final = 5e-7
 """Largest interpolation error of the float32 table on the 0..1 scale; a twentieth of the 1e-5 that is promised."""
+
+CURVED: Final = 2.0**16
+"""Raw value, in multiples of the size of the linear region, above which the scale bends as a logarithm does."""
 
 CHUNK: Final = 16384
 """Events handled at a time, so that the work buffers stay in the processor's cache."""
@@ -156,30 +160,45 @@ class LogicleTable:
         self.shift_by = np.float32(parameters.slope_at_zero / parameters.b)
         for bits in range(6, 13):
             self._bits_dropped = _MANTISSA_BITS - bits
-            self.max_error = self._fill()
+            self.max_error = self._worst_error()
             if self.max_error <= TABLE_TOLERANCE:
                 break
+        self._fill()
 
-    def _fill(self) -> float:
-        step = 1 << self._bits_dropped
-        first = int(self.shift_by.view(np.int32)) // step
-        end = _INFINITY_BITS // step
-        # The edge after the last finite cell is infinity itself; 2^128 in float64 stands for it.
-        edges = (np.arange(first, end + 1, dtype=np.int64) * step).astype(np.int32).view(np.float32).astype(np.float64)
-        edges[-1] = 2.0**128
+    def _worst_error(self) -> float:
+        """Largest error at the middle of the cells in which the scale is not yet a logarithm."""
+        edges = self._edges(float(self.shift_by) * CURVED)
         shift = float(self.shift_by)
-        at_edges = self._signed_distance(edges - shift)
-        slope = np.diff(at_edges) / np.diff(edges)
-        offset = at_edges[:-1] - slope * edges[:-1]
+        offset, slope = self._lines(edges)
         middle = 0.5 * (edges[:-1] + edges[1:])
         reached = middle >= shift
         error = np.abs(offset + slope * middle - self._signed_distance(middle - shift))[reached]
-        cells = (1 << 31) // step
+        return float(error.max())
+
+    def _fill(self) -> None:
+        edges = self._edges(np.inf)
+        # The edge after the last finite cell is infinity itself; 2^128 in float64 stands for it.
+        edges[-1] = 2.0**128
+        offset, slope = self._lines(edges)
+        step = 1 << self._bits_dropped
+        cells, first = (1 << 31) // step, int(self.shift_by.view(np.int32)) // step
         self._offset: Float32 = np.full(cells, np.nan, dtype=np.float32)
         self._slope: Float32 = np.full(cells, np.nan, dtype=np.float32)
-        self._offset[first:end] = offset
-        self._slope[first:end] = slope
-        return float(error.max())
+        self._offset[first : first + len(offset)] = offset
+        self._slope[first : first + len(slope)] = slope
+
+    def _edges(self, top: float) -> Float64:
+        """Edges of the cells from the one of raw value 0 to the one of ``top``."""
+        step = 1 << self._bits_dropped
+        first = int(self.shift_by.view(np.int32)) // step
+        end = min(int(np.float32(top).view(np.int32)), _INFINITY_BITS) // step
+        return (np.arange(first, end + 1, dtype=np.int64) * step).astype(np.int32).view(np.float32).astype(np.float64)
+
+    def _lines(self, edges: Float64) -> tuple[Float64, Float64]:
+        """Offset and slope of the straight line in every cell."""
+        at_edges = self._signed_distance(edges - float(self.shift_by))
+        slope = np.diff(at_edges) / np.diff(edges)
+        return at_edges[:-1] - slope * edges[:-1], slope
 
     def _signed_distance(self, raw: Float64) -> Float64:
         return np.copysign(_distance_of(self.parameters, np.abs(raw)), raw)
