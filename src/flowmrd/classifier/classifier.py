@@ -44,12 +44,13 @@ from flowmrd.classifier.search import Search, keep_candidates, score_mixtures
 from flowmrd.classifier.spike_in import spike_in
 from flowmrd.classifier.staining_control import (
     StainingFinding,
+    absent_antibodies,
     judge_staining,
     measure_staining,
     staining_flags,
     unstained_markers,
 )
-from flowmrd.classifier.tube_model import TubeModel, fit_tube
+from flowmrd.classifier.tube_model import TubeModel, fit_input, fit_tube
 from flowmrd.classifier.uncounted_group_flags import uncounted_flags
 from flowmrd.classifier.unknown_population import find_unknown_populations, in_words
 from flowmrd.classifier.window_cells import WindowCells, control_cells, tube_cells
@@ -341,14 +342,14 @@ def _staining(
     if reference.provisional:
         return ()
     others = [record.staining for record in reference.controls if record is not own]
-    whole = judge_staining(measure_staining(tube, model, fitted.shift, parameters), others, parameters)
-    if not mrd.any():
-        return whole
-    # Leukaemic cells say nothing about normal staining. But a failed antibody may make normal cells look leukaemic, so
-    # an antibody that is absent by all cells stays absent.
-    rest = CandidateCells(tube.name, tube.features, tube.values[~mrd], tube.window[~mrd], tube.denominator)
-    without = judge_staining(measure_staining(rest, model, fitted.shift, parameters), others, parameters)
-    return tuple(first if first.state == "absent" else second for first, second in zip(whole, without, strict=True))
+    normal, absent = tube, {}
+    if mrd.any():
+        # Leukaemic cells say nothing about normal staining. But a failed antibody may make normal cells look
+        # leukaemic, so an antibody that is absent by all cells stays absent.
+        absent = absent_antibodies(tube, model, fitted.shift, others, parameters)
+        normal = CandidateCells(tube.name, tube.features, tube.values[~mrd], tube.window[~mrd], tube.denominator)
+    found = judge_staining(measure_staining(normal, model, fitted.shift, parameters), others, parameters)
+    return tuple(absent.get(one.marker, one) for one in found)
 
 
 def _unknown(
@@ -390,7 +391,8 @@ def _fit_beside_leukaemia(
     """
     parameters = search.parameters
     unreliable = parameters.unreliable
-    anchored = fit_tube(model, tube, parameters, outside_window_only=True)
+    start = fit_input(model, tube, parameters)
+    anchored = fit_tube(model, tube, parameters, outside_window_only=True, start=start)
     widened = widened_by_spread(model, anchored)
     sample = thin(tube.window, parameters.burden_cells)
     cells = tube.values[sample]
@@ -407,10 +409,12 @@ def _fit_beside_leukaemia(
         if heavy is not None:
             known, share = heavy
         share = min(max(share, parameters.rare_share_start), parameters.laip_share_most)
-        fitted = fit_tube(model, tube, parameters, leukaemia=known, leukaemia_share=share, unreliable=unreliable)
+        fitted = fit_tube(
+            model, tube, parameters, leukaemia=known, leukaemia_share=share, unreliable=unreliable, start=start
+        )
         return fitted, None
     if share < parameters.burden_share:
-        return fit_tube(model, tube, parameters, unreliable=unreliable), None
+        return fit_tube(model, tube, parameters, unreliable=unreliable, start=start), None
     confirmed = round(parameters.burden_share * tube.n * parameters.burden_confirmed)
     found = find_laip(
         tube.name,
@@ -421,9 +425,11 @@ def _fit_beside_leukaemia(
         model=model,
     )
     if found is None or found.indistinct:
-        return fit_tube(model, tube, parameters, unreliable=unreliable), None
+        return fit_tube(model, tube, parameters, unreliable=unreliable, start=start), None
     share = min(found.share, parameters.laip_share_most)
-    fitted = fit_tube(model, tube, parameters, leukaemia=found.mixture, leukaemia_share=share, unreliable=unreliable)
+    fitted = fit_tube(
+        model, tube, parameters, leukaemia=found.mixture, leukaemia_share=share, unreliable=unreliable, start=start
+    )
     return fitted, found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -101,13 +102,19 @@ def products(x: npt.NDArray[np.floating], centre: Floats) -> Floats:
     return out.T
 
 
+@lru_cache(maxsize=32)
+def _pairs(d: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:
+    """Rows and columns of the pairs i <= j, and how often each pair stands in a symmetric matrix."""
+    rows, columns = np.triu_indices(d)
+    return rows, columns, np.where(rows == columns, 1.0, 2.0)
+
+
 def coefficients(mixture: Mixture, centre: Floats) -> tuple[Floats, Floats]:
     """Linear coefficients of the Mahalanobis distances, shape (p, k), and the log normalisation, shape (k,)."""
     d = mixture.d
     precision = np.linalg.inv(mixture.covariance)
     mean = mixture.mean - centre
-    rows, columns = np.triu_indices(d)
-    factor = np.where(rows == columns, 1.0, 2.0)
+    rows, columns, factor = _pairs(d)
     linear = np.einsum("kij,kj->ki", precision, mean)
     out = np.concatenate(
         [
@@ -124,8 +131,13 @@ def coefficients(mixture: Mixture, centre: Floats) -> tuple[Floats, Floats]:
 def mahalanobis_squared(mixture: Mixture, x: npt.NDArray[np.floating]) -> Floats:
     """Squared distances to every component, shape (n, k), contiguous for each component."""
     centre = mixture.mean.mean(axis=0)
-    weights = np.ascontiguousarray(coefficients(mixture, centre)[0].T)
-    out = np.empty((mixture.k, len(x)))
+    return _distances(coefficients(mixture, centre)[0], centre, x)
+
+
+def _distances(coefficient: Floats, centre: Floats, x: npt.NDArray[np.floating]) -> Floats:
+    """Squared distances (n, k) from the linear coefficients (p, k) of the distances."""
+    weights = np.ascontiguousarray(coefficient.T)
+    out = np.empty((len(weights), len(x)))
     for start in range(0, len(x), BLOCK):
         part = slice(start, start + BLOCK)
         np.matmul(weights, products(x[part], centre).T, out=out[:, part])
@@ -141,8 +153,9 @@ def component_log_density(mixture: Mixture, x: npt.NDArray[np.floating], *, degr
         Degrees of freedom of a multivariate t with the same scale matrix; None for the Gaussian. The heavier tail keeps
         stray normal cells from looking impossible.
     """
-    _, norm = coefficients(mixture, mixture.mean.mean(axis=0))
-    distance = mahalanobis_squared(mixture, x)
+    centre = mixture.mean.mean(axis=0)
+    coefficient, norm = coefficients(mixture, centre)
+    distance = _distances(coefficient, centre, x)
     log_weight = np.log(np.maximum(mixture.weight, 1e-300))
     if degrees is None:
         return log_weight + norm - 0.5 * distance
@@ -247,10 +260,10 @@ def em_step(mixture: Mixture, table: Floats, centre: Floats, weight: Floats, bes
         beside_total += responsibility[k:].sum(axis=1)
     count = np.maximum(total[:, 0], 1e-12)
     mean = total[:, 1 : 1 + d] / count[:, None]
-    upper = np.triu_indices(d)
+    i, j, _ = _pairs(d)
     second = np.zeros((k, d, d))
-    second[:, upper[0], upper[1]] = total[:, 1 + d :] / count[:, None]
-    second[:, upper[1], upper[0]] = second[:, upper[0], upper[1]]
+    second[:, i, j] = total[:, 1 + d :] / count[:, None]
+    second[:, j, i] = second[:, i, j]
     covariance = second - mean[:, :, None] * mean[:, None, :]
     return EmStep(Moments(total[:, 0], effective, mean + centre, covariance), beside_total, log_densities)
 

@@ -33,7 +33,7 @@ from flowmrd.classifier.normal_reference import ReferenceModel, rescore
 from flowmrd.classifier.offscale_evidence import learn_offscale, rates_of_controls
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype_score import fit_phenotype
-from flowmrd.classifier.tube_model import TubeModel, fit_tube
+from flowmrd.classifier.tube_model import TubeModel, fit_input, fit_tube
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,8 @@ def _learn_aberrant(diagnosis: _Diagnosis, min_cells: int) -> _Learned | None:
     """The phenotype of the cells that normal marrow does not explain."""
     parameters, x, model, tube = diagnosis.parameters, diagnosis.x, diagnosis.model, diagnosis.tube
     tails, unit = parameters.tail_degrees, diagnosis.unit
-    anchored = fit_tube(model, tube, parameters, outside_window_only=True)
+    start = fit_input(model, tube, parameters)
+    anchored = fit_tube(model, tube, parameters, outside_window_only=True, start=start)
     normal = widened_by_spread(model, anchored)
     prior = blast_prior(tube.features, model.normal_b + anchored.shift, parameters)
     aberrant = log_density(prior, x, degrees=tails) - log_density(normal, x, degrees=tails) > 0.0
@@ -283,7 +284,7 @@ def _learn_aberrant(diagnosis: _Diagnosis, min_cells: int) -> _Learned | None:
         laip, share = _refine(laip, share, normal, x, unit, parameters)
         laip = _aberrant_components(laip, share, normal, x, aberrant, parameters)
         known = min(share, parameters.laip_share_most)
-        fitted = fit_tube(model, tube, parameters, leukaemia=laip, leukaemia_share=known)
+        fitted = fit_tube(model, tube, parameters, leukaemia=laip, leukaemia_share=known, start=start)
         normal, staining = fitted.mixture, fitted.shift
     laip, indistinct = _without_normal_components(laip, diagnosis.reference, tube.features, parameters)
     values = log_sum(component_log_density(laip, x)) - log_density(normal, x, degrees=tails)

@@ -105,7 +105,12 @@ class MarkerStaining:
 
 
 def measure_staining(
-    tube: CandidateCells, model: NormalModel, shift: Floats, parameters: ClassifierParameters
+    tube: CandidateCells,
+    model: NormalModel,
+    shift: Floats,
+    parameters: ClassifierParameters,
+    *,
+    markers: Collection[str] | None = None,
 ) -> tuple[MarkerStaining, ...]:
     """Measure the staining of every antibody and dye of a tube.
 
@@ -119,11 +124,18 @@ def measure_staining(
         Common shift of the tube's staining against the model, decades, shape (d,) in the order of the model. Cells are
         assigned with and without it, and the assignment that explains them better is used, so that one strong colour
         does not look like a fault of the others.
+    markers
+        Measure only these; all where absent.
     """
     features = tuple(name for name in model.features if name in tube.features)
     moved = np.array([shift[model.features.index(name)] for name in features])
     tube, model = tube.select(features), model.select(features)
-    if tube.n == 0:
+    wanted = [
+        (j, name)
+        for j, name in enumerate(features)
+        if not name.startswith(SCATTER) and (markers is None or name in markers)
+    ]
+    if tube.n == 0 or not wanted:
         return ()
     rows = np.concatenate(
         [thin(~tube.window, parameters.staining_control_outside), thin(tube.window, parameters.staining_control_inside)]
@@ -137,14 +149,10 @@ def measure_staining(
     ways = (normal, normal.shifted(moved))
     by_scatter = [memberships_by(ways, x, scatter, parameters)] if scatter else []
     by_others = MembershipsByOthers(ways, x, parameters)
-    found = []
-    for j, marker in enumerate(features):
-        if marker.startswith(SCATTER):
-            continue
-        found.append(
-            _marker(marker, x[:, j], normal.mean[:, j], [by_others.of(j), *by_scatter], tube.values[:, j], parameters)
-        )
-    return tuple(found)
+    return tuple(
+        _marker(marker, x[:, j], normal.mean[:, j], [by_others.of(j), *by_scatter], tube.values[:, j], parameters)
+        for j, marker in wanted
+    )
 
 
 def memberships_by(ways: Sequence[Mixture], x: Floats, columns: list[int], parameters: ClassifierParameters) -> Floats:
@@ -210,10 +218,9 @@ def _marker(
     everything: Floats32,
     parameters: ClassifierParameters,
 ) -> MarkerStaining:
-    lowest = min(float(np.quantile(level, parameters.negative_quantile)), parameters.without_level)
-    brightest = max(float(level.max()), lowest + parameters.staining_span_least)
+    lowest = _negative_level(level, parameters)
     carry, lack = level >= lowest + parameters.carrier_gap, level <= lowest + parameters.without_gap
-    bright = int(np.count_nonzero(everything >= lowest + parameters.bright_at * (brightest - lowest)))
+    bright = _bright_cells(level, everything, parameters)
     carriers = [_beside(values, level, member, carry, parameters) for member in memberships]
     # Where scatter alone finds more carriers than all other markers do, those markers have failed as well.
     observed, expected = max(carriers, key=lambda pair: len(pair[0]))
@@ -226,6 +233,18 @@ def _marker(
     if len(lacking) >= max(parameters.carriers_placed, parameters.without_share_least * len(values)):
         without = float(np.median(lacking - level_without))
     return MarkerStaining(marker, len(observed), stained, middle, upper, without, bright, len(everything))
+
+
+def _negative_level(level: Floats, parameters: ClassifierParameters) -> float:
+    """Level of cells without a marker, from the levels (k,) of the normal populations, decades."""
+    return min(float(np.quantile(level, parameters.negative_quantile)), parameters.without_level)
+
+
+def _bright_cells(level: Floats, everything: Floats32, parameters: ClassifierParameters) -> int:
+    """Number of cells about as bright in a marker as its brightest normal population."""
+    lowest = _negative_level(level, parameters)
+    brightest = max(float(level.max()), lowest + parameters.staining_span_least)
+    return int(np.count_nonzero(everything >= lowest + parameters.bright_at * (brightest - lowest)))
 
 
 def _beside(
@@ -311,9 +330,8 @@ def _judged(
         and expected >= parameters.carriers_stained_least
         and own.carriers >= parameters.carriers_least
     ):
-        rarest = min(one.bright / max(one.cells, 1) for one in controls)
-        bright = own.bright / max(own.cells, 1)
-        if _highest_share(own) < parameters.absent_stained * expected and bright <= parameters.absent_bright * rarest:
+        few = _has_few_bright(own.bright, own.cells, controls, parameters)
+        if few and _highest_share(own) < parameters.absent_stained * expected:
             return replace(finding, state="absent")
     elif own.bright < parameters.bright_least:
         return replace(finding, state="not_verifiable")
@@ -342,6 +360,36 @@ def _judged(
     decades, limit = max(shifts, key=lambda pair: abs(pair[0]) / pair[1] if pair[1] else 0.0)
     state: StainingState = "shifted" if limit and abs(decades) > limit else "ok"
     return replace(finding, state=state, decades=decades, limit=limit, carrier_decades=shifts[0][0])
+
+
+def absent_antibodies(
+    tube: CandidateCells,
+    model: NormalModel,
+    shift: Floats,
+    controls: Collection[Sequence[MarkerStaining]],
+    parameters: ClassifierParameters,
+) -> dict[str, StainingFinding]:
+    """Findings about the antibodies that a tube lacks, by marker; arguments as :func:`judge_staining` has them.
+
+    Only markers with few bright cells are measured, because no other antibody can be absent.
+    """
+    suspects = set()
+    for j, marker in enumerate(model.features):
+        known = [one for control in controls for one in control if one.marker == marker]
+        if known and marker in tube.features:
+            everything = tube.values[:, tube.features.index(marker)]
+            bright = _bright_cells(model.mixture.mean[:, j], everything, parameters)
+            suspects |= {marker} if _has_few_bright(bright, tube.n, known, parameters) else set()
+    measured = measure_staining(tube, model, shift, parameters, markers=suspects)
+    return {one.marker: one for one in judge_staining(measured, controls, parameters) if one.state == "absent"}
+
+
+def _has_few_bright(
+    bright: int, cells: int, controls: Sequence[MarkerStaining], parameters: ClassifierParameters
+) -> bool:
+    """Whether a marker has too few bright cells for its antibody to be in the tube."""
+    rarest = min(one.bright / max(one.cells, 1) for one in controls)
+    return bright / max(cells, 1) <= parameters.absent_bright * rarest
 
 
 def _highest_share(own: MarkerStaining) -> float:

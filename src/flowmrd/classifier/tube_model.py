@@ -163,11 +163,49 @@ class _Other:
     share_most: float = 1.0
 
 
+@dataclass(frozen=True)
+class FitInput:
+    """What every fit of one tube starts from (:func:`fit_input`).
+
+    Attributes
+    ----------
+    table, centre, weight
+        The :func:`~flowmrd.classifier.mixture.products` of the training cells, shape (n, p), the point at which they
+        are centred, shape (d,), and the cells' importance, shape (n,).
+    middle
+        Shape (d,): mean of the training cells, decades.
+    shift
+        Shape (d,): staining of the tube by its cells outside the window, decades.
+    doublets
+        Doublets that pass the singlet gate; None where not known.
+    """
+
+    table: Floats
+    centre: Floats
+    weight: Floats
+    middle: Floats
+    shift: Floats
+    doublets: Mixture | None
+
+
+def fit_input(model: NormalModel, tube: CandidateCells, parameters: ClassifierParameters) -> FitInput:
+    """Training cells, staining and doublets of a tube; for :func:`fit_tube` where one tube is fitted several times."""
+    tube = tube.select(model.features)
+    x, weight = training_sample(tube, parameters.tube_cells, parameters.training_window_share)
+    centre = model.mixture.mean.mean(axis=0)
+    return FitInput(
+        products(x, centre),
+        centre,
+        weight,
+        x.mean(axis=0) if len(x) else centre,
+        _tube_staining(model, tube, parameters),
+        None if tube.doublets is None else doublet_mixture(tube.doublets, parameters),
+    )
+
+
 def _others(
     model: NormalModel,
-    tube: CandidateCells,
-    centre: Floats,
-    shift: Floats,
+    start: FitInput,
     leukaemia: _Other | None,
     *,
     window_moves: bool,
@@ -179,15 +217,14 @@ def _others(
     Without a component of their own, a few hundred leukaemic cells would draw a small normal population onto
     themselves.
     """
-    out = [_Other(outlier_component(centre, parameters), parameters.outlier_share)]
-    doublets = None if tube.doublets is None else doublet_mixture(tube.doublets, parameters)
-    if doublets is not None:
-        out.append(_Other(doublets, parameters.rare_share_start, True, parameters.doublet_share_most))
-    masked = drug_masked_normals(model, shift, unreliable, parameters)
+    out = [_Other(outlier_component(start.middle, parameters), parameters.outlier_share)]
+    if start.doublets is not None:
+        out.append(_Other(start.doublets, parameters.rare_share_start, True, parameters.doublet_share_most))
+    masked = drug_masked_normals(model, start.shift, unreliable, parameters)
     if masked is not None:
         out.append(_Other(masked, parameters.masked_share, True))
     if window_moves:
-        prior = blast_prior(model.features, model.normal_b + shift, parameters)
+        prior = blast_prior(model.features, model.normal_b + start.shift, parameters)
         out.append(_Other(prior, parameters.rare_share_start))
     if leukaemia is not None:
         out.append(leukaemia)
@@ -213,6 +250,7 @@ def fit_tube(
     leukaemia_share: float = 0.0,
     outside_window_only: bool = False,
     unreliable: frozenset[str] = frozenset(),
+    start: FitInput | None = None,
 ) -> TubeModel:
     """Move the normal components to this tube's cells, within the bounds that the controls set.
 
@@ -228,21 +266,18 @@ def fit_tube(
         and the window's components follow it without moving on their own.
     unreliable
         Markers that the therapy also removes from normal cells or masks on them.
+    start
+        :func:`fit_input` of the same model and tube, if already made.
     """
-    tube = tube.select(model.features)
     d = len(model.features)
     base, between = model.mixture, model.between_tube_sd
     if tube.n == 0:
         return TubeModel(base, np.zeros(d), 0.0, 0.0)
-    x, weight = training_sample(tube, parameters.tube_cells, parameters.training_window_share)
-    centre = base.mean.mean(axis=0)
-    table = products(x, centre)
-    shift = _tube_staining(model, tube, parameters)
+    start = start or fit_input(model, tube, parameters)
+    table, centre, weight, shift = start.table, start.centre, start.weight, start.shift
     others = _others(
         model,
-        tube,
-        x.mean(axis=0),
-        shift,
+        start,
         None if leukaemia is None else _Other(leukaemia, leukaemia_share),
         window_moves=not outside_window_only,
         unreliable=unreliable,
