@@ -1,9 +1,10 @@
 """An interpreter of a run on this machine that has imported everything; jobs are forked from it.
 
 A small tube needs two seconds of work, and importing its libraries takes almost one more. ``flowmrd run`` therefore
-starts one such process for each pass of Snakemake. It imports what the stages use and computes nothing itself. The
-rules' shells send it their commands (:mod:`flowmrd.engine.ready_client`). It forks for each command, and the child runs
-the command as a separate interpreter would, with the environment, working directory and terminal of the sender.
+starts one such process for each pass of Snakemake. It imports what the stages use and makes ready what every page
+holds; it computes nothing of a tube. The rules' shells send it their commands (:mod:`flowmrd.engine.ready_client`). It
+forks for each command, and the child runs the command as a separate interpreter would, with the environment, working
+directory and terminal of the sender.
 
 * A child dies at once with its sender, so nothing goes on working unnoticed after a job was killed.
 * If the code on disk has changed since it was imported, or this process is gone, the sender starts an interpreter of
@@ -169,6 +170,7 @@ def serve(place: Path, command: Command) -> int:
             imported = package_digest()
             for module in MODULES:
                 import_module(module)
+            import_module("flowmrd.report.page").prepare_pages()
             package_digest.cache_clear()
             if package_digest() != imported or _other_threads():
                 return 1  # changed meanwhile; or something would be missing in a child

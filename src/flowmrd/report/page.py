@@ -80,6 +80,18 @@ def environment(*folders: Path) -> Environment:
     return env
 
 
+def prepare_pages() -> None:
+    """Do what every page needs once, in a process from which those that write pages are forked."""
+    _embedded_plotly()
+    shared_environment().get_template("sample.html.j2")
+
+
+@lru_cache(maxsize=1)
+def shared_environment() -> Environment:
+    """The environment of pages that need no template folders of their own."""
+    return environment()
+
+
 def compile_templates() -> None:
     """Compile every shared template at installation, because later the folder may not be writable."""
     sys.dont_write_bytecode = False
@@ -186,7 +198,7 @@ def render_page(
     if plotly and not shared:
         packed[EMBEDDED], source = _embedded_plotly()
         allowed.append(source)
-    page = (env or environment()).get_template(template)
+    page = (env or shared_environment()).get_template(template)
     words = language.words(said for source in (read_asset("page.js"), *scripts) for said in _SAID.findall(source))
     data = dict(data or {}) | ({"words": words} if words else {})
     made = page.render(

@@ -22,7 +22,8 @@ from flowmrd.stages.prepare import TubeFolders, file_state, gated_from_fcs, requ
 from flowmrd.stages.quantify import digests_in_run
 from flowmrd.stages.report import diagnosis_folder, report, tubes_up_to
 from flowmrd.stages.review_calls import count_with_review
-from flowmrd.store import write_json, write_text
+from flowmrd.stages.shared_files import keep_copy
+from flowmrd.store import write_json
 from flowmrd.tube import Tube
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
@@ -139,7 +140,7 @@ def judge(
     result = at.result / "mrd.json"
     tube, counted = count_with_review(tube, config, sample=sample, digests=digests, run_directory=run_directory)
     write_json(result, counted.to_json_dict())
-    write_text(at.work / "mrd.json", result.read_text(encoding="utf-8"))
+    keep_copy(result, at.work / "mrd.json")
     facts = tube.ingest
     values = list(tube.raw.values()) or list(original_values(sample.fcs, facts))
     events = events_of(tube, values=config.export.values)

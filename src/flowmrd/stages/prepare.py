@@ -19,6 +19,7 @@ from flowmrd.run_files import RunFiles
 from flowmrd.stages.gate import read_gate_reference, tell_override, write_gated
 from flowmrd.stages.ingest import write_raw
 from flowmrd.stages.preprocess import write_preprocessed
+from flowmrd.stages.shared_files import keep_copy
 from flowmrd.tube import Tube
 from flowmrd.tube.gate import gate
 from flowmrd.tube.preprocess import preprocess
@@ -109,7 +110,7 @@ def gated_from_fcs(
         estimate_width=config.transform.width == "sample",
     )
     write_preprocessed(tube, at.work / "preprocessed.arrow" if keep_columns else None, at.result / "qc.json")
-    write_preprocessed(tube, None, at.work / "qc.json")
+    keep_copy(at.result / "qc.json", at.work / "qc.json")
     tube = gate(
         tube,
         config,
