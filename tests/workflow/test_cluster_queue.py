@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from flowmrd.engine import lock
 from flowmrd.engine.cluster_queue import QueuedJob, QueueWatch, jobs_of, seconds_between_polls
 
 WIDTHS = (20, 20, 60, 60, 300, 1000)
@@ -53,3 +60,28 @@ def test_jobs_that_ended_before_the_run_are_not_told() -> None:
 
 def test_small_cohorts_are_looked_after_often_and_large_ones_at_the_pace_of_the_plugin() -> None:
     assert [seconds_between_polls(tubes) for tubes in (2, 50, 1000)] == [5, 10, 40]
+
+
+def squeue_that_says(folder: Path, ended: float, log: Path) -> str:
+    """Path with a squeue in it that knows one cancelled job."""
+    line = "7".ljust(20) + f"{ended:.0f}".ljust(20) + str(log)
+    (folder / "squeue").write_text(f"#!/bin/sh\ncase \"$*\" in *CANCELLED*) echo '{line}';; esac\n")
+    (folder / "squeue").chmod(0o755)
+    return f"{folder}:/usr/bin:/bin"
+
+
+@pytest.mark.parametrize(
+    ("ago", "of_this_run", "waits"), [(2.0, True, True), (300.0, True, False), (2.0, False, False)]
+)
+def test_a_start_waits_until_a_job_that_was_cancelled_just_now_has_removed_its_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ago: float, of_this_run: bool, waits: bool
+) -> None:
+    run = tmp_path if of_this_run else tmp_path / "other"
+    log = run.resolve() / ".snakemake/slurm_logs/judge/7.log"
+    monkeypatch.setenv("PATH", squeue_that_says(tmp_path, time.time() - ago, log))
+    waited: list[float] = []
+    monkeypatch.setattr(lock, "time", SimpleNamespace(time=time.time, sleep=waited.append))
+    lock.refuse_jobs_in_queue(tmp_path)
+    lock.wait_for_cancelled_jobs(tmp_path)
+    assert bool(waited) == waits
+    assert all(0 < seconds <= lock.SECONDS_TO_TIDY_UP for seconds in waited)

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from flowmrd.engine.failure import report_failure
 from flowmrd.engine.launch import find_profile, snakemake_command, writable_cache
 from flowmrd.engine.plan import plan_run
 from flowmrd.engine.refusals import forget_failures
-from flowmrd.engine.stage_table import code_and_config
+from flowmrd.engine.stage_table import CONTRACT, code_and_config
+from flowmrd.engine.summary import missing_results, print_summary
 from flowmrd.errors import ArtefactError, ColumnError, ConfigError, FcsError, ResourceError, SheetError
 from flowmrd.fcs import read_fcs, read_spillover
 from flowmrd.home import PANELS
@@ -352,3 +354,20 @@ def test_a_home_folder_that_cannot_be_written_is_not_asked_for_a_cache(
     assert writable_cache(tmp_path / "run") == {}
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert Path(writable_cache(tmp_path / "run")["XDG_CACHE_HOME"]).is_relative_to(tmp_path / "run")
+
+
+def test_a_result_that_is_gone_after_a_whole_run_is_named_and_the_run_does_not_end_well(
+    simulated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_run(copied(simulated, tmp_path))
+    began = time.time_ns()
+    for path in [f"results/samples/{name}/{file}" for name in plan.analysed for file in CONTRACT]:
+        (plan.run_directory / path).parent.mkdir(parents=True, exist_ok=True)
+        (plan.run_directory / path).touch()
+    gone = f"results/samples/{plan.analysed[0]}/annotated.fcs"
+    (plan.run_directory / gone).unlink()
+    assert missing_results(plan, began) == []  # the workflow has not come to its end: there is nothing to miss yet
+    (plan.run_directory / "results/provenance.json").touch()
+    assert missing_results(plan, began) == [gone]
+    assert print_summary(plan, 0, began) == 1
+    assert gone in capsys.readouterr().out

@@ -3,7 +3,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-from flowmrd.engine.stage_table import STAGES, Unit, code_and_config
+from flowmrd.engine.stage_table import CONTRACT, STAGES, Unit, code_and_config
 
 WORK = "results/work"
 SAMPLES = "results/samples"
@@ -14,17 +14,6 @@ LOGS = "results/logs"
 def one_of(names: Iterable[str]) -> str:
     """Regular expression that matches exactly these names."""
     return "|".join(re.escape(name) for name in names) or "(?!)"
-
-
-CONTRACT = [
-    "mrd.json",
-    "report.html",
-    "populations.tsv",
-    "qc.json",
-    "gates.xml",
-    "events.parquet",
-    "annotated.fcs",
-]
 
 
 def all_results() -> list[str]:

@@ -24,14 +24,14 @@ from flowmrd.engine.batch_plan import batch_jobs, lines, work_lines
 from flowmrd.engine.cluster_queue import QueueWatch, jobs_in_queue, seconds_between_polls
 from flowmrd.engine.code_digest import package_digest, state_of
 from flowmrd.engine.future_file_times import set_back_future_times
-from flowmrd.engine.lock import refuse_jobs_in_queue, run_lock, wait_for_orphans
+from flowmrd.engine.lock import refuse_jobs_in_queue, run_lock, wait_for_cancelled_jobs, wait_for_orphans
 from flowmrd.engine.plan import plan_run
 from flowmrd.engine.progress import planned_events, run_and_follow
 from flowmrd.engine.ready_interpreter import ready_interpreter
 from flowmrd.engine.refusals import LOGS, forget_failures
 from flowmrd.engine.run_plan import RunPlan
 from flowmrd.engine.state import STATE
-from flowmrd.engine.summary import print_plan, print_summary
+from flowmrd.engine.summary import missing_results, print_plan, print_summary
 from flowmrd.errors import ConfigError, InputError
 from flowmrd.home import REPOSITORY
 from flowmrd.run_files import CONFIG
@@ -157,6 +157,7 @@ def launch(
             wait_for_orphans(run_directory)
             if not local:
                 refuse_jobs_in_queue(run_directory)
+                wait_for_cancelled_jobs(run_directory)
         plan = plan_run(run_directory)
         print_plan(plan)
         submits = _executor(profile_file) == "slurm"
@@ -184,6 +185,8 @@ def launch(
             if code == 0 and steps and not fresh and not forced:
                 continue  # Snakemake does not look at the parameters of what comes after a job that runs: look again
             fresh = False
+            if code == 0 and missing_results(plan, began):
+                continue  # something removed a result after Snakemake had seen it
             if code in (0, 128 + signal.SIGINT):
                 break
             try:

@@ -22,6 +22,10 @@ from pathlib import Path
 from flowmrd.engine.state import STATE
 from flowmrd.errors import ConfigError, counted
 
+SECONDS_TO_TIDY_UP = 30.0
+"""Seconds after which a cancelled job has removed its unfinished results; SLURM kills what is left then (KillWait)."""
+_ENDED_FROM_OUTSIDE = "CANCELLED,TIMEOUT,DEADLINE,PREEMPTED,NODE_FAIL,OUT_OF_MEMORY"
+
 
 @contextmanager
 def run_lock(run_directory: Path, *, unlock: bool = False, dry_run: bool = False) -> Iterator[None]:
@@ -130,18 +134,7 @@ def refuse_jobs_in_queue(run_directory: Path) -> None:
     ConfigError
         If there are such jobs; the message gives the command that ends them.
     """
-    squeue = shutil.which("squeue")
-    if squeue is None:
-        return
-    columns = "--Format=JobID:20,STDOUT:1000"
-    try:
-        done = subprocess.run(  # noqa: S603
-            [squeue, "--me", "--noheader", columns], capture_output=True, text=True, timeout=60, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return  # no controller to ask: submitting will say so
-    logs = f"{run_directory.resolve()}/.snakemake/slurm_logs/"
-    ids = [line[:20].strip() for line in done.stdout.splitlines() if line[20:].startswith(logs)]
+    ids = [number for number, _ in _jobs_of(run_directory)]
     if ids:
         raise ConfigError(
             str(run_directory),
@@ -149,6 +142,50 @@ def refuse_jobs_in_queue(run_directory: Path) -> None:
             expected="none: two jobs would write the same files",
             todo=f"wait for them to end, or end them: scancel {' '.join(ids)}; then give the same command again",
         )
+
+
+def wait_for_cancelled_jobs(run_directory: Path) -> None:
+    """Wait until SLURM jobs that were ended from outside a moment ago have had time to tidy up.
+
+    Snakemake removes the results of a job that is cancelled. Where SLURM tracks processes by their parents, a job
+    leaves the queue, and its node is idle, while that is still going on; it would remove what a new run has made.
+    """
+    ended = [int(end) for _, end in _jobs_of(run_directory, _ENDED_FROM_OUTSIDE) if end.isdecimal()]
+    left = max(ended, default=0) + SECONDS_TO_TIDY_UP - time.time()
+    if left > 0:
+        seconds = min(left, SECONDS_TO_TIDY_UP)
+        told = f"Jobs of an earlier run were cancelled just now; waiting {seconds:.0f} s until they have tidied up."
+        print(told, flush=True)  # noqa: T201
+        time.sleep(seconds)
+
+
+def _jobs_of(run_directory: Path, states: str = "") -> list[tuple[str, str]]:
+    """Number and time of the end, seconds since 1970, of the SLURM jobs of a run directory.
+
+    Parameters
+    ----------
+    states
+        States that are asked for; by default those of jobs that wait or have not ended.
+    """
+    squeue = shutil.which("squeue")
+    if squeue is None:
+        return []
+    columns = "--Format=JobID:20,EndTime:20,STDOUT:1000"
+    command = [squeue, "--me", "--noheader", columns, *([f"--states={states}"] if states else [])]
+    try:
+        done = subprocess.run(  # noqa: S603
+            command,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+            env={**os.environ, "SLURM_TIME_FORMAT": "%s"},
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []  # no controller to ask: submitting will say so
+    logs = f"{run_directory.resolve()}/.snakemake/slurm_logs/"
+    lines = [line for line in done.stdout.splitlines() if line[40:].startswith(logs)]
+    return [(line[:20].strip(), line[20:40].strip()) for line in lines]
 
 
 def _processes_in(run_directory: Path, words: tuple[bytes, ...]) -> list[int]:

@@ -324,6 +324,17 @@ STEPS = MappingProxyType(STAGES | SINGLE_STEPS)
 """Everything that can be done alone."""
 
 
+CONTRACT = (
+    "mrd.json",
+    "report.html",
+    "populations.tsv",
+    "qc.json",
+    "gates.xml",
+    "events.parquet",
+    "annotated.fcs",
+)
+"""Results of every tube that was analysed, in its folder below ``results/samples``."""
+
 SAMPLE_STAGES = tuple(name for name, stage in STAGES.items() if stage.unit is Unit.SAMPLE)
 """Stages that work on one tube."""
 

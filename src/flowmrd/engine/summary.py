@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flowmrd.engine.failure import RECORD_SUFFIX
 from flowmrd.engine.refusals import LOGS, Refusal, StageFailure, stage_failures
 from flowmrd.engine.run_plan import RunPlan
-from flowmrd.engine.stage_table import SAMPLE_STAGES
+from flowmrd.engine.stage_table import CONTRACT, SAMPLE_STAGES
 
 if TYPE_CHECKING:
     from flowmrd.mrd.result import MrdResult
@@ -67,9 +67,27 @@ def print_summary(plan: RunPlan, code: int, began: int) -> int:
     if code == 0 and index.is_file():
         print(f"Reports: {index}")  # noqa: T201
     print(f"Log: {plan.run_directory / LOGS / 'snakemake.log'}")  # noqa: T201
+    gone = missing_results(plan, began) if code == 0 else []
+    for lost in gone:
+        print(f"  {lost} was made and is gone; the same command makes it again")  # noqa: T201
     if code == 0:
-        return 2 if plan.refusals else 0
+        return 1 if gone else 2 if plan.refusals else 0
     return code if code >= 128 else exit_code_of(failed.values(), _common_failures(plan.run_directory))
+
+
+def missing_results(plan: RunPlan, began: int) -> list[str]:
+    """Results of the contract that are gone although the whole workflow ended since ``began``; none where it did not.
+
+    Snakemake has seen each of them. What removes one afterwards is a cancelled job of an earlier start that was still
+    tidying up, or somebody.
+    """
+    try:
+        if (plan.run_directory / "results/provenance.json").stat().st_mtime_ns < began:
+            return []
+    except OSError:
+        return []
+    paths = [str(RESULTS / sample / name) for sample in plan.analysed for name in CONTRACT]
+    return [path for path in paths if not (plan.run_directory / path).is_file()]
 
 
 UNEXPLAINED = ("NEGATIVE", "POSITIVE", "POSITIVE_BELOW_THRESHOLD", "DETECTED_NOT_QUANTIFIABLE", "CONTROL_CLEAN")
