@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
+from flowmrd.classifier.marker_staining import MembershipsByOthers, memberships_by
 from flowmrd.classifier.mixture import Mixture, chi2_quantile, component_log_density, em_step, log_sum, products
 from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.classifier.staining_control import MembershipsByOthers, memberships_by
 
 
 @pytest.mark.parametrize("probability", [0.025, 0.5, 0.975, 0.999])

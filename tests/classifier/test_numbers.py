@@ -17,19 +17,20 @@ from flowmrd.classifier import calibration, candidate_cells, control_judgement, 
 from flowmrd.classifier.calibration import choose_cut, stands_alone
 from flowmrd.classifier.carry_over import early_events
 from flowmrd.classifier.classification import CountedGroup, SpikedKind
-from flowmrd.classifier.classifier import _missing_markers
 from flowmrd.classifier.control_judgement import ControlJudgement, build_judged_reference, judge_control
 from flowmrd.classifier.doublet_model import doublet_mixture
 from flowmrd.classifier.found_groups import FoundGroups, stands_beside
 from flowmrd.classifier.group_evidence import EvidenceOnGroup
 from flowmrd.classifier.judge_tube import _lossy_steps
 from flowmrd.classifier.laboratory_decisions import propose
+from flowmrd.classifier.marker_staining import MarkerStaining
 from flowmrd.classifier.mixture import Mixture, log_density
 from flowmrd.classifier.normal_reference import build_reference
 from flowmrd.classifier.parameters import HAND, ClassifierParameters
 from flowmrd.classifier.phenotype import marker_levels
 from flowmrd.classifier.spike_in import _least_part
-from flowmrd.classifier.staining_control import MarkerStaining, judge_staining
+from flowmrd.classifier.staining_control import judge_staining
+from flowmrd.classifier.tube_flags import missing_markers_flags
 from flowmrd.classifier.tube_model import fit_tube
 from flowmrd.classifier.unknown_population import UnknownPopulation, in_words
 from flowmrd.flags import flag
@@ -121,7 +122,7 @@ def test_a_tube_that_lacks_two_markers_of_blasts_is_trusted_in_neither_direction
     features = ("CD19", "CD10", "CD20", "CD34", "CD22", "CD24", "CD45")
     reference: Any = SimpleNamespace(features=features)
     measured = tuple(name for name in features if name not in missing)
-    assert [one.code for one in _missing_markers(measured, reference, PARAMETERS)] == [code]
+    assert [one.code for one in missing_markers_flags(measured, reference, PARAMETERS)] == [code]
 
 
 # phenotypes in words

@@ -9,8 +9,8 @@ import pytest
 from laip_marrow import FEATURES, marrow
 
 from flowmrd.classifier import CandidateCells, ClassifierParameters, ReferenceModel, build_reference, classify_tube
+from flowmrd.classifier.marker_staining import MarkerStaining
 from flowmrd.classifier.staining_control import (
-    MarkerStaining,
     StainingFinding,
     judge_staining,
     staining_flags,

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.classifier.added_cells import Chain
-from flowmrd.classifier.blast_prior import blast_prior
 from flowmrd.classifier.calibration import Calibration, calibrate
-from flowmrd.classifier.candidate_cells import Bools, CandidateCells, OffscaleCells, thin
+from flowmrd.classifier.candidate_cells import Bools, CandidateCells, OffscaleCells
 from flowmrd.classifier.catalogue import anchor_levels
-from flowmrd.classifier.classification import Classification, CountedGroup, UncountedGroup
+from flowmrd.classifier.classification import Classification, CountedGroup
+from flowmrd.classifier.fit_beside_leukaemia import fit_beside_leukaemia
 from flowmrd.classifier.found_groups import (
     FoundGroups,
     displaced_doubts,
@@ -29,36 +29,28 @@ from flowmrd.classifier.found_groups import (
 )
 from flowmrd.classifier.group_members import find_members
 from flowmrd.classifier.library import Library
-from flowmrd.classifier.mixture import Floats, Mixture, combine, log_density
+from flowmrd.classifier.mixture import Mixture
 from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel
 from flowmrd.classifier.novelty import Novelty, judge_novelty
 from flowmrd.classifier.offscale_cells import judge_offscale
 from flowmrd.classifier.offscale_evidence import OffscaleRates, rates_of_controls
 from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.classifier.patient_laip import PatientLaip, drift_covariance, find_laip, widened_by_spread
-from flowmrd.classifier.phenotype import beside_diagnosis
+from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype_match import is_usual_drift, match_laip, starting_shifts
-from flowmrd.classifier.phenotype_score import NO_SCORE, PhenotypeFit, score_cells
+from flowmrd.classifier.phenotype_score import NO_SCORE, PhenotypeFit
 from flowmrd.classifier.search import Search, keep_candidates, score_mixtures
 from flowmrd.classifier.spike_in import spike_in
 from flowmrd.classifier.staining_control import (
     StainingFinding,
-    absent_antibodies,
-    judge_staining,
-    measure_staining,
+    control_staining,
     staining_flags,
     unstained_markers,
 )
-from flowmrd.classifier.tube_model import TubeModel, fit_input, fit_tube
-from flowmrd.classifier.uncounted_group_flags import uncounted_flags
-from flowmrd.classifier.unknown_population import find_unknown_populations, in_words
+from flowmrd.classifier.tube_flags import search_flags, unknown_population_flags, unlike_controls_flags
+from flowmrd.classifier.tube_model import TubeModel, fit_tube
 from flowmrd.classifier.window_cells import WindowCells, control_cells, tube_cells
 from flowmrd.errors import InternalError
-from flowmrd.flags import Flag, flag
-
-BLAST_MARKERS = ("CD19", "CD10", "CD20", "CD34", "CD22", "CD24")
-"""Markers that place cells in the B lineage and tell leukaemia from normal precursors."""
 
 
 def classify_tube(
@@ -102,7 +94,7 @@ def classify_tube(
     model = (reference.model if own is None else reference.folds[own.fold]).select(features)
     others = [record for record in reference.controls if record is not own]
     controls = [control_cells(reference, record, features, parameters) for record in others]
-    tube_model, burden = _fit_beside_leukaemia(tube, model, reference, search)
+    tube_model, burden = fit_beside_leukaemia(tube, model, reference, search)
     cells, window = _candidates(tube, tube_model, model, reference, search, burden)
     share = burden.share if burden is not None else 0.0
     fits: list[PhenotypeFit] | None = None
@@ -142,7 +134,10 @@ def classify_tube(
     cluster[window[called]] = label[called]
     group = np.full(tube.n, -1, dtype=np.int32)
     group[window] = members.window
-    staining = _staining(tube, mrd, model, tube_model, reference, own, parameters)
+    staining: tuple[StainingFinding, ...] = ()
+    if not reference.provisional:  # simulated marrows say nothing about a laboratory's staining
+        records = [record.staining for record in others]
+        staining = control_staining(tube, mrd, model, tube_model.shift, records, parameters)
     same = _same_without(novelty, tube, mrd, reference, search.laip, parameters)
     return Classification(
         mode=search.mode,
@@ -173,10 +168,10 @@ def classify_tube(
             found,
         ),
         flags=(
-            *_unlike_controls(novelty, int(mrd.sum()), same, reference),
-            *_flags(search, tube, measured, reference, calibration, uncounted, tube_model.shift, others),
+            *unlike_controls_flags(novelty, int(mrd.sum()), same, reference),
+            *search_flags(search, tube, measured, reference, calibration, uncounted, tube_model.shift, others),
             *staining_flags(staining, parameters.unreliable, parameters),
-            *_unknown(tube, model, tube_model, reference, own, mrd, parameters),
+            *unknown_population_flags(tube, model, tube_model, reference, own, mrd, parameters),
         ),
         uncounted=uncounted,
         staining=staining,
@@ -246,17 +241,6 @@ def _same_without(
     usual = all(is_usual_drift(group.mixture, known, found.shift, parameters) for group in found.counted)
     least = parameters.odd_marker_same_cells * max(int(mrd.sum()), int(found.mrd.sum()))
     return same if usual and not found.novel and same >= max(least, parameters.detect_events) else 0
-
-
-def _unlike_controls(novelty: Novelty, called: int, same: int, reference: ReferenceModel) -> list[Flag]:
-    """Flags of a tube unlike the controls; a milder one where the cells are also called without the odd marker."""
-    if not novelty.flag or reference.provisional:
-        return []
-    if same == 0:
-        return [flag("TUBE_UNLIKE_CONTROLS", why=novelty.reason)]
-    return [
-        flag("TUBE_UNLIKE_IN_ONE_MARKER", why=novelty.reason, marker=novelty.marker, same=same, events=called),
-    ]
 
 
 def _candidates(
@@ -329,157 +313,6 @@ def _fit_beside_doubt(
     return _Seen(fitted, cells, rows, second) if confirmed else None
 
 
-def _staining(
-    tube: CandidateCells,
-    mrd: Bools,
-    model: NormalModel,
-    fitted: TubeModel,
-    reference: ReferenceModel,
-    own: ControlRecord | None,
-    parameters: ClassifierParameters,
-) -> tuple[StainingFinding, ...]:
-    """Findings of the staining control; none where simulated marrows replace the controls."""
-    if reference.provisional:
-        return ()
-    others = [record.staining for record in reference.controls if record is not own]
-    normal, absent = tube, {}
-    if mrd.any():
-        # Leukaemic cells say nothing about normal staining. But a failed antibody may make normal cells look
-        # leukaemic, so an antibody that is absent by all cells stays absent.
-        absent = absent_antibodies(tube, model, fitted.shift, others, parameters)
-        normal = CandidateCells(tube.name, tube.features, tube.values[~mrd], tube.window[~mrd], tube.denominator)
-    found = judge_staining(measure_staining(normal, model, fitted.shift, parameters), others, parameters)
-    return tuple(absent.get(one.marker, one) for one in found)
-
-
-def _unknown(
-    tube: CandidateCells,
-    model: NormalModel,
-    fitted: TubeModel,
-    reference: ReferenceModel,
-    own: ControlRecord | None,
-    mrd: Bools,
-    parameters: ClassifierParameters,
-) -> list[Flag]:
-    """A flag for the largest population that no control holds in such numbers; empty where there is none."""
-    if reference.provisional:
-        return []
-    others = [record for record in reference.controls if record is not own]
-    columns = [reference.features.index(name) for name in tube.features]
-    stainings = (fitted.shift, np.zeros_like(fitted.shift))
-    levels = [reference.anchors_at(tube.features, shift).get("t_nk") for shift in stainings]
-    lymphocytes = [level for level in levels if level is not None]
-    found = find_unknown_populations(tube, others, columns, fitted.shift, mrd, lymphocytes, parameters)
-    return [
-        flag(
-            "UNKNOWN_POPULATION",
-            share=one.share,
-            most=one.most,
-            what=in_words(one, tube.features, model.mixture, fitted.shift, parameters),
-        )
-        for one in found[:1]
-    ]
-
-
-def _fit_beside_leukaemia(
-    tube: CandidateCells, model: NormalModel, reference: ReferenceModel, search: Search
-) -> tuple[TubeModel, PatientLaip | None]:
-    """The tube's normal model, and leukaemia so abundant that it would pass for a normal population of this tube.
-
-    Such leukaemia is found first and fitted beside the normal populations; None where there is none, or where the
-    patient's own phenotype is searched for.
-    """
-    parameters = search.parameters
-    unreliable = parameters.unreliable
-    start = fit_input(model, tube, parameters)
-    anchored = fit_tube(model, tube, parameters, outside_window_only=True, start=start)
-    widened = widened_by_spread(model, anchored)
-    sample = thin(tube.window, parameters.burden_cells)
-    cells = tube.values[sample]
-    known = blast_prior(tube.features, model.normal_b + anchored.shift, parameters)
-    if search.laip is not None:
-        # The patient's own phenotype says what to look for; other cells of the tube are not taken for a burden.
-        drift = drift_covariance(tube.features, parameters, unreliable, parameters.shifted)
-        known = search.laip.mixture.broadened(drift)
-    log_normal = log_density(widened, cells, degrees=parameters.tail_degrees)
-    leukaemic = score_cells(known, cells, log_normal, parameters.blast_tail_degrees) > 0.0
-    share = float(leukaemic.mean()) * float(tube.window.sum()) / max(tube.n, 1) if len(sample) else 0.0
-    if search.laip is not None:
-        heavy = _heavy_phenotype(tube, search.laip, model, anchored, widened, parameters)
-        if heavy is not None:
-            known, share = heavy
-        share = min(max(share, parameters.rare_share_start), parameters.laip_share_most)
-        fitted = fit_tube(
-            model, tube, parameters, leukaemia=known, leukaemia_share=share, unreliable=unreliable, start=start
-        )
-        return fitted, None
-    if share < parameters.burden_share:
-        return fit_tube(model, tube, parameters, unreliable=unreliable, start=start), None
-    confirmed = round(parameters.burden_share * tube.n * parameters.burden_confirmed)
-    found = find_laip(
-        tube.name,
-        tube,
-        reference,
-        min_cells=max(parameters.burden_events_least, confirmed),
-        parameters=parameters,
-        model=model,
-    )
-    if found is None or found.indistinct:
-        return fit_tube(model, tube, parameters, unreliable=unreliable, start=start), None
-    share = min(found.share, parameters.laip_share_most)
-    fitted = fit_tube(
-        model, tube, parameters, leukaemia=found.mixture, leukaemia_share=share, unreliable=unreliable, start=start
-    )
-    return fitted, found
-
-
-def _missing_markers(
-    measured: tuple[str, ...], reference: ReferenceModel, parameters: ClassifierParameters
-) -> list[Flag]:
-    """Flags of a tube that lacks markers which the controls have."""
-    missing = [name for name in reference.features if name not in measured]
-    of_blasts = [name for name in missing if name in BLAST_MARKERS]
-    left = [name for name in BLAST_MARKERS if name in measured]
-    if not missing:
-        return []
-    if len(of_blasts) >= parameters.blast_markers_missing or ("CD19" in missing and not {"CD22", "CD24"} <= set(left)):
-        return [flag("PANEL_TOO_WEAK", markers=", ".join(missing), left=", ".join(left) or "none")]
-    code = "CD19_NOT_MEASURED" if "CD19" in missing else "MARKER_MISSING"
-    return [flag(code, markers=", ".join(missing), left=", ".join(left))]
-
-
-def _heavy_phenotype(
-    tube: CandidateCells,
-    laip: PatientLaip,
-    model: NormalModel,
-    anchored: TubeModel,
-    widened: Mixture,
-    parameters: ClassifierParameters,
-) -> tuple[Mixture, float] | None:
-    """The phenotype as it lies in a tube with much of it, and its share; None where the tube has little.
-
-    A phenotype that may lie anywhere within the drift is very broad. A normal population that was moved onto its cells
-    explains them better, and the leukaemia would pass for normal.
-    """
-    rows = thin(tube.window, parameters.burden_cells)
-    if len(rows) == 0:
-        return None
-    cells = tube_cells(tube, rows, anchored, model, parameters, unreliable=parameters.unreliable)
-    log_normal = log_density(widened, cells.values, degrees=parameters.tail_degrees)
-    part = len(rows) / max(int(tube.window.sum()), 1)
-    cells = replace(
-        cells,
-        log_normal=log_normal,
-        log_normal_shrunken=None,
-        denominator=max(round(tube.denominator * part), 1),
-    )
-    fits = match_laip(laip, parameters, cells)
-    share = sum(fit.share for fit in fits)
-    if share < parameters.burden_share:
-        return None
-    return combine([fit.mixture for fit in fits], [fit.share / share for fit in fits]), share
-
-
 def _places(search: Search, cells: WindowCells, counted: tuple[CountedGroup, ...]) -> tuple[Mixture, ...]:
     """Phenotypes as they may lie in this tube: those of the counted groups, and the patient's own."""
     places = [group.mixture for group in counted]
@@ -488,53 +321,3 @@ def _places(search: Search, cells: WindowCells, counted: tuple[CountedGroup, ...
             search.laip.mixture.shifted(shift) for shift in starting_shifts(search.laip, search.parameters, cells)
         ]
     return tuple(places)
-
-
-def _uncounted_flags(search: Search, uncounted: tuple[UncountedGroup, ...], shift: Floats) -> list[Flag]:
-    """One flag for every reason why groups are not counted; a group unlike the diagnosis is given with the levels of
-    both.
-    """
-    unlike = [group for group in uncounted if group.why == "not_the_phenotype"]
-    levels: dict[str, str] = {}
-    if unlike and search.laip is not None:
-        here, known = max(unlike, key=lambda group: group.events).mixture, search.laip.mixture
-        at_diagnosis = known.weight @ known.mean - search.laip.staining
-        told = beside_diagnosis(here.weight @ here.mean - shift, at_diagnosis, search.laip.features)
-        levels["not_the_phenotype"] = f" ({told})"
-    return uncounted_flags(((group.why, group.events) for group in uncounted), levels)
-
-
-def _flags(
-    search: Search,
-    tube: CandidateCells,
-    measured: tuple[str, ...],
-    reference: ReferenceModel,
-    calibration: Calibration,
-    uncounted: tuple[UncountedGroup, ...],
-    shift: Floats,
-    others: Sequence[ControlRecord],
-) -> list[Flag]:
-    """What a reviewer must know; some of these flags keep the verdict from being negative."""
-    parameters = search.parameters
-    flags: list[Flag] = []
-    if reference.provisional:
-        flags.append(flag("NO_CONTROLS"))
-        if lost := [name for name in measured if name not in reference.features]:
-            flags.append(flag("MARKERS_NOT_SIMULATED", markers=", ".join(lost)))
-    elif not reference.controls:
-        flags.append(flag("ONE_CONTROL"))
-    elif len(reference.controls) < parameters.cut_set_aside_from:
-        flags.append(flag("FEW_CONTROLS", count=len(reference.controls)))
-    flags += _missing_markers(measured, reference, parameters)
-    if tube.window.sum() == 0:
-        flags.append(flag("EMPTY_WINDOW"))
-    if search.laip is not None and search.laip.indistinct:
-        flags.append(flag("DIAGNOSIS_LIKE_NORMAL"))
-    flags += _uncounted_flags(search, uncounted, shift)
-    background = calibration.background
-    if calibration.alone is not None:
-        flags.append(flag("CONTROL_SET_ASIDE", control=others[calibration.alone].name))
-    most = parameters.high_background_ratio * parameters.background_per_million
-    if background is not None and background.per_million > most:
-        flags.append(flag("HIGH_BACKGROUND", per_million=background.per_million))
-    return flags

@@ -14,13 +14,13 @@ from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.control_groups import same_population
 from flowmrd.classifier.group_evidence import EvidenceOnGroup, counts, is_doubt, weigh_group, weigh_mixture
+from flowmrd.classifier.marker_staining import SCATTER
 from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype_match import forms_group, match_laip, nearer_to, stretched_match
 from flowmrd.classifier.phenotype_score import PhenotypeFit, score_cells
 from flowmrd.classifier.search import Search, score_mixtures
-from flowmrd.classifier.staining_control import SCATTER
 from flowmrd.classifier.window_cells import WindowCells
 from flowmrd.units import LOGICLE_M
 

@@ -16,10 +16,10 @@ import numpy as np
 from flowmrd.classifier.candidate_cells import CandidateCells, Floats32, OffscaleCells
 from flowmrd.classifier.catalogue import anchor_levels
 from flowmrd.classifier.compact_groups import CompactGroup, blast_like_groups
+from flowmrd.classifier.marker_staining import MarkerStaining, measure_staining
 from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.normal_model import NormalModel, fit_normal
 from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.classifier.staining_control import MarkerStaining, measure_staining
 from flowmrd.classifier.tube_model import TubeModel, fit_tube
 from flowmrd.records.references import JudgedControl
 from flowmrd.threads import one_thread

@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from flowmrd.classifier.candidate_cells import OffscaleCells
 from flowmrd.classifier.compact_groups import CompactGroup
+from flowmrd.classifier.marker_staining import MarkerStaining
 from flowmrd.classifier.mixture import Mixture
 from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel, digest
 from flowmrd.classifier.patient_laip import PatientLaip
-from flowmrd.classifier.staining_control import MarkerStaining
 from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.errors import ArtefactError
 from flowmrd.records.references import JudgedControl, MarkerStainingEntry
