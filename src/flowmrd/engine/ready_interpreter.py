@@ -61,8 +61,6 @@ MODULES = (
     "flowmrd.engine.stage_table",
     "flowmrd.engine.plan",
     "pyarrow.parquet",
-    "scipy.optimize",
-    "sklearn.linear_model",
 )
 """Modules that the stages import, also those imported within functions."""
 

@@ -23,9 +23,11 @@ def stored_library(directory: Path, config: RunConfig) -> list[Path]:
     ArtefactError
         If it names a folder that is no library, or a library that was altered.
     """
-    from flowmrd.classifier.stored_library import library_files  # numpy, which a plan does not need
+    if config.laip.library is None:
+        return []
+    from flowmrd.classifier.stored_library import library_files  # the classifier, which a plan does not need
 
-    return [] if config.laip.library is None else library_files(directory / config.laip.library)
+    return library_files(directory / config.laip.library)
 
 
 def decisions_file(directory: Path, config: RunConfig) -> Path | None:
