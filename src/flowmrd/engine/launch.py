@@ -154,10 +154,7 @@ def launch(
             return 0
         local = _is_local(profile_file)
         if not dry_run:
-            wait_for_orphans(run_directory)
-            if not local:
-                refuse_jobs_in_queue(run_directory)
-                wait_for_cancelled_jobs(run_directory)
+            _leave_no_earlier_jobs(run_directory, local=local)
         plan = plan_run(run_directory)
         print_plan(plan)
         submits = _executor(profile_file) == "slurm"
@@ -213,6 +210,14 @@ def writable_cache(run_directory: Path) -> dict[str, str]:
         if place.is_dir() and os.access(place, os.W_OK):
             return {}
     return {"XDG_CACHE_HOME": str(run_directory / STATE / "cache")}
+
+
+def _leave_no_earlier_jobs(run_directory: Path, *, local: bool) -> None:
+    """Wait for jobs of an earlier run to end, and refuse to start beside those in a cluster's queue."""
+    wait_for_orphans(run_directory)
+    if not local:
+        refuse_jobs_in_queue(run_directory)
+        wait_for_cancelled_jobs(run_directory)
 
 
 def _present_state(run_directory: Path) -> str:
