@@ -134,10 +134,7 @@ def classify_tube(
     cluster[window[called]] = label[called]
     group = np.full(tube.n, -1, dtype=np.int32)
     group[window] = members.window
-    staining: tuple[StainingFinding, ...] = ()
-    if not reference.provisional:  # simulated marrows say nothing about a laboratory's staining
-        records = [record.staining for record in others]
-        staining = control_staining(tube, mrd, model, tube_model.shift, records, parameters)
+    staining = _staining(tube, mrd, model, tube_model, reference, others, parameters)
     same = _same_without(novelty, tube, mrd, reference, search.laip, parameters)
     return Classification(
         mode=search.mode,
@@ -188,6 +185,21 @@ def classify_tube(
 def _unclaimed(tube: CandidateCells, cluster: npt.NDArray[np.int32] | None) -> OffscaleCells | None:
     """Off-scale cells of the tube that belong to no counted group."""
     return tube.offscale if tube.offscale is None or cluster is None else tube.offscale.only(cluster < 0)
+
+
+def _staining(
+    tube: CandidateCells,
+    mrd: Bools,
+    model: NormalModel,
+    fitted: TubeModel,
+    reference: ReferenceModel,
+    others: Sequence[ControlRecord],
+    parameters: ClassifierParameters,
+) -> tuple[StainingFinding, ...]:
+    """Findings of the staining control; none where simulated marrows replace the controls."""
+    if reference.provisional:
+        return ()
+    return control_staining(tube, mrd, model, fitted.shift, [record.staining for record in others], parameters)
 
 
 def _shares_of(called: Bools, label: npt.NDArray[np.int32], cells: WindowCells, groups: int) -> list[float]:
