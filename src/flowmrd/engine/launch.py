@@ -160,8 +160,8 @@ def launch(
         submits = _executor(profile_file) == "slurm"
         seconds = seconds_between_polls(len(plan.samples))
         command = snakemake_command(run_directory, profile_file, cores=cores, dry_run=dry_run, extra=extra)
-        if submits and POLLING not in extra and POLLING.removeprefix("--") not in _settings(profile_file):
-            command += [POLLING, str(seconds)]
+        if submits:
+            command += _polling(profile_file, extra, seconds)
         environment = {
             **os.environ,
             **writable_cache(run_directory),
@@ -210,6 +210,12 @@ def writable_cache(run_directory: Path) -> dict[str, str]:
         if place.is_dir() and os.access(place, os.W_OK):
             return {}
     return {"XDG_CACHE_HOME": str(run_directory / STATE / "cache")}
+
+
+def _polling(profile: Path, extra: Sequence[str], seconds: int) -> list[str]:
+    """Option with the seconds between two queries of the executor plugin; empty where user or profile sets them."""
+    given = POLLING in extra or POLLING.removeprefix("--") in _settings(profile)
+    return [] if given else [POLLING, str(seconds)]
 
 
 def _leave_no_earlier_jobs(run_directory: Path, *, local: bool) -> None:
