@@ -219,6 +219,7 @@ NOT_OF_THE_MODEL: dict[str, set[float]] = {
     "group_evidence": {1e4},  # words
     "judge_tube": {-99.0, 99.0, 4, 5, 6},  # no score; digits that are stored
     "laip_of_tubes": {4, 5},
+    "marker_staining": {4},  # digits that are stored
     "mixture": {65_536, 4_096, 1_024, 60},  # blocks of memory; bound of an exponent
     "normal_reference": {200_000},
     "patient_laip": {1e6},

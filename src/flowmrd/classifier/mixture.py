@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +102,7 @@ def products(x: npt.NDArray[np.floating], centre: Floats) -> Floats:
     return out.T
 
 
-@lru_cache(maxsize=32)
+@cache
 def _pairs(d: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:
     """Rows and columns of the pairs i <= j, and how often each pair stands in a symmetric matrix."""
     rows, columns = np.triu_indices(d)
