@@ -13,11 +13,11 @@ from flowmrd.classifier.abundance_outliers import abundance_outliers
 from flowmrd.classifier.atypical_groups import is_uncommon, like_early_progenitors
 from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
 from flowmrd.classifier.calibration import cut_beside, stands_alone
-from flowmrd.classifier.classification import CountedGroup
+from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.compact_groups import CompactGroup, compact, search_groups
 from flowmrd.classifier.control_abundance import shares_in_place
 from flowmrd.classifier.control_groups import ControlGroups
-from flowmrd.classifier.found_groups import FoundGroups, is_abundant, is_artefact, stands_beside
+from flowmrd.classifier.found_groups import FoundGroups, is_abundant, is_artefact, is_looked_at_twice, stands_beside
 from flowmrd.classifier.group_evidence import EvidenceOnGroup
 from flowmrd.classifier.mixture import Mixture, log_density
 from flowmrd.classifier.normal_reference import ReferenceModel
@@ -360,6 +360,24 @@ def test_a_leukaemia_a_decade_from_where_leukaemias_lie_in_one_marker_is_a_group
     assert not by_prior or by_prior[0].events < 100, "where the prior alone says which cells are looked at"
 
 
+@pytest.mark.parametrize(
+    ("why", "rate", "again"),
+    [
+        ("like_controls", 0.05, True),
+        ("displaced", 0.0003, True),
+        ("displaced", 0.01, False),
+        ("displaced", None, False),
+        ("named", 0.0003, False),
+    ],
+)
+def test_a_group_beside_a_displaced_population_is_looked_at_again_only_if_it_is_rare(
+    why: Why, rate: float | None, again: bool
+) -> None:
+    mixture = Mixture(np.ones(1), np.zeros((1, 5)), np.eye(5)[None])
+    group = UncountedGroup(mixture, 300.0, why, EvidenceOnGroup(0.5, None, rate, 500.0))
+    assert is_looked_at_twice(group, PARAMETERS) is again
+
+
 def test_a_group_fitted_beside_counts_by_a_stricter_error_rate() -> None:
     mixture = Mixture(np.ones(1), np.zeros((1, 5)), np.eye(5)[None])
 
@@ -374,11 +392,10 @@ def test_a_group_fitted_beside_counts_by_a_stricter_error_rate() -> None:
     assert not stands_beside(FoundGroups((), (), 5.0), PARAMETERS)
 
 
-def test_a_group_too_bright_for_a_cell_or_a_detector_is_an_artefact(reference: ReferenceModel) -> None:
+def test_a_group_too_bright_for_a_detector_is_an_artefact(reference: ReferenceModel) -> None:
     cells, _ = cells_of(reference, 74, 0)
     for name, above, below_top, expected in (
-        ("SYTO41", 1.5, None, True),
-        ("SYTO41", 1.0, None, False),
+        ("SYTO41", LOGICLE_M, None, True),
         ("SYTO41", 0.3, 0.07, True),
         ("SYTO41", 0.3, 0.15, False),
         ("CD38", 0.9, None, False),

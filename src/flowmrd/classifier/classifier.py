@@ -24,6 +24,7 @@ from flowmrd.classifier.found_groups import (
     displaced_match,
     find_groups,
     find_other_groups,
+    is_looked_at_twice,
     matched_beside,
     stands_beside,
 )
@@ -298,8 +299,9 @@ def _fit_beside_doubt(
     A leukaemia of some hundred cells is too small to be found as a heavy burden. It is large enough to pull a normal
     population of the tube onto itself, so that its cells seem half normal. Once the leukaemia has a component of its
     own it no longer does so, and the groups are judged anew. Without a phenotype, this is done for the largest group
-    that is like those of controls. A population that is merely displaced is left as it is, because regenerating marrow
-    holds such populations. With a phenotype, it is done for a displaced population that lies where the phenotype does.
+    that is like those of controls, or that stands out beside a displaced population and is rare enough to count after
+    the fit. Other displaced populations are left as they are, because regenerating marrow holds such populations. With
+    a phenotype, it is done for a displaced population that lies where the phenotype does.
     """
     parameters = search.parameters
     if search.laip is not None:
@@ -308,7 +310,7 @@ def _fit_beside_doubt(
             return None
         leukaemia, share = match.mixture, match.share
     else:
-        doubts = [group for group in seen.found.uncounted if group.why == "like_controls" and group.call == "atypical"]
+        doubts = [group for group in seen.found.uncounted if is_looked_at_twice(group, parameters)]
         if not doubts:
             return None
         largest = max(doubts, key=lambda group: group.events)

@@ -9,7 +9,6 @@ import numpy as np
 
 from flowmrd.classifier.atypical_groups import is_uncommon, like_early_progenitors, like_normal
 from flowmrd.classifier.calibration import Calibration, cut_beside
-from flowmrd.classifier.candidate_cells import is_nucleic_acid_dye
 from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.control_groups import same_population
@@ -168,6 +167,19 @@ def matched_beside(found: FoundGroups, cells: WindowCells, calibration: Calibrat
     return False
 
 
+def is_looked_at_twice(group: UncountedGroup, parameters: ClassifierParameters) -> bool:
+    """Whether the normal cells are fitted again beside a group that is a question.
+
+    A group that stands out only beside a displaced population is looked at again if it is rare enough to count after
+    that fit. Marrow without leukaemia holds displaced populations, and their groups are more common
+    (``python -m benchmarks.accuracy.groups``).
+    """
+    rate = group.evidence.false_groups
+    if group.why == "displaced":
+        return rate is not None and rate < parameters.false_groups_beside
+    return group.why == "like_controls" and group.call == "atypical"
+
+
 def stands_beside(found: FoundGroups, parameters: ClassifierParameters) -> bool:
     """Whether groups count after the normal cells were fitted beside one of them, by a stricter error rate.
 
@@ -250,21 +262,14 @@ def is_abundant(
 
 
 def is_artefact(group: CompactGroup, cells: WindowCells) -> bool:
-    """Whether a group is too bright to be cells, or too bright for a detector.
+    """Whether a group lies at an end of a fluorescence scale (``end_of_scale``).
 
-    Either the group is brighter in a nucleic acid dye than any single cell of the B lineage (``dye_most``), or it lies
-    at an end of an antibody's scale (``end_of_scale``), where a value is what compensation made of a clipped signal.
+    There the value is what compensation made of a signal that the detector clipped.
     """
-    parameters = cells.parameters
     centre = group.mixture.mean[0]
-    above = centre - cells.normal.normal_b - cells.shift
-    dyes = [place for place, name in enumerate(cells.features) if is_nucleic_acid_dye(name)]
-    too_high, too_low = centre > LOGICLE_M - parameters.end_of_scale, centre < -parameters.end_of_scale
-    antibodies = [
-        place for place, name in enumerate(cells.features) if not name.startswith(SCATTER) and place not in dyes
-    ]
-    at_end = any(too_high[place] or too_low[place] for place in antibodies)
-    return at_end or any(above[place] > parameters.dye_most for place in dyes)
+    end = cells.parameters.end_of_scale
+    fluorescence = [place for place, name in enumerate(cells.features) if not name.startswith(SCATTER)]
+    return any(centre[place] > LOGICLE_M - end or centre[place] < -end for place in fluorescence)
 
 
 def _displaced(cells: WindowCells, calibration: Calibration, known: Sequence[CompactGroup]) -> list[_Judged]:

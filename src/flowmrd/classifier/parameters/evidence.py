@@ -20,15 +20,6 @@ class EvidenceNumbers:
         "a group counts if fewer equally unusual groups are expected in marrow without leukaemia",
         "issue: at most one clean tube in a hundred falsely called",
     )
-    dye_most: float = number(
-        1.3,
-        "error rate of a group",
-        "decades",
-        "a group that is brighter than normal B cells in a nucleic acid dye by more is a question: no cell holds "
-        "that much nucleic acid, but cell aggregates do",
-        "by hand: cell aggregates of one tube had 1.5; blasts of one person in another's marrow up to 1.2, because the "
-        "dye of two tubes differs; 332 leukaemias in their own tube 0.16 with a standard deviation of 0.18",
-    )
     end_of_scale: float = number(
         0.1,
         "error rate of a group",
