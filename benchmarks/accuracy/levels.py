@@ -1,7 +1,8 @@
 """Tubes that were gated once, classified at every level: ``python -m benchmarks.accuracy.levels FOLDER [--odd KIND]``.
 
-The answer is that of the classifier alone: called cells against the detection count, groups that forbid a negative
-answer, the spike-in. Quality, gates and the rest of the verdict are those of ``python -m benchmarks.accuracy``.
+The answer is that of the classifier alone: called cells against the detection count, its coded messages with the effect
+that the registry gives them, groups that forbid a negative answer, the spike-in. Quality and gates are those of
+``python -m benchmarks.accuracy``.
 A run that was stopped goes on with the first tube that is missing, unless the code has changed.
 """
 
@@ -26,6 +27,7 @@ from flowmrd.classifier.classification import SpikeInResult
 from flowmrd.classifier.control_judgement import ControlJudgement, build_judged_reference
 from flowmrd.classifier.judge_tube import summarise
 from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.flags import Effect, kind_of
 from flowmrd.mrd.limits import binomial_interval, limits, may_hold
 from flowmrd.mrd.sensitivity import judge_spike_in, recovery_of_patient
 
@@ -157,14 +159,16 @@ def judge(
     part = recovery_of_patient(spike)
     near = part is not None and bool(called.any()) and may_hold(int(called.sum()), needed, part)
     flags = {item.code for item in result.flags}
+    effects = {kind_of(code).effect for code in flags}
     doubts = [group for group in result.uncounted if group.call == "atypical"]
-    if "TUBE_UNLIKE_CONTROLS" in flags or "DIAGNOSIS_LIKE_NORMAL" in flags:
+    detected = bool(called.sum() >= needed)
+    if Effect.DOUBT in effects or (detected and Effect.NO_POSITIVE in effects):
         answer = "INDETERMINATE"
-    elif called.sum() >= needed:
+    elif detected:
         answer = "DETECTED"
-    elif doubts or "HIGH_BACKGROUND" in flags or near:
+    elif doubts or near or Effect.NO_NEGATIVE in effects:
         answer = "INDETERMINATE"
-    elif spike is not None and not spike.detected:
+    elif Effect.NOT_SENSITIVE in effects or (spike is not None and not spike.detected):
         answer = "NEGATIVE_INSUFFICIENT_SENSITIVITY"
     else:
         answer = "NEGATIVE"
