@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.catalogue import _distance_from_sum, anchor_levels, find_place, load_catalogue
+from flowmrd.classifier.group_evidence import is_normal_population
+from flowmrd.classifier.mixture import Mixture
 from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.window_cells import WindowCells
 from flowmrd.errors import ArtefactError
 from flowmrd.simulate.populations import MATURATION, NORMAL, SIGNALS, Code
 
@@ -61,6 +66,27 @@ def test_haematogones_are_named_and_never_accepted_by_place_alone(knot: int, nam
 
 def test_a_group_larger_than_its_population_ever_is_stays_a_doubt() -> None:
     assert call(level(Code.PLASMA_CELL), share=0.1) == ("normal:plasma_cells", False)
+
+
+@pytest.mark.parametrize(
+    ("codes", "share", "in_controls", "normal"),
+    [
+        ((Code.MATURE_B,), 0.18, True, True),
+        ((Code.MATURE_B,), 0.18, False, False),
+        ((Code.MATURE_B,), 0.5, True, False),
+        ((Code.MATURE_B, None), 0.18, True, False),
+        ((None,), 0.18, True, False),
+    ],
+)
+def test_many_mature_b_cells_are_no_heavy_burden_and_leukaemia_among_them_is_one(
+    monkeypatch: pytest.MonkeyPatch, codes: tuple[Code | None, ...], share: float, in_controls: bool, normal: bool
+) -> None:
+    leukaemia = np.array([MATURATION[marker][2] for marker in FEATURES])
+    means = np.array([leukaemia if code is None else level(code) for code in codes])
+    mixture = Mixture(np.full(len(codes), 1.0 / len(codes)), means, np.stack([np.eye(len(FEATURES))] * len(codes)))
+    cells = SimpleNamespace(features=FEATURES, anchors=ANCHORS, parameters=PARAMETERS, unreliable=frozenset())
+    monkeypatch.setattr("flowmrd.classifier.group_evidence.like_normal", lambda *_: in_controls)
+    assert is_normal_population(mixture, share, cast(WindowCells, cells)) is normal
 
 
 def test_cd19_negative_progenitors_are_a_doubt_after_therapy_against_cd19_only() -> None:

@@ -28,6 +28,7 @@ from flowmrd.classifier.found_groups import (
     matched_beside,
     stands_beside,
 )
+from flowmrd.classifier.group_evidence import is_normal_population
 from flowmrd.classifier.group_members import find_members
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import Mixture
@@ -95,8 +96,7 @@ def classify_tube(
     model = (reference.model if own is None else reference.folds[own.fold]).select(features)
     others = [record for record in reference.controls if record is not own]
     controls = [control_cells(reference, record, features, parameters) for record in others]
-    tube_model, burden = fit_beside_leukaemia(tube, model, reference, search)
-    cells, window = _candidates(tube, tube_model, model, reference, search, burden)
+    tube_model, burden, cells, window = _fitted(tube, model, reference, search)
     share = burden.share if burden is not None else 0.0
     fits: list[PhenotypeFit] | None = None
     if search.laip is not None:
@@ -254,6 +254,22 @@ def _same_without(
     usual = all(is_usual_drift(group.mixture, known, found.shift, parameters) for group in found.counted)
     least = parameters.odd_marker_same_cells * max(int(mrd.sum()), int(found.mrd.sum()))
     return same if usual and not found.novel and same >= max(least, parameters.detect_events) else 0
+
+
+def _fitted(
+    tube: CandidateCells, model: NormalModel, reference: ReferenceModel, search: Search
+) -> tuple[TubeModel, PatientLaip | None, WindowCells, npt.NDArray[np.intp]]:
+    """The tube's normal model, a heavy burden that was fitted beside it, the candidate cells and their rows.
+
+    Much of a tube may be a normal population; then it is fitted as one, and the tube is searched like any other.
+    """
+    fitted, burden = fit_beside_leukaemia(tube, model, reference, search)
+    cells, rows = _candidates(tube, fitted, model, reference, search, burden)
+    if burden is not None and is_normal_population(burden.mixture, burden.share, cells):
+        fitted = fit_tube(model, tube, search.parameters, unreliable=search.parameters.unreliable)
+        burden = None
+        cells, rows = _candidates(tube, fitted, model, reference, search)
+    return fitted, burden, cells, rows
 
 
 def _candidates(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scipy.special import gammaincc
 
-from flowmrd.classifier.atypical_groups import is_uncommon
+from flowmrd.classifier.atypical_groups import is_uncommon, like_normal
 from flowmrd.classifier.blast_prior import blast_spread
 from flowmrd.classifier.catalogue import Place, find_place
 from flowmrd.classifier.compact_groups import CompactGroup
@@ -69,6 +69,21 @@ def weigh_group(group: CompactGroup, cells: WindowCells, groups: ControlGroups) 
 def weigh_mixture(mixture: Mixture, share: float, cells: WindowCells) -> EvidenceOnGroup:
     """Evidence on cells that were found by a known phenotype or as a heavy burden."""
     return EvidenceOnGroup(fit_to_leukaemia(mixture, cells), place_of(mixture, share, cells))
+
+
+def is_normal_population(mixture: Mixture, share: float, cells: WindowCells) -> bool:
+    """Whether much of a tube is one of its normal populations, and not a heavy burden of leukaemia.
+
+    Every component must lie in the place of a population of the catalogue where no leukaemia lies, together they must
+    be no more than that population ever is, and controls must have B-lineage cells there. A marrow with a fifth of
+    mature B cells is like that: the average leukaemia explains the rim of so many cells better than the reference does.
+    """
+    places = [
+        find_place(centre, cells.features, cells.anchors, cells.parameters, share=share, unreliable=cells.unreliable)
+        for centre in (mixture.mean if cells.anchors else ())
+    ]
+    known = bool(places) and all(place is not None and place.accepted and place.firm for place in places)
+    return known and like_normal(mixture, cells)
 
 
 def place_of(mixture: Mixture, share: float, cells: WindowCells) -> Place | None:
