@@ -17,7 +17,14 @@ from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.compact_groups import CompactGroup, compact, search_groups
 from flowmrd.classifier.control_abundance import shares_in_place
 from flowmrd.classifier.control_groups import ControlGroups
-from flowmrd.classifier.found_groups import FoundGroups, is_abundant, is_artefact, is_looked_at_twice, stands_beside
+from flowmrd.classifier.found_groups import (
+    FoundGroups,
+    is_abundant,
+    is_artefact,
+    is_looked_at_twice,
+    stands_beside,
+    stands_out,
+)
 from flowmrd.classifier.group_evidence import EvidenceOnGroup
 from flowmrd.classifier.mixture import Mixture, log_density
 from flowmrd.classifier.normal_reference import ReferenceModel
@@ -376,6 +383,20 @@ def test_a_group_beside_a_displaced_population_is_looked_at_again_only_if_it_is_
     mixture = Mixture(np.ones(1), np.zeros((1, 5)), np.eye(5)[None])
     group = UncountedGroup(mixture, 300.0, why, EvidenceOnGroup(0.5, None, rate, 500.0))
     assert is_looked_at_twice(group, PARAMETERS) is again
+
+
+@pytest.mark.parametrize(
+    ("rate", "in_controls", "expected"), [(0.007, False, True), (0.007, True, False), (0.0003, True, True)]
+)
+def test_a_group_as_common_in_controls_counts_only_by_a_stricter_error_rate(
+    reference: ReferenceModel, rate: float, in_controls: bool, expected: bool
+) -> None:
+    cells, _ = cells_of(reference, 74, 0)
+    cells = replace(cells, parameters=replace(PARAMETERS, question_abundance_ratio=1e9 if in_controls else 0.0))
+    controls = [control_cells(reference, one, reference.features, PARAMETERS) for one in reference.controls]
+    centre = cells.normal.normal_b + cells.shift
+    group = CompactGroup(Mixture(np.ones(1), centre[None], 0.04 * np.eye(5)[None]), 1e-4, 300.0, 40.0)
+    assert stands_out(group, EvidenceOnGroup(0.5, None, rate, 500.0), cells, controls) is expected
 
 
 def test_a_group_fitted_beside_counts_by_a_stricter_error_rate() -> None:

@@ -238,7 +238,7 @@ def _judge(cells: WindowCells, calibration: Calibration) -> list[_Judged]:
         if not is_doubt(group, evidence, cells) or not is_abundant(group, evidence, cells, calibration.controls):
             continue
         normal = like_normal(group.mixture, cells)
-        if counts(group, evidence, cells) and not is_artefact(group, cells):
+        if counts(group, evidence, cells) and stands_out(group, evidence, cells, calibration.controls):
             precursor = normal or like_early_progenitors(group.mixture, cells)
             judged.append(_Judged(group, evidence, "like_precursors" if precursor else None))
         elif not normal:
@@ -259,6 +259,22 @@ def is_abundant(
     certain = rate is not None and rate < parameters.false_groups_counted
     least = parameters.control_abundance_ratio if certain else parameters.question_abundance_ratio
     return is_uncommon(group, cells, controls, least)
+
+
+def stands_out(
+    group: CompactGroup, evidence: EvidenceOnGroup, cells: WindowCells, controls: Sequence[WindowCells]
+) -> bool:
+    """Whether a group whose error rate is low enough may count.
+
+    Its cells must not lie at an end of a scale. Where the controls hold as many cells in its place as the tube does, it
+    must be as rare as a group beside which the normal cells were fitted: a clean tube of 120 such cells was called.
+    """
+    parameters = cells.parameters
+    rate = evidence.false_groups
+    rare = rate is not None and rate < parameters.false_groups_beside
+    return not is_artefact(group, cells) and (
+        rare or is_uncommon(group, cells, controls, parameters.question_abundance_ratio)
+    )
 
 
 def is_artefact(group: CompactGroup, cells: WindowCells) -> bool:
