@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.accuracy.mixtures import Patient
+from benchmarks.accuracy.mixtures import Patient, half_of
 
 LEVELS = (1e-2, 1e-3, 1e-4, 3e-5, 0.0)
 LIBRARY = 15
@@ -29,8 +29,12 @@ class Condition:
         (``own``), which are stained otherwise.
     backgrounds, controls_from
         Cohorts of the follow-up marrows and blasts, and of the controls.
+    half
+        Whose persons play (:func:`~benchmarks.accuracy.mixtures.half_of`); None for everybody.
     therapy
         ``none`` or ``cd19 lost``.
+    without_diagnosis
+        Whether every tube is judged without its diagnosis tube as well.
     odd_control
         Whether the third control holds a few leukaemic cells of somebody else (:data:`ODD_SHARE`).
     """
@@ -49,6 +53,8 @@ class Condition:
     levels: tuple[float, ...] = LEVELS
     baselines: bool = False
     odd_control: bool = True
+    half: int | None = None
+    without_diagnosis: bool = False
     seed: int = 1
 
     @property
@@ -71,6 +77,8 @@ class Cast:
 def cast(patients: list[Patient], condition: Condition) -> Cast:
     """Deal persons: a marrow used as a control is never a background, and no person is on two sides."""
     rng = np.random.default_rng(condition.seed)
+    if condition.half is not None:
+        patients = [one for one in patients if half_of(one.person) == condition.half]
     order = [patients[i] for i in rng.permutation(len(patients))]
     used: set[str] = set()
 

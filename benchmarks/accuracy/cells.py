@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from benchmarks.accuracy.__main__ import DATA
 from benchmarks.accuracy.acquire import NORMAL, acquire, measured_spillover
 from benchmarks.accuracy.cast import Condition, cast
 from benchmarks.accuracy.experiment import DIAGNOSIS_CELLS, TOP
-from benchmarks.accuracy.mixtures import draw, load
+from benchmarks.accuracy.mixtures import draw, half_of, load
 from benchmarks.accuracy.pipeline import Pipeline
 from benchmarks.accuracy.simulated import sheet_of
 from flowmrd.classifier.candidate_cells import CandidateCells
@@ -107,11 +106,6 @@ def read(path: Path) -> Kept:
         doublets=data["doublets"],
     )
     return Kept(tube, data["codes"], data["off_scale"])
-
-
-def half_of(person: str) -> int:
-    """Half of the collection that a person belongs to: 0 to develop on, 1 for figures that are published."""
-    return zlib.crc32(person.encode()) % 2
 
 
 def make_measured(

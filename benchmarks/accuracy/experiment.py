@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.accuracy.acquire import NORMAL, Spillover, acquire
+from benchmarks.accuracy.acquire import DOUBLET, NORMAL, Spillover, acquire
 from benchmarks.accuracy.baselines import GaussianOutlier, PooledBoosting
 from benchmarks.accuracy.cast import ODD_NUMBER, ODD_SHARE, Cast, Condition, cast
 from benchmarks.accuracy.mixtures import FEATURES, Patient, draw
@@ -24,13 +24,15 @@ from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import RunConfig
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
-from flowmrd.store import read_json
+from flowmrd.store import open_columns, read_json
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
 Floats32 = npt.NDArray[np.float32]
 Record = dict[str, Any]
 DIAGNOSIS_CELLS = 100_000
 CONTROL_CELLS = 300_000
+WITHOUT = ", no diagnosis tube"
+"""Added to the name of a condition for its tubes judged without their diagnosis tube."""
 TOP = 4.45
 """Cells moved beyond the instrument's range are recorded at its end, decades."""
 
@@ -84,7 +86,9 @@ def run(
                 cells = np.concatenate([cells, strange])
             acquire(_fcs(scene, name), cells, np.full(len(cells), NORMAL, dtype=np.int8), spill, rng)
         pipeline.gate_controls()
-    yield {"condition": condition.name, "method": "reference", "seconds": pipeline.learn(), **controls_told(pipeline)}
+    learned = {"method": "reference", "seconds": pipeline.learn(), **controls_told(pipeline)}
+    for name in (condition.name, *((condition.name + WITHOUT,) if condition.without_diagnosis else ())):
+        yield {"condition": name, **learned}
     for number, patient in enumerate(actors.library):
         own = np.random.default_rng([2, number])
         _diagnosis(scene, f"L{number:02d}", f"L{number:02d}_dx", patient, patient, own)
@@ -100,10 +104,36 @@ def run(
         shutil.rmtree(directory)
 
 
+def groups_told(pipeline: Pipeline, sample: str, truth: npt.NDArray[np.int8]) -> Record:
+    """What was said of a tube, and what the cells of every group that was counted or left open are.
+
+    Parameters
+    ----------
+    truth
+        Shape (events of the file,): code of every event.
+    """
+    result = read_json(pipeline.result(sample))
+    with open_columns(pipeline.work(sample, "classified.arrow")) as columns:
+        members = np.asarray(columns["group"])
+    told = []
+    for group in result["groups"]:
+        own = np.zeros(0) if group["cluster"] is None else truth[members == group["cluster"]]
+        told.append(
+            {name: group[name] for name in ("events", "call", "phenotype", "nearest_normal", "evidence", "medians")}
+            | {"leukaemic": int((own >= 0).sum()), "doublets": int((own == DOUBLET).sum()), "cells": len(own)}
+        )
+    messages = [reason["message"] for reason in result["verdict"]["reasons"]]
+    return {"groups": told, "messages": messages, "counts": result["counts"]}
+
+
 def controls_told(pipeline: Pipeline) -> Record:
     """How many controls the reference calls clean, of how many."""
     judged = read_json(pipeline.reference / "reference.json")["control_judgements"]
-    return {"controls_clean": sum(one["verdict"] == "CONTROL_CLEAN" for one in judged), "controls": len(judged)}
+    return {
+        "controls_clean": sum(one["verdict"] == "CONTROL_CLEAN" for one in judged),
+        "controls": len(judged),
+        "judgements": {one["name"]: [one["verdict"], [r["message"] for r in one["reasons"]]] for one in judged},
+    }
 
 
 def _fcs(scene: Scene, sample: str) -> Path:
@@ -197,16 +227,22 @@ def _pair(work: tuple[Scene, Cast, int]) -> list[Record]:
             leukaemia = _with_therapy(draw(blasts.groups["blast"], count, rng), condition, rng)
             codes = np.r_[np.full(len(normal), NORMAL), np.zeros(count)].astype(np.int8)
             truth = _make(scene, sample, np.concatenate([normal, leukaemia]), codes, rng)
-        seconds = pipeline.judge(sample, laip, library)
         record = {
             "condition": condition.name,
+            "tube": sample,
             "marrow": marrow.name,
             "blasts": blasts.name,
             "level": level,
             "true": int((truth >= 0).sum()),
             "oracle": oracle,
         }
-        records.append(record | {"method": "flowmrd", "seconds": seconds, **outcome(pipeline, sample, truth >= 0)})
+        if condition.without_diagnosis:
+            seconds = pipeline.judge(sample, None, library)
+            alone = record | {"condition": condition.name + WITHOUT, "method": "flowmrd", "seconds": seconds}
+            records.append(alone | outcome(pipeline, sample, truth >= 0) | groups_told(pipeline, sample, truth))
+        seconds = pipeline.judge(sample, laip, library)
+        judged = record | {"method": "flowmrd", "seconds": seconds, **outcome(pipeline, sample, truth >= 0)}
+        records.append(judged | groups_told(pipeline, sample, truth))
         for name, method in methods.items():
             tube, rows = _tube(scene, sample)
             called, real = method.called(tube), truth[rows] >= 0

@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.accuracy.__main__ import DATA
-from benchmarks.accuracy.cells import half_of, read
+from benchmarks.accuracy.cells import read
 from benchmarks.accuracy.hardest import hardest
 from benchmarks.accuracy.levels import at_level, on_scale, reference_of
-from benchmarks.accuracy.mixtures import FEATURES, Patient, draw, load
+from benchmarks.accuracy.mixtures import FEATURES, Patient, draw, half_of, load
 from benchmarks.stress.scene import code_digest
 from flowmrd.classifier import ClassifierParameters, Library, ReferenceModel
 from flowmrd.classifier.atypical_groups import is_uncommon, like_early_progenitors, like_normal

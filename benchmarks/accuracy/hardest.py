@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.accuracy.__main__ import DATA
-from benchmarks.accuracy.cells import half_of, read
+from benchmarks.accuracy.cells import read
 from benchmarks.accuracy.levels import at_level, on_scale, reference_of
-from benchmarks.accuracy.mixtures import FEATURES, Patient, draw, load
+from benchmarks.accuracy.mixtures import FEATURES, Patient, draw, half_of, load
 from benchmarks.accuracy.oracle import oracle_recalls
 from flowmrd.classifier import Library, ReferenceModel
 from flowmrd.classifier.calibration import Calibration, calibrate

@@ -18,8 +18,7 @@ from collections import Counter
 import numpy as np
 
 from benchmarks.accuracy.__main__ import DATA
-from benchmarks.accuracy.cells import half_of
-from benchmarks.accuracy.mixtures import FEATURES, Patient, load
+from benchmarks.accuracy.mixtures import FEATURES, Patient, half_of, load
 from flowmrd.classifier.catalogue import find_place, load_catalogue
 from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.parameters import ClassifierParameters

@@ -19,8 +19,7 @@ import numpy as np
 from benchmarks.accuracy.__main__ import DATA
 from benchmarks.accuracy.acquire import Spillover, measured_spillover
 from benchmarks.accuracy.cast import Condition, cast
-from benchmarks.accuracy.cells import half_of
-from benchmarks.accuracy.mixtures import Patient, load
+from benchmarks.accuracy.mixtures import Patient, half_of, load
 from benchmarks.accuracy.oracle import Oracle, oracles
 from benchmarks.stress.raw_tube import RawTube, from_mixtures
 from flowmrd.classifier import classify_tube, find_laip

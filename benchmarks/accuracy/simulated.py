@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.accuracy.experiment import Record, controls_told, outcome
+from benchmarks.accuracy.acquire import BEYOND_RANGE, DOUBLET, NORMAL, OFF_SCALE
+from benchmarks.accuracy.cast import ODD_NUMBER, ODD_SHARE
+from benchmarks.accuracy.experiment import Record, controls_told, groups_told, outcome
 from benchmarks.accuracy.pipeline import Pipeline
 from flowmrd.config.sheet import PriorTherapy
 from flowmrd.panel import PanelModel
 from flowmrd.simulate.cohort import truth_path, write_tube
-from flowmrd.simulate.design import FollowUp, TubePlan, controls, patients, tube_seed
+from flowmrd.simulate.cytometer import RANGE, SATURATED
+from flowmrd.simulate.design import FollowUp, TubePlan, controls, leukaemia_of, patients, tube_seed
 from flowmrd.simulate.leukaemia import NO_THERAPY, Cd19, Cd22, Therapy
 from flowmrd.simulate.populations import AFTER_ANTI_B, REGENERATING, Composition
-from flowmrd.simulate.tube import simulate_tube
+from flowmrd.simulate.tube import SimulatedTube, simulate_tube
 from flowmrd.store import open_columns
 
 LEVELS = (1e-3, 1e-4, 3e-5, 0.0)
@@ -52,6 +55,14 @@ class SimulatedCondition:
 
 
 CONDITIONS = (
+    SimulatedCondition(
+        "ino10 after anti-CD22, no diagnosis tube",
+        Therapy(cd22=Cd22.DIM, steroid=0.5),
+        mode="different_from_normal",
+        controls=7,
+        levels=(1e-3, 1e-4, 0.0),
+        seed=7107,
+    ),
     SimulatedCondition("ino10, no therapy effect"),
     SimulatedCondition("ino10, CD22 dim, steroid", Therapy(cd22=Cd22.DIM, steroid=0.7), seed=2),
     SimulatedCondition("ino10, CD19 lost", Therapy(cd19=Cd19.LOST, steroid=0.5), seed=3),
@@ -73,6 +84,9 @@ def run_simulated(panel: PanelModel, condition: SimulatedCondition, folder: Path
     directory = folder / "".join(c if c.isalnum() else "-" for c in condition.name)
     shutil.rmtree(directory, ignore_errors=True)
     marrows = controls(condition.controls, 320_000, condition.seed, every=3)
+    odd = marrows[ODD_NUMBER]
+    strange = replace(odd.spec, leukaemia=leukaemia_of(condition.seed, "ODD"), level=ODD_SHARE)
+    marrows[ODD_NUMBER] = replace(odd, spec=strange)
     pipeline = Pipeline(directory, panel.name, tuple(plan.sample for plan in marrows))
     followups = _followups(condition)
     library = _library(condition)
@@ -96,10 +110,12 @@ def run_simulated(panel: PanelModel, condition: SimulatedCondition, folder: Path
         own = pipeline.laip(plan.patient) if condition.mode == "patient" else None
         seconds = pipeline.judge(plan.sample, own, others)
         with open_columns(truth_path(fcs)) as truth:
-            real = np.asarray(truth["mrd"])
+            real, doublet = np.asarray(truth["mrd"]), np.asarray(truth["doublet"])
+        codes = np.where(real, 0, np.where(doublet, DOUBLET, NORMAL)).astype(np.int8)
         yield {
             "condition": condition.name,
             "method": "flowmrd",
+            "tube": plan.sample,
             "marrow": plan.patient,
             "blasts": plan.patient,
             "level": level,
@@ -107,6 +123,7 @@ def run_simulated(panel: PanelModel, condition: SimulatedCondition, folder: Path
             "oracle": 1.0,
             "seconds": seconds,
             **outcome(pipeline, plan.sample, real),
+            **groups_told(pipeline, plan.sample, codes),
         }
         shutil.rmtree(pipeline.work(plan.sample, ""))
         fcs.unlink()
@@ -151,5 +168,25 @@ def _library(condition: SimulatedCondition) -> list[TubePlan]:
 def _make(plan: TubePlan, panel: PanelModel, pipeline: Pipeline, seed: int) -> Path:
     path = pipeline.run / "fcs" / f"{plan.sample}.fcs"
     path.parent.mkdir(exist_ok=True)
-    write_tube(path, simulate_tube(plan.spec, panel, tube_seed(seed, plan.sample)))
+    tube = simulate_tube(plan.spec, panel, tube_seed(seed, plan.sample))
+    put_off_scale(tube, np.random.default_rng([tube_seed(seed, plan.sample), 3]))
+    write_tube(path, tube)
     return path
+
+
+def put_off_scale(tube: SimulatedTube, rng: np.random.Generator) -> None:
+    """Make a share of the events too bright for one detector, in place; half of them for that detector alone.
+
+    The share and the brightness are those of the measured mixtures' tubes
+    (:func:`benchmarks.accuracy.acquire.measure`).
+    """
+    dyes = [detector.pnn for detector in tube.cytometer.fluorescence]
+    n = round(rng.uniform(*OFF_SCALE) * tube.n_events)
+    rows, places = rng.choice(tube.n_events, size=n, replace=False), rng.integers(len(dyes), size=n)
+    least, most = (float(bound) for bound in np.log(BEYOND_RANGE))
+    light = RANGE * np.exp(rng.uniform(least, most, size=n))
+    alone = rng.random(n) < 0.5
+    for column, name in enumerate(dyes):
+        share = np.where(alone, places == column, tube.cytometer.spill[places, column])
+        seen = tube.columns[name][rows] + light * share
+        tube.columns[name][rows] = np.minimum(seen, SATURATED).astype(np.float32)

@@ -37,6 +37,49 @@ def is_negative(record: Record) -> bool:
     return bool(record["class"] == NEGATIVE)
 
 
+def is_right(record: Record) -> bool:
+    """Whether leukaemia was reported with a count within a factor of two of the truth."""
+    return is_detected(record) and 0.5 <= record["called"] / max(record["true"], 1) <= 2.0
+
+
+def answers(records: list[Record], controls: list[Record]) -> str:
+    """One row per condition: what flowmrd answered at 1e-3, at 1e-4 and in clean tubes, with 95 % intervals.
+
+    Parameters
+    ----------
+    controls
+        Records of the references, one a condition.
+    """
+    judged = [record for record in records if record["method"] == "flowmrd" and "level" in record]
+    clean = {one["condition"]: f"{one['controls_clean']} of {one['controls']}" for one in controls}
+    rows = [
+        "| condition | right at 1e-3 (detected) | right at 1e-4 (detected) | clean tubes NEGATIVE | clean called "
+        "| answered, at 1e-3, 1e-4 and clean | controls clean | false events per million, mean (worst) |",
+        "|---" * 8 + "|",
+    ]
+
+    def share(found: int, n: int) -> str:
+        low, high = binomial_interval(found, n)
+        return f"{found} of {n} ({100 * low:.0f} to {100 * high:.0f} %)"
+
+    for condition in dict.fromkeys(record["condition"] for record in judged):
+        own = [record for record in judged if record["condition"] == condition]
+        at = {level: [record for record in own if record["level"] == level] for level in (1e-3, 1e-4, 0.0)}
+        if not all(at.values()):
+            continue
+        right = [
+            f"{share(sum(map(is_right, at[x])), len(at[x]))}; {sum(map(is_detected, at[x]))}" for x in (1e-3, 1e-4)
+        ]
+        told = ", ".join(str(sum(record["class"] != UNANSWERED for record in at[x])) for x in at)
+        false = [1e6 * record["false"] / record["nucleated"] for group in at.values() for record in group]
+        rows.append(
+            f"| {condition} | {right[0]} | {right[1]} | {share(sum(map(is_negative, at[0.0])), len(at[0.0]))} "
+            f"| {sum(map(is_detected, at[0.0]))} | {told} | {clean.get(condition, '-')} "
+            f"| {np.mean(false):.1f} ({max(false):.0f}) |"
+        )
+    return "\n".join(rows)
+
+
 def summary(records: list[Record], controls: list[Record]) -> str:
     """One row per condition, method and level.
 
