@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -113,7 +113,7 @@ def _share(tubes: Sequence[ScaledTube], panel: PanelModel, factor: float) -> flo
     shares = []
     for tube in tubes:
         step = max(1, -(-len(tube.analysable) // EVENTS))
-        thin: dict[str, Any] = {name: values[::step] for name, values in tube.columns.items()}
+        thin: dict[str, npt.NDArray[np.float32]] = {name: values[::step] for name, values in tube.columns.items()}
         panel_scale = tube_panel_scale(panel, tube.scales, {**tube.factors, **dye_factors(tube.scales, factor)})
         gates = resolved_gates(panel, panel_scale, tube.scales)
         result = evaluate_tree(thin, gates, usable=tube.analysable[::step], panel_scale=panel_scale, final=False)

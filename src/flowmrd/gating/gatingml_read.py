@@ -65,7 +65,12 @@ def read_gatingml(
     text = path.read_bytes()
     root = parse_xml(text, where, expected="GatingML 2.0", max_bytes=MAX_BYTES)
     if root.tag != f"{{{GATING}}}Gating-ML":
-        raise _error(where, f"the root element {root.tag[:80]}", "Gating-ML version 2.0", "export as GatingML 2.0")
+        raise GateError(
+            where,
+            found=f"the root element {root.tag[:80]}",
+            expected="Gating-ML version 2.0",
+            todo="export as GatingML 2.0",
+        )
     reader = _Reader(where, root, panel, origin)
     shapes = reader.shapes()
     reader.refuse_other_gates(None if automatic is None else ET.fromstring(automatic))  # noqa: S314 - written by us
@@ -102,12 +107,20 @@ class _Reader:
                 name = element.get(f"{{{GATING}}}id", "")
                 self.panel.gate(name, self.where)
                 if name in elements:
-                    raise _error(self.where, f"the gate {name} twice", "every gate once", "remove one of them")
+                    raise GateError(
+                        self.where,
+                        found=f"the gate {name} twice",
+                        expected="every gate once",
+                        todo="remove one of them",
+                    )
                 self._check_parent(name, element)
                 elements[name] = element
         if not elements:
-            raise _error(
-                self.where, "no rectangle, polygon or ellipsoid gate", "at least one", "export the edited gates"
+            raise GateError(
+                self.where,
+                found="no rectangle, polygon or ellipsoid gate",
+                expected="at least one",
+                todo="export the edited gates",
             )
         for name, element in elements.items():
             self._check_dimensions(name, element)
@@ -130,17 +143,17 @@ class _Reader:
                         if "neither" in text
                         else f"which FlowKit cannot read ({text})"
                     )
-                    raise _error(
+                    raise GateError(
                         self.where,
-                        f"the gate {name}, {why}",
-                        "the dimensions and numbers that GatingML 2.0 asks of this kind of gate",
-                        "export the gate again",
+                        found=f"the gate {name}, {why}",
+                        expected="the dimensions and numbers that GatingML 2.0 asks of this kind of gate",
+                        todo="export the gate again",
                     ) from error
-            raise _error(
+            raise GateError(
                 self.where,
-                "a compensation matrix that FlowKit cannot read",
-                "a spectrumMatrix with detectors, fluorochromes and as many coefficients",
-                "export the gates with their matrix",
+                found="a compensation matrix that FlowKit cannot read",
+                expected="a spectrumMatrix with detectors, fluorochromes and as many coefficients",
+                todo="export the gates with their matrix",
             ) from None
 
     def _check_parent(self, name: str, element: ET.Element) -> None:
@@ -148,11 +161,11 @@ class _Reader:
         given = element.get(f"{{{GATING}}}parent_id") or ROOT
         expected = next(gate.parent for gate in self.panel.gates if gate.name == name)
         if given != expected:
-            raise _error(
+            raise GateError(
                 self.where,
-                f"{name} within {given[:60]}",
-                f"{name} within {expected}, as in panel {self.panel.name}",
-                "draw the gate within that population, or change the panel's tree",
+                found=f"{name} within {given[:60]}",
+                expected=f"{name} within {expected}, as in panel {self.panel.name}",
+                todo="draw the gate within that population, or change the panel's tree",
             )
 
     def refuse_other_gates(self, automatic: ET.Element | None) -> None:
@@ -171,11 +184,11 @@ class _Reader:
             if kind == "BooleanGate" and (own is None or _as_text(element) in own):
                 continue
             name = element.get(f"{{{GATING}}}id", "")
-            raise _error(
+            raise GateError(
                 self.where,
-                f"the {kind} {name[:60]}, which would not be applied as drawn",
-                "rectangles, polygons and ellipsoids; combinations as gates.xml holds them",
-                "draw the gates that it combines, or change the panel's tree",
+                found=f"the {kind} {name[:60]}, which would not be applied as drawn",
+                expected="rectangles, polygons and ellipsoids; combinations as gates.xml holds them",
+                todo="draw the gates that it combines, or change the panel's tree",
             )
 
     def _check_dimensions(self, gate: str, element: ET.Element) -> None:
@@ -187,8 +200,11 @@ class _Reader:
                 self.channels.setdefault(name, name)
             if name is None or name not in self.channels:
                 known = ", ".join(sorted(self.channels))
-                raise _error(
-                    self.where, f"{gate}: the dimension {str(name)[:60]!r}", f"one of {known}", "correct the channel"
+                raise GateError(
+                    self.where,
+                    found=f"{gate}: the dimension {str(name)[:60]!r}",
+                    expected=f"one of {known}",
+                    todo="correct the channel",
                 )
             self._check_scale(gate, self.channels[name], dimension.get(f"{{{GATING}}}transformation-ref"))
 
@@ -213,7 +229,12 @@ class _Reader:
         if found:
             source = f"({origin.source or 'none'})"
             expected = f"values compensated as the tube's are {source}" if compensated else "values as stored"
-            raise _error(self.where, f"{gate}: {channel} on {found}", expected, "draw the gate on such values")
+            raise GateError(
+                self.where,
+                found=f"{gate}: {channel} on {found}",
+                expected=expected,
+                todo="draw the gate on such values",
+            )
 
     def _matrices(self) -> list[ET.Element]:
         return self.root.findall(f"{{{TRANSFORMS}}}spectrumMatrix")
@@ -233,11 +254,12 @@ class _Reader:
             or values.shape != (len(matrix.fluorochromes), len(matrix.detectors))
             or not np.isfinite(values).all()
         ):
-            raise _error(
+            raise GateError(
                 self.where,
-                f"{gate}: the compensation {reference[:40]!r}, which the file does not define as a spillover matrix",
-                "uncompensated, FCS, or a spectrumMatrix of the file",
-                "export the gates with their matrix",
+                found=f"{gate}: the compensation {reference[:40]!r}, "
+                "which the file does not define as a spillover matrix",
+                expected="uncompensated, FCS, or a spectrumMatrix of the file",
+                todo="export the gates with their matrix",
             )
         rows, columns = matrix.fluorochromes, matrix.detectors
         # dyes may be named as such; their order is that of the detectors
@@ -263,7 +285,12 @@ class _Reader:
         if gate.gate_type == "PolygonGate":
             points = tuple((self._finite(name, x), self._finite(name, y)) for x, y in gate.vertices)
             if polygon_crosses_itself(points):
-                raise _error(self.where, f"polygon {name}, which crosses itself", "a simple polygon", "redraw it")
+                raise GateError(
+                    self.where,
+                    found=f"polygon {name}, which crosses itself",
+                    expected="a simple polygon",
+                    todo="redraw it",
+                )
             return Polygon(channels[0], channels[1], points)
         ellipse = EllipseGate(
             name="ellipse",
@@ -277,7 +304,9 @@ class _Reader:
         try:
             check_tree((ellipse,), set(self.panel.markers) | (set(channels) if self.blind else set()))
         except ValueError as error:
-            raise _error(self.where, f"ellipsoid {name}: {error}", "a possible ellipsoid", "redraw it") from error
+            raise GateError(
+                self.where, found=f"ellipsoid {name}: {error}", expected="a possible ellipsoid", todo="redraw it"
+            ) from error
         return Ellipse(channels, ellipse.mean, ellipse.covariance, ellipse.distance_squared)
 
     def _rectangle(self, name: str, dimensions: list[_Dimension]) -> Rectangle:
@@ -285,7 +314,12 @@ class _Reader:
         for channel, one in dimensions:
             low, high = (None if bound is None else self._finite(name, bound) for bound in (one.min, one.max))
             if low is not None and high is not None and not low < high:
-                raise _error(self.where, f"{name}: {channel} from {low} to {high}", "minimum < maximum", "correct it")
+                raise GateError(
+                    self.where,
+                    found=f"{name}: {channel} from {low} to {high}",
+                    expected="minimum < maximum",
+                    todo="correct it",
+                )
             low, high = (None if bound is None or abs(bound) >= BEYOND else bound for bound in (low, high))
             ranges.append((channel, low, high))
         return Rectangle(tuple(ranges))
@@ -299,25 +333,28 @@ class _Reader:
         scale = self.origin.scales.get(channel)
         if scale is None:
             if reference is not None:
-                raise _error(
-                    self.where, f"{gate}: a transform of {channel}", "flowmrd's 0..1 columns", "export without it"
+                raise GateError(
+                    self.where,
+                    found=f"{gate}: a transform of {channel}",
+                    expected="flowmrd's 0..1 columns",
+                    todo="export without it",
                 )
             return
         element = None if reference is None else self.transforms.get(reference)
         if element is None or len(element) != 1:
-            raise _error(
+            raise GateError(
                 self.where,
-                f"{gate}: {channel} without a transform",
-                f"the {scale.kind} scale of gates.xml",
-                "draw the gate on the scale that gates.xml defines",
+                found=f"{gate}: {channel} without a transform",
+                expected=f"the {scale.kind} scale of gates.xml",
+                todo="draw the gate on the scale that gates.xml defines",
             )
         given, expected = _parameters(element[0]), _expected(scale)
         if given is None or given[0] != expected[0] or not _close(given[1], expected[1]):
-            raise _error(
+            raise GateError(
                 self.where,
-                f"{gate}: {channel} on another scale than this tube's",
-                f"{expected[0]} with " + ", ".join(f"{key}={value:g}" for key, value in expected[1].items()),
-                "draw the gate on the scale that gates.xml defines",
+                found=f"{gate}: {channel} on another scale than this tube's",
+                expected=f"{expected[0]} with " + ", ".join(f"{key}={value:g}" for key, value in expected[1].items()),
+                todo="draw the gate on the scale that gates.xml defines",
             )
 
     def _check_kind_of_scale(self, gate: str, channel: str, reference: str | None) -> None:
@@ -328,24 +365,26 @@ class _Reader:
         kind = "linear" if settings.kind is ChannelKind.SCATTER else settings.transform.kind
         element = None if reference is None else self.transforms.get(reference)
         if element is None or len(element) != 1:
-            raise _error(
+            raise GateError(
                 self.where,
-                f"{gate}: {channel} without a transform",
-                f"the {kind} scale of gates.xml",
-                "draw the gate on the scale that gates.xml defines",
+                found=f"{gate}: {channel} without a transform",
+                expected=f"the {kind} scale of gates.xml",
+                todo="draw the gate on the scale that gates.xml defines",
             )
         given = element[0].tag.rpartition("}")[2]
         if given != _TAGS.get(kind, given):
-            raise _error(
+            raise GateError(
                 self.where,
-                f"{gate}: {channel} on another scale than this tube's",
-                f"{_TAGS[kind]} as in gates.xml",
-                "draw the gate on the scale that gates.xml defines",
+                found=f"{gate}: {channel} on another scale than this tube's",
+                expected=f"{_TAGS[kind]} as in gates.xml",
+                todo="draw the gate on the scale that gates.xml defines",
             )
 
     def _finite(self, gate: str, value: float) -> float:
         if not math.isfinite(value):
-            raise _error(self.where, f"{gate}: the number {value}", "a finite number", "correct it")
+            raise GateError(
+                self.where, found=f"{gate}: the number {value}", expected="a finite number", todo="correct it"
+            )
         return float(value)
 
 
@@ -393,7 +432,3 @@ def _close(given: Mapping[str, float], expected: Mapping[str, float]) -> bool:
     return all(
         key in given and math.isclose(given[key], value, rel_tol=1e-6, abs_tol=1e-9) for key, value in expected.items()
     )
-
-
-def _error(where: str, found: str, expected: str, todo: str) -> GateError:
-    return GateError(where, found=found, expected=expected, todo=todo)

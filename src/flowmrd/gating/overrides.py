@@ -83,14 +83,19 @@ def read_override(
     """
     where = str(path)
     if not path.is_file():
-        raise _error(
-            where, "no such file", "a .yaml or .xml file with gates", "correct the path or remove the override"
+        raise GateError(
+            where,
+            found="no such file",
+            expected="a .yaml or .xml file with gates",
+            todo="correct the path or remove the override",
         )
     if path.suffix.lower() in {".xml", ".gml", ".gatingml"}:
         shapes: dict[str, Shape] = dict(read_gatingml(path, panel, origin, automatic))
         return Override(path.name, digest_file(path), shapes, True)
     if path.suffix.lower() not in {".yaml", ".yml"}:
-        raise _error(where, f"a {path.suffix or 'nameless'} file", ".yaml or .xml", "rename or convert it")
+        raise GateError(
+            where, found=f"a {path.suffix or 'nameless'} file", expected=".yaml or .xml", todo="rename or convert it"
+        )
     return Override(path.name, digest_file(path), _read_yaml(path, panel, panel_scale), False)
 
 
@@ -115,20 +120,20 @@ def refuse_impossible(
     """
     gone = [name for name in shapes if name not in available]
     if gone:
-        raise _error(
+        raise GateError(
             where,
-            f"a shape for {', '.join(gone)}, which this tube cannot have",
-            "gates whose parents and channels this tube has",
-            "remove these gates from the override",
+            found=f"a shape for {', '.join(gone)}, which this tube cannot have",
+            expected="gates whose parents and channels this tube has",
+            todo="remove these gates from the override",
         )
     for name, shape in shapes.items():
         absent = [channel for channel in shape_channels(shape) if channel not in channels]
         if absent:
-            raise _error(
+            raise GateError(
                 where,
-                f"gate {name} on {', '.join(absent)}, which this tube does not have",
-                f"one of {', '.join(channels)}",
-                "draw the gate on a channel of this tube",
+                found=f"gate {name} on {', '.join(absent)}, which this tube does not have",
+                expected=f"one of {', '.join(channels)}",
+                todo="draw the gate on a channel of this tube",
             )
 
 
@@ -136,42 +141,58 @@ def _read_yaml(path: Path, panel: PanelModel, panel_scale: PanelScale) -> dict[s
     where = str(path)
     data = read_yaml(path, GateError, expected="a mapping 'gates:'", if_missing="correct the path").data
     if not isinstance(data, dict) or set(data) != {"gates"} or not isinstance(data["gates"], dict) or not data["gates"]:
-        raise _error(where, "something else", "one key 'gates' with at least one gate", "see docs/methods/gating.md")
+        raise GateError(
+            where,
+            found="something else",
+            expected="one key 'gates' with at least one gate",
+            todo="see docs/methods/gating.md",
+        )
     return {str(name): _shape(where, str(name), value, panel, panel_scale) for name, value in data["gates"].items()}
 
 
 def _shape(where: str, name: str, value: Any, panel: PanelModel, panel_scale: PanelScale) -> Shape:
     gate = panel.gate(name, where)
     if not isinstance(value, dict):
-        raise _error(where, f"gate {name} without a shape", "a threshold or a method", "see docs/methods/gating.md")
+        raise GateError(
+            where,
+            found=f"gate {name} without a shape",
+            expected="a threshold or a method",
+            todo="see docs/methods/gating.md",
+        )
     if set(value) == {"threshold"}:
         if not isinstance(gate, CutGate):
-            raise _error(
-                where, f"a threshold for {name}, which is a {gate.method} gate", "a whole shape", "give 'method'"
+            raise GateError(
+                where,
+                found=f"a threshold for {name}, which is a {gate.method} gate",
+                expected="a whole shape",
+                todo="give 'method'",
             )
         threshold = value["threshold"]
         if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not -1 < threshold < 2:
-            raise _error(where, f"the threshold {threshold!r} for {name}", "a number on the 0..1 scale", "correct it")
+            raise GateError(
+                where,
+                found=f"the threshold {threshold!r} for {name}",
+                expected="a number on the 0..1 scale",
+                todo="correct it",
+            )
         # The slope of a cut is the panel's, converted to this tube's scale near the new threshold.
         there = float(panel_scale.to_panel(gate.channel, np.array([threshold], dtype=np.float64))[0])
         return moved_cut(gate, stored_cut(gate, there, panel_scale), float(threshold))
     if value.get("method") not in {"rectangle", "polygon", "ellipse"}:
-        raise _error(
+        raise GateError(
             where,
-            f"gate {name} with method {value.get('method')!r}",
-            "rectangle, polygon, ellipse, or a threshold alone for a cut",
-            "correct the method",
+            found=f"gate {name} with method {value.get('method')!r}",
+            expected="rectangle, polygon, ellipse, or a threshold alone for a cut",
+            todo="correct the method",
         )
     try:
         new: Gate = TypeAdapter(Gate).validate_python({"name": name, "parent": "root", **value})
         check_tree((new,), set(panel.markers))
     except ValidationError as error:
         parts = "; ".join(f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors())
-        raise _error(where, f"gate {name}: {parts}", "a shape as in the panel file", "correct these entries") from error
+        raise GateError(
+            where, found=f"gate {name}: {parts}", expected="a shape as in the panel file", todo="correct these entries"
+        ) from error
     except ValueError as error:
-        raise _error(where, str(error), "a possible gate", "correct it") from error
+        raise GateError(where, found=str(error), expected="a possible gate", todo="correct it") from error
     return build_shape(new, {}, {})
-
-
-def _error(where: str, found: str, expected: str, todo: str) -> GateError:
-    return GateError(where, found=found, expected=expected, todo=todo)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -336,13 +336,13 @@ def _apply(shape: Shape, columns: Columns, parent: Mask, masks: Mapping[str, Mas
     return np.asarray(shape.inside(columns)) & parent
 
 
-class _Rows(Mapping[str, Any]):
+class _Rows(Mapping[str, npt.NDArray[np.float32]]):
     """Some rows of every column, taken when asked for."""
 
     def __init__(self, columns: Columns, rows: npt.NDArray[np.intp]) -> None:
         self._columns, self._rows = columns, rows
 
-    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+    def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
         return self._columns[name][self._rows]
 
     def __iter__(self) -> Iterator[str]:

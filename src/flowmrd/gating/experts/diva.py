@@ -183,7 +183,12 @@ def read_diva(root: ET.Element, where: str, tube: TubeEvents, *, by_name: bool =
     """
     experiment = root.find("experiment")
     if experiment is None:
-        raise _error(where, "no experiment", "an exported FACSDiva experiment", "export the experiment as XML")
+        raise GateError(
+            where,
+            found="no experiment",
+            expected="an exported FACSDiva experiment",
+            todo="export the experiment as XML",
+        )
     element, settings = _tube(experiment, where, tube, by_name=by_name)
     gates = _gates(experiment, element, where)
     decades = _number(_text(experiment, "log_decades") or "5")
@@ -246,11 +251,11 @@ def _gates(experiment: ET.Element, tube: ET.Element, where: str) -> list[ET.Elem
     sheets = experiment.findall("acquisition_worksheets/worksheet_template")
     filled = [gates for gates in (sheet.findall("gates/gate") for sheet in sheets) if any(map(_path, gates))]
     if len(filled) != 1:
-        raise _error(
+        raise GateError(
             where,
-            f"no gates in the tube, and {len(filled)} global worksheets with gates",
-            "gates in the tube, or in one worksheet",
-            "apply the gates to the tube in FACSDiva and export again",
+            found=f"no gates in the tube, and {len(filled)} global worksheets with gates",
+            expected="gates in the tube, or in one worksheet",
+            todo="apply the gates to the tube in FACSDiva and export again",
         )
     for gate in filled[0]:
         for count in gate.findall("num_events"):
@@ -354,7 +359,3 @@ def _number(text: str | None) -> float:
         return float((text or "").strip())
     except ValueError:
         return math.nan
-
-
-def _error(where: str, found: str, expected: str, todo: str) -> GateError:
-    return GateError(where, found=found, expected=expected, todo=todo)

@@ -85,16 +85,18 @@ class ExpertGates:
         found = [path for path in known if spelled(path).casefold() == wanted]
         found = found or [path for path in known if path[-1].casefold() == wanted]
         if len(found) != 1:
-            raise self._error(
-                f"{len(found)} gates {name[:60]!r}" if found else f"no gate {name[:60]!r}",
-                f"one of {self._names()}",
-                "give the whole path of one gate" if found else "correct the name of the gate",
+            raise GateError(
+                self.where,
+                found=f"{len(found)} gates {name[:60]!r}" if found else f"no gate {name[:60]!r}",
+                expected=f"one of {self._names()}",
+                todo="give the whole path of one gate" if found else "correct the name of the gate",
             )
         if found[0] in self.refused:
-            raise self._error(
-                f"the gate {spelled(found[0])}: {self.refused[found[0]]}",
-                "a gate that can be evaluated",
-                "draw the gate in another way, or export its events as a table with the columns event and blast",
+            raise GateError(
+                self.where,
+                found=f"the gate {spelled(found[0])}: {self.refused[found[0]]}",
+                expected="a gate that can be evaluated",
+                todo="draw the gate in another way, or export its events as a table with the columns event and blast",
             )
         return found[0]
 
@@ -109,11 +111,12 @@ class ExpertGates:
         path = self.path_of(name)
         found, stated = int(np.count_nonzero(self.masks[path])), self.stated.get(path)
         if stated is not None and abs(found - stated) > max(TOLERANCE[0] * stated, TOLERANCE[1]):
-            raise self._error(
-                f"{found} events in the gate {spelled(path)}, of which the file says {stated}",
-                f"the same count within {TOLERANCE[0]:.0%} or {TOLERANCE[1]} events",
-                "check that the gates are those of this tube and were saved after the last change; else export the "
-                "events of the gate as a table with the columns event and blast",
+            raise GateError(
+                self.where,
+                found=f"{found} events in the gate {spelled(path)}, of which the file says {stated}",
+                expected=f"the same count within {TOLERANCE[0]:.0%} or {TOLERANCE[1]} events",
+                todo="check that the gates are those of this tube and were saved after the last change; else export "
+                "the events of the gate as a table with the columns event and blast",
             )
         return self.masks[path]
 
@@ -127,10 +130,12 @@ class ExpertGates:
         """
         named = [path for path in (*self.masks, *self.refused) if path[-1].strip().casefold() in LEUKAEMIC_NAMES]
         if len(named) != 1:
-            raise self._error(
-                f"{len(named)} gates with the name of leukaemic cells among {self._names()}",
-                f"one gate called {', '.join(sorted(LEUKAEMIC_NAMES))}",
-                "make a table of the right gate with 'flowmrd labels TUBE.fcs GATES --gate NAME -o labels.parquet'",
+            raise GateError(
+                self.where,
+                found=f"{len(named)} gates with the name of leukaemic cells among {self._names()}",
+                expected=f"one gate called {', '.join(sorted(LEUKAEMIC_NAMES))}",
+                todo="make a table of the right gate with "
+                "'flowmrd labels TUBE.fcs GATES --gate NAME -o labels.parquet'",
             )
         return self.members(spelled(named[0]))
 
@@ -149,9 +154,6 @@ class ExpertGates:
     def _names(self) -> str:
         names = sorted(spelled(path) for path in {*self.masks, *self.refused})
         return ", ".join(names[:30]) + (f" and {len(names) - 30} more" if len(names) > 30 else "") or "no gate at all"
-
-    def _error(self, found: str, expected: str, todo: str) -> GateError:
-        return GateError(self.where, found=found, expected=expected, todo=todo)
 
 
 PIECES: Final = 24

@@ -48,7 +48,12 @@ def read_flowjo(root: ET.Element, where: str, tube: TubeEvents, *, by_name: bool
     """
     version = root.get("flowJoVersion", "")
     if not version.partition(".")[0].isdigit() or int(version.partition(".")[0]) < 10:
-        raise _error(where, f"a workspace of version {version[:20]!r}", "FlowJo 10 or newer", "save it in FlowJo 10")
+        raise GateError(
+            where,
+            found=f"a workspace of version {version[:20]!r}",
+            expected="FlowJo 10 or newer",
+            todo="save it in FlowJo 10",
+        )
     sample = _only_this_tube(root, where, tube, by_name=by_name)
     stated: dict[GatePath, int] = {}
     refused: dict[GatePath, str] = {}
@@ -123,11 +128,11 @@ def _evaluated(make: Any, where: str, tube: TubeEvents) -> tuple[dict[GatePath, 
                     outlines |= {} if outline is None else {place: outline}
         except Exception as error:  # whatever FlowKit stumbles over is a file that it cannot evaluate
             text = " ".join(str(error).split())[:200]
-            raise _error(
+            raise GateError(
                 where,
-                f"gates that FlowKit cannot evaluate ({type(error).__name__}: {text})",
-                "gates on channels of this tube, with scales and parents that the file defines",
-                "correct the gates, or export the events of the gate as a table with the columns event and blast",
+                found=f"gates that FlowKit cannot evaluate ({type(error).__name__}: {text})",
+                expected="gates on channels of this tube, with scales and parents that the file defines",
+                todo="correct the gates, or export the events of the gate as a table with the columns event and blast",
             ) from error
     return found, outlines
 
@@ -336,7 +341,3 @@ class _Pruner:
             if name not in self.channels:
                 return f"the FCS file has no channel {name[:60]!r}, such as a derived parameter"
         return ""
-
-
-def _error(where: str, found: str, expected: str, todo: str) -> GateError:
-    return GateError(where, found=found, expected=expected, todo=todo)

@@ -105,15 +105,25 @@ def _opened(path: Path) -> tuple[ET.Element, list[int]]:
             entries = archive.infolist()
             texts = [entry for entry in entries if entry.filename.lower().endswith(".xml")]
             if len(texts) != 1:
-                raise _error(where, f"{len(texts)} XML files", expected, "save the analysis in Kaluza again")
+                raise GateError(
+                    where, found=f"{len(texts)} XML files", expected=expected, todo="save the analysis in Kaluza again"
+                )
             if texts[0].file_size > MAX_BYTES:
-                raise _error(where, "an XML file of more than 200 MB", expected, "check that it is an analysis")
+                raise GateError(
+                    where,
+                    found="an XML file of more than 200 MB",
+                    expected=expected,
+                    todo="check that it is an analysis",
+                )
             with archive.open(texts[0]) as stream:
                 raw = stream.read(MAX_BYTES + 1)
             crcs = [entry.CRC for entry in entries if entry.filename.lower().endswith((".fcs", ".lmd"))]
     except (zipfile.BadZipFile, RuntimeError, zlib.error, EOFError) as error:
-        raise _error(
-            where, f"a file that cannot be unpacked ({type(error).__name__})", expected, "save the analysis again"
+        raise GateError(
+            where,
+            found=f"a file that cannot be unpacked ({type(error).__name__})",
+            expected=expected,
+            todo="save the analysis again",
         ) from error
     return parse_xml(raw, where, expected="a Kaluza analysis"), crcs
 
@@ -313,7 +323,3 @@ def _path(name: str, parents: Mapping[str, str]) -> GatePath:
 
 def _tag(element: ET.Element) -> str:
     return str(element.tag).rpartition("}")[2]
-
-
-def _error(where: str, found: str, expected: str, todo: str) -> GateError:
-    return GateError(where, found=found, expected=expected, todo=todo)
