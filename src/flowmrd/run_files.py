@@ -11,7 +11,7 @@ from flowmrd.errors import SheetError
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
 
-__all__ = ["CONFIG", "OVERRIDES", "OVERRIDE_SUFFIXES", "RunFiles"]
+__all__ = ["CONFIG", "OVERRIDES", "OVERRIDE_SUFFIXES", "RunFiles", "override_of"]
 
 CONFIG = Path("config/config.yaml")
 OVERRIDES = Path("config/overrides")
@@ -96,3 +96,12 @@ class RunFiles:
     def cohort(self, name: str) -> Path:
         """A file of the cohort."""
         return self.directory / "results" / "cohort" / name
+
+
+def override_of(run_directory: Path, sample: str) -> Path | None:
+    """The reviewer's gates of a tube, relative to the run directory; None where there are none."""
+    for suffix in OVERRIDE_SUFFIXES:
+        path = OVERRIDES / f"{sample}{suffix}"
+        if (run_directory / path).is_file():
+            return path
+    return None

@@ -100,8 +100,9 @@ def test_the_path_of_a_run_does_not_import_scikit_learn() -> None:
 def test_a_patient_whose_diagnosis_gave_no_phenotype_is_told_so_in_a_notebook_as_in_a_run(
     reference: NormalReference, monkeypatch: pytest.MonkeyPatch, searched: bool
 ) -> None:
-    told: list[bool] = []
-    monkeypatch.setattr(estimators, "classify", lambda *_, no_phenotype, **__: told.append(no_phenotype))
+    told: list[FoundLaip | None] = []
+    monkeypatch.setattr(estimators, "classify", lambda *_, laip, **__: told.append(laip))
     tube = Tube("fu", load_panel("ino10"))
-    MrdClassifier().fit(reference, laip=FoundLaip(None, {}) if searched else None).judge(tube)
-    assert told == [searched]
+    given = FoundLaip(None) if searched else None
+    MrdClassifier().fit(reference, laip=given).judge(tube)
+    assert told == [given]

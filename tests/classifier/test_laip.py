@@ -24,6 +24,7 @@ from flowmrd.classifier import (
     save_reference,
     spike_in,
 )
+from flowmrd.classifier.laip_of_tubes import FoundLaip
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import Mixture, fit_mixture, log_density, mahalanobis_squared
 from flowmrd.classifier.normal_reference import digest
@@ -270,8 +271,8 @@ def test_a_relapse_is_counted_not_only_detected(reference: ReferenceModel, laip:
 
 def test_the_same_input_gives_the_same_bytes(reference: ReferenceModel, laip: PatientLaip, tmp_path: Path) -> None:
     again = build_reference("toy", [marrow(f"c{i}", i)[0] for i in range(5)], parameters=SEED)
-    save_reference(reference, tmp_path / "a.json", tmp_path / "a.npz", {})
-    save_reference(again, tmp_path / "b.json", tmp_path / "b.npz", {})
+    save_reference(reference, tmp_path / "a.json", tmp_path / "a.npz")
+    save_reference(again, tmp_path / "b.json", tmp_path / "b.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     tube = marrow("fu", 60, blasts=60)[0]
     a = classify_tube(tube, reference, laip=laip, library=None, parameters=PARAMETERS)
@@ -282,10 +283,10 @@ def test_the_same_input_gives_the_same_bytes(reference: ReferenceModel, laip: Pa
 def test_a_stored_model_judges_exactly_as_the_one_in_memory(
     reference: ReferenceModel, laip: PatientLaip, tmp_path: Path
 ) -> None:
-    save_reference(reference, tmp_path / "reference.json", tmp_path / "reference.npz", {"note": ""})
-    save_laip(laip, "p", tmp_path / "laip.json", tmp_path / "laip.npz", {})
+    save_reference(reference, tmp_path / "reference.json", tmp_path / "reference.npz")
+    save_laip(FoundLaip(laip), "p", tmp_path / "laip.json", tmp_path / "laip.npz")
     tube = marrow("fu", 60, blasts=60)[0]
-    stored = load_laip(tmp_path / "laip.json")
+    stored = load_laip(tmp_path / "laip.json").laip
     a = classify_tube(tube, reference, laip=laip, library=None, parameters=PARAMETERS)
     b = classify_tube(
         tube, load_reference(tmp_path / "reference.json"), laip=stored, library=None, parameters=PARAMETERS
@@ -295,7 +296,7 @@ def test_a_stored_model_judges_exactly_as_the_one_in_memory(
 
 
 def test_an_altered_model_is_refused(reference: ReferenceModel, tmp_path: Path) -> None:
-    save_reference(reference, tmp_path / "reference.json", tmp_path / "reference.npz", {})
+    save_reference(reference, tmp_path / "reference.json", tmp_path / "reference.npz")
     data = bytearray((tmp_path / "reference.npz").read_bytes())
     data[len(data) // 2] ^= 1
     (tmp_path / "reference.npz").write_bytes(bytes(data))
@@ -304,8 +305,8 @@ def test_an_altered_model_is_refused(reference: ReferenceModel, tmp_path: Path) 
 
 
 def test_no_phenotype_is_stored_as_such(tmp_path: Path) -> None:
-    save_laip(None, "p", tmp_path / "laip.json", tmp_path / "laip.npz", {})
-    assert load_laip(tmp_path / "laip.json") is None
+    save_laip(FoundLaip(None), "p", tmp_path / "laip.json", tmp_path / "laip.npz")
+    assert load_laip(tmp_path / "laip.json") == FoundLaip(None)
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 50])

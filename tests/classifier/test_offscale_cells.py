@@ -13,6 +13,7 @@ from laip_marrow import FEATURES, marrow
 
 from flowmrd.classifier import CandidateCells, ClassifierParameters, ReferenceModel, build_reference, classify_tube
 from flowmrd.classifier.candidate_cells import Bools, OffscaleCells
+from flowmrd.classifier.laip_of_tubes import FoundLaip
 from flowmrd.classifier.leukaemia_kinds import DrawnCells
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.patient_laip import PatientLaip, find_laip
@@ -169,11 +170,11 @@ def test_how_often_cells_are_off_scale_is_stored_with_phenotype_and_reference(
     spilled: ReferenceModel, tmp_path: Path
 ) -> None:
     laip = diagnosis(spilled, 0.5)
-    save_laip(laip, "p", tmp_path / "laip.json", tmp_path / "laip.npz", {})
-    again = load_laip(tmp_path / "laip.json")
+    save_laip(FoundLaip(laip), "p", tmp_path / "laip.json", tmp_path / "laip.npz")
+    again = load_laip(tmp_path / "laip.json").laip
     assert again is not None
     assert again.offscale == laip.offscale
-    save_reference(spilled, tmp_path / "reference.json", tmp_path / "reference.npz", {})
+    save_reference(spilled, tmp_path / "reference.json", tmp_path / "reference.npz")
     for one, other in zip(spilled.controls, load_reference(tmp_path / "reference.json").controls, strict=True):
         assert one.offscale is not None
         assert other.offscale is not None

@@ -9,6 +9,7 @@ import pytest
 from laip_marrow import marrow
 
 from flowmrd.classifier import ClassifierParameters, PatientLaip, build_reference, find_laip, load_laip, save_laip
+from flowmrd.classifier.laip_of_tubes import FoundLaip
 from flowmrd.classifier.stored_library import build_library, library_digest, library_files
 from flowmrd.cli.app import call
 from flowmrd.errors import ArtefactError
@@ -27,7 +28,7 @@ def stored(run: Path, laip: PatientLaip | None, patient: str) -> Path:
     path = run / "results/laip" / patient / "laip.json"
     path.parent.mkdir(parents=True)
     own = None if laip is None else replace(laip, patient=patient)
-    save_laip(own, patient, path, path.with_suffix(".npz"), {})
+    save_laip(FoundLaip(own), patient, path, path.with_suffix(".npz"))
     return path
 
 
@@ -45,7 +46,7 @@ def test_a_library_holds_the_phenotypes_that_were_found_and_its_digest_does_not_
     for folder in (tmp_path / "one", tmp_path / "deep/two"):
         files = library_files(folder)
         assert library_digest(files) == made.digest == library_digest(paths)
-        assert [entry.patient for path in files if (entry := load_laip(path))] == ["P1", "P2"]
+        assert [entry.patient for path in files if (entry := load_laip(path).laip)] == ["P1", "P2"]
     assert (tmp_path / "one/library.json").read_bytes() == (tmp_path / "deep/two/library.json").read_bytes()
     assert call(["library", "show", str(tmp_path / "one")]) == 0
     assert made.digest in capsys.readouterr().out

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -34,9 +35,12 @@ from flowmrd.classifier.novelty import Novelty, judge_novelty
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype_score import NO_SCORE
+from flowmrd.classifier.storage import in_folder, load_reference
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.classifier.tube_model import fit_tube
 from flowmrd.config import PriorTherapy
+from flowmrd.records.read import read_record
+from flowmrd.records.references import ReferenceFile
 from flowmrd.tube import Tube
 
 __all__ = ["MrdClassifier", "NormalReference", "NotFittedError"]
@@ -104,8 +108,8 @@ class NormalReference(_WithParameters):
     model_
         The fitted reference: full model, fold models, and every control as judged without itself.
     judgements_
-        What was found in every control (:class:`~flowmrd.classifier.control_judgement.ControlJudgement`), by name. A
-        control with findings that no other control has is odd and left out, as in a run.
+        What was found in every control (:class:`~flowmrd.records.references.JudgedControl`), by name. A control with
+        findings that no other control has is odd and left out, as in a run.
     features_
         Names of the markers that all controls have.
     n_controls_
@@ -147,7 +151,7 @@ class NormalReference(_WithParameters):
         if not tubes:
             raise ValueError("a reference needs at least one control tube")
         panel = self.panel or next((tube.panel.name for tube in tubes if isinstance(tube, Tube)), "")
-        self.model_, self.judgements_ = build_judged_reference(
+        model, _ = build_judged_reference(
             panel,
             [cells_of(tube) for tube in tubes],
             parameters=self.chosen,
@@ -155,8 +159,37 @@ class NormalReference(_WithParameters):
             accepted=self.accepted,
             excluded=self.excluded,
         )
-        self.features_ = self.model_.features
-        self.n_controls_ = sum(one.used for one in self.judgements_)
+        return self._of(model)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """The fitted reference that a run stored.
+
+        Parameters
+        ----------
+        path
+            ``results/reference/<panel>`` of a run or a copy of this folder, or ``reference.json`` in it.
+
+        Returns
+        -------
+        NormalReference
+            With the seed that it was fitted with; it judges tubes as the run does.
+
+        Raises
+        ------
+        ArtefactError
+            If the files are missing, altered or of another version.
+        """
+        file = in_folder(path, "reference.json")
+        model, made = load_reference(file), read_record(file, ReferenceFile).manifest
+        loaded = cls(ClassifierParameters(seed=made.seed), panel=model.panel, max_cells=made.max_events_per_control)
+        return loaded._of(model)
+
+    def _of(self, model: ReferenceModel) -> Self:
+        self.model_ = model
+        self.judgements_ = model.judgements
+        self.features_ = model.features
+        self.n_controls_ = 0 if model.provisional else sum(one.used for one in model.judgements)
         return self
 
     def novelty(self, tube: AnyTube) -> Novelty:
@@ -198,9 +231,7 @@ class MrdClassifier(_WithParameters):
     reference_
         Normal marrow, a :class:`~flowmrd.classifier.normal_reference.ReferenceModel`.
     laip_
-        The patient's phenotype, or None.
-    no_phenotype_
-        Whether the diagnosis tubes were searched and gave none.
+        What was found in the patient's diagnosis tubes; None where there were none.
     library_
         Phenotypes of other patients.
 
@@ -261,8 +292,7 @@ class MrdClassifier(_WithParameters):
         else:
             clean = [tube for i, tube in enumerate(reference) if y is None or float(y[i]) == 0.0]
             self.reference_ = NormalReference(self.chosen).fit(clean).model_
-        self.laip_ = laip.laip if isinstance(laip, FoundLaip) else laip
-        self.no_phenotype_ = isinstance(laip, FoundLaip) and laip.laip is None
+        self.laip_ = FoundLaip(laip) if isinstance(laip, PatientLaip) else laip
         self.library_ = tuple(library or ())
         return self
 
@@ -289,7 +319,6 @@ class MrdClassifier(_WithParameters):
             library=self.library_,
             patient=self.patient,
             parameters=self._for(tube),
-            no_phenotype=self.no_phenotype_,
         )
 
     def predict(self, tubes: AnyTube | Sequence[AnyTube]) -> Any:
@@ -389,4 +418,5 @@ class MrdClassifier(_WithParameters):
 
     def _classified(self, cells: CandidateCells, parameters: ClassifierParameters) -> Classification:
         library = Library(self.library_).without(self.patient)
-        return classify_tube(cells, self.reference_, laip=self.laip_, library=library, parameters=parameters)
+        laip = None if self.laip_ is None else self.laip_.laip
+        return classify_tube(cells, self.reference_, laip=laip, library=library, parameters=parameters)

@@ -86,10 +86,9 @@ def classify(
     laip: PatientLaip | FoundLaip | None = None,
     library: Sequence[PatientLaip] = (),
     patient: str = "",
-    therapy: PriorTherapy = PriorTherapy.NONE,
+    prior_therapy: PriorTherapy | str = PriorTherapy.NONE,
     config: RunConfig | None = None,
     parameters: ClassifierParameters | None = None,
-    no_phenotype: bool = False,
 ) -> Tube:
     """Find leukaemic cells in a gated tube.
 
@@ -100,17 +99,16 @@ def classify(
     reference
         Normal marrow as learned from the controls: a fitted ``NormalReference`` or its ``model_``.
     laip
-        What :func:`flowmrd.find_laip` found, or the phenotype itself; None where there is no diagnosis tube.
+        What :func:`flowmrd.find_laip` found, or the phenotype itself; None where there is no diagnosis tube. Only the
+        former can say that the diagnosis tubes were searched and gave none, which is then reported.
     library
         Phenotypes of other patients; the patient's own is ignored here.
     patient
         Patient of the tube.
-    therapy
-        Therapy before the tube.
+    prior_therapy
+        Therapy before the tube: ``none``, ``cd19``, ``cd22`` or ``cd19+cd22``.
     config, parameters
-        Settings; ``parameters`` replaces those that follow from ``config`` and ``therapy``.
-    no_phenotype
-        Whether the patient's diagnosis tube gave no phenotype; this is reported.
+        Settings; ``parameters`` replaces those that follow from ``config`` and ``prior_therapy``.
 
     Returns
     -------
@@ -126,12 +124,12 @@ def classify(
         If the reference has not been fitted.
     """
     reference = model_of(reference)
-    if isinstance(laip, FoundLaip):
-        no_phenotype = no_phenotype or laip.laip is None
-        laip = laip.laip
+    learned = laip if isinstance(laip, FoundLaip) else FoundLaip(laip)
+    no_phenotype = isinstance(laip, FoundLaip) and laip.laip is None
+    laip = learned.laip
     settings = config or RunConfig(panel=tube.panel.name, samples="")
     found = candidates(tube)
-    chosen = parameters or classifier_parameters(tube.panel, settings, therapy)
+    chosen = parameters or classifier_parameters(tube.panel, settings, PriorTherapy(prior_therapy))
     # A tube that was put together by hand has no record of its thresholds, so its spiked cells start in the window.
     chain = RawChain(tube, chosen) if tube.qc is not None and tube.gates is not None else None
     result = classify_tube(
@@ -178,16 +176,39 @@ def classify(
     raised += _as_control(tube.name, reference, settings)
     if no_phenotype:
         raised.append(flag("NO_LAIP", least=settings.laip.min_diagnosis_cells))
-    flags = (*judged.flags, *map(FlagEntry.of, raised))
-    return replace(
+    classified = replace(
         tube,
         mrd_score=score,
         mrd=mrd,
         cluster=cluster,
         group=group,
         excluded=excluded,
-        classification=judged.model_copy(update={"uncounted": uncounted, "flags": flags, "excluded": excluded_events}),
     )
+    raised += _disagreement(classified, learned)
+    update = {
+        "seen_without_cd19": learned.seen_without_cd19,
+        "uncounted": uncounted,
+        "flags": (*judged.flags, *map(FlagEntry.of, raised)),
+        "excluded": excluded_events,
+    }
+    return replace(classified, classification=judged.model_copy(update=update))
+
+
+DISAGREEMENT: Final = 0.1
+"""Largest difference of the learned from the counted share of leukaemia in a diagnosis tube, as a share."""
+
+
+def _disagreement(tube: Tube, learned: FoundLaip) -> list[Flag]:
+    """A flag if the diagnosis tube that gave the phenotype holds a different share of it than was learned."""
+    if learned.laip is None or learned.diagnosis != tube.name or tube.mrd is None:
+        return []
+    nucleated = tube.gate_or_none("nucleated")
+    usable = tube.analysable() if nucleated is None else tube.analysable() & nucleated
+    counted = float(np.count_nonzero(tube.mrd & usable)) / max(int(np.count_nonzero(usable)), 1)
+    share = learned.laip.share
+    if abs(counted - share) <= DISAGREEMENT * max(counted, share):
+        return []
+    return [flag("DIAGNOSIS_DISAGREES", learned=share, counted=counted)]
 
 
 def _as_control(name: str, reference: ReferenceModel, config: RunConfig) -> list[Flag]:
@@ -241,6 +262,7 @@ def summarise(
         markers = _markers(heaviest, result.features, reference)[1]
     shifts = zip(result.features, result.shift, strict=True)
     return TubeJudgement(
+        seen_without_cd19=None,
         mode=result.mode,
         features=result.features,
         cut=round(result.cut, 6),

@@ -16,6 +16,8 @@ from flowmrd.classifier.phenotype import marker_levels, nearest_stage
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import RunConfig
 from flowmrd.flags import Flag, flag
+from flowmrd.records.base import FlagEntry, MarkerShift
+from flowmrd.records.references import LaipComponent
 from flowmrd.threads import one_thread
 from flowmrd.tube import Tube
 from flowmrd.units import LOGICLE_M
@@ -31,13 +33,21 @@ class FoundLaip:
     ----------
     laip
         The phenotype, or None where none was found.
-    record
-        What ``laip.json`` holds besides the phenotype itself: ``diagnosis``, ``seen_without_cd19``, ``components``,
-        ``flags``.
+    diagnosis
+        Name of the tube that it was learned from, or of the last one that was searched.
+    seen_without_cd19
+        Share of its cells that the gates would have let into the B lineage without CD19; None where unknown.
+    components
+        Each component of the phenotype against the nearest normal population.
+    flags
+        What the verdict of the diagnosis tube must say about it.
     """
 
     laip: PatientLaip | None
-    record: Mapping[str, object]
+    diagnosis: str = ""
+    seen_without_cd19: float | None = None
+    components: tuple[LaipComponent, ...] = ()
+    flags: tuple[FlagEntry, ...] = ()
 
 
 @one_thread()
@@ -107,16 +117,8 @@ def find_laip(
         flags.append(flag("NO_LAIP", least=settings.laip.min_diagnosis_cells))
     elif laip.indistinct:
         flags.append(flag("DIAGNOSIS_LIKE_NORMAL"))
-    components = _components(laip, reference) if laip is not None else []
-    return FoundLaip(
-        laip,
-        {
-            "diagnosis": used,
-            "seen_without_cd19": seen,
-            "components": components,
-            "flags": [item.as_record() for item in flags],
-        },
-    )
+    components = _components(laip, reference) if laip is not None else ()
+    return FoundLaip(laip, used, seen, components, tuple(map(FlagEntry.of, flags)))
 
 
 def seen_without(tube: Tube, rows: npt.NDArray[np.intp], marker: str = "CD19") -> float | None:
@@ -129,22 +131,23 @@ def seen_without(tube: Tube, rows: npt.NDArray[np.intp], marker: str = "CD19") -
     return round(float(seen.mean()), 4) if len(rows) else None
 
 
-def _components(laip: PatientLaip, reference: ReferenceModel) -> list[dict[str, object]]:
-    out: list[dict[str, object]] = []
+def _components(laip: PatientLaip, reference: ReferenceModel) -> tuple[LaipComponent, ...]:
+    out: list[LaipComponent] = []
     for weight, mean in zip(laip.mixture.weight, laip.mixture.mean, strict=True):
         name, centre = nearest_stage(mean - laip.staining, laip.features, reference)
+        levels = marker_levels(mean - laip.staining, centre, laip.features)
         out.append(
-            {
-                "share": float(weight),
-                "nearest_normal": name,
-                "markers": [
-                    {"marker": s.marker, "shift_decades": round(s.shift_decades, 4), "direction": s.direction}
-                    for s in marker_levels(mean - laip.staining, centre, laip.features)
-                ],
-                "medians": {
+            LaipComponent(
+                share=float(weight),
+                nearest_normal=name,
+                markers=tuple(
+                    MarkerShift(marker=s.marker, shift_decades=round(s.shift_decades, 4), direction=s.direction)
+                    for s in levels
+                ),
+                medians={
                     marker: round(float(value) / LOGICLE_M, 5)
                     for marker, value in zip(laip.features, mean, strict=True)
                 },
-            }
+            )
         )
-    return out
+    return tuple(out)

@@ -5,14 +5,16 @@ The JSON file holds the SHA-256 of the ``.npz`` file; a pair that does not agree
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from flowmrd.classifier.candidate_cells import OffscaleCells
 from flowmrd.classifier.compact_groups import CompactGroup
+from flowmrd.classifier.laip_of_tubes import FoundLaip
 from flowmrd.classifier.marker_staining import MarkerStaining
 from flowmrd.classifier.mixture import Mixture
 from flowmrd.classifier.normal_model import NormalModel
@@ -20,12 +22,14 @@ from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel, d
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.errors import ArtefactError
-from flowmrd.records.references import JudgedControl, MarkerStainingEntry
-from flowmrd.store import atomic_path, digest_file, read_arrays, read_json, write_json
+from flowmrd.records.read import read_record
+from flowmrd.records.references import ControlEntry, ControlGroupEntry, LaipFile, ReferenceFile, ReferenceManifest
+from flowmrd.store import atomic_path, digest_file, read_arrays, write_json
 
 REFERENCE_FORMAT = "flowmrd-reference/5"
 LAIP_FORMAT = "flowmrd-laip/2"
 Arrays = dict[str, npt.NDArray[Any]]
+Value = TypeVar("Value")
 
 
 def save_arrays(path: Path, arrays: Arrays) -> str:
@@ -60,14 +64,27 @@ def load_arrays(path: Path, expected: str) -> Arrays:
         ) from error
 
 
-def _checked(path: Path, kind: str) -> dict[str, Any]:
-    facts = read_json(path)
-    found = facts.get("format") if isinstance(facts, dict) else None
-    if found != kind:
+def _given(value: Value | None, name: str) -> Value:
+    """A field that every phenotype that was found has."""
+    if value is None:
+        raise ValueError(f"no {name}")
+    return value
+
+
+def _require_format(path: Path, found: str, expected: str) -> None:
+    if found != expected:
         raise ArtefactError(
-            str(path), found=f"format {found!r}", expected=kind, todo="give a file made by this version of flowmrd"
+            str(path), found=f"format {found!r}", expected=expected, todo="give a file made by this version of flowmrd"
         )
-    return dict(facts)
+
+
+def _malformed(path: Path, error: Exception, expected: str) -> ArtefactError:
+    return ArtefactError(
+        str(path),
+        found=f"a part that is missing or malformed ({error})",
+        expected=expected,
+        todo="make it again with 'flowmrd run', or copy both files again from where they were made",
+    )
 
 
 def _put_model(arrays: Arrays, prefix: str, model: NormalModel) -> None:
@@ -95,20 +112,47 @@ def _get_model(arrays: Arrays, prefix: str, features: tuple[str, ...]) -> Normal
     )
 
 
-def _get_offscale(arrays: Arrays, prefix: str, detectors: list[str] | None) -> OffscaleCells | None:
+def _get_offscale(arrays: Arrays, prefix: str, detectors: tuple[str, ...] | None) -> OffscaleCells | None:
     if detectors is None:
         return None
     values, measured, off = (arrays[f"{prefix}.{name}"] for name in ("values", "measured", "off"))
-    return OffscaleCells(values, measured, tuple(detectors), off)
+    return OffscaleCells(values, measured, detectors, off)
 
 
-def save_reference(reference: ReferenceModel, json_path: Path, npz_path: Path, manifest: dict[str, object]) -> None:
+def _get_control(arrays: Arrays, prefix: str, entry: ControlEntry) -> ControlRecord:
+    return ControlRecord(
+        name=entry.name,
+        fold=entry.fold,
+        denominator=entry.nucleated,
+        values=arrays[f"{prefix}.values"],
+        log_normal=arrays[f"{prefix}.log_normal"],
+        sampling=entry.sampling,
+        model=TubeModel(
+            _get_mixture(arrays, prefix), arrays[f"{prefix}.shift"], entry.outlier_share, entry.displacement
+        ),
+        groups=tuple(
+            CompactGroup(
+                Mixture(np.ones(1), arrays[f"{prefix}.group{j}.mean"], arrays[f"{prefix}.group{j}.covariance"]),
+                group.share,
+                group.log_likelihood_gain,
+                group.events,
+            )
+            for j, group in enumerate(entry.groups)
+        ),
+        staining=tuple(map(MarkerStaining.from_record, entry.staining)),
+        offscale=_get_offscale(arrays, f"{prefix}.offscale", entry.detectors),
+    )
+
+
+def save_reference(
+    reference: ReferenceModel, json_path: Path, npz_path: Path, manifest: ReferenceManifest | None = None
+) -> None:
     """Write a reference.
 
     Parameters
     ----------
     manifest
-        What the reference was built from: versions, seed, digests of files. It holds no times and no names of people.
+        What the reference was built from; it holds no times and no names of people. Empty where absent.
     """
     arrays: Arrays = {}
     _put_model(arrays, "model", reference.model)
@@ -132,45 +176,46 @@ def save_reference(reference: ReferenceModel, json_path: Path, npz_path: Path, m
             arrays[f"control{i}.group{j}.mean"] = group.mixture.mean
             arrays[f"control{i}.group{j}.covariance"] = group.mixture.covariance
     sha = save_arrays(npz_path, arrays)
-    write_json(
-        json_path,
-        {
-            "format": REFERENCE_FORMAT,
-            "panel": reference.panel,
-            "features": list(reference.features),
-            "digest": digest(reference),
-            "arrays_sha256": sha,
-            "n_controls": len(reference.controls) if not reference.provisional else 0,
-            "n_folds": len(reference.folds),
-            "provisional": reference.provisional,
-            "stages": list(reference.stage_names),
-            "anchors": sorted(reference.anchors),
-            "control_judgements": [one.as_json() for one in reference.judgements],
-            "controls": [
-                {
-                    "name": control.name,
-                    "fold": control.fold,
-                    "nucleated": control.denominator,
-                    "window_cells": len(control.values),
-                    "sampling": control.sampling,
-                    "displacement": control.model.displacement,
-                    "outlier_share": control.model.outlier_share,
-                    "groups": [
-                        {
-                            "share": group.share,
-                            "log_likelihood_gain": group.log_likelihood_gain,
-                            "events": group.events,
-                        }
-                        for group in control.groups
-                    ],
-                    "staining": [marker.as_record() for marker in control.staining],
-                    "detectors": None if control.offscale is None else list(control.offscale.detectors),
-                }
-                for control in reference.controls
-            ],
-            "manifest": manifest,
-        },
+    facts = ReferenceFile(
+        format=REFERENCE_FORMAT,
+        panel=reference.panel,
+        features=reference.features,
+        digest=digest(reference),
+        arrays_sha256=sha,
+        n_controls=len(reference.controls) if not reference.provisional else 0,
+        n_folds=len(reference.folds),
+        provisional=reference.provisional,
+        stages=reference.stage_names,
+        anchors=tuple(sorted(reference.anchors)),
+        control_judgements=reference.judgements,
+        controls=tuple(map(_control_entry, reference.controls)),
+        manifest=manifest or ReferenceManifest.of_nothing(),
     )
+    write_json(json_path, facts.as_json())
+
+
+def _control_entry(control: ControlRecord) -> ControlEntry:
+    return ControlEntry(
+        name=control.name,
+        fold=control.fold,
+        nucleated=control.denominator,
+        window_cells=len(control.values),
+        sampling=control.sampling,
+        displacement=control.model.displacement,
+        outlier_share=control.model.outlier_share,
+        groups=tuple(
+            ControlGroupEntry(share=group.share, log_likelihood_gain=group.log_likelihood_gain, events=group.events)
+            for group in control.groups
+        ),
+        staining=tuple(marker.as_record() for marker in control.staining),
+        detectors=None if control.offscale is None else control.offscale.detectors,
+    )
+
+
+def in_folder(path: Path | str, name: str) -> Path:
+    """A file that is given by its folder or by its own path."""
+    given = Path(path)
+    return given / name if given.is_dir() else given
 
 
 def load_reference(json_path: Path) -> ReferenceModel:
@@ -181,69 +226,30 @@ def load_reference(json_path: Path) -> ReferenceModel:
     ArtefactError
         If the pair is missing, altered or of another format.
     """
-    facts = _checked(json_path, REFERENCE_FORMAT)
-    arrays = load_arrays(json_path.with_suffix(".npz"), str(facts.get("arrays_sha256")))
+    facts = read_record(json_path, ReferenceFile)
+    _require_format(json_path, facts.format, REFERENCE_FORMAT)
+    arrays = load_arrays(json_path.with_suffix(".npz"), facts.arrays_sha256)
     try:
-        features = tuple(str(name) for name in facts["features"])
-        controls = tuple(
-            ControlRecord(
-                name=str(entry["name"]),
-                fold=int(entry["fold"]),
-                denominator=int(entry["nucleated"]),
-                values=arrays[f"control{i}.values"],
-                log_normal=arrays[f"control{i}.log_normal"],
-                sampling=float(entry["sampling"]),
-                model=TubeModel(
-                    _get_mixture(arrays, f"control{i}"),
-                    arrays[f"control{i}.shift"],
-                    float(entry["outlier_share"]),
-                    float(entry["displacement"]),
-                ),
-                groups=tuple(
-                    CompactGroup(
-                        Mixture(
-                            np.ones(1), arrays[f"control{i}.group{j}.mean"], arrays[f"control{i}.group{j}.covariance"]
-                        ),
-                        float(group["share"]),
-                        float(group["log_likelihood_gain"]),
-                        float(group["events"]),
-                    )
-                    for j, group in enumerate(entry["groups"])
-                ),
-                staining=tuple(
-                    MarkerStaining.from_record(MarkerStainingEntry.model_validate(marker))
-                    for marker in entry["staining"]
-                ),
-                offscale=_get_offscale(arrays, f"control{i}.offscale", entry["detectors"]),
-            )
-            for i, entry in enumerate(facts["controls"])
-        )
         return ReferenceModel(
-            panel=str(facts["panel"]),
-            model=_get_model(arrays, "model", features),
-            folds=tuple(_get_model(arrays, f"fold{i}", features) for i in range(int(facts["n_folds"]))),
-            controls=controls,
-            stage_names=tuple(str(name) for name in facts["stages"]),
+            panel=facts.panel,
+            model=_get_model(arrays, "model", facts.features),
+            folds=tuple(_get_model(arrays, f"fold{i}", facts.features) for i in range(facts.n_folds)),
+            controls=tuple(_get_control(arrays, f"control{i}", entry) for i, entry in enumerate(facts.controls)),
+            stage_names=facts.stages,
             stage_centres=arrays["stage_centres"],
-            provisional=bool(facts["provisional"]),
-            anchors={str(name): arrays[f"anchor.{name}"] for name in facts["anchors"]},
-            judgements=tuple(map(JudgedControl.model_validate, facts["control_judgements"])),
+            provisional=facts.provisional,
+            anchors={name: arrays[f"anchor.{name}"] for name in facts.anchors},
+            judgements=facts.control_judgements,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ArtefactError(
-            str(json_path),
-            found=f"a part that is missing or malformed ({error})",
-            expected=REFERENCE_FORMAT,
-            todo="make it again with 'flowmrd run', or copy both files again from where they were made",
-        ) from error
+        raise _malformed(json_path, error, REFERENCE_FORMAT) from error
 
 
-def save_laip(
-    laip: PatientLaip | None, patient: str, json_path: Path, npz_path: Path, extra: dict[str, object]
-) -> None:
+def save_laip(found: FoundLaip, patient: str, json_path: Path, npz_path: Path) -> None:
     """Write a patient's phenotype, or that none was found (``found`` false and no arrays)."""
     arrays: Arrays = {}
-    facts: dict[str, object] = {"format": LAIP_FORMAT, "patient": patient, "found": laip is not None}
+    about: dict[str, object] = {}
+    laip = found.laip
     if laip is not None:
         arrays = {
             "weight": laip.mixture.weight,
@@ -253,50 +259,71 @@ def save_laip(
             "cells": laip.cells,
             "other_values": laip.other_values,
         }
-        facts |= {
-            "features": list(laip.features),
+        about = {
+            "features": laip.features,
             "share": laip.share,
             "n_cells": laip.n_cells,
             "indistinct": laip.indistinct,
             "by_expert": laip.by_expert,
             "offscale": dict(laip.offscale),
-            "others": list(laip.others),
+            "others": laip.others,
         }
-    facts["arrays_sha256"] = save_arrays(npz_path, arrays)
-    write_json(json_path, facts | extra)
+    facts = LaipFile.model_validate(
+        {
+            "format": LAIP_FORMAT,
+            "patient": patient,
+            "found": laip is not None,
+            **about,
+            "arrays_sha256": save_arrays(npz_path, arrays),
+            "diagnosis": found.diagnosis,
+            "seen_without_cd19": found.seen_without_cd19,
+            "components": found.components,
+            "flags": found.flags,
+        }
+    )
+    write_json(json_path, facts.as_json())
 
 
-def load_laip(json_path: Path) -> PatientLaip | None:
-    """Read a patient's phenotype; None where the diagnosis tube gave none.
+def load_laip(path: Path | str) -> FoundLaip:
+    """Read what was found in a patient's diagnosis tubes, as a run stored it.
+
+    Parameters
+    ----------
+    path
+        ``results/laip/<patient>/laip.json`` of a run, or its folder; ``laip.npz`` lies beside it.
+
+    Returns
+    -------
+    FoundLaip
+        As :func:`flowmrd.find_laip` returned it; its ``laip`` is None where the tubes gave no phenotype.
 
     Raises
     ------
     ArtefactError
         If the pair is missing, altered or of another format.
     """
-    facts = _checked(json_path, LAIP_FORMAT)
-    if not facts.get("found"):
-        return None
-    arrays = load_arrays(json_path.with_suffix(".npz"), str(facts.get("arrays_sha256")))
+    json_path = in_folder(path, "laip.json")
+    facts = read_record(json_path, LaipFile)
+    _require_format(json_path, facts.format, LAIP_FORMAT)
+    found = FoundLaip(None, facts.diagnosis, facts.seen_without_cd19, facts.components, facts.flags)
+    if not facts.found:
+        return found
+    arrays = load_arrays(json_path.with_suffix(".npz"), facts.arrays_sha256)
     try:
-        return PatientLaip(
-            patient=str(facts["patient"]),
-            features=tuple(str(name) for name in facts["features"]),
+        laip = PatientLaip(
+            patient=facts.patient,
+            features=_given(facts.features, "features"),
             mixture=Mixture(arrays["weight"], arrays["mean"], arrays["covariance"]),
             staining=arrays["staining"],
-            share=float(facts["share"]),
-            n_cells=int(facts["n_cells"]),
+            share=_given(facts.share, "share"),
+            n_cells=_given(facts.n_cells, "n_cells"),
             cells=arrays["cells"],
-            indistinct=bool(facts["indistinct"]),
-            by_expert=bool(facts.get("by_expert", False)),
-            offscale={str(name): float(rate) for name, rate in facts["offscale"].items()},
-            others=tuple(str(name) for name in facts.get("others", ()) if "other_values" in arrays),
+            indistinct=_given(facts.indistinct, "indistinct"),
+            by_expert=bool(facts.by_expert),
+            offscale=_given(facts.offscale, "offscale"),
+            others=(facts.others or ()) if "other_values" in arrays else (),
             other_values=arrays.get("other_values", np.empty((0, 0), dtype=np.float32)),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ArtefactError(
-            str(json_path),
-            found=f"a part that is missing or malformed ({error})",
-            expected=LAIP_FORMAT,
-            todo="make it again with 'flowmrd run', or copy both files again from where they were made",
-        ) from error
+        raise _malformed(json_path, error, LAIP_FORMAT) from error
+    return replace(found, laip=laip)

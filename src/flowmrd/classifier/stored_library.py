@@ -81,7 +81,7 @@ def build_library(phenotypes: Sequence[Path], folder: Path) -> BuiltLibrary:
     kept: list[tuple[Path, PatientLaip]] = []
     left_out: list[tuple[str, str]] = []
     for path in sorted(phenotypes):
-        laip = load_laip(path)
+        laip = load_laip(path).laip
         if laip is None:
             left_out.append((str(read_json(path).get("patient")), "no phenotype was found at diagnosis"))
         elif laip.indistinct:
@@ -152,3 +152,25 @@ def library_files(folder: Path) -> list[Path]:
                 todo="copy the library again from where it was built",
             )
     return [path for path, _ in listed]
+
+
+def load_library(folder: Path | str) -> tuple[PatientLaip, ...]:
+    """Phenotypes of a library that ``flowmrd library build`` wrote.
+
+    Parameters
+    ----------
+    folder
+        Folder of the library.
+
+    Returns
+    -------
+    tuple
+        A phenotype for each patient; :func:`flowmrd.classify_tube` and ``MrdClassifier.fit`` take it as ``library``.
+
+    Raises
+    ------
+    ArtefactError
+        If the folder is not a library, or an entry is missing or altered.
+    """
+    found = (load_laip(path).laip for path in library_files(Path(folder)))
+    return tuple(laip for laip in found if laip is not None)

@@ -17,7 +17,7 @@ from flowmrd.config.load import problems_in_words
 from flowmrd.config.path_text import impossible_path, obstacle, plain_path
 from flowmrd.config.sheet import Role
 from flowmrd.config.yaml_file import read_yaml
-from flowmrd.engine.applied_reference import stained_controls, stored_reference
+from flowmrd.engine.applied_reference import stained_controls
 from flowmrd.engine.headers import HeaderPreview, RunRequest, check_header
 from flowmrd.engine.override_check import check_override
 from flowmrd.engine.run_faults import run_faults
@@ -29,7 +29,7 @@ from flowmrd.home import PANELS
 from flowmrd.mrd.limits import events_needed
 from flowmrd.panel import PanelModel, find_panel, load_panel
 from flowmrd.run_files import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES
-from flowmrd.stages.laboratory_files import refuse_unreadable, stored_library
+from flowmrd.stages.laboratory_files import refuse_unreadable, stored_library, stored_reference
 
 __all__ = ["Problem", "check_run", "print_problems"]
 

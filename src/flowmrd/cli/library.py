@@ -61,6 +61,6 @@ def library_show(folder: Annotated[Path, typer.Argument(help="Folder of a librar
     files = library_files(folder)
     typer.echo(f"{len(files)} phenotypes, digest {library_digest(files)}")
     for path in files:
-        laip = load_laip(path)
+        laip = load_laip(path).laip
         if laip is not None:
             typer.echo(f"  {laip.patient}: {laip.n_cells:,} cells at diagnosis, {len(laip.features)} markers")

@@ -1,4 +1,4 @@
-"""The stored reference that a configuration names, which is applied unchanged."""
+"""The controls behind the stored reference that a configuration names."""
 
 from __future__ import annotations
 
@@ -7,34 +7,10 @@ from pathlib import Path
 
 from flowmrd.config import RunConfig
 from flowmrd.engine.tube_comparison import Stained
-from flowmrd.errors import ConfigError, InputError
-from flowmrd.run_files import CONFIG
+from flowmrd.errors import InputError
+from flowmrd.stages.laboratory_files import stored_reference
 
-__all__ = ["stained_controls", "stored_reference"]
-
-
-def stored_reference(run_directory: Path, config: RunConfig, panel: str) -> Path | None:
-    """Folder of the stored reference that a configuration names for a panel; None where it names none.
-
-    Raises
-    ------
-    ConfigError
-        If the folder holds no reference.
-    """
-    section = config.reference
-    given = section if isinstance(section, str) else section.path
-    if given is None:
-        return None
-    folder = run_directory / given
-    folder = folder / panel if (folder / panel).is_dir() else folder
-    if not (folder / "reference.json").is_file():
-        raise ConfigError(
-            f"{run_directory / CONFIG}: reference",
-            found=f"no reference.json in {folder}",
-            expected=f"results/reference/{panel} of the run that made the reference, or a copy of that folder",
-            todo="correct the path, or remove it to build the reference from this run's controls",
-        )
-    return folder
+__all__ = ["stained_controls"]
 
 
 def stained_controls(run_directory: Path, config: RunConfig, panels: Iterable[str]) -> dict[str, list[Stained]]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from flowmrd.config import RunConfig, Sample
 from flowmrd.config.path_text import obstacle
 from flowmrd.config.sheet import Role
-from flowmrd.engine.applied_reference import stored_reference
 from flowmrd.engine.headers import HeaderPreview
 from flowmrd.errors import ArtefactError, CompensationError, ConfigError, InputError
 from flowmrd.gating.experts import SUFFIXES
@@ -23,6 +22,7 @@ from flowmrd.records.read import read_if_there
 from flowmrd.records.references import GateReferenceFile, TransformFile
 from flowmrd.run_files import CONFIG
 from flowmrd.stages.labels import read_labels
+from flowmrd.stages.laboratory_files import stored_reference
 
 __all__ = ["missing_tables", "run_faults", "unknown_names"]
 

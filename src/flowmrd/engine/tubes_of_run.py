@@ -10,11 +10,11 @@ from pathlib import Path
 
 from flowmrd.config import RunConfig, Sample
 from flowmrd.config.sheet import Role
-from flowmrd.engine.applied_reference import stored_reference
 from flowmrd.engine.panel_file import PanelFile
 from flowmrd.engine.refusals import Refusal
 from flowmrd.engine.stage_table import STAGES, Unit
-from flowmrd.run_files import OVERRIDE_SUFFIXES, OVERRIDES
+from flowmrd.run_files import override_of
+from flowmrd.stages.laboratory_files import stored_reference
 
 __all__ = ["TubesOfRun"]
 
@@ -156,8 +156,4 @@ class TubesOfRun:
 
     def override_of(self, sample: str) -> Path | None:
         """The reviewer's gate override of a tube, relative to the run directory, if there is one."""
-        for suffix in OVERRIDE_SUFFIXES:
-            path = OVERRIDES / f"{sample}{suffix}"
-            if (self.run_directory / path).is_file():
-                return path
-        return None
+        return override_of(self.run_directory, sample)

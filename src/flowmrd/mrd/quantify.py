@@ -75,7 +75,6 @@ class Digests:
 class _OnlyStored:
     """Facts that only the stored classification of a run holds; all None in a notebook."""
 
-    seen_without_cd19: float | None = None
     library_sha256: str | None = None
     decisions_sha256: str | None = None
 
@@ -144,7 +143,7 @@ def quantify(
     of_calls = flags_of_calls(groups, calls, classification, counts.mrd_events, least)
     sorted_flags = sort_flags(
         [*_earlier_flags(tube), *raised, *questions(groups, raised), *of_calls],
-        excused=covered_blind_spots(stored.seen_without_cd19),
+        excused=covered_blind_spots(classification.seen_without_cd19),
         role=sample.role.value,
     )
     if counts.total < config.quality.min_events:
@@ -215,7 +214,7 @@ def _earlier_flags(tube: Tube) -> list[Flag]:
 def _stored(judged: TubeJudgement) -> _OnlyStored:
     if not isinstance(judged, ClassificationFile):
         return _OnlyStored()
-    return _OnlyStored(judged.seen_without_cd19, judged.library_sha256, judged.decisions_sha256)
+    return _OnlyStored(judged.library_sha256, judged.decisions_sha256)
 
 
 def _sha256(tube: Tube) -> str:

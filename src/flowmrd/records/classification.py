@@ -154,14 +154,14 @@ class JudgedTubeEntry(Artefact):
     format: str
     sample: str
     patient: str
-    seen_without_cd19: float | None = Field(
-        description="Share of the blasts at diagnosis that need no CD19 to be seen."
-    )
 
 
 class TubeJudgement(Artefact):
     """The part of ``classification.json`` that follows from the tube, the reference and the phenotypes."""
 
+    seen_without_cd19: float | None = Field(
+        description="Share of the blasts at diagnosis that need no CD19 to be seen."
+    )
     mode: Literal["patient", "library", "different_from_normal", "none"]
     features: tuple[str, ...]
     cut: float = Field(description="Score (log10 of phenotype over normal density) from which a cell counts.")

@@ -173,6 +173,11 @@ class ReferenceManifest(Artefact):
     controls: tuple[ControlSource, ...]
     note: str
 
+    @classmethod
+    def of_nothing(cls) -> ReferenceManifest:
+        """Of a reference whose origin is not recorded."""
+        return cls(flowmrd_version="", panel_version="", seed=0, max_events_per_control=0, controls=(), note="")
+
 
 class ReferenceFile(Artefact):
     """``reference.json``: the normal reference of a panel, and its controls; its arrays lie in ``reference.npz``."""

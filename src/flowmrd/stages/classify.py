@@ -37,21 +37,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
-
-import numpy as np
 
 from flowmrd.classifier.judge_tube import classify as classify_tube
 from flowmrd.classifier.normal_reference import digest
 from flowmrd.classifier.storage import load_laip, load_reference
 from flowmrd.classifier.stored_library import library_digest
 from flowmrd.config import PriorTherapy, RunConfig
-from flowmrd.flags import flag
 from flowmrd.panel import PanelModel
-from flowmrd.records.base import FlagEntry
 from flowmrd.records.classification import ClassificationFile
-from flowmrd.records.read import read_record
-from flowmrd.records.references import LaipFile
 from flowmrd.run_files import RunFiles
 from flowmrd.stages.decisions import with_proposals
 from flowmrd.stages.laboratory_files import decisions_file, stored_library
@@ -64,9 +57,6 @@ __all__ = ["FORMAT", "classify", "classify_loaded", "in_run", "write_classified"
 
 FORMAT = "flowmrd-classification/1"
 
-DISAGREEMENT: Final = 0.1
-"""Largest difference of the learned from the counted share of leukaemia in a diagnosis tube, as a share."""
-
 
 def in_run(
     run: RunFiles, *, sample: str, reference: Path, laip: Path | None = None, library: Sequence[Path] = ()
@@ -77,7 +67,7 @@ def in_run(
         # With its records the tube has every threshold that was placed in it: spiked cells start at the raw file.
         replace(gated_files(run, sample), qc=run.result(sample, "qc.json"), gates=run.work(sample, "gates.json")),
         patient=row.patient,
-        therapy=row.prior_therapy,
+        prior_therapy=row.prior_therapy,
         reference_json=reference,
         laip_json=laip,
         library_json=(*library, *stored_library(run.directory, run.config)),
@@ -93,7 +83,7 @@ def classify(
     files: TubeFiles,
     *,
     patient: str,
-    therapy: PriorTherapy,
+    prior_therapy: PriorTherapy,
     reference_json: Path,
     laip_json: Path | None,
     library_json: Sequence[Path],
@@ -119,7 +109,7 @@ def classify(
     tube = classify_loaded(
         tube_from_files(files, panel, config),
         patient=patient,
-        therapy=therapy,
+        prior_therapy=prior_therapy,
         reference_json=reference_json,
         laip_json=laip_json,
         library_json=library_json,
@@ -133,7 +123,7 @@ def classify_loaded(
     tube: Tube,
     *,
     patient: str,
-    therapy: PriorTherapy,
+    prior_therapy: PriorTherapy,
     reference_json: Path,
     laip_json: Path | None,
     library_json: Sequence[Path],
@@ -143,26 +133,23 @@ def classify_loaded(
     """Judge a tube in memory by the reference and phenotypes of these files; parameters as :func:`classify`."""
     reference = load_reference(reference_json)
     laip = load_laip(laip_json) if laip_json is not None else None
-    library = [entry for entry in (load_laip(path) for path in sorted(library_json)) if entry is not None]
+    library = [entry for path in sorted(library_json) if (entry := load_laip(path).laip) is not None]
     judged = classify_tube(
         tube,
         reference,
         laip=laip,
         library=library,
         patient=patient,
-        therapy=therapy,
+        prior_therapy=prior_therapy,
         config=config,
-        no_phenotype=laip_json is not None and laip is None,
     )
-    learned = None if laip_json is None else read_record(laip_json, LaipFile)
     found = judged.classification
     assert found is not None  # noqa: S101 - it has been classified
     facts = ClassificationFile(
-        **dict(found) | {"flags": (*found.flags, *_disagreement(judged, learned))},
+        **dict(found),
         format=FORMAT,
         sample=tube.name,
         patient=patient,
-        seen_without_cd19=None if learned is None else learned.seen_without_cd19,
         reference_digest=digest(reference),
         laip_sha256=digest_file(laip_json) if laip_json is not None else None,
         library_sha256=library_digest(library_json) if found.mode == "library" else None,
@@ -170,19 +157,6 @@ def classify_loaded(
     if decisions_json is not None:
         facts = with_proposals(facts, decisions_json, panel=tube.panel.name)
     return replace(judged, classification=facts)
-
-
-def _disagreement(tube: Tube, learned: LaipFile | None) -> list[FlagEntry]:
-    """A flag if the diagnosis tube that gave the phenotype holds a different share of it than was learned."""
-    if learned is None or learned.share is None or learned.diagnosis != tube.name or tube.mrd is None:
-        return []
-    nucleated = tube.gate_or_none("nucleated")
-    usable = tube.analysable() if nucleated is None else tube.analysable() & nucleated
-    counted = float(np.count_nonzero(tube.mrd & usable)) / max(int(np.count_nonzero(usable)), 1)
-    share = learned.share
-    if abs(counted - share) <= DISAGREEMENT * max(counted, share):
-        return []
-    return [FlagEntry.of(flag("DIAGNOSIS_DISAGREES", learned=share, counted=counted))]
 
 
 def write_classified(tube: Tube, out_columns: Path | None, out_json: Path) -> None:

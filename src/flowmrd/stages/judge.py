@@ -129,7 +129,7 @@ def judge(
     tube = classify_loaded(
         tube,
         patient=sample.patient,
-        therapy=sample.prior_therapy,
+        prior_therapy=sample.prior_therapy,
         reference_json=reference_json,
         laip_json=laip_json,
         library_json=library_json,

@@ -1,4 +1,4 @@
-"""Files of the laboratory that a configuration names: phenotypes, decisions on groups, limits of charts."""
+"""Files of the laboratory that a configuration names: reference, phenotypes, decisions on groups, limits of charts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,31 @@ from flowmrd.records.decisions import DecisionsFile
 from flowmrd.records.read import read_record
 from flowmrd.run_files import CONFIG
 
-__all__ = ["control_limits_file", "decisions_file", "refuse_unreadable", "stored_library"]
+__all__ = ["control_limits_file", "decisions_file", "refuse_unreadable", "stored_library", "stored_reference"]
+
+
+def stored_reference(run_directory: Path, config: RunConfig, panel: str) -> Path | None:
+    """Folder of the stored reference that a configuration names for a panel; None where it names none.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds no reference.
+    """
+    section = config.reference
+    given = section if isinstance(section, str) else section.path
+    if given is None:
+        return None
+    folder = run_directory / given
+    folder = folder / panel if (folder / panel).is_dir() else folder
+    if not (folder / "reference.json").is_file():
+        raise ConfigError(
+            f"{run_directory / CONFIG}: reference",
+            found=f"no reference.json in {folder}",
+            expected=f"results/reference/{panel} of the run that made the reference, or a copy of that folder",
+            todo="correct the path, or remove it to build the reference from this run's controls",
+        )
+    return folder
 
 
 def stored_library(directory: Path, config: RunConfig) -> list[Path]:

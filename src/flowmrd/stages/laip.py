@@ -24,7 +24,6 @@ from flowmrd.config import RunConfig
 from flowmrd.panel import PanelModel
 from flowmrd.records.ingest import IngestFile
 from flowmrd.records.read import read_record
-from flowmrd.records.references import LaipFile
 from flowmrd.run_files import RunFiles
 from flowmrd.stages.labels import read_labels
 from flowmrd.stages.shared_files import gated_files
@@ -84,8 +83,7 @@ def learn(
             for name, path in (labels or {}).items()
         },
     )
-    save_laip(found.laip, patient, out_json, out_npz, dict(found.record))
-    read_record(out_json, LaipFile)
+    save_laip(found, patient, out_json, out_npz)
 
 
 def _data_set(files: TubeFiles) -> int | None:

@@ -72,7 +72,7 @@ def in_run(
 
 def gated_from_fcs(
     sample: Sample,
-    at: TubeFolders,
+    at: TubeFolders | None,
     *,
     panel: PanelModel,
     config: RunConfig,
@@ -89,6 +89,8 @@ def gated_from_fcs(
 
     Parameters
     ----------
+    at
+        Where the files are written; nothing is written where absent.
     transforms, thresholds
         ``transform.json`` and ``gates.json`` of the controls.
     spillover, base
@@ -99,7 +101,8 @@ def gated_from_fcs(
         Write ``preprocessed.arrow`` and ``gated.arrow`` as well, for other tubes that are compared with this one.
     """
     tube = read_tube(sample.fcs, panel, name=sample.sample)
-    write_raw(tube, None, at.work / "ingest.json")
+    if at is not None:
+        write_raw(tube, None, at.work / "ingest.json")
     tube = preprocess(
         tube,
         config,
@@ -109,8 +112,9 @@ def gated_from_fcs(
         base=base,
         estimate_width=config.transform.width == "sample",
     )
-    write_preprocessed(tube, at.work / "preprocessed.arrow" if keep_columns else None, at.result / "qc.json")
-    keep_copy(at.result / "qc.json", at.work / "qc.json")
+    if at is not None:
+        write_preprocessed(tube, at.work / "preprocessed.arrow" if keep_columns else None, at.result / "qc.json")
+        keep_copy(at.result / "qc.json", at.work / "qc.json")
     tube = gate(
         tube,
         config,
@@ -119,13 +123,14 @@ def gated_from_fcs(
         override=override,
         prior_therapy=sample.prior_therapy.value,
     )
-    write_gated(
-        tube,
-        at.work / "gated.arrow" if keep_columns else None,
-        populations=at.result / "populations.tsv",
-        gatingml=at.result / "gates.xml",
-        record=at.work / "gates.json",
-    )
+    if at is not None:
+        write_gated(
+            tube,
+            at.work / "gated.arrow" if keep_columns else None,
+            populations=at.result / "populations.tsv",
+            gatingml=at.result / "gates.xml",
+            record=at.work / "gates.json",
+        )
     return tube
 
 

@@ -14,7 +14,7 @@ from flowmrd.stages.shared_files import keep_copy
 from flowmrd.store import digest_file, write_json
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
-__all__ = ["Digests", "QuantifyInputs", "digests_in_run", "in_run", "quantify"]
+__all__ = ["Digests", "QuantifyInputs", "digests_in_run", "digests_of", "in_run", "quantify"]
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,14 @@ def in_run(run: RunFiles, *, sample: str, reference: Path | None = None, laip: P
 
 def digests_in_run(run: RunFiles, sample: str, reference: Path | None, laip: Path | None) -> Digests:
     """Digests of what a tube of a run is judged by."""
+    return digests_of(run.config, run.panel_path_of(sample), reference, laip)
+
+
+def digests_of(config: RunConfig, panel: Path, reference: Path | None, laip: Path | None) -> Digests:
+    """Digests of a configuration and of the files that a tube is judged by."""
     return Digests(
-        config=run.config.result_digest,
-        panel=digest_file(run.panel_path_of(sample)),
+        config=config.result_digest,
+        panel=digest_file(panel),
         reference=digest_file(reference) if reference else None,
         laip=digest_file(laip) if laip else None,
     )

@@ -29,8 +29,7 @@ from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import RunConfig
 from flowmrd.config.run import ReferenceConfig
 from flowmrd.panel import PanelModel
-from flowmrd.records.read import read_record
-from flowmrd.records.references import ReferenceFile
+from flowmrd.records.references import ControlSource, ReferenceManifest
 from flowmrd.run_files import RunFiles
 from flowmrd.stages.provisional_controls import simulated_controls
 from flowmrd.stages.shared_files import gated_files
@@ -89,15 +88,15 @@ def build(
         reference,
         out_json,
         out_npz,
-        {
-            "flowmrd_version": __version__,
-            "panel_version": panel.version,
-            "seed": config.laip.seed,
-            "max_events_per_control": settings.max_events_per_control,
-            "controls": [
-                {"sample": tube.name, "source": "control" if i < real else "simulated"} for i, tube in enumerate(tubes)
-            ],
-            "note": f"{real} of at least {settings.min_controls} control tubes" if provisional else "",
-        },
+        ReferenceManifest(
+            flowmrd_version=__version__,
+            panel_version=panel.version,
+            seed=config.laip.seed,
+            max_events_per_control=settings.max_events_per_control,
+            controls=tuple(
+                ControlSource(sample=tube.name, source="control" if i < real else "simulated")
+                for i, tube in enumerate(tubes)
+            ),
+            note=f"{real} of at least {settings.min_controls} control tubes" if provisional else "",
+        ),
     )
-    read_record(out_json, ReferenceFile)

@@ -56,7 +56,7 @@ def validate(
         If the run has no control tubes or no diagnosis tube with a phenotype: there is nothing to validate.
     """
     reference = load_reference(reference_json)
-    laips = [laip for laip in (load_laip(path) for path in sorted(laip_json)) if laip is not None]
+    laips = [laip for path in sorted(laip_json) if (laip := load_laip(path).laip) is not None]
     if reference.provisional or len(reference.controls) < 2:
         raise ArtefactError(
             str(reference_json),
