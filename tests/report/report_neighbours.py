@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from flowmrd.stages.report import report
+from flowmrd.stages.report import FilesBeside, report
 from flowmrd.store import digest_file, read_json, write_json
 from report_factory import MARKERS, MadeSample, classification_record, config, ino10, make_sample
 
@@ -26,10 +26,12 @@ def with_neighbours(run: Path, *, blasts: int = 60, n: int = 6000, **changes: An
         made.work_dir,
         panel=ino10(),
         config=config(),
-        laip_json=run / "results/laip/P01/laip.json",
-        controls_work=[control.work_dir for control in controls],
-        diagnosis_work=first.work_dir,
-        run_directory=run,
+        beside=FilesBeside(
+            laip=run / "results/laip/P01/laip.json",
+            controls=[control.work_dir for control in controls],
+            diagnosis=first.work_dir,
+            run_directory=run,
+        ),
     )
     return made
 

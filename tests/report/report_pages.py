@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from flowmrd.panel.model import PanelModel
-from flowmrd.stages.report import report
+from flowmrd.stages.report import FilesBeside, report
 from flowmrd.store import write_json
 from report_factory import MadeSample, config, ino10, make_result, qc_record
 
@@ -27,7 +27,7 @@ def build(
         path = made.run / f"results/samples/CTRL{index}/qc.json"
         medians = dict.fromkeys(("CD10", "CD45", "SSC-A"), 0.4 + 0.004 * (index * 7 % 5))
         write_json(path, qc_record(f"CTRL{index}", 1000, medians, disturbed=False))
-        controls.append(path)
+        controls.append(path.parent)
     history = []
     if visits:
         first = made.run / "results/samples/P01_dx/mrd.json"
@@ -40,10 +40,12 @@ def build(
         made.work_dir,
         panel=panel or ino10(),
         config=settings,
-        laip_json=made.run / "results/laip/P01/laip.json" if laip else None,
-        controls_qc=controls,
-        history=history,
-        run_directory=made.run,
-        tubes=tubes,
+        beside=FilesBeside(
+            laip=made.run / "results/laip/P01/laip.json" if laip else None,
+            controls=controls,
+            history=history,
+            run_directory=made.run,
+            tubes=tubes,
+        ),
     )
     return made.sample_dir / "report.html"

@@ -21,7 +21,7 @@ from flowmrd.report.assay_record import sample_age
 from flowmrd.report.guidance import BY_CODE, next_steps
 from flowmrd.report.methods import REFERENCES
 from flowmrd.report.verdict import SHORT, short, trial_flag, wording
-from flowmrd.stages.report import report
+from flowmrd.stages.report import FilesBeside, report
 from flowmrd.store import open_columns, write_columns, write_json
 from report_factory import MadeSample, classification_record, config, ingest_record, ino10, make_result, make_sample
 
@@ -173,11 +173,11 @@ def test_a_voltage_unlike_the_controls_is_named(tmp_path: Path) -> None:
     record = json.loads((made.sample_dir / "qc.json").read_text())
     controls = []
     for index in range(5):
-        controls.append(tmp_path / f"control{index}.json")
-        write_json(controls[-1], record | {"sample": f"C{index}"})
+        controls.append(tmp_path / f"control{index}")
+        write_json(controls[-1] / "qc.json", record | {"sample": f"C{index}"})
     record["channels"][5]["voltage"] += 40
     write_json(made.sample_dir / "qc.json", record)
-    report(made.sample_dir, made.work_dir, panel=ino10(), config=config(), controls_qc=controls)
+    report(made.sample_dir, made.work_dir, panel=ino10(), config=config(), beside=FilesBeside(controls=controls))
     assert re.search(rf"555 V in {made.sample}", html_of(made))
 
 
@@ -368,5 +368,7 @@ def test_an_odd_control_of_the_reference_is_named_on_every_page_it_judged(tmp_pa
                          "controls": [], "note": ""},
         },
     )  # fmt: skip
-    report(made.sample_dir, made.work_dir, panel=ino10(), config=config(), reference_json=tmp_path / "reference.json")
+    report(
+        made.sample_dir, made.work_dir, panel=ino10(), config=config(), beside=FilesBeside(tmp_path / "reference.json")
+    )
     assert "Odd control in this batch: CTRL1." in html_of(made)

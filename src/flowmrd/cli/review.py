@@ -96,14 +96,14 @@ def tube_in_run(plan: RunPlan, sample: str, *, with_later: bool = True) -> TubeI
     from flowmrd.run_files import RunFiles
     from flowmrd.stages.prepare import TubeFolders
     from flowmrd.stages.recount import TubeInRun
-    from flowmrd.stages.report import diagnosis_folder, tubes_up_to
+    from flowmrd.stages.report import FilesBeside
 
     at = RunFiles(plan.run_directory)
     row = at.sample(sample)
     panel = at.panel_of(sample)
     stored = plan.stored_reference(panel.name)
+    reference = at.reference(panel.name, "reference.json") if stored is None else stored / "reference.json"
     laip = at.laip(row.patient, "laip.json") if plan.patients_with_laip.get(row.patient) == panel.name else None
-    controls = plan.controls_of(panel.name)
     later = [
         name
         for name, other in at.samples.items()
@@ -118,13 +118,7 @@ def tube_in_run(plan: RunPlan, sample: str, *, with_later: bool = True) -> TubeI
         at=TubeFolders.in_run(at, sample),
         panel=panel,
         config=at.config,
-        reference_json=at.reference(panel.name, "reference.json") if stored is None else stored / "reference.json",
-        laip_json=laip,
-        controls_qc=[at.work(name, "qc.json") for name in controls],
-        controls_work=[at.work(name, "qc.json").parent for name in controls],
-        diagnosis_work=diagnosis_folder(at, laip),
-        history=[at.work(name, "mrd.json") for name in tubes_up_to(at, sample)],
-        tubes=len(at.samples),
+        beside=FilesBeside.in_run(at, sample, reference=reference, laip=laip, controls=plan.controls_of(panel.name)),
         later=[tube_in_run(plan, name, with_later=False) for name in later],
     )
 

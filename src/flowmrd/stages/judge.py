@@ -20,7 +20,7 @@ from flowmrd.stages.gate import tell_override
 from flowmrd.stages.laboratory_files import decisions_file, stored_library
 from flowmrd.stages.prepare import TubeFolders, file_state, gated_from_fcs, require_unchanged
 from flowmrd.stages.quantify import digests_in_run
-from flowmrd.stages.report import diagnosis_folder, report, tubes_up_to
+from flowmrd.stages.report import FilesBeside, report
 from flowmrd.stages.review_calls import count_with_review
 from flowmrd.stages.shared_files import keep_copy
 from flowmrd.store import write_json
@@ -69,16 +69,10 @@ def in_run(
         folders,
         config=config,
         digests=digests_in_run(run, sample, reference, laip),
+        beside=FilesBeside.in_run(run, sample, reference=reference, laip=laip, controls=control),
         reference_json=reference,
-        laip_json=laip,
         library_json=(*library, *stored_library(run.directory, config)),
         decisions_json=decisions_file(run.directory, config),
-        controls_qc=[run.work(name, "qc.json") for name in control],
-        controls_work=[run.work(name, "qc.json").parent for name in control],
-        diagnosis_work=diagnosis_folder(run, laip),
-        history=[run.work(name, "mrd.json") for name in tubes_up_to(run, sample)],
-        run_directory=run.directory,
-        tubes=len(run.samples),
     )
     require_unchanged(row.fcs, seen)
 
@@ -104,16 +98,10 @@ def judge(
     *,
     config: RunConfig,
     digests: Digests,
+    beside: FilesBeside,
     reference_json: Path,
-    laip_json: Path | None,
-    library_json: Sequence[Path],
+    library_json: Sequence[Path] = (),
     decisions_json: Path | None = None,
-    controls_qc: Sequence[Path],
-    controls_work: Sequence[Path],
-    diagnosis_work: Path | None,
-    history: Sequence[Path],
-    run_directory: Path,
-    tubes: int = 1,
 ) -> None:
     """Classify, count, report and export a gated tube; write every result of the contract.
 
@@ -121,9 +109,9 @@ def judge(
 
     Parameters
     ----------
-    controls_qc, controls_work, diagnosis_work, history, run_directory, tubes
-        As in :func:`flowmrd.stages.report.report`.
-    reference_json, laip_json, library_json, decisions_json
+    beside
+        What the page shows beside the tube; its ``laip`` is the phenotype that the tube is judged by.
+    reference_json, library_json, decisions_json
         As in :func:`flowmrd.stages.classify.classify`.
     """
     tube = classify_loaded(
@@ -131,14 +119,14 @@ def judge(
         patient=sample.patient,
         prior_therapy=sample.prior_therapy,
         reference_json=reference_json,
-        laip_json=laip_json,
+        laip_json=beside.laip,
         library_json=library_json,
         decisions_json=decisions_json,
         config=config,
     )
     write_classified(tube, None, at.work / "classification.json")
     result = at.result / "mrd.json"
-    tube, counted = count_with_review(tube, config, sample=sample, digests=digests, run_directory=run_directory)
+    tube, counted = count_with_review(tube, config, sample=sample, digests=digests, run_directory=beside.run_directory)
     write_json(result, counted.to_json_dict())
     keep_copy(result, at.work / "mrd.json")
     facts = tube.ingest
@@ -152,13 +140,6 @@ def judge(
         panel=tube.panel,
         config=config,
         sample=sample,
-        reference_json=reference_json,
-        laip_json=laip_json,
-        controls_qc=controls_qc,
-        controls_work=controls_work,
-        diagnosis_work=diagnosis_work,
-        history=[path for path in history if path.is_file()],
-        run_directory=run_directory,
-        tubes=tubes,
+        beside=beside,
         tube=tube,
     )

@@ -37,7 +37,7 @@ from flowmrd.stages.finished_tube import FinishedFiles, finished_tube, read_even
 from flowmrd.stages.judge import gated_from_files
 from flowmrd.stages.prepare import TubeFolders
 from flowmrd.stages.provenance import renew_records
-from flowmrd.stages.report import report
+from flowmrd.stages.report import FilesBeside, report
 from flowmrd.stages.results import read_result
 from flowmrd.stages.review_calls import result_sha256
 from flowmrd.store import digest_file, write_json, write_text
@@ -55,10 +55,10 @@ class TubeInRun:
 
     Attributes
     ----------
+    beside
+        What its page shows beside it.
     later
         The patient's later tubes with a result, whose pages show this tube among the visits.
-    reference_json, laip_json, controls_qc, controls_work, diagnosis_work, history, tubes
-        As in :func:`flowmrd.stages.report.report`.
     """
 
     run_directory: Path
@@ -66,14 +66,8 @@ class TubeInRun:
     at: TubeFolders
     panel: PanelModel
     config: RunConfig
-    reference_json: Path | None
-    laip_json: Path | None
-    controls_qc: Sequence[Path] = ()
-    controls_work: Sequence[Path] = ()
-    diagnosis_work: Path | None = None
-    history: Sequence[Path] = ()
+    beside: FilesBeside
     later: Sequence[TubeInRun] = ()
-    tubes: int = 1
 
 
 @dataclass(frozen=True)
@@ -277,15 +271,8 @@ def _write_page(tube: TubeInRun, counted: Tube) -> None:
         panel=tube.panel,
         config=tube.config,
         sample=tube.sample,
-        reference_json=tube.reference_json,
-        laip_json=tube.laip_json,
-        controls_qc=tube.controls_qc,
-        controls_work=tube.controls_work,
-        diagnosis_work=tube.diagnosis_work,
-        history=[path for path in tube.history if path.is_file()],
-        run_directory=tube.run_directory,
+        beside=tube.beside,
         tube=counted,
-        tubes=tube.tubes,
     )
 
 

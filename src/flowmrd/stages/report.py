@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -48,7 +49,7 @@ from flowmrd.store import digest_file, read_json, write_json, write_text
 from flowmrd.tube import Tube
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
-__all__ = ["SHARED_ABOVE", "diagnosis_folder", "in_run", "report", "tubes_up_to"]
+__all__ = ["SHARED_ABOVE", "FilesBeside", "in_run", "report"]
 
 SHARED_ABOVE = 20
 """Tubes above which pages share plotly.js, unless the configuration says otherwise: 1,000 pages are 2 GB smaller."""
@@ -69,25 +70,62 @@ def in_run(
         panel=run.panel_of(sample),
         config=run.config,
         sample=run.sample(sample),
-        reference_json=reference,
-        laip_json=laip,
-        controls_qc=[run.work(name, "qc.json") for name in control],
-        controls_work=[run.work(name, "qc.json").parent for name in control],
-        diagnosis_work=diagnosis_folder(run, laip),
-        history=[path for name in tubes_up_to(run, sample) if (path := run.work(name, "mrd.json")).is_file()],
-        run_directory=run.directory,
-        out=run.result(sample, "report.html"),
-        tubes=len(run.samples),
+        beside=FilesBeside.in_run(run, sample, reference=reference, laip=laip, controls=control),
     )
 
 
-def tubes_up_to(run: RunFiles, sample: str) -> list[str]:
+@dataclass(frozen=True)
+class FilesBeside:
+    """Files of a run that the page of a tube shows beside the tube's own.
+
+    Attributes
+    ----------
+    reference, laip
+        ``reference.json`` and ``laip.json`` by which the tube was judged; the page says which of them are missing.
+    controls
+        Work folders of the control tubes of the same panel: columns to draw beside this tube's, and ``qc.json``, by
+        which this tube gets its place among them.
+    diagnosis
+        Work folder of the patient's diagnosis tube, whose columns are drawn too.
+    history
+        ``mrd.json`` of the patient's tubes in the order of the sheet, including this one; they need not exist.
+    run_directory
+        Where the review log lies; without it the page shows no signatures.
+    tubes
+        Tubes of the run, which decide whether pages share plotly.js.
+    """
+
+    reference: Path | None = None
+    laip: Path | None = None
+    controls: Sequence[Path] = ()
+    diagnosis: Path | None = None
+    history: Sequence[Path] = ()
+    run_directory: Path | None = None
+    tubes: int = 1
+
+    @classmethod
+    def in_run(
+        cls, run: RunFiles, sample: str, *, reference: Path | None, laip: Path | None, controls: Sequence[str]
+    ) -> FilesBeside:
+        """The files beside a tube of a run."""
+        return cls(
+            reference,
+            laip,
+            controls=[run.work(name, "qc.json").parent for name in controls],
+            diagnosis=_diagnosis_folder(run, laip),
+            history=[run.work(name, "mrd.json") for name in _tubes_up_to(run, sample)],
+            run_directory=run.directory,
+            tubes=len(run.samples),
+        )
+
+
+def _tubes_up_to(run: RunFiles, sample: str) -> list[str]:
     """Tubes of a tube's patient in the order of the sheet, up to and including this one."""
     row = run.sample(sample)
     return [name for name, other in run.samples.items() if other.patient == row.patient and other.line <= row.line]
 
 
-def diagnosis_folder(run: RunFiles, laip: Path | None) -> Path | None:
+def _diagnosis_folder(run: RunFiles, laip: Path | None) -> Path | None:
     """Work folder of the tube that a LAIP was found in."""
     name = read_json(laip).get("diagnosis") if laip is not None and laip.is_file() else None
     return run.work(str(name), "gated.arrow").parent if name in run.samples else None
@@ -100,16 +138,9 @@ def report(
     panel: PanelModel,
     config: RunConfig,
     sample: Sample | None = None,
-    reference_json: Path | None = None,
-    laip_json: Path | None = None,
-    controls_qc: Sequence[Path] = (),
-    controls_work: Sequence[Path] = (),
-    diagnosis_work: Path | None = None,
-    history: Sequence[Path] = (),
-    run_directory: Path | None = None,
+    beside: FilesBeside | None = None,
     out: Path | None = None,
     tube: Tube | None = None,
-    tubes: int = 1,
 ) -> None:
     """Write the page of one sample.
 
@@ -119,22 +150,12 @@ def report(
         ``results/samples/<sample>`` and ``results/work/<sample>``.
     sample
         The tube's row of the sheet.
-    reference_json, laip_json
-        Files by which the tube was judged; the page says which of them are missing.
-    controls_qc
-        ``qc.json`` of the control tubes of the same panel, for this tube's place among them.
-    controls_work, diagnosis_work
-        Work folders of these controls and of the patient's diagnosis tube, whose columns are drawn beside this tube's.
-    history
-        ``mrd.json`` of the patient's tubes in the order of the sheet, including this one.
-    run_directory
-        Where the review log lies; without it the page shows no signatures.
+    beside
+        Other files that the page shows; none where absent.
     out
         The page; ``report.html`` in ``sample_dir`` by default. JSON and TSV go beside it.
     tube
         The tube's events; read from the column files of ``work_dir`` where absent.
-    tubes
-        Tubes of the run, which decide whether pages share plotly.js.
 
     Raises
     ------
@@ -142,12 +163,13 @@ def report(
         If ``mrd.json`` or the column files are missing or do not belong together.
     """
     out = out or sample_dir / "report.html"
+    beside = beside or FilesBeside()
     path = sample_dir / "mrd.json"
     result = read_result(path)
     signatures: Sequence[dict[str, object]] = ()
     problem: str | None = None
-    if run_directory is not None:
-        signatures, problem = signatures_of(run_directory, result.sample)
+    if beside.run_directory is not None:
+        signatures, problem = signatures_of(beside.run_directory, result.sample)
     inputs = Inputs(
         result=result,
         mrd_sha256=digest_file(path),
@@ -158,25 +180,27 @@ def report(
         gates=read_if_there(work_dir / "gates.json", GatesFile),
         ingest=read_if_there(work_dir / "ingest.json", IngestFile),
         classification=read_if_there(work_dir / "classification.json", ClassificationFile),
-        reference=(reference := read_if_there(reference_json, ReferenceFile)),
-        diagnosis=read_if_there(laip_json, LaipFile),
-        leukaemia=read_leukaemia(laip_json),
-        controls_work=[folder for folder in controls_work if folder != work_dir],
-        diagnosis_work=diagnosis_work if diagnosis_work != work_dir else None,
-        controls_qc=[read_record(entry, QualityFile) for entry in controls_qc if entry.is_file()],
+        reference=(reference := read_if_there(beside.reference, ReferenceFile)),
+        diagnosis=read_if_there(beside.laip, LaipFile),
+        leukaemia=read_leukaemia(beside.laip),
+        controls_work=[folder for folder in beside.controls if folder != work_dir],
+        diagnosis_work=beside.diagnosis if beside.diagnosis != work_dir else None,
+        controls_qc=[
+            read_record(entry, QualityFile) for folder in beside.controls if (entry := folder / "qc.json").is_file()
+        ],
         history=[
             Visit(read_result(entry), AcquisitionEntry() if quality is None else quality.acquisition)
-            for entry in history
+            for entry in beside.history
             if entry.is_file()
             for quality in (read_if_there(entry.with_name("qc.json"), QualityFile),)
         ],
         odd_controls=[]
         if reference is None
         else [control.name for control in reference.control_judgements if control.verdict == "CONTROL_ODD"],
-        control_limits=read_control_limits(run_directory, config),
+        control_limits=read_control_limits(beside.run_directory, config),
         signatures=signatures,
         signature_problem=problem,
-        shared_script=_shared_script(config, run_directory, out, tubes),
+        shared_script=_shared_script(config, beside.run_directory, out, beside.tubes),
     )
     if tube is None:
         tube = with_calls(_events(result.sample, work_dir, panel, config), calls_in_result(result))
