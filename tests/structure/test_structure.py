@@ -185,12 +185,6 @@ LOOSE: dict[str, dict[str, int]] = {
     "what a template or a terminal is given to show": {
         "report/cohort_page.py": 1,
     },
-    "parts of an artefact on their way to its file, which is checked by its model": {
-        "classifier/storage.py": 1,
-        "engine/headers.py": 1,
-        "gating/brightness.py": 1,
-        "gating/tree.py": 1,
-    },
 }
 """Reason to the files in which a dictionary may hold anything, and how often; the numbers only get smaller."""
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -301,19 +301,15 @@ class HeaderCache:
         key = f"{path}|{panel_key if panel is not None else ''}|{request.key(row)}"
         now = file_key(path)
         known = _remembered(self._old.get(key), now)
-        if known is None:
-            known = {"file": now, "error": None, **_plain(HeaderPreview(0.0, 0, {}, ()))}
-            try:
-                known |= _plain(check_header(path, panel, row, request))
-            except InputError as error:
-                if isinstance(error.__cause__, OSError):
-                    raise  # a drive that could not be read says nothing about the file: look again next time
-                known["error"] = [error.where, error.found, error.expected, error.todo]
-        self._new[key] = known
-        if known["error"] is not None:
-            where, found, expected, todo = known["error"]
+        if known is not None:
+            self._new[key] = self._old[key]
+        else:
+            known = _looked(now, path, panel, row, request)
+            self._new[key] = _OUTCOME.dump_python(known, mode="json")
+        if known.error is not None:
+            where, found, expected, todo = known.error
             raise InputError(where, found=found, expected=expected, todo=todo)
-        return _preview_of(known)
+        return known.preview
 
     def save(self) -> None:
         """Store the outcomes for the next start."""
@@ -321,28 +317,42 @@ class HeaderCache:
             keep_state(self._path, {"code": self._code, "files": self._new})
 
 
-_PREVIEW: Final = TypeAdapter(HeaderPreview)
+@dataclass(frozen=True)
+class HeaderOutcome:
+    """Outcome of the check of a file as it is kept: its preview, or the four parts of an error.
+
+    Attributes
+    ----------
+    file
+        Size and time of the file (:func:`file_key`).
+    """
+
+    file: str
+    preview: HeaderPreview
+    error: tuple[str, str, str, str] | None = None
 
 
-def _plain(preview: HeaderPreview) -> dict[str, object]:
-    plain: dict[str, object] = _PREVIEW.dump_python(preview, mode="json")
-    return plain
+_OUTCOME: Final = TypeAdapter(HeaderOutcome)
 
 
-def _preview_of(entry: Mapping[str, object]) -> HeaderPreview:
-    return _PREVIEW.validate_python({one.name: entry[one.name] for one in fields(HeaderPreview)})
+def _looked(now: str, path: Path, panel: PanelModel | None, row: Sample, request: RunRequest) -> HeaderOutcome:
+    try:
+        return HeaderOutcome(now, check_header(path, panel, row, request))
+    except InputError as error:
+        if isinstance(error.__cause__, OSError):
+            raise  # a drive that could not be read says nothing about the file: look again next time
+        told = (error.where, error.found, error.expected, error.todo)
+        return HeaderOutcome(now, HeaderPreview(0.0, 0, {}, ()), told)
 
 
-def _remembered(entry: Any, now: str) -> dict[str, Any] | None:
+def _remembered(entry: object, now: str) -> HeaderOutcome | None:
     """An entry of the cache, if it is about the present file and has the present form."""
     if not isinstance(entry, dict) or entry.get("file") != now:
         return None
-    error = entry.get("error", "")
-    told = error is None or (isinstance(error, list) and len(error) == 4 and all(isinstance(one, str) for one in error))
     try:
-        preview = _preview_of(entry)
-        if preview.pattern is not None:
-            StainingPattern.from_record(preview.pattern)
+        known = _OUTCOME.validate_python(entry)
+        if known.preview.pattern is not None:
+            StainingPattern.from_record(known.preview.pattern)
     except (KeyError, TypeError, ValueError):
         return None
-    return entry if told else None
+    return known
