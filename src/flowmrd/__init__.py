@@ -11,8 +11,8 @@ The chain as functions, for notebooks and scripts::
     tube.to_pandas()
 
 ``examples/one_tube.ipynb`` goes on to the verdict: a reference of control tubes, the phenotype at diagnosis,
-``MrdClassifier`` and ``quantify``. docs/api.md describes every name. Each is imported when it is first used, so that
-``import flowmrd`` takes little time.
+``MrdClassifier`` and ``quantify``. ``FinishedRun`` judges further tubes by what a finished run has learned.
+docs/api.md describes every name. Each is imported when it is first used, so that ``import flowmrd`` takes little time.
 """
 
 from __future__ import annotations

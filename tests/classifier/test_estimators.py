@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 
 from flowmrd.classifier import CandidateCells, ClassifierParameters, classify_tube, estimators, find_laip
 from flowmrd.classifier.estimators import MrdClassifier, NormalReference
+from flowmrd.classifier.judge_tube import classifier_parameters
 from flowmrd.classifier.laip_of_tubes import FoundLaip
+from flowmrd.config import PriorTherapy, RunConfig
 from flowmrd.panel import load_panel
 from flowmrd.tube import Tube
 
@@ -86,6 +89,12 @@ def test_one_number_of_the_classifier_is_searched_with_grid_search() -> None:
         MrdClassifier(PARAMETERS), tubes, blasts, cv=2, scoring=lambda one, x, y: one.score(x, y), error_score="raise"
     )
     assert scores["test_score"].shape == (2,)
+
+
+def test_without_a_configuration_the_estimators_have_the_numbers_of_a_run_with_the_defaults() -> None:
+    panel = load_panel("ino10")
+    of_run = classifier_parameters(panel, RunConfig(panel=panel.name, samples=""), PriorTherapy.NONE)
+    assert replace(MrdClassifier().chosen, shifted=of_run.shifted) == of_run
 
 
 def test_the_path_of_a_run_does_not_import_scikit_learn() -> None:

@@ -27,14 +27,13 @@ from flowmrd.classifier.candidate_cells import Bools, CandidateCells
 from flowmrd.classifier.classification import Classification
 from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.control_judgement import build_judged_reference
-from flowmrd.classifier.judge_tube import classify, markers_after
+from flowmrd.classifier.judge_tube import classify, columns_of_events, markers_after
 from flowmrd.classifier.laip_of_tubes import FoundLaip
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.novelty import Novelty, judge_novelty
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
-from flowmrd.classifier.phenotype_score import NO_SCORE
 from flowmrd.classifier.storage import in_folder, load_reference
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.classifier.tube_model import fit_tube
@@ -182,7 +181,9 @@ class NormalReference(_WithParameters):
         """
         file = in_folder(path, "reference.json")
         model, made = load_reference(file), read_record(file, ReferenceFile).manifest
-        loaded = cls(ClassifierParameters(seed=made.seed), panel=model.panel, max_cells=made.max_events_per_control)
+        parameters = ClassifierParameters(seed=made.seed)
+        chosen = None if parameters == ClassifierParameters() else parameters
+        loaded = cls(chosen, panel=model.panel, max_cells=made.max_events_per_control)
         return loaded._of(model)
 
     def _of(self, model: ReferenceModel) -> Self:
@@ -412,9 +413,8 @@ class MrdClassifier(_WithParameters):
             return result.mrd, result.score
         found = candidates(tube)
         result = self._classified(found.cells, parameters)
-        mrd, score = np.zeros(tube.n_events, dtype=bool), np.full(tube.n_events, NO_SCORE, dtype=np.float32)
-        mrd[found.rows], score[found.rows] = result.mrd, result.score
-        return mrd, score
+        events = columns_of_events(result, found, tube.n_events)
+        return events.mrd, events.score
 
     def _classified(self, cells: CandidateCells, parameters: ClassifierParameters) -> Classification:
         library = Library(self.library_).without(self.patient)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,8 +22,9 @@ from flowmrd.classifier.normal_reference import FittedReference, ReferenceModel,
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype import marker_levels, nearest_stage, phenotype_in_words
+from flowmrd.classifier.phenotype_score import NO_SCORE
 from flowmrd.classifier.spike_in_raw_events import RawChain
-from flowmrd.classifier.tube_candidates import candidates
+from flowmrd.classifier.tube_candidates import TubeCandidates, candidates
 from flowmrd.config import PriorTherapy, RunConfig
 from flowmrd.flags import Flag, flag
 from flowmrd.panel import PanelModel
@@ -140,24 +141,9 @@ def classify(
         parameters=chosen,
         chain=chain,
     )
-    score = np.full(tube.n_events, -99.0, dtype=np.float32)
-    mrd = np.zeros(tube.n_events, dtype=bool)
-    cluster = np.full(tube.n_events, -1, dtype=np.int32)
-    group = np.full(tube.n_events, -1, dtype=np.int32)
-    if result.group is not None:
-        group[found.rows] = result.group
-    if result.offscale_group is not None:
-        group[found.offscale_rows] = result.offscale_group
-    score[found.rows], mrd[found.rows], cluster[found.rows] = result.score, result.mrd, result.cluster
-    if result.offscale_score is not None and result.offscale_cluster is not None:
-        rows = found.offscale_rows
-        score[rows], cluster[rows], mrd[rows] = (
-            result.offscale_score,
-            result.offscale_cluster,
-            result.offscale_cluster >= 0,
-        )
-    judged = name_carry_over(summarise(result, found.cells, reference, laip), group, _clock(tube), chosen)
-    usable = group[tube.analysable()]
+    events = columns_of_events(result, found, tube.n_events)
+    judged = name_carry_over(summarise(result, found.cells, reference, laip), events.group, _clock(tube), chosen)
+    usable = events.group[tube.analysable()]
     uncounted = tuple(
         entry.model_copy(update={"cells": int(np.count_nonzero(usable == entry.id))}) for entry in judged.uncounted
     )
@@ -178,13 +164,13 @@ def classify(
         raised.append(flag("NO_LAIP", least=settings.laip.min_diagnosis_cells))
     classified = replace(
         tube,
-        mrd_score=score,
-        mrd=mrd,
-        cluster=cluster,
-        group=group,
+        mrd_score=events.score,
+        mrd=events.mrd,
+        cluster=events.cluster,
+        group=events.group,
         excluded=excluded,
     )
-    raised += _disagreement(classified, learned)
+    raised += _disagreement(classified, learned, chosen)
     update = {
         "seen_without_cd19": learned.seen_without_cd19,
         "uncounted": uncounted,
@@ -194,11 +180,35 @@ def classify(
     return replace(classified, classification=judged.model_copy(update=update))
 
 
-DISAGREEMENT: Final = 0.1
-"""Largest difference of the learned from the counted share of leukaemia in a diagnosis tube, as a share."""
+@dataclass(frozen=True)
+class EventColumns:
+    """What the classifier says of every event of a tube; all of shape (n_events,), as in :class:`flowmrd.Tube`."""
+
+    score: npt.NDArray[np.float32]
+    mrd: npt.NDArray[np.bool_]
+    cluster: npt.NDArray[np.int32]
+    group: npt.NDArray[np.int32]
 
 
-def _disagreement(tube: Tube, learned: FoundLaip) -> list[Flag]:
+def columns_of_events(result: Classification, found: TubeCandidates, n_events: int) -> EventColumns:
+    """The result for the candidate cells and the off-scale cells of a tube, at the rows of its events."""
+    score = np.full(n_events, NO_SCORE, dtype=np.float32)
+    mrd = np.zeros(n_events, dtype=bool)
+    cluster = np.full(n_events, -1, dtype=np.int32)
+    group = np.full(n_events, -1, dtype=np.int32)
+    if result.group is not None:
+        group[found.rows] = result.group
+    if result.offscale_group is not None:
+        group[found.offscale_rows] = result.offscale_group
+    score[found.rows], mrd[found.rows], cluster[found.rows] = result.score, result.mrd, result.cluster
+    if result.offscale_score is not None and result.offscale_cluster is not None:
+        rows = found.offscale_rows
+        score[rows], cluster[rows] = result.offscale_score, result.offscale_cluster
+        mrd[rows] = result.offscale_cluster >= 0
+    return EventColumns(score, mrd, cluster, group)
+
+
+def _disagreement(tube: Tube, learned: FoundLaip, parameters: ClassifierParameters) -> list[Flag]:
     """A flag if the diagnosis tube that gave the phenotype holds a different share of it than was learned."""
     if learned.laip is None or learned.diagnosis != tube.name or tube.mrd is None:
         return []
@@ -206,7 +216,7 @@ def _disagreement(tube: Tube, learned: FoundLaip) -> list[Flag]:
     usable = tube.analysable() if nucleated is None else tube.analysable() & nucleated
     counted = float(np.count_nonzero(tube.mrd & usable)) / max(int(np.count_nonzero(usable)), 1)
     share = learned.laip.share
-    if abs(counted - share) <= DISAGREEMENT * max(counted, share):
+    if abs(counted - share) <= parameters.diagnosis_disagreement * max(counted, share):
         return []
     return [flag("DIAGNOSIS_DISAGREES", learned=share, counted=counted)]
 

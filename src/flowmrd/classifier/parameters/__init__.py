@@ -7,7 +7,7 @@ Logarithms are natural; a decade is a factor of ten of the signal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from flowmrd.classifier.parameters.candidate_groups import CandidateGroupNumbers
 from flowmrd.classifier.parameters.diagnosis import DiagnosisNumbers
@@ -24,7 +24,7 @@ from flowmrd.classifier.parameters.tube_fit import TubeFitNumbers
 __all__ = ["HAND", "ClassifierParameters", "Section"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ClassifierParameters(
     SpikeInNumbers,
     EvidenceNumbers,
@@ -42,3 +42,9 @@ class ClassifierParameters(
     The defaults are those of the product. A field's metadata hold ``section``, ``unit``, ``meaning`` and ``source``;
     docs/thresholds.md lists all with their measured effect.
     """
+
+    def __repr__(self) -> str:
+        """Only what differs from the product, as scikit-learn shows its estimators."""
+        changed = {one.name: getattr(self, one.name) for one in fields(self)}
+        shown = (f"{one.name}={changed[one.name]!r}" for one in fields(self) if changed[one.name] != one.default)
+        return f"{type(self).__name__}({', '.join(shown)})"

@@ -204,6 +204,14 @@ class DiagnosisNumbers:
         "between marrows",
         "by hand: 95 of 100 cells of a population lie nearer, by two markers",
     )
+    diagnosis_disagreement: float = number(
+        0.1,
+        "diagnosis",
+        "fraction",
+        "largest difference of the learned from the counted share of leukaemia in a diagnosis tube, as a share of the "
+        "larger",
+        "by hand: leads to a remark only",
+    )
     marker_shift_least: float = number(
         0.3,
         "diagnosis",
