@@ -12,13 +12,14 @@ from flowmrd.classifier import build_reference, calibration
 from flowmrd.classifier.abundance_outliers import abundance_outliers
 from flowmrd.classifier.atypical_groups import is_uncommon, like_early_progenitors
 from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
-from flowmrd.classifier.calibration import cut_beside, stands_alone
+from flowmrd.classifier.calibration import calibrate, cut_beside, stands_alone
 from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.compact_groups import CompactGroup, compact, search_groups
 from flowmrd.classifier.control_abundance import shares_in_place
 from flowmrd.classifier.control_groups import ControlGroups
 from flowmrd.classifier.found_groups import (
     FoundGroups,
+    find_other_groups,
     is_abundant,
     is_artefact,
     is_looked_at_twice,
@@ -26,11 +27,13 @@ from flowmrd.classifier.found_groups import (
     stands_out,
 )
 from flowmrd.classifier.group_evidence import EvidenceOnGroup
+from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import Mixture, log_density
 from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype_match import forms_group, stretched_match
 from flowmrd.classifier.phenotype_score import PhenotypeFit, fit_phenotype
+from flowmrd.classifier.search import Search
 from flowmrd.classifier.tube_model import bounded, drug_masked_normals, fit_tube
 from flowmrd.classifier.window_cells import WindowCells, control_cells, tube_cells
 from flowmrd.units import LOGICLE_M
@@ -397,6 +400,32 @@ def test_a_group_as_common_in_controls_counts_only_by_a_stricter_error_rate(
     centre = cells.normal.normal_b + cells.shift
     group = CompactGroup(Mixture(np.ones(1), centre[None], 0.04 * np.eye(5)[None]), 1e-4, 300.0, 40.0)
     assert stands_out(group, EvidenceOnGroup(0.5, None, rate, 500.0), cells, controls) is expected
+
+
+def test_beside_a_known_phenotype_a_group_is_a_question_only_where_controls_hold_fewer_of_its_cells(
+    reference: ReferenceModel,
+) -> None:
+    """Sixty cells that the phenotype does not claim; the controls hold none there, or three times as many."""
+    cells, truth = cells_of(reference, 70, 60)
+    clean = controls_of(reference)
+    searched = calibrate(Search(None, Library(()), PARAMETERS), clean)
+    full = [
+        control.joined(np.repeat(cells.values[truth] - cells.shift + control.shift, 3, axis=0).astype(np.float32))
+        for control in clean
+    ]
+
+    def asked(controls: list[WindowCells], beside: float) -> list[str]:
+        parameters = replace(PARAMETERS, false_groups_counted=1.0, false_groups_beside=beside)
+        found = find_other_groups(
+            replace(cells, parameters=parameters),
+            replace(searched, controls=tuple(controls)),
+            np.full(len(cells.values), -1.0),
+        )
+        return [group.why for group in found if group.why != "named"]
+
+    assert asked(clean, 0.0) == ["not_the_phenotype"]
+    assert asked(full, 0.0) == []
+    assert asked(full, 1.0) == ["not_the_phenotype"], "so rare a group is a question wherever it lies"
 
 
 def test_a_group_fitted_beside_counts_by_a_stricter_error_rate() -> None:

@@ -147,7 +147,23 @@ def test_dim_cells_alone_do_not_prove_a_shifted_colour() -> None:
         own = MarkerStaining("CD20", carriers, 0.99, middle, 0.3 + middle, without, 5_000, 100_000)
         return judge_staining([own], controls, PARAMETERS)[0].state
 
-    assert state(-0.1, 0.45) == "ok"
-    assert state(0.2, 0.45) == "shifted", "both moved"
+    assert state(-0.1, 0.65) == "ok"
+    assert state(0.2, 0.65) == "shifted", "both moved"
     assert state(-0.1, 1.2) == "shifted", "far beyond what spillover does"
-    assert state(-0.1, 0.45, carriers=0) == "shifted", "no cell speaks for the antibody"
+    assert state(-0.1, 0.65, carriers=0) == "shifted", "no cell speaks for the antibody"
+
+
+@pytest.mark.parametrize("marker", ["CD10", "CD38", "CD20"])
+def test_carriers_that_differ_between_persons_are_blamed_only_beyond_that_difference(marker: str) -> None:
+    """Seven controls agree by chance; granulocytes of the next person have CD10 a decade dimmer, and nothing failed."""
+    controls = [
+        [MarkerStaining(marker, 5_000, 0.95, place, 0.3 + place, place / 2, 5_000, 100_000)]
+        for place in (-0.15, -0.1, -0.05, 0.0, 0.05, 0.1, 0.15)
+    ]
+
+    def state(middle: float) -> str:
+        own = MarkerStaining(marker, 5_000, 0.5, middle, 0.3 + middle, 0.0, 5_000, 100_000)
+        return judge_staining([own], controls, PARAMETERS)[0].state
+
+    assert state(-1.0) == ("shifted" if marker == "CD20" else "ok")
+    assert state(-2.0) == state(2.0) == "shifted"

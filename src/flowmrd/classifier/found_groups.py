@@ -193,6 +193,9 @@ def stands_beside(found: FoundGroups, parameters: ClassifierParameters) -> bool:
 def find_other_groups(cells: WindowCells, calibration: Calibration, score: Floats) -> tuple[UncountedGroup, ...]:
     """Groups unlike normal cells that the patient's phenotype does not claim, since a leukaemia may have changed.
 
+    A group that controls hold as often is a question only if it is very rare (:func:`is_beyond_controls`). Without a
+    diagnosis tube such a group is a question too; here the phenotype was looked for and lies elsewhere.
+
     Parameters
     ----------
     score
@@ -208,6 +211,7 @@ def find_other_groups(cells: WindowCells, calibration: Calibration, score: Float
             counts(group, evidence, rest)
             and not like_normal(group.mixture, rest)
             and is_uncommon(group, rest, calibration.controls)
+            and is_beyond_controls(group, evidence, rest, calibration.controls)
         ):
             found.append(UncountedGroup(group.mixture, group.events, "not_the_phenotype", evidence))
     return tuple(found)
@@ -269,12 +273,17 @@ def stands_out(
     Its cells must not lie at an end of a scale. Where the controls hold as many cells in its place as the tube does, it
     must be as rare as a group beside which the normal cells were fitted: a clean tube of 120 such cells was called.
     """
+    return not is_artefact(group, cells) and is_beyond_controls(group, evidence, cells, controls)
+
+
+def is_beyond_controls(
+    group: CompactGroup, evidence: EvidenceOnGroup, cells: WindowCells, controls: Sequence[WindowCells]
+) -> bool:
+    """Whether a group is very rare in marrow without leukaemia, or has more cells in its place than the controls."""
     parameters = cells.parameters
     rate = evidence.false_groups
     rare = rate is not None and rate < parameters.false_groups_beside
-    return not is_artefact(group, cells) and (
-        rare or is_uncommon(group, cells, controls, parameters.question_abundance_ratio)
-    )
+    return rare or is_uncommon(group, cells, controls, parameters.question_abundance_ratio)
 
 
 def is_artefact(group: CompactGroup, cells: WindowCells) -> bool:

@@ -27,6 +27,13 @@ __all__ = ["StainingFinding", "control_staining", "judge_staining", "staining_fl
 ON_B_CELLS_ALONE: Final = frozenset({"CD20", "CD22"})
 """Markers that marrow without B cells does not show at all; every other marker of a panel is also on other cells."""
 
+OF_VARYING_CELLS: Final = frozenset({"CD10", "CD38"})
+"""Markers whose normal carriers differ between persons and not only between stainings.
+
+Most cells that carry CD10 are granulocytes, which gain it as they mature; CD38 rises with the activation of T, NK and
+myeloid cells. A few controls may agree by chance, and then every other person's marrow looks stained otherwise.
+"""
+
 
 @dataclass(frozen=True)
 class StainingFinding:
@@ -110,7 +117,7 @@ def _judged(
         _beyond(
             (own.middle, own.upper),
             [(one.middle, one.upper) for one in controls],
-            parameters.expected_dye_sd if dye else parameters.carrier_shift_sd,
+            _carrier_sd(own.marker, parameters),
             parameters,
         )
         if own.carriers >= parameters.carriers_least
@@ -130,6 +137,13 @@ def _judged(
     decades, limit = max(shifts, key=lambda pair: abs(pair[0]) / pair[1] if pair[1] else 0.0)
     state: StainingState = "shifted" if limit and abs(decades) > limit else "ok"
     return replace(finding, state=state, decades=decades, limit=limit, carrier_decades=shifts[0][0])
+
+
+def _carrier_sd(marker: str, parameters: ClassifierParameters) -> float:
+    """Usual spread of the carriers' level between tubes of a laboratory, decades."""
+    if is_nucleic_acid_dye(marker):
+        return parameters.expected_dye_sd
+    return parameters.varying_carrier_sd if marker in OF_VARYING_CELLS else parameters.carrier_shift_sd
 
 
 def control_staining(
