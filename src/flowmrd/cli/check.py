@@ -20,6 +20,7 @@ from flowmrd.config.yaml_file import read_yaml
 from flowmrd.engine.applied_reference import stained_controls
 from flowmrd.engine.headers import HeaderPreview, RunRequest, check_header
 from flowmrd.engine.override_check import check_override
+from flowmrd.engine.patient_keywords import acquired, patient_contradictions
 from flowmrd.engine.run_faults import run_faults
 from flowmrd.engine.tube_comparison import compare_tubes
 from flowmrd.errors import ChannelError, ColumnError, ConfigError, InputError, PanelError, SheetError, counted
@@ -96,6 +97,7 @@ def check_run(run_directory: Path) -> tuple[list[Problem], int]:
         run_directory, {row.sample: (row, panels[row.panel or config.panel]) for row in rows}, request
     )
     problems += _events(rows, previews, config, sheet)
+    problems += _patients(rows, previews, sheet)
     return _grouped(problems), len(rows)
 
 
@@ -147,6 +149,12 @@ def _events(rows: list[Sample], previews: Mapping[str, HeaderPreview], config: R
             "acquire more cells; such a tube can be positive, but never negative at the target",
         )
     ]
+
+
+def _patients(rows: list[Sample], previews: Mapping[str, HeaderPreview], sheet: Path) -> list[Problem]:
+    """Tubes whose files name another patient than the sheet, or another order of diagnosis and follow-up."""
+    files = {row.sample: acquired(row.fcs) for row in rows if row.sample in previews}
+    return [Problem.of(error, "note") for _, error in patient_contradictions(rows, files, sheet)]
 
 
 def _config(path: Path) -> tuple[RunConfig, list[Problem]]:
