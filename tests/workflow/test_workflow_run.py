@@ -118,6 +118,18 @@ def test_a_redone_tube_has_the_same_bytes_and_the_others_are_not_touched(finishe
     assert digests(run) == digests(finished)
 
 
+def test_a_deleted_event_file_of_a_control_is_made_again_for_a_page_that_draws_it(
+    finished: Path, tmp_path: Path
+) -> None:
+    run = copy_of(finished, tmp_path)
+    (run / "results/work/CTRL02/preprocessed.arrow").unlink()
+    assert planned(run) == [], "no page is due"
+    shutil.rmtree(run / "results/samples/P02-day21")
+    again = snakemake(run)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert digests(run) == digests(finished)
+
+
 def test_two_runs_have_the_same_bytes_even_where_folder_and_file_names_are_hostile(
     simulated: Path, finished: Path, tmp_path: Path
 ) -> None:

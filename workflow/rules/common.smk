@@ -367,6 +367,22 @@ def qc_of_controls(wildcards):
     )
 
 
+def columns_beside(wildcards):
+    """Event files of the tubes that are drawn beside this one, so that they are made again where somebody deleted them."""
+    patient = PLAN.samples[wildcards.sample].patient
+    panel = panel_name(wildcards)
+    shown = [*PLAN.controls_of(panel), *PLAN.diagnoses(patient, panel)]
+    return settled_for_report(
+        (
+            f"{WORK}/{tube}/{name}.arrow"
+            for tube in shown
+            if tube != wildcards.sample
+            for name in ("preprocessed", "gated")
+        ),
+        wildcards,
+    )
+
+
 def history(wildcards):
     """Results of the patient's tubes before this one; its own is made by the job itself."""
     tubes = [

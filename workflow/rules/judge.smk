@@ -11,6 +11,7 @@ rule judge:
         laip_arrays=laip_file("laip.npz"),
         controls_qc=qc_of_controls,
         history=history,
+        beside=columns_beside,
     output:
         record=ensure(f"{WORK}/{{sample}}/ingest.json", non_empty=True),
         qc=ensure(
@@ -106,6 +107,7 @@ use rule judge as judge_kept with:
         laip_arrays=laip_file("laip.npz"),
         controls_qc=qc_of_controls,
         history=history,
+        beside=columns_beside,
     output:
         classification=ensure(f"{WORK}/{{sample}}/classification.json", non_empty=True),
         mrd=ensure(
