@@ -930,7 +930,11 @@ _QUALITY_FLAGS: Final = (
         Effect.INFO,
         "The names of height and width of {detectors} are exchanged in the file; each was read by its values.",
     ),
-    FlagKind("DOUBLETS_NOT_CHECKED", Effect.REMARK, "Doublets could not be excluded: {why}."),
+    FlagKind(
+        "DOUBLETS_NOT_CHECKED",
+        Effect.REMARK,
+        "Doublets could not be excluded: {why}. They are among the nucleated cells, which are a few percent too many.",
+    ),
     FlagKind("DEBRIS_NOT_CHECKED", Effect.INFO, "Debris could not be excluded: {why}."),
 )
 

@@ -173,14 +173,13 @@ def _refuse_differing(matrices: Sequence[SpilloverEntry], where: str) -> None:
     first = matrices[0]
     for other in matrices[1:]:
         if not _same(first, other):
-            sources = " or ".join(one.source for one in matrices)
+            choices = " or ".join(f"'compensation: {{source: {one.source}}}'" for one in matrices)
             raise CompensationError(
                 where,
                 found=f"spillover matrices in {first.source} and {other.source} that differ "
                 f"({_kind(first)}; {_kind(other)})",
                 expected="one matrix",
-                todo=f"say which one holds in config.yaml ('compensation: {{source: {sources.split(' or ')[0]}}}', or "
-                f"{sources}; or csv)",
+                todo=f"say in config.yaml which one holds: {choices}; or give it as CSV",
             )
 
 
