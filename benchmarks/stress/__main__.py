@@ -54,7 +54,7 @@ def main() -> int:
     records = arguments.work / "records.jsonl"
     done = {(r["row"], r["panel"]) for r in _read(records) if r["stamp"] == _stamp(sizes)}
     for panel in arguments.panels:
-        world = _world(panel, sizes, arguments.data)
+        world = world_of(panel, sizes, arguments.data)
         if world is None:
             sys.stderr.write(f"no mixtures in {arguments.data}: the rows of {panel} are left out\n")
             continue
@@ -75,7 +75,8 @@ def _stamp(sizes: Sizes) -> str:
     return f"{code_digest()} {sizes!r}"
 
 
-def _world(panel: str, sizes: Sizes, data: Path) -> World | None:
+def world_of(panel: str, sizes: Sizes, data: Path) -> World | None:
+    """The world of a panel; None where its data are not there."""
     if panel == INO:
         return Simulated(sizes)
     assert panel == VIENNA  # noqa: S101 - the parser allows these two alone

@@ -170,6 +170,22 @@ def run(world: World, row: Row, folder: Path) -> Iterator[Record]:
             shutil.rmtree(pipeline.work(sample, ""))
 
 
+def exchanged(world: World, row: Row, folder: Path) -> Iterator[Record]:
+    """Yield a record per patient and level: the tube judged with the diagnosis of the next patient."""
+    pipeline = _prepared(world, row, folder)
+    numbers = [number for number, kind in enumerate(KINDS) if kind in world.sizes.leukaemias]
+    for number in numbers:
+        _diagnosis(world, row, pipeline, number)
+    for place, number in enumerate(numbers):
+        other = f"P{numbers[(place + 1) % len(numbers)]:02d}"
+        for index, level in enumerate(world.sizes.levels):
+            sample = f"P{number:02d}-{index}"
+            tube = _made(world, row, pipeline, sample, "followup", world.tube(number, level))
+            pipeline.judge(sample, pipeline.laip(other))
+            yield {"leukaemia": KINDS[number], "level": level, **_judged(pipeline, sample, tube)}
+            shutil.rmtree(pipeline.work(sample, ""))
+
+
 def _diagnosis(world: World, row: Row, pipeline: Pipeline, number: int) -> Record:
     name = f"P{number:02d}"
     kept = pipeline.run / f"{name}-diagnosis.json"
