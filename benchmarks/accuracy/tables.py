@@ -195,6 +195,8 @@ def cause(record: Record) -> str:
         return "overlap with normal cells: the oracle fails too"
     if "UNRESOLVED_CLUSTER" in reasons:
         return "a group that is not counted forbids a negative"
+    if "KINDS_MISSED" in reasons:
+        return "more than a tenth of the leukaemias would be missed"
     if "SPIKE_IN_MISSED" in reasons:
         return "cells spiked into the tube were not found"
     return "group not convincing enough" if record["level"] > 0 else "normal cells taken for leukaemia"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from laip_marrow import FEATURES, marrow
 
 from flowmrd.classifier import ClassifierParameters, Library, ReferenceModel, build_reference, classify_tube, find_laip
 from flowmrd.classifier.blast_prior import blast_prior
+from flowmrd.classifier.classification import SpikeStep
+from flowmrd.classifier.judge_tube import lossy_steps
 from flowmrd.classifier.leukaemia_kinds import kinds_of_leukaemia
 from flowmrd.classifier.phenotype import phenotype_in_words
 from flowmrd.classifier.search import Search
@@ -65,6 +69,16 @@ def test_without_a_diagnosis_tube_every_kind_is_tried_and_a_kind_like_precursors
     assert spike.detected_replicates == sum(found)
     share = sum(kind.share for kind, hit in zip(spike.kinds, found, strict=True) if hit)
     assert spike.detected == (round(share, 6) >= 0.9)
+
+
+def test_kinds_that_the_classifier_misses_are_no_loss_of_a_gate_or_mask(reference: ReferenceModel) -> None:
+    result = classify_tube(marrow("fu", 83)[0], reference, laip=None, library=None, parameters=PARAMETERS)
+    assert result.spike_in is not None
+    half = tuple(SpikeStep(step, 100, 50) for step in ("window", "counted"))
+    tried = replace(result.spike_in, steps=half)
+    (told,) = lossy_steps(tried, PARAMETERS)
+    assert "B-lineage window" in told.message
+    assert len(lossy_steps(replace(tried, kinds=()), PARAMETERS)) == 2
 
 
 def test_leukaemias_in_the_place_of_haematogones_are_tried_in_their_true_share_and_as_near_as_they_come(

@@ -21,7 +21,7 @@ from flowmrd.classifier.control_judgement import ControlJudgement, build_judged_
 from flowmrd.classifier.doublet_model import doublet_mixture
 from flowmrd.classifier.found_groups import FoundGroups, stands_beside
 from flowmrd.classifier.group_evidence import EvidenceOnGroup
-from flowmrd.classifier.judge_tube import _lossy_steps
+from flowmrd.classifier.judge_tube import lossy_steps
 from flowmrd.classifier.laboratory_decisions import propose
 from flowmrd.classifier.marker_staining import MarkerStaining
 from flowmrd.classifier.mixture import Mixture, log_density
@@ -329,5 +329,5 @@ def test_the_sensitivity_for_a_patient_rests_on_the_replicates_that_did_not_drif
 def test_a_step_that_loses_more_than_a_tenth_of_spiked_cells_is_named(kept: int, named: bool) -> None:
     """``spike_step_loss``."""
     step = SimpleNamespace(step="window", spiked=100, kept=kept)
-    found: Any = SimpleNamespace(spike_in=SimpleNamespace(steps=(step,)))
-    assert bool(_lossy_steps(found, PARAMETERS)) is named
+    found: Any = SimpleNamespace(steps=(step,), kinds=())
+    assert bool(lossy_steps(found, PARAMETERS)) is named

@@ -9,6 +9,7 @@ import pytest
 from laip_marrow import FEATURES, marrow
 
 from flowmrd.classifier import CandidateCells, ClassifierParameters, ReferenceModel, build_reference, classify_tube
+from flowmrd.classifier.mixture import Mixture
 from flowmrd.classifier.unknown_population import _is_lymphoid, find_unknown_populations
 
 PARAMETERS = ClassifierParameters(replicates=1)
@@ -83,6 +84,19 @@ def test_blasts_where_no_control_holds_cells_are_named_even_if_they_are_like_lym
     odd = list(T_CELLS)
     odd[FEATURES.index("CD10")] -= 1.2
     assert unknown(0.85, tuple(odd), reference, (T_CELLS,))
+
+
+@pytest.mark.parametrize(("weight", "known"), [(0.01, True), (0.3, False)])
+def test_a_few_cells_at_the_edge_of_a_population_do_not_make_it_unknown(
+    reference: ReferenceModel, monkeypatch: pytest.MonkeyPatch, weight: float, known: bool
+) -> None:
+    """``unknown_own_share``: the place of a component with few cells of its own holds those of others."""
+    odd = list(T_CELLS)
+    odd[FEATURES.index("CD10")] -= 1.2
+    narrow = 0.05 * np.eye(len(FEATURES))
+    fitted = Mixture(np.array([1 - weight, weight]), np.array([T_CELLS, odd]), np.stack([narrow, narrow]))
+    monkeypatch.setattr("flowmrd.classifier.unknown_population.fit_mixture", lambda *_: fitted)
+    assert (unknown(0.6, tuple(odd), reference, (T_CELLS,)) == []) is known
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,8 @@ def find_unknown_populations(
         large = share[k] >= parameters.unknown_share_least
         if not large or share[k] < parameters.unknown_ratio * max(float(most[k]), 1.0 / parameters.unknown_cells):
             continue
+        if mixture.weight[k] < parameters.unknown_own_share * share[k]:
+            continue  # a few cells at the edge of another population, whose wide place holds that population
         held = parameters.unknown_ratio * most[k] >= parameters.unknown_share_least
         if held and any(_is_lymphoid(mixture.mean[k], level, tube.features, parameters) for level in lymphocytes):
             continue
