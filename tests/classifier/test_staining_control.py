@@ -167,3 +167,19 @@ def test_carriers_that_differ_between_persons_are_blamed_only_beyond_that_differ
 
     assert state(-1.0) == ("shifted" if marker == "CD20" else "ok")
     assert state(-2.0) == state(2.0) == "shifted"
+
+
+def test_a_dim_nucleic_acid_dye_is_not_taken_for_a_forgotten_one() -> None:
+    """A sound development tube had its dye 1.3 decades below the controls and more than half a decade above no dye."""
+
+    def dyed(name: str, seed: int, level: float) -> CandidateCells:
+        tube = marrow(name, seed)[0]
+        features = tuple("SYTO41" if marker == "CD45" else marker for marker in tube.features)
+        values = tube.values.copy()
+        values[:, features.index("SYTO41")] = np.random.default_rng(seed).normal(level, 0.15, tube.n)
+        return replace(tube, features=features, values=values)
+
+    controls = [dyed(f"c{i}", i, level) for i, level in enumerate((2.7, 3.0, 3.3))]
+    dye = build_reference("dye", controls, parameters=PARAMETERS)
+    assert "ANTIBODY_ABSENT" not in judged(dyed("dim", 30, 1.75), dye)
+    assert judged(dyed("none", 30, 0.88), dye)["ANTIBODY_ABSENT"].startswith("SYTO41 stained no cell")

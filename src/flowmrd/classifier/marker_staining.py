@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from flowmrd.classifier.candidate_cells import Bools, CandidateCells, Floats32, thin
+from flowmrd.classifier.candidate_cells import Bools, CandidateCells, Floats32, is_nucleic_acid_dye, thin
 from flowmrd.classifier.mixture import LOG_2PI, Floats, Mixture, log_density_coefficients, normalised, products
 from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.parameters import ClassifierParameters
@@ -211,7 +211,9 @@ def _marker(
     observed, expected = max(carriers, key=lambda pair: len(pair[0]))
     stained = middle = upper = without = None
     if len(observed):
-        stained = float(np.mean(observed >= lowest + parameters.stained_at * (expected - lowest)))
+        # Tubes differ so much in a nucleic acid dye that cells below half way may be stained.
+        way = parameters.without_gap if is_nucleic_acid_dye(marker) else parameters.stained_at * (expected - lowest)
+        stained = float(np.mean(observed >= lowest + way))
     if len(observed) >= parameters.carriers_placed:
         middle, upper = (float(q) for q in np.quantile(observed - expected, (0.5, parameters.upper_quantile)))
     lacking, level_without = _beside(values, level, memberships[0], lack, parameters)

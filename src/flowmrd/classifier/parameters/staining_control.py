@@ -45,7 +45,8 @@ class StainingNumbers:
         0.35,
         "staining control",
         "decades",
-        "largest distance from the lowest populations at which a population does not carry the marker",
+        "largest distance from the lowest populations at which a population does not carry the marker; from there "
+        "on a cell is stained by a nucleic acid dye",
         "by hand: within two spreads of the lowest populations",
     )
     without_level: float = number(
@@ -80,7 +81,7 @@ class StainingNumbers:
         0.5,
         "staining control",
         "ratio",
-        "part of the way to its expected level from which a carrier is stained",
+        "part of the way to its expected level from which a carrier is stained by an antibody",
         "by hand: half way between absent and expected",
     )
     bright_at: float = number(
