@@ -146,6 +146,32 @@ def test_preprocessing_leaves_the_raw_columns_as_they_were_read(fcs: Path, panel
     assert all(np.array_equal(read.raw[name], before[name]) for name in before)
 
 
+def test_arrays_of_a_tube_are_read_only(tube: Tube, fcs: Path, panel: PanelModel) -> None:
+    assert tube.population is not None
+    for values in (tube.columns["CD19"], tube.raw["CD19"], tube.masks["margin"], tube.population):
+        with pytest.raises(ValueError, match="read-only"):
+            values[0] = 0
+    in_place = preprocess(read_tube(fcs, panel), overwrite=True)
+    assert np.array_equal(in_place.columns["CD19"], tube.columns["CD19"])
+
+
+def test_a_tube_and_its_panel_show_themselves_in_one_line(tube: Tube) -> None:
+    assert repr(tube) == f"Tube('P01', panel ino10, {tube.n_events:,} events: read, preprocessed, gated)"
+    assert repr(Tube("empty", tube.panel)) == "Tube('empty', panel ino10, 0 events: empty)"
+    assert len(repr(tube.panel)) < 80
+
+
+def test_a_therapy_that_is_none_of_the_sheet_is_refused_by_every_step(tube: Tube) -> None:
+    import flowmrd
+
+    for step in (
+        lambda: gate(tube, prior_therapy="CD20"),
+        lambda: flowmrd.MrdClassifier(prior_therapy="CD20").fit([candidates(tube).cells]).predict(tube),
+    ):
+        with pytest.raises(ValueError, match=r"none, cd19, cd22, cd19\+cd22"):
+            step()
+
+
 def test_an_unknown_gate_is_an_error_and_no_gate_without_events(tube: Tube) -> None:
     with pytest.raises(GateError, match="nucleatd") as told:
         tube.gate("nucleatd")

@@ -63,16 +63,18 @@ class PatientLaip:
 
     patient: str
     features: tuple[str, ...]
-    mixture: Mixture
-    staining: Floats
+    mixture: Mixture = field(repr=False)
+    staining: Floats = field(repr=False)
     share: float
     n_cells: int
-    cells: npt.NDArray[np.float32]
+    cells: npt.NDArray[np.float32] = field(repr=False)
     indistinct: bool
     by_expert: bool = False
-    rows: tuple[int, ...] = ()
+    rows: tuple[int, ...] = field(default=(), repr=False)
     others: tuple[str, ...] = ()
-    other_values: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+    other_values: npt.NDArray[np.float32] = field(
+        default_factory=lambda: np.empty((0, 0), dtype=np.float32), repr=False
+    )
     offscale: Mapping[str, float] = field(default_factory=dict)
 
     def select(self, features: tuple[str, ...]) -> PatientLaip:

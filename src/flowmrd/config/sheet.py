@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
+from typing import Never
 from unicodedata import normalize
 
 from flowmrd.config.path_text import impossible_path, plain_path
@@ -60,6 +61,11 @@ class PriorTherapy(StrEnum):
     CD19 = "cd19"
     CD22 = "cd22"
     CD19_CD22 = "cd19+cd22"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Never:
+        known = ", ".join(one.value for one in cls)
+        raise ValueError(f"{str(value)[:80]!r} is no therapy before a tube: one of {known}")
 
     @property
     def targets(self) -> frozenset[str]:

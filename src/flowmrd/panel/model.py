@@ -128,6 +128,10 @@ class PanelModel(Strict):
         f"Where absent, those of {', '.join(MATURATION)} that the gate tree has.",
     )
 
+    def __repr__(self) -> str:
+        parts = f"{len(self.channels)} channels, {len(self.gates)} gates"
+        return f"PanelModel({self.name!r}, version {self.version}, {parts})"
+
     @model_validator(mode="after")
     def _consistent(self) -> PanelModel:
         markers = [channel.marker for channel in self.channels]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.config.run import RunConfig
+from flowmrd.config.sheet import PriorTherapy
 from flowmrd.errors import GateError
 from flowmrd.gating.b_lineage import assess_b_lineage, assess_stages
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, ScaledTube, at_bound, common_brightness, dye_factors
@@ -54,7 +55,7 @@ def gate(
     reference: GateReference | None = None,
     exclude: str | None = None,
     override: Path | None = None,
-    prior_therapy: str = "none",
+    prior_therapy: PriorTherapy | str = PriorTherapy.NONE,
     placed: Placed | None = None,
 ) -> Tube:
     """Apply the panel's gate tree to a preprocessed tube.
@@ -88,9 +89,12 @@ def gate(
     ------
     GateError
         If the reference is of another panel, or the override names a gate that does not exist.
+    ValueError
+        If the therapy is none of these.
     """
     panel = tube.panel
     columns = tube.measured
+    prior_therapy = PriorTherapy(prior_therapy).value
     if placed is not None:
         return _gated(tube, apply_placements(columns, panel.gates, placed.gates))
     settings = config or RunConfig(panel=panel.name, samples="")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -249,7 +250,12 @@ def _offscale_masks(offscale: OffScale, channels: tuple[str, ...]) -> dict[str, 
 
 
 def _columns_of(tube: Tube, *, overwrite: bool) -> dict[str, Float32]:
-    return dict(tube.raw) if overwrite else {name: _read_only(values) for name, values in tube.raw.items()}
+    if overwrite:
+        for values in tube.raw.values():
+            with suppress(ValueError):  # memory of a file, which is copied where it would be written to
+                values.flags.writeable = True
+        return dict(tube.raw)
+    return {name: _read_only(values) for name, values in tube.raw.items()}
 
 
 def _read_only(values: Float32) -> Float32:

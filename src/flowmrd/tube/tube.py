@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,14 +38,14 @@ Float32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tube:
     """One tube. Every array has one row per event of the file, in file order; no step removes or reorders events.
 
     Each step returns a new tube with more fields filled: :func:`~flowmrd.tube.read.read_tube` gives ``facts`` and
     ``raw``, :func:`~flowmrd.tube.preprocess.preprocess` gives ``columns`` to ``qc``, :func:`~flowmrd.tube.gate.gate`
     gives ``gates`` to ``routes``, and the classifier gives ``mrd_score`` to ``classification``. Arrays are shared
-    between the steps' tubes and must not be written to.
+    between the steps' tubes, so they are read-only from then on; copy one to change it.
 
     Attributes
     ----------
@@ -99,28 +99,46 @@ class Tube:
     name: str
     panel: PanelModel
     where: str = ""
-    facts: Facts = field(default_factory=HeaderFacts, repr=False)
-    raw: Mapping[str, Float32] = field(default_factory=dict, repr=False)
-    positions: npt.NDArray[np.intp] | None = field(default=None, repr=False)
-    columns: Mapping[str, Float32] = field(default_factory=dict, repr=False)
-    scales: Mapping[str, ChannelScale] = field(default_factory=dict, repr=False)
-    masks: Mapping[str, Mask] = field(default_factory=dict, repr=False)
-    censored_names: tuple[str, ...] = field(default=(), repr=False)
-    censored: npt.NDArray[np.uint32] | None = field(default=None, repr=False)
-    quality: QualityConfig = field(default_factory=QualityConfig, repr=False)
-    qc: QualityFile | None = field(default=None, repr=False)
-    gates: GatesFile | None = field(default=None, repr=False)
-    gating: GateResult | None = field(default=None, repr=False)
-    populations: Mapping[str, int] = field(default_factory=dict, repr=False)
-    population: npt.NDArray[np.int16] | None = field(default=None, repr=False)
-    route_names: tuple[str, ...] = field(default=(), repr=False)
-    routes: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
-    mrd_score: Float32 | None = field(default=None, repr=False)
-    mrd: Mask | None = field(default=None, repr=False)
-    cluster: npt.NDArray[np.int32] | None = field(default=None, repr=False)
-    excluded: Mask | None = field(default=None, repr=False)
-    group: npt.NDArray[np.int32] | None = field(default=None, repr=False)
-    classification: TubeJudgement | None = field(default=None, repr=False)
+    facts: Facts = field(default_factory=HeaderFacts)
+    raw: Mapping[str, Float32] = field(default_factory=dict)
+    positions: npt.NDArray[np.intp] | None = None
+    columns: Mapping[str, Float32] = field(default_factory=dict)
+    scales: Mapping[str, ChannelScale] = field(default_factory=dict)
+    masks: Mapping[str, Mask] = field(default_factory=dict)
+    censored_names: tuple[str, ...] = ()
+    censored: npt.NDArray[np.uint32] | None = None
+    quality: QualityConfig = field(default_factory=QualityConfig)
+    qc: QualityFile | None = None
+    gates: GatesFile | None = None
+    gating: GateResult | None = None
+    populations: Mapping[str, int] = field(default_factory=dict)
+    population: npt.NDArray[np.int16] | None = None
+    route_names: tuple[str, ...] = ()
+    routes: npt.NDArray[np.uint8] | None = None
+    mrd_score: Float32 | None = None
+    mrd: Mask | None = None
+    cluster: npt.NDArray[np.int32] | None = None
+    excluded: Mask | None = None
+    group: npt.NDArray[np.int32] | None = None
+    classification: TubeJudgement | None = None
+
+    def __post_init__(self) -> None:
+        for values in self._arrays():
+            values.flags.writeable = False
+
+    def __repr__(self) -> str:
+        made_by = (self.raw, self.columns, self.gating, self.classification)
+        names = ("read", "preprocessed", "gated", "classified")
+        done = ", ".join(name for name, made in zip(names, made_by, strict=True) if made) or "empty"
+        return f"Tube({self.name!r}, panel {self.panel.name}, {self.n_events:,} events: {done})"
+
+    def _arrays(self) -> Iterator[npt.NDArray[Any]]:
+        """Every array of the tube."""
+        for columns in (self.raw, self.columns, self.masks):
+            yield from columns.values()
+        bits = () if self.gating is None else (self.gating.bits, self.gating.helper_bits)
+        of_events = (self.censored, self.population, self.routes, self.mrd_score, self.mrd, self.cluster)
+        yield from (one for one in (*bits, *of_events, self.excluded, self.group) if one is not None)
 
     @property
     def n_events(self) -> int:
