@@ -23,10 +23,10 @@ import numpy.typing as npt
 
 from benchmarks.pages import put_output
 from flowmrd.config.run import GatingConfig, RunConfig, TransformConfig
+from flowmrd.gating.gated_columns import gate_columns, gate_control, tube_landmark
 from flowmrd.gating.gatingml import ColumnOrigin, write_gatingml
 from flowmrd.gating.populations import assign, code_table
 from flowmrd.gating.reference import GateReference
-from flowmrd.gating.sample import gate_control, gate_sample, tube_landmark
 from flowmrd.gating.tree import GateResult
 from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import PanelModel, load_panel
@@ -121,7 +121,7 @@ class Tube:
 
     def gate(self, panel: PanelModel, reference: GateReference | None = None) -> GateResult:
         """The panel's gates."""
-        return gate_sample(
+        return gate_columns(
             self.columns, panel, self.usable, GatingConfig(), reference=reference, scales=self.scales
         ).result
 
@@ -164,7 +164,7 @@ def real(folder: Path) -> None:
             preprocess(events, record, panel=panel, config=config, transforms=None, out=out, qc=folder / "qc.json")
             made = tube_from_files(TubeFiles(out.stem, out), panel, config)
             usable = made.analysable()
-            result = gate_sample(made.measured, panel, usable, config.gating, scales=made.scales).result
+            result = gate_columns(made.measured, panel, usable, config.gating, scales=made.scales).result
             of_expert = {name: labels[name].to_numpy() & usable for _, name in EXPERT}
             of_expert["nucleated"] &= of_expert["singlets"]  # ours are counted among single cells
             values = [f1(result.inside(ours) & usable, of_expert[expert]) for ours, expert in EXPERT]
@@ -366,7 +366,7 @@ def mixtures(most: int | None = None) -> None:
                 for k, n in enumerate(names[: values.shape[1]])
                 if n in panel.markers
             }
-            result = gate_sample(columns, panel, np.ones(len(group), dtype=np.bool_), GatingConfig()).result
+            result = gate_columns(columns, panel, np.ones(len(group), dtype=np.bool_), GatingConfig()).result
             window = result.inside("possible_b_lineage")
             if blast.any():
                 found.append(float(window[blast].mean()))
@@ -414,8 +414,8 @@ def speed(n: int = 1_000_000) -> None:
         return value
 
     frozen, alone = "ours, gates frozen from controls", "ours, gates placed on the tube"
-    timed(frozen, lambda: gate_sample(columns, panel, usable, GatingConfig(), reference=reference), 4)
-    result = timed(alone, lambda: gate_sample(columns, panel, usable, GatingConfig()).result, 4)
+    timed(frozen, lambda: gate_columns(columns, panel, usable, GatingConfig(), reference=reference), 4)
+    result = timed(alone, lambda: gate_columns(columns, panel, usable, GatingConfig()).result, 4)
     dyes = tube.cytometer.fluorescence
     scales = {d.marker: ChannelScale("logicle", LOGICLE_T, LOGICLE_M, d.width, 0.0) for d in dyes}
     scatter = [name for name in columns if name not in scales]

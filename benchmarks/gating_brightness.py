@@ -17,7 +17,7 @@ import numpy as np
 from flowmrd.config.run import GatingConfig
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from flowmrd.gating.brightness import cuts_at_bounds
-from flowmrd.gating.sample import gate_sample
+from flowmrd.gating.gated_columns import gate_columns
 from flowmrd.panel import load_panel
 from flowmrd.panel.model import ChannelKind
 from flowmrd.simulate import Code, SimulatedTube, TubeSpec, simulate_tube
@@ -69,7 +69,7 @@ def main() -> None:
                     path = Path(folder) / "tube.fcs"
                     write_scaled(path, simulated, top, factor)
                     tube = preprocess(read_tube(path, panel))
-                made = gate_sample(tube.measured, panel, tube.analysable(), GatingConfig(), scales=tube.scales)
+                made = gate_columns(tube.measured, panel, tube.analysable(), GatingConfig(), scales=tube.scales)
                 held, estimated = cuts_at_bounds(made.gates, made.result.placements)
                 population, single = simulated.truth["population"], ~simulated.truth["doublet"]
                 shares = []

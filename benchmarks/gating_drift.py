@@ -20,8 +20,8 @@ import numpy as np
 from benchmarks.gating import PAGE, THERAPIES, Columns, Tube, learn, make, say
 from benchmarks.pages import put_output
 from flowmrd.config.run import GatingConfig
+from flowmrd.gating.gated_columns import GatedColumns, gate_columns
 from flowmrd.gating.reference import GateReference
-from flowmrd.gating.sample import GatedSample, gate_sample
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, load_panel
 from flowmrd.simulate.design import leukaemia_of
@@ -64,9 +64,9 @@ def changed(tube: Tube, factors: dict[str, float]) -> Tube:
     return replace(tube, columns=columns)
 
 
-def measure(tube: Tube, panel: PanelModel, reference: GateReference | None) -> tuple[GatedSample, list[float]]:
+def measure(tube: Tube, panel: PanelModel, reference: GateReference | None) -> tuple[GatedColumns, list[float]]:
     """Recall of blasts, share of others in the B lineage, relative error of the nucleated count."""
-    gated = gate_sample(tube.columns, panel, tube.usable, GatingConfig(), reference=reference, scales=tube.scales)
+    gated = gate_columns(tube.columns, panel, tube.usable, GatingConfig(), reference=reference, scales=tube.scales)
     truth = tube.raw.truth
     window, blasts = gated.result.inside("possible_b_lineage"), truth["mrd"] & tube.usable
     counted = np.count_nonzero(gated.result.inside("nucleated") & tube.usable)

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from benchmarks.gating import EXPERT, PAGE, SHARED
 from benchmarks.pages import put_output
 from flowmrd.config.run import RunConfig, TransformConfig
-from flowmrd.gating.sample import gate_sample
+from flowmrd.gating.gated_columns import gate_columns
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, load_panel
 from flowmrd.stages.ingest import ingest
@@ -292,7 +292,7 @@ def measure(tube: Marrow, panel: PanelModel, folder: Path) -> dict[str, float]:
     preprocess(events, record, panel=panel, config=config, transforms=None, out=out, qc=folder / "qc.json")
     made = tube_from_files(TubeFiles(out.stem, out), panel, config)
     usable = made.analysable()
-    result = gate_sample(made.measured, panel, usable, config.gating, scales=made.scales).result
+    result = gate_columns(made.measured, panel, usable, config.gating, scales=made.scales).result
     found: dict[str, float] = {}
     for mine, theirs in EXPERT:
         if mine in tube.exempt or (tube.drop and mine in {"nucleated"}):

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pytest
 
 from flowmrd.config.run import GatingConfig, RunConfig
+from flowmrd.gating.gated_columns import gate_control
 from flowmrd.gating.reference import GateReference
-from flowmrd.gating.sample import gate_control
 from flowmrd.panel import PanelModel, load_panel
 from flowmrd.preprocess.quality import scatter_margin
 from flowmrd.preprocess.transform import logicle

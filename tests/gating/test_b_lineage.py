@@ -10,9 +10,9 @@ import pytest
 
 from flowmrd.config.run import RunConfig
 from flowmrd.gating.b_lineage import assess_b_lineage, assess_stages, is_present, other_cells_in
+from flowmrd.gating.gated_columns import gate_columns
 from flowmrd.gating.populations import code_table
 from flowmrd.gating.reference import GateReference
-from flowmrd.gating.sample import gate_sample
 from flowmrd.panel import PanelModel
 from flowmrd.records.gates import StageEntry
 from flowmrd.simulate.populations import AFTER_ANTI_B, Code
@@ -60,7 +60,7 @@ def test_four_of_five_cells_of_the_b_lineage_are_b_cells_in_treated_marrow_with_
     seed: int, tube: Callable[..., Any], ino10: PanelModel, reference: GateReference, config: RunConfig
 ) -> None:
     made = tube(seed, nucleated=120_000, composition=TREATED)
-    result = gate_sample(made.columns, ino10, made.usable, config.gating, reference=reference).result
+    result = gate_columns(made.columns, ino10, made.usable, config.gating, reference=reference).result
     counted = result.inside("b_lineage") & made.usable
     b_cells = np.isin(made.truth["population"], B_CELLS) & ~made.truth["doublet"]
     assert np.count_nonzero(counted & b_cells) >= 0.8 * np.count_nonzero(counted)
@@ -72,7 +72,7 @@ def test_in_marrow_without_b_cells_no_stage_is_assessed_and_in_a_control_all_are
 ) -> None:
     states = {}
     for name, made in (("treated", tube(23, nucleated=60_000, composition=AFTER_ANTI_B)), ("control", marrow)):
-        result = gate_sample(made.columns, ino10, made.usable, config.gating, reference=reference).result
+        result = gate_columns(made.columns, ino10, made.usable, config.gating, reference=reference).result
         states[name] = {one.state for one in assess_stages(result, ino10, made.usable, reference)}
     assert states == {"treated": {"too_few"}, "control": {"present"}}
 
@@ -81,7 +81,7 @@ def test_other_cells_in_the_place_of_a_stage_are_not_underestimated(
     tube: Callable[..., Any], ino10: PanelModel, reference: GateReference, config: RunConfig
 ) -> None:
     made = tube(24, nucleated=120_000, composition=AFTER_ANTI_B)
-    result = gate_sample(made.columns, ino10, made.usable, config.gating, reference=reference).result
+    result = gate_columns(made.columns, ino10, made.usable, config.gating, reference=reference).result
     b_cells = np.isin(made.truth["population"], B_CELLS)
     for name in ino10.maturation_gates:
         others = other_cells_in(name, result, ino10, made.usable)
@@ -94,7 +94,7 @@ def test_leukaemia_is_searched_for_in_all_cells_that_one_marker_lets_in(
     tube: Callable[..., Any], ino10: PanelModel, reference: GateReference, config: RunConfig
 ) -> None:
     made = tube(25, nucleated=20_000, composition=AFTER_ANTI_B)
-    result = gate_sample(made.columns, ino10, made.usable, config.gating, reference=reference).result
+    result = gate_columns(made.columns, ino10, made.usable, config.gating, reference=reference).result
     routes = np.logical_or.reduce([result.inside(gate.name) for gate in ino10.gates if gate.route])
     assert np.array_equal(result.inside("possible_b_lineage"), routes)
     assert not np.any(result.inside("b_lineage") & ~result.inside("possible_b_lineage"))

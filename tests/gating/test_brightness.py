@@ -12,8 +12,8 @@ from benchmarks.gating_brightness import BITS_18, BITS_20, write_scaled
 from flowmrd.config import RunConfig
 from flowmrd.config.run import GatingConfig
 from flowmrd.gating.brightness import cuts_at_bounds
+from flowmrd.gating.gated_columns import GatedColumns, gate_columns
 from flowmrd.gating.reference import GateReference
-from flowmrd.gating.sample import GatedSample, gate_sample
 from flowmrd.panel import PanelModel
 from flowmrd.panel.gates import CutGate
 from flowmrd.simulate import SimulatedTube, TubeSpec, simulate_tube
@@ -34,11 +34,11 @@ def stored(folder: Path, panel: PanelModel, tube: SimulatedTube, top: int, facto
     return preprocess(read_tube(path, panel))
 
 
-def gated(tube: Tube) -> GatedSample:
-    return gate_sample(tube.measured, tube.panel, tube.analysable(), GatingConfig(), scales=tube.scales)
+def gated(tube: Tube) -> GatedColumns:
+    return gate_columns(tube.measured, tube.panel, tube.analysable(), GatingConfig(), scales=tube.scales)
 
 
-def same(one: GatedSample, other: GatedSample, gates: tuple[str, ...] = ("b_lineage", "t_nk", "nucleated")) -> bool:
+def same(one: GatedColumns, other: GatedColumns, gates: tuple[str, ...] = ("b_lineage", "t_nk", "nucleated")) -> bool:
     return all(np.mean(one.result.inside(g) != other.result.inside(g)) < 0.01 for g in gates)
 
 
@@ -113,7 +113,7 @@ def test_bounds_in_raw_units_place_the_same_gates(
     tube = stored(tmp_path, vienna_b8, simulated, BITS_18, 1.0)
     raw = in_raw_units(vienna_b8, tube, 1.0)
     usual = gated(tube)
-    made = gate_sample(tube.measured, raw, tube.analysable(), GatingConfig(), scales=tube.scales)
+    made = gate_columns(tube.measured, raw, tube.analysable(), GatingConfig(), scales=tube.scales)
     assert same(usual, made)
     for one, other in zip(usual.result.placements, made.result.placements, strict=True):
         assert one.nominal.get("threshold", 0) == pytest.approx(other.nominal.get("threshold", 0), abs=2e-3)

@@ -217,12 +217,12 @@ def test_leukaemic_cells_do_not_count_as_regeneration() -> None:
 
 def test_mature_granulocytes_speak_for_blood_only_beyond_what_controls_have(marrow: Any, ino10: Any) -> None:
     from flowmrd.config.run import GatingConfig
-    from flowmrd.gating.sample import gate_sample
+    from flowmrd.gating.gated_columns import gate_columns
 
     columns = dict(marrow.columns)
-    granular = gate_sample(columns, ino10, marrow.usable, GatingConfig()).result.inside("granulocytes")
+    granular = gate_columns(columns, ino10, marrow.usable, GatingConfig()).result.inside("granulocytes")
     columns["CD10"] = np.where(granular, np.float32(0.62), columns["CD10"])
-    result = gate_sample(columns, ino10, marrow.usable, GatingConfig()).result
+    result = gate_columns(columns, ino10, marrow.usable, GatingConfig()).result
     alone = assess_haemodilution(result, marrow.usable, {})
     mature = next(row for row in alone.populations if row.population == "mature_granulocytes")
     assert mature.share is not None

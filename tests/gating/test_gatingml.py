@@ -13,9 +13,9 @@ import pytest
 
 from flowmrd.config.run import GatingConfig
 from flowmrd.errors import GateError
+from flowmrd.gating.gated_columns import gate_columns
 from flowmrd.gating.gatingml import GATING, ColumnOrigin, write_gatingml
 from flowmrd.gating.overrides import read_override
-from flowmrd.gating.sample import gate_sample
 from flowmrd.gating.shapes import Combination, Ellipse, HalfPlane, Polygon, Rectangle, same_shape
 from flowmrd.gating.tree import evaluate_tree
 from flowmrd.preprocess.transform import ChannelScale
@@ -30,7 +30,7 @@ def flowkit() -> Any:
 
 @pytest.fixture(scope="module")
 def gated(marrow: Any, ino10: Any) -> Any:
-    return gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
+    return gate_columns(marrow.columns, ino10, marrow.usable, GatingConfig()).result
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_flowkit_finds_the_same_events_where_leaning_cuts_bend(
     for marker in scales:
         raw = np.asarray(usual.inverse(columns[marker].astype(np.float64))).astype(np.float32)
         columns[marker] = width.apply(raw)
-    result = gate_sample(columns, ino10, marrow.usable, GatingConfig(), scales=scales).result
+    result = gate_columns(columns, ino10, marrow.usable, GatingConfig(), scales=scales).result
     cut = result.placement("cd19_pos").shape
     assert isinstance(cut, HalfPlane)
     assert cut.bends

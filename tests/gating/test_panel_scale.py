@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from flowmrd.config.run import GatingConfig
+from flowmrd.gating.gated_columns import gate_columns
 from flowmrd.gating.panel_scale import PanelScale, tube_panel_scale
-from flowmrd.gating.sample import gate_sample
 from flowmrd.gating.tree import evaluate_tree
 from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import PanelModel
@@ -97,8 +97,8 @@ def test_the_same_cells_are_gated_whatever_width_they_are_stored_with(marrow: An
     for marker in scales:
         raw = np.asarray(usual.inverse(columns[marker].astype(np.float64)))
         columns[marker] = np.asarray(logicle(raw, 262144.0, 4.5, width, 0.0)).astype(np.float32)
-    first = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
-    second = gate_sample(columns, ino10, marrow.usable, GatingConfig(), scales=scales).result
+    first = gate_columns(marrow.columns, ino10, marrow.usable, GatingConfig()).result
+    second = gate_columns(columns, ino10, marrow.usable, GatingConfig(), scales=scales).result
     for name in ("t_nk", "granulocytes", "erythroblasts", "mature_b", "b_lineage", "nucleated"):
         a, b = first.inside(name), second.inside(name)
         assert np.count_nonzero(a & b) >= 0.97 * np.count_nonzero(a | b), name
@@ -114,8 +114,8 @@ def test_the_same_cells_are_gated_whatever_the_voltage_of_the_scatter_detectors(
     columns["FSC-A"] = (columns["FSC-A"] * np.float32(fsc)).astype(np.float32)
     columns["FSC-H"] = (columns["FSC-H"] * np.float32(fsc)).astype(np.float32)
     columns["SSC-A"] = (columns["SSC-A"] * np.float32(ssc)).astype(np.float32)
-    first = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig(), reference=learned).result
-    gated = gate_sample(columns, ino10, marrow.usable, GatingConfig(), reference=learned)
+    first = gate_columns(marrow.columns, ino10, marrow.usable, GatingConfig(), reference=learned).result
+    gated = gate_columns(columns, ino10, marrow.usable, GatingConfig(), reference=learned)
     assert gated.panel_scale.factors["SSC-A"] != 1.0
     for name in ("t_nk", "monocytes", "granulocytes", "erythroblasts", "mature_b", "b_lineage", "nucleated"):
         a, b = first.inside(name), gated.result.inside(name)

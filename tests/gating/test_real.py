@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from flowmrd.config.run import GatingConfig, RunConfig, TransformConfig
-from flowmrd.gating.sample import gate_sample
+from flowmrd.gating.gated_columns import gate_columns
 from flowmrd.stages.ingest import ingest
 from flowmrd.stages.preprocess import preprocess
 from flowmrd.tube.files import TubeFiles, tube_from_files
@@ -35,7 +35,7 @@ def test_gates_agree_with_the_experts(shared_data: Any, tmp_path: Any, vienna_b8
     preprocess(events, record, panel=vienna_b8, config=config, transforms=None, out=out, qc=tmp_path / "qc.json")
     tube = tube_from_files(TubeFiles(name, out), vienna_b8, config)
     usable = tube.analysable()
-    result = gate_sample(tube.measured, vienna_b8, usable, GatingConfig()).result
+    result = gate_columns(tube.measured, vienna_b8, usable, GatingConfig()).result
     for gate, (label, least) in LEAST.items():
         # Events that margins or the time check hide are not the gates' affair.
         ours, expert = result.inside(gate) & usable, labels[label].to_numpy() & usable

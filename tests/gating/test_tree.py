@@ -7,10 +7,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from flowmrd.config.run import GatingConfig
+from flowmrd.gating.gated_columns import gate_columns
 from flowmrd.gating.panel_scale import PanelScale
 from flowmrd.gating.populations import CODES, assign, code_table, population_table, route_bits, route_names
 from flowmrd.gating.reference import GateReference, anchored_shifts, freeze, moved_panel_scale
-from flowmrd.gating.sample import gate_sample
 from flowmrd.gating.shapes import Rectangle
 from flowmrd.gating.tree import evaluate_tree
 from flowmrd.panel.gates import Gate
@@ -106,7 +106,7 @@ def test_a_missing_channel_makes_a_gate_and_its_children_unavailable_and_others_
 
 
 def test_the_last_population_of_the_file_names_an_event(marrow: Any, ino10: Any) -> None:
-    result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
+    result = gate_columns(marrow.columns, ino10, marrow.usable, GatingConfig()).result
     codes = assign(result, ino10.gates)
     assert code_table(ino10.gates)["mature_b"] == CODES["mature_b"]
     assert (codes[result.inside("mature_b") & ~result.inside("plasma_cells")] == CODES["mature_b"]).all()
@@ -114,7 +114,7 @@ def test_the_last_population_of_the_file_names_an_event(marrow: Any, ino10: Any)
 
 
 def test_every_event_of_the_window_keeps_at_least_one_route_and_no_other_event_has_one(marrow: Any, ino10: Any) -> None:
-    result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
+    result = gate_columns(marrow.columns, ino10, marrow.usable, GatingConfig()).result
     bits = route_bits(result, ino10.gates)
     assert set(route_names(ino10.gates)) >= {"route_cd19", "route_cd22", "route_cd24", "route_precursor"}
     assert np.array_equal(bits > 0, result.inside("possible_b_lineage"))
@@ -134,13 +134,13 @@ def test_every_event_of_the_window_keeps_at_least_one_route_and_no_other_event_h
 def test_simulated_populations_are_found_in_their_gates(
     marrow: Any, ino10: Any, code: Any, gate: Any, least: Any
 ) -> None:
-    result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
+    result = gate_columns(marrow.columns, ino10, marrow.usable, GatingConfig()).result
     cells = (marrow.truth["population"] == code) & ~marrow.truth["doublet"] & marrow.truth["nucleated"]
     assert result.inside(gate)[cells].mean() >= least
 
 
 def test_nucleated_cells_are_counted_within_two_per_cent_without_a_dye(marrow: Any, ino10: Any) -> None:
-    result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
+    result = gate_columns(marrow.columns, ino10, marrow.usable, GatingConfig()).result
     truth = np.count_nonzero(marrow.truth["nucleated"] & ~marrow.truth["doublet"])
     assert np.count_nonzero(result.inside("nucleated") & marrow.usable) == pytest.approx(truth, rel=0.02)
 
@@ -160,7 +160,7 @@ def test_blasts_stay_in_the_window_of_the_search_when_targets_are_lost_and_norma
     from flowmrd.simulate.design import leukaemia_of
 
     made = tube(77, composition=AFTER_ANTI_B, leukaemia=leukaemia_of(11, "P2"), level=0.05, therapy=therapy)
-    result = gate_sample(made.columns, ino10, made.usable, GatingConfig(), reference=reference).result
+    result = gate_columns(made.columns, ino10, made.usable, GatingConfig(), reference=reference).result
     blasts = made.truth["mrd"] & made.usable
     assert blasts.sum() > 500
     assert result.inside("possible_b_lineage")[blasts].mean() >= 0.999
@@ -170,7 +170,7 @@ def test_without_any_b_cell_the_reference_still_places_every_gate(tube: Any, ino
     made = tube(
         78, composition=AFTER_ANTI_B.scaled(dict.fromkeys((Code.HAEMATOGONE_2, Code.MATURE_B, Code.PLASMA_CELL), 0.0))
     )
-    result = gate_sample(made.columns, ino10, made.usable, GatingConfig(), reference=reference).result
+    result = gate_columns(made.columns, ino10, made.usable, GatingConfig(), reference=reference).result
     assert all(placement.state != "unavailable" for placement in result.placements)
     assert result.placement("cd19_pos").source in {"reference", "sample-shift"}
     rows = population_table(result, ino10.gates, made.columns, made.usable, ino10.features)
@@ -222,7 +222,7 @@ def test_a_tube_stained_brighter_moves_the_frozen_gates_with_its_anchor_cells(
     tube: Any, ino10: Any, reference: Any
 ) -> None:
     made = tube(11, staining={"CD45": 0.2})
-    gated = gate_sample(made.columns, ino10, made.usable, GatingConfig(), reference=reference)
+    gated = gate_columns(made.columns, ino10, made.usable, GatingConfig(), reference=reference)
     assert gated.shifts["CD45"].applied > 0.1
     placement = gated.result.placement("cd45_bright")
     assert placement.source == "sample-shift"
@@ -238,7 +238,7 @@ def test_frozen_cuts_never_leave_the_panels_bounds(ino10: Any, reference: Any) -
 
 def test_gating_twice_gives_the_same_bits(marrow: Any, ino10: Any, reference: Any) -> None:
     first, second = (
-        gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig(), reference=reference).result for _ in range(2)
+        gate_columns(marrow.columns, ino10, marrow.usable, GatingConfig(), reference=reference).result for _ in range(2)
     )
     assert np.array_equal(first.bits, second.bits)
     assert first.placements == second.placements
@@ -246,7 +246,7 @@ def test_gating_twice_gives_the_same_bits(marrow: Any, ino10: Any, reference: An
 
 def test_a_regenerating_marrow_keeps_its_stages_apart(tube: Any, ino10: Any, reference: Any) -> None:
     made = tube(79, composition=REGENERATING)
-    result = gate_sample(made.columns, ino10, made.usable, GatingConfig(), reference=reference).result
+    result = gate_columns(made.columns, ino10, made.usable, GatingConfig(), reference=reference).result
     sound = ~made.truth["doublet"]
     for stage in (1, 2):
         cells = (made.truth["population"] == getattr(Code, f"HAEMATOGONE_{stage}")) & sound
@@ -256,13 +256,13 @@ def test_a_regenerating_marrow_keeps_its_stages_apart(tube: Any, ino10: Any, ref
 
 def test_an_override_replaces_a_gate_and_is_marked_manual(marrow: Any, ino10: Any) -> None:
     shape = Rectangle((("CD19", 2.0, None),))
-    result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig(), overrides={"cd19_pos": shape}).result
+    result = gate_columns(marrow.columns, ino10, marrow.usable, GatingConfig(), overrides={"cd19_pos": shape}).result
     assert result.placement("cd19_pos").source == "override"
     assert not result.inside("route_cd19").any()
 
 
 def test_helper_gates_are_evaluated_and_not_stored(marrow: Any, ino10: Any) -> None:
-    result = gate_sample(marrow.columns, ino10, marrow.usable, GatingConfig()).result
+    result = gate_columns(marrow.columns, ino10, marrow.usable, GatingConfig()).result
     helpers = [gate.name for gate in ino10.gates if gate.helper]
     assert helpers
     assert not set(helpers) & set(result.stored)

@@ -18,8 +18,8 @@ from flowmrd.errors import FcsError, InputError, PanelError, counted
 from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, cuts_at_bounds
 from flowmrd.gating.flags import KNOWN_ROUTES, REQUIRED, required_gates
+from flowmrd.gating.gated_columns import gate_columns
 from flowmrd.gating.panel_scale import PANEL_WIDTH
-from flowmrd.gating.sample import gate_sample
 from flowmrd.gating.tree import GateResult
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
@@ -314,7 +314,7 @@ def _trial(tube: Tube, panel: PanelModel, config: RunConfig) -> list[str]:
     if step > 1:
         tube = replace(tube, raw={name: np.ascontiguousarray(values[::step]) for name, values in tube.raw.items()})
     tube = preprocess(tube, config)
-    made = gate_sample(tube.measured, panel, tube.analysable(config.quality), config.gating, scales=tube.scales)
+    made = gate_columns(tube.measured, panel, tube.analysable(config.quality), config.gating, scales=tube.scales)
     held, estimated = cuts_at_bounds(made.gates, made.result.placements)
     which = f": {', '.join(held)}" if held else ""
     said = [f"{len(held)} of {estimated} estimated thresholds end at a bound{which}"]

@@ -17,13 +17,13 @@ from flowmrd.errors import GateError
 from flowmrd.gating.b_lineage import assess_b_lineage, assess_stages
 from flowmrd.gating.brightness import MOST_AT_BOUNDS, ScaledTube, at_bound, common_brightness, dye_factors
 from flowmrd.gating.flags import gate_flags, missing_routes, nucleated_by
+from flowmrd.gating.gated_columns import GatedColumns, gate_columns, gate_control, tube_landmark
 from flowmrd.gating.gatingml import ColumnOrigin, write_gatingml
 from flowmrd.gating.haemodilution import STAGES, assess_haemodilution, assess_regeneration
 from flowmrd.gating.overrides import read_override, refuse_impossible
 from flowmrd.gating.panel_scale import panel_channel_scale
 from flowmrd.gating.populations import GateCounts, assign, code_table, population_table, route_bits, route_names
 from flowmrd.gating.reference import ControlGates, GateReference
-from flowmrd.gating.sample import GatedSample, gate_control, gate_sample, tube_landmark
 from flowmrd.gating.shapes import same_shape
 from flowmrd.gating.targets import (
     NORMAL_B,
@@ -319,10 +319,10 @@ def _gate(
     config: RunConfig,
     learned: GateReference | None,
     override: Path | None,
-) -> tuple[GatedSample, OverrideUsed | None]:
+) -> tuple[GatedColumns, OverrideUsed | None]:
     """Gate the tube, with a reviewer's gates where there are any, and the record of these."""
     columns, panel, scales = tube.measured, tube.panel, tube.scales
-    gated = gate_sample(columns, panel, analysable, config.gating, reference=learned, scales=scales)
+    gated = gate_columns(columns, panel, analysable, config.gating, reference=learned, scales=scales)
     if override is None:
         return gated, None
     own = column_origin(tube)
@@ -334,18 +334,18 @@ def _gate(
     available = [name for name in shapes if gated.result.available(name)]
     refuse_impossible(str(override), shapes, available, columns)
     if shapes:
-        gated = gate_sample(
+        gated = gate_columns(
             columns, panel, analysable, config.gating, reference=learned, overrides=shapes, scales=scales
         )
     return gated, OverrideUsed(file=manual.file, sha256=manual.sha256, gates=tuple(shapes))
 
 
-def _held(gate_: Gate, gated: GatedSample) -> bool:
+def _held(gate_: Gate, gated: GatedColumns) -> bool:
     """Whether the anchor cells would move a cut further than the configuration allows."""
     return isinstance(gate_, CutGate) and gate_.channel in gated.shifts and gated.shifts[gate_.channel].at_bound
 
 
-def _entries(gated: GatedSample, rows: Sequence[GateCounts]) -> tuple[GateEntry, ...]:
+def _entries(gated: GatedColumns, rows: Sequence[GateCounts]) -> tuple[GateEntry, ...]:
     """Every gate as placed, with its counts."""
     return tuple(
         GateEntry(

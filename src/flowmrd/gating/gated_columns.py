@@ -33,7 +33,7 @@ from flowmrd.panel.gates import Gate
 from flowmrd.panel.model import PanelModel
 from flowmrd.preprocess.transform import ChannelScale
 
-__all__ = ["GatedSample", "gate_control", "gate_sample", "tube_landmark"]
+__all__ = ["GatedColumns", "gate_columns", "gate_control", "tube_landmark"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -45,7 +45,7 @@ MIN_LEVEL_EVENTS: Final = 30
 
 
 @dataclass(frozen=True)
-class GatedSample:
+class GatedColumns:
     """Result of gating one tube.
 
     Attributes
@@ -76,7 +76,7 @@ def tube_landmark(
     return find_landmark(columns, analysable, panel.landmark, tube_panel_scale(panel, scales or {}))
 
 
-def gate_sample(
+def gate_columns(
     columns: Columns,
     panel: PanelModel,
     analysable: Mask,
@@ -85,7 +85,7 @@ def gate_sample(
     reference: GateReference | None = None,
     overrides: Mapping[str, Shape] | None = None,
     scales: Mapping[str, ChannelScale] | None = None,
-) -> GatedSample:
+) -> GatedColumns:
     """Gate one tube.
 
     Without a reference every gate is estimated on the tube itself. With one, the cuts are the reference's, moved per
@@ -128,7 +128,7 @@ def gate_sample(
     result = evaluate_tree(
         columns, gates, usable=analysable, frozen=frozen, overrides=overrides, panel_scale=panel_scale
     )
-    return GatedSample(result, shifts, label, landmark, panel_scale, gates, brightness)
+    return GatedColumns(result, shifts, label, landmark, panel_scale, gates, brightness)
 
 
 def _gated_alone(
@@ -138,14 +138,14 @@ def _gated_alone(
     landmark: Landmark,
     scales: Mapping[str, ChannelScale],
     overrides: Mapping[str, Shape] | None,
-) -> GatedSample:
+) -> GatedColumns:
     """A tube gated on its own events; once more where most cuts ended at bounds and one brightness frees them."""
     brightness = 1.0
     while True:
         panel_scale = tube_panel_scale(panel, scales, {**landmark.factors, **dye_factors(scales, brightness)})
         gates = resolved_gates(panel, panel_scale, scales)
         result = evaluate_tree(columns, gates, usable=analysable, overrides=overrides, panel_scale=panel_scale)
-        found = GatedSample(result, {}, None, landmark, panel_scale, gates, brightness)
+        found = GatedColumns(result, {}, None, landmark, panel_scale, gates, brightness)
         if brightness != 1.0 or share_at_bounds(gates, result.placements) <= MOST_AT_BOUNDS:
             return found
         brightness = common_brightness([ScaledTube(columns, analysable, scales, landmark.factors)], panel)
@@ -168,7 +168,7 @@ def gate_control(
     Parameters
     ----------
     scales
-        As in :func:`gate_sample`.
+        As in :func:`gate_columns`.
     factors
         Landmark factors of all controls together, so that their thresholds are on one scale; the control's own where
         absent.
