@@ -606,8 +606,8 @@ _ANSWERS: Final = (
     FlagKind(
         "PRECURSOR_LIKE_NOT_EXCLUDED",
         Effect.ANSWER,
-        "No phenotype of a diagnosis tube is known: a few leukaemic cells that look like this marrow's regular "
-        "B-cell precursors could not be distinguished from them.",
+        "No phenotype of a diagnosis tube is known: a few leukaemic cells could be overlooked that look like this "
+        "marrow's regular B-cell precursors, or are brighter than the range of a detector.",
         step="Use the diagnosis tube, or another method (molecular MRD), where such a leukaemia is possible.",
         section="mrd",
         roles=_FOLLOWUP,
@@ -700,6 +700,17 @@ _ANSWERS: Final = (
         "under therapy. Stain a tube with myeloid and T-cell markers.",
         section="gates",
         question="What is this population?",
+    ),
+    FlagKind(
+        "OFFSCALE_LIKE_BLASTS",
+        Effect.NO_NEGATIVE,
+        "Of {events:,} cells off scale in {detector}, about {excess:,} more look like blasts than a fault of the "
+        "detector and normal cells explain; their other markers are not measured.",
+        step="Acquire the tube again with a lower voltage of this detector, or use the diagnosis tube: leukaemia may "
+        "be brighter than the range of the detector.",
+        section="controls",
+        question="Are the cells off scale in this detector leukaemia?",
+        roles=_FOLLOWUP,
     ),
     FlagKind(
         "ANTIBODY_NOT_VERIFIED",

@@ -180,3 +180,47 @@ def test_how_often_cells_are_off_scale_is_stored_with_phenotype_and_reference(
         assert other.offscale is not None
         assert one.offscale.detectors == other.offscale.detectors
         assert np.array_equal(one.offscale.off, other.offscale.off)
+
+
+SCATTER_ALONE = tuple(name for name in FEATURES if not name.startswith(("FSC", "SSC")))
+"""What CD10 spills into here: nothing but scatter is left, in which no group can be told."""
+
+
+@pytest.fixture(scope="module")
+def faulty() -> ReferenceModel:
+    """Controls in which a fault drove cells of any kind beyond the range of CD10."""
+    tubes = [marrow(f"c{i}", i) for i in range(5)]
+    return build_reference(
+        "toy", [off_scale(tube, some(~truth, 0.001), spoilt=SCATTER_ALONE) for tube, truth in tubes], parameters=NARROW
+    )
+
+
+NARROW = replace(PARAMETERS, offscale_channels_least=4)
+
+
+@pytest.mark.parametrize(("blasts", "asked"), [(300, True), (0, False)])
+def test_more_off_scale_cells_like_blasts_than_a_fault_gives_are_a_question(
+    faulty: ReferenceModel, blasts: int, asked: bool
+) -> None:
+    """No cell of them can be told from others, so none is counted."""
+    tube, truth = marrow("all", 74, n=60_000, blasts=blasts)
+    found = classify_tube(
+        off_scale(tube, truth | some(~truth, 0.002), spoilt=SCATTER_ALONE),
+        faulty,
+        laip=None,
+        library=None,
+        parameters=NARROW,
+    )
+    assert not found.mrd.any()
+    assert ("OFFSCALE_LIKE_BLASTS" in {flag.code for flag in found.flags}) is asked
+
+
+@pytest.mark.parametrize("share", [0.005, 0.03])
+def test_a_fault_of_one_detector_alone_is_no_question_however_often_it_strikes(
+    faulty: ReferenceModel, share: float
+) -> None:
+    tube, truth = marrow("fault", 75, n=60_000)
+    found = classify_tube(
+        off_scale(tube, some(~truth, share), spoilt=SCATTER_ALONE), faulty, laip=None, library=None, parameters=NARROW
+    )
+    assert "OFFSCALE_LIKE_BLASTS" not in {flag.code for flag in found.flags}

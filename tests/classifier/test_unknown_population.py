@@ -129,3 +129,22 @@ def test_without_controls_nothing_is_called_unlike_them(reference: ReferenceMode
     messages = told(odd, replace(reference, provisional=True))
     assert "NO_CONTROLS" in messages
     assert not {"TUBE_UNLIKE_CONTROLS", "STAINING_SHIFTED", "UNKNOWN_POPULATION"} & messages.keys()
+
+
+def test_a_population_is_known_if_controls_hold_it_in_any_staining_that_the_tube_may_have(
+    reference: ReferenceModel,
+) -> None:
+    """What is most of a tube moves the estimate of its staining: half a decade of scatter here, which is none."""
+    parameters = replace(PARAMETERS, unknown_ratio=5.0)  # a quarter of these controls are T cells
+    tube = with_population(marrow("fu", 47)[0], 0.85, T_CELLS)
+    wrong = np.array([0.8 if name.startswith(("FSC", "SSC")) else 0.0 for name in FEATURES])
+    found = find_unknown_populations(
+        tube,
+        list(reference.controls),
+        list(range(len(FEATURES))),
+        wrong,
+        np.zeros(tube.n, dtype=bool),
+        [],
+        parameters,
+    )
+    assert found == ()

@@ -216,6 +216,7 @@ NOT_OF_THE_MODEL: dict[str, set[float]] = {
     "marker_staining": {4},  # digits that are stored
     "mixture": {65_536, 4_096, 1_024, 60},  # blocks of memory; bound of an exponent
     "normal_reference": {200_000},
+    "offscale_excess": {3, 6.0, 32},  # moments of a sum; tells random streams apart
     "patient_laip": {1e6},
     "phenotype_score": {99.0},
     "spike_in_raw_events": {8},  # tells random streams apart

@@ -49,7 +49,12 @@ from flowmrd.classifier.staining_control import (
     staining_flags,
     unstained_markers,
 )
-from flowmrd.classifier.tube_flags import search_flags, unknown_population_flags, unlike_controls_flags
+from flowmrd.classifier.tube_flags import (
+    offscale_excess_flags,
+    search_flags,
+    unknown_population_flags,
+    unlike_controls_flags,
+)
 from flowmrd.classifier.tube_model import TubeModel, fit_tube
 from flowmrd.classifier.window_cells import WindowCells, control_cells, tube_cells
 from flowmrd.errors import InternalError
@@ -117,6 +122,7 @@ def classify_tube(
     offscale = judge_offscale(
         tube.offscale, found.counted, _shares_of(called, label, cells, len(found.counted)), cells, found.cut, rates
     )
+    joined = None if offscale.cluster is None else offscale.cluster >= 0
     uncounted = tuple(sorted((*uncounted, *offscale.uncounted), key=lambda group: -group.events))
     members = find_members(
         cells,
@@ -170,6 +176,7 @@ def classify_tube(
             *search_flags(search, tube, measured, reference, calibration, uncounted, tube_model.shift, others),
             *staining_flags(staining, parameters.unreliable, parameters),
             *unknown_population_flags(tube, model, tube_model, reference, own, mrd, parameters),
+            *offscale_excess_flags(tube, joined, model, tube_model, reference, others, search),
         ),
         uncounted=uncounted,
         staining=staining,

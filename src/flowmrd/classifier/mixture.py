@@ -199,6 +199,18 @@ def membership(log_odds: Floats) -> Floats:
     return out
 
 
+def draw(mixture: Mixture, n: int, rng: np.random.Generator) -> Floats:
+    """Random cells of a mixture, component by component, shape (n, d), decades."""
+    counts = rng.multinomial(n, mixture.weight / mixture.weight.sum())
+    parts = [
+        rng.multivariate_normal(mixture.mean[k], mixture.covariance[k], size=int(count))
+        for k, count in enumerate(counts)
+        if count
+    ]
+    out: Floats = np.concatenate(parts)
+    return out
+
+
 @dataclass(frozen=True)
 class Moments:
     """Weighted sufficient statistics of every component."""

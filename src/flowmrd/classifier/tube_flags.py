@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from flowmrd.classifier.calibration import Calibration
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells
 from flowmrd.classifier.classification import UncountedGroup
@@ -17,15 +15,22 @@ from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel
 from flowmrd.classifier.novelty import Novelty
+from flowmrd.classifier.offscale_excess import find_excess
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype import beside_diagnosis
 from flowmrd.classifier.search import Search
 from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.classifier.uncounted_group_flags import uncounted_flags
-from flowmrd.classifier.unknown_population import find_unknown_populations, in_words
+from flowmrd.classifier.unknown_population import find_unknown_populations, in_words, possible_stainings
 from flowmrd.flags import Flag, flag
 
-__all__ = ["missing_markers_flags", "search_flags", "unknown_population_flags", "unlike_controls_flags"]
+__all__ = [
+    "missing_markers_flags",
+    "offscale_excess_flags",
+    "search_flags",
+    "unknown_population_flags",
+    "unlike_controls_flags",
+]
 
 BLAST_MARKERS = ("CD19", "CD10", "CD20", "CD34", "CD22", "CD24")
 """Markers that place cells in the B lineage and tell leukaemia from normal precursors."""
@@ -92,8 +97,8 @@ def unknown_population_flags(
         return []
     others = [record for record in reference.controls if record is not own]
     columns = [reference.features.index(name) for name in tube.features]
-    stainings = (fitted.shift, np.zeros_like(fitted.shift))
-    levels = [reference.anchors_at(tube.features, shift).get("t_nk") for shift in stainings]
+    stainings = possible_stainings(fitted.shift, tube.features)
+    levels = [reference.anchors_at(tube.features, staining).get("t_nk") for staining in stainings]
     lymphocytes = [level for level in levels if level is not None]
     found = find_unknown_populations(tube, others, columns, fitted.shift, mrd, lymphocytes, parameters)
     return [
@@ -103,6 +108,33 @@ def unknown_population_flags(
             most=one.most,
             what=in_words(one, tube.features, model.mixture, fitted.shift, parameters),
         )
+        for one in found[:1]
+    ]
+
+
+def offscale_excess_flags(
+    tube: CandidateCells,
+    claimed: Bools | None,
+    model: NormalModel,
+    fitted: TubeModel,
+    reference: ReferenceModel,
+    others: Sequence[ControlRecord],
+    search: Search,
+) -> list[Flag]:
+    """A flag for the detector beyond whose range leukaemia may lie; none where the phenotype is a patient's.
+
+    Parameters
+    ----------
+    claimed
+        Shape (m,): off-scale cells that a counted group has.
+    """
+    if search.laip is not None or reference.provisional:
+        return []
+    columns = [reference.features.index(name) for name in tube.features]
+    normal_b = model.normal_b + fitted.shift
+    found = find_excess(tube, claimed, fitted, normal_b, others, columns, search.parameters)
+    return [
+        flag("OFFSCALE_LIKE_BLASTS", events=one.events, detector=one.detector, excess=round(one.excess))
         for one in found[:1]
     ]
 

@@ -1,10 +1,10 @@
 """A large population that marrow without leukaemia does not hold: another disease, or leukaemia of another lineage.
 
 The cells of a tube are divided into populations without looking at the reference. The share of each is compared with
-the share that the controls hold in the same place, in this tube's staining. A population is reported if it is many
-times as frequent as in any control and makes up a good part of the tube. It may be acute myeloid leukaemia, myeloma, or
-B-ALL that lost its lineage under therapy. Populations that therapy makes frequent (T cells, erythroblasts) are frequent
-in controls too and are not reported.
+the share that the controls hold in the same place, in every staining that the tube may have. A population is reported
+if it is many times as frequent as in any control and makes up a good part of the tube. It may be acute myeloid
+leukaemia, myeloma, or B-ALL that lost its lineage under therapy. Populations that therapy makes frequent (T cells,
+erythroblasts) are frequent in controls too and are not reported.
 
 T and NK cells are known whatever their share. They are nearly all that an aplastic marrow holds, so their share in
 controls bounds nothing. A population is theirs if it is as bright in CD45 as theirs in the controls, in no signal
@@ -20,11 +20,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells, thin
-from flowmrd.classifier.mixture import Floats, Mixture, chi2_quantile, fit_mixture, mahalanobis_squared
+from flowmrd.classifier.mixture import Floats, Mixture, chi2_quantile, draw, fit_mixture, mahalanobis_squared
 from flowmrd.classifier.normal_reference import ControlRecord
 from flowmrd.classifier.parameters import ClassifierParameters
 
-__all__ = ["UnknownPopulation", "find_unknown_populations", "in_words"]
+__all__ = ["UnknownPopulation", "find_unknown_populations", "in_words", "possible_stainings"]
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def find_unknown_populations(
     called
         Shape (n,): cells that are called leukaemic; they are left out.
     lymphocytes
-        Levels (d,) of T and NK cells, once for each staining that the tube may have: a population that is most of a
-        tube moves the estimate of its staining. Empty where the controls do not tell.
+        Levels (d,) of T and NK cells, once for each staining that the tube may have (:func:`possible_stainings`).
+        Empty where the controls do not tell.
     """
     rows = thin(~called, parameters.unknown_cells)
     if not controls or len(rows) < parameters.unknown_cells_least:
@@ -74,9 +74,7 @@ def find_unknown_populations(
     x = tube.values[rows].astype(np.float64)
     rng = np.random.default_rng([parameters.seed, 31])
     drawn = [
-        _drawn(record.model.mixture.marginal(columns), parameters.unknown_cells, rng)
-        - record.model.shift[columns]
-        + shift
+        draw(record.model.mixture.marginal(columns), parameters.unknown_cells, rng) - record.model.shift[columns]
         for record in controls
     ]
     found = []
@@ -84,7 +82,12 @@ def find_unknown_populations(
     mixture = mixture.broadened(parameters.unknown_blur_sd**2 * np.eye(mixture.d))
     near = chi2_quantile(parameters.unknown_place, mixture.d)
     share = (mahalanobis_squared(mixture, x) <= near).mean(axis=0)
-    most = np.max([(mahalanobis_squared(mixture, cells) <= near).mean(axis=0) for cells in drawn], axis=0)
+    held_by = [
+        (mahalanobis_squared(mixture.shifted(-staining), cells) <= near).mean(axis=0)
+        for staining in possible_stainings(shift, tube.features)
+        for cells in drawn
+    ]
+    most = np.max(held_by, axis=0)
     for k in np.argsort(-share):
         large = share[k] >= parameters.unknown_share_least
         if not large or share[k] < parameters.unknown_ratio * max(float(most[k]), 1.0 / parameters.unknown_cells):
@@ -98,6 +101,16 @@ def find_unknown_populations(
     return tuple(found)
 
 
+def possible_stainings(shift: Floats, features: tuple[str, ...]) -> tuple[Floats, ...]:
+    """Stainings (d,) that a tube may have against the reference, decades: as estimated, none, of scatter or dyes alone.
+
+    A population that is most of a tube moves the estimate: the T cells of a marrow that holds little else are taken for
+    all its cells, which are larger on average.
+    """
+    scatter = np.array([name.startswith(("FSC", "SSC")) for name in features])
+    return shift, np.zeros_like(shift), np.where(scatter, shift, 0.0), np.where(scatter, 0.0, shift)
+
+
 def _is_lymphoid(
     mean: Floats, lymphocytes: Floats, features: tuple[str, ...], parameters: ClassifierParameters
 ) -> bool:
@@ -107,18 +120,6 @@ def _is_lymphoid(
     above = mean - lymphocytes
     margin = parameters.unknown_lymphocyte_margin
     return bool(above.max() <= margin and above[features.index("CD45")] >= -margin)
-
-
-def _drawn(mixture: Mixture, n: int, rng: np.random.Generator) -> Floats:
-    """Random cells of a mixture, shape (n, d), decades."""
-    counts = rng.multinomial(n, mixture.weight / mixture.weight.sum())
-    parts = [
-        rng.multivariate_normal(mixture.mean[k], mixture.covariance[k], size=int(count))
-        for k, count in enumerate(counts)
-        if count
-    ]
-    out: Floats = np.concatenate(parts)
-    return out
 
 
 def in_words(

@@ -174,11 +174,12 @@ class TubeCheckNumbers:
         "by hand: smaller ones are found as groups",
     )
     unknown_ratio: float = number(
-        10.0,
+        12.0,
         "unknown population",
         "ratio",
         "a population is unknown if it is this many times the largest control's share",
-        "by hand: numbers of normal populations vary several-fold",
+        "make stress (T cells, dyes, myeloblasts), three starts of the fit: at most 7.8 for T cells that were up to "
+        "97 % of a tube, at least 17 for the clearest population of 46 % blasts",
     )
     unknown_lymphocyte_margin: float = number(
         0.5,
@@ -187,4 +188,33 @@ class TubeCheckNumbers:
         "T and NK cells are known whatever their share: no signal further above theirs, CD45 no further below",
         "make stress (85 and 97 % T cells): T cells lie within 0.42 of them; blasts as bright in CD45 were 0.57 above "
         "in another signal",
+    )
+
+    excess_cells: int = number(
+        20_000,
+        "off-scale cells",
+        "cells",
+        "number of cells of the tube, and of every control, that tell what a fault of a detector hits",
+        "by hand: cost; the mean weight is then known to a fiftieth of its spread",
+    )
+    excess_share: float = number(
+        0.15,
+        "off-scale cells",
+        "fraction",
+        "assumed share of blasts among the off-scale cells of a detector, for the weight of a cell",
+        "by hand: 29 of 190 cells, as in the stress row with 95 % of the blasts off scale at 1e-4",
+    )
+    excess_least: float = number(
+        10.0,
+        "off-scale cells",
+        "cells",
+        "smallest such excess that is a question",
+        "by hand: half of a detection; cells count by how much they look like blasts, and real ones count half or less",
+    )
+    excess_sd: float = number(
+        3.1,
+        "off-scale cells",
+        "SD",
+        "excess of cells like blasts, over what faults and normal cells give, from which it is a question",
+        "one clean tube in a thousand for each detector (normal distribution)",
     )
