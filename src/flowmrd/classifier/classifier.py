@@ -122,7 +122,6 @@ def classify_tube(
     offscale = judge_offscale(
         tube.offscale, found.counted, _shares_of(called, label, cells, len(found.counted)), cells, found.cut, rates
     )
-    joined = None if offscale.cluster is None else offscale.cluster >= 0
     uncounted = tuple(sorted((*uncounted, *offscale.uncounted), key=lambda group: -group.events))
     members = find_members(
         cells,
@@ -176,7 +175,7 @@ def classify_tube(
             *search_flags(search, tube, measured, reference, calibration, uncounted, tube_model.shift, others),
             *staining_flags(staining, parameters.unreliable, parameters),
             *unknown_population_flags(tube, model, tube_model, reference, own, mrd, parameters),
-            *offscale_excess_flags(tube, joined, model, tube_model, reference, others, search),
+            *offscale_excess_flags(tube, offscale.cluster, model, tube_model, reference, others, search),
         ),
         uncounted=uncounted,
         staining=staining,

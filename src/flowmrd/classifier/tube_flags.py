@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from flowmrd.classifier.calibration import Calibration
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells
 from flowmrd.classifier.classification import UncountedGroup
@@ -114,7 +117,7 @@ def unknown_population_flags(
 
 def offscale_excess_flags(
     tube: CandidateCells,
-    claimed: Bools | None,
+    joined: npt.NDArray[np.int32] | None,
     model: NormalModel,
     fitted: TubeModel,
     reference: ReferenceModel,
@@ -125,13 +128,14 @@ def offscale_excess_flags(
 
     Parameters
     ----------
-    claimed
-        Shape (m,): off-scale cells that a counted group has.
+    joined
+        Shape (m,): counted group of every off-scale cell, -1 for none.
     """
     if search.laip is not None or reference.provisional:
         return []
     columns = [reference.features.index(name) for name in tube.features]
     normal_b = model.normal_b + fitted.shift
+    claimed = None if joined is None else joined >= 0
     found = find_excess(tube, claimed, fitted, normal_b, others, columns, search.parameters)
     return [
         flag("OFFSCALE_LIKE_BLASTS", events=one.events, detector=one.detector, excess=round(one.excess))
