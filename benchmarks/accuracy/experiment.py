@@ -123,7 +123,9 @@ def groups_told(pipeline: Pipeline, sample: str, truth: npt.NDArray[np.int8]) ->
             | {"leukaemic": int((own >= 0).sum()), "doublets": int((own == DOUBLET).sum()), "cells": len(own)}
         )
     messages = [reason["message"] for reason in result["verdict"]["reasons"]]
-    return {"groups": told, "messages": messages, "counts": result["counts"]}
+    spike = result["sensitivity"]["spike_in"]
+    kinds = [] if spike is None else spike["kinds"]
+    return {"groups": told, "messages": messages, "counts": result["counts"], "kinds": kinds}
 
 
 def controls_told(pipeline: Pipeline) -> Record:

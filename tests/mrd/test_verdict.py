@@ -369,6 +369,13 @@ def test_a_kind_counts_by_the_patients_that_it_stands_for(
     assert f"stand for {share:.1%} of the patients" in said.message
 
 
+def test_kinds_with_the_same_markers_are_told_with_their_number() -> None:
+    said = partial_sensitivity(judge_spike_in(spiked_kinds(44, 3, 44, 3), None))
+    assert said is not None
+    assert "2 of 4 kinds" in said.message
+    assert "not: 2 × " in said.message
+
+
 def test_a_kind_that_would_be_put_before_the_reviewer_is_not_overlooked() -> None:
     spike = judge_spike_in(spiked_kinds(*[44] * 7, *[0] * 3, noticed=40), None)
     assert spike is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -138,14 +139,14 @@ def partial_sensitivity(spike_in: SpikeIn | None) -> Flag | None:
     missed = [kind for kind in spike_in.kinds if kind.outcome == "missed"] if spike_in is not None else []
     if spike_in is None or not missed:
         return None
-    words = [f"{kind.phenotype} (most like {kind.nearest_normal.replace('_', ' ')})" for kind in missed]
+    words = Counter(f"{kind.phenotype} (most like {kind.nearest_normal.replace('_', ' ')})" for kind in missed)
     return flag(
         "KINDS_MISSED",
         found=len(spike_in.kinds) - len(missed),
         tried=len(spike_in.kinds),
         level=spike_in.level,
         share=kinds_share_found(spike_in.kinds),
-        missed="; ".join(dict.fromkeys(words)),
+        missed="; ".join(word if n == 1 else f"{n} × {word}" for word, n in words.items()),
     )
 
 
