@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,13 +14,14 @@ from flowmrd.classifier import build_reference, calibration
 from flowmrd.classifier.abundance_outliers import abundance_outliers
 from flowmrd.classifier.atypical_groups import is_uncommon, like_early_progenitors
 from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
-from flowmrd.classifier.calibration import calibrate, cut_beside, stands_alone
+from flowmrd.classifier.calibration import Calibration, calibrate, cut_beside, stands_alone
 from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.compact_groups import CompactGroup, compact, search_groups
 from flowmrd.classifier.control_abundance import shares_in_place
 from flowmrd.classifier.control_groups import ControlGroups
 from flowmrd.classifier.found_groups import (
     FoundGroups,
+    _matched,
     find_other_groups,
     is_abundant,
     is_artefact,
@@ -284,6 +287,23 @@ def test_a_match_beyond_the_drift_of_one_patient_must_stand_out_and_is_else_a_do
     assert not forms_group(far, cells, 4.0) and stretched_match(far, cells, 4.0)
     distinct = replace(far, score=np.full(200, 14.0))
     assert forms_group(distinct, cells, 4.0) and not stretched_match(distinct, cells, 4.0)
+
+
+@pytest.mark.parametrize(("strain", "known", "counted"), [(40.0, True, 0), (40.0, False, 1), (5.0, True, 1)])
+def test_a_phenotype_that_moved_far_onto_a_normal_population_is_a_question(
+    reference: ReferenceModel, monkeypatch: pytest.MonkeyPatch, strain: float, known: bool, counted: int
+) -> None:
+    group = np.random.default_rng(6).normal(2.0, 0.2, (200, 5)).astype(np.float32)
+    cells = replace(
+        cells_of(reference, 74, 0)[0], values=group, log_normal=np.full(200, -25.0), denominator=200_000, anchors={}
+    )
+    place = Mixture(np.ones(1), np.full((1, 5), 2.0), 0.04 * np.eye(5)[None])
+    fit = PhenotypeFit(place, np.zeros(5), 1e-3, 300.0, np.full(200, 14.0), strain=strain)
+    calibration = cast(Calibration, SimpleNamespace(nearby=[], alone_shifts=[]))
+    monkeypatch.setattr("flowmrd.classifier.found_groups.lies_without_leukaemia", lambda *_: known)
+    found = _matched([fit], cells, calibration)
+    assert len(found.counted) == counted
+    assert [group.why for group in found.uncounted] == ["stretched"] * (1 - counted)
 
 
 def test_a_control_that_stands_alone_is_no_background_and_common_cells_are() -> None:

@@ -12,12 +12,19 @@ from flowmrd.classifier.calibration import Calibration, cut_beside
 from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.control_groups import same_population
-from flowmrd.classifier.group_evidence import EvidenceOnGroup, counts, is_doubt, weigh_group, weigh_mixture
+from flowmrd.classifier.group_evidence import (
+    EvidenceOnGroup,
+    counts,
+    is_doubt,
+    lies_without_leukaemia,
+    weigh_group,
+    weigh_mixture,
+)
 from flowmrd.classifier.marker_staining import SCATTER
 from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
-from flowmrd.classifier.phenotype_match import forms_group, match_laip, nearer_to, stretched_match
+from flowmrd.classifier.phenotype_match import forms_group, is_unusual_shift, match_laip, nearer_to, stretched_match
 from flowmrd.classifier.phenotype_score import PhenotypeFit, score_cells
 from flowmrd.classifier.search import Search, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
@@ -90,7 +97,11 @@ def find_groups(
 
 
 def _matched(fits: list[PhenotypeFit], cells: WindowCells, calibration: Calibration) -> FoundGroups:
-    """Matches of the patient's phenotype: counted, or a question where it may have been moved onto normal cells."""
+    """Matches of the patient's phenotype: counted, or a question where it may have been moved onto normal cells.
+
+    A phenotype that moved further than it usually does, into places where no leukaemia lies, was moved onto the normal
+    cells of those places: the tube's own normal model need not explain cells that a phenotype claims.
+    """
     counted: list[CountedGroup] = []
     uncounted: list[UncountedGroup] = []
     cut = cut_beside(fits, cells, calibration.nearby, cells.parameters)
@@ -100,6 +111,9 @@ def _matched(fits: list[PhenotypeFit], cells: WindowCells, calibration: Calibrat
         if forms_group(fit, cells, cut):
             if any(nearer_to(fit, shift, cells) for shift in calibration.alone_shifts):
                 uncounted.append(UncountedGroup(fit.mixture, events, "like_one_control", evidence))
+            elif is_unusual_shift(fit, cells.parameters) and lies_without_leukaemia(fit.mixture, fit.share, cells):
+                # a fifth of mature B cells was called where the phenotype had moved 0.8 decades in CD10 onto them
+                uncounted.append(UncountedGroup(fit.mixture, events, "stretched", evidence))
             else:
                 counted.append(CountedGroup(fit.mixture, "patient", evidence))
         elif stretched_match(fit, cells, cut):

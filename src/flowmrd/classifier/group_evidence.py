@@ -78,12 +78,18 @@ def is_normal_population(mixture: Mixture, share: float, cells: WindowCells) -> 
     be no more than that population ever is, and controls must have B-lineage cells there. A marrow with a fifth of
     mature B cells is like that: the average leukaemia explains the rim of so many cells better than the reference does.
     """
+    return lies_without_leukaemia(mixture, share, cells) and like_normal(mixture, cells)
+
+
+def lies_without_leukaemia(mixture: Mixture, share: float, cells: WindowCells) -> bool:
+    """Whether every component lies in the place of a population of the catalogue where no leukaemia lies, and together
+    they are no more than that population ever is.
+    """
     places = [
         find_place(centre, cells.features, cells.anchors, cells.parameters, share=share, unreliable=cells.unreliable)
         for centre in (mixture.mean if cells.anchors else ())
     ]
-    known = bool(places) and all(place is not None and place.accepted and place.firm for place in places)
-    return known and like_normal(mixture, cells)
+    return bool(places) and all(place is not None and place.accepted and place.firm for place in places)
 
 
 def place_of(mixture: Mixture, share: float, cells: WindowCells) -> Place | None:

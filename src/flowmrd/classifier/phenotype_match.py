@@ -93,6 +93,11 @@ def is_usual_drift(match: Mixture, laip: PatientLaip, shift: Floats, parameters:
     return min(strains) <= chi2_quantile(parameters.match_strain_quantile, len(moved))
 
 
+def is_unusual_shift(fit: PhenotypeFit, parameters: ClassifierParameters) -> bool:
+    """Whether a match lies where 1 of 100 tubes of one patient has the phenotype, by all markers together."""
+    return fit.strain > chi2_quantile(parameters.match_strain_quantile, len(fit.shift))
+
+
 def is_stretched(fit: PhenotypeFit, cells: WindowCells, cut: float) -> bool:
     """Whether cells match only after a shift that is rare between tubes of one patient, and are not clearly abnormal.
 
@@ -101,7 +106,7 @@ def is_stretched(fit: PhenotypeFit, cells: WindowCells, cut: float) -> bool:
     phenotype must.
     """
     parameters = cells.parameters
-    if fit.strain <= chi2_quantile(parameters.match_strain_quantile, len(fit.shift)):
+    if not is_unusual_shift(fit, parameters):
         return False
     gain, events = _gain(fit, cells, cut)
     return gain - 0.5 * fit.strain < parameters.gain_per_event_counted * events
