@@ -25,11 +25,13 @@ from flowmrd.classifier import Library, PatientLaip, ReferenceModel, classify_tu
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.classification import SpikeInResult
 from flowmrd.classifier.control_judgement import ControlJudgement, build_judged_reference
-from flowmrd.classifier.judge_tube import summarise
+from flowmrd.classifier.judge_tube import markers_after, summarise
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.flags import Effect, kind_of
+from flowmrd.home import PANELS
 from flowmrd.mrd.limits import binomial_interval, limits, may_hold
 from flowmrd.mrd.sensitivity import judge_spike_in, recovery_of_patient
+from flowmrd.panel import load_panel
 
 LEVELS = (1e-3, 1e-4, 0.0)
 MIN_DIAGNOSIS_CELLS = 200
@@ -116,6 +118,8 @@ def run(
     done: frozenset[str] = frozenset(),
 ) -> Iterator[dict[str, Any]]:
     """Yield one record per control and tube, but for tubes that are done already."""
+    panel = load_panel(PANELS / ("ino10.yaml" if simulated else "vienna_b8.yaml"))
+    parameters = replace(parameters, shifted=markers_after(panel, frozenset({"steroid"})))
     therapy = frozenset({"CD22"}) if simulated else frozenset[str]()
     reference, judged = reference_of(folder, parameters, odd)
     for one in () if done else judged:

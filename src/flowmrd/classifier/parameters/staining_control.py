@@ -152,14 +152,15 @@ class StainingNumbers:
         "staining control",
         "decades",
         "the same where carriers differ between persons: CD10 by the maturity of granulocytes, CD38 by activation",
-        "measured: 0.45 (CD10) and 0.40 (CD38) in 58 tubes of development persons; 0.15 to 0.19 for CD19, CD20, CD45",
+        "python -m benchmarks.accuracy.staining: 0.47 (CD10) and 0.39 (CD38) in 58 tubes of development "
+        "persons, 0.15 to 0.18 for CD19, CD20 and CD45",
     )
     without_shift_sd: float = number(
         0.13,
         "staining control",
         "decades",
         "spread of the level of cells without the marker between ordinary tubes",
-        "measured: 0.10 to 0.15 of five antibodies in 58 tubes of development persons; own controls replace it",
+        "python -m benchmarks.accuracy.staining: 0.10 to 0.15 of five antibodies in 58 tubes of development persons",
     )
     staining_pseudo_tubes: float = number(
         4.0,
