@@ -23,7 +23,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Tube": ("flowmrd.tube.tube", "Tube"),
-    "Placed": ("flowmrd.tube.thresholds", "Placed"),
+    "TubeThresholds": ("flowmrd.tube.thresholds", "TubeThresholds"),
     "PanelModel": ("flowmrd.panel.model", "PanelModel"),
     "RunConfig": ("flowmrd.config.run", "RunConfig"),
     "load_panel": ("flowmrd.panel.load", "load_panel"),

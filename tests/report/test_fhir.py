@@ -14,7 +14,7 @@ from fhir.resources.R4B.bundle import Bundle
 from test_one_truth import called_by_reviewer
 
 from flowmrd.cli.app import call
-from flowmrd.exchange.fhir import Document, result_bundle
+from flowmrd.exchange.fhir import AttachedPage, result_bundle
 from flowmrd.flags import Flag
 from flowmrd.mrd.result import MrdResult
 from flowmrd.store import write_json
@@ -96,7 +96,7 @@ def test_the_conclusion_says_that_a_reviewer_called_however_many_reasons_come_fi
 
 def test_the_same_result_gives_the_same_bytes_and_the_page_is_attached() -> None:
     result = make_result("POS", mrd=400)
-    page = Document("application/pdf", "POS.pdf", b"%PDF-1.7")
+    page = AttachedPage("application/pdf", "POS.pdf", b"%PDF-1.7")
     one, two = bundle(result, document=page), bundle(result, document=page)
     assert json.dumps(one) == json.dumps(two)
     assert resources(one)["report"]["presentedForm"][0]["size"] == 8

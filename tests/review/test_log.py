@@ -15,7 +15,7 @@ from review_files import NOW, imported, make_results, review_of, save
 from flowmrd.errors import ReviewError
 from flowmrd.review import check_log, import_review, make_key, review_status, signatures_of
 from flowmrd.review.keys import PASSPHRASE, load_private
-from flowmrd.review.log import GENESIS, Head, canonical, digest, entry_hash, head_bytes
+from flowmrd.review.log import GENESIS, LogHead, canonical, digest, entry_hash, head_bytes
 from flowmrd.review.status import ReviewState
 
 UNSIGNED_HEAD = "not signed, though the laboratory has a key: entries may have been cut"
@@ -124,7 +124,7 @@ def test_empty_log_without_its_head_is_found(run: Path) -> None:
 
 def test_head_that_says_nothing_was_ever_written_is_found(run: Path) -> None:
     (run / LOG).unlink()
-    (run / HEAD).write_bytes(head_bytes(Head(entries=0, log_bytes=0, last=GENESIS)))
+    (run / HEAD).write_bytes(head_bytes(LogHead(entries=0, log_bytes=0, last=GENESIS)))
     assert any("put together by hand" in text for text in found(run))
 
 
@@ -211,7 +211,7 @@ def test_interrupted_append_is_completed_by_the_next(run: Path, share: float) ->
     # State after a crash: the head announces entry 3, the log holds a part of it.
     lines = lines_of(run)
     before = b"".join(lines[:2])
-    head = Head(entries=2, log_bytes=len(before), last=digest(lines[1]), pending=lines[2].decode("ascii"))
+    head = LogHead(entries=2, log_bytes=len(before), last=digest(lines[1]), pending=lines[2].decode("ascii"))
     (run / HEAD).write_bytes(head_bytes(head))
     (run / LOG).write_bytes(before + lines[2][: int(share * len(lines[2]))])
     assert found(run) == []
@@ -224,7 +224,7 @@ def test_interrupted_append_is_completed_by_the_next(run: Path, share: float) ->
 def test_other_bytes_after_an_announced_append_are_found(run: Path) -> None:
     lines = lines_of(run)
     before = b"".join(lines[:2])
-    head = Head(entries=2, log_bytes=len(before), last=digest(lines[1]), pending=lines[2].decode("ascii"))
+    head = LogHead(entries=2, log_bytes=len(before), last=digest(lines[1]), pending=lines[2].decode("ascii"))
     (run / HEAD).write_bytes(head_bytes(head))
     (run / LOG).write_bytes(before + b"something else")
     assert found(run)
@@ -235,7 +235,7 @@ def announcing(run: Path) -> bytes:
     lines = lines_of(run)
     before = b"".join(lines[:2])
     (run / LOG).write_bytes(before)
-    head = Head(entries=2, log_bytes=len(before), last=digest(lines[1]), pending=lines[2].decode("ascii"))
+    head = LogHead(entries=2, log_bytes=len(before), last=digest(lines[1]), pending=lines[2].decode("ascii"))
     (run / HEAD).write_bytes(head_bytes(head))
     return head_bytes(head)
 
@@ -254,7 +254,7 @@ def test_changing_any_single_byte_of_an_announced_entry_is_found(run: Path) -> N
 def test_announced_entry_that_does_not_follow_is_never_written_to_the_log(run: Path) -> None:
     announcing(run)
     before = (run / LOG).read_bytes()
-    head = Head(entries=2, log_bytes=len(before), last=digest(before), pending='{"seq":3}\n')
+    head = LogHead(entries=2, log_bytes=len(before), last=digest(before), pending='{"seq":3}\n')
     (run / HEAD).write_bytes(head_bytes(head))
     with pytest.raises(ReviewError, match="not the next one"):
         imported(run, "S1", decision="reject")
@@ -283,7 +283,7 @@ def test_signed_reviews_stay_accepted(signed: Path) -> None:
 def forge_head(run: Path, lines: list[bytes], signature: str | None = None) -> None:
     """A log cut or rebuilt to these lines with a head that fits."""
     (run / LOG).write_bytes(b"".join(lines))
-    head = Head(entries=len(lines), log_bytes=sum(map(len, lines)), last=digest(lines[-1]), signature=signature)
+    head = LogHead(entries=len(lines), log_bytes=sum(map(len, lines)), last=digest(lines[-1]), signature=signature)
     (run / HEAD).write_bytes(head_bytes(head))
 
 
@@ -336,20 +336,20 @@ def test_signed_log_cut_at_the_end_with_a_forged_head_is_found(signed: Path, for
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_interrupted_signed_append_is_completed_with_its_signature(signed: Path, share: float) -> None:
-    lines, head = lines_of(signed), Head.model_validate_json((signed / HEAD).read_bytes())
+    lines, head = lines_of(signed), LogHead.model_validate_json((signed / HEAD).read_bytes())
     earlier = json.loads(lines[0])
     assert earlier["seq"] == 1
     # State after a crash: the head of entry 1 cannot be made again without the key, so take the first import's own.
     shutil.rmtree(signed / "results/review")
     imported(signed, "S1", key=signed.parent / "keys" / "flowmrd-review.key")
-    before = Head.model_validate_json((signed / HEAD).read_bytes())
+    before = LogHead.model_validate_json((signed / HEAD).read_bytes())
     crashed = before.model_copy(update={"pending": lines[1].decode("ascii"), "pending_signature": head.signature})
     (signed / HEAD).write_bytes(head_bytes(crashed))
     with (signed / LOG).open("ab") as stream:
         stream.write(lines[1][: int(share * len(lines[1]))])
     assert review_status(signed).findings == ()
     imported(signed, "S2", key=signed.parent / "keys" / "flowmrd-review.key")  # the same file: nothing is added
-    assert (lines_of(signed), Head.model_validate_json((signed / HEAD).read_bytes())) == (lines, head)
+    assert (lines_of(signed), LogHead.model_validate_json((signed / HEAD).read_bytes())) == (lines, head)
 
 
 def test_signature_with_another_key_is_found(signed: Path, tmp_path: Path) -> None:

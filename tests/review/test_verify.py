@@ -14,7 +14,7 @@ from review_files import imported, result_of
 from flowmrd.config import load_config
 from flowmrd.errors import ArtefactError, InputError
 from flowmrd.review import check_log, make_key
-from flowmrd.review.log import Head, canonical, digest, entry_hash, head_bytes
+from flowmrd.review.log import LogHead, canonical, digest, entry_hash, head_bytes
 from flowmrd.stages.manifest import write_manifest
 from flowmrd.stages.provenance import write_provenance
 from flowmrd.stages.verify import Verification, verify
@@ -219,7 +219,7 @@ def test_unsigned_forgery_is_found_where_the_laboratory_has_a_key(run: Path, tmp
     fields["hash"] = entry_hash(fields)
     line = canonical(fields) + b"\n"
     log.write_bytes(line)
-    head = Head(entries=1, log_bytes=len(line), last=digest(line))
+    head = LogHead(entries=1, log_bytes=len(line), last=digest(line))
     (run / "results/review/head.json").write_bytes(head_bytes(head))
     assert found(run) == []
     assert any("signature does not hold" in text for text in found(run, public_key=public))

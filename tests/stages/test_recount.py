@@ -28,7 +28,7 @@ from flowmrd.stages.cohort import cohort
 from flowmrd.stages.decisions import learn_decisions
 from flowmrd.stages.monitor import called_otherwise
 from flowmrd.stages.provenance import write_provenance
-from flowmrd.stages.recount import Imported, TubeInRun, import_and_count, reopen
+from flowmrd.stages.recount import ImportedReview, TubeInRun, import_and_count, reopen
 from flowmrd.stages.verify import verify
 from flowmrd.store import digest_file, read_json, write_json
 
@@ -86,7 +86,7 @@ def review_of(run: Path, name: str, call: str | None, **more: Any) -> dict[str, 
     return review
 
 
-def sign(run: Path, name: str, call: str | None, **more: Any) -> Imported:
+def sign(run: Path, name: str, call: str | None, **more: Any) -> ImportedReview:
     write_json(run / "review.json", review_of(run, name, call, **more))
     return import_and_count(of_run(run), run / "review.json")
 

@@ -29,7 +29,7 @@ from flowmrd.tube.files import TubeFiles, tube_from_files
 from flowmrd.tube.gate import gate
 from flowmrd.tube.preprocess import preprocess
 from flowmrd.tube.read import read_tube
-from flowmrd.tube.thresholds import Placed
+from flowmrd.tube.thresholds import TubeThresholds
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +259,7 @@ def test_thresholds_and_events_come_back_from_the_files_as_they_were(tube: Tube,
     back = tube_from_files(files, tube.panel, RunConfig(panel="ino10", samples=""))
     same_events(back, tube, np.arange(tube.n_events))
     rows = np.arange(0, tube.n_events, 7)
-    placed: Placed = back.placed
+    placed: TubeThresholds = back.placed
     same_events(gate(preprocess(part(tube, rows), placed=placed), placed=placed), tube, rows)
 
 

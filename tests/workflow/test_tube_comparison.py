@@ -13,7 +13,7 @@ import pytest
 from flowmrd.config import load_config, read_sheet
 from flowmrd.config.sheet import Role, Sample
 from flowmrd.engine.headers import HeaderPreview, RunRequest, check_header
-from flowmrd.engine.tube_comparison import Stained, compare_tubes
+from flowmrd.engine.tube_comparison import KnownLabels, compare_tubes
 from flowmrd.fcs import ChannelSpec, read_fcs, write_fcs
 from flowmrd.fcs.reader import DataSet
 from flowmrd.home import PANELS
@@ -95,7 +95,7 @@ def test_labels_that_somebody_has_confirmed_are_a_note() -> None:
 
 
 def test_a_stored_reference_vouches_for_detectors_where_the_run_has_no_controls() -> None:
-    stored = [Stained(USUAL, {}, None)] * 2
+    stored = [KnownLabels(USUAL, {}, None)] * 2
     assert compared(MOVED, stored={"p": stored})["FU"][1]
     assert compared({row("FU", 9, Role.FOLLOWUP): look(USUAL)}, stored={"p": stored}) == {}
 

@@ -18,13 +18,13 @@ from flowmrd.classifier.offscale_cells import score_offscale
 from flowmrd.classifier.phenotype_score import NO_SCORE, score_cells
 from flowmrd.classifier.window_cells import WindowCells
 
-__all__ = ["Members", "find_members"]
+__all__ = ["GroupMembers", "find_members"]
 
 Numbers = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
-class Members:
+class GroupMembers:
     """Number of the group of every window cell, shape (n,), and of every off-scale cell, shape (m,); -1 for none."""
 
     window: Numbers
@@ -38,7 +38,7 @@ def find_members(
     counted_offscale: Numbers | None,
     uncounted: Sequence[UncountedGroup],
     first: int,
-) -> Members:
+) -> GroupMembers:
     """Assign the cells that no counted group has to the groups that are not counted, by ``group_cut``.
 
     Parameters
@@ -66,7 +66,7 @@ def find_members(
         better = score >= best
         window[better], best[better] = number, score[better]
     if offscale is None or counted_offscale is None:
-        return Members(window, None)
+        return GroupMembers(window, None)
     members = counted_offscale.copy()
     found = np.where(members >= 0, np.inf, NO_SCORE)
     for number, group in enumerate(uncounted, start=first):
@@ -76,4 +76,4 @@ def find_members(
         off = offscale.off[:, offscale.detectors.index(group.detector)]
         better = off & (score >= cut) & (score > found)
         members[better], found[better] = number, score[better]
-    return Members(window, members)
+    return GroupMembers(window, members)

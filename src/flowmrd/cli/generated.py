@@ -44,7 +44,7 @@ from flowmrd.records.selftest import SelftestFile
 from flowmrd.records.simulation import SimulationFile
 from flowmrd.records.validation import ValidationFile
 from flowmrd.report.report_file import ReportFile
-from flowmrd.review.log import Head, LogEntry
+from flowmrd.review.log import LogEntry, LogHead
 from flowmrd.review.model import ReviewFile
 from flowmrd.store import read_json, write_text
 from flowmrd.trial.result import TrialResult
@@ -82,7 +82,7 @@ ARTEFACTS: dict[str, tuple[type[BaseModel], str]] = {
     "failure": (FailureFile, "results/logs/<stage>/<unit>.error.json"),
     "review": (ReviewFile, "review.json, as a report saves it"),
     "review-entry": (LogEntry, "results/review/log.jsonl, each line"),
-    "review-head": (Head, "results/review/head.json"),
+    "review-head": (LogHead, "results/review/head.json"),
     "selftest": (SelftestFile, "<folder>/selftest.json"),
 }
 """Name of a schema to the model of the artefact and where the file lies."""

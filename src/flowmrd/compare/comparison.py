@@ -18,7 +18,7 @@ from flowmrd.compare.agreement import (
     log_levels,
 )
 from flowmrd.compare.measurement import MeasuredPair
-from flowmrd.compare.regression import Line, deming, passing_bablok
+from flowmrd.compare.regression import RegressionLine, deming, passing_bablok
 
 THRESHOLDS = (1e-3, 1e-4, 1e-5)
 
@@ -44,8 +44,8 @@ class Comparison(ComparisonPart):
     calls: tuple[CallsAtThreshold, ...]
     levels: LevelAgreement
     below_limits: Censored
-    deming: Line | None = Field(description="Of log10 levels; null with fewer than 5 pairs.")
-    passing_bablok: Line | None
+    deming: RegressionLine | None = Field(description="Of log10 levels; null with fewer than 5 pairs.")
+    passing_bablok: RegressionLine | None
     rows: tuple[PairRow, ...]
 
 

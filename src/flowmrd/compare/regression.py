@@ -17,7 +17,7 @@ Z975 = 1.959963984540054
 """97.5 % point of the standard normal distribution."""
 
 
-class Line(BaseModel):
+class RegressionLine(BaseModel):
     """A straight line with 95 % intervals."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,7 +28,7 @@ class Line(BaseModel):
     intercept_ci95: tuple[float, float]
 
 
-def deming(x: Floats, y: Floats) -> Line | None:
+def deming(x: Floats, y: Floats) -> RegressionLine | None:
     """Deming regression with equal error of both methods; intervals by the jackknife.
 
     Linnet K, Stat Med 1990;9:1463 (estimate and jackknife). ``None`` with fewer than :data:`LEAST_PAIRS` pairs or
@@ -49,7 +49,7 @@ def deming(x: Floats, y: Floats) -> Line | None:
     from scipy.special import stdtrit
 
     half = stdtrit(n - 1, 0.975) * pseudo.std(axis=0, ddof=1) / np.sqrt(n)
-    return Line(
+    return RegressionLine(
         slope=slope,
         slope_ci95=(slope - half[0], slope + half[0]),
         intercept=intercept,
@@ -65,7 +65,7 @@ def _deming(x: Floats, y: Floats) -> tuple[float, float]:
     return slope, float(y.mean() - slope * x.mean())
 
 
-def passing_bablok(x: Floats, y: Floats) -> Line | None:
+def passing_bablok(x: Floats, y: Floats) -> RegressionLine | None:
     """Passing-Bablok regression: shifted median of all pairwise slopes, with rank intervals.
 
     Passing H, Bablok W, J Clin Chem Clin Biochem 1983;21:709. ``None`` with fewer than :data:`LEAST_PAIRS` pairs or
@@ -91,7 +91,7 @@ def passing_bablok(x: Floats, y: Floats) -> Line | None:
     first = round((count - spread) / 2)
     low, high = _ranked(slopes, shift + first - 1), _ranked(slopes, shift + count - first)
     ends = sorted((float(np.median(y - high * x)), float(np.median(y - low * x))))
-    return Line(
+    return RegressionLine(
         slope=slope,
         slope_ci95=(low, high),
         intercept=float(np.median(y - slope * x)),

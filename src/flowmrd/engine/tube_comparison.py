@@ -21,14 +21,14 @@ from flowmrd.preprocess.staining_pattern import StainingPattern, find_exchange
 from flowmrd.records.read import read_if_there
 from flowmrd.records.references import TransformFile
 
-__all__ = ["Fault", "Stained", "compare_tubes"]
+__all__ = ["KnownLabels", "TubeFault", "compare_tubes"]
 
 LEAST_TUBES: Final = 2
 """Number of other tubes that must agree on a marker's detector before a tube that differs is at fault."""
 
 
 @dataclass(frozen=True)
-class Fault:
+class TubeFault:
     """A tube that others of the run contradict. ``refused`` says that it cannot be used; otherwise
     this is only a note.
     """
@@ -44,9 +44,9 @@ def compare_tubes(
     panel_of: Mapping[str, str],
     sheet: Path,
     *,
-    stored: Mapping[str, Sequence[Stained]] | None = None,
+    stored: Mapping[str, Sequence[KnownLabels]] | None = None,
     confirmed: Mapping[str, str] | None = None,
-) -> list[Fault]:
+) -> list[TubeFault]:
     """Faults between the tubes of a run, in the order of the sheet.
 
     Parameters
@@ -76,7 +76,7 @@ def _where(row: Sample, sheet: Path) -> str:
     return f"{sheet}, line {row.line} ({row.sample})"
 
 
-def _same_events(rows: Sequence[Sample], previews: Mapping[str, HeaderPreview], sheet: Path) -> list[Fault]:
+def _same_events(rows: Sequence[Sample], previews: Mapping[str, HeaderPreview], sheet: Path) -> list[TubeFault]:
     """Tubes that hold the same events, recognised by the stored values and not by the file name."""
     seen: dict[str, list[Sample]] = {}
     for row in rows:
@@ -94,7 +94,7 @@ def _same_events(rows: Sequence[Sample], previews: Mapping[str, HeaderPreview], 
         why = next((why for other in others.values() if (why := _contradiction(row, other))), "")
         names = ", ".join(f"{other.sample} (line {other.line}, {other.fcs.name})" for other in others.values())
         faults.append(
-            Fault(
+            TubeFault(
                 row.sample,
                 SheetError(
                     _where(row, sheet),
@@ -138,7 +138,7 @@ def _other_matrix(
     panel_of: Mapping[str, str],
     sheet: Path,
     confirmed: Mapping[str, str],
-) -> list[Fault]:
+) -> list[TubeFault]:
     """Tubes whose matrix is far from that of all controls, where the controls have one matrix."""
     faults = []
     for row in rows:
@@ -158,7 +158,7 @@ def _other_matrix(
             todo="give the tube's own matrix ('compensation: {tubes: ...}' in config.yaml) or controls of its "
             f"instrument; if this matrix is right, say so ('labels: {{confirmed: {{{row.sample}: reason}}}}')",
         )
-        faults.append(Fault(row.sample, error, refused=row.sample not in confirmed))
+        faults.append(TubeFault(row.sample, error, refused=row.sample not in confirmed))
     return faults
 
 
@@ -173,7 +173,7 @@ def _far_coefficients(own: Mapping[str, float], others: Sequence[Mapping[str, fl
 
 
 @dataclass(frozen=True)
-class Stained:
+class KnownLabels:
     """Known facts about the labels of one tube.
 
     Attributes
@@ -189,13 +189,13 @@ class Stained:
     pattern: StainingPattern | None
 
     @classmethod
-    def of(cls, preview: HeaderPreview) -> Stained:
+    def of(cls, preview: HeaderPreview) -> KnownLabels:
         """The facts of a preview, before the run."""
         pattern = None if preview.pattern is None else StainingPattern.from_record(preview.pattern)
         return cls(preview.detectors, preview.tags, pattern)
 
     @classmethod
-    def of_reference(cls, folder: Path) -> list[Stained]:
+    def of_reference(cls, folder: Path) -> list[KnownLabels]:
         """The controls behind a stored reference; empty for a reference from an older version.
 
         Raises
@@ -219,14 +219,14 @@ def _other_labels(
     previews: Mapping[str, HeaderPreview],
     panel_of: Mapping[str, str],
     sheet: Path,
-    stored: Mapping[str, Sequence[Stained]],
+    stored: Mapping[str, Sequence[KnownLabels]],
     confirmed: Mapping[str, str],
-) -> list[Fault]:
+) -> list[TubeFault]:
     """Tubes in which a marker lies where another marker lies in the other tubes of the panel."""
-    faults: list[Fault] = []
+    faults: list[TubeFault] = []
     for panel in dict.fromkeys(panel_of[row.sample] for row in rows):
         tubes = [row for row in rows if panel_of[row.sample] == panel and row.role is not Role.COMPENSATION]
-        seen = {row.sample: Stained.of(previews[row.sample]) for row in tubes}
+        seen = {row.sample: KnownLabels.of(previews[row.sample]) for row in tubes}
         sound = {row.sample: seen[row.sample] for row in tubes if row.role is Role.CONTROL}
         for row in sorted(tubes, key=lambda one: one.role is not Role.CONTROL):
             normal = [one for name, one in sound.items() if name != row.sample] + list(stored.get(panel, ()))
@@ -252,7 +252,7 @@ CONFIRM: Final = (
 )
 
 
-def _moved(row: Sample, own: Stained, others: Sequence[Stained], sheet: Path) -> Fault | None:
+def _moved(row: Sample, own: KnownLabels, others: Sequence[KnownLabels], sheet: Path) -> TubeFault | None:
     """A marker that is on another detector, or has another dye, than in most of the other tubes."""
     for mine, theirs in (
         (own.detectors, [one.detectors for one in others]),
@@ -273,7 +273,7 @@ def _moved(row: Sample, own: Stained, others: Sequence[Stained], sheet: Path) ->
             expected="every marker of a panel on one detector in all tubes",
             todo=CONFIRM.format(sample=row.sample),
         )
-        return Fault(row.sample, error, refused=len(others) >= LEAST_TUBES or row.role is not Role.CONTROL)
+        return TubeFault(row.sample, error, refused=len(others) >= LEAST_TUBES or row.role is not Role.CONTROL)
     return None
 
 
@@ -288,7 +288,7 @@ def _usual(own: Mapping[str, str], others: Sequence[Mapping[str, str]]) -> dict[
     return usual
 
 
-def _exchanged(row: Sample, own: Stained, controls: Sequence[Stained], sheet: Path) -> Fault | None:
+def _exchanged(row: Sample, own: KnownLabels, controls: Sequence[KnownLabels], sheet: Path) -> TubeFault | None:
     """Two markers, each of which has the pattern that the other one has in the controls."""
     if own.pattern is None:
         return None
@@ -302,4 +302,4 @@ def _exchanged(row: Sample, own: Stained, controls: Sequence[Stained], sheet: Pa
         expected="every label on its own antibody",
         todo=CONFIRM.format(sample=row.sample),
     )
-    return Fault(row.sample, error, refused=True)
+    return TubeFault(row.sample, error, refused=True)

@@ -37,7 +37,7 @@ Resource = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Document:
+class AttachedPage:
     """A page of the result to attach.
 
     Attributes
@@ -60,7 +60,7 @@ def result_bundle(
     review_state: str,
     acquired: str | None = None,
     issued: str | None = None,
-    document: Document | None = None,
+    document: AttachedPage | None = None,
     pseudonym_system: str = PSEUDONYMS,
 ) -> Resource:
     """Bundle of one result.

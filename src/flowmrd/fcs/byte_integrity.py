@@ -16,7 +16,7 @@ from flowmrd.fcs.findings import refuse
 from flowmrd.fcs.header import Header, file_size, is_header, read_at
 from flowmrd.fcs.layout import Layout, whole
 from flowmrd.fcs.text import PADDING
-from flowmrd.fcs.text_segment import Text, announced_segments
+from flowmrd.fcs.text_segment import TextSegment, announced_segments
 
 __all__ = ["CHECKSUM", "CRC_BYTES", "anchored", "check_unmoved", "follows"]
 
@@ -53,7 +53,7 @@ def _shifted(path: Path) -> Exception:
     )
 
 
-def check_unmoved(path: Path, stream: BinaryIO, header: Header, text: Text, data: _Data) -> None:
+def check_unmoved(path: Path, stream: BinaryIO, header: Header, text: TextSegment, data: _Data) -> None:
     """Compare the position found for DATA with the end of TEXT and the end of the file.
 
     Raises
@@ -74,7 +74,7 @@ def check_unmoved(path: Path, stream: BinaryIO, header: Header, text: Text, data
         raise _shifted(path)
 
 
-def anchored(stream: BinaryIO, header: Header, text: Text, stop: int) -> bool:
+def anchored(stream: BinaryIO, header: Header, text: TextSegment, stop: int) -> bool:
     """Whether something known begins at ``stop``, the first byte after DATA. If so, no bytes were inserted or lost.
 
     Known are the end of the file, the checksum, another segment and the next data set.
@@ -94,12 +94,12 @@ def anchored(stream: BinaryIO, header: Header, text: Text, stop: int) -> bool:
     return any(place in (stop, stop + CRC_BYTES) for place in followers)
 
 
-def _next_sets(stream: BinaryIO, header: Header, text: Text) -> list[int]:
+def _next_sets(stream: BinaryIO, header: Header, text: TextSegment) -> list[int]:
     step = whole(text.keywords.get("$NEXTDATA")) or 0
     return [place for place in (header.base + step, step) if is_header(read_at(stream, place, CRC_BYTES))]
 
 
-def follows(stream: BinaryIO, header: Header, text: Text, begin: int) -> bool:
+def follows(stream: BinaryIO, header: Header, text: TextSegment, begin: int) -> bool:
     """Whether DATA at ``begin`` directly follows TEXT or a segment announced in TEXT, apart from padding."""
     before = max([text.last, *(last for _, last in _framed(stream, header, text) if last < begin)])
     gap = begin - before - 1
@@ -107,7 +107,7 @@ def follows(stream: BinaryIO, header: Header, text: Text, begin: int) -> bool:
     return 0 <= gap <= _MOST_PADDING and not read_at(stream, before + 1, gap).strip(filler)
 
 
-def _framed(stream: BinaryIO, header: Header, text: Text) -> list[tuple[int, int]]:
+def _framed(stream: BinaryIO, header: Header, text: TextSegment) -> list[tuple[int, int]]:
     """Announced segments that are where TEXT says: their first and last byte are delimiters."""
     delimiter = read_at(stream, text.first, 1)
     return [
@@ -117,7 +117,7 @@ def _framed(stream: BinaryIO, header: Header, text: Text) -> list[tuple[int, int
     ]
 
 
-def _misplaced(stream: BinaryIO, header: Header, text: Text, data: _Data) -> bool:
+def _misplaced(stream: BinaryIO, header: Header, text: TextSegment, data: _Data) -> bool:
     """Whether the end of TEXT and the beginning of DATA contradict each other, or bytes of no segment lie between them.
 
     Inserted bytes push the final delimiter of TEXT, or the blanks behind TEXT, into DATA; lost bytes pull the
@@ -133,7 +133,7 @@ def _misplaced(stream: BinaryIO, header: Header, text: Text, data: _Data) -> boo
     )
 
 
-def _checksum_elsewhere(stream: BinaryIO, header: Header, text: Text, stop: int) -> bool:
+def _checksum_elsewhere(stream: BinaryIO, header: Header, text: TextSegment, stop: int) -> bool:
     """Whether the data set ends with a checksum of zeros that begins inside DATA, or bytes of no segment behind it."""
     size = min([file_size(stream), *(place for place in _next_sets(stream, header, text) if place >= stop)])
     between = size - CRC_BYTES - stop

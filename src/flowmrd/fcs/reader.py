@@ -25,7 +25,7 @@ from flowmrd.fcs.findings import Finding, refuse
 from flowmrd.fcs.header import Header, file_size, is_header, read_at, read_header
 from flowmrd.fcs.layout import Parameter, number, whole
 from flowmrd.fcs.segments import DataSegment, NotListMode, find_data
-from flowmrd.fcs.text_segment import Text, read_text
+from flowmrd.fcs.text_segment import TextSegment, read_text
 from flowmrd.panel.names import FEATURES, compact, tokens
 
 __all__ = ["DataSet", "analyte", "choose", "marker_names", "read_fcs"]
@@ -222,7 +222,7 @@ def _unreadable(path: Path, error: OSError) -> FcsError:
     return refuse(path, f"a file that cannot be read ({error.strerror})", expected, "check disk or network drive")
 
 
-def _walk(path: Path, stream: BinaryIO, findings: list[Finding]) -> Iterator[tuple[Header, Text, list[Finding]]]:
+def _walk(path: Path, stream: BinaryIO, findings: list[Finding]) -> Iterator[tuple[Header, TextSegment, list[Finding]]]:
     """Walk the data sets of a file along ``$NEXTDATA``.
 
     ``$NEXTDATA`` counts from the start of its own data set; an offset from the start of the file, which some

@@ -18,7 +18,7 @@ from flowmrd.fcs.byte_integrity import CHECKSUM, CRC_BYTES, anchored, check_unmo
 from flowmrd.fcs.findings import Finding, refuse
 from flowmrd.fcs.header import HEADER_BYTES, Header, file_size, is_header, read_at
 from flowmrd.fcs.layout import Layout, Parameter, ascii_words, candidate_layouts, parameters, whole
-from flowmrd.fcs.text_segment import Text
+from flowmrd.fcs.text_segment import TextSegment
 
 __all__ = ["DataSegment", "NotListMode", "find_data"]
 
@@ -56,7 +56,7 @@ def find_data(
     path: Path,
     stream: BinaryIO,
     header: Header,
-    text: Text,
+    text: TextSegment,
     findings: list[Finding],
 ) -> DataSegment:
     """Find the position of DATA, its layout and the number of its events.
@@ -146,7 +146,7 @@ class _Resolver:
     """Weighs the announced spans against the size of DATA."""
 
     def __init__(
-        self, path: Path, stream: BinaryIO, header: Header, text: Text, spans: list[_Span], n_events: int | None
+        self, path: Path, stream: BinaryIO, header: Header, text: TextSegment, spans: list[_Span], n_events: int | None
     ) -> None:
         self.path, self.stream, self.header, self.text = path, stream, header, text
         self.spans, self.n_events = spans, n_events

@@ -19,7 +19,7 @@ from flowmrd.fcs.header import MAX_TEXT, Header, read_at
 from flowmrd.fcs.layout import whole
 from flowmrd.fcs.text import PADDING, find_standard, parse_text, unpadded
 
-__all__ = ["Text", "announced_segments", "read_text"]
+__all__ = ["TextSegment", "announced_segments", "read_text"]
 
 _MOST_WORDS = 400_000
 _LOOK_AHEAD = 512
@@ -27,7 +27,7 @@ _LOOK_FOR_END = 1 << 20
 
 
 @dataclass(frozen=True)
-class Text:
+class TextSegment:
     """Keywords of TEXT and its position.
 
     Parameters
@@ -66,7 +66,7 @@ _MESSAGES = {
 }
 
 
-def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Finding]) -> Text:
+def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Finding]) -> TextSegment:
     """Read TEXT and supplemental TEXT of a data set.
 
     Supplemental keywords never replace primary ones. Where delimiters that were not doubled shift keywords into the
@@ -109,7 +109,7 @@ def read_text(path: Path, stream: BinaryIO, header: Header, findings: list[Findi
     tail = cut is not None or ("odd_tail" in codes and "unescaped_delimiter" not in codes)
     core = len(segment.rstrip(segment[:1] + PADDING))
     last = first + min(core, len(segment) - 1)
-    return Text(keywords, first, last, late, tail, doubt)
+    return TextSegment(keywords, first, last, late, tail, doubt)
 
 
 def _segment(stream: BinaryIO, header: Header) -> tuple[bytes, int, bool]:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from flowmrd.compare import Comparison
 from flowmrd.compare.agreement import Share
 from flowmrd.compare.comparison import PairRow
-from flowmrd.compare.regression import Line
+from flowmrd.compare.regression import RegressionLine
 from flowmrd.report import formatting
 from flowmrd.report.axes import Axis, level_axis
 from flowmrd.report.charts.description import Chart, Layer, Outline, Points, Role
@@ -138,7 +138,7 @@ def _level_rows(comparison: Comparison) -> list[tuple[str, str]]:
     return rows
 
 
-def _line(line: Line | None) -> tuple[str, str]:
+def _line(line: RegressionLine | None) -> tuple[str, str]:
     if line is None:
         return "too few pairs", "–"
     return (

@@ -15,8 +15,8 @@ from flowmrd.review import keys
 from flowmrd.review.group_calls import counts_calls
 from flowmrd.review.log import (
     GENESIS,
-    Head,
     LogEntry,
+    LogHead,
     Recount,
     append,
     broken,
@@ -87,7 +87,7 @@ def import_review(
         fields["signature"] = None if private is None else keys.sign(private, fields["hash"])
         entry = LogEntry.model_validate(fields)
         line = entry.line()
-        head = Head(entries=entry.seq, log_bytes=check.size + len(line), last=digest(line), key_id=key_name)
+        head = LogHead(entries=entry.seq, log_bytes=check.size + len(line), last=digest(line), key_id=key_name)
         if private is not None:
             head = head.model_copy(update={"signature": keys.sign(private, head.signed_text())})
         append(folder, check, entry, head)

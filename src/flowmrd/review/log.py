@@ -143,7 +143,7 @@ class LogEntry(BaseModel):
         return canonical(self.model_dump(mode="json")) + b"\n"
 
 
-class Head(BaseModel):
+class LogHead(BaseModel):
     """``head.json``: length of the review log, and digest of its last line."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -161,7 +161,7 @@ class Head(BaseModel):
         """Text that the signature of the head covers."""
         return hashlib.sha256(f"{self.entries}:{self.log_bytes}:{self.last}".encode()).hexdigest()
 
-    def completed(self) -> Head:
+    def completed(self) -> LogHead:
         """The head after the line that it announces.
 
         Raises
@@ -174,7 +174,7 @@ class Head(BaseModel):
         follows = (entry.seq, entry.previous) == (self.entries + 1, self.last)
         if not follows or entry.line() != line or entry_hash(entry.model_dump(mode="json")) != entry.hash:
             raise ValueError("not the next entry")
-        return Head(
+        return LogHead(
             entries=entry.seq,
             log_bytes=self.log_bytes + len(line),
             last=digest(line),
@@ -197,7 +197,7 @@ class LogCheck:
 
     entries: list[LogEntry] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    head: Head | None = None
+    head: LogHead | None = None
     size: int = 0
     interrupted: bool = False
 
@@ -286,12 +286,12 @@ def check_log(run_directory: Path) -> LogCheck:
     return check
 
 
-def _read_head(path: Path, findings: list[Finding]) -> Head | None:
+def _read_head(path: Path, findings: list[Finding]) -> LogHead | None:
     if not path.is_file():
         return None
     try:
         text = path.read_bytes()
-        head = Head.model_validate_json(text)
+        head = LogHead.model_validate_json(text)
     except (ValidationError, OSError):
         findings.append(Finding("head.json", "it is not a head of the log any more"))
         return None
@@ -307,7 +307,7 @@ def _read_head(path: Path, findings: list[Finding]) -> Head | None:
     return head
 
 
-def head_bytes(head: Head) -> bytes:
+def head_bytes(head: LogHead) -> bytes:
     """Bytes of the head in their only form."""
     return canonical(head.model_dump(mode="json")) + b"\n"
 
@@ -367,7 +367,7 @@ def _check_head(check: LogCheck, lines: Sequence[bytes], last: str) -> None:
         findings.append(Finding("log.jsonl", f"the last line (entry {len(lines)}) is not the one that was recorded"))
 
 
-def append(folder: Path, check: LogCheck, entry: LogEntry, head: Head) -> None:
+def append(folder: Path, check: LogCheck, entry: LogEntry, head: LogHead) -> None:
     """Append an entry under the lock: announce it in the head, write it, confirm it in the head.
 
     Parameters
@@ -378,7 +378,7 @@ def append(folder: Path, check: LogCheck, entry: LogEntry, head: Head) -> None:
         The head after the append.
     """
     line = entry.line()
-    before = check.head or Head(entries=0, log_bytes=0, last=GENESIS)
+    before = check.head or LogHead(entries=0, log_bytes=0, last=GENESIS)
     pending = before.model_copy(update={"pending": line.decode("ascii"), "pending_signature": head.signature})
     write_text(folder / "head.json", head_bytes(pending).decode("ascii"))
     _write_rest(folder / "log.jsonl", before.log_bytes, line)

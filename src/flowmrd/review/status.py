@@ -10,7 +10,7 @@ from typing import Any
 
 from flowmrd.errors import ReviewError
 from flowmrd.review import keys
-from flowmrd.review.log import Finding, Head, LogCheck, LogEntry, check_log, person, standing_decisions
+from flowmrd.review.log import Finding, LogCheck, LogEntry, LogHead, check_log, person, standing_decisions
 from flowmrd.store import digest_file
 
 PUBLIC_KEY = Path("config/flowmrd-review.pub")
@@ -235,7 +235,7 @@ def log_findings(check: LogCheck, trusted: Any) -> list[Finding]:
     return [*check.findings, *head]
 
 
-def _head_findings(head: Head, trusted: Any) -> list[Finding]:
+def _head_findings(head: LogHead, trusted: Any) -> list[Finding]:
     """Faults of the head's signatures; the head before the first entry has none."""
     states = [(head, head.signature)] if head.entries else []
     if head.pending is not None:

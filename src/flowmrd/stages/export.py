@@ -39,7 +39,7 @@ from flowmrd.stages.results import read_result
 from flowmrd.store import as_arrow, atomic_path, digest_file, open_columns
 from flowmrd.tube import Tube
 
-__all__ = ["Events", "events_of", "export", "in_run", "original_values", "write_annotated", "write_parquet"]
+__all__ = ["ExportedEvents", "events_of", "export", "in_run", "original_values", "write_annotated", "write_parquet"]
 
 
 def in_run(run: RunFiles, *, sample: str) -> None:
@@ -98,7 +98,7 @@ def export(
                     expected=f"{facts.n_events}, as in {record.name}",
                     todo="rerun the stages of this tube from ingest on",
                 )
-        events = Events(
+        events = ExportedEvents(
             {name.removeprefix("mask_"): masks[name] for name in masks.names if name.startswith("mask_")},
             json.loads(gates.metadata["populations"]),
             gates["population"],
@@ -115,7 +115,7 @@ def export(
 
 
 @dataclass(frozen=True)
-class Events:
+class ExportedEvents:
     """Exported facts about every event besides its original values; fields as in :class:`flowmrd.tube.Tube`.
 
     ``values`` are the channels that ``events.parquet`` holds on the 0..1 scale.
@@ -138,7 +138,7 @@ def _valued(panel: PanelModel) -> tuple[str, ...]:
     return tuple(channel.marker for channel in panel.channels if channel.kind is not ChannelKind.TIME)
 
 
-def events_of(tube: Tube, *, values: bool = False) -> Events:
+def events_of(tube: Tube, *, values: bool = False) -> ExportedEvents:
     """Exported facts about the events of a judged tube; with ``values`` also the channels on the 0..1 scale.
 
     Raises
@@ -150,7 +150,7 @@ def events_of(tube: Tube, *, values: bool = False) -> Events:
     if tube.population is None or tube.routes is None or any(column is None for column in judged):
         raise InternalError(f"tube {tube.name} is to be exported before it was judged")
     assert tube.mrd_score is not None and tube.mrd is not None and tube.group is not None  # noqa: S101
-    return Events(
+    return ExportedEvents(
         tube.masks,
         tube.populations,
         tube.population,
@@ -184,7 +184,7 @@ def original_values(source: Path, facts: IngestFile) -> npt.NDArray[np.float32]:
     return chosen.scaled()
 
 
-def write_parquet(path: Path, events: Events) -> None:
+def write_parquet(path: Path, events: ExportedEvents) -> None:
     """Write ``events.parquet``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -223,7 +223,9 @@ def _route_words(routes: Sequence[str], bits: npt.NDArray[np.uint8]) -> dict[int
     }
 
 
-def write_annotated(path: Path, facts: IngestFile, values: Sequence[npt.NDArray[np.float32]], events: Events) -> None:
+def write_annotated(
+    path: Path, facts: IngestFile, values: Sequence[npt.NDArray[np.float32]], events: ExportedEvents
+) -> None:
     """Write ``annotated.fcs``; ``values`` are the original columns in the order of ``facts.channels``."""
     names = {entry.column: entry.pnn or "" for entry in facts.channels}
     table = events.populations

@@ -13,7 +13,7 @@ from flowmrd.errors import GateError
 from flowmrd.panel import PanelModel
 from flowmrd.records.ingest import IngestFile
 from flowmrd.records.read import read_record
-from flowmrd.stages.export import Events, original_values, write_annotated
+from flowmrd.stages.export import ExportedEvents, original_values, write_annotated
 from flowmrd.stages.finished_tube import FinishedFiles, finished_tube
 from flowmrd.store import atomic_path
 from flowmrd.tube import Tube
@@ -94,7 +94,7 @@ def _write_fcs(files: FinishedFiles, out: Path, tube: Tube, inside: npt.NDArray[
     facts = read_record(files.ingest, IngestFile)
     assert tube.population is not None and tube.routes is not None  # noqa: S101 - a gated tube has them
     assert tube.mrd is not None and tube.mrd_score is not None and tube.group is not None  # noqa: S101
-    events = Events(
+    events = ExportedEvents(
         {step: mask[inside] for step, mask in tube.masks.items()},
         tube.populations,
         tube.population[inside],

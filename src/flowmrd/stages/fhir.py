@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flowmrd.errors import ArtefactError
-from flowmrd.exchange.fhir import PSEUDONYMS, Document, result_bundle
+from flowmrd.exchange.fhir import PSEUDONYMS, AttachedPage, result_bundle
 from flowmrd.mrd.result import MrdResult
 from flowmrd.records.quality import QualityFile
 from flowmrd.records.read import read_if_there
@@ -85,8 +85,8 @@ def write_bundles(
     return written, without
 
 
-def _printed(page: Path, result: Path) -> Document:
+def _printed(page: Path, result: Path) -> AttachedPage:
     """The present page as PDF."""
     out = pdf_of(page, result)
     write_pdf(page, out)
-    return Document("application/pdf", f"{page.parent.name}.pdf", out.read_bytes())
+    return AttachedPage("application/pdf", f"{page.parent.name}.pdf", out.read_bytes())

@@ -43,7 +43,7 @@ from flowmrd.stages.review_calls import result_sha256
 from flowmrd.store import digest_file, write_json, write_text
 from flowmrd.tube import Tube
 
-__all__ = ["Imported", "TubeInRun", "import_and_count"]
+__all__ = ["ImportedReview", "TubeInRun", "import_and_count"]
 
 WRITTEN = ("mrd.json", "events.parquet", "annotated.fcs", "report.html", "report.json", "report.tsv")
 """Results that a recount writes."""
@@ -71,7 +71,7 @@ class TubeInRun:
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedReview:
     """An entry of the log, and the tubes whose results were written again with it."""
 
     entry: LogEntry
@@ -82,7 +82,7 @@ class Imported:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedTube:
     """A tube as the classifier judged it, with its result."""
 
     tube: Tube
@@ -91,7 +91,9 @@ class Judged:
     sha256: str
 
 
-def import_and_count(tube: TubeInRun, file: Path, *, key: Path | None = None, now: datetime | None = None) -> Imported:
+def import_and_count(
+    tube: TubeInRun, file: Path, *, key: Path | None = None, now: datetime | None = None
+) -> ImportedReview:
     """Import a review into the log; if calls of groups are in force that the result lacks, count the tube again.
 
     Parameters
@@ -110,7 +112,7 @@ def import_and_count(tube: TubeInRun, file: Path, *, key: Path | None = None, no
         If a file of the tube is missing or is not the one that was judged.
     """
     review = read_review(file)
-    judged: list[Judged] = []
+    judged: list[JudgedTube] = []
 
     def recount(asked: ReviewFile, entries: Sequence[LogEntry]) -> Recount:
         judged.append(reopen(tube))
@@ -120,17 +122,19 @@ def import_and_count(tube: TubeInRun, file: Path, *, key: Path | None = None, no
         before = read_result(tube.at.result / "mrd.json")
         entry = import_review(tube.run_directory, file, key=key, now=now, recount=recount)
         if not review.groups and before.provenance.review_sha256 is None:
-            return Imported(entry, before.verdict.class_.value, before.verdict.class_.value, counted_again=False)
+            return ImportedReview(entry, before.verdict.class_.value, before.verdict.class_.value, counted_again=False)
         known = judged[0] if judged else reopen(tube)
         calls = calls_of_log(tube.run_directory, tube.sample.sample, known.sha256)
         if calls.sha256 == before.provenance.review_sha256:
-            return Imported(entry, before.verdict.class_.value, before.verdict.class_.value, counted_again=False)
+            return ImportedReview(entry, before.verdict.class_.value, before.verdict.class_.value, counted_again=False)
         after = write_again(tube, known, calls)
     pages = tuple(other.sample.sample for other in tube.later)
-    return Imported(entry, before.verdict.class_.value, after.verdict.class_.value, counted_again=True, pages=pages)
+    return ImportedReview(
+        entry, before.verdict.class_.value, after.verdict.class_.value, counted_again=True, pages=pages
+    )
 
 
-def reopen(tube: TubeInRun) -> Judged:
+def reopen(tube: TubeInRun) -> JudgedTube:
     """A finished tube as the classifier judged it.
 
     Raises
@@ -152,7 +156,7 @@ def reopen(tube: TubeInRun) -> Judged:
             expected="the result of the present version, configuration and files",
             todo="run 'flowmrd run', open the new report, and review it again",
         )
-    return Judged(opened, digests, automatic, sha256)
+    return JudgedTube(opened, digests, automatic, sha256)
 
 
 def _open(tube: TubeInRun) -> Tube:
@@ -184,7 +188,7 @@ def _open(tube: TubeInRun) -> Tube:
 
 
 def _recount_of(
-    tube: TubeInRun, file: Path, review: ReviewFile, entries: Sequence[LogEntry], judged: Judged
+    tube: TubeInRun, file: Path, review: ReviewFile, entries: Sequence[LogEntry], judged: JudgedTube
 ) -> Recount:
     """The result with the calls of a review, before these are in the log."""
     if tube.sample.role is Role.CONTROL:
@@ -212,7 +216,7 @@ def _of(result: MrdResult, sha256: str) -> Answer:
     return Answer(mrd_sha256=sha256, verdict=result.verdict.class_.value, mrd_events=result.counts.mrd_events)
 
 
-def _answer(file: Path, opinion: GroupOpinion, before: MrdResult, judged: Judged) -> GroupAnswer:
+def _answer(file: Path, opinion: GroupOpinion, before: MrdResult, judged: JudgedTube) -> GroupAnswer:
     group: CellGroup | None = before.groups[opinion.group] if opinion.group < len(before.groups) else None
     if group is None or group.cluster is None:
         raise ReviewError(
@@ -234,7 +238,7 @@ def _answer(file: Path, opinion: GroupOpinion, before: MrdResult, judged: Judged
     )
 
 
-def write_again(tube: TubeInRun, judged: Judged, calls: ReviewerCalls) -> MrdResult:
+def write_again(tube: TubeInRun, judged: JudgedTube, calls: ReviewerCalls) -> MrdResult:
     """Write a tube's results with these calls, and the pages that show them; file times stay.
 
     With its old time, no file that was made from a result looks out of date. The cohort page is rebuilt because of the

@@ -39,7 +39,7 @@ from flowmrd.records.base import FlagEntry
 from flowmrd.records.gates import GateEntry, GatesFile, OverrideUsed, ReferenceUsed, RoutesEntry
 from flowmrd.threads import one_thread
 from flowmrd.tube.labels import as_stained
-from flowmrd.tube.thresholds import Placed
+from flowmrd.tube.thresholds import TubeThresholds
 from flowmrd.tube.tube import Tube
 
 __all__ = ["GATES_SCHEMA_VERSION", "column_origin", "gate", "gates_of_controls", "population_rows"]
@@ -56,7 +56,7 @@ def gate(
     exclude: str | None = None,
     override: Path | None = None,
     prior_therapy: PriorTherapy | str = PriorTherapy.NONE,
-    placed: Placed | None = None,
+    placed: TubeThresholds | None = None,
 ) -> Tube:
     """Apply the panel's gate tree to a preprocessed tube.
 

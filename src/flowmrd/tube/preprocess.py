@@ -44,7 +44,7 @@ from flowmrd.records.base import FlagEntry
 from flowmrd.records.quality import AnalysableEntry, QualityFile
 from flowmrd.records.references import FrozenScale
 from flowmrd.threads import one_thread
-from flowmrd.tube.thresholds import Placed
+from flowmrd.tube.thresholds import TubeThresholds
 from flowmrd.tube.tube import Tube
 
 __all__ = ["QC_SCHEMA_VERSION", "preprocess", "singlet_gate"]
@@ -65,7 +65,7 @@ def preprocess(
     batch: str | None = None,
     base: Path | None = None,
     estimate_width: bool | None = None,
-    placed: Placed | None = None,
+    placed: TubeThresholds | None = None,
     overwrite: bool = False,
 ) -> Tube:
     """Compensate, transform and mask a tube that has been read.
@@ -192,7 +192,7 @@ def preprocess(
     )
 
 
-def _as_placed(tube: Tube, raw: Mapping[str, Float32], placed: Placed) -> Tube:
+def _as_placed(tube: Tube, raw: Mapping[str, Float32], placed: TubeThresholds) -> Tube:
     """Put events through matrix, scales and masks of another tube."""
     offscale = placed_offscale(_detectors(raw, tube.panel, placed.spillover), placed.offscale)
     compensated = compensate_tube(raw, tube.facts, tube.panel, placed.spillover)

@@ -20,11 +20,11 @@ from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.records.gates import GatesFile
 from flowmrd.records.quality import OffScaleEntry, QualityFile
 
-__all__ = ["Placed", "placed_from_records"]
+__all__ = ["TubeThresholds", "placed_from_records"]
 
 
 @dataclass(frozen=True)
-class Placed:
+class TubeThresholds:
     """Thresholds of one tube.
 
     Attributes
@@ -48,7 +48,7 @@ class Placed:
     gates: tuple[Placement, ...] = ()
 
 
-def placed_from_records(name: str, qc: QualityFile | None, gates: GatesFile | None) -> Placed:
+def placed_from_records(name: str, qc: QualityFile | None, gates: GatesFile | None) -> TubeThresholds:
     """Thresholds from the contents of ``qc.json`` and ``gates.json``, which hold every number unrounded.
 
     Raises
@@ -68,7 +68,7 @@ def placed_from_records(name: str, qc: QualityFile | None, gates: GatesFile | No
     if facts.condition is not None:
         values = np.array(facts.matrix, dtype=np.float64)
         matrix = Spillover(facts.channels, values, facts.source, facts.condition, facts.notes)
-    return Placed(
+    return TubeThresholds(
         spillover=matrix,
         scales={channel: ChannelScale.from_record(entry) for channel, entry in qc.transforms.items()},
         masks=PlacedMasks.from_record(qc),

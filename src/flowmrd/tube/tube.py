@@ -25,7 +25,7 @@ from flowmrd.records.gates import GatesFile
 from flowmrd.records.ingest import Facts, HeaderFacts, IngestFile
 from flowmrd.records.quality import QualityFile
 from flowmrd.tube.labels import as_stained
-from flowmrd.tube.thresholds import Placed, placed_from_records
+from flowmrd.tube.thresholds import TubeThresholds, placed_from_records
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -233,7 +233,7 @@ class Tube:
         return {placement.name: placement.shape for placement in self.gate_result.placements}
 
     @property
-    def placed(self) -> Placed:
+    def placed(self) -> TubeThresholds:
         """All thresholds of this tube (matrix, scales, masks, gates), for applying them to other events.
 
         Raises
