@@ -27,47 +27,42 @@ from flowmrd.mrd.limits import limits
 
 Floats = npt.NDArray[np.float64]
 
-ROUNDS = 8
+ROUNDS = 15
 CELLS_PER_TUBE = 8_000
-FIRST_SHARE = 0.5
-"""Leukaemic share of the cells of a positive bag before the first round."""
 
 
-@dataclass(frozen=True)
 class CellClassifier:
-    """Score of a cell, and the share of leukaemic cells that was found in the positive bags."""
-
-    model: HistGradientBoostingClassifier
-    share: float
-
-    def score(self, values: npt.NDArray[np.float32]) -> Floats:
-        """Log odds, shape (cells,)."""
-        return np.asarray(self.model.decision_function(values), dtype=np.float64) if len(values) else np.empty(0)
-
-
-def learn(positive: list[npt.NDArray[np.float32]], negative: list[npt.NDArray[np.float32]]) -> CellClassifier:
-    """Learn from bags.
+    """Score of a cell, learned from bags.
 
     Parameters
     ----------
     positive, negative
-        Bags of shape (cells, features). Some cells of every positive bag are leukaemic, and none of a negative bag.
+        Bags of shape (cells, features). Some cells of the positive bags are leukaemic, and none of a negative bag.
+    share
+        Share of leukaemic cells among those of the positive bags. Without it the labels are not determined: any part
+        of the normal cells of positive bags could be called leukaemic.
     """
-    unknown, normal = np.concatenate(positive), np.concatenate(negative)
-    leukaemic = np.full(len(unknown), FIRST_SHARE)
-    values = np.concatenate([unknown, unknown, normal])
-    labels = np.r_[np.ones(len(unknown)), np.zeros(len(unknown)), np.zeros(len(normal))]
-    for _ in range(ROUNDS):
-        weights = np.r_[leukaemic, 1.0 - leukaemic, np.ones(len(normal))]
-        model = HistGradientBoostingClassifier(max_iter=60, random_state=0)
-        model.fit(values, labels, sample_weight=weights)
-        # The classifier has the shares of all cells; a cell of a positive bag has those of the positive bags.
-        share = float(np.clip(leukaemic.mean(), 0.01, 0.99))
-        overall = weights[: len(unknown)].sum() / weights.sum()
-        log_odds = model.decision_function(unknown)
-        log_odds += np.log(share / (1.0 - share)) - np.log(overall / (1.0 - overall))
-        leukaemic = 1.0 / (1.0 + np.exp(-np.clip(log_odds, -30.0, 30.0)))
-    return CellClassifier(model, float(leukaemic.mean()))
+
+    def __init__(
+        self, positive: list[npt.NDArray[np.float32]], negative: list[npt.NDArray[np.float32]], share: float
+    ) -> None:
+        unknown, normal = np.concatenate(positive), np.concatenate(negative)
+        self.leukaemic = np.full(len(unknown), share)
+        self.model = HistGradientBoostingClassifier(max_iter=60, random_state=0)
+        values = np.concatenate([unknown, unknown, normal])
+        labels = np.r_[np.ones(len(unknown)), np.zeros(len(unknown)), np.zeros(len(normal))]
+        for _ in range(ROUNDS):
+            self.model.fit(
+                values, labels, sample_weight=np.r_[self.leukaemic, 1.0 - self.leukaemic, np.ones(len(normal))]
+            )
+            # The classifier has the shares of all cells; a cell of a positive bag has those of the positive bags.
+            overall = self.leukaemic.sum() / (len(unknown) + len(normal))
+            log_odds = self.score(unknown) + np.log(share / (1.0 - share)) - np.log(overall / (1.0 - overall))
+            self.leukaemic = 1.0 / (1.0 + np.exp(-np.clip(log_odds, -30.0, 30.0)))
+
+    def score(self, values: npt.NDArray[np.float32]) -> Floats:
+        """Log odds of the cells, of shape (cells,)."""
+        return np.asarray(self.model.decision_function(values), dtype=np.float64) if len(values) else np.empty(0)
 
 
 def window_values(tube: CandidateCells, most: int | None = None) -> npt.NDArray[np.float32]:
@@ -108,7 +103,11 @@ def judge_fold(folder: Path, fold: int, folds: int, false_per_million: list[floa
         raise SystemExit(f"{folder}: no diagnosis tubes. Make it without --no-diagnosis.")
     others = [folder / f"{path.stem}_dx.npz" for i, path in enumerate(tubes) if i % folds != fold]
     left_out = [path for i, path in enumerate(controls) if i % folds == fold]
-    found = learn(bags(others), bags([path for path in controls if path not in left_out]))
+    diagnosis = [on_scale(read(path)) for path in others]
+    # The true share is more than a laboratory knows; the method is given the best case.
+    share = float(np.mean(np.concatenate([one.codes[thin(one.tube.window, CELLS_PER_TUBE)] >= 0 for one in diagnosis])))
+    learned_from = [window_values(one.tube, CELLS_PER_TUBE) for one in diagnosis]
+    found = CellClassifier(learned_from, bags([path for path in controls if path not in left_out]), share)
     held_out = [on_scale(read(path)).tube for path in left_out]
     scores = np.sort(np.concatenate([found.score(window_values(tube)) for tube in held_out]))[::-1]
     nucleated = sum(tube.denominator for tube in held_out)
