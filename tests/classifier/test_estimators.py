@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from laip_marrow import marrow
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.utils import estimator_checks
 
 from flowmrd.classifier import CandidateCells, ClassifierParameters, classify_tube, estimators, find_laip
 from flowmrd.classifier.estimators import MrdClassifier, NormalReference
@@ -89,6 +92,35 @@ def test_one_number_of_the_classifier_is_searched_with_grid_search() -> None:
         MrdClassifier(PARAMETERS), tubes, blasts, cv=2, scoring=lambda one, x, y: one.score(x, y), error_score="raise"
     )
     assert scores["test_score"].shape == (2,)
+
+
+CONTRACT = (
+    estimator_checks.check_parameters_default_constructible,
+    estimator_checks.check_get_params_invariance,
+    estimator_checks.check_no_attributes_set_in_init,
+    estimator_checks.check_estimator_repr,
+    estimator_checks.check_estimator_cloneable,
+)
+
+
+@pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("estimator", [MrdClassifier(), NormalReference()], ids=lambda one: type(one).__name__)
+def test_scikit_learns_own_checks_of_the_contract_pass(
+    check: Callable[[str, BaseEstimator], None], estimator: BaseEstimator
+) -> None:
+    check(type(estimator).__name__, estimator)
+
+
+def test_a_fitted_estimator_is_the_same_after_pickling(reference: NormalReference) -> None:
+    tube = marrow("fu", 62, n=12_000, blasts=60)[0]
+    fitted = MrdClassifier(PARAMETERS).fit(reference)
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict(tube), fitted.predict(tube))
+
+
+def test_parameters_show_only_what_differs_from_the_product() -> None:
+    assert repr(ClassifierParameters()) == "ClassifierParameters()"
+    assert repr(MrdClassifier(ClassifierParameters(seed=3))) == "MrdClassifier(parameters=ClassifierParameters(seed=3))"
 
 
 def test_without_a_configuration_the_estimators_have_the_numbers_of_a_run_with_the_defaults() -> None:
