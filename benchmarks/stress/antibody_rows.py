@@ -145,6 +145,7 @@ for _name, _levels in (
     ("CD34+", MYELOBLASTS | {"CD34": 4_000.0}),
     ("CD34-", MYELOBLASTS),
     ("CD34- CD45 very dim", MYELOBLASTS | {"CD45": 400.0}),
+    ("CD34- CD45 0.4 decades below T cells", MYELOBLASTS | {"CD45": T_CELLS["CD45"] * 10.0**-0.4}),
 ):
     add(Row(f"46 % myeloblasts, {_name}", _population(0.46, _levels, (130_000.0, 55_000.0)), sound=False))
 add(Row("85 % T cells", _population(0.85, T_CELLS, (75_000.0, 22_000.0))))
