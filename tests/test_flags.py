@@ -127,3 +127,17 @@ def test_the_page_of_messages_has_every_code_and_every_effect_its_meaning() -> N
     page = (REPOSITORY / "docs" / "reference" / "messages.md").read_text(encoding="utf-8")
     assert [code for code in REGISTRY if f"`{code}`" not in page] == []
     assert list(MEANINGS) == list(Effect)
+
+
+def test_every_number_of_cells_in_a_message_has_its_thousands_apart() -> None:
+    counts = {"events", "least", "limit", "kept", "spiked", "quantify", "denominator", "carriers", "same", "steps"}
+    decimals = {"STAINING_SHIFTED", "SPILLOVER_ILL_CONDITIONED"}
+    plain = [
+        (code, name)
+        for code, kind in REGISTRY.items()
+        if code not in decimals and "banner" in kind.places | {"banner" if kind.effect is Effect.ANSWER else ""}
+        for _, name, form, _ in Formatter().parse(kind.sentence)
+        if name in counts and form != ","
+    ]
+    assert plain == []
+    assert "12,345 clustered events" in flag("QUANTIFIED", events=12345, denominator=10**6, low="", high="").message

@@ -457,7 +457,7 @@ _DOUBTS: Final = (
     FlagKind(
         "DIAGNOSIS_NOT_COUNTED",
         Effect.ANSWER,
-        "The diagnosis gave a phenotype, but only {events} events of this diagnosis tube match it.",
+        "The diagnosis gave a phenotype, but only {events:,} events of this diagnosis tube match it.",
         step="Gate the diagnosis tube by hand and compare it with the phenotype that was found.",
         section="mrd",
         question="Is the phenotype found at diagnosis the leukaemia of this tube?",
@@ -466,8 +466,8 @@ _DOUBTS: Final = (
     FlagKind(
         "WITHIN_BACKGROUND",
         Effect.ANSWER,
-        "{events} clustered events would count as detected, but controls show up to {limit} such events in a tube of "
-        "this size.",
+        "{events:,} clustered events would count as detected, but controls show up to {limit:,} such events in a tube "
+        "of this size.",
         step="Controls show as many such events: look at them by hand, repeat the marrow in 2 to 4 weeks, and find "
         "out why the controls' background is high.",
         section="mrd",
@@ -477,8 +477,9 @@ _DOUBTS: Final = (
     FlagKind(
         "NEAR_DETECTION",
         Effect.ANSWER,
-        "{events} clustered events are fewer than the {least} that count as detected, but perhaps only {part:.0%} of "
-        "this tube's leukaemic cells are counted, as cells spiked into a copy of it show: it may hold {least} or more.",
+        "{events:,} clustered events are fewer than the {least:,} that count as detected, but perhaps only {part:.0%} "
+        "of this tube's leukaemic cells are counted, as cells spiked into a copy of it show: it may hold {least:,} or "
+        "more.",
         step="Look at the cells by hand, and acquire more events of the specimen.",
         section="mrd",
         question="Does the tube hold enough of these cells for a detection?",
@@ -544,7 +545,7 @@ _CONTROLS: Final = (
     FlagKind(
         "CONTROL_HAS_CELLS",
         Effect.ODD,
-        "{events} cells of this control were called leukaemic; the other controls explain {limit} at most.",
+        "{events:,} cells of this control were called leukaemic; the other controls explain {limit:,} at most.",
         step="Find out what these cells are: marrow with leukaemia must not be a control. "
         "Accept the control or exclude it.",
         section="mrd",
@@ -553,7 +554,7 @@ _CONTROLS: Final = (
     FlagKind(
         "CONTROL_LIKE_OTHERS",
         Effect.ANSWER,
-        "{events} cells of this control were called leukaemic, no more than the other controls explain ({limit}).",
+        "{events:,} cells of this control were called leukaemic, no more than the other controls explain ({limit:,}).",
         roles=frozenset({"control"}),
     ),
 )
@@ -582,7 +583,7 @@ _ANSWERS: Final = (
         "SPIKE_IN_STEP_LOSES",
         Effect.REMARK,
         "The step '{step}' lost {share:.0%} of the leukaemic cells that were added to this tube as raw events: "
-        "{kept} of {spiked} are left.",
+        "{kept:,} of {spiked:,} are left.",
         step="Look at the gate or mask of that step: leukaemia of this tube is lost there as well.",
         section="gates",
         roles=_FOLLOWUP,
@@ -747,18 +748,19 @@ _ANSWERS: Final = (
     FlagKind(
         "BELOW_DETECTION",
         Effect.ANSWER,
-        "{events} clustered events, fewer than the {least} that count as detected; limit of detection "
+        "{events:,} clustered events, fewer than the {least:,} that count as detected; limit of detection "
         "{lod95} (95 % power).",
     ),
     FlagKind(
         "QUANTIFIED",
         Effect.ANSWER,
-        "{events} clustered events among {denominator:,}; 95 % interval {low} to {high}.",
+        "{events:,} clustered events among {denominator:,}; 95 % interval {low} to {high}.",
     ),
     FlagKind(
         "BELOW_QUANTIFICATION",
         Effect.ANSWER,
-        "{events} clustered events: detected (at least {least}), but fewer than the {quantify} needed to quantify.",
+        "{events:,} clustered events: detected (at least {least:,}), but fewer than the {quantify:,} needed to "
+        "quantify.",
         step="Report as detected, not quantifiable. Confirm that the cells form one cluster away from normal "
         "precursors; repeat the marrow in 2 to 4 weeks.",
         section="mrd",
@@ -847,7 +849,7 @@ _QUALITY_FLAGS: Final = (
     FlagKind(
         "TIME_STEPS_BACK",
         Effect.REMARK,
-        "Time runs backwards {steps} times: the clock overflowed, runs were joined, or events are not in order.",
+        "Time runs backwards {steps:,} times: the clock overflowed, runs were joined, or events are not in order.",
     ),
     FlagKind("TIME_NOT_CHECKED", Effect.INFO, "Stability over the run could not be judged: {why}."),
     FlagKind("NO_TIME_CHANNEL", Effect.INFO, "The file has no time channel; the order of events is used instead."),
@@ -923,7 +925,7 @@ _QUALITY_FLAGS: Final = (
         "RANGE_NOT_SOUND", Effect.INFO, "$PnR is not a plausible range for {channels}; T = {top:g} was used instead."
     ),
     FlagKind("LOGICLE_WIDTH_DEFAULT", Effect.INFO, "W is the default for {channels}: {why}."),
-    FlagKind("NONFINITE_EVENTS", Effect.INFO, "{events} events with NaN or infinity are masked."),
+    FlagKind("NONFINITE_EVENTS", Effect.INFO, "{events:,} events with NaN or infinity are masked."),
     FlagKind(
         "DETECTOR_SATURATED",
         Effect.REMARK,

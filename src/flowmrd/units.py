@@ -13,7 +13,6 @@ Three scales are in use and a column is always on exactly one of them:
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 LOGICLE_T: Final = 262144.0
@@ -37,8 +36,12 @@ def percent(fraction: float, digits: int = 2) -> str:
     if fraction == 0:
         return "0 %"
     value = fraction * 100
-    decimals = min(7, max(0, digits - 1 - math.floor(math.log10(abs(value)))))
-    return f"{value:.{decimals}f} %"
+    return f"{value:.{min(7, decimals(value, digits))}f} %"
+
+
+def decimals(value: float, digits: int) -> int:
+    """Decimals that show so many significant digits of a number, which is not 0, after rounding: 0.0998 is ``0.10``."""
+    return max(0, digits - 1 - int(f"{value:.{digits - 1}e}".partition("e")[2]))
 
 
 _SUPERSCRIPTS: Final = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")

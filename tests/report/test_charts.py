@@ -232,3 +232,12 @@ def test_numbers_are_rounded_for_readers_and_unknown_ones_are_not_available() ->
     assert formatting.percent(None) == "not available"
     assert formatting.count(278793) == "278\u202f793"
     assert formatting.number(float("nan")) == "not available"
+
+
+@pytest.mark.parametrize(
+    ("fraction", "shown"),
+    [(0.000998, "0.10 %"), (0.00099499, "0.099 %"), (0.0009951, "0.10 %"), (0.0998, "10 %"), (0.9996, "100 %")],
+)
+def test_a_percentage_has_as_many_digits_just_below_a_power_of_ten_as_above_it(fraction: float, shown: str) -> None:
+    assert formatting.percent(fraction) == shown
+    assert formatting.number(9.996, 3) == formatting.number(10.0, 3) == "10"

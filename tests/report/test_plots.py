@@ -139,6 +139,8 @@ def test_a_lasso_counts_marks_the_cells_everywhere_and_saves_their_rows(
         "document.querySelector('#std-6-tube .canvas').data.find(t => t.meta.layer === 'selected').x.length"
     )
     assert marked >= n
+    drawn_in_order = page.evaluate("document.querySelector('#std-6-tube .canvas').data.map(t => t.meta.layer)")
+    assert drawn_in_order.index("selected") < drawn_in_order.index("mrd"), "no ring hides a diamond"
     with page.expect_download() as download:
         page.get_by_role("button", name="Save selected rows").click()
     lines = Path(download.value.path()).read_text().splitlines()

@@ -14,7 +14,7 @@ import pytest
 from report_pages import build
 
 from browser import OpenPage
-from flowmrd.report.plotly_script import plotly_name, plotly_script, registering
+from flowmrd.report.plotly_script import plotly_name, plotly_script, reachable, registering
 from flowmrd.stages.report import SHARED_ABOVE
 from report_factory import MadeSample, make_sample
 
@@ -100,6 +100,26 @@ def test_a_script_of_another_make_is_taken_as_it_is() -> None:
         assert registering(script, ["heatmap"]) == script
     made = 'a=W((e,t)=>{t.exports=c()});c=W((e,t)=>{t.exports={name:"heatmap"}});x.register([b(),a()]);'
     assert registering(made, ["heatmap"]).endswith("x.register([a()]);")
+    for script in ("", "no modules", "f();var a=W((e,t)=>{t.exports=1}),b=2;return a();"):
+        assert reachable(script) == script
+
+
+def test_modules_that_nothing_uses_are_left_out_and_all_others_are_kept() -> None:
+    common = 'var {0}=W(({0}e,t)=>{{"use strict";{1}}});'.format
+    modern = "var {0}={{}};Fp({0},{{x:()=>1}});function f(){{}}var y,{0}i=Ea(()=>{{{1}}});".format
+    used = [
+        common("a", "b();x(...c())"),
+        common("b", "(mi(),Go(m))"),
+        common("c", ""),
+        modern("m", "d()"),
+        common("d", ""),
+    ]
+    unused = [common("u", "v();a()"), common("v", ""), modern("n", "b()")]
+    before, after = "start;", "var r=W((e,t)=>{a()});return r();})(); the licences"
+    mixed = [used[0], unused[0], *used[1:4], unused[2], unused[1], used[4]]
+    assert reachable("".join([before, *mixed, after])) == "".join([before, *used, after])
+    assert len(plotly_script()) < 1_500_000
+    assert plotly_script().count("license") > 5
 
 
 class SilentHandler(SimpleHTTPRequestHandler):

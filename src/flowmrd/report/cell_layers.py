@@ -95,9 +95,12 @@ class CellTable:
         return len(next(iter(self.spiked.values()))) if self.spiked else 0
 
     def cells(self, x: str, y: str) -> list[CellMarks]:
-        """Layers of a chart on two channels, in the order in which they are drawn."""
+        """Layers of a chart on two channels, in the order in which they are drawn.
+
+        The marks of a selection lie below the cells that are looked for, because a dense selection would hide them.
+        """
         ordered = sorted(self.layers, key=lambda layer: _ORDER.index(layer.id.split(":")[0]))
-        drawn = [CellMarks("back", "back-gated cell", "back")]
+        drawn = [CellMarks("back", "back-gated cell", "back"), CellMarks("selected", "selected cell", "selected")]
         for layer in ordered:
             still: tuple[tuple[float, float], ...] = ()
             if layer.shown and layer.id == "spiked":
@@ -108,7 +111,7 @@ class CellTable:
                 rows = even(layer.rows, STILL_POINTS)
                 still = tuple(zip(self.tube.column(x)[rows].tolist(), self.tube.column(y)[rows].tolist(), strict=True))
             drawn.append(CellMarks(layer.id, layer.name, layer.role, still))
-        return [*drawn, CellMarks("selected", "selected cell", "selected")]
+        return drawn
 
     def describe(self, language: Language = ENGLISH) -> dict[str, object]:
         """What the page's script needs to read the bytes of :meth:`pack`; layers are named in this language."""

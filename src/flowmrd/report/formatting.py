@@ -38,8 +38,7 @@ def number(value: float | None, digits: int = 3) -> str:
     if value == 0:
         return "0"
     if 1e-4 <= abs(value) < 1e6:
-        decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-        text = f"{value:.{decimals}f}"
+        text = f"{value:.{units.decimals(value, digits)}f}"
         return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
     return scientific(value, digits)
 

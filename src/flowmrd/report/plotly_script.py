@@ -1,9 +1,9 @@
 """plotly.js for the pages: the script of the installed package, changed to start faster; inside a page or shared.
 
 plotly.js draws some fifty kinds of trace, and its last lines register all of them. The charts of the pages use two:
-``scatter``, which is always registered, and ``heatmap``. :func:`registering` leaves the others out of these lines,
-which saves a third of the time that a browser takes to start the script. The rest of the script is not changed. Where
-the lines do not look as expected, the script is used as it is.
+``scatter``, which is always registered, and ``heatmap``. :func:`registering` leaves the others out of these lines, and
+:func:`reachable` leaves out the modules that nothing uses then: 1.1 MB of 4.8 MB remain. The remaining modules are not
+changed. Where the script does not look as expected, it is used as it is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import base64
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,8 +23,8 @@ from flowmrd.errors import InternalError
 from flowmrd.store import write_text
 
 __all__ = [
-    "EMBEDDED", "SharedScript", "embedded_loader", "plotly_name", "plotly_script", "registering", "shared_loader",
-    "write_plotly",
+    "EMBEDDED", "SharedScript", "embedded_loader", "plotly_name", "plotly_script", "reachable", "registering",
+    "shared_loader", "write_plotly",
 ]  # fmt: skip
 
 TRACES: Final = ("heatmap",)
@@ -37,6 +38,15 @@ _NAME_BEFORE: Final = re.compile(r"(?:^|[,;\s])([\w$]+)\Z")
 _EXPORTED: Final = re.compile(r'(?:"use strict";)?[\w$]+\.exports=([\w$]+)\(\)\}')
 _KIND: Final = re.compile(r'\bname:"(\w+)"')
 
+# The bundle as esbuild writes it: `var name=wrap((exports,module)=>{...});` is a CommonJS module, and
+# `var name={};export(name,{...});` begins the ES modules up to the next of either. A module is used by calling its name
+# without arguments; an ES module by its exports' name as well.
+_COMMON: Final = re.compile(r"(?<=;)var ([\w$]+)=([\w$]+)\((?:\([\w$,]*\)|[\w$]+)=>\{")
+_EXPORTS: Final = re.compile(r"(?<=;)var ([\w$]+)=\{\};[\w$]+\(\1,\{")
+_STARTED: Final = re.compile(r"([\w$]+)=[\w$]+\(\(\)=>\{")
+_USED: Final = re.compile(r"(?:(?<![\w$.])|(?<=\.\.\.))([\w$]+)\(\)|\(([\w$]+)\)")
+_LAST_MODULE: Final = "});return "
+
 
 @lru_cache(maxsize=1)
 def plotly_script() -> str:
@@ -48,7 +58,7 @@ def plotly_script() -> str:
     if spec is None or spec.origin is None:
         raise InternalError("the plotly package of the lock file is not installed")
     shipped = (Path(spec.origin).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
-    return registering(shipped.replace("\r\n", "\n").replace("\r", "\n"), TRACES)
+    return reachable(registering(shipped.replace("\r\n", "\n").replace("\r", "\n"), TRACES))
 
 
 def registering(script: str, traces: Sequence[str]) -> str:
@@ -65,6 +75,34 @@ def registering(script: str, traces: Sequence[str]) -> str:
     if len(wanted) != len(traces):
         return script
     return script.replace(found[0], ",".join(wanted))
+
+
+def reachable(script: str) -> str:
+    """plotly.js without the modules that no other uses; the same script where its modules cannot be told apart."""
+    heads = [*_COMMON.finditer(script)]
+    wrapper = Counter(head.group(2) for head in heads).most_common(1)
+    end = script.rfind(_LAST_MODULE) + len("});")
+    starts = {head.start(): head.group(1) for head in heads if head.group(2) == wrapper[0][0]}
+    exports = {head.start(): head.group(1) for head in _EXPORTS.finditer(script)}
+    places = sorted(place for place in {*starts, *exports} if place < end)
+    if not places:
+        return script
+    parts = [script[place:after] for place, after in zip(places, [*places[1:], end], strict=True)]
+    if not all(part.endswith("});") for part in parts):
+        return script
+    named: dict[str, int] = {}
+    for number, (place, part) in enumerate(zip(places, parts, strict=True)):
+        names = [exports[place], *_STARTED.findall(part)] if place in exports else [starts[place]]
+        named.update(dict.fromkeys(names, number))
+    before, after = script[: places[0]], script[end:]
+    used: set[int] = set()
+    waiting = [before, after]
+    while waiting:
+        names = {name for pair in _USED.findall(waiting.pop()) for name in pair}
+        found = {named[name] for name in names if name in named} - used
+        used |= found
+        waiting += [parts[number] for number in found]
+    return before + "".join(part for number, part in enumerate(parts) if number in used) + after
 
 
 def _modules(script: str) -> dict[str, int]:

@@ -52,11 +52,11 @@ const figures = {
   // A value of the 0..1 scale in raw units, between the places along the axis that the page knows.
   raw(channel, value) {
     const known = this.report.axes[channel]?.raw;
-    if (!known || Number.isNaN(value)) return known ? flowmrd.say("not measured") : value.toFixed(3);
+    if (!known || Number.isNaN(value)) return known ? flowmrd.say("not measured") : flowmrd.decimal(value.toFixed(3));
     const at = Math.min(Math.max(((value - this.LOW) / (this.HIGH - this.LOW)) * (known.length - 1), 0), known.length - 1);
     const left = Math.floor(at), right = Math.min(left + 1, known.length - 1);
     const found = known[left] + (at - left) * (known[right] - known[left]);
-    return Math.abs(found) >= 100 ? String(Math.round(found)) : found.toPrecision(3);
+    return Math.abs(found) >= 100 ? String(Math.round(found)) : flowmrd.decimal(found.toPrecision(3));
   },
   // Colours of the theme in the place of var(--name).
   themed(value) {

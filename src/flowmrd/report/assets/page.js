@@ -17,6 +17,10 @@ const flowmrd = {
     this.words ??= document.getElementById("words") ? this.data("words") : {};
     return (this.words[english] ?? english).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
   },
+  // A number as the language of the page writes it.
+  decimal(text) {
+    return document.documentElement.lang === "de" ? String(text).replace(".", ",") : String(text);
+  },
   // A file for the user to keep. Nothing leaves the machine.
   download(name, text, type) {
     const url = URL.createObjectURL(new Blob([text], { type }));

@@ -23,6 +23,8 @@
   const say = (text) => { status.textContent = text; };
   const MAX_BACK = 800; // more open circles than this only blot out what lies below
   const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  // Two significant digits, as in the tables of the page.
+  const share = (part) => flowmrd.decimal(part === 0 ? "0" : (100 * part).toFixed(Math.min(7, Math.max(0, 1 - Number((100 * part).toExponential(1).split("e")[1])))));
   const count = (n) => Math.round(n).toLocaleString("en").replaceAll(",", "\u202f");
 
   const config = {
@@ -163,7 +165,7 @@
     const title = document.createElement("strong");
     title.textContent = how;
     const shares = report.totals.filter(([, n]) => n > 0)
-      .map(([name, n]) => flowmrd.say("{share} % of {cells}", { share: Number((100 * events / n).toPrecision(2)), cells: name }));
+      .map(([name, n]) => flowmrd.say("{share} % of {cells}", { share: share(events / n), cells: name }));
     line.append(title, `: ${shares.join(", ")}.`);
     const list = document.createElement("ul");
     for (const layer of report.table.layers) {
