@@ -211,7 +211,7 @@ class ReportConfig(Section):
 
     plotly: Literal["auto", "inside", "shared"] = Field(
         "auto",
-        description="Where pages have plotly.js (2 MB): inside, so that a page can be moved alone; shared, one file "
+        description="Where pages have plotly.js (0.5 MB): inside, so that a page can be moved alone; shared, one file "
         "in results/assets for all; auto: shared where the sheet has more than 20 tubes.",
     )
     max_plot_events: Whole = Field(

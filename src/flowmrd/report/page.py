@@ -182,7 +182,7 @@ def render_page(
     scripts
         Texts of further scripts, run after ``page.js`` (and plotly.js), in order.
     plotly
-        Embed plotly.js (2 MB compressed), or load it from a file that pages share.
+        Embed plotly.js (0.5 MB compressed), or load it from a file that pages share.
     language
         Language of the page; templates and scripts are in English (:mod:`flowmrd.report.language`).
     data
