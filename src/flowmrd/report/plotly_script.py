@@ -98,8 +98,8 @@ def reachable(script: str) -> str:
     used: set[int] = set()
     waiting = [before, after]
     while waiting:
-        names = {name for pair in _USED.findall(waiting.pop()) for name in pair}
-        found = {named[name] for name in names if name in named} - used
+        called = {name for pair in _USED.findall(waiting.pop()) for name in pair}
+        found = {named[name] for name in called if name in named} - used
         used |= found
         waiting += [parts[number] for number in found]
     return before + "".join(part for number, part in enumerate(parts) if number in used) + after
