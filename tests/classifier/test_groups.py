@@ -25,6 +25,7 @@ from flowmrd.classifier.found_groups import (
     find_other_groups,
     is_abundant,
     is_artefact,
+    is_clear,
     is_looked_at_twice,
     stands_beside,
     stands_out,
@@ -420,6 +421,20 @@ def test_a_group_as_common_in_controls_counts_only_by_a_stricter_error_rate(
     centre = cells.normal.normal_b + cells.shift
     group = CompactGroup(Mixture(np.ones(1), centre[None], 0.04 * np.eye(5)[None]), 1e-4, 300.0, 40.0)
     assert stands_out(group, EvidenceOnGroup(0.5, None, rate, 500.0), cells, controls) is expected
+
+
+@pytest.mark.parametrize(
+    ("gain", "in_controls", "expected"), [(5.0, False, True), (5.0, True, False), (2.4, False, False)]
+)
+def test_a_group_counts_without_a_question_only_if_controls_hold_fewer_cells_there_and_each_cell_is_unlike_normal(
+    reference: ReferenceModel, gain: float, in_controls: bool, expected: bool
+) -> None:
+    cells, _ = cells_of(reference, 74, 0)
+    cells = replace(cells, parameters=replace(PARAMETERS, question_abundance_ratio=1e9 if in_controls else 0.0))
+    controls = [control_cells(reference, one, reference.features, PARAMETERS) for one in reference.controls]
+    centre = cells.normal.normal_b + cells.shift
+    group = CompactGroup(Mixture(np.ones(1), centre[None], 0.04 * np.eye(5)[None]), 1e-4, 300.0 * gain, 300.0)
+    assert is_clear(group, cells, controls) is expected
 
 
 def test_beside_a_known_phenotype_a_group_is_a_question_only_where_controls_hold_fewer_of_its_cells(

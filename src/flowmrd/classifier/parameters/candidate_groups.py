@@ -148,6 +148,14 @@ class CandidateGroupNumbers:
         "ones, while a normal population that the model describes badly is large and gains little per cell",
         "by hand: each cell seven times likelier than as a normal one",
     )
+    gain_per_event_clear: float = number(
+        3.0,
+        "compact groups",
+        "natural log",
+        "smallest gain per event of a group that counts without a diagnosis tube; with less it is a question",
+        "python -m benchmarks.accuracy.groups: the leukaemias that count gain 3.1 or more (seed 4201, 30 pairs), and "
+        "95 % of the groups of clean tubes 3.4 or less (seeds 4101 and 4102)",
+    )
     gain_per_event_atypical: float = number(
         1.8,
         "compact groups",
