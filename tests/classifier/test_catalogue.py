@@ -9,11 +9,16 @@ from typing import cast
 import numpy as np
 import pytest
 
+from flowmrd.classifier.calibration import Calibration
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.catalogue import _distance_from_sum, anchor_levels, find_place, load_catalogue
-from flowmrd.classifier.group_evidence import is_normal_population
+from flowmrd.classifier.found_groups import find_groups
+from flowmrd.classifier.group_evidence import EvidenceOnGroup, is_normal_population
+from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import Mixture
 from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.patient_laip import PatientLaip
+from flowmrd.classifier.search import Search
 from flowmrd.classifier.window_cells import WindowCells
 from flowmrd.errors import ArtefactError
 from flowmrd.simulate.populations import MATURATION, NORMAL, SIGNALS, Code
@@ -89,6 +94,28 @@ def test_many_mature_b_cells_are_no_heavy_burden_and_leukaemia_among_them_is_one
     assert is_normal_population(mixture, share, cast(WindowCells, cells)) is normal
 
 
+def test_a_heavy_burden_where_no_leukaemia_lies_is_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = "flowmrd.classifier.found_groups"
+    monkeypatch.setattr(f"{module}.like_normal", lambda *_: False)
+    monkeypatch.setattr(f"{module}.weigh_mixture", lambda *_: EvidenceOnGroup(0.5))
+    cells = cast(
+        WindowCells,
+        SimpleNamespace(features=FEATURES, anchors=ANCHORS, parameters=PARAMETERS, unreliable=frozenset()),
+    )
+
+    def counted(mean: np.ndarray) -> bool:
+        mixture = Mixture(np.ones(1), mean[None], np.eye(len(FEATURES))[None])
+        burden = cast(PatientLaip, SimpleNamespace(mixture=mixture, share=0.04, n_cells=8000))
+        found = find_groups(
+            Search(None, Library(()), PARAMETERS), cells, cast(Calibration, SimpleNamespace(cut=2.0)), burden=burden
+        )
+        assert len(found.counted) + len(found.uncounted) == 1
+        return bool(found.counted)
+
+    assert not counted(level(Code.MYELOBLAST))
+    assert counted(np.array([MATURATION[marker][2] for marker in FEATURES]))
+
+
 def test_cd19_negative_progenitors_are_a_doubt_after_therapy_against_cd19_only() -> None:
     mean = level(Code.EARLY_PROGENITOR)
     assert call(mean, unreliable=frozenset({"CD19"})) == ("normal:early_progenitors_cd24", False)
@@ -150,6 +177,19 @@ def test_a_panel_without_the_telling_marker_gives_no_name() -> None:
     anchors = {name: levels[keep] for name, levels in ANCHORS.items()}
     place = find_place(level(Code.BASOPHIL)[keep], features, anchors, PARAMETERS, share=1e-4)
     assert place is None or "basophils" not in place.call
+
+
+@pytest.mark.parametrize(("size", "cd10", "expected"), [(-0.9, 1.0, True), (0.2, 1.0, False), (-0.9, 2.4, False)])
+def test_without_cd66b_small_granular_cells_alike_in_every_antigen_are_dying_and_larger_or_distinct_ones_are_not(
+    size: float, cd10: float, expected: bool
+) -> None:
+    features = tuple(name for name in FEATURES if name not in {"CD66b", "CD22", "CD24"})
+    keep = [FEATURES.index(name) for name in features]
+    anchors = {name: levels[keep] for name, levels in ANCHORS.items()}
+    raised = {"CD45": -1.5, "FSC-A": size, "SSC-A": 0.4, "CD10": cd10}
+    mean = anchors["t_nk"] + np.array([raised.get(name, 1.0) for name in features])
+    place = find_place(mean, features, anchors, PARAMETERS, share=2e-3)
+    assert (place is not None and place.call == "artefact:small_dying_cells" and place.accepted) is expected
 
 
 def test_anchors_are_the_tubes_own_cells_where_it_holds_enough() -> None:

@@ -247,7 +247,7 @@ def _distance(
             lowest = min(lowest, anchors["t_nk"][column] - parameters.hidden_drop)
         half = (highest - lowest) / 2.0
         apart.append((mean[column] - lowest - half) / half)
-        if marker != "CD45":
+        if marker != "CD45" and not marker.startswith(("FSC", "SSC")):
             raised.append(mean[column] - anchors[anchor][column])
     if not apart or max(map(abs, apart)) > 1.0:
         return None
