@@ -152,6 +152,26 @@ def test_a_lasso_counts_marks_the_cells_everywhere_and_saves_their_rows(
     assert page.locator("#selection").inner_text() == ""
 
 
+def test_a_lasso_takes_only_cells_that_its_plot_shows(compared: MadeSample, open_page: OpenPage) -> None:
+    page = opened(compared, open_page)
+    drawn(page, "std-6-tube")
+    lasso(page, "std-6-tube", (0.02, 0.02), (0.98, 0.98))
+    page.wait_for_selector("#selection strong")
+    found = page.evaluate(
+        "() => {"
+        " const parent = document.querySelector('#std-6-tube').dataset.parent;"
+        " const gate = figures.inGate(figures.table.gates.indexOf(parent));"
+        " const layers = figures.table.layers.filter(layer => figures.shown.has(layer.id));"
+        " const marked = new Set(layers.flatMap(layer => figures.layers[layer.id]));"
+        " const chosen = figures.layers.selected;"
+        " const outside = figures.where(i => !gate(i));"
+        " return [chosen.length, chosen.filter(i => !gate(i) && !marked.has(i)).length, outside.length]; }"
+    )
+    assert found[0] > 0
+    assert found[2] > 0, "the page holds cells outside the plot's parent"
+    assert found[1] == 0
+
+
 def test_hovering_tells_the_values_in_raw_units_and_the_event(compared: MadeSample, open_page: OpenPage) -> None:
     page = opened(compared, open_page)
     drawn(page, "std-6-tube")

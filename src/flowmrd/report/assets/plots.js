@@ -135,7 +135,11 @@
     const { x, y } = figureOf(id).layout.meta;
     const [across, up] = [figures.columns[x], figures.columns[y]];
     const clipped = (v) => Math.min(Math.max(v, figures.LOW), figures.HIGH);
-    const rows = figures.where((i) => inside(polygon, clipped(across[i]), clipped(up[i])));
+    // Cells that this plot shows: those of its parent, and those of its layers wherever they lie.
+    const gate = figures.inGate(report.table.gates.indexOf(element(id).dataset.parent));
+    const layers = figureOf(id).data.map((trace) => trace.meta?.layer).filter((layer) => layer && layer !== "selected" && figures.shown.has(layer));
+    const marked = new Set(layers.flatMap((layer) => figures.layers[layer]));
+    const rows = figures.where((i) => (gate(i) || marked.has(i)) && inside(polygon, clipped(across[i]), clipped(up[i])));
     select(rows, id, polygon);
   }
   function select(rows, id, polygon) {
