@@ -17,7 +17,7 @@ from flowmrd.classifier.group_evidence import EvidenceOnGroup, is_normal_populat
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import Mixture
 from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.classifier.patient_laip import PatientLaip
+from flowmrd.classifier.patient_laip import PatientLaip, _without_mature_b
 from flowmrd.classifier.search import Search
 from flowmrd.classifier.window_cells import WindowCells
 from flowmrd.errors import ArtefactError
@@ -92,6 +92,20 @@ def test_many_mature_b_cells_are_no_heavy_burden_and_leukaemia_among_them_is_one
     cells = SimpleNamespace(features=FEATURES, anchors=ANCHORS, parameters=PARAMETERS, unreliable=frozenset())
     monkeypatch.setattr("flowmrd.classifier.group_evidence.like_normal", lambda *_: in_controls)
     assert is_normal_population(mixture, share, cast(WindowCells, cells)) is normal
+
+
+def test_mature_b_cells_beside_a_leukaemia_are_no_part_of_its_phenotype() -> None:
+    leukaemia = np.array([MATURATION[marker][2] for marker in FEATURES])
+    tube = cast(CandidateCells, SimpleNamespace(features=FEATURES))
+
+    def learned(means: list[np.ndarray], weights: list[float]) -> tuple[int, float]:
+        mixture = Mixture(np.array(weights), np.stack(means), np.stack([np.eye(len(FEATURES))] * len(means)))
+        laip, share = _without_mature_b(mixture, 0.6, tube, ANCHORS, PARAMETERS)
+        return laip.k, round(share, 6)
+
+    assert learned([leukaemia, level(Code.MATURE_B)], [0.75, 0.25]) == (1, 0.45)
+    assert learned([level(Code.MATURE_B)], [1.0]) == (1, 0.6), "nothing else was found"
+    assert learned([leukaemia], [1.0]) == (1, 0.6)
 
 
 def test_a_heavy_burden_where_no_leukaemia_lies_is_a_question(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from flowmrd.classifier.abundance_outliers import abundance_outliers
 from flowmrd.classifier.blast_prior import blast_prior
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells, thin
+from flowmrd.classifier.catalogue import anchor_levels, find_place
 from flowmrd.classifier.mixture import (
     Floats,
     Mixture,
@@ -34,6 +35,9 @@ from flowmrd.classifier.offscale_evidence import learn_offscale, rates_of_contro
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype_score import fit_phenotype
 from flowmrd.classifier.tube_model import TubeModel, fit_input, fit_tube
+
+MATURE_B = "normal:mature_b"
+"""The catalogue's call of mature B cells."""
 
 
 @dataclass(frozen=True)
@@ -282,9 +286,11 @@ def _learn_aberrant(diagnosis: _Diagnosis, min_cells: int) -> _Learned | None:
     laip = _best_mixture(x[aberrant], parameters)
     share = float(aberrant.sum()) * unit
     staining, fitted = anchored.shift, anchored
+    anchors = anchor_levels(tube, parameters)
     for _ in range(parameters.laip_rounds):
         laip, share = _refine(laip, share, normal, x, unit, parameters)
         laip = _aberrant_components(laip, share, normal, x, aberrant, parameters)
+        laip, share = _without_mature_b(laip, share, tube, anchors, parameters)
         known = min(share, parameters.laip_share_most)
         fitted = fit_tube(model, tube, parameters, leukaemia=laip, leukaemia_share=known, start=start)
         normal, staining = fitted.mixture, fitted.shift
@@ -366,6 +372,24 @@ def _aberrant_components(
     own = np.array([aberrant[label == j].mean() if (label == j).any() else 0.0 for j in range(laip.k)])
     keep = own >= parameters.aberrant_at_start
     return laip.only(keep) if keep.any() else laip.only(own == own.max())
+
+
+def _without_mature_b(
+    laip: Mixture, share: float, tube: CandidateCells, anchors: Mapping[str, Floats], parameters: ClassifierParameters
+) -> tuple[Mixture, float]:
+    """Drop components in the place of the tube's mature B cells, where others lie elsewhere; and their share.
+
+    Mature B cells may be a fifth of a marrow, and the average leukaemia explains the rim of so many cells better than
+    the reference does. Learned as leukaemia, they were called in the patient's clean follow-up.
+    """
+    places = [
+        find_place(mean, tube.features, anchors, parameters, share=share * float(weight))
+        for mean, weight in zip(laip.mean, laip.weight, strict=True)
+    ]
+    keep = np.array([place is None or place.call != MATURE_B for place in places])
+    if keep.all() or not keep.any():
+        return laip, share
+    return laip.only(keep), share * float(laip.weight[keep].sum())
 
 
 def _without_normal_components(
