@@ -1,10 +1,10 @@
 """Learning from the labels of patients alone: ``python -m benchmarks.accuracy.multiple_instance FOLDER``.
 
-A tube is a bag of cells. A diagnosis tube holds an unknown share of leukaemic cells, a control holds none. A cell
-classifier and the labels of the cells of diagnosis tubes are estimated in turns (expectation maximisation for a mixture
-of two kinds of cells in a positive bag: Keyes et al., mixture model multiple instance learning). The classifier is
-judged on follow-up tubes of other patients: patients are dealt into folds, controls too, and a fold is judged by a
-classifier that saw none of its tubes. FOLDER is one of ``python -m benchmarks.accuracy.cells`` with diagnosis tubes.
+A tube is a bag of cells. Some cells of a diagnosis tube are leukaemic, and none of a control. A cell classifier and the
+labels of the cells of diagnosis tubes are estimated in turns (expectation maximisation for a mixture of two kinds of
+cells in a positive bag: Keyes et al., mixture model multiple instance learning). The classifier is judged on follow-up
+tubes of other patients: patients are dealt into folds, controls too, and a fold is judged by a classifier that saw none
+of its tubes. FOLDER is one of ``python -m benchmarks.accuracy.cells`` with diagnosis tubes.
 It answers whether such learning finds leukaemia better than the search for groups does
 (``python -m benchmarks.accuracy.levels FOLDER``, the same tubes).
 """
