@@ -43,7 +43,7 @@ from flowmrd.classifier.found_groups import covers, find_groups, is_artefact
 from flowmrd.classifier.group_evidence import weigh_group
 from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.phenotype_score import score_cells
-from flowmrd.classifier.search import Search, keep_candidates
+from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, keep_candidates
 from flowmrd.classifier.tube_model import fit_tube
 from flowmrd.classifier.window_cells import WindowCells, control_cells, tube_cells
 
@@ -72,7 +72,7 @@ def searched_cells(
         parameters.unreliable,
         anchor_levels(tube, parameters, expected=reference.anchors_at(tube.features, fitted.shift)),
     )
-    kept, rows = keep_candidates(Search(None, Library(()), parameters), cells)
+    kept, rows = keep_candidates(SearchedPhenotypes(None, Library(()), parameters), cells)
     return kept, window[rows]
 
 
@@ -136,7 +136,7 @@ def search(cells: WindowCells, calibration: Calibration, leukaemic: np.ndarray) 
     """Every group of both searches, and what the classifier made of it before its second look."""
     plain = cells.compact_groups()
     cells = replace(cells, groups=plain)
-    found = find_groups(Search(None, Library(()), cells.parameters), cells, calibration)
+    found = find_groups(SearchedPhenotypes(None, Library(()), cells.parameters), cells, calibration)
     whys = [(group.mixture.mean[0], "counted") for group in found.counted]
     whys += [(group.mixture.mean[0], group.why) for group in found.uncounted]
     pairs = [("plain", cells, group) for group in plain]
@@ -168,7 +168,7 @@ def run(
         Leukaemias that are put into the clean tubes instead of the tubes' own, a few per tube in turn.
     """
     reference, _ = reference_of(folder, replace(parameters, unreliable=frozenset()))
-    empty = Search(None, Library(()), parameters)
+    empty = SearchedPhenotypes(None, Library(()), parameters)
     controls = [control_cells(reference, one, reference.features, parameters) for one in reference.controls]
     calibration = calibrate(empty, controls)
 

@@ -28,7 +28,7 @@ from flowmrd.classifier.classification import UncountedGroup
 from flowmrd.classifier.found_groups import find_groups
 from flowmrd.classifier.leukaemia_kinds import kinds_of_leukaemia
 from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.classifier.search import Search, keep_candidates
+from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, keep_candidates
 from flowmrd.classifier.spike_in import share_found, spike_once
 from flowmrd.classifier.tube_model import fit_tube
 from flowmrd.classifier.window_cells import WindowCells, control_cells, tube_cells
@@ -71,7 +71,7 @@ def look(
     path: Path,
     reference: ReferenceModel,
     calibration: Calibration,
-    search: Search,
+    search: SearchedPhenotypes,
     leukaemias: list[Patient],
 ) -> Seen:
     """Spike kinds and leukaemias into one tube without leukaemia."""
@@ -150,7 +150,7 @@ def main() -> int:
     sys.stdout.write("oracle recall: " + ", ".join(f"{one.name} {recall:.2f}" for recall, one in ranked) + "\n")
     parameters = ClassifierParameters()
     reference, _ = reference_of(arguments.folder, replace(parameters, replicates=0))
-    search = Search(None, Library(()), parameters)
+    search = SearchedPhenotypes(None, Library(()), parameters)
     controls: list[WindowCells] = [
         control_cells(reference, record, reference.features, parameters) for record in reference.controls
     ]

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.accuracy.__main__ import DATA
 from benchmarks.accuracy.mixtures import FEATURES, Patient, half_of, load
-from flowmrd.classifier.catalogue import find_place, load_catalogue
+from flowmrd.classifier.catalogue import load_catalogue, match_catalogue
 from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.parameters import ClassifierParameters
 
@@ -70,7 +70,7 @@ def main() -> int:
         judged += 1
         blasts = patient.groups["blast"]
         heaviest = blasts.mean[int(np.argmax(blasts.weight))]
-        place = find_place(heaviest, FEATURES, anchors, ClassifierParameters(), share=SHARE)
+        place = match_catalogue(heaviest, FEATURES, anchors, ClassifierParameters(), share=SHARE)
         inside[place.call if place else "no place of the catalogue"] += 1
         if place is not None and "haematogones" in place.call and half_of(patient.person) == 0:
             b_cells = patient.groups["CD19"]

@@ -11,14 +11,14 @@ import pytest
 
 from flowmrd.classifier.calibration import Calibration
 from flowmrd.classifier.candidate_cells import CandidateCells
-from flowmrd.classifier.catalogue import _distance_from_sum, anchor_levels, find_place, load_catalogue
+from flowmrd.classifier.catalogue import _distance_from_sum, anchor_levels, load_catalogue, match_catalogue
 from flowmrd.classifier.found_groups import find_groups
 from flowmrd.classifier.group_evidence import EvidenceOnGroup, is_normal_population
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import Mixture
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip, _without_mature_b
-from flowmrd.classifier.search import Search
+from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes
 from flowmrd.classifier.window_cells import WindowCells
 from flowmrd.errors import ArtefactError
 from flowmrd.simulate.populations import MATURATION, NORMAL, SIGNALS, Code
@@ -41,7 +41,7 @@ ANCHORS = {
 
 
 def call(mean: np.ndarray, share: float = 1e-4, **more: object) -> tuple[str, bool] | None:
-    place = find_place(mean, FEATURES, ANCHORS, PARAMETERS, share=share, **more)  # type: ignore[arg-type]
+    place = match_catalogue(mean, FEATURES, ANCHORS, PARAMETERS, share=share, **more)  # type: ignore[arg-type]
     return None if place is None else (place.call, place.accepted)
 
 
@@ -121,7 +121,10 @@ def test_a_heavy_burden_where_no_leukaemia_lies_is_a_question(monkeypatch: pytes
         mixture = Mixture(np.ones(1), mean[None], np.eye(len(FEATURES))[None])
         burden = cast(PatientLaip, SimpleNamespace(mixture=mixture, share=0.04, n_cells=8000))
         found = find_groups(
-            Search(None, Library(()), PARAMETERS), cells, cast(Calibration, SimpleNamespace(cut=2.0)), burden=burden
+            SearchedPhenotypes(None, Library(()), PARAMETERS),
+            cells,
+            cast(Calibration, SimpleNamespace(cut=2.0)),
+            burden=burden,
         )
         assert len(found.counted) + len(found.uncounted) == 1
         return bool(found.counted)
@@ -159,12 +162,12 @@ def test_two_cells_measured_as_one_are_named_as_a_doublet() -> None:
     for marker in ("FSC-A", "SSC-A"):
         column = FEATURES.index(marker)
         mean[column] = ANCHORS["mature_b"][column] + ANCHORS["t_nk"][column]
-    place = find_place(mean, FEATURES, {k: ANCHORS[k] for k in ("t_nk", "mature_b")}, PARAMETERS, share=1e-4)
+    place = match_catalogue(mean, FEATURES, {k: ANCHORS[k] for k in ("t_nk", "mature_b")}, PARAMETERS, share=1e-4)
     assert place is not None
     assert place.call in {"artefact:doublets_b_t", "normal:mature_b"}
     small = mean.copy()
     small[FEATURES.index("FSC-A")] = 0.9
-    single = find_place(small, FEATURES, ANCHORS, PARAMETERS, share=1e-4)
+    single = match_catalogue(small, FEATURES, ANCHORS, PARAMETERS, share=1e-4)
     assert single is None or not single.call.startswith("artefact:doublets")
 
 
@@ -189,7 +192,7 @@ def test_a_panel_without_the_telling_marker_gives_no_name() -> None:
     features = tuple(name for name in FEATURES if name != "CD22")
     keep = [FEATURES.index(name) for name in features]
     anchors = {name: levels[keep] for name, levels in ANCHORS.items()}
-    place = find_place(level(Code.BASOPHIL)[keep], features, anchors, PARAMETERS, share=1e-4)
+    place = match_catalogue(level(Code.BASOPHIL)[keep], features, anchors, PARAMETERS, share=1e-4)
     assert place is None or "basophils" not in place.call
 
 
@@ -202,7 +205,7 @@ def test_without_cd66b_small_granular_cells_alike_in_every_antigen_are_dying_and
     anchors = {name: levels[keep] for name, levels in ANCHORS.items()}
     raised = {"CD45": -1.5, "FSC-A": size, "SSC-A": 0.4, "CD10": cd10}
     mean = anchors["t_nk"] + np.array([raised.get(name, 1.0) for name in features])
-    place = find_place(mean, features, anchors, PARAMETERS, share=2e-3)
+    place = match_catalogue(mean, features, anchors, PARAMETERS, share=2e-3)
     assert (place is not None and place.call == "artefact:small_dying_cells" and place.accepted) is expected
 
 

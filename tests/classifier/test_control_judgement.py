@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -11,13 +13,23 @@ from laip_marrow import marrow
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.control_judgement import build_judged_reference, lost_cells
 from flowmrd.classifier.estimators import NormalReference
-from flowmrd.classifier.normal_reference import digest
+from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.storage import save_reference
+from flowmrd.store import read_json
 
 PARAMETERS = ClassifierParameters(
     seed=1, components=12, training_cells=12_000, start_cells=6_000, model_steps=8, tube_cells=8_000, reference_folds=3
 )
 """A smaller model than the product's: the made-up marrow holds six populations."""
+
+
+def digest(reference: ReferenceModel) -> str:
+    """Digest of what other tubes are judged by; the judgements of the controls themselves are left out."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "reference.json")
+        save_reference(replace(reference, judgements=()), path, path.with_suffix(".npz"))
+        return str(read_json(path)["digest"])
 
 
 @pytest.fixture(scope="module")

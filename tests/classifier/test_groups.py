@@ -37,7 +37,7 @@ from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype_match import forms_group, stretched_match
 from flowmrd.classifier.phenotype_score import PhenotypeFit, fit_phenotype
-from flowmrd.classifier.search import Search
+from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes
 from flowmrd.classifier.tube_model import bounded, drug_masked_normals, fit_tube
 from flowmrd.classifier.window_cells import WindowCells, control_cells, tube_cells
 from flowmrd.units import LOGICLE_M
@@ -443,7 +443,7 @@ def test_beside_a_known_phenotype_a_group_is_a_question_only_where_controls_hold
     """Sixty cells that the phenotype does not claim; the controls hold none there, or three times as many."""
     cells, truth = cells_of(reference, 70, 60)
     clean = controls_of(reference)
-    searched = calibrate(Search(None, Library(()), PARAMETERS), clean)
+    searched = calibrate(SearchedPhenotypes(None, Library(()), PARAMETERS), clean)
     full = [
         control.joined(np.repeat(cells.values[truth] - cells.shift + control.shift, 3, axis=0).astype(np.float32))
         for control in clean

@@ -14,7 +14,7 @@ from flowmrd.classifier.classification import SpikeStep
 from flowmrd.classifier.judge_tube import lossy_steps
 from flowmrd.classifier.leukaemia_kinds import kinds_of_leukaemia
 from flowmrd.classifier.phenotype import phenotype_in_words
-from flowmrd.classifier.search import Search
+from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes
 from flowmrd.classifier.tube_model import fit_tube
 from flowmrd.classifier.window_cells import WindowCells, tube_cells
 
@@ -33,7 +33,7 @@ def cells_of(reference: ReferenceModel, seed: int) -> WindowCells:
 
 
 def test_ten_kinds_spread_evenly_over_the_prior_and_are_the_same_for_every_tube(reference: ReferenceModel) -> None:
-    search = Search(None, Library(()), PARAMETERS)
+    search = SearchedPhenotypes(None, Library(()), PARAMETERS)
     first, second = (cells_of(reference, seed) for seed in (80, 81))
     centres = []
     for cells in (first, second):
@@ -47,7 +47,7 @@ def test_ten_kinds_spread_evenly_over_the_prior_and_are_the_same_for_every_tube(
 
 
 def test_cells_of_a_kind_lie_where_the_kind_does_but_for_its_drift(reference: ReferenceModel) -> None:
-    kind = kinds_of_leukaemia(Search(None, Library(()), PARAMETERS), cells_of(reference, 82))[0]
+    kind = kinds_of_leukaemia(SearchedPhenotypes(None, Library(()), PARAMETERS), cells_of(reference, 82))[0]
     drawn = kind.draw(4_000, np.random.default_rng(1), 0.0)
     np.testing.assert_allclose(drawn.mean(axis=0), kind.mixture.mean[0], atol=0.05)
     np.testing.assert_allclose(np.cov(drawn.T), kind.mixture.covariance[0], atol=0.05)
@@ -85,7 +85,7 @@ def test_leukaemias_in_the_place_of_haematogones_are_tried_in_their_true_share_a
     reference: ReferenceModel,
 ) -> None:
     cells = cells_of(reference, 85)
-    near = kinds_of_leukaemia(Search(None, Library(()), PARAMETERS), cells)[PARAMETERS.spike_kinds :]
+    near = kinds_of_leukaemia(SearchedPhenotypes(None, Library(()), PARAMETERS), cells)[PARAMETERS.spike_kinds :]
     assert sum(kind.share for kind in near) == pytest.approx(35 / 332)
     normal = reference.model.normal_b + cells.shift
     for usual, nearer in (near[:2], near[2:]):
@@ -98,12 +98,12 @@ def test_the_spike_in_tries_the_phenotypes_of_the_library(reference: ReferenceMo
     laip = find_laip("p", marrow("dx", 50, blasts=12_000)[0], reference, min_cells=200, parameters=PARAMETERS)
     assert laip is not None
     cells = cells_of(reference, 84)
-    kinds = kinds_of_leukaemia(Search(None, Library((laip,) * 12), PARAMETERS), cells)
+    kinds = kinds_of_leukaemia(SearchedPhenotypes(None, Library((laip,) * 12), PARAMETERS), cells)
     assert len(kinds) == PARAMETERS.spike_kinds
     assert {kind.source for kind in kinds} == {"library"}
-    few = kinds_of_leukaemia(Search(None, Library((laip,) * 2), PARAMETERS), cells)
+    few = kinds_of_leukaemia(SearchedPhenotypes(None, Library((laip,) * 2), PARAMETERS), cells)
     assert {kind.source for kind in few} == {"simulated"}
-    own = kinds_of_leukaemia(Search(laip, Library(()), PARAMETERS), cells)
+    own = kinds_of_leukaemia(SearchedPhenotypes(laip, Library(()), PARAMETERS), cells)
     np.testing.assert_allclose(own[1].mixture.mean - own[0].mixture.mean, (cells.shift - laip.staining)[None])
 
 

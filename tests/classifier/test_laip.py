@@ -27,11 +27,11 @@ from flowmrd.classifier import (
 from flowmrd.classifier.laip_of_tubes import FoundLaip
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import Mixture, fit_mixture, log_density, mahalanobis_squared
-from flowmrd.classifier.normal_reference import digest
 from flowmrd.classifier.patient_laip import _spread
-from flowmrd.classifier.search import Search, keep_candidates
+from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, keep_candidates
 from flowmrd.classifier.window_cells import WindowCells, control_cells
 from flowmrd.errors import ArtefactError
+from flowmrd.store import read_json, write_json
 
 SEED = ClassifierParameters(seed=1)
 PARAMETERS = ClassifierParameters(replicates=2, target=2e-3)
@@ -77,7 +77,7 @@ def test_a_controls_score_does_not_depend_on_its_own_cells_in_the_reference() ->
     poisoned = replace(tubes[2], values=tubes[2].values + np.float32(0.7))
     first = build_reference("toy", tubes, parameters=SEED)
     second = build_reference("toy", [*tubes[:2], poisoned, *tubes[3:]], parameters=SEED)
-    assert digest(first) != digest(second)
+    assert first.model.mixture.mean.tobytes() != second.model.mixture.mean.tobytes()
     fold = first.controls[2].fold
     np.testing.assert_array_equal(first.folds[fold].mixture.mean, second.folds[fold].mixture.mean)
     a = classify_tube(tubes[2], first, laip=None, library=None, parameters=PARAMETERS)
@@ -121,7 +121,7 @@ def test_cells_of_the_tube_that_are_counted_do_not_help_to_find_the_spiked_ones(
 ) -> None:
     searched, whole = [], spike_in._searched
 
-    def watched(search: Search, cells: WindowCells, *rest: Any) -> Any:
+    def watched(search: SearchedPhenotypes, cells: WindowCells, *rest: Any) -> Any:
         searched.append(cells)
         return whole(search, cells, *rest)
 
@@ -158,7 +158,7 @@ def test_leukaemia_that_is_not_that_of_the_diagnosis_is_reported_with_what_it_ma
 def test_cells_that_a_heavy_burden_explains_are_candidates_where_the_average_leukaemia_is_unlike_them(
     reference: ReferenceModel,
 ) -> None:
-    search = Search(None, Library(()), SEED)
+    search = SearchedPhenotypes(None, Library(()), SEED)
     cells = control_cells(reference, reference.controls[0], reference.features, SEED)
     place = np.median(cells.values[cells.values[:, FEATURES.index("CD10")] < 1.5], axis=0)
     burden = Mixture(np.ones(1), place[None].astype(np.float64), 0.1**2 * np.eye(len(FEATURES))[None])
@@ -302,6 +302,63 @@ def test_an_altered_model_is_refused(reference: ReferenceModel, tmp_path: Path) 
     (tmp_path / "reference.npz").write_bytes(bytes(data))
     with pytest.raises(ArtefactError):
         load_reference(tmp_path / "reference.json")
+
+
+def stored(reference: ReferenceModel, folder: Path) -> Path:
+    """``reference.json`` of a reference that was stored in a folder."""
+    folder.mkdir(exist_ok=True)
+    save_reference(reference, folder / "reference.json", folder / "reference.npz")
+    return folder / "reference.json"
+
+
+def other_references(reference: ReferenceModel) -> dict[str, ReferenceModel]:
+    """The reference with one part that is a little different."""
+    fold, control = reference.folds[0], reference.controls[0]
+    other_fold = replace(fold, mixture=replace(fold.mixture, mean=fold.mixture.mean + 0.01))
+    model = replace(control.model, shift=control.model.shift + 0.01)
+    changed = {
+        "cells": replace(control, values=control.values[:-1], log_normal=control.log_normal[:-1]),
+        "density": replace(control, log_normal=control.log_normal + np.float32(0.1)),
+        "staining": replace(control, model=model),
+        "denominator": replace(control, denominator=control.denominator + 1),
+    }
+    return {
+        "fold": replace(reference, folds=(other_fold, *reference.folds[1:])),
+        "anchors": replace(reference, anchors={"t_nk": np.zeros(len(reference.features))}),
+        "stages": replace(reference, stage_centres=reference.stage_centres + 0.01),
+        "provisional": replace(reference, provisional=True),
+        **{name: replace(reference, controls=(one, *reference.controls[1:])) for name, one in changed.items()},
+    }
+
+
+def test_the_digest_of_a_reference_changes_with_everything_that_tubes_are_judged_by(
+    reference: ReferenceModel, tmp_path: Path
+) -> None:
+    first = read_json(stored(reference, tmp_path / "first"))["digest"]
+    again = read_json(stored(load_reference(tmp_path / "first/reference.json"), tmp_path / "again"))["digest"]
+    assert again == first
+    others = {
+        name: read_json(stored(other, tmp_path / name))["digest"] for name, other in other_references(reference).items()
+    }
+    assert len({first, *others.values()}) == 1 + len(others)
+
+
+def test_a_number_of_a_reference_that_was_altered_is_refused(reference: ReferenceModel, tmp_path: Path) -> None:
+    path = stored(reference, tmp_path)
+    facts = read_json(path)
+    facts["controls"][0]["nucleated"] += 1
+    write_json(path, facts)
+    with pytest.raises(ArtefactError, match="with which it was written"):
+        load_reference(path)
+
+
+def test_a_reference_of_an_earlier_format_is_refused_with_the_next_step(
+    reference: ReferenceModel, tmp_path: Path
+) -> None:
+    path = stored(reference, tmp_path)
+    write_json(path, {**read_json(path), "format": "flowmrd-reference/5"})
+    with pytest.raises(ArtefactError, match="make it again from its tubes with 'flowmrd run'"):
+        load_reference(path)
 
 
 def test_no_phenotype_is_stored_as_such(tmp_path: Path) -> None:

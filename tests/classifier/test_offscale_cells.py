@@ -17,7 +17,7 @@ from flowmrd.classifier.laip_of_tubes import FoundLaip
 from flowmrd.classifier.leukaemia_kinds import DrawnCells
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.patient_laip import PatientLaip, find_laip
-from flowmrd.classifier.search import Search
+from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes
 from flowmrd.classifier.spike_in import _bright
 from flowmrd.classifier.storage import load_laip, load_reference, save_laip, save_reference
 
@@ -157,7 +157,7 @@ def test_cells_off_scale_by_a_fault_of_the_tube_do_not_join_a_leukaemia_that_oft
 
 
 def test_a_patients_cells_are_spiked_off_scale_as_often_as_they_were_at_diagnosis(spilled: ReferenceModel) -> None:
-    search = Search(diagnosis(spilled, 0.5), Library(()), PARAMETERS)
+    search = SearchedPhenotypes(diagnosis(spilled, 0.5), Library(()), PARAMETERS)
     drawn = [DrawnCells(np.ones((4_000, len(FEATURES)), dtype=np.float32), {})]
     chain: Any = object()
     beyond = _bright(drawn, search, FEATURES, chain)[0].values > TOP

@@ -15,9 +15,9 @@ from flowmrd.report.carry_over import Arrival
 from flowmrd.report.charts.description import Chart, Interval, Label, Points
 from flowmrd.report.charts.plotly import in_language, to_figure
 from flowmrd.report.comparison import differences_chart, scatter_chart
-from flowmrd.report.inputs import Visit
 from flowmrd.report.level_scale import Levels, level_chart
 from flowmrd.report.levey_jennings import ChartPoint
+from flowmrd.report.page_inputs import Visit
 from flowmrd.report.quality_view import AttritionRow, attrition_chart, matrix_chart, time_chart
 from flowmrd.report.report_file import AmongControlsRow
 from flowmrd.report.trend import trend_chart

@@ -15,9 +15,9 @@ from flowmrd.records.classification import ClassificationFile
 from flowmrd.report import verdict
 from flowmrd.report.answer import context_of
 from flowmrd.report.guidance import next_steps
-from flowmrd.report.inputs import Visit
 from flowmrd.report.numbers import share_of
 from flowmrd.report.page import environment
+from flowmrd.report.page_inputs import Visit
 from flowmrd.report.trend import trend_rows
 from flowmrd.report.verdict import span
 from report_factory import classification_record, make_result

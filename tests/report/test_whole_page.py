@@ -14,8 +14,8 @@ from flowmrd.home import PANELS
 from flowmrd.mrd.result import MRD_NEGATIVE_OF, MrdResult, VerdictClass
 from flowmrd.panel.load import load_panel
 from flowmrd.records.quality import QualityFile
-from flowmrd.report.inputs import Inputs
 from flowmrd.report.page import environment
+from flowmrd.report.page_inputs import PageInputs
 from flowmrd.report.plotly_script import SharedScript
 from flowmrd.report.sample_page import build_page
 from flowmrd.store import read_json
@@ -93,7 +93,7 @@ def text_of(small: tuple[MadeSample, Tube], result: MrdResult) -> str:
     panel = load_panel(PANELS / "ino10.yaml").model_copy(update={"standard_plots": ()})
     quality = QualityFile.model_validate(read_json(made.sample_dir / "qc.json"))
     page = build_page(
-        Inputs(result, "f" * 64, panel, config(), qc=quality, shared_script=SharedScript("plotly.js")), tube
+        PageInputs(result, "f" * 64, panel, config(), qc=quality, shared_script=SharedScript("plotly.js")), tube
     ).html
     body = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body)).split())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 import re
 import subprocess
 import sys
@@ -153,6 +155,14 @@ def test_arrays_of_a_tube_are_read_only(tube: Tube, fcs: Path, panel: PanelModel
             values[0] = 0
     in_place = preprocess(read_tube(fcs, panel), overwrite=True)
     assert np.array_equal(in_place.columns["CD19"], tube.columns["CD19"])
+
+
+def test_a_tube_that_was_pickled_or_copied_is_read_only_too(tube: Tube) -> None:
+    for again in (pickle.loads(pickle.dumps(tube)), copy.deepcopy(tube)):
+        assert again.n_events == tube.n_events
+        for values in again._arrays():
+            with pytest.raises(ValueError, match="read-only"):
+                values[:1] = 0
 
 
 def test_a_tube_and_its_panel_show_themselves_in_one_line(tube: Tube) -> None:

@@ -1,11 +1,13 @@
 """Run directories of simulated tubes, and the workflow run on them for real.
 
-Where ``FLOWMRD_TEST_RUNS`` names a folder, these are made once for all test processes (``tests/side_by_side.py``).
+Where ``FLOWMRD_TEST_RUNS`` names a folder, these are made once for all test processes (``tests/side_by_side.py``). Each
+state of the code has a subfolder of its own, so that a run made by other code is never taken for one of this code.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -13,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from flowmrd.home import PANELS
+from flowmrd.engine.code_digest import package_digest
+from flowmrd.home import PANELS, REPOSITORY
 from flowmrd.panel import load_panel
 from flowmrd.stages.simulate import simulate
 from workflow.runs import flowmrd, snakemake
@@ -21,11 +24,23 @@ from workflow.runs import flowmrd, snakemake
 Made = Callable[[str, Callable[[Path], None]], Path]
 
 
+def code_state() -> str:
+    """Digest of all that decides what a run makes: package, workflow, panels, and the recipes of this file."""
+    files = [REPOSITORY / "Snakefile", Path(__file__)]
+    for folder in (REPOSITORY / "workflow", PANELS):
+        files += (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    total = hashlib.sha256(package_digest().encode())
+    for path in sorted(files):
+        total.update(str(path.relative_to(REPOSITORY)).encode() + path.read_bytes())
+    return total.hexdigest()[:16]
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A run directory of a name, made by the first process that needs it while the others wait; each gets a copy."""
     given = os.environ.get("FLOWMRD_TEST_RUNS")
-    folder = Path(given) if given else tmp_path_factory.mktemp("made-once")
+    folder = Path(given) / code_state() if given else tmp_path_factory.mktemp("made-once")
+    folder.mkdir(parents=True, exist_ok=True)
 
     def run_directory(name: str, make: Callable[[Path], None]) -> Path:
         run, done = folder / name / "run", folder / name / "done"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from flowmrd.classifier.candidate_cells import Bools, Floats32, OffscaleCells
 
-__all__ = ["Chain", "PassedCells"]
+__all__ = ["PassedCells", "StepsToClassifier"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class PassedCells:
     offscale_rows: npt.NDArray[np.intp] | None = None
 
 
-class Chain(Protocol):
+class StepsToClassifier(Protocol):
     """A function that takes added cells from the raw file to the classifier."""
 
     def __call__(

@@ -25,7 +25,7 @@ from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype_match import best_score, forms_group, match_laip
 from flowmrd.classifier.phenotype_score import PhenotypeFit, score_cells, score_each
-from flowmrd.classifier.search import Search, keep_candidates, score_mixtures
+from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, keep_candidates, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
 
 
@@ -62,7 +62,7 @@ class Calibration:
     alone_shifts: tuple[Floats, ...] = ()
 
 
-def calibrate(search: Search, everything: list[WindowCells], share: float = 0.0) -> Calibration:
+def calibrate(search: SearchedPhenotypes, everything: list[WindowCells], share: float = 0.0) -> Calibration:
     """Run the same search on every control, each with a reference made without it.
 
     Parameters

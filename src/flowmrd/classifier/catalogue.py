@@ -98,7 +98,7 @@ class Catalogue(BaseModel):
 
 
 @dataclass(frozen=True)
-class Place:
+class CatalogueMatch:
     """The catalogue's entry for a group.
 
     Attributes
@@ -172,7 +172,7 @@ def anchor_levels(
     return out
 
 
-def find_place(
+def match_catalogue(
     mean: Floats,
     features: tuple[str, ...],
     anchors: Mapping[str, Floats],
@@ -180,7 +180,7 @@ def find_place(
     *,
     share: float,
     unreliable: frozenset[str] = frozenset(),
-) -> Place | None:
+) -> CatalogueMatch | None:
     """Name the place of a group; None where no entry lies there.
 
     Parameters
@@ -195,7 +195,7 @@ def find_place(
         Markers that therapy may have removed or masked in this tube; empty for an untreated patient.
     """
     known = load_catalogue()
-    found: list[Place] = []
+    found: list[CatalogueMatch] = []
     kinds: tuple[tuple[Kind, tuple[CatalogueEntry, ...]], ...] = (
         ("normal", known.populations),
         ("artefact", known.artefacts),
@@ -209,7 +209,7 @@ def find_place(
             safe = entry.accepted in {"always", "unless_odd"}
             safe |= entry.accepted == "with_cd19" and "CD19" not in unreliable
             found.append(
-                Place(
+                CatalogueMatch(
                     f"{kind}:{entry.name}",
                     entry.title,
                     accepted=safe and share <= most,

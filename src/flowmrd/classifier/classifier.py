@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.classifier.added_cells import Chain
+from flowmrd.classifier.added_cells import StepsToClassifier
 from flowmrd.classifier.calibration import Calibration, calibrate
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells, OffscaleCells
 from flowmrd.classifier.catalogue import anchor_levels
@@ -41,7 +41,7 @@ from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype_match import is_usual_drift, match_laip, starting_shifts
 from flowmrd.classifier.phenotype_score import NO_SCORE, PhenotypeFit
-from flowmrd.classifier.search import Search, keep_candidates, score_mixtures
+from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, keep_candidates, score_mixtures
 from flowmrd.classifier.spike_in import spike_in
 from flowmrd.classifier.staining_control import (
     StainingFinding,
@@ -67,7 +67,7 @@ def classify_tube(
     laip: PatientLaip | None,
     library: Library | None,
     parameters: ClassifierParameters,
-    chain: Chain | None = None,
+    chain: StepsToClassifier | None = None,
 ) -> Classification:
     """Judge a tube.
 
@@ -95,7 +95,7 @@ def classify_tube(
         raise InternalError(f"tube {tube.name} and reference share no feature")
     measured = tube.features
     tube = tube.select(features)
-    search = Search(laip, (library or Library(())).covering(features), parameters)
+    search = SearchedPhenotypes(laip, (library or Library(())).covering(features), parameters)
     own = next((record for record in reference.controls if record.name == tube.name), None)
     # A control is judged by the fold made without it, and is not among its own controls.
     model = (reference.model if own is None else reference.folds[own.fold]).select(features)
@@ -219,7 +219,7 @@ def _offscale_rates(
     tube: CandidateCells,
     fitted: TubeModel,
     reference: ReferenceModel,
-    search: Search,
+    search: SearchedPhenotypes,
     others: Sequence[ControlRecord],
 ) -> OffscaleRates | None:
     """How often cells are off scale in this tube; None without a diagnosis tube that tells it of the leukaemia."""
@@ -263,7 +263,7 @@ def _same_without(
 
 
 def _fitted(
-    tube: CandidateCells, model: NormalModel, reference: ReferenceModel, search: Search
+    tube: CandidateCells, model: NormalModel, reference: ReferenceModel, search: SearchedPhenotypes
 ) -> tuple[TubeModel, PatientLaip | None, WindowCells, npt.NDArray[np.intp]]:
     """The tube's normal model, a heavy burden that was fitted beside it, the candidate cells and their rows.
 
@@ -283,7 +283,7 @@ def _candidates(
     fitted: TubeModel,
     model: NormalModel,
     reference: ReferenceModel,
-    search: Search,
+    search: SearchedPhenotypes,
     burden: PatientLaip | None = None,
 ) -> tuple[WindowCells, npt.NDArray[np.intp]]:
     """Window cells that any searched phenotype could claim, with their density under the tube's normal model; their
@@ -312,7 +312,7 @@ def _fit_beside_doubt(
     tube: CandidateCells,
     model: NormalModel,
     reference: ReferenceModel,
-    search: Search,
+    search: SearchedPhenotypes,
     calibration: Calibration,
     seen: _Seen,
 ) -> _Seen | None:
@@ -349,7 +349,7 @@ def _fit_beside_doubt(
     return _Seen(fitted, cells, rows, second) if confirmed else None
 
 
-def _places(search: Search, cells: WindowCells, counted: tuple[CountedGroup, ...]) -> tuple[Mixture, ...]:
+def _places(search: SearchedPhenotypes, cells: WindowCells, counted: tuple[CountedGroup, ...]) -> tuple[Mixture, ...]:
     """Phenotypes as they may lie in this tube: those of the counted groups, and the patient's own."""
     places = [group.mixture for group in counted]
     if search.laip is not None:

@@ -18,7 +18,7 @@ from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.units import LOGICLE_M
 
 
-def added_cells(
+def simulated_doublets(
     values: Floats32,
     window: Bools,
     scales: Sequence[ChannelScale],

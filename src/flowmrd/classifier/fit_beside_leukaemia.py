@@ -17,7 +17,7 @@ from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip, drift_covariance, find_laip, widened_by_spread
 from flowmrd.classifier.phenotype_match import match_laip
 from flowmrd.classifier.phenotype_score import score_cells
-from flowmrd.classifier.search import Search
+from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes
 from flowmrd.classifier.tube_model import TubeModel, fit_input, fit_tube
 from flowmrd.classifier.window_cells import tube_cells
 
@@ -25,7 +25,7 @@ __all__ = ["fit_beside_leukaemia"]
 
 
 def fit_beside_leukaemia(
-    tube: CandidateCells, model: NormalModel, reference: ReferenceModel, search: Search
+    tube: CandidateCells, model: NormalModel, reference: ReferenceModel, search: SearchedPhenotypes
 ) -> tuple[TubeModel, PatientLaip | None]:
     """The tube's normal model, and leukaemia so abundant that it would pass for a normal population of this tube.
 

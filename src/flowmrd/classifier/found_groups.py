@@ -26,7 +26,7 @@ from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype_match import forms_group, is_unusual_shift, match_laip, nearer_to, stretched_match
 from flowmrd.classifier.phenotype_score import PhenotypeFit, score_cells
-from flowmrd.classifier.search import Search, score_mixtures
+from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
 from flowmrd.units import LOGICLE_M
 
@@ -59,7 +59,7 @@ class FoundGroups:
 
 
 def find_groups(
-    search: Search,
+    search: SearchedPhenotypes,
     cells: WindowCells,
     calibration: Calibration,
     *,
@@ -124,7 +124,7 @@ def _matched(fits: list[PhenotypeFit], cells: WindowCells, calibration: Calibrat
 
 
 def displaced_match(
-    search: Search, cells: WindowCells, calibration: Calibration, found: FoundGroups
+    search: SearchedPhenotypes, cells: WindowCells, calibration: Calibration, found: FoundGroups
 ) -> PhenotypeFit | None:
     """A match of the phenotype on cells that pass for normal only if populations may lie further out than in controls.
 
@@ -151,7 +151,7 @@ def displaced_match(
 
 
 def displaced_doubts(
-    search: Search, cells: WindowCells, calibration: Calibration, found: FoundGroups
+    search: SearchedPhenotypes, cells: WindowCells, calibration: Calibration, found: FoundGroups
 ) -> tuple[UncountedGroup, ...]:
     """Such a match as a group that is reported and not counted; empty where there is no match."""
     fit = displaced_match(search, cells, calibration, found)

@@ -9,7 +9,7 @@ from scipy.special import gammaincc
 
 from flowmrd.classifier.atypical_groups import is_uncommon, like_normal
 from flowmrd.classifier.blast_prior import blast_spread
-from flowmrd.classifier.catalogue import Place, find_place
+from flowmrd.classifier.catalogue import CatalogueMatch, match_catalogue
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.control_groups import ControlGroups
 from flowmrd.classifier.mixture import Floats, Mixture
@@ -35,7 +35,7 @@ class EvidenceOnGroup:
     """
 
     fit: float
-    place: Place | None = None
+    place: CatalogueMatch | None = None
     false_groups: float | None = None
     gain: float | None = None
     accepted: bool = False
@@ -86,18 +86,22 @@ def lies_without_leukaemia(mixture: Mixture, share: float, cells: WindowCells) -
     they are no more than that population ever is.
     """
     places = [
-        find_place(centre, cells.features, cells.anchors, cells.parameters, share=share, unreliable=cells.unreliable)
+        match_catalogue(
+            centre, cells.features, cells.anchors, cells.parameters, share=share, unreliable=cells.unreliable
+        )
         for centre in (mixture.mean if cells.anchors else ())
     ]
     return bool(places) and all(place is not None and place.accepted and place.firm for place in places)
 
 
-def place_of(mixture: Mixture, share: float, cells: WindowCells) -> Place | None:
+def place_of(mixture: Mixture, share: float, cells: WindowCells) -> CatalogueMatch | None:
     """Population or artefact of the catalogue in whose place a group lies; None where there is none."""
     if not cells.anchors:
         return None
     centre = mixture.mean[int(mixture.weight.argmax())]
-    return find_place(centre, cells.features, cells.anchors, cells.parameters, share=share, unreliable=cells.unreliable)
+    return match_catalogue(
+        centre, cells.features, cells.anchors, cells.parameters, share=share, unreliable=cells.unreliable
+    )
 
 
 def fit_to_leukaemia(mixture: Mixture, cells: WindowCells) -> float:

@@ -24,7 +24,7 @@ from flowmrd.classifier.candidate_cells import Floats32
 from flowmrd.classifier.mixture import Floats, Mixture
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
-from flowmrd.classifier.search import Search
+from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes
 from flowmrd.classifier.window_cells import WindowCells
 
 Source = Literal["patient", "library", "simulated"]
@@ -116,7 +116,9 @@ class LeukaemiaKind:
         return DrawnCells((self.mixture.mean[which] + noise + drift).astype(np.float32).reshape(count, d), {})
 
 
-def kinds_of_leukaemia(search: Search, cells: WindowCells, placed: Floats | None = None) -> list[LeukaemiaKind]:
+def kinds_of_leukaemia(
+    search: SearchedPhenotypes, cells: WindowCells, placed: Floats | None = None
+) -> list[LeukaemiaKind]:
     """Kinds that the leukaemia of this tube may be; at most ``spike_kinds``, in an order that is the same every time.
 
     Parameters

@@ -6,7 +6,6 @@ a reference that is built from the other folds.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -203,15 +202,6 @@ def judge(
 def rescore(control: ControlRecord, index: list[int], parameters: ClassifierParameters) -> Floats32:
     """Log normal density of a control's cells in some of the features."""
     return control.model.select(index).log_density(control.values[:, index], parameters).astype(np.float32)
-
-
-def digest(reference: ReferenceModel) -> str:
-    """SHA-256 over the numbers of the model; two references with the same digest give the same results."""
-    sha = hashlib.sha256()
-    sha.update("\0".join((reference.panel, *reference.features)).encode())
-    for array in (reference.model.mixture.weight, reference.model.mixture.mean, reference.model.mixture.covariance):
-        sha.update(np.ascontiguousarray(array).tobytes())
-    return sha.hexdigest()
 
 
 class FittedReference(Protocol):

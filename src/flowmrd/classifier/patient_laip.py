@@ -17,7 +17,7 @@ import numpy.typing as npt
 from flowmrd.classifier.abundance_outliers import abundance_outliers
 from flowmrd.classifier.blast_prior import blast_prior
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells, thin
-from flowmrd.classifier.catalogue import anchor_levels, find_place
+from flowmrd.classifier.catalogue import anchor_levels, match_catalogue
 from flowmrd.classifier.mixture import (
     Floats,
     Mixture,
@@ -383,7 +383,7 @@ def _without_mature_b(
     the reference does. Learned as leukaemia, they were called in the patient's clean follow-up.
     """
     places = [
-        find_place(mean, tube.features, anchors, parameters, share=share * float(weight))
+        match_catalogue(mean, tube.features, anchors, parameters, share=share * float(weight))
         for mean, weight in zip(laip.mean, laip.weight, strict=True)
     ]
     keep = np.array([place is None or place.call != MATURE_B for place in places])

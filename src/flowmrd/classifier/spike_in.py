@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flowmrd.classifier.added_cells import Chain, PassedCells
+from flowmrd.classifier.added_cells import PassedCells, StepsToClassifier
 from flowmrd.classifier.calibration import Calibration
 from flowmrd.classifier.candidate_cells import Bools, Floats32, OffscaleCells
 from flowmrd.classifier.classification import SpikedKind, SpikeInResult, SpikeStep
@@ -17,7 +17,7 @@ from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.offscale_cells import join_offscale
 from flowmrd.classifier.offscale_evidence import OffscaleRates
 from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.classifier.search import Search, score_mixtures
+from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
 from flowmrd.units import LOGICLE_M
 
@@ -43,10 +43,10 @@ class SpikeOutcome:
 
 
 def spike_in(
-    search: Search,
+    search: SearchedPhenotypes,
     cells: WindowCells,
     calibration: Calibration,
-    chain: Chain | None = None,
+    chain: StepsToClassifier | None = None,
     unstained: Collection[str] = (),
     offscale: OffscaleCells | None = None,
     rates: OffscaleRates | None = None,
@@ -153,7 +153,7 @@ def _least_part(tried: Sequence[SpikedKind], stayed: Sequence[bool]) -> tuple[in
 
 
 def _bright(
-    drawn: list[DrawnCells], search: Search, features: tuple[str, ...], chain: Chain | None
+    drawn: list[DrawnCells], search: SearchedPhenotypes, features: tuple[str, ...], chain: StepsToClassifier | None
 ) -> list[DrawnCells]:
     """The drawn cells of a patient, with the same share off scale in a detector as at diagnosis.
 
@@ -173,7 +173,7 @@ def _bright(
 
 
 def _passed(
-    drawn: list[DrawnCells], features: tuple[str, ...], chain: Chain | None, unstained: Collection[str]
+    drawn: list[DrawnCells], features: tuple[str, ...], chain: StepsToClassifier | None, unstained: Collection[str]
 ) -> PassedCells:
     """All drawn cells after the steps before the classifier, in their order."""
     values = np.concatenate([one.values for one in drawn])
@@ -187,7 +187,7 @@ def _passed(
 
 
 def _searched(
-    search: Search,
+    search: SearchedPhenotypes,
     cells: WindowCells,
     calibration: Calibration,
     passed: PassedCells,
@@ -264,7 +264,9 @@ def _are_enough(
     return share_found([one.share for one in tried], hits) >= parameters.spike_kinds_found_share
 
 
-def spike_once(search: Search, cells: WindowCells, calibration: Calibration, extra: Floats32) -> SpikeOutcome:
+def spike_once(
+    search: SearchedPhenotypes, cells: WindowCells, calibration: Calibration, extra: Floats32
+) -> SpikeOutcome:
     """Run the search on the tube with these cells added."""
     spiked = cells.joined(extra)
     found = find_groups(search, spiked, calibration)

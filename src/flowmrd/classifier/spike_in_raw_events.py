@@ -55,7 +55,7 @@ class RawChain:
         others: Mapping[str, Floats32],
         unstained: Collection[str] = (),
     ) -> PassedCells:
-        """Take cells through the steps; see :class:`flowmrd.classifier.added_cells.Chain`."""
+        """Take cells through the steps; see :class:`flowmrd.classifier.added_cells.StepsToClassifier`."""
         tube = self.tube
         added = preprocess(as_raw_tube(tube, cells, features, others, self.parameters, unstained), placed=tube.placed)
         added = gate(added, placed=tube.placed)

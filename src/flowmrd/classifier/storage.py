@@ -1,6 +1,7 @@
 """References and phenotypes on disk: arrays in an ``.npz`` file, all else in a JSON file beside it. Nothing is pickled.
 
-The JSON file holds the SHA-256 of the ``.npz`` file; a pair that does not agree is refused.
+The JSON file holds the SHA-256 of the ``.npz`` file; a pair that does not agree is refused. That of a reference also
+holds the SHA-256 of its own content, so a reference of which any number was altered is refused.
 """
 
 from __future__ import annotations
@@ -18,15 +19,23 @@ from flowmrd.classifier.laip_of_tubes import FoundLaip
 from flowmrd.classifier.marker_staining import MarkerStaining
 from flowmrd.classifier.mixture import Mixture
 from flowmrd.classifier.normal_model import NormalModel
-from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel, digest
+from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.errors import ArtefactError
 from flowmrd.records.read import read_record
-from flowmrd.records.references import ControlEntry, ControlGroupEntry, LaipFile, ReferenceFile, ReferenceManifest
+from flowmrd.records.references import (
+    REFERENCE_FORMAT,
+    ControlEntry,
+    ControlGroupEntry,
+    LaipFile,
+    ReferenceFile,
+    ReferenceManifest,
+    read_reference_file,
+    wrong_format,
+)
 from flowmrd.store import atomic_path, digest_file, read_arrays, write_json
 
-REFERENCE_FORMAT = "flowmrd-reference/5"
 LAIP_FORMAT = "flowmrd-laip/2"
 Arrays = dict[str, npt.NDArray[Any]]
 Value = TypeVar("Value")
@@ -69,13 +78,6 @@ def _given(value: Value | None, name: str) -> Value:
     if value is None:
         raise ValueError(f"no {name}")
     return value
-
-
-def _require_format(path: Path, found: str, expected: str) -> None:
-    if found != expected:
-        raise ArtefactError(
-            str(path), found=f"format {found!r}", expected=expected, todo="give a file made by this version of flowmrd"
-        )
 
 
 def _malformed(path: Path, error: Exception, expected: str) -> ArtefactError:
@@ -180,7 +182,7 @@ def save_reference(
         format=REFERENCE_FORMAT,
         panel=reference.panel,
         features=reference.features,
-        digest=digest(reference),
+        digest="",
         arrays_sha256=sha,
         n_controls=len(reference.controls) if not reference.provisional else 0,
         n_folds=len(reference.folds),
@@ -191,7 +193,7 @@ def save_reference(
         controls=tuple(map(_control_entry, reference.controls)),
         manifest=manifest or ReferenceManifest.of_nothing(),
     )
-    write_json(json_path, facts.as_json())
+    write_json(json_path, facts.model_copy(update={"digest": facts.content_digest()}).as_json())
 
 
 def _control_entry(control: ControlRecord) -> ControlEntry:
@@ -226,8 +228,7 @@ def load_reference(json_path: Path) -> ReferenceModel:
     ArtefactError
         If the pair is missing, altered or of another format.
     """
-    facts = read_record(json_path, ReferenceFile)
-    _require_format(json_path, facts.format, REFERENCE_FORMAT)
+    facts = read_reference_file(json_path)
     arrays = load_arrays(json_path.with_suffix(".npz"), facts.arrays_sha256)
     try:
         return ReferenceModel(
@@ -304,7 +305,8 @@ def load_laip(path: Path | str) -> FoundLaip:
     """
     json_path = in_folder(path, "laip.json")
     facts = read_record(json_path, LaipFile)
-    _require_format(json_path, facts.format, LAIP_FORMAT)
+    if facts.format != LAIP_FORMAT:
+        raise wrong_format(json_path, facts.format, LAIP_FORMAT)
     found = FoundLaip(None, facts.diagnosis, facts.seen_without_cd19, facts.components, facts.flags)
     if not facts.found:
         return found

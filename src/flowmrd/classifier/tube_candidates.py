@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.classifier.candidate_cells import CandidateCells, OffscaleCells
-from flowmrd.classifier.doublet_model import added_cells
+from flowmrd.classifier.doublet_model import simulated_doublets
 from flowmrd.errors import GateError
 from flowmrd.panel.gates import window_gate
 from flowmrd.tube import Tube
@@ -79,7 +79,7 @@ def candidates(tube: Tube) -> TubeCandidates:
     window = window[rows]
     doublets = None
     if all(name in tube.scales for name in features):
-        doublets = added_cells(values, window, [tube.scales[name] for name in features])
+        doublets = simulated_doublets(values, window, [tube.scales[name] for name in features])
     cells = CandidateCells(
         name=tube.name,
         features=features,

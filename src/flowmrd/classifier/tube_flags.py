@@ -21,7 +21,7 @@ from flowmrd.classifier.novelty import Novelty
 from flowmrd.classifier.offscale_excess import find_excess
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype import beside_diagnosis
-from flowmrd.classifier.search import Search
+from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes
 from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.classifier.uncounted_group_flags import uncounted_flags
 from flowmrd.classifier.unknown_population import find_unknown_populations, in_words, possible_stainings
@@ -40,7 +40,7 @@ BLAST_MARKERS = ("CD19", "CD10", "CD20", "CD34", "CD22", "CD24")
 
 
 def search_flags(
-    search: Search,
+    search: SearchedPhenotypes,
     tube: CandidateCells,
     measured: tuple[str, ...],
     reference: ReferenceModel,
@@ -122,7 +122,7 @@ def offscale_excess_flags(
     fitted: TubeModel,
     reference: ReferenceModel,
     others: Sequence[ControlRecord],
-    search: Search,
+    search: SearchedPhenotypes,
 ) -> list[Flag]:
     """A flag for the detector beyond whose range leukaemia may lie; none where the phenotype is a patient's.
 
@@ -158,7 +158,7 @@ def missing_markers_flags(
     return [flag(code, markers=", ".join(missing), left=", ".join(left))]
 
 
-def _uncounted_flags(search: Search, uncounted: tuple[UncountedGroup, ...], shift: Floats) -> list[Flag]:
+def _uncounted_flags(search: SearchedPhenotypes, uncounted: tuple[UncountedGroup, ...], shift: Floats) -> list[Flag]:
     """One flag for every reason why groups are not counted; a group unlike the diagnosis is given with the levels of
     both.
     """

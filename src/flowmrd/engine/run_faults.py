@@ -19,7 +19,7 @@ from flowmrd.gating.experts import SUFFIXES
 from flowmrd.home import PANELS
 from flowmrd.panel import find_panel, load_panel
 from flowmrd.records.read import read_if_there
-from flowmrd.records.references import GateReferenceFile, TransformFile
+from flowmrd.records.references import GateReferenceFile, TransformFile, read_reference_file
 from flowmrd.run_files import CONFIG
 from flowmrd.stages.labels import read_labels
 from flowmrd.stages.laboratory_files import stored_reference
@@ -110,6 +110,7 @@ def _references(rows: Sequence[Sample], config: RunConfig, run_directory: Path) 
             if folder is None:
                 continue
             panel = load_panel(find_panel(name, run_directory=run_directory, shipped=PANELS))
+            read_reference_file(folder / "reference.json")
             parts = (
                 read_if_there(folder / "gates.json", GateReferenceFile),
                 read_if_there(folder / "transform.json", TransformFile),

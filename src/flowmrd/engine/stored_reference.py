@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowmrd.errors import ArtefactError
-from flowmrd.records.read import read_if_there, read_record
-from flowmrd.records.references import GateReferenceFile, ReferenceFile, TransformFile
+from flowmrd.records.read import read_if_there
+from flowmrd.records.references import GateReferenceFile, ReferenceFile, TransformFile, read_reference_file
 from flowmrd.store import digest_file
 
 THRESHOLD_NOTED = 0.02
@@ -34,9 +34,9 @@ def load(folder: Path) -> StoredReference:
     Raises
     ------
     ArtefactError
-        If a part is missing or the arrays were altered.
+        If a part is missing, was altered or is of another format.
     """
-    model = read_record(folder / "reference.json", ReferenceFile)
+    model = read_reference_file(folder / "reference.json")
     if digest_file(folder / "reference.npz") != model.arrays_sha256:
         raise ArtefactError(
             str(folder / "reference.npz"),

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import hashlib
+import json
+from pathlib import Path
+from typing import Final, Literal
 
 from pydantic import Field
 
+from flowmrd.errors import ArtefactError
 from flowmrd.records.base import Artefact, FlagEntry, MarkerLevels, MarkerShift
 from flowmrd.records.quality import ScaleEntry
+from flowmrd.records.read import read_record
 
 __all__ = [
+    "REFERENCE_FORMAT",
     "ControlGatesEntry",
     "ControlScale",
     "FrozenScale",
@@ -21,7 +27,12 @@ __all__ = [
     "PooledGates",
     "ReferenceFile",
     "TransformFile",
+    "read_reference_file",
+    "wrong_format",
 ]
+
+REFERENCE_FORMAT: Final = "flowmrd-reference/6"
+"""Format of a normal reference. Since 6 its digest covers folds, controls and anchors."""
 
 Levels = dict[str, MarkerLevels]
 """Population to its levels by channel."""
@@ -185,7 +196,7 @@ class ReferenceFile(Artefact):
     format: str
     panel: str
     features: tuple[str, ...]
-    digest: str
+    digest: str = Field(description="content_digest of this file: of all that decides how a tube is judged.")
     arrays_sha256: str
     n_controls: int
     n_folds: int
@@ -195,6 +206,46 @@ class ReferenceFile(Artefact):
     control_judgements: tuple[JudgedControl, ...] = Field(description="Empty where no control was judged.")
     controls: tuple[ControlEntry, ...]
     manifest: ReferenceManifest
+
+    def content_digest(self) -> str:
+        """SHA-256 (64 hex digits) over everything that decides how a tube is judged.
+
+        The digest covers every field except itself and the manifest, and the arrays (full model, folds, controls'
+        cells, anchors) through their own digest. Two references with the same digest judge every tube alike.
+        """
+        content = self.model_dump(mode="json", exclude={"digest", "manifest"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def read_reference_file(path: Path) -> ReferenceFile:
+    """Read ``reference.json``; its arrays are not looked at.
+
+    Raises
+    ------
+    ArtefactError
+        If it is missing, of another format, or was altered after it was written.
+    """
+    facts = read_record(path, ReferenceFile)
+    if facts.format != REFERENCE_FORMAT:
+        raise wrong_format(path, facts.format, REFERENCE_FORMAT)
+    if (found := facts.content_digest()) != facts.digest:
+        raise ArtefactError(
+            str(path),
+            found=f"content with the digest {found[:12]}…",
+            expected=f"{facts.digest[:12]}…, with which it was written",
+            todo="copy both files again from where they were made, or make the reference again with 'flowmrd run'",
+        )
+    return facts
+
+
+def wrong_format(path: Path, found: str, expected: str) -> ArtefactError:
+    """The refusal of a reference or phenotype that another version of flowmrd wrote."""
+    return ArtefactError(
+        str(path),
+        found=f"format {found[:40]!r}, which another version of flowmrd writes",
+        expected=f"format {expected!r}",
+        todo="make it again from its tubes with 'flowmrd run', or use it with the version of flowmrd that made it",
+    )
 
 
 class LibraryEntry(Artefact):

@@ -17,8 +17,8 @@ from flowmrd.report.axes import Axis
 from flowmrd.report.batch import BatchTube, ChannelChart, channel_charts, in_order, voltage_changes
 from flowmrd.report.charts.description import Bar, Chart, Label, Layer, Outline, Points, Room, row_axis
 from flowmrd.report.charts.svg import to_svg
-from flowmrd.report.inputs import Inputs
 from flowmrd.report.levey_jennings import MIN_CONTROLS, RULES
+from flowmrd.report.page_inputs import PageInputs
 from flowmrd.report.report_file import AmongControlsRow, BrokenRow
 
 BEYOND = 3.0
@@ -48,7 +48,7 @@ class AmongControls:
     voltages: list[tuple[str, str, str]] | None
 
 
-def build(inputs: Inputs) -> AmongControls:
+def build(inputs: PageInputs) -> AmongControls:
     """Context of the two cards: this tube against the controls, and the controls over time."""
     sample = inputs.result.sample
     tubes = [_tube(facts, inputs.panel.name) for facts in inputs.controls_qc if facts.sample != sample]

@@ -19,7 +19,7 @@ from flowmrd.panel.names import dye_of_file
 from flowmrd.records.gates import GateEntry
 from flowmrd.records.ingest import AcquisitionEntry, ChannelEntry
 from flowmrd.report import formatting, methods
-from flowmrd.report.inputs import Inputs, gate_records
+from flowmrd.report.page_inputs import PageInputs, gate_records
 from flowmrd.report.report_file import DenominatorRow, GateRow
 
 NOT_SUPPLIED: Final = "not supplied to the pipeline"
@@ -65,7 +65,7 @@ def gate_notes(title: str, entry: GateEntry | None) -> list[str]:
     return notes
 
 
-def gate_remarks(inputs: Inputs) -> list[dict[str, str]]:
+def gate_remarks(inputs: PageInputs) -> list[dict[str, str]]:
     """Flags of the gates, routes into the B lineage that are missing, and a reviewer's overrides."""
     if inputs.gates is None:
         return [{**flag("GATES_MISSING").as_record(), "tone": "fail", "level": "missing"}]
@@ -116,7 +116,7 @@ class RecordView:
     marrow: list[str]
 
 
-def build(inputs: Inputs, *, controls_charted: bool) -> RecordView:
+def build(inputs: PageInputs, *, controls_charted: bool) -> RecordView:
     """Context of the record; ``controls_charted`` is true where there were enough controls to judge their sequence."""
     written = methods.methods(inputs, controls_charted=controls_charted)
     return RecordView(
@@ -132,7 +132,7 @@ def build(inputs: Inputs, *, controls_charted: bool) -> RecordView:
     )
 
 
-def _denominators(inputs: Inputs) -> Iterator[DenominatorRow]:
+def _denominators(inputs: PageInputs) -> Iterator[DenominatorRow]:
     counts, chosen = inputs.result.counts, inputs.result.denominator
     for name, title in DENOMINATORS:
         value: int | None = getattr(counts, name)
@@ -148,7 +148,7 @@ def _antibody(channel: Channel, stored: ChannelEntry | None) -> str:
     return " ".join(part for part in (channel.marker, dye, clone) if part)
 
 
-def _specimen(inputs: Inputs) -> list[tuple[str, str]]:
+def _specimen(inputs: PageInputs) -> list[tuple[str, str]]:
     """Person, specimen, dates and instrument; the last row names the fields that nobody supplied."""
     sample, result = inputs.sample, inputs.result
     acquired = inputs.ingest.acquisition if inputs.ingest is not None else AcquisitionEntry()
@@ -203,14 +203,14 @@ def _of_header(instrument: Mapping[str, str], *names: str) -> str:
     return next((said[name] for name in names if name in said), NOT_SUPPLIED)
 
 
-def _cytometer_settings(inputs: Inputs) -> str:
+def _cytometer_settings(inputs: PageInputs) -> str:
     keywords = inputs.ingest.keywords if inputs.ingest is not None else {}
     return ", ".join(
         f"{key} {value}" for key, value in sorted(keywords.items()) if "CONFIG" in key.upper() or "LOT" in key.upper()
     )
 
 
-def _antibodies(inputs: Inputs) -> str:
+def _antibodies(inputs: PageInputs) -> str:
     stored = {} if inputs.ingest is None else {one.marker: one for one in inputs.ingest.channels}
     channels = inputs.panel.channels
     return ", ".join(
@@ -256,7 +256,7 @@ def sample_age(collected: str | None, acquired: AcquisitionEntry) -> str:
     return (f"{hours:.0f} h" if exact else f"{days} day{'' if days == 1 else 's'}") + note
 
 
-def _thresholds(inputs: Inputs) -> list[tuple[str, str, str]]:
+def _thresholds(inputs: PageInputs) -> list[tuple[str, str, str]]:
     """Every configured number and its source: the run's configuration or flowmrd's default."""
     rows: list[tuple[str, str, str]] = []
     for section in ("mrd", "quality", "gating", "compensation", "transform", "reference", "laip"):
@@ -273,7 +273,7 @@ def _thresholds(inputs: Inputs) -> list[tuple[str, str, str]]:
     return rows + _measured_thresholds(inputs)
 
 
-def _measured_thresholds(inputs: Inputs) -> list[tuple[str, str, str]]:
+def _measured_thresholds(inputs: PageInputs) -> list[tuple[str, str, str]]:
     """Numbers that are not configured: they were found in this tube or learned from the controls."""
     rows: list[tuple[str, str, str]] = []
     if inputs.qc is not None:
@@ -295,7 +295,7 @@ def _plain(value: Any) -> str:
     return formatting.number(value, 4) if isinstance(value, float) else str(value)
 
 
-def _gates(inputs: Inputs) -> Iterator[GateRow]:
+def _gates(inputs: PageInputs) -> Iterator[GateRow]:
     titles = {gate.name: gate.title or gate.name.replace("_", " ") for gate in inputs.panel.gates}
     for name, entry in gate_records(inputs).items():
         numbers = ", ".join(f"{key} {formatting.number(value)}" for key, value in entry.parameters.items())
@@ -310,7 +310,7 @@ def _gates(inputs: Inputs) -> Iterator[GateRow]:
         )
 
 
-def _provenance(inputs: Inputs) -> list[tuple[str, str]]:
+def _provenance(inputs: PageInputs) -> list[tuple[str, str]]:
     facts = inputs.result.provenance
     return [
         ("mrd.json, as signed", inputs.mrd_sha256),
@@ -324,13 +324,13 @@ def _provenance(inputs: Inputs) -> list[tuple[str, str]]:
     ]
 
 
-def few_b_cells(inputs: Inputs) -> str:
+def few_b_cells(inputs: PageInputs) -> str:
     """Why counts of normal B-cell stages cannot be used in this tube; empty where they can."""
     found = None if inputs.gates is None else inputs.gates.b_lineage
     return found.statement if found is not None and found.verdict == "too_few" else ""
 
 
-def _marrow(inputs: Inputs) -> list[str]:
+def _marrow(inputs: PageInputs) -> list[str]:
     """Statements about B lineage, haemodilution and regeneration; the last without the MRD cells, where known."""
     gates, told = inputs.gates, inputs.result.regeneration
     diluted = "" if gates is None else gates.haemodilution.statement

@@ -9,12 +9,12 @@ from flowmrd.classifier.catalogue import load_catalogue, off_scale_call
 from flowmrd.mrd.result import CellGroup
 from flowmrd.panel.model import ChannelKind
 from flowmrd.report import laip_view
-from flowmrd.report.inputs import Inputs
+from flowmrd.report.page_inputs import PageInputs
 from flowmrd.report.page_tube import PageTube
 from flowmrd.report.uncounted_groups import LetteredGroup
 
 
-def opinions(inputs: Inputs, tube: PageTube, uncounted: Sequence[LetteredGroup]) -> list[dict[str, object]]:
+def opinions(inputs: PageInputs, tube: PageTube, uncounted: Sequence[LetteredGroup]) -> list[dict[str, object]]:
     """Groups of the result that a signer may call, what the classifier called them, and their letters in the plots."""
     letters = {group.number: group.letter for group in uncounted}
     words = {call: title for _, choices in call_choices(inputs) for call, title in choices}
@@ -43,7 +43,7 @@ def _earlier(group: CellGroup) -> str:
     return f"earlier decisions of this laboratory on such cells: {call} ({said.agree} of {said.decisions})"
 
 
-def call_choices(inputs: Inputs) -> list[tuple[str, list[tuple[str, str]]]]:
+def call_choices(inputs: PageInputs) -> list[tuple[str, list[tuple[str, str]]]]:
     """Calls that a signer may choose for a group, as (title of the choices, [(call, words)])."""
     known = load_catalogue()
     detectors = [channel.marker for channel in inputs.panel.channels if channel.kind is ChannelKind.ANTIBODY]

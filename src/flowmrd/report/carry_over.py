@@ -20,7 +20,7 @@ import numpy.typing as npt
 from flowmrd.mrd.result import MrdResult
 from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report import formatting
-from flowmrd.report.inputs import Visit
+from flowmrd.report.page_inputs import Visit
 from flowmrd.report.page_tube import PageTube
 
 MIN_EVENTS: Final = 10

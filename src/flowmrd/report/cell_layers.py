@@ -18,8 +18,8 @@ import numpy.typing as npt
 from flowmrd.report import formatting
 from flowmrd.report.charts.description import CellMarks, Role
 from flowmrd.report.group_names import group_number
-from flowmrd.report.inputs import Inputs
 from flowmrd.report.language import ENGLISH, Language
+from flowmrd.report.page_inputs import PageInputs
 from flowmrd.report.page_tube import PageTube, even
 from flowmrd.report.uncounted_groups import LetteredGroup
 
@@ -72,7 +72,7 @@ class CellLayer:
 class CellTable:
     """Cells of one tube for its page. The first ``n_uniform`` rows are an even sample of the analysable events."""
 
-    def __init__(self, tube: PageTube, inputs: Inputs, groups: Sequence[LetteredGroup]) -> None:
+    def __init__(self, tube: PageTube, inputs: PageInputs, groups: Sequence[LetteredGroup]) -> None:
         self.tube = tube
         time = tube.time_channel
         self.channels = (*tube.channels, time) if time is not None else tube.channels
@@ -162,7 +162,7 @@ class CellTable:
 _ORDER: Final = ("stage", "spiked", "excluded", "group", "cluster", "mrd")
 
 
-def _layers(tube: PageTube, inputs: Inputs, groups: Sequence[LetteredGroup], n_spiked: int) -> list[CellLayer]:
+def _layers(tube: PageTube, inputs: PageInputs, groups: Sequence[LetteredGroup], n_spiked: int) -> list[CellLayer]:
     mrd, followup = np.flatnonzero(tube.mrd), inputs.result.role == "followup"
     name = "leukaemic cell" if inputs.result.role == "diagnosis" else "MRD cell"
     layers = [CellLayer("mrd", name, "mrd", True, even(mrd, MAX_MRD_ROWS), len(mrd))]
@@ -224,7 +224,7 @@ def group_cells(tube: PageTube, group: LetteredGroup) -> Rows:
     return nearest
 
 
-def _spiked(inputs: Inputs) -> Mapping[str, npt.NDArray[np.float32]]:
+def _spiked(inputs: PageInputs) -> Mapping[str, npt.NDArray[np.float32]]:
     """Cells of the diagnosis tube at the target level, in the staining of this tube; none without a diagnosis tube."""
     result = inputs.result
     if inputs.leukaemia is None or result.role != "followup":

@@ -22,8 +22,8 @@ from flowmrd.report.charts.description import CellMarks, Chart, CountGrid, Outli
 from flowmrd.report.charts.plotly import to_figure
 from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.density import Counts, bin_axis, count_grid
-from flowmrd.report.inputs import Inputs
 from flowmrd.report.neighbours import Neighbours
+from flowmrd.report.page_inputs import PageInputs
 from flowmrd.report.page_tube import PageTube
 from flowmrd.report.uncounted_groups import LetteredGroup, outline_in
 from flowmrd.report.views import View, outlines
@@ -80,7 +80,7 @@ class EventCharts:
 
     def __init__(
         self,
-        inputs: Inputs,
+        inputs: PageInputs,
         tube: PageTube,
         neighbours: Neighbours,
         table: CellTable,

@@ -15,7 +15,7 @@ from flowmrd.panel.model import ChannelKind
 from flowmrd.records.references import LaipComponent
 from flowmrd.report import formatting, svg
 from flowmrd.report.density import HIGH, LOW
-from flowmrd.report.inputs import Inputs
+from flowmrd.report.page_inputs import PageInputs
 from flowmrd.report.page_tube import PageTube
 from flowmrd.units import LOGICLE_M, to_decades
 
@@ -69,7 +69,7 @@ class MarkerRow:
     direction: str
 
 
-def marker_rows(inputs: Inputs, tube: PageTube) -> list[MarkerRow]:
+def marker_rows(inputs: PageInputs, tube: PageTube) -> list[MarkerRow]:
     """Every antibody channel of the tube, in panel order."""
     mrd = np.flatnonzero(tube.mrd)
     normal_name, normal = _normal_cells(inputs, tube)
@@ -131,7 +131,7 @@ def _quantiles(values: npt.NDArray[Any]) -> tuple[float, ...] | None:
     return tuple(round(float(value), 4) for value in np.quantile(finite, _QUANTILES))
 
 
-def _normal_cells(inputs: Inputs, tube: PageTube) -> tuple[str, npt.NDArray[np.intp]]:
+def _normal_cells(inputs: PageInputs, tube: PageTube) -> tuple[str, npt.NDArray[np.intp]]:
     """Normal precursors of this tube: cells gated as a haematogone stage and not called MRD."""
     titles = tube.titles
     nearest = [cluster.nearest_normal for cluster in inputs.result.laip.clusters]
@@ -144,7 +144,7 @@ def _normal_cells(inputs: Inputs, tube: PageTube) -> tuple[str, npt.NDArray[np.i
     return "", np.empty(0, dtype=np.intp)
 
 
-def _diagnosis_component(inputs: Inputs) -> LaipComponent | None:
+def _diagnosis_component(inputs: PageInputs) -> LaipComponent | None:
     """Largest component of the leukaemia at diagnosis; None where there is none."""
     components = () if inputs.diagnosis is None else inputs.diagnosis.components
     return max(components, key=lambda entry: entry.share, default=None)
@@ -164,7 +164,7 @@ def stage_name(name: str, tube: PageTube) -> str:
     return name.replace("_", " ")
 
 
-def build(inputs: Inputs, tube: PageTube, rows: Sequence[MarkerRow]) -> dict[str, object]:
+def build(inputs: PageInputs, tube: PageTube, rows: Sequence[MarkerRow]) -> dict[str, object]:
     """Context of the section."""
     laip = inputs.result.laip
     largest = max(laip.clusters, key=lambda cluster: cluster.events, default=None)
@@ -201,7 +201,7 @@ def build(inputs: Inputs, tube: PageTube, rows: Sequence[MarkerRow]) -> dict[str
     }
 
 
-def _mode(inputs: Inputs) -> str:
+def _mode(inputs: PageInputs) -> str:
     """How the cells were recognised. A control is only tested, since it has no leukaemia to recognise."""
     mode = inputs.result.laip.mode
     if inputs.result.role == "control":
@@ -211,7 +211,7 @@ def _mode(inputs: Inputs) -> str:
     return MODES.get(mode, mode)
 
 
-def _told_targets(inputs: Inputs) -> list[tuple[str, Target, bool]]:
+def _told_targets(inputs: PageInputs) -> list[tuple[str, Target, bool]]:
     """Targets of therapy on the MRD cells (on the B lineage where these are too few), then on the B lineage beside
     them.
     """

@@ -10,7 +10,7 @@ from typing import Final
 
 from flowmrd.mrd.result import MrdResult
 from flowmrd.report import formatting
-from flowmrd.report.inputs import Inputs
+from flowmrd.report.page_inputs import PageInputs
 
 REFERENCES: Final[Mapping[str, str]] = {
     "logicle": "Parks DR, Roederer M, Moore WA. Cytometry A 2006;69:541-551; "
@@ -33,7 +33,7 @@ class Methods:
     references: list[str]
 
 
-def methods(inputs: Inputs, *, controls_charted: bool) -> Methods:
+def methods(inputs: PageInputs, *, controls_charted: bool) -> Methods:
     """Methods for a publication or a patient's file, from the steps that were really taken; numbers in brackets are
     references.
 
@@ -52,7 +52,7 @@ def methods(inputs: Inputs, *, controls_charted: bool) -> Methods:
     return Methods(_paragraphs(inputs, cite, controls_charted=controls_charted), cited)
 
 
-def _paragraphs(inputs: Inputs, cite: Callable[[str], str], *, controls_charted: bool) -> list[str]:
+def _paragraphs(inputs: PageInputs, cite: Callable[[str], str], *, controls_charted: bool) -> list[str]:
     config, result, qc = inputs.config, inputs.result, inputs.qc
     condition = None if qc is None else qc.compensation.condition
     kinds = sorted({entry.kind for entry in (() if qc is None else qc.transforms.values())} - {"linear"})
@@ -131,7 +131,7 @@ _MODE_WORDS: Final = {
 }
 
 
-def limitations(inputs: Inputs) -> list[str]:
+def limitations(inputs: PageInputs) -> list[str]:
     """Limits of what this result can say."""
     lines = [
         "The result describes this tube, not the marrow: sampling, haemodilution and cell loss are not measured by it.",

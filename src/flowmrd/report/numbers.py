@@ -11,7 +11,7 @@ from flowmrd.records.ingest import AcquisitionEntry
 from flowmrd.report import formatting, laip_view, quality_view, uncounted_groups
 from flowmrd.report.assay_record import RecordView
 from flowmrd.report.group_names import group_number
-from flowmrd.report.inputs import Inputs
+from flowmrd.report.page_inputs import PageInputs
 from flowmrd.report.page_tube import PageTube
 from flowmrd.report.report_file import (
     AmongControlsRow,
@@ -63,7 +63,7 @@ def share_of(result: MrdResult, events: int | None) -> str:
 
 
 def tables(
-    inputs: Inputs,
+    inputs: PageInputs,
     tube: PageTube,
     markers: Sequence[laip_view.MarkerRow],
     quality: quality_view.QualityView,
@@ -142,7 +142,7 @@ def tables(
     }
 
 
-def _stages(inputs: Inputs) -> dict[str, StageEntry]:
+def _stages(inputs: PageInputs) -> dict[str, StageEntry]:
     return {} if inputs.gates is None else {one.population: one for one in inputs.gates.b_lineage.stages}
 
 
@@ -180,7 +180,7 @@ def populations(tube: PageTube, stages: Mapping[str, StageEntry]) -> Iterator[Po
 
 
 def numbers(
-    inputs: Inputs,
+    inputs: PageInputs,
     tube: PageTube,
     plots: Sequence[PlotRow],
     markers: Sequence[laip_view.MarkerRow],

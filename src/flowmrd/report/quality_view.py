@@ -26,7 +26,7 @@ from flowmrd.report.charts.description import (
     row_axis,
 )
 from flowmrd.report.charts.svg import to_svg
-from flowmrd.report.inputs import Inputs
+from flowmrd.report.page_inputs import PageInputs
 from flowmrd.report.page_tube import PageTube
 from flowmrd.report.report_file import ArrivalRow, QualityNumbers, ResidualRow, StretchRow
 
@@ -111,7 +111,7 @@ MOST_PAIRS: Final = 8
 """Pairs with residual compensation that are listed."""
 
 
-def build(inputs: Inputs, tube: PageTube) -> QualityView:
+def build(inputs: PageInputs, tube: PageTube) -> QualityView:
     """Everything that the quality section shows."""
     qc = inputs.qc
     if qc is None:
@@ -163,7 +163,7 @@ def _numbers(qc: QualityFile, came: Arrival) -> QualityNumbers:
     )
 
 
-def cst_status(inputs: Inputs) -> tuple[str, str]:
+def cst_status(inputs: PageInputs) -> tuple[str, str]:
     """Tone and words of the cytometer set-up (``CST SETUP STATUS`` of BD headers) and its age at acquisition."""
     facts = (inputs.qc.instrument if inputs.qc is not None else {}) | (
         inputs.ingest.keywords if inputs.ingest is not None else {}
@@ -397,7 +397,7 @@ def instrument_facts(quality: QualityView) -> list[tuple[str, str]]:
     return rows + [(names.get(key, key), formatting.clip(value, 120)) for key, value in quality.instrument]
 
 
-def _reader(inputs: Inputs) -> str:
+def _reader(inputs: PageInputs) -> str:
     if inputs.ingest is None:
         return formatting.NOT_AVAILABLE
     found = inputs.ingest.second_reader

@@ -31,10 +31,10 @@ from flowmrd.report.cell_layers import CellTable
 from flowmrd.report.charts.plotly import in_language
 from flowmrd.report.density import HIGH, LOW
 from flowmrd.report.event_charts import ChartBook, EventCharts, Row
-from flowmrd.report.inputs import Inputs, gate_records
 from flowmrd.report.language import Language, language
 from flowmrd.report.neighbours import Neighbours
 from flowmrd.report.page import embed_json, read_asset, render_page
+from flowmrd.report.page_inputs import PageInputs, gate_records
 from flowmrd.report.page_tube import PageTube
 from flowmrd.report.report_file import ReportFile, StepRow
 from flowmrd.report.thresholds import threshold_figures
@@ -54,7 +54,7 @@ class Page:
     numbers: ReportFile
 
 
-def build_page(inputs: Inputs, events: Tube) -> Page:
+def build_page(inputs: PageInputs, events: Tube) -> Page:
     """Render the page of one sample."""
     neighbours = Neighbours(
         inputs.panel,
@@ -65,7 +65,7 @@ def build_page(inputs: Inputs, events: Tube) -> Page:
     return _page(inputs, PageTube(events), neighbours)
 
 
-def _page(inputs: Inputs, tube: PageTube, neighbours: Neighbours) -> Page:
+def _page(inputs: PageInputs, tube: PageTube, neighbours: Neighbours) -> Page:
     result, spoken = inputs.result, language(inputs.config.report.language)
     markers = laip_view.marker_rows(inputs, tube)
     groups = uncounted_groups.groups(inputs.classification, result.groups)
@@ -246,7 +246,7 @@ def _step(step: guidance.Step, places: guidance.Places) -> StepRow:
     return StepRow(text=step.text, target=target, title=title, signs=step.signs)
 
 
-def _places(standard: Sequence[Row], gates: Sequence[gate_plots.GatePlot], inputs: Inputs) -> guidance.Places:
+def _places(standard: Sequence[Row], gates: Sequence[gate_plots.GatePlot], inputs: PageInputs) -> guidance.Places:
     """Places on the page to which a step can refer (:data:`flowmrd.report.guidance.Places`)."""
     lineage = next((row for row in standard if row.parent == "b_lineage"), None)
     places: dict[str, tuple[str, str]] = {}

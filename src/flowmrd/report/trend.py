@@ -13,7 +13,7 @@ from flowmrd.report import formatting, verdict
 from flowmrd.report.axes import Axis
 from flowmrd.report.charts.description import Chart, Interval, Layer, Mark, Outline, Points
 from flowmrd.report.charts.svg import to_svg
-from flowmrd.report.inputs import Visit
+from flowmrd.report.page_inputs import Visit
 
 LOW: Final = -6
 """Lowest level that is drawn, log10."""

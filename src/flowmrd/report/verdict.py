@@ -16,11 +16,11 @@ from flowmrd.flags import REGISTRY, Effect
 from flowmrd.mrd.result import MrdResult, VerdictClass
 from flowmrd.report import formatting
 from flowmrd.report.carry_over import Arrival
-from flowmrd.report.inputs import Inputs
+from flowmrd.report.page_inputs import PageInputs
 
 
 @dataclass(frozen=True)
-class Wording:
+class VerdictInWords:
     """A verdict in words.
 
     Attributes
@@ -53,7 +53,7 @@ SHORT: Final = {
 """Tone and short words of every class, for tables."""
 
 
-def wording(result: MrdResult) -> Wording:
+def wording(result: MrdResult) -> VerdictInWords:
     """The verdict of one tube in words, by the role of the tube; a control or diagnosis tube has no MRD.
 
     A follow-up's banner has one of four forms: not detected (with the limit of detection), below the limit of detection
@@ -64,13 +64,13 @@ def wording(result: MrdResult) -> Wording:
     return replace(said, sentence=" ".join([said.sentence, *(formatting.clip(text, 400) for text in called)]))
 
 
-def _wording(result: MrdResult) -> Wording:
+def _wording(result: MrdResult) -> VerdictInWords:
     """The same, before reviewers' calls."""
     kind = result.verdict.class_
     if result.role == "control":
         return _of_control(result)
     if kind is VerdictClass.NOT_EVALUABLE:
-        return Wording(
+        return VerdictInWords(
             "none", "Not evaluable", f"The tube failed a condition for any answer. {_because(result)}", NO_CLASS
         )
     if result.role == "diagnosis":
@@ -86,16 +86,16 @@ NO_CLASS: Final = "no class"
 """ELN chip where the recommendations give no class."""
 
 
-def _of_control(result: MrdResult) -> Wording:
+def _of_control(result: MrdResult) -> VerdictInWords:
     kind = result.verdict.class_
     if finding := _finding(result):
-        return Wording("warn", "Control with a finding", f"{_because(result)} {finding}", "")
+        return VerdictInWords("warn", "Control with a finding", f"{_because(result)} {finding}", "")
     if kind is VerdictClass.CONTROL_CLEAN:
-        return Wording("pass", "Control: like the other controls", _because(result), "")
+        return VerdictInWords("pass", "Control: like the other controls", _because(result), "")
     if kind is VerdictClass.CONTROL_ODD:
         sentence = f"{_because(result)} The laboratory decides whether it stays among the controls."
-        return Wording("warn", "Odd control: unlike the others", sentence, "")
-    return Wording(SHORT[kind][0], "Control: not judged", _because(result), "")
+        return VerdictInWords("warn", "Odd control: unlike the others", sentence, "")
+    return VerdictInWords(SHORT[kind][0], "Control: not judged", _because(result), "")
 
 
 def _finding(result: MrdResult) -> str:
@@ -115,19 +115,19 @@ def _finding(result: MrdResult) -> str:
     return formatting.clip(formatting.readable(found[0].message), 400) if found else ""
 
 
-def _of_diagnosis(result: MrdResult) -> Wording:
+def _of_diagnosis(result: MrdResult) -> VerdictInWords:
     events = formatting.count(result.counts.mrd_events)
     if result.mrd.detected:
         sentence = (
             f"{events} events, {span(result.mrd.ci95)} of {result.denominator} cells (95 % interval). "
             "Follow-up tubes are searched for this phenotype."
         )
-        return Wording("info", f"Leukaemia at diagnosis: {result.mrd.reported}", sentence, "")
+        return VerdictInWords("info", f"Leukaemia at diagnosis: {result.mrd.reported}", sentence, "")
     question = result.verdict.question or "What does this patient's leukaemia look like?"
-    return Wording("warn", "Diagnosis: leukaemia not established", f"{question} {_because(result)}", "")
+    return VerdictInWords("warn", "Diagnosis: leukaemia not established", f"{question} {_because(result)}", "")
 
 
-def _detected(result: MrdResult) -> Wording:
+def _detected(result: MrdResult) -> VerdictInWords:
     kind = result.verdict.class_
     target = formatting.level(result.sensitivity.target, 1)
     few = kind is VerdictClass.DETECTED_NOT_QUANTIFIABLE
@@ -152,10 +152,10 @@ def _detected(result: MrdResult) -> Wording:
             else ("positive, side of the threshold open")
         )
     about = "about " if few else ""
-    return Wording(SHORT[kind][0], f"MRD detected: {about}{result.mrd.reported}", sentence, eln)
+    return VerdictInWords(SHORT[kind][0], f"MRD detected: {about}{result.mrd.reported}", sentence, eln)
 
 
-def _not_detected(result: MrdResult) -> Wording:
+def _not_detected(result: MrdResult) -> VerdictInWords:
     events, facts = result.counts.mrd_events, result.sensitivity
     target = formatting.level(facts.target, 1)
     sensitive = result.verdict.class_ is VerdictClass.NEGATIVE
@@ -172,20 +172,20 @@ def _not_detected(result: MrdResult) -> Wording:
         eln = "complete MRD response (none detected, required sensitivity reached)"
         if events:
             eln = "complete MRD response (below the limit of detection, required sensitivity reached)"
-        return Wording("warn" if events else "pass", headline, limit, eln)
+        return VerdictInWords("warn" if events else "pass", headline, limit, eln)
     headline = f"Not detected, sensitivity insufficient: {result.mrd.reported}"
     missing = f" MRD at {target} is not excluded: {_too_few_events(result) or _because(result)}"
-    return Wording("warn", headline, limit + missing, "intermediate (sensitivity insufficient)")
+    return VerdictInWords("warn", headline, limit + missing, "intermediate (sensitivity insufficient)")
 
 
 EVIDENT: Final = 0.01
 """Fraction from which leukaemia is evident although nothing validates the figure (a display choice)."""
 
 
-def _not_answered(result: MrdResult) -> Wording:
+def _not_answered(result: MrdResult) -> VerdictInWords:
     code = result.verdict.reasons[0].code if result.verdict.reasons else ""
     if code in {"NO_CONTROLS", "ONE_CONTROL", "BACKGROUND_UNKNOWN"} and (result.mrd.fraction or 0.0) >= EVIDENT:
-        return Wording(
+        return VerdictInWords(
             "warn",
             f"Leukaemia evident, about {formatting.percent(result.mrd.fraction)}: not validated",
             f"{formatting.count(result.counts.mrd_events)} events look leukaemic. {_because(result)}",
@@ -203,7 +203,7 @@ def _not_answered(result: MrdResult) -> Wording:
         if question[1:2].islower()
         else f"Not answered: {question}"
     )
-    return Wording("warn", headline, f"{counted} {_because(result)}", NO_CLASS)
+    return VerdictInWords("warn", headline, f"{counted} {_because(result)}", NO_CLASS)
 
 
 def _because(result: MrdResult) -> str:
@@ -393,7 +393,7 @@ def is_result(result: MrdResult) -> bool:
 
 
 def banner_notes(
-    inputs: Inputs, *, arrival: Arrival | None, beyond: Sequence[str], carried: Sequence[str]
+    inputs: PageInputs, *, arrival: Arrival | None, beyond: Sequence[str], carried: Sequence[str]
 ) -> list[tuple[str, str]]:
     """Further facts that the signer must see beside the verdict, as (sentence, id of the place on the page).
 

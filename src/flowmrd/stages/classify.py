@@ -39,12 +39,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from flowmrd.classifier.judge_tube import classify as classify_tube
-from flowmrd.classifier.normal_reference import digest
 from flowmrd.classifier.storage import load_laip, load_reference
 from flowmrd.classifier.stored_library import library_digest
 from flowmrd.config import PriorTherapy, RunConfig
 from flowmrd.panel import PanelModel
 from flowmrd.records.classification import ClassificationFile
+from flowmrd.records.read import read_record
+from flowmrd.records.references import ReferenceFile
 from flowmrd.run_files import RunFiles
 from flowmrd.stages.decisions import with_proposals
 from flowmrd.stages.laboratory_files import decisions_file, stored_library
@@ -150,7 +151,7 @@ def classify_loaded(
         format=FORMAT,
         sample=tube.name,
         patient=patient,
-        reference_digest=digest(reference),
+        reference_digest=read_record(reference_json, ReferenceFile).digest,
         laip_sha256=digest_file(laip_json) if laip_json is not None else None,
         library_sha256=library_digest(library_json) if found.mode == "library" else None,
     )

@@ -37,9 +37,9 @@ from flowmrd.records.ingest import AcquisitionEntry, IngestFile
 from flowmrd.records.quality import QualityFile
 from flowmrd.records.read import read_if_there, read_record
 from flowmrd.records.references import LaipFile, ReferenceFile
-from flowmrd.report.inputs import Inputs, Visit
 from flowmrd.report.leukaemia import read_leukaemia
 from flowmrd.report.page import write_page
+from flowmrd.report.page_inputs import PageInputs, Visit
 from flowmrd.report.plotly_script import SharedScript, write_plotly
 from flowmrd.report.sample_page import build_page
 from flowmrd.review import signatures_of
@@ -170,7 +170,7 @@ def report(
     problem: str | None = None
     if beside.run_directory is not None:
         signatures, problem = signatures_of(beside.run_directory, result.sample)
-    inputs = Inputs(
+    inputs = PageInputs(
         result=result,
         mrd_sha256=digest_file(path),
         panel=panel,

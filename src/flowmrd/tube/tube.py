@@ -126,6 +126,11 @@ class Tube:
         for values in self._arrays():
             values.flags.writeable = False
 
+    def __setstate__(self, state: Mapping[str, object]) -> None:
+        # Unpickled and copied arrays can be written to; joblib, hence scikit-learn's searches, pickles a tube.
+        self.__dict__.update(state)
+        self.__post_init__()
+
     def __repr__(self) -> str:
         made_by = (self.raw, self.columns, self.gating, self.classification)
         names = ("read", "preprocessed", "gated", "classified")

@@ -16,7 +16,7 @@ from flowmrd.classifier.library import Library
 from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
-from flowmrd.classifier.search import Search, keep_candidates
+from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, keep_candidates
 from flowmrd.classifier.spike_in import spike_once
 from flowmrd.classifier.window_cells import WindowCells, control_cells
 
@@ -63,7 +63,7 @@ def dilute(
     out: list[Dilution] = []
     for number, laip in enumerate(laips):
         features = tuple(name for name in reference.features if name in laip.features)
-        search = Search(laip.select(features), Library(()), parameters)
+        search = SearchedPhenotypes(laip.select(features), Library(()), parameters)
         whole = [control_cells(reference, record, features, parameters) for record in reference.controls]
         kept = [keep_candidates(search, cells)[0] for cells in whole]
         for i, record in enumerate(reference.controls):

@@ -1,4 +1,4 @@
-"""Inputs of the page of one sample."""
+"""What the page of one sample is made from."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Visit:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class PageInputs:
     """Everything a sample's page is made from; a file that a run did not produce is ``None``, and the page says so.
 
     Attributes
@@ -80,6 +80,6 @@ class Inputs:
     shared_script: SharedScript | None = None
 
 
-def gate_records(inputs: Inputs) -> dict[str, GateEntry]:
+def gate_records(inputs: PageInputs) -> dict[str, GateEntry]:
     """Gate name to its record in ``gates.json``; empty where there is none."""
     return {} if inputs.gates is None else {entry.name: entry for entry in inputs.gates.gates}

@@ -20,7 +20,7 @@ from flowmrd.classifier.window_cells import WindowCells
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchedPhenotypes:
     """The phenotypes that are searched for: the patient's own, other patients', or neither."""
 
     laip: PatientLaip | None
@@ -36,7 +36,7 @@ class Search:
 
 
 def keep_candidates(
-    search: Search, cells: WindowCells, burden: Mixture | None = None
+    search: SearchedPhenotypes, cells: WindowCells, burden: Mixture | None = None
 ) -> tuple[WindowCells, npt.NDArray[np.intp]]:
     """Only the cells that a searched phenotype could claim, and their rows; the others would only cost time.
 
