@@ -6,7 +6,9 @@ CD20 brightest.
 Markers that the collection lacks (CD22, CD24, CD66b) cannot keep a leukaemia out: places that need them are not judged.
 
 ``--shifts`` prints where leukaemias in the places of haematogones lie against the normal B cells of their own marrow,
-for development persons: the numbers of :func:`flowmrd.classifier.blast_prior.precursor_like`.
+for development persons: the numbers of :func:`flowmrd.classifier.blast_prior.precursor_like`. ``--brightest`` prints
+how bright the brightest leukaemia is in every marker against normal B cells, for development persons and for the
+others, and how far the dimmest one lies below cells without the antigen.
 """
 
 from __future__ import annotations
@@ -20,11 +22,14 @@ import numpy as np
 from benchmarks.accuracy.__main__ import DATA
 from benchmarks.accuracy.mixtures import FEATURES, Patient, half_of, load
 from flowmrd.classifier.catalogue import load_catalogue, match_catalogue
+from flowmrd.classifier.marker_staining import negative_level
 from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.parameters import ClassifierParameters
 
 SHARE = 1e-3
 """Share of the nucleated cells at which leukaemias are judged."""
+RARE = 1e-4
+"""Components of a marrow with a smaller share tell no level."""
 
 
 def anchors_of(patient: Patient) -> dict[str, Floats]:
@@ -42,6 +47,13 @@ def anchors_of(patient: Patient) -> dict[str, Floats]:
     return out
 
 
+def levels_without(patient: Patient) -> Floats:
+    """Level of the cells without each marker in a marrow of the collection, shape (d,), decades."""
+    normal = patient.normal_mixture()
+    levels = normal.mean[normal.weight > RARE]
+    return np.array([negative_level(levels[:, j], ClassifierParameters()) for j in range(len(FEATURES))])
+
+
 def table_of(shifts: list[Floats]) -> str:
     """Lines with the mean and the standard deviation of every marker, decades."""
     values = np.array(shifts)
@@ -54,12 +66,15 @@ def main() -> int:
     """Print the number of leukaemias in every place."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy.places")
     parser.add_argument("--shifts", action="store_true", help="where those in the places of haematogones lie")
+    parser.add_argument("--brightest", action="store_true", help="how bright the brightest leukaemia is in a marker")
     arguments = parser.parse_args()
     if not DATA.is_dir():
         sys.stderr.write(f"no mixtures in {DATA}\n")
         return 2
     inside: Counter[str] = Counter()
     shifts: dict[str, list[Floats]] = {}
+    above: tuple[list[Floats], list[Floats]] = ([], [])
+    below: list[Floats] = []
     judged = 0
     for patient in load(DATA):
         if not patient.has_blasts or not patient.b_group_ok:
@@ -70,17 +85,25 @@ def main() -> int:
         judged += 1
         blasts = patient.groups["blast"]
         heaviest = blasts.mean[int(np.argmax(blasts.weight))]
+        b_cells = patient.groups["CD19"]
+        centre = b_cells.weight @ b_cells.mean / b_cells.weight.sum()
+        above[half_of(patient.person)].append(heaviest - centre)
+        below.append(levels_without(patient) - heaviest)
         place = match_catalogue(heaviest, FEATURES, anchors, ClassifierParameters(), share=SHARE)
         inside[place.call if place else "no place of the catalogue"] += 1
         if place is not None and "haematogones" in place.call and half_of(patient.person) == 0:
-            b_cells = patient.groups["CD19"]
-            centre = b_cells.weight @ b_cells.mean / b_cells.weight.sum()
             shifts.setdefault(place.call, []).append(heaviest - centre)
     known = load_catalogue()
     sys.stdout.write(f"{judged} leukaemias, by their largest component\n")
     for call, number in inside.most_common():
         entry = known.entry(call)
         sys.stdout.write(f"{call}: {number}{'' if entry is None else f' (accepted: {entry.accepted})'}\n")
+    columns = zip(FEATURES, *(np.max(values, axis=0) for values in (*above, below)), strict=True)
+    for name, developed, others, dimmest in columns if arguments.brightest else ():
+        sys.stdout.write(
+            f"{name}: brightest {developed:+.2f} decades against normal B cells (others {others:+.2f}), dimmest "
+            f"{dimmest:.2f} below cells without the antigen\n"
+        )
     for call, found in sorted(shifts.items()) if arguments.shifts else ():
         sys.stdout.write(f"{call}, {len(found)} development persons, against normal B cells in decades:\n")
         sys.stdout.write(table_of(found))

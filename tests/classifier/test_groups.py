@@ -12,7 +12,7 @@ from laip_marrow import FEATURES, marrow
 
 from flowmrd.classifier import build_reference, calibration
 from flowmrd.classifier.abundance_outliers import abundance_outliers
-from flowmrd.classifier.atypical_groups import is_uncommon, like_early_progenitors
+from flowmrd.classifier.atypical_groups import is_uncommon, is_unlike_leukaemia, like_early_progenitors
 from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
 from flowmrd.classifier.calibration import Calibration, calibrate, cut_beside, stands_alone
 from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
@@ -32,6 +32,7 @@ from flowmrd.classifier.found_groups import (
 )
 from flowmrd.classifier.group_evidence import EvidenceOnGroup
 from flowmrd.classifier.library import Library
+from flowmrd.classifier.marker_staining import negative_level
 from flowmrd.classifier.mixture import Mixture, log_density
 from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
@@ -479,16 +480,37 @@ def test_a_group_fitted_beside_counts_by_a_stricter_error_rate() -> None:
 
 def test_a_group_too_bright_for_a_detector_is_an_artefact(reference: ReferenceModel) -> None:
     cells, _ = cells_of(reference, 74, 0)
-    for name, above, below_top, expected in (
-        ("SYTO41", LOGICLE_M, None, True),
-        ("SYTO41", 0.3, 0.07, True),
-        ("SYTO41", 0.3, 0.15, False),
-        ("CD38", 0.9, None, False),
-        ("CD38", 0.0, LOGICLE_M + 0.15, True),
+    for name, level, expected in (
+        ("SYTO41", LOGICLE_M - 0.07, True),
+        ("SYTO41", LOGICLE_M - 0.15, False),
+        ("CD38", LOGICLE_M - 0.07, True),
+        ("CD38", -0.15, True),
+        ("CD38", 2.5, False),
     ):
-        named = replace(cells, features=(*cells.features[:4], name))
-        centre = cells.normal.normal_b + cells.shift + np.array([0.0, 0.0, 0.0, 0.0, above])
-        if below_top is not None:
-            centre[1] = LOGICLE_M - below_top
-        one = CompactGroup(Mixture(np.ones(1), centre[None], 0.04 * np.eye(5)[None]), 1e-4, 300.0, 40.0)
-        assert is_artefact(one, named) is expected
+        assert is_artefact(_group_at(cells, level), replace(cells, features=(*cells.features[:4], name))) is expected
+
+
+def test_a_group_brighter_than_leukaemia_or_dimmer_than_cells_without_the_antigen_is_an_artefact(
+    reference: ReferenceModel,
+) -> None:
+    """Of 332 leukaemias none is more than 0.1 decades brighter in CD45 than the normal B cells of its marrow."""
+    cells, _ = cells_of(reference, 74, 0)
+    normal_b = float(cells.normal.normal_b[4])
+    without = negative_level(cells.normal.mixture.mean[:, 4], PARAMETERS)
+    same, brighter, dimmer = (
+        replace(cells, shift=np.array([0.0, 0.0, 0.0, 0.0, decades])) for decades in (0.0, 0.5, -0.5)
+    )
+    bright, dim = (_group_at(cells, level).mixture for level in (normal_b + 0.8, without - 0.9))
+    assert not is_unlike_leukaemia(_group_at(cells, normal_b + 0.4).mixture, same)
+    assert is_unlike_leukaemia(bright, same) and is_unlike_leukaemia(bright, dimmer)
+    assert not is_unlike_leukaemia(bright, brighter), "bright cells are brighter in this tube"
+    assert not is_unlike_leukaemia(_group_at(cells, without - 0.4).mixture, same)
+    assert is_unlike_leukaemia(dim, same) and is_unlike_leukaemia(dim, brighter)
+    assert not is_unlike_leukaemia(dim, dimmer), "cells without the antigen may be dimmer in this tube"
+
+
+def _group_at(cells: WindowCells, level: float) -> CompactGroup:
+    """A group in the place of normal B cells but for its level in the last marker, decades."""
+    centre = cells.normal.normal_b.copy()
+    centre[4] = level
+    return CompactGroup(Mixture(np.ones(1), centre[None], 0.04 * np.eye(5)[None]), 1e-4, 300.0, 40.0)

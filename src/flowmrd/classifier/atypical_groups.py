@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flowmrd.classifier.blast_prior import cluster_shape
+from flowmrd.classifier.blast_prior import brightest_blasts, cluster_shape
+from flowmrd.classifier.candidate_cells import is_nucleic_acid_dye
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.control_abundance import shares_in_place
+from flowmrd.classifier.marker_staining import SCATTER, negative_level
 from flowmrd.classifier.mixture import Mixture
 from flowmrd.classifier.phenotype import positive_markers
 from flowmrd.classifier.window_cells import WindowCells
@@ -65,3 +67,23 @@ def like_early_progenitors(mixture: Mixture, cells: WindowCells) -> bool:
     centre = mixture.weight @ mixture.mean - cells.shift
     positive = positive_markers(centre, cells.features, cells.normal, cells.parameters)
     return "CD34" in positive and "CD19" not in positive
+
+
+def is_unlike_leukaemia(mixture: Mixture, cells: WindowCells) -> bool:
+    """Whether a group is brighter in an antibody than leukaemia is, or dimmer than cells without the antigen.
+
+    Dye aggregates and faults of a detector are as bright. Most lie beyond the range of the detector, where no cell can
+    found a group; with the detector at a lower voltage they lie within the range. Signals below those of cells without
+    the antigen are what a wrong compensation leaves. Bright cells move with the staining of the tube; cells without the
+    antigen move less, so the lower of their two possible levels counts.
+    """
+    level = mixture.weight @ mixture.mean
+    above = level - cells.shift - cells.normal.normal_b - brightest_blasts(cells.features)
+    normal = cells.normal.mixture.mean
+    for j, name in enumerate(cells.features):
+        if name.startswith(SCATTER) or is_nucleic_acid_dye(name):
+            continue
+        without = negative_level(normal[:, j], cells.parameters) + min(float(cells.shift[j]), 0.0)
+        if above[j] > cells.parameters.beyond_brightest or level[j] < without - cells.parameters.below_negative:
+            return True
+    return False

@@ -33,6 +33,18 @@ _SHIFTS: dict[str, tuple[float, float, float]] = {
     "CD66b": (0.0, 0.25, 0.25),
 }
 _UNKNOWN = (0.0, 0.70, 0.40)
+_BRIGHTEST: dict[str, float] = {
+    "CD19": 0.89,
+    "CD10": 3.18,
+    "CD20": 0.61,
+    "CD45": 0.09,
+    "CD34": 2.46,
+    "CD38": 1.86,
+}
+"""Marker to the brightest of 168 leukaemias of development persons against normal B cells, decades
+(``python -m benchmarks.accuracy.places --brightest``)."""
+_SD_OF_BRIGHTEST = 3.0
+"""Standard deviations above the average that stand for the brightest where it was not measured."""
 # The same for leukaemias that lie where haematogones do, by stage: mean shift, sd over patients.
 _STAGE_II: dict[str, tuple[float, float]] = {
     "FSC-A": (0.24, 0.19),
@@ -115,6 +127,12 @@ def blast_spread(features: tuple[str, ...]) -> tuple[Floats, Floats]:
     """Mean of the patients' shifts against normal B cells and their standard deviation, shape (d,) each, decades."""
     rows = np.array([_SHIFTS.get(name, _UNKNOWN) for name in features])
     return rows[:, 0], rows[:, 1]
+
+
+def brightest_blasts(features: tuple[str, ...]) -> Floats:
+    """How bright the brightest leukaemias are against normal B cells, shape (d,), decades."""
+    rows = [(_BRIGHTEST.get(name), _SHIFTS.get(name, _UNKNOWN)) for name in features]
+    return np.array([mean + _SD_OF_BRIGHTEST * sd if most is None else most for most, (mean, sd, _) in rows])
 
 
 def cluster_shape(features: tuple[str, ...]) -> Floats:

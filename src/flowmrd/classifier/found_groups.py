@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowmrd.classifier.atypical_groups import is_uncommon, like_early_progenitors, like_normal
+from flowmrd.classifier.atypical_groups import (
+    is_uncommon,
+    is_unlike_leukaemia,
+    like_early_progenitors,
+    like_normal,
+)
 from flowmrd.classifier.calibration import Calibration, cut_beside
 from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.compact_groups import CompactGroup
@@ -317,14 +322,15 @@ def is_beyond_controls(
 
 
 def is_artefact(group: CompactGroup, cells: WindowCells) -> bool:
-    """Whether a group lies at an end of a fluorescence scale (``end_of_scale``).
+    """Whether a group lies at an end of a fluorescence scale (``end_of_scale``), or where no leukaemia does.
 
-    There the value is what compensation made of a signal that the detector clipped.
+    At the end of a scale the value is what compensation made of a signal that the detector clipped.
     """
     centre = group.mixture.mean[0]
     end = cells.parameters.end_of_scale
     fluorescence = [place for place, name in enumerate(cells.features) if not name.startswith(SCATTER)]
-    return any(centre[place] > LOGICLE_M - end or centre[place] < -end for place in fluorescence)
+    clipped = any(centre[place] > LOGICLE_M - end or centre[place] < -end for place in fluorescence)
+    return clipped or is_unlike_leukaemia(group.mixture, cells)
 
 
 def _displaced(cells: WindowCells, calibration: Calibration, known: Sequence[CompactGroup]) -> list[_Judged]:

@@ -21,7 +21,15 @@ from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.staining import outlier_component
 from flowmrd.records.references import MarkerStainingEntry
 
-__all__ = ["SCATTER", "MarkerStaining", "MembershipsByOthers", "bright_cells", "measure_staining", "memberships_by"]
+__all__ = [
+    "SCATTER",
+    "MarkerStaining",
+    "MembershipsByOthers",
+    "bright_cells",
+    "measure_staining",
+    "memberships_by",
+    "negative_level",
+]
 
 SCATTER: Final = ("FSC", "SSC")
 """First letters of channels that carry no antibody."""
@@ -203,7 +211,7 @@ def _marker(
     everything: Floats32,
     parameters: ClassifierParameters,
 ) -> MarkerStaining:
-    lowest = _negative_level(level, parameters)
+    lowest = negative_level(level, parameters)
     carry, lack = level >= lowest + parameters.carrier_gap, level <= lowest + parameters.without_gap
     bright = bright_cells(level, everything, parameters)
     carriers = [_beside(values, level, member, carry, parameters) for member in memberships]
@@ -222,14 +230,14 @@ def _marker(
     return MarkerStaining(marker, len(observed), stained, middle, upper, without, bright, len(everything))
 
 
-def _negative_level(level: Floats, parameters: ClassifierParameters) -> float:
+def negative_level(level: Floats, parameters: ClassifierParameters) -> float:
     """Level of cells without a marker, from the levels (k,) of the normal populations, decades."""
     return min(float(np.quantile(level, parameters.negative_quantile)), parameters.without_level)
 
 
 def bright_cells(level: Floats, everything: Floats32, parameters: ClassifierParameters) -> int:
     """Number of cells about as bright in a marker as its brightest normal population."""
-    lowest = _negative_level(level, parameters)
+    lowest = negative_level(level, parameters)
     brightest = max(float(level.max()), lowest + parameters.staining_span_least)
     return int(np.count_nonzero(everything >= lowest + parameters.bright_at * (brightest - lowest)))
 
