@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 from laip_marrow import FEATURES, marrow
 
-from flowmrd.classifier import build_reference, calibration
+from flowmrd.classifier import build_reference, calibration, found_groups
 from flowmrd.classifier.abundance_outliers import abundance_outliers
 from flowmrd.classifier.atypical_groups import is_uncommon, is_unlike_leukaemia, like_early_progenitors
 from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
-from flowmrd.classifier.calibration import Calibration, calibrate, cut_beside, stands_alone
+from flowmrd.classifier.calibration import Calibration, calibrate, cut_beside, cut_of_groups, stands_alone
 from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
-from flowmrd.classifier.compact_groups import CompactGroup, compact, search_groups
+from flowmrd.classifier.compact_groups import CompactGroup, compact, even_score, search_groups
 from flowmrd.classifier.control_abundance import shares_in_place
 from flowmrd.classifier.control_groups import ControlGroups
 from flowmrd.classifier.found_groups import (
     FoundGroups,
     _matched,
+    find_groups,
     find_other_groups,
     is_abundant,
     is_artefact,
@@ -30,20 +31,22 @@ from flowmrd.classifier.found_groups import (
     stands_beside,
     stands_out,
 )
-from flowmrd.classifier.group_evidence import EvidenceOnGroup
+from flowmrd.classifier.group_evidence import EvidenceOnGroup, beside_controls
+from flowmrd.classifier.group_members import find_members
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.marker_staining import negative_level
 from flowmrd.classifier.mixture import Mixture, log_density
 from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype_match import forms_group, stretched_match
-from flowmrd.classifier.phenotype_score import PhenotypeFit, fit_phenotype
+from flowmrd.classifier.phenotype_score import PhenotypeFit, fit_phenotype, score_cells
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes
 from flowmrd.classifier.tube_model import bounded, drug_masked_normals, fit_tube
 from flowmrd.classifier.window_cells import WindowCells, control_cells, tube_cells
 from flowmrd.units import LOGICLE_M
 
 PARAMETERS = ClassifierParameters()
+CLEAN = Calibration(PARAMETERS.group_cut, ControlGroups(), None)
 
 
 @pytest.fixture(scope="module")
@@ -514,3 +517,56 @@ def _group_at(cells: WindowCells, level: float) -> CompactGroup:
     centre = cells.normal.normal_b.copy()
     centre[4] = level
     return CompactGroup(Mixture(np.ones(1), centre[None], 0.04 * np.eye(5)[None]), 1e-4, 300.0, 40.0)
+
+
+def test_a_small_group_takes_only_cells_that_are_more_probably_its_own_than_normal(reference: ReferenceModel) -> None:
+    """A cell counts from the score at which its group, at its share of the tube, is as likely as a normal cell."""
+    place = Mixture(np.ones(1), np.zeros((1, 5)), np.eye(5)[None])
+    few, many = (CompactGroup(place, events / 450_000, 200.0, events) for events in (10.0, 450.0))
+    lowest = PARAMETERS.group_cut
+    assert cut_of_groups([], lowest) == lowest
+    assert cut_of_groups([few], lowest) == pytest.approx(np.log(45_000))
+    assert cut_of_groups([few, many], lowest) == pytest.approx(np.log(1_000)), "the largest decides"
+    assert cut_of_groups([CompactGroup(place, 0.1, 9e4, 45_000.0)], lowest) == lowest
+
+
+@pytest.mark.parametrize(("beside", "own", "asked"), [(30, 10, True), (30, 40, False), (5, 10, False)])
+def test_a_group_that_is_a_detection_only_with_cells_more_probably_normal_is_a_question(
+    reference: ReferenceModel, monkeypatch: pytest.MonkeyPatch, beside: int, own: int, asked: bool
+) -> None:
+    cells, _ = cells_of(reference, 74, 0)
+    score = np.r_[np.full(own, 12.0), np.full(beside, 6.0), np.full(500, 1.0)]
+    monkeypatch.setattr(found_groups, "score_mixtures", lambda *_: (score, np.zeros(len(score), dtype=np.int32)))
+    group = CompactGroup(Mixture(np.ones(1), np.zeros((1, 5)), np.eye(5)[None]), own / 450_000, 200.0, float(own))
+    judged = found_groups._Judged(group, EvidenceOnGroup(0.5, None, 0.001, 200.0), None)
+    monkeypatch.setattr(found_groups, "_judge", lambda *_: [judged])
+    search = SearchedPhenotypes(None, Library(()), PARAMETERS)
+    found = find_groups(search, replace(cells, log_normal_shrunken=None), CLEAN)
+    assert [one.why for one in found.uncounted] == (["few_cells"] if asked else [])
+    assert len(found.counted) == (not asked)
+
+
+def test_cells_of_a_group_that_is_a_question_are_those_more_probably_its_own(reference: ReferenceModel) -> None:
+    """What would count if a reviewer called it leukaemia: the same cells as of a group that counts."""
+    cells, truth = cells_of(reference, 70, 30)
+    group = max(cells.compact_groups(), key=lambda found: found.log_likelihood_gain)
+    none = np.full(len(cells.values), -1, dtype=np.int32)
+    asked = UncountedGroup(group.mixture, group.events, "like_controls", EvidenceOnGroup(0.5, None, 0.05, 500.0))
+    members = find_members(cells, none, None, None, [asked], 0).window == 0
+    score = score_cells(group.mixture, cells.values, cells.log_normal, PARAMETERS.blast_tail_degrees)
+    least = max(PARAMETERS.group_cut, even_score(group.events / cells.denominator))
+    np.testing.assert_array_equal(members, score >= least)
+    assert members[truth].mean() > 0.8
+
+
+def test_the_evidence_says_how_many_cells_controls_hold_in_the_place_of_a_group(reference: ReferenceModel) -> None:
+    """Every control holds 0.14 of its cells in the place of the mature B cells."""
+    cells, controls = cells_of(reference, 71, 0)[0], controls_of(reference)
+    mature = Mixture(np.ones(1), np.array([[0.6, 2.9, 0.8, 0.7, 3.3]]) + cells.shift, 0.22**2 * np.eye(5)[None])
+    evidence = beside_controls(EvidenceOnGroup(0.5), mature, cells, controls)
+    assert evidence.share_of_controls == pytest.approx(PARAMETERS.place_share * 0.14, rel=0.15)
+    assert "of the controls' cells lie there" in evidence.said
+    assert beside_controls(EvidenceOnGroup(0.5), mature, cells, []).share_of_controls is None
+    twice = Mixture(np.array([0.5, 0.5]), np.repeat(mature.mean, 2, axis=0), np.repeat(mature.covariance, 2, axis=0))
+    same = beside_controls(EvidenceOnGroup(0.5), twice, cells, controls)
+    assert same.share_of_controls == evidence.share_of_controls, "a cell in two components is one cell"

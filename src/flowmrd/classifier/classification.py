@@ -19,6 +19,7 @@ Why = Literal[
     "like_precursors",
     "like_controls",
     "displaced",
+    "few_cells",
     "not_the_phenotype",
     "stretched",
     "like_one_control",
@@ -27,7 +28,8 @@ Why = Literal[
 ]
 """Why a group is not counted, in the order of the values: it lies where controls keep B-lineage cells; marrow without
 leukaemia shows equally unusual groups; it may be a normal population that lies further from its place than in the
-controls; it is not the patient's phenotype; it matches the phenotype only after a shift that is rare between tubes of
+controls; it has fewer cells than a detection needs, and normal cells beside it could make them up; it is not the
+patient's phenotype; it matches the phenotype only after a shift that is rare between tubes of
 one patient; it lies nearer to cells of one control than to the phenotype; its cells are off scale in a detector; it is
 a normal population or an artefact of the catalogue.
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from flowmrd.classifier.added_cells import StepsToClassifier
 from flowmrd.classifier.calibration import Calibration, calibrate
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells, OffscaleCells
 from flowmrd.classifier.catalogue import anchor_levels
-from flowmrd.classifier.classification import Classification, CountedGroup
+from flowmrd.classifier.classification import Classification, CountedGroup, UncountedGroup
 from flowmrd.classifier.fit_beside_leukaemia import fit_beside_leukaemia
 from flowmrd.classifier.found_groups import (
     FoundGroups,
@@ -28,7 +29,7 @@ from flowmrd.classifier.found_groups import (
     matched_beside,
     stands_beside,
 )
-from flowmrd.classifier.group_evidence import is_normal_population
+from flowmrd.classifier.group_evidence import beside_controls, is_normal_population
 from flowmrd.classifier.group_members import find_members
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import Mixture
@@ -58,6 +59,8 @@ from flowmrd.classifier.tube_flags import (
 from flowmrd.classifier.tube_model import TubeModel, fit_tube
 from flowmrd.classifier.window_cells import WindowCells, control_cells, tube_cells
 from flowmrd.errors import InternalError
+
+Group = TypeVar("Group", CountedGroup, UncountedGroup)
 
 
 def classify_tube(
@@ -149,7 +152,7 @@ def classify_tube(
         mrd=mrd,
         cluster=cluster,
         cut=float(found.cut / np.log(10.0)),
-        counted=found.counted,
+        counted=_beside_controls(found.counted, cells, calibration),
         background=None if reference.provisional else calibration.background,
         novelty=novelty.score,
         novel=novelty.flag,
@@ -177,7 +180,7 @@ def classify_tube(
             *unknown_population_flags(tube, model, tube_model, reference, own, mrd, parameters),
             *offscale_excess_flags(tube, offscale.cluster, model, tube_model, reference, others, search),
         ),
-        uncounted=uncounted,
+        uncounted=_beside_controls(uncounted, cells, calibration),
         staining=staining,
         places=_places(search, cells, found.counted),
         tube_model=tube_model,
@@ -186,6 +189,16 @@ def classify_tube(
         offscale_cluster=offscale.cluster,
         group=group,
         offscale_group=members.offscale,
+    )
+
+
+def _beside_controls(groups: tuple[Group, ...], cells: WindowCells, calibration: Calibration) -> tuple[Group, ...]:
+    """The groups, with the cells that controls hold in their place; off-scale cells have no place in one channel."""
+    return tuple(
+        group
+        if getattr(group, "detector", "")
+        else replace(group, evidence=beside_controls(group.evidence, group.mixture, cells, calibration.controls))
+        for group in groups
     )
 
 

@@ -54,6 +54,17 @@ class CompactGroup:
         return self.gain_per_event >= parameters.gain_per_event_counted
 
 
+def even_score(share: float) -> float:
+    """Natural log score from which a cell belongs more probably to a group than to the tube's normal cells.
+
+    Parameters
+    ----------
+    share
+        Share of the tube's nucleated cells that the group has.
+    """
+    return -float(np.log(max(share, 1e-12)))
+
+
 def blast_like_groups(
     features: tuple[str, ...],
     x: Floats32,

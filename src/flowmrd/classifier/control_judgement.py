@@ -155,7 +155,7 @@ def judge_control(
             oddity = max(oddity, float(np.log(max(rate, 1e-12)) / np.log(parameters.false_groups_counted)))
     for uncounted in result.uncounted:
         rate = uncounted.evidence.false_groups
-        if uncounted.why == "like_controls" and rate is not None and rate < parameters.false_groups_odd:
+        if uncounted.why in {"like_controls", "few_cells"} and rate is not None and rate < parameters.false_groups_odd:
             reasons.append(flag("CONTROL_GROUP", events=round(uncounted.events), tubes=1.0 / max(rate, 1e-6)))
             oddity = max(oddity, float(np.log(rate) / np.log(parameters.false_groups_odd)))
     if result.novel:

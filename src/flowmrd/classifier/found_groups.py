@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from flowmrd.classifier.atypical_groups import (
     like_early_progenitors,
     like_normal,
 )
-from flowmrd.classifier.calibration import Calibration, cut_beside
+from flowmrd.classifier.calibration import Calibration, cut_beside, cut_of_groups
 from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.control_groups import same_population
@@ -63,6 +63,20 @@ class FoundGroups:
         return max(counted, key=lambda fit: float((fit.score >= self.cut).sum()), default=None)
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """A group, and why it is not counted; ``why`` is None where it is counted."""
+
+    group: CompactGroup
+    evidence: EvidenceOnGroup
+    why: Why | None
+
+    @property
+    def uncounted(self) -> UncountedGroup:
+        assert self.why is not None  # noqa: S101
+        return UncountedGroup(self.group.mixture, self.group.events, self.why, self.evidence)
+
+
 def find_groups(
     search: SearchedPhenotypes,
     cells: WindowCells,
@@ -94,13 +108,32 @@ def find_groups(
     judged = _judge(cells, calibration)
     if cells.shrunken is not None:
         judged += _displaced(cells.shrunken, calibration, [one.group for one in judged])
+    counted = [one for one in judged if one.why is None]
+    cut = cut_of_groups([one.group for one in counted], calibration.cut)
+    if counted and is_detection_by_normal_cells(counted, cells, calibration.cut, cut):
+        judged = [one if one.why is not None else replace(one, why="few_cells") for one in judged]
+        counted, cut = [], calibration.cut
     return FoundGroups(
-        tuple(
-            CountedGroup(one.group.mixture, "different_from_normal", one.evidence) for one in judged if one.why is None
-        ),
+        tuple(CountedGroup(one.group.mixture, "different_from_normal", one.evidence) for one in counted),
         tuple(one.uncounted for one in judged if one.why is not None),
-        calibration.cut,
+        cut,
     )
+
+
+def is_detection_by_normal_cells(counted: Sequence[_Judged], cells: WindowCells, lowest: float, cut: float) -> bool:
+    """Whether groups are a detection only together with cells that more probably are normal.
+
+    Of so few cells nobody knows which are leukaemic: a clean tube had 27 cells above the lowest cut beside a group of
+    ten. And a leukaemia that lies close to normal cells has some of its own below the cut. So they are a question.
+
+    Parameters
+    ----------
+    lowest, cut
+        Natural log scores: below the first no cell of a group counts, below the second it is more probably normal.
+    """
+    score, _ = score_mixtures(cells, [one.group.mixture for one in counted])
+    enough = cells.parameters.detect_events
+    return bool((score >= cut).sum() < enough <= (score >= lowest).sum())
 
 
 def _matched(fits: list[PhenotypeFit], cells: WindowCells, calibration: Calibration) -> FoundGroups:
@@ -236,20 +269,6 @@ def find_other_groups(cells: WindowCells, calibration: Calibration, score: Float
         ):
             found.append(UncountedGroup(group.mixture, group.events, "not_the_phenotype", evidence))
     return tuple(found)
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """A group, and why it is not counted; ``why`` is None where it is counted."""
-
-    group: CompactGroup
-    evidence: EvidenceOnGroup
-    why: Why | None
-
-    @property
-    def uncounted(self) -> UncountedGroup:
-        assert self.why is not None  # noqa: S101
-        return UncountedGroup(self.group.mixture, self.group.events, self.why, self.evidence)
 
 
 def _judge(cells: WindowCells, calibration: Calibration) -> list[_Judged]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy.special import gammaincc
 
@@ -11,9 +11,11 @@ from flowmrd.classifier.atypical_groups import is_uncommon, like_normal
 from flowmrd.classifier.blast_prior import blast_spread
 from flowmrd.classifier.catalogue import CatalogueMatch, match_catalogue
 from flowmrd.classifier.compact_groups import CompactGroup
+from flowmrd.classifier.control_abundance import shares_in_place
 from flowmrd.classifier.control_groups import ControlGroups
 from flowmrd.classifier.mixture import Floats, Mixture
 from flowmrd.classifier.window_cells import WindowCells
+from flowmrd.units import level
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class EvidenceOnGroup:
         Log likelihood gained over the normal model; None where it was not measured.
     accepted
         Whether place, number of cells and error rate say that the group is what the catalogue names.
+    share_of_controls
+        Share of their nucleated cells that the controls hold in the group's place, on average; None where it was not
+        measured.
     """
 
     fit: float
@@ -39,6 +44,7 @@ class EvidenceOnGroup:
     false_groups: float | None = None
     gain: float | None = None
     accepted: bool = False
+    share_of_controls: float | None = None
 
     @property
     def said(self) -> str:
@@ -50,6 +56,8 @@ class EvidenceOnGroup:
             tubes = 1.0 / max(self.false_groups, 1e-4)
             often = f"{tubes:,.0f} tubes" if tubes < 1e4 else "more than 10,000 tubes"
             parts.append(f"marrow without leukaemia shows a group as odd once in {often}")
+        if self.share_of_controls is not None:
+            parts.append(f"on average {level(self.share_of_controls)} of the controls' cells lie there")
         parts.append(f"{self.fit:.0%} of other patients' leukaemias lie further from the average leukaemia")
         text = "; ".join(parts)
         return text[0].upper() + text[1:] + "."
@@ -69,6 +77,16 @@ def weigh_group(group: CompactGroup, cells: WindowCells, groups: ControlGroups) 
 def weigh_mixture(mixture: Mixture, share: float, cells: WindowCells) -> EvidenceOnGroup:
     """Evidence on cells that were found by a known phenotype or as a heavy burden."""
     return EvidenceOnGroup(fit_to_leukaemia(mixture, cells), place_of(mixture, share, cells))
+
+
+def beside_controls(
+    evidence: EvidenceOnGroup, mixture: Mixture, cells: WindowCells, controls: Sequence[WindowCells]
+) -> EvidenceOnGroup:
+    """The evidence with the share of their cells that the controls hold in the group's place."""
+    if not controls:
+        return evidence
+    shares = shares_in_place(mixture, cells.shift, controls, cells.parameters)
+    return replace(evidence, share_of_controls=float(shares.mean()))
 
 
 def is_normal_population(mixture: Mixture, share: float, cells: WindowCells) -> bool:

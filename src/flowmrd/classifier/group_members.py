@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from flowmrd.classifier.candidate_cells import OffscaleCells
 from flowmrd.classifier.classification import UncountedGroup
+from flowmrd.classifier.compact_groups import even_score
 from flowmrd.classifier.offscale_cells import score_offscale
 from flowmrd.classifier.phenotype_score import NO_SCORE, score_cells
 from flowmrd.classifier.window_cells import WindowCells
@@ -39,7 +40,10 @@ def find_members(
     uncounted: Sequence[UncountedGroup],
     first: int,
 ) -> GroupMembers:
-    """Assign the cells that no counted group has to the groups that are not counted, by ``group_cut``.
+    """Assign the cells that no counted group has to the groups that are not counted.
+
+    A cell belongs to such a group if it scores above ``group_cut`` and is more probably the group's than a normal cell,
+    as in a counted group (:func:`flowmrd.classifier.calibration.cut_of_groups`).
 
     Parameters
     ----------
@@ -54,7 +58,7 @@ def find_members(
     """
     cut = cells.parameters.group_cut
     window = counted.copy()
-    best = np.where(counted >= 0, np.inf, cut)
+    best = np.where(counted >= 0, np.inf, NO_SCORE)
     beside = cells.shrunken
     for number, group in enumerate(uncounted, start=first):
         if group.detector:
@@ -63,7 +67,8 @@ def find_members(
         out_of_place = beside is not None and group.why in {"displaced", "named"}
         seen = beside if out_of_place and beside is not None else cells
         score = score_cells(group.mixture, seen.values, seen.log_normal, cells.parameters.blast_tail_degrees)
-        better = score >= best
+        least = max(cut, even_score(group.events / max(cells.denominator, 1)))
+        better = (score >= least) & (score > best)
         window[better], best[better] = number, score[better]
     if offscale is None or counted_offscale is None:
         return GroupMembers(window, None)

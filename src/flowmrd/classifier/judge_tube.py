@@ -395,6 +395,7 @@ def _evidence(evidence: EvidenceOnGroup) -> EvidenceEntry:
         gain=None if evidence.gain is None else round(evidence.gain, 2),
         false_groups=None if evidence.false_groups is None else round(evidence.false_groups, 6),
         fit=round(evidence.fit, 4),
+        share_of_controls=evidence.share_of_controls,
         said=evidence.said,
     )
 

@@ -26,6 +26,10 @@ UNCOUNTED_FLAGS: Final[dict[Why, tuple[str, str]]] = {
         "UNRESOLVED_CLUSTER",
         "is leukaemia, or a normal population further from its place than in the controls",
     ),
+    "few_cells": (
+        "UNRESOLVED_CLUSTER",
+        "would be a detection only together with cells that are more probably normal",
+    ),
     "stretched": (
         "UNRESOLVED_CLUSTER",
         "lies as the leukaemia at diagnosis only after a shift that tubes of one patient hardly show",

@@ -36,6 +36,9 @@ class EvidenceEntry(Artefact):
     gain: float | None
     false_groups: float | None
     fit: float
+    share_of_controls: float | None = Field(
+        None, description="Share of their nucleated cells that the controls hold in its place, on average."
+    )
     said: str
 
 

@@ -19,6 +19,7 @@ WHY: Final = {
     "like_precursors": "may be regenerating precursors",
     "like_controls": "atypical; similar groups occur in normal marrow",
     "displaced": "may be a normal population out of its place",
+    "few_cells": "a detection only together with cells that are more probably normal",
     "not_the_phenotype": "unlike the leukaemia at diagnosis",
     "stretched": "far from where the leukaemia of the diagnosis tube is expected",
     "like_one_control": "like cells that one control alone holds",

@@ -193,7 +193,8 @@ class EvidenceNumbers:
         5.0,
         "cut",
         "natural log",
-        "cut inside a compact group, which was already judged as a whole",
+        "lowest cut inside a compact group, which was already judged as a whole; a cell of a small group must score "
+        "higher to be more probably the group's than normal (cut_of_groups)",
         "by hand: a likelihood ratio of 150",
     )
     background_alone: float = number(
