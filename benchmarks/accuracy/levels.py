@@ -112,12 +112,19 @@ def run(
     simulated: bool,
     diagnosis: bool,
     parameters: ClassifierParameters,
+    exchanged: bool = False,
     odd: str = "",
     moved: tuple[str, float] | None = None,
     most: int = 100,
     done: frozenset[str] = frozenset(),
 ) -> Iterator[dict[str, Any]]:
-    """Yield one record per control and tube, but for tubes that are done already."""
+    """Yield one record per control and tube, but for tubes that are done already.
+
+    Parameters
+    ----------
+    diagnosis, exchanged
+        Whether tubes are judged with the diagnosis tube of their patient, and whether with that of the next patient.
+    """
     panel = load_panel(PANELS / ("ino10.yaml" if simulated else "vienna_b8.yaml"))
     parameters = replace(parameters, shifted=markers_after(panel, frozenset({"steroid"})))
     therapy = frozenset({"CD22"}) if simulated else frozenset[str]()
@@ -125,14 +132,16 @@ def run(
     for one in () if done else judged:
         yield {"control": one.name, "verdict": one.verdict, "reasons": [reason.message for reason in one.reasons]}
     after = replace(parameters, unreliable=therapy)
-    for path in sorted(folder.glob("P??.npz"))[:most]:
+    paths = sorted(folder.glob("P??.npz"))
+    for place, path in enumerate(paths[:most]):
         if path.stem in done:
             continue
         kept = on_scale(read(path))
         laip: PatientLaip | None = None
-        if diagnosis:
-            tube = on_scale(read(folder / f"{path.stem}_dx.npz")).tube
-            laip = find_laip(path.stem, tube, reference, min_cells=MIN_DIAGNOSIS_CELLS, parameters=parameters)
+        if diagnosis or exchanged:
+            patient = (paths[(place + 1) % len(paths)] if exchanged else path).stem
+            tube = on_scale(read(folder / f"{patient}_dx.npz")).tube
+            laip = find_laip(patient, tube, reference, min_cells=MIN_DIAGNOSIS_CELLS, parameters=parameters)
         # All levels of a tube together, so that a stopped run has it whole or not at all.
         records = []
         for level in LEVELS:
@@ -212,13 +221,14 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--simulated", action="store_true", help="ten colours after anti-CD22")
     parser.add_argument("--diagnosis", action="store_true", help="with the diagnosis tube")
+    parser.add_argument("--exchanged", action="store_true", help="with the diagnosis tube of the next patient")
     parser.add_argument("--verbose", action="store_true", help="print every record")
     parser.add_argument("--odd", choices=ODD, default="", help="what is wrong with the third control")
     parser.add_argument("--moved", default="", help="follow-ups brighter in one marker, as CD38=0.9 in decades")
     parser.add_argument("--tubes", type=int, default=100, help="at most so many tubes")
     arguments = parser.parse_args()
     marker, _, decades = arguments.moved.partition("=")
-    mode = "diagnosis" if arguments.diagnosis else "none"
+    mode = "exchanged" if arguments.exchanged else "diagnosis" if arguments.diagnosis else "none"
     out = arguments.folder / f"levels-{mode}-{arguments.odd or arguments.moved or 'plain'}.jsonl"
     parameters = ClassifierParameters()
     code = code_digest()
@@ -231,6 +241,7 @@ def main() -> int:
             arguments.folder,
             simulated=arguments.simulated,
             diagnosis=arguments.diagnosis,
+            exchanged=arguments.exchanged,
             parameters=parameters,
             odd=arguments.odd,
             moved=(marker, float(decades)) if marker else None,

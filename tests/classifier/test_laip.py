@@ -155,6 +155,23 @@ def test_leukaemia_that_is_not_that_of_the_diagnosis_is_reported_with_what_it_ma
     assert "decades here and at diagnosis: CD10" in told
 
 
+def test_leukaemia_that_would_be_detected_without_the_diagnosis_tube_is_no_negative_with_that_of_another_person(
+    reference: ReferenceModel, laip: PatientLaip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the phenotype of another person its cells can pass for a displaced population, and are no group then."""
+    monkeypatch.setattr("flowmrd.classifier.classifier.find_other_groups", lambda *_: ())
+    other = np.where(np.array(FEATURES) == "CD10", -2.0, 0.0)
+    of_another = replace(laip, mixture=laip.mixture.shifted(other))
+    for blasts, groups in ((60, 1), (0, 0)):
+        tube, truth = marrow("fu", 62, blasts=blasts)
+        result = classify_tube(tube, reference, laip=of_another, library=None, parameters=PARAMETERS)
+        assert not result.mrd.any()
+        assert [group.why for group in result.uncounted] == ["not_the_phenotype"] * groups
+        assert result.group is not None
+        assert int(((result.group == 0) & truth).sum()) >= 0.9 * blasts, "a reviewer can call its cells"
+        assert ("UNRESOLVED_CLUSTER" in {flag.code for flag in result.flags}) is (groups > 0)
+
+
 def test_cells_that_a_heavy_burden_explains_are_candidates_where_the_average_leukaemia_is_unlike_them(
     reference: ReferenceModel,
 ) -> None:

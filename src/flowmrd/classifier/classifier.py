@@ -125,7 +125,9 @@ def classify_tube(
     offscale = judge_offscale(
         tube.offscale, found.counted, _shares_of(called, label, cells, len(found.counted)), cells, found.cut, rates
     )
-    uncounted = tuple(sorted((*uncounted, *offscale.uncounted), key=lambda group: -group.events))
+    uncounted += offscale.uncounted
+    without = _found_without_phenotype(tube, reference, search, int(called.sum()), uncounted)
+    uncounted = _largest_first(uncounted, without)
     members = find_members(
         cells,
         np.where(called, label, -1).astype(np.int32),
@@ -143,6 +145,7 @@ def classify_tube(
     cluster[window[called]] = label[called]
     group = np.full(tube.n, -1, dtype=np.int32)
     group[window] = members.window
+    _number_cells(group, mrd, without, uncounted, len(found.counted))
     staining = _staining(tube, mrd, model, tube_model, reference, others, parameters)
     same = _same_without(novelty, tube, mrd, reference, search.laip, parameters)
     return Classification(
@@ -273,6 +276,53 @@ def _same_without(
     usual = all(is_usual_drift(group.mixture, known, found.shift, parameters) for group in found.counted)
     least = parameters.odd_marker_same_cells * max(int(mrd.sum()), int(found.mrd.sum()))
     return same if usual and not found.novel and same >= max(least, parameters.detect_events) else 0
+
+
+def _found_without_phenotype(
+    tube: CandidateCells,
+    reference: ReferenceModel,
+    search: SearchedPhenotypes,
+    called: int,
+    uncounted: Sequence[UncountedGroup],
+) -> list[tuple[UncountedGroup, Bools]]:
+    """Groups that would be a detection if there were no diagnosis tube, and their cells (n,); they are questions.
+
+    The diagnosis tube may be another person's, and a leukaemia may change. Normal populations are fitted beside the
+    phenotype alone, so another leukaemia can pass for a displaced one of them. Nothing is searched for where the
+    phenotype is detected or a question is asked anyway.
+    """
+    parameters = search.parameters
+    asked = any(group.call == "atypical" for group in uncounted)
+    if search.laip is None or called >= parameters.detect_events or asked:
+        return []
+    fewer = replace(parameters, replicates=0)
+    found = classify_tube(tube, reference, laip=None, library=None, parameters=fewer)
+    if int(found.mrd.sum()) < parameters.detect_events:
+        return []
+    members = [found.mrd & (found.cluster == number) for number in range(len(found.counted))]
+    return [
+        (UncountedGroup(group.mixture, float(rows.sum()), "not_the_phenotype", group.evidence), rows)
+        for group, rows in zip(found.counted, members, strict=True)
+    ]
+
+
+def _largest_first(
+    uncounted: Sequence[UncountedGroup], without: Sequence[tuple[UncountedGroup, Bools]]
+) -> tuple[UncountedGroup, ...]:
+    """All groups that are not counted, by decreasing number of cells."""
+    return tuple(sorted((*uncounted, *(one for one, _ in without)), key=lambda group: -group.events))
+
+
+def _number_cells(
+    group: npt.NDArray[np.int32],
+    mrd: Bools,
+    without: Sequence[tuple[UncountedGroup, Bools]],
+    uncounted: Sequence[UncountedGroup],
+    first: int,
+) -> None:
+    """Give the cells of such groups their number in ``group`` (n,), in place; ``first`` is that of ``uncounted[0]``."""
+    for other, rows in without:
+        group[rows & ~mrd] = first + next(place for place, one in enumerate(uncounted) if one is other)
 
 
 def _fitted(
