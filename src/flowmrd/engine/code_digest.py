@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -51,8 +52,7 @@ def digest(entry: str) -> str:
     files += [file for folder in folders for file in _sources(folder) if file.suffix != ".py"]
     total = hashlib.sha256()
     for file in sorted(set(files)):
-        total.update(str(file.relative_to(PACKAGE)).encode())
-        total.update(hashlib.sha256(file.read_bytes()).digest())
+        total.update(_of_file(file))
     return total.hexdigest()[:16]
 
 
@@ -61,16 +61,63 @@ def package_digest() -> str:
     """SHA-256 (16 hex digits) over the names and bytes of all source and data files of the package."""
     total = hashlib.sha256()
     for file in sorted(_sources(PACKAGE)):
-        total.update(str(file.relative_to(PACKAGE)).encode())
-        total.update(hashlib.sha256(file.read_bytes()).digest())
+        total.update(_name_and_digest(file))
     return total.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class CodeInMemory:
+    """The code that this process has imported, to be compared with the code on disk later.
+
+    Attributes
+    ----------
+    times
+        Digest of the files' names, sizes and times: told in a third of the time that reading them takes.
+    content
+        :func:`package_digest`.
+    """
+
+    times: str
+    content: str
+
+    @classmethod
+    def now(cls) -> CodeInMemory:
+        """The present code; call it before the imports."""
+        times = _file_times()
+        package_digest.cache_clear()
+        return cls(times, package_digest())
+
+    def is_on_disk(self) -> bool:
+        """Whether the code on disk still is this code."""
+        if _file_times() == self.times:
+            return True
+        package_digest.cache_clear()
+        return package_digest() == self.content
+
+
+def _file_times() -> str:
+    total = hashlib.sha256()
+    for file in sorted(_sources(PACKAGE)):
+        facts = file.stat()
+        total.update(f"{file} {facts.st_size} {facts.st_mtime_ns} {facts.st_ino}\n".encode())
+    return total.hexdigest()
+
+
+def _name_and_digest(file: Path) -> bytes:
+    return str(file.relative_to(PACKAGE)).encode() + hashlib.sha256(file.read_bytes()).digest()
+
+
+_of_file = cache(_name_and_digest)
+"""The same, read once in a process: most files belong to many stages."""
 
 
 def _sources(folder: Path) -> Iterator[Path]:
     """Files below a folder, without those made from others (compiled modules and compiled templates)."""
-    for file in folder.rglob("*"):
-        if "__pycache__" not in file.parts and file.suffix not in {".pyc", ".part"} and file.is_file():
-            yield file
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in files:
+            if not name.endswith((".pyc", ".part")):
+                yield Path(place, name)
 
 
 def state_of(config: Path) -> str:
@@ -102,6 +149,7 @@ def require_as_planned(config: Path) -> None:
         )
 
 
+@cache
 def _module_file(name: str) -> Path | None:
     parts = name.split(".")
     if parts[0] != PACKAGE.name:

@@ -36,6 +36,8 @@ from pathlib import Path
 from stat import S_ISDIR
 from typing import Any
 
+from flowmrd.engine.code_digest import CodeInMemory
+
 __all__ = ["VARIABLE", "ready_interpreter", "serve", "shell_function"]
 
 VARIABLE = "FLOWMRD_READY"
@@ -153,7 +155,6 @@ def serve(place: Path, command: Command) -> int:
     command
         Function that runs the words of a command and returns its exit code.
     """
-    from flowmrd.engine.code_digest import package_digest
     from flowmrd.threads import THREAD_VARIABLES
 
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the launcher ends, and this with it
@@ -165,12 +166,11 @@ def serve(place: Path, command: Command) -> int:
         try:
             listening.bind(str(place))
             listening.listen(256)
-            imported = package_digest()
+            imported = CodeInMemory.now()
             for module in MODULES:
                 import_module(module)
             import_module("flowmrd.report.page").prepare_pages()
-            package_digest.cache_clear()
-            if package_digest() != imported or _other_threads():
+            if not imported.is_on_disk() or _other_threads():
                 return 1  # changed meanwhile; or something would be missing in a child
             gc.collect()
             gc.freeze()  # what is shared is not looked at, hence not copied, by the children's collector
@@ -193,7 +193,7 @@ def _other_threads() -> list[str]:
     return [name for name in names if not name.startswith("jemalloc")]
 
 
-def _accept(listening: socket.socket, command: Command, imported: str, interrupt: Any) -> None:
+def _accept(listening: socket.socket, command: Command, imported: CodeInMemory, interrupt: Any) -> None:
     """Fork for every command until standard input ends."""
     while True:
         readable, _, _ = select.select([listening.fileno(), 0], [], [], 1.0)
@@ -209,7 +209,9 @@ def _accept(listening: socket.socket, command: Command, imported: str, interrupt
             link.close()
 
 
-def _child(link: socket.socket, listening: socket.socket, command: Command, imported: str, interrupt: Any) -> None:
+def _child(
+    link: socket.socket, listening: socket.socket, command: Command, imported: CodeInMemory, interrupt: Any
+) -> None:
     """Run one command and end."""
     code = 1
     try:
@@ -234,12 +236,10 @@ def _child(link: socket.socket, listening: socket.socket, command: Command, impo
         os._exit(code & 255)  # nothing of the parent's is to be tidied up here
 
 
-def _take_over(link: socket.socket, imported: str) -> list[str] | None:
+def _take_over(link: socket.socket, imported: CodeInMemory) -> list[str] | None:
     """Take over working directory, environment and terminal of the sender; return its words, or None if code has
     changed.
     """
-    from flowmrd.engine.code_digest import package_digest
-
     header, descriptors, _, _ = socket.recv_fds(link, 8, 3)
     size = int.from_bytes(header, "big")
     message = bytearray()
@@ -249,8 +249,7 @@ def _take_over(link: socket.socket, imported: str) -> list[str] | None:
             os._exit(1)  # the sender is gone
         message += part
     folder, count, *rest = bytes(message).decode("utf-8", "surrogateescape").split("\0")
-    package_digest.cache_clear()
-    if package_digest() != imported:
+    if not imported.is_on_disk():
         link.sendall(b"-")
         os._exit(0)
     os.environ.clear()

@@ -37,11 +37,12 @@ class RunPlan(TubesOfRun):
 
         A new signature rebuilds the tube's page, and so does a new key, by which signatures are judged from then on.
         """
-        from flowmrd.review.status import PUBLIC_KEY
-
-        log, key = self.run_directory / "results/review/log.jsonl", self.run_directory / PUBLIC_KEY
+        log = self.run_directory / "results/review/log.jsonl"
         if not log.is_file():
             return ""
+        from flowmrd.review.status import PUBLIC_KEY  # it imports half a second of libraries
+
+        key = self.run_directory / PUBLIC_KEY
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         mine = [line for line in lines if sample is None or json.dumps(sample) in line]
         if not mine:
