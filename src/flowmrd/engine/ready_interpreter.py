@@ -46,6 +46,12 @@ SECONDS_TO_END = 20.0
 PREFIX = "flowmrd-ready-"
 SECONDS_TO_LOCK = 60.0
 """A folder younger than this (seconds) may not have been locked yet."""
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(4 * 2**30)}
+"""Settings of glibc's allocator, bytes: a job keeps the memory that it freed in blocks of up to 32 MB, the most possible.
+
+Otherwise it gives the memory of every column of a large tube back to the kernel, which clears it for the next one: a
+tenth of the processor time of the stages over all controls. The peak is the same.
+"""
 Command = Callable[[Sequence[str]], int]
 MODULES = (
     "flowmrd.cli.app",
@@ -94,7 +100,7 @@ def ready_interpreter(environment: Mapping[str, str], *, cwd: Path) -> Iterator[
     process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "flowmrd.cli.ready", str(place)],
         cwd=cwd,
-        env=dict(environment),
+        env={**KEPT_MEMORY, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
