@@ -211,10 +211,27 @@ def test_links_and_commands_that_lead_nowhere_would_be_found() -> None:
 
 def test_the_architecture_page_says_what_every_module_of_the_classifier_is_for() -> None:
     page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
-    table = page[page.index("| question | modules |") : page.index("## The chain as functions")]
+    table = page[page.index("| question | modules |") : page.index("Where to change what:")]
     folder = REPOSITORY / "src" / "flowmrd" / "classifier"
     modules = {path.stem for path in folder.iterdir() if not path.name.startswith(("_", "."))}
     assert Counter(re.findall(r"`([a-z_]+)`", table)) == Counter(modules)
+
+
+def test_what_the_architecture_page_says_may_be_changed_stands_in_the_files_that_it_names() -> None:
+    page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page[page.index("| to change | file and function") : page.index("## The chain as functions")]
+    folder = REPOSITORY / "src" / "flowmrd" / "classifier"
+    files = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.py")}
+    rows = [line.split("|")[2:4] for line in table.splitlines()[2:] if line.startswith("|")]
+    assert len(rows) >= 10
+    for places, themes in rows:
+        words = re.findall(r"`([a-z_]+)`", places)
+        modules = [word for word in words if word in files]
+        assert modules, places
+        for word in words:
+            assert word in modules or any(f"def {word}(" in files[module] for module in modules), word
+        for theme in re.findall(r"`([a-z_]+)`", themes):
+            assert (folder / "parameters" / f"{theme}.py").is_file(), theme
 
 
 def test_the_architecture_page_names_every_module_of_the_engine_once() -> None:

@@ -47,10 +47,10 @@ PREFIX = "flowmrd-ready-"
 SECONDS_TO_LOCK = 60.0
 """A folder younger than this (seconds) may not have been locked yet."""
 KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(4 * 2**30)}
-"""Settings of glibc's allocator, bytes: a job keeps the memory that it freed in blocks of up to 32 MB, the most possible.
+"""Settings of glibc's allocator in bytes: a job keeps freed memory in blocks of up to 32 MB, the most that is possible.
 
-Otherwise it gives the memory of every column of a large tube back to the kernel, which clears it for the next one: a
-tenth of the processor time of the stages over all controls. The peak is the same.
+Otherwise it gives the memory of every column of a large tube back to the kernel, which clears it for the next: a tenth
+of the processor time of the stages over all controls. The peak is the same.
 """
 Command = Callable[[Sequence[str]], int]
 MODULES = (
