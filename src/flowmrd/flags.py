@@ -402,6 +402,16 @@ _DOUBTS: Final = (
         roles=_FOLLOWUP,
     ),
     FlagKind(
+        "COUNTED_BY_SHIFTED_STAINING",
+        Effect.NO_POSITIVE,
+        "Without {markers}, whose staining is unlike the controls, {events:,} counted cells are not unlike normal "
+        "cells.",
+        step="Check voltage and titration of this colour, then acquire or stain again.",
+        section="controls",
+        question="Was this colour stained and measured as in the controls?",
+        roles=_FOLLOWUP,
+    ),
+    FlagKind(
         "CAME_FIRST",
         Effect.REMARK,
         "Almost all of the {events:,} cells of a group that is not counted came in the first {start:.0%} of the run,"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,14 +10,19 @@ import pytest
 from laip_marrow import FEATURES, marrow
 
 from flowmrd.classifier import CandidateCells, ClassifierParameters, ReferenceModel, build_reference, classify_tube
+from flowmrd.classifier.classification import CountedGroup
+from flowmrd.classifier.group_evidence import EvidenceOnGroup
 from flowmrd.classifier.marker_staining import MarkerStaining
+from flowmrd.classifier.mixture import Mixture
+from flowmrd.classifier.shifted_staining import shifted_staining_flags
 from flowmrd.classifier.staining_control import (
     StainingFinding,
     judge_staining,
     staining_flags,
     unstained_markers,
 )
-from flowmrd.flags import REGISTRY, Effect
+from flowmrd.classifier.tube_model import fit_tube
+from flowmrd.flags import REGISTRY, Effect, Flag
 from flowmrd.records.classification import StainingState
 from flowmrd.records.references import MarkerStainingEntry
 
@@ -183,3 +189,37 @@ def test_a_dim_nucleic_acid_dye_is_not_taken_for_a_forgotten_one() -> None:
     dye = build_reference("dye", controls, parameters=PARAMETERS)
     assert "ANTIBODY_ABSENT" not in judged(dyed("dim", 30, 1.75), dye)
     assert judged(dyed("none", 30, 0.88), dye)["ANTIBODY_ABSENT"].startswith("SYTO41 stained no cell")
+
+
+def test_cells_that_differ_from_normal_by_a_shifted_marker_alone_are_a_question(reference: ReferenceModel) -> None:
+    """A group of mature B cells with bright CD34 and one of blasts, in a tube whose CD34 is shifted or is not."""
+    tube, truth = marrow("fu", 33, blasts=60)
+    fitted = fit_tube(reference.model, tube, PARAMETERS)
+    mature = np.flatnonzero(tube.window & ~truth & (tube.values[:, FEATURES.index("CD10")] < 1.5))[:60]
+    values = tube.values.copy()
+    values[mature, FEATURES.index("CD34")] += 2.0
+    tube = replace(tube, values=values)
+    cluster = np.full(tube.n, -1, dtype=np.int32)
+    cluster[mature], cluster[truth] = 0, 1
+    bright, blasts = (
+        CountedGroup(
+            Mixture(np.ones(1), values[cluster == number].mean(axis=0)[None], 0.05 * np.eye(len(FEATURES))[None]),
+            "different_from_normal",
+            EvidenceOnGroup(0.5),
+        )
+        for number in (0, 1)
+    )
+
+    def told(
+        counted: Sequence[CountedGroup], numbers: np.ndarray, state: StainingState, marker: str = "CD34"
+    ) -> list[Flag]:
+        finding = StainingFinding(marker, state, 100, 100, 0.7, 0.4)
+        return shifted_staining_flags(tube, counted, numbers, fitted, [finding], PARAMETERS)
+
+    alone = np.where(cluster == 0, 0, -1).astype(np.int32)
+    (asked,) = told([bright], alone, "shifted")
+    assert "60 counted cells" in asked.message and "CD34" in asked.message
+    assert REGISTRY[asked.code].effect is Effect.NO_POSITIVE
+    assert told([bright], alone, "ok") == told([bright], alone, "shifted", "CD45") == []
+    assert told([bright, blasts], cluster, "shifted") == [], "the blasts are a detection in any staining"
+    assert told([replace(bright, source="patient")], alone, "shifted") == [], "they lie where the leukaemia does"

@@ -80,6 +80,15 @@ def test_the_question_goes_when_no_group_is_left_that_asks_it() -> None:
     assert questions_left(raised, classification(), ReviewerCalls()) == raised
 
 
+def test_cells_that_rest_on_a_shifted_marker_are_no_question_once_a_reviewer_has_called_their_groups() -> None:
+    raised = [flag("COUNTED_BY_SHIFTED_STAINING", events=60, markers="CD45")]
+    other, counted = ReviewerCalls((GroupCall(1, "counted", ADA),)), ReviewerCalls((GroupCall(0, "counted", ADA),))
+    assert "COUNTED_BY_SHIFTED_STAINING" in {item.code for item in questions_left(raised, classification(), other)}
+    assert "COUNTED_BY_SHIFTED_STAINING" not in {
+        item.code for item in questions_left(raised, classification(), counted)
+    }
+
+
 def test_fewer_cells_than_a_detection_asks_are_no_negative_answer_once_a_reviewer_calls_them_leukaemia() -> None:
     few = ReviewerCalls((GroupCall(2, "counted", ADA),))
     assert "CALLED_CELLS_TOO_FEW" in codes(few, events=12)

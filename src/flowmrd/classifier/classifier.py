@@ -43,6 +43,7 @@ from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype_match import is_usual_drift, match_laip, starting_shifts
 from flowmrd.classifier.phenotype_score import NO_SCORE, PhenotypeFit
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, keep_candidates, score_mixtures
+from flowmrd.classifier.shifted_staining import shifted_staining_flags
 from flowmrd.classifier.spike_in import spike_in
 from flowmrd.classifier.staining_control import (
     StainingFinding,
@@ -180,6 +181,7 @@ def classify_tube(
             *unlike_controls_flags(novelty, int(mrd.sum()), same, reference),
             *search_flags(search, tube, measured, reference, calibration, uncounted, tube_model.shift, others),
             *staining_flags(staining, parameters.unreliable, parameters),
+            *shifted_staining_flags(tube, found.counted, cluster, tube_model, staining, parameters),
             *unknown_population_flags(tube, model, tube_model, reference, own, mrd, parameters),
             *offscale_excess_flags(tube, offscale.cluster, model, tube_model, reference, others, search),
         ),

@@ -175,6 +175,8 @@ def questions_left(raised: Sequence[Flag], judged: TubeJudgement, calls: Reviewe
     if called >= {one.id for one in judged.clusters if one.came_first}:
         # The reviewer of these groups has seen when in the acquisition their cells were acquired.
         answered.add("COUNTED_CAME_FIRST")
+    if called >= {one.id for one in judged.clusters}:
+        answered.add("COUNTED_BY_SHIFTED_STAINING")
     return [*(item for item in raised if item.code not in answered), *uncounted_flags(open_)]
 
 
