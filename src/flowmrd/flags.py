@@ -31,7 +31,9 @@ from typing import Any, ClassVar, Final, Literal
 from flowmrd.errors import InternalError
 
 __all__ = [
+    "JUDGE_CONTROL",
     "MEANINGS",
+    "ODD_IN_CONTROLS",
     "REGISTRY",
     "Effect",
     "Flag",
@@ -497,14 +499,20 @@ _DOUBTS: Final = (
     ),
 )
 
-_JUDGE_CONTROL: Final = "Look at the tube: accept it or exclude it under 'controls' in config.yaml, with the reason."
+JUDGE_CONTROL: Final = "Look at the tube: accept it or exclude it under 'controls' in config.yaml, with the reason."
+"""What the laboratory does about an odd control."""
+ODD_IN_CONTROLS: Final = frozenset({"UNKNOWN_POPULATION", "ANTIBODY_ABSENT", "EMPTY_WINDOW"})
+"""Findings that rule out a negative of a patient's tube and make a control odd: its cells are not those of the other
+controls. A shifted colour (``STAINING_SHIFTED``) is told and leaves the control in the reference, because healthy
+persons differ as much, and a reference without them would know too little of what is normal.
+"""
 
 _CONTROLS: Final = (
     FlagKind(
         "CONTROL_LEUKAEMIC",
         Effect.ODD,
         "{share:.1%} of the nucleated cells of this control ({events:,}) look like leukaemia.",
-        step=f"Marrow with leukaemia must not be a control. {_JUDGE_CONTROL}",
+        step=f"Marrow with leukaemia must not be a control. {JUDGE_CONTROL}",
         section="mrd",
         roles=frozenset({"control"}),
     ),
@@ -513,7 +521,7 @@ _CONTROLS: Final = (
         Effect.ODD,
         "This control holds a compact group of {events:,} cells that no other control shows; marrow without "
         "leukaemia shows a group this unusual in less than one of {tubes:,.0f} tubes.",
-        step=_JUDGE_CONTROL,
+        step=JUDGE_CONTROL,
         section="mrd",
         roles=frozenset({"control"}),
     ),
@@ -521,7 +529,7 @@ _CONTROLS: Final = (
         "CONTROL_STAINING",
         Effect.ODD,
         "This control is unlike the others: {why}.",
-        step=_JUDGE_CONTROL,
+        step=JUDGE_CONTROL,
         section="controls",
         roles=frozenset({"control"}),
     ),
@@ -529,7 +537,7 @@ _CONTROLS: Final = (
         "CONTROL_CELLS_LOST",
         Effect.ODD,
         "{share:.0%} of the events of this control are nucleated cells, where the others have {usual:.0%}.",
-        step=_JUDGE_CONTROL,
+        step=JUDGE_CONTROL,
         section="controls",
         roles=frozenset({"control"}),
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from flowmrd.classifier import CandidateCells
@@ -36,3 +38,13 @@ def marrow(
     order = rng.permutation(len(values))
     tube = CandidateCells(name, FEATURES, values[order], np.concatenate(window)[order], len(values))
     return tube, truth[order]
+
+
+def with_population(tube: CandidateCells, share: float, mean: tuple[float, ...]) -> CandidateCells:
+    """The tube with this share of its cells moved to a population of another disease, outside the window."""
+    rng = np.random.default_rng(5)
+    values, window = tube.values.copy(), tube.window.copy()
+    rows = rng.random(tube.n) < share
+    values[rows] = rng.normal(mean, 0.22, (int(rows.sum()), len(FEATURES)))
+    window[rows] = False
+    return replace(tube, values=values, window=window)

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from laip_marrow import marrow
+from laip_marrow import marrow, with_population
 
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.control_judgement import build_judged_reference, lost_cells
@@ -16,6 +16,9 @@ from flowmrd.classifier.estimators import NormalReference
 from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.storage import save_reference
+from flowmrd.mrd.limits import limits
+from flowmrd.mrd.reasons import sort_flags
+from flowmrd.mrd.verdict import Evidence, decide
 from flowmrd.store import read_json
 
 PARAMETERS = ClassifierParameters(
@@ -56,6 +59,28 @@ def test_an_odd_control_is_named_and_the_reference_is_that_of_the_others(
     assert code in {reason.code for reason in found["odd"].reasons}
     assert all(one.used for name, one in found.items() if name != "odd")
     assert digest(reference) == six
+
+
+def test_a_control_with_an_unknown_population_is_odd_and_so_is_its_own_page(
+    controls: list[CandidateCells], six: str
+) -> None:
+    """What rules out a negative of a patient's tube makes a control odd, for the reference and for the verdict."""
+    odd = with_population(marrow("odd", 71)[0], 0.4, (1.2, 0.8, 0.8, 0.8, 1.6))
+    reference, judged = build_judged_reference("toy", [*controls, odd], parameters=PARAMETERS)
+    found = {one.name: one for one in judged}
+    assert [one.name for one in judged if not one.used] == ["odd"]
+    assert "UNKNOWN_POPULATION" in {reason.code for reason in found["odd"].reasons}
+    assert digest(reference) == six
+    for name, one in found.items():
+        flags = sort_flags(one.reasons, role="control")
+        said = decide(
+            Evidence(
+                mrd_events=0, denominator=100_000, interval=(0.0, 3.7e-5), limits=limits(100_000, background=0.0),
+                target=1e-4, spike_in_detected=None, doubts=flags.doubts, blind_spots=flags.blind_spots,
+                oddities=flags.oddities, remarks=flags.remarks, role="control",
+            )
+        )  # fmt: skip
+        assert said.class_.value == one.verdict, name
 
 
 def test_the_laboratory_has_the_last_word(controls: list[CandidateCells], six: str) -> None:

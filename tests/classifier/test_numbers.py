@@ -228,7 +228,7 @@ def test_a_control_with_a_group_that_few_clean_tubes_show_is_odd(
     """``false_groups_odd``."""
     evidence = SimpleNamespace(false_groups=rate)
     group = SimpleNamespace(why="like_controls", evidence=evidence, events=50.0, call="atypical")
-    found = SimpleNamespace(counted=(), uncounted=(group,), novel=False)
+    found = SimpleNamespace(counted=(), uncounted=(group,), novel=False, flags=())
     monkeypatch.setattr(control_judgement, "classify_tube", lambda *_, **__: found)
     tube = marrow("c", 1, 500)[0]
     reference: Any = SimpleNamespace(controls=())

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from laip_marrow import FEATURES, marrow
+from laip_marrow import FEATURES, marrow, with_population
 
 from flowmrd.classifier import CandidateCells, ClassifierParameters, ReferenceModel, build_reference, classify_tube
 from flowmrd.classifier.mixture import Mixture
@@ -23,15 +23,6 @@ def reference() -> ReferenceModel:
 def told(tube: CandidateCells, reference: ReferenceModel) -> dict[str, str]:
     result = classify_tube(tube, reference, laip=None, library=None, parameters=PARAMETERS)
     return {flag.code: flag.message for flag in result.flags}
-
-
-def with_population(tube: CandidateCells, share: float, mean: tuple[float, ...]) -> CandidateCells:
-    rng = np.random.default_rng(5)
-    values, window = tube.values.copy(), tube.window.copy()
-    rows = rng.random(tube.n) < share
-    values[rows] = rng.normal(mean, 0.22, (int(rows.sum()), len(FEATURES)))
-    window[rows] = False
-    return replace(tube, values=values, window=window)
 
 
 def test_a_large_population_of_another_disease_is_named(reference: ReferenceModel) -> None:

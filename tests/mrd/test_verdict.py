@@ -246,6 +246,10 @@ def test_a_control_is_clean_or_odd_and_never_a_patient() -> None:
     assert [reason.code for reason in clean.reasons] == ["CONTROL_LIKE_OTHERS"]
     for codes, events in (([], 2_069), (["TUBE_UNLIKE_CONTROLS"], 0), (["CONTROL_HAS_CELLS"], 0)):
         assert decide(with_codes(evidence(events, 500_000), codes, "control")).class_ is VerdictClass.CONTROL_ODD
+    for code in (code for code, kind in REGISTRY.items() if kind.effect is Effect.NO_NEGATIVE):
+        found = decide(with_codes(evidence(0, 500_000), [code], "control"))
+        odd = code in {"UNKNOWN_POPULATION", "ANTIBODY_ABSENT", "EMPTY_WINDOW"}
+        assert found.class_ is (VerdictClass.CONTROL_ODD if odd else VerdictClass.CONTROL_CLEAN), code
     for code in ("NO_CONTROLS", "ONE_CONTROL"):
         alone = decide(with_codes(evidence(0, 500_000, background=None), [code], "control"))
         assert alone.class_ is VerdictClass.NOT_EVALUABLE

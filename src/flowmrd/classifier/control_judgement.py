@@ -1,25 +1,27 @@
 """Checking the controls: a control with findings that no other control has is left out of the reference.
 
 Every control is classified like a follow-up tube without a diagnosis tube, with a reference made without it. A control
-is *odd* in any of four cases: it has a group that marrow without leukaemia hardly ever shows; it has a heavy burden;
-its staining lies outside that of the others; or far fewer of its events are nucleated cells. The worst control is left
-out and the others are checked again, because a leukaemic tube among the controls makes the others look odd. The
-laboratory has the last word: it may accept an odd control or exclude another one.
+is *odd* in any of five cases: it has a group that marrow without leukaemia hardly ever shows; it has a heavy burden;
+its staining lies outside that of the others; far fewer of its events are nucleated cells; or its cells are not those of
+the others (:data:`flowmrd.flags.ODD_IN_CONTROLS`: an unknown population, an antibody that stained nothing).
+The worst control is left out and the others are checked again, because a leukaemic tube among the controls makes the
+others look odd. The laboratory has the last word: it may accept an odd control or exclude another one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.classification import Classification
 from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.normal_reference import ReferenceModel, build_reference, stages_of
 from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.flags import Flag, flag
+from flowmrd.flags import ODD_IN_CONTROLS, Flag, flag
 from flowmrd.records.base import FlagEntry
 from flowmrd.records.references import JudgedControl, JudgedGroup
 
@@ -142,40 +144,44 @@ def judge_control(
         names, centres = stages_of(rest, reference.folds[own.fold], parameters)
         reference = replace(reference, stage_names=names, stage_centres=centres)
     result = classify_tube(tube, reference, laip=None, library=None, parameters=untreated)
-    reasons: list[Flag] = []
-    oddity = 0.0
-    for number, group in enumerate(result.counted):
-        events = int((result.mrd & (result.cluster == number)).sum())
-        rate = group.evidence.false_groups
-        if group.source == "burden":
-            reasons.append(flag("CONTROL_LEUKAEMIC", events=events, share=events / max(tube.denominator, 1)))
-            oddity = max(oddity, 100.0 + events / max(tube.denominator, 1))
-        elif events >= parameters.group_events_least and rate is not None:
-            reasons.append(flag("CONTROL_GROUP", events=events, tubes=1.0 / max(rate, 1e-6)))
-            oddity = max(oddity, float(np.log(max(rate, 1e-12)) / np.log(parameters.false_groups_counted)))
-    for uncounted in result.uncounted:
-        rate = uncounted.evidence.false_groups
-        if uncounted.why in {"like_controls", "few_cells"} and rate is not None and rate < parameters.false_groups_odd:
-            reasons.append(flag("CONTROL_GROUP", events=round(uncounted.events), tubes=1.0 / max(rate, 1e-6)))
-            oddity = max(oddity, float(np.log(rate) / np.log(parameters.false_groups_odd)))
+    found = list(_odd_groups(result, tube, parameters))
     if result.novel:
-        reasons.append(flag("CONTROL_STAINING", why=result.novelty_reason))
-        oddity = max(oddity, result.novelty)
+        found.append((flag("CONTROL_STAINING", why=result.novelty_reason), result.novelty))
+    found += [(item, 1.0) for item in result.flags if item.code in ODD_IN_CONTROLS]
     lost = lost_cells(tube, others, parameters)
     if lost is not None:
         share, usual = lost
-        reasons.append(flag("CONTROL_CELLS_LOST", share=share, usual=usual))
-        oddity = max(oddity, 1.0 + usual - share)
+        found.append((flag("CONTROL_CELLS_LOST", share=share, usual=usual), 1.0 + usual - share))
     return ControlJudgement(
         tube.name,
-        "CONTROL_ODD" if reasons else "CONTROL_CLEAN",
-        tuple(reasons),
-        oddity=oddity,
+        "CONTROL_ODD" if found else "CONTROL_CLEAN",
+        tuple(reason for reason, _ in found),
+        oddity=max((oddity for _, oddity in found), default=0.0),
         groups=(
             *((int((result.mrd & (result.cluster == i)).sum()), "counted") for i in range(len(result.counted))),
             *((round(group.events), group.call) for group in result.uncounted),
         ),
     )
+
+
+def _odd_groups(
+    result: Classification, tube: CandidateCells, parameters: ClassifierParameters
+) -> Iterator[tuple[Flag, float]]:
+    """Groups that marrow without leukaemia hardly ever shows, each as a reason and its ratio to the limit."""
+    for number, group in enumerate(result.counted):
+        events = int((result.mrd & (result.cluster == number)).sum())
+        rate = group.evidence.false_groups
+        if group.source == "burden":
+            share = events / max(tube.denominator, 1)
+            yield flag("CONTROL_LEUKAEMIC", events=events, share=share), 100.0 + share
+        elif events >= parameters.group_events_least and rate is not None:
+            reason = flag("CONTROL_GROUP", events=events, tubes=1.0 / max(rate, 1e-6))
+            yield reason, float(np.log(max(rate, 1e-12)) / np.log(parameters.false_groups_counted))
+    for uncounted in result.uncounted:
+        rate = uncounted.evidence.false_groups
+        if uncounted.why in {"like_controls", "few_cells"} and rate is not None and rate < parameters.false_groups_odd:
+            reason = flag("CONTROL_GROUP", events=round(uncounted.events), tubes=1.0 / max(rate, 1e-6))
+            yield reason, float(np.log(rate) / np.log(parameters.false_groups_odd))
 
 
 def lost_cells(

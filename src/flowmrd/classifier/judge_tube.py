@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +36,7 @@ from flowmrd.panel import PanelModel
 from flowmrd.panel.model import ChannelKind
 from flowmrd.records.base import FlagEntry, MarkerShift
 from flowmrd.records.classification import (
+    SPIKE_IN_STEPS,
     BackgroundEntry,
     CountedEntry,
     EvidenceEntry,
@@ -53,17 +53,6 @@ from flowmrd.tube import Tube
 from flowmrd.units import LOGICLE_M
 
 __all__ = ["classifier_parameters", "classify", "lossy_steps", "markers_after", "summarise"]
-
-
-STEP_WORDS: Final = {
-    "scale": "compensation and scales",
-    "masks": "quality masks",
-    "singlets": "single cells",
-    "nucleated": "nucleated cells",
-    "window": "B-lineage window",
-    "counted": "classifier",
-}
-"""Steps of :data:`flowmrd.classifier.spike_in_raw_events.STEPS` in words."""
 
 
 def markers_after(panel: PanelModel, therapies: frozenset[str]) -> frozenset[str]:
@@ -165,7 +154,8 @@ def classify(
         if swept.total >= chosen.detect_events:
             why = ", ".join(f"{events:,} as {reason}" for reason, events in swept.events.items())
             raised.append(flag("EXCLUDED_PHENOTYPE", events=swept.total, why=why))
-    raised += _as_control(tube.name, reference, settings)
+    told = {entry.code for entry in judged.flags}
+    raised += [item for item in _as_control(tube.name, reference, settings) if item.code not in told]
     if no_phenotype:
         raised.append(flag("NO_LAIP", least=settings.laip.min_diagnosis_cells))
     classified = replace(
@@ -256,7 +246,7 @@ def lossy_steps(spike: SpikeInResult | None, parameters: ClassifierParameters) -
     return [
         flag(
             "SPIKE_IN_STEP_LOSES",
-            step=STEP_WORDS[one.step],
+            step=SPIKE_IN_STEPS[one.step],
             share=1.0 - one.kept / one.spiked,
             kept=one.kept,
             spiked=one.spiked,

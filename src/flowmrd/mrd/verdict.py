@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from flowmrd import units
-from flowmrd.flags import Flag, by_rank, flag
+from flowmrd.flags import ODD_IN_CONTROLS, Flag, by_rank, flag
 from flowmrd.mrd.limits import Limits, may_hold
 from flowmrd.mrd.result import Verdict, VerdictClass
 
@@ -167,8 +167,13 @@ def _antibodies_at_fault(evidence: Evidence) -> list[Flag]:
 
 
 def _control(evidence: Evidence) -> Verdict:
-    """A control is compared with the other controls, and its cells are nobody's MRD."""
-    odd = by_rank([*evidence.oddities, *(item for item in evidence.doubts if item.code not in NOTHING_TO_COMPARE)])
+    """A control is compared with the other controls, and its cells are nobody's MRD.
+
+    The same findings make it odd as for :func:`flowmrd.classifier.control_judgement.judge_control`.
+    """
+    doubts = [item for item in evidence.doubts if item.code not in NOTHING_TO_COMPARE]
+    other_cells = [item for item in evidence.blind_spots if item.code in ODD_IN_CONTROLS]
+    odd = by_rank([*evidence.oddities, *doubts, *other_cells])
     if odd:
         return _verdict(VerdictClass.CONTROL_ODD, None, (*odd, *evidence.notes))
     if evidence.limits is None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from flowmrd.flags import REGISTRY, Effect
+from flowmrd.flags import JUDGE_CONTROL, REGISTRY, Effect
 from flowmrd.mrd.result import MrdResult, VerdictClass
 from flowmrd.report import formatting
 from flowmrd.report.verdict import spike_in_too_small
@@ -111,6 +111,10 @@ def _not_a_patients_answer(result: MrdResult, codes: Sequence[str]) -> list[Step
     """Steps for a control or a diagnosis tube."""
     told = _steps_by_code(result).items()
     steps = [step for code, step in told if code in codes and result.role in REGISTRY[code].roles]
+    if result.verdict.class_ is VerdictClass.CONTROL_ODD and not any(
+        REGISTRY[code].effect is Effect.ODD for code in codes if code in REGISTRY
+    ):
+        steps.insert(0, Step(JUDGE_CONTROL, "controls"))
     if result.role == "control" and result.counts.mrd_events:
         steps.append(
             Step("Find out what these cells are: they raise the background by which every patient is judged.", "mrd")
