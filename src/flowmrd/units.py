@@ -47,21 +47,27 @@ def decimals(value: float, digits: int) -> int:
 _SUPERSCRIPTS: Final = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
-def scientific(value: float, digits: int = 2) -> str:
-    """Positive number as a power of ten for people: ``1.2 × 10⁻⁴``, ``10⁻⁴``."""
+def scientific(value: float, digits: int = 2, *, zeros: bool = False) -> str:
+    """Positive number as a power of ten for people: ``1.2 × 10⁻⁴``, ``6 × 10⁻⁵``, ``10⁻⁴``.
+
+    Parameters
+    ----------
+    zeros
+        Write zeros at the end too, since they are significant digits: ``6.0 × 10⁻⁵``.
+    """
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
-    whole = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    whole = mantissa if zeros or "." not in mantissa else mantissa.rstrip("0").rstrip(".")
     return power if whole == "1" else f"{whole} × {power}"
 
 
 def level(fraction: float, digits: int = 2) -> str:
     """A level as pages and messages write it: per cent, below 0.1 % with the power of ten in brackets.
 
-    ``0.0083 % (8.3 × 10⁻⁵)``; zero is ``0 %``.
+    Both have the same digits: ``0.0083 % (8.3 × 10⁻⁵)``, ``0.0060 % (6.0 × 10⁻⁵)``; zero is ``0 %``.
     """
     said = percent(fraction, digits)
-    return said if fraction >= 1e-3 or fraction <= 0 else f"{said} ({scientific(fraction, digits)})"
+    return said if fraction >= 1e-3 or fraction <= 0 else f"{said} ({scientific(fraction, digits, zeros=True)})"
 
 
 def ends(interval: tuple[float, float]) -> tuple[str, str]:

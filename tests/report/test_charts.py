@@ -195,6 +195,7 @@ def test_locked_limits_find_a_drift_that_all_controls_share() -> None:
         ("1,5 and 12,34", "1,5 and 12,34"),
         ("<b>2e+06</b>", "<b>2 × 10⁶</b>"),
         ("-2.25 decades, in 2-4 weeks", "−2.25 decades, in 2-4 weeks"),
+        ("SSC-A 22.3%, a 95 %-power limit", "SSC-A 22.3 %, a 95 %-power limit"),
     ],
 )
 def test_numbers_inside_messages_are_written_for_people(given_text: str, shown: str) -> None:
@@ -214,6 +215,14 @@ def test_a_time_is_shown_with_its_zone(iso: str, shown: str) -> None:
     assert formatting.moment(iso) == shown
 
 
+def test_a_text_is_cut_where_a_part_of_it_ends() -> None:
+    told = "CD24 bright (+1.6 log), CD22 dim (−0.8 log), CD19 dim (−0.4 log)"
+    assert formatting.clip(told, 60) == "CD24 bright (+1.6 log), CD22 dim (−0.8 log)…"
+    assert formatting.clip("one two three four five", 17) == "one two three…"
+    assert formatting.clip("x" * 20, 10) == "x" * 9 + "…"
+    assert formatting.clip(told, 200) == told
+
+
 def test_a_title_inside_a_sentence_keeps_the_capitals_of_its_markers() -> None:
     titles = ("Mature B cells", "B cells of two routes", "CD19+", "T and NK cells", "")
     assert [formatting.within(title) for title in titles] == ["mature B cells", *titles[1:]]
@@ -228,10 +237,29 @@ def test_a_message_without_numbers_stays_as_it_is(text: str) -> None:
 def test_numbers_are_rounded_for_readers_and_unknown_ones_are_not_available() -> None:
     assert formatting.scientific(1e-4) == "10⁻⁴"
     assert formatting.scientific(2.34e-5) == "2.3 × 10⁻⁵"
+    assert formatting.scientific(6e-5) == "6 × 10⁻⁵"
     assert formatting.percent(0.00012) == "0.012 %"
     assert formatting.percent(None) == "not available"
     assert formatting.count(278793) == "278\u202f793"
     assert formatting.number(float("nan")) == "not available"
+
+
+@pytest.mark.parametrize(
+    ("fraction", "digits", "shown"),
+    [
+        (6e-5, 2, "0.0060 % (6.0 × 10⁻⁵)"),
+        (8.34e-5, 2, "0.0083 % (8.3 × 10⁻⁵)"),
+        (1e-4, 2, "0.010 % (1.0 × 10⁻⁴)"),
+        (1e-4, 1, "0.01 % (10⁻⁴)"),
+        (3e-6, 1, "0.0003 % (3 × 10⁻⁶)"),
+        (2e-3, 2, "0.20 %"),
+        (0.0, 2, "0 %"),
+    ],
+)
+def test_a_level_has_the_same_digits_as_a_percentage_and_as_a_power_of_ten(
+    fraction: float, digits: int, shown: str
+) -> None:
+    assert formatting.level(fraction, digits) == shown
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def test_a_level_is_below_the_limit_of_detection_only_where_the_question_is_answ
     for name, result in (("NONE", none), ("OPEN", open_result), ("SURE", make_result("SURE", mrd=900))):
         write_json(tmp_path / f"results/samples/{name}/mrd.json", result.to_json_dict())
     cohort(tmp_path, rows, config=config())
-    html = (tmp_path / "results/cohort/index.html").read_text()
+    html = (tmp_path / "results/cohort/index.html").read_text().replace("\u00a0", " ")
     assert level(none) == none.mrd.reported == "< 0.0056 %"
     assert level(open_result) == open_result.mrd.reported == "not established"
     assert html.count("&lt; 0.0056 %") == 1
@@ -221,16 +221,34 @@ def test_headings_sort_by_number(run: Path, open_page: OpenPage) -> None:
 
 
 @pytest.mark.browser
-def test_filters_work_together(run: Path, open_page: OpenPage) -> None:
-    page = open_page(run / "results/cohort/index.html")
+@pytest.mark.parametrize(
+    ("code", "role", "verdict", "none", "limit"),
+    [
+        ("en", "follow-up", "MRD positive", "0 of 30", "< 0.0084 %"),
+        ("de", "Verlauf", "MRD-positiv", "0 von 30", "< 0,0084 %"),
+        ("zh", "随访", "MRD 阳性", "30 中的 0", "< 0.0084%"),
+    ],
+)
+def test_filters_work_together_in_every_language(
+    tmp_path: Path, open_page: OpenPage, code: str, role: str, verdict: str, none: str, limit: str
+) -> None:
+    settings = config()
+    report = settings.report.model_copy(update={"language": code})
+    cohort(tmp_path, make_cohort(tmp_path, 30), config=settings.model_copy(update={"report": report}))
+    page = open_page(tmp_path / "results/cohort/index.html")
     page.select_option("#f-role", "followup")
     page.select_option("#f-verdict", "POSITIVE")
     shown = page.locator("#sample-table tbody tr:not([hidden])")
     assert shown.count() > 0
-    assert all("followup" in text and "MRD positive" in text for text in shown.all_inner_texts())
+    assert all(role in text and verdict in text for text in shown.all_inner_texts())
     page.fill("#q", "no such sample")
     assert shown.count() == 0
-    assert "0 of 30" in page.locator("[data-filter-status]").inner_text()
+    assert none in page.locator("[data-filter-status]").inner_text()
+    page.select_option("#f-verdict", "")
+    page.fill("#q", limit)
+    assert shown.count() > 0, "a level is found as it is typed, with ordinary spaces"
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "also with the longer words"
 
 
 @pytest.mark.browser

@@ -183,6 +183,14 @@ def test_numbers_and_units_are_written_as_the_language_does() -> None:
     assert language("de").text("FCS3.1 of 0.1.0") == "FCS3.1 of 0.1.0"
 
 
+def test_no_line_breaks_inside_a_level_and_scripts_stay_as_they_are() -> None:
+    source = "<p>&lt; 0.0083 % (8.3 × 10⁻⁵) of 5 cells</p><script>f(7 % 3)</script><b>95 %</b>"
+    kept = "<p>&lt;_0.0083_% (8.3_×_10⁻⁵) of 5 cells</p><script>f(7 % 3)</script><b>95_%</b>".replace("_", "\u00a0")
+    assert language("en").page(source) == kept
+    assert language("de").page("<p>MRD not detected: &lt; 0.0083 %</p>").count("\u00a0") == 2
+    assert language("zh").page("<p>MRD not detected: &lt; 0.0083 %</p>").endswith("&lt;\u00a00.0083%</p>")
+
+
 @pytest.mark.parametrize("code", OTHERS)
 def test_no_translation_holds_what_its_sentence_lacks(code: str, tmp_path: Path) -> None:
     assert len(language(code).catalogue) > 700

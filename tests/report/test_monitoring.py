@@ -11,9 +11,10 @@ import pytest
 
 from browser import OpenPage, labels_cut_off, violations
 from flowmrd.errors import ConfigError
-from flowmrd.records.monitoring import MonitoringFile
+from flowmrd.records.monitoring import MeasureEntry, MonitoringFile
 from flowmrd.records.read import read_record
 from flowmrd.report.language import Language, language
+from flowmrd.report.monitor_page import _tick, nice_top
 from flowmrd.report.monitoring import MonitoredTube, monitor, prediction_limits, share_limits
 from flowmrd.stages.monitor import monitor_runs
 from flowmrd.store import write_json, write_text
@@ -51,6 +52,18 @@ def test_a_month_with_many_unanswered_tubes_lies_outside_the_limits_of_the_other
 def test_a_month_with_half_as_many_events_is_reported() -> None:
     tubes = [*months_of(7), *(tube(900 + i, "2025-08", events=120_000) for i in range(8))]
     assert outside(tubes, "events") == ["2025-08"]
+
+
+@pytest.mark.parametrize("value", [0.004, 0.01, 0.013, 0.031, 0.05, 0.11, 0.21, 0.45, 0.5, 0.59, 3.0, 17.0, 410.0])
+def test_the_numbers_at_an_axis_are_those_of_its_ticks_and_short(value: float) -> None:
+    top = nice_top(value)
+    assert value <= top <= 2.5 * value
+    for step in range(1, 5):
+        tick = top * step / 4
+        for kind, factor in (("share", 100.0), ("per_million", 1.0)):
+            said = _tick(MeasureEntry(id="m", title="M", kind=kind, centre=None, months=()), tick)
+            assert float(said.removesuffix(" %")) == pytest.approx(factor * tick)
+            assert len(said.removesuffix(" %")) <= 6
 
 
 def test_a_month_is_not_judged_by_few_tubes_or_few_months() -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from flowmrd.flags import REGISTRY, Effect, Flag
+from flowmrd.flags import REGISTRY, Effect, Flag, flag
 from flowmrd.mrd.calls import GroupCall, ReviewerCalls, flags_of_calls
-from flowmrd.mrd.result import MRD_NEGATIVE_OF, CellGroup, GroupEvidence, MrdResult, VerdictClass
+from flowmrd.mrd.result import MRD_NEGATIVE_OF, CellGroup, GroupEvidence, KindOutcome, MrdResult, VerdictClass
 from flowmrd.records.classification import ClassificationFile
 from flowmrd.report import verdict
-from flowmrd.report.answer import context_of
+from flowmrd.report.answer import context_of, scale
+from flowmrd.report.formatting import readable
 from flowmrd.report.guidance import next_steps
 from flowmrd.report.numbers import share_of
 from flowmrd.report.page import environment
@@ -42,7 +43,8 @@ FORBIDDEN = (
     (r"Rejected by", r"Trial endpoint|ELN 2024|accepted by"),
     (r"Control:|Odd control|Control with", r"Trial endpoint|ELN 2024|MRD of |overlooked|MRD not detected|MRD detected"),
     (r"at diagnosis: |Diagnosis: ", r"Trial endpoint|ELN 2024|passed|MRD not detected|overlooked"),
-    (r"Control with a finding", r"[Cc]ontrol:? like the other"),
+    (r"Odd control|Control with a finding", r"[Cc]ontrol:? like the other"),
+    (r"Control: like the other controls", r"belong to a population|stained no cell|Odd control|than in the controls"),
     (r"Carry-over possible", r"no sign of carry-over"),
     (r"negative result", r"negative"),
     (r"cannot be told|beyond doubt|[Ss]econd reader|Smaller than cells|would have shown", r""),
@@ -222,15 +224,28 @@ def test_a_tube_without_counted_cells_is_given_no_step_about_them(code: str) -> 
         assert [step for step in next_steps(some) if "counted cells" in step.text]
 
 
-def test_a_control_with_cells_that_no_other_control_has_is_not_called_like_the_others() -> None:
-    cells = Flag("UNKNOWN_POPULATION", "10 % of the cells belong to no known population.")
-    plain, odd = (make_result("C1", role="control", mrd=0, extra=extra) for extra in ((), (cells,)))
-    assert {plain.verdict.class_, odd.verdict.class_} == {VerdictClass.CONTROL_CLEAN}
+def test_a_control_with_cells_that_no_other_control_has_is_odd_everywhere_on_its_page() -> None:
+    cells = flag("UNKNOWN_POPULATION", share=0.46, most=0.005, what="CD45 dim, CD34+")
+    plain, odd = (make_result("C1", role="control", mrd=0, blind_spots=found) for found in ((), (cells,)))
+    assert [one.verdict.class_ for one in (plain, odd)] == [VerdictClass.CONTROL_CLEAN, VerdictClass.CONTROL_ODD]
     assert verdict.wording(plain).headline == "Control: like the other controls"
-    found = verdict.wording(odd)
-    assert (found.tone, found.headline) == ("warn", "Control with a finding")
-    assert cells.message in found.sentence
-    assert verdict.short(odd) == ("warn", "Control with a finding")
+    words = verdict.wording(odd)
+    assert (words.tone, words.headline) == ("warn", "Odd control: unlike the others")
+    assert readable(cells.message) in words.sentence
+    assert verdict.short(odd) == ("warn", "Odd control")
+    assert contradictions(said(odd)) == []
+    assert any("accept it or exclude it" in step.text for step in next_steps(odd))
+
+
+def test_a_control_with_a_shifted_colour_stays_a_control_and_is_not_called_like_the_others() -> None:
+    moved = flag("STAINING_SHIFTED", marker="CD34", decades=0.5, factor=3.2, way="brighter", limit=0.4)
+    result = make_result("C1", role="control", mrd=0, blind_spots=(moved,))
+    assert result.verdict.class_ is VerdictClass.CONTROL_CLEAN
+    words = verdict.wording(result)
+    assert (words.tone, words.headline) == ("warn", "Control with a finding")
+    assert readable(moved.message) in words.sentence
+    assert verdict.short(result) == ("warn", "Control with a finding")
+    assert contradictions(said(result)) == []
 
 
 def test_a_tube_that_is_too_small_is_said_to_be_small_and_not_to_overlap_with_normal_cells() -> None:
@@ -239,6 +254,31 @@ def test_a_tube_that_is_too_small_is_said_to_be_small_and_not_to_overlap_with_no
     assert not [step for step in next_steps(small) if "overlap" in step.text]
     large = make_result("P01_d21", mrd=0, nucleated=600_000, spiked=False)
     assert [step for step in next_steps(large) if "overlap" in step.text]
+
+
+def test_the_kinds_that_would_have_been_overlooked_are_named_once_each() -> None:
+    base = make_result("P01_d21", mrd=0)
+
+    def told(missed: int) -> str:
+        kinds = tuple(
+            KindOutcome(
+                phenotype=words, nearest_normal="haematogones_1", spiked=30, recovered=0, noticed=0, share=0.2,
+                outcome="missed" if at < missed else "counted",
+            )
+            for at, words in enumerate(("CD10+", "CD10+", "CD10-", "CD34+"))
+        )  # fmt: skip
+        assert base.sensitivity.spike_in is not None
+        spike = base.sensitivity.spike_in.model_copy(update={"kinds": kinds})
+        facts = base.sensitivity.model_copy(update={"spike_in": spike})
+        return verdict.sensitivity_words(base.model_copy(update={"sensitivity": facts}))[-1][1]
+
+    assert told(3) == "Kinds of leukaemia that would have been overlooked: 2 × CD10+; CD10-."
+    assert told(4) == "Every one of these 4 kinds of leukaemia would have been overlooked."
+
+
+def test_only_a_follow_up_has_its_mrd_on_a_scale() -> None:
+    for role in ("followup", "diagnosis", "control"):
+        assert (scale(make_result("x", role=role, mrd=400)) is not None) is (role == "followup")
 
 
 def test_no_share_of_a_denominator_exceeds_all_of_its_cells() -> None:

@@ -48,6 +48,18 @@ def test_the_page_is_self_contained_and_below_eight_megabytes(positive: MadeSamp
         assert forbidden not in body.replace("http://www.w3.org", "")
 
 
+def test_the_share_of_a_denominator_is_that_of_the_mrd_cells_inside_it(positive: MadeSample) -> None:
+    """Leukaemia is searched for beyond the B lineage, so that more MRD cells than B cells are possible."""
+    numbers = json.loads((positive.sample_dir / "report.json").read_text())
+    rows = {row["title"]: row for row in numbers["denominators"]}
+    population = {row["gate"]: row["mrd"] for row in numbers["populations"]}
+    for title, gate in (("B lineage", "b_lineage"), ("Mononuclear cells", "mononuclear")):
+        row = rows[title]
+        assert row["mrd_events"] == population.get(gate, row["mrd_events"])
+        assert row["fraction"] == row["mrd_events"] / row["events"] <= 1
+    assert rows["Nucleated cells"]["mrd_events"] == positive.result.counts.mrd_events
+
+
 def test_plots_of_report_json_count_what_the_gates_hold(positive: MadeSample) -> None:
     numbers = json.loads((positive.sample_dir / "report.json").read_text())
     counts = {gate["gate"]: gate["events"] for plot in numbers["plots"] for gate in plot["gates"]}
@@ -142,7 +154,7 @@ def test_an_altered_review_log_is_named_on_the_page(tmp_path: Path) -> None:
 def test_a_tube_without_one_event_in_a_gate_still_has_a_page(tmp_path: Path) -> None:
     made = make_sample(tmp_path, n=60, blasts=0, nucleated=50)
     build(made)
-    assert escape(wording(made.result).headline) in html_of(made)
+    assert escape(wording(made.result).headline) in html_of(made).replace("\u00a0", " ")
 
 
 @pytest.mark.parametrize("early", [True, False])

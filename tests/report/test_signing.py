@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -19,7 +20,8 @@ from flowmrd.report.pdf import PROGRAMS, write_pdf
 from flowmrd.report.report_file import StepRow
 from flowmrd.review import import_review, review_status
 from flowmrd.stages.cohort import cohort, refresh_page
-from flowmrd.store import digest_file, write_json
+from flowmrd.stages.fhir import write_bundles
+from flowmrd.store import digest_file, write_json, write_text
 from report_factory import MadeSample, config, make_result, make_sample
 
 
@@ -50,6 +52,23 @@ def test_new_signatures_make_the_same_page_as_a_page_made_anew(tmp_path: Path) -
     assert "Group 1: leukaemia" in refreshed
     assert build(made).read_text() == refreshed
     assert not refresh_page(made.run, made.result, ReportConfig()), "a second time nothing changes"
+
+
+def test_whoever_asks_for_the_state_of_a_review_counts_the_signatures_that_the_configuration_requires(
+    tmp_path: Path,
+) -> None:
+    """One of two signatures made a result final in the FHIR bundle, in the trial and in ``flowmrd review status``."""
+    made = make_sample(tmp_path, n=3000, blasts=40)
+    sign(made, tmp_path, "Dr Ada")
+    assert review_status(made.run).samples[0].state == "accepted"
+    write_text(made.run / "config/config.yaml", "panel: ino10\nsamples: config/samples.tsv\nreport: {signatures: 2}\n")
+    assert review_status(made.run).samples[0].state == "signed_once"
+    write_bundles(made.run, tmp_path / "fhir", samples=[made.sample])
+    bundle = json.loads((tmp_path / f"fhir/{made.sample}.fhir.json").read_text())
+    found = [entry["resource"] for entry in bundle["entry"]]
+    assert {one["status"] for one in found if one["resourceType"] == "DiagnosticReport"} == {"preliminary"}
+    sign(made, tmp_path, "Dr Ben")
+    assert review_status(made.run).samples[0].state == "accepted"
 
 
 def test_a_second_person_signs_beside_the_first_and_both_are_needed(tmp_path: Path) -> None:

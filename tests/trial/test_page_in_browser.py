@@ -44,7 +44,7 @@ def page(page_file: Path, open_page: OpenPage) -> Any:
 
 
 def test_answer_is_visible_at_the_top(page: Any) -> None:
-    text = page.locator("section").first.inner_text()
+    text = page.locator("section").first.inner_text().replace("\u00a0", " ")
     assert "11/12 (91.7 %, 95 % interval 61.5–99.8 %)" in text
     assert "9/12 (75.0 %, 95 % interval 42.8–94.5 %)" in text
 

@@ -44,7 +44,7 @@ def test_stage_writes_json_page_and_csv_with_the_published_figures(run: Path) ->
     found = json.loads(outputs(run)["trial.json"])
     rate = found["rates"]["mrd_negative"]["primary"]
     assert (rate["successes"], rate["total"]) == (9, 12)
-    page = outputs(run)["trial.html"].decode()
+    page = outputs(run)["trial.html"].decode().replace("\u00a0", " ")
     assert "11/12 (91.7 %, 95 % interval 61.5–99.8 %)" in page
     assert "9/12 (75.0 %, 95 % interval 42.8–94.5 %)" in page
     assert "not reached" in page

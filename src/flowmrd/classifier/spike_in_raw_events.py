@@ -23,6 +23,7 @@ from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.panel.gates import window_gate
 from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.scaling import FLUORESCENT
+from flowmrd.records.classification import SPIKE_IN_STEPS
 from flowmrd.records.ingest import HeaderFacts
 from flowmrd.tube import Tube
 from flowmrd.tube.gate import gate
@@ -31,8 +32,8 @@ from flowmrd.units import LOGICLE_M
 
 __all__ = ["STEPS", "RawChain", "as_raw_tube"]
 
-STEPS: Final = ("scale", "masks", "singlets", "nucleated", "window", "counted")
-"""Steps from the raw file to the count: compensation and scales, quality masks, three gates, classifier."""
+STEPS: Final = tuple(SPIKE_IN_STEPS)
+"""Steps from the raw file to the count, in their order."""
 
 
 @dataclass(frozen=True)

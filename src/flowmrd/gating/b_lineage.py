@@ -188,7 +188,7 @@ def assess_b_lineage(count: int | None, nucleated: int, stages: Sequence[StageEn
     if count is None or nucleated < MIN_NUCLEATED:
         why = "its gate is unavailable" if count is None else f"{nucleated} nucleated cells"
         return told("not_evaluable", f"The B lineage cannot be assessed: {why}.")
-    found = f"{count} of {nucleated} nucleated cells are living cells with two markers of the B lineage"
+    found = f"{count:,} of {nucleated:,} nucleated cells are living cells with two markers of the B lineage"
     judged = [one for one in stages if one.state in {"present", "too_few"}]
     few = sum(one.state == "too_few" for one in judged)
     if judged and few == len(judged):

@@ -140,7 +140,7 @@ def assess_target(
     percent = 100.0 * n_positive / len(rows)
     ratio = _ratio(panel.channel(marker), columns[marker][rows], scale, normal)
     status = _status(percent, ratio)
-    notes = [f"{len(rows)} cells, {percent:.1f} % above the {marker} cut."]
+    notes = [f"{len(rows):,} cells, {percent:.1f} % above the {marker} cut."]
     if ratio is None:
         notes.append("No control marrow to compare brightness with.")
     measured = found.model_copy(
@@ -151,7 +151,7 @@ def assess_target(
     )
     if percent < PRESENT_PERCENT and len(rows) - n_positive <= others:
         notes.append(
-            f"{marker} not assessable: too many cells of other kinds in the gate (up to {others:.0f} in normal marrow "
+            f"{marker} not assessable: too many cells of other kinds in the gate (up to {others:,.0f} in normal marrow "
             "of this size)."
         )
         return _noted(measured, " ".join(notes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from flowmrd.records.base import Artefact, FlagEntry, MarkerLevels, MarkerShift
 from flowmrd.records.decisions import Proposal
 
 __all__ = [
+    "SPIKE_IN_STEPS",
     "BackgroundEntry",
     "ClassificationFile",
     "CountedEntry",
@@ -120,6 +121,17 @@ class SpikedKindEntry(Artefact):
     recovered: int
     noticed: int
     share: float = Field(description="Share of the leukaemias that it stands for.")
+
+
+SPIKE_IN_STEPS: Final = {
+    "scale": "compensation and scales",
+    "masks": "quality masks",
+    "singlets": "single cells",
+    "nucleated": "nucleated cells",
+    "window": "B-lineage window",
+    "counted": "classifier",
+}
+"""Steps from the raw file to the count, in their order, in words."""
 
 
 class SpikeInStepEntry(Artefact):

@@ -90,8 +90,11 @@ def _pages() -> Environment:
 
 
 def scale(result: MrdResult) -> Mapping[str, object] | None:
-    """The result on a log scale beside the tube's limits; None for a control. A level below detection has no mark."""
-    if result.role == "control":
+    """A follow-up's result on a log scale beside the tube's limits; a level below detection has no mark.
+
+    None for other tubes, which have no MRD.
+    """
+    if result.role != "followup":
         return None
     facts, detected = result.sensitivity, result.mrd.detected
     levels = level_scale.Levels(
@@ -101,7 +104,7 @@ def scale(result: MrdResult) -> Mapping[str, object] | None:
         lod=facts.lod95,
         loq=facts.loq,
         lod_nominal=facts.lod_nominal,
-        absent=result.mrd.reported,
+        absent=result.mrd.reported.partition(" (")[0],
     )
     interval = f"; 95 % interval {verdict.span(result.mrd.ci95)}" if detected else ""
     return {

@@ -20,6 +20,7 @@ from flowmrd.records.gates import GateEntry
 from flowmrd.records.ingest import AcquisitionEntry, ChannelEntry
 from flowmrd.report import formatting, methods
 from flowmrd.report.page_inputs import PageInputs, gate_records
+from flowmrd.report.page_tube import PageTube
 from flowmrd.report.report_file import DenominatorRow, GateRow
 
 NOT_SUPPLIED: Final = "not supplied to the pipeline"
@@ -116,11 +117,11 @@ class RecordView:
     marrow: list[str]
 
 
-def build(inputs: PageInputs, *, controls_charted: bool) -> RecordView:
+def build(inputs: PageInputs, tube: PageTube, *, controls_charted: bool) -> RecordView:
     """Context of the record; ``controls_charted`` is true where there were enough controls to judge their sequence."""
     written = methods.methods(inputs, controls_charted=controls_charted)
     return RecordView(
-        denominators=tuple(_denominators(inputs)),
+        denominators=tuple(_denominators(inputs, tube)),
         specimen=_specimen(inputs),
         thresholds=_thresholds(inputs),
         gates=tuple(_gates(inputs)),
@@ -132,12 +133,22 @@ def build(inputs: PageInputs, *, controls_charted: bool) -> RecordView:
     )
 
 
-def _denominators(inputs: PageInputs) -> Iterator[DenominatorRow]:
+def _denominators(inputs: PageInputs, tube: PageTube) -> Iterator[DenominatorRow]:
+    """Every count with the MRD events among it: some MRD events lie outside the narrower gates."""
     counts, chosen = inputs.result.counts, inputs.result.denominator
     for name, title in DENOMINATORS:
         value: int | None = getattr(counts, name)
-        fraction = counts.mrd_events / value if value else None
-        yield DenominatorRow(title=title, events=value, reported=name == chosen, fraction=fraction)
+        inside: int | None = None
+        if value is not None:
+            narrower = name != chosen and name in tube.gate_names
+            inside = int((tube.mrd & tube.gate(name)).sum()) if narrower else min(counts.mrd_events, value)
+        yield DenominatorRow(
+            title=title,
+            events=value,
+            reported=name == chosen,
+            mrd_events=inside,
+            fraction=inside / value if value and inside is not None else None,
+        )
 
 
 def _antibody(channel: Channel, stored: ChannelEntry | None) -> str:
@@ -161,7 +172,10 @@ def _specimen(inputs: PageInputs) -> list[tuple[str, str]]:
         ("Patient (pseudonym)", result.patient),
         ("Sample", result.sample),
         ("Trial", inputs.config.report.trial or NOT_SUPPLIED),
-        ("Role and time point", f"{result.role}, {result.timepoint or 'no time point given'}"),
+        (
+            "Role and time point",
+            f"{'follow-up' if result.role == 'followup' else result.role}, {result.timepoint or 'no time point given'}",
+        ),
         (
             "Prior antibody therapy",
             PRIOR_THERAPY.get(sample.prior_therapy.value, NOT_SUPPLIED) if sample else NOT_SUPPLIED,
@@ -180,7 +194,7 @@ def _specimen(inputs: PageInputs) -> list[tuple[str, str]]:
         ("Panel", f"{inputs.panel.name} version {inputs.panel.version}: {inputs.panel.title}"),
         ("Antibodies (dye, clone)", _antibodies(inputs)),
         ("Reagent lots", given("lots")),
-        ("Reagents expire", given("expiry")),
+        ("Expiry of the reagents", given("expiry")),
         ("Batch", given("batch")),
         ("Analyst", given("analyst")),
     ]

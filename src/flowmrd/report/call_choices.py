@@ -17,13 +17,14 @@ from flowmrd.report.uncounted_groups import LetteredGroup
 def opinions(inputs: PageInputs, tube: PageTube, uncounted: Sequence[LetteredGroup]) -> list[dict[str, object]]:
     """Groups of the result that a signer may call, what the classifier called them, and their letters in the plots."""
     letters = {group.number: group.letter for group in uncounted}
-    words = {call: title for _, choices in call_choices(inputs) for call, title in choices}
+    words = {call: title for _, choices in call_choices(inputs) for call, title in choices} | {"counted": "leukaemia"}
     return [
         {
             "index": index,
             "letter": letters.get(index + 1, ""),
             "events": group.events,
-            "phenotype": group.phenotype,
+            "phenotype": laip_view.phenotype([(one.marker, one.shift_decades, one.direction) for one in group.markers])
+            or group.phenotype,
             "call": words.get(group.call, group.call.replace("_", " ")),
             "by": group.reviewer if group.called_by == "reviewer" else "",
             "proposal": _earlier(group),

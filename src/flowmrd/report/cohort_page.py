@@ -15,7 +15,7 @@ from flowmrd.flags import Effect, Flag, flag
 from flowmrd.mrd.result import MrdResult
 from flowmrd.mrd.specimen import SpecimenResult
 from flowmrd.records.control_limits import ControlLimitsFile
-from flowmrd.report import svg, verdict
+from flowmrd.report import formatting, svg, verdict
 from flowmrd.report.batch import (
     BatchTube,
     carry_over,
@@ -156,7 +156,7 @@ def _row(member: CohortTube, line: Markup | None, suspects: set[str]) -> dict[st
         "verdict_key": kind.value,
         "fraction": result.mrd.fraction,
         "level": verdict.level(result),
-        "interval": verdict.span(result.mrd.ci95) if result.mrd.detected else f"{result.counts.mrd_events} events",
+        "interval": verdict.span(result.mrd.ci95) if result.mrd.detected else _events(result.counts.mrd_events),
         "events": result.counts.mrd_events,
         "denominator": result.denominator_count,
         "lod": result.sensitivity.lod95,
@@ -164,6 +164,11 @@ def _row(member: CohortTube, line: Markup | None, suspects: set[str]) -> dict[st
         "sensitivity": ("warn", "see reasons") if (found := verdict.sensitivity_state(result))[0] == "warn" else found,
         "is_result": verdict.is_result(result),
     }
+
+
+def _events(number: int) -> str:
+    """What stands for the interval where nothing was detected."""
+    return f"{formatting.count(number)} event{'' if number == 1 else 's'}"
 
 
 def _specimen_row(specimen: SpecimenResult) -> dict[str, object]:
@@ -174,7 +179,7 @@ def _specimen_row(specimen: SpecimenResult) -> dict[str, object]:
         "name": specimen.specimen_id,
         "verdict": verdict.SHORT[specimen.verdict.class_],
         "reported": specimen.mrd.reported,
-        "interval": verdict.span(specimen.mrd.ci95),
+        "interval": verdict.span(specimen.mrd.ci95) if specimen.mrd.detected else _events(specimen.mrd_events),
         "events": specimen.mrd_events,
         "denominator": specimen.denominator,
         "lod": limits.lod95,

@@ -126,8 +126,12 @@ class EventCharts:
             f"{formatting.count(len(rows))} {self._title(parent)} events in the plane that best separates "
             f"{', '.join(self._titles.get(name, name) for name in view.classes)}."
         )
-        column = Column(chart.id, "this tube", len(rows), self.book.add(chart), summary)
+        column = Column(chart.id, self._this_tube(), len(rows), self.book.add(chart), summary)
         return Row("Canonical view", self._title(parent), *CHANNELS, parent, (column,))
+
+    def _this_tube(self) -> str:
+        role = self.inputs.result.role
+        return {"diagnosis": "This tube (diagnosis)", "control": "This control"}.get(role, "This tube")
 
     def gate(self, view: View) -> tuple[Chart, Markup]:
         """A plot of the gate tree."""
@@ -176,7 +180,7 @@ class EventCharts:
         role = self.inputs.result.role
         heading = {
             "diagnosis": "Diagnosis",
-            "tube": {"diagnosis": "This tube (diagnosis)", "control": "This control"}.get(role, "This tube"),
+            "tube": self._this_tube(),
             "controls": f"{n} {'other ' if role == 'control' else ''}control{'' if n == '1' else 's'}",
         }[kind]
         chart = self._chart(f"{key}-{kind}", f"{title}, {heading.lower()}", plot.x, plot.y, counts, layers)

@@ -72,9 +72,19 @@ def short_hash(value: str | None) -> str:
 
 
 def clip(text: object, limit: int = 300) -> str:
-    """Text cut to a length that fits a table cell; the full text is in the JSON file beside the page."""
+    """Text cut to a length that fits a table cell; the full text is in the JSON file beside the page.
+
+    It is cut after a part of a sentence or a word, where one ends in its last 40 %.
+    """
     plain = str(text)
-    return plain if len(plain) <= limit else plain[: limit - 1] + "…"
+    if len(plain) <= limit:
+        return plain
+    cut, least = plain[: limit - 1], 0.6 * limit
+    for ends in ((", ", "; ", ". "), (" ",)):
+        at = max(cut.rfind(end) for end in ends)
+        if at >= least:
+            return cut[:at].rstrip(",;:( ") + "…"
+    return cut + "…"
 
 
 def superscript(value: int) -> str:
@@ -99,13 +109,15 @@ def moment(text: str) -> str:
 
 _EXPONENT = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([-+]?\d{1,3})(?!\w|\.\d)")
 _MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")
+_PERCENT = re.compile(r"(?<=\d)%")
 _THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 
 
 def readable(text: str) -> str:
     """Numbers inside a message as people write them.
 
-    ``6.2e-05`` becomes ``6.2 × 10⁻⁵``, ``300,000`` ``300 000``, ``-2.25 decades`` ``−2.25 decades``.
+    ``6.2e-05`` becomes ``6.2 × 10⁻⁵``, ``300,000`` ``300 000``, ``-2.25 decades`` ``−2.25 decades``, ``22.3%``
+    ``22.3 %``.
     """
 
     def power(found: re.Match[str]) -> str:
@@ -113,4 +125,4 @@ def readable(text: str) -> str:
         return f"10{exponent}" if float(mantissa) == 1 else f"{mantissa} × 10{exponent}"
 
     plain = _THOUSANDS.sub(lambda found: found.group().replace(",", "\u202f"), str(text))
-    return _MINUS.sub("−", _EXPONENT.sub(power, plain))
+    return _PERCENT.sub(" %", _MINUS.sub("−", _EXPONENT.sub(power, plain)))

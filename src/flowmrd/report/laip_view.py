@@ -174,6 +174,7 @@ def build(inputs: PageInputs, tube: PageTube, rows: Sequence[MarkerRow]) -> dict
         "mode": _mode(inputs),
         "figure": _figure(rows, tube),
         "has_cells": any(row.mrd for row in rows),
+        "nothing_to_draw": not any(row.mrd or row.normal or row.stage or row.diagnosis for row in rows),
         "rows": rows,
         "has_stage": any(row.stage is not None for row in rows),
         "nearest": stage_name(str(nearest), tube) if nearest else "",

@@ -227,12 +227,13 @@ class Language:
         """A page, or a part of one, in this language.
 
         Texts between tags and attributes that are shown or read aloud are looked up. Scripts, styles, data, text from
-        outside and text that users type exactly (commands, codes) are left alone.
+        outside and text that users type exactly (commands, codes) are left alone. In every language, English too, no
+        line breaks inside a level.
         """
         if self.code == "en":
-            return source
+            return _levels_on_one_line(source)
         self._found.clear()  # what a page says depends on no page before it
-        return _Translation(self).of(source)
+        return _levels_on_one_line(_Translation(self).of(source))
 
     def words(self, english: Iterable[str]) -> dict[str, str]:
         """Entries for a page's scripts: the translations of those of these sentences that have one."""
@@ -278,6 +279,16 @@ class _Translation:
     def _attribute(self, found: re.Match[str]) -> str:
         said = self.language.text(html.unescape(found.group(2)))
         return f'{found.group(1)}="{html.escape(said)}"'
+
+
+_INSIDE_A_LEVEL: Final = re.compile(r"(?<=\d) (?=%)|(?<=\d) (?=× ?10)|(?<=×) (?=10)|(?<=&lt;) (?=\d)")
+
+
+def _levels_on_one_line(source: str) -> str:
+    """The page with no-break spaces in ``&lt; 0.0083 %`` and ``8.3 × 10⁻⁵``; scripts and data are left alone."""
+    parts = source.split("</script>")
+    shown = (part.partition("<script") for part in parts)
+    return "</script>".join(_INSIDE_A_LEVEL.sub("\u00a0", text) + tag + inside for text, tag, inside in shown)
 
 
 def _is_speech(text: str) -> bool:

@@ -90,17 +90,24 @@ def _paragraphs(inputs: PageInputs, cite: Callable[[str], str], *, controls_char
         + " were not analysed.",
         f"Gates of the panel were placed on all events, the B lineage by CD19 and by routes that need no CD19 "
         f"{cite('cherian')}; {_nucleated(result)}. "
-        f"Leukaemic cells were recognised by {_MODE_WORDS.get(result.laip.mode, result.laip.mode)}, against a normal "
-        f"reference learned from {controls or 'no'} control marrows, and had to form a cluster.",
+        f"Leukaemic cells were recognised by {_MODE_WORDS.get(result.laip.mode, result.laip.mode)}, against "
+        f"{_reference_words(controls)}, and had to form a cluster.",
         f"MRD is the number of clustered events per {result.denominator} cell with its exact Poisson 95 % interval "
         f"{cite('garwood')}. At least {config.mrd.min_detect_events} events count as detected and "
         f"{config.mrd.min_quantify_events} as quantifiable. {background}. The limit of detection is the smallest rate "
         f"found with {formatting.percent(config.mrd.power)} probability at a limit of blank of "
         f"{formatting.percent(config.mrd.alpha)}; it depends on "
         f"the number of cells {cite('theunissen')}. A negative result needs a limit of detection at or below "
-        f"{formatting.scientific(facts.target)} and {spiked}. Classes follow ELN 2024 {cite('eln')}"
+        f"{formatting.level(facts.target, 1)} and {spiked}. Classes follow ELN 2024 {cite('eln')}"
         + (f"; the controls' sequence was judged by Westgard's rules {cite('westgard')}." if controls_charted else "."),
     ]
+
+
+def _reference_words(controls: int) -> str:
+    """What normal cells were learned from."""
+    if controls == 0:
+        return "simulated normal marrow, because there were no control marrows"
+    return f"a normal reference learned from {controls} control marrow{'' if controls == 1 else 's'}"
 
 
 def _nucleated(result: MrdResult) -> str:

@@ -94,7 +94,7 @@ def _measure(measure: MeasureEntry) -> dict[str, object]:
             (
                 month.month,
                 formatting.count(month.tubes),
-                said(measure, month.value) + (f" ({month.hits})" if month.hits is not None else ""),
+                said(measure, month.value) + (f" ({month.hits})" if None not in (month.hits, month.value) else ""),
                 _limits(measure, month) or "too few to judge",
                 "outside" if month.outside else "",
             )
@@ -146,8 +146,10 @@ def _layers(measure: MeasureEntry, x: Axis) -> list[Layer]:
 
 
 def _tick(measure: MeasureEntry, value: float) -> str:
-    """Number at an axis; events are given in thousands, so that the number fits the margin."""
-    return formatting.number(value / 1000, 3) if measure.kind == "events" else said(measure, value)
+    """Number at an axis, with all its digits; events are given in thousands, so that the number fits the margin."""
+    if measure.kind == "share":
+        return f"{formatting.number(100 * value)} %"
+    return formatting.number(value / 1000 if measure.kind == "events" else value)
 
 
 def _told(measure: MeasureEntry, month: MonthEntry) -> str:
@@ -161,9 +163,9 @@ def _limits(measure: MeasureEntry, month: MonthEntry) -> str:
 
 
 def nice_top(value: float) -> float:
-    """A round number at or above a value: 1, 2, 2.5, 4, 5 or 8 times a power of ten."""
+    """A number at or above a value whose quarters are round too: 1, 2, 4, 6 or 8 times a power of ten."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    steps: Sequence[float] = (1, 2, 2.5, 4, 5, 8, 10)
+    steps: Sequence[float] = (1, 2, 4, 6, 8, 10)
     return next(step * power for step in steps if step * power >= value * (1 - 1e-9))

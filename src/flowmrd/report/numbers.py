@@ -43,8 +43,15 @@ def uncounted_rows(groups: Sequence[uncounted_groups.LetteredGroup], tube: PageT
     ]
 
 
-def share_of(result: MrdResult, events: int | None) -> str:
-    """MRD per event of a denominator, as far as it is a result.
+def share_of(result: MrdResult, events: int | None, mrd_events: int | None = None) -> str:
+    """Share of the MRD events in a denominator, as far as it is a result.
+
+    Parameters
+    ----------
+    events
+        Count of the denominator.
+    mrd_events
+        MRD events among them; all of the result's unless given.
 
     Where nothing was detected, the share lies below the limit of detection of the reported denominator, which is the
     same number of events of any other one; a denominator of fewer events has too few cells. What is not established has
@@ -53,13 +60,23 @@ def share_of(result: MrdResult, events: int | None) -> str:
     if events is None or not events:
         return formatting.NOT_AVAILABLE
     if result.mrd.detected:
-        return formatting.percent(result.counts.mrd_events / events)
+        return formatting.percent((result.counts.mrd_events if mrd_events is None else mrd_events) / events)
     limit, of = result.sensitivity.lod95, result.denominator_count
     if limit is None or not of or not result.mrd.reported.startswith("<"):
         return "–"
     if limit * of >= events:
         return "too few cells"
     return f"< {formatting.percent(limit * of / events)}"
+
+
+def _beside_groups(result: MrdResult) -> int:
+    """MRD events that no group counts: cells off scale in a detector that lie where a counted group does.
+
+    Zero where a reviewer has called a group, because clusters are those of the classifier.
+    """
+    if any(group.called_by == "reviewer" for group in result.groups):
+        return 0
+    return max(0, result.counts.mrd_events - sum(cluster.events for cluster in result.laip.clusters))
 
 
 def tables(
@@ -87,11 +104,13 @@ def tables(
             for row in laip_view.legend_rows(markers, tube)
         ],
         "clusters": clusters,
+        "beside_groups": _beside_groups(inputs.result),
         "denominator_table": [
             (
                 row.title + (" (reported)" if row.reported else ""),
                 formatting.count(row.events),
-                share_of(inputs.result, row.events),
+                formatting.count(row.mrd_events),
+                share_of(inputs.result, row.events, row.mrd_events),
             )
             for row in facts.denominators
         ],

@@ -393,7 +393,11 @@ def instrument_facts(quality: QualityView) -> list[tuple[str, str]]:
         ),
         ("Time steps backwards", formatting.count(qc.time.steps_back)),
     ]
-    names = {"model": "Model", "serial_digest": "Serial number (digest)"}
+    names = {
+        "model": "Model",
+        "serial_digest": "Serial number (digest)",
+        "configuration_digest": "Name of the set-up (digest)",
+    }
     return rows + [(names.get(key, key), formatting.clip(value, 120)) for key, value in quality.instrument]
 
 

@@ -20,7 +20,8 @@ class DenominatorRow(Artefact):
     title: str
     events: int | None = Field(description="null where the tube cannot have the population.")
     reported: bool = Field(description="The reported fraction is of this count.")
-    fraction: float | None
+    mrd_events: int | None = Field(description="MRD events among these events.")
+    fraction: float | None = Field(description="mrd_events / events.")
 
 
 class BorderRow(Artefact):

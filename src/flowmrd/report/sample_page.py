@@ -89,7 +89,7 @@ def _page(inputs: PageInputs, tube: PageTube, neighbours: Neighbours) -> Page:
     }
     quality = quality_view.build(inputs, tube)
     controls = among_controls.build(inputs)
-    facts = assay_record.build(inputs, controls_charted=bool(controls.charts))
+    facts = assay_record.build(inputs, tube, controls_charted=bool(controls.charts))
     visits = trend_rows(inputs.history, result.sample)
     carried = from_own_tube(result, AcquisitionEntry() if inputs.qc is None else inputs.qc.acquisition, inputs.history)
     arrived = quality.arrival
@@ -138,6 +138,7 @@ def _page(inputs: PageInputs, tube: PageTube, neighbours: Neighbours) -> Page:
         "gates": gates,
         "table": table,
         "has_diagnosis": inputs.leukaemia is not None,
+        "has_controls": any(column.id.endswith("-controls") for row in standard for column in row.columns),
         "max_points": inputs.config.report.max_plot_events,
         "choices": plot_menus.back_gating(tube, result),
         "parents": plot_menus.parents(tube),

@@ -7,6 +7,7 @@ different answers.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -14,6 +15,7 @@ from typing import Final
 from flowmrd import units
 from flowmrd.flags import REGISTRY, Effect
 from flowmrd.mrd.result import MrdResult, VerdictClass
+from flowmrd.records.classification import SPIKE_IN_STEPS
 from flowmrd.report import formatting
 from flowmrd.report.carry_over import Arrival
 from flowmrd.report.page_inputs import PageInputs
@@ -99,9 +101,9 @@ def _of_control(result: MrdResult) -> VerdictInWords:
 
 
 def _finding(result: MrdResult) -> str:
-    """What a reviewer must look at in a control whose count is like that of the others; empty where there is nothing.
+    """What a reviewer must look at in a control whose cells are those of the others; empty where there is nothing.
 
-    Such a finding would rule out a negative answer of a patient's tube.
+    Such a finding (a shifted colour) would rule out a negative answer of a patient's tube.
     """
     if result.verdict.class_ is not VerdictClass.CONTROL_CLEAN:
         return ""
@@ -289,7 +291,7 @@ def sensitivity_state(result: MrdResult) -> tuple[str, str]:
     effects = {REGISTRY[reason.code].effect for reason in result.verdict.reasons if reason.code in REGISTRY}
     short = result.verdict.class_ is VerdictClass.NEGATIVE_INSUFFICIENT_SENSITIVITY
     if short or (unanswered and effects & blind):
-        return "warn", "by number and spike-in only, see the reasons"
+        return "warn", "reached, but see the reasons"
     return "pass", "passed"
 
 
@@ -314,13 +316,14 @@ def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:
         lines.append(("warn", "No in-silico spike-in for this tube."))
         return lines
     source = {"patient": "the patient's diagnosis", "library": "other leukaemias", "simulated": "simulated leukaemias"}
+    recovered, expected = formatting.number(spike.recovered), formatting.number(spike.expected)
     lines.append(
         (
             "pass" if spike.detected else "fail",
             f"In-silico spike-in at {formatting.percent(spike.level, 1)} with cells of "
             f"{source.get(spike.source, spike.source)}: detected in {spike.detected_replicates} of {spike.replicates} "
-            f"{'kinds of leukaemia' if spike.kinds else 'tubes'}; "
-            f"{formatting.number(spike.recovered)} of {formatting.number(spike.expected)} cells counted.",
+            f"{'kinds of leukaemia' if spike.kinds else 'tubes'}; on average {recovered} cells counted, "
+            f"{expected} expected.",
         )
     )
     if spike_in_too_small(result):
@@ -328,11 +331,20 @@ def sensitivity_words(result: MrdResult) -> list[tuple[str, str]]:
         lines.append(("warn", f"The spiked cells are fewer than the {enough} that count as a detection."))
     lost = [step for step in spike.steps if step.spiked and step.kept < (1 - MUCH_LOST) * step.spiked]
     lines += [
-        ("warn", f"Lost at {step.step}: {step.spiked - step.kept} of {step.spiked} spiked cells.") for step in lost
+        (
+            "warn",
+            f"The step '{SPIKE_IN_STEPS.get(step.step, step.step)}' lost {step.spiked - step.kept} of {step.spiked} "
+            "spiked cells.",
+        )
+        for step in lost
     ]
-    missed = [kind.phenotype for kind in spike.kinds if kind.outcome == "missed"]
-    if missed:
-        lines.append(("warn", f"Kinds of leukaemia that would have been overlooked: {'; '.join(missed)}."))
+    missed = Counter(kind.phenotype for kind in spike.kinds if kind.outcome == "missed")
+    if missed and missed.total() == len(spike.kinds):
+        lines.append(("warn", f"Every one of these {missed.total()} kinds of leukaemia would have been overlooked."))
+    elif missed:
+        # Kinds that differ in brightness alone have the same words.
+        named = [f"{n} × {words}" if n > 1 else words for words, n in missed.items()]
+        lines.append(("warn", f"Kinds of leukaemia that would have been overlooked: {'; '.join(named)}."))
     return lines
 
 

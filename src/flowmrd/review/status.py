@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from flowmrd.config import load_config
 from flowmrd.errors import ReviewError
 from flowmrd.review import keys
 from flowmrd.review.log import Finding, LogCheck, LogEntry, LogHead, check_log, person, standing_decisions
@@ -88,13 +89,21 @@ def harmless(text: str) -> str:
     return "".join(c if 32 <= ord(c) < 127 else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def review_status(run_directory: Path, public_key: Path | None = None, *, signatures: int = 1) -> ReviewStatus:
+def required_signatures(run_directory: Path) -> int:
+    """Number of different persons who must accept a result, by the run's configuration; one without a configuration."""
+    path = run_directory / "config" / "config.yaml"
+    return load_config(path).report.signatures if path.is_file() else 1
+
+
+def review_status(
+    run_directory: Path, public_key: Path | None = None, *, signatures: int | None = None
+) -> ReviewStatus:
     """Review state of every sample that has a result or an entry.
 
     Parameters
     ----------
     signatures
-        Number of different persons who must accept a result (``report.signatures`` in the configuration).
+        Number of different persons who must accept a result; that of the run's configuration unless given.
     public_key
         The laboratory's public key; by default ``config/flowmrd-review.pub`` where it exists.
 
@@ -103,6 +112,7 @@ def review_status(run_directory: Path, public_key: Path | None = None, *, signat
     ReviewError
         Where the key cannot be read.
     """
+    signatures = required_signatures(run_directory) if signatures is None else signatures
     check = check_log(run_directory)
     found = sorted((run_directory / "results" / "samples").glob("*/mrd.json"))
     names = dict.fromkeys([path.parent.name for path in found] + [entry.sample for entry in check.entries])
@@ -274,7 +284,7 @@ def _latest(
     return SampleReview(name, ReviewState.VOID if reason else ReviewState.COMMENTED, reason, mine[-1])
 
 
-def states_for_trial(run_directory: Path, *, signatures: int = 1) -> dict[str, str]:
+def states_for_trial(run_directory: Path, *, signatures: int) -> dict[str, str]:
     """Review state by sample; ``signatures`` as :func:`review_status`.
 
     Raises

@@ -55,9 +55,8 @@ def build_trial(run_directory: Path) -> TrialResult:
     ambiguous: list[InputError]
     tubes, ambiguous = choose_samples(patients, samples, config.trial.mrd_timepoints, sheet)
     check_tables([*problems, *ambiguous], sheet)
-    calls = calls_of(
-        patients, tubes, run_directory / "results" / "samples", states_for_trial(run_directory), config.mrd
-    )
+    reviews = states_for_trial(run_directory, signatures=config.report.signatures)
+    calls = calls_of(patients, tubes, run_directory / "results" / "samples", reviews, config.mrd)
     result = analyse(patients, events, calls, config.trial).model_copy(update={"trial": config.report.trial})
     cohort = run_directory / "results" / "cohort"
     write_tables(cohort / "trial", result)

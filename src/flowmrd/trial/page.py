@@ -223,7 +223,7 @@ def _patient_row(line: PatientLine) -> tuple[str, ...]:
         formatting.clip(formatting.readable(why), 240),
         formatting.clip(formatting.readable(mrd), 240),
         level,
-        "–" if line.mrd.lod95 is None else formatting.scientific(line.mrd.lod95),
+        "–" if line.mrd.lod95 is None else formatting.percent(line.mrd.lod95),
         line.mrd.review.replace("_", " "),
         day(ended),
         day(line.death_day),

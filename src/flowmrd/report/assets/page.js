@@ -15,7 +15,8 @@ const flowmrd = {
   // A sentence in the language of the page; {name} stands for a value.
   say(english, values = {}) {
     this.words ??= document.getElementById("words") ? this.data("words") : {};
-    return (this.words[english] ?? english).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+    const said = (this.words[english] ?? english).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+    return said.replace(/(\d) %/g, "$1\u00a0%"); // as on the rest of the page
   },
   // A number as the language of the page writes it.
   decimal(text) {
@@ -82,15 +83,16 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
 
 // <input data-filter="table-id"> and <select data-filter="table-id" data-attribute="verdict">: rows must match them all.
 const filters = [...document.querySelectorAll("[data-filter]")];
+const plain = (text) => text.toLowerCase().replace(/\s/g, " "); // no-break spaces are found by a space
 function applyFilters(id) {
   const table = document.getElementById(id);
   const mine = filters.filter((field) => field.dataset.filter === id && field.value !== "");
   let shown = 0;
   for (const row of table.tBodies[0].rows) {
     const fits = mine.every((field) => {
-      const wanted = field.value.toLowerCase();
+      const wanted = plain(field.value);
       if (field.dataset.attribute) return (row.dataset[field.dataset.attribute] ?? "").toLowerCase().split(" ").includes(wanted);
-      return row.textContent.toLowerCase().includes(wanted);
+      return plain(row.textContent).includes(wanted);
     });
     row.hidden = !fits;
     shown += fits;

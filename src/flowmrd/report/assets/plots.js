@@ -168,7 +168,7 @@
     const line = document.createElement("p");
     const title = document.createElement("strong");
     title.textContent = how;
-    const shares = report.totals.filter(([, n]) => n > 0)
+    const shares = report.totals.filter(([, n]) => n > 0 && n >= events) // more events than cells are no share of them
       .map(([name, n]) => flowmrd.say("{share} % of {cells}", { share: share(events / n), cells: name }));
     line.append(title, `: ${shares.join(", ")}.`);
     const list = document.createElement("ul");

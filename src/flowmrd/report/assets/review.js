@@ -40,7 +40,7 @@
     const counted = !groups.length ? "" : decision === "accept"
       ? flowmrd.say("The tube is then counted again with your calls.")
       : flowmrd.say("Calls of groups are kept, and counted only with an acceptance.");
-    status.textContent = `${flowmrd.say("Saved as {file} in your downloads. Import it with: flowmrd review import", { file })} ${counted}`.trim();
+    status.textContent = `${flowmrd.say("Saved as {file} in your downloads. Import it with: flowmrd review import RUN {file} .", { file })} ${counted}`.trim();
   });
 
   // The figures of this page, as data.
