@@ -41,7 +41,7 @@ def test_a_stage_is_present_only_where_other_cells_hardly_ever_give_as_many(
 def test_a_tube_in_which_no_stage_is_more_than_other_cells_says_aplasia() -> None:
     told = assess_b_lineage(22, 120_000, [stage("haematogones_1", 2, 15.0), stage("mature_b", 5, 3.1)])
     assert told.verdict == "too_few"
-    assert told.statement.startswith("B-cell aplasia, or too few B cells to assess: 22 of 120000 nucleated cells")
+    assert told.statement.startswith("B-cell aplasia, or too few B cells to assess: 22 of 120,000 nucleated cells")
 
 
 def test_stages_that_other_cells_explain_are_named_beside_those_that_are_present() -> None:
