@@ -159,7 +159,9 @@ class Bench:
 
     def __init__(self, tubes: DevelopmentSet) -> None:
         self.tubes = tubes
-        self.defaults = Watched(target=4e-3, replicates=1, spike_kinds=3, shifted=MARKERS_OF_STEROIDS)
+        self.defaults = Watched(
+            target=4e-3, replicates=1, spike_kinds=1, spike_kinds_nearest=2, shifted=MARKERS_OF_STEROIDS
+        )
         self.reference = self._watch(lambda: self._reference(self.defaults))
         self.laips = [self._watch(partial(self._laip, one, self.reference.value, self.defaults)) for one in tubes.tubes]
         self.results = [

@@ -205,7 +205,9 @@ def _by_functions(scene: Scene, folder: Path, *, gates_only: bool) -> Record:
         laip = None
         if scene.diagnosis is not None:
             laip = find_laip("P", [gate(prepared(read("DX")), config, reference=reference)], model, config=config)
-        numbers = replace(classifier_parameters(panel, config, PriorTherapy.NONE), replicates=1, spike_kinds=1)
+        numbers = replace(
+            classifier_parameters(panel, config, PriorTherapy.NONE), replicates=1, spike_kinds=1, spike_kinds_nearest=0
+        )
         tube = classify(tube, model, laip=laip, config=config, parameters=numbers)
         assert tube.mrd is not None  # noqa: S101 - a judged tube
         mrd = tube.mrd

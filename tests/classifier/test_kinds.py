@@ -12,13 +12,20 @@ from flowmrd.classifier import ClassifierParameters, Library, ReferenceModel, bu
 from flowmrd.classifier.blast_prior import blast_prior
 from flowmrd.classifier.classification import SpikeStep
 from flowmrd.classifier.judge_tube import lossy_steps
-from flowmrd.classifier.leukaemia_kinds import kinds_of_leukaemia
+from flowmrd.classifier.leukaemia_kinds import (
+    expected_gain,
+    kinds_of_leukaemia,
+    kinds_of_prior,
+    representative_kinds,
+)
 from flowmrd.classifier.phenotype import phenotype_in_words
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes
 from flowmrd.classifier.tube_model import fit_tube
 from flowmrd.classifier.window_cells import WindowCells, tube_cells
 
 PARAMETERS = ClassifierParameters(target=2e-3, replicates=2)
+DRAWN = PARAMETERS.spike_kinds_nearest + PARAMETERS.spike_kinds
+"""Kinds that stand for those drawn from the prior."""
 
 
 @pytest.fixture(scope="module")
@@ -32,18 +39,34 @@ def cells_of(reference: ReferenceModel, seed: int) -> WindowCells:
     return tube_cells(tube, np.flatnonzero(tube.window), fitted, reference.model, PARAMETERS)
 
 
-def test_ten_kinds_spread_evenly_over_the_prior_and_are_the_same_for_every_tube(reference: ReferenceModel) -> None:
+def test_the_kinds_spread_evenly_over_the_prior_and_are_the_same_for_every_tube(reference: ReferenceModel) -> None:
     search = SearchedPhenotypes(None, Library(()), PARAMETERS)
     first, second = (cells_of(reference, seed) for seed in (80, 81))
     centres = []
     for cells in (first, second):
-        kinds = kinds_of_leukaemia(search, cells)[: PARAMETERS.spike_kinds]
-        assert [kind.source for kind in kinds] == ["simulated"] * PARAMETERS.spike_kinds
+        kinds = kinds_of_leukaemia(search, cells)[:DRAWN]
+        assert [kind.source for kind in kinds] == ["simulated"] * DRAWN
         centres.append(np.array([kind.mixture.mean[0] - cells.shift for kind in kinds]))
     np.testing.assert_allclose(centres[0], centres[1], atol=1e-9)
     prior = blast_prior(FEATURES, reference.model.normal_b, PARAMETERS)
-    np.testing.assert_allclose(centres[0].mean(axis=0), prior.mean[0], atol=0.05)
-    assert all(len(set(np.round(column, 6))) == PARAMETERS.spike_kinds for column in centres[0].T)
+    everyone = kinds_of_prior(FEATURES, reference.model.normal_b, PARAMETERS, 40)
+    everywhere = np.array([kind.mixture.mean[0] for kind in everyone])
+    np.testing.assert_allclose(everywhere.mean(axis=0), prior.mean[0], atol=0.05)
+    assert all(len(set(np.round(column, 6))) == 40 for column in everywhere.T)
+
+
+def test_kinds_near_normal_cells_are_each_tried_and_the_others_stand_for_the_rest(reference: ReferenceModel) -> None:
+    """Every drawn kind counts once: a near one for itself, another for its part of the kinds by their distance."""
+    kinds = representative_kinds(reference.model, PARAMETERS)
+    near, others = kinds[: PARAMETERS.spike_kinds_nearest], kinds[PARAMETERS.spike_kinds_nearest :]
+    assert len(others) == PARAMETERS.spike_kinds
+    one = 1 / PARAMETERS.spike_kinds_drawn
+    assert [kind.share for kind in near] == pytest.approx([one] * len(near))
+    assert [kind.share for kind in others] == pytest.approx([14 * one] * 10)
+    gains = [expected_gain(kind.mixture, reference.model, PARAMETERS) for kind in kinds]
+    assert gains == sorted(gains)
+    few = representative_kinds(reference.model, replace(PARAMETERS, spike_kinds_drawn=12))
+    assert [kind.share for kind in few] == pytest.approx([1 / 12] * 12), "all are tried where few are drawn"
 
 
 def test_cells_of_a_kind_lie_where_the_kind_does_but_for_its_drift(reference: ReferenceModel) -> None:
@@ -60,7 +83,7 @@ def test_without_a_diagnosis_tube_every_kind_is_tried_and_a_kind_like_precursors
     result = classify_tube(marrow("fu", 83)[0], reference, laip=None, library=None, parameters=PARAMETERS)
     spike = result.spike_in
     assert spike is not None
-    assert len(spike.kinds) == spike.replicates == PARAMETERS.spike_kinds + 4
+    assert len(spike.kinds) == spike.replicates == DRAWN + 4
     assert sum(kind.share for kind in spike.kinds) == pytest.approx(1.0)
     assert spike.source == "simulated"
     assert all(kind.recovered <= kind.noticed <= kind.spiked for kind in spike.kinds)
@@ -69,6 +92,8 @@ def test_without_a_diagnosis_tube_every_kind_is_tried_and_a_kind_like_precursors
     assert spike.detected_replicates == sum(found)
     share = sum(kind.share for kind, hit in zip(spike.kinds, found, strict=True) if hit)
     assert spike.detected == (round(share, 6) >= 0.9)
+    by_share = sum(kind.share * kind.recovered for kind in spike.kinds)
+    assert spike.recovered == pytest.approx(by_share), "kinds near normal cells are tried more often than their share"
 
 
 def test_kinds_that_the_classifier_misses_are_no_loss_of_a_gate_or_mask(reference: ReferenceModel) -> None:
@@ -85,7 +110,7 @@ def test_leukaemias_in_the_place_of_haematogones_are_tried_in_their_true_share_a
     reference: ReferenceModel,
 ) -> None:
     cells = cells_of(reference, 85)
-    near = kinds_of_leukaemia(SearchedPhenotypes(None, Library(()), PARAMETERS), cells)[PARAMETERS.spike_kinds :]
+    near = kinds_of_leukaemia(SearchedPhenotypes(None, Library(()), PARAMETERS), cells)[DRAWN:]
     assert sum(kind.share for kind in near) == pytest.approx(35 / 332)
     normal = reference.model.normal_b + cells.shift
     for usual, nearer in (near[:2], near[2:]):

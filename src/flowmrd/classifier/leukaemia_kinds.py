@@ -5,9 +5,10 @@ and once in that of the tube in question. Without a diagnosis tube the leukaemia
 tried: the phenotypes of a library of other patients, or else phenotypes drawn from the prior of 332 patients
 (:mod:`flowmrd.classifier.blast_prior`). The drawn phenotypes are the same for every tube and are spread evenly over the
 prior by a Latin hypercube (McKay et al., Technometrics 1979;21:239): the distribution of every marker is cut into parts
-of equal probability, and each part is used once. One leukaemia in ten lies where haematogones do, and whether it is
-found depends on the tube's own precursors. Such kinds are added to the others. They lie as near to normal B cells as
-real leukaemias do and count by their share of the patients.
+of equal probability, and each part is used once. Tubes miss those that lie nearest to normal cells. So of many drawn
+phenotypes each of these is tried, and a few stand for all the others. One leukaemia in ten lies where haematogones do,
+and whether it is found depends on the tube's own precursors. Such kinds are added to the others. They lie as near to
+normal B cells as real leukaemias do and count by their share of the patients.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import numpy.typing as npt
 
 from flowmrd.classifier.blast_prior import blast_prior, cluster_shape, precursor_like
 from flowmrd.classifier.candidate_cells import Floats32
-from flowmrd.classifier.mixture import Floats, Mixture
+from flowmrd.classifier.mixture import Floats, Mixture, log_density
+from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes
@@ -119,7 +121,7 @@ class LeukaemiaKind:
 def kinds_of_leukaemia(
     search: SearchedPhenotypes, cells: WindowCells, placed: Floats | None = None
 ) -> list[LeukaemiaKind]:
-    """Kinds that the leukaemia of this tube may be; at most ``spike_kinds``, in an order that is the same every time.
+    """Kinds that the leukaemia of this tube may be, in an order that is the same every time.
 
     Parameters
     ----------
@@ -144,11 +146,11 @@ def kinds_of_leukaemia(
         if len(entries) > most:
             entries = [entries[i * len(entries) // most] for i in range(most)]
         return [replace(_followed(entry, "library", cells), share=1 / len(entries)) for entry in entries]
-    normal_b = cells.normal.normal_b + cells.shift
-    anywhere = kinds_of_prior(cells.features, normal_b, search.parameters)
-    near = precursor_like_kinds(cells.features, normal_b, search.parameters)
+    anywhere = representative_kinds(cells.normal, search.parameters)
+    near = precursor_like_kinds(cells.features, cells.normal.normal_b, search.parameters)
     rest = 1.0 - sum(kind.share for kind in near)
-    return [*(replace(kind, share=rest / len(anywhere)) for kind in anywhere), *near]
+    kinds = [*(replace(kind, share=rest * kind.share) for kind in anywhere), *near]
+    return [replace(kind, mixture=kind.mixture.shifted(cells.shift)) for kind in kinds]
 
 
 def _of_laip(laip: PatientLaip, source: Source, shift: Floats) -> LeukaemiaKind:
@@ -160,15 +162,51 @@ def _followed(laip: PatientLaip, source: Source, cells: WindowCells) -> Leukaemi
     return _of_laip(laip, source, cells.shift - laip.staining)
 
 
+def representative_kinds(model: NormalModel, parameters: ClassifierParameters) -> list[LeukaemiaKind]:
+    """The phenotypes of a large draw that lie nearest to normal cells, each by itself, and a few for all the others.
+
+    A tube finds nearly all the others, so few of them tell their share as well as many. They are the middle ones of
+    parts of equal size, in the order of their gain. Shares are of all leukaemias that the draw stands for.
+
+    Parameters
+    ----------
+    model
+        Normal cells of the controls; the phenotypes are in its staining.
+    """
+    drawn = kinds_of_prior(model.features, model.normal_b, parameters, parameters.spike_kinds_drawn)
+    order = np.argsort([expected_gain(kind.mixture, model, parameters) for kind in drawn], kind="stable")
+    nearest, others = np.split(order, [min(parameters.spike_kinds_nearest, len(order))])
+    parts = [part for part in np.array_split(others, parameters.spike_kinds) if len(part)]
+    chosen = [(int(number), 1) for number in nearest] + [(int(part[len(part) // 2]), len(part)) for part in parts]
+    return [replace(drawn[number], share=stands_for / len(drawn)) for number, stands_for in chosen]
+
+
+def expected_gain(mixture: Mixture, model: NormalModel, parameters: ClassifierParameters) -> float:
+    """Mean gain of a phenotype's cells over the controls' normal cells at the target level, natural log per cell."""
+    rng = np.random.default_rng(parameters.spike_kinds_seed)
+    root = np.linalg.cholesky(mixture.covariance[0])
+    x = mixture.mean[0] + rng.standard_normal((parameters.spike_kinds_cells, mixture.d)) @ root.T
+    ratio = log_density(mixture, x) - log_density(model.mixture, x, degrees=parameters.tail_degrees)
+    return float(np.logaddexp(0.0, np.log(parameters.target) + ratio).mean())
+
+
 def kinds_of_prior(
-    features: tuple[str, ...], normal_b: Floats, parameters: ClassifierParameters
+    features: tuple[str, ...], normal_b: Floats, parameters: ClassifierParameters, n: int
 ) -> list[LeukaemiaKind]:
-    """Phenotypes drawn evenly from the prior of blasts; ``normal_b`` is the centre of normal B cells, decades (d,)."""
+    """Phenotypes drawn evenly from the prior of blasts.
+
+    Parameters
+    ----------
+    normal_b
+        Shape (d,): centre of normal B cells, decades.
+    n
+        Number of phenotypes.
+    """
     from scipy.special import ndtri
 
     prior, shape = blast_prior(features, normal_b, parameters), cluster_shape(features)
     sd = np.sqrt(np.diagonal(prior.covariance[0] - shape))
-    n, d = parameters.spike_kinds, len(features)
+    d = len(features)
     rng = np.random.default_rng(parameters.spike_kinds_seed)
     strata = np.stack([rng.permutation(n) for _ in range(d)], axis=1)
     centres = prior.mean[0] + sd * ndtri((strata + 0.5) / n)

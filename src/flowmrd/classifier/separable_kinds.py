@@ -59,8 +59,8 @@ def separable_kinds(model: NormalModel, markers: tuple[str, ...] | None = None) 
         Antibodies to leave out in turn; all but scatter where absent.
     """
     features = model.features
-    parameters = replace(ClassifierParameters(), spike_kinds=KINDS)
-    kinds = kinds_of_prior(features, model.normal_b, parameters)
+    parameters = ClassifierParameters()
+    kinds = kinds_of_prior(features, model.normal_b, parameters, KINDS)
     rng = np.random.default_rng(parameters.spike_kinds_seed)
     window = _window(model)
     normal = _draw(window, NORMAL_CELLS, rng)

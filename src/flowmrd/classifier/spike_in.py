@@ -110,7 +110,7 @@ def spike_in(
         level=parameters.target,
         replicates=replicates,
         expected=float(expected),
-        recovered=found / replicates,
+        recovered=_mean_recovered(tried),
         detected_replicates=sum(hits),
         detected=_are_enough(tried, hits, parameters, one_patient=one_patient),
         spiked_total=sum(one.spiked for one in tried),
@@ -248,6 +248,12 @@ def share_found(shares: Sequence[float], found: Sequence[bool]) -> float:
     whole = sum(shares)
     told = sum(share for share, hit in zip(shares, found, strict=True) if hit)
     return round(told / whole, 6) if whole > 0.0 else 0.0
+
+
+def _mean_recovered(tried: Sequence[SpikedKind]) -> float:
+    """Counted cells of a replicate, or of a kind by the share of the leukaemias that it stands for, on average."""
+    whole = sum(one.share for one in tried)
+    return sum(one.share * one.recovered for one in tried) / whole if whole else 0.0
 
 
 def _is_found(one: SpikedKind, least: int, *, one_patient: bool) -> bool:

@@ -149,9 +149,12 @@ class SpikeIn(ResultPart):
         description="Replicates in which the detection count was reached, or kinds of leukaemia that were not missed.",
     )
     recovery: float | None = Field(
-        description="Spiked cells called MRD over all spiked cells; null without spiked cells.",
+        description="Spiked cells called MRD over all spiked cells, of kinds of leukaemia by their share of the "
+        "patients; null without spiked cells.",
     )
-    recovery_ci95: tuple[float, float] | None = Field(description="Exact binomial 95 % interval of the recovery.")
+    recovery_ci95: tuple[float, float] | None = Field(
+        description="Exact binomial 95 % interval of the recovery; null where kinds of leukaemia were tried."
+    )
     source: str = Field(description="Whose cells were spiked: patient, library, simulated.")
     steps: tuple[SpikeInStep, ...] = Field((), description="Where spiked cells were lost, from the raw file on.")
     kinds: tuple[KindOutcome, ...] = Field((), description="Kinds of leukaemia tried without a diagnosis tube.")

@@ -84,12 +84,14 @@ def judge_spike_in(
     spiked, recovered = facts.spiked_total, facts.recovered_total
     if facts.least_spiked:
         spiked, recovered = facts.least_spiked, facts.least_recovered
+    recovery = recovered / spiked if spiked else None
     detected, replicates = facts.detected_replicates, facts.replicates
     least = found.detect_events if found is not None else MrdConfig().min_detect_events
     kinds = tuple(_kind(kind, least) for kind in facts.kinds)
     rules = ClassifierParameters()
     if kinds:
         detected = sum(kind.outcome != "missed" for kind in kinds)
+        recovery = _recovery_of_kinds(kinds)
         enough = kinds_share_found(kinds) >= rules.spike_kinds_found_share
     else:
         if found is not None:
@@ -103,8 +105,8 @@ def judge_spike_in(
         detected=enough,
         replicates=replicates,
         detected_replicates=detected,
-        recovery=recovered / spiked if spiked else None,
-        recovery_ci95=binomial_interval(recovered, spiked) if spiked else None,
+        recovery=recovery,
+        recovery_ci95=binomial_interval(recovered, spiked) if spiked and not kinds else None,
         source=facts.source,
         steps=tuple(SpikeInStep.model_validate(step.model_dump()) for step in facts.steps),
         kinds=kinds,
@@ -114,6 +116,16 @@ def judge_spike_in(
 def kinds_share_found(kinds: Sequence[KindOutcome]) -> float:
     """Share of the leukaemias whose kinds would not have been overlooked."""
     return share_found([kind.share for kind in kinds], [kind.outcome != "missed" for kind in kinds])
+
+
+def _recovery_of_kinds(kinds: Sequence[KindOutcome]) -> float | None:
+    """Part of the spiked cells that is counted, by the share of the leukaemias that each kind stands for.
+
+    Kinds near normal cells are tried more often than their share; all cells together would tell too small a part.
+    """
+    parts = [(kind.share, kind.recovered / kind.spiked) for kind in kinds if kind.spiked]
+    whole = sum(share for share, _ in parts)
+    return sum(share * part for share, part in parts) / whole if whole else None
 
 
 def _kind(kind: SpikedKindEntry, least: int) -> KindOutcome:
