@@ -22,7 +22,6 @@ from benchmarks.accuracy.pipeline import Pipeline
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import RunConfig
-from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
 from flowmrd.store import open_columns, read_json
 from flowmrd.tube.files import TubeFiles, tube_from_files
@@ -291,7 +290,7 @@ def outcome(pipeline: Pipeline, sample: str, real: npt.NDArray[np.bool_]) -> Rec
     """
     work = pipeline.work
     files = TubeFiles(sample, *(work(sample, f"{name}.arrow") for name in ("preprocessed", "gated", "classified")))
-    panel = load_panel(find_panel(pipeline.panel, run_directory=pipeline.run, shipped=PANELS))
+    panel = load_panel(find_panel(pipeline.panel, run_directory=pipeline.run))
     tube = tube_from_files(files, panel, RunConfig(panel="", samples=""))
     counted = tube.analysable() & tube.gate("nucleated")
     window = tube.gate("possible_b_lineage")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
 from flowmrd.errors import SheetError
-from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
 
 __all__ = ["CONFIG", "OVERRIDES", "OVERRIDE_SUFFIXES", "RunFiles", "override_of"]
@@ -59,7 +58,7 @@ class RunFiles:
 
     def panel_path(self, name: str) -> Path:
         """Panel file of a panel, given by name or path."""
-        return find_panel(name, run_directory=self.directory, shipped=PANELS)
+        return find_panel(name, run_directory=self.directory)
 
     def panel_path_of(self, sample: str) -> Path:
         """Panel file of a tube."""

@@ -48,15 +48,13 @@ class SeparableKinds:
     without: dict[str, int]
 
 
-def separable_kinds(model: NormalModel, markers: tuple[str, ...] | None = None) -> SeparableKinds:
+def separable_kinds(model: NormalModel) -> SeparableKinds:
     """Count the kinds of leukaemia that the markers of a reference can tell from its normal B lineage.
 
     Parameters
     ----------
     model
-        Normal marrow of the laboratory's controls.
-    markers
-        Antibodies to leave out in turn; all but scatter where absent.
+        Normal marrow of the laboratory's controls; its antibodies are left out in turn.
     """
     features = model.features
     parameters = ClassifierParameters()
@@ -75,7 +73,7 @@ def separable_kinds(model: NormalModel, markers: tuple[str, ...] | None = None) 
         )
 
     everything = list(range(len(features)))
-    chosen = [name for name in markers or features if name in features and not name.startswith(("FSC", "SSC"))]
+    chosen = [name for name in features if not name.startswith(("FSC", "SSC"))]
     without = {name: told([i for i in everything if features[i] != name]) for name in chosen}
     return SeparableKinds(len(kinds), told(everything), without)
 

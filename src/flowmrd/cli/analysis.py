@@ -73,10 +73,9 @@ def _data_set_lines(one: InspectedDataSet, *, several: bool) -> list[str]:
 
 
 def _panel(name: str) -> PanelModel:
-    from flowmrd.home import PANELS
     from flowmrd.panel import find_panel, load_panel
 
-    return load_panel(Path(name) if Path(name).is_file() else find_panel(name, run_directory=Path(), shipped=PANELS))
+    return load_panel(Path(name) if Path(name).is_file() else find_panel(name, run_directory=Path()))
 
 
 def _panel_lines(data_set: InspectedDataSet) -> list[str]:

@@ -210,7 +210,7 @@ def _panel(
 ) -> tuple[PanelModel | None, list[Problem], list[tuple[int, Problem]]]:
     """The panel of this name; problems of its file; and, for an unknown one, the lines of the sheet that name it."""
     try:
-        path = find_panel(name, run_directory=run_directory, shipped=PANELS)
+        path = find_panel(name, run_directory=run_directory)
     except PanelError as error:
         found = f"the unknown panel {name[:80]!r}"
         lines = [row.line for row in users if row.panel == name]

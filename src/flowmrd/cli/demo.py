@@ -18,7 +18,6 @@ from pathlib import Path
 
 from flowmrd.engine.launch import launch
 from flowmrd.errors import ConfigError
-from flowmrd.home import PANELS
 from flowmrd.mrd.result import VerdictClass
 from flowmrd.mrd.specimen import SpecimenResult
 from flowmrd.panel import PanelModel, find_panel, load_panel
@@ -108,7 +107,7 @@ def pooled_lines(run_directory: Path) -> list[str]:
 def demo(folder: Path, *, cores: int | None = None) -> int:
     """Make the run directories, run them, and say where the reports are; return the worst exit code."""
     write_real(folder / "real")
-    panel = load_panel(find_panel("ino10", run_directory=folder, shipped=PANELS))
+    panel = load_panel(find_panel("ino10", run_directory=folder))
     simulate(folder / "cohort", preset="demo", seed=DEFAULT_SEED, panel=panel)
     write_pooled(folder, panel)
     code = max(launch(folder / name, cores=cores) for name in ("real", "cohort", "pooled"))

@@ -21,7 +21,6 @@ from flowmrd.gating.flags import KNOWN_ROUTES, REQUIRED, required_gates
 from flowmrd.gating.gated_columns import gate_columns
 from flowmrd.gating.panel_scale import PANEL_WIDTH
 from flowmrd.gating.tree import GateResult
-from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
 from flowmrd.panel.contradictions import ROUTE_MARKERS, contradictions
 from flowmrd.panel.gates import CutGate, Gate
@@ -65,7 +64,7 @@ def check_panel(name: str, tubes: Sequence[Path], *, reference: Path | None = No
         If the reference cannot be read.
     """
     try:
-        path = Path(name) if Path(name).is_file() else find_panel(name, run_directory=Path(), shipped=PANELS)
+        path = Path(name) if Path(name).is_file() else find_panel(name, run_directory=Path())
         panel = load_panel(path)
     except InputError as error:
         return 1, _told(error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowmrd.config import RunConfig
-from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
 from flowmrd.panel.describe import tree_lines
 from flowmrd.panel.gates import Gate
@@ -28,7 +27,7 @@ def show_panel(name: str, fcs: Path | None, out: Path | None, code: str = "en") 
     InputError
         If panel or tube cannot be read, or do not fit each other.
     """
-    path = Path(name) if Path(name).is_file() else find_panel(name, run_directory=Path(), shipped=PANELS)
+    path = Path(name) if Path(name).is_file() else find_panel(name, run_directory=Path())
     panel = load_panel(path)
     tube = None if fcs is None else _gated(fcs, panel)
 

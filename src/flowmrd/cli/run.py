@@ -75,12 +75,11 @@ def simulate(
 
     Example: flowmrd simulate demo-run --preset small
     """
-    from flowmrd.home import PANELS
     from flowmrd.panel import find_panel, load_panel
     from flowmrd.stages.simulate import DEFAULT_SEED
     from flowmrd.stages.simulate import simulate as stage
 
-    model = load_panel(find_panel(panel, run_directory=rundir, shipped=PANELS))
+    model = load_panel(find_panel(panel, run_directory=rundir))
     cohort = stage(
         rundir,
         preset=preset,

@@ -24,7 +24,7 @@ from typing import Final, Literal
 from pydantic import TypeAdapter
 
 from flowmrd.errors import InternalError
-from flowmrd.home import PANELS, REPOSITORY
+from flowmrd.home import REPOSITORY
 from flowmrd.records.selftest import CheckEntry, GoldenFile, GoldenTruth, GoldenTube, SelftestFile
 from flowmrd.records.simulation import SimulatedTubeEntry
 from flowmrd.store import digest_file, read_json, write_json
@@ -154,7 +154,7 @@ def analyse_golden_tubes(call: Command, run_directory: Path) -> GoldenFile:
     from flowmrd.stages.results import read_result
     from flowmrd.stages.simulate import simulate
 
-    panel = load_panel(find_panel(PANEL, run_directory=run_directory, shipped=PANELS))
+    panel = load_panel(find_panel(PANEL, run_directory=run_directory))
     cohort = simulate(run_directory, preset="small", seed=SEED, panel=panel)
     tubes = cohort.manifest.tubes
     run_stages(call, run_directory, tubes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowmrd.config import RunConfig
-from flowmrd.home import PANELS
 from flowmrd.panel import find_panel, load_panel
 from flowmrd.stages.preprocess import preprocess_file as stage
 
@@ -26,6 +25,6 @@ def preprocess_file(
     compensated
         The data need no compensation.
     """
-    model = load_panel(find_panel(panel, run_directory=Path(), shipped=PANELS))
+    model = load_panel(find_panel(panel, run_directory=Path()))
     config = RunConfig(panel=panel, samples="", **({"compensation": "none"} if compensated else {}))
     stage(file, panel=model, config=config, out=out, spillover=spillover)

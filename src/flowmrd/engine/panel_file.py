@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from flowmrd.config.path_text import obstacle
-from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, find_panel, load_panel
 
 __all__ = ["PanelFile", "digest_of", "short_digest"]
@@ -58,7 +57,7 @@ class PanelFile:
         PanelError
             If there is none, or it is wrong.
         """
-        path = find_panel(name, run_directory=run_directory, shipped=PANELS)
+        path = find_panel(name, run_directory=run_directory)
         return cls(path, load_panel(path), hashlib.sha256(path.read_bytes()).hexdigest())
 
 

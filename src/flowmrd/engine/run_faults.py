@@ -16,7 +16,6 @@ from flowmrd.config.sheet import Role
 from flowmrd.engine.headers import HeaderPreview
 from flowmrd.errors import ArtefactError, CompensationError, ConfigError, InputError
 from flowmrd.gating.experts import SUFFIXES
-from flowmrd.home import PANELS
 from flowmrd.panel import find_panel, load_panel
 from flowmrd.records.read import read_if_there
 from flowmrd.records.references import GateReferenceFile, TransformFile, read_reference_file
@@ -109,7 +108,7 @@ def _references(rows: Sequence[Sample], config: RunConfig, run_directory: Path) 
             folder = stored_reference(run_directory, config, name)
             if folder is None:
                 continue
-            panel = load_panel(find_panel(name, run_directory=run_directory, shipped=PANELS))
+            panel = load_panel(find_panel(name, run_directory=run_directory))
             read_reference_file(folder / "reference.json")
             parts = (
                 read_if_there(folder / "gates.json", GateReferenceFile),

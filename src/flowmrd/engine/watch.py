@@ -57,7 +57,7 @@ def best_panel(name: str | None, files: Sequence[Path], run_directory: Path) -> 
         If no shipped panel fits any of the files that were read.
     """
     if name is not None:
-        return name, load_panel(find_panel(name, run_directory=run_directory, shipped=PANELS))
+        return name, load_panel(find_panel(name, run_directory=run_directory))
     step = max(len(files) // LOOKED_AT, 1)
     counts: dict[str, int] = {}
     models = {path.stem: load_panel(path) for path in sorted(PANELS.glob("*.yaml"))}
@@ -133,7 +133,7 @@ def add_new_tubes(run_directory: Path, files: Sequence[Path], *, naming: NamingR
     ]
     if not new:
         return []
-    panel = load_panel(find_panel(config.panel, run_directory=run_directory, shipped=PANELS))
+    panel = load_panel(find_panel(config.panel, run_directory=run_directory))
     proposed = propose_rows(new, panel, naming=naming, taken=[row.sample for row in rows])
     add_to_sheet(sheet, proposed)
     return [

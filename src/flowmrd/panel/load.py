@@ -17,7 +17,7 @@ from flowmrd.home import PANELS
 from flowmrd.panel.model import PanelModel
 
 
-def find_panel(name: str, *, run_directory: Path, shipped: Path) -> Path:
+def find_panel(name: str, *, run_directory: Path) -> Path:
     """Resolve a panel name (shipped) or path (relative to the run directory).
 
     Raises
@@ -29,11 +29,11 @@ def find_panel(name: str, *, run_directory: Path, shipped: Path) -> Path:
         raise PanelError(f"panel {name[:40]!r}", found=why, expected="a panel's name or path", todo="correct 'panel'")
     candidates = [run_directory / name]
     if not name.endswith((".yaml", ".yml")):
-        candidates += [run_directory / "panels" / f"{name}.yaml", shipped / f"{name}.yaml"]
+        candidates += [run_directory / "panels" / f"{name}.yaml", PANELS / f"{name}.yaml"]
     for candidate in candidates:
         if candidate.is_file() and candidate.suffix in {".yaml", ".yml"}:
             return candidate
-    known = sorted(path.stem for path in shipped.glob("*.yaml"))
+    known = sorted(path.stem for path in PANELS.glob("*.yaml"))
     near = get_close_matches(name, known, n=1)
     raise PanelError(
         f"panel {name!r}",
@@ -72,7 +72,7 @@ def load_panel(path: Path | str) -> PanelModel:
         With every problem of the file in one message.
     """
     if isinstance(path, str):
-        path = find_panel(path, run_directory=Path(), shipped=PANELS)
+        path = find_panel(path, run_directory=Path())
     data = read_yaml(path, PanelError, expected="a panel file", if_missing="correct the panel's name").data
     try:
         panel = PanelModel.model_validate(data)

@@ -226,7 +226,7 @@ def input_paths(run_directory: Path, config: RunConfig, samples: list[Sample]) -
     for panel in dict.fromkeys([config.panel, *(sample.panel for sample in samples if sample.panel)]):
         # a tube whose panel is unknown was refused and has no result
         with suppress(PanelError):
-            add(find_panel(panel, run_directory=run_directory, shipped=PANELS))
+            add(find_panel(panel, run_directory=run_directory))
     if not isinstance(config.compensation, str):
         for given in config.compensation.tables().values():
             add((run_directory / config.samples).parent / given)

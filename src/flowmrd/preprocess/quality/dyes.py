@@ -23,6 +23,8 @@ Mask = npt.NDArray[np.bool_]
 
 BINS: Final = 256
 MAX_EVENTS: Final = 200_000
+MIN_EVENTS: Final = 500
+"""Fewest usable events of which a cut is estimated."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,7 @@ class DyeCut:
         return cls(entry.channel, entry.value, entry.masked_side, entry.reason)
 
 
-def find_dye_cut(
-    channel: str, values: Values, *, masked_side: Literal["above", "below"], usable: Mask, min_events: int = 500
-) -> DyeCut:
+def find_dye_cut(channel: str, values: Values, *, masked_side: Literal["above", "below"], usable: Mask) -> DyeCut:
     """Place the cut beside the main peak: above it for a viability dye, below it for a nucleic acid dye.
 
     Parameters
@@ -66,8 +66,8 @@ def find_dye_cut(
     """
     seen = values[sampled_rows(len(values), usable, MAX_EVENTS)]
     seen = seen[np.isfinite(seen)]
-    if len(seen) < min_events:
-        return DyeCut(channel, None, masked_side, f"{len(seen)} usable events, fewer than {min_events}")
+    if len(seen) < MIN_EVENTS:
+        return DyeCut(channel, None, masked_side, f"{len(seen)} usable events, fewer than {MIN_EVENTS}")
     low, high = (float(v) for v in np.quantile(seen, [0.0005, 0.9995]))
     if high - low < 0.1:
         return DyeCut(channel, None, masked_side, "the dye has one population")
