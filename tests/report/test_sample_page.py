@@ -6,7 +6,7 @@ import json
 import re
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from report_pages import build
@@ -221,9 +221,12 @@ PRINTED: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.parametrize("code", ["en", "de", "zh"])
 @pytest.mark.parametrize("name", PRINTED)
-def test_it_prints_on_three_pages(tmp_path: Path, open_page: OpenPage, name: str) -> None:
-    page = open_page(build(make_sample(tmp_path, n=4000, **PRINTED[name])))
+def test_it_prints_on_three_pages(
+    tmp_path: Path, open_page: OpenPage, name: str, code: Literal["en", "de", "zh"]
+) -> None:
+    page = open_page(build(make_sample(tmp_path, n=4000, **PRINTED[name]), language=code))
     ready(page)
     settle(page)
     printed = page.pdf(prefer_css_page_size=True)
