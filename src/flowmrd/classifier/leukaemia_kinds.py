@@ -166,7 +166,8 @@ def representative_kinds(model: NormalModel, parameters: ClassifierParameters) -
     """The phenotypes of a large draw that lie nearest to normal cells, each by itself, and a few for all the others.
 
     A tube finds nearly all the others, so few of them tell their share as well as many. They are the middle ones of
-    parts of equal size, in the order of their gain. Shares are of all leukaemias that the draw stands for.
+    parts of the others in the order of their gain. The parts grow with the distance from normal cells, as fewer kinds
+    are missed there. Shares are of all leukaemias that the draw stands for.
 
     Parameters
     ----------
@@ -175,8 +176,11 @@ def representative_kinds(model: NormalModel, parameters: ClassifierParameters) -
     """
     drawn = kinds_of_prior(model.features, model.normal_b, parameters, parameters.spike_kinds_drawn)
     order = np.argsort([expected_gain(kind.mixture, model, parameters) for kind in drawn], kind="stable")
-    nearest, others = np.split(order, [min(parameters.spike_kinds_nearest, len(order))])
-    parts = [part for part in np.array_split(others, parameters.spike_kinds) if len(part)]
+    near = min(parameters.spike_kinds_nearest, len(order))
+    ends = np.geomspace(max(near, 1), len(order), parameters.spike_kinds + 1).round().astype(np.intp)
+    ends[0] = near
+    nearest, *others = np.split(order, ends[:-1])
+    parts = [part for part in others if len(part)]
     chosen = [(int(number), 1) for number in nearest] + [(int(part[len(part) // 2]), len(part)) for part in parts]
     return [replace(drawn[number], share=stands_for / len(drawn)) for number, stands_for in chosen]
 
