@@ -105,17 +105,8 @@ def classify_tube(
     model = (reference.model if own is None else reference.folds[own.fold]).select(features)
     others = [record for record in reference.controls if record is not own]
     controls = [control_cells(reference, record, features, parameters) for record in others]
-    tube_model, burden, cells, window = _fitted(tube, model, reference, search)
-    share = burden.share if burden is not None else 0.0
-    fits: list[PhenotypeFit] | None = None
-    if search.laip is not None:
-        fits = match_laip(search.laip, parameters, cells)
-        share = max(share, sum(fit.share for fit in fits))
-    calibration = calibrate(search, controls, share)
-    found = find_groups(search, cells, calibration, burden=burden, fits=fits)
-    seen = _Seen(tube_model, cells, window, found)
-    again = _fit_beside_doubt(tube, model, reference, search, calibration, seen) or seen
-    tube_model, cells, window, found = again.fitted, again.cells, again.rows, again.found
+    seen, calibration = _searched(tube, model, reference, search, controls)
+    tube_model, cells, window, found = seen.fitted, seen.cells, seen.rows, seen.found
     score, label = score_mixtures(cells, [group.mixture for group in found.counted])
     uncounted = found.uncounted
     if search.laip is not None:
@@ -127,7 +118,10 @@ def classify_tube(
         tube.offscale, found.counted, _shares_of(called, label, cells, len(found.counted)), cells, found.cut, rates
     )
     uncounted += offscale.uncounted
-    without = _found_without_phenotype(tube, reference, search, int(called.sum()), uncounted)
+    asked = any(group.call == "atypical" for group in uncounted)
+    without: list[tuple[UncountedGroup, Bools]] = []
+    if search.laip is not None and not asked and called.sum() < parameters.detect_events:
+        without = _found_without_phenotype(tube, model, reference, search, controls)
     uncounted = _largest_first(uncounted, without)
     members = find_members(
         cells,
@@ -282,30 +276,27 @@ def _same_without(
 
 def _found_without_phenotype(
     tube: CandidateCells,
+    model: NormalModel,
     reference: ReferenceModel,
     search: SearchedPhenotypes,
-    called: int,
-    uncounted: Sequence[UncountedGroup],
+    controls: list[WindowCells],
 ) -> list[tuple[UncountedGroup, Bools]]:
     """Groups that would be a detection if there were no diagnosis tube, and their cells (n,); they are questions.
 
     The diagnosis tube may be another person's, and a leukaemia may change. Normal populations are fitted beside the
-    phenotype alone, so another leukaemia can pass for a displaced one of them. Nothing is searched for where the
-    phenotype is detected or a question is asked anyway.
+    phenotype alone, so another leukaemia can pass for a displaced one of them.
     """
-    parameters = search.parameters
-    asked = any(group.call == "atypical" for group in uncounted)
-    if search.laip is None or called >= parameters.detect_events or asked:
+    seen, _ = _searched(tube, model, reference, replace(search, laip=None), controls)
+    score, label = score_mixtures(seen.cells, [group.mixture for group in seen.found.counted])
+    called = score >= seen.found.cut
+    if called.sum() < search.parameters.detect_events:
         return []
-    fewer = replace(parameters, replicates=0)
-    found = classify_tube(tube, reference, laip=None, library=None, parameters=fewer)
-    if int(found.mrd.sum()) < parameters.detect_events:
-        return []
-    members = [found.mrd & (found.cluster == number) for number in range(len(found.counted))]
-    return [
-        (UncountedGroup(group.mixture, float(rows.sum()), "not_the_phenotype", group.evidence), rows)
-        for group, rows in zip(found.counted, members, strict=True)
-    ]
+    out = []
+    for number, group in enumerate(seen.found.counted):
+        members = np.zeros(tube.n, dtype=bool)
+        members[seen.rows[called & (label == number)]] = True
+        out.append((UncountedGroup(group.mixture, float(members.sum()), "not_the_phenotype", group.evidence), members))
+    return out
 
 
 def _largest_first(
@@ -325,6 +316,26 @@ def _number_cells(
     """Give the cells of such groups their number in ``group`` (n,), in place; ``first`` is that of ``uncounted[0]``."""
     for other, rows in without:
         group[rows & ~mrd] = first + next(place for place, one in enumerate(uncounted) if one is other)
+
+
+def _searched(
+    tube: CandidateCells,
+    model: NormalModel,
+    reference: ReferenceModel,
+    search: SearchedPhenotypes,
+    controls: list[WindowCells],
+) -> tuple[_Seen, Calibration]:
+    """What the search finds in a tube, and in its controls."""
+    tube_model, burden, cells, window = _fitted(tube, model, reference, search)
+    share = burden.share if burden is not None else 0.0
+    fits: list[PhenotypeFit] | None = None
+    if search.laip is not None:
+        fits = match_laip(search.laip, search.parameters, cells)
+        share = max(share, sum(fit.share for fit in fits))
+    calibration = calibrate(search, controls, share)
+    found = find_groups(search, cells, calibration, burden=burden, fits=fits)
+    seen = _Seen(tube_model, cells, window, found)
+    return _fit_beside_doubt(tube, model, reference, search, calibration, seen) or seen, calibration
 
 
 def _fitted(
