@@ -108,6 +108,7 @@ def _copy(tube: RawTube) -> RawTube:
         tube.leukaemic.copy(),
         tube.nucleated.copy(),
         tube.b_lineage.copy(),
+        tube.doublet.copy(),
         tube.source,
     )
 

@@ -52,7 +52,7 @@ def voltage_of(factor: float, *markers: str) -> Change:
 
 
 def _population(share: float, levels: Mapping[str, float], scatter: tuple[float, float]) -> Change:
-    """This share of the cells that are not leukaemic replaced by one population.
+    """This share of the cells that are not leukaemic replaced by one population; doublets are of the new cells.
 
     Parameters
     ----------
@@ -82,6 +82,7 @@ def _population(share: float, levels: Mapping[str, float], scatter: tuple[float,
                 high: Floats32 = area / width[f"{detector}-W"] * np.float32(65536)
                 tube.columns[f"{detector}-H"][rows] = np.minimum(high, np.float32(TOP))
         tube.b_lineage[rows] = False
+        tube.pair_again(rng)
 
     return change
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.accuracy.acquire import DETECTORS, JUNK, NORMAL, Codes, Spillover, measure, write
+from benchmarks.accuracy.acquire import DETECTORS, DOUBLET, JUNK, NORMAL, Codes, Spillover, measure, write
 from benchmarks.accuracy.mixtures import FEATURES, Patient, draw
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from flowmrd.panel import PanelModel
@@ -28,6 +28,8 @@ TOP: Final = 262143.0
 NORMAL_B: Final = -4
 """Code of a normal B-lineage cell of a mixture; :data:`~benchmarks.accuracy.acquire.NORMAL` is every other cell."""
 
+SCATTER_OF_TWO: Final = {"FSC-A": 0.97, "SSC-A": 0.97}
+"""Scatter of a doublet against the sum of its cells, as :func:`benchmarks.accuracy.acquire.measure` makes it."""
 B_LINEAGE: Final = (Code.HAEMATOGONE_1, Code.HAEMATOGONE_2, Code.HAEMATOGONE_3, Code.MATURE_B, Code.PLASMA_CELL)
 
 
@@ -51,6 +53,8 @@ class RawTube:
     leukaemic, nucleated, b_lineage
         Shape (n,): single leukaemic cells; single nucleated cells, leukaemic ones included; single normal cells of the
         B lineage. Truth, which the pipeline never sees; a row that changes what a cell is changes them too.
+    doublet
+        Shape (n,): events of two cells.
     source
         What the tube was made of, for writing it.
     range
@@ -66,6 +70,7 @@ class RawTube:
     leukaemic: Bools
     nucleated: Bools
     b_lineage: Bools
+    doublet: Bools
     source: Spillover | SimulatedTube
     range: float = TOP + 1.0
     other_instrument: bool = False
@@ -91,6 +96,18 @@ class RawTube:
         """At most ``count`` rows drawn from those where ``among`` holds."""
         rows = np.flatnonzero(among)
         return rng.choice(rows, size=min(count, len(rows)), replace=False)
+
+    def pair_again(self, rng: np.random.Generator) -> None:
+        """Make the doublets of two single cells of the tube as it is now; their pulse width stays."""
+        rows, cells = np.flatnonzero(self.doublet), np.flatnonzero(self.nucleated)
+        first, second = rng.choice(cells, size=(2, len(rows)))
+        for name, column in self.columns.items():
+            if name != "Time" and not name.endswith(("-H", "-W")):
+                column[rows] = (column[first] + column[second]) * np.float32(SCATTER_OF_TWO.get(name, 1.0))
+        for detector in ("FSC", "SSC"):
+            if f"{detector}-H" in self.columns:
+                area, width = self.columns[f"{detector}-A"][rows], self.columns[f"{detector}-W"][rows]
+                self.columns[f"{detector}-H"][rows] = np.minimum(area / width * np.float32(65536), np.float32(TOP))
 
     def remove(self, marker: str) -> None:
         """Take a dye out of the tube: its light, its detector and its row of the matrix."""
@@ -151,6 +168,7 @@ def from_mixtures(
         leukaemic=truth >= 0,
         nucleated=_single(truth),
         b_lineage=truth == NORMAL_B,
+        doublet=truth == DOUBLET,
         source=spill,
     )
 
@@ -173,5 +191,6 @@ def from_plan(plan: TubePlan, panel: PanelModel, seed: int) -> RawTube:
         leukaemic=truth["mrd"].copy(),
         nucleated=single.copy(),
         b_lineage=single & np.isin(truth["population"], B_LINEAGE),
+        doublet=truth["doublet"].copy(),
         source=tube,
     )

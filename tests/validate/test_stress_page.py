@@ -45,11 +45,27 @@ def test_events_beyond_the_ceiling_get_dimmer_with_their_dye_and_do_not_gather_i
     seen = {name: np.full(n, 500.0, dtype=np.float32) for name in ("FSC-A", *detectors.values(), "Time")}
     seen["PacificBlue-A"] = (TOP * np.linspace(0.5, 3.0, n)).astype(np.float32)
     nobody = np.zeros(n, dtype=bool)
+    spill = Spillover(np.eye(2))
     tube = RawTube(
-        "vienna_b8", seen, detectors, np.eye(2), nobody, ~nobody, nobody, Spillover(np.eye(2)), other_instrument=True
+        "vienna_b8", seen, detectors, np.eye(2), nobody, ~nobody, nobody, nobody, spill, other_instrument=True
     )
     shifted("SYTO41", -0.5)(tube, np.random.default_rng(0))
     tube.write(tmp_path / "tube.fcs")
     stored = read_fcs(tmp_path / "tube.fcs")[0].scaled()[2]
     assert len(np.unique(stored)) == n
     assert stored.max() < TOP
+
+
+def test_doublets_of_a_changed_marrow_are_of_its_own_cells() -> None:
+    n = 300
+    doublet = np.arange(n) >= 200
+    columns = {"FSC-A": np.full(n, 1000.0, dtype=np.float32), "PerCP-A": np.full(n, 100.0, dtype=np.float32)}
+    nobody = np.zeros(n, dtype=bool)
+    tube = RawTube(
+        "vienna_b8", columns, {"CD45": "PerCP-A"}, np.eye(1), nobody, ~doublet, nobody, doublet, Spillover(np.eye(1))
+    )
+    columns["PerCP-A"][:200] = 700.0
+    tube.pair_again(np.random.default_rng(0))
+    assert (tube.columns["PerCP-A"][doublet] == 1400.0).all()
+    assert np.allclose(tube.columns["FSC-A"][doublet], 1940.0)
+    assert (tube.columns["PerCP-A"][~doublet] == 700.0).all()
