@@ -23,6 +23,8 @@ from flowmrd.engine.summary import missing_results, print_summary
 from flowmrd.errors import ArtefactError, ColumnError, ConfigError, FcsError, ResourceError, SheetError
 from flowmrd.fcs import read_fcs, read_spillover
 from flowmrd.home import PANELS
+from flowmrd.records.references import REFERENCE_FORMAT, ReferenceFile, ReferenceManifest
+from flowmrd.store import read_json, write_json
 from workflow.runs import planned
 
 
@@ -190,6 +192,28 @@ def matrix_csv(fcs: Path) -> str:
     return "\n".join([*lines, *(",".join(f"{value:.6g}" for value in row) for row in found.matrix)])
 
 
+def stored_reference(folder: Path, controls: int) -> Path:
+    """``reference.json`` of a made-up reference of so many controls; nothing can be judged by it."""
+    folder.mkdir(exist_ok=True)
+    facts = ReferenceFile(
+        format=REFERENCE_FORMAT,
+        panel="ino10",
+        features=(),
+        digest="",
+        arrays_sha256="",
+        n_controls=controls,
+        n_folds=0,
+        provisional=False,
+        stages=(),
+        anchors=(),
+        control_judgements=(),
+        controls=(),
+        manifest=ReferenceManifest.of_nothing(),
+    )
+    write_json(folder / "reference.json", facts.model_copy(update={"digest": facts.content_digest()}).as_json())
+    return folder / "reference.json"
+
+
 @pytest.mark.parametrize("change", ["spillover table", "stored reference"])
 def test_what_a_tube_is_judged_by_is_part_of_its_identity_even_if_its_time_goes_back(
     simulated: Path, tmp_path: Path, change: str
@@ -199,14 +223,15 @@ def test_what_a_tube_is_judged_by_is_part_of_its_identity_even_if_its_time_goes_
     if change == "spillover table":
         file = run / "config/spill.csv"
         config.write_text(config.read_text() + "compensation: {source: csv, csv: {default: spill.csv}}\n")
+        file.write_text(matrix_csv(run / "fcs/P01-day21.fcs"))
     else:
-        file = run / "stored/reference.json"
-        file.parent.mkdir()
+        file = stored_reference(run / "stored", 3)
         config.write_text(config.read_text() + "reference: stored\n")
-    text = matrix_csv(run / "fcs/P01-day21.fcs") if change == "spillover table" else "one"
-    file.write_text(text)
     before = plan_run(run).identity("P01-day21")
-    file.write_text(f"{text}\n")
+    if change == "spillover table":
+        file.write_text(f"{file.read_text()}\n")
+    else:
+        stored_reference(run / "stored", 4)
     os.utime(file, (0, 0))
     assert plan_run(run).identity("P01-day21") != before
 
@@ -237,6 +262,21 @@ def test_a_stored_reference_that_is_none_ends_the_run(simulated: Path, tmp_path:
     config.write_text(config.read_text() + "reference: nowhere\n")
     with pytest.raises(ConfigError, match=r"no reference\.json"):
         plan_run(run).identity("P01-day21")
+
+
+def test_a_stored_reference_of_an_earlier_version_is_refused_before_anything_runs(
+    simulated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = copied(simulated, tmp_path)
+    file = stored_reference(run / "stored", 3)
+    config = run / "config/config.yaml"
+    config.write_text(config.read_text() + "reference: stored\n")
+    plan_run(run).identity("P01-day21")
+    write_json(file, {**read_json(file), "format": "flowmrd-reference/5"})
+    with pytest.raises(ArtefactError, match="which another version of flowmrd writes"):
+        plan_run(run).identity("P01-day21")
+    assert call(["check", str(run)]) == 2
+    assert "flowmrd-reference/5" in capsys.readouterr().out
 
 
 def test_a_library_that_is_none_ends_the_run_and_check_says_so(

@@ -12,11 +12,13 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 
 from flowmrd.engine.code_digest import state_of
 from flowmrd.engine.headers import file_key
 from flowmrd.engine.panel_file import digest_of, short_digest
 from flowmrd.engine.tubes_of_run import TubesOfRun
+from flowmrd.records.references import read_reference_file
 from flowmrd.run_files import CONFIG
 from flowmrd.stages.laboratory_files import (
     control_limits_file,
@@ -26,6 +28,8 @@ from flowmrd.stages.laboratory_files import (
 )
 
 __all__ = ["RunPlan"]
+
+REFERENCE_FILES = ("reference.json", "gates.json", "transform.json")
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class RunPlan(TubesOfRun):
             "panel": self.panels[panel].meaning,
             "override": digest_of(self.run_directory / override) if override is not None else "",
             "spillover": self._spillover_tables,
-            "reference": self._stored_reference_digest(panel),
+            "reference": self._stored_reference_digests[panel],
             "library": self._stored_library_digest,
             "expert labels": file_key(row.labels) if row.labels is not None else "",
             **self._laboratory_files,
@@ -94,11 +98,18 @@ class RunPlan(TubesOfRun):
         folder = (self.run_directory / self.config.samples).parent
         return short_digest("".join(f"{place}{digest_of(folder / given)}" for place, given in sorted(tables.items())))
 
-    def _stored_reference_digest(self, panel: str) -> str:
-        folder = self.stored_reference(panel)
+    @cached_property
+    def _stored_reference_digests(self) -> dict[str, str]:
+        """Digest of each panel's stored reference, empty where there is none; one that cannot be used ends the run."""
+        return {panel: self._of_reference(self.stored_reference(panel)) for panel in self.panels}
+
+    @staticmethod
+    def _of_reference(folder: Path | None) -> str:
+        if folder is None:
+            return ""
+        read_reference_file(folder / "reference.json")
         # reference.json names the digest of the arrays beside it
-        names = ("reference.json", "gates.json", "transform.json")
-        return "" if folder is None else short_digest("".join(digest_of(folder / name) for name in names))
+        return short_digest("".join(digest_of(folder / name) for name in REFERENCE_FILES))
 
     @cached_property
     def _stored_library_digest(self) -> str:
