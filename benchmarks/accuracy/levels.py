@@ -24,8 +24,9 @@ from benchmarks.stress.scene import code_digest
 from flowmrd.classifier import Library, PatientLaip, ReferenceModel, classify_tube, find_laip
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.classification import SpikeInResult
+from flowmrd.classifier.classification_record import summarise
 from flowmrd.classifier.control_judgement import ControlJudgement, build_judged_reference
-from flowmrd.classifier.judge_tube import markers_after, summarise
+from flowmrd.classifier.judge_tube import markers_after
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.flags import Effect, kind_of
 from flowmrd.home import PANELS

@@ -211,7 +211,7 @@ NOT_OF_THE_MODEL: dict[str, set[float]] = {
     "control_judgement": {100.0, 200_000},  # ranks a laboratory's word above any score; limit of memory
     "estimators": {200_000},
     "group_evidence": {1e4},  # words
-    "judge_tube": {-99.0, 99.0, 4, 5, 6},  # no score; digits that are stored
+    "classification_record": {4, 5, 6},  # digits that are stored
     "laip_of_tubes": {4, 5},
     "marker_staining": {4},  # digits that are stored
     "mixture": {65_536, 4_096, 1_024, 60},  # blocks of memory; bound of an exponent

@@ -14,22 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.classifier.added_cells import StepsToClassifier
-from flowmrd.classifier.calibration import Calibration, calibrate
+from flowmrd.classifier.calibration import Calibration
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells, OffscaleCells
-from flowmrd.classifier.catalogue import anchor_levels
 from flowmrd.classifier.classification import Classification, CountedGroup, UncountedGroup
-from flowmrd.classifier.fit_beside_leukaemia import fit_beside_leukaemia
-from flowmrd.classifier.found_groups import (
-    FoundGroups,
-    displaced_doubts,
-    displaced_match,
-    find_groups,
-    find_other_groups,
-    is_looked_at_twice,
-    matched_beside,
-    stands_beside,
-)
-from flowmrd.classifier.group_evidence import beside_controls, is_normal_population
+from flowmrd.classifier.found_groups import displaced_doubts, find_other_groups
+from flowmrd.classifier.group_evidence import beside_controls
 from flowmrd.classifier.group_members import find_members
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import Mixture
@@ -40,9 +29,10 @@ from flowmrd.classifier.offscale_cells import judge_offscale
 from flowmrd.classifier.offscale_evidence import OffscaleRates, rates_of_controls
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
-from flowmrd.classifier.phenotype_match import is_usual_drift, match_laip, starting_shifts
-from flowmrd.classifier.phenotype_score import NO_SCORE, PhenotypeFit
-from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, keep_candidates, score_mixtures
+from flowmrd.classifier.phenotype_match import is_usual_drift, starting_shifts
+from flowmrd.classifier.phenotype_score import NO_SCORE
+from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, score_mixtures
+from flowmrd.classifier.searched_tube import found_without_phenotype, search_tube
 from flowmrd.classifier.shifted_staining import shifted_staining_flags
 from flowmrd.classifier.spike_in import spike_in
 from flowmrd.classifier.staining_control import (
@@ -57,8 +47,8 @@ from flowmrd.classifier.tube_flags import (
     unknown_population_flags,
     unlike_controls_flags,
 )
-from flowmrd.classifier.tube_model import TubeModel, fit_tube
-from flowmrd.classifier.window_cells import WindowCells, control_cells, tube_cells
+from flowmrd.classifier.tube_model import TubeModel
+from flowmrd.classifier.window_cells import WindowCells, control_cells
 from flowmrd.errors import InternalError
 
 Group = TypeVar("Group", CountedGroup, UncountedGroup)
@@ -105,14 +95,15 @@ def classify_tube(
     model = (reference.model if own is None else reference.folds[own.fold]).select(features)
     others = [record for record in reference.controls if record is not own]
     controls = [control_cells(reference, record, features, parameters) for record in others]
-    seen, calibration = _searched(tube, model, reference, search, controls)
-    tube_model, cells, window, found = seen.fitted, seen.cells, seen.rows, seen.found
+    seen, calibration = search_tube(tube, model, reference, search, controls)
+    tube_model, cells, found = seen.fitted, seen.cells, seen.found
     score, label = score_mixtures(cells, [group.mixture for group in found.counted])
     uncounted = found.uncounted
     if search.laip is not None:
         uncounted += displaced_doubts(search, cells, calibration, found)
         uncounted += find_other_groups(cells, calibration, score)
     called = score >= found.cut
+    joined = np.where(called, label, -1).astype(np.int32)
     rates = _offscale_rates(tube, tube_model, reference, search, others)
     offscale = judge_offscale(
         tube.offscale, found.counted, _shares_of(called, label, cells, len(found.counted)), cells, found.cut, rates
@@ -121,34 +112,21 @@ def classify_tube(
     asked = any(group.call == "atypical" for group in uncounted)
     without: list[tuple[UncountedGroup, Bools]] = []
     if search.laip is not None and not asked and called.sum() < parameters.detect_events:
-        without = _found_without_phenotype(tube, model, reference, search, controls)
+        without = found_without_phenotype(tube, model, reference, search, controls)
     uncounted = _largest_first(uncounted, without)
-    members = find_members(
-        cells,
-        np.where(called, label, -1).astype(np.int32),
-        tube.offscale,
-        offscale.cluster,
-        uncounted,
-        len(found.counted),
-    )
+    members = find_members(cells, joined, tube.offscale, offscale.cluster, uncounted, len(found.counted))
+    columns = _columns(tube.n, seen.rows, score, joined, members.window)
+    _number_cells(columns.group, columns.mrd, without, uncounted, len(found.counted))
+    mrd = columns.mrd
     novelty = judge_novelty(tube_model, features, reference, parameters, without=tube.name)
-    full_score = np.full(tube.n, NO_SCORE, dtype=np.float32)
-    full_score[window] = np.maximum(score / np.log(10.0), NO_SCORE)
-    mrd = np.zeros(tube.n, dtype=bool)
-    mrd[window] = called
-    cluster = np.full(tube.n, -1, dtype=np.int32)
-    cluster[window[called]] = label[called]
-    group = np.full(tube.n, -1, dtype=np.int32)
-    group[window] = members.window
-    _number_cells(group, mrd, without, uncounted, len(found.counted))
     staining = _staining(tube, mrd, model, tube_model, reference, others, parameters)
     same = _same_without(novelty, tube, mrd, reference, search.laip, parameters)
     return Classification(
         mode=search.mode,
         features=features,
-        score=full_score,
+        score=columns.score,
         mrd=mrd,
-        cluster=cluster,
+        cluster=columns.cluster,
         cut=float(found.cut / np.log(10.0)),
         counted=_beside_controls(found.counted, cells, calibration),
         background=None if reference.provisional else calibration.background,
@@ -175,7 +153,7 @@ def classify_tube(
             *unlike_controls_flags(novelty, int(mrd.sum()), same, reference),
             *search_flags(search, tube, measured, reference, calibration, uncounted, tube_model.shift, others),
             *staining_flags(staining, parameters.unreliable, parameters),
-            *shifted_staining_flags(tube, found.counted, cluster, tube_model, staining, parameters),
+            *shifted_staining_flags(tube, found.counted, columns.cluster, tube_model, staining, parameters),
             *unknown_population_flags(tube, model, tube_model, reference, own, mrd, parameters),
             *offscale_excess_flags(tube, offscale.cluster, model, tube_model, reference, others, search),
         ),
@@ -186,9 +164,50 @@ def classify_tube(
         offscale=offscale.detectors,
         offscale_score=offscale.score,
         offscale_cluster=offscale.cluster,
-        group=group,
+        group=columns.group,
         offscale_group=members.offscale,
     )
+
+
+@dataclass(frozen=True)
+class _CandidateColumns:
+    """What is said of every candidate cell of a tube, all of shape (n,): see :class:`Classification`."""
+
+    score: npt.NDArray[np.float32]
+    mrd: Bools
+    cluster: npt.NDArray[np.int32]
+    group: npt.NDArray[np.int32]
+
+
+def _columns(
+    n: int,
+    rows: npt.NDArray[np.intp],
+    score: npt.NDArray[np.floating],
+    joined: npt.NDArray[np.int32],
+    group: npt.NDArray[np.int32],
+) -> _CandidateColumns:
+    """The columns of a tube's ``n`` candidate cells, of which the searched ones, at ``rows`` (m,), have values.
+
+    Parameters
+    ----------
+    score
+        Shape (m,): natural log scores.
+    joined
+        Shape (m,): number of the counted group, -1 for none.
+    group
+        Shape (m,): number of the group of any kind, -1 for none.
+    """
+    out = _CandidateColumns(
+        score=np.full(n, NO_SCORE, dtype=np.float32),
+        mrd=np.zeros(n, dtype=bool),
+        cluster=np.full(n, -1, dtype=np.int32),
+        group=np.full(n, -1, dtype=np.int32),
+    )
+    out.score[rows] = np.maximum(score / np.log(10.0), NO_SCORE)
+    out.mrd[rows] = joined >= 0
+    out.cluster[rows] = joined
+    out.group[rows] = group
+    return out
 
 
 def _beside_controls(groups: tuple[Group, ...], cells: WindowCells, calibration: Calibration) -> tuple[Group, ...]:
@@ -274,31 +293,6 @@ def _same_without(
     return same if usual and not found.novel and same >= max(least, parameters.detect_events) else 0
 
 
-def _found_without_phenotype(
-    tube: CandidateCells,
-    model: NormalModel,
-    reference: ReferenceModel,
-    search: SearchedPhenotypes,
-    controls: list[WindowCells],
-) -> list[tuple[UncountedGroup, Bools]]:
-    """Groups that would be a detection if there were no diagnosis tube, and their cells (n,); they are questions.
-
-    The diagnosis tube may be another person's, and a leukaemia may change. Normal populations are fitted beside the
-    phenotype alone, so another leukaemia can pass for a displaced one of them.
-    """
-    seen, _ = _searched(tube, model, reference, replace(search, laip=None), controls)
-    score, label = score_mixtures(seen.cells, [group.mixture for group in seen.found.counted])
-    called = score >= seen.found.cut
-    if called.sum() < search.parameters.detect_events:
-        return []
-    out = []
-    for number, group in enumerate(seen.found.counted):
-        members = np.zeros(tube.n, dtype=bool)
-        members[seen.rows[called & (label == number)]] = True
-        out.append((UncountedGroup(group.mixture, float(members.sum()), "not_the_phenotype", group.evidence), members))
-    return out
-
-
 def _largest_first(
     uncounted: Sequence[UncountedGroup], without: Sequence[tuple[UncountedGroup, Bools]]
 ) -> tuple[UncountedGroup, ...]:
@@ -316,113 +310,6 @@ def _number_cells(
     """Give the cells of such groups their number in ``group`` (n,), in place; ``first`` is that of ``uncounted[0]``."""
     for other, rows in without:
         group[rows & ~mrd] = first + next(place for place, one in enumerate(uncounted) if one is other)
-
-
-def _searched(
-    tube: CandidateCells,
-    model: NormalModel,
-    reference: ReferenceModel,
-    search: SearchedPhenotypes,
-    controls: list[WindowCells],
-) -> tuple[_Seen, Calibration]:
-    """What the search finds in a tube, and in its controls."""
-    tube_model, burden, cells, window = _fitted(tube, model, reference, search)
-    share = burden.share if burden is not None else 0.0
-    fits: list[PhenotypeFit] | None = None
-    if search.laip is not None:
-        fits = match_laip(search.laip, search.parameters, cells)
-        share = max(share, sum(fit.share for fit in fits))
-    calibration = calibrate(search, controls, share)
-    found = find_groups(search, cells, calibration, burden=burden, fits=fits)
-    seen = _Seen(tube_model, cells, window, found)
-    return _fit_beside_doubt(tube, model, reference, search, calibration, seen) or seen, calibration
-
-
-def _fitted(
-    tube: CandidateCells, model: NormalModel, reference: ReferenceModel, search: SearchedPhenotypes
-) -> tuple[TubeModel, PatientLaip | None, WindowCells, npt.NDArray[np.intp]]:
-    """The tube's normal model, a heavy burden that was fitted beside it, the candidate cells and their rows.
-
-    Much of a tube may be a normal population; then it is fitted as one, and the tube is searched like any other.
-    """
-    fitted, burden = fit_beside_leukaemia(tube, model, reference, search)
-    cells, rows = _candidates(tube, fitted, model, reference, search, burden)
-    if burden is not None and is_normal_population(burden.mixture, burden.share, cells):
-        fitted = fit_tube(model, tube, search.parameters, unreliable=search.parameters.unreliable)
-        burden = None
-        cells, rows = _candidates(tube, fitted, model, reference, search)
-    return fitted, burden, cells, rows
-
-
-def _candidates(
-    tube: CandidateCells,
-    fitted: TubeModel,
-    model: NormalModel,
-    reference: ReferenceModel,
-    search: SearchedPhenotypes,
-    burden: PatientLaip | None = None,
-) -> tuple[WindowCells, npt.NDArray[np.intp]]:
-    """Window cells that any searched phenotype could claim, with their density under the tube's normal model; their
-    rows.
-    """
-    parameters = search.parameters
-    window = np.flatnonzero(tube.window)
-    stages = reference.stage_centres[:, [reference.features.index(name) for name in tube.features]]
-    anchors = anchor_levels(tube, parameters, expected=reference.anchors_at(tube.features, fitted.shift))
-    cells = tube_cells(tube, window, fitted, model, parameters, stages, parameters.unreliable, anchors)
-    cells, kept = keep_candidates(search, cells, None if burden is None else burden.mixture)
-    return cells, window[kept]
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What was found in a tube: its normal model, its candidate cells and their rows, and the groups among them."""
-
-    fitted: TubeModel
-    cells: WindowCells
-    rows: npt.NDArray[np.intp]
-    found: FoundGroups
-
-
-def _fit_beside_doubt(
-    tube: CandidateCells,
-    model: NormalModel,
-    reference: ReferenceModel,
-    search: SearchedPhenotypes,
-    calibration: Calibration,
-    seen: _Seen,
-) -> _Seen | None:
-    """Fit the tube again with its most questionable group beside the normal cells; None if no group counts then.
-
-    A leukaemia of some hundred cells is too small to be found as a heavy burden. It is large enough to pull a normal
-    population of the tube onto itself, so that its cells seem half normal. Once the leukaemia has a component of its
-    own it no longer does so, and the groups are judged anew. Without a phenotype, this is done for the largest group
-    that is like those of controls, or that stands out beside a displaced population and is rare enough to count after
-    the fit. Other displaced populations are left as they are, because regenerating marrow holds such populations. With
-    a phenotype, it is done for a displaced population that lies where the phenotype does.
-    """
-    parameters = search.parameters
-    if search.laip is not None:
-        match = displaced_match(search, seen.cells, calibration, seen.found)
-        if match is None:
-            return None
-        leukaemia, share = match.mixture, match.share
-    else:
-        doubts = [group for group in seen.found.uncounted if is_looked_at_twice(group, parameters)]
-        if not doubts:
-            return None
-        largest = max(doubts, key=lambda group: group.events)
-        leukaemia, share = largest.mixture, largest.events / max(tube.denominator, 1)
-    fitted = fit_tube(
-        model, tube, parameters, leukaemia=leukaemia, leukaemia_share=share, unreliable=parameters.unreliable
-    )
-    cells, rows = _candidates(tube, fitted, model, reference, search)
-    second = find_groups(search, cells, calibration)
-    if search.laip is not None:
-        confirmed = matched_beside(second, cells, calibration)
-    else:
-        confirmed = stands_beside(second, parameters)
-    return _Seen(fitted, cells, rows, second) if confirmed else None
 
 
 def _places(search: SearchedPhenotypes, cells: WindowCells, counted: tuple[CountedGroup, ...]) -> tuple[Mixture, ...]:
