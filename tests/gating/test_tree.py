@@ -208,6 +208,17 @@ def test_a_shift_follows_the_anchor_within_its_bound_and_says_when_it_is_held() 
     assert "20 anchor cells" in shifts["CD24"].why
 
 
+def test_a_shift_at_its_bound_is_worth_a_flag_only_where_no_usual_control_lies_as_far() -> None:
+    levels = {"CD10": ("granulocytes", 900, 0.60), "SSC-A": ("granulocytes", 900, 0.9)}
+    controls = {"CD10": [0.39, 0.5, 0.52], "SSC-A": [0.2, 0.3, 0.32]}
+    shifts = anchored_shifts(
+        levels, {"CD10": 0.5, "SSC-A": 0.3}, max_decades=0.35, min_events=500, linear={"SSC-A"}, controls=controls
+    )
+    assert shifts["CD10"].at_bound
+    assert not shifts["CD10"].beyond_controls
+    assert shifts["SSC-A"].beyond_controls
+
+
 def test_scatter_moves_by_a_factor_where_both_levels_are_positive() -> None:
     levels = {"SSC-A": ("granulocytes", 900, 0.6)}
     shift = anchored_shifts(levels, {"SSC-A": 0.4}, max_decades=0.35, min_events=500, linear={"SSC-A"})["SSC-A"]

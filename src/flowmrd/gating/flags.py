@@ -122,9 +122,9 @@ def _small_parents(result: GateResult) -> list[Flag]:
 
 
 def _bounded(shifts: Mapping[str, AnchorShift], titles: Mapping[str, str]) -> list[Flag]:
-    """Channels that would shift further than is believed, and channels without cells that show a shift."""
+    """Channels that would shift further than is believed and than controls do, and those without cells to show it."""
     flags = []
-    bound = [shift for shift in shifts.values() if shift.at_bound]
+    bound = [shift for shift in shifts.values() if shift.beyond_controls]
     if bound:
         text = ", ".join(
             f"{shift.channel} ({shift.measured:+.2f} decades in {titles.get(shift.population, shift.population)})"

@@ -123,6 +123,7 @@ def gate_columns(
             max_decades=config.max_shift_decades,
             min_events=config.min_anchor_events,
             linear=linear,
+            controls=reference.anchor_levels(),
         )
         frozen, panel_scale = freeze(gates, reference, shifts, label), moved_panel_scale(controls, shifts)
     result = evaluate_tree(

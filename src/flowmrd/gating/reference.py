@@ -140,6 +140,14 @@ class GateReference:
         """Channel to pooled anchor level."""
         return _pool([control.anchors for control in self.controls])
 
+    def anchor_levels(self) -> dict[str, list[float]]:
+        """Channel to the anchor levels of the usual controls."""
+        channels = dict.fromkeys(channel for control in self.controls for channel in control.anchors)
+        return {
+            channel: usual([c.anchors[channel] for c in self.controls if channel in c.anchors]).tolist()
+            for channel in channels
+        }
+
     def factors(self) -> dict[str, float]:
         """Scatter channel to the pooled factor of its landmark."""
         return _pool([control.factors for control in self.controls])
@@ -199,7 +207,10 @@ class AnchorShift:
     measured
         AnchorShift found in decades, or None where the anchor population is too small.
     at_bound
-        True where ``measured`` was larger than allowed: a flag for the reviewer.
+        True where ``measured`` was larger than allowed.
+    beyond_controls
+        True where it is also larger than that of any usual control. The anchor cells of persons differ (CD10 of
+        granulocytes by more than the bound), so only this is worth a flag.
     """
 
     channel: str
@@ -212,6 +223,7 @@ class AnchorShift:
     applied: float
     at_bound: bool
     why: str
+    beyond_controls: bool = False
 
     def as_record(self) -> ShiftEntry:
         """The shift as ``gates.json`` holds it."""
@@ -253,8 +265,17 @@ def anchored_shifts(
     max_decades: float,
     min_events: int,
     linear: Collection[str] = (),
+    controls: Mapping[str, Sequence[float]] | None = None,
 ) -> dict[str, AnchorShift]:
-    """Bounded shift per anchored channel; ``linear`` names those that are stored on a linear scale."""
+    """Bounded shift per anchored channel.
+
+    Parameters
+    ----------
+    linear
+        Channels that are stored on a linear scale.
+    controls
+        Channel to its levels in the usual controls (:meth:`GateReference.anchor_levels`).
+    """
     shifts = {}
     for channel, (population, events, level) in levels.items():
         expected = reference.get(channel)
@@ -266,12 +287,25 @@ def anchored_shifts(
         elif none.linear and min(level, expected) <= 0:
             shifts[channel] = replace(none, why="anchor cells at or below 0: no shift")
         else:
-            measured = float(np.log10(level / expected)) if none.linear else (level - expected) * LOGICLE_M
+            measured = _decades(level, expected, linear=none.linear)
             applied = float(np.clip(measured, -max_decades, max_decades))
             held = applied != measured
             why = f"held at the bound of {max_decades:g} decades" if held else "anchor cells against the controls"
-            shifts[channel] = replace(none, measured=measured, applied=applied, at_bound=held, why=why)
+            of_controls = [
+                abs(_decades(one, expected, linear=none.linear))
+                for one in (controls or {}).get(channel, ())
+                if one > 0 or not none.linear
+            ]
+            beyond = held and abs(measured) > max(of_controls, default=0.0)
+            shifts[channel] = replace(
+                none, measured=measured, applied=applied, at_bound=held, why=why, beyond_controls=beyond
+            )
     return shifts
+
+
+def _decades(level: float, expected: float, *, linear: bool) -> float:
+    """Distance of a level from the expected one, decades."""
+    return float(np.log10(level / expected)) if linear else (level - expected) * LOGICLE_M
 
 
 def moved_panel_scale(panel_scale: PanelScale, shifts: Mapping[str, AnchorShift]) -> PanelScale:
