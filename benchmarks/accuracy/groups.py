@@ -39,8 +39,9 @@ from flowmrd.classifier.catalogue import anchor_levels
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.control_abundance import shares_in_place
 from flowmrd.classifier.false_groups import FalseGroups, standard_gain
-from flowmrd.classifier.found_groups import covers, find_groups, is_artefact
+from flowmrd.classifier.found_groups import covers, find_groups
 from flowmrd.classifier.group_evidence import weigh_group
+from flowmrd.classifier.group_judgement import is_artefact
 from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.phenotype_score import score_cells
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, keep_candidates

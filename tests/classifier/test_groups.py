@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from laip_marrow import FEATURES, marrow
 
-from flowmrd.classifier import build_reference, calibration, found_groups
+from flowmrd.classifier import build_reference, calibration, found_groups, group_judgement
 from flowmrd.classifier.abundance_outliers import abundance_outliers
 from flowmrd.classifier.atypical_groups import is_uncommon, is_unlike_leukaemia, like_early_progenitors
 from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
-from flowmrd.classifier.calibration import Calibration, calibrate, cut_beside, cut_of_groups, stands_alone
+from flowmrd.classifier.calibration import Calibration, calibrate, cut_beside, stands_alone
 from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.compact_groups import CompactGroup, compact, even_score, search_groups
 from flowmrd.classifier.control_abundance import shares_in_place
@@ -24,14 +24,18 @@ from flowmrd.classifier.found_groups import (
     _matched,
     find_groups,
     find_other_groups,
+    is_looked_at_twice,
+    stands_beside,
+)
+from flowmrd.classifier.group_evidence import EvidenceOnGroup, beside_controls
+from flowmrd.classifier.group_judgement import (
+    GroupVerdict,
+    cut_of_groups,
     is_abundant,
     is_artefact,
     is_clear,
-    is_looked_at_twice,
-    stands_beside,
     stands_out,
 )
-from flowmrd.classifier.group_evidence import EvidenceOnGroup, beside_controls
 from flowmrd.classifier.group_members import find_members
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.marker_staining import negative_level
@@ -536,14 +540,28 @@ def test_a_group_that_is_a_detection_only_with_cells_more_probably_normal_is_a_q
 ) -> None:
     cells, _ = cells_of(reference, 74, 0)
     score = np.r_[np.full(own, 12.0), np.full(beside, 6.0), np.full(500, 1.0)]
-    monkeypatch.setattr(found_groups, "score_mixtures", lambda *_: (score, np.zeros(len(score), dtype=np.int32)))
+    monkeypatch.setattr(group_judgement, "score_mixtures", lambda *_: (score, np.zeros(len(score), dtype=np.int32)))
     group = CompactGroup(Mixture(np.ones(1), np.zeros((1, 5)), np.eye(5)[None]), own / 450_000, 200.0, float(own))
-    judged = found_groups._Judged(group, EvidenceOnGroup(0.5, None, 0.001, 200.0), None)
-    monkeypatch.setattr(found_groups, "_judge", lambda *_: [judged])
+    judged = GroupVerdict(group, EvidenceOnGroup(0.5, None, 0.001, 200.0), None)
+    monkeypatch.setattr(found_groups, "judge_groups", lambda *_: [judged])
     search = SearchedPhenotypes(None, Library(()), PARAMETERS)
     found = find_groups(search, replace(cells, log_normal_shrunken=None), CLEAN)
     assert [one.why for one in found.uncounted] == (["few_cells"] if asked else [])
     assert len(found.counted) == (not asked)
+
+
+@pytest.mark.parametrize("question", [False, True])
+def test_the_background_counts_only_what_the_search_would_count_in_a_control(
+    reference: ReferenceModel, question: bool
+) -> None:
+    """A group of a control that would be a question in a tube raises no limit; one that would count raises it."""
+    parameters = replace(PARAMETERS, gain_per_event_clear=1e9) if question else PARAMETERS
+    cells, _ = cells_of(reference, 70, 60)
+    odd = replace(cells, parameters=parameters, sampling=1.0)
+    others = [replace(one, parameters=parameters) for one in controls_of(reference)]
+    found = calibrate(SearchedPhenotypes(None, Library(()), parameters), [odd, *others])
+    assert found.background is not None
+    assert (found.background.worst_per_million == 0.0) is question
 
 
 def test_cells_of_a_group_that_is_a_question_are_those_more_probably_its_own(reference: ReferenceModel) -> None:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betainc
 
-from flowmrd.classifier.atypical_groups import like_normal
 from flowmrd.classifier.classification import Background
-from flowmrd.classifier.compact_groups import CompactGroup, even_score
+from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.control_groups import ControlGroups
-from flowmrd.classifier.group_evidence import counts, unexplained_groups, weigh_group
+from flowmrd.classifier.group_evidence import unexplained_groups
+from flowmrd.classifier.group_judgement import judge_groups, settle_counted
 from flowmrd.classifier.mixture import Floats, chi2_quantile
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
@@ -79,7 +79,7 @@ def calibrate(search: SearchedPhenotypes, everything: list[WindowCells], share: 
     groups = ControlGroups.of(found, controls, parameters)
     cut = parameters.heavy_cut if share > parameters.heavy_share else parameters.group_cut
     if search.laip is None:
-        false_events = _counted_in_controls(found, controls, groups, cut)
+        false_events = _counted_in_controls(found, controls, everything, groups, cut)
         return Calibration(cut, groups, _background(false_events, controls), tuple(everything), tuple(controls))
     matches = [
         _matches_in_control(search.laip, control, controls[:i] + controls[i + 1 :], parameters)
@@ -94,37 +94,30 @@ def calibrate(search: SearchedPhenotypes, everything: list[WindowCells], share: 
     return Calibration(cut, groups, background, tuple(everything), tuple(controls), alone, shifts)
 
 
-def cut_of_groups(groups: Sequence[CompactGroup], lowest: float) -> float:
-    """The cut for groups of unknown phenotype: the score from which a cell belongs to one more probably than not.
-
-    A small group needs a higher score, because normal cells outnumber its own by more. With one cut for all, 27 cells
-    of a clean tube lay above it beside a group of ten, and 280 beside a leukaemia of 45 (seed 8101). Of several groups
-    the largest decides.
+def _counted_in_controls(
+    found: list[tuple[CompactGroup, ...]],
+    controls: list[WindowCells],
+    everything: list[WindowCells],
+    groups: ControlGroups,
+    cut: float,
+) -> list[float]:
+    """Cells that would be counted in every control, each judged beside the other controls as a tube is beside all.
 
     Parameters
     ----------
-    groups
-        The groups that count.
-    lowest
+    found
+        Groups of every control.
+    controls, everything
+        Cells of every control that a group could claim, and all cells of its window.
+    cut
         Natural log score below which no cell counts.
     """
-    return max(lowest, min((even_score(group.share) for group in groups), default=lowest))
-
-
-def _counted_in_controls(
-    found: list[tuple[CompactGroup, ...]], controls: list[WindowCells], groups: ControlGroups, cut: float
-) -> list[float]:
-    """Cells that would be counted in every control, each judged beside the groups of the other controls."""
     false_events = []
     for i, control in enumerate(controls):
-        others = groups.without(i)
-        own = [
-            group
-            for group in found[i]
-            if counts(group, weigh_group(group, control, others), control) and not like_normal(group.mixture, control)
-        ]
-        score, _ = score_mixtures(control, [group.mixture for group in own])
-        false_events.append(float((score >= cut_of_groups(own, cut)).sum()) / control.sampling)
+        judged = judge_groups(found[i], control, groups.without(i), everything[:i] + everything[i + 1 :])
+        counted, _, own_cut = settle_counted(judged, control, cut)
+        score, _ = score_mixtures(control, [one.group.mixture for one in counted])
+        false_events.append(float((score >= own_cut).sum()) / control.sampling)
     return false_events
 
 

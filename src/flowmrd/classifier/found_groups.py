@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from flowmrd.classifier.atypical_groups import (
     is_uncommon,
-    is_unlike_leukaemia,
-    like_early_progenitors,
     like_normal,
 )
-from flowmrd.classifier.calibration import Calibration, cut_beside, cut_of_groups
-from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
+from flowmrd.classifier.calibration import Calibration, cut_beside
+from flowmrd.classifier.classification import CountedGroup, UncountedGroup
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.control_groups import same_population
 from flowmrd.classifier.group_evidence import (
-    EvidenceOnGroup,
     counts,
     is_doubt,
     lies_without_leukaemia,
     weigh_group,
     weigh_mixture,
 )
-from flowmrd.classifier.marker_staining import SCATTER
+from flowmrd.classifier.group_judgement import (
+    GroupVerdict,
+    is_abundant,
+    is_beyond_controls,
+    judge_groups,
+    settle_counted,
+)
 from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
@@ -33,7 +36,6 @@ from flowmrd.classifier.phenotype_match import forms_group, is_unusual_shift, ma
 from flowmrd.classifier.phenotype_score import PhenotypeFit, score_cells
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
-from flowmrd.units import LOGICLE_M
 
 
 @dataclass(frozen=True)
@@ -61,20 +63,6 @@ class FoundGroups:
         mixtures = [group.mixture for group in self.counted]
         counted = [fit for fit in self.fits if any(fit.mixture is mixture for mixture in mixtures)]
         return max(counted, key=lambda fit: float((fit.score >= self.cut).sum()), default=None)
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """A group, and why it is not counted; ``why`` is None where it is counted."""
-
-    group: CompactGroup
-    evidence: EvidenceOnGroup
-    why: Why | None
-
-    @property
-    def uncounted(self) -> UncountedGroup:
-        assert self.why is not None  # noqa: S101
-        return UncountedGroup(self.group.mixture, self.group.events, self.why, self.evidence)
 
 
 def find_groups(
@@ -105,35 +93,15 @@ def find_groups(
             return FoundGroups((CountedGroup(burden.mixture, "burden", evidence),), (), calibration.cut)
         alike = UncountedGroup(burden.mixture, float(burden.n_cells), "like_precursors", evidence)
         return FoundGroups((), (alike,), calibration.cut)
-    judged = _judge(cells, calibration)
+    judged = judge_groups(cells.compact_groups(), cells, calibration.groups, calibration.controls)
     if cells.shrunken is not None:
         judged += _displaced(cells.shrunken, calibration, [one.group for one in judged])
-    counted = [one for one in judged if one.why is None]
-    cut = cut_of_groups([one.group for one in counted], calibration.cut)
-    if counted and is_detection_by_normal_cells(counted, cells, calibration.cut, cut):
-        judged = [one if one.why is not None else replace(one, why="few_cells") for one in judged]
-        counted, cut = [], calibration.cut
+    counted, uncounted, cut = settle_counted(judged, cells, calibration.cut)
     return FoundGroups(
         tuple(CountedGroup(one.group.mixture, "different_from_normal", one.evidence) for one in counted),
-        tuple(one.uncounted for one in judged if one.why is not None),
+        tuple(one.uncounted for one in uncounted),
         cut,
     )
-
-
-def is_detection_by_normal_cells(counted: Sequence[_Judged], cells: WindowCells, lowest: float, cut: float) -> bool:
-    """Whether groups are a detection only together with cells that more probably are normal.
-
-    Of so few cells nobody knows which are leukaemic: a clean tube had 27 cells above the lowest cut beside a group of
-    ten. And a leukaemia that lies close to normal cells has some of its own below the cut. So they are a question.
-
-    Parameters
-    ----------
-    lowest, cut
-        Natural log scores: below the first no cell of a group counts, below the second it is more probably normal.
-    """
-    score, _ = score_mixtures(cells, [one.group.mixture for one in counted])
-    enough = cells.parameters.detect_events
-    return bool((score >= cut).sum() < enough <= (score >= lowest).sum())
 
 
 def _matched(fits: list[PhenotypeFit], cells: WindowCells, calibration: Calibration) -> FoundGroups:
@@ -271,105 +239,24 @@ def find_other_groups(cells: WindowCells, calibration: Calibration, score: Float
     return tuple(found)
 
 
-def _judge(cells: WindowCells, calibration: Calibration) -> list[_Judged]:
-    """Groups that count, that rule out a negative answer, or that the catalogue names; all others are left out."""
-    judged: list[_Judged] = []
-    for group in cells.compact_groups():
-        evidence = weigh_group(group, cells, calibration.groups)
-        if evidence.accepted:
-            judged.append(_Judged(group, evidence, "named"))
-            continue
-        if not is_doubt(group, evidence, cells) or not is_abundant(group, evidence, cells, calibration.controls):
-            continue
-        normal = like_normal(group.mixture, cells)
-        if counts(group, evidence, cells) and stands_out(group, evidence, cells, calibration.controls):
-            why: Why | None = None if is_clear(group, cells, calibration.controls) else "like_controls"
-            precursor = normal or like_early_progenitors(group.mixture, cells)
-            judged.append(_Judged(group, evidence, "like_precursors" if precursor else why))
-        elif not normal:
-            judged.append(_Judged(group, evidence, "like_controls"))
-    return judged
-
-
-def is_abundant(
-    group: CompactGroup, evidence: EvidenceOnGroup, cells: WindowCells, controls: Sequence[WindowCells]
-) -> bool:
-    """Whether the tube has so many cells in a group's place that the group may count or be a question.
-
-    A group that is hardly rarer than groups of marrow without leukaemia is a question only if the controls hold fewer
-    cells in its place than the tube does. Otherwise it is a normal population that this tube's normal model misses.
-    """
-    parameters = cells.parameters
-    rate = evidence.false_groups
-    certain = rate is not None and rate < parameters.false_groups_counted
-    least = parameters.control_abundance_ratio if certain else parameters.question_abundance_ratio
-    return is_uncommon(group, cells, controls, least)
-
-
-def stands_out(
-    group: CompactGroup, evidence: EvidenceOnGroup, cells: WindowCells, controls: Sequence[WindowCells]
-) -> bool:
-    """Whether a group whose error rate is low enough may count.
-
-    Its cells must not lie at an end of a scale. Where the controls hold as many cells in its place as the tube does, it
-    must be as rare as a group beside which the normal cells were fitted: a clean tube of 120 such cells was called.
-    """
-    return not is_artefact(group, cells) and is_beyond_controls(group, evidence, cells, controls)
-
-
-def is_clear(group: CompactGroup, cells: WindowCells, controls: Sequence[WindowCells]) -> bool:
-    """Whether a group counts without a question, however rare it is in marrow without leukaemia.
-
-    The tube must have more cells in its place than the controls: a clean tube was called by 1,142 cells of a population
-    of which the controls had 23 times as many. And each cell must be clearly unlike normal ones: a large group gains
-    much although its cells gain little.
-    """
-    parameters = cells.parameters
-    return group.gain_per_event >= parameters.gain_per_event_clear and is_uncommon(
-        group, cells, controls, parameters.question_abundance_ratio
-    )
-
-
-def is_beyond_controls(
-    group: CompactGroup, evidence: EvidenceOnGroup, cells: WindowCells, controls: Sequence[WindowCells]
-) -> bool:
-    """Whether a group is very rare in marrow without leukaemia, or has more cells in its place than the controls."""
-    parameters = cells.parameters
-    rate = evidence.false_groups
-    rare = rate is not None and rate < parameters.false_groups_beside
-    return rare or is_uncommon(group, cells, controls, parameters.question_abundance_ratio)
-
-
-def is_artefact(group: CompactGroup, cells: WindowCells) -> bool:
-    """Whether a group lies at an end of a fluorescence scale (``end_of_scale``), or where no leukaemia does.
-
-    At the end of a scale the value is what compensation made of a signal that the detector clipped.
-    """
-    centre = group.mixture.mean[0]
-    end = cells.parameters.end_of_scale
-    fluorescence = [place for place, name in enumerate(cells.features) if not name.startswith(SCATTER)]
-    clipped = any(centre[place] > LOGICLE_M - end or centre[place] < -end for place in fluorescence)
-    return clipped or is_unlike_leukaemia(group.mixture, cells)
-
-
-def _displaced(cells: WindowCells, calibration: Calibration, known: Sequence[CompactGroup]) -> list[_Judged]:
+def _displaced(cells: WindowCells, calibration: Calibration, known: Sequence[CompactGroup]) -> list[GroupVerdict]:
     """Groups that pass for a normal population only if it may lie further from its place than in controls.
 
     Marrow without leukaemia can hold such populations too, so they are not counted.
     """
-    judged: list[_Judged] = []
+    judged: list[GroupVerdict] = []
     for group in cells.compact_groups():
         if any(covers(other, group, cells.parameters) for other in known):
             continue
         evidence = weigh_group(group, cells, calibration.groups)
         if evidence.accepted:
-            judged.append(_Judged(group, evidence, "named"))
+            judged.append(GroupVerdict(group, evidence, "named"))
         elif (
             is_doubt(group, evidence, cells)
             and group.is_distinct(cells.parameters)
             and is_abundant(group, evidence, cells, calibration.controls)
         ):
-            judged.append(_Judged(group, evidence, "displaced"))
+            judged.append(GroupVerdict(group, evidence, "displaced"))
     return judged
 
 

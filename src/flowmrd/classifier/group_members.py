@@ -43,7 +43,7 @@ def find_members(
     """Assign the cells that no counted group has to the groups that are not counted.
 
     A cell belongs to such a group if it scores above ``group_cut`` and is more probably the group's than a normal cell,
-    as in a counted group (:func:`flowmrd.classifier.calibration.cut_of_groups`).
+    as in a counted group (:func:`flowmrd.classifier.group_judgement.cut_of_groups`).
 
     Parameters
     ----------
