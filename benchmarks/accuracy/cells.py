@@ -22,7 +22,7 @@ from benchmarks.accuracy.__main__ import DATA
 from benchmarks.accuracy.acquire import NORMAL, acquire, measured_spillover
 from benchmarks.accuracy.cast import Condition, cast
 from benchmarks.accuracy.experiment import DIAGNOSIS_CELLS, TOP
-from benchmarks.accuracy.mixtures import draw, half_of, load
+from benchmarks.accuracy.mixtures import draw, load
 from benchmarks.accuracy.pipeline import Pipeline
 from benchmarks.accuracy.simulated import sheet_of
 from flowmrd.classifier.candidate_cells import CandidateCells
@@ -109,15 +109,18 @@ def read(path: Path) -> Kept:
 
 
 def make_measured(
-    folder: Path, seed: int, pairs: int, cohort: str, half: int, n_controls: int = 7, *, diagnosis: bool = True
+    folder: Path, seed: int, pairs: int, cohort: str, half: int | None, n_controls: int = 7, *, diagnosis: bool = True
 ) -> None:
-    """Controls, marrows with leukaemia and, where asked for, diagnosis tubes from the collection of real mixtures."""
+    """Controls, marrows with leukaemia and, where asked for, diagnosis tubes from the collection of real mixtures.
+
+    Persons of both halves play where ``half`` is None.
+    """
     spill = measured_spillover(DATA / "population_statistics.json")
     panel = load_panel(PANELS / "vienna_b8.yaml")
     condition = Condition(
-        "cells", pairs=pairs, controls=n_controls, seed=seed, backgrounds=cohort, controls_from=cohort
+        "cells", pairs=pairs, controls=n_controls, seed=seed, backgrounds=cohort, controls_from=cohort, half=half
     )
-    actors = cast([one for one in load(DATA) if half_of(one.person) == half], condition)
+    actors = cast(load(DATA), condition)
     directory = folder / "run"
     shutil.rmtree(directory, ignore_errors=True)
     pipeline = Pipeline(directory, panel.name, tuple(f"C{i:02d}" for i in range(n_controls)))
@@ -211,6 +214,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=4)
     parser.add_argument("--cohort", default="VIE", choices=("VIE", "VIE14KM"))
     parser.add_argument("--half", type=int, default=0, choices=(0, 1), help="persons to develop on, or the others")
+    parser.add_argument("--everybody", action="store_true", help="persons of both halves, for a cohort of few marrows")
     parser.add_argument("--simulated", action="store_true", help="ten colours after anti-CD22")
     parser.add_argument("--no-diagnosis", action="store_true", help="no diagnosis tubes, which take half of the time")
     arguments = parser.parse_args()
@@ -226,7 +230,7 @@ def main() -> int:
             arguments.seed,
             arguments.pairs,
             arguments.cohort,
-            arguments.half,
+            None if arguments.everybody else arguments.half,
             diagnosis=not arguments.no_diagnosis,
         )
     return 0

@@ -328,8 +328,8 @@ _DOUBTS: Final = (
     FlagKind(
         "TUBE_UNLIKE_IN_ONE_MARKER",
         Effect.NO_NEGATIVE,
-        "The tube is unlike the controls: {why}. The leukaemia at diagnosis is recognised without {marker} as well: "
-        "{same:,} of {events:,} counted cells are counted then.",
+        "The tube is unlike the controls: {why}. The leukaemia is recognised without {marker} as well: {same:,} of "
+        "{events:,} counted cells are counted then.",
         step="Check voltage, compensation and staining of this marker. What was counted does not rest on it; a "
         "negative answer of this tube would.",
         section="controls",
@@ -794,6 +794,15 @@ _ANSWERS: Final = (
 )
 
 _GATES: Final = (
+    FlagKind(
+        "NEGATIVE_WITHOUT_ODD_MARKERS",
+        Effect.REMARK,
+        "Normal cells are stained unlike those of the controls in {markers}. The answer does not rest on it: without "
+        "{markers} nothing is found either, and spiked leukaemic cells are.",
+        step="Check lot, titration and voltage of this colour. If the laboratory changed them, stain new controls.",
+        section="controls",
+        roles=_PATIENT,
+    ),
     FlagKind(
         "GATE_SHIFT_AT_BOUND",
         Effect.REMARK,

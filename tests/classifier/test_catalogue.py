@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -19,6 +20,7 @@ from flowmrd.classifier.mixture import Mixture
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip, _without_mature_b
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes
+from flowmrd.classifier.unknown_population import _is_normal
 from flowmrd.classifier.window_cells import WindowCells
 from flowmrd.errors import ArtefactError
 from flowmrd.simulate.populations import MATURATION, NORMAL, SIGNALS, Code
@@ -57,6 +59,7 @@ def call(mean: np.ndarray, share: float = 1e-4, **more: object) -> tuple[str, bo
         (Code.MATURE_B, "normal:mature_b"),
         (Code.T_NK, "normal:t_nk_subset"),
         (Code.NEUTROPHIL, "normal:cd10_granulocytes"),
+        (Code.ERYTHROBLAST, "normal:erythroblasts"),
     ],
 )
 def test_a_group_of_a_normal_population_bears_its_name(code: Code, name: str) -> None:
@@ -67,6 +70,32 @@ def test_a_group_of_a_normal_population_bears_its_name(code: Code, name: str) ->
 def test_haematogones_are_named_and_never_accepted_by_place_alone(knot: int, name: str) -> None:
     mean = np.array([MATURATION[marker][knot] for marker in FEATURES])
     assert call(mean) == (f"normal:{name}", False)
+
+
+@pytest.mark.parametrize(
+    ("code", "off", "known"),
+    [
+        (Code.NEUTROPHIL, {"SSC-A": 0.6, "CD10": 0.7, "CD45": 0.2}, True),
+        (Code.NEUTROPHIL, {"CD34": 0.9}, False),
+        (Code.NEUTROPHIL, {"SSC-A": -1.8}, False),
+        (Code.ERYTHROBLAST, {"CD45": 0.2, "CD10": 0.2}, True),
+        (Code.ERYTHROBLAST, {"CD38": 0.7}, False),
+        (Code.ERYTHROBLAST, {"FSC-A": 1.0}, False),
+        (Code.ERYTHROBLAST, {"CD45": 0.7}, False),
+        (Code.MONOCYTE, {}, False),
+        (Code.MYELOBLAST, {}, False),
+    ],
+)
+def test_many_granulocytes_or_erythroblasts_are_no_unknown_population_and_myeloblasts_are_one(
+    code: Code, off: dict[str, float], known: bool
+) -> None:
+    mean = np.array([value + off.get(name, 0.0) for name, value in zip(FEATURES, level(code), strict=True)])
+    assert _is_normal(mean, 0.45, FEATURES, ANCHORS, PARAMETERS) is known
+
+
+def test_cells_without_antigens_are_not_known_as_erythroblasts_after_a_therapy_that_takes_cd19() -> None:
+    after = replace(PARAMETERS, unreliable=frozenset({"CD19"}))
+    assert not _is_normal(level(Code.ERYTHROBLAST), 0.3, FEATURES, ANCHORS, after)
 
 
 def test_a_group_larger_than_its_population_ever_is_stays_a_doubt() -> None:

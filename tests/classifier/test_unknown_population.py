@@ -49,7 +49,13 @@ def unknown(
     columns, still = list(range(len(FEATURES))), np.zeros(len(FEATURES))
     nobody = np.zeros(tube.n, dtype=bool)
     found = find_unknown_populations(
-        tube, list(reference.controls), columns, still, nobody, list(map(np.array, lymphocytes)), parameters
+        tube,
+        list(reference.controls),
+        columns,
+        still,
+        nobody,
+        [{"t_nk": np.array(one)} for one in lymphocytes],
+        parameters,
     )
     return [one.share for one in found]
 

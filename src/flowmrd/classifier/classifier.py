@@ -21,15 +21,16 @@ from flowmrd.classifier.found_groups import displaced_doubts, find_other_groups
 from flowmrd.classifier.group_evidence import beside_controls
 from flowmrd.classifier.group_members import find_members
 from flowmrd.classifier.library import Library
-from flowmrd.classifier.mixture import Mixture
+from flowmrd.classifier.mixture import Floats, Mixture
 from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel
-from flowmrd.classifier.novelty import Novelty, judge_novelty
+from flowmrd.classifier.novelty import judge_novelty
+from flowmrd.classifier.odd_markers import WithoutMarkers, compare_without, odd_markers
 from flowmrd.classifier.offscale_cells import judge_offscale
 from flowmrd.classifier.offscale_evidence import OffscaleRates, rates_of_controls
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
-from flowmrd.classifier.phenotype_match import is_usual_drift, starting_shifts
+from flowmrd.classifier.phenotype_match import starting_shifts
 from flowmrd.classifier.phenotype_score import NO_SCORE
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, score_mixtures
 from flowmrd.classifier.searched_tube import found_without_phenotype, search_tube
@@ -62,6 +63,7 @@ def classify_tube(
     library: Library | None,
     parameters: ClassifierParameters,
     chain: StepsToClassifier | None = None,
+    with_odd_markers: bool = False,
 ) -> Classification:
     """Judge a tube.
 
@@ -75,6 +77,8 @@ def classify_tube(
         Other patients' phenotypes, without the patient's own.
     chain
         Takes spiked cells from the raw file to the classifier; without it they start in the B-lineage window.
+    with_odd_markers
+        True leaves out the second search, without markers that are stained unlike in the controls.
 
     Raises
     ------
@@ -120,7 +124,8 @@ def classify_tube(
     mrd = columns.mrd
     novelty = judge_novelty(tube_model, features, reference, parameters, without=tube.name)
     staining = _staining(tube, mrd, model, tube_model, reference, others, parameters)
-    same = _same_without(novelty, tube, mrd, reference, search.laip, parameters)
+    odd = () if with_odd_markers or own is not None else odd_markers(novelty, staining, parameters)
+    without_odd = _without_odd_markers(tube, odd, mrd, tube_model.shift, reference, laip, library, parameters)
     return Classification(
         mode=search.mode,
         features=features,
@@ -150,9 +155,9 @@ def classify_tube(
             found,
         ),
         flags=(
-            *unlike_controls_flags(novelty, int(mrd.sum()), same, reference),
+            *unlike_controls_flags(novelty, int(mrd.sum()), without_odd, reference),
             *search_flags(search, tube, measured, reference, calibration, uncounted, tube_model.shift, others),
-            *staining_flags(staining, parameters.unreliable, parameters),
+            *staining_flags(staining, parameters.unreliable, parameters, answered=without_odd.negative),
             *shifted_staining_flags(tube, found.counted, columns.cluster, tube_model, staining, parameters),
             *unknown_population_flags(tube, model, tube_model, reference, own, mrd, parameters),
             *offscale_excess_flags(tube, offscale.cluster, model, tube_model, reference, others, search),
@@ -261,36 +266,36 @@ def _offscale_rates(
     return OffscaleRates.of(search.laip.offscale, tube.offscale, controls)
 
 
-def _same_without(
-    novelty: Novelty,
+def _without_odd_markers(
     tube: CandidateCells,
+    markers: tuple[str, ...],
     mrd: Bools,
+    shift: Floats,
     reference: ReferenceModel,
     laip: PatientLaip | None,
+    library: Library | None,
     parameters: ClassifierParameters,
-) -> int:
-    """Number of called cells that a search without the odd marker also calls; 0 where that search proves nothing.
-
-    The search without the marker proves something if three conditions hold. The tube is like the controls in all other
-    markers, the phenotype lies within the usual drift of one patient, and nearly the same cells are called.
+) -> WithoutMarkers:
+    """What the tube shows without some markers; the spike-in is repeated only where nothing was called.
 
     Parameters
     ----------
     mrd
         Shape (n,): cells called with all markers.
+    shift
+        Shape (d,): staining of the tube against the reference, decades.
     """
-    if not novelty.flag or not novelty.marker or laip is None or not mrd.any():
-        return 0
-    rest = tuple(name for name in laip.features if name != novelty.marker)
-    if not rest:
-        return 0
-    fewer = replace(parameters, replicates=0)
-    found = classify_tube(tube.select(rest), reference, laip=laip, library=None, parameters=fewer)
-    same = int((found.mrd & mrd).sum())
-    known = laip.select(rest)
-    usual = all(is_usual_drift(group.mixture, known, found.shift, parameters) for group in found.counted)
-    least = parameters.odd_marker_same_cells * max(int(mrd.sum()), int(found.mrd.sum()))
-    return same if usual and not found.novel and same >= max(least, parameters.detect_events) else 0
+    rest = tuple(name for name in tube.features if name not in markers)
+    if not markers or not rest:
+        return WithoutMarkers()
+    few = mrd.sum() < parameters.detect_events
+    fewer = parameters if few else replace(parameters, replicates=0)
+    known = None if laip is None else laip.select(rest)
+    found = classify_tube(
+        tube.select(rest), reference, laip=known, library=library, parameters=fewer, with_odd_markers=True
+    )
+    furthest = max(abs(float(shift[tube.features.index(name)])) for name in markers)
+    return compare_without(markers, furthest, mrd, found, known, parameters)
 
 
 def _largest_first(

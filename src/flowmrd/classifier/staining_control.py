@@ -258,7 +258,11 @@ def unstained_markers(findings: Sequence[StainingFinding], hidden: Collection[st
 
 
 def staining_flags(
-    findings: Sequence[StainingFinding], hidden: Collection[str], parameters: ClassifierParameters
+    findings: Sequence[StainingFinding],
+    hidden: Collection[str],
+    parameters: ClassifierParameters,
+    *,
+    answered: bool = False,
 ) -> list[Flag]:
     """Flags of the staining control.
 
@@ -266,6 +270,8 @@ def staining_flags(
     ----------
     hidden
         Markers that the therapy before the tube removes from normal cells or masks on them.
+    answered
+        Whether the tube is negative without the shifted markers as well; they are then no question.
     """
     flags = []
     unverified = []
@@ -278,7 +284,8 @@ def staining_flags(
     flags += _unverified_flags(
         unverified, "CD19" in unverified or len(unverified) > parameters.unverified_share * len(findings)
     )
-    for one in _at_fault([one for one in findings if one.state == "shifted" and one.marker not in hidden]):
+    shifted = [one for one in findings if one.state == "shifted" and one.marker not in hidden]
+    for one in () if answered else _at_fault(shifted):
         way = "brighter" if one.decades > 0 else "dimmer"
         size = abs(one.decades)
         flags.append(

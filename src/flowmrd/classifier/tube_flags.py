@@ -18,6 +18,7 @@ from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel
 from flowmrd.classifier.novelty import Novelty
+from flowmrd.classifier.odd_markers import WithoutMarkers
 from flowmrd.classifier.offscale_excess import find_excess
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype import beside_diagnosis
@@ -75,15 +76,20 @@ def search_flags(
     return flags
 
 
-def unlike_controls_flags(novelty: Novelty, called: int, same: int, reference: ReferenceModel) -> list[Flag]:
-    """Flags of a tube unlike the controls; a milder one where the cells are also called without the odd marker."""
-    if not novelty.flag or reference.provisional:
+def unlike_controls_flags(
+    novelty: Novelty, called: int, without: WithoutMarkers, reference: ReferenceModel
+) -> list[Flag]:
+    """Flags of a tube unlike the controls; milder ones where the answer is the same without the odd markers."""
+    if reference.provisional:
         return []
-    if same == 0:
+    markers = ", ".join(without.markers)
+    if without.negative:
+        return [flag("NEGATIVE_WITHOUT_ODD_MARKERS", markers=markers)]
+    if not novelty.flag:
+        return []
+    if without.same == 0:
         return [flag("TUBE_UNLIKE_CONTROLS", why=novelty.reason)]
-    return [
-        flag("TUBE_UNLIKE_IN_ONE_MARKER", why=novelty.reason, marker=novelty.marker, same=same, events=called),
-    ]
+    return [flag("TUBE_UNLIKE_IN_ONE_MARKER", why=novelty.reason, marker=markers, same=without.same, events=called)]
 
 
 def unknown_population_flags(
@@ -101,9 +107,8 @@ def unknown_population_flags(
     others = [record for record in reference.controls if record is not own]
     columns = [reference.features.index(name) for name in tube.features]
     stainings = possible_stainings(fitted.shift, tube.features)
-    levels = [reference.anchors_at(tube.features, staining).get("t_nk") for staining in stainings]
-    lymphocytes = [level for level in levels if level is not None]
-    found = find_unknown_populations(tube, others, columns, fitted.shift, mrd, lymphocytes, parameters)
+    anchors = [reference.anchors_at(tube.features, staining) for staining in stainings]
+    found = find_unknown_populations(tube, others, columns, fitted.shift, mrd, anchors, parameters)
     return [
         flag(
             "UNKNOWN_POPULATION",

@@ -6,23 +6,29 @@ if it is many times as frequent as in any control and makes up a good part of th
 leukaemia, myeloma, or B-ALL that lost its lineage under therapy. Populations that therapy makes frequent (T cells,
 erythroblasts) are frequent in controls too and are not reported.
 
-T and NK cells are known whatever their share. They are nearly all that an aplastic marrow holds, so their share in
-controls bounds nothing. A population is theirs if it is as bright in CD45 as theirs in the controls, in no signal
-brighter, and if controls hold cells in its place. Monocytes and plasma cells are judged by their share, since leukaemia
-that switched its lineage and myeloma lie there.
+Some populations are known although no control holds as many of them, if controls hold any in their place. T and NK
+cells are nearly all that an aplastic marrow holds, so their share in controls bounds nothing: a population is theirs if
+it is as bright in CD45 and in no signal brighter. Granulocytes and erythroblasts differ between persons and lysis
+reagents: a population is theirs if it lies in their place of the catalogue, where no leukaemia lies. Monocytes and
+plasma cells are judged by their share, since leukaemia that switched its lineage and myeloma lie there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from flowmrd.classifier.candidate_cells import Bools, CandidateCells, thin
+from flowmrd.classifier.catalogue import match_catalogue
 from flowmrd.classifier.mixture import Floats, Mixture, chi2_quantile, draw, fit_mixture, mahalanobis_squared
 from flowmrd.classifier.normal_reference import ControlRecord
 from flowmrd.classifier.parameters import ClassifierParameters
+
+KNOWN_IF_LARGE: Final = frozenset({"normal:cd10_granulocytes", "normal:erythroblasts"})
+"""Populations of the catalogue that some persons have many times as many of as others."""
 
 __all__ = ["UnknownPopulation", "find_unknown_populations", "in_words", "possible_stainings"]
 
@@ -51,7 +57,7 @@ def find_unknown_populations(
     columns: list[int],
     shift: Floats,
     called: Bools,
-    lymphocytes: Sequence[Floats],
+    anchors: Sequence[Mapping[str, Floats]],
     parameters: ClassifierParameters,
 ) -> tuple[UnknownPopulation, ...]:
     """Populations of a tube that no control holds in such numbers, by decreasing share.
@@ -64,9 +70,9 @@ def find_unknown_populations(
         Shape (d,): staining of the tube against the reference, decades.
     called
         Shape (n,): cells that are called leukaemic; they are left out.
-    lymphocytes
-        Levels (d,) of T and NK cells, once for each staining that the tube may have (:func:`possible_stainings`).
-        Empty where the controls do not tell.
+    anchors
+        Levels (d,) of T and NK cells (``t_nk``), granulocytes and the other anchors of the catalogue in the controls,
+        once for each staining that the tube may have (:func:`possible_stainings`).
     """
     rows = thin(~called, parameters.unknown_cells)
     if not controls or len(rows) < parameters.unknown_cells_least:
@@ -95,7 +101,8 @@ def find_unknown_populations(
         if mixture.weight[k] < parameters.unknown_own_share * share[k]:
             continue  # a few cells at the edge of another population, whose wide place holds that population
         held = parameters.unknown_ratio * most[k] >= parameters.unknown_share_least
-        if held and any(_is_lymphoid(mixture.mean[k], level, tube.features, parameters) for level in lymphocytes):
+        place = mixture.mean[k]
+        if held and any(_is_normal(place, float(share[k]), tube.features, levels, parameters) for levels in anchors):
             continue
         found.append(UnknownPopulation(float(share[k]), float(most[k]), mixture.mean[k]))
     return tuple(found)
@@ -109,6 +116,20 @@ def possible_stainings(shift: Floats, features: tuple[str, ...]) -> tuple[Floats
     """
     scatter = np.array([name.startswith(("FSC", "SSC")) for name in features])
     return shift, np.zeros_like(shift), np.where(scatter, shift, 0.0), np.where(scatter, 0.0, shift)
+
+
+def _is_normal(
+    mean: Floats,
+    share: float,
+    features: tuple[str, ...],
+    anchors: Mapping[str, Floats],
+    parameters: ClassifierParameters,
+) -> bool:
+    """Whether a centre (d,) is that of a normal population which may be this large in some persons."""
+    if "t_nk" in anchors and _is_lymphoid(mean, anchors["t_nk"], features, parameters):
+        return True
+    match = match_catalogue(mean, features, anchors, parameters, share=share, unreliable=parameters.unreliable)
+    return match is not None and match.accepted and match.firm and match.call in KNOWN_IF_LARGE
 
 
 def _is_lymphoid(
