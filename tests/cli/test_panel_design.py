@@ -191,3 +191,75 @@ def test_a_marker_that_parts_leukaemia_from_normal_cells_costs_kinds_and_another
     assert set(found.without) == {"CD19", "CD10", "CD38"}
     assert found.without["CD10"] < found.with_all
     assert found.without["CD38"] >= found.with_all - 2
+
+
+def written(path: Path, tube: Path, **changed: str) -> Path:
+    """A copy of a tube without its spillover matrix, with other keywords."""
+    from flowmrd.fcs import read_fcs
+    from flowmrd.fcs.writer import ChannelSpec, write_fcs
+
+    (whole,) = read_fcs(tube)
+    columns = list(whole.raw())
+    channels = [ChannelSpec(one.pnn or "", one.pns or "", 262144) for one in whole.channels]
+    write_fcs(path, columns, channels, {"$CYT": "simulator", "$TIMESTEP": "0.01"} | changed)
+    return path
+
+
+def test_what_several_tubes_show_is_said_once(tube: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder of thirteen tubes gave 250 notes, sixteen of each tube the same bounds."""
+    (tmp_path / "tubes").mkdir()
+    for name in ("a", "b", "c"):
+        (tmp_path / "tubes" / f"{name}.fcs").write_bytes(tube.read_bytes())
+    assert call(["panel", "new", "--from", str(tmp_path / "tubes"), "--name", "lab10", "-o", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert said.count("cd34_pos on CD34: ") == 1
+    assert "a.fcs and 2 more: cd34_pos on CD34: " in said
+    for name in ("a", "b", "c"):
+        written(tmp_path / "tubes" / f"{name}.fcs", tube)
+    assert call(["panel", "check", str(tmp_path / "lab10.yaml"), *words(tmp_path / "tubes")]) == 2
+    said = capsys.readouterr().out
+    assert said.count("no spillover matrix in the file") == 1
+    assert "a.fcs and 2 more: no spillover matrix" in said
+
+
+def words(folder: Path) -> list[str]:
+    return [word for path in sorted(folder.iterdir()) for word in ("--tubes", str(path))]
+
+
+def test_a_tube_without_a_matrix_is_checked_and_shown_with_the_one_that_is_given(
+    tube: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from flowmrd.simulate.cytometer import build_cytometer
+
+    bare = written(tmp_path / "bare.fcs", tube)
+    cytometer = build_cytometer(load_panel("ino10"))
+    names = [detector.pnn for detector in cytometer.fluorescence]
+    rows = [",".join([name, *(f"{x:.6g}" for x in row)]) for name, row in zip(names, cytometer.spill, strict=True)]
+    table = tmp_path / "matrix.csv"
+    table.write_text("\n".join([",".join(["", *names]), *rows]) + "\n")
+    assert call(["panel", "check", "ino10", "--tubes", str(bare)]) == 2
+    assert "--spillover" in capsys.readouterr().out
+    assert call(["panel", "check", "ino10", "--tubes", str(bare), "--spillover", str(table)]) == 0
+    assert "shares of all events: singlets" in capsys.readouterr().out
+    assert call(["panel", "show", "ino10", str(bare), "--spillover", str(table), "-o", str(tmp_path / "p.html")]) == 0
+    assert call(["panel", "check", "ino10", "--tubes", str(bare), "--compensated"]) == 2
+    assert "values that hold spillover" in capsys.readouterr().out
+
+
+def test_detectors_that_were_drafted_from_a_tube_fit_it(shipped: list[PanelModel], tmp_path: Path) -> None:
+    """``FL1 INT`` is tried as ``FL1-A``; ``check`` said that no pattern fits it."""
+    from flowmrd.cli.panel_check import _detector_notes
+    from flowmrd.panel.match import match_channels
+
+    labels = labels_of(*(marker.split()[0] for _, marker in INO))
+    panel = loaded(draft_panel("mine", [labels], shipped), tmp_path)
+    found = match_channels(panel, labels, "tube")
+    assert _detector_notes(found, [pnn for pnn, _ in labels], panel) == []
+
+
+def test_raw_detectors_of_a_spectral_file_are_one_line_of_a_draft(shipped: list[PanelModel]) -> None:
+    raw = [(f"{laser}{number}-A", "") for laser in "VBR" for number in range(1, 15)]
+    notes = draft_panel("mine", [[*SCATTER, *INO, *raw]], shipped).notes
+    assert [note for note in notes if "no label says a marker" in note] == [
+        "channels 15 to 56 of 56: no label says a marker; add by hand those that are stained"
+    ]

@@ -49,3 +49,9 @@ def test_unmixed_channels_are_known_by_type_and_by_the_spectral_instrument(tmp_p
     assert state(tmp_path, ["PE-A"], **{"$P1TYPE": "Unmixed_Fluorescence"}).compensated == (0,)
     assert state(tmp_path, ["PE-A"], **{"$CYT": "Aurora"}).compensated == (0,)
     assert state(tmp_path, ["B3-A", "V10-A"], **{"$CYT": "Aurora"}).compensated == ()
+
+
+def test_a_dye_that_could_be_a_violet_detector_is_unmixed_beside_other_dyes_alone(tmp_path: Path) -> None:
+    """V500 of an Aurora's export was called stored, so "only some" channels were compensated; a raw V450 is none."""
+    assert state(tmp_path, ["PE-A", "V500-A", "V10-A"], **{"$CYT": "Aurora"}).compensated == (0, 1)
+    assert state(tmp_path, ["V450-A", "B525-A"], **{"$CYT": "CytoFLEX mosaic"}).compensated == ()

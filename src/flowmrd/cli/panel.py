@@ -15,6 +15,12 @@ commands = typer.Typer(
     name="panel", help="Write and check panel files.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
 
+Spillover = Annotated[
+    Path | None, typer.Option("--spillover", help="CSV with the matrix of the tubes, instead of their own.")
+]
+Compensated = Annotated[
+    bool, typer.Option("--compensated", help="The tubes are compensated or unmixed already, or must not be.")
+]
 PanelName = Annotated[str, typer.Argument(help="Panel file, or the name of a shipped panel.", metavar="FILE|NAME")]
 
 
@@ -38,6 +44,8 @@ def new(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for the file NAME.yaml; the current one if not given.")
     ] = None,
+    spillover: Spillover = None,
+    compensated: Compensated = False,
 ) -> int:
     """Draft a panel from the labels of tubes: their markers and detectors, with the gates of the nearest shipped panel.
 
@@ -48,7 +56,9 @@ def new(
     """
     from flowmrd.cli.panel_new import new_panel
 
-    errors, lines = new_panel(name, [*(from_ or []), *(tubes or [])], out or Path())
+    errors, lines = new_panel(
+        name, [*(from_ or []), *(tubes or [])], out or Path(), spillover=spillover, compensated=compensated
+    )
     typer.echo("\n".join(lines))
     return 2 if errors else 0
 
@@ -63,6 +73,8 @@ def check(
         Path | None,
         typer.Option(help="Folder of a stored reference (results/reference/<panel>): counts what each marker tells."),
     ] = None,
+    spillover: Spillover = None,
+    compensated: Compensated = False,
 ) -> int:
     """List all errors of a panel, and what it can and cannot measure, before a run.
 
@@ -74,7 +86,7 @@ def check(
     """
     from flowmrd.cli.panel_check import check_panel
 
-    errors, lines = check_panel(file, tubes or [], reference=reference)
+    errors, lines = check_panel(file, tubes or [], reference=reference, spillover=spillover, compensated=compensated)
     typer.echo("\n".join(lines))
     return 2 if errors else 0
 
@@ -87,6 +99,8 @@ def show(
         Path | None, typer.Option("-o", "--out", help="Page to write; panel-NAME.html for a tube if not given.")
     ] = None,
     language: Annotated[PageLanguage, typer.Option(help="Language of the page.")] = PageLanguage.ENGLISH,
+    spillover: Spillover = None,
+    compensated: Compensated = False,
 ) -> None:
     """Draw a panel's gate tree; with a tube, every gate on its events, as one page that needs no network.
 
@@ -96,4 +110,4 @@ def show(
     """
     from flowmrd.cli.panel_show import show_panel
 
-    typer.echo("\n".join(show_panel(file, tube, out, language.value)))
+    typer.echo("\n".join(show_panel(file, tube, out, language.value, spillover=spillover, compensated=compensated)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from flowmrd.classifier.separable_kinds import separable_kinds
 from flowmrd.classifier.storage import load_reference
+from flowmrd.cli.single import single_config
 from flowmrd.config import RunConfig, Sample
 from flowmrd.config.sheet import Role
 from flowmrd.engine.headers import RunRequest, check_header
@@ -25,7 +25,7 @@ from flowmrd.panel import PanelModel, find_panel, load_panel
 from flowmrd.panel.contradictions import ROUTE_MARKERS, contradictions
 from flowmrd.panel.gates import CutGate, Gate
 from flowmrd.panel.lost_gates import lost_gates
-from flowmrd.panel.match import MatchResult, match_channels
+from flowmrd.panel.match import MatchResult, detects, match_channels
 from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.stored_values import ValueFault, value_faults
 from flowmrd.preprocess.transform import ChannelScale
@@ -50,13 +50,24 @@ FEW_FEATURES = 4
 """With fewer markers leukaemia is not told from normal precursors."""
 
 
-def check_panel(name: str, tubes: Sequence[Path], *, reference: Path | None = None) -> tuple[int, list[str]]:
+def check_panel(
+    name: str,
+    tubes: Sequence[Path],
+    *,
+    reference: Path | None = None,
+    spillover: Path | None = None,
+    compensated: bool = False,
+) -> tuple[int, list[str]]:
     """Number of errors, and lines for the terminal.
 
     Parameters
     ----------
     reference
         Folder of a stored reference of this or a similar panel: phenotypes are counted that its markers tell apart.
+    spillover
+        CSV with the matrix of the tubes, instead of their own.
+    compensated
+        The tubes need no compensation.
 
     Raises
     ------
@@ -69,13 +80,13 @@ def check_panel(name: str, tubes: Sequence[Path], *, reference: Path | None = No
     except InputError as error:
         return 1, _told(error)
     errors, notes = advice(panel, where=str(path))
-    for tube in tubes:
-        found, told = _tube(tube, panel)
-        errors += found
-        notes += told
+    config = single_config(panel.name, spillover=spillover, compensated=compensated)
+    of_tubes = {tube: _tube(tube, panel, config) for tube in tubes}
+    errors += [error for found, _ in of_tubes.values() for error in found]
+    notes += _together({tube: told for tube, (_, told) in of_tubes.items()})
     if reference is not None:
         notes += _separable(reference, panel)
-    lines = [line for error in errors for line in _told(error)] + [f"note: {text}" for text in notes]
+    lines = _shared(errors) + [f"note: {text}" for text in notes]
     lines.append(
         f"{panel.name} version {panel.version}: {len(panel.channels)} channels, {len(panel.gates)} gates, "
         f"{counted(len(errors), 'error')}, {counted(len(notes), 'note')}"
@@ -83,8 +94,24 @@ def check_panel(name: str, tubes: Sequence[Path], *, reference: Path | None = No
     return len(errors), lines
 
 
-def _told(error: InputError) -> list[str]:
-    return [f"error: {error.where}: {error.found}", f"   expected: {error.expected}", f"   do: {error.todo}"]
+def _told(error: InputError, *others: str) -> list[str]:
+    return [
+        f"error: {_places([error.where, *others])}: {error.found}",
+        f"   expected: {error.expected}",
+        f"   do: {error.todo}",
+    ]
+
+
+def _shared(errors: Sequence[InputError]) -> list[str]:
+    """Lines of the errors; what is wrong with several files in the same way is told once."""
+    same: dict[tuple[str, str, str], list[InputError]] = {}
+    for error in errors:
+        same.setdefault((error.found, error.expected, error.todo), []).append(error)
+    return [line for group in same.values() for line in _told(group[0], *(one.where for one in group[1:]))]
+
+
+def _places(places: Sequence[str | Path]) -> str:
+    return f"{places[0]}{f' and {len(places) - 1} more' if len(places) > 1 else ''}"
 
 
 def advice(panel: PanelModel, *, where: str) -> tuple[list[InputError], list[str]]:
@@ -213,21 +240,30 @@ def _channel_notes(panel: PanelModel) -> list[str]:
     return notes
 
 
-def _tube(path: Path, panel: PanelModel) -> tuple[list[InputError], list[str]]:
+def _together(told: Mapping[Path, Sequence[str]]) -> list[str]:
+    """What was said of every tube, each sentence once with the tubes it holds for."""
+    tubes: dict[str, list[Path]] = {}
+    for path, sentences in told.items():
+        for sentence in sentences:
+            tubes.setdefault(sentence, []).append(path)
+
+    return [f"{_places(paths)}: {sentence}" for sentence, paths in tubes.items()]
+
+
+def _tube(path: Path, panel: PanelModel, config: RunConfig) -> tuple[list[InputError], list[str]]:
     """Whether a file fits the panel, and the bounds of its cuts in the file's raw units."""
     row = Sample("tube", "tube", Role.CONTROL, path)
-    config = RunConfig(panel=panel.name, samples="")
     try:
         check_header(path, panel, row, RunRequest(config, path.parent))
     except InputError as error:
         return [error], []
     chosen = choose(read_fcs(path))
     matched = match_channels(panel, [(c.pnn, c.pns) for c in chosen.channels], str(path))
-    notes = [f"{path}: {note}" for note in matched.notes]
-    notes += [f"{path}: no {marker} (optional)" for marker in matched.missing]
-    notes += [f"{path}: {note}" for note in _detector_notes(matched, [c.pnn or "" for c in chosen.channels], panel)]
+    notes = list(matched.notes)
+    notes += [f"no {marker} (optional)" for marker in matched.missing]
+    notes += _detector_notes(matched, [c.pnn or "" for c in chosen.channels], panel)
     tops = {entry.marker: float(chosen.channels[entry.index].range or LOGICLE_T) for entry in matched.channels}
-    notes += [f"{path}: {words}" for gate in panel.gates if (words := _raw_bounds(gate, panel, tops))]
+    notes += [words for gate in panel.gates if (words := _raw_bounds(gate, panel, tops))]
     try:
         tube = read_tube(path, panel, name="tube")
         faults = value_faults(tube.raw, tube.facts, panel, config.quality, events=tube.n_events)
@@ -237,8 +273,8 @@ def _tube(path: Path, panel: PanelModel) -> tuple[list[InputError], list[str]]:
         ]
         if grave:
             return [*grave], notes
-        notes += [f"{path}: {one.found}; expected {one.expected}; {one.todo}" for one in faults]
-        return [], notes + [f"{path}: {words}" for words in _trial(tube, panel, config)]
+        notes += [f"{one.found}; expected {one.expected}; {one.todo}" for one in faults]
+        return [], notes + _trial(tube, panel, config)
     except InputError as error:
         return [error], notes
 
@@ -283,11 +319,7 @@ def _beyond_scale(tube: Tube, panel: PanelModel) -> list[ValueFault]:
 
 def _markers_of(detector: str, panel: PanelModel) -> list[str]:
     """Colours that the panel expects in a detector."""
-    return [
-        channel.marker
-        for channel in panel.channels
-        if any(re.search(pattern, detector, re.IGNORECASE) for pattern in channel.detectors)
-    ]
+    return [channel.marker for channel in panel.channels if detects(detector, channel)]
 
 
 def _raw_bounds(gate: Gate, panel: PanelModel, tops: Mapping[str | None, float]) -> str:

@@ -18,8 +18,12 @@ __all__ = ["new_panel"]
 SUFFIXES = (".fcs", ".lmd")
 
 
-def new_panel(name: str, sources: Sequence[Path], folder: Path) -> tuple[int, list[str]]:
+def new_panel(
+    name: str, sources: Sequence[Path], folder: Path, *, spillover: Path | None = None, compensated: bool = False
+) -> tuple[int, list[str]]:
     """Write the draft to ``folder/<name>.yaml``; number of errors that are left, and lines for the terminal.
+
+    ``spillover``: CSV with the matrix of the tubes, instead of their own; ``compensated``: they need none.
 
     Raises
     ------
@@ -37,7 +41,7 @@ def new_panel(name: str, sources: Sequence[Path], folder: Path) -> tuple[int, li
     labels = [[(c.pnn, c.pns) for c in choose(read_fcs(tube)).channels] for tube in tubes]
     draft = draft_panel(name, labels, [load_panel(one) for one in sorted(PANELS.glob("*.yaml"))])
     write_text(path, draft.text)
-    errors, lines = check_panel(str(path), tubes)
+    errors, lines = check_panel(str(path), tubes, spillover=spillover, compensated=compensated)
     told = [f"draft: {note}" for note in draft.notes]
     return errors, [f"{path}: gates of {draft.base}, from {counted(len(tubes), 'tube')}", *told, *lines]
 

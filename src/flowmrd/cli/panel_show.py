@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flowmrd.cli.single import single_config
 from flowmrd.config import RunConfig
 from flowmrd.panel import PanelModel, find_panel, load_panel
 from flowmrd.panel.describe import tree_lines
@@ -19,8 +20,18 @@ from flowmrd.tube.read import read_tube
 __all__ = ["show_panel"]
 
 
-def show_panel(name: str, fcs: Path | None, out: Path | None, code: str = "en") -> list[str]:
+def show_panel(
+    name: str,
+    fcs: Path | None,
+    out: Path | None,
+    code: str = "en",
+    *,
+    spillover: Path | None = None,
+    compensated: bool = False,
+) -> list[str]:
     """Lines for the terminal; the page is written, in the language of ``code``, where a tube or ``out`` is given.
+
+    ``spillover``: CSV with the matrix of the tube, instead of its own; ``compensated``: the tube needs none.
 
     Raises
     ------
@@ -29,7 +40,8 @@ def show_panel(name: str, fcs: Path | None, out: Path | None, code: str = "en") 
     """
     path = Path(name) if Path(name).is_file() else find_panel(name, run_directory=Path())
     panel = load_panel(path)
-    tube = None if fcs is None else _gated(fcs, panel)
+    config = single_config(panel.name, spillover=spillover, compensated=compensated)
+    tube = None if fcs is None else _gated(fcs, panel, config)
 
     def told(one: Gate) -> str:
         return "" if tube is None else share_words(tube, one)
@@ -42,6 +54,5 @@ def show_panel(name: str, fcs: Path | None, out: Path | None, code: str = "en") 
     return lines
 
 
-def _gated(fcs: Path, panel: PanelModel) -> Tube:
-    config = RunConfig(panel=panel.name, samples="")
+def _gated(fcs: Path, panel: PanelModel, config: RunConfig) -> Tube:
     return gate(preprocess(read_tube(fcs, panel, name="tube"), config), config)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowmrd.config import RunConfig
+from flowmrd.config.run import CompensationConfig
 from flowmrd.panel import find_panel, load_panel
 from flowmrd.stages.preprocess import preprocess_file as stage
+
+__all__ = ["preprocess_file", "single_config"]
 
 
 def preprocess_file(
@@ -26,5 +29,15 @@ def preprocess_file(
         The data need no compensation.
     """
     model = load_panel(find_panel(panel, run_directory=Path()))
-    config = RunConfig(panel=panel, samples="", **({"compensation": "none"} if compensated else {}))
+    config = single_config(panel, compensated=compensated)
     stage(file, panel=model, config=config, out=out, spillover=spillover)
+
+
+def single_config(panel: str, *, spillover: Path | None = None, compensated: bool = False) -> RunConfig:
+    """The default configuration for a single file, with its matrix from a CSV or none at all."""
+    if compensated:
+        return RunConfig(panel=panel, samples="", compensation="none")
+    if spillover is None:
+        return RunConfig(panel=panel, samples="")
+    table = CompensationConfig(source="csv", csv={"default": str(spillover.absolute())})
+    return RunConfig(panel=panel, samples="", compensation=table)

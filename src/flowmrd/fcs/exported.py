@@ -62,6 +62,7 @@ def export_state(keywords: Mapping[str, str], described: Sequence[Parameter]) ->
     if any(word in re.sub(r"[^A-Z0-9]", "", keywords.get("$CYT", "").upper()) for word in _SPECTRAL):
         dyes = [index for index in colours if _is_dye(described[index].pnn)]
         if dyes:
+            dyes = [index for index in colours if index in dyes or _may_be_dye(described[index].pnn)]
             return ExportState(
                 tuple(dyes), "dye names on a spectral instrument, which has them only unmixed", transform
             )
@@ -94,3 +95,8 @@ def _is_dye(pnn: str | None) -> bool:
     """Whether a detector is named after a dye: ``BV421-A``, not ``V1-A`` or ``CH05``."""
     words = tokens(pnn or "")
     return bool(words) and starts_with_dye(words[0]) and re.match(r"(FL|[VBRYGU]|UV|YG)\d", words[0]) is None
+
+
+def _may_be_dye(pnn: str | None) -> bool:
+    """Whether a name is that of a dye and could be that of a detector of the violet laser as well."""
+    return (tokens(pnn or "") or [""])[0] in {"V450", "V500"}

@@ -263,12 +263,25 @@ def _group(gate: Gate) -> str:
 
 
 def _unlabelled(read: Sequence[Sequence[LabelledChannel]], tubes: Sequence[Names]) -> list[str]:
-    """Colours of the first tube that no label names, by number: a label that is no marker may be a person's name."""
+    """Colours of the first tube that no label names, by number: a label that is no marker may be a person's name.
+
+    Neighbours of which the same is to be said are one note: a spectral file holds dozens of raw detectors.
+    """
     nothing = [one for one in read[0] if one.marker is None and one.kind is not ChannelKind.SCATTER and one.detector]
+    runs: list[list[LabelledChannel]] = []
+    for one in nothing:
+        last = runs[-1][-1] if runs else None
+        if last is not None and one.index == last.index + 1 and (one.dye, one.why) == (None, last.why) and not last.dye:
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    of = len(tubes[0])
     return [
-        f"channel {one.index + 1} of {len(tubes[0])}{f' ({one.dye})' if one.dye else ''}: {one.why}; add it by hand if "
-        "it is stained"
-        for one in nothing
+        f"channels {run[0].index + 1} to {run[-1].index + 1} of {of}: {run[0].why}; add by hand those that are stained"
+        if len(run) > 1
+        else f"channel {run[0].index + 1} of {of}{f' ({run[0].dye})' if run[0].dye else ''}: {run[0].why}; add it by "
+        "hand if it is stained"
+        for run in runs
     ]
 
 

@@ -34,7 +34,7 @@ from flowmrd.panel.names import (
     without_compensation,
 )
 
-__all__ = ["ChannelMatch", "MatchResult", "known_names", "match_channels", "names_marker"]
+__all__ = ["ChannelMatch", "MatchResult", "detects", "known_names", "match_channels", "names_marker"]
 
 _WINDOW = 4
 
@@ -208,7 +208,7 @@ def _candidates(channel: Channel, listed: Sequence[_Name], markers: Sequence[str
     for by, found in (
         ("$PnS", [name for name in colours if _says(name.pns, own)]),
         ("$PnN", [name for name in colours if _says(name.pnn, own) and not _contradicts(name, own, markers)]),
-        ("detector", [name for name in colours if _detects(name, channel) and not _contradicts(name, own, markers)]),
+        ("detector", [name for name in colours if detects(name.pnn, channel) and not _contradicts(name, own, markers)]),
     ):
         if found:
             return found, by
@@ -242,15 +242,16 @@ def _contradicts(name: _Name, own: Sequence[str], markers: Sequence[str]) -> boo
     return foreign or _says_any_marker(name.pns, others)
 
 
-def _detects(name: _Name, channel: Channel) -> bool:
-    forms = detector_forms(name.pnn) if name.pnn else []
+def detects(pnn: str | None, channel: Channel) -> bool:
+    """Whether a pattern in a channel's ``detectors`` fits a ``$PnN``, in any of its spellings."""
+    forms = detector_forms(pnn) if pnn else []
     # a pattern for the area also matches the height of the same detector, as second choice
     forms += [f"{form[:-2]}-A" for form in forms if re.search(r"-[HWhw]$", form)]
     return any(re.search(pattern, form, re.IGNORECASE) for pattern in channel.detectors for form in forms)
 
 
 def _scatter(channel: Channel, own: Sequence[str], listed: Sequence[_Name]) -> tuple[list[_Name], str]:
-    given = [name for name in listed if _detects(name, channel)]
+    given = [name for name in listed if detects(name.pnn, channel)]
     if given:
         return given, "detector"
     signal = scatter_name(channel.marker)

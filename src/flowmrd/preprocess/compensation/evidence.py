@@ -343,7 +343,8 @@ def judge_values(raw: Mapping[str, Values], record: Facts, spillover: Spillover 
             where,
             found=f"{source}, and values that hold spillover: {', '.join(map(str, left[:3]))} of the signal",
             expected="the spillover matrix of this acquisition, or values compensated before the export",
-            todo="give the matrix in config.yaml ('compensation: csv:' or controls, or the right keyword as source)",
+            todo="give the matrix in config.yaml ('compensation: csv:' or controls, or the right keyword as source; "
+            "one file: --spillover)",
         )
     return left
 
