@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,17 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         assert call([*table, "-o", str(out), "--language", code]) == 0
         pages[f"compare-{code}"] = out / "index.html"
     return pages
+
+
+def test_events_that_no_gate_holds_together_are_called_by_words(shown: dict[str, Path]) -> None:
+    """The page said "61,000 events of root"."""
+    text = re.sub(r"<[^>]+>", " ", shown["panel-en"].read_text(encoding="utf-8"))
+    assert "of root" not in text
+    assert re.search(r"\d events, [\d.]+\s%\sof\sall\sanalysable events", text)
+    for code in OTHERS:
+        assert not re.search(
+            r"(?<![:\w])root\b", re.sub(r"<[^>]+>", " ", shown[f"panel-{code}"].read_text(encoding="utf-8"))
+        )
 
 
 @pytest.mark.parametrize("code", OTHERS)

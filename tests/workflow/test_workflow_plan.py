@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,26 @@ def test_the_laboratorys_word_on_a_control_makes_the_reference_anew() -> None:
         changed = RunConfig.model_validate({"panel": "ino10", "samples": "samples.tsv", "controls": ruling})
         assert code_and_config("reference", changed) != code_and_config("reference", plain)
         assert code_and_config("gate", changed) == code_and_config("gate", plain)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"report": {"signatures": 2}},
+        {"trial": {"cutoff": "2025-06-30"}},
+        {"patients": "config/others.tsv"},
+        {"adverse_events": "config/others.tsv"},
+    ],
+)
+def test_keys_that_change_no_file_of_a_tube_make_no_tube_anew(changed: dict[str, Any]) -> None:
+    """The cut-off of the trial or a second signature judged every tube again; the cohort stage brings them in."""
+    plain = RunConfig(panel="ino10", samples="samples.tsv")
+    other = RunConfig.model_validate({"panel": "ino10", "samples": "samples.tsv"} | changed)
+    assert code_and_config("judge", other) == code_and_config("judge", plain)
+    for stage in ("cohort", "trial", "provenance"):
+        assert code_and_config(stage, other) != code_and_config(stage, plain)
+    german = RunConfig.model_validate({"panel": "ino10", "samples": "samples.tsv", "report": {"language": "de"}})
+    assert code_and_config("judge", german) != code_and_config("judge", plain)
 
 
 def test_a_job_of_a_running_workflow_sees_the_plan_of_its_parent(simulated: Path, tmp_path: Path) -> None:

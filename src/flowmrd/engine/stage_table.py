@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowmrd.engine.code_digest import digest
 
@@ -100,6 +101,9 @@ class Stage:
         tube). The stage refuses to start with less.
     seconds_per_mb
         Generous run time per MB of the raw columns of all its tubes.
+    without
+        Where it reads the whole configuration: sections and keys (``section.key``) that change no file that it writes,
+        or that a later stage brings into its pages.
     """
 
     does: str
@@ -112,6 +116,7 @@ class Stage:
     mb_per_mb: float = 4.0
     need: float = 2.0
     seconds_per_mb: float = 1.0
+    without: tuple[str, ...] = ()
 
     def ask_mb(self, largest_mb: float, attempt: int) -> int:
         """Memory to request in MB, doubled with every attempt."""
@@ -272,6 +277,8 @@ STAGES = {
         mb_per_mb=8.0,
         need=5.0,
         seconds_per_mb=9.0,
+        # The cohort stage puts the required number of signatures into the pages (flowmrd.stages.cohort.refresh_page).
+        without=("report.signatures", "trial", "patients", "adverse_events"),
     ),
     "cohort": Stage("index and table", Unit.RUN, ("judge",), ("*",)),  # its command plans the run
     "provenance": Stage(
@@ -339,6 +346,18 @@ SAMPLE_STAGES = tuple(name for name, stage in STAGES.items() if stage.unit is Un
 """Stages that work on one tube."""
 
 
+def _all_but(values: Mapping[str, Any], without: Sequence[str]) -> dict[str, Any]:
+    """The configuration without these sections and keys."""
+    left = {name: dict(value) if isinstance(value, dict) else value for name, value in values.items()}
+    for place in without:
+        section, _, key = place.partition(".")
+        if key:
+            del left[section][key]
+        else:
+            del left[section]
+    return left
+
+
 @cache
 def stages_up_to(stage: str) -> tuple[str, ...]:
     """A stage and all stages before it, in order."""
@@ -359,5 +378,5 @@ def code_and_config(stage: str, config: RunConfig) -> str:
     for name in stages_up_to(stage):
         facts[name] = digest(f"flowmrd.stages.{name}")
         for section in STAGES[name].sections:
-            facts[section] = values if section == "*" else values[section]
+            facts[section] = _all_but(values, STAGES[name].without) if section == "*" else values[section]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

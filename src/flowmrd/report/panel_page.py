@@ -41,7 +41,7 @@ def share_words(tube: Tube, gate: Gate, written: Callable[[int], str] = "{:,}".f
     n = int(np.count_nonzero(tube.gate_result.inside(gate.name) & usable))
     parent = usable if gate.parent == ROOT else tube.gate_result.inside(gate.parent) & usable
     size = int(np.count_nonzero(parent))
-    share = f", {formatting.percent(n / size)} of {gate.parent}" if size else ""
+    share = f", {formatting.percent(n / size)} of {_cells(gate.parent)}" if size else ""
     how = "" if placement.state == "ok" else "; too few events, the panel's fallback stands"
     return f"{written(n)} events{share}{how}"
 
@@ -76,6 +76,11 @@ def panel_page(panel: PanelModel, tube: Tube | None, *, language: Language = ENG
     }
     styles = [read_asset("sample.css"), read_asset("plots.css")]
     return render_page("panel.html.j2", context, styles=styles, language=language)
+
+
+def _cells(parent: str) -> str:
+    """What a gate looks at, in words: a gate's name, or all events of the tube that count."""
+    return "all analysable events" if parent == ROOT else parent
 
 
 def _placed(tube: Tube | None) -> Mapping[str, GateEntry]:
@@ -118,12 +123,13 @@ def _plot(view: View, tube: PageTube) -> dict[str, object]:
     axes = tube.axis(view.x), tube.axis(view.y, upright=True)
     chart = Chart(view.id, view.title, *axes, (CountGrid(counts), *view.outlines))
     drawing: Markup = to_svg(chart)
+    cells, events = _cells(view.parent), formatting.count(int(inside.sum()))
     numbered = [f"{i} {name}" for i, name in enumerate(view.gates, 1)] if len(view.gates) > 1 else view.gates
     return {
         "id": view.id,
         "title": view.title,
-        "of": f"{formatting.count(int(inside.sum()))} events of {view.parent}",
+        "of": f"{events} of {cells}" if view.parent == ROOT else f"{events} events of {cells}",
         "gates": ", ".join(numbered),
         "drawing": drawing,
-        "summary": f"Density of {view.parent} on {view.x} and {view.y} with the border of {', '.join(view.gates)}.",
+        "summary": f"Density of {cells} on {view.x} and {view.y} with the border of {', '.join(view.gates)}.",
     }
