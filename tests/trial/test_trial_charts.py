@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from test_endpoints import call_at, tables
 
 from chart_checks import assert_same_in_both
 from flowmrd.config.run import TrialConfig
-from flowmrd.report.charts.description import Bar, Label, Outline, Points
+from flowmrd.report.charts.description import Bar, Interval, Label, Outline, Points
 from flowmrd.trial.charts import blast_change, curve_chart, swimmer_chart, waterfall_chart
 from flowmrd.trial.endpoints import analyse
 from flowmrd.trial.reenactment import read_tubes
@@ -45,6 +47,31 @@ def test_the_swimmer_has_a_bar_to_the_last_contact_and_a_word_at_its_end_for_eve
     ends = [layer.text for layer in chart.layers if isinstance(layer, Label) and layer.text in ("† died", "→")]
     assert ends.count("† died") == sum(line.death_day is not None for line in trial.patients)
     assert len(ends) == len(trial.patients)
+
+
+def test_no_line_of_the_swimmer_crosses_a_word(trial: TrialResult) -> None:
+    """The progression of T12, three weeks after its response, was drawn through "NR MRD+"."""
+    line = next(line for line in trial.patients if line.response_day is not None)
+    day = line.response_day or 0
+    for later in ((1,), (20,), (8, 16), (3, 9, 15), (90,), (-5,)):
+        days = [day + more for more in later] + [None] * (3 - len(later))
+        odd = line.model_copy(
+            update={
+                "progression_day": days[2],
+                "relapse_day": days[0],
+                "transplant_day": days[1],
+                "last_contact_day": 400,
+            }
+        )
+        chart = swimmer_chart([odd])
+        pixels = chart.size[0] / (400 / DAYS_PER_MONTH)
+        lines = [layer.x * pixels for layer in chart.layers if isinstance(layer, Interval)]
+        words = [layer for layer in chart.layers if isinstance(layer, Label) and 0 < layer.at[0] < 400 / DAYS_PER_MONTH]
+        spans = [(one.at[0] * pixels + one.shift[0], 7.2 * len(one.text)) for one in words if "months" not in one.text]
+        assert len(lines) == len(later)
+        assert not [(x, span) for x in lines for span in spans if span[0] <= x < sum(span)], later
+        order = sorted(spans)
+        assert all(sum(one) <= other[0] + 1 for one, other in pairwise(order)), later
 
 
 def test_the_waterfall_falls_from_the_worst_and_hatches_what_is_no_remission(trial: TrialResult) -> None:

@@ -32,6 +32,8 @@ CURVE_SIZE: Final = (432.0, 220.0)
 COURSE_ROOM: Final = Room(120.0, 12.0, 70.0, 46.0)
 COURSE_WIDTH, COURSE_ROW = 530.0, 25.0
 """Width of the chart of courses, and height of one patient's row, in CSS pixels."""
+LETTER: Final = 9.0
+"""Width of the letter beside the line of an event, in CSS pixels."""
 CHANGE_SIZE: Final = (636.0, 240.0)
 RISE: Final = 1 / 3
 """Height of a rise of the blasts relative to that of a fall of the same size."""
@@ -119,21 +121,30 @@ def _course(line: PatientLine, row: float, pixels: float) -> list[Layer]:
     if line.response in REMISSION and line.response_day is not None:
         span = (line.response_day / DAYS_PER_MONTH, max(line.response_day, remission_end) / DAYS_PER_MONTH)
         parts.append(Bar(span, (low, high), "remission", opacity=0.35, text=f"{line.patient}: in remission"))
-    taken = 0.0
+    later = ((line.progression_day, "P"), (line.relapse_day, "R"), (line.transplant_day, "T"))
+    marks = sorted((day / DAYS_PER_MONTH, day, letter) for day, letter in later if day is not None)
+    lines = [(mark * pixels, mark * pixels) for mark, _, _ in marks]
+    letters: list[Point] = []
+    for at, day, letter in marks:
+        parts.append(Interval(at, row - 0.4, row + 0.4, "event", f"{line.patient}, day {day}: {letter}"))
+        place = _free_of([*lines, *letters], at * pixels + 3, LETTER)
+        letters.append((place, place + LETTER))
+        parts.append(Label(letter, (at, row), "start", (place - at * pixels, 0.0), "strong", size=11))
     if line.response_day is not None:
         mrd = {"negative": "MRD−", "positive": "MRD+"}.get(line.mrd.status, "MRD?")
         text, at = f"{line.response} {mrd}", line.response_day / DAYS_PER_MONTH
-        parts.append(Label(text, (at, row), "start", (2.0, 0.0), size=11))
-        taken = at * pixels + 2 + 7.2 * len(text)
-    later = ((line.progression_day, "P"), (line.relapse_day, "R"), (line.transplant_day, "T"))
-    for day, letter in sorted((day, letter) for day, letter in later if day is not None):
-        at = day / DAYS_PER_MONTH
-        parts.append(Interval(at, row - 0.4, row + 0.4, "event", f"{line.patient}, day {day}: {letter}"))
-        place = max(at * pixels + 3, taken)
-        parts.append(Label(letter, (at, row), "start", (place - at * pixels, 0.0), "strong", size=11))
-        taken = place + 12
+        place = _free_of([*lines, *letters], at * pixels + 2, 7.2 * len(text))
+        parts.append(Label(text, (at, row), "start", (place - at * pixels, 0.0), size=11))
     ending = "† died" if line.death_day is not None else "→"
     return [*parts, Label(ending, (last, row), "start", (5.0, 0.0), size=11)]
+
+
+def _free_of(taken: Sequence[Point], start: float, width: float) -> float:
+    """The first place from ``start`` on for a text of this width beside lines and other texts, in pixels."""
+    for low, high in sorted(taken):
+        if low < start + width and start < high + 2:
+            start = high + 3
+    return start
 
 
 def blast_change(line: PatientLine) -> float | None:
