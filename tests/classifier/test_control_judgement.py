@@ -16,6 +16,7 @@ from flowmrd.classifier.estimators import NormalReference
 from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.storage import save_reference
+from flowmrd.flags import flag
 from flowmrd.mrd.limits import limits
 from flowmrd.mrd.reasons import sort_flags
 from flowmrd.mrd.verdict import Evidence, decide
@@ -81,6 +82,20 @@ def test_a_control_with_an_unknown_population_is_odd_and_so_is_its_own_page(
             )
         )  # fmt: skip
         assert said.class_.value == one.verdict, name
+
+
+def test_a_control_whose_matrix_is_in_doubt_is_left_out_unless_most_controls_are(
+    controls: list[CandidateCells], six: str
+) -> None:
+    """Its own page said CONTROL_ODD, and its cells were normal marrow for every other tube."""
+    doubt = flag("RESIDUAL_SPILLOVER", pairs="CD24 into CD34 (12%)")
+    odd = replace(marrow("odd", 71)[0], doubts=(doubt,))
+    reference, judged = build_judged_reference("toy", [*controls, odd], parameters=PARAMETERS)
+    assert [(one.name, one.reasons) for one in judged if not one.used] == [("odd", (doubt,))]
+    assert digest(reference) == six
+    everywhere = [replace(tube, doubts=(doubt,)) for tube in controls]
+    _, judged = build_judged_reference("toy", everywhere, parameters=PARAMETERS)
+    assert all(one.used and not one.reasons for one in judged)
 
 
 def test_the_laboratory_has_the_last_word(controls: list[CandidateCells], six: str) -> None:

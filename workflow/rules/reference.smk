@@ -2,6 +2,7 @@ rule reference:
     input:
         gated=of_controls("reference", "gated.arrow"),
         preprocessed=of_controls("reference", "preprocessed.arrow"),
+        quality=of_controls("reference", "qc.json"),
     output:
         model=ensure(f"{REFERENCE}/{{panel}}/reference.json", non_empty=True),
         arrays=ensure(f"{REFERENCE}/{{panel}}/reference.npz", non_empty=True),

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowmrd.errors import InternalError
+from flowmrd.flags import Flag
 
 Floats32 = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -87,6 +88,8 @@ class CandidateCells:
         Candidate cells that are off scale in a detector. ``values`` does not hold them. None where not known.
     events
         Events of the file; 0 where not known.
+    doubts
+        What was found before the gates and lets nobody trust the values: a matrix of another acquisition.
     """
 
     name: str
@@ -99,6 +102,7 @@ class CandidateCells:
     doublets: Floats32 | None = None
     offscale: OffscaleCells | None = None
     events: int = 0
+    doubts: tuple[Flag, ...] = ()
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.window), len(self.features)):

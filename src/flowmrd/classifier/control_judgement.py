@@ -1,9 +1,10 @@
 """Checking the controls: a control with findings that no other control has is left out of the reference.
 
 Every control is classified like a follow-up tube without a diagnosis tube, with a reference made without it. A control
-is *odd* in any of five cases: it has a group that marrow without leukaemia hardly ever shows; it has a heavy burden;
-its staining lies outside that of the others; far fewer of its events are nucleated cells; or its cells are not those of
-the others (:data:`flowmrd.flags.ODD_IN_CONTROLS`: an unknown population, an antibody that stained nothing).
+is *odd* in any of six cases: it has a group that marrow without leukaemia hardly ever shows; it has a heavy burden;
+its staining lies outside that of the others; far fewer of its events are nucleated cells; its cells are not those of
+the others (:data:`flowmrd.flags.ODD_IN_CONTROLS`: an unknown population, an antibody that stained nothing); or its
+values are in doubt (its matrix is not that of its acquisition) while those of most others are not.
 The worst control is left out and the others are checked again, because a leukaemic tube among the controls makes the
 others look odd. The laboratory has the last word: it may accept an odd control or exclude another one.
 """
@@ -148,6 +149,8 @@ def judge_control(
     if result.novel:
         found.append((flag("CONTROL_STAINING", why=result.novelty_reason), result.novelty))
     found += [(item, 1.0) for item in result.flags if item.code in ODD_IN_CONTROLS]
+    if sum(bool(one.doubts) for one in others) < len(others) / 2:
+        found += [(item, 1.0) for item in tube.doubts]
     lost = lost_cells(tube, others, parameters)
     if lost is not None:
         share, usual = lost

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from flowmrd.classifier.candidate_cells import CandidateCells, OffscaleCells
 from flowmrd.classifier.doublet_model import simulated_doublets
 from flowmrd.errors import GateError
+from flowmrd.flags import Effect
 from flowmrd.panel.gates import window_gate
 from flowmrd.tube import Tube
 from flowmrd.units import LOGICLE_M
@@ -91,6 +92,9 @@ def candidates(tube: Tube) -> TubeCandidates:
         doublets=doublets,
         offscale=offscale,
         events=tube.n_events,
+        doubts=()
+        if tube.qc is None
+        else tuple(one.flag for one in tube.qc.flags if one.flag.kind.effect is Effect.DOUBT),
     )
     return TubeCandidates(cells, rows, offscale_rows)
 

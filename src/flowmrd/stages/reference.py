@@ -18,6 +18,7 @@ by such a reference can be negative.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from flowmrd import __version__
@@ -46,7 +47,7 @@ def reference_settings(config: RunConfig) -> ReferenceConfig:
 def in_run(run: RunFiles, *, panel: str, tube: Sequence[str] = ()) -> None:
     """Build the reference of a panel from control tubes of a run."""
     build(
-        [gated_files(run, name) for name in tube],
+        [replace(gated_files(run, name), qc=run.work(name, "qc.json")) for name in tube],
         panel=run.panel_named(panel),
         config=run.config,
         out_json=run.reference(panel, "reference.json"),
