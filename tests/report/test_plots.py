@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -170,6 +171,47 @@ def test_a_lasso_takes_only_cells_that_its_plot_shows(compared: MadeSample, open
     assert found[0] > 0
     assert found[2] > 0, "the page holds cells outside the plot's parent"
     assert found[1] == 0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_camera_saves_a_picture_on_paper_under_the_name_of_its_plot(
+    compared: MadeSample, open_page: OpenPage, tmp_path: Path, theme: str
+) -> None:
+    """The picture had no ground, so pale letters of the dark theme were lost; and every plot had the same file name."""
+    page = opened(compared, open_page, color_scheme=theme)
+    drawn(page, "std-6-tube", "std-6-diagnosis")
+    names = []
+    for plot in ("std-6-tube", "std-6-diagnosis"):
+        page.locator(f"#{plot} .canvas").hover()
+        with page.expect_download() as download:
+            page.locator(f"#{plot} .modebar-btn[data-title*=PNG]").click()
+        names.append(download.value.suggested_filename)
+        download.value.save_as(tmp_path / "picture.png")
+    assert names == [f"{compared.sample}.std-6-tube.png", f"{compared.sample}.std-6-diagnosis.png"]
+    picture = base64.b64encode((tmp_path / "picture.png").read_bytes()).decode()
+    width, *corner = page.evaluate(
+        """async (code) => {
+          const bytes = Uint8Array.from(atob(code), (letter) => letter.charCodeAt(0));
+          const picture = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+          const canvas = new OffscreenCanvas(picture.width, picture.height), paint = canvas.getContext("2d");
+          paint.drawImage(picture, 0, 0);
+          return [picture.width, ...paint.getImageData(2, 2, 1, 1).data];
+        }""",
+        picture,
+    )
+    assert width > 500
+    assert corner[3] == 255, "a ground of its own"
+    assert (min(corner[:3]) > 240) if theme == "light" else (max(corner[:3]) < 80)
+
+
+def test_the_tools_of_a_plot_hide_no_event_behind_a_dark_band(compared: MadeSample, open_page: OpenPage) -> None:
+    page = opened(compared, open_page, color_scheme="light")
+    drawn(page, "std-6-tube")
+    grounds = page.locator("#std-6-tube .modebar-group").evaluate_all(
+        "groups => groups.map((group) => getComputedStyle(group).backgroundColor)"
+    )
+    assert grounds
+    assert set(grounds) == {"rgba(255, 255, 255, 0.5)"}
 
 
 def test_hovering_tells_the_values_in_raw_units_and_the_event(compared: MadeSample, open_page: OpenPage) -> None:

@@ -30,7 +30,6 @@
   const config = {
     displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: true, doubleClick: "reset",
     modeBarButtonsToRemove: ["select2d", "autoScale2d", "sendDataToCloud"],
-    toImageButtonOptions: { format: "png", scale: 2, filename: `${report.sample}.plot` },
   };
   const drawn = new Map(); // id of a plot -> ranges that the reviewer chose, per channel they are shared
   const ranges = {}; // channel -> [low, high]
@@ -60,7 +59,8 @@
       if (reached) canvas.focus();
     }
     canvas.setAttribute("aria-label", flowmrd.say("Interactive plot, {title}. Plus and minus zoom, arrows move, zero resets.", { title }));
-    const done = Plotly.react(canvas, data, layout, config);
+    const image = { format: "png", scale: 2, filename: `${report.sample}.${id}` };
+    const done = Plotly.react(canvas, data, layout, { ...config, toImageButtonOptions: image });
     drawn.set(id, canvas);
     if (isNew) {
       canvas.on("plotly_relayout", (change) => follow(id, change));

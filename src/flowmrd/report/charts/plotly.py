@@ -97,7 +97,7 @@ def to_figure(chart: Chart, *, grid: int | None = None) -> Figure:
             "xaxis": _axis(chart.x, framed=framed), "yaxis": _axis(chart.y, framed=framed), "shapes": shapes,
             "annotations": notes,
             "margin": margin, "showlegend": False, "hovermode": "closest",
-            "dragmode": "zoom", "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
+            "dragmode": "zoom", "paper_bgcolor": "var(--paper)", "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"color": "var(--ink)", "family": "system-ui, sans-serif", "size": 11},
             "hoverlabel": {"font": {"size": 12}}, "uirevision": chart.id,
             "meta": {"x": chart.x.channel, "y": chart.y.channel, "title": chart.title},
@@ -153,7 +153,7 @@ def _density(grid: int | None) -> Figure:
     return {
         "type": "heatmap", "x0": LOW + step / 2, "dx": step, "y0": LOW + step / 2, "dy": step, "z": [],
         "showscale": False, "zmin": 0, "hoverongaps": False, "meta": {"grid": grid},
-        "hovertemplate": f"%{{customdata}} {EVENTS_HERE}<extra></extra>",
+        "hovertemplate": f"{EVENTS_HERE}: %{{customdata}}<extra></extra>",
     }  # fmt: skip
 
 
