@@ -102,6 +102,12 @@ def test_nothing_but_blanks_gives_a_page_not_a_crash(tmp_path: Path) -> None:
     assert "not shown to be detectable" in page_of(tmp_path, blanks).read_text()
 
 
+def test_a_share_beside_its_count_stands_in_brackets(path: Path) -> None:
+    """The column "Within half a log" read "24 / 24 100.0 %"."""
+    text = re.sub(r"<[^>]+>", " ", path.read_text(encoding="utf-8"))
+    assert re.search(r"24 / 24 \(100\.0\s%\)", text)
+
+
 def test_detection_is_told_by_kind_of_aberrancy(path: Path) -> None:
     text = path.read_text()
     assert "By kind of aberrancy" in text

@@ -157,7 +157,7 @@ def _level_row(row: LevelEntry) -> tuple[str, ...]:
         formatting.scientific(row.mean_measured),
         "–" if row.cv is None else formatting.percent(row.cv),
         "–" if row.recovery is None else formatting.percent(row.recovery),
-        " ".join(_share(row.within_half_log)[:2]),
+        "{} ({})".format(*_share(row.within_half_log)[:2]),
     )
 
 
