@@ -191,6 +191,25 @@ def test_a_scale_that_cannot_be_computed_is_reported(tmp_path: Path, change: dic
     assert "channels.10.transform" in lines[0]
 
 
+def test_markers_that_are_not_used_without_controls_are_told_before_the_run(tmp_path: Path) -> None:
+    """The run said it afterwards, beside every answer (MARKERS_NOT_SIMULATED)."""
+    from flowmrd.cli.check import check_run
+
+    def edit(facts: dict[str, Any]) -> None:
+        facts["channels"].append({"marker": "CD371", "fluorochrome": "BV421", "feature": True, "required": False})
+
+    for name in ("config", "panels"):
+        (tmp_path / name).mkdir()
+    edited(tmp_path / "panels", edit)
+    (tmp_path / "config/samples.tsv").write_text("sample\tpatient\trole\tfcs\nT1\tP1\tfollowup\tt.fcs\n")
+    config = tmp_path / "config/config.yaml"
+    config.write_text("panel: mine\nsamples: config/samples.tsv\n")
+    found = [one.found for one in check_run(tmp_path)[0]]
+    assert "0 control tubes for panel mine; simulated marrows replace them, without CD371" in found
+    config.write_text("panel: vienna_b8\nsamples: config/samples.tsv\n")
+    assert "0 control tubes for panel vienna_b8" in [one.found for one in check_run(tmp_path)[0]]
+
+
 def test_without_controls_a_scatter_signal_and_a_marker_that_are_not_simulated_are_left_out() -> None:
     from flowmrd.config import RunConfig
     from flowmrd.panel import Channel, ChannelKind

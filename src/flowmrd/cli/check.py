@@ -30,6 +30,7 @@ from flowmrd.home import PANELS
 from flowmrd.mrd.limits import events_needed
 from flowmrd.panel import PanelModel, find_panel, load_panel
 from flowmrd.run_files import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES
+from flowmrd.simulate.cytometer import is_simulated
 from flowmrd.stages.laboratory_files import refuse_unreadable, stored_library, stored_reference
 
 __all__ = ["Problem", "check_run", "print_problems"]
@@ -387,16 +388,29 @@ def _controls(rows: list[Sample], config: RunConfig, run_directory: Path) -> lis
         users = [row for row in rows if (row.panel or config.panel) == name]
         controls = sum(row.role is Role.CONTROL and row.sample not in config.controls.excluded for row in users)
         if stored is None and controls < least:
+            lost = _not_simulated(name, controls, config, run_directory)
             notes.append(
                 Problem(
                     "note",
                     str(run_directory / config.samples),
-                    f"{controls} control tube{'' if controls == 1 else 's'} for panel {name}",
+                    f"{counted(controls, 'control tube')} for panel {name}{lost}",
                     f"at least {least}",
                     "add controls; without them the background is unknown and every verdict is INDETERMINATE",
                 )
             )
     return notes
+
+
+def _not_simulated(name: str, controls: int, config: RunConfig, run_directory: Path) -> str:
+    """Markers of a panel that are not used because simulated marrows, which lack them, replace its controls."""
+    if not isinstance(config.reference, ReferenceConfig) or controls >= config.reference.min_controls:
+        return ""
+    try:
+        panel = load_panel(find_panel(name, run_directory=run_directory))
+    except PanelError:
+        return ""  # told with the panel
+    lost = [channel.marker for channel in panel.channels if channel.feature and not is_simulated(channel)]
+    return f"; simulated marrows replace them, without {', '.join(lost)}" if lost else ""
 
 
 def _files_beside(rows: list[Sample], config: RunConfig, run_directory: Path) -> list[Problem]:

@@ -29,8 +29,7 @@ from flowmrd.panel.match import MatchResult, detects, match_channels
 from flowmrd.panel.model import ChannelKind
 from flowmrd.preprocess.stored_values import ValueFault, value_faults
 from flowmrd.preprocess.transform import ChannelScale
-from flowmrd.simulate.cytometer import SCATTER_SIGNALS
-from flowmrd.simulate.populations import SIGNALS
+from flowmrd.simulate.cytometer import is_simulated
 from flowmrd.tube.preprocess import preprocess
 from flowmrd.tube.read import read_tube
 from flowmrd.tube.tube import Tube
@@ -213,12 +212,7 @@ def _separable(folder: Path, panel: PanelModel) -> list[str]:
 
 def _channel_notes(panel: PanelModel) -> list[str]:
     notes = []
-    unknown = [
-        channel.marker
-        for channel in panel.channels
-        if channel.kind is not ChannelKind.TIME
-        and channel.marker not in (SCATTER_SIGNALS if channel.kind is ChannelKind.SCATTER else SIGNALS)
-    ]
+    unknown = [channel.marker for channel in panel.channels if not is_simulated(channel)]
     if unknown:
         notes.append(
             f"the simulator does not know {', '.join(unknown)}: without enough controls they are not used, and "

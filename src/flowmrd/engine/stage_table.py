@@ -19,7 +19,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowmrd.engine.code_digest import digest
 
@@ -346,15 +346,12 @@ SAMPLE_STAGES = tuple(name for name, stage in STAGES.items() if stage.unit is Un
 """Stages that work on one tube."""
 
 
-def _all_but(values: Mapping[str, Any], without: Sequence[str]) -> dict[str, Any]:
+def _all_but(values: Mapping[str, object], without: Sequence[str]) -> dict[str, object]:
     """The configuration without these sections and keys."""
-    left = {name: dict(value) if isinstance(value, dict) else value for name, value in values.items()}
-    for place in without:
-        section, _, key = place.partition(".")
-        if key:
-            del left[section][key]
-        else:
-            del left[section]
+    left = {name: value for name, value in values.items() if name not in without}
+    for section, facts in left.items():
+        if isinstance(facts, dict):
+            left[section] = {key: value for key, value in facts.items() if f"{section}.{key}" not in without}
     return left
 
 

@@ -60,13 +60,18 @@ def export_state(keywords: Mapping[str, str], described: Sequence[Parameter]) ->
     if typed:
         return ExportState(tuple(typed), "$PnTYPE (unmixed)", transform)
     if any(word in re.sub(r"[^A-Z0-9]", "", keywords.get("$CYT", "").upper()) for word in _SPECTRAL):
-        dyes = [index for index in colours if _is_dye(described[index].pnn)]
+        dyes = _dyes(described, colours)
         if dyes:
-            dyes = [index for index in colours if index in dyes or _may_be_dye(described[index].pnn)]
             return ExportState(
                 tuple(dyes), "dye names on a spectral instrument, which has them only unmixed", transform
             )
     return ExportState(transform=transform)
+
+
+def _dyes(described: Sequence[Parameter], colours: Sequence[int]) -> list[int]:
+    """Channels that are named after a dye; a name that may be a dye's is one beside others that are."""
+    dyes = [index for index in colours if _is_dye(described[index].pnn)]
+    return [index for index in colours if index in dyes or _may_be_dye(described[index].pnn)] if dyes else []
 
 
 def _labelled(pns: str | None) -> bool:

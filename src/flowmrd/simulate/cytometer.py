@@ -144,6 +144,13 @@ class Cytometer:
         return spread
 
 
+def is_simulated(channel: Channel) -> bool:
+    """Whether the simulator knows a channel's signal."""
+    if channel.kind is ChannelKind.TIME:
+        return True
+    return channel.marker in (SCATTER_SIGNALS if channel.kind is ChannelKind.SCATTER else SIGNALS)
+
+
 def build_cytometer(panel: PanelModel) -> Cytometer:
     """Detectors for a panel's channels.
 

@@ -6,22 +6,11 @@ import numpy as np
 
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.config import RunConfig
-from flowmrd.panel import ChannelKind, PanelModel
-from flowmrd.panel.model import Channel
+from flowmrd.panel import PanelModel
 from flowmrd.units import LOGICLE_M
 
 TUBES = 6
 NUCLEATED = 40_000
-
-
-def _is_simulated(channel: Channel) -> bool:
-    """Whether the simulator knows what a channel measures."""
-    from flowmrd.simulate.cytometer import SCATTER_SIGNALS
-    from flowmrd.simulate.populations import SIGNALS
-
-    if channel.kind is ChannelKind.TIME:
-        return True
-    return channel.marker in (SCATTER_SIGNALS if channel.kind is ChannelKind.SCATTER else SIGNALS)
 
 
 def simulated_controls(panel: PanelModel, config: RunConfig, real: list[CandidateCells]) -> list[CandidateCells]:
@@ -29,10 +18,11 @@ def simulated_controls(panel: PanelModel, config: RunConfig, real: list[Candidat
 
     Channels that it does not know are left out; the result of a tube that has them says so (MARKERS_NOT_SIMULATED).
     """
+    from flowmrd.simulate.cytometer import is_simulated
     from flowmrd.simulate.populations import NORMAL, Code
     from flowmrd.simulate.tube import TubeSpec, simulate_tube
 
-    known = tuple(channel for channel in panel.channels if _is_simulated(channel))
+    known = tuple(channel for channel in panel.channels if is_simulated(channel))
     # The gate tree may name markers that the simulator lacks; it is not used here, so it is not checked again.
     simulated = panel.model_copy(update={"channels": known, "gates": ()})
     features = [channel.marker for channel in known if channel.feature]
