@@ -71,6 +71,28 @@ def test_every_sample_is_listed_also_the_one_without_a_result(run: Path) -> None
     assert rows[9]["sensitivity_achieved"] == str(first["sensitivity"]["achieved"]).lower()
 
 
+def test_a_tube_without_a_result_waits_for_no_review(tmp_path: Path) -> None:
+    """Three follow-ups "awaiting review", two of which had been refused."""
+    rows = [Sample(f"T{number}", f"P{number}", Role.FOLLOWUP, Path("x")) for number in range(3)]
+    write_json(tmp_path / "results/samples/T0/mrd.json", make_result("T0", patient="P0").to_json_dict())
+    cohort(tmp_path, rows, config=config())
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", (tmp_path / "results/cohort/index.html").read_text()))
+    assert re.search(r" 1 (\S )?follow-ups awaiting review", words)
+    assert re.search(r" 2 (\S )?no result", words)
+
+
+def test_dates_and_the_word_for_no_patient_are_not_broken(tmp_path: Path, open_page: OpenPage) -> None:
+    rows = make_cohort(tmp_path, 8)
+    cohort(tmp_path, rows, config=config(), refused=[Sample("line-10", "unknown", Role.FOLLOWUP, Path())])
+    page = open_page(tmp_path / "results/cohort/index.html")
+    page.locator("#control-table").scroll_into_view_if_needed()
+    lines = """cells => cells.map((cell) => {
+      const range = document.createRange(); range.selectNodeContents(cell);
+      return new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size; })"""
+    assert set(page.locator("#control-table td:nth-child(4)").evaluate_all(lines)) == {1}
+    assert set(page.locator("#sample-table td:nth-child(2)").evaluate_all(lines)) == {1}
+
+
 def test_the_same_run_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
     rows = make_cohort(tmp_path, 30)
     cohort(tmp_path, rows, config=config(), problems={rows[-1].sample: "the file is not FCS <script>alert(1)</script>"})

@@ -261,7 +261,10 @@ def _tiles(members: Sequence[CohortTube]) -> list[tuple[str, str, int]]:
     missing = sum(member.tube.result is None for member in members)
     if missing:
         tiles.append(("fail", "no result (all tubes)", missing))
-    waiting = sum(member.review in {"not_reviewed", "void", "signed_once", "commented"} for member in follow)
+    waiting = sum(
+        member.tube.result is not None and member.review in {"not_reviewed", "void", "signed_once", "commented"}
+        for member in follow
+    )
     tiles.append(("info", "follow-ups awaiting review", waiting))
     return tiles
 
