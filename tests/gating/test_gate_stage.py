@@ -234,6 +234,32 @@ def test_mature_granulocytes_speak_for_blood_only_beyond_what_controls_have(marr
     assert "controls 30.00 to 50.00 %" in against.statement
 
 
+def test_channels_without_anchor_cells_are_told_together_in_every_language() -> None:
+    """The same reason stood behind each of seven channels, and in English on German pages."""
+    from flowmrd.gating.flags import _bounded
+    from flowmrd.gating.reference import AnchorShift
+    from flowmrd.report.language import Language, language
+
+    def alone(channel: str, events: int, why: str) -> AnchorShift:
+        return AnchorShift(channel, "granulocytes", events, None, 0.4, False, None, 0.0, False, why)
+
+    few, fewer = ("386 anchor cells, fewer than 500: no shift", "202 anchor cells, fewer than 500: no shift")
+    no_level = "the controls have no level of this anchor: no shift"
+    shifts = {
+        name: alone(name, 1, why)
+        for name, why in (("CD10", few), ("CD24", few), ("CD45", fewer), ("SSC-A", few), ("CD22", no_level))
+    }
+    (told,) = _bounded(shifts, {})
+    assert told.message == (
+        "Gates could not be anchored on CD10, CD24, SSC-A (386 anchor cells, fewer than 500); CD45 (202 anchor cells, "
+        "fewer than 500); CD22 (the controls have no level of this anchor)."
+    )
+    for code in ("de", "zh"):
+        fresh = Language(code, language(code).catalogue)
+        assert "anchor cells" not in fresh.text(told.message)
+        assert not fresh.missing
+
+
 def test_a_reference_of_another_panel_is_refused(
     tmp_path: Any, marrow: Any, run: Any, vienna_b8: Any, reference_file: Any
 ) -> None:

@@ -256,6 +256,17 @@ def test_a_tube_that_is_too_small_is_said_to_be_small_and_not_to_overlap_with_no
     assert [step for step in next_steps(large) if "overlap" in step.text]
 
 
+def test_a_tube_that_failed_is_first_told_what_failed() -> None:
+    """A file of 900 events was first told that more events do not help."""
+    few = flag("TOO_FEW_EVENTS_ACQUIRED", events=900, least=1000)
+    result = make_result("P01_d21", mrd=0, nucleated=843, background=9.4e-4, failures=(few,))
+    assert result.verdict.class_ is VerdictClass.NOT_EVALUABLE
+    texts = [step.text for step in next_steps(result)]
+    assert texts[0].startswith("Do not report this tube as negative")
+    assert "too few events for any answer" in texts[1]
+    assert len(set(texts)) == len(texts)
+
+
 def test_the_kinds_that_would_have_been_overlooked_are_named_once_each() -> None:
     base = make_result("P01_d21", mrd=0)
 

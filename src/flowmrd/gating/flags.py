@@ -131,9 +131,13 @@ def _bounded(shifts: Mapping[str, AnchorShift], titles: Mapping[str, str]) -> li
             for shift in bound
         )
         flags.append(flag("GATE_SHIFT_AT_BOUND", shifts=text))
-    alone = [shift for shift in shifts.values() if shift.measured is None]
+    alone: dict[str, list[str]] = {}
+    for shift in shifts.values():
+        if shift.measured is None:
+            alone.setdefault(shift.why.removesuffix(": no shift"), []).append(shift.channel)
     if alone:
-        flags.append(flag("GATE_ANCHOR_TOO_SMALL", channels=", ".join(f"{one.channel} ({one.why})" for one in alone)))
+        text = "; ".join(f"{', '.join(channels)} ({why})" for why, channels in alone.items())
+        flags.append(flag("GATE_ANCHOR_TOO_SMALL", channels=text))
     return flags
 
 

@@ -90,7 +90,11 @@ def next_steps(
     if kind is VerdictClass.NEGATIVE:
         # These blind spots are covered by other checks; with any other one the verdict would not be negative.
         codes = [code for code in codes if REGISTRY[code].effect is not Effect.NO_NEGATIVE]
-    steps += [step for code, step in _steps_by_code(result).items() if code in codes]
+    coded = {code: step for code, step in _steps_by_code(result).items() if code in codes}
+    if kind is VerdictClass.NOT_EVALUABLE:
+        # What failed comes before the number of cells that a good tube would need.
+        steps[:0] = [step for code, step in coded.items() if REGISTRY[code].effect is Effect.FAILURE]
+    steps += coded.values()
     # Paper shows the first five only.
     steps[:0] = [step for step, holds in ((CARRIED, carried), (UNEVEN, uneven)) if holds]
     if kind is VerdictClass.NOT_EVALUABLE:
