@@ -164,9 +164,9 @@ def edit_keyword(original: Original, rng: np.random.Generator) -> tuple[str, byt
     data = original.data
     begin = int(data[10:18])
     delimiter = data[begin : begin + 1]
-    keys = list(
-        re.finditer(re.escape(delimiter) + rb"(\$?[A-Z0-9]+)" + re.escape(delimiter), data[begin : begin + 20_000])
-    )
+    # Up to the last delimiter of TEXT alone: a word at its end is part of a value, and the next bytes are DATA.
+    text = data[begin : min(int(data[18:26]), begin + 20_000)]
+    keys = list(re.finditer(re.escape(delimiter) + rb"(\$?[A-Z0-9]+)" + re.escape(delimiter), text))
     match = keys[int(rng.integers(len(keys)))]
     start = begin + match.end()
     stop = data.find(delimiter, start)
