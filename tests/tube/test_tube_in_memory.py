@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
+from flowmrd.classifier.judge_tube import classify
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config.run import QualityConfig, RunConfig
-from flowmrd.errors import ArtefactError, GateError, UnavailableGateError
+from flowmrd.errors import ArtefactError, GateError, PanelError, UnavailableGateError
 from flowmrd.gating.shapes import Polygon, Rectangle
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, load_panel
@@ -28,10 +29,11 @@ from flowmrd.stages.gate import write_gated
 from flowmrd.stages.preprocess import write_preprocessed
 from flowmrd.tube import Tube
 from flowmrd.tube.files import TubeFiles, tube_from_files
-from flowmrd.tube.gate import gate
+from flowmrd.tube.gate import gate, gates_of_controls
 from flowmrd.tube.preprocess import preprocess
 from flowmrd.tube.read import read_tube
 from flowmrd.tube.thresholds import TubeThresholds
+from flowmrd.tube.transforms import transforms_of_controls
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +208,33 @@ def test_before_gating_every_gate_is_an_error_that_says_so(fcs: Path, panel: Pan
         read_tube(fcs, panel).gate("nucleated")
     with pytest.raises(ArtefactError, match="preprocess"):
         _ = read_tube(fcs, panel).placed
+
+
+def test_what_is_tried_first_in_a_notebook_works_or_says_what_to_give_instead(
+    fcs: Path, panel: PanelModel, tube: Tube
+) -> None:
+    """A step left out was "operands could not be broadcast together", a panel's name "no attribute 'channels'"."""
+    read = read_tube(fcs, panel.name)
+    assert read.panel == panel
+    for wrong, call in (
+        ("call it for each file", lambda: read_tube([fcs], panel)),  # type: ignore[arg-type]
+        ("preprocess_tube takes a Tube, not str: read the file first", lambda: preprocess(str(fcs))),  # type: ignore[arg-type]
+        ("gate_tube takes a Tube, not list: call it for each", lambda: gate([tube])),  # type: ignore[arg-type]
+        ("transforms_of_controls takes a Tube, not str", lambda: transforms_of_controls([str(fcs)])),  # type: ignore[list-item]
+        ("NormalReference.load", lambda: classify(tube, "results/reference/ino10")),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(TypeError, match=wrong):
+            call()
+    with pytest.raises(PanelError, match="did you mean ino10"):
+        read_tube(fcs, "ino1O")
+    with pytest.raises(GateError, match="has not been preprocessed"):
+        gate(read)
+    with pytest.raises(GateError, match="has not been gated"):
+        candidates(read)
+    with pytest.raises(GateError, match="did you mean b_lineage"):
+        tube.gate("b_lineag")
+    named, listed = (gates_of_controls(given) for given in ({tube.name: tube}, [tube]))
+    assert named.as_record() == listed.as_record()
 
 
 def test_the_time_mask_is_obeyed_by_every_count(tube: Tube) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -217,9 +218,13 @@ def model_of(reference: ReferenceModel | FittedReference) -> ReferenceModel:
     ------
     NotFittedError
         If an estimator is given that has not been fitted.
+    TypeError
+        If a path is given.
     """
     if isinstance(reference, ReferenceModel):
         return reference
+    if isinstance(reference, (str, Path)):
+        raise TypeError("a path is no reference: read the one that a run stored with NormalReference.load")
     if not hasattr(reference, "model_"):
         from sklearn.exceptions import NotFittedError
 

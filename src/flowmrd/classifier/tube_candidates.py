@@ -13,6 +13,7 @@ from flowmrd.errors import GateError
 from flowmrd.flags import Effect
 from flowmrd.panel.gates import window_gate
 from flowmrd.tube import Tube
+from flowmrd.tube.tube import require_tube
 from flowmrd.units import LOGICLE_M
 
 __all__ = ["TubeCandidates", "candidates"]
@@ -56,8 +57,16 @@ def candidates(tube: Tube) -> TubeCandidates:
     Raises
     ------
     GateError
-        If the tube lacks the gates that every panel must define.
+        If the tube has not been gated, or lacks the gates that every panel must define.
     """
+    require_tube(tube, "the classifier")
+    if not tube.gate_names:
+        raise GateError(
+            f"tube {tube.name}",
+            found="a tube that has not been gated",
+            expected="the gates of its panel",
+            todo="gate it first (gate_tube)",
+        )
     searched = window_gate(tube.gate_names)
     missing = [name for name in ("nucleated", searched) if name not in tube.gate_names]
     if missing:

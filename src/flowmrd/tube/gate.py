@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -40,7 +40,7 @@ from flowmrd.records.gates import GateEntry, GatesFile, OverrideUsed, ReferenceU
 from flowmrd.threads import one_thread
 from flowmrd.tube.labels import as_stained
 from flowmrd.tube.thresholds import TubeThresholds
-from flowmrd.tube.tube import Tube
+from flowmrd.tube.tube import Tube, require_tube
 
 __all__ = ["GATES_SCHEMA_VERSION", "column_origin", "gate", "gates_of_controls", "population_rows"]
 
@@ -88,12 +88,21 @@ def gate(
     Raises
     ------
     GateError
-        If the reference is of another panel, or the override names a gate that does not exist.
+        If the tube has not been preprocessed, the reference is of another panel, or the override names a gate that does
+        not exist.
     ValueError
         If the therapy is none of these.
     """
+    require_tube(tube, "gate_tube")
     panel = tube.panel
     columns = tube.measured
+    if not columns:
+        raise GateError(
+            f"tube {tube.name}",
+            found="a tube that has not been preprocessed",
+            expected="values on the 0..1 scale",
+            todo="preprocess it first (preprocess_tube)",
+        )
     prior_therapy = PriorTherapy(prior_therapy).value
     if placed is not None:
         return _gated(tube, apply_placements(columns, panel.gates, placed.gates))
@@ -200,13 +209,21 @@ BRIGHTNESS_TUBES: Final = 3
 
 
 @one_thread()
-def gates_of_controls(tubes: Mapping[str, Tube], config: RunConfig | None = None) -> GateReference:
+def _by_name(tubes: Iterable[Tube]) -> dict[str, Tube]:
+    found: dict[str, Tube] = {}
+    for tube in tubes:
+        require_tube(tube, "gates_of_controls")
+        found[tube.name] = tube
+    return found
+
+
+def gates_of_controls(tubes: Mapping[str, Tube] | Iterable[Tube], config: RunConfig | None = None) -> GateReference:
     """Learn the gates of a panel from its preprocessed control tubes, to be frozen.
 
     Parameters
     ----------
     tubes
-        Name to control tube; at least one, all of one panel.
+        Name to control tube, or the tubes under their own names; at least one, all of one panel.
     config
         Settings of gating; the defaults where absent.
 
@@ -220,6 +237,7 @@ def gates_of_controls(tubes: Mapping[str, Tube], config: RunConfig | None = None
     GateError
         If there is no control.
     """
+    tubes = dict(tubes) if isinstance(tubes, Mapping) else _by_name(tubes)
     if not tubes:
         raise GateError(
             "gates of the controls",

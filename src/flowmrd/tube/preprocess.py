@@ -45,7 +45,7 @@ from flowmrd.records.quality import AnalysableEntry, QualityFile
 from flowmrd.records.references import FrozenScale
 from flowmrd.threads import one_thread
 from flowmrd.tube.thresholds import TubeThresholds
-from flowmrd.tube.tube import Tube
+from flowmrd.tube.tube import Tube, require_tube
 
 __all__ = ["QC_SCHEMA_VERSION", "preprocess", "singlet_gate"]
 
@@ -110,6 +110,7 @@ def preprocess(
         If the values were transformed before the export, or more events than ``quality.nonfinite_max`` hold NaN or
         infinity.
     """
+    require_tube(tube, "preprocess_tube")
     settings = config or RunConfig(panel=tube.panel.name, samples="")
     own = settings.for_tube(tube.name)
     if own is not settings:  # a matrix of the tube's own replaces that of the controls

@@ -15,6 +15,7 @@ from flowmrd.fcs.reader import DataSet, analyte, choose, dye_and_detector, marke
 from flowmrd.fcs.repeated_events import refuse_repeated
 from flowmrd.fcs.scrub import acquisition, instrument, kept_keywords, unreadable_dates
 from flowmrd.fcs.spillover import FileSpillover, read_spillovers
+from flowmrd.panel.load import load_panel
 from flowmrd.panel.match import ChannelMatch, MatchResult, known_names, match_channels, names_marker
 from flowmrd.panel.model import ChannelKind, PanelModel
 from flowmrd.panel.names import printable_name, qualifier
@@ -42,7 +43,7 @@ INGEST_SCHEMA = "flowmrd-ingest/1"
 
 def read_tube(
     fcs: Path | str,
-    panel: PanelModel,
+    panel: PanelModel | Path | str,
     *,
     name: str | None = None,
     dataset: int | None = None,
@@ -56,7 +57,8 @@ def read_tube(
     fcs
         Path of the file.
     panel
-        Panel that the channels are matched to, by ``$PnS`` first and ``$PnN`` second.
+        Panel that the channels are matched to, by ``$PnS`` first and ``$PnN`` second; or the name of a shipped one, or
+        the path of a panel file.
     name
         Sample name; the file's name without its ending where absent.
     dataset
@@ -79,7 +81,13 @@ def read_tube(
         changed while it was read.
     ChannelError
         If a required channel is missing or ambiguous.
+    PanelError
+        If the panel is given by a name or path and cannot be read.
     """
+    if not isinstance(fcs, (str, Path)):
+        raise TypeError(f"read_tube takes the path of one file, not {type(fcs).__name__}: call it for each file")
+    if not isinstance(panel, PanelModel):
+        panel = load_panel(panel)
     path = Path(fcs)
     data_sets = read_fcs(path)
     chosen = choose(data_sets, dataset)

@@ -16,7 +16,7 @@ from flowmrd.preprocess.scaling import choose_scales, compensate_tube, find_spil
 from flowmrd.preprocess.transform import ChannelScale
 from flowmrd.records.references import ControlScale, FrozenScale, LabelsEntry, TransformFile
 from flowmrd.tube.labels import detectors_and_dyes, pattern_of_tube
-from flowmrd.tube.tube import Tube
+from flowmrd.tube.tube import Tube, require_tube
 
 __all__ = ["TRANSFORMS_SCHEMA_VERSION", "transforms_of_controls"]
 
@@ -61,6 +61,7 @@ def transforms_of_controls(
     panel = None
     settings = config
     for tube in tubes:
+        require_tube(tube, "transforms_of_controls")
         panel = tube.panel
         settings = settings or RunConfig(panel=panel.name, samples="")
         name = tube.name

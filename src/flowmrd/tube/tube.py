@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from flowkit import Session
     from pandas import DataFrame
 
-__all__ = ["Tube"]
+__all__ = ["Tube", "require_tube"]
 
 Float32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -212,11 +213,13 @@ class Tube:
         if name == ROOT:
             return np.ones(self.n_events, dtype=np.bool_)
         if name not in self.gate_names:
+            near = get_close_matches(name, self.gate_names, n=1)
+            correct = f"did you mean {near[0]}?" if near else "correct the name of the gate"
             raise GateError(
                 f"tube {self.name}",
                 found=f"a request for the gate {name[:80]!r}",
                 expected=f"one of {', '.join(self.gate_names) or 'none: the tube has not been gated'}",
-                todo="correct the name of the gate",
+                todo=correct if self.gate_names else "gate the tube first (gate_tube)",
             )
         result = self.gate_result
         if not result.available(name):
@@ -350,3 +353,19 @@ class Tube:
         session.add_samples(flowkit.Sample(pd.DataFrame(self.measured), sample_id=self.name))
         session.analyze_samples(use_mp=False)
         return session
+
+
+def require_tube(value: object, step: str) -> None:
+    """Refuse what is no tube: a path, a list of tubes.
+
+    Raises
+    ------
+    TypeError
+        With what to give instead.
+    """
+    if isinstance(value, Tube):
+        return
+    instead = "call it for each tube"
+    if isinstance(value, (str, Path)):
+        instead = "read the file first (read_tube)"
+    raise TypeError(f"{step} takes a Tube, not {type(value).__name__}: {instead}")
