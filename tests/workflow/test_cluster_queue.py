@@ -48,9 +48,28 @@ def test_waiting_running_cancelled_and_failed_are_reported_once_each_and_why() -
         "  P01-day21: waiting in the queue: no node has enough free processors or memory (SLURM job 1)",
         "  P01-day21: running on node3 (SLURM job 1)",
         "  P01-day21: failed: it needed more memory than it had asked for (OutOfMemory) (SLURM job 1)",
-        "  P01-day21: waiting in the queue: QOSMaxJobsPerUserLimit (SLURM job 2)",
+        "  P01-day21: waiting in the queue: a limit of its quality of service is reached (QOSMaxJobsPerUserLimit) "
+        "(SLURM job 2)",
         "  P01-day21: cancelled by somebody or by the cluster (SLURM job 2)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("JobHeldAdmin", "held by an administrator"),
+        ("ReqNodeNotAvail, UnavailableNodes:node[1-4]", "the nodes that it may use are down or reserved"),
+        ("PartitionTimeLimit", "more time than its partition allows, and never starts there"),
+        ("BadConstraints", "no node has what it asks for, and it never starts"),
+        ("AssocGrpCPUMinutesLimit", "a limit of the account is reached (AssocGrpCPUMinutesLimit)"),
+        ("SomethingOfNextYear", "waiting in the queue: SomethingOfNextYear"),
+    ],
+)
+def test_a_job_that_cannot_start_says_why_and_whether_it_ever_will(reason: str, said: str) -> None:
+    """A held job was "JobHeldAdmin", and one that no node can take waited without a word."""
+    looks = iter([None, [QueuedJob("1", "P01", "PENDING", reason)]])
+    (told,) = QueueWatch(lambda: next(looks)).lines()
+    assert said in told
 
 
 def test_jobs_that_ended_before_the_run_are_not_told() -> None:

@@ -22,7 +22,24 @@ _WAITING: Final = {
     "Dependency": "another job must end first",
     "BeginTime": "SLURM tries it again shortly",
     "None": "SLURM has not looked at it yet",
+    "JobHeldUser": "held: it starts after 'scontrol release' with its number",
+    "JobHeldAdmin": "held by an administrator",
+    "ReqNodeNotAvail": "the nodes that it may use are down or reserved",
+    "Nodes required for job are DOWN": "the nodes that it may use are down or reserved",
+    "PartitionDown": "its partition starts no jobs now",
+    "PartitionInactive": "its partition starts no jobs now",
+    "PartitionTimeLimit": "it asks for more time than its partition allows, and never starts there",
+    "PartitionNodeLimit": "it asks for more than its partition allows, and never starts there",
+    "PartitionConfig": "it asks for more than its partition allows, and never starts there",
+    "BadConstraints": "no node has what it asks for, and it never starts: look at memory, partition and constraints",
+    "MaxMemPerLimit": "it asks for more memory than the cluster allows, and never starts",
+    "InvalidAccount": "the account is not valid, and it never starts: correct slurm_account in the profile",
+    "InvalidQOS": "the quality of service is not valid, and it never starts: correct it in the profile",
+    "launch failed requeued held": "its start failed, and it is held: ask who looks after the node",
+    "Licenses": "no licence is free that it asks for",
 }
+_LIMITS: Final = {"QOS": "a limit of its quality of service is reached", "Assoc": "a limit of the account is reached"}
+"""Beginnings of the reasons that name a limit."""
 _ENDED: Final = {
     "CANCELLED": "cancelled by somebody or by the cluster",
     "FAILED": "failed",
@@ -130,10 +147,17 @@ class QueueWatch:
     @staticmethod
     def _said(job: QueuedJob) -> str | None:
         if job.state == "PENDING":
-            return f"waiting in the queue: {_WAITING.get(job.reason, job.reason)}"
+            return f"waiting in the queue: {_why_waiting(job.reason)}"
         if job.state == "RUNNING":
             return f"running on {job.node}"
         if job.state in _ENDED:
             why = job.reason if job.reason not in ("", "None", job.state) else ""
             return _ENDED[job.state] + (f" ({why})" if why else "")
         return None  # completed, or on its way from one state to the next
+
+
+def _why_waiting(reason: str) -> str:
+    """SLURM's reason in words, as SLURM names it where there are none. It may go on with names of nodes."""
+    first = reason.partition(",")[0]
+    limit = next((said for word, said in _LIMITS.items() if first.startswith(word)), None)
+    return _WAITING.get(first) or (f"{limit} ({reason})" if limit else reason)
