@@ -210,6 +210,19 @@ def test_markers_that_are_not_used_without_controls_are_told_before_the_run(tmp_
     assert "0 control tubes for panel vienna_b8" in [one.found for one in check_run(tmp_path)[0]]
 
 
+def test_tubes_are_checked_with_the_panel_that_an_unreadable_configuration_names(tmp_path: Path) -> None:
+    """A key given twice made every tube of another panel an error: its channels were sought for ino10."""
+    from flowmrd.cli.check import check_run
+
+    (tmp_path / "config").mkdir()
+    write_tube(tmp_path / "t.fcs", simulate_tube(TubeSpec(2_000, person_seed=3), load_panel("vienna_b8"), 3))
+    (tmp_path / "config/samples.tsv").write_text("sample\tpatient\trole\tfcs\nT1\tP1\tfollowup\t../t.fcs\n")
+    lines = "panel: vienna_b8  # ours\nsamples: config/samples.tsv\n"
+    (tmp_path / "config/config.yaml").write_text(lines + "export: {values: true}\nexport: {values: true}\n")
+    errors = [one for one in check_run(tmp_path)[0] if one.level == "error"]
+    assert [one.where.split("/")[-1].split(",")[0] for one in errors] == ["config.yaml"]
+
+
 def test_without_controls_a_scatter_signal_and_a_marker_that_are_not_simulated_are_left_out() -> None:
     from flowmrd.config import RunConfig
     from flowmrd.panel import Channel, ChannelKind

@@ -20,7 +20,7 @@ from flowmrd.tube import Tube
 from flowmrd.tube.gate import column_origin, gate
 from flowmrd.tube.preprocess import preprocess
 from flowmrd.tube.read import read_tube
-from workflow.wrong_tubes import FAULTS, TURNING, Change, Values, rewrite
+from workflow.wrong_tubes import FAULTS, TURNING, Change, Values, cytoplasmic, rewrite
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -34,6 +34,23 @@ def test_check_and_run_refuse_the_same_tube_and_say_the_same(simulated: Path, tm
     assert len(errors) == 1
     assert "(P01-day21)" in errors[0].where
     assert errors[0].found in plan.refusals[0].what
+
+
+def test_no_panel_with_fewer_markers_is_proposed_for_a_tube_with_one_wrong_label(
+    simulated: Path, tmp_path: Path
+) -> None:
+    """For ten colours with cytoplasmic CD22 the six-colour panel was proposed, which passes over four of them."""
+    run = Path(shutil.copytree(simulated, tmp_path / "run"))
+    rewrite(run / "fcs/P01-day21.fcs", cytoplasmic)
+    (error,) = [problem for problem in check_run(run)[0] if problem.level == "error"]
+    assert "cytoplasmic, not the marker on the surface" in error.found
+    assert "choose panel" not in error.todo
+    assert "correct the label" in error.todo
+    assert "aliases" not in error.todo
+    config = run / "config/config.yaml"
+    config.write_text(config.read_text().replace("panel: ino10", "panel: vienna_b8"))
+    todo = {problem.todo for problem in check_run(run)[0] if problem.level == "error" and "(CTRL01)" in problem.where}
+    assert todo == {"choose panel ino10, which this file fits ('panel:' in config.yaml, or column panel)"}
 
 
 def test_one_tube_for_two_patients_is_refused_by_both(simulated: Path, tmp_path: Path) -> None:

@@ -24,11 +24,13 @@ from flowmrd.engine.patient_keywords import acquired, patient_contradictions
 from flowmrd.engine.run_faults import run_faults
 from flowmrd.engine.tube_comparison import compare_tubes
 from flowmrd.errors import ChannelError, ColumnError, ConfigError, InputError, PanelError, SheetError, counted
+from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.gating.experts import SUFFIXES as GATE_FILES
 from flowmrd.gating.experts import read_expert_gates
 from flowmrd.home import PANELS
 from flowmrd.mrd.limits import events_needed
 from flowmrd.panel import PanelModel, find_panel, load_panel
+from flowmrd.panel.match import borne_colours
 from flowmrd.run_files import CONFIG, OVERRIDE_SUFFIXES, OVERRIDES
 from flowmrd.simulate.cytometer import is_simulated
 from flowmrd.stages.laboratory_files import refuse_unreadable, stored_library, stored_reference
@@ -167,12 +169,21 @@ def _config(path: Path) -> tuple[RunConfig, list[Problem]]:
     try:
         data = read_yaml(path, ConfigError, expected="", if_missing="").data
     except ConfigError:
-        data = None
+        data = _plain_keys(path)
     usable = {"panel": "ino10", "samples": "config/samples.tsv"}
     if isinstance(data, dict):
         given = {key: value for key in usable if isinstance(value := data.get(key), str)}
         usable |= {key: value for key, value in given.items() if not impossible_path(value)}
     return RunConfig.model_validate(usable), problems
+
+
+def _plain_keys(path: Path) -> dict[str, str]:
+    """Keys of a file that is no YAML, as its lines have them: tubes are not to be checked with a panel of no one's."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    return {key: value.strip(" \"'") for key, value in re.findall(r"^(\w+):[ \t]*([^#\n]+)", text, re.MULTILINE)}
 
 
 def _is_harmless(error: SheetError) -> bool:
@@ -306,12 +317,20 @@ def _further_problems(row: Sample, preview: HeaderPreview, sheet: Path) -> list[
 
 
 def _fitting_panels(fcs: Path, wrong: PanelModel) -> list[str]:
-    """Shipped panels that a file fits, though not the one that was asked for."""
+    """Shipped panels that a file fits, though not the one that was asked for.
+
+    One that looks at fewer colours of the file is no way out: it would pass over the very marker that is missing.
+    """
     fitting = []
+    try:
+        names = [(one.pnn, one.pns) for one in choose(read_fcs(fcs)).channels]
+    except InputError:
+        return []
+    least = len(borne_colours(wrong, names))
     for path in sorted(PANELS.glob("*.yaml")):
         try:
             panel = load_panel(path)
-            if panel.name != wrong.name:
+            if panel.name != wrong.name and len(borne_colours(panel, names)) >= least:
                 check_header(fcs, panel)
                 fitting.append(panel.name)
         except InputError:

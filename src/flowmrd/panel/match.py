@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
+from typing import Final
 
 from flowmrd.errors import ChannelError
 from flowmrd.panel.model import Channel, ChannelKind, PanelModel
@@ -34,9 +35,10 @@ from flowmrd.panel.names import (
     without_compensation,
 )
 
-__all__ = ["ChannelMatch", "MatchResult", "detects", "known_names", "match_channels", "names_marker"]
+__all__ = ["ChannelMatch", "MatchResult", "borne_colours", "detects", "known_names", "match_channels", "names_marker"]
 
 _WINDOW = 4
+NOT_THE_MARKER: Final = "not the marker on the surface"
 
 
 @dataclass(frozen=True)
@@ -138,13 +140,25 @@ def match_channels(panel: PanelModel, names: Sequence[tuple[str | None, str | No
             problems.append(f"no {marker}{_disguised(panel.channel(marker), listed, panel)}")
     problems += _claimed_twice(claims, listed, panel)
     if problems:
+        disguised = any(NOT_THE_MARKER in problem for problem in problems)
         raise ChannelError(
             where,
             found=f"{'; '.join(problems)}; the file holds {', '.join(_show(name, panel) for name in listed)}",
             expected=f"one channel for each required marker of panel {panel.name}",
-            todo="add the name to 'aliases' or 'detectors' of the channel in the panel file, or choose the right panel",
+            todo="correct the label if the tube was stained with the marker after all; else give it a panel that can "
+            "do without ('required: false')"
+            if disguised
+            else "add the name to 'aliases' or 'detectors' of the channel in the panel file, or choose the right panel",
         )
     return MatchResult(_result(panel, listed, claims), tuple(missing), tuple(notes))
+
+
+def borne_colours(panel: PanelModel, names: Sequence[tuple[str | None, str | None]]) -> frozenset[str]:
+    """Colours of a panel that a file has, whether or not it has all of them; ``names`` as in :func:`match_channels`."""
+    listed = [_Name(index, (pnn or "").strip(), (pns or "").strip()) for index, (pnn, pns) in enumerate(names)]
+    markers = [name for channel in panel.channels for name in (channel.marker, *channel.aliases)]
+    colours = [channel for channel in panel.channels if channel.kind not in {ChannelKind.SCATTER, ChannelKind.TIME}]
+    return frozenset(one.marker for one in colours if _candidates(one, listed, markers)[0])
 
 
 @lru_cache(maxsize=16_384)
@@ -361,7 +375,7 @@ def _disguised(channel: Channel, listed: Sequence[_Name], panel: PanelModel) -> 
             words = [word for word in tokens(text) if word != "CY"]
             named = any(compact(own) in "".join(words) for own in (channel.marker, *channel.aliases))
             if why and named and channel.kind is not ChannelKind.SCATTER:
-                return f" ({_show(name, panel)} is {why}, not the marker on the surface)"
+                return f" ({_show(name, panel)} is {why}, {NOT_THE_MARKER})"
     return _nearest(channel, listed, panel)
 
 
