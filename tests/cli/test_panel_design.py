@@ -246,6 +246,20 @@ def test_a_tube_without_a_matrix_is_checked_and_shown_with_the_one_that_is_given
     assert "values that hold spillover" in capsys.readouterr().out
 
 
+def test_exchanged_names_of_height_and_width_are_told_by_the_check(
+    tube: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page of every tube said it after the run."""
+    exchanged = tmp_path / "tube.fcs"
+    exchanged.write_bytes(
+        tube.read_bytes().replace(b"FSC-H", b"FSC-?").replace(b"FSC-W", b"FSC-H").replace(b"FSC-?", b"FSC-W")
+    )
+    assert call(["panel", "check", "ino10", "--tubes", str(exchanged)]) == 0
+    assert "names of height and width of FSC are exchanged" in capsys.readouterr().out
+    assert call(["panel", "check", "ino10", "--tubes", str(tube)]) == 0
+    assert "exchanged" not in capsys.readouterr().out
+
+
 def test_detectors_that_were_drafted_from_a_tube_fit_it(shipped: list[PanelModel], tmp_path: Path) -> None:
     """``FL1 INT`` is tried as ``FL1-A``; ``check`` said that no pattern fits it."""
     from flowmrd.cli.panel_check import _detector_notes

@@ -341,8 +341,10 @@ def _trial(tube: Tube, panel: PanelModel, config: RunConfig) -> list[str]:
     tube = preprocess(tube, config)
     made = gate_columns(tube.measured, panel, tube.analysable(config.quality), config.gating, scales=tube.scales)
     held, estimated = cuts_at_bounds(made.gates, made.result.placements)
+    flags = () if tube.qc is None else tube.qc.flags
+    told = [one.message for one in flags if one.level != "info" or one.code == "HEIGHT_WIDTH_EXCHANGED"]
     which = f": {', '.join(held)}" if held else ""
-    said = [f"{len(held)} of {estimated} estimated thresholds end at a bound{which}"]
+    said = [*told, f"{len(held)} of {estimated} estimated thresholds end at a bound{which}"]
     if len(held) > MOST_AT_BOUNDS * estimated:
         said.append("... so many that the bounds are those of another instrument or staining: look at 'panel show'")
     if made.brightness != 1.0:
