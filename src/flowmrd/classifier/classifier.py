@@ -113,9 +113,8 @@ def classify_tube(
         tube.offscale, found.counted, _shares_of(called, label, cells, len(found.counted)), cells, found.cut, rates
     )
     uncounted += offscale.uncounted
-    asked = any(group.call == "atypical" for group in uncounted)
     without: list[tuple[UncountedGroup, Bools]] = []
-    if search.laip is not None and not asked and called.sum() < parameters.detect_events:
+    if _is_without_phenotype(search, uncounted, called):
         without = found_without_phenotype(tube, model, reference, search, controls)
     uncounted = _largest_first(uncounted, without)
     members = find_members(cells, joined, tube.offscale, offscale.cluster, uncounted, len(found.counted))
@@ -124,8 +123,10 @@ def classify_tube(
     mrd = columns.mrd
     novelty = judge_novelty(tube_model, features, reference, parameters, without=tube.name)
     staining = _staining(tube, mrd, model, tube_model, reference, others, parameters)
-    odd = () if with_odd_markers or own is not None else odd_markers(novelty, staining, parameters)
-    without_odd = _without_odd_markers(tube, odd, mrd, tube_model.shift, reference, laip, library, parameters)
+    without_odd = WithoutMarkers()
+    if own is None and not with_odd_markers:
+        odd = odd_markers(novelty, staining, parameters)
+        without_odd = _without_odd_markers(tube, odd, mrd, tube_model.shift, reference, laip, library, parameters)
     return Classification(
         mode=search.mode,
         features=features,
@@ -264,6 +265,12 @@ def _offscale_rates(
     columns = [reference.features.index(name) for name in tube.features]
     controls = rates_of_controls(tube.offscale, others, columns, fitted, search.parameters)
     return OffscaleRates.of(search.laip.offscale, tube.offscale, controls)
+
+
+def _is_without_phenotype(search: SearchedPhenotypes, uncounted: Sequence[UncountedGroup], called: Bools) -> bool:
+    """Whether the phenotype of a patient was searched for, and nothing was detected or is a question."""
+    asked = any(group.call == "atypical" for group in uncounted)
+    return search.laip is not None and not asked and called.sum() < search.parameters.detect_events
 
 
 def _without_odd_markers(
