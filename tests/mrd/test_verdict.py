@@ -269,7 +269,7 @@ def test_cells_that_may_not_be_leukaemia_are_no_detection() -> None:
         (3, 366_842, 1e-7, False, "< 0.0076 %"),
         (380, 400_000, 1e-7, True, "0.095 %"),
         (28, 28_000_000, 1e-7, True, "0.00010 %"),
-        (32, 400_000, 87e-6, False, "not established (counted 0.0080 %)"),
+        (32, 400_000, 87e-6, False, "not established"),
         (400, 400_000, None, False, "not established (counted 0.10 %, no limit of detection known)"),
     ],
 )
@@ -288,6 +288,15 @@ def test_a_tube_with_an_open_question_is_not_below_the_limit_of_detection() -> N
     assert base.interval is not None
     level = Level(fraction=base.fraction, percent=None, log10=None, ci95=base.interval)
     assert report_level(level, VerdictClass.INDETERMINATE, base.limits, 3).reported == "not established"
+
+
+def test_a_count_that_its_verdict_doubts_is_no_percentage() -> None:
+    unstained = flag("ANTIBODY_ABSENT", marker="CD20", carriers=52_000, expected=0.97)
+    base = changed(evidence(50_329, 300_000), blind_spots=(unstained,))
+    level = Level(fraction=base.fraction, percent=None, log10=None, ci95=base.interval)
+    verdict = decide(base)
+    assert [verdict.class_, verdict.reasons[0].code] == [VerdictClass.INDETERMINATE, "ANTIBODY_ABSENT"]
+    assert report_level(level, verdict.class_, base.limits, 50_329).reported == "not established"
 
 
 def test_a_tube_that_failed_reports_no_limit() -> None:

@@ -32,9 +32,8 @@ def _reported(fraction: float | None, kind: VerdictClass, limits: Limits | None,
         return percent(fraction)
     if limits is None or not math.isfinite(limits.lod95):
         return f"not established (counted {percent(fraction)}, no limit of detection known)"
-    if mrd_events >= limits.min_detect_events:
-        return f"not established (counted {percent(fraction)})"
-    if kind is VerdictClass.INDETERMINATE:
-        # The cells of the open question are not counted, so "below the limit of detection" would be wrong.
+    if kind is VerdictClass.INDETERMINATE or mrd_events >= limits.min_detect_events:
+        # No percentage: 50,000 B cells of a tube without its CD20 were a "counted 17 %". Their number stands among the
+        # counts. "Below the limit of detection" would be wrong, because the cells of an open question are not counted.
         return "not established"
     return f"< {percent(limits.lod95)}"

@@ -111,7 +111,7 @@ class Mrd(Level):
     detected: bool = Field(description="Leukaemia was found: the class is one of those that say so.")
     reported: str = Field(
         description="What a letter may print: the percentage of a detection, else < the 95 %-power limit of detection; "
-        "'not established' where a question is open, with the count where that is doubted."
+        "'not established' where a question is open, with the counted percentage only where no background is known."
     )
 
 
