@@ -213,6 +213,12 @@ for _marker in ("CD10", "CD38"):
 add(Row("half of the blasts off scale in CD58", bright_blasts("CD58"), on=PATIENT, panels=(INO,)))
 
 
+@row("blasts off scale in forward scatter", on=PATIENT)
+def clipped_by_size(tube: RawTube, rng: np.random.Generator) -> None:
+    """Blasts so large, or forward scatter at so high a voltage, that this detector clips nearly all of them."""
+    _scale(tube, "FSC", 4.0, tube.leukaemic)
+
+
 @row("5 % dead cells")
 def dead(tube: RawTube, rng: np.random.Generator) -> None:
     """Cells that shrink, turn granular and bind every antibody a little; the nucleic acid dye is mostly lost."""

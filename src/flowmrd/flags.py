@@ -963,7 +963,8 @@ _QUALITY_FLAGS: Final = (
     FlagKind(
         "SCATTER_SATURATED",
         Effect.REMARK,
-        "{share:.1%} of events are clipped in forward scatter; lower its voltage.",
+        "{share:.1%} of events are clipped in forward scatter, and {lost:.1%} are left out because they may be no "
+        "single cells; lower its voltage.",
     ),
     FlagKind(
         "HEIGHT_WIDTH_EXCHANGED",

@@ -20,6 +20,8 @@ from flowmrd.preprocess.quality import (
     saturated_share,
     scatter_margin,
 )
+from flowmrd.preprocess.quality.clipped_singles import clipped_margin, find_single_bands
+from flowmrd.preprocess.quality.margins import margin_edges
 from flowmrd.preprocess.quality.masks import STEPS, attrition, build_masks
 
 Float32 = npt.NDArray[np.float32]
@@ -263,6 +265,63 @@ def test_saturated_side_scatter_is_counted_and_not_masked() -> None:
     assert margin.sum() == 15
     assert not margin[:300].any()
     assert saturated_share(columns["SSC-A"], 1.0) == pytest.approx(0.3)
+
+
+def clipped_run(*, computed_width: bool) -> tuple[dict[str, Float32], npt.NDArray[np.bool_]]:
+    """A tube whose forward scatter clips half of its single cells and every doublet; True for doublets."""
+    rng = np.random.default_rng(31)
+    n = 20_000
+    area = np.exp(rng.normal(-0.1, 0.25, n))
+    ratio = 0.85 * np.exp(rng.normal(0.0, 0.03, n))
+    double = np.arange(n) >= 19_000
+    area[double] *= 1.9
+    ratio[double] *= 1.7
+    top = 262143 / 262144
+    stored_area, stored_height = np.minimum(area, top), np.minimum(area / ratio, top)
+    width = (stored_area / stored_height if computed_width else ratio) * 0.25
+    columns = {"FSC-A": stored_area, "FSC-H": stored_height, "FSC-W": width, "SSC-A": rng.uniform(0.1, 0.4, n)}
+    return {name: values.astype(np.float32) for name, values in columns.items()}, double
+
+
+def masked_margin(columns: dict[str, Float32]) -> npt.NDArray[np.bool_]:
+    """Margin events of a tube, by bands that its other events place."""
+    edges = margin_edges(columns)
+    usable = ~scatter_margin(columns, edges)
+    return clipped_margin(columns, edges, find_single_bands(columns, edges, usable, find_doublet_band(columns)))
+
+
+def test_a_single_cell_with_clipped_forward_scatter_stays_a_cell_and_an_aggregate_does_not() -> None:
+    columns, double = clipped_run(computed_width=False)
+    margin = masked_margin(columns)
+    clipped = scatter_margin(columns)
+    assert clipped[~double].mean() > 0.5
+    assert margin[~double].mean() < 0.01
+    assert margin[double & clipped].mean() > 0.98
+    columns["FSC-A"][:10] = 0.0
+    assert masked_margin(columns)[:10].all()
+
+
+def test_a_width_that_was_computed_from_clipped_values_keeps_no_event_whose_area_is_clipped() -> None:
+    columns, double = clipped_run(computed_width=True)
+    margin = masked_margin(columns)
+    area = columns["FSC-A"] >= 0.9999
+    assert margin[area].all()
+    only_height = ~area & (columns["FSC-H"] >= 0.9999)
+    assert only_height.sum() > 1000
+    assert margin[only_height & ~double].mean() < 0.2  # the true ratio of the others may be that of a doublet
+    without = {name: values for name, values in columns.items() if name != "FSC-W"}
+    assert np.array_equal(masked_margin(without), margin)
+    del columns["FSC-H"]
+    assert masked_margin(columns)[area].all(), "as in real tubes, which have area and width alone"
+
+
+def test_a_pulse_width_alone_tells_clipped_cells_from_aggregates() -> None:
+    columns, double = clipped_run(computed_width=False)
+    del columns["FSC-H"]
+    clipped = scatter_margin(columns)
+    margin = masked_margin(columns)
+    assert margin[~double].mean() < 0.01
+    assert margin[double & clipped].mean() > 0.98
 
 
 def test_dead_cells_are_cut_at_the_valley_and_one_population_is_left_alone() -> None:

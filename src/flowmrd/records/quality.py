@@ -177,6 +177,9 @@ class QualityFile(Artefact):
     offscale: dict[str, OffScaleEntry]
     time: TimeEntry
     margins: dict[str, float]
+    margin_singles: tuple[DoubletsEntry, ...] = Field(
+        (), description="Bands of the pulse by which an event with clipped forward scatter is one cell, and not masked."
+    )
     pulses: dict[str, dict[str, bool | float]] = Field({}, description="Height and width by their values.")
     doublets: DoubletsEntry
     debris: DebrisEntry

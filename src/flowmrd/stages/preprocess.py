@@ -26,6 +26,7 @@
                           medians: [per channel]}],         # at most 200; bad = masked
                    drift: [{channel, rho, range}]}          # seconds, rate null without a time channel
     margins:      {channel: value from which forward scatter is clipped}
+    margin_singles: [bands as doublets]  # by which a clipped event is one cell, and not masked
     doublets:     {kind, x, y, low, high, centre, spread, method, n_events, reason}  # quality.DoubletBand
     debris:       {fsc, ssc, cd45, anchor, method, reason}  # quality.DebrisCut
     dyes:         [{channel, value, masked_side, reason}]  # quality.DyeCut

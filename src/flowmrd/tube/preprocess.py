@@ -171,6 +171,7 @@ def preprocess(
         offscale=offscale_record(offscale, censored, bits),
         time=time_record(masks),
         margins=dict(masks.margins),
+        margin_singles=tuple(one.as_record() for one in masks.margin_singles),
         pulses={detector: check.as_record() for detector, check in pulses.items()},
         doublets=masks.doublets.as_record(),
         debris=masks.debris.as_record(),

@@ -2,8 +2,10 @@
 
 Rules by kind of channel:
 
-* **Forward scatter at the top of its range, or not above 0**: masked. The size is unknown (aggregates, bubbles), and
-  the ratio of area to height, on which the doublet check rests, is meaningless.
+* **Forward scatter at the top of its range**: masked, unless the pulse is that of one cell
+  (:mod:`flowmrd.preprocess.quality.clipped_singles`). The size is unknown (aggregates, bubbles), and the ratio of area
+  to height, on which the doublet check rests, is meaningless where both are clipped.
+* **Forward scatter not above 0**: masked.
 * **Side scatter at the top**: *not* masked, only counted. Granulocytes of many marrows saturate SSC (20 % of intact
   cells in one tube compared with), laboratories keep them in the denominator, and dropping them raises the MRD
   fraction. Side scatter at or below 0 is not masked either: small lymphoid cells reach it where the instrument restores

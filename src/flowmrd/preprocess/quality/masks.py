@@ -13,10 +13,11 @@ from flowmrd.config.run import QualityConfig
 from flowmrd.flags import Flag, flag
 from flowmrd.panel.gates import SingletGate
 from flowmrd.panel.model import ChannelKind
+from flowmrd.preprocess.quality.clipped_singles import clipped_margin, find_single_bands
 from flowmrd.preprocess.quality.debris import DebrisCut, find_debris_cut
 from flowmrd.preprocess.quality.doublets import DoubletBand, find_doublet_band
 from flowmrd.preprocess.quality.dyes import DyeCut, find_dye_cut
-from flowmrd.preprocess.quality.margins import margin_edges, scatter_margin
+from flowmrd.preprocess.quality.margins import PILE_UP_WARN, margin_edges, scatter_margin
 from flowmrd.preprocess.quality.time import TimeCheck, check_time
 from flowmrd.records.quality import AttritionEntry
 from flowmrd.units import LOGICLE_M
@@ -35,7 +36,10 @@ ALWAYS: Final = ("nonfinite", "margin", "dead")
 
 @dataclass(frozen=True)
 class MaskSet:
-    """Masks by step (True = masked) and how each was placed; ``margins``: clip value by forward scatter channel."""
+    """Masks by step (True = masked) and how each was placed.
+
+    ``margins``: clip value by forward scatter channel; ``margin_singles``: bands by which a clipped event is one cell.
+    """
 
     masks: dict[str, Mask]
     time: TimeCheck
@@ -44,6 +48,7 @@ class MaskSet:
     dyes: tuple[DyeCut, ...]
     flags: tuple[Flag, ...]
     margins: Mapping[str, float]
+    margin_singles: tuple[DoubletBand, ...] = ()
 
     def analysable(self, *, with_time: bool) -> Mask:
         """True for events that enter the analysis, shape (n_events,)."""
@@ -115,18 +120,14 @@ def build_masks(
             masks["dead"] |= cut.masked(columns[name])
     # The gates are placed on analysable events, debris among single cells: masks look at the same events, and agree.
     usable = analysable_events(masks, n, time_mask=config.time_mask)
-    band = (
-        find_doublet_band(columns, within=usable)
-        if singlets is None
-        else find_doublet_band(
-            columns,
-            within=usable,
-            area=singlets.area,
-            partners=singlets.partners,
-            n_mad=singlets.n_mad,
-            min_events=singlets.min_events,
-        )
-    )
+    band = _singlet_band(columns, usable, singlets)
+    singles: tuple[DoubletBand, ...] = ()
+    clipped = float(margin.mean()) if n else 0.0
+    if margin.any():
+        singles = find_single_bands(columns, edges, usable, band)
+        masks["margin"] = clipped_margin(columns, edges, singles) & ~nonfinite
+        usable = analysable_events(masks, n, time_mask=config.time_mask)
+        band = _singlet_band(columns, usable, singlets)
     masks["doublet"] = ~band.inside(columns) if n else np.zeros(0, dtype=np.bool_)
     if band.kind == "none":
         flags.append(flag("DOUBLETS_NOT_CHECKED", why=band.reason))
@@ -134,10 +135,24 @@ def build_masks(
     masks["debris"] = debris.inside(columns) if "FSC-A" in columns else np.zeros(n, dtype=np.bool_)
     if debris.method == "none":
         flags.append(flag("DEBRIS_NOT_CHECKED", why=debris.reason))
-    share = float(margin.mean()) if n else 0.0
-    if share > 0.05:
-        flags.append(flag("SCATTER_SATURATED", share=share))
-    return MaskSet({step: masks[step] for step in STEPS}, time, band, debris, tuple(dyes), tuple(flags), edges)
+    if clipped > PILE_UP_WARN:
+        lost = float(masks["margin"].mean())
+        flags.append(flag("SCATTER_SATURATED", share=clipped, lost=lost))
+    return MaskSet({step: masks[step] for step in STEPS}, time, band, debris, tuple(dyes), tuple(flags), edges, singles)
+
+
+def _singlet_band(columns: Mapping[str, Values], usable: Mask, singlets: SingletGate | None) -> DoubletBand:
+    """The band of single cells as the panel's gate places it."""
+    if singlets is None:
+        return find_doublet_band(columns, within=usable)
+    return find_doublet_band(
+        columns,
+        within=usable,
+        area=singlets.area,
+        partners=singlets.partners,
+        n_mad=singlets.n_mad,
+        min_events=singlets.min_events,
+    )
 
 
 def attrition(masks: MaskSet) -> tuple[AttritionEntry, ...]:

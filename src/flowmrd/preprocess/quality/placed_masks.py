@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from flowmrd.preprocess.quality.clipped_singles import clipped_margin
 from flowmrd.preprocess.quality.debris import DebrisCut
 from flowmrd.preprocess.quality.doublets import DoubletBand
 from flowmrd.preprocess.quality.dyes import DyeCut
-from flowmrd.preprocess.quality.margins import scatter_margin
 from flowmrd.preprocess.quality.masks import STEPS
 from flowmrd.records.quality import QualityFile
 
@@ -30,6 +30,8 @@ class PlacedMasks:
     ----------
     margins
         Forward scatter channel to the value from which events are clipped, 0..1 scale.
+    margin_singles
+        Bands of the pulse by which a clipped event is one cell.
     time_edges, time_bad
         First row of each stretch of the acquisition and the number of events, shape (n_bins + 1,); masked stretches,
         shape (n_bins,).
@@ -38,6 +40,7 @@ class PlacedMasks:
     """
 
     margins: Mapping[str, float]
+    margin_singles: tuple[DoubletBand, ...]
     time_edges: npt.NDArray[np.intp]
     time_bad: Mask
     dyes: tuple[DyeCut, ...]
@@ -51,6 +54,7 @@ class PlacedMasks:
         edges = [*(entry.first for entry in bins), *(entry.last + 1 for entry in bins[-1:])]
         return cls(
             margins=dict(qc.margins),
+            margin_singles=tuple(map(DoubletBand.from_record, qc.margin_singles)),
             time_edges=np.array(edges, dtype=np.intp),
             time_bad=np.array([entry.bad for entry in bins], dtype=np.bool_),
             dyes=tuple(map(DyeCut.from_record, qc.dyes)),
@@ -80,7 +84,7 @@ class PlacedMasks:
         rows = np.arange(n) if positions is None else positions
         masks = {
             "nonfinite": nonfinite,
-            "margin": scatter_margin(columns, self.margins) & ~nonfinite,
+            "margin": clipped_margin(columns, self.margins, self.margin_singles) & ~nonfinite,
             "time": np.zeros(n, dtype=np.bool_),
             "dead": np.zeros(n, dtype=np.bool_),
             "doublet": ~self.doublets.inside(columns) if n else np.zeros(0, dtype=np.bool_),
