@@ -34,6 +34,7 @@ from flowmrd.classifier.group_judgement import (
     is_abundant,
     is_artefact,
     is_clear,
+    judge_groups,
     stands_out,
 )
 from flowmrd.classifier.group_members import find_members
@@ -514,6 +515,19 @@ def test_a_group_brighter_than_leukaemia_or_dimmer_than_cells_without_the_antige
     assert not is_unlike_leukaemia(_group_at(cells, without - 0.4).mixture, same)
     assert is_unlike_leukaemia(dim, same) and is_unlike_leukaemia(dim, brighter)
     assert not is_unlike_leukaemia(dim, dimmer), "cells without the antigen may be dimmer in this tube"
+
+
+@pytest.mark.parametrize(("beyond", "why"), [(False, None), (True, "beyond_leukaemia")])
+def test_a_group_that_would_count_but_for_its_place_beyond_leukaemia_is_not_called_like_controls(
+    reference: ReferenceModel, monkeypatch: pytest.MonkeyPatch, beyond: bool, why: Why | None
+) -> None:
+    cells, _ = cells_of(reference, 70, 60)
+    group = max(cells.compact_groups(), key=lambda found: found.log_likelihood_gain)
+    monkeypatch.setattr(group_judgement, "is_artefact", lambda *_: beyond)
+    (judged,) = judge_groups([group], cells, CLEAN.groups, controls_of(reference))
+    assert judged.why == why
+    if beyond:
+        assert not is_looked_at_twice(judged.uncounted, PARAMETERS), "its place does not change"
 
 
 def _group_at(cells: WindowCells, level: float) -> CompactGroup:

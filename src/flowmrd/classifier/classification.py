@@ -18,6 +18,7 @@ Mode = Literal["patient", "library", "different_from_normal", "none"]
 Why = Literal[
     "like_precursors",
     "like_controls",
+    "beyond_leukaemia",
     "displaced",
     "few_cells",
     "not_the_phenotype",
@@ -27,7 +28,8 @@ Why = Literal[
     "named",
 ]
 """Why a group is not counted, in the order of the values: it lies where controls keep B-lineage cells; marrow without
-leukaemia shows equally unusual groups; it may be a normal population that lies further from its place than in the
+leukaemia shows equally unusual groups; it lies at an end of a scale or where no leukaemia of other patients does, and
+would count elsewhere; it may be a normal population that lies further from its place than in the
 controls; it has fewer cells than a detection needs, and normal cells beside it could make them up; it is not the
 patient's phenotype; it matches the phenotype only after a shift that is rare between tubes of
 one patient; it lies nearer to cells of one control than to the phenotype; its cells are off scale in a detector; it is

@@ -182,7 +182,8 @@ def _odd_groups(
             yield reason, float(np.log(max(rate, 1e-12)) / np.log(parameters.false_groups_counted))
     for uncounted in result.uncounted:
         rate = uncounted.evidence.false_groups
-        if uncounted.why in {"like_controls", "few_cells"} and rate is not None and rate < parameters.false_groups_odd:
+        odd = uncounted.why in {"like_controls", "beyond_leukaemia", "few_cells"}
+        if odd and rate is not None and rate < parameters.false_groups_odd:
             reason = flag("CONTROL_GROUP", events=round(uncounted.events), tubes=1.0 / max(rate, 1e-6))
             yield reason, float(np.log(rate) / np.log(parameters.false_groups_odd))
 

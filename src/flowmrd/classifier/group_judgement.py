@@ -63,7 +63,8 @@ def judge_groups(
             precursor = normal or like_early_progenitors(group.mixture, cells)
             judged.append(GroupVerdict(group, evidence, "like_precursors" if precursor else why))
         elif not normal:
-            judged.append(GroupVerdict(group, evidence, "like_controls"))
+            beyond = counts(group, evidence, cells) and is_artefact(group, cells)
+            judged.append(GroupVerdict(group, evidence, "beyond_leukaemia" if beyond else "like_controls"))
     return judged
 
 

@@ -22,6 +22,11 @@ UNCOUNTED_FLAGS: Final[dict[Why, tuple[str, str]]] = {
         "UNRESOLVED_CLUSTER",
         "is atypical, and similar groups occur in normal marrow",
     ),
+    "beyond_leukaemia": (
+        "UNRESOLVED_CLUSTER",
+        "is unlike normal marrow, and lies at an end of a scale or where no leukaemia of other patients does: dye "
+        "aggregates and detector faults do so as well",
+    ),
     "displaced": (
         "UNRESOLVED_CLUSTER",
         "is leukaemia, or a normal population further from its place than in the controls",

@@ -18,6 +18,7 @@ from flowmrd.report.group_names import call_in_words, group_number
 WHY: Final = {
     "like_precursors": "may be regenerating precursors",
     "like_controls": "atypical; similar groups occur in normal marrow",
+    "beyond_leukaemia": "beyond the leukaemias of other patients, or at an end of a scale",
     "displaced": "may be a normal population out of its place",
     "few_cells": "a detection only together with cells that are more probably normal",
     "not_the_phenotype": "unlike the leukaemia at diagnosis",
