@@ -134,8 +134,9 @@ def goals(lines: list[str], diagnosis: list[str]) -> str:
 
 
 def _denominator_errors(records: list[Record]) -> list[float]:
-    """Relative errors of the nucleated count; a tube that is refused, or cannot have the count, has none."""
-    counted = [record for record in records if record["nucleated"] is not None and record["class"] != "REFUSED"]
+    """Relative errors of the nucleated count; a tube that is refused or not evaluable, or lacks the count, has none."""
+    without = {"REFUSED", "NOT_EVALUABLE"}
+    counted = [record for record in records if record["nucleated"] is not None and record["class"] not in without]
     return [record["nucleated"] / max(record["true_nucleated"], 1) - 1.0 for record in counted]
 
 

@@ -264,6 +264,14 @@ _TUBE_FAILURES: Final = (
         step="Acquire the tube again; this file holds too few events for any answer.",
     ),
     FlagKind(
+        "SCALE_OF_ANOTHER_INSTRUMENT",
+        Effect.FAILURE,
+        "The file's range is {own:,.0f} and that of the controls {controls:,.0f}, and {share:.0%} of the events lie "
+        "beyond the latter: the numbers are those of another instrument, and gates and controls do not apply.",
+        step="Judge the tube with controls of its own instrument.",
+        section="controls",
+    ),
+    FlagKind(
         "TIME_UNSTABLE",
         Effect.FAILURE,
         "The signal was disturbed in {share:.1%} of the run; acquire the tube again.",

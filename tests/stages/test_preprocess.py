@@ -42,6 +42,7 @@ def write_tube(
     seed: int = 1,
     spill: np.ndarray | None = SPILL,
     top: int = 262144,
+    size: int | None = None,
     stain: str | None = None,
     broken: int = 0,
     height: bool = True,
@@ -56,8 +57,8 @@ def write_tube(
             true[row, bright] += np.exp(rng.normal(9, 0.5, int(bright.sum())))
     measured = (SPILL.T @ true).astype(np.float32)
     measured[3, :broken] = np.nan
-    fsc = np.clip(rng.normal(0.3, 0.08, n), 0.05, 0.9).astype(np.float32) * top
-    ssc = np.clip(rng.normal(0.2, 0.08, n), 0.01, 0.9).astype(np.float32) * top
+    fsc = np.clip(rng.normal(0.3, 0.08, n), 0.05, 0.9).astype(np.float32) * (size or top)
+    ssc = np.clip(rng.normal(0.2, 0.08, n), 0.01, 0.9).astype(np.float32) * (size or top)
     columns = [fsc, fsc * 0.96, ssc, *measured, np.arange(n, dtype=np.float32)]
     specs = [ChannelSpec("FSC-A", range=top), ChannelSpec("FSC-H", range=top), ChannelSpec("SSC-A", range=top)]
     specs += [ChannelSpec(f"{prefix}FL{i}-A", pns=marker, range=top) for i, marker in enumerate(DYES, 1)]
@@ -260,11 +261,18 @@ def test_controls_freeze_the_scale_of_every_other_tube(tmp_path: Path, panel: Pa
     assert qc["transforms"]["CD19"]["W_source"] == "sample"
 
 
-def test_a_tube_of_another_range_than_its_controls_is_flagged(tmp_path: Path, panel: PanelModel) -> None:
+@pytest.mark.parametrize(
+    ("size", "code", "level"),
+    [(262144, "RANGE_DIFFERS_FROM_CONTROLS", "warn"), (1048576, "SCALE_OF_ANOTHER_INSTRUMENT", "fail")],
+)
+def test_a_tube_of_another_range_than_its_controls_is_flagged_and_one_with_other_numbers_is_not_evaluable(
+    tmp_path: Path, panel: PanelModel, size: int, code: str, level: str
+) -> None:
     controls = {"c1": ingested(tmp_path, panel, "c1", seed=11)[:2]}
     transform_reference(controls, panel=panel, config=config(), out=tmp_path / "transform.json")
-    _, qc, _ = run(tmp_path, panel, transforms=tmp_path / "transform.json", top=1048576)
-    assert codes(qc)["RANGE_DIFFERS_FROM_CONTROLS"] == "warn"
+    _, qc, _ = run(tmp_path, panel, transforms=tmp_path / "transform.json", top=1048576, size=size)
+    assert codes(qc)[code] == level
+    assert len(codes(qc).keys() & {"RANGE_DIFFERS_FROM_CONTROLS", "SCALE_OF_ANOTHER_INSTRUMENT"}) == 1
     assert qc["transforms"]["CD19"]["T"] == 262144
 
 

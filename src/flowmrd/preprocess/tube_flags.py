@@ -26,6 +26,10 @@ Mask = npt.NDArray[np.bool_]
 SIDE_SCATTER: Final = frozenset({"SSC-A", "SSC-H", "SSC-W"})
 """Saturated side scatter is usual (granulocytes) and kept in the denominator: told, not warned about."""
 
+BEYOND_CONTROLS: Final = 0.05
+"""Share of the events of one channel beyond the controls' range from which the numbers are those of another scale. A
+tube whose file states another range for the same numbers has none."""
+
 
 def compensation_flags(tube: CompensatedTube, config: RunConfig, left: Sequence[Pair] = ()) -> list[Flag]:
     """Flags about the spillover matrix: its condition number, missing dyes, implausible coefficients.
@@ -65,7 +69,7 @@ def scale_flags(
     frozen: Mapping[str, FrozenScale] | None,
     config: RunConfig,
 ) -> list[Flag]:
-    """Flags about the scales: guessed ranges, default widths, ranges that differ from the controls'."""
+    """Flags about the scales: guessed ranges, default widths, ranges and numbers that differ from the controls'."""
     flags: list[Flag] = []
     guessed = [name for name, scale in scales.items() if scale.T_source == "ladder"]
     if guessed:
@@ -80,15 +84,19 @@ def scale_flags(
         own = {name: choose_top(tube.ranges[name], tube.upper)[0] for name in fluorescence(tube)}
         other = [name for name, top in own.items() if scales[name].T_source != "panel" and top != scales[name].T]
         if other:
-            flags.append(
-                flag(
-                    "RANGE_DIFFERS_FROM_CONTROLS",
-                    own=own[other[0]],
-                    controls=scales[other[0]].T,
-                    channels=", ".join(other),
-                )
-            )
+            ranges = {"own": own[other[0]], "controls": scales[other[0]].T}
+            share = max(_share_beyond(tube, name, scale.T) for name, scale in scales.items())
+            if share > BEYOND_CONTROLS:
+                flags.append(flag("SCALE_OF_ANOTHER_INSTRUMENT", share=share, **ranges))
+            else:
+                flags.append(flag("RANGE_DIFFERS_FROM_CONTROLS", channels=", ".join(other), **ranges))
     return flags
+
+
+def _share_beyond(tube: CompensatedTube, name: str, top: float) -> float:
+    """Share of the events of a column that lie beyond the top of a scale, raw units."""
+    values = tube.columns[name]
+    return float(np.count_nonzero(values > top)) / max(len(values), 1)
 
 
 def event_flags(
