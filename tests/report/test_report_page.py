@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from jinja2 import Environment, FileSystemLoader
 
 from flowmrd.errors import InternalError
-from flowmrd.report.compiled_templates import CompiledTemplates
+from flowmrd.report.compiled_templates import CompiledTemplates, kept_bytes
 from flowmrd.report.page import embed_bytes, embed_json, environment, inline_script, render_page
 
 
@@ -113,3 +113,22 @@ def test_a_kept_compiled_template_gives_the_same_page_and_one_of_another_source_
     assert rendered(b"2") == ("2<", True)
     (folder / "t.j2").write_text("{{ 2 + 1 }}<")
     assert rendered(b"2") == ("3<", True)
+
+
+def test_what_is_kept_beside_the_templates_is_made_again_where_its_source_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    made: list[bytes] = []
+
+    def kept(source: bytes) -> bytes:
+        def make() -> bytes:
+            made.append(source)
+            return source[::-1]
+
+        return kept_bytes(tmp_path / "folder" / "x.gz", source, make)
+
+    assert [kept(source) for source in (b"ab", b"ab", b"cd", b"ab")] == [b"ba", b"ba", b"dc", b"ba"]
+    assert made == [b"ab", b"cd", b"ab"]
+    (tmp_path / "folder" / "x.gz").write_bytes(b"cut off")
+    assert kept(b"ab") == b"ba"

@@ -1,4 +1,4 @@
-"""Compiled page templates kept beside their sources, as Python keeps compiled modules.
+"""Compiled page templates, and the packed plotly.js, kept beside their sources, as Python keeps compiled modules.
 
 Compiling the templates of a page takes as long as drawing its charts. A stored template is used only for exactly the
 same source and the same versions of jinja2 and Python. Where the folder cannot be written to, templates are compiled
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import marshal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import CodeType
@@ -20,7 +21,7 @@ from jinja2.bccache import Bucket, bc_magic
 
 from flowmrd.store.atomic import atomic_path
 
-__all__ = ["CompiledTemplates"]
+__all__ = ["CompiledTemplates", "kept_bytes"]
 
 _DIGEST_BYTES: Final = 32
 
@@ -60,3 +61,19 @@ class CompiledTemplates(BytecodeCache):
 
     def _digest(self, bucket: Bucket) -> bytes:
         return hashlib.sha256(self._settings + bucket.checksum.encode("ascii")).digest()
+
+
+def kept_bytes(path: Path, made_of: bytes, make: Callable[[], bytes]) -> bytes:
+    """What ``make`` makes of these bytes and of nothing else, from the file where it was kept before."""
+    digest = hashlib.sha256(made_of).digest()
+    with suppress(OSError):
+        kept = path.read_bytes()
+        if kept[:_DIGEST_BYTES] == digest:
+            return kept[_DIGEST_BYTES:]
+    made = make()
+    if not sys.dont_write_bytecode:
+        with suppress(OSError):
+            path.parent.mkdir(exist_ok=True)
+            with atomic_path(path) as part:
+                part.write_bytes(digest + made)
+    return made

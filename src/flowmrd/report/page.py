@@ -36,7 +36,14 @@ from flowmrd.errors import InternalError
 from flowmrd.report import formatting
 from flowmrd.report.compiled_templates import CompiledTemplates
 from flowmrd.report.language import ENGLISH, Language
-from flowmrd.report.plotly_script import EMBEDDED, SharedScript, embedded_loader, plotly_script, shared_loader
+from flowmrd.report.plotly_script import (
+    EMBEDDED,
+    SharedScript,
+    embedded_loader,
+    packed_plotly,
+    plotly_script,
+    shared_loader,
+)
 from flowmrd.store import write_text
 
 HERE: Final = Path(__file__).resolve().parent
@@ -93,8 +100,9 @@ def shared_environment() -> Environment:
 
 
 def compile_templates() -> None:
-    """Compile every shared template at installation, because later the folder may not be writable."""
+    """Compile every shared template, and pack plotly.js, at installation: later the folder may not be writable."""
     sys.dont_write_bytecode = False
+    packed_plotly()
     shared = environment()
     for name in shared.list_templates(extensions=["j2"]):
         shared.get_template(name)
@@ -114,16 +122,16 @@ def embed_json(value: Any) -> Markup:
     return Markup(text)  # noqa: S704 - no character that HTML could act on is left
 
 
-def embed_bytes(value: bytes, *, effort: int = 6) -> str:
+def embed_bytes(value: bytes) -> str:
     """Bytes as base64 of gzip, the same for the same bytes; ``flowmrd.unpack`` in page.js reads it."""
-    return base64.b64encode(gzip.compress(value, compresslevel=effort, mtime=0)).decode("ascii")
+    return base64.b64encode(gzip.compress(value, compresslevel=6, mtime=0)).decode("ascii")
 
 
 @lru_cache(maxsize=1)
 def _embedded_plotly() -> tuple[str, str]:
     """plotly.js as a page holds it, and its CSP source expression."""
-    script, source = inline_script(plotly_script())
-    return embed_bytes(script.encode("utf-8"), effort=4), source
+    _, source = inline_script(plotly_script())
+    return base64.b64encode(packed_plotly()).decode("ascii"), source
 
 
 def inline_script(source: str) -> tuple[Markup, str]:
