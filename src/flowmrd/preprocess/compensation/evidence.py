@@ -49,6 +49,7 @@ __all__ = [
 Values = npt.NDArray[np.floating[Any]]
 
 TOO_LOW: Final = 0.6
+"""A bright cell is too low if it lies below the negative cells by more than this part of the subtracted light."""
 MOST_TOO_LOW: Final = 0.25
 """Share of bright cells that are too low from which the matrix is refused; right matrices: below 0.1."""
 
@@ -56,7 +57,9 @@ ON_SCALE: Final = 0.9
 """Share of the range up to which a detector is not full."""
 
 LEAST_COEFFICIENT: Final = 0.02
+"""Smallest spillover coefficient that is checked."""
 LEAST_BRIGHT: Final = 60
+"""Smallest number of bright cells by which a pair is judged."""
 BRIGHT: Final = 0.02
 """Bright means above this share of the range."""
 
@@ -64,17 +67,22 @@ NEGATIVE: Final = 0.004
 """Cells count as negative up to this share of the range, as in :mod:`.residuals`."""
 
 LEAST_FLOOR: Final = 0.04
-"""Share of the signal from which a floor counts."""
+"""Smallest residual spillover that counts, as a share of the signal: 5th percentile of bright cells."""
 
 NARROW: Final = 0.3
+"""Largest distance of the 5th from the 25th percentile, as a part of the latter, that may be residual spillover."""
 SHARP: Final = 0.12
-"""Width of a floor far above the noise: light is spread in one proportion, while two antigens that go together, such as
-CD24 and CD66b of granulocytes, vary (0.2 to 0.3 in marrow of T cells with a few granulocytes)."""
+"""Largest such distance far above the noise: light is spread in one proportion, while two antigens that go together, as
+CD24 and CD66b of granulocytes do, vary (0.2 to 0.3 in marrow of T cells with a few granulocytes)."""
 PROPORTIONAL: Final = (0.7, 1.2)
+"""Slope, in logarithms, of that edge against the signal: 1 where light is spread in one proportion."""
 MOST_FOOT: Final = 0.07
+"""Largest part of the range, from the lowest to the brightest value, that the dimmest fifth of the cells takes up on a
+linear scale."""
 MOST_CHANNELS: Final = 4096.0
 """Up to this top the values are probably channels of a display, and half of :data:`MOST_FOOT` is enough."""
 LEAST_TOP: Final = 50.0
+"""Smallest brightest value of a linear scale."""
 
 SAMPLE: Final = 20_000
 """Events that are looked at: every few of a larger tube."""
