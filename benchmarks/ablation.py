@@ -10,8 +10,9 @@ so that a number changes only the steps that read it; the others are kept.
 
 What changes is stored in ``docs/ablation.json`` after every number; ``docs/thresholds.md`` shows it. A number that is
 there already is left out unless ``--again``. "Nothing" means that no count, no group that is reported, no flag and no
-spike-in of the development tubes changed. ``--guarded`` takes the numbers that no development tube reads: it runs the
-tests of their section with half and with twice the number and stores which of them fail.
+spike-in of the development tubes changed. ``--guarded`` takes the numbers that no development tube reads, and those of
+``--only`` that change nothing there: it runs the tests of their section with half and with twice the number and stores
+which of them fail.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ CELLS = 8_000
 """Nucleated cells of a tube, small enough to try 200 numbers twice."""
 NOT_READ = "not read on the development tubes"
 NOT_HELD = "no test fails with half or twice of it"
+UNCHANGED = "nothing"
 B_LINEAGE = (Code.HAEMATOGONE_1, Code.HAEMATOGONE_2, Code.HAEMATOGONE_3, Code.MATURE_B, Code.PLASMA_CELL)
 MARKERS_OF_STEROIDS = frozenset({"CD10", "CD20", "CD34"})
 T = TypeVar("T")
@@ -277,7 +279,7 @@ def effect_of(field: Field[Any], on: Sequence[Bench]) -> str:
         except Exception as error:  # a number may be impossible; that is its effect
             lines = [f"cannot be computed ({type(error).__name__})"]
         parts.append(f"{word}: {'; '.join(lines) or 'nothing'}")
-    return "nothing" if all(part.endswith(": nothing") for part in parts) else ". ".join(parts)
+    return UNCHANGED if all(part.endswith(": nothing") for part in parts) else ". ".join(parts)
 
 
 GUARDS: dict[str, tuple[str, ...]] = {
@@ -319,19 +321,14 @@ def _failing(field: Field[Any], value: object, modules: Sequence[str]) -> list[s
     return list(dict.fromkeys(found))
 
 
-def guards_of(field: Field[Any]) -> str:
-    """The tests that fail with half and with twice a number that no development tube reads, in words."""
+def guards_of(field: Field[Any], tubes: str) -> str:
+    """The tests that fail with half and with twice a number, in words after what the development tubes say of it."""
     parts = []
     for word, value in variants(field):
         tests = failing(field, value)
         if tests:
             parts.append(f"{word}: {', '.join(tests[:2])}{' and others' if len(tests) > 2 else ''} fails")
-    return f"{NOT_READ}; {'. '.join(parts) or NOT_HELD}"
-
-
-def unguarded(effect: str) -> bool:
-    """Whether no development tube reads the number, and no test is known that fails without it."""
-    return effect in {NOT_READ, f"{NOT_READ}; {NOT_HELD}"}
+    return f"{tubes}; {'. '.join(parts) or NOT_HELD}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -352,7 +349,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for field in fields(ClassifierParameters)
         if is_number(field)
         and (
-            known.get(field.name, "").startswith(NOT_READ)
+            known.get(field.name, "").startswith((NOT_READ, UNCHANGED) if chosen.only else NOT_READ)
             if chosen.guarded
             else chosen.again or field.name not in known
         )
@@ -367,7 +364,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if time.process_time() - started > 60.0 * chosen.minutes:
             sys.stdout.write("time is up; the same command goes on from here\n")
             break
-        known[field.name] = guards_of(field) if chosen.guarded else effect_of(field, benches(chosen.measured))
+        if chosen.guarded:
+            known[field.name] = guards_of(field, known[field.name].partition(";")[0])
+        else:
+            known[field.name] = effect_of(field, benches(chosen.measured))
         sys.stdout.write(f"{field.name}: {known[field.name]}\n")
         sys.stdout.flush()
         write_json(RESULTS, dict(sorted(known.items())))

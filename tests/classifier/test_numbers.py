@@ -21,11 +21,13 @@ from flowmrd.classifier.control_judgement import ControlJudgement, build_judged_
 from flowmrd.classifier.doublet_model import doublet_mixture
 from flowmrd.classifier.found_groups import FoundGroups, stands_beside
 from flowmrd.classifier.group_evidence import EvidenceOnGroup
-from flowmrd.classifier.judge_tube import lossy_steps
+from flowmrd.classifier.judge_tube import _disagreement, lossy_steps
 from flowmrd.classifier.laboratory_decisions import propose
 from flowmrd.classifier.marker_staining import MarkerStaining
 from flowmrd.classifier.mixture import Mixture, log_density
 from flowmrd.classifier.normal_reference import build_reference
+from flowmrd.classifier.odd_markers import compare_without
+from flowmrd.classifier.offscale_excess import _beyond, _excess, _Sum
 from flowmrd.classifier.parameters import HAND, ClassifierParameters
 from flowmrd.classifier.phenotype import marker_levels
 from flowmrd.classifier.spike_in import _least_part
@@ -331,3 +333,55 @@ def test_a_step_that_loses_more_than_a_tenth_of_spiked_cells_is_named(kept: int,
     step = SimpleNamespace(step="window", spiked=100, kept=kept)
     found: Any = SimpleNamespace(steps=(step,), kinds=())
     assert bool(lossy_steps(found, PARAMETERS)) is named
+
+
+# off-scale cells
+
+CONTROLS = [(100_000, _Sum(200, 0.0, 0.0))] * 3
+
+
+@pytest.mark.parametrize(("excess", "asked"), [(9.5, False), (10.5, True)])
+def test_an_excess_of_half_a_detection_is_a_question(excess: float, asked: bool) -> None:
+    """``excess_least``: nine and a half standard deviations are no question where they are so few cells."""
+    found = _beyond("CD22", _Sum(200, excess, 1.0), CONTROLS, 100_000, PARAMETERS)
+    assert (found is not None) is asked
+
+
+@pytest.mark.parametrize(("excess", "asked"), [(29.0, False), (33.0, True)])
+def test_an_excess_that_one_clean_tube_in_a_thousand_shows_is_a_question(excess: float, asked: bool) -> None:
+    """``excess_sd``: 31 cells where chance has a standard deviation of 10."""
+    found = _beyond("CD22", _Sum(200, excess, 100.0), CONTROLS, 100_000, PARAMETERS)
+    assert (found is not None) is asked
+
+
+def test_an_off_scale_cell_that_may_be_either_counts_by_the_assumed_share_of_blasts() -> None:
+    """``excess_share``: half of the normal cells lie in the place of blasts, the usual cells of this tube elsewhere."""
+    off: Any = SimpleNamespace(values=np.zeros((100, 1), dtype=np.float32), measured=np.ones((100, 1), dtype=bool))
+    found = _excess(off, np.full((50, 1), 3.0), gaussian((0.0,)), gaussian((0.0,), (3.0,)), [0], PARAMETERS)
+    assert 20 < found.excess < 33
+
+
+# diagnosis
+
+
+@pytest.mark.parametrize(("counted", "remark"), [(93, False), (85, True)])
+def test_a_count_at_diagnosis_that_differs_by_a_tenth_from_what_was_learned_is_remarked(
+    counted: int, remark: bool
+) -> None:
+    """``diagnosis_disagreement``."""
+    mrd = np.arange(200) < counted
+    tube: Any = SimpleNamespace(name="dx", mrd=mrd, gate_or_none=lambda _: None, analysable=lambda: np.ones(200, bool))
+    learned: Any = SimpleNamespace(laip=SimpleNamespace(share=0.5), diagnosis="dx")
+    assert [one.code for one in _disagreement(tube, learned, PARAMETERS)] == ["DIAGNOSIS_DISAGREES"] * remark
+
+
+# novelty
+
+
+@pytest.mark.parametrize(("same", "kept"), [(85, 85), (70, 0)])
+def test_a_count_in_a_tube_with_one_odd_marker_stands_if_four_fifths_of_its_cells_are_called_without_it(
+    same: int, kept: int
+) -> None:
+    """``odd_marker_same_cells``."""
+    without: Any = SimpleNamespace(mrd=np.arange(200) < same, counted=(), novel=False, shift=0.0)
+    assert compare_without(("CD10",), 0.5, np.arange(200) < 100, without, None, PARAMETERS).same == kept

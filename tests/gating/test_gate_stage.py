@@ -141,6 +141,19 @@ def test_a_saturated_file_is_gated_without_a_crash_and_fails_with_a_reason(
         assert "NO_NUCLEATED_CELLS" in {flag["code"] for flag in facts["flags"] if flag["level"] == "fail"}
 
 
+@pytest.mark.parametrize(("decades", "told"), [(0.0, False), (0.6, True)])
+def test_a_tube_whose_granulocytes_lie_further_than_gates_may_move_says_so(
+    tmp_path: Any, marrow: Any, run: Any, reference_file: Any, decades: float, told: bool
+) -> None:
+    brighter = replace(marrow, columns={**marrow.columns, "CD24": marrow.columns["CD24"] + np.float32(decades / 4.5)})
+    record = read_json(run(brighter.write(tmp_path / "tube.arrow"), reference=reference_file)["record"])
+    shift = next(one for one in record["shifts"] if one["channel"] == "CD24")
+    assert shift["measured_decades"] == pytest.approx(decades, abs=0.25)  # persons differ
+    assert shift["applied_decades"] == pytest.approx(min(shift["measured_decades"], 0.35))
+    found = [one["message"] for one in record["flags"] if one["code"] == "GATE_SHIFT_AT_BOUND"]
+    assert [f"CD24 ({shift['measured_decades']:+.2f} decades in Granulocytes)" in one for one in found] == [True] * told
+
+
 def test_loss_of_cd22_after_its_therapy_is_worded_as_masked_or_lost(
     tmp_path: Any, tube: Any, run: Any, reference_file: Any
 ) -> None:

@@ -184,6 +184,14 @@ def test_a_therapy_that_is_none_of_the_sheet_is_refused_by_every_step(tube: Tube
             step()
 
 
+def test_doublets_of_a_tube_are_simulated_by_the_numbers_that_are_given(tube: Tube) -> None:
+    from flowmrd.classifier.parameters import ClassifierParameters
+
+    few, usual = (candidates(tube, ClassifierParameters(sample_cells=cells)).cells.doublets for cells in (150, 3_000))
+    assert few is not None and usual is not None
+    assert len(few) <= 150 < len(usual)
+
+
 def test_an_unknown_gate_is_an_error_and_no_gate_without_events(tube: Tube) -> None:
     with pytest.raises(GateError, match="nucleatd") as told:
         tube.gate("nucleatd")

@@ -19,10 +19,7 @@ from flowmrd.units import LOGICLE_M
 
 
 def simulated_doublets(
-    values: Floats32,
-    window: Bools,
-    scales: Sequence[ChannelScale],
-    parameters: ClassifierParameters | None = None,
+    values: Floats32, window: Bools, scales: Sequence[ChannelScale], parameters: ClassifierParameters
 ) -> Floats32:
     """Simulated doublets: cells of the B-lineage window, each with the fluorescence of another cell of the tube added.
 
@@ -40,11 +37,10 @@ def simulated_doublets(
     numpy.ndarray
         Shape (m, d), decades; m is at most ``sample_cells``, and 0 where there are fewer than ``place_cells_least``.
     """
-    chosen = parameters or ClassifierParameters()
-    first = thin(window, chosen.sample_cells)
-    if len(first) < chosen.place_cells_least:
+    first = thin(window, parameters.sample_cells)
+    if len(first) < parameters.place_cells_least:
         return np.empty((0, values.shape[1]), dtype=np.float32)
-    second = np.random.default_rng([chosen.doublet_seed, len(values)]).integers(len(values), size=len(first))
+    second = np.random.default_rng([parameters.doublet_seed, len(values)]).integers(len(values), size=len(first))
     out = np.empty((len(first), values.shape[1]), dtype=np.float32)
     for j, scale in enumerate(scales):
         pair = [scale.inverse(values[rows, j].astype(np.float64) / LOGICLE_M) for rows in (first, second)]

@@ -48,9 +48,9 @@ AnyTube = Tube | CandidateCells
 NESTED = "parameters__"
 
 
-def cells_of(tube: AnyTube) -> CandidateCells:
-    """The candidate cells of a gated tube; candidate cells as they are."""
-    return tube if isinstance(tube, CandidateCells) else candidates(tube).cells
+def cells_of(tube: AnyTube, parameters: ClassifierParameters) -> CandidateCells:
+    """The candidate cells of a gated tube; candidate cells as they are, with the doublets they came with."""
+    return tube if isinstance(tube, CandidateCells) else candidates(tube, parameters).cells
 
 
 class _WithParameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -152,7 +152,7 @@ class NormalReference(_WithParameters):
         panel = self.panel or next((tube.panel.name for tube in tubes if isinstance(tube, Tube)), "")
         model, _ = build_judged_reference(
             panel,
-            [cells_of(tube) for tube in tubes],
+            [cells_of(tube, self.chosen) for tube in tubes],
             parameters=self.chosen,
             max_cells=self.max_cells,
             accepted=self.accepted,
@@ -207,7 +207,7 @@ class NormalReference(_WithParameters):
             If the reference has not been fitted.
         """
         check_is_fitted(self, "model_")
-        cells = cells_of(tube).select(self.features_)
+        cells = cells_of(tube, self.chosen).select(self.features_)
         own = next((record for record in self.model_.controls if record.name == cells.name), None)
         normal = self.model_.model if own is None else self.model_.folds[own.fold]
         fitted = fit_tube(normal, cells, self.chosen)
@@ -349,20 +349,7 @@ class MrdClassifier(_WithParameters):
     def decision_function(self, tubes: AnyTube | Sequence[AnyTube]) -> Any:
         """Log10 of the ratio of leukaemic to normal density for every event; -99 for events outside the search.
 
-        Parameters
-        ----------
-        tubes
-            One tube, or several.
-
-        Returns
-        -------
-        numpy.ndarray or list
-            float32, shaped as :meth:`predict` returns it.
-
-        Raises
-        ------
-        NotFittedError
-            If the classifier has not been fitted.
+        Parameters and errors are those of :meth:`predict`; the result is float32 of the same shape.
         """
         check_is_fitted(self, "reference_")
         if isinstance(tubes, Tube | CandidateCells):
@@ -411,7 +398,7 @@ class MrdClassifier(_WithParameters):
         if isinstance(tube, CandidateCells):
             result = self._classified(tube, parameters)
             return result.mrd, result.score
-        found = candidates(tube)
+        found = candidates(tube, parameters)
         result = self._classified(found.cells, parameters)
         events = columns_of_events(result, found, tube.n_events)
         return events.mrd, events.score

@@ -102,8 +102,8 @@ def classify(
     no_phenotype = isinstance(laip, FoundLaip) and laip.laip is None
     laip = learned.laip
     settings = config or RunConfig(panel=tube.panel.name, samples="")
-    found = candidates(tube)
     chosen = parameters or classifier_parameters(tube.panel, settings, PriorTherapy(prior_therapy))
+    found = candidates(tube, chosen)
     # A tube that was put together by hand has no record of its thresholds, so its spiked cells start in the window.
     chain = RawChain(tube, chosen) if tube.qc is not None and tube.gates is not None else None
     result = classify_tube(

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from flowmrd.classifier.candidate_cells import CandidateCells, OffscaleCells
 from flowmrd.classifier.doublet_model import simulated_doublets
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.errors import GateError
 from flowmrd.flags import Effect
 from flowmrd.panel.gates import window_gate
@@ -38,7 +39,7 @@ class TubeCandidates:
     offscale_rows: npt.NDArray[np.intp]
 
 
-def candidates(tube: Tube) -> TubeCandidates:
+def candidates(tube: Tube, parameters: ClassifierParameters | None = None) -> TubeCandidates:
     """Candidate cells: nucleated singlets with finite signals.
 
     Masked events are kept as candidates, so that the result can be given with and without a mask. The denominator of
@@ -48,6 +49,8 @@ def candidates(tube: Tube) -> TubeCandidates:
     ----------
     tube
         A gated tube.
+    parameters
+        Numbers by which doublets are simulated; the defaults where absent.
 
     Returns
     -------
@@ -89,7 +92,9 @@ def candidates(tube: Tube) -> TubeCandidates:
     window = window[rows]
     doublets = None
     if all(name in tube.scales for name in features):
-        doublets = simulated_doublets(values, window, [tube.scales[name] for name in features])
+        doublets = simulated_doublets(
+            values, window, [tube.scales[name] for name in features], parameters or ClassifierParameters()
+        )
     cells = CandidateCells(
         name=tube.name,
         features=features,

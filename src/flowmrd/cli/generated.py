@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 from flowmrd.classifier.parameters import ClassifierParameters, Section
 from flowmrd.cli.api_page import api_page
 from flowmrd.cli.messages_page import messages_page
-from flowmrd.compare import Comparison
+from flowmrd.compare.comparison import Comparison
 from flowmrd.config.run import RunConfig
 from flowmrd.config.sheet import COLUMNS, ID_PATTERN, REQUIRED, PriorTherapy, Role
 from flowmrd.gating.flags import REQUIRED as REQUIRED_GATES
@@ -358,7 +358,8 @@ def thresholds_page() -> str:
         "Each number is a field of `flowmrd.classifier.parameters.ClassifierParameters`. *Source* is a measurement, a",
         'citation, a key of the configuration, or "by hand" with the reason. *Effect* is what changed when',
         "`python -m benchmarks.ablation` halved and doubled the number on its development tubes. For a number that no",
-        "development tube reads, `--guarded` ran the tests of its section in the same way and names those that failed.",
+        "development tube reads, `--guarded` ran the tests of its section in the same way and names those that failed;",
+        "`--guarded --only NAME` does so for a number that changes nothing there.",
         "The development tubes are few and small: they do not reach limits such as the steps of a fit or the fewest",
         "cells, and they hold no doublets. So *nothing* and *not read* do not prove a number useless.",
         "`tests/structure` finds a number that no code reads.",
