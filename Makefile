@@ -93,7 +93,7 @@ inputs: env
 trial: env
 	$(BIN)/flowmrd simulate trial-demo --preset trial
 	$(BIN)/flowmrd run trial-demo
-	$(BIN)/python -m flowmrd.trial.published trial-demo
+	$(BIN)/python -m benchmarks.published_trial trial-demo
 
 soak: dev
 	$(BIN)/python -m benchmarks.soak

@@ -43,11 +43,12 @@ from pathlib import Path
 import numpy as np
 
 from flowmrd.errors import FcsError
-from flowmrd.fcs import ChannelSpec, read_fcs, read_spillover, write_fcs
 from flowmrd.fcs.cross_check import second_reading
 from flowmrd.fcs.decode import Block, blocks
-from flowmrd.fcs.reader import DataSet
+from flowmrd.fcs.reader import DataSet, read_fcs
 from flowmrd.fcs.scrub import kept_keywords
+from flowmrd.fcs.spillover import read_spillover
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
 
 SECONDS = 5
 MEMORY = 1 << 30

@@ -20,9 +20,9 @@ from flowmrd.gating.brightness import cuts_at_bounds
 from flowmrd.gating.gated_columns import gate_columns
 from flowmrd.panel import load_panel
 from flowmrd.panel.model import ChannelKind
-from flowmrd.simulate import Code, SimulatedTube, TubeSpec, simulate_tube
 from flowmrd.simulate.cohort import spillover_keyword
-from flowmrd.simulate.tube import detectors_of
+from flowmrd.simulate.populations import Code
+from flowmrd.simulate.tube import SimulatedTube, TubeSpec, detectors_of, simulate_tube
 from flowmrd.tube.preprocess import preprocess
 from flowmrd.tube.read import read_tube
 

@@ -177,7 +177,7 @@ def writers() -> dict[str, Callable[[Path], None]]:
     names = [f"FL{number}-A" for number in range(1, CHANNELS + 1)]
 
     def flowmrd(path: Path) -> None:
-        from flowmrd.fcs import ChannelSpec, write_fcs
+        from flowmrd.fcs.writer import ChannelSpec, write_fcs
         from flowmrd.store import atomic_path
 
         with atomic_path(path) as temporary:

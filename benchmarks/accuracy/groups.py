@@ -30,7 +30,6 @@ from benchmarks.accuracy.hardest import hardest
 from benchmarks.accuracy.levels import at_level, on_scale, reference_of
 from benchmarks.accuracy.mixtures import FEATURES, Patient, draw, half_of, load
 from benchmarks.stress.scene import code_digest
-from flowmrd.classifier import ClassifierParameters, Library, ReferenceModel
 from flowmrd.classifier.atypical_groups import is_uncommon, like_early_progenitors, like_normal
 from flowmrd.classifier.blast_prior import blast_spread
 from flowmrd.classifier.calibration import Calibration, calibrate
@@ -42,7 +41,10 @@ from flowmrd.classifier.false_groups import FalseGroups, standard_gain
 from flowmrd.classifier.found_groups import covers, find_groups
 from flowmrd.classifier.group_evidence import weigh_group
 from flowmrd.classifier.group_judgement import is_artefact
+from flowmrd.classifier.library import Library
 from flowmrd.classifier.normal_model import NormalModel
+from flowmrd.classifier.normal_reference import ReferenceModel
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype_score import score_cells
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, keep_candidates
 from flowmrd.classifier.tube_model import fit_tube

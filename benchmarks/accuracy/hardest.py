@@ -21,12 +21,13 @@ from benchmarks.accuracy.cells import read
 from benchmarks.accuracy.levels import at_level, on_scale, reference_of
 from benchmarks.accuracy.mixtures import FEATURES, Patient, draw, half_of, load
 from benchmarks.accuracy.oracle import oracle_recalls
-from flowmrd.classifier import Library, ReferenceModel
 from flowmrd.classifier.calibration import Calibration, calibrate
 from flowmrd.classifier.candidate_cells import Floats32
 from flowmrd.classifier.classification import UncountedGroup
 from flowmrd.classifier.found_groups import find_groups
 from flowmrd.classifier.leukaemia_kinds import kinds_of_leukaemia
+from flowmrd.classifier.library import Library
+from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, keep_candidates
 from flowmrd.classifier.spike_in import share_found, spike_once

@@ -25,8 +25,9 @@ from benchmarks.accuracy.cells import read
 from benchmarks.accuracy.groups import searched_cells
 from benchmarks.accuracy.levels import at_level, missed_kinds, on_scale, reference_of
 from benchmarks.stress.scene import code_digest
-from flowmrd.classifier import ClassifierParameters, Library
 from flowmrd.classifier.calibration import Calibration, calibrate
+from flowmrd.classifier.library import Library
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes
 from flowmrd.classifier.spike_in import share_found, spike_in
 from flowmrd.classifier.window_cells import WindowCells, control_cells

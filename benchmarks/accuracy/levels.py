@@ -21,13 +21,16 @@ import numpy as np
 
 from benchmarks.accuracy.cells import HIGHEST, Kept, read
 from benchmarks.stress.scene import code_digest
-from flowmrd.classifier import Library, PatientLaip, ReferenceModel, classify_tube, find_laip
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.classification import SpikeInResult
 from flowmrd.classifier.classification_record import summarise
+from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.control_judgement import ControlJudgement, build_judged_reference
 from flowmrd.classifier.judge_tube import markers_after
+from flowmrd.classifier.library import Library
+from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.patient_laip import PatientLaip, find_laip
 from flowmrd.flags import Effect, kind_of
 from flowmrd.home import PANELS
 from flowmrd.mrd.limits import binomial_interval, limits, may_hold

@@ -22,9 +22,10 @@ from benchmarks.accuracy.cast import Condition, cast
 from benchmarks.accuracy.mixtures import Patient, half_of, load
 from benchmarks.accuracy.oracle import Oracle, oracles
 from benchmarks.stress.raw_tube import RawTube, from_mixtures
-from flowmrd.classifier import classify_tube, find_laip
+from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.control_judgement import build_judged_reference
 from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.patient_laip import find_laip
 from flowmrd.classifier.tube_candidates import TubeCandidates, candidates
 from flowmrd.config import RunConfig
 from flowmrd.gating.reference import GateReference

@@ -22,9 +22,10 @@ from benchmarks.accuracy.acquire import DEFAULT_WIDTH, WIDTHS
 from benchmarks.accuracy.cells import read
 from benchmarks.accuracy.levels import at_level, on_scale, reference_of
 from benchmarks.stress.antibody_rows import WITHOUT, WITHOUT_SD
-from flowmrd.classifier import ClassifierParameters, ReferenceModel
 from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.marker_staining import SCATTER, MarkerStaining, measure_staining
+from flowmrd.classifier.normal_reference import ReferenceModel
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.staining_control import judge_staining, staining_flags
 from flowmrd.classifier.tube_model import fit_tube
 from flowmrd.preprocess.transform import inverse_logicle, logicle

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.fcs import ChannelSpec, read_fcs, write_fcs
+from flowmrd.fcs.reader import read_fcs
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
 
 Rng = np.random.Generator
 Values = list[npt.NDArray[Any]]

@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.fcs import ChannelSpec, write_fcs
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, load_panel
 from flowmrd.panel.model import ChannelKind
-from flowmrd.simulate import TubeSpec, simulate_tube
 from flowmrd.simulate.populations import ADULT, AFTER_ANTI_B, Code
-from flowmrd.simulate.tube import detectors_of
+from flowmrd.simulate.tube import TubeSpec, detectors_of, simulate_tube
 
 Values = npt.NDArray[np.float64]
 GONE = (Code.NEUTROPHIL, Code.IMMATURE_GRANULOCYTE, Code.MONOCYTE, Code.MIXED_MYELOID, Code.ERYTHROBLAST)

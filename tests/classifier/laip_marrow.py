@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from flowmrd.classifier import CandidateCells
+from flowmrd.classifier.candidate_cells import CandidateCells
 
 FEATURES = ("SSC-A", "CD19", "CD10", "CD34", "CD45")
 # share, mean, sd; the last flag says whether the population lies in the B-lineage window

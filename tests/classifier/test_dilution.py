@@ -6,9 +6,12 @@ import re
 
 from laip_marrow import marrow
 
-from flowmrd.classifier import ClassifierParameters, build_reference, find_laip
+from flowmrd.classifier.normal_reference import build_reference
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.patient_laip import find_laip
 from flowmrd.report.validation_page import render
-from flowmrd.validate import dilute, figures
+from flowmrd.validate.dilution import dilute
+from flowmrd.validate.figures import figures
 
 
 def test_every_leukaemia_is_diluted_into_every_control_and_high_levels_are_found() -> None:

@@ -16,10 +16,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.utils import estimator_checks
 
-from flowmrd.classifier import CandidateCells, ClassifierParameters, classify_tube, estimators, find_laip
+from flowmrd.classifier import estimators
+from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.estimators import MrdClassifier, NormalReference
 from flowmrd.classifier.judge_tube import classifier_parameters
 from flowmrd.classifier.laip_of_tubes import FoundLaip
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.patient_laip import find_laip
 from flowmrd.config import PriorTherapy, RunConfig
 from flowmrd.panel import load_panel
 from flowmrd.tube import Tube

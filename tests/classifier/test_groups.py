@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from laip_marrow import FEATURES, marrow
 
-from flowmrd.classifier import build_reference, calibration, found_groups, group_judgement
+from flowmrd.classifier import calibration, found_groups, group_judgement
 from flowmrd.classifier.abundance_outliers import abundance_outliers
 from flowmrd.classifier.atypical_groups import is_uncommon, is_unlike_leukaemia, like_early_progenitors
 from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
@@ -41,7 +41,7 @@ from flowmrd.classifier.group_members import find_members
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.marker_staining import negative_level
 from flowmrd.classifier.mixture import Mixture, log_density
-from flowmrd.classifier.normal_reference import ReferenceModel
+from flowmrd.classifier.normal_reference import ReferenceModel, build_reference
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.phenotype_match import forms_group, stretched_match
 from flowmrd.classifier.phenotype_score import PhenotypeFit, fit_phenotype, score_cells

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from laip_marrow import FEATURES, marrow
 
-from flowmrd.classifier import ClassifierParameters, Library, ReferenceModel, build_reference, classify_tube, find_laip
 from flowmrd.classifier.blast_prior import blast_prior
 from flowmrd.classifier.classification import SpikeStep
+from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.judge_tube import lossy_steps
 from flowmrd.classifier.leukaemia_kinds import (
     expected_gain,
@@ -18,6 +18,10 @@ from flowmrd.classifier.leukaemia_kinds import (
     kinds_of_prior,
     representative_kinds,
 )
+from flowmrd.classifier.library import Library
+from flowmrd.classifier.normal_reference import ReferenceModel, build_reference
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.patient_laip import find_laip
 from flowmrd.classifier.phenotype import phenotype_in_words
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes
 from flowmrd.classifier.tube_model import fit_tube

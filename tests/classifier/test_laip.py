@@ -10,25 +10,17 @@ import numpy as np
 import pytest
 from laip_marrow import BLASTS, FEATURES, POPULATIONS, marrow
 
-from flowmrd.classifier import (
-    CandidateCells,
-    ClassifierParameters,
-    PatientLaip,
-    ReferenceModel,
-    build_reference,
-    classify_tube,
-    find_laip,
-    load_laip,
-    load_reference,
-    save_laip,
-    save_reference,
-    spike_in,
-)
+from flowmrd.classifier import spike_in
+from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.laip_of_tubes import FoundLaip
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.mixture import Mixture, fit_mixture, log_density, mahalanobis_squared
-from flowmrd.classifier.patient_laip import _spread
+from flowmrd.classifier.normal_reference import ReferenceModel, build_reference
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.patient_laip import PatientLaip, _spread, find_laip
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, keep_candidates
+from flowmrd.classifier.storage import load_laip, load_reference, save_laip, save_reference
 from flowmrd.classifier.window_cells import WindowCells, control_cells
 from flowmrd.errors import ArtefactError
 from flowmrd.store import read_json, write_json

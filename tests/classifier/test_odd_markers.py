@@ -10,17 +10,13 @@ import numpy as np
 import pytest
 from laip_marrow import FEATURES, marrow
 
-from flowmrd.classifier import (
-    ClassifierParameters,
-    PatientLaip,
-    ReferenceModel,
-    build_reference,
-    classify_tube,
-    find_laip,
-)
 from flowmrd.classifier.classification import Classification
+from flowmrd.classifier.classifier import classify_tube
+from flowmrd.classifier.normal_reference import ReferenceModel, build_reference
 from flowmrd.classifier.novelty import Novelty
 from flowmrd.classifier.odd_markers import compare_without, odd_markers
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.patient_laip import PatientLaip, find_laip
 from flowmrd.classifier.staining_control import StainingFinding
 from flowmrd.flags import flag
 

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from laip_marrow import FEATURES, marrow
 
-from flowmrd.classifier import CandidateCells, ClassifierParameters, ReferenceModel, build_reference, classify_tube
-from flowmrd.classifier.candidate_cells import Bools, OffscaleCells
+from flowmrd.classifier.candidate_cells import Bools, CandidateCells, OffscaleCells
+from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.laip_of_tubes import FoundLaip
 from flowmrd.classifier.leukaemia_kinds import DrawnCells
 from flowmrd.classifier.library import Library
+from flowmrd.classifier.normal_reference import ReferenceModel, build_reference
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip, find_laip
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes
 from flowmrd.classifier.spike_in import _bright

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flowmrd.classifier import ClassifierParameters
 from flowmrd.classifier.excluded_cells import find_excluded
 from flowmrd.classifier.mixture import Mixture
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.spike_in_raw_events import RawChain, as_raw_tube
 from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.home import PANELS

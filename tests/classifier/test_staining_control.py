@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from laip_marrow import FEATURES, marrow
 
-from flowmrd.classifier import CandidateCells, ClassifierParameters, ReferenceModel, build_reference, classify_tube
+from flowmrd.classifier.candidate_cells import CandidateCells
 from flowmrd.classifier.classification import CountedGroup
+from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.group_evidence import EvidenceOnGroup
 from flowmrd.classifier.marker_staining import MarkerStaining
 from flowmrd.classifier.mixture import Mixture
+from flowmrd.classifier.normal_reference import ReferenceModel, build_reference
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.shifted_staining import shifted_staining_flags
 from flowmrd.classifier.staining_control import (
     StainingFinding,

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from laip_marrow import marrow
 
-from flowmrd.classifier import ClassifierParameters, PatientLaip, build_reference, find_laip, load_laip, save_laip
 from flowmrd.classifier.laip_of_tubes import FoundLaip
+from flowmrd.classifier.normal_reference import build_reference
+from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.patient_laip import PatientLaip, find_laip
+from flowmrd.classifier.storage import load_laip, save_laip
 from flowmrd.classifier.stored_library import build_library, library_digest, library_files
 from flowmrd.cli.app import call
 from flowmrd.errors import ArtefactError

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from laip_marrow import FEATURES, marrow, with_population
 
-from flowmrd.classifier import CandidateCells, ClassifierParameters, ReferenceModel, build_reference, classify_tube
+from flowmrd.classifier.candidate_cells import CandidateCells
+from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.mixture import Mixture
+from flowmrd.classifier.normal_reference import ReferenceModel, build_reference
+from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.unknown_population import _is_lymphoid, find_unknown_populations
 
 PARAMETERS = ClassifierParameters(replicates=1)

@@ -24,7 +24,7 @@ from flowmrd.engine.lock import run_lock
 from flowmrd.engine.progress import remaining
 from flowmrd.engine.stage_table import STAGES, stages_up_to
 from flowmrd.errors import ConfigError, FcsError, ResourceError
-from flowmrd.fcs import ChannelSpec, write_fcs
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from flowmrd.home import REPOSITORY
 from flowmrd.threads import THREAD_VARIABLES
 

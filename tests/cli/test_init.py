@@ -16,7 +16,7 @@ from flowmrd.config.sheet import Role
 from flowmrd.engine.sheet_proposal import NamingRules, propose_rows, read_naming
 from flowmrd.engine.watch import add_new_tubes
 from flowmrd.errors import ConfigError
-from flowmrd.fcs import ChannelSpec, write_fcs
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
 

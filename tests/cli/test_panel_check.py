@@ -15,7 +15,8 @@ from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
 from flowmrd.panel.lost_gates import lost_gates
 from flowmrd.panel.match import match_channels
-from flowmrd.simulate import TubeSpec, simulate_tube, write_tube
+from flowmrd.simulate.cohort import write_tube
+from flowmrd.simulate.tube import TubeSpec, simulate_tube
 
 Edit = Callable[[dict[str, Any]], None]
 

@@ -16,7 +16,8 @@ from flowmrd.home import PANELS
 from flowmrd.panel import PanelModel, load_panel
 from flowmrd.panel.describe import ordered, tree_lines
 from flowmrd.panel.draft import DraftPanel, draft_panel
-from flowmrd.simulate import TubeSpec, simulate_tube, write_tube
+from flowmrd.simulate.cohort import write_tube
+from flowmrd.simulate.tube import TubeSpec, simulate_tube
 
 SCATTER = [("FSC-A", ""), ("FSC-H", ""), ("SSC-A", ""), ("Time", "")]
 INO = [

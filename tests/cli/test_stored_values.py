@@ -15,7 +15,7 @@ from flowmrd.cli.panel_check import check_panel
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
-from flowmrd.simulate import TubeSpec, simulate_tube
+from flowmrd.simulate.tube import TubeSpec, simulate_tube
 
 Values = dict[str, Any]
 Spoil = Callable[[Values], Values]

@@ -14,8 +14,9 @@ from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
 from flowmrd.cli.app import call
-from flowmrd.compare import MeasuredPair, Measurement, compare_methods, parse_measurement
 from flowmrd.compare.agreement import calls_at, cohens_kappa, total_deviation_index
+from flowmrd.compare.comparison import compare_methods
+from flowmrd.compare.measurement import MeasuredPair, Measurement, parse_measurement
 from flowmrd.compare.regression import deming, passing_bablok
 from flowmrd.errors import SheetError
 from flowmrd.fcs.writer import ChannelSpec, write_fcs

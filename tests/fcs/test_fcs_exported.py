@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flowmrd.fcs import ChannelSpec, read_fcs, write_fcs
 from flowmrd.fcs.exported import ExportState, export_state
+from flowmrd.fcs.reader import read_fcs
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from flowmrd.panel.names import says_compensated, without_compensation
 
 

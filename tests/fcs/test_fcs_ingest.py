@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from flowmrd.errors import ChannelError, FcsError
-from flowmrd.fcs import ChannelSpec, write_fcs
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from flowmrd.panel import PanelModel, load_panel
 from flowmrd.stages.ingest import ingest
 from flowmrd.stages.inspect import inspect

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowmrd.errors import FcsError
-from flowmrd.fcs import ChannelSpec, DataSet, choose, marker_names, read_fcs, write_fcs
+from flowmrd.fcs.reader import DataSet, choose, marker_names, read_fcs
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
 
 ROWS = [[1, 2, 3], [100, 200, 300], [7, 0, 1023], [512, 511, 1]]
 LITTLE = np.array(ROWS, dtype="<u2").tobytes()

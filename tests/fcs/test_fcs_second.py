@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from flowmrd.errors import FcsError
-from flowmrd.fcs import ChannelSpec, read_fcs, write_fcs
 from flowmrd.fcs.cross_check import second_reading
+from flowmrd.fcs.reader import read_fcs
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
 
 
 def tube(folder: Path, *, big_endian: bool = False, datatype: str = "F") -> Path:
@@ -85,7 +86,7 @@ def test_neither_the_second_reader_nor_a_table_of_events_imports_pandas(tmp_path
     """Its import takes longer than reading a tube."""
     script = (
         "import sys, numpy as np\nfrom pathlib import Path\n"
-        "from flowmrd.fcs import read_fcs\nfrom flowmrd.fcs.cross_check import second_reading\n"
+        "from flowmrd.fcs.reader import read_fcs\nfrom flowmrd.fcs.cross_check import second_reading\n"
         "from flowmrd.store import as_arrow\n"
         f"assert second_reading(read_fcs(Path({str(tube(tmp_path))!r}))[0]).reason.endswith('by fcsparser')\n"
         "for values, same in ((np.arange(3), [0, 1, 2]), (np.array([True, False]), [True, False]), "

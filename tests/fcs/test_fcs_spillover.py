@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flowmrd.fcs import ChannelSpec, FileSpillover, read_fcs, read_spillover, write_fcs
+from flowmrd.fcs.reader import read_fcs
+from flowmrd.fcs.spillover import FileSpillover, read_spillover
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
 
 CHANNELS = [
     ChannelSpec("FSC-A"),

@@ -9,9 +9,9 @@ import pytest
 from benchmarks.fuzz_runs.folder_faults import joined
 
 from flowmrd.errors import FcsError
-from flowmrd.fcs import ChannelSpec, read_fcs, write_fcs
-from flowmrd.fcs.reader import choose
+from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.fcs.repeated_events import refuse_repeated, repeated_share
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
 
 N = 1_200
 

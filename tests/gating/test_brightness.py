@@ -16,7 +16,7 @@ from flowmrd.gating.gated_columns import GatedColumns, gate_columns
 from flowmrd.gating.reference import GateReference
 from flowmrd.panel import PanelModel
 from flowmrd.panel.gates import CutGate
-from flowmrd.simulate import SimulatedTube, TubeSpec, simulate_tube
+from flowmrd.simulate.tube import SimulatedTube, TubeSpec, simulate_tube
 from flowmrd.tube import Tube
 from flowmrd.tube.gate import gate, gates_of_controls
 from flowmrd.tube.preprocess import preprocess

@@ -15,7 +15,10 @@ from flowmrd.gating.gatingml import write_gatingml
 from flowmrd.home import PANELS
 from flowmrd.mrd.quantify import quantify
 from flowmrd.panel import load_panel
-from flowmrd.simulate import Code, SimulatedTube, TubeSpec, draw_leukaemia, simulate_tube, write_tube
+from flowmrd.simulate.cohort import write_tube
+from flowmrd.simulate.leukaemia import draw_leukaemia
+from flowmrd.simulate.populations import Code
+from flowmrd.simulate.tube import SimulatedTube, TubeSpec, simulate_tube
 from flowmrd.tube import Tube
 from flowmrd.tube.gate import gate, gates_of_controls
 from flowmrd.tube.preprocess import preprocess

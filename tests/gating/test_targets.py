@@ -13,13 +13,14 @@ from flowmrd.config.sheet import PriorTherapy, Role, Sample
 from flowmrd.gating.populations import route_names
 from flowmrd.gating.shapes import Rectangle
 from flowmrd.gating.targets import OTHERS_FACTOR, agreed_b_lineage, assess_target, expected_others
+from flowmrd.mrd.quantify import quantify
 from flowmrd.mrd.result import MrdResult
 from flowmrd.records.base import TargetState
 from flowmrd.simulate.leukaemia import Cd19, Therapy
 from flowmrd.simulate.populations import AFTER_ANTI_B
 from flowmrd.stages.gate import gate
-from flowmrd.stages.quantify import Digests, QuantifyInputs, quantify
-from flowmrd.store import read_json, write_columns, write_json
+from flowmrd.store import write_columns, write_json
+from flowmrd.tube.files import TubeFiles, tube_from_files
 from report_factory import classification_record, ingest_record, qc_record
 
 CUT = Rectangle((("CD19", 0.5, None),))
@@ -102,12 +103,10 @@ def quantified(folder: Path, made: Any, panel: Any, config: RunConfig, reference
         folder / "classification.json",
         classification_record("S", mode="none"),
     )
-    files = QuantifyInputs(
-        **{name: folder / f"{name}.arrow" for name in ("preprocessed", "gated", "classified")},
+    files = TubeFiles(
+        "S",
+        *(folder / f"{name}.arrow" for name in ("preprocessed", "gated", "classified")),
         **{name: folder / f"{name}.json" for name in ("classification", "ingest", "gates", "qc")},
     )
     sample = Sample(sample="S", patient="P", role=Role.FOLLOWUP, fcs=Path("s.fcs"), prior_therapy=PriorTherapy.CD19)
-    out = folder / "mrd.json"
-    digests = Digests(config="0" * 64, panel="0" * 64, reference=None, laip=None)
-    quantify(files, sample=sample, panel=panel, config=config, digests=digests, out=out)
-    return MrdResult.model_validate(read_json(out))
+    return quantify(tube_from_files(files, panel, config), config, sample=sample)

@@ -19,8 +19,8 @@ from flowmrd.preprocess.compensation.evidence import judge_values, refuse_transf
 from flowmrd.preprocess.compensation.source import find_spillover
 from flowmrd.preprocess.transform.logicle import logicle
 from flowmrd.records.ingest import ChannelEntry, HeaderFacts, SpilloverEntry
-from flowmrd.simulate import TubeSpec, simulate_tube
 from flowmrd.simulate.populations import AFTER_ANTI_B, Code
+from flowmrd.simulate.tube import TubeSpec, simulate_tube
 
 Values = npt.NDArray[np.float64]
 

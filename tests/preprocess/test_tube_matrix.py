@@ -14,7 +14,8 @@ from flowmrd.config.sheet import Role
 from flowmrd.engine.headers import RunRequest, check_header
 from flowmrd.engine.run_faults import unknown_names
 from flowmrd.panel import load_panel
-from flowmrd.simulate import TubeSpec, simulate_tube, write_tube
+from flowmrd.simulate.cohort import write_tube
+from flowmrd.simulate.tube import TubeSpec, simulate_tube
 from flowmrd.tube import Tube
 from flowmrd.tube.preprocess import preprocess
 from flowmrd.tube.read import read_tube

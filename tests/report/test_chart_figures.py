@@ -8,7 +8,8 @@ import pytest
 from test_validation_page import dilutions
 
 from chart_checks import assert_same_in_both
-from flowmrd.compare import MeasuredPair, Measurement, compare_methods
+from flowmrd.compare.comparison import compare_methods
+from flowmrd.compare.measurement import MeasuredPair, Measurement
 from flowmrd.report.among_controls import control_chart
 from flowmrd.report.batch import levey_jennings_chart
 from flowmrd.report.carry_over import Arrival
@@ -22,7 +23,7 @@ from flowmrd.report.quality_view import AttritionRow, attrition_chart, matrix_ch
 from flowmrd.report.report_file import AmongControlsRow
 from flowmrd.report.trend import trend_chart
 from flowmrd.report.validation_page import agreement_chart, detection_chart
-from flowmrd.validate import figures
+from flowmrd.validate.figures import figures
 from report_factory import make_result, quality
 
 

@@ -10,13 +10,15 @@ from test_language import NAMES, OTHERS, half_translated, listed
 
 from browser import OpenPage, labels_cut_off, violations
 from flowmrd.cli.app import call
-from flowmrd.compare import MeasuredPair, Measurement, compare_methods
+from flowmrd.compare.comparison import compare_methods
+from flowmrd.compare.measurement import MeasuredPair, Measurement
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
 from flowmrd.report.comparison import render
 from flowmrd.report.language import Language, language
 from flowmrd.report.panel_page import panel_page
-from flowmrd.simulate import TubeSpec, simulate_tube, write_tube
+from flowmrd.simulate.cohort import write_tube
+from flowmrd.simulate.tube import TubeSpec, simulate_tube
 
 
 def compared(n: int = 12) -> str:

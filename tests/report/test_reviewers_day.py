@@ -15,7 +15,8 @@ from browser import OpenPage
 from flowmrd.config.run import ReportConfig
 from flowmrd.mrd.result import CellGroup, GroupEvidence
 from flowmrd.report.pdf import PROGRAMS, write_pdf
-from flowmrd.review import import_review, review_status
+from flowmrd.review.importing import import_review
+from flowmrd.review.status import review_status
 from flowmrd.stages.cohort import refresh_page
 from report_factory import MARKERS, make_result
 

@@ -15,7 +15,9 @@ from browser import OpenPage, labels_cut_off, violations
 from flowmrd.flags import Flag
 from flowmrd.mrd.result import Cluster, MarkerShift
 from flowmrd.panel.model import PanelModel
-from flowmrd.review import import_review, make_key, read_review
+from flowmrd.review.importing import import_review
+from flowmrd.review.keys import make_key
+from flowmrd.review.model import read_review
 from flowmrd.store import write_json
 from report_factory import MARKERS, MadeSample, ino10, make_sample
 

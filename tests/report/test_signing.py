@@ -18,7 +18,8 @@ from flowmrd.report.answer import context_of
 from flowmrd.report.guidance import next_steps
 from flowmrd.report.pdf import PROGRAMS, write_pdf
 from flowmrd.report.report_file import StepRow
-from flowmrd.review import import_review, review_status
+from flowmrd.review.importing import import_review
+from flowmrd.review.status import review_status
 from flowmrd.stages.cohort import cohort, refresh_page
 from flowmrd.stages.fhir import write_bundles
 from flowmrd.store import digest_file, write_json, write_text

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from browser import OpenPage, labels_cut_off, violations
-from flowmrd.compare import MeasuredPair, Measurement, compare_methods
+from flowmrd.compare.comparison import compare_methods
+from flowmrd.compare.measurement import MeasuredPair, Measurement
 from flowmrd.report.language import Language, language
 from flowmrd.report.page import write_page
 from flowmrd.report.validation_page import render
 from flowmrd.stages.compare import write_comparison
 from flowmrd.stages.validate import comparison_of
-from flowmrd.validate import Dilution, figures
+from flowmrd.validate.dilution import Dilution
+from flowmrd.validate.figures import figures
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 KINDS = {"P01": ("CD19 lost", "CD34 over"), HOSTILE: ("CD34 over", HOSTILE)}

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flowmrd.review import LogEntry, import_review
+from flowmrd.review.importing import import_review
+from flowmrd.review.log import LogEntry
 from flowmrd.store import digest_file, write_json
 
 NOW = datetime(2024, 6, 1, 12, 0, tzinfo=UTC)

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 from review_files import NOW, imported, make_results, result_of, review_of, save
 
 from flowmrd.errors import ReviewError
-from flowmrd.review import ReviewState, check_log, import_review, read_review, review_status, signatures_of
+from flowmrd.review.importing import import_review
+from flowmrd.review.log import check_log
+from flowmrd.review.model import read_review
+from flowmrd.review.status import ReviewState, review_status, signatures_of
 
 LOG = Path("results/review/log.jsonl")
 

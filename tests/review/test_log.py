@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from review_files import NOW, imported, make_results, review_of, save
 
 from flowmrd.errors import ReviewError
-from flowmrd.review import check_log, import_review, make_key, review_status, signatures_of
-from flowmrd.review.keys import PASSPHRASE, load_private
-from flowmrd.review.log import GENESIS, LogHead, canonical, digest, entry_hash, head_bytes
-from flowmrd.review.status import ReviewState
+from flowmrd.review.importing import import_review
+from flowmrd.review.keys import PASSPHRASE, load_private, make_key
+from flowmrd.review.log import GENESIS, LogHead, canonical, check_log, digest, entry_hash, head_bytes
+from flowmrd.review.status import ReviewState, review_status, signatures_of
 
 UNSIGNED_HEAD = "not signed, though the laboratory has a key: entries may have been cut"
 LOG = Path("results/review/log.jsonl")

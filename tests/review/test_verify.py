@@ -13,8 +13,8 @@ from review_files import imported, result_of
 
 from flowmrd.config import load_config
 from flowmrd.errors import ArtefactError, InputError
-from flowmrd.review import check_log, make_key
-from flowmrd.review.log import LogHead, canonical, digest, entry_hash, head_bytes
+from flowmrd.review.keys import make_key
+from flowmrd.review.log import LogHead, canonical, check_log, digest, entry_hash, head_bytes
 from flowmrd.stages.manifest import write_manifest
 from flowmrd.stages.provenance import write_provenance
 from flowmrd.stages.verify import Verification, verify

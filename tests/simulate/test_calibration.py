@@ -10,8 +10,10 @@ import pytest
 
 from flowmrd.home import PANELS
 from flowmrd.panel.load import load_panel
-from flowmrd.simulate import Acquisition, Code, TubeSpec, draw_leukaemia, measured, simulate_tube
-from flowmrd.simulate.populations import DISEASED
+from flowmrd.simulate import measured
+from flowmrd.simulate.leukaemia import draw_leukaemia
+from flowmrd.simulate.populations import DISEASED, Code
+from flowmrd.simulate.tube import Acquisition, TubeSpec, simulate_tube
 from flowmrd.units import LOGICLE_M
 
 CLEAN = Acquisition(doublets=0.0, debris=0.0, dead=0.0, aggregates=0.0)

@@ -13,11 +13,14 @@ from flowmrd.config import load_config
 from flowmrd.config.run import RunConfig
 from flowmrd.config.sheet import PriorTherapy, Role, read_sheet
 from flowmrd.errors import ConfigError
-from flowmrd.fcs import read_fcs, read_spillover
+from flowmrd.fcs.reader import read_fcs
+from flowmrd.fcs.spillover import read_spillover
 from flowmrd.home import PANELS
 from flowmrd.panel.load import load_panel
 from flowmrd.panel.model import PanelModel
-from flowmrd.simulate import FollowUp, TubeSpec, patients, plan_preset, simulate_tube, truth_path, write_tube
+from flowmrd.simulate.cohort import truth_path, write_tube
+from flowmrd.simulate.design import FollowUp, patients, plan_preset
+from flowmrd.simulate.tube import TubeSpec, simulate_tube
 from flowmrd.stages.simulate import simulate
 from flowmrd.store import open_columns, read_json
 

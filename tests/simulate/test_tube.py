@@ -16,10 +16,10 @@ from flowmrd.errors import PanelError
 from flowmrd.home import PANELS
 from flowmrd.panel.load import load_panel
 from flowmrd.panel.model import Channel, PanelModel
-from flowmrd.simulate import Acquisition, Cd19, Cd22, Code, SimulatedTube, Therapy, TubeSpec, simulate_tube
 from flowmrd.simulate.design import leukaemia_of
-from flowmrd.simulate.leukaemia import Leukaemia, draw_leukaemia
-from flowmrd.simulate.populations import AFTER_ANTI_B, REGENERATING
+from flowmrd.simulate.leukaemia import Cd19, Cd22, Leukaemia, Therapy, draw_leukaemia
+from flowmrd.simulate.populations import AFTER_ANTI_B, REGENERATING, Code
+from flowmrd.simulate.tube import Acquisition, SimulatedTube, TubeSpec, simulate_tube
 
 CLEAN = Acquisition(doublets=0.0, debris=0.0, dead=0.0, aggregates=0.0, drift=0.0, spill_error=0.0)
 
@@ -219,7 +219,7 @@ def test_the_number_of_threads_does_not_change_a_byte() -> None:
         "import hashlib\n"
         "from flowmrd.home import PANELS\n"
         "from flowmrd.panel.load import load_panel\n"
-        "from flowmrd.simulate import TubeSpec, simulate_tube\n"
+        "from flowmrd.simulate.tube import TubeSpec, simulate_tube\n"
         "tube = simulate_tube(TubeSpec(30_000), load_panel(PANELS / 'ino10.yaml'), 3)\n"
         "print(hashlib.sha256(b''.join(column.tobytes() for column in tube.columns.values())).hexdigest())\n"
     )

@@ -14,7 +14,7 @@ from flowmrd.engine.plan import plan_run
 from flowmrd.home import PANELS
 from flowmrd.mrd.result import MrdResult
 from flowmrd.panel import load_panel
-from flowmrd.simulate import write_tube
+from flowmrd.simulate.cohort import write_tube
 from flowmrd.simulate.design import FollowUp, patients, tube_seed
 from flowmrd.simulate.tube import SimulatedTube, simulate_tube
 from flowmrd.store import read_json

@@ -23,7 +23,8 @@ from flowmrd.mrd.verdict import Evidence, decide
 from flowmrd.records.base import FlagEntry
 from flowmrd.records.classification import UncountedEntry
 from flowmrd.records.decisions import Proposal
-from flowmrd.review import check_log, review_status
+from flowmrd.review.log import check_log
+from flowmrd.review.status import review_status
 from flowmrd.stages.cohort import cohort
 from flowmrd.stages.decisions import learn_decisions
 from flowmrd.stages.monitor import called_otherwise

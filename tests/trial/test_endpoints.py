@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from benchmarks.published_trial import FIGURES, figures_of
 from trial_results import result
 
 from flowmrd.config.run import MrdConfig, TrialConfig
@@ -14,9 +15,8 @@ from flowmrd.errors import ArtefactError
 from flowmrd.mrd.result import SpikeIn
 from flowmrd.store import write_json
 from flowmrd.trial.endpoints import analyse
-from flowmrd.trial.mrd_calls import calls_of, choose_samples, mrd_call, read_result
+from flowmrd.trial.mrd_calls import calls_of, choose_samples, mrd_call, result_of
 from flowmrd.trial.proportion import Proportion
-from flowmrd.trial.published import FIGURES, figures_of
 from flowmrd.trial.reenactment import read_tubes
 from flowmrd.trial.result import MrdCall, TrialResult
 from flowmrd.trial.tables import AdverseEvent, Patient, enrolment_dates, read_adverse_events, read_patients
@@ -226,7 +226,7 @@ def test_result_moved_from_another_sample_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mrd.json"
     write_json(path, result("other", "T01", True).to_json_dict())
     with pytest.raises(ArtefactError, match="result of sample other"):
-        read_result(path, tube("T01"))
+        result_of(path, tube("T01"))
 
 
 def test_early_death_left_out_of_the_evaluable_is_warned_about() -> None:

@@ -39,7 +39,7 @@ def test_lines_of_rows_that_were_not_run_again_stay_and_count(tmp_path: Path) ->
 
 
 def test_events_beyond_the_ceiling_get_dimmer_with_their_dye_and_do_not_gather_in_one_place(tmp_path: Path) -> None:
-    from flowmrd.fcs import read_fcs
+    from flowmrd.fcs.reader import read_fcs
 
     n, detectors = 400, {"CD45": "PerCP-A", "SYTO41": "PacificBlue-A"}
     seen = {name: np.full(n, 500.0, dtype=np.float32) for name in ("FSC-A", *detectors.values(), "Time")}

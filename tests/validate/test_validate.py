@@ -6,7 +6,9 @@ import pytest
 
 from flowmrd.records.base import MarkerShift
 from flowmrd.records.references import LaipComponent
-from flowmrd.validate import Dilution, figures, kinds_of
+from flowmrd.validate.dilution import Dilution
+from flowmrd.validate.figures import figures
+from flowmrd.validate.kinds import kinds_of
 
 
 def test_limits_are_the_lowest_levels_that_hold() -> None:

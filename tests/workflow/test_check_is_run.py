@@ -11,8 +11,8 @@ import pytest
 from flowmrd.cli.check import Problem, check_run
 from flowmrd.engine.plan import plan_run
 from flowmrd.errors import InputError
-from flowmrd.fcs import ChannelSpec
 from flowmrd.fcs.reader import DataSet
+from flowmrd.fcs.writer import ChannelSpec
 from flowmrd.gating.gatingml import write_gatingml
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel

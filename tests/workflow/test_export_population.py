@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from flowmrd.cli.app import call
-from flowmrd.fcs import read_fcs
+from flowmrd.fcs.reader import read_fcs
 from workflow.runs import flowmrd
 
 pytestmark = pytest.mark.workflow

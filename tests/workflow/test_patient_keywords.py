@@ -9,7 +9,7 @@ import pytest
 
 from flowmrd.config.sheet import Role, Sample
 from flowmrd.engine.patient_keywords import Acquired, acquired, patient_contradictions
-from flowmrd.fcs import ChannelSpec, write_fcs
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
 
 DX, FU = Role.DIAGNOSIS, Role.FOLLOWUP
 

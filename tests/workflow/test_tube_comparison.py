@@ -14,8 +14,8 @@ from flowmrd.config import load_config, read_sheet
 from flowmrd.config.sheet import Role, Sample
 from flowmrd.engine.headers import HeaderPreview, RunRequest, check_header
 from flowmrd.engine.tube_comparison import KnownLabels, compare_tubes
-from flowmrd.fcs import ChannelSpec, read_fcs, write_fcs
-from flowmrd.fcs.reader import DataSet
+from flowmrd.fcs.reader import DataSet, read_fcs
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from flowmrd.home import PANELS
 from flowmrd.panel import load_panel
 from flowmrd.preprocess.staining_pattern import StainingPattern

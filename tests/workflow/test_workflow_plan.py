@@ -22,7 +22,8 @@ from flowmrd.engine.refusals import forget_failures
 from flowmrd.engine.stage_table import CONTRACT, code_and_config
 from flowmrd.engine.summary import missing_results, print_summary
 from flowmrd.errors import ArtefactError, ColumnError, ConfigError, FcsError, ResourceError, SheetError
-from flowmrd.fcs import read_fcs, read_spillover
+from flowmrd.fcs.reader import read_fcs
+from flowmrd.fcs.spillover import read_spillover
 from flowmrd.home import PANELS
 from flowmrd.records.references import REFERENCE_FORMAT, ReferenceFile, ReferenceManifest
 from flowmrd.store import read_json, write_json

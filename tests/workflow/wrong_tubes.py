@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flowmrd.fcs import ChannelSpec, read_fcs, write_fcs
-from flowmrd.fcs.reader import DataSet
+from flowmrd.fcs.reader import DataSet, read_fcs
+from flowmrd.fcs.writer import ChannelSpec, write_fcs
 
 Values = np.ndarray
 Change = Callable[[DataSet, Values, dict[str, str], list[ChannelSpec]], Values]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from flowmrd.classifier.classification import Why
 from flowmrd.flags import Flag, flag
+
+if TYPE_CHECKING:
+    from flowmrd.classifier.classification import Why
 
 UNCOUNTED_FLAGS: Final[dict[Why, tuple[str, str]]] = {
     "like_precursors": (

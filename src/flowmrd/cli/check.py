@@ -17,12 +17,11 @@ from flowmrd.config.load import problems_in_words
 from flowmrd.config.path_text import impossible_path, obstacle, plain_path
 from flowmrd.config.sheet import Role
 from flowmrd.config.yaml_file import read_yaml
-from flowmrd.engine.applied_reference import stained_controls
 from flowmrd.engine.headers import HeaderPreview, RunRequest, check_header
 from flowmrd.engine.override_check import check_override
 from flowmrd.engine.patient_keywords import acquired, patient_contradictions
 from flowmrd.engine.run_faults import run_faults
-from flowmrd.engine.tube_comparison import compare_tubes
+from flowmrd.engine.tube_comparison import compare_tubes, stained_controls
 from flowmrd.errors import ChannelError, ColumnError, ConfigError, InputError, PanelError, SheetError, counted
 from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.gating.experts import SUFFIXES as GATE_FILES

@@ -18,13 +18,13 @@ from pathlib import Path
 
 from flowmrd.engine.launch import launch
 from flowmrd.errors import ConfigError
-from flowmrd.mrd.result import VerdictClass
+from flowmrd.mrd.result import MrdResult, VerdictClass
 from flowmrd.mrd.specimen import SpecimenResult
 from flowmrd.panel import PanelModel, find_panel, load_panel
+from flowmrd.records.read import read_record
 from flowmrd.simulate.cohort import SimulatedCohort, simulate_cohort
 from flowmrd.simulate.design import plan_preset, resized
 from flowmrd.stages.monitor import monitor_runs
-from flowmrd.stages.results import read_result
 from flowmrd.stages.simulate import DEFAULT_SEED, simulate
 from flowmrd.store import write_text
 
@@ -96,7 +96,7 @@ def pooled_lines(run_directory: Path) -> list[str]:
     """What the run says of each specimen of several tubes, for the terminal."""
     lines = []
     for path in sorted((run_directory / "results" / "specimens").glob("*.json")):
-        found = SpecimenResult.model_validate_json(path.read_bytes())
+        found = read_record(path, SpecimenResult)
         limit = "none" if found.sensitivity.lod95 is None else f"{found.sensitivity.lod95:.2g}"
         cells = f"{len(found.tubes)} tubes, {found.denominator:,} {found.denominator_name} cells together"
         answer = f"{found.verdict.class_.value} at {found.sensitivity.target:g}, {found.mrd.reported}"
@@ -134,7 +134,7 @@ def pages_to_see(run: Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in sorted((run / "results" / "samples").glob("*/mrd.json")):
-        result = read_result(path)
+        result = read_record(path, MrdResult)
         kinds = {
             "positive": result.role == "followup" and result.verdict.class_ is VerdictClass.POSITIVE,
             "negative": result.verdict.class_ is VerdictClass.NEGATIVE and not result.counts.mrd_events,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flowmrd.cli.page_language import PageLanguage
+from flowmrd.cli.arguments import PageLanguage
 
 if TYPE_CHECKING:
-    from flowmrd.compare import Comparison, Measurement
+    from flowmrd.compare.comparison import Comparison
+    from flowmrd.compare.measurement import Measurement
 
 
 def register(app: typer.Typer) -> None:
@@ -69,10 +70,16 @@ def compare(
 
     Example: flowmrd compare both.tsv --first-level person --second-level flowmrd --events cells -o comparison
     """
-    from flowmrd.compare import TableColumns, compare_methods, read_long_table, read_run, read_wide_table
-    from flowmrd.compare.comparison import THRESHOLDS
+    from flowmrd.compare.comparison import THRESHOLDS, compare_methods
     from flowmrd.compare.gate_counts import holds_gates
-    from flowmrd.compare.tables import pair_up, read_measurements
+    from flowmrd.compare.tables import (
+        TableColumns,
+        pair_up,
+        read_long_table,
+        read_measurements,
+        read_run,
+        read_wide_table,
+    )
     from flowmrd.stages.compare import language_of_run, write_comparison
 
     if unit not in {"fraction", "percent"}:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flowmrd.cli.page_language import PageLanguage
+from flowmrd.cli.arguments import PageLanguage
 
 __all__ = ["register"]
 

@@ -114,13 +114,7 @@ def _places(places: Sequence[str | Path]) -> str:
 
 
 def advice(panel: PanelModel, *, where: str) -> tuple[list[InputError], list[str]]:
-    """Errors (a run would fail or answer nothing) and notes (what it costs) of a panel by itself.
-
-    Parameters
-    ----------
-    where
-        The panel's file, for messages.
-    """
+    """Errors (a run would fail or answer nothing) and notes (what it costs) of a panel by itself."""
     names = {gate.name for gate in panel.gates}
     errors: list[InputError] = []
 

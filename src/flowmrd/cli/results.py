@@ -45,27 +45,13 @@ def export(
         run_step("export", run, sample=sample)
         return
     from flowmrd.run_files import RunFiles
-    from flowmrd.stages.export_population import FORMATS, FinishedFiles, export_population
+    from flowmrd.stages.export_population import FORMATS, export_population
 
     if format_ not in FORMATS:
         raise typer.BadParameter(f"give one of {', '.join(FORMATS)}", param_hint="--format")
     at = RunFiles(run)
     target = out or at.result(sample, f"{population}.{format_}")
-    number = export_population(
-        FinishedFiles(
-            at.sample(sample).fcs,
-            at.work(sample, "ingest.json"),
-            at.result(sample, "qc.json"),
-            at.work(sample, "gates.json"),
-            at.result(sample, "events.parquet"),
-        ),
-        target,
-        panel=at.panel_of(sample),
-        config=at.config,
-        name=sample,
-        population=population,
-        format_=format_,
-    )
+    number = export_population(at, sample, target, population=population, format_=format_)
     typer.echo(f"{number:,} events of {population}: {target}")
 
 

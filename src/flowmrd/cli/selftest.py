@@ -48,8 +48,6 @@ def selftest(call: Command, out: Path | None = None) -> tuple[bool, list[CheckEn
 
     Parameters
     ----------
-    call
-        :func:`flowmrd.cli.app.call`.
     out
         Folder for ``selftest.json`` and the simulated run; a temporary one, removed afterwards, by default.
 
@@ -150,8 +148,9 @@ def analyse_golden_tubes(call: Command, run_directory: Path) -> GoldenFile:
     InternalError
         If a stage does not end well.
     """
+    from flowmrd.mrd.result import MrdResult
     from flowmrd.panel import find_panel, load_panel
-    from flowmrd.stages.results import read_result
+    from flowmrd.records.read import read_record
     from flowmrd.stages.simulate import simulate
 
     panel = load_panel(find_panel(PANEL, run_directory=run_directory))
@@ -161,7 +160,7 @@ def analyse_golden_tubes(call: Command, run_directory: Path) -> GoldenFile:
     found = {}
     for name, truth in tubes.items():
         path = run_directory / "results" / "samples" / name / "mrd.json"
-        result = read_result(path)
+        result = read_record(path, MrdResult)
         found[name] = GoldenTube(
             truth=GoldenTruth(events=truth.events, nucleated=truth.nucleated, mrd_events=truth.mrd_events),
             fcs_sha256=digest_file(run_directory / "fcs" / f"{name}.fcs"),

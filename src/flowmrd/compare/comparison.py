@@ -61,8 +61,6 @@ def compare_methods(
 
     Parameters
     ----------
-    pairs
-        Specimens measured by both methods.
     first, second
         Names of the methods. Positive and negative agreement refer to the first.
     thresholds

@@ -39,8 +39,6 @@ def read_gate_counts(
     gates
         A file of gates, or a folder of them. A tube is found by the name of its FCS file. A GatingML file names no
         tube: it applies to every tube, or in a folder to the tube that has the file's name.
-    tubes
-        Sample to FCS file.
     gate, of
         Gate of the leukaemic cells, and the gate or ``all`` whose events are the denominator.
 

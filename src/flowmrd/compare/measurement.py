@@ -59,8 +59,6 @@ def parse_measurement(cell: str, *, percent: bool, where: str) -> Measurement | 
 
     Parameters
     ----------
-    cell
-        Text of the cell.
     percent
         Whether a number without a per cent sign is a percentage. A cell with ``%`` is always one.
     where

@@ -203,8 +203,6 @@ def read_long_table(
 
     Parameters
     ----------
-    method
-        Column that names the method.
     methods
         Names of the first and the second method; without them the column must hold exactly two.
 

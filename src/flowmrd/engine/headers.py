@@ -47,8 +47,6 @@ class RunRequest:
 
     Attributes
     ----------
-    config
-        The run's configuration.
     base
         Folder of the sample sheet; paths of spillover tables are relative to it.
     """
@@ -74,8 +72,6 @@ class HeaderPreview:
     ----------
     mb
         Size of its raw columns in MB, computed from the header: 4 bytes per event and channel.
-    events
-        Number of events.
     detectors
         Marker to its detector, without pulse feature and without additions of the exporting program; dyes only.
     marks
@@ -283,19 +279,8 @@ class HeaderCache:
 
         Parameters
         ----------
-        row
-            Row of the tube.
         panel
             Panel with which the channels are matched; None to check the file alone.
-        request
-            The run's configuration.
-        panel_key
-            Digest of the panel file.
-
-        Returns
-        -------
-        HeaderPreview
-            The same as from :func:`check_header`.
         """
         path = row.fcs
         key = f"{path}|{panel_key if panel is not None else ''}|{request.key(row)}"

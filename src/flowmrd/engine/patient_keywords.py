@@ -69,12 +69,8 @@ def patient_contradictions(
 
     Parameters
     ----------
-    rows
-        Rows of the sheet.
     files
         Sample to what its file says, for files that can be read.
-    sheet
-        Sample sheet, for messages.
     """
     known = [row for row in rows if row.sample in files and row.role is not Role.COMPENSATION]
     told: set[str] = set()

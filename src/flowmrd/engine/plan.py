@@ -14,14 +14,13 @@ from pathlib import Path
 
 from flowmrd.config import RunConfig, Sample, load_config, read_sheet
 from flowmrd.config.sheet import Role
-from flowmrd.engine.applied_reference import stained_controls
 from flowmrd.engine.headers import HeaderCache, HeaderPreview, RunRequest
 from flowmrd.engine.panel_file import PanelFile
 from flowmrd.engine.refusals import Refusal, refuse, refuse_row, stage_failures
 from flowmrd.engine.run_faults import missing_tables, unknown_names
 from flowmrd.engine.run_plan import RunPlan
 from flowmrd.engine.state import PLAN_FILE, keep_state
-from flowmrd.engine.tube_comparison import compare_tubes
+from flowmrd.engine.tube_comparison import compare_tubes, stained_controls
 from flowmrd.errors import ColumnError, ConfigError, InputError, SheetError
 from flowmrd.run_files import CONFIG
 

@@ -49,13 +49,7 @@ def remaining(done: int, total: int, seconds: float) -> str:
 
 @dataclass
 class Progress:
-    """Lines for the terminal, from events.
-
-    Attributes
-    ----------
-    done, total
-        Steps of the run.
-    """
+    """Lines for the terminal, from events."""
 
     done: int = 0
     total: int = 0

@@ -77,13 +77,6 @@ MODULES = (
 def ready_interpreter(environment: Mapping[str, str], *, cwd: Path) -> Iterator[dict[str, str]]:
     """Start a ready interpreter for the duration of the block.
 
-    Parameters
-    ----------
-    environment
-        Environment of the run.
-    cwd
-        Its working directory.
-
     Yields
     ------
     dict

@@ -33,8 +33,6 @@ def run_faults(
 
     Parameters
     ----------
-    rows
-        Valid rows of the sheet.
     previews
         Sample to the preview of its file, for files that can be read.
     """

@@ -120,8 +120,6 @@ def propose_rows(
 
     Parameters
     ----------
-    files
-        FCS files.
     panel
         Panel that the files should fit.
     naming

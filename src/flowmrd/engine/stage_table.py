@@ -38,15 +38,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True)
 class StageOption:
-    """One option of a stage's command, ``--<name>``, and parameter of the stage's ``in_run``.
-
-    Parameters
-    ----------
-    kind
-        ``Path``, ``str`` or ``bool``.
-    many
-        May be given several times.
-    """
+    """One option of a stage's command, ``--<name>``, and parameter of the stage's ``in_run``."""
 
     name: str
     help: str
@@ -63,8 +55,6 @@ class StageCommand:
     ----------
     help
         What it does, for the command line.
-    example
-        Words after ``flowmrd <stage>``.
     options
         Options besides ``--run`` and those of the unit (``--sample``, or ``--panel`` or ``--patient`` with ``--tube``).
     """

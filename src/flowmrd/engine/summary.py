@@ -39,8 +39,6 @@ def print_summary(plan: RunPlan, code: int, began: int) -> int:
 
     Parameters
     ----------
-    code
-        Exit code of Snakemake.
     began
         Start of the run in nanoseconds since 1970. Results older than this are marked, since after a failed run they
         may be out of date.

@@ -1,18 +1,18 @@
 """Faults between tubes of a run: one tube under two names, or a marker on different detectors.
 
-Nothing here reads a file; :class:`flowmrd.engine.headers.HeaderPreview` holds the facts about each tube. If two tubes
+Nothing here reads a tube; :class:`flowmrd.engine.headers.HeaderPreview` holds the facts about each. If two tubes
 contradict each other, only the laboratory knows which one is right. Both are refused, and the other tubes go on.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from flowmrd.config import Sample
+from flowmrd.config import RunConfig, Sample
 from flowmrd.config.sheet import Role
 from flowmrd.engine.headers import HeaderPreview
 from flowmrd.errors import InputError, SheetError
@@ -20,8 +20,9 @@ from flowmrd.panel.names import dye_key
 from flowmrd.preprocess.staining_pattern import StainingPattern, find_exchange
 from flowmrd.records.read import read_if_there
 from flowmrd.records.references import TransformFile
+from flowmrd.stages.laboratory_files import stored_reference
 
-__all__ = ["KnownLabels", "TubeFault", "compare_tubes"]
+__all__ = ["KnownLabels", "TubeFault", "compare_tubes", "stained_controls"]
 
 LEAST_TUBES: Final = 2
 """Number of other tubes that must agree on a marker's detector before a tube that differs is at fault."""
@@ -57,8 +58,6 @@ def compare_tubes(
         Sample to the preview of its file.
     panel_of
         Sample to the name of its panel.
-    sheet
-        Sample sheet, for messages.
     stored
         Panel to the controls behind its stored reference, where the configuration names one.
     confirmed
@@ -303,3 +302,17 @@ def _exchanged(row: Sample, own: KnownLabels, controls: Sequence[KnownLabels], s
         todo=CONFIRM.format(sample=row.sample),
     )
     return TubeFault(row.sample, error, refused=True)
+
+
+def stained_controls(run_directory: Path, config: RunConfig, panels: Iterable[str]) -> dict[str, list[KnownLabels]]:
+    """Panel to the controls behind its stored reference, by which labels of tubes are judged; empty without a
+    reference.
+    """
+    found: dict[str, list[KnownLabels]] = {}
+    for panel in dict.fromkeys(panels):
+        try:
+            folder = stored_reference(run_directory, config, panel)
+            found[panel] = [] if folder is None else KnownLabels.of_reference(folder)
+        except InputError:
+            found[panel] = []  # told where the reference itself is read
+    return found

@@ -102,8 +102,6 @@ def watch_folder(
         Seconds between two checks of the folder.
     once
         Check the folder once and end.
-    say
-        Function that prints a line.
     """
     seen: dict[Path, str] = {path: file_key(path) for path in fcs_files(folder)}
     code = 0

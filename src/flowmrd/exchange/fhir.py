@@ -38,15 +38,7 @@ Resource = dict[str, Any]
 
 @dataclass(frozen=True)
 class AttachedPage:
-    """A page of the result to attach.
-
-    Attributes
-    ----------
-    content_type
-        ``application/pdf`` or ``text/html``.
-    data
-        The file.
-    """
+    """A page of the result to attach, as PDF or HTML."""
 
     content_type: str
     title: str
@@ -67,8 +59,6 @@ def result_bundle(
 
     Parameters
     ----------
-    result
-        The result of one tube.
     result_sha256
         Digest of its ``mrd.json``; identifiers derive from it.
     review_state
@@ -77,8 +67,6 @@ def result_bundle(
         Day of acquisition, ISO 8601.
     issued
         When the result was signed, ISO 8601 with time zone.
-    document
-        Page to attach.
     pseudonym_system
         URI of the system of the laboratory's pseudonyms.
     """

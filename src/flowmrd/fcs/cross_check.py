@@ -14,6 +14,7 @@ import logging
 import math
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -98,6 +99,15 @@ def _out_of_reach(data_set: DataSet, n_sets: int) -> str:
     return ""
 
 
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Another reader's warnings and prints are not shown."""
+    hidden = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(hidden), contextlib.redirect_stderr(hidden):
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _read(data_set: DataSet) -> npt.NDArray[Any] | str:
     """Values of shape (n_events, n_parameters) or, as text, why there are none. Nothing is printed or logged."""
     logger = logging.getLogger("fcsparser")
@@ -105,12 +115,7 @@ def _read(data_set: DataSet) -> npt.NDArray[Any] | str:
     logger.disabled = True
     logging.disable(logging.CRITICAL)
     try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
+        with _silent():
             parser = _fcsparser().FCSParser(str(data_set.path), read_data=True)
             header = parser.annotation["__header__"]
             begin = int(header["data start"]) or int(parser.annotation["$BEGINDATA"])
@@ -169,12 +174,7 @@ def _plain_floats(data_set: DataSet, n_sets: int) -> bool:
 def _read_flowio(data_set: DataSet) -> npt.NDArray[Any] | str:
     """As :func:`_read`, by FlowIO."""
     try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
+        with _silent():
             from flowio import FlowData
 
             read = FlowData(str(data_set.path))

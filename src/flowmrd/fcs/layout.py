@@ -36,8 +36,6 @@ class Parameter:
     ----------
     number
         1-based, the n of ``$Pn...``.
-    kind
-        ``I``, ``F``, ``D`` or ``A``.
     bits
         Stored width in bits; characters for ``A`` (0: delimited).
     range

@@ -160,34 +160,36 @@ def population_table(
     analysable
         True for analysable events, shape (n_events,).
     """
-    base = {"total": len(analysable), "analysable": int(np.count_nonzero(analysable))}
-    counts: dict[str, int] = {}
-    for name in dict.fromkeys((*DENOMINATORS, *result.names)):
-        if name in result.names:
-            counts[name] = base[name] = int(np.count_nonzero(result.inside(name) & analysable))
+    n_analysable = int(np.count_nonzero(analysable))
+    counts = {"total": len(analysable), "analysable": n_analysable, ROOT: n_analysable}
+    counts_with_masked: dict[str, int] = {}
+    medians: dict[str, dict[str, float | None]] = {}
+    stored = [marker for marker in markers if marker in columns]
+    for name in result.names:
+        inside = result.inside(name)
+        counts_with_masked[name] = int(np.count_nonzero(inside))
+        inside &= analysable
+        counts[name] = int(np.count_nonzero(inside))
+        medians[name] = {**dict.fromkeys(markers), **_medians(columns, stored, inside)}
     rows = []
     for gate in gates:
         placement = result.placement(gate.name)
         unavailable = placement.state == "unavailable"
         n = counts[gate.name]
-        inside = result.inside(gate.name)
-        parent = base["analysable"] if gate.parent == ROOT else counts[gate.parent]
-        sizes = {"parent": parent, **{name: base.get(name, 0) for name in DENOMINATORS}}
-        known = _medians(columns, [marker for marker in markers if marker in columns], inside & analysable)
-        medians = {marker: known.get(marker) for marker in markers}
+        sizes = {"parent": counts[gate.parent], **{name: counts.get(name, 0) for name in DENOMINATORS}}
         row = GateCounts(
             population=gate.name,
             title=gate.title or gate.name,
             parent=gate.parent,
             state=placement.state,
             source=placement.source,
-            count=None if unavailable else int(np.count_nonzero(inside)),
+            count=None if unavailable else counts_with_masked[gate.name],
             analysable_count=None if unavailable else n,
             percents={
                 label: None if unavailable or size == 0 else round(100.0 * n / size, 6) for label, size in sizes.items()
             },
-            medians=medians,
-            mfi={marker: _raw((scales or {}).get(marker), middle) for marker, middle in medians.items()},
+            medians=medians[gate.name],
+            mfi={m: _raw((scales or {}).get(m), middle) for m, middle in medians[gate.name].items()},
         )
         rows.append(row)
     return rows
@@ -206,9 +208,18 @@ def _medians(columns: Columns, markers: Sequence[str], chosen: Mask) -> dict[str
     values = np.array([columns[marker][rows] for marker in markers])
     finite = np.isfinite(values)
     if finite.all():
-        return {marker: round(float(m), 5) for marker, m in zip(markers, np.median(values, axis=1), strict=True)}
+        return {marker: round(float(m), 5) for marker, m in zip(markers, _finite_medians(values), strict=True)}
     known = [value[is_finite] for value, is_finite in zip(values, finite, strict=True)]
     return {m: round(float(np.median(v)), 5) if len(v) else None for m, v in zip(markers, known, strict=True)}
+
+
+def _finite_medians(values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Median of every row, as ``np.median`` gives it. That looks for NaN too and takes seven times as long."""
+    half = values.shape[1] // 2
+    ordered = np.partition(values, half, axis=1)
+    if values.shape[1] % 2:
+        return ordered[:, half]
+    return np.asarray(np.mean([ordered[:, :half].max(axis=1), ordered[:, half]], axis=0))
 
 
 def as_tsv(rows: Sequence[GateCounts]) -> str:

@@ -43,8 +43,6 @@ class GroupCall:
         Number of the group in ``events.parquet``.
     call
         ``counted``, ``normal:<population>`` or ``artefact:<kind>``.
-    reviewer
-        Printed name.
     """
 
     group: int
@@ -156,13 +154,7 @@ def called_groups(groups: Sequence[CellGroup], calls: ReviewerCalls, cells: Mapp
 
 
 def questions_left(raised: Sequence[Flag], judged: TubeJudgement, calls: ReviewerCalls) -> list[Flag]:
-    """Flags of the classifier without what the calls have answered.
-
-    Parameters
-    ----------
-    raised
-        Flags of the classification.
-    """
+    """Flags of the classifier without what the calls have answered."""
     if not calls.calls:
         return list(raised)
     called = {one.group for one in calls.calls}
@@ -187,8 +179,6 @@ def flags_of_calls(
 
     Parameters
     ----------
-    groups
-        Groups after the calls.
     events, least
         Cells that are counted now, and the count from which there is a detection.
     """

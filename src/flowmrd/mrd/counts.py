@@ -23,8 +23,6 @@ def count_events(analysable: Mask, gates: Mapping[str, Mask | None], mrd: Mask) 
 
     Parameters
     ----------
-    analysable, mrd
-        Shape (n_events,).
     gates
         Gate name to membership, shape (n_events,); ``None`` (a gate that could not be placed) stays ``None``.
     """

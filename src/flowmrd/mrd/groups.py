@@ -68,13 +68,7 @@ def phenotype(markers: Sequence[MarkerShift]) -> str:
 
 
 def questions(groups: Sequence[CellGroup], raised: Sequence[Flag]) -> list[Flag]:
-    """A flag for atypical groups, which forbid a negative answer, where the classifier raised none.
-
-    Parameters
-    ----------
-    raised
-        Flags of the classification.
-    """
+    """A flag for atypical groups, which forbid a negative answer, where the classifier raised none."""
     atypical = [group for group in groups if group.call == "atypical"]
     if not atypical or {item.code for item in raised} & {"UNRESOLVED_CLUSTER", "PHENOTYPE_LIKE_NORMAL"}:
         return []

@@ -30,8 +30,6 @@ def poisson_interval(count: int, confidence: float = 0.95) -> tuple[float, float
 
     Parameters
     ----------
-    count
-        Events seen, at least 0.
     confidence
         Two-sided confidence; 0.95 gives 0 -> 0..3.69, 10 -> 4.80..18.39, 20 -> 12.22..30.89.
         At 0 events the upper limit stays the two-sided 97.5 % one (3.69), as tabulated, not the one-sided 3.00.

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.classifier.spike_in import share_found
 from flowmrd.config.run import MrdConfig
 from flowmrd.flags import Flag, flag
 from flowmrd.mrd.counts import finite_or_none
@@ -115,6 +114,8 @@ def judge_spike_in(
 
 def kinds_share_found(kinds: Sequence[KindOutcome]) -> float:
     """Share of the leukaemias whose kinds would not have been overlooked."""
+    from flowmrd.classifier.spike_in import share_found  # the whole search, which counting does not need
+
     return share_found([kind.share for kind in kinds], [kind.outcome != "missed" for kind in kinds])
 
 

@@ -78,12 +78,8 @@ def pool_specimen(specimen_id: str, results: Sequence[MrdResult], rules: MrdConf
 
     Parameters
     ----------
-    specimen_id
-        As the sheet names it.
     results
         Results of its tubes: of one patient and one time point, at least one.
-    rules
-        Counting rules of the run.
 
     Raises
     ------

@@ -35,8 +35,6 @@ class DraftPanel:
 
     Attributes
     ----------
-    text
-        The file.
     base
         Shipped panel whose gates it has.
     notes
@@ -53,8 +51,6 @@ def draft_panel(name: str, tubes: Sequence[Names], shipped: Sequence[PanelModel]
 
     Parameters
     ----------
-    name
-        Name of the new panel.
     tubes
         For each tube, ``($PnN, $PnS)`` of every channel.
     shipped

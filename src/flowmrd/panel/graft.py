@@ -29,11 +29,6 @@ def grafted(base: PanelModel, shipped: Sequence[PanelModel], present: Collection
     Taken are routes into the B lineage by such a marker, what they are made of, and its place in Boolean gates that
     both trees have under one name (a cell that carries the marker is then no debris, no erythroblast). A gate is taken
     only if everything that it names is there.
-
-    Parameters
-    ----------
-    present
-        Channels of the tubes.
     """
     notes: list[str] = []
     names = {gate.name for gate in base.gates}

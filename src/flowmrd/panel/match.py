@@ -109,8 +109,6 @@ def match_channels(panel: PanelModel, names: Sequence[tuple[str | None, str | No
     ----------
     names
         ``($PnN, $PnS)`` of every channel in file order.
-    where
-        File named in errors.
 
     Raises
     ------

@@ -46,7 +46,7 @@ class EvidenceEntry(Artefact):
 class CountedEntry(Artefact):
     """A group of cells that was called leukaemia."""
 
-    id: int
+    id: int = Field(description="Number of the group in the columns cluster and group.")
     events: int
     nearest_normal: str
     evidence: EvidenceEntry | None = None
@@ -183,14 +183,14 @@ class TubeJudgement(Artefact):
     clusters: tuple[CountedEntry, ...]
     uncounted: tuple[UncountedEntry, ...]
     offscale: tuple[OffScaleCells, ...]
-    markers: tuple[MarkerShift, ...]
+    markers: tuple[MarkerShift, ...] = Field(description="Of the largest cluster, else of the phenotype at diagnosis.")
     background: BackgroundEntry | None
     n_controls: int
     novelty: NoveltyEntry
     calibration: dict[str, float]
     staining_shift: dict[str, float] = Field(description="Marker to decades, this tube against the reference.")
     staining_control: tuple[StainingControlEntry, ...]
-    spike_in: SpikeInEntry | None
+    spike_in: SpikeInEntry | None = Field(description="Null where nothing was spiked.")
     flags: tuple[FlagEntry, ...]
     excluded: dict[str, int] = Field(
         {}, description="Reason to excluded events that lie in the place of the phenotype."

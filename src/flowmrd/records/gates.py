@@ -160,11 +160,11 @@ class OverrideUsed(Artefact):
 class LandmarkEntry(Artefact):
     """Place of the lymphocytes in scatter."""
 
-    levels: dict[str, float]
-    factors: dict[str, float]
+    levels: dict[str, float] = Field(description="Channel to median of the lymphocytes.")
+    factors: dict[str, float] = Field(description="Channel to factor to the panel's place of lymphocytes.")
     events: int
     why: str
-    applied: dict[str, float]
+    applied: dict[str, float] = Field(description="Channel to factor; with controls theirs, moved by the anchors.")
 
 
 class ShiftEntry(Artefact):
@@ -268,8 +268,8 @@ class GatesFile(Artefact):
     shifts: tuple[ShiftEntry, ...]
     gates: tuple[GateEntry, ...]
     routes: RoutesEntry
-    normal_b: dict[str, float]
-    targets: dict[str, TargetState]
+    normal_b: dict[str, float] = Field(description="CD19 and CD22 of the controls' normal B lineage, panel scale.")
+    targets: dict[str, TargetState] = Field(description="CD19 and CD22 of the window's cells by two routes or more.")
     b_lineage: BLineageEntry
     haemodilution: HaemodilutionEntry
     regeneration: RegenerationEntry

@@ -96,7 +96,7 @@ class StretchEntry(Artefact):
     first: int
     last: int
     seconds: float | None
-    rate: float | None
+    rate: float | None = Field(description="Events per second; null without a time channel.")
     score: float = Field(description="Distance of the signal from its usual level; masked above the limit.")
     worst: str
     shift: float
@@ -121,7 +121,7 @@ class TimeEntry(Artefact):
     limit: float
     channels: tuple[str, ...]
     steps_back: int
-    bins: tuple[StretchEntry, ...]
+    bins: tuple[StretchEntry, ...] = Field(description="At most 200.")
     drift: tuple[DriftEntry, ...]
 
 

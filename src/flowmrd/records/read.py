@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from flowmrd.errors import ArtefactError, InternalError
 from flowmrd.records.base import Artefact
@@ -13,7 +13,7 @@ from flowmrd.store import read_json
 
 __all__ = ["checked", "read_if_there", "read_record"]
 
-Model = TypeVar("Model", bound=Artefact)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_record(path: Path, model: type[Model]) -> Model:

@@ -41,8 +41,8 @@ Levels = dict[str, MarkerLevels]
 class PooledGates(Artefact):
     """Numbers of all controls together."""
 
-    parameters: dict[str, dict[str, float]]
-    anchors: dict[str, float]
+    parameters: dict[str, dict[str, float]] = Field(description="Gate to its numbers, panel scale; medians.")
+    anchors: dict[str, float] = Field(description="Channel to median level of its anchor cells, panel scale.")
     factors: dict[str, float]
 
 
@@ -53,7 +53,7 @@ class ControlGatesEntry(Artefact):
     parameters: dict[str, dict[str, float]]
     anchors: dict[str, float]
     levels: Levels
-    fractions: dict[str, float]
+    fractions: dict[str, float] = Field(description="Population to its share.")
     factors: dict[str, float]
 
 

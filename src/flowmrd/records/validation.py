@@ -55,7 +55,7 @@ class PatientEntry(Artefact):
     """One leukaemia."""
 
     patient: str
-    like_normal: bool = Field(description="Its phenotype is hardly told from normal precursors.")
+    like_normal: bool = Field(description="Its phenotype can hardly be told from normal precursors.")
     kinds: tuple[str, ...] = Field(description="Ways in which it is aberrant.")
     ppa_at_1e_4: HitsEntry = Field(alias="ppa_1e-4")
     ppa_at_1e_3: HitsEntry = Field(alias="ppa_1e-3")

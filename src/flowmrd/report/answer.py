@@ -40,8 +40,6 @@ def context_of(
         (sentence, place) of further facts that the signer must see (:func:`flowmrd.report.verdict.banner_notes`).
     steps
         What to do next, before anybody signed.
-    signatures, signature_problem
-        As :func:`flowmrd.review.signatures_of` gives them.
     required
         Number of different persons who must accept the result.
     """

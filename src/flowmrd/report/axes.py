@@ -28,10 +28,6 @@ class Axis:
 
     Attributes
     ----------
-    channel
-        Column name.
-    label
-        Marker and dye.
     ticks
         Positions on the axis and their texts; an empty text is a minor tick.
     low, high

@@ -48,8 +48,6 @@ class Canonical:
         Shape (d, 2): change of the place by one decade of the channel, on the same axes.
     outlines
         Stages of the controls, and the leukaemia at diagnosis.
-    classes
-        Names of the classes.
     """
 
     features: tuple[str, ...]

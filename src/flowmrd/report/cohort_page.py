@@ -53,8 +53,6 @@ class CohortTube:
     ----------
     tube
         Its result and quality record; ``tube.result`` is ``None`` where the sample has none.
-    problem
-        Why there is no result.
     review
         State of its review, and why a signature is void.
     """

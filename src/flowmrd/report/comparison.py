@@ -11,14 +11,12 @@ from typing import Final
 
 from markupsafe import Markup
 
-from flowmrd.compare import Comparison
 from flowmrd.compare.agreement import Share
-from flowmrd.compare.comparison import PairRow
+from flowmrd.compare.comparison import Comparison, PairRow
 from flowmrd.compare.regression import RegressionLine
 from flowmrd.report import formatting
 from flowmrd.report.axes import Axis, level_axis
-from flowmrd.report.charts.description import Chart, Layer, Outline, Points, Role
-from flowmrd.report.charts.levels import equality, half_log_band
+from flowmrd.report.charts.description import Chart, Layer, Outline, Points, Role, equality, half_log_band
 from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.language import ENGLISH, Language
 from flowmrd.report.page import read_asset, render_page

@@ -2,50 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
+from flowmrd.config import Sample
 from flowmrd.records.references import JudgedControl
 from flowmrd.report import formatting
-
-
-@dataclass(frozen=True)
-class ControlFacts:
-    """Facts about one control from the sheet and the file; empty where unknown."""
-
-    sample: str
-    panel: str
-    date: str = ""
-    instrument: str = ""
-    lots: str = ""
-    expiry: str = ""
-
-    @property
-    def expired(self) -> bool:
-        """Whether the control was acquired after its reagents' day of expiry."""
-        return bool(self.date and self.expiry and self.date[:10] > self.expiry[:10])
+from flowmrd.report.batch import BatchTube
 
 
 def control_rows(
-    facts: Sequence[ControlFacts], judged: Mapping[str, JudgedControl], accepted: Mapping[str, str]
+    controls: Iterable[tuple[Sample, BatchTube]], judged: Mapping[str, JudgedControl], accepted: Mapping[str, str]
 ) -> list[dict[str, object]]:
-    """Rows of the table of controls, in the order of the sheet.
+    """Rows of the table of controls, in the order given.
 
     Parameters
     ----------
+    controls
+        Row of the sheet and tube of each control.
     judged
         By sample: judgements of ``reference.json``.
     accepted
         The laboratory's reasons for keeping odd controls (``controls.accepted``).
     """
-    return [
-        {
-            "facts": one,
-            "state": _state(judged.get(one.sample)),
-            "why": _why(judged.get(one.sample), accepted.get(one.sample, "")),
-        }
-        for one in facts
-    ]
+    rows: list[dict[str, object]] = []
+    for row, tube in controls:
+        date, expiry = tube.acquisition.date or "", row.expiry or ""
+        rows.append(
+            {
+                "sample": row.sample,
+                "panel": tube.panel,
+                "date": date,
+                "instrument": tube.instrument,
+                "lots": row.lots or "",
+                "expiry": expiry,
+                "expired": bool(date and expiry and date[:10] > expiry[:10]),
+                "state": _state(judged.get(row.sample)),
+                "why": _why(judged.get(row.sample), accepted.get(row.sample, "")),
+            }
+        )
+    return rows
 
 
 def _state(control: JudgedControl | None) -> tuple[str, str]:

@@ -48,8 +48,6 @@ class MarkerRow:
     ----------
     mrd, normal
         Quantiles of the MRD cells and of normal precursors of the same tube, or ``None`` where there are too few.
-    normal_name
-        Name of the normal cells.
     stage
         Level of the nearest normal stage in the reference, from which ``shift`` is measured.
     diagnosis

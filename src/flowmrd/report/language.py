@@ -101,8 +101,6 @@ class Language:
 
     Attributes
     ----------
-    code
-        As in :data:`LANGUAGES`.
     catalogue
         English sentence to its translation; empty for English.
     missing

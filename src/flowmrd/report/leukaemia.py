@@ -29,8 +29,6 @@ class DiagnosisModel:
 
     Attributes
     ----------
-    diagnosis
-        Name of the diagnosis tube.
     weight, mean, covariance
         Shapes (k,), (k, d), (k, d, d) over ``features``.
     staining

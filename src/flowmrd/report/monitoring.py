@@ -50,8 +50,6 @@ class MonitoredTube:
         Digest of its ``mrd.json``; empty without a result.
     month
         Month of acquisition, YYYY-MM, or :data:`UNDATED`.
-    review
-        State of its review.
     overruled
         Whether a reviewer rejected the result or called a group differently from the classifier.
     days
@@ -83,8 +81,6 @@ def monitor(
 
     Parameters
     ----------
-    tubes
-        The tubes, each once.
     locked
         Earlier monitoring whose months set the limits; without it all months of these tubes do.
     seed, again

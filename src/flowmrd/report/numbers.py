@@ -48,8 +48,6 @@ def share_of(result: MrdResult, events: int | None, mrd_events: int | None = Non
 
     Parameters
     ----------
-    events
-        Count of the denominator.
     mrd_events
         MRD events among them; all of the result's unless given.
 

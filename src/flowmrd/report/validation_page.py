@@ -11,12 +11,11 @@ from typing import Final
 
 from markupsafe import Markup
 
-from flowmrd.compare import Comparison
+from flowmrd.compare.comparison import Comparison
 from flowmrd.records.validation import BlankEntry, DilutionFigures, HitsEntry, KindEntry, LevelEntry, PatientEntry
 from flowmrd.report import formatting
 from flowmrd.report.axes import Axis, level_axis
-from flowmrd.report.charts.description import Chart, Interval, Layer, Mark, Outline, Points
-from flowmrd.report.charts.levels import equality, half_log_band
+from flowmrd.report.charts.description import Chart, Interval, Layer, Mark, Outline, Points, equality, half_log_band
 from flowmrd.report.charts.svg import to_svg
 from flowmrd.report.language import ENGLISH, Language
 from flowmrd.report.page import read_asset, render_page
@@ -44,12 +43,8 @@ def render(
 
     Parameters
     ----------
-    figures
-        As in ``validation.json``.
     detect_events
         Clustered events that count as detected.
-    target
-        Level that the protocol requires.
     warnings
         Limits of the validation, in sentences.
     measured

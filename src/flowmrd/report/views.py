@@ -29,8 +29,6 @@ class View:
     ----------
     parent
         Gate whose events make the density; ``root`` are all analysable events.
-    gates
-        Gates drawn in it.
     outlines
         Their borders on the 0..1 scale.
     """

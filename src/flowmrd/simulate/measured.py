@@ -26,16 +26,6 @@ MEAN: Final = {
 }
 """Mean over patients of the population mean."""
 
-BETWEEN_SD: Final = {
-    "blast": (0.386, 0.185, 0.467, 0.36, 0.608, 0.617, 0.618, 0.656, 0.513, 0.309),
-    "normal_b": (0.268, 0.09, 0.457, 0.213, 0.206, 0.227, 0.189, 0.267, 0.225, 0.133),
-    "granulocyte_like": (0.448, 0.466, 0.416, 0.214, 0.364, 0.182, 0.269, 0.219, 0.223, 0.216),
-    "intermediate": (0.349, 0.238, 0.478, 0.169, 0.296, 0.206, 0.413, 0.248, 0.352, 0.268),
-    "lymphoid_like": (0.314, 0.097, 0.469, 0.174, 0.193, 0.142, 0.28, 0.259, 0.212, 0.212),
-    "erythroid_like": (0.311, 0.172, 0.467, 0.146, 0.189, 0.155, 0.283, 0.139, 0.192, 0.21),
-}
-"""Standard deviation over patients of the population mean (biology, staining and voltage together)."""
-
 WITHIN_SD: Final = {
     "blast": (0.382, 0.182, 0.193, 0.246, 0.313, 0.461, 0.401, 0.446, 0.379, 0.261),
     "normal_b": (0.315, 0.129, 0.259, 0.217, 0.359, 0.247, 0.159, 0.373, 0.33, 0.397),
@@ -157,16 +147,6 @@ BLAST_WITHIN_SD_QUANTILES: Final = {
     "CD38": (0.18, 0.27, 0.35, 0.44, 0.58),
 }
 """Quantiles (5, 25, 50, 75, 95 %) over blast components of the standard deviation within the component."""
-
-SEPARATION_QUANTILES: Final = {
-    "mahalanobis_blast_to_nearest_normal_b_component": (2.14, 3.208, 3.769, 4.767, 6.12, 7.336, 9.235, 10.147, 11.877),
-    "mahalanobis_blast_to_nearest_other_component": (3.058, 3.747, 4.92, 6.28, 7.686, 9.174, 10.519, 11.477, 14.151),
-    "mahalanobis_blast_mean_to_normal_b_mean": (4.28, 5.871, 6.514, 7.663, 8.988, 10.444, 12.206, 13.359, 15.241),
-    "oracle_sensitivity_at_fpr_1e_3": (0.9, 0.994, 1, 1, 1, 1, 1, 1, 1),
-    "oracle_sensitivity_at_fpr_1e_4": (0.611, 0.925, 0.981, 0.999, 1, 1, 1, 1, 1),
-    "oracle_sensitivity_at_fpr_1e_5": (0.3, 0.772, 0.878, 0.988, 1, 1, 1, 1, 1),
-}
-"""Mahalanobis distances, and the sensitivity of an oracle that knows the true mixtures; quantiles over 332 patients."""
 
 MINOR_COMPONENT_WEIGHT: Final = (0.273, 0.116)
 """Mean and standard deviation of the weight of the smaller of two blast components (321 patients)."""

@@ -6,30 +6,8 @@
     bool (excluded events in the place of the phenotype). One row per event of the file. Masked events are scored too:
     applying masks is left to the stage that counts.
 
-``classification.json`` (format ``flowmrd-classification/1``)::
-
-    format, sample, patient
-    seen_without_cd19                              # of laip.json: share of the blasts that routes take without CD19
-    mode                                           # patient | library | different_from_normal | none
-    features
-    cut                                            # on the scale of mrd_score
-    clusters: [mrd.result.Cluster]                 # id as in the cluster column
-    uncounted: [{id, events, cells, why, nearest_normal, markers, medians, sd}]   # groups told and not counted; 0..1
-    excluded: {reason: events}                     # excluded events in the place of the phenotype
-    offscale: [{detector, events, joined, call}]   # cells off scale in a detector; joined: those a counted group has
-    markers:  [mrd.result.MarkerShift]             # of the largest cluster, else of the patient's LAIP
-    background: {per_million, ci95: [low, high], worst_per_million, n_controls} | null
-    n_controls
-    novelty:  {score, flag}                        # 1 = as far from the controls as allowed
-    calibration: {outlier_share, displacement, group_gain_limit}
-    staining_shift: {marker: decades}              # this tube against the reference
-    staining_control: [{marker, state, carriers, bright, decades, limit, carrier_decades, stained, expected}]
-                                                   # state: ok | shifted | absent | not_verifiable
-    spike_in: {level, replicates, expected, recovered, spiked_total, recovered_total, detected_replicates, detected,
-               source, recovered_counts, least_spiked, least_recovered,
-               kinds: [{phenotype, nearest_normal, spiked, recovered, noticed}]} | null   # without a diagnosis tube
-    flags: [{code, message}]                       # effect of every code on the verdict: flowmrd.flags
-    reference_digest, laip_sha256, library_sha256  # the library only where it was used
+``classification.json``
+    :class:`flowmrd.records.classification.ClassificationFile`.
 """
 
 from __future__ import annotations
@@ -42,7 +20,6 @@ from flowmrd.classifier.judge_tube import classify as classify_tube
 from flowmrd.classifier.storage import load_laip, load_reference
 from flowmrd.classifier.stored_library import library_digest
 from flowmrd.config import PriorTherapy, RunConfig
-from flowmrd.panel import PanelModel
 from flowmrd.records.classification import ClassificationFile
 from flowmrd.records.read import read_record
 from flowmrd.records.references import ReferenceFile
@@ -52,9 +29,9 @@ from flowmrd.stages.laboratory_files import decisions_file, stored_library
 from flowmrd.stages.shared_files import gated_files
 from flowmrd.store import digest_file, write_columns, write_json
 from flowmrd.tube import Tube
-from flowmrd.tube.files import TubeFiles, tube_from_files
+from flowmrd.tube.files import tube_from_files
 
-__all__ = ["FORMAT", "classify", "classify_loaded", "in_run", "write_classified"]
+__all__ = ["classify_loaded", "in_run", "write_classified"]
 
 FORMAT = "flowmrd-classification/1"
 
@@ -64,60 +41,19 @@ def in_run(
 ) -> None:
     """Classify a gated tube of a run."""
     row = run.sample(sample)
-    classify(
-        # With its records the tube has every threshold that was placed in it: spiked cells start at the raw file.
-        replace(gated_files(run, sample), qc=run.result(sample, "qc.json"), gates=run.work(sample, "gates.json")),
+    # With its records the tube has every threshold that was placed in it: spiked cells start at the raw file.
+    files = replace(gated_files(run, sample), qc=run.result(sample, "qc.json"), gates=run.work(sample, "gates.json"))
+    tube = classify_loaded(
+        tube_from_files(files, run.panel_of(sample), run.config),
         patient=row.patient,
         prior_therapy=row.prior_therapy,
         reference_json=reference,
         laip_json=laip,
         library_json=(*library, *stored_library(run.directory, run.config)),
         decisions_json=decisions_file(run.directory, run.config),
-        panel=run.panel_of(sample),
         config=run.config,
-        out_columns=run.work(sample, "classified.arrow"),
-        out_json=run.work(sample, "classification.json"),
     )
-
-
-def classify(
-    files: TubeFiles,
-    *,
-    patient: str,
-    prior_therapy: PriorTherapy,
-    reference_json: Path,
-    laip_json: Path | None,
-    library_json: Sequence[Path],
-    panel: PanelModel,
-    config: RunConfig,
-    out_columns: Path,
-    out_json: Path,
-    decisions_json: Path | None = None,
-) -> None:
-    """Classify one tube; write ``classified.arrow`` and ``classification.json``.
-
-    Parameters
-    ----------
-    reference_json
-        ``reference.json``; its ``.npz`` lies beside it.
-    laip_json
-        The patient's ``laip.json``, where there is a diagnosis tube.
-    library_json
-        ``laip.json`` of other patients; the patient's own is ignored here.
-    decisions_json
-        The laboratory's decisions on earlier groups, shown as proposals.
-    """
-    tube = classify_loaded(
-        tube_from_files(files, panel, config),
-        patient=patient,
-        prior_therapy=prior_therapy,
-        reference_json=reference_json,
-        laip_json=laip_json,
-        library_json=library_json,
-        config=config,
-        decisions_json=decisions_json,
-    )
-    write_classified(tube, out_columns, out_json)
+    write_classified(tube, run.work(sample, "classified.arrow"), run.work(sample, "classification.json"))
 
 
 def classify_loaded(
@@ -131,7 +67,19 @@ def classify_loaded(
     config: RunConfig,
     decisions_json: Path | None = None,
 ) -> Tube:
-    """Judge a tube in memory by the reference and phenotypes of these files; parameters as :func:`classify`."""
+    """Judge a tube in memory by the reference and phenotypes of these files.
+
+    Parameters
+    ----------
+    reference_json
+        ``reference.json``; its ``.npz`` lies beside it.
+    laip_json
+        The patient's ``laip.json``, where there is a diagnosis tube.
+    library_json
+        ``laip.json`` of other patients; the patient's own is ignored here.
+    decisions_json
+        The laboratory's decisions on earlier groups, shown as proposals.
+    """
     reference = load_reference(reference_json)
     laip = load_laip(laip_json) if laip_json is not None else None
     library = [entry for path in sorted(library_json) if (entry := load_laip(path).laip) is not None]

@@ -29,13 +29,12 @@ from flowmrd.records.references import JudgedControl, ReferenceFile
 from flowmrd.report.answer import context_of, with_signatures
 from flowmrd.report.batch import BatchTube
 from flowmrd.report.cohort_page import CohortTube, build_cohort
-from flowmrd.report.control_table import ControlFacts, control_rows
+from flowmrd.report.control_table import control_rows
 from flowmrd.report.language import language
 from flowmrd.report.page import write_page
 from flowmrd.report.report_file import ReportFile
-from flowmrd.review import review_status, signatures_of
+from flowmrd.review.status import review_status, signatures_of
 from flowmrd.stages.report import read_control_limits
-from flowmrd.stages.results import read_result
 from flowmrd.store import write_json, write_text
 
 __all__ = ["cohort"]
@@ -78,7 +77,7 @@ def cohort(
     for row in rows.values():
         folder = results / "samples" / row.sample
         present = (folder / "mrd.json").is_file()
-        result = read_result(folder / "mrd.json") if present else None
+        result = read_record(folder / "mrd.json", MrdResult) if present else None
         qc = read_if_there(folder / "qc.json", QualityFile)
         review = reviews.get(row.sample)
         members.append(
@@ -128,19 +127,8 @@ def _controls(
     for path in sorted((run_directory / "results" / "reference").glob("*/reference.json")):
         reference = read_if_there(path, ReferenceFile)
         judged |= {} if reference is None else {one.name: one for one in reference.control_judgements}
-    facts = [
-        ControlFacts(
-            row.sample,
-            member.tube.panel,
-            member.tube.acquisition.date or "",
-            member.tube.instrument,
-            row.lots or "",
-            row.expiry or "",
-        )
-        for row, member in zip(rows, members, strict=True)
-        if row.role is Role.CONTROL
-    ]
-    return control_rows(facts, judged, config.controls.accepted)
+    controls = ((row, member.tube) for row, member in zip(rows, members, strict=True) if row.role is Role.CONTROL)
+    return control_rows(controls, judged, config.controls.accepted)
 
 
 def _specimens(

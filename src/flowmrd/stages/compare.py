@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowmrd import __version__
-from flowmrd.compare import Comparison
+from flowmrd.compare.comparison import Comparison
 from flowmrd.config import load_config
 from flowmrd.report.comparison import render
 from flowmrd.report.language import language
@@ -20,12 +20,8 @@ def write_comparison(comparison: Comparison, out_dir: Path, *, samples: Path | N
 
     Parameters
     ----------
-    out_dir
-        Folder to write into.
     samples
         ``results/samples`` of the run whose tubes were compared, for links to their pages; ``None`` for tables.
-    code
-        Language of the page.
     """
     write_json(out_dir / "agreement.json", comparison.model_dump(mode="json"))
     lines = ["\t".join(("name", comparison.first, "limit", comparison.second, "limit"))]

@@ -8,11 +8,11 @@ from pathlib import Path
 from flowmrd.classifier.laboratory_decisions import in_staining_of_reference, propose
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.errors import ArtefactError
+from flowmrd.mrd.result import MrdResult
 from flowmrd.records.classification import ClassificationFile
 from flowmrd.records.decisions import DecisionsFile, LearnedDecision, Proposal
 from flowmrd.records.read import read_record
 from flowmrd.review.status import ReviewState, review_status
-from flowmrd.stages.results import read_result
 from flowmrd.store import digest_file, write_json
 
 __all__ = ["learn_decisions", "with_proposals"]
@@ -70,7 +70,7 @@ def learn_decisions(runs: Sequence[Path], out: Path) -> DecisionsFile:
 def _of_tube(run: Path, sample: str) -> dict[tuple[str, int], LearnedDecision]:
     """The reviewers' calls of one tube by digest of its result and number of the group."""
     path = run / "results/samples" / sample / "mrd.json"
-    result, sha256 = read_result(path), digest_file(path)
+    result, sha256 = read_record(path, MrdResult), digest_file(path)
     called = [group for group in result.groups if group.called_by == "reviewer" and group.cluster is not None]
     if not called:
         return {}

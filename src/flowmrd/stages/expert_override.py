@@ -15,18 +15,17 @@ import numpy as np
 import yaml
 
 from flowmrd.config import RunConfig
-from flowmrd.errors import ArtefactError, ConfigError
+from flowmrd.errors import ConfigError
 from flowmrd.gating.experts.expert_gates import ExpertGates, GateBorder, GatePath, spelled
 from flowmrd.gating.shapes import Polygon, Rectangle
 from flowmrd.panel import PanelModel
 from flowmrd.panel.gates import ROOT, polygon_crosses_itself
-from flowmrd.records.ingest import IngestFile
 from flowmrd.records.quality import QualityFile
 from flowmrd.records.read import read_record
+from flowmrd.stages.finished_tube import read_again
 from flowmrd.store import write_text
 from flowmrd.tube import Tube
 from flowmrd.tube.preprocess import preprocess
-from flowmrd.tube.read import read_tube
 from flowmrd.tube.thresholds import placed_from_records
 
 __all__ = ["TakenGates", "take_gates", "tube_as_preprocessed", "write_override"]
@@ -59,15 +58,7 @@ def tube_as_preprocessed(fcs: Path, ingest: Path, qc: Path, *, panel: PanelModel
     ArtefactError
         If the run has no such tube, or its FCS file has changed since.
     """
-    facts = read_record(ingest, IngestFile)
-    tube = read_tube(fcs, panel, name=name, dataset=facts.data_set)
-    if tube.ingest.sha256 != facts.sha256:
-        raise ArtefactError(
-            str(fcs),
-            found="a file that has changed since it was ingested",
-            expected=f"SHA-256 {facts.sha256}",
-            todo="run this tube again",
-        )
+    tube = read_again(fcs, ingest, panel, name=name)
     return preprocess(tube, config, placed=placed_from_records(name, read_record(qc, QualityFile), None))
 
 

@@ -31,11 +31,11 @@ from flowmrd.errors import ArtefactError, InternalError
 from flowmrd.fcs.reader import choose, read_fcs
 from flowmrd.fcs.writer import ChannelSpec, write_fcs
 from flowmrd.mrd.calls import ReviewerCalls, calls_in_result, mrd_with_calls
+from flowmrd.mrd.result import MrdResult
 from flowmrd.panel import ChannelKind, PanelModel
 from flowmrd.records.ingest import ChannelEntry, IngestFile, SpilloverEntry
 from flowmrd.records.read import read_record
 from flowmrd.run_files import RunFiles
-from flowmrd.stages.results import read_result
 from flowmrd.store import as_arrow, atomic_path, digest_file, open_columns
 from flowmrd.tube import Tube
 
@@ -88,7 +88,7 @@ def export(
         If the files do not belong to the same tube, or the FCS file has changed since it was ingested.
     """
     facts = read_record(record, IngestFile)
-    called = ReviewerCalls() if result is None else calls_in_result(read_result(result))
+    called = ReviewerCalls() if result is None else calls_in_result(read_record(result, MrdResult))
     with open_columns(preprocessed) as masks, open_columns(gated) as gates, open_columns(classified) as calls:
         for path, store in ((preprocessed, masks), (gated, gates), (classified, calls)):
             if store.n_events != facts.n_events:

@@ -8,17 +8,17 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.config import RunConfig
 from flowmrd.errors import GateError
-from flowmrd.panel import PanelModel
 from flowmrd.records.ingest import IngestFile
 from flowmrd.records.read import read_record
+from flowmrd.run_files import RunFiles
 from flowmrd.stages.export import ExportedEvents, original_values, write_annotated
-from flowmrd.stages.finished_tube import FinishedFiles, finished_tube
+from flowmrd.stages.finished_tube import finished_tube
+from flowmrd.stages.prepare import TubeFolders
 from flowmrd.store import atomic_path
 from flowmrd.tube import Tube
 
-__all__ = ["FORMATS", "FinishedFiles", "export_population", "members"]
+__all__ = ["FORMATS", "export_population", "members"]
 
 Format = Literal["h5ad", "fcs", "csv"]
 FORMATS: tuple[Format, ...] = ("h5ad", "fcs", "csv")
@@ -54,17 +54,8 @@ def members(tube: Tube, population: str) -> npt.NDArray[np.bool_]:
     )
 
 
-def export_population(
-    files: FinishedFiles,
-    out: Path,
-    *,
-    panel: PanelModel,
-    config: RunConfig,
-    name: str,
-    population: str,
-    format_: Format,
-) -> int:
-    """Write the events of a population; return their number.
+def export_population(run: RunFiles, sample: str, out: Path, *, population: str, format_: Format) -> int:
+    """Write the events of a population of a tube of a run; return their number.
 
     ``csv`` and ``h5ad`` hold the channels on the 0..1 scale with masks, gates and calls (:meth:`Tube.to_pandas`,
     :meth:`Tube.to_anndata`); ``fcs`` the original values with population, score and call, as ``annotated.fcs``.
@@ -76,11 +67,12 @@ def export_population(
     ConfigError
         If the package anndata is not installed.
     """
-    tube = finished_tube(files, panel, config, name=name)
+    fcs, at = run.sample(sample).fcs, TubeFolders.in_run(run, sample)
+    tube = finished_tube(fcs, at, run.panel_of(sample), run.config, name=sample)
     inside = members(tube, population)
     rows = np.flatnonzero(inside)
     if format_ == "fcs":
-        _write_fcs(files, out, tube, inside)
+        _write_fcs(fcs, read_record(at.work / "ingest.json", IngestFile), out, tube, inside)
         return len(rows)
     with atomic_path(out) as temporary:
         if format_ == "csv":
@@ -90,8 +82,7 @@ def export_population(
     return len(rows)
 
 
-def _write_fcs(files: FinishedFiles, out: Path, tube: Tube, inside: npt.NDArray[np.bool_]) -> None:
-    facts = read_record(files.ingest, IngestFile)
+def _write_fcs(fcs: Path, facts: IngestFile, out: Path, tube: Tube, inside: npt.NDArray[np.bool_]) -> None:
     assert tube.population is not None and tube.routes is not None  # noqa: S101 - a gated tube has them
     assert tube.mrd is not None and tube.mrd_score is not None and tube.group is not None  # noqa: S101
     events = ExportedEvents(
@@ -105,5 +96,5 @@ def _write_fcs(files: FinishedFiles, out: Path, tube: Tube, inside: npt.NDArray[
         tube.group[inside],
         tube.excluded[inside] if tube.excluded is not None else np.zeros(int(inside.sum()), dtype=np.bool_),
     )
-    values = [column[inside] for column in original_values(files.fcs, facts)]
+    values = [column[inside] for column in original_values(fcs, facts)]
     write_annotated(out, facts, values, events)

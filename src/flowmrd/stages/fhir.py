@@ -9,9 +9,9 @@ from flowmrd.errors import ArtefactError
 from flowmrd.exchange.fhir import PSEUDONYMS, AttachedPage, result_bundle
 from flowmrd.mrd.result import MrdResult
 from flowmrd.records.quality import QualityFile
-from flowmrd.records.read import read_if_there
+from flowmrd.records.read import read_if_there, read_record
 from flowmrd.report.pdf import pdf_of, write_pdf
-from flowmrd.review import review_status
+from flowmrd.review.status import review_status
 from flowmrd.store import digest_file, write_json
 
 __all__ = ["write_bundles"]
@@ -59,7 +59,7 @@ def write_bundles(
             raise ArtefactError(
                 str(path), found="no result", expected="the result of a finished run", todo="run the tube first"
             )
-        result = MrdResult.model_validate_json(path.read_bytes())
+        result = read_record(path, MrdResult)
         if result.role == "control" and not samples:
             continue
         review = states[name]

@@ -18,12 +18,12 @@ from flowmrd.config import RunConfig, Sample
 from flowmrd.errors import ArtefactError
 from flowmrd.mrd.result import MrdResult
 from flowmrd.panel import PanelModel, load_panel
+from flowmrd.records.read import read_record
 from flowmrd.run_files import RunFiles, override_of
 from flowmrd.stages.classify import classify_loaded
 from flowmrd.stages.laboratory_files import decisions_file, stored_library, stored_reference
 from flowmrd.stages.prepare import gated_from_fcs
 from flowmrd.stages.quantify import digests_of
-from flowmrd.stages.results import read_result
 from flowmrd.stages.review_calls import count_with_review
 from flowmrd.tube import Tube
 
@@ -105,7 +105,7 @@ class FinishedRun:
         ArtefactError
             If the run has no result of this tube.
         """
-        return read_result(self._files.result(sample, "mrd.json"))
+        return read_record(self._files.result(sample, "mrd.json"), MrdResult)
 
     def gated(self, sample: Sample | str) -> Tube:
         """A tube read from its FCS file, preprocessed and gated as in the run.

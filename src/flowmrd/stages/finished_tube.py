@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from flowmrd.records.gates import GatesFile
 from flowmrd.records.ingest import IngestFile
 from flowmrd.records.quality import QualityFile
 from flowmrd.records.read import read_record
+from flowmrd.stages.prepare import TubeFolders
 from flowmrd.tube import Tube
 from flowmrd.tube.gate import gate
 from flowmrd.tube.preprocess import preprocess
@@ -22,21 +23,30 @@ from flowmrd.tube.thresholds import placed_from_records
 if TYPE_CHECKING:
     from pyarrow import Table
 
-__all__ = ["FinishedFiles", "finished_tube", "read_events"]
+__all__ = ["finished_tube", "read_again", "read_events"]
 
 
-@dataclass(frozen=True)
-class FinishedFiles:
-    """Files of a finished tube."""
+def read_again(fcs: Path, ingest: Path, panel: PanelModel, *, name: str) -> Tube:
+    """Read a tube of a run again.
 
-    fcs: Path
-    ingest: Path
-    qc: Path
-    gates: Path
-    events: Path
+    Raises
+    ------
+    ArtefactError
+        If the run has no such tube, or its FCS file has changed since.
+    """
+    facts = read_record(ingest, IngestFile)
+    tube = read_tube(fcs, panel, name=name, dataset=facts.data_set)
+    if tube.ingest.sha256 != facts.sha256:
+        raise ArtefactError(
+            str(fcs),
+            found="a file that has changed since it was ingested",
+            expected=f"SHA-256 {facts.sha256}",
+            todo="run this tube again",
+        )
+    return tube
 
 
-def finished_tube(files: FinishedFiles, panel: PanelModel, config: RunConfig, *, name: str) -> Tube:
+def finished_tube(fcs: Path, at: TubeFolders, panel: PanelModel, config: RunConfig, *, name: str) -> Tube:
     """Load a tube as it was judged, with its stored thresholds and calls.
 
     Raises
@@ -44,18 +54,11 @@ def finished_tube(files: FinishedFiles, panel: PanelModel, config: RunConfig, *,
     ArtefactError
         If the FCS file has changed since it was ingested, or the results are not of this file.
     """
-    facts = read_record(files.ingest, IngestFile)
-    tube = read_tube(files.fcs, panel, name=name, dataset=facts.data_set)
-    if tube.ingest.sha256 != facts.sha256:
-        raise ArtefactError(
-            str(files.fcs),
-            found="a file that has changed since it was ingested",
-            expected=f"SHA-256 {facts.sha256}",
-            todo="run this tube again",
-        )
-    placed = placed_from_records(name, read_record(files.qc, QualityFile), read_record(files.gates, GatesFile))
+    tube = read_again(fcs, at.work / "ingest.json", panel, name=name)
+    qc, gates = read_record(at.result / "qc.json", QualityFile), read_record(at.work / "gates.json", GatesFile)
+    placed = placed_from_records(name, qc, gates)
     tube = gate(preprocess(tube, config, placed=placed), config, placed=placed)
-    stored = read_events(files.events, tube.n_events)
+    stored = read_events(at.result / "events.parquet", tube.n_events)
     masks = {
         column.removeprefix("mask_"): stored[column].to_numpy()
         for column in stored.column_names

@@ -23,10 +23,6 @@ def flowjo(tubes: Mapping[str, tuple[PanelModel, Path]], *, main_panel: str, fol
     ----------
     tubes
         Sample name to its panel and its ``annotated.fcs``; tubes whose file is missing are left out.
-    main_panel
-        Name of the run's panel.
-    folder
-        Where to write.
 
     Raises
     ------

@@ -5,28 +5,8 @@
     ``population`` int16 (code table in the metadata key ``populations``, JSON name to code), ``routes`` uint8 (bits in
     the metadata key ``routes``, a JSON list).
 
-``gates.json`` (schema_version 3)::
-
-    schema_version, panel, panel_version, events, analysable
-    reference:   {label, excluded} or null
-    override:    {file, sha256, gates} or null
-    landmark:    {levels: {channel: median of lymphocytes}, factors, events, why, applied: {channel: factor}}
-                 # factors: to the panel's place of lymphocytes; applied: with controls theirs, moved by the anchors
-    shifts:      [{channel, population, events, level, reference, measured_decades, applied_decades, at_bound, why}]
-    gates:       [{name, title, parent, method, population, route, helper, state, source, how, why, shape,
-                   parameters, shift_decades, at_bound, parent_events, count, analysable_count,
-                   curve: {x, y, threshold, bounds} or null}]
-                 # state: ok | insufficient_parent | unavailable
-                 # source: sample | reference | sample-shift | fallback | default | override
-    routes:      {present: [...], missing: [{route, why}]}
-    nucleated_by: dye | scatter
-    flags:       [{code, level, message}]                  # level: info | warn | fail
-    targets:     {CD19: {...}, CD22: {...}}                # of the window's cells by two routes or more; Target
-    normal_b:    {CD19: level, CD22: level}                # of the controls' normal B lineage, panel scale
-    b_lineage:     {verdict, count, statement, stages: [{population, count, expected_others, others_at_most, state}]}
-                   # is a normal B stage more than other cells in its place can be
-    haemodilution: {verdict, statement, populations: [{population, events, of, share, limit, met, controls}]}
-    regeneration:  {verdict, statement, share, stages: {population: events}}
+``gates.json``
+    :class:`flowmrd.records.gates.GatesFile`.
 """
 
 from __future__ import annotations

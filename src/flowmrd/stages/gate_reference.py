@@ -1,12 +1,6 @@
 """Stage ``gate-reference``: gates of all controls together, frozen for the run.
 
-``gates.json`` (schema_version 2)::
-
-    schema_version, panel, panel_version
-    pooled:   {parameters: {gate: {number: value}}, anchors: {channel: level}, factors: {channel: factor}}
-              # medians over controls, thresholds and levels on the panel scale (flowmrd.gating.panel_scale)
-    controls: [{name, parameters, anchors, levels: {population: {channel: median}}, fractions: {population: share},
-                factors}]
+``gates.json`` of the panel is :class:`flowmrd.records.references.GateReferenceFile`.
 """
 
 from __future__ import annotations
@@ -41,8 +35,6 @@ def gate_reference(controls: Mapping[str, Path], *, panel: PanelModel, config: R
     ----------
     controls
         Sample name to ``preprocessed.arrow`` of every control of the panel.
-    out
-        ``results/reference/<panel>/gates.json``.
 
     Raises
     ------

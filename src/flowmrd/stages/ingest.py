@@ -1,18 +1,7 @@
 """Stage ``ingest``: read one FCS file into raw columns named by marker, and record its facts.
 
-``ingest.json``::
-
-    schema, sample, sha256, bytes, data_set, n_data_sets, fcs_version, n_events
-    findings:      [{code, message}]
-    second_reader: {status: agree | cannot_read, reason}
-    channels:      [{column, marker, kind, matched_by, pnn, pns, range, voltage, gain, log, time, compensated}]
-    spillover:     {source, detectors (column names), matrix, percent_scaled, malformed, others: [the same]} or null
-    export:        {by, transform}: what says that values were compensated, and which keyword that they were transformed
-    nonfinite:     {column: events with NaN or infinity}, only where there are any
-    missing:       optional markers of the panel that the file lacks
-    timestep, instrument, acquisition, keywords
-
-No value of a keyword is stored unless :mod:`flowmrd.fcs.scrub` allows it.
+``ingest.json`` is :class:`flowmrd.records.ingest.IngestFile`. No value of a keyword is stored unless
+:mod:`flowmrd.fcs.scrub` allows it.
 """
 
 from __future__ import annotations
@@ -46,16 +35,12 @@ def ingest(
 
     Parameters
     ----------
-    fcs
-        FCS or LMD file.
     panel
         Panel with which its channels are matched.
     sample
         Name of the sample, for the record.
     events
         Where to write the columns: float32, one row per event in file order, on the ``raw`` scale.
-    record
-        Where to write the facts.
     dataset
         0-based data set; chosen by the rule of :func:`flowmrd.fcs.reader.choose` where ``None``.
 

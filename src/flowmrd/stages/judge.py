@@ -112,7 +112,7 @@ def judge(
     beside
         What the page shows beside the tube; its ``laip`` is the phenotype that the tube is judged by.
     reference_json, library_json, decisions_json
-        As in :func:`flowmrd.stages.classify.classify`.
+        As in :func:`flowmrd.stages.classify.classify_loaded`.
     """
     tube = classify_loaded(
         tube,

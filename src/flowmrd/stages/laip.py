@@ -1,27 +1,19 @@
 """Stage ``laip``: the phenotype of a patient's leukaemia, from the diagnosis tubes, with expert labels or without.
 
-``laip.json`` (format ``flowmrd-laip/2``)::
+``laip.json``
+    :class:`flowmrd.records.references.LaipFile`.
 
-    format, patient, found
-    features, share, n_cells, indistinct, by_expert, offscale   # absent where found is false
-    arrays_sha256
-    diagnosis: sample id
-    seen_without_cd19: share of its cells that the gates would have let into the B lineage without CD19, or null
-    components: [{share, nearest_normal, markers: [{marker, shift_decades, direction}], medians: {marker: 0..1}}]
-    flags: [{code, message}]
-
-``laip.npz``: the mixture (decades), the tube's staining shift, and up to 2,000 of its cells.
+``laip.npz``
+    The mixture (decades), the tube's staining shift, and up to 2,000 of its cells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from flowmrd.classifier.laip_of_tubes import find_laip
 from flowmrd.classifier.storage import load_reference, save_laip
-from flowmrd.config import RunConfig
-from flowmrd.panel import PanelModel
 from flowmrd.records.ingest import IngestFile
 from flowmrd.records.read import read_record
 from flowmrd.run_files import RunFiles
@@ -29,61 +21,24 @@ from flowmrd.stages.labels import read_labels
 from flowmrd.stages.shared_files import gated_files
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
-__all__ = ["in_run", "learn"]
+__all__ = ["in_run"]
 
 
 def in_run(run: RunFiles, *, patient: str, tube: Sequence[str], reference: Path) -> None:
-    """Find the phenotype of a patient in diagnosis tubes of a run."""
-    learn(
-        patient,
-        [gated_files(run, name) for name in tube],
-        reference_json=reference,
-        panel=run.panel_of(tube[0]),
-        config=run.config,
-        out_json=run.laip(patient, "laip.json"),
-        out_npz=run.laip(patient, "laip.npz"),
-        labels={name: path for name in tube if (path := run.sample(name).labels) is not None},
-        fcs={name: run.sample(name).fcs for name in tube},
-    )
+    """Find the phenotype of a patient in diagnosis tubes of a run.
 
-
-def learn(
-    patient: str,
-    diagnosis: Sequence[TubeFiles],
-    *,
-    reference_json: Path,
-    panel: PanelModel,
-    config: RunConfig,
-    out_json: Path,
-    out_npz: Path,
-    labels: Mapping[str, Path] | None = None,
-    fcs: Mapping[str, Path] | None = None,
-) -> None:
-    """Find and write a patient's phenotype.
-
-    Parameters
-    ----------
-    diagnosis
-        Diagnosis tubes in the order of the sheet; the last one that holds aberrant cells gives the phenotype.
-    labels
-        Expert labels by sample name; in a tube that has them, they say which cells are leukaemic.
-    fcs
-        FCS file by sample name, for labels that are gates.
+    The tubes are in the order of the sheet; the last one that holds aberrant cells gives the phenotype. In a tube with
+    expert labels, these say which cells are leukaemic.
     """
-    tubes = [tube_from_files(files, panel, config) for files in diagnosis]
-    events = {tube.name: tube.n_events for tube in tubes}
-    data_sets = {files.sample: _data_set(files) for files in diagnosis}
-    found = find_laip(
-        patient,
-        tubes,
-        load_reference(reference_json),
-        config=config,
-        labels={
-            name: read_labels(path, events[name], fcs=(fcs or {}).get(name), data_set=data_sets[name])
-            for name, path in (labels or {}).items()
-        },
-    )
-    save_laip(found, patient, out_json, out_npz)
+    files = {name: gated_files(run, name) for name in tube}
+    tubes = [tube_from_files(one, run.panel_of(tube[0]), run.config) for one in files.values()]
+    labels = {
+        one.name: read_labels(path, one.n_events, fcs=run.sample(one.name).fcs, data_set=_data_set(files[one.name]))
+        for one in tubes
+        if (path := run.sample(one.name).labels) is not None
+    }
+    found = find_laip(patient, tubes, load_reference(reference), config=run.config, labels=labels)
+    save_laip(found, patient, run.laip(patient, "laip.json"), run.laip(patient, "laip.npz"))
 
 
 def _data_set(files: TubeFiles) -> int | None:

@@ -27,10 +27,8 @@ from flowmrd.report.language import language
 from flowmrd.report.monitor_page import render_monitoring
 from flowmrd.report.monitoring import UNDATED, MonitoredTube, monitor
 from flowmrd.report.page import write_page
-from flowmrd.review import review_status
 from flowmrd.review.log import LogEntry, check_log, standing_decisions
-from flowmrd.review.status import ReviewState, SampleReview
-from flowmrd.stages.results import read_result
+from flowmrd.review.status import ReviewState, SampleReview, review_status
 from flowmrd.store import digest_file, read_json, write_json
 
 __all__ = ["called_otherwise", "find_runs", "monitor_runs"]
@@ -177,7 +175,7 @@ def _tube(
     folder: Path, run: str, row: Sample, review: SampleReview | None, entries: Sequence[LogEntry]
 ) -> MonitoredTube:
     path = folder / "mrd.json"
-    result = read_result(path) if path.is_file() else None
+    result = read_record(path, MrdResult) if path.is_file() else None
     quality = read_if_there(folder / "qc.json", QualityFile)
     day = None if quality is None else quality.acquisition.date
     state = ReviewState.NOT_REVIEWED if review is None else review.state

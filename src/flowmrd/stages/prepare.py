@@ -95,8 +95,6 @@ def gated_from_fcs(
         ``transform.json`` and ``gates.json`` of the controls.
     spillover, base
         As in :func:`flowmrd.tube.preprocess.preprocess`.
-    override
-        A reviewer's gates.
     keep_columns
         Write ``preprocessed.arrow`` and ``gated.arrow`` as well, for other tubes that are compared with this one.
     """

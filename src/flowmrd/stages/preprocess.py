@@ -7,32 +7,8 @@
     uint32: bit i is set where channel i of the metadata key ``censored`` (a JSON list) is no measurement in this event.
     Metadata key ``transforms``: JSON, channel to its scale.
 
-``qc.json`` (schema_version 1)::
-
-    schema_version, sample, panel, panel_version, events
-    analysable:   {with_time_mask, without_time_mask, time_mask_applied}
-    attrition:    [{step, masked, removed, remaining}]     # first row: step "acquired"; masked = by this step alone
-    flags:        [{code, level, message}]                  # level: info | warn | fail
-    compensation: {source, condition, notes, channels, matrix, uncompensated,
-                   residuals: [{source, target, ratio, slope, n_bright, state}]}   # ok|over|under|coexpressed|undecided
-                  # source "none": condition null, channels, matrix and residuals empty
-    transforms:   {channel: {kind, T, M, W, A, cofactor, T_source, W_source}}      # time is absent
-    saturation:   {channel: share of events at the top of the range}               # scatter and fluorescence
-    offscale:     {channel: {edge, how, top, events, share, censored}}             # fluorescence, before compensation
-                  # edge, top: raw units, edge or null; how: range | pile | none; censored: events in which the channel
-                  # is no measurement because some detector was off scale (flowmrd.preprocess.quality.offscale)
-    time:         {checked, reason, limit, channels, steps_back,
-                   bins: [{first, last, seconds, rate, score, worst, shift, shifted, bad,
-                          medians: [per channel]}],         # at most 200; bad = masked
-                   drift: [{channel, rho, range}]}          # seconds, rate null without a time channel
-    margins:      {channel: value from which forward scatter is clipped}
-    margin_singles: [bands as doublets]  # by which a clipped event is one cell, and not masked
-    doublets:     {kind, x, y, low, high, centre, spread, method, n_events, reason}  # quality.DoubletBand
-    debris:       {fsc, ssc, cd45, anchor, method, reason}  # quality.DebrisCut
-    dyes:         [{channel, value, masked_side, reason}]  # quality.DyeCut
-    channels:     [{column, marker, kind, pnn, pns, range, voltage, ...}]               # as recorded by ingest
-    medians:      {channel: median on 0..1 of analysable singlets, or null}             # for Levey-Jennings charts
-    instrument, acquisition: as recorded by ingest
+``qc.json``
+    :class:`flowmrd.records.quality.QualityFile`.
 """
 
 from __future__ import annotations
@@ -99,8 +75,6 @@ def preprocess(
         ``events.arrow`` and ``ingest.json`` of the tube.
     transforms
         ``transform.json`` of the panel's controls, or None where there are no controls.
-    out, qc
-        Files to write.
     sample
         The tube's row of the sheet (name and batch); a nameless tube without a batch where absent.
     """
@@ -137,27 +111,21 @@ def preprocess_file(
     config: RunConfig,
     out: Path,
     qc: Path | None = None,
-    transforms: Path | None = None,
     spillover: Path | None = None,
-    dataset: int | None = None,
 ) -> None:
     """Read and preprocess one file, outside of any run: the work of ``flowmrd preprocess FILE``.
 
-    W is estimated from the file itself where neither panel nor ``transforms`` gives it. Everything happens in one
-    copy of the events, and without the second reader and the hash that ``ingest`` adds for a run.
+    W is estimated from the file itself where the panel does not give it, because there are no controls. Everything
+    happens in one copy of the events, and without the second reader and the hash that ``ingest`` adds for a run.
 
     Parameters
     ----------
-    fcs
-        FCS or LMD file.
     out
-        Column file to write (columns named by marker, see :func:`preprocess`).
+        Column file to write: one row per event, columns named by marker, on the 0..1 scale.
     qc
         Where to keep ``qc.json``; not kept where absent.
-    transforms, spillover
-        Frozen scaling, and a CSV to use instead of the file's matrix.
-    dataset
-        Data set of a file with several.
+    spillover
+        CSV to use instead of the file's matrix.
 
     Raises
     ------
@@ -165,9 +133,8 @@ def preprocess_file(
         As ingest and :func:`preprocess` raise them.
     """
     tube = preprocess_tube(
-        read_tube(fcs, panel, dataset=dataset, check=False, others=spillover is not None),
+        read_tube(fcs, panel, check=False, others=spillover is not None),
         config,
-        transforms=read_record(transforms, TransformFile).channels if transforms is not None else None,
         spillover=spillover,
         estimate_width=config.transform.width != "fixed",
         overwrite=True,

@@ -2,54 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from flowmrd.config import RunConfig, Sample
+from flowmrd.config import RunConfig
 from flowmrd.mrd.quantify import Digests
-from flowmrd.panel import PanelModel
 from flowmrd.run_files import RunFiles
 from flowmrd.stages.review_calls import count_with_review
 from flowmrd.stages.shared_files import keep_copy
 from flowmrd.store import digest_file, write_json
 from flowmrd.tube.files import TubeFiles, tube_from_files
 
-__all__ = ["Digests", "QuantifyInputs", "digests_in_run", "digests_of", "in_run", "quantify"]
-
-
-@dataclass(frozen=True)
-class QuantifyInputs:
-    """Files of the stages before."""
-
-    preprocessed: Path
-    gated: Path
-    classified: Path
-    classification: Path
-    ingest: Path
-    gates: Path
-    qc: Path
+__all__ = ["digests_in_run", "digests_of", "in_run"]
 
 
 def in_run(run: RunFiles, *, sample: str, reference: Path | None = None, laip: Path | None = None) -> None:
-    """Count a classified tube of a run."""
-    files = QuantifyInputs(
-        preprocessed=run.work(sample, "preprocessed.arrow"),
-        gated=run.work(sample, "gated.arrow"),
-        classified=run.work(sample, "classified.arrow"),
-        classification=run.work(sample, "classification.json"),
+    """Count a classified tube of a run, with the calls of groups in its review log."""
+    files = TubeFiles(
+        sample,
+        run.work(sample, "preprocessed.arrow"),
+        run.work(sample, "gated.arrow"),
+        run.work(sample, "classified.arrow"),
         ingest=run.work(sample, "ingest.json"),
-        gates=run.work(sample, "gates.json"),
         qc=run.result(sample, "qc.json"),
+        gates=run.work(sample, "gates.json"),
+        classification=run.work(sample, "classification.json"),
     )
-    quantify(
-        files,
+    _, result = count_with_review(
+        tube_from_files(files, run.panel_of(sample), run.config),
+        run.config,
         sample=run.sample(sample),
-        panel=run.panel_of(sample),
-        config=run.config,
         digests=digests_in_run(run, sample, reference, laip),
-        out=run.result(sample, "mrd.json"),
         run_directory=run.directory,
     )
+    write_json(run.result(sample, "mrd.json"), result.to_json_dict())
     keep_copy(run.result(sample, "mrd.json"), run.work(sample, "mrd.json"))
 
 
@@ -66,40 +51,3 @@ def digests_of(config: RunConfig, panel: Path, reference: Path | None, laip: Pat
         reference=digest_file(reference) if reference else None,
         laip=digest_file(laip) if laip else None,
     )
-
-
-def quantify(
-    files: QuantifyInputs,
-    *,
-    sample: Sample,
-    panel: PanelModel,
-    config: RunConfig,
-    digests: Digests,
-    out: Path,
-    run_directory: Path | None = None,
-) -> None:
-    """Turn one classified tube into ``mrd.json``.
-
-    Parameters
-    ----------
-    run_directory
-        Where the review log lies, whose calls of groups are counted.
-
-    Raises
-    ------
-    ArtefactError
-        If a file of an earlier stage is missing or does not belong to this tube.
-    """
-    of_tube = TubeFiles(
-        sample.sample,
-        files.preprocessed,
-        files.gated,
-        files.classified,
-        ingest=files.ingest,
-        qc=files.qc,
-        gates=files.gates,
-        classification=files.classification,
-    )
-    tube = tube_from_files(of_tube, panel, config)
-    _, result = count_with_review(tube, config, sample=sample, digests=digests, run_directory=run_directory)
-    write_json(out, result.to_json_dict())

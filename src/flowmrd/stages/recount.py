@@ -33,12 +33,11 @@ from flowmrd.review.log import Answer, GroupAnswer, LogEntry, Recount, locked
 from flowmrd.review.model import GroupOpinion, ReviewFile, read_review
 from flowmrd.review.status import trusted_key
 from flowmrd.stages.export import events_of, original_values, write_annotated, write_parquet
-from flowmrd.stages.finished_tube import FinishedFiles, finished_tube, read_events
+from flowmrd.stages.finished_tube import finished_tube, read_events
 from flowmrd.stages.judge import gated_from_files
 from flowmrd.stages.prepare import TubeFolders
 from flowmrd.stages.provenance import renew_records
 from flowmrd.stages.report import FilesBeside, report
-from flowmrd.stages.results import read_result
 from flowmrd.stages.review_calls import result_sha256
 from flowmrd.store import digest_file, write_json, write_text
 from flowmrd.tube import Tube
@@ -119,7 +118,7 @@ def import_and_count(
         return _recount_of(tube, file, asked, entries, judged[0])
 
     with locked(tube.run_directory, ".recount.lock"):
-        before = read_result(tube.at.result / "mrd.json")
+        before = read_record(tube.at.result / "mrd.json", MrdResult)
         entry = import_review(tube.run_directory, file, key=key, now=now, recount=recount)
         if not review.groups and before.provenance.review_sha256 is None:
             return ImportedReview(entry, before.verdict.class_.value, before.verdict.class_.value, counted_again=False)
@@ -143,7 +142,7 @@ def reopen(tube: TubeInRun) -> JudgedTube:
         If its files do not give its result, because they belong to another version or configuration.
     """
     present = tube.at.result / "mrd.json"
-    stored = read_result(present)
+    stored = read_record(present, MrdResult)
     opened = _open(tube)
     made_by = stored.provenance
     digests = Digests(made_by.config_sha256, made_by.panel_sha256, made_by.reference_sha256, made_by.laip_sha256)
@@ -162,23 +161,20 @@ def reopen(tube: TubeInRun) -> JudgedTube:
 def _open(tube: TubeInRun) -> Tube:
     """The tube's events with the classifier's own calls."""
     work, result, name = tube.at.work, tube.at.result, tube.sample.sample
-    files = FinishedFiles(
-        tube.sample.fcs, work / "ingest.json", result / "qc.json", work / "gates.json", result / "events.parquet"
-    )
     classification = read_record(work / "classification.json", ClassificationFile)
     counted = [entry.id for entry in classification.clusters]
     if tube.sample.role is Role.FOLLOWUP:
-        opened = finished_tube(files, tube.panel, tube.config, name=name)
+        opened = finished_tube(tube.sample.fcs, tube.at, tube.panel, tube.config, name=name)
         opened = replace(
             opened,
-            facts=read_record(files.ingest, IngestFile),
-            qc=read_record(files.qc, QualityFile),
-            gates=read_record(files.gates, GatesFile),
+            facts=read_record(work / "ingest.json", IngestFile),
+            qc=read_record(result / "qc.json", QualityFile),
+            gates=read_record(work / "gates.json", GatesFile),
             quality=tube.config.quality,
         )
     else:
         opened = gated_from_files(tube.sample, tube.at, panel=tube.panel, config=tube.config)
-        events = read_events(files.events, opened.n_events)
+        events = read_events(result / "events.parquet", opened.n_events)
         score, group, excluded = (events[name].to_numpy() for name in ("mrd_score", "group", "excluded"))
         opened = replace(opened, mrd_score=score, group=group, excluded=excluded)
     assert opened.group is not None  # noqa: S101 - read above
@@ -198,7 +194,7 @@ def _recount_of(
             expected="a decision about a control under 'controls' in config.yaml",
             todo="accept or exclude the control there, with the reason, and sign without calls",
         )
-    before = read_result(tube.at.result / "mrd.json")
+    before = read_record(tube.at.result / "mrd.json", MrdResult)
     answers = tuple(_answer(file, opinion, before, judged) for opinion in review.groups)
     signed = Answer(
         mrd_sha256=review.mrd_sha256, verdict=before.verdict.class_.value, mrd_events=before.counts.mrd_events

@@ -1,18 +1,13 @@
 """Stage ``reference``: the model of normal marrow, learned from all control tubes of a panel.
 
-``reference.json`` (format ``flowmrd-reference/5``)::
+``reference.json``
+    :class:`flowmrd.records.references.ReferenceFile`. ``n_controls`` is 0 and ``provisional`` is true if simulated
+    marrows are added because the run has fewer controls than ``reference.min_controls``; no tube judged by such a
+    reference can be negative.
 
-    format, panel, features, digest, arrays_sha256, n_controls, n_folds, provisional
-    stages, anchors
-    controls: [{name, fold, nucleated, window_cells, sampling, displacement, outlier_share,
-        groups: [{share, log_likelihood_gain, events}], staining, detectors}]
-    control_judgements: [{name, verdict, used, by, note, reasons: [{code, message}], groups: [{events, call}]}]
-    manifest: {flowmrd_version, panel_version, seed, max_events_per_control, controls: [{sample, source}], note}
-
-``reference.npz``: mixtures of the full model and of every fold, the window cells of every control with their log
-density under the fold that was built without it, and its off-scale cells. ``n_controls`` is 0 and ``provisional`` is
-true if simulated marrows are added because the run has fewer controls than ``reference.min_controls``; no tube judged
-by such a reference can be negative.
+``reference.npz``
+    Mixtures of the full model and of every fold, the window cells of every control with their log density under the
+    fold that was built without it, and its off-scale cells.
 """
 
 from __future__ import annotations

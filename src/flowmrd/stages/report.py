@@ -2,18 +2,8 @@
 
 ``report.html``
     The page: self-contained, no network (see :mod:`flowmrd.report.page`).
-``report.json`` (format ``flowmrd-report/1``)::
-
-    format, mrd_sha256
-    result       mrd.json as it was when the page was made
-    acquisition  {date, begin, end} of ingest.json: the cohort needs the order of the tubes
-    plots        [{title, parent, x, y, parent_events, outlines, gates: [{gate, events, of_parent, of_nucleated, mrd}]}]
-    populations  [{gate, title, events, of_nucleated, mrd}]
-    markers      [{marker, mrd, normal, normal_name, diagnosis, shift, direction}]   # quantiles 5/25/50/75/95 %, 0..1
-    uncounted    [{letter, events, why, nearest, shifts, medians, sd}]   # groups told and not counted, 0..1
-    quality      {flags, attrition, analysable, residuals, condition, drift, controls}
-    trend        [{sample, timepoint, role, class, fraction, ci95, lod95}]
-
+``report.json``
+    :class:`flowmrd.report.report_file.ReportFile`.
 ``report.tsv``
     The same, with one number per row: ``figure`` (dotted path), ``value``.
 """
@@ -29,6 +19,7 @@ from urllib.parse import quote
 
 from flowmrd.config import RunConfig, Sample
 from flowmrd.mrd.calls import calls_in_result, with_calls
+from flowmrd.mrd.result import MrdResult
 from flowmrd.panel.model import PanelModel
 from flowmrd.records.classification import ClassificationFile
 from flowmrd.records.control_limits import ControlLimitsFile
@@ -42,9 +33,8 @@ from flowmrd.report.page import write_page
 from flowmrd.report.page_inputs import PageInputs, Visit
 from flowmrd.report.plotly_script import SharedScript, write_plotly
 from flowmrd.report.sample_page import build_page
-from flowmrd.review import signatures_of
+from flowmrd.review.status import signatures_of
 from flowmrd.run_files import RunFiles
-from flowmrd.stages.results import read_result
 from flowmrd.store import digest_file, read_json, write_json, write_text
 from flowmrd.tube import Tube
 from flowmrd.tube.files import TubeFiles, tube_from_files
@@ -165,7 +155,7 @@ def report(
     out = out or sample_dir / "report.html"
     beside = beside or FilesBeside()
     path = sample_dir / "mrd.json"
-    result = read_result(path)
+    result = read_record(path, MrdResult)
     signatures: Sequence[dict[str, object]] = ()
     problem: str | None = None
     if beside.run_directory is not None:
@@ -189,7 +179,7 @@ def report(
             read_record(entry, QualityFile) for folder in beside.controls if (entry := folder / "qc.json").is_file()
         ],
         history=[
-            Visit(read_result(entry), AcquisitionEntry() if quality is None else quality.acquisition)
+            Visit(read_record(entry, MrdResult), AcquisitionEntry() if quality is None else quality.acquisition)
             for entry in beside.history
             if entry.is_file()
             for quality in (read_if_there(entry.with_name("qc.json"), QualityFile),)

@@ -29,8 +29,6 @@ def count_with_review(
 
     Parameters
     ----------
-    tube
-        As the classifier judged it.
     run_directory
         Where the review log lies; without it nothing is called.
 

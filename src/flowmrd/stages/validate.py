@@ -12,19 +12,21 @@ from flowmrd import __version__
 from flowmrd.classifier.judge_tube import markers_after
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.storage import load_laip, load_reference
-from flowmrd.compare import Comparison
+from flowmrd.compare.comparison import Comparison
 from flowmrd.compare.tables import RUN_TABLE, read_rows
 from flowmrd.config import RunConfig
 from flowmrd.errors import ArtefactError, counted
 from flowmrd.panel import PanelModel
-from flowmrd.records.read import checked, read_record
+from flowmrd.records.read import checked, read_if_there, read_record
 from flowmrd.records.references import LaipFile
 from flowmrd.records.validation import ValidationFile
 from flowmrd.report.language import language
 from flowmrd.report.page import write_page
 from flowmrd.report.validation_page import render
 from flowmrd.store import write_json
-from flowmrd.validate import dilute, figures, kinds_of
+from flowmrd.validate.dilution import dilute
+from flowmrd.validate.figures import figures
+from flowmrd.validate.kinds import kinds_of
 from flowmrd.validate.series import MeasuredValidation, judge_series, read_rules, read_series
 
 __all__ = ["validate"]
@@ -136,5 +138,4 @@ def measured_series(run_directory: Path, rules: Path | None) -> MeasuredValidati
 
 def comparison_of(run_directory: Path) -> Comparison | None:
     """The comparison with another method that ``flowmrd compare`` left in a run, if it did."""
-    path = run_directory / "results/compare/agreement.json"
-    return Comparison.model_validate_json(path.read_bytes()) if path.is_file() else None
+    return read_if_there(run_directory / "results/compare/agreement.json", Comparison)

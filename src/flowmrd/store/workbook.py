@@ -43,8 +43,6 @@ def workbook_bytes(title: str, rows: Sequence[Sequence[str]], *, text_columns: C
 
     Parameters
     ----------
-    title
-        Name of the sheet.
     rows
         Header and rows of a text table.
     text_columns

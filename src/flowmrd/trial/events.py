@@ -21,8 +21,6 @@ def survival_endpoints(patients: Sequence[Patient], responders: Sequence[Patient
 
     Parameters
     ----------
-    patients
-        Enrolled patients.
     responders
         Those in CR or CRi by the rule set, with a response day.
     origin

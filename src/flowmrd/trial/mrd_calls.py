@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from flowmrd.config.run import MrdConfig
 from flowmrd.config.sheet import Role, Sample
 from flowmrd.errors import ArtefactError, InputError, TrialError
 from flowmrd.flags import Flag, flag
 from flowmrd.mrd.result import MrdResult
 from flowmrd.mrd.specimen import SpecimenResult, pool_specimen
-from flowmrd.store import read_json
+from flowmrd.records.read import read_record
 from flowmrd.trial.result import MrdCall
 from flowmrd.trial.tables import Patient
 
@@ -132,7 +130,7 @@ def judged_call(name: str, result: MrdResult | SpecimenResult, review: str) -> M
     )
 
 
-def read_result(path: Path, tube: Sample) -> MrdResult | None:
+def result_of(path: Path, tube: Sample) -> MrdResult | None:
     """The ``mrd.json`` of a tube; None where there is none.
 
     Raises
@@ -142,15 +140,7 @@ def read_result(path: Path, tube: Sample) -> MrdResult | None:
     """
     if not path.is_file():
         return None
-    try:
-        result = MrdResult.model_validate(read_json(path))
-    except ValidationError as error:
-        raise ArtefactError(
-            str(path),
-            found=f"a result with {error.error_count()} fields that do not fit its schema",
-            expected="an mrd.json written by this version of flowmrd",
-            todo="delete the file and run again",
-        ) from error
+    result = read_record(path, MrdResult)
     if (result.sample, result.patient) != (tube.sample, tube.patient):
         raise ArtefactError(
             str(path),
@@ -176,10 +166,6 @@ def calls_of(
 
     Parameters
     ----------
-    tubes
-        From :func:`choose_samples`.
-    results
-        ``results/samples`` of the run directory.
     reviews
         Review state by sample; absent means not reviewed.
     rules
@@ -188,7 +174,7 @@ def calls_of(
     calls = {}
     for patient in patients:
         chosen = tubes.get(patient.patient, ())
-        read = [read_result(results / tube.sample / "mrd.json", tube) for tube in chosen]
+        read = [result_of(results / tube.sample / "mrd.json", tube) for tube in chosen]
         states = [reviews.get(tube.sample, "not_reviewed") for tube in chosen]
         present = [result for result in read if result is not None]
         if len(chosen) > 1 and present:

@@ -29,19 +29,7 @@ Model = TypeVar("Model", bound=Artefact)
 
 @dataclass(frozen=True)
 class TubeFiles:
-    """Paths of one tube's columns and records; what is absent is left out of the tube.
-
-    Attributes
-    ----------
-    sample
-        Name of the tube.
-    preprocessed, gated, classified
-        Column files.
-    ingest, qc, gates, classification
-        ``ingest.json``, ``qc.json``, ``gates.json`` and ``classification.json``.
-    events
-        ``events.arrow``.
-    """
+    """Paths of one tube's columns and records; what is absent is left out of the tube."""
 
     sample: str
     preprocessed: Path
@@ -51,7 +39,6 @@ class TubeFiles:
     qc: Path | None = None
     gates: Path | None = None
     classification: Path | None = None
-    events: Path | None = None
 
 
 def raw_tube(name: str, panel: PanelModel, events: Path, record: Path) -> Tube:
@@ -90,9 +77,6 @@ def tube_from_files(files: TubeFiles, panel: PanelModel, config: RunConfig) -> T
         gates=_record(files.gates, GatesFile),
         classification=_record(files.classification, ClassificationFile),
     )
-    if files.events is not None:
-        raw = open_columns(files.events)
-        tube = replace(tube, raw={name: raw[name] for name in raw})
     if files.gated is not None:
         gated = open_columns(files.gated)
         _require_rows(gated, tube)

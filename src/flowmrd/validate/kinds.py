@@ -21,8 +21,6 @@ def kinds_of(components: Sequence[LaipComponent], *, indistinct: bool) -> tuple[
 
     Parameters
     ----------
-    components
-        Components in ``laip.json``.
     indistinct
         True where controls hold cells that look like it.
     """

@@ -263,3 +263,14 @@ def row_axis(names: Sequence[str], *, named: bool = True) -> Axis:
     n = len(names)
     ticks = tuple((n - index - 0.5, name) for index, name in enumerate(names))
     return Axis("row", "", ticks if named else (), 0.0, float(n))
+
+
+def equality(axis: Axis) -> Outline:
+    """The line on which both levels are the same; ``axis`` is either of two equal ones."""
+    return Outline(((axis.low, axis.low), (axis.high, axis.high)), False, "equal", role="equality")
+
+
+def half_log_band(axis: Axis) -> Area:
+    """The area in which two levels differ by at most half a log (a factor of 3.2)."""
+    low, high = axis.low, axis.high
+    return Area(((low, low), (low, low + 0.5), (high - 0.5, high), (high, high), (high, high - 0.5), (low + 0.5, low)))

@@ -1,7 +1,7 @@
 """The published figures of ChiCTR2400093987, and whether an analysed re-enactment gives them.
 
-``python -m flowmrd.trial.published RUNDIR`` after ``flowmrd simulate RUNDIR --preset trial`` and ``flowmrd run RUNDIR``
-prints each figure and ends with 1 if one differs.
+``python -m benchmarks.published_trial RUNDIR``, after ``flowmrd simulate RUNDIR --preset trial`` and
+``flowmrd run RUNDIR``, prints each figure and ends with 1 if one differs.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def figures_of(result: TrialResult) -> dict[str, object]:
 def main(arguments: list[str]) -> int:
     """Compare a run directory with the published figures."""
     if len(arguments) != 1:
-        print("usage: python -m flowmrd.trial.published RUNDIR", file=sys.stderr)  # noqa: T201
+        print("usage: python -m benchmarks.published_trial RUNDIR", file=sys.stderr)  # noqa: T201
         return 2
     path = Path(arguments[0]) / "results" / "cohort" / "trial.json"
     if not path.is_file():
