@@ -196,7 +196,7 @@ def test_a_marker_that_parts_leukaemia_from_normal_cells_costs_kinds_and_another
 
 def written(path: Path, tube: Path, **changed: str) -> Path:
     """A copy of a tube without its spillover matrix, with other keywords."""
-    from flowmrd.fcs import read_fcs
+    from flowmrd.fcs.reader import read_fcs
     from flowmrd.fcs.writer import ChannelSpec, write_fcs
 
     (whole,) = read_fcs(tube)
