@@ -349,7 +349,20 @@ class MrdClassifier(_WithParameters):
     def decision_function(self, tubes: AnyTube | Sequence[AnyTube]) -> Any:
         """Log10 of the ratio of leukaemic to normal density for every event; -99 for events outside the search.
 
-        Parameters and errors are those of :meth:`predict`; the result is float32 of the same shape.
+        Parameters
+        ----------
+        tubes
+            One tube, or several.
+
+        Returns
+        -------
+        numpy.ndarray or list
+            float32, shaped as :meth:`predict` returns it.
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier has not been fitted.
         """
         check_is_fitted(self, "reference_")
         if isinstance(tubes, Tube | CandidateCells):
