@@ -1,0 +1,31 @@
+"""Nucleic acid dye so weak that cells and debris overlap: debris does not pass for cells of the usual dye."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from flowmrd.gating.tree import evaluate_tree
+from flowmrd.panel import load_panel
+
+CELLS, DEBRIS = 20_000, 14_000
+
+
+def test_debris_is_not_counted_where_the_dye_of_the_cells_is_hardly_brighter() -> None:
+    rng = np.random.default_rng(3)
+
+    def both(cells: npt.NDArray[np.float64], debris: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        return np.concatenate([cells, debris]).astype(np.float32)
+
+    columns = {
+        "FSC-A": both(0.28 * np.exp(rng.normal(0.15, 0.3, CELLS)), 0.07 * np.exp(rng.normal(0.0, 0.3, DEBRIS))),
+        "SSC-A": both(0.09 * np.exp(rng.normal(0.0, 0.3, CELLS)), 0.05 * np.exp(rng.normal(0.0, 0.4, DEBRIS))),
+        "FSC-W": rng.normal(0.23, 0.008, CELLS + DEBRIS).astype(np.float32),
+        "SYTO41": both(rng.normal(0.32, 0.1, CELLS), rng.normal(0.16, 0.04, DEBRIS)),
+        "CD45": both(rng.normal(0.75, 0.05, CELLS), rng.normal(0.15, 0.03, DEBRIS)),
+    }
+    for marker in ("CD19", "CD10", "CD20", "CD34", "CD38"):
+        columns[marker] = rng.normal(0.2, 0.03, CELLS + DEBRIS).astype(np.float32)
+    nucleated = evaluate_tree(columns, load_panel("vienna_b8").gates).inside("nucleated")
+    assert nucleated[:CELLS].mean() > 0.94
+    assert nucleated[CELLS:].mean() < 0.2
