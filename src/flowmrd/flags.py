@@ -431,6 +431,15 @@ _DOUBTS: Final = (
         roles=_PATIENT,
     ),
     FlagKind(
+        "PART_CAME_FIRST",
+        Effect.REMARK,
+        "{events:,} cells of a counted group came in the first {start:.0%} of the run, far more than of cells that "
+        "come evenly; they are not counted, like cells that the tube before left in the line.",
+        step="Rinse longer after tubes with much leukaemia. The cohort page says what ran before.",
+        section="time",
+        roles=_PATIENT,
+    ),
+    FlagKind(
         "CALLED_BY_REVIEWER",
         Effect.REMARK,
         "Counted by reviewer {name}: {what}.",

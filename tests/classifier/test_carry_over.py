@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flowmrd.classifier.carry_over import CARRY_OVER, came_first, early_events, name_carry_over
+from flowmrd.classifier.carry_over import CARRY_OVER, came_first, early_events, name_carry_over, not_counted
 from flowmrd.classifier.parameters import ClassifierParameters
-from flowmrd.records.classification import ClassificationFile, TubeJudgement
+from flowmrd.records.classification import BackgroundEntry, ClassificationFile, TubeJudgement
 from report_factory import classification_record
 
 PARAMETERS = ClassifierParameters()
@@ -78,6 +78,45 @@ def test_a_counted_group_stays_counted_and_becomes_a_question() -> None:
     assert [one.call for one in found.uncounted] == ["atypical", "atypical"]
     assert found.clusters[0].came_first
     assert [item.code for item in found.flags] == ["UNRESOLVED_CLUSTER", "COUNTED_CAME_FIRST"]
+
+
+@pytest.mark.parametrize(("steady", "background", "counted"), [(60, 0.0, False), (18, 0.0, True), (60, 60.0, True)])
+def test_carried_over_cells_are_no_question_where_the_other_counted_cells_are_a_detection(
+    steady: int, background: float, counted: bool
+) -> None:
+    tube = facts()
+    other = tube.clusters[0].model_copy(update={"id": 3, "events": steady})
+    tube = tube.model_copy(update={"clusters": (*tube.clusters, other), "background": shown(background)})
+    where = groups(g0=rows(60, 0), g3=rows(0, steady))
+    found = name_carry_over(tube, where, CLOCK, PARAMETERS)
+    assert [one.id for one in found.clusters] == ([0, 3] if counted else [3])
+    assert ("COUNTED_CAME_FIRST" in {item.code for item in found.flags}) is counted
+    assert not_counted(found, where, EARLY).sum() == (0 if counted else 60)
+
+
+def shown(events: float) -> BackgroundEntry:
+    """A background of at most so many events in the tube."""
+    return BackgroundEntry(per_million=0.0, ci95=(0.0, events * 1e6 / N), worst_per_million=0.0, n_controls=7)
+
+
+@pytest.mark.parametrize(
+    ("early", "even", "left", "code"),
+    [
+        (200, 40, 200, "PART_CAME_FIRST"),
+        (200, 15, 0, "COUNTED_CAME_FIRST"),
+        (20, 400, 0, ""),
+        (9, 40, 0, ""),
+    ],
+)
+def test_of_a_group_that_holds_the_samples_own_cells_too_only_those_that_came_first_are_left_out(
+    early: int, even: int, left: int, code: str
+) -> None:
+    where = groups(g0=rows(early, even))
+    found = name_carry_over(facts(), where, CLOCK, PARAMETERS)
+    assert [one.id for one in found.clusters] == [0], "what came later stays counted"
+    assert not_counted(found, where, EARLY).sum() == left
+    assert found.clusters[0].came_first is (code == "COUNTED_CAME_FIRST")
+    assert {item.code for item in found.flags} - {"UNRESOLVED_CLUSTER"} == ({code} if code else set())
 
 
 def test_without_a_group_at_the_start_of_the_run_nothing_changes() -> None:

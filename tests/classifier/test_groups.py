@@ -252,6 +252,19 @@ def test_cells_two_decades_off_are_not_the_patients_phenotype() -> None:
         assert (fit.score > 4).any() == found
 
 
+@pytest.mark.parametrize(("decades", "others"), [(1.3, 200), (1.3, 1000), (1.5, 400)])
+def test_more_cells_of_another_kind_than_of_the_patients_do_not_draw_the_phenotype_away(
+    decades: float, others: int
+) -> None:
+    rng = np.random.default_rng(5)
+    phenotype = Mixture(np.ones(1), np.array([[2.0, 3.0]]), 0.04 * np.eye(2)[None])
+    own, other = rng.normal([2.0, 3.0], 0.2, (40, 2)), rng.normal([2.0, 3.0 - decades], 0.2, (others, 2))
+    cells = np.concatenate([own, other]).astype(np.float32)
+    fit = fit_phenotype(phenotype, 0.22**2 * np.eye(2), cells, np.full(len(cells), -25.0), 400_000, PARAMETERS)
+    assert (fit.score[:40] > 8.0).sum() >= 36
+    assert np.abs(fit.shift).max() < 0.3
+
+
 def test_a_fit_to_thinned_cells_is_that_to_all_and_of_a_rare_group_no_cell_is_left_out() -> None:
     rng = np.random.default_rng(8)
     phenotype = Mixture(np.ones(1), np.array([[2.0, 3.0]]), 0.04 * np.eye(2)[None])

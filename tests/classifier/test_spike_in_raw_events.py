@@ -129,6 +129,26 @@ def test_cells_of_a_phenotype_that_a_gate_took_away_are_found_with_the_reason(
     assert set(found.rows) - set(before.rows) <= set(range(raw.n_events, raw.n_events + 60))
 
 
+@pytest.mark.parametrize(("counted", "named"), [(0, False), (3, False), (1200, True)])
+def test_cells_of_an_unstable_stretch_are_named_where_the_rest_of_the_run_holds_as_many(
+    tube: Tube, blasts: tuple[np.ndarray, tuple[str, ...]], counted: int, named: bool
+) -> None:
+    cells, features = blasts
+    centre = np.median(cells, axis=0)
+    stretch = np.zeros(tube.n_events, dtype=np.bool_)
+    stretch[: tube.n_events // 20] = True
+    rows = np.flatnonzero(stretch & ~tube.masks["offscale"] & ~tube.masks["nonfinite"])[:60]
+    columns = {name: np.array(values) for name, values in tube.columns.items()}
+    for place, name in enumerate(features):
+        columns[name][rows] = centre[place] / LOGICLE_M
+    moved = replace(tube, columns=columns, masks={**tube.masks, "time": stretch})
+    at = Mixture(np.ones(1), centre[None].astype(float), 0.02**2 * np.eye(len(features))[None])
+    normal = Mixture(np.ones(1), centre[None] - 1.0, 0.2**2 * np.eye(len(features))[None])
+    model = TubeModel(normal, np.zeros(len(features)), 0.0, 0.0)
+    found = find_excluded(moved, features, [at], model, 4.0, ClassifierParameters(), counted=counted)
+    assert found.events.get("in an unstable stretch of the run", 0) == (60 if named else 0)
+
+
 def test_cells_put_into_a_tube_that_lacks_an_antibody_lack_it_too(
     tube: Tube, blasts: tuple[np.ndarray, tuple[str, ...]]
 ) -> None:

@@ -12,18 +12,21 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammainc, gammaincinv
 
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.uncounted_group_flags import UNCOUNTED_CODES, uncounted_flags
 from flowmrd.flags import Flag, flag
 from flowmrd.records.base import FlagEntry
-from flowmrd.records.classification import TubeJudgement
+from flowmrd.records.classification import CountedEntry, TubeJudgement, UncountedEntry
 
-__all__ = ["CARRY_OVER", "came_first", "early_events", "name_carry_over"]
+__all__ = ["CARRY_OVER", "came_first", "early_events", "name_carry_over", "not_counted"]
 
 Bools = npt.NDArray[np.bool_]
 
 CARRY_OVER: Final = "artefact:carry_over"
+_CHANCE: Final = 0.05
+"""Probability with which the background gives a detection (docs/methods/limits.md)."""
 
 
 def early_events(clock: npt.NDArray[np.floating[Any]] | None, parameters: ClassifierParameters) -> Bools | None:
@@ -72,8 +75,8 @@ def name_carry_over(
     clock: npt.NDArray[np.floating[Any]] | None,
     parameters: ClassifierParameters,
 ) -> TubeJudgement:
-    """Name the groups that are carry-over. A group that is not counted becomes an artefact; a counted one becomes a
-    question.
+    """Name the groups that are carry-over. A group that is not counted becomes an artefact. So does a counted one, or
+    the cells of it that came first, where what came later is a detection in any case; otherwise it becomes a question.
 
     Parameters
     ----------
@@ -102,12 +105,32 @@ def name_carry_over(
         if first:
             named = True
             raised.append(flag("CAME_FIRST", events=len(rows), start=parameters.carry_over_start))
+    rows_of = {one.id: np.flatnonzero(group == one.id) for one in judged.clusters}
+    first_of = {number: int(np.count_nonzero(early[rows])) for number, rows in rows_of.items()}
+    whole = {number for number, rows in rows_of.items() if came_first(rows, early, parameters)}
+    mixed = {
+        number
+        for number, rows in rows_of.items()
+        if number not in whole and _is_uneven(first_of[number], len(rows) - first_of[number], parameters)
+    }
+    steady = sum(
+        len(rows) - first_of[number] * (number in mixed) for number, rows in rows_of.items() if number not in whole
+    )
+    known = steady >= _least_detection(judged, len(group), parameters)
     for counted in judged.clusters:
-        rows = np.flatnonzero(group == counted.id)
-        first = came_first(rows, early, parameters)
-        clusters.append(counted.model_copy(update={"came_first": True}) if first else counted)
-        if first:
-            raised.append(flag("COUNTED_CAME_FIRST", events=len(rows), start=parameters.carry_over_start))
+        events, first_events = len(rows_of[counted.id]), first_of[counted.id]
+        if counted.id not in whole | mixed:
+            clusters.append(counted)
+        elif not known:
+            clusters.append(counted.model_copy(update={"came_first": True}))
+            raised.append(flag("COUNTED_CAME_FIRST", events=events, start=parameters.carry_over_start))
+        elif counted.id in whole:
+            uncounted.append(_not_counted(counted))
+            raised.append(flag("CAME_FIRST", events=events, start=parameters.carry_over_start))
+        else:
+            left = {"carried": first_events, "events": counted.events - first_events}
+            clusters.append(counted.model_copy(update=left))
+            raised.append(flag("PART_CAME_FIRST", events=first_events, start=parameters.carry_over_start))
     flags = judged.flags
     if named:
         questions = [(one.why, one.events) for one in uncounted if one.call == "atypical"]
@@ -115,3 +138,56 @@ def name_carry_over(
         flags = (*left, *map(FlagEntry.of, uncounted_flags(questions)))
     found = {"uncounted": tuple(uncounted), "clusters": tuple(clusters), "flags": (*flags, *map(FlagEntry.of, raised))}
     return judged.model_copy(update=found)
+
+
+def _is_uneven(first: int, later: int, parameters: ClassifierParameters) -> bool:
+    """Whether more cells came at the start than cells of the sample could, of which ``later`` came afterwards."""
+    most = float(gammaincinv(later + 1.0, 0.975))
+    expected = most * parameters.carry_over_start / (1.0 - parameters.carry_over_start)
+    return first >= parameters.carry_over_least and first >= parameters.carry_over_excess * expected
+
+
+def _least_detection(judged: TubeJudgement, events: int, parameters: ClassifierParameters) -> int:
+    """Cells that are a detection whatever the controls show.
+
+    Parameters
+    ----------
+    events
+        Events of the file: no fewer than its nucleated cells.
+    """
+    highest = 0.0 if judged.background is None else judged.background.ci95[1] * events / 1e6
+    needed = parameters.detect_events
+    while highest > 0 and gammainc(needed, highest) >= _CHANCE:
+        needed += 1
+    return needed
+
+
+def _not_counted(counted: CountedEntry) -> UncountedEntry:
+    """A counted group as one that the tube before left in the line."""
+    return UncountedEntry(
+        id=counted.id,
+        events=counted.events,
+        why="carried_over",
+        call=CARRY_OVER,
+        evidence=counted.evidence,
+        nearest_normal=counted.nearest_normal,
+        markers=counted.markers,
+        medians=counted.medians,
+        sd={},
+    )
+
+
+def not_counted(judged: TubeJudgement, group: npt.NDArray[np.int32], early: Bools | None) -> Bools:
+    """Events of counted groups that the tube before left in the line, shape (n_events,).
+
+    Parameters
+    ----------
+    judged
+        What :func:`name_carry_over` returned.
+    group, early
+        As there, and as :func:`early_events` gives them.
+    """
+    out = np.isin(group, [one.id for one in judged.uncounted if one.call == CARRY_OVER])
+    if early is not None:
+        out |= early & np.isin(group, [one.id for one in judged.clusters if one.carried])
+    return np.asarray(out, dtype=np.bool_)

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammainc, gammaincinv
 
 from flowmrd.classifier.candidate_cells import Bools, Floats32
 from flowmrd.classifier.mixture import Mixture, chi2_quantile, mahalanobis_squared
@@ -77,8 +78,13 @@ def find_excluded(
     model: TubeModel,
     cut: float,
     parameters: ClassifierParameters,
+    *,
+    counted: int = 0,
 ) -> ExcludedCells:
     """Excluded events that have a searched phenotype and are unlike the tube's normal cells.
+
+    Cells of a sample come evenly. Where an unstable stretch holds more of them than the rest of the run allows, its
+    signal was moved onto the phenotype, and none of the stretch is named.
 
     Parameters
     ----------
@@ -88,6 +94,8 @@ def find_excluded(
         Normal cells of the tube.
     cut
         Natural log score from which a cell counts.
+    counted
+        Analysable cells of these phenotypes that are counted.
     """
     reason = reasons_of(tube)
     limit = chi2_quantile(parameters.excluded_place_share, len(features))
@@ -102,9 +110,23 @@ def find_excluded(
             if len(rows):
                 normal = model.log_density(values, parameters)
                 found[rows[score_cells(one, values, normal, parameters.blast_tail_degrees) >= cut]] = True
+    unstable = reason == 0
+    elsewhere = counted + int(np.count_nonzero(found & ~unstable))
+    if _is_moved_signal(int(np.count_nonzero(found & unstable)), elsewhere, float(unstable.mean()), parameters):
+        found &= ~unstable
     rows = np.flatnonzero(found)
     counts = np.bincount(reason[rows].astype(np.intp), minlength=len(REASONS))
     return ExcludedCells({name: int(n) for name, n in zip(REASONS, counts, strict=True) if n}, rows)
+
+
+def _is_moved_signal(events: int, elsewhere: int, share: float, parameters: ClassifierParameters) -> bool:
+    """Whether a stretch with this share of the run holds more events than even cells would (``excluded_uneven``), of
+    which ``elsewhere`` came in the rest.
+    """
+    if events == 0 or share >= 0.5:
+        return False
+    most = float(gammaincinv(elsewhere + 1.0, 0.975)) * share / (1.0 - share)
+    return float(gammainc(events, most)) < parameters.excluded_uneven
 
 
 def _in_box(tube: Tube, features: tuple[str, ...], one: Mixture, limit: float, eligible: Bools) -> Bools:

@@ -71,6 +71,7 @@ def find_groups(
     calibration: Calibration,
     *,
     burden: PatientLaip | None = None,
+    regenerating: bool = False,
     fits: list[PhenotypeFit] | None = None,
 ) -> FoundGroups:
     """Find the patient's phenotype in the tube; without one, find groups that are clearly unlike those of controls.
@@ -79,6 +80,8 @@ def find_groups(
     ----------
     burden
         Leukaemia found in the tube itself, where it is so abundant that no search is needed.
+    regenerating
+        Whether the burden can be the haematogones of a regenerating marrow as well.
     fits
         Fits of the patient's phenotype to these cells, if already made.
     """
@@ -89,7 +92,7 @@ def find_groups(
         evidence = weigh_mixture(burden.mixture, burden.share, cells)
         # 5 % of a clean tube with a much brighter dye were called: they lay where CD34+ myeloid progenitors do
         harmless = lies_without_leukaemia(burden.mixture, burden.share, cells)
-        if not harmless and not like_normal(burden.mixture, cells):
+        if not harmless and not regenerating and not like_normal(burden.mixture, cells):
             return FoundGroups((CountedGroup(burden.mixture, "burden", evidence),), (), calibration.cut)
         alike = UncountedGroup(burden.mixture, float(burden.n_cells), "like_precursors", evidence)
         return FoundGroups((), (alike,), calibration.cut)

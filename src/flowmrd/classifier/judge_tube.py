@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.classifier.carry_over import name_carry_over
+from flowmrd.classifier.carry_over import early_events, name_carry_over, not_counted
 from flowmrd.classifier.classification import Classification, SpikeInResult
 from flowmrd.classifier.classification_record import summarise
 from flowmrd.classifier.classifier import classify_tube
@@ -115,7 +115,10 @@ def classify(
         chain=chain,
     )
     events = columns_of_events(result, found, tube.n_events)
-    judged = name_carry_over(summarise(result, found.cells, reference, laip), events.group, _clock(tube), chosen)
+    clock = _clock(tube)
+    judged = name_carry_over(summarise(result, found.cells, reference, laip), events.group, clock, chosen)
+    carried = not_counted(judged, events.group, early_events(clock, chosen))
+    mrd, cluster = events.mrd & ~carried, np.where(carried, -1, events.cluster).astype(events.cluster.dtype)
     usable = events.group[tube.analysable()]
     uncounted = tuple(
         entry.model_copy(update={"cells": int(np.count_nonzero(usable == entry.id))}) for entry in judged.uncounted
@@ -125,7 +128,13 @@ def classify(
     excluded = np.zeros(tube.n_events, dtype=bool)
     if result.tube_model is not None and result.places:
         swept = find_excluded(
-            tube, result.features, result.places, result.tube_model, result.cut * float(np.log(10.0)), chosen
+            tube,
+            result.features,
+            result.places,
+            result.tube_model,
+            result.cut * float(np.log(10.0)),
+            chosen,
+            counted=int(np.count_nonzero(mrd & tube.analysable())),
         )
         excluded_events = dict(swept.events)
         excluded[swept.rows] = True
@@ -139,8 +148,8 @@ def classify(
     classified = replace(
         tube,
         mrd_score=events.score,
-        mrd=events.mrd,
-        cluster=events.cluster,
+        mrd=mrd,
+        cluster=cluster,
         group=events.group,
         excluded=excluded,
     )

@@ -16,11 +16,12 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from flowmrd.classifier.candidate_cells import Floats32, thin
+from flowmrd.classifier.candidate_cells import Bools, Floats32, thin
 from flowmrd.classifier.mixture import (
     CHUNK,
     Floats,
     Mixture,
+    chi2_quantile,
     combine,
     component_log_density,
     log_sum,
@@ -154,12 +155,24 @@ def fit_phenotype(
 
     def best(most: int) -> PhenotypePlacement:
         fits: list[PhenotypePlacement] = []
-        for shift, at, reach in zip(expected, broad, reached.T, strict=True):
+        most_steps = steps or parameters.match_steps
+
+        def placed(reach: Bools, shift: Floats, at: Mixture) -> PhenotypePlacement:
             some, near = thin(reach, most), np.flatnonzero(reach)
             cells = _Cells(
                 x[some].astype(np.float64), np.asarray(log_normal, dtype=np.float64)[some], near, denominator
             )
-            fits.append(_place(phenotype, drift, cells, shift, at, steps or parameters.match_steps, parameters))
+            return _place(phenotype, drift, cells, shift, at, most_steps, parameters)
+
+        for shift, at, reach in zip(expected, broad, reached.T, strict=True):
+            fit = placed(reach, shift, at)
+            if fit.share == 0.0 and reach.any():
+                # Cells that are neither normal nor this leukaemia may be more than its own and pull the fit too far
+                # away to be believed. Those that the drift does not explain are then left out.
+                near_by = reach.copy()
+                near_by[reach] = _within(at, x[reach], parameters)
+                fit = placed(near_by, shift, at)
+            fits.append(fit)
         return max(fits, key=lambda fit: fit.log_likelihood_gain)
 
     found = best(parameters.match_cells)
@@ -167,6 +180,12 @@ def fit_phenotype(
     if thinned and found.share * denominator < parameters.match_all_below:
         found = best(len(x))
     return found.scored(x, log_normal, tails)
+
+
+def _within(at: Mixture, x: Floats32, parameters: ClassifierParameters) -> Bools:
+    """Cells (n,) in the place of nearly all cells of a phenotype, wherever it drifted."""
+    inside: Bools = mahalanobis_squared(at, x).min(axis=1) < chi2_quantile(parameters.match_near_by, at.d)
+    return inside
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from flowmrd.classifier.normal_reference import ReferenceModel
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype_match import match_laip
 from flowmrd.classifier.phenotype_score import PhenotypeFit
+from flowmrd.classifier.regeneration import is_regeneration
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, keep_candidates, score_mixtures
 from flowmrd.classifier.tube_model import TubeModel, fit_tube
 from flowmrd.classifier.window_cells import WindowCells, tube_cells
@@ -83,7 +84,8 @@ def search_tube(
         fits = match_laip(search.laip, search.parameters, cells)
         share = max(share, sum(fit.share for fit in fits))
     calibration = calibrate(search, controls, share)
-    found = find_groups(search, cells, calibration, burden=burden, fits=fits)
+    regenerating = burden is not None and is_regeneration(burden.mixture, burden.share, cells, tube)
+    found = find_groups(search, cells, calibration, burden=burden, regenerating=regenerating, fits=fits)
     seen = SearchedTube(tube_model, cells, window, found)
     return _fit_beside_doubt(tube, model, reference, search, calibration, seen) or seen, calibration
 

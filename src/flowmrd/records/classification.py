@@ -52,7 +52,8 @@ class CountedEntry(Artefact):
     evidence: EvidenceEntry | None = None
     markers: tuple[MarkerShift, ...]
     medians: MarkerLevels
-    came_first: bool = Field(False, description="Almost all its cells came at the start of the acquisition.")
+    came_first: bool = Field(False, description="Far more of its cells than even ones came first, and too few later.")
+    carried: int = Field(0, description="Its cells that came first and are not counted: the tube before left them.")
     proposal: Proposal | None = Field(None, description="What earlier decisions of the laboratory say of such cells.")
 
 

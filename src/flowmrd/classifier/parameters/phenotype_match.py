@@ -48,6 +48,13 @@ class PhenotypeMatchNumbers:
         "smallest share at the start of a fit",
         "by hand: the level that is looked for",
     )
+    match_near_by: float = number(
+        0.99,
+        "phenotype match",
+        "share",
+        "share of a drifted phenotype's cells whose place alone is looked at where other cells pulled the fit too far",
+        "by hand: nearly all; other cells of the tube are not this leukaemia",
+    )
     match_start_events: float = number(
         20.0,
         "phenotype match",
@@ -173,6 +180,14 @@ class PhenotypeMatchNumbers:
         "share of a phenotype's cells whose place is searched for excluded events",
         "by hand: nearly all, without the tails",
     )
+    excluded_uneven: float = number(
+        0.001,
+        "off-scale cells",
+        "probability",
+        "an unstable stretch whose cells of a phenotype are less probable than this, given how few the rest of the run "
+        "holds, is not named: its signal was moved onto the phenotype",
+        "by hand: leukaemia of a sample comes evenly; one tube of a thousand",
+    )
     offscale_measured_share: float = number(
         0.9,
         "off-scale cells",
@@ -208,4 +223,12 @@ class PhenotypeMatchNumbers:
         "cells",
         "largest number of cells of such a group in the rest of the acquisition, which is half of a detection",
         "by hand: leukaemia of the tube itself must not hide behind it",
+    )
+    carry_over_excess: float = number(
+        5.0,
+        "carry-over",
+        "ratio",
+        "early cells of a counted group are carried over, though later ones are the sample's own, if they are so many "
+        "times as many as cells that come evenly can be",
+        "by hand: cells of a sample that settle come early too, but not five times as often",
     )
