@@ -73,7 +73,7 @@ def linear(values: Floats32) -> Floats32:
     return out
 
 
-def _off_scale(signal: Floats32, rng: np.random.Generator) -> list[tuple[int, int, float]]:
+def off_scale(signal: Floats32, rng: np.random.Generator) -> list[tuple[int, int, float]]:
     """Make a share of the events too bright for one detector, in place; half of them for that detector alone.
 
     Parameters
@@ -131,7 +131,7 @@ def measure(
     debris[:, 1] = np.exp(rng.normal(np.log(14_000), 0.6, n_debris))
     everything = np.concatenate([signal, pairs, debris]).astype(np.float32)
     error = 1.0 + SPILL_ERROR * rng.standard_normal(spill.matrix.shape) * (1 - np.eye(d - 2))
-    bright = _off_scale(everything, rng)
+    bright = off_scale(everything, rng)
     everything[:, 2:] = everything[:, 2:] @ (spill.matrix * error).astype(np.float32)
     # Of half of them the neighbours do not see the light: what compensation takes off them is then too much.
     for row, column, signal_beyond in bright:
