@@ -183,7 +183,8 @@ def acquire_elsewhere(
     everything[:, 1] *= centre.side
     time = _run(everything, faults, rng)
     _write(path, everything, width, time, instrument)
-    return truth
+    stored: Codes = truth
+    return stored
 
 
 def _kill(signal: Floats, rows: npt.NDArray[np.intp], instrument: Instrument, rng: np.random.Generator) -> None:

@@ -128,8 +128,8 @@ def name_carry_over(
             uncounted.append(_not_counted(counted))
             raised.append(flag("CAME_FIRST", events=events, start=parameters.carry_over_start))
         else:
-            left = {"carried": first_events, "events": counted.events - first_events}
-            clusters.append(counted.model_copy(update=left))
+            own = {"carried": first_events, "events": counted.events - first_events}
+            clusters.append(counted.model_copy(update=own))
             raised.append(flag("PART_CAME_FIRST", events=first_events, start=parameters.carry_over_start))
     flags = judged.flags
     if named:
@@ -187,7 +187,7 @@ def not_counted(judged: TubeJudgement, group: npt.NDArray[np.int32], early: Bool
     group, early
         As there, and as :func:`early_events` gives them.
     """
-    out = np.isin(group, [one.id for one in judged.uncounted if one.call == CARRY_OVER])
+    out = np.isin(group, [one.id for one in judged.uncounted if one.call == CARRY_OVER and one.id is not None])
     if early is not None:
         out |= early & np.isin(group, [one.id for one in judged.clusters if one.carried])
     return np.asarray(out, dtype=np.bool_)
