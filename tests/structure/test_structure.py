@@ -206,6 +206,7 @@ GUARDS: frozenset[float] = frozenset({1e-3, 1e-4, 1e-6, 1e-7, 1e-9, 1e-12, 1e-30
 """Numbers that keep a logarithm or a division finite."""
 NOT_OF_THE_MODEL: dict[str, set[float]] = {
     "calibration": {0.025, 0.975, 1e6},  # 95 % interval; events per million
+    "carry_over": {1e6},
     "catalogue": {8.3},  # linear signal at 0 decades
     "compact_groups": {30, 64, 0.25},  # bound of an exponent; block of memory; half of a squared half distance
     "control_judgement": {100.0, 200_000},  # ranks a laboratory's word above any score; limit of memory

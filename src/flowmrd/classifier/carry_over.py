@@ -8,6 +8,7 @@ of acquisition, so an event counts as early only if both its row and its time ar
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -25,8 +26,6 @@ __all__ = ["CARRY_OVER", "came_first", "early_events", "name_carry_over", "not_c
 Bools = npt.NDArray[np.bool_]
 
 CARRY_OVER: Final = "artefact:carry_over"
-_CHANCE: Final = 0.05
-"""Probability with which the background gives a detection (docs/methods/limits.md)."""
 
 
 def early_events(clock: npt.NDArray[np.floating[Any]] | None, parameters: ClassifierParameters) -> Bools | None:
@@ -97,7 +96,8 @@ def name_carry_over(
         return judged
     named = False
     raised: list[Flag] = []
-    uncounted, clusters = [], []
+    uncounted: list[UncountedEntry] = []
+    clusters: list[CountedEntry] = []
     for one in judged.uncounted:
         rows = np.flatnonzero(group == one.id)
         first = one.call == "atypical" and came_first(rows, early, parameters)
@@ -105,32 +105,12 @@ def name_carry_over(
         if first:
             named = True
             raised.append(flag("CAME_FIRST", events=len(rows), start=parameters.carry_over_start))
-    rows_of = {one.id: np.flatnonzero(group == one.id) for one in judged.clusters}
-    first_of = {number: int(np.count_nonzero(early[rows])) for number, rows in rows_of.items()}
-    whole = {number for number, rows in rows_of.items() if came_first(rows, early, parameters)}
-    mixed = {
-        number
-        for number, rows in rows_of.items()
-        if number not in whole and _is_uneven(first_of[number], len(rows) - first_of[number], parameters)
-    }
-    steady = sum(
-        len(rows) - first_of[number] * (number in mixed) for number, rows in rows_of.items() if number not in whole
-    )
-    known = steady >= _least_detection(judged, len(group), parameters)
-    for counted in judged.clusters:
-        events, first_events = len(rows_of[counted.id]), first_of[counted.id]
-        if counted.id not in whole | mixed:
-            clusters.append(counted)
-        elif not known:
-            clusters.append(counted.model_copy(update={"came_first": True}))
-            raised.append(flag("COUNTED_CAME_FIRST", events=events, start=parameters.carry_over_start))
-        elif counted.id in whole:
-            uncounted.append(_not_counted(counted))
-            raised.append(flag("CAME_FIRST", events=events, start=parameters.carry_over_start))
+    for entry, flags_of_it in _judged_clusters(judged, group, early, parameters):
+        if isinstance(entry, UncountedEntry):
+            uncounted.append(entry)
         else:
-            own = {"carried": first_events, "events": counted.events - first_events}
-            clusters.append(counted.model_copy(update=own))
-            raised.append(flag("PART_CAME_FIRST", events=first_events, start=parameters.carry_over_start))
+            clusters.append(entry)
+        raised += flags_of_it
     flags = judged.flags
     if named:
         questions = [(one.why, one.events) for one in uncounted if one.call == "atypical"]
@@ -140,9 +120,38 @@ def name_carry_over(
     return judged.model_copy(update=found)
 
 
+def _judged_clusters(
+    judged: TubeJudgement, group: npt.NDArray[np.int32], early: Bools, parameters: ClassifierParameters
+) -> Iterator[tuple[CountedEntry | UncountedEntry, list[Flag]]]:
+    """Every counted group as it is reported, and what is to be said of it."""
+    rows_of = {one.id: np.flatnonzero(group == one.id) for one in judged.clusters}
+    first_of = {number: int(np.count_nonzero(early[rows])) for number, rows in rows_of.items()}
+    whole = {number for number, rows in rows_of.items() if came_first(rows, early, parameters)}
+    uneven = {n for n, rows in rows_of.items() if _is_uneven(first_of[n], len(rows) - first_of[n], parameters)}
+    left_out = {n: len(rows_of[n]) if n in whole else first_of[n] for n in whole | uneven}
+    steady = sum(map(len, rows_of.values())) - sum(left_out.values())
+    known = steady >= _least_detection(judged, len(group), parameters)
+    for counted in judged.clusters:
+        events = len(rows_of[counted.id])
+        start = parameters.carry_over_start
+        if counted.id not in left_out:
+            yield counted, []
+        elif not known:
+            yield (
+                counted.model_copy(update={"came_first": True}),
+                [flag("COUNTED_CAME_FIRST", events=events, start=start)],
+            )
+        elif counted.id in whole:
+            yield _not_counted(counted), [flag("CAME_FIRST", events=events, start=start)]
+        else:
+            first = left_out[counted.id]
+            own = {"carried": first, "events": counted.events - first}
+            yield counted.model_copy(update=own), [flag("PART_CAME_FIRST", events=first, start=start)]
+
+
 def _is_uneven(first: int, later: int, parameters: ClassifierParameters) -> bool:
     """Whether more cells came at the start than cells of the sample could, of which ``later`` came afterwards."""
-    most = float(gammaincinv(later + 1.0, 0.975))
+    most = float(gammaincinv(later + 1.0, parameters.even_upper))
     expected = most * parameters.carry_over_start / (1.0 - parameters.carry_over_start)
     return first >= parameters.carry_over_least and first >= parameters.carry_over_excess * expected
 
@@ -157,7 +166,7 @@ def _least_detection(judged: TubeJudgement, events: int, parameters: ClassifierP
     """
     highest = 0.0 if judged.background is None else judged.background.ci95[1] * events / 1e6
     needed = parameters.detect_events
-    while highest > 0 and gammainc(needed, highest) >= _CHANCE:
+    while highest > 0 and gammainc(needed, highest) >= parameters.background_chance:
         needed += 1
     return needed
 

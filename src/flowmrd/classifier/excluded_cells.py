@@ -123,9 +123,9 @@ def _is_moved_signal(events: int, elsewhere: int, share: float, parameters: Clas
     """Whether a stretch with this share of the run holds more events than even cells would (``excluded_uneven``), of
     which ``elsewhere`` came in the rest.
     """
-    if events == 0 or share >= 0.5:
+    if events == 0 or share >= 1.0:
         return False
-    most = float(gammaincinv(elsewhere + 1.0, 0.975)) * share / (1.0 - share)
+    most = float(gammaincinv(elsewhere + 1.0, parameters.even_upper)) * share / (1.0 - share)
     return float(gammainc(events, most)) < parameters.excluded_uneven
 
 

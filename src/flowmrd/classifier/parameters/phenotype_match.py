@@ -224,6 +224,21 @@ class PhenotypeMatchNumbers:
         "largest number of cells of such a group in the rest of the acquisition, which is half of a detection",
         "by hand: leukaemia of the tube itself must not hide behind it",
     )
+    background_chance: float = number(
+        0.05,
+        "carry-over",
+        "probability",
+        "how probably the background of the controls alone gives the detection that a count without carried-over cells "
+        "must be",
+        "as the detection count of the verdict (docs/methods/limits.md)",
+    )
+    even_upper: float = number(
+        0.975,
+        "carry-over",
+        "probability",
+        "upper end of the expected number of cells where they come evenly, given those of the rest of the run",
+        "upper end of a 95 % interval",
+    )
     carry_over_excess: float = number(
         5.0,
         "carry-over",
