@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from laip_marrow import FEATURES, marrow
 
-from flowmrd.classifier import calibration, found_groups, group_judgement
+from flowmrd.classifier import calibration, found_groups, group_judgement, match_judgement
 from flowmrd.classifier.abundance_outliers import abundance_outliers
 from flowmrd.classifier.atypical_groups import is_uncommon, is_unlike_leukaemia, like_early_progenitors
 from flowmrd.classifier.blast_prior import blast_prior, cluster_shape
@@ -43,6 +43,7 @@ from flowmrd.classifier.marker_staining import negative_level
 from flowmrd.classifier.mixture import Mixture, log_density
 from flowmrd.classifier.normal_reference import ReferenceModel, build_reference
 from flowmrd.classifier.parameters import ClassifierParameters
+from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype_match import forms_group, stretched_match
 from flowmrd.classifier.phenotype_score import PhenotypeFit, fit_phenotype, score_cells
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes
@@ -323,7 +324,7 @@ def test_a_phenotype_that_moved_far_onto_a_normal_population_is_a_question(
     place = Mixture(np.ones(1), np.full((1, 5), 2.0), 0.04 * np.eye(5)[None])
     fit = PhenotypeFit(place, np.zeros(5), 1e-3, 300.0, np.full(200, 14.0), strain=strain)
     calibration = cast(Calibration, SimpleNamespace(nearby=[], alone_shifts=[]))
-    monkeypatch.setattr("flowmrd.classifier.found_groups.lies_without_leukaemia", lambda *_: known)
+    monkeypatch.setattr("flowmrd.classifier.match_judgement.lies_without_leukaemia", lambda *_: known)
     found = _matched([fit], cells, calibration)
     assert len(found.counted) == counted
     assert [group.why for group in found.uncounted] == ["stretched"] * (1 - counted)
@@ -589,6 +590,52 @@ def test_the_background_counts_only_what_the_search_would_count_in_a_control(
     found = calibrate(SearchedPhenotypes(None, Library(()), parameters), [odd, *others])
     assert found.background is not None
     assert (found.background.worst_per_million == 0.0) is question
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_background_of_a_phenotype_counts_only_what_a_tube_would_count(
+    reference: ReferenceModel, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """Cells onto which the phenotype moved far are a question where no leukaemia lies: no background there either."""
+    search, controls = _matched_in(reference, monkeypatch, [60], strain=40.0)
+    monkeypatch.setattr(match_judgement, "lies_without_leukaemia", lambda *_: known)
+    found = calibrate(search, controls)
+    assert found.background is not None
+    assert (found.background.worst_per_million == 0.0) is known
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_cells_like_those_of_a_control_that_stands_alone_are_no_background_of_another_control(
+    reference: ReferenceModel, monkeypatch: pytest.MonkeyPatch, alike: bool
+) -> None:
+    search, controls = _matched_in(reference, monkeypatch, [60, 12], strain=5.0)
+    monkeypatch.setattr(match_judgement, "nearer_to", lambda *_: alike)
+    found = calibrate(search, controls)
+    assert found.alone == 0 and found.background is not None
+    assert (found.background.per_million == 0.0) is alike
+
+
+def _matched_in(
+    reference: ReferenceModel, monkeypatch: pytest.MonkeyPatch, cells: list[int], strain: float
+) -> tuple[SearchedPhenotypes, list[WindowCells]]:
+    """Seven controls, of which the first have so many cells that match a phenotype and are unlike normal ones."""
+    rng = np.random.default_rng(6)
+    place = Mixture(np.ones(1), np.full((1, 5), 2.0), 0.04 * np.eye(5)[None])
+    one = replace(controls_of(reference)[0], sampling=1.0, denominator=200_000, groups=())
+    controls = []
+    for number in range(7):
+        n = cells[number] if number < len(cells) else 0
+        values = rng.normal(2.0, 0.2, (n, 5)).astype(np.float32)
+        controls.append(replace(one, values=values, log_normal=np.full(n, -25.0)))
+
+    def match(_laip: object, _parameters: object, control: WindowCells) -> list[PhenotypeFit]:
+        score = score_cells(place, control.values, control.log_normal, PARAMETERS.blast_tail_degrees)
+        return [PhenotypeFit(place, np.zeros(5), 1e-3, 300.0, score, strain=strain)]
+
+    monkeypatch.setattr(calibration, "match_laip", match)
+    monkeypatch.setattr(calibration, "keep_candidates", lambda _search, control: (control, None))
+    monkeypatch.setattr(calibration, "cut_beside", lambda *_: 6.0)
+    return SearchedPhenotypes(cast(PatientLaip, SimpleNamespace()), Library(()), PARAMETERS), controls
 
 
 def test_cells_of_a_group_that_is_a_question_are_those_more_probably_its_own(reference: ReferenceModel) -> None:

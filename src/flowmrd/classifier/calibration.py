@@ -10,7 +10,7 @@ the controls.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import betainc
@@ -20,10 +20,11 @@ from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.control_groups import ControlGroups
 from flowmrd.classifier.group_evidence import unexplained_groups
 from flowmrd.classifier.group_judgement import judge_groups, settle_counted
+from flowmrd.classifier.match_judgement import judge_matches
 from flowmrd.classifier.mixture import Floats, chi2_quantile
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
-from flowmrd.classifier.phenotype_match import best_score, forms_group, match_laip
+from flowmrd.classifier.phenotype_match import forms_group, match_laip
 from flowmrd.classifier.phenotype_score import PhenotypeFit, score_cells, score_each
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, keep_candidates, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
@@ -82,14 +83,15 @@ def calibrate(search: SearchedPhenotypes, everything: list[WindowCells], share: 
         false_events = _counted_in_controls(found, controls, everything, groups, cut)
         return Calibration(cut, groups, _background(false_events, controls), tuple(everything), tuple(controls))
     matches = [
-        _matches_in_control(search.laip, control, controls[:i] + controls[i + 1 :], parameters)
+        _Matches.of(search.laip, control, controls[:i] + controls[i + 1 :], parameters)
         for i, control in enumerate(controls)
     ]
-    false_events = [one.events for one in matches]
-    alone = stands_alone(false_events, [control.denominator for control in controls], parameters)
+    alone = stands_alone([one.counted()[1] for one in matches], [one.denominator for one in controls], parameters)
     shifts: tuple[Floats, ...] = ()
     if alone is not None:
-        shifts = tuple(fit.shift - controls[alone].shift for fit in matches[alone].fits)
+        shifts = tuple(fit.shift - controls[alone].shift for fit in matches[alone].counted()[0])
+    # Cells like those of the one control are a question in a tube, and so no background in another control.
+    false_events = [one.counted(() if i == alone else shifts)[1] for i, one in enumerate(matches)]
     background = _background(false_events, controls, alone)
     return Calibration(cut, groups, background, tuple(everything), tuple(controls), alone, shifts)
 
@@ -123,21 +125,31 @@ def _counted_in_controls(
 
 @dataclass(frozen=True)
 class _Matches:
-    """Matches of a phenotype that form a group in a control, and the number of the control's cells that they count."""
+    """Matches of a phenotype in a control, and the cut that they would have in a tube beside the other controls."""
 
-    fits: tuple[PhenotypeFit, ...]
-    events: float
+    fits: Sequence[PhenotypeFit]
+    cells: WindowCells
+    cut: float
 
+    @classmethod
+    def of(
+        cls, laip: PatientLaip, control: WindowCells, others: list[WindowCells], parameters: ClassifierParameters
+    ) -> _Matches:
+        """The search for a phenotype in a control.
 
-def _matches_in_control(
-    laip: PatientLaip, control: WindowCells, others: list[WindowCells], parameters: ClassifierParameters
-) -> _Matches:
-    """The search for a phenotype in a control, judged beside the other controls as a tube is judged beside all."""
-    fits = match_laip(laip, parameters, control)
-    cut = cut_beside(fits, control, others, parameters)
-    formed = tuple(fit for fit in fits if forms_group(fit, control, cut))
-    events = float((best_score(list(formed)) >= cut).sum()) / control.sampling if formed else 0.0
-    return _Matches(formed, events)
+        Markers that the tube's therapy makes unreliable are so here too, because they decide which normal places may
+        hold leukaemia.
+        """
+        fits = match_laip(laip, parameters, control)
+        cut = cut_beside(fits, control, others, parameters)
+        return cls(fits, replace(control, unreliable=parameters.unreliable), cut)
+
+    def counted(self, alone_shifts: Sequence[Floats] = ()) -> tuple[list[PhenotypeFit], float]:
+        """Matches that a tube would count, by the same rules (:func:`judge_matches`), and the number of their cells."""
+        judged = judge_matches(self.fits, self.cells, self.cut, alone_shifts)
+        fits = [one.fit for one in judged if one.why is None]
+        score, _ = score_mixtures(self.cells, [fit.mixture for fit in fits])
+        return fits, float((score >= self.cut).sum()) / self.cells.sampling
 
 
 def cut_beside(

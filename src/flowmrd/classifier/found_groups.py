@@ -29,10 +29,11 @@ from flowmrd.classifier.group_judgement import (
     judge_groups,
     settle_counted,
 )
+from flowmrd.classifier.match_judgement import judge_matches
 from flowmrd.classifier.mixture import Floats
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
-from flowmrd.classifier.phenotype_match import forms_group, is_unusual_shift, match_laip, nearer_to, stretched_match
+from flowmrd.classifier.phenotype_match import forms_group, match_laip, nearer_to
 from flowmrd.classifier.phenotype_score import PhenotypeFit, score_cells
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
@@ -108,28 +109,15 @@ def find_groups(
 
 
 def _matched(fits: list[PhenotypeFit], cells: WindowCells, calibration: Calibration) -> FoundGroups:
-    """Matches of the patient's phenotype: counted, or a question where it may have been moved onto normal cells.
-
-    A phenotype that moved further than it usually does, into places where no leukaemia lies, was moved onto the normal
-    cells of those places: the tube's own normal model need not explain cells that a phenotype claims.
-    """
-    counted: list[CountedGroup] = []
-    uncounted: list[UncountedGroup] = []
+    """Matches of the patient's phenotype: counted, or a question where it may have been moved onto normal cells."""
     cut = cut_beside(fits, cells, calibration.nearby, cells.parameters)
-    for fit in fits:
-        evidence = weigh_mixture(fit.mixture, fit.share, cells)
-        events = float((fit.score >= cut).sum())
-        if forms_group(fit, cells, cut):
-            if any(nearer_to(fit, shift, cells) for shift in calibration.alone_shifts):
-                uncounted.append(UncountedGroup(fit.mixture, events, "like_one_control", evidence))
-            elif is_unusual_shift(fit, cells.parameters) and lies_without_leukaemia(fit.mixture, fit.share, cells):
-                # a fifth of mature B cells was called where the phenotype had moved 0.8 decades in CD10 onto them
-                uncounted.append(UncountedGroup(fit.mixture, events, "stretched", evidence))
-            else:
-                counted.append(CountedGroup(fit.mixture, "patient", evidence))
-        elif stretched_match(fit, cells, cut):
-            uncounted.append(UncountedGroup(fit.mixture, events, "stretched", evidence))
-    return FoundGroups(tuple(counted), tuple(uncounted), cut, tuple(fits))
+    judged = judge_matches(fits, cells, cut, calibration.alone_shifts)
+    return FoundGroups(
+        tuple(CountedGroup(one.fit.mixture, "patient", one.evidence) for one in judged if one.why is None),
+        tuple(one.uncounted for one in judged if one.why is not None),
+        cut,
+        tuple(fits),
+    )
 
 
 def displaced_match(

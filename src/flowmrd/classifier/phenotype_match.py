@@ -61,12 +61,6 @@ def match_laip(laip: PatientLaip, parameters: ClassifierParameters, cells: Windo
     return found
 
 
-def best_score(fits: list[PhenotypeFit]) -> Floats:
-    """Best score of every cell over the fits, shape (n,)."""
-    out: Floats = np.max([fit.score for fit in fits], axis=0)
-    return out
-
-
 def forms_group(fit: PhenotypeFit, cells: WindowCells, cut: float) -> bool:
     """Whether the cells above the cut together gain enough over the normal model, at their share of the tube.
 
