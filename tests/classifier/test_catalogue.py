@@ -105,22 +105,29 @@ def test_a_group_larger_than_its_population_ever_is_stays_a_doubt() -> None:
 @pytest.mark.parametrize(
     ("codes", "share", "in_controls", "normal"),
     [
-        ((Code.MATURE_B,), 0.18, True, True),
-        ((Code.MATURE_B,), 0.18, False, False),
-        ((Code.MATURE_B,), 0.5, True, False),
-        ((Code.MATURE_B, None), 0.18, True, False),
-        ((None,), 0.18, True, False),
+        ((Code.MATURE_B,), 0.18, "alike", True),
+        ((Code.MATURE_B,), 0.18, "as many", True),
+        ((Code.MATURE_B,), 0.18, "fewer", False),
+        ((Code.MATURE_B,), 0.5, "alike", False),
+        ((Code.MATURE_B,), 0.5, "as many", False),
+        ((Code.MATURE_B, None), 0.18, "alike", False),
+        ((None,), 0.18, "alike", False),
+        ((None,), 0.18, "as many", False),
     ],
 )
 def test_many_mature_b_cells_are_no_heavy_burden_and_leukaemia_among_them_is_one(
-    monkeypatch: pytest.MonkeyPatch, codes: tuple[Code | None, ...], share: float, in_controls: bool, normal: bool
+    monkeypatch: pytest.MonkeyPatch, codes: tuple[Code | None, ...], share: float, in_controls: str, normal: bool
 ) -> None:
     leukaemia = np.array([MATURATION[marker][2] for marker in FEATURES])
     means = np.array([leukaemia if code is None else level(code) for code in codes])
     mixture = Mixture(np.full(len(codes), 1.0 / len(codes)), means, np.stack([np.eye(len(FEATURES))] * len(codes)))
-    cells = SimpleNamespace(features=FEATURES, anchors=ANCHORS, parameters=PARAMETERS, unreliable=frozenset())
-    monkeypatch.setattr("flowmrd.classifier.group_evidence.like_normal", lambda *_: in_controls)
-    assert is_normal_population(mixture, share, cast(WindowCells, cells)) is normal
+    cells = SimpleNamespace(
+        features=FEATURES, anchors=ANCHORS, parameters=PARAMETERS, unreliable=frozenset(), shift=np.zeros(len(FEATURES))
+    )
+    held = np.array([0.001, 0.95 * share if in_controls == "as many" else 0.002])
+    monkeypatch.setattr("flowmrd.classifier.group_evidence.like_normal", lambda *_: in_controls == "alike")
+    monkeypatch.setattr("flowmrd.classifier.group_evidence.shares_in_place", lambda *_: held)
+    assert is_normal_population(mixture, share, cast(WindowCells, cells), []) is normal
 
 
 def test_mature_b_cells_beside_a_leukaemia_are_no_part_of_its_phenotype() -> None:

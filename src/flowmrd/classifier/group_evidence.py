@@ -89,14 +89,24 @@ def beside_controls(
     return replace(evidence, share_of_controls=float(shares.mean()))
 
 
-def is_normal_population(mixture: Mixture, share: float, cells: WindowCells) -> bool:
+def is_normal_population(mixture: Mixture, share: float, cells: WindowCells, controls: Sequence[WindowCells]) -> bool:
     """Whether much of a tube is one of its normal populations, and not a heavy burden of leukaemia.
 
     Every component must lie in the place of a population of the catalogue where no leukaemia lies, together they must
-    be no more than that population ever is, and controls must have B-lineage cells there. A marrow with a fifth of
-    mature B cells is like that: the average leukaemia explains the rim of so many cells better than the reference does.
+    be no more than that population ever is, and controls must have such cells: either B-lineage cells within the spread
+    between controls, or one control as many cells in that very place. A marrow with a fifth of mature B cells is like
+    that, or one with 4 % of CD34+ myeloid progenitors: the average leukaemia explains the rim of so many cells better
+    than the reference does.
     """
-    return lies_without_leukaemia(mixture, share, cells) and like_normal(mixture, cells)
+    if not lies_without_leukaemia(mixture, share, cells):
+        return False
+    return like_normal(mixture, cells) or is_held_by_a_control(mixture, share, cells, controls)
+
+
+def is_held_by_a_control(mixture: Mixture, share: float, cells: WindowCells, controls: Sequence[WindowCells]) -> bool:
+    """Whether one control has as many cells in the place of a population as the tube does."""
+    shares = shares_in_place(mixture, cells.shift, controls, cells.parameters)
+    return len(shares) > 0 and float(shares.max()) >= cells.parameters.place_share * share
 
 
 def lies_without_leukaemia(mixture: Mixture, share: float, cells: WindowCells) -> bool:

@@ -77,7 +77,7 @@ def search_tube(
     controls
         Cells of the controls but the tube itself.
     """
-    tube_model, burden, cells, window = _fitted(tube, model, reference, search)
+    tube_model, burden, cells, window = _fitted(tube, model, reference, search, controls)
     share = burden.share if burden is not None else 0.0
     fits: list[PhenotypeFit] | None = None
     if search.laip is not None:
@@ -116,7 +116,11 @@ def found_without_phenotype(
 
 
 def _fitted(
-    tube: CandidateCells, model: NormalModel, reference: ReferenceModel, search: SearchedPhenotypes
+    tube: CandidateCells,
+    model: NormalModel,
+    reference: ReferenceModel,
+    search: SearchedPhenotypes,
+    controls: list[WindowCells],
 ) -> tuple[TubeModel, PatientLaip | None, WindowCells, npt.NDArray[np.intp]]:
     """The tube's normal model, a heavy burden that was fitted beside it, the candidate cells and their rows.
 
@@ -124,7 +128,7 @@ def _fitted(
     """
     fitted, burden = fit_beside_leukaemia(tube, model, reference, search)
     cells, rows = _candidates(tube, fitted, model, reference, search, burden)
-    if burden is not None and is_normal_population(burden.mixture, burden.share, cells):
+    if burden is not None and is_normal_population(burden.mixture, burden.share, cells, controls):
         fitted = fit_tube(model, tube, search.parameters, unreliable=search.parameters.unreliable)
         burden = None
         cells, rows = _candidates(tube, fitted, model, reference, search)
