@@ -526,6 +526,8 @@ def test_a_group_brighter_than_leukaemia_or_dimmer_than_cells_without_the_antige
     assert not is_unlike_leukaemia(_group_at(cells, normal_b + 0.4).mixture, same)
     assert is_unlike_leukaemia(bright, same) and is_unlike_leukaemia(bright, dimmer)
     assert not is_unlike_leukaemia(bright, brighter), "bright cells are brighter in this tube"
+    mature = replace(same, anchors={"mature_b": np.r_[np.zeros(4), normal_b + 0.5]})
+    assert not is_unlike_leukaemia(bright, mature), "mature B cells are nearly as bright"
     assert not is_unlike_leukaemia(_group_at(cells, without - 0.4).mixture, same)
     assert is_unlike_leukaemia(dim, same) and is_unlike_leukaemia(dim, brighter)
     assert not is_unlike_leukaemia(dim, dimmer), "cells without the antigen may be dimmer in this tube"

@@ -70,7 +70,8 @@ def like_early_progenitors(mixture: Mixture, cells: WindowCells) -> bool:
 
 
 def is_unlike_leukaemia(mixture: Mixture, cells: WindowCells) -> bool:
-    """Whether a group is brighter in an antibody than leukaemia is, or dimmer than cells without the antigen.
+    """Whether a group is brighter in an antibody than leukaemia and mature B cells are, or dimmer than cells without
+    the antigen.
 
     Dye aggregates and faults of a detector are as bright. Most lie beyond the range of the detector, where no cell can
     found a group; with the detector at a lower voltage they lie within the range. Signals below those of cells without
@@ -78,7 +79,12 @@ def is_unlike_leukaemia(mixture: Mixture, cells: WindowCells) -> bool:
     antigen move less, so the lower of their two possible levels counts.
     """
     level = mixture.weight @ mixture.mean
-    above = level - cells.shift - cells.normal.normal_b - brightest_blasts(cells.features)
+    brightest = cells.normal.normal_b + cells.shift + brightest_blasts(cells.features)
+    if "mature_b" in cells.anchors:
+        # Where the window holds few mature B cells, the brightest leukaemia against its average cell is dimmer in CD20
+        # and CD45 than they are: in ten colours leukaemia as bright in CD20 as mature B cells was never counted.
+        brightest = np.maximum(brightest, cells.anchors["mature_b"])
+    above = level - brightest
     normal = cells.normal.mixture.mean
     for j, name in enumerate(cells.features):
         if name.startswith(SCATTER) or is_nucleic_acid_dye(name):
