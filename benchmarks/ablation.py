@@ -284,15 +284,15 @@ def effect_of(field: Field[Any], on: Sequence[Bench]) -> str:
 
 GUARDS: dict[str, tuple[str, ...]] = {
     "carry-over": ("carry_over",),
-    "comparison with controls": ("groups", "false_groups", "laboratory_decisions"),
-    "cut": ("laip", "kinds"),
+    "comparison with controls": ("group_judgement", "control_places", "false_groups", "laboratory_decisions"),
+    "cut": ("cut_and_background", "laip", "kinds"),
     "doublets": ("doublets",),
-    "error rate of a group": ("false_groups", "groups"),
+    "error rate of a group": ("false_groups", "control_places", "group_judgement"),
     "judgement of controls": ("control_judgement",),
     "markers masked by a drug": ("laip",),
     "novelty of a tube": ("laip",),
     "off-scale cells": ("offscale_cells", "spike_in_raw_events"),
-    "phenotype match": ("laip",),
+    "phenotype match": ("phenotype_match", "laip"),
     "spike-in": ("spike_in_raw_events",),
     "staining control": ("staining_control",),
     "unknown population": ("unknown_population",),
@@ -303,7 +303,14 @@ GUARDS: dict[str, tuple[str, ...]] = {
 def failing(field: Field[Any], value: object) -> list[str]:
     """Tests of a number's section that fail with another value."""
     found = _failing(field, value, ["numbers"])
-    return found or _failing(field, value, GUARDS.get(field.metadata["section"], ("groups",)))
+    return found or _failing(
+        field,
+        value,
+        GUARDS.get(
+            field.metadata["section"],
+            ("compact_groups", "group_judgement", "group_members", "tube_model", "abundance_outliers"),
+        ),
+    )
 
 
 def _failing(field: Field[Any], value: object, modules: Sequence[str]) -> list[str]:
