@@ -642,8 +642,8 @@ _ANSWERS: Final = (
     FlagKind(
         "PRECURSOR_LIKE_NOT_EXCLUDED",
         Effect.ANSWER,
-        "No phenotype of a diagnosis tube is known: a few leukaemic cells could be overlooked that look like this "
-        "marrow's regular B-cell precursors, or are brighter than the range of a detector.",
+        "No phenotype of a diagnosis tube is known: leukaemia that looks like this marrow's regular B-cell precursors, "
+        "or is brighter than the range of a detector, could be overlooked, even 1 cell in 1,000.",
         step="Use the diagnosis tube, or another method (molecular MRD), where such a leukaemia is possible.",
         section="mrd",
         roles=_FOLLOWUP,
