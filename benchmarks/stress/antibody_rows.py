@@ -154,6 +154,7 @@ add(Row("aplastic marrow: 97 % T cells", _population(0.97, T_CELLS, (75_000.0, 2
 for _count in (3, 4, 5):
     add(Row(f"{_count} controls", n_controls=_count))
 add(Row("20-bit instrument, controls of an 18-bit one", _wide, sound=False))
+add(Row("20-bit diagnosis tube, controls of an 18-bit one", _wide, on=frozenset({"diagnosis"}), sound=False))
 add(
     Row(
         "20-bit instrument",

@@ -475,6 +475,25 @@ _DOUBTS: Final = (
         roles=_PATIENT,
     ),
     FlagKind(
+        "DIAGNOSIS_NOT_EVALUABLE",
+        Effect.NO_NEGATIVE,
+        "The diagnosis tube {tube} cannot be evaluated ({codes}), so no phenotype was learned from it.",
+        step="The result of the diagnosis tube says what is wrong with it: mend that, or stain another specimen of the "
+        "diagnosis. This tube was searched without the phenotype.",
+        section="first",
+        question="What does this patient's leukaemia look like?",
+        roles=_PATIENT,
+    ),
+    FlagKind(
+        "DIAGNOSIS_TUBE_LEFT_OUT",
+        Effect.REMARK,
+        "The diagnosis tube {tube} cannot be evaluated ({codes}) and was left out; the patient's other diagnosis tubes "
+        "were searched for the phenotype.",
+        step="Look whether the leukaemia of the other diagnosis tubes is that of the tube that was left out.",
+        section="mrd",
+        roles=_PATIENT,
+    ),
+    FlagKind(
         "DIAGNOSIS_DISAGREES",
         Effect.REMARK,
         "The phenotype was learned from {learned:.1%} of this tube's cells, but {counted:.1%} match it.",

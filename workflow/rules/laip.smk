@@ -2,6 +2,7 @@ rule laip:
     input:
         gated=diagnosis_files("gated.arrow"),
         preprocessed=diagnosis_files("preprocessed.arrow"),
+        quality=diagnosis_files("qc.json"),
         reference=normal_reference("reference.json"),
         arrays=normal_reference("reference.npz"),
     output:

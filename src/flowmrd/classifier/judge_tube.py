@@ -13,7 +13,7 @@ from flowmrd.classifier.classification import Classification, SpikeInResult
 from flowmrd.classifier.classification_record import summarise
 from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.excluded_cells import find_excluded
-from flowmrd.classifier.laip_of_tubes import FoundLaip
+from flowmrd.classifier.laip_of_tubes import LEFT_OUT, FoundLaip
 from flowmrd.classifier.library import Library
 from flowmrd.classifier.normal_reference import FittedReference, ReferenceModel, model_of
 from flowmrd.classifier.parameters import ClassifierParameters
@@ -22,7 +22,7 @@ from flowmrd.classifier.phenotype_score import NO_SCORE
 from flowmrd.classifier.spike_in_raw_events import RawChain
 from flowmrd.classifier.tube_candidates import TubeCandidates, candidates
 from flowmrd.config import PriorTherapy, RunConfig
-from flowmrd.flags import Flag, flag
+from flowmrd.flags import Effect, Flag, flag
 from flowmrd.panel import PanelModel
 from flowmrd.panel.model import ChannelKind
 from flowmrd.records.base import FlagEntry
@@ -143,8 +143,7 @@ def classify(
             raised.append(flag("EXCLUDED_PHENOTYPE", events=swept.total, why=why))
     told = {entry.code for entry in judged.flags}
     raised += [item for item in _as_control(tube.name, reference, settings) if item.code not in told]
-    if no_phenotype:
-        raised.append(flag("NO_LAIP", least=settings.laip.min_diagnosis_cells))
+    raised += _of_diagnosis(learned, settings, none_found=no_phenotype)
     classified = replace(
         tube,
         mrd_score=events.score,
@@ -189,6 +188,14 @@ def columns_of_events(result: Classification, found: TubeCandidates, n_events: i
         score[rows], cluster[rows] = result.offscale_score, result.offscale_cluster
         mrd[rows] = result.offscale_cluster >= 0
     return EventColumns(score, mrd, cluster, group)
+
+
+def _of_diagnosis(learned: FoundLaip, config: RunConfig, *, none_found: bool) -> list[Flag]:
+    """What the search in the diagnosis tubes left open: tubes were left out, or no phenotype was found."""
+    raised = [entry.flag for entry in learned.flags if entry.code in LEFT_OUT]
+    if none_found and all(item.effect is Effect.REMARK for item in raised):
+        raised.append(flag("NO_LAIP", least=config.laip.min_diagnosis_cells))
+    return raised
 
 
 def _disagreement(tube: Tube, learned: FoundLaip, parameters: ClassifierParameters) -> list[Flag]:

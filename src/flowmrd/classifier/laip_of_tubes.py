@@ -15,14 +15,18 @@ from flowmrd.classifier.patient_laip import find_laip as find_in_cells
 from flowmrd.classifier.phenotype import marker_levels, nearest_stage
 from flowmrd.classifier.tube_candidates import candidates
 from flowmrd.config import RunConfig
-from flowmrd.flags import Flag, flag
+from flowmrd.flags import Effect, Flag, flag, kind_of
 from flowmrd.records.base import FlagEntry, MarkerShift
 from flowmrd.records.references import LaipComponent
 from flowmrd.threads import one_thread
 from flowmrd.tube import Tube
 from flowmrd.units import LOGICLE_M
 
-__all__ = ["FoundLaip", "find_laip", "seen_without"]
+__all__ = ["LEFT_OUT", "FoundLaip", "find_laip", "seen_without"]
+
+NOT_EVALUABLE, ONE_LEFT_OUT = "DIAGNOSIS_NOT_EVALUABLE", "DIAGNOSIS_TUBE_LEFT_OUT"
+LEFT_OUT = frozenset({NOT_EVALUABLE, ONE_LEFT_OUT})
+"""Flags of diagnosis tubes that were not learned from; every tube of the patient says them."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,9 @@ def find_laip(
         Identifier of the patient; it is stored with the phenotype.
     tubes
         Diagnosis tubes in the order of acquisition, which is that of the sheet. The last one that holds aberrant cells
-        gives the phenotype, since a leukaemia changes and the last tube is nearest to the follow-ups.
+        gives the phenotype, since a leukaemia changes and the last tube is nearest to the follow-ups. A tube whose
+        quality allows no answer (its numbers are those of another instrument, for example) gives none: follow-ups
+        would be searched for cells that look like none of theirs.
     reference
         Normal marrow: a fitted ``NormalReference``, or its ``model_``.
     config
@@ -93,7 +99,10 @@ def find_laip(
     laip: PatientLaip | None = None
     used, seen = "", None
     settings = config or RunConfig(panel=reference.panel, samples="")
+    unfit = {tube.name: codes for tube in tubes if (codes := _failures(tube))}
     for tube in reversed(tubes):
+        if tube.name in unfit:
+            continue
         used = tube.name
         found = candidates(tube)
         labelled = (labels or {}).get(tube.name)
@@ -112,13 +121,26 @@ def find_laip(
             beside = [tube.columns[name][rows] for name in others]
             laip = replace(laip, others=others, other_values=np.stack(beside, axis=1) if beside else laip.other_values)
             break
-    flags: list[Flag] = []
-    if laip is None:
+    some_fit = not unfit or len(unfit) < len(tubes)
+    flags = _left_out(unfit, others=some_fit)
+    if laip is None and some_fit:
         flags.append(flag("NO_LAIP", least=settings.laip.min_diagnosis_cells))
-    elif laip.indistinct:
+    elif laip is not None and laip.indistinct:
         flags.append(flag("DIAGNOSIS_LIKE_NORMAL"))
     components = _components(laip, reference) if laip is not None else ()
     return FoundLaip(laip, used, seen, components, tuple(map(FlagEntry.of, flags)))
+
+
+def _failures(tube: Tube) -> tuple[str, ...]:
+    """Codes of the quality findings that keep a tube from having an answer; empty for a sound tube."""
+    found = () if tube.qc is None else tube.qc.flags
+    return tuple(entry.code for entry in found if kind_of(entry.code).effect is Effect.FAILURE)
+
+
+def _left_out(unfit: Mapping[str, tuple[str, ...]], *, others: bool) -> list[Flag]:
+    """A flag for every tube that was not learned from; a remark where there are other tubes."""
+    code = ONE_LEFT_OUT if others else NOT_EVALUABLE
+    return [flag(code, tube=name, codes=", ".join(codes)) for name, codes in unfit.items()]
 
 
 def seen_without(tube: Tube, rows: npt.NDArray[np.intp], marker: str = "CD19") -> float | None:

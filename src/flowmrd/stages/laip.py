@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from flowmrd.classifier.laip_of_tubes import find_laip
@@ -27,10 +28,10 @@ __all__ = ["in_run"]
 def in_run(run: RunFiles, *, patient: str, tube: Sequence[str], reference: Path) -> None:
     """Find the phenotype of a patient in diagnosis tubes of a run.
 
-    The tubes are in the order of the sheet; the last one that holds aberrant cells gives the phenotype. In a tube with
-    expert labels, these say which cells are leukaemic.
+    The tubes are in the order of the sheet; the last one that holds aberrant cells gives the phenotype, and one that
+    cannot be evaluated gives none. In a tube with expert labels, these say which cells are leukaemic.
     """
-    files = {name: gated_files(run, name) for name in tube}
+    files = {name: replace(gated_files(run, name), qc=run.work(name, "qc.json")) for name in tube}
     tubes = [tube_from_files(one, run.panel_of(tube[0]), run.config) for one in files.values()]
     labels = {
         one.name: read_labels(path, one.n_events, fcs=run.sample(one.name).fcs, data_set=_data_set(files[one.name]))
