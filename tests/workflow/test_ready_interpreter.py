@@ -93,8 +93,22 @@ def test_nothing_works_on_after_its_sender_was_killed(ready: Ready, tmp_path: Pa
 
 
 def test_a_sender_without_a_ready_interpreter_starts_its_own(ready: Ready, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ready_client.LIFELINE)
     alone = Ready(ready.package, {**ready.environment, VARIABLE: str(tmp_path / "gone")})
-    assert alone.send("cohort", "--run", "x", cwd=tmp_path).stdout == "an interpreter of its own: cohort --run x\n"
+    launcher = os.open(tmp_path / ready_client.LIFELINE, os.O_RDWR)
+    fcntl.flock(launcher, fcntl.LOCK_EX)
+    said = alone.send("cohort", "--run", "x", cwd=tmp_path)
+    os.close(launcher)
+    assert said.stdout == "an interpreter of its own: cohort --run x\n"
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_a_job_that_comes_after_the_launchers_end_starts_nothing(ready: Ready, tmp_path: Path, left: bool) -> None:
+    if left:
+        os.mkfifo(tmp_path / ready_client.LIFELINE)
+    late = Ready(ready.package, {**ready.environment, VARIABLE: str(tmp_path / "ready")})
+    said = late.send("cohort", "--run", "x", cwd=tmp_path)
+    assert (said.returncode, said.stdout) == (ready_client.ENDED_WITHOUT_A_WORD, "")
 
 
 def test_changed_code_is_run_by_an_interpreter_of_its_own(ready: Ready, tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
+from typing import NoReturn
 
 from flowmrd.config.yaml_file import read_yaml
 from flowmrd.engine.batch_plan import batch_jobs, lines, work_lines
@@ -26,8 +27,8 @@ from flowmrd.engine.code_digest import package_digest, state_of
 from flowmrd.engine.future_file_times import set_back_future_times
 from flowmrd.engine.lock import refuse_jobs_in_queue, run_lock, wait_for_cancelled_jobs, wait_for_orphans
 from flowmrd.engine.plan import plan_run
-from flowmrd.engine.progress import planned_events, run_and_follow
-from flowmrd.engine.ready_interpreter import ready_interpreter
+from flowmrd.engine.progress import Terminated, planned_events, run_and_follow
+from flowmrd.engine.ready_interpreter import ends_with_the_launcher, ready_interpreter
 from flowmrd.engine.refusals import LOGS, forget_failures
 from flowmrd.engine.run_plan import RunPlan
 from flowmrd.engine.state import STATE
@@ -184,7 +185,7 @@ def launch(
             fresh = False
             if code == 0 and missing_results(plan, began):
                 continue  # something removed a result after Snakemake had seen it
-            if code in (0, 128 + signal.SIGINT):
+            if code in (0, 128 + signal.SIGINT, 128 + signal.SIGTERM):
                 break
             try:
                 again = _plan_again(run_directory, plan, changed=state != _present_state(run_directory))
@@ -194,7 +195,10 @@ def launch(
                 break
             environment["FLOWMRD_SETTLED"] = "1"
             plan = again
-    return print_summary(plan, code, began)
+    ended = print_summary(plan, code, began)
+    if ended == 128 + signal.SIGTERM:  # the whole command was to end, also where it would go on to another run
+        raise SystemExit(ended)
+    return ended
 
 
 def writable_cache(run_directory: Path) -> dict[str, str]:
@@ -271,7 +275,29 @@ def _one_pass(
     log = run_directory / LOGS / "snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with ready_interpreter(environment, cwd=REPOSITORY) if local else nullcontext(environment) as variables:
+        with _own_processes(environment) if local else nullcontext(environment) as variables:
+            command = ends_with_the_launcher(command, variables)
             return run_and_follow(command, variables, cwd=REPOSITORY, log=log, verbose=verbose, queue=queue)
+    except Terminated:
+        return 128 + signal.SIGTERM, 0
     except KeyboardInterrupt:
         return 128 + signal.SIGINT, 0
+
+
+@contextmanager
+def _own_processes(environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The environment for Snakemake and jobs on this machine. They end with this process, however it ends.
+
+    SIGTERM would kill this process at once, and with it the jobs. Instead it is passed on, and Snakemake ends after the
+    jobs that are at work.
+    """
+
+    def terminated(*_: object) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminated)
+    try:
+        with ready_interpreter(environment, cwd=REPOSITORY) as variables:
+            yield variables
+    finally:
+        signal.signal(signal.SIGTERM, before)

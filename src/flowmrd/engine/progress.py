@@ -26,6 +26,10 @@ _ERROR = re.compile(r"^(error:|   in: |   do: )")
 """Pattern of the lines that :mod:`flowmrd.engine.failure` prints for the user."""
 
 
+class Terminated(KeyboardInterrupt):
+    """The launcher of a run on this machine got SIGTERM."""
+
+
 class Event(TypedDict, total=False):
     """One object of the logger plugin, whose docstring says which kind has which keys; ``event`` is its kind."""
 
@@ -144,7 +148,9 @@ def run_and_follow(
                 for line in [] if verbose else progress.lines(event):
                     print(line, flush=True)  # noqa: T201
             code = process.wait()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stopped:
+            if isinstance(stopped, Terminated):  # Ctrl-C reaches Snakemake itself
+                process.terminate()
             process.wait()
             raise
         finally:

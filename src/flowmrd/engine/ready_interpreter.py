@@ -7,11 +7,13 @@ forks for each command, and the child runs the command as a separate interpreter
 directory and terminal of the sender.
 
 * A child dies at once with its sender, so nothing goes on working unnoticed after a job was killed.
+* Snakemake and every sender die at once with the launcher: the kernel kills them when nobody holds the writing end of a
+  named pipe any more (:mod:`flowmrd.engine.ready_client`). A killed launcher therefore leaves no process.
 * If the code on disk has changed since it was imported, or this process is gone, the sender starts an interpreter of
   its own.
 * It ends when its standard input ends, that is with the launcher, after its last child.
-* Its socket lies in a private temporary folder. The launcher and this process hold a lock on that folder, so that the
-  next run can remove the folder of a killed one.
+* Socket and pipe lie in a private temporary folder. The launcher and this process hold a lock on that folder, so that
+  the next run can remove the folder of a killed one.
 * On a cluster, and with plain ``snakemake``, there is no ready interpreter, and every job starts its own.
 """
 
@@ -34,14 +36,16 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from stat import S_ISDIR
-from typing import Any
+from typing import Any, Final
 
 from flowmrd.engine.code_digest import CodeInMemory
+from flowmrd.engine.ready_client import LIFELINE
 
-__all__ = ["VARIABLE", "ready_interpreter", "serve", "shell_function"]
+__all__ = ["VARIABLE", "ends_with_the_launcher", "ready_interpreter", "serve", "shell_function"]
 
 VARIABLE = "FLOWMRD_READY"
 """Environment variable with the path of the socket."""
+CLIENT: Final = (sys.executable, "-I", "-S", str(Path(__file__).with_name("ready_client.py")))
 SECONDS_TO_END = 20.0
 PREFIX = "flowmrd-ready-"
 SECONDS_TO_LOCK = 60.0
@@ -86,6 +90,9 @@ def ready_interpreter(environment: Mapping[str, str], *, cwd: Path) -> Iterator[
         _remove_left_behind()
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))  # of this user only
         held = _hold(folder)
+        os.mkfifo(folder / LIFELINE)
+        lifeline = os.open(folder / LIFELINE, os.O_RDWR)  # no child inherits it
+        fcntl.flock(lifeline, fcntl.LOCK_EX)
     except OSError:
         yield dict(environment)
         return
@@ -107,7 +114,13 @@ def ready_interpreter(environment: Mapping[str, str], *, cwd: Path) -> Iterator[
         with suppress(subprocess.TimeoutExpired):
             process.wait(SECONDS_TO_END)
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(lifeline)
         os.close(held)
+
+
+def ends_with_the_launcher(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """A command whose process dies with the launcher; unchanged where the run has no ready interpreter."""
+    return [*CLIENT, "--become", *command] if VARIABLE in environment else list(command)
 
 
 def _hold(folder: Path) -> int:
@@ -138,8 +151,7 @@ def shell_function() -> str:
     """Shell function that makes the rules send their command; empty where the run has no ready interpreter."""
     if VARIABLE not in os.environ:
         return ""
-    client = Path(__file__).with_name("ready_client.py")
-    return f'flowmrd() {{{{ {shlex.quote(sys.executable)} -I -S {shlex.quote(str(client))} "$@"; }}}}; '
+    return f'flowmrd() {{{{ {shlex.join(CLIENT)} "$@"; }}}}; '
 
 
 def serve(place: Path, command: Command) -> int:
@@ -150,7 +162,7 @@ def serve(place: Path, command: Command) -> int:
     Parameters
     ----------
     place
-        Path of the socket; its folder is removed at the end.
+        Path of the socket; its folder is removed when standard input ends.
     command
         Function that runs the words of a command and returns its exit code.
     """
@@ -170,12 +182,13 @@ def serve(place: Path, command: Command) -> int:
                 import_module(module)
             import_module("flowmrd.report.page").prepare_pages()
             if not imported.is_on_disk() or _other_threads():
-                return 1  # changed meanwhile; or something would be missing in a child
+                return 1  # jobs start their own: changed meanwhile; or something would be missing in a child
             gc.collect()
             gc.freeze()  # what is shared is not looked at, hence not copied, by the children's collector
             _accept(listening, command, imported, interrupt)
         finally:
-            shutil.rmtree(place.parent, ignore_errors=True)
+            place.unlink(missing_ok=True)
+    shutil.rmtree(place.parent, ignore_errors=True)  # the launcher has ended, perhaps killed
     with suppress(ChildProcessError):
         while True:
             os.wait()
