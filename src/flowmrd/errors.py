@@ -6,7 +6,8 @@
     ├── InputError                  exit code 2: the input is wrong, the message says what to do
     │   ├── ConfigError             config.yaml
     │   ├── SheetError              samples.tsv, patients.tsv, adverse_events.tsv
-    │   │   └── ColumnError         an unknown column in one of them
+    │   │   ├── ColumnError         an unknown column in one of them
+    │   │   └── RepeatedSampleError one name for two tubes
     │   ├── PanelError              panels/*.yaml
     │   ├── FcsError                an FCS file that cannot be read, or only by guessing
     │   ├── ChannelError            a channel the panel needs is missing or ambiguous
@@ -100,6 +101,20 @@ class ColumnError(SheetError):
     def __init__(self, where: str, *, found: str, expected: str, todo: str, near: str | None = None) -> None:
         super().__init__(where, found=found, expected=expected, todo=todo)
         self.near = near
+
+
+class RepeatedSampleError(SheetError):
+    """Two rows of the sample sheet have one name.
+
+    Parameters
+    ----------
+    sample, patient
+        The name, and the patient whom both rows name; empty where they differ.
+    """
+
+    def __init__(self, where: str, *, found: str, expected: str, todo: str, sample: str, patient: str) -> None:
+        super().__init__(where, found=found, expected=expected, todo=todo)
+        self.sample, self.patient = sample, patient
 
 
 class PanelError(InputError):

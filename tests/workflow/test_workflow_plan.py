@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from flowmrd.cli.app import call
-from flowmrd.config import RunConfig
+from flowmrd.config import RunConfig, read_sheet
 from flowmrd.engine.failure import report_failure
 from flowmrd.engine.launch import find_profile, snakemake_command, writable_cache
 from flowmrd.engine.plan import plan_run
-from flowmrd.engine.refusals import forget_failures
+from flowmrd.engine.refusals import forget_failures, refuse_row
 from flowmrd.engine.stage_table import CONTRACT, code_and_config
 from flowmrd.engine.summary import missing_results, print_summary
 from flowmrd.errors import ArtefactError, ColumnError, ConfigError, FcsError, ResourceError, SheetError
@@ -311,6 +311,21 @@ def test_a_library_that_is_none_ends_the_run_and_check_says_so(
         plan_run(run).identity("P01-day21")
     assert call(["check", str(run)]) == 2
     assert "nowhere" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("patient", "named"), [("P1", "P1"), ("P2", "")])
+def test_a_tube_that_two_rows_name_is_refused_by_its_name(tmp_path: Path, patient: str, named: str) -> None:
+    """The cohort page showed it as the tube "line-3" of the patient "unknown", and not under its own name."""
+    sheet = tmp_path / "samples.tsv"
+    sheet.write_text(
+        f"sample\tpatient\trole\tfcs\nT5\tP1\tfollowup\ta.fcs\nT5\t{patient}\tfollowup\ta.fcs\nT6\tP1\todd\tb.fcs\n"
+    )
+    rows, problems = read_sheet(sheet)
+    assert rows == []
+    refused = [refuse_row(problem) for problem in problems]
+    assert ("T5", named) in [(one.sample, one.patient) for one in refused]
+    assert "line-3" not in [one.sample for one in refused]
+    assert "line-4" in [one.sample for one in refused]
 
 
 @pytest.mark.parametrize("link", ["samples/P01-day21", "work/P01-day21", "laip/P01"])

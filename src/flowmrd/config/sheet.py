@@ -14,7 +14,7 @@ from unicodedata import normalize
 from flowmrd.config.path_text import impossible_path, plain_path
 from flowmrd.config.table import read_table
 from flowmrd.dates import DayError, read_day
-from flowmrd.errors import SheetError
+from flowmrd.errors import RepeatedSampleError, SheetError
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 COLUMNS = {
@@ -133,6 +133,7 @@ def read_sheet(path: Path) -> tuple[list[Sample], list[SheetError]]:
     rows, problems = read_table(path, REQUIRED, OPTIONAL, one_row_per="tube", setting="samples")
     samples: list[Sample] = []
     first_line: dict[str, int] = {}
+    patients: dict[str, str] = {}
     repeated: set[str] = set()
     for line, cells in rows:
         where = f"{path}, line {line}"
@@ -142,17 +143,19 @@ def read_sheet(path: Path) -> tuple[list[Sample], list[SheetError]]:
         if sample in first_line:
             repeated.add(sample)
             errors.append(
-                SheetError(
+                RepeatedSampleError(
                     where,
                     found=f"sample {sample} again (first on line {first_line[sample]})",
                     expected="every sample once",
                     todo="give each tube its own name; until then neither is used",
+                    sample=sample,
+                    patient=row["patient"] if row["patient"] == patients[sample] else "",
                 )
             )
         if errors:
             problems.extend(errors)
             continue
-        first_line[sample] = line
+        first_line[sample], patients[sample] = line, row["patient"]
         samples.append(_to_sample(path.parent, row, line))
     problems += _specimen_errors(path, samples)
     # which of two tubes of one name is meant cannot be known, so neither is used

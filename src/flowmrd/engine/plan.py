@@ -195,8 +195,5 @@ def _refuse_links_of(row: Sample, run_directory: Path) -> None:
 def rows_of_refused(plan: RunPlan) -> list[Sample]:
     """Rows for the tubes without a result; a row of the sheet that cannot be read is named by its line."""
     rows = {row.sample: row for row in read_sheet(plan.run_directory / plan.config.samples)[0]}
-    unknown = {"patient": "unknown", "role": Role.FOLLOWUP, "fcs": Path()}
-    return [
-        rows.get(name) or Sample(sample=name, **unknown)  # type: ignore[arg-type]
-        for name in dict.fromkeys(refusal.sample for refusal in plan.refusals)
-    ]
+    patients = {refusal.sample: refusal.patient or "unknown" for refusal in plan.refusals}
+    return [rows.get(name) or Sample(name, patient, Role.FOLLOWUP, Path()) for name, patient in patients.items()]

@@ -17,7 +17,7 @@ from typing import Final
 from flowmrd.config import Sample
 from flowmrd.engine.failure import RECORD_SUFFIX
 from flowmrd.engine.stage_table import SAMPLE_STAGES
-from flowmrd.errors import ArtefactError, InputError, SheetError
+from flowmrd.errors import ArtefactError, InputError, RepeatedSampleError, SheetError
 from flowmrd.records.read import read_if_there
 from flowmrd.records.run import FailureFile
 
@@ -55,7 +55,9 @@ def refuse(row: Sample, error: InputError) -> Refusal:
 
 
 def refuse_row(error: SheetError) -> Refusal:
-    """Turn a row that cannot be read into a refusal, named by its line."""
+    """Turn a row that cannot be read into a refusal, named by its line; by its tube where two rows name one."""
+    if isinstance(error, RepeatedSampleError):
+        return Refusal(error.sample, error.patient, "", CHECK, _what(error), error.where, error.todo)
     name = error.where.rsplit(", ", maxsplit=1)[-1].replace(" ", "-")
     return Refusal(name, "", "", CHECK, _what(error), error.where, error.todo)
 
