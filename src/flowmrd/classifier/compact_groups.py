@@ -119,21 +119,23 @@ def search_groups(
     # prior.
     typical = -0.5 * (len(shape) * (1.0 + np.log(2.0 * np.pi)) + float(np.linalg.slogdet(shape)[1]))
     odd_worth = np.log1p(np.exp(np.clip(typical - normal - log_share, -30, 30)))
+    grown: dict[int, _GrownGroup] = {}
     for _ in range(parameters.groups_most):
-        grown = [
-            _grow(cells, unclaimed, seed, shape, denominator, parameters)
-            for seed in (
-                *_seeds(cells.values, worth * unclaimed, shape, parameters, parameters.seeds),
-                *_seeds(cells.values, odd_worth * unclaimed, shape, parameters, parameters.seeds_odd),
-            )
-        ]
-        if not grown:
+        seeds = (
+            *_seeds(cells.values, worth * unclaimed, shape, parameters, parameters.seeds),
+            *_seeds(cells.values, odd_worth * unclaimed, shape, parameters, parameters.seeds_odd),
+        )
+        if not seeds:
             break
-        group, belongs = max(grown, key=lambda one: one[0].log_likelihood_gain)
-        if group.events < parameters.group_events_least or group.log_likelihood_gain <= 0:
+        for seed in seeds:
+            # A seed of both kinds, or of a round that claimed none of the cells around it, gives the same group again.
+            if seed not in grown or not np.array_equal(grown[seed].unclaimed, unclaimed[grown[seed].close]):
+                grown[seed] = _grow(cells, unclaimed, cells.values[seed], shape, denominator, parameters)
+        best = max((grown[seed] for seed in seeds), key=lambda one: one.group.log_likelihood_gain)
+        if best.group.events < parameters.group_events_least or best.group.log_likelihood_gain <= 0:
             break
-        groups.append(group)
-        unclaimed = unclaimed * (1.0 - belongs)
+        groups.append(best.group)
+        unclaimed[best.close] *= 1.0 - best.belongs
     return sorted(groups, key=lambda group: -group.log_likelihood_gain)
 
 
@@ -169,8 +171,26 @@ class _CandidateCells:
         return np.flatnonzero(self.squares - 2.0 * (self.relative @ at) + at @ at < reach)
 
 
-def _seeds(cells: Floats, worth: Floats, shape: Floats, parameters: ClassifierParameters, most: int) -> list[Floats]:
-    """Cells around which a group would gain most; any two are further apart than the size of a leukaemia.
+@dataclass(frozen=True)
+class _GrownGroup:
+    """A group that grew from a seed.
+
+    Attributes
+    ----------
+    close
+        Shape (m,): indices of the cells around the seed.
+    unclaimed, belongs
+        Shape (m,): the part of each of them that no earlier group had claimed, and the part that the group claims.
+    """
+
+    group: CompactGroup
+    close: npt.NDArray[np.intp]
+    unclaimed: Floats
+    belongs: Floats
+
+
+def _seeds(cells: Floats, worth: Floats, shape: Floats, parameters: ClassifierParameters, most: int) -> list[int]:
+    """Indices of cells around which a group would gain most; any two are further apart than the size of a leukaemia.
 
     Parameters
     ----------
@@ -184,22 +204,22 @@ def _seeds(cells: Floats, worth: Floats, shape: Floats, parameters: ClassifierPa
         return []
     white = np.linalg.inv(np.linalg.cholesky(shape))
     z = cells[order] @ white.T
-    norm = (z**2).sum(axis=1)
-    mass = np.empty(len(z))
-    for start in range(0, len(z), SEED_BLOCK):
-        part = slice(start, start + SEED_BLOCK)
-        near = norm[part, None] + norm  # in place from here on: this is done for every cell with every other one
-        near -= (2.0 * z[part]) @ z.T
-        np.maximum(near, 0.0, out=near)
-        near *= -0.25
+    # A quarter of the negative squared distance of two cells is a product of these columns of one and of the other.
+    quarter, ones = -0.25 * (z**2).sum(axis=1), np.ones(len(z))
+    one, other, weight = np.column_stack([0.5 * z, quarter, ones]), np.column_stack([z, ones, quarter]).T, worth[order]
+    mass = np.zeros(len(z))
+    for start in range(0, len(z), SEED_BLOCK):  # every pair of cells once
+        end = start + SEED_BLOCK
+        near = one[start:end] @ other[:, start:]
         np.exp(near, out=near)
-        mass[part] = near @ worth[order]
-    seeds: list[Floats] = []
+        mass[start:end] += near @ weight[start:]
+        mass[end:] += weight[start:end] @ near[:, SEED_BLOCK:]
+    seeds: list[int] = []
     for _ in range(most):
         top = int(mass.argmax())
         if mass[top] <= 0.0:
             break
-        seeds.append(cells[order[top]])
+        seeds.append(int(order[top]))
         mass[((z - z[top]) ** 2).sum(axis=1) < parameters.seed_distance] = 0.0
     return seeds
 
@@ -225,19 +245,18 @@ def _grow(
     shape: Floats,
     denominator: int,
     parameters: ClassifierParameters,
-) -> tuple[CompactGroup, npt.NDArray[np.float64]]:
+) -> _GrownGroup:
     """EM of one Gaussian beside the fixed normal density, among the cells around the seed."""
     close = cells.around(seed, parameters.group_neighbourhood)
     around, log_normal = cells.values[close], cells.log_normal[close]
-    log_unclaimed = np.log(np.maximum(unclaimed[close], 1e-12))
+    left = unclaimed[close]
+    log_unclaimed = np.log(np.maximum(left, 1e-12))
     mean, covariance, share = seed, shape, parameters.group_start_events / denominator
-    belongs = np.zeros(len(close))
-    gain = 0.0
     prior_events, tails = parameters.group_shape_events, parameters.blast_tail_degrees
     for _ in range(parameters.group_steps):
         mixture = Mixture(np.ones(1), mean[None], covariance[None])
         odds = np.log(max(share, 1e-12)) + score_cells(mixture, around, log_normal, tails) + log_unclaimed
-        gain = float(np.logaddexp(0.0, odds).sum() - share * denominator)
+        expected = share * denominator
         belongs = membership(odds - parameters.group_margin)
         count = float(belongs.sum())
         if count < 2.0:
@@ -254,7 +273,6 @@ def _grow(
         mean, share = new_mean, new_share
         if done:
             break
+    gain = float(np.logaddexp(0.0, odds).sum() - expected)
     group = CompactGroup(Mixture(np.ones(1), mean[None], covariance[None]), share, gain, float(belongs.sum()))
-    whole = np.zeros(len(cells.values))
-    whole[close] = belongs
-    return group, whole
+    return _GrownGroup(group, close, left, belongs)

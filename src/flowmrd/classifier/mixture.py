@@ -179,6 +179,8 @@ def chi2_quantile(probability: float, degrees: float) -> float:
 
 def log_sum(values: Floats) -> Floats:
     """Log of the sum of exponentials along the last axis."""
+    if values.shape[-1] == 1:
+        return values[..., 0]
     top = values.max(axis=-1)
     out: Floats = top + np.log(np.exp(values - top[..., None]).sum(axis=-1))
     return out
