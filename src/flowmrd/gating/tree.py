@@ -268,6 +268,8 @@ def _place(
         return Placement(gate.name, overrides[gate.name], "ok", "override", "manual", "set by a reviewer", n)
     if frozen is None or not isinstance(gate, CutGate | SingletGate | DebrisGate):
         return _estimate(gate, columns, within, masks, panel_scale)
+    if isinstance(gate, CutGate) and gate.own_tube and gate.estimator == "negative_quantile":
+        return _estimate(gate, columns, within, masks, panel_scale)
     if isinstance(gate, CutGate) and gate.own_tube:
         return own_cut(gate, frozen.parameters, columns, within, masks, panel_scale, frozen.label)
     n = int(np.count_nonzero(within))
