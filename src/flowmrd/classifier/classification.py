@@ -17,6 +17,7 @@ from flowmrd.flags import Flag
 Mode = Literal["patient", "library", "different_from_normal", "none"]
 Why = Literal[
     "like_precursors",
+    "regenerating",
     "like_controls",
     "beyond_leukaemia",
     "displaced",
@@ -27,13 +28,14 @@ Why = Literal[
     "offscale",
     "named",
 ]
-"""Why a group is not counted, in the order of the values: it lies where controls keep B-lineage cells; marrow without
-leukaemia shows equally unusual groups; it lies at an end of a scale or where no leukaemia of other patients does, and
-would count elsewhere; it may be a normal population that lies further from its place than in the
-controls; it has fewer cells than a detection needs, and normal cells beside it could make them up; it is not the
-patient's phenotype; it matches the phenotype only after a shift that is rare between tubes of
-one patient; it lies nearer to cells of one control than to the phenotype; its cells are off scale in a detector; it is
-a normal population or an artefact of the catalogue.
+"""Why a group is not counted, in the order of the values: it lies where controls keep B-lineage cells; it lies among
+the stages of a regenerating marrow after a shift that tubes of one patient hardly show; marrow without leukaemia
+shows equally unusual groups; it lies at an end of a scale or where no leukaemia of other patients does, and would
+count elsewhere; it may be a normal population that lies further from its place than in the controls; it has fewer
+cells than a detection needs, and normal cells beside it could make them up; it is not the patient's phenotype; it
+matches the phenotype only after a shift that is rare between tubes of one patient; it lies nearer to cells of one
+control than to the phenotype; its cells are off scale in a detector; it is a normal population or an artefact of the
+catalogue.
 """
 
 
@@ -52,8 +54,15 @@ class CountedGroup:
 
 @dataclass(frozen=True)
 class UncountedGroup:
-    """A compact group of cells that is reported and not counted; ``detector`` is the detector in which they are off
-    scale.
+    """A compact group of cells that is reported and not counted.
+
+    Attributes
+    ----------
+    detector
+        Detector in which the cells are off scale; empty for others.
+    is_fitted
+        Whether the cells are a population of the tube's own normal model, with the weights of ``mixture`` as shares of
+        the tube.
     """
 
     mixture: Mixture
@@ -61,6 +70,7 @@ class UncountedGroup:
     why: Why
     evidence: EvidenceOnGroup
     detector: str = ""
+    is_fitted: bool = False
 
     @property
     def call(self) -> str:

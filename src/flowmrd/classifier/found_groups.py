@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -72,7 +72,6 @@ def find_groups(
     calibration: Calibration,
     *,
     burden: PatientLaip | None = None,
-    regenerating: bool = False,
     fits: list[PhenotypeFit] | None = None,
 ) -> FoundGroups:
     """Find the patient's phenotype in the tube; without one, find groups that are clearly unlike those of controls.
@@ -81,8 +80,6 @@ def find_groups(
     ----------
     burden
         Leukaemia found in the tube itself, where it is so abundant that no search is needed.
-    regenerating
-        Whether the burden can be the haematogones of a regenerating marrow as well.
     fits
         Fits of the patient's phenotype to these cells, if already made.
     """
@@ -93,7 +90,7 @@ def find_groups(
         evidence = weigh_mixture(burden.mixture, burden.share, cells)
         # 5 % of a clean tube with a much brighter dye were called: they lay where CD34+ myeloid progenitors do
         harmless = lies_without_leukaemia(burden.mixture, burden.share, cells)
-        if not harmless and not regenerating and not like_normal(burden.mixture, cells):
+        if not harmless and not like_normal(burden.mixture, cells):
             return FoundGroups((CountedGroup(burden.mixture, "burden", evidence),), (), calibration.cut)
         alike = UncountedGroup(burden.mixture, float(burden.n_cells), "like_precursors", evidence)
         return FoundGroups((), (alike,), calibration.cut)
@@ -201,6 +198,21 @@ def stands_beside(found: FoundGroups, parameters: ClassifierParameters) -> bool:
     """
     rates = [group.evidence.false_groups for group in found.counted]
     return bool(rates) and all(rate is not None and rate < parameters.false_groups_beside for rate in rates)
+
+
+def only_beyond_doubt(found: FoundGroups, cells: WindowCells) -> FoundGroups:
+    """The counted groups that count by the rate of a second look; the others are questions."""
+    counted: list[CountedGroup] = []
+    doubts: list[UncountedGroup] = []
+    score, label = score_mixtures(cells, [group.mixture for group in found.counted])
+    for number, group in enumerate(found.counted):
+        rate = group.evidence.false_groups
+        if rate is not None and rate < cells.parameters.false_groups_beside:
+            counted.append(group)
+        else:
+            events = float(np.count_nonzero((score >= found.cut) & (label == number)))
+            doubts.append(UncountedGroup(group.mixture, events, "displaced", group.evidence))
+    return replace(found, counted=tuple(counted), uncounted=(*found.uncounted, *doubts))
 
 
 def find_other_groups(cells: WindowCells, calibration: Calibration, score: Floats) -> tuple[UncountedGroup, ...]:

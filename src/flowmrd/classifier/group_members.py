@@ -16,7 +16,7 @@ from flowmrd.classifier.candidate_cells import OffscaleCells
 from flowmrd.classifier.classification import UncountedGroup
 from flowmrd.classifier.compact_groups import even_score
 from flowmrd.classifier.offscale_cells import score_offscale
-from flowmrd.classifier.phenotype_score import NO_SCORE, score_cells
+from flowmrd.classifier.phenotype_score import MOSTLY, NO_SCORE, score_cells
 from flowmrd.classifier.window_cells import WindowCells
 
 __all__ = ["GroupMembers", "find_members"]
@@ -43,7 +43,8 @@ def find_members(
     """Assign the cells that no counted group has to the groups that are not counted.
 
     A cell belongs to such a group if it scores above ``group_cut`` and is more probably the group's than a normal cell,
-    as in a counted group (:func:`flowmrd.classifier.group_judgement.cut_of_groups`).
+    as in a counted group (:func:`flowmrd.classifier.group_judgement.cut_of_groups`). Of a group that was fitted as a
+    population of the tube, the cells are those of which it explains more than the other populations do.
 
     Parameters
     ----------
@@ -62,6 +63,10 @@ def find_members(
     beside = cells.shrunken
     for number, group in enumerate(uncounted, start=first):
         if group.detector:
+            continue
+        if group.is_fitted:
+            part = score_cells(group.mixture, cells.values, cells.log_normal, cells.parameters.blast_tail_degrees)
+            window[(part >= MOSTLY) & (window < 0)] = number
             continue
         # Such a group stands out only from populations that are shrunken towards their places.
         out_of_place = beside is not None and group.why in {"displaced", "named"}

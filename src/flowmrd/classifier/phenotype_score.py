@@ -33,6 +33,9 @@ from flowmrd.classifier.parameters import ClassifierParameters
 NO_SCORE = -99.0
 """Score of a cell that no phenotype claims."""
 
+MOSTLY = float(np.log(0.5))
+"""Score, against a normal density that includes it, of a cell of which a fitted normal population explains half."""
+
 
 @dataclass(frozen=True)
 class PhenotypeFit:

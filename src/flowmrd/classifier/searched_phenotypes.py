@@ -15,7 +15,7 @@ from flowmrd.classifier.mixture import Floats, Mixture
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype_match import places_within_reach
-from flowmrd.classifier.phenotype_score import NO_SCORE, score_cells, score_each
+from flowmrd.classifier.phenotype_score import MOSTLY, NO_SCORE, score_cells, score_each
 from flowmrd.classifier.window_cells import WindowCells
 
 
@@ -36,7 +36,7 @@ class SearchedPhenotypes:
 
 
 def keep_candidates(
-    search: SearchedPhenotypes, cells: WindowCells, burden: Mixture | None = None
+    search: SearchedPhenotypes, cells: WindowCells, burden: Mixture | None = None, *, fitted: Mixture | None = None
 ) -> tuple[WindowCells, npt.NDArray[np.intp]]:
     """Only the cells that a searched phenotype could claim, and their rows; the others would only cost time.
 
@@ -44,6 +44,8 @@ def keep_candidates(
     ----------
     burden
         Phenotype of a heavy burden that was found in this tube. The average leukaemia may be unlike a part of it.
+    fitted
+        Population that was fitted among the tube's normal ones and is a question; its cells are kept for the reviewer.
     """
     parameters = search.parameters
     places = [blast_prior(cells.features, cells.normal.normal_b + cells.shift, parameters)]
@@ -55,6 +57,9 @@ def keep_candidates(
     if burden is not None:
         places.append(burden)
         least.append(parameters.heavy_cut_least)
+    if fitted is not None:
+        places.append(fitted)
+        least.append(MOSTLY)
     # Cells that only a displaced normal population explains are candidates too.
     normal = cells.log_normal
     if cells.log_normal_shrunken is not None:

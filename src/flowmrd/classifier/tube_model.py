@@ -206,13 +206,13 @@ def fit_input(model: NormalModel, tube: CandidateCells, parameters: ClassifierPa
 def _others(
     model: NormalModel,
     start: FitInput,
-    leukaemia: _Other | None,
+    known: Sequence[_Other],
     *,
     window_moves: bool,
     unreliable: frozenset[str],
     parameters: ClassifierParameters,
 ) -> list[_Other]:
-    """Outliers first, then doublets, masked cells, leukaemia.
+    """Outliers first, then doublets, masked cells and what the tube is known to hold.
 
     Without a component of their own, a few hundred leukaemic cells would draw a small normal population onto
     themselves.
@@ -226,9 +226,7 @@ def _others(
     if window_moves:
         prior = blast_prior(model.features, model.normal_b + start.shift, parameters)
         out.append(_Other(prior, parameters.rare_share_start))
-    if leukaemia is not None:
-        out.append(leukaemia)
-    return out
+    return [*out, *known]
 
 
 def _tube_staining(model: NormalModel, tube: CandidateCells, parameters: ClassifierParameters) -> Floats:
@@ -248,6 +246,7 @@ def fit_tube(
     *,
     leukaemia: Mixture | None = None,
     leukaemia_share: float = 0.0,
+    regenerating: Mixture | None = None,
     outside_window_only: bool = False,
     unreliable: frozenset[str] = frozenset(),
     start: FitInput | None = None,
@@ -261,6 +260,8 @@ def fit_tube(
         normal components.
     leukaemia_share
         Starting share of ``leukaemia``.
+    regenerating
+        Regenerating precursors that the controls lack, weights as shares of the tube; a population of its normal cells.
     outside_window_only
         True where the window may be full of leukaemia. Only cells outside the window then determine the common shift,
         and the window's components follow it without moving on their own.
@@ -275,10 +276,14 @@ def fit_tube(
         return TubeModel(base, np.zeros(d), 0.0, 0.0)
     start = start or fit_input(model, tube, parameters)
     table, centre, weight, shift = start.table, start.centre, start.weight, start.shift
+    known = [] if leukaemia is None else [_Other(leukaemia, leukaemia_share)]
+    if regenerating is not None:
+        share = float(regenerating.weight.sum())
+        known.append(_Other(regenerating.with_share(1.0 / share), share, True))
     others = _others(
         model,
         start,
-        None if leukaemia is None else _Other(leukaemia, leukaemia_share),
+        known,
         window_moves=not outside_window_only,
         unreliable=unreliable,
         parameters=parameters,

@@ -15,6 +15,11 @@ UNCOUNTED_FLAGS: Final[dict[Why, tuple[str, str]]] = {
         "PHENOTYPE_LIKE_NORMAL",
         "regenerating precursors without a diagnosis tube",
     ),
+    "regenerating": (
+        "PHENOTYPE_LIKE_NORMAL",
+        "regenerating precursors: the marrow holds all their stages, and the leukaemia at diagnosis lies there only "
+        "after a shift that tubes of one patient hardly show",
+    ),
     "not_the_phenotype": (
         "UNRESOLVED_CLUSTER",
         "is unlike normal marrow and unlike the leukaemia at diagnosis: the leukaemia may have changed, one of the two "

@@ -17,6 +17,7 @@ from flowmrd.report.group_names import call_in_words, group_number
 
 WHY: Final = {
     "like_precursors": "may be regenerating precursors",
+    "regenerating": "in the place of regenerating precursors after an unusual shift",
     "like_controls": "atypical; similar groups occur in normal marrow",
     "beyond_leukaemia": "beyond the leukaemias of other patients, or at an end of a scale",
     "displaced": "may be a normal population out of its place",
