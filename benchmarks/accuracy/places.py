@@ -7,8 +7,8 @@ Markers that the collection lacks (CD22, CD24, CD66b) cannot keep a leukaemia ou
 
 ``--shifts`` prints where leukaemias in the places of haematogones lie against the normal B cells of their own marrow,
 for development persons: the numbers of :func:`flowmrd.classifier.blast_prior.precursor_like`. ``--brightest`` prints
-how bright the brightest leukaemia is in every marker against normal B cells, for development persons and for the
-others, and how far the dimmest one lies below cells without the antigen.
+where the dimmest and the brightest leukaemia lie in every marker against normal B cells, for development persons and
+for the others, and how far the dimmest one lies below cells without the antigen.
 """
 
 from __future__ import annotations
@@ -98,11 +98,12 @@ def main() -> int:
     for call, number in inside.most_common():
         entry = known.entry(call)
         sys.stdout.write(f"{call}: {number}{'' if entry is None else f' (accepted: {entry.accepted})'}\n")
-    columns = zip(FEATURES, *(np.max(values, axis=0) for values in (*above, below)), strict=True)
-    for name, developed, others, dimmest in columns if arguments.brightest else ():
+    ends = [end(values, axis=0) for end in (np.min, np.max) for values in above]
+    columns = zip(FEATURES, *ends, np.max(below, axis=0), strict=True)
+    for name, lowest, other_lowest, developed, others, dimmest in columns if arguments.brightest else ():
         sys.stdout.write(
-            f"{name}: brightest {developed:+.2f} decades against normal B cells (others {others:+.2f}), dimmest "
-            f"{dimmest:.2f} below cells without the antigen\n"
+            f"{name}: dimmest {lowest:+.2f} and brightest {developed:+.2f} decades against normal B cells (others "
+            f"{other_lowest:+.2f} and {others:+.2f}), dimmest {dimmest:.2f} below cells without the antigen\n"
         )
     for call, found in sorted(shifts.items()) if arguments.shifts else ():
         sys.stdout.write(f"{call}, {len(found)} development persons, against normal B cells in decades:\n")

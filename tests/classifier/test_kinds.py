@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from laip_marrow import FEATURES, marrow
 
-from flowmrd.classifier.blast_prior import blast_prior
+from flowmrd.classifier.blast_prior import blast_prior, ends_of_blasts
 from flowmrd.classifier.classification import SpikeStep
 from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.judge_tube import lossy_steps
@@ -55,8 +55,17 @@ def test_the_kinds_spread_evenly_over_the_prior_and_are_the_same_for_every_tube(
     prior = blast_prior(FEATURES, reference.model.normal_b, PARAMETERS)
     everyone = kinds_of_prior(FEATURES, reference.model.normal_b, PARAMETERS, 40)
     everywhere = np.array([kind.mixture.mean[0] for kind in everyone])
-    np.testing.assert_allclose(everywhere.mean(axis=0), prior.mean[0], atol=0.05)
+    np.testing.assert_allclose(everywhere.mean(axis=0), prior.mean[0], atol=0.12)
     assert all(len(set(np.round(column, 6))) == 40 for column in everywhere.T)
+
+
+def test_no_kind_is_brighter_or_dimmer_than_any_real_leukaemia(reference: ReferenceModel) -> None:
+    """A kind of CD10 beyond the range of the detector took the answer of every tube."""
+    drawn = kinds_of_prior(FEATURES, reference.model.normal_b, PARAMETERS, 160)
+    shifts = np.array([kind.mixture.mean[0] for kind in drawn]) - reference.model.normal_b
+    dimmest, brightest = ends_of_blasts(FEATURES)
+    assert (shifts >= dimmest).all() and (shifts <= brightest).all()
+    assert np.ptp(shifts, axis=0) == pytest.approx(brightest - dimmest, rel=0.15), "but up to there they reach"
 
 
 def test_kinds_near_normal_cells_are_each_tried_and_the_others_stand_for_the_rest(reference: ReferenceModel) -> None:
@@ -68,7 +77,7 @@ def test_kinds_near_normal_cells_are_each_tried_and_the_others_stand_for_the_res
     assert [kind.share for kind in near] == pytest.approx([one] * len(near))
     stands_for = [round(kind.share / one) for kind in others]
     assert sum(stands_for) == PARAMETERS.spike_kinds_drawn - PARAMETERS.spike_kinds_nearest
-    assert stands_for == sorted(stands_for) and stands_for[0] < 8 < 20 < stands_for[-1], "finer near normal cells"
+    assert max(kind.share for kind in kinds) < 0.05, "no kind takes an answer that needs nine tenths by itself"
     gains = [expected_gain(kind.mixture, reference.model, PARAMETERS) for kind in kinds]
     assert gains == sorted(gains)
     few = representative_kinds(reference.model, replace(PARAMETERS, spike_kinds_drawn=12))
@@ -89,7 +98,8 @@ def test_without_a_diagnosis_tube_every_kind_is_tried_and_a_kind_like_precursors
     result = classify_tube(marrow("fu", 83)[0], reference, laip=None, library=None, parameters=PARAMETERS)
     spike = result.spike_in
     assert spike is not None
-    assert len(spike.kinds) == spike.replicates == DRAWN + 4
+    assert len(spike.kinds) == spike.replicates == DRAWN + 5
+    assert max(kind.share for kind in spike.kinds) < 0.05, "no kind takes an answer that needs nine tenths by itself"
     assert sum(kind.share for kind in spike.kinds) == pytest.approx(1.0)
     assert spike.source == "simulated"
     assert all(kind.recovered <= kind.noticed <= kind.spiked for kind in spike.kinds)
@@ -118,18 +128,20 @@ def test_leukaemias_in_the_place_of_haematogones_are_tried_in_their_true_share_a
     cells = cells_of(reference, 85)
     near = kinds_of_leukaemia(SearchedPhenotypes(None, Library(()), PARAMETERS), cells)[DRAWN:]
     assert sum(kind.share for kind in near) == pytest.approx(35 / 332)
+    assert np.array_equal(near[0].mixture.mean, near[1].mixture.mean), "the commonest is tried with two drifts"
     normal = reference.model.normal_b + cells.shift
-    for usual, nearer in (near[:2], near[2:]):
+    for usual, nearer in (near[1:3], near[3:]):
         distance, shorter = (np.abs(kind.mixture.mean[0] - normal) for kind in (usual, nearer))
         assert (shorter <= distance + 1e-9).all()
-        assert nearer.share < 0.2 * usual.share
+        assert nearer.share < 0.25 * usual.share
 
 
 def test_the_spike_in_tries_the_phenotypes_of_the_library(reference: ReferenceModel) -> None:
     laip = find_laip("p", marrow("dx", 50, blasts=12_000)[0], reference, min_cells=200, parameters=PARAMETERS)
     assert laip is not None
     cells = cells_of(reference, 84)
-    kinds = kinds_of_leukaemia(SearchedPhenotypes(None, Library((laip,) * 12), PARAMETERS), cells)
+    many = Library((laip,) * (PARAMETERS.spike_kinds + 2))
+    kinds = kinds_of_leukaemia(SearchedPhenotypes(None, many, PARAMETERS), cells)
     assert len(kinds) == PARAMETERS.spike_kinds
     assert {kind.source for kind in kinds} == {"library"}
     few = kinds_of_leukaemia(SearchedPhenotypes(None, Library((laip,) * 2), PARAMETERS), cells)

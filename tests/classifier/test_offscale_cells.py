@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from laip_marrow import FEATURES, marrow
 
-from flowmrd.classifier.candidate_cells import Bools, CandidateCells, OffscaleCells
+from flowmrd.classifier.added_cells import PassedCells
+from flowmrd.classifier.candidate_cells import Bools, CandidateCells, Floats32, OffscaleCells
 from flowmrd.classifier.classifier import classify_tube
 from flowmrd.classifier.laip_of_tubes import FoundLaip
 from flowmrd.classifier.leukaemia_kinds import DrawnCells
@@ -166,6 +167,26 @@ def test_a_patients_cells_are_spiked_off_scale_as_often_as_they_were_at_diagnosi
     assert beyond.mean(axis=0)[FEATURES.index("CD10")] == pytest.approx(0.5, abs=0.03)
     assert beyond.sum() == beyond[:, FEATURES.index("CD10")].sum()
     assert not (_bright(drawn, search, FEATURES, None)[0].values > TOP).any(), "no detector, nothing off scale"
+
+
+def test_a_spiked_leukaemia_beyond_the_range_is_noticed_where_the_tube_would_ask_about_it(
+    reference: ReferenceModel,
+) -> None:
+    """The spike-in once missed cells that the same search puts before the reviewer in a tube."""
+
+    def beyond(cells: Floats32, features: tuple[str, ...], others: object, unstained: object = ()) -> PassedCells:
+        window = np.ones(len(cells), dtype=bool)
+        tube = CandidateCells("spiked", features, cells, window, len(cells))
+        return PassedCells({"window": window}, cells, off_scale(tube, window).offscale, np.arange(len(cells)))
+
+    tube, truth = marrow("clean", 76, n=60_000)
+    own = off_scale(tube, some(~truth, 0.001))
+    found = classify_tube(own, reference, laip=None, library=None, parameters=PARAMETERS, chain=beyond)
+    assert found.spike_in is not None
+    kinds = found.spike_in.kinds
+    assert not any(kind.recovered for kind in kinds)
+    noticed = [kind.noticed >= PARAMETERS.detect_events for kind in kinds]
+    assert 0.25 < np.mean(noticed) < 1.0, "those that are unlike normal cells in the three channels that are left"
 
 
 def test_how_often_cells_are_off_scale_is_stored_with_phenotype_and_reference(

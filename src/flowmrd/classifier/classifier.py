@@ -26,8 +26,9 @@ from flowmrd.classifier.normal_model import NormalModel
 from flowmrd.classifier.normal_reference import ControlRecord, ReferenceModel
 from flowmrd.classifier.novelty import judge_novelty
 from flowmrd.classifier.odd_markers import WithoutMarkers, compare_without, odd_markers
-from flowmrd.classifier.offscale_cells import judge_offscale
+from flowmrd.classifier.offscale_cells import judge_offscale, offscale_groups
 from flowmrd.classifier.offscale_evidence import OffscaleRates, rates_of_controls
+from flowmrd.classifier.offscale_excess import find_excess
 from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.patient_laip import PatientLaip
 from flowmrd.classifier.phenotype_match import starting_shifts
@@ -35,7 +36,7 @@ from flowmrd.classifier.phenotype_score import NO_SCORE
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, score_mixtures
 from flowmrd.classifier.searched_tube import found_without_phenotype, search_tube
 from flowmrd.classifier.shifted_staining import shifted_staining_flags
-from flowmrd.classifier.spike_in import spike_in
+from flowmrd.classifier.spike_in import OffscaleQuestions, spike_in
 from flowmrd.classifier.staining_control import (
     StainingFinding,
     control_staining,
@@ -154,6 +155,7 @@ def classify_tube(
             _unclaimed(tube, offscale.cluster),
             rates,
             found,
+            _offscale_questions(tube, model, tube_model, reference, others, search),
         ),
         flags=(
             *unlike_controls_flags(novelty, int(mrd.sum()), without_odd, reference),
@@ -229,6 +231,31 @@ def _beside_controls(groups: tuple[Group, ...], cells: WindowCells, calibration:
 def _unclaimed(tube: CandidateCells, cluster: npt.NDArray[np.int32] | None) -> OffscaleCells | None:
     """Off-scale cells of the tube that belong to no counted group."""
     return tube.offscale if tube.offscale is None or cluster is None else tube.offscale.only(cluster < 0)
+
+
+def _offscale_questions(
+    tube: CandidateCells,
+    model: NormalModel,
+    fitted: TubeModel,
+    reference: ReferenceModel,
+    others: Sequence[ControlRecord],
+    search: SearchedPhenotypes,
+) -> OffscaleQuestions | None:
+    """Detectors whose off-scale cells are a question in this tube; None where a patient's phenotype is searched for."""
+    if search.laip is not None or reference.provisional:
+        return None
+    columns = [reference.features.index(name) for name in tube.features]
+    normal_b = model.normal_b + fitted.shift
+
+    def asked(offscale: OffscaleCells, cells: WindowCells) -> frozenset[str]:
+        claimed = np.zeros(offscale.n, dtype=np.bool_)
+        groups = offscale_groups(offscale, claimed, cells)
+        found = find_excess(
+            replace(tube, offscale=offscale), None, fitted, normal_b, others, columns, search.parameters
+        )
+        return frozenset([group.detector for group in groups] + [one.detector for one in found])
+
+    return asked
 
 
 def _staining(

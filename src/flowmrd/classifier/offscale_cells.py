@@ -26,7 +26,7 @@ from flowmrd.classifier.phenotype_score import NO_SCORE, score_cells
 from flowmrd.classifier.tube_model import TubeModel
 from flowmrd.classifier.window_cells import WindowCells
 
-__all__ = ["JudgedOffscale", "join_offscale", "judge_offscale", "score_offscale"]
+__all__ = ["JudgedOffscale", "join_offscale", "judge_offscale", "offscale_groups", "score_offscale"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def judge_offscale(
         np.maximum(score / np.log(10.0), NO_SCORE).astype(np.float32),
         cluster,
         _describe_detectors(offscale, cluster >= 0),
-        _offscale_groups(offscale, cluster >= 0, cells),
+        offscale_groups(offscale, cluster >= 0, cells),
     )
 
 
@@ -140,7 +140,7 @@ def score_offscale(
     return score, label
 
 
-def _offscale_groups(cells: OffscaleCells, claimed: Bools, beside: WindowCells) -> tuple[UncountedGroup, ...]:
+def offscale_groups(cells: OffscaleCells, claimed: Bools, beside: WindowCells) -> tuple[UncountedGroup, ...]:
     """Compact groups, unlike normal cells, among those that are off scale in one detector; by the other channels.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +20,9 @@ from flowmrd.classifier.parameters import ClassifierParameters
 from flowmrd.classifier.searched_phenotypes import SearchedPhenotypes, score_mixtures
 from flowmrd.classifier.window_cells import WindowCells
 from flowmrd.units import LOGICLE_M
+
+OffscaleQuestions = Callable[[OffscaleCells, WindowCells], frozenset[str]]
+"""Names the detectors whose off-scale cells, beside the cells of a window, are a question."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def spike_in(
     offscale: OffscaleCells | None = None,
     rates: OffscaleRates | None = None,
     seen: FoundGroups | None = None,
+    questions: OffscaleQuestions | None = None,
 ) -> SpikeInResult | None:
     """Put leukaemic cells into a copy of the tube at the target level and run the same search on it.
 
@@ -71,6 +75,9 @@ def spike_in(
         scale as often as they were at diagnosis.
     seen
         What the search found in the tube itself; None takes no cell out.
+    questions
+        Off-scale cells that the tube would put before the reviewer. Those of a spiked leukaemia are noticed where they
+        raise such a question and the tube's own do not; None notices none.
     """
     parameters = search.parameters
     expected = parameters.target * cells.denominator
@@ -95,10 +102,12 @@ def spike_in(
     passed = _passed(_bright(drawn, search, cells.features, chain), cells.features, chain, unstained)
     member = np.repeat(np.arange(replicates), [len(one.values) for one in drawn])
     called, noticed = np.zeros(len(member), dtype=np.bool_), np.zeros(len(member), dtype=np.bool_)
+    asked = _asked(questions, offscale, cells)
     tried: list[SpikedKind] = []
     for replicate, kind in enumerate(chosen):
         mine = member == replicate
         counted, reported = _searched(search, cells, calibration, passed, mine, offscale, rates)
+        reported |= _questioned(cells, passed, mine & ~counted, offscale, questions, asked)
         called |= counted
         noticed |= counted | reported
         noted = int((counted | reported).sum())
@@ -223,6 +232,41 @@ def _searched(
             inside[passed.offscale_rows[mine]] |= joined[both.n - added.n :]
         out.append(inside)
     return out[0], out[1]
+
+
+def _asked(questions: OffscaleQuestions | None, offscale: OffscaleCells | None, cells: WindowCells) -> frozenset[str]:
+    """Detectors whose off-scale cells are a question in the tube itself."""
+    return frozenset() if questions is None or offscale is None else questions(offscale, cells)
+
+
+def _questioned(
+    cells: WindowCells,
+    passed: PassedCells,
+    chosen: Bools,
+    own: OffscaleCells | None,
+    questions: OffscaleQuestions | None,
+    asked: frozenset[str],
+) -> Bools:
+    """The chosen cells beyond the range of a detector whose off-scale cells become a question by them, shape (n,).
+
+    Parameters
+    ----------
+    own
+        Off-scale cells of the tube itself.
+    asked
+        Detectors whose off-scale cells are a question without the chosen ones.
+    """
+    noticed = np.zeros(len(chosen), dtype=np.bool_)
+    if questions is None or passed.offscale is None or passed.offscale_rows is None:
+        return noticed
+    mine = (chosen & passed.kept["window"])[passed.offscale_rows]
+    if mine.sum() < cells.parameters.excess_least:
+        return noticed
+    added = passed.offscale.only(mine)
+    raised = questions(added if own is None else own.joined(added), cells) - asked
+    columns = [added.detectors.index(name) for name in sorted(raised)]
+    noticed[passed.offscale_rows[mine]] = added.off[:, columns].any(axis=1)
+    return noticed
 
 
 def _steps(passed: PassedCells, found: Bools, total: int) -> tuple[SpikeStep, ...]:
