@@ -23,7 +23,13 @@ from flowmrd.mrd.verdict import Evidence, decide
 from flowmrd.store import read_json
 
 PARAMETERS = ClassifierParameters(
-    seed=1, components=12, training_cells=12_000, start_cells=6_000, model_steps=8, tube_cells=8_000, reference_folds=3
+    seed=1,
+    components=12,
+    training_cells=12_000,
+    start_cells=6_000,
+    model_steps=8,
+    fitted_cells=8_000,
+    reference_folds=3,
 )
 """A smaller model than the product's: the made-up marrow holds six populations."""
 

@@ -58,7 +58,6 @@ def abundance_outliers(
         parameters.abundance_groups,
         np.random.default_rng(parameters.abundance_groups),
         parameters,
-        sd_least=parameters.abundance_sd_least,
         steps=parameters.abundance_steps,
     )
     label = component_log_density(groups, x).argmax(axis=1)

@@ -113,7 +113,7 @@ def search_groups(
     cells = _CandidateCells.of(x[near].astype(np.float64), normal, np.sqrt(np.diagonal(shape)))
     unclaimed = np.ones(len(near))
     narrow = 0.5 * float(np.linalg.slogdet(prior.covariance[0])[1] - np.linalg.slogdet(shape)[1])
-    log_share = np.log(denominator / parameters.group_start_events)
+    log_share = np.log(denominator / parameters.start_events)
     worth = np.log1p(np.exp(np.clip(score[near] + narrow - log_share, -30, 30)))
     # A leukaemia that is aberrant in a marker lies far from the prior; the gain of its group does not depend on the
     # prior.
@@ -251,7 +251,7 @@ def _grow(
     around, log_normal = cells.values[close], cells.log_normal[close]
     left = unclaimed[close]
     log_unclaimed = np.log(np.maximum(left, 1e-12))
-    mean, covariance, share = seed, shape, parameters.group_start_events / denominator
+    mean, covariance, share = seed, shape, parameters.start_events / denominator
     prior_events, tails = parameters.group_shape_events, parameters.blast_tail_degrees
     for _ in range(parameters.group_steps):
         mixture = Mixture(np.ones(1), mean[None], covariance[None])
@@ -268,7 +268,7 @@ def _grow(
         new_share = count / denominator
         done = (
             np.abs(new_mean - mean).max() < parameters.group_shift_tolerance
-            and abs(new_share - share) < parameters.group_share_tolerance * share
+            and abs(new_share - share) < parameters.share_tolerance * share
         )
         mean, share = new_mean, new_share
         if done:

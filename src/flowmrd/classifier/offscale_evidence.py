@@ -121,10 +121,10 @@ def claim_offscale(
     problem = _Problem.of(cells, mixtures, model, rates.controls, parameters)
     leukaemia = np.maximum(rates.leukaemia, problem.seen(denominator))
     fault = problem.seen(denominator)
-    for _ in range(parameters.match_steps):
+    for _ in range(parameters.phenotype_steps):
         log_odds, fault_part = problem.weigh(shares, leukaemia, fault)
         updated = problem.rate(fault_part, denominator)
-        done = bool(np.allclose(updated, fault, rtol=parameters.match_share_tolerance, atol=SMALLEST))
+        done = bool(np.allclose(updated, fault, rtol=parameters.share_tolerance, atol=SMALLEST))
         fault = updated
         if done:
             break
@@ -158,7 +158,7 @@ def learn_offscale(
     problem = _Problem.of(cells, [mixture], model, controls, parameters)
     seen = problem.seen(denominator)
     leukaemia, fault, expected = seen, seen, 0.0
-    for _ in range(parameters.laip_steps):
+    for _ in range(parameters.phenotype_steps):
         log_odds, fault_part = problem.weigh([on_scale / max(denominator, 1)], leukaemia, fault)
         leukaemic = membership(log_odds)
         expected = float(leukaemic.sum())

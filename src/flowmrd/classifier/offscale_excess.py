@@ -93,7 +93,7 @@ def find_excess(
         return ()
     free = tube.offscale if claimed is None else tube.offscale.only(~claimed)
     prior = blast_prior(tube.features, normal_b, parameters)
-    rows = thin(np.ones(tube.n, dtype=np.bool_), parameters.excess_cells)
+    rows = thin(np.ones(tube.n, dtype=np.bool_), parameters.compared_cells)
     found = []
     for detector in ON_BLASTS:
         mine = _off_in(free, detector)
@@ -156,7 +156,7 @@ def _of_control(
     if record.offscale is None:
         return record.denominator, _Sum()
     own = record.model.select(columns)
-    usual = draw(own.mixture, parameters.excess_cells, np.random.default_rng([parameters.seed, 32]))
+    usual = draw(own.mixture, parameters.compared_cells, np.random.default_rng([parameters.seed, 32]))
     off = _off_in(record.offscale.select(columns), detector)
     moved = prior.shifted(own.shift - model.shift)
     return record.denominator, _excess(off, usual, moved, own.mixture, measured, parameters)

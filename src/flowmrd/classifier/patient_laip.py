@@ -151,7 +151,7 @@ def find_laip(
     features = tuple(name for name in reference.features if name in tube.features)
     tube = tube.select(features)
     model = (model or reference.model).select(features)
-    inside = thin(tube.window, parameters.laip_cells)
+    inside = thin(tube.window, parameters.fitted_cells)
     if len(inside) < min_cells or len(inside) <= 2 * len(features):
         return None
     scale = float(tube.window.sum()) / len(inside)
@@ -322,9 +322,7 @@ def _best_mixture(x: Floats, parameters: ClassifierParameters) -> Mixture:
     for k in range(1, parameters.laip_components + 1):
         if n < parameters.laip_cells_per_number * k * d:
             break
-        mixture = fit_mixture(
-            x, k, rng, parameters, sd_least=parameters.laip_sd_start, steps=parameters.laip_start_steps
-        )
+        mixture = fit_mixture(x, k, rng, parameters, steps=parameters.laip_start_steps)
         free = k * (1 + d + d * (d + 1) / 2) - 1
         criterion = -2 * float(log_density(mixture, x).sum()) + free * np.log(n)
         if criterion < lowest:
@@ -344,7 +342,7 @@ def _refine(
     log_normal = log_density(normal, x, degrees=parameters.tail_degrees)
     prior_events = parameters.laip_shape_events
     d = x.shape[1]
-    for _ in range(parameters.laip_steps):
+    for _ in range(parameters.phenotype_steps):
         beside = log_normal[None] + np.log(max(1 - share, 1e-3))
         stats = em_step(laip.with_share(max(share, 1e-9)), table, centre, ones, beside).moments
         share = min(float(stats.count.sum()) * unit, parameters.laip_share_limit)

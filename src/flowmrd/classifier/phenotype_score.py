@@ -147,7 +147,7 @@ def fit_phenotype(
         Expected shifts (d,), for example the staining difference of the two tubes; 0 where absent. The fit with the
         largest gain is kept.
     steps
-        EM steps at most; ``match_steps`` where absent.
+        EM steps at most; ``phenotype_steps`` where absent.
     """
     tails = parameters.blast_tail_degrees
     expected = [np.zeros(phenotype.d)] if starts is None else starts
@@ -158,7 +158,7 @@ def fit_phenotype(
 
     def best(most: int) -> PhenotypePlacement:
         fits: list[PhenotypePlacement] = []
-        most_steps = steps or parameters.match_steps
+        most_steps = steps or parameters.phenotype_steps
 
         def placed(reach: Bools, shift: Floats, at: Mixture) -> PhenotypePlacement:
             some, near = thin(reach, most), np.flatnonzero(reach)
@@ -218,7 +218,7 @@ def _place(
     d = phenotype.d
     each = len(cells.near) / len(x)  # cells that one of them stands for
     drift_precision = np.linalg.inv(drift)
-    share = max(parameters.match_start_share, parameters.match_start_events / denominator)
+    share = max(parameters.rare_share_start, parameters.start_events / denominator)
     shift = expected
     gain = 0.0
     precision = np.linalg.inv(phenotype.covariance)
@@ -239,7 +239,7 @@ def _place(
         current = phenotype.shifted(new_shift).broadened(unknown + parameters.residual_drift_sd**2 * np.eye(d))
         done = (
             np.abs(new_shift - shift).max() < parameters.match_shift_tolerance
-            and abs(new_share - share) < parameters.match_share_tolerance * share + 1e-7
+            and abs(new_share - share) < parameters.share_tolerance * share + 1e-7
         )
         share, shift = new_share, new_shift
         if done:

@@ -191,7 +191,7 @@ class FitInput:
 def fit_input(model: NormalModel, tube: CandidateCells, parameters: ClassifierParameters) -> FitInput:
     """Training cells, staining and doublets of a tube; for :func:`fit_tube` where one tube is fitted several times."""
     tube = tube.select(model.features)
-    x, weight = training_sample(tube, parameters.tube_cells, parameters.training_window_share)
+    x, weight = training_sample(tube, parameters.fitted_cells, parameters.training_window_share)
     centre = model.mixture.mean.mean(axis=0)
     return FitInput(
         products(x, centre),

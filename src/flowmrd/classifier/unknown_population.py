@@ -74,18 +74,18 @@ def find_unknown_populations(
         Levels (d,) of T and NK cells (``t_nk``), granulocytes and the other anchors of the catalogue in the controls,
         once for each staining that the tube may have (:func:`possible_stainings`).
     """
-    rows = thin(~called, parameters.unknown_cells)
+    rows = thin(~called, parameters.compared_cells)
     if not controls or len(rows) < parameters.unknown_cells_least:
         return ()
     x = tube.values[rows].astype(np.float64)
     rng = np.random.default_rng([parameters.seed, 31])
     drawn = [
-        draw(record.model.mixture.marginal(columns), parameters.unknown_cells, rng) - record.model.shift[columns]
+        draw(record.model.mixture.marginal(columns), parameters.compared_cells, rng) - record.model.shift[columns]
         for record in controls
     ]
     found = []
     mixture = fit_mixture(x, parameters.unknown_components, rng, parameters)
-    mixture = mixture.broadened(parameters.unknown_blur_sd**2 * np.eye(mixture.d))
+    mixture = mixture.broadened(parameters.expected_staining_sd**2 * np.eye(mixture.d))
     near = chi2_quantile(parameters.unknown_place, mixture.d)
     share = (mahalanobis_squared(mixture, x) <= near).mean(axis=0)
     held_by = [
@@ -96,7 +96,7 @@ def find_unknown_populations(
     most = np.max(held_by, axis=0)
     for k in np.argsort(-share):
         large = share[k] >= parameters.unknown_share_least
-        if not large or share[k] < parameters.unknown_ratio * max(float(most[k]), 1.0 / parameters.unknown_cells):
+        if not large or share[k] < parameters.unknown_ratio * max(float(most[k]), 1.0 / parameters.compared_cells):
             continue
         if mixture.weight[k] < parameters.unknown_own_share * share[k]:
             continue  # a few cells at the edge of another population, whose wide place holds that population

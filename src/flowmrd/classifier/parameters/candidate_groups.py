@@ -34,11 +34,11 @@ class CandidateGroupNumbers:
         "smallest number of events in a group",
         "by hand: covariances of less are those of the typical leukaemia alone",
     )
-    group_start_events: float = number(
+    start_events: float = number(
         20.0,
         "compact groups",
         "events",
-        "number of events of a group at the start of its growth",
+        "number of events of a group at the start of its growth, and of a known phenotype at the start of its fit",
         "by hand: as many as a detection",
     )
     seed_cells: int = number(
@@ -112,11 +112,11 @@ class CandidateGroupNumbers:
         "growth ends when the centre moves by less",
         "by hand: far below the noise of a detector",
     )
-    group_share_tolerance: float = number(
+    share_tolerance: float = number(
         0.01,
         "compact groups",
         "ratio",
-        "growth ends when the share changes by less",
+        "growth of a group, or the fit of a phenotype, ends when the share changes by less",
         "by hand: far below the Poisson error of a count",
     )
     group_shape_events: float = number(

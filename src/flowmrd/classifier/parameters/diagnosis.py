@@ -13,13 +13,6 @@ __all__ = ["DiagnosisNumbers"]
 class DiagnosisNumbers:
     """The phenotype (LAIP) of a diagnosis tube."""
 
-    laip_cells: int = number(
-        30_000,
-        "diagnosis",
-        "cells",
-        "number of cells of the window from which a phenotype is learned",
-        "by hand: cost; three components need no more",
-    )
     laip_stored_cells: int = number(
         2_000,
         "diagnosis",
@@ -48,11 +41,11 @@ class DiagnosisNumbers:
         "number of times that phenotype and normal cells are refined in turn",
         "by hand: once to find it, once to correct it",
     )
-    laip_steps: int = number(
+    phenotype_steps: int = number(
         15,
         "diagnosis",
         "EM steps",
-        "steps of every refinement",
+        "steps of the fit of a phenotype, at diagnosis and in a tube, or of the share of cells that a detector lost",
         "by hand: a limit of time",
     )
     laip_start_steps: int = number(
@@ -61,13 +54,6 @@ class DiagnosisNumbers:
         "EM steps",
         "steps of the first fit to aberrant cells",
         "by hand: a limit of time; the start is by k-means",
-    )
-    laip_sd_start: float = number(
-        0.05,
-        "diagnosis",
-        "decades",
-        "smallest standard deviation in that first fit",
-        "by hand: as mixture_sd_least",
     )
     laip_sd_least: float = number(
         0.04,
@@ -160,13 +146,6 @@ class DiagnosisNumbers:
         "EM steps",
         "steps of the fit of these groups",
         "by hand: a limit of time",
-    )
-    abundance_sd_least: float = number(
-        0.05,
-        "diagnosis",
-        "decades",
-        "smallest standard deviation of these groups",
-        "by hand: as mixture_sd_least",
     )
     abundance_cells_least: int = number(
         20,

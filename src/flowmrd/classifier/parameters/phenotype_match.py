@@ -41,26 +41,12 @@ class PhenotypeMatchNumbers:
         "cells with a lower score under the broadened phenotype are not searched again",
         "by hand: a cell there could gain nothing",
     )
-    match_start_share: float = number(
-        1e-4,
-        "phenotype match",
-        "fraction",
-        "smallest share at the start of a fit",
-        "by hand: the level that is looked for",
-    )
     match_near_by: float = number(
         0.99,
         "phenotype match",
         "share",
         "share of a drifted phenotype's cells whose place alone is looked at where other cells pulled the fit too far",
         "by hand: nearly all; other cells of the tube are not this leukaemia",
-    )
-    match_start_events: float = number(
-        20.0,
-        "phenotype match",
-        "events",
-        "smallest number of events at the start of a fit",
-        "by hand: as many as a detection",
     )
     match_share_most: float = number(
         0.95,
@@ -69,26 +55,12 @@ class PhenotypeMatchNumbers:
         "largest share of a fit",
         "by hand: some cells must be left to be normal",
     )
-    match_steps: int = number(
-        15,
-        "phenotype match",
-        "EM steps",
-        "largest number of steps of a fit",
-        "by hand: a limit of time",
-    )
     match_shift_tolerance: float = number(
         0.002,
         "phenotype match",
         "decades",
         "a fit has converged if its shift changes by less",
         "by hand: far below the noise of a detector",
-    )
-    match_share_tolerance: float = number(
-        0.01,
-        "phenotype match",
-        "ratio",
-        "a fit has converged if its share changes by less",
-        "by hand: far below the Poisson error of a count",
     )
     match_cells: int = number(
         100_000,

@@ -116,11 +116,12 @@ class TubeCheckNumbers:
         "by hand: nearly all of them: the same cells, not some of both",
     )
 
-    unknown_cells: int = number(
+    compared_cells: int = number(
         20_000,
         "unknown population",
         "cells",
-        "number of cells that are compared, of the tube and drawn from each control",
+        "number of cells that are compared, of the tube and of each control, for their populations and for what a "
+        "fault of a detector hits",
         "by hand: cost; a population of 8 % has 1,600 of them",
     )
     unknown_cells_least: int = number(
@@ -136,13 +137,6 @@ class TubeCheckNumbers:
         "count",
         "number of populations into which the tube is divided",
         "by hand: lineages of marrow, and one more",
-    )
-    unknown_blur_sd: float = number(
-        0.2,
-        "unknown population",
-        "decades",
-        "standard deviation by which the place of a population is wider than its cells",
-        "by hand: as the usual spread of staining",
     )
     unknown_span_least: float = number(
         0.5,
@@ -205,13 +199,6 @@ class TubeCheckNumbers:
         "in another signal",
     )
 
-    excess_cells: int = number(
-        20_000,
-        "off-scale cells",
-        "cells",
-        "number of cells of the tube, and of every control, that tell what a fault of a detector hits",
-        "by hand: cost; the mean weight is then known to a fiftieth of its spread",
-    )
     excess_share: float = number(
         0.15,
         "off-scale cells",

@@ -91,11 +91,11 @@ class TubeFitNumbers:
         "spread of populations between tubes while the staining is searched for",
         "by hand: populations differ a little beside the common shift",
     )
-    tube_cells: int = number(
+    fitted_cells: int = number(
         30_000,
         "fit to one tube",
         "cells",
-        "number of cells to which a tube's model is fitted",
+        "number of cells of a tube to which its normal model, or the phenotype of its leukaemia, is fitted",
         "by hand: cost; rare populations keep their reference's shape",
     )
     tube_steps: int = number(
@@ -137,7 +137,7 @@ class TubeFitNumbers:
         1e-4,
         "fit to one tube",
         "fraction",
-        "starting share of doublets, and of leukaemia of unknown phenotype",
+        "starting share of doublets and of leukaemia; the smallest one of a known phenotype",
         "by hand: the level that is looked for",
     )
     component_share_least: float = number(
