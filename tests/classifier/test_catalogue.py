@@ -102,6 +102,15 @@ def test_a_group_larger_than_its_population_ever_is_stays_a_doubt() -> None:
     assert call(level(Code.PLASMA_CELL), share=0.1) == ("normal:plasma_cells", False)
 
 
+@pytest.mark.parametrize(("brighter", "named"), [(0.9, True), (1.6, False)])
+def test_plasma_cells_whose_bright_cd38_spills_into_cd10_are_named_and_cells_with_clear_cd10_are_not(
+    brighter: float, named: bool
+) -> None:
+    mean = level(Code.PLASMA_CELL)
+    mean[FEATURES.index("CD10")] = ANCHORS["t_nk"][FEATURES.index("CD10")] + brighter
+    assert (call(mean) == ("normal:plasma_cells", True)) is named
+
+
 @pytest.mark.parametrize(
     ("codes", "share", "in_controls", "normal"),
     [
