@@ -68,7 +68,8 @@ def _cut(gate: CutGate) -> str:
     if gate.estimator == "top":
         return f"{channel} clipped at the top of its range"
     low, high = gate.bounds
-    where = f" of {gate.estimate_in}" if gate.estimate_in else ""
+    seen = gate.negative if gate.estimator == "negative_quantile" else gate.estimate_in
+    where = f" of {seen}" if seen else ""
     side = f"{channel} {_COMPARED[gate.side]} {gate.estimator}{where}"
     return f"{side}, between {low:g} and {high:g}, else {gate.fallback:g}"
 
