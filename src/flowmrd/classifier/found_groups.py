@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from flowmrd.classifier.atypical_groups import (
     like_normal,
 )
 from flowmrd.classifier.calibration import Calibration, cut_beside
-from flowmrd.classifier.classification import CountedGroup, UncountedGroup
+from flowmrd.classifier.classification import CountedGroup, UncountedGroup, Why
 from flowmrd.classifier.compact_groups import CompactGroup
 from flowmrd.classifier.control_groups import same_population
 from flowmrd.classifier.group_evidence import (
@@ -202,17 +202,34 @@ def stands_beside(found: FoundGroups, parameters: ClassifierParameters) -> bool:
 
 def only_beyond_doubt(found: FoundGroups, cells: WindowCells) -> FoundGroups:
     """The counted groups that count by the rate of a second look; the others are questions."""
+
+    def is_doubtful(group: CountedGroup, _: int) -> bool:
+        rate = group.evidence.false_groups
+        return rate is None or rate >= cells.parameters.false_groups_beside
+
+    return with_questions(found, cells, "displaced", is_doubtful)
+
+
+def with_questions(
+    found: FoundGroups, cells: WindowCells, why: Why, is_question: Callable[[CountedGroup, int], bool]
+) -> FoundGroups:
+    """The groups, where counted ones are questions.
+
+    Parameters
+    ----------
+    is_question
+        Decides by a group and the number of its cells above the cut.
+    """
     counted: list[CountedGroup] = []
-    doubts: list[UncountedGroup] = []
+    asked: list[UncountedGroup] = []
     score, label = score_mixtures(cells, [group.mixture for group in found.counted])
     for number, group in enumerate(found.counted):
-        rate = group.evidence.false_groups
-        if rate is not None and rate < cells.parameters.false_groups_beside:
-            counted.append(group)
+        events = int(np.count_nonzero((score >= found.cut) & (label == number)))
+        if is_question(group, events):
+            asked.append(UncountedGroup(group.mixture, float(events), why, group.evidence))
         else:
-            events = float(np.count_nonzero((score >= found.cut) & (label == number)))
-            doubts.append(UncountedGroup(group.mixture, events, "displaced", group.evidence))
-    return replace(found, counted=tuple(counted), uncounted=(*found.uncounted, *doubts))
+            counted.append(group)
+    return replace(found, counted=tuple(counted), uncounted=(*found.uncounted, *asked))
 
 
 def find_other_groups(cells: WindowCells, calibration: Calibration, score: Floats) -> tuple[UncountedGroup, ...]:

@@ -23,6 +23,7 @@ from flowmrd.classifier.found_groups import (
     matched_beside,
     only_beyond_doubt,
     stands_beside,
+    with_questions,
 )
 from flowmrd.classifier.group_evidence import is_normal_population, weigh_mixture
 from flowmrd.classifier.mixture import Mixture
@@ -157,18 +158,12 @@ def _without_regeneration(found: FoundGroups, cells: WindowCells, tube: Candidat
     moved by 0.9 decades in CD38 took 4,054 haematogones of stage I of a clean marrow for leukaemia.
     """
     unusual = [fit.mixture for fit in found.fits if is_unusual_shift(fit, cells.parameters)]
-    counted: list[CountedGroup] = []
-    asked: list[UncountedGroup] = []
-    score, label = score_mixtures(cells, [group.mixture for group in found.counted])
-    for number, group in enumerate(found.counted):
-        events = int(np.count_nonzero((score >= found.cut) & (label == number)))
-        share = events / max(cells.denominator, 1)
+
+    def may_be_normal(group: CountedGroup, events: int) -> bool:
         moved = any(group.mixture is mixture for mixture in unusual)
-        if moved and is_among_stages(group.mixture, share, cells, tube):
-            asked.append(UncountedGroup(group.mixture, float(events), "regenerating", group.evidence))
-        else:
-            counted.append(group)
-    return replace(found, counted=tuple(counted), uncounted=(*found.uncounted, *asked)) if asked else found
+        return moved and is_among_stages(group.mixture, events / max(cells.denominator, 1), cells, tube)
+
+    return with_questions(found, cells, "regenerating", may_be_normal)
 
 
 def _fitted(

@@ -292,7 +292,8 @@ def _negative_quantile(gate: CutGate, columns: Columns, masks: Mapping[str, Mask
     rows = np.empty(0, np.intp) if negative is None else np.flatnonzero(negative)
     if len(rows) < gate.min_events:
         why = f"{len(rows)} events in the negative population {gate.negative}; the panel's fallback stands"
-        return _Found(gate.fallback, "fallback", "fallback", why, "insufficient_parent")
+        # A tube with hardly any such events has none to tell from its cells: the fallback is no makeshift there.
+        return _Found(gate.fallback, "fallback", "fallback", why, "ok" if gate.own_tube else "insufficient_parent")
     level = float(np.nanquantile(_panel_values(gate, columns, thinned(rows), panel_scale), gate.quantile))
     threshold = min(max(level, gate.bounds[0]), gate.bounds[1])
     why = f"{100 * gate.quantile:g} % quantile of {gate.negative}" + _at_bound(level, threshold)

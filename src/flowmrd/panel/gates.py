@@ -186,7 +186,8 @@ class CutGate(_Gate):
         False,
         description="The tube's own cells place the cut, also where there are controls; their threshold, moved with "
         "the peak of the cells above it, stands where this tube shows no valley, or one far above it. For stains that "
-        "vary between tubes more than cells differ, such as nucleic acid dyes.",
+        "vary between tubes more than cells differ, such as nucleic acid dyes. With negative_quantile the tube's own "
+        "negative population alone decides, and the fallback stands where it is too small.",
     )
     min_events: int = Field(200, ge=1, le=10**9, description="Below this many parent events the fallback is used.")
 
